@@ -1,0 +1,1 @@
+"""Who asks: client, entity, principal, token. Knows nothing of runs."""

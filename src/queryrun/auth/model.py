@@ -1,0 +1,76 @@
+"""Clients, entities, tokens and the principal that a verified token speaks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What a client may do. `admin` includes the others, for every client of the tenant."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    CANCEL = "cancel"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A walled part of a tenant with its own data. `name` is what operators type."""
+
+    id: str
+    tenant_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """OAuth credentials. Secrets are kept as sha256 of 256 random bits; they are never shown again."""
+
+    id: str
+    tenant_id: str
+    name: str
+    entities: tuple[Entity, ...]
+    scopes: frozenset[Scope]
+    created_time: datetime
+    revoked_time: datetime | None = None
+    org_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedSecret:
+    """A new client or a rotated secret: the only moment the secret can be read."""
+
+    client: Client
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A bearer token, opaque, for one client."""
+
+    token: str
+    client: Client
+    expires_in_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a request speaks for: one client acting in one entity."""
+
+    tenant_id: str
+    client_id: str
+    entity_id: str
+    scopes: frozenset[Scope]
+    org_ids: tuple[str, ...] = ()
+
+    @property
+    def is_admin(self) -> bool:
+        """Admins see and cancel every run of their tenant (contract H11)."""
+        return Scope.ADMIN in self.scopes
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the client was given `scope` (admin includes all)."""
+        return self.is_admin or scope in self.scopes

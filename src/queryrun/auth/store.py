@@ -1,0 +1,74 @@
+"""The AuthStore protocol: what a database must keep about clients, entities and tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from queryrun.auth.model import Client, Entity, Scope
+
+
+class AuthStore(Protocol):
+    """Clients, their entities, their secrets' digests and their tokens' digests.
+
+    Digests are sha256 hex: secrets and tokens are 256 random bits, so a slow hash would add
+    nothing but a way to overload the token endpoint (libraries.md, section 7). Plain secrets
+    and tokens never reach the store.
+    """
+
+    async def add_tenant(self, tenant_id: str, name: str) -> None:
+        """Create the tenant if it does not exist yet."""
+        ...
+
+    async def add_entity(self, entity: Entity) -> Entity:
+        """Create the entity, or return the existing one of the same tenant and name."""
+        ...
+
+    async def entities(self) -> list[Entity]:
+        """Every entity, by name."""
+        ...
+
+    async def add_client(self, client: Client, secret_digest: str) -> None:
+        """Create the client with its first secret."""
+        ...
+
+    async def clients(self) -> list[Client]:
+        """Every client, newest last, revoked ones included."""
+        ...
+
+    async def client(self, client_id: str) -> Client | None:
+        """The client, revoked or not; None when unknown."""
+        ...
+
+    async def secret_digests(self, client_id: str, now: datetime) -> list[str]:
+        """The digests that count at `now`: the current secret, and a rotated one in its grace."""
+        ...
+
+    async def rotate_secret(
+        self, client_id: str, secret_digest: str, *, old_valid_until: datetime
+    ) -> None:
+        """Set a new secret; the one before it counts until `old_valid_until`, older ones no more."""
+        ...
+
+    async def revoke_client(self, client_id: str, now: datetime) -> bool:
+        """End the client and every token of it at once. False when there is no such client."""
+        ...
+
+    async def set_scopes(self, client_id: str, scopes: frozenset[Scope]) -> bool:
+        """Replace the client's scopes; tokens in use follow at once."""
+        ...
+
+    async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
+        """Remember a token. Earlier tokens of the client stay valid (contract E)."""
+        ...
+
+    def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
+        """Whose token this is: None when unknown, expired, or its client is revoked.
+
+        Not awaited: it is one point read (microseconds) on the path of every request.
+        """
+        ...
+
+    async def remove_expired_tokens(self, now: datetime) -> int:
+        """Forget tokens that no longer count; how many."""
+        ...

@@ -1,0 +1,21 @@
+"""Sample data to try queryrun on: an invented billing data set and the real New York flights of 2013."""
+
+from __future__ import annotations
+
+from queryrun.demo.write import (
+    DEFAULT_SEED,
+    TABLES,
+    SampleData,
+    SampleDataError,
+    WrittenTable,
+    write_sample_data,
+)
+
+__all__ = [
+    "DEFAULT_SEED",
+    "TABLES",
+    "SampleData",
+    "SampleDataError",
+    "WrittenTable",
+    "write_sample_data",
+]

@@ -1,0 +1,7 @@
+"""The one error of the sample data; kept apart so that every module here may raise it."""
+
+from __future__ import annotations
+
+
+class SampleDataError(Exception):
+    """The sample data cannot be written as asked; the message says what to do about it."""

@@ -1,0 +1,89 @@
+"""The Engine protocol: what anything that executes SQL must offer. It runs in the worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What one statement may use. `spill_dir` exists, is this worker's own, and is removed with it."""
+
+    memory_bytes: int
+    threads: int
+    spill_dir: str
+    spill_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a result, named as the client sees it; `type` in DuckDB's words."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A result that is ready to be copied out: the encoder's connection and what to read there.
+
+    `relation` is SQL that stands in parentheses (`COPY (SELECT … FROM (relation)) TO …`) on
+    `connection`. For DuckDB that is the statement itself; other engines register their Arrow
+    batches there. So one encoder serves them all.
+    """
+
+    connection: DuckDBPyConnection
+    relation: str = field(repr=False)
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProgress:
+    """How far a statement is: 0 to 100, or None while the engine cannot say."""
+
+    percent: float | None
+
+
+class EngineSession(Protocol):
+    """One opened source, good for one statement at a time."""
+
+    @property
+    def handle(self) -> str:
+        """What any process needs to stop this session's work; opaque outside its engine."""
+        ...
+
+    def plan(self, statement: str) -> Rows:
+        """Bind the statement and say what it returns. Nothing has been computed yet.
+
+        Raises `RunFailed` with line and column for a statement the engine refuses.
+        """
+        ...
+
+    def failure_of(self, error: BaseException) -> BaseException:
+        """Translate the engine's own error into `RunFailed`; other errors come back as they are."""
+        ...
+
+    def interrupt(self) -> None:
+        """Ask the running statement to stop. Callable from another thread, any number of times.
+
+        Promises nothing: a statement may ignore it, and one that lands between two steps is
+        lost. Whoever needs certainty repeats it, and then kills.
+        """
+        ...
+
+    def progress(self) -> EngineProgress:
+        """How far the running statement is. Callable from another thread; never raises."""
+        ...
+
+    def allow_output(self, path: str) -> None:
+        """Permit the encoder to write to `path` (a named pipe of ours), and nothing else."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back: memory, spill files, connections. Idempotent."""
+        ...

@@ -1,0 +1,221 @@
+"""Every error raised on purpose. Nothing here knows HTTP, SQL or an engine.
+
+Two trees, because two kinds of thing go wrong:
+
+    QueryrunError
+    ├── RequestError                 a request we refuse; `http/problems.py` alone knows its status
+    │   ├── InvalidRequest           one or more parameters are wrong; names each
+    │   ├── Unauthenticated          no token, or one that no longer counts
+    │   ├── Forbidden                the principal may not do this
+    │   ├── NotFound                 no such thing, or someone else's
+    │   ├── NotCancellable           the run had already ended; says how
+    │   ├── IdempotencyInFlight      the first request with this key has not been answered yet
+    │   ├── IdempotencyMismatch      this key belongs to a different request
+    │   ├── TooManyRequests          a rate limit; says when to come back
+    │   ├── QueueFull                the tenant's queue on this source is full
+    │   └── Unavailable              draining, or the store is away
+    ├── RunFailed                    a run that went wrong: carries a `Failure`, read with 200
+    ├── LostRace                     a fenced write came too late; whoever wrote first is right
+    └── ConfigurationError           settings that cannot work; the program refuses to start
+
+A `Failure` crosses the worker's pipe and the database as plain data, never pickled. Its
+code alone says who is to blame and whether another attempt can help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class QueryrunError(Exception):
+    """Root of everything raised on purpose."""
+
+
+# --- bad requests ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a request: contract D1's entry. `parameter` is what the caller sent."""
+
+    code: str
+    parameter: str
+    message: str
+
+
+class RequestError(QueryrunError):
+    """A request we refuse, before anything was changed."""
+
+
+class InvalidRequest(RequestError):
+    """One or more parameters are wrong. Each problem names its parameter (contract D1)."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+    @classmethod
+    def of(cls, parameter: str, message: str) -> InvalidRequest:
+        """The common case: a single `invalid_parameter`."""
+        return cls(Problem("invalid_parameter", parameter, message))
+
+
+class Unauthenticated(RequestError):
+    """No token, a malformed one, or one that has expired or been revoked."""
+
+
+class Forbidden(RequestError):
+    """The principal is known but may not do this."""
+
+
+class NotFound(RequestError):
+    """No such thing, or someone else's: the two answers are the same on purpose."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.problem = Problem("resource_not_found", parameter, message)
+
+
+class NotCancellable(RequestError):
+    """The run had ended before the cancel came (contract B4). Nothing was changed.
+
+    `state` is how it ended: `complete`, `failed` or `canceled`.
+    """
+
+    def __init__(self, run_id: str, state: str) -> None:
+        super().__init__(f"Query run {run_id} is not in accepted or in_progress state")
+        self.run_id = run_id
+        self.state = state
+        self.problem = Problem(f"run_already_{state}", "query_run_id", str(self))
+
+
+class IdempotencyInFlight(RequestError):
+    """The first request with this key is still being answered; come back in a second."""
+
+
+class IdempotencyMismatch(RequestError):
+    """This idempotency key belongs to another method, path or body."""
+
+
+class TooManyRequests(RequestError):
+    """A rate limit of the tenant (or, on the token endpoint, of the address) is used up."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(TooManyRequests):
+    """The tenant has as many runs waiting on this source as it may have (contract F7, H14)."""
+
+
+class Unavailable(RequestError):
+    """The node is draining or cannot reach what it needs. Nothing was accepted."""
+
+
+# --- bad runs -------------------------------------------------------------------------------
+
+
+class Blame(StrEnum):
+    """Whose fault a failed run is."""
+
+    USER = "user"
+    ENGINE = "engine"
+    STORAGE = "storage"
+    SERVICE = "service"
+
+
+class FailureCode(StrEnum):
+    """Why an attempt failed. The value is what clients read; blame and retry follow from it."""
+
+    SYNTAX_ERROR = "syntax_error"
+    NAME_NOT_FOUND = "name_not_found"
+    TYPE_MISMATCH = "type_mismatch"
+    NOT_ALLOWED = "not_allowed"
+    INVALID_VALUE = "invalid_value"
+    STATEMENT_FAILED = "statement_failed"
+    ROW_LIMIT_EXCEEDED = "row_limit_exceeded"
+    MEMORY_LIMIT_EXCEEDED = "memory_limit_exceeded"
+    TIME_LIMIT_EXCEEDED = "time_limit_exceeded"
+    SIZE_LIMIT_EXCEEDED = "size_limit_exceeded"
+    WORKER_LOST = "worker_lost"
+    NODE_LOST = "node_lost"
+    ENGINE_UNAVAILABLE = "engine_unavailable"
+    DATA_UNREADABLE = "data_unreadable"
+    STORAGE_FAILED = "storage_failed"
+    STORAGE_FULL = "storage_full"
+    INTERNAL_ERROR = "internal_error"
+
+    @property
+    def blame(self) -> Blame:
+        """Who can do something about it."""
+        return _KINDS[self][0]
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt can help. This alone decides retries."""
+        return _KINDS[self][1]
+
+
+_KINDS: dict[FailureCode, tuple[Blame, bool]] = {
+    FailureCode.SYNTAX_ERROR: (Blame.USER, False),
+    FailureCode.NAME_NOT_FOUND: (Blame.USER, False),
+    FailureCode.TYPE_MISMATCH: (Blame.USER, False),
+    FailureCode.NOT_ALLOWED: (Blame.USER, False),
+    FailureCode.INVALID_VALUE: (Blame.USER, False),
+    FailureCode.STATEMENT_FAILED: (Blame.USER, False),
+    FailureCode.ROW_LIMIT_EXCEEDED: (Blame.USER, False),
+    FailureCode.MEMORY_LIMIT_EXCEEDED: (Blame.USER, False),
+    FailureCode.TIME_LIMIT_EXCEEDED: (Blame.USER, False),
+    FailureCode.SIZE_LIMIT_EXCEEDED: (Blame.USER, False),
+    FailureCode.WORKER_LOST: (Blame.ENGINE, True),
+    FailureCode.NODE_LOST: (Blame.SERVICE, True),
+    FailureCode.ENGINE_UNAVAILABLE: (Blame.ENGINE, True),
+    FailureCode.DATA_UNREADABLE: (Blame.ENGINE, True),
+    FailureCode.STORAGE_FAILED: (Blame.STORAGE, True),
+    FailureCode.STORAGE_FULL: (Blame.STORAGE, False),
+    FailureCode.INTERNAL_ERROR: (Blame.SERVICE, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong with an attempt, as it is stored and shown.
+
+    `line` and `column` count from 1 in the statement as submitted; both or neither are set.
+    `message` is for the caller: it may name their columns and tables, never a path of ours.
+    """
+
+    code: FailureCode
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+class RunFailed(QueryrunError):
+    """An attempt went wrong. Raised inside the worker and the attempt, never towards a request."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code.value)
+        self.failure = failure
+
+    @classmethod
+    def of(cls, code: FailureCode, message: str) -> RunFailed:
+        """A failure that has no place in the statement."""
+        return cls(Failure(code, message))
+
+
+# --- races and settings ---------------------------------------------------------------------
+
+
+class LostRace(QueryrunError):
+    """A write was fenced off: the run has moved on, or belongs to a later attempt.
+
+    Nothing was written. The caller must give up what it holds for this attempt (worker,
+    file) and must not try again.
+    """
+
+
+class ConfigurationError(QueryrunError):
+    """Settings that cannot work. Said at start, with the name of the setting."""

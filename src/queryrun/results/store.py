@@ -1,0 +1,55 @@
+"""The ResultStore protocol: where result files live. Keys are ours; nothing of a request is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A committed file. `etag` changes whenever the bytes do."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+class ResultWriter(Protocol):
+    """A file in the making. Nothing is visible under its key until `commit` has returned."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes. May block on the store. Raises `RunFailed` (storage) on trouble."""
+        ...
+
+    def commit(self) -> None:
+        """Make the file durable and visible under its key, whole, in one step."""
+        ...
+
+    def abort(self) -> None:
+        """Give up: leave nothing behind. Idempotent; does nothing after `commit`."""
+        ...
+
+
+class ResultStore(Protocol):
+    """Durable result files, by key. Blocking: the worker calls it directly, a node in a thread."""
+
+    def open(self, key: str) -> ResultWriter:
+        """Start a file that will be committed under `key`. A key is used once."""
+        ...
+
+    def stat(self, key: str) -> StoredFile | None:
+        """The committed file, or None. A file that was not committed does not exist."""
+        ...
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` (inclusive) to `end` (exclusive) in pieces of at most 1 MiB."""
+        ...
+
+    def discard(self, key: str) -> None:
+        """Remove what an attempt left under `key`: committed, half-written or neither. Idempotent.
+
+        Only after the writer is known to be gone.
+        """
+        ...

@@ -1,0 +1,97 @@
+"""The front desk of the core: what every request-side function of `runs/` works with.
+
+`submit`, `cancel` and `read` are plain functions that take a `Desk` first. It holds no state
+of a run: the store is the truth, `Changes` is a hint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from queryrun.auth.model import Principal
+from queryrun.runs.model import Run
+from queryrun.runs.store import RunStore
+from queryrun.sql.guard import Verdict
+
+
+class StatementGuard(Protocol):
+    """Decides whether a statement may be accepted, without stalling the event loop."""
+
+    async def check(self, statement: str) -> Verdict:
+        """The verdict on one statement. Never raises for a bad statement, however bad."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRules:
+    """What a source asks of runs (contract F7 has the defaults). 0 means no limit."""
+
+    name: str
+    running_per_tenant: int = 5
+    queued_per_tenant: int = 10
+    output_rows: int = 500_000
+    output_bytes: int = 0
+    memory_bytes: int = 2 * 1024**3
+    threads: int = 2
+    time_limit_s: float = 3600.0
+
+
+class Changes:
+    """In-process hints that a run has changed. Losing one costs time, never truth."""
+
+    def __init__(self) -> None:
+        self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listeners: list[Callable[[Run], None]] = []
+
+    def publish(self, run: Run) -> None:
+        """Wake everyone who watches this run, and tell the standing listeners (the dispatcher)."""
+        for event in self._watchers.get(run.id, ()):
+            event.set()
+        for listener in self._listeners:
+            listener(run)
+
+    def listen(self, listener: Callable[[Run], None]) -> None:
+        """Call `listener` for every published change from now on; it must not block or raise."""
+        self._listeners.append(listener)
+
+    @asynccontextmanager
+    async def watch(self, run_id: str) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when the run changes. Begin watching, then read, then wait."""
+        event = asyncio.Event()
+        self._watchers[run_id].add(event)
+        try:
+            yield event
+        finally:
+            self._watchers[run_id].discard(event)
+            if not self._watchers[run_id]:
+                del self._watchers[run_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that submitting, reading and cancelling need. Built once, in `wiring`."""
+
+    store: RunStore
+    guard: StatementGuard
+    changes: Changes
+    sources: Mapping[str, SourceRules]
+    default_source: str
+    now: Callable[[], datetime]
+    accepting: Callable[[], bool] = lambda: True
+    """False while the node drains: submits are refused (503), reads and cancels go on."""
+
+
+def may_see(principal: Principal, run: Run) -> bool:
+    """Whether the run exists for this principal (contract H11): its own, or any as an admin."""
+    if run.request.tenant_id != principal.tenant_id:
+        return False
+    if principal.is_admin:
+        return True
+    mine = run.request.client_id == principal.client_id
+    return mine and run.request.entity_id == principal.entity_id

@@ -1,0 +1,207 @@
+"""What a run is made of: frozen records, no I/O. The store turns rows into these and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from queryrun.errors import Failure
+from queryrun.runs.state import RunEvent, RunState
+
+FRESH_ATTEMPTS = 3
+"""`remaining_attempts` of a new run: retries left, not attempts left (contract F8)."""
+
+
+class ContentType(StrEnum):
+    """The format of a result file; the first four are the contract's, the others ours."""
+
+    JSON = "json"
+    CSV = "csv"
+    TSV = "tsv"
+    DSV = "dsv"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+
+class ContentEncoding(StrEnum):
+    """The compression of a result file (contract A2; zstd is ours)."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZIP = "zip"
+    ZSTD = "zstd"
+
+
+class StopReason(StrEnum):
+    """Why we stopped an attempt's work; `cancellation.reason` on the record (cancel.md, 6)."""
+
+    USER = "user"
+    TIMEOUT = "timeout"
+    LIMIT = "limit"
+    ADMIN = "admin"
+    SHUTDOWN = "shutdown"
+    LEASE = "lease"
+
+
+class Stage(StrEnum):
+    """How far an attempt had come; `cancellation.stage` on the record."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    STARTING = "starting"
+    PLANNING = "planning"
+    EXECUTING = "executing"
+    WRITING = "writing"
+    COMMITTING = "committing"
+
+
+class EngineStop(StrEnum):
+    """How the engine was proven to have let go; `cancellation.engine_stop` on the record."""
+
+    NEVER_STARTED = "never_started"
+    INTERRUPTED = "interrupted"
+    KILLED = "killed"
+    REMOTE_CONFIRMED = "remote_confirmed"
+
+
+class DeletedRows(StrEnum):
+    """Which rows of tables with a `deleted` column a statement sees (contract F3, H3)."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the caller wants to take home."""
+
+    content_type: ContentType
+    content_encoding: ContentEncoding = ContentEncoding.NONE
+    column_separator: str | None = None
+    encryption_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One valid request to run one statement: everything the submitter chose."""
+
+    tenant_id: str
+    entity_id: str
+    client_id: str
+    source: str
+    sql: str = field(repr=False)
+    output: Output
+    deleted_rows: DeletedRows = DeletedRows.EXCLUDE
+    timeout_s: float | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    org_ids: tuple[str, ...] = ()
+    extras: tuple[tuple[str, str], ...] = ()
+    """What a face must echo later and nobody else reads (v1's `useIndexJoin`, …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A committed result file. It exists exactly for runs that are `complete`."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The record of a stop: who asked, why, how far the attempt was, how the engine let go.
+
+    `canceled_time` stays empty until the engine is proven free, and for good when the run
+    was stopped for a limit and ended `failed`.
+    """
+
+    requested_time: datetime
+    reason: StopReason
+    canceled_by: str | None
+    stage: Stage | None = None
+    engine_stop: EngineStop | None = None
+    canceled_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as last written. `attempt` is the number of its newest attempt, 0 before the first."""
+
+    id: str
+    request: RunRequest
+    state: RunState
+    attempt: int
+    remaining_attempts: int
+    created_time: datetime
+    updated_time: datetime
+    ready_time: datetime
+    """Not claimed before this: the creation, or the end of a back-off."""
+    started_time: datetime | None = None
+    file: ResultFile | None = None
+    processing_ms: int | None = None
+    failure: Failure | None = None
+    cancellation: Cancellation | None = None
+    waiting_for: str | None = None
+    """Why a queued run is not being claimed, when it is more than its turn (a source is down)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRef:
+    """Names one attempt. The number is the fence: a later attempt makes this one's writes fail."""
+
+    run_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claimed attempt: the right of one node to act for a run until the lease lapses."""
+
+    ref: AttemptRef
+    run: Run
+    node: str
+    lease_until: datetime
+    handle: str | None = None
+    """The engine handle, once saved: what any process needs to stop this attempt's work."""
+    file_key: str | None = None
+    """The key the result file is, or was to be, committed under."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunMove:
+    """One row of a run's history: an event that was applied, and what it led to."""
+
+    run_id: str
+    attempt: int
+    event: RunEvent | None
+    """None for the creation."""
+    state: RunState
+    at: datetime
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An HTTP answer kept for replay under an idempotency key. `body` is JSON bytes."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An idempotency key (contract C11): its effect and its answer are stored together.
+
+    `fingerprint` digests method, path and canonical body. `answer` renders the stored answer
+    from the run as it was written; it runs inside the transaction and must be pure and quick.
+    """
+
+    tenant_id: str
+    key: str
+    fingerprint: str
+    answer: Callable[[Run], StoredAnswer]

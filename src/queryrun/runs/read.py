@@ -1,0 +1,87 @@
+"""Read one run, many runs, or wait for one to end."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from queryrun.auth.model import Principal
+from queryrun.errors import NotFound
+from queryrun.runs.desk import Desk, may_see
+from queryrun.runs.model import Run
+from queryrun.runs.store import RunPage, RunQuery
+
+POLL_S = 0.25
+"""How long a wait trusts hints alone; then it reads the store (another node may have acted)."""
+
+
+async def read_one(desk: Desk, principal: Principal, run_id: str) -> Run:
+    """The run, when it exists for this principal; `NotFound` otherwise, with no difference
+    between an unknown id, a malformed one and someone else's run."""
+    run = await desk.store.get(run_id) if is_run_id(run_id) else None
+    if run is None or not may_see(principal, run):
+        raise not_found(run_id)
+    return run
+
+
+async def read_many(desk: Desk, principal: Principal, query: RunQuery) -> RunPage:
+    """One page of the runs that exist for this principal; `query` can narrow that, never widen."""
+    return await desk.store.find(_within_sight(principal, query))
+
+
+async def wait_for_end(desk: Desk, principal: Principal, run_id: str, wait_s: float) -> Run:
+    """The run as soon as it has ended, or as it is after `wait_s` seconds.
+
+    Costs one read per change of the run, and one every `POLL_S` in case a hint was lost.
+    """
+    run = await read_one(desk, principal, run_id)
+    return await await_end(desk, run, wait_s)
+
+
+async def await_end(desk: Desk, run: Run, wait_s: float) -> Run:
+    """Like `wait_for_end`, for a run that the caller may already see."""
+    deadline = asyncio.get_running_loop().time() + wait_s
+    async with desk.changes.watch(run.id) as changed:
+        while True:
+            changed.clear()
+            run = await desk.store.get(run.id) or run
+            left_s = deadline - asyncio.get_running_loop().time()
+            if run.state.is_terminal or left_s <= 0:
+                return run
+            await _either(changed, min(left_s, POLL_S))
+
+
+async def _either(changed: asyncio.Event, timeout_s: float) -> None:
+    """Return when the event is set or the time is over, whichever comes first."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await changed.wait()
+    except TimeoutError:
+        return
+
+
+def is_run_id(text: str) -> bool:
+    """Whether `text` is a lower- or upper-case UUID in its 36-character form (contract A1)."""
+    try:
+        return len(text) == 36 and str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def not_found(run_id: str) -> NotFound:
+    """The one answer for a run that does not exist for the caller."""
+    return NotFound("query_run_id", f"Query run {run_id[:64]!r} could not be found")
+
+
+def _within_sight(principal: Principal, query: RunQuery) -> RunQuery:
+    """The query held inside what the principal may see."""
+    from dataclasses import replace
+
+    if principal.is_admin:
+        return replace(query, tenant_id=principal.tenant_id)
+    return replace(
+        query,
+        tenant_id=principal.tenant_id,
+        entity_id=principal.entity_id,
+        client_id=principal.client_id,
+    )

@@ -1,0 +1,88 @@
+"""The states of a run and the only moves between them. Pure: no clock, no store.
+
+    accepted     --claim-->    in_progress
+    accepted     --cancel-->   canceled        nothing was started
+    in_progress  --complete--> complete        file durable first
+    in_progress  --fail-->     failed          not retryable, or no attempts left
+    in_progress  --requeue-->  accepted        engine trouble, or the node is leaving
+    in_progress  --cancel-->   canceling       asked; the engine may still work
+    canceling    --freed-->    canceled        the engine is proven to have let go
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from queryrun.errors import LostRace
+
+
+class RunState(StrEnum):
+    """Where a run is. The values are the contract's words (v2), plus our inner `canceling`."""
+
+    ACCEPTED = "accepted"
+    """Durable and waiting for a slot."""
+    IN_PROGRESS = "in_progress"
+    """An attempt holds it, under a lease."""
+    CANCELING = "canceling"
+    """A cancel was accepted; the engine has not been proven to have let go. Never shown."""
+    COMPLETE = "complete"
+    """The result file is durable."""
+    FAILED = "failed"
+    """It will not be tried again; `failure` says why."""
+    CANCELED = "canceled"
+    """Stopped, proven: nothing of it runs anywhere."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when no event leads out of this state."""
+        return self in TERMINAL
+
+    @property
+    def shown(self) -> RunState:
+        """The state as the contract's closed enum allows it: `canceling` reads `in_progress`."""
+        return RunState.IN_PROGRESS if self is RunState.CANCELING else self
+
+
+class RunEvent(StrEnum):
+    """What can happen to a run."""
+
+    CLAIM = "claim"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    REQUEUE = "requeue"
+    CANCEL = "cancel"
+    FREED = "freed"
+
+
+TRANSITIONS: dict[tuple[RunState, RunEvent], RunState] = {
+    (RunState.ACCEPTED, RunEvent.CLAIM): RunState.IN_PROGRESS,
+    (RunState.ACCEPTED, RunEvent.CANCEL): RunState.CANCELED,
+    (RunState.IN_PROGRESS, RunEvent.COMPLETE): RunState.COMPLETE,
+    (RunState.IN_PROGRESS, RunEvent.FAIL): RunState.FAILED,
+    (RunState.IN_PROGRESS, RunEvent.REQUEUE): RunState.ACCEPTED,
+    (RunState.IN_PROGRESS, RunEvent.CANCEL): RunState.CANCELING,
+    (RunState.CANCELING, RunEvent.FREED): RunState.CANCELED,
+}
+
+TERMINAL: frozenset[RunState] = frozenset(RunState) - {state for state, _ in TRANSITIONS}
+"""Derived: the states that no event leads out of."""
+
+HELD: frozenset[RunState] = frozenset({RunState.IN_PROGRESS, RunState.CANCELING})
+"""The states in which an attempt may have work on an engine; they occupy a slot."""
+
+
+def advance(state: RunState, event: RunEvent) -> RunState:
+    """The state after `event`, or `LostRace` when the event does not apply in `state`.
+
+    This is the only place that decides a move; the stores call it and then write with a
+    compare-and-set on the state it started from.
+    """
+    after = TRANSITIONS.get((state, event))
+    if after is None:
+        raise LostRace(f"{event} does not apply to a run that is {state}")
+    return after
+
+
+def sources_of(event: RunEvent) -> frozenset[RunState]:
+    """The states that `event` applies to; what a conditional write compares with."""
+    return frozenset(state for state, candidate in TRANSITIONS if candidate is event)

@@ -1,0 +1,277 @@
+"""The RunStore protocol: what a database must promise about runs. SQL lives in `db/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from queryrun.errors import Failure
+from queryrun.runs.model import (
+    Attempt,
+    AttemptRef,
+    Cancellation,
+    EngineStop,
+    Once,
+    ResultFile,
+    Run,
+    RunMove,
+    RunRequest,
+    Stage,
+    StopReason,
+    StoredAnswer,
+)
+from queryrun.runs.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to `accept`: the run, and the stored answer when the key had been used before."""
+
+    run: Run
+    replay: StoredAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a lease extension learnt about one attempt that this node still holds."""
+
+    ref: AttemptRef
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLimits:
+    """How much `claim` may take. `per_tenant_running` counts `canceling` runs too: they hold slots.
+
+    `sources` are those this node can run at this moment. 0 means no per-tenant limit.
+    """
+
+    sources: Sequence[str]
+    free_slots: int
+    per_tenant_running: dict[str, int]
+    """source -> limit (contract F7: 5 on live, 15 on warehouse)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs a list wants. Empty fields do not restrict; the order is newest first."""
+
+    tenant_id: str
+    entity_id: str | None = None
+    """None: every entity of the tenant (admins)."""
+    client_id: str | None = None
+    states: frozenset[RunState] = frozenset()
+    sources: frozenset[str] = frozenset()
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    oldest_first: bool = False
+    after: int | None = None
+    """The position of the last run already seen (`RunPage.next_after`)."""
+    limit: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Some runs, and where the next page starts; None when there is none."""
+
+    runs: tuple[Run, ...]
+    next_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Detail of `complete`: the file is already durable when this is written."""
+
+    file: ResultFile
+    processing_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Detail of `fail`. `stop` is set when we had to stop the work (a limit, the time)."""
+
+    failure: Failure
+    stop: Cancellation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """Detail of `requeue`. `charge` is False when the node leaves and the run is not to blame."""
+
+    failure: Failure
+    ready_time: datetime
+    charge: bool = True
+    stop: Cancellation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Detail of `cancel`."""
+
+    reason: StopReason
+    canceled_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """Detail of `freed`: how the engine was proven to have let go, and how far it had come."""
+
+    engine_stop: EngineStop
+    stage: Stage | None = None
+
+
+Detail = Completed | Failed | Requeued | CancelAsked | Freed
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A run past its retention, removed from the store; its file is the caller's to discard."""
+
+    run_id: str
+    file_keys: tuple[str, ...] = field(default=())
+
+
+class RunStore(Protocol):
+    """Durable runs, their attempts and their history.
+
+    Every method is one transaction. A move is decided by `runs.state.advance`, written with a
+    compare-and-set on the state (and, for moves of an attempt, on its number), and leaves one
+    `run_events` row. Methods that find themselves too late raise `LostRace` and write nothing.
+
+    Times come from the store's clock (SQLite: the clock it was built with; PostgreSQL: the
+    database's). What is promised about power loss: `accept`, `cancel` and every move to a
+    terminal state are durable (fsync) before the method returns; claims, handles and lease
+    extensions survive a killed process, but may be lost with the machine, in which case the
+    run is found `accepted` or lapsed and nothing has been shown to anyone.
+    """
+
+    async def accept(
+        self, request: RunRequest, *, run_id: str, queue_limit: int, once: Once | None = None
+    ) -> Accepted:
+        """Write a new run, `accepted`, and return it. Durable before this returns.
+
+        `queue_limit` is the number of runs that may wait (`accepted`) for the tenant on the
+        source; 0 means no limit. Beyond it: `QueueFull`, nothing written.
+
+        With `once`: the first call stores `once.answer(run)` in the same transaction. A later
+        call with the same tenant, key and fingerprint writes nothing and returns the first
+        run with `replay` set; another fingerprint raises `IdempotencyMismatch`; a key whose
+        first request has not been answered yet raises `IdempotencyInFlight`.
+        """
+        ...
+
+    async def get(self, run_id: str) -> Run | None:
+        """The run as last written, or None. Knows nothing of who may see it."""
+        ...
+
+    async def find(self, query: RunQuery) -> RunPage:
+        """Runs that match, newest (or oldest) first, stable under inserts."""
+        ...
+
+    async def claim(self, node: str, *, lease_s: float, limits: ClaimLimits) -> list[Attempt]:
+        """Take up to `limits.free_slots` waiting runs for `node` and start an attempt on each.
+
+        A run is waiting when all of these hold: its state is `accepted`; its `ready_time` is
+        not in the future, by the store's clock; its source is among `limits.sources`; its
+        tenant has fewer running runs on that source than the limit.
+
+        Oldest first within an entity; entities take turns, so one entity's thousand runs
+        cannot delay another's first. The cost grows with the entities that have something
+        waiting, not with the queue. Each returned attempt is already `in_progress`, has the
+        next attempt number and a lease until the store's clock plus `lease_s`.
+
+        Two nodes never get the same attempt. The lease protects the record, not the engine: a
+        node that stops extending may lose an attempt later, and its writes then raise
+        `LostRace`, but what it started runs on until someone stops it by its handle.
+
+        An empty list means nothing was waiting at that moment, not that nothing is queued.
+        """
+        ...
+
+    async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
+        """When the earliest run waiting out a back-off becomes ready; None when none does."""
+        ...
+
+    async def save_handle(self, ref: AttemptRef, *, handle: str, file_key: str) -> None:
+        """Record how any process can stop this attempt's work and which file it may leave.
+
+        Called before anything waits on the engine. `LostRace` when the attempt is no longer
+        the run's newest or the run is not `in_progress` (a cancel came first): then the
+        caller must not start the statement.
+        """
+        ...
+
+    async def extend(self, node: str, *, lease_s: float) -> list[Held]:
+        """Renew every lease of `node` and say in which state each run now is.
+
+        An attempt that is missing from the answer is no longer this node's. An attempt that
+        is `canceling` must be stopped; this is the truth that a lost hint falls back on.
+        """
+        ...
+
+    async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
+        """`in_progress` -> `complete`. `LostRace` (say, a cancel won): discard the file."""
+        ...
+
+    async def fail(self, ref: AttemptRef, detail: Failed) -> Run:
+        """`in_progress` -> `failed`."""
+        ...
+
+    async def requeue(self, ref: AttemptRef, detail: Requeued) -> Run:
+        """`in_progress` -> `accepted`, for another attempt not before `detail.ready_time`.
+
+        With `charge`, `remaining_attempts` drops by one; the caller has checked that it is
+        above zero, and the write is refused (`LostRace`) if it is not. Only after the
+        attempt's work is proven stopped: the next attempt may start at once.
+        """
+        ...
+
+    async def cancel(self, run_id: str, detail: CancelAsked) -> Run:
+        """`accepted` -> `canceled`, or `in_progress` -> `canceling`.
+
+        A run that is already `canceling` is returned as it is (asking twice is not an error).
+        `NotCancellable` when it had ended; `NotFound` when there is no such run.
+        """
+        ...
+
+    async def freed(self, ref: AttemptRef, detail: Freed) -> Run:
+        """`canceling` -> `canceled`. Only after the engine is proven to have let go."""
+        ...
+
+    async def lapsed(self, *, besides: str | None = None, limit: int = 100) -> list[Attempt]:
+        """Attempts whose lease has run out, oldest first: `in_progress` or `canceling`.
+
+        With `besides`, every attempt that is not held by that node counts as lapsed: true on
+        one node that owns its store alone, and used when it starts.
+        """
+        ...
+
+    async def take_over(self, ref: AttemptRef, node: str, *, lease_s: float) -> bool:
+        """Give a lapsed attempt's lease to `node`, so that only one reaper handles it.
+
+        False when someone else has it, or it is no longer lapsed.
+        """
+        ...
+
+    async def moves(self, run_id: str) -> list[RunMove]:
+        """The run's history, oldest first; empty for an unknown run."""
+        ...
+
+    async def queue_position(self, run_id: str) -> int | None:
+        """How many runs of the same entity and source stand before this one; None if not waiting."""
+        ...
+
+    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[Expired]:
+        """Delete ended runs whose last change is before `ended_before`, with their history."""
+        ...
+
+    async def counts(self) -> dict[tuple[str, RunState], int]:
+        """Runs that have not ended, by source and state; for metrics."""
+        ...
+
+    async def healthy(self) -> bool:
+        """True when the store answers a trivial read."""
+        ...

@@ -1,0 +1,55 @@
+"""Accept a run, once per idempotency key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+from queryrun.errors import InvalidRequest, Problem, Unavailable
+from queryrun.runs.desk import Desk
+from queryrun.runs.model import Once, RunRequest
+from queryrun.runs.store import Accepted
+from queryrun.sql.guard import Verdict
+
+
+async def submit(
+    desk: Desk, request: RunRequest, *, once: Once | None = None, run_id: str | None = None
+) -> Accepted:
+    """Accept the request as a new run, durably, and return it in state `accepted`.
+
+    Nothing has started when this returns. With `once`, a repeat returns the first run and its
+    stored answer instead. `run_id` is for callers that had to name the run beforehand.
+
+    Raises `InvalidRequest` for a statement that the guard refuses or an unknown source,
+    `QueueFull` when too many of the tenant's runs wait, `Unavailable` while draining, and the
+    idempotency errors. Nothing is written in any of these cases.
+    """
+    if not desk.accepting():
+        raise Unavailable("this node is shutting down; try again")
+    rules = desk.sources.get(request.source)
+    if rules is None:
+        raise InvalidRequest.of("source", f"'source' must be one of {', '.join(desk.sources)}")
+    verdict = await desk.guard.check(request.sql)
+    if not verdict.accepted:
+        raise refused(verdict)
+    accepted = await desk.store.accept(
+        _within_limits(request, rules.time_limit_s),
+        run_id=run_id or str(uuid4()),
+        queue_limit=rules.queued_per_tenant,
+        once=once,
+    )
+    desk.changes.publish(accepted.run)
+    return accepted
+
+
+def refused(verdict: Verdict) -> InvalidRequest:
+    """The guard's refusal as the contract shows it: `invalid_parameter`, parameter `sql`."""
+    place = f" (line {verdict.line}, column {verdict.column})" if verdict.line else ""
+    return InvalidRequest(Problem("invalid_parameter", "sql", verdict.message + place))
+
+
+def _within_limits(request: RunRequest, time_limit_s: float) -> RunRequest:
+    """The request with its time limit lowered to the source's, never raised."""
+    if request.timeout_s is None or request.timeout_s <= time_limit_s:
+        return request
+    return replace(request, timeout_s=time_limit_s)

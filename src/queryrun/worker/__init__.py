@@ -1,0 +1,1 @@
+"""The child process that runs one statement, and the pool that keeps them warm, kills, reaps."""

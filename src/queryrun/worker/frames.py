@@ -1,0 +1,154 @@
+"""What a node and a worker say to each other: length-prefixed msgpack over one socket pair.
+
+Nothing is pickled. Every frame is a 4-byte big-endian length followed by one tagged struct.
+A frame is at most `MAX_FRAME_BYTES`; a peer that sends more is broken and is dropped.
+
+The node's side of the talk:   Bind, (Execute, Interrupt*)*
+The worker's side:             Ready, (Stage* | Progress*, Done | Failed, Ready?)*
+
+A worker that has been bound serves one entity of one source for the rest of its life. After a
+clean `Done` or `Failed` it opens a fresh engine session, says `Ready` and may serve again.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal
+
+import msgspec
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""A statement is at most 1,000,000 characters (contract F7), 4 bytes each, and some room."""
+
+_LENGTH = struct.Struct(">I")
+
+
+class Frame(msgspec.Struct, frozen=True, tag_field="t"):
+    """Anything sent either way."""
+
+
+# --- node to worker -------------------------------------------------------------------------
+
+
+class SourceSpec(msgspec.Struct, frozen=True):
+    """Which data a worker opens: an engine and its entity-resolved options (paths, catalog, …)."""
+
+    engine: Literal["duckdb", "trino", "spark"]
+    options: dict[str, str]
+
+
+class ResultsSpec(msgspec.Struct, frozen=True):
+    """Where the worker writes result files."""
+
+    kind: Literal["local", "s3"]
+    options: dict[str, str]
+
+
+class Bind(Frame, frozen=True, tag="bind"):
+    """Which walls the worker lives behind from now on. Sent once, first."""
+
+    entity_id: str
+    source: SourceSpec
+    results: ResultsSpec
+    memory_bytes: int
+    threads: int
+    spill_dir: str
+    spill_bytes: int
+
+
+class Execute(Frame, frozen=True, tag="execute"):
+    """Run this statement and commit its result under `file_key`."""
+
+    run_id: str
+    attempt: int
+    statement: str
+    file_key: str
+    content_type: str
+    content_encoding: str
+    column_separator: str | None
+    encryption_key: str | None
+    row_limit: int
+    """Rows a result may have; one more fails the run. 0: no limit."""
+    size_limit_bytes: int
+    """Bytes a result file may have; 0: no limit."""
+    time_zone: str = "UTC"
+
+
+class Interrupt(Frame, frozen=True, tag="interrupt"):
+    """Stop what you are doing, repeat it to the engine until it heeds, then exit."""
+
+
+# --- worker to node -------------------------------------------------------------------------
+
+
+class Ready(Frame, frozen=True, tag="ready"):
+    """A session is open; the next `Execute` starts at once. `handle` is the engine handle."""
+
+    handle: str
+
+
+class StageReached(Frame, frozen=True, tag="stage"):
+    """The attempt has come this far (the values of `runs.model.Stage`)."""
+
+    stage: str
+
+
+class Progress(Frame, frozen=True, tag="progress"):
+    """How far it is; sent a few times a second while the statement runs."""
+
+    percent: float | None
+    rows: int
+    size_bytes: int
+
+
+class Done(Frame, frozen=True, tag="done"):
+    """The file is committed under its key, durable and whole."""
+
+    rows: int
+    size_bytes: int
+    sha256: str
+
+
+class Failed(Frame, frozen=True, tag="failed"):
+    """The attempt went wrong, and nothing is left under its key. `code` is a `FailureCode`.
+
+    `interrupted`: the worker heeded an `Interrupt`; it exits by itself after this frame.
+    """
+
+    code: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+    interrupted: bool = False
+
+
+ToWorker = Bind | Execute | Interrupt
+ToNode = Ready | StageReached | Progress | Done | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker = msgspec.msgpack.Decoder(ToWorker)
+_to_node = msgspec.msgpack.Decoder(ToNode)
+
+
+def encode(frame: Frame) -> bytes:
+    """One frame as it goes over the wire, its length in front."""
+    body = _encoder.encode(frame)
+    return _LENGTH.pack(len(body)) + body
+
+
+def decode_to_worker(body: bytes) -> ToWorker:
+    """A frame's body as a worker reads it. Raises `msgspec.DecodeError` for anything else."""
+    return _to_worker.decode(body)
+
+
+def decode_to_node(body: bytes) -> ToNode:
+    """A frame's body as a node reads it. Raises `msgspec.DecodeError` for anything else."""
+    return _to_node.decode(body)
+
+
+def body_length(prefix: bytes) -> int:
+    """The length that a 4-byte prefix announces; `ValueError` beyond `MAX_FRAME_BYTES`."""
+    (length,) = _LENGTH.unpack(prefix)
+    if length > MAX_FRAME_BYTES:
+        raise ValueError(f"frame of {length} bytes is larger than {MAX_FRAME_BYTES}")
+    return int(length)

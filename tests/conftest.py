@@ -1,0 +1,33 @@
+"""What every test shares: one event loop library, and time that only moves when told to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+
+class Clock:
+    """A clock that tests move by hand. Calling it gives the time as aware UTC."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Time that stands still until a test moves it."""
+    return Clock()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The server runs on asyncio; so do the tests."""
+    return "asyncio"
