@@ -1,4 +1,4 @@
-"""Sample data to try queryrun on: an invented billing data set and the real New York flights of 2013."""
+"""Sample data to try queryrun on: invented billing and the real New York flights of 2013."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An invented subscription-billing data set in the words of contract.md's system, made by SQL alone.
+"""Invented subscription billing in the words of contract.md's system, made by SQL alone.
 
 First come narrow working tables of numbers (who owns what, which month bills
 what); the final SELECTs then dress them with ids, names and dates. Every draw

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from queryrun.errors import QueryrunError
 
-class SampleDataError(Exception):
+
+class SampleDataError(QueryrunError):
     """The sample data cannot be written as asked; the message says what to do about it."""

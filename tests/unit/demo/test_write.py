@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from queryrun.demo import TABLES, SampleData, SampleDataError, billing, write, write_sample_data
+from queryrun.demo import TABLES, SampleData, SampleDataError, billing, write_sample_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ def test_a_write_that_fails_midway_changes_no_table_and_leaves_no_temporary_file
     write_sample_data(tmp_path, factor=0.01, seed=7)
     before = contents(tmp_path)
     broken: Mapping[str, str] = {**billing.SELECTS, "usage": "SELECT error('disk full')"}
-    monkeypatch.setattr(write.billing, "SELECTS", broken)
+    monkeypatch.setattr(billing, "SELECTS", broken)
     with pytest.raises(Exception, match="disk full"):
         write_sample_data(tmp_path, factor=0.01, seed=8)
     assert contents(tmp_path) == before
