@@ -1,12 +1,12 @@
 """The states of a run and the only moves between them. Pure: no clock, no store.
 
-    accepted     --claim-->    in_progress
-    accepted     --cancel-->   canceled        nothing was started
-    in_progress  --complete--> complete        file durable first
-    in_progress  --fail-->     failed          not retryable, or no attempts left
-    in_progress  --requeue-->  accepted        engine trouble, or the node is leaving
-    in_progress  --cancel-->   canceling       asked; the engine may still work
-    canceling    --freed-->    canceled        the engine is proven to have let go
+accepted     --claim-->    in_progress
+accepted     --cancel-->   canceled        nothing was started
+in_progress  --complete--> complete        file durable first
+in_progress  --fail-->     failed          not retryable, or no attempts left
+in_progress  --requeue-->  accepted        engine trouble, or the node is leaving
+in_progress  --cancel-->   canceling       asked; the engine may still work
+canceling    --freed-->    canceled        the engine is proven to have let go
 """
 
 from __future__ import annotations

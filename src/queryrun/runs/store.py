@@ -261,7 +261,7 @@ class RunStore(Protocol):
         ...
 
     async def queue_position(self, run_id: str) -> int | None:
-        """How many runs of the same entity and source stand before this one; None if not waiting."""
+        """How many runs of the same entity and source are before it; None if not waiting."""
         ...
 
     async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[Expired]:

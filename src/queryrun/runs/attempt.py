@@ -1,0 +1,438 @@
+"""One attempt of a run: claim -> worker -> file -> store. One way out, whatever happens.
+
+Everything that ends an attempt early (a cancel, the time limit, a shutdown, a lost lease) goes
+through `LiveAttempt.stop`, and everything that ends it at all goes through `_settle`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.results.names import file_key
+from queryrun.results.store import ResultStore
+from queryrun.runs.desk import Changes, SourceRules
+from queryrun.runs.meter import Meter
+from queryrun.runs.model import (
+    Attempt,
+    AttemptRef,
+    Cancellation,
+    ContentEncoding,
+    EngineStop,
+    ResultFile,
+    Run,
+    Stage,
+    StopReason,
+)
+from queryrun.runs.retry import RetryPolicy, after_failure, on_leaving
+from queryrun.runs.store import Completed, Failed, Freed, Requeued, RunStore
+from queryrun.worker.frames import Bind, Done, Execute, Progress, StageReached, ToNode
+from queryrun.worker.frames import Failed as FailedFrame
+from queryrun.worker.pool import NotReaped, Worker, WorkerDied
+
+log = structlog.get_logger()
+
+STORE_RETRY_S = 0.5
+"""Pause between tries to write an outcome while the store is away."""
+STOP_RETRY_S = 1.0
+"""Pause between tries to stop a worker that could not be reaped."""
+
+_CANCELS = frozenset({StopReason.USER, StopReason.ADMIN})
+
+_LIMITS = frozenset(
+    {
+        FailureCode.ROW_LIMIT_EXCEEDED,
+        FailureCode.SIZE_LIMIT_EXCEEDED,
+        FailureCode.MEMORY_LIMIT_EXCEEDED,
+    }
+)
+_NOT_CLEAN = _LIMITS | {FailureCode.WORKER_LOST, FailureCode.INTERNAL_ERROR}
+"""Ends after which the worker is not trusted again: it is stopped like any other."""
+
+T = TypeVar("T")
+
+
+class Workers(Protocol):
+    """The part of the worker pool that an attempt uses (`worker.pool.WorkerPool` is the one)."""
+
+    async def take(self, bind: Bind) -> Worker:
+        """A worker bound as asked; cancelling this call leaks nothing."""
+        ...
+
+    def give_back(self, worker: Worker) -> None:
+        """The worker ended cleanly and may serve the same entity again."""
+        ...
+
+    async def stop(self, worker: Worker) -> EngineStop:
+        """End the worker and return only when it is reaped; `NotReaped` when it cannot be."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What attempts work with on this node. Built once, in `wiring`."""
+
+    node: str
+    store: RunStore
+    workers: Workers
+    results: ResultStore
+    changes: Changes
+    rules: Callable[[str], SourceRules]
+    bind: Callable[[str, str], Awaitable[Bind]]
+    """(source, entity id) -> which data the worker opens."""
+    statement: Callable[[Run], Awaitable[str]]
+    """The text the engine runs for a run."""
+    retry: RetryPolicy
+    meter: Meter
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Why an attempt was told to stop, and when."""
+
+    reason: StopReason
+    by: str | None
+    at: datetime
+    at_s: float
+    """On the monotonic clock, to measure the stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptProgress:
+    """How far the attempt is, as its worker last said."""
+
+    stage: Stage
+    percent: float | None = None
+    rows: int = 0
+    size_bytes: int = 0
+
+
+class LiveAttempt:
+    """An attempt that this node holds, from its claim to its one way out."""
+
+    def __init__(self, attempt: Attempt, crew: Crew) -> None:
+        self.attempt = attempt
+        self.progress = AttemptProgress(Stage.CLAIMED)
+        self._crew = crew
+        self._told: Told | None = None
+        self._told_event = asyncio.Event()
+        self._started = False
+        self._key = file_key(attempt.run.id, time.time_ns() // 1000, attempt.run.request.output)
+        self._log = log.bind(
+            run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
+        )
+
+    @property
+    def ref(self) -> AttemptRef:
+        """Which attempt this is."""
+        return self.attempt.ref
+
+    def stop(self, reason: StopReason, by: str | None = None) -> None:
+        """Stop this attempt's work: the one way, whoever asks. The first reason is the record.
+
+        Returns at once. What follows (`live`) interrupts, kills and reaps the worker, discards
+        the file and only then writes how the run goes on.
+        """
+        if self._told is None:
+            self._told = Told(reason, by, self._crew.now(), time.monotonic())
+            self._told_event.set()
+            self._log.info("attempt_told_to_stop", reason=reason, stage=self.progress.stage)
+
+    async def live(self) -> Run | None:
+        """Do the work and write how it ended; the run as written, None when it was lost to us.
+
+        Returns only when nothing of the attempt runs any more.
+        """
+        began_s = time.monotonic()
+        limit = asyncio.get_running_loop().call_later(
+            self._time_limit_s(), self.stop, StopReason.TIMEOUT
+        )
+        worker: Worker | None = None
+        end: Done | Failure | None = None
+        try:
+            worker = await self._unless_told(self._take_worker())
+            if worker is not None and await self._may_start(worker):
+                end = await self._unless_told(self._execute(worker))
+        except WorkerDied as death:
+            end = _worker_lost(death)
+        except Exception as error:  # whatever goes wrong, the run must have an end
+            self._log.exception("attempt_broke", error=type(error).__name__)
+            end = Failure(FailureCode.INTERNAL_ERROR, "The service failed to run the statement")
+        finally:
+            limit.cancel()
+        run = await self._settle(worker, end)
+        self._crew.meter.attempt_s.labels(self.attempt.run.request.source).observe(
+            time.monotonic() - began_s
+        )
+        return run
+
+    # --- the way in --------------------------------------------------------------------------
+
+    def _time_limit_s(self) -> float:
+        """Seconds this attempt may take: the request's own limit, or its source's."""
+        request = self.attempt.run.request
+        return request.timeout_s or self._crew.rules(request.source).time_limit_s
+
+    async def _take_worker(self) -> Worker:
+        request = self.attempt.run.request
+        self.progress = AttemptProgress(Stage.STARTING)
+        return await self._crew.workers.take(
+            await self._crew.bind(request.source, request.entity_id)
+        )
+
+    async def _may_start(self, worker: Worker) -> bool:
+        """Save the handle before anything waits on the engine; False when a cancel was first."""
+        try:
+            await self._crew.store.save_handle(self.ref, handle=worker.handle, file_key=self._key)
+        except LostRace:
+            self.stop(*await self._why_lost())
+        return self._told is None
+
+    async def _why_lost(self) -> tuple[StopReason, str | None]:
+        """The reason that made a write of ours come too late: a cancel, or a lost lease."""
+        run = await self._crew.store.get(self.ref.run_id)
+        ours = run is not None and run.attempt == self.ref.number
+        if run is not None and ours and run.cancellation is not None:
+            return run.cancellation.reason, run.cancellation.canceled_by
+        return StopReason.LEASE, None
+
+    async def _execute(self, worker: Worker) -> Done | Failure:
+        """Run the statement to its end, keeping track of how far it is."""
+        self._started = True
+        async for frame in worker.execute(await self._execute_frame()):
+            end = self._take_note(frame)
+            if end is not None:
+                return end
+        return Failure(FailureCode.WORKER_LOST, "The worker ended without an answer")
+
+    async def _execute_frame(self) -> Execute:
+        run = self.attempt.run
+        rules = self._crew.rules(run.request.source)
+        output = run.request.output
+        return Execute(
+            run_id=run.id,
+            attempt=self.ref.number,
+            statement=await self._crew.statement(run),
+            file_key=self._key,
+            content_type=output.content_type.value,
+            content_encoding=(output.content_encoding or ContentEncoding.NONE).value,
+            column_separator=output.column_separator,
+            encryption_key=output.encryption_key,
+            row_limit=rules.output_rows,
+            size_limit_bytes=rules.output_bytes,
+        )
+
+    def _take_note(self, frame: ToNode) -> Done | Failure | None:
+        """What a frame says: an end, or how far the attempt is."""
+        match frame:
+            case Done():
+                return frame
+            case FailedFrame():
+                return Failure(FailureCode(frame.code), frame.message, frame.line, frame.column)
+            case StageReached():
+                self.progress = replace(self.progress, stage=Stage(frame.stage))
+            case Progress():
+                self.progress = replace(
+                    self.progress,
+                    percent=frame.percent,
+                    rows=frame.rows,
+                    size_bytes=frame.size_bytes,
+                )
+            case _:
+                pass
+        return None
+
+    async def _unless_told(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of `work`, or None when the attempt was told to stop before it was done.
+
+        A result that is there at the same moment counts: the store decides who was first.
+        """
+        task = asyncio.ensure_future(work)
+        told = asyncio.ensure_future(self._told_event.wait())
+        try:
+            await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            told.cancel()
+            await _cancelled(task)
+
+    # --- the one way out ---------------------------------------------------------------------
+
+    async def _settle(self, worker: Worker | None, end: Done | Failure | None) -> Run | None:
+        """Write a clean end while the worker is still ours; otherwise stop first, then write."""
+        if end is not None and _is_clean(end):
+            run = await self._persist(lambda: self._write_clean(end))
+            if run is not None:
+                self._give_back(worker)
+                return self._ended(run)
+            self.stop(*await self._why_lost())
+        engine_stop = await self._stop_for_certain(worker)
+        await self._discard_file()
+        run = await self._persist(lambda: self._write_stopped(end, engine_stop))
+        if run is None and not self._is_told_to_cancel():
+            # A cancel came while we were stopping for another reason; the work is stopped already.
+            self._told = None
+            self.stop(*await self._why_lost())
+            run = await self._persist(lambda: self._write_stopped(end, engine_stop))
+        return self._ended(run)
+
+    def _is_told_to_cancel(self) -> bool:
+        return self._told is not None and self._told.reason in _CANCELS
+
+    def _give_back(self, worker: Worker | None) -> None:
+        if worker is not None:
+            self._crew.workers.give_back(worker)
+
+    async def _write_clean(self, end: Done | Failure) -> Run:
+        """The statement came to its own end and the worker is whole."""
+        if isinstance(end, Done):
+            file = ResultFile(self._key, end.size_bytes, end.sha256, end.rows)
+            return await self._crew.store.complete(self.ref, Completed(file, self._took_ms()))
+        return await self._write_failure(end, None)
+
+    def _took_ms(self) -> int:
+        """Milliseconds since the attempt was claimed: `processing_duration` (contract A5)."""
+        began = self.attempt.run.started_time or self._crew.now()
+        return max(0, round((self._crew.now() - began).total_seconds() * 1000))
+
+    async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
+        detail = after_failure(self.attempt.run, failure, self._crew.retry, self._crew.now(), stop)
+        return await self._write(detail)
+
+    async def _write(self, detail: Failed | Requeued) -> Run:
+        if isinstance(detail, Requeued):
+            return await self._crew.store.requeue(self.ref, detail)
+        return await self._crew.store.fail(self.ref, detail)
+
+    async def _write_stopped(self, end: Done | Failure | None, engine_stop: EngineStop) -> Run:
+        """The work is proven stopped: how the run goes on depends on why it was stopped."""
+        told = self._told
+        if told is None:
+            failure = end if isinstance(end, Failure) else _no_answer()
+            return await self._write_failure(failure, self._stop_for_limit(failure, engine_stop))
+        match told.reason:
+            case reason if reason in _CANCELS:
+                freed = Freed(engine_stop, self.progress.stage)
+                return await self._crew.store.freed(self.ref, freed)
+            case StopReason.SHUTDOWN:
+                left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
+                return await self._write(
+                    on_leaving(left, self._crew.now(), self._stop(told, engine_stop))
+                )
+            case StopReason.LEASE:
+                raise LostRace("the lease was lost; the attempt is another node's to settle")
+            case _:
+                limit = _time_limit_exceeded(self._time_limit_s())
+                return await self._write_failure(limit, self._stop(told, engine_stop))
+
+    def _stop(self, told: Told, engine_stop: EngineStop) -> Cancellation:
+        """The record of a stop that nobody asked for through the API."""
+        return Cancellation(
+            told.at, told.reason, told.by, stage=self.progress.stage, engine_stop=engine_stop
+        )
+
+    def _stop_for_limit(self, failure: Failure, engine_stop: EngineStop) -> Cancellation | None:
+        """A limit inside the worker ended the statement: recorded like every other stop."""
+        if failure.code not in _LIMITS:
+            return None
+        return self._stop(
+            Told(StopReason.LIMIT, None, self._crew.now(), time.monotonic()), engine_stop
+        )
+
+    async def _persist(self, write: Callable[[], Awaitable[Run]]) -> Run | None:
+        """Write an outcome, however long the store is away; None when it came too late."""
+        while True:
+            try:
+                return await write()
+            except LostRace:
+                return None
+            except Unavailable:
+                self._log.warning("outcome_not_written_store_away")
+                await asyncio.sleep(STORE_RETRY_S)
+
+    async def _stop_for_certain(self, worker: Worker | None) -> EngineStop:
+        """End the worker and return when that is proven; never before, however long it takes."""
+        if worker is None or not self._started:
+            self._give_back(worker)
+            return EngineStop.NEVER_STARTED
+        engine_stop = await self._until_reaped(worker)
+        if self._told is not None:
+            took_s = time.monotonic() - self._told.at_s
+            self._crew.meter.stop_s.labels(self._told.reason, engine_stop).observe(took_s)
+            self._log.info("attempt_stopped", engine_stop=engine_stop, took_ms=round(took_s * 1000))
+        return engine_stop
+
+    async def _until_reaped(self, worker: Worker) -> EngineStop:
+        """Stop the worker; while it cannot be reaped, say so loudly and keep trying."""
+        alarmed = False
+        try:
+            while True:
+                try:
+                    return await self._crew.workers.stop(worker)
+                except NotReaped:
+                    alarmed = self._alarm(alarmed)
+                    await asyncio.sleep(STOP_RETRY_S)
+        finally:
+            if alarmed:
+                self._crew.meter.unproven_stops.dec()
+
+    def _alarm(self, alarmed: bool) -> bool:
+        """Raise the alarm once per attempt: the run stays as it is and its slot stays held."""
+        if not alarmed:
+            self._crew.meter.unproven_stops.inc()
+        self._log.error("worker_not_reaped", stage=self.progress.stage)
+        return True
+
+    async def _discard_file(self) -> None:
+        """Leave nothing under the attempt's key. What cannot be removed now, the reaper finds."""
+        try:
+            await asyncio.to_thread(self._crew.results.discard, self._key)
+        except RunFailed as error:
+            self._log.warning("file_not_discarded", error=error.failure.code)
+
+    def _ended(self, run: Run | None) -> Run | None:
+        """Tell everyone who waits, count it, and say it in the log."""
+        outcome = run.state.value if run is not None else "lost"
+        self._crew.meter.attempts.labels(self.attempt.run.request.source, outcome).inc()
+        failure = run.failure.code.value if run is not None and run.failure else None
+        self._log.info("attempt_ended", outcome=outcome, failure=failure)
+        if run is not None:
+            self._crew.changes.publish(run)
+        return run
+
+
+def _is_clean(end: Done | Failure) -> bool:
+    """Whether the worker answered by itself and is fit to serve again."""
+    return isinstance(end, Done) or end.code not in _NOT_CLEAN
+
+
+def _worker_lost(death: WorkerDied) -> Failure:
+    """A worker that died under a run: an OOM kill, a crash of the engine, a kill from outside."""
+    return Failure(FailureCode.WORKER_LOST, f"The worker process died ({death})")
+
+
+def _no_answer() -> Failure:
+    return Failure(FailureCode.INTERNAL_ERROR, "The attempt ended without an outcome")
+
+
+def _time_limit_exceeded(limit_s: float) -> Failure:
+    """In the words that users of the contract know (contract F10)."""
+    return Failure(
+        FailureCode.TIME_LIMIT_EXCEEDED, f"Query exceeded the maximum time limit of {limit_s:.2f}s"
+    )
+
+
+async def _cancelled(task: asyncio.Future[Any]) -> None:
+    """End the task if it still runs, and wait until it has."""
+    if task.done():
+        return
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,208 @@
+"""The loop of a node: claim fairly, keep leases, drain. Nothing else starts attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from queryrun.errors import Unavailable
+from queryrun.runs.attempt import AttemptProgress, Crew, LiveAttempt
+from queryrun.runs.model import Attempt, AttemptRef, Run, StopReason
+from queryrun.runs.state import RunState
+from queryrun.runs.store import ClaimLimits, Held
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchOptions:
+    """How a node takes part. A lease must outlive several heartbeats, or load would lose it."""
+
+    slots: int = 5
+    """Attempts this node holds at most."""
+    lease_s: float = 15.0
+    heartbeat_s: float = 3.0
+    poll_s: float = 1.0
+    """How long the loop trusts hints alone before it looks into the store."""
+
+
+class Dispatcher:
+    """Claims waiting runs while it has free slots, and supervises the attempts it holds."""
+
+    def __init__(
+        self, crew: Crew, options: DispatchOptions, sources: Callable[[], Sequence[str]]
+    ) -> None:
+        self._crew = crew
+        self._options = options
+        self._sources = sources
+        self._live: dict[AttemptRef, LiveAttempt] = {}
+        self._tasks: dict[AttemptRef, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._draining = False
+        crew.changes.listen(self._hint)
+
+    @property
+    def accepting(self) -> bool:
+        """False from the moment the node drains."""
+        return not self._draining
+
+    @property
+    def held(self) -> int:
+        """How many attempts this node holds at the moment."""
+        return len(self._tasks)
+
+    def progress(self, run_id: str) -> AttemptProgress | None:
+        """How far the run's attempt is, when this node holds it."""
+        for ref, live in self._live.items():
+            if ref.run_id == run_id:
+                return live.progress
+        return None
+
+    def start(self) -> None:
+        """Begin to claim. Call once, on the event loop, after recovery."""
+        self._loops = [
+            asyncio.create_task(self._claim_forever(), name="claim"),
+            asyncio.create_task(self._keep_leases_forever(), name="leases"),
+        ]
+        self._wake.set()
+
+    async def drain(self, patience_s: float) -> None:
+        """Stop claiming, give running attempts `patience_s` to end, then stop and re-queue them.
+
+        Returns when nothing of this node's attempts runs any more.
+        """
+        self._draining = True
+        self._wake.set()
+        await self._let_end(patience_s)
+        for live in list(self._live.values()):
+            live.stop(StopReason.SHUTDOWN)
+        await self._let_end(None)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    async def _let_end(self, timeout_s: float | None) -> None:
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()), timeout=timeout_s)
+
+    # --- hints -------------------------------------------------------------------------------
+
+    def _hint(self, run: Run) -> None:
+        """A run changed: perhaps there is something to claim, perhaps something to stop."""
+        if run.state is RunState.ACCEPTED:
+            self._wake.set()
+        elif run.state is RunState.CANCELING:
+            self._stop_canceled(run)
+
+    def _stop_canceled(self, run: Run) -> None:
+        live = self._live.get(AttemptRef(run.id, run.attempt))
+        if live is not None and run.cancellation is not None:
+            live.stop(run.cancellation.reason, run.cancellation.canceled_by)
+
+    # --- claiming ----------------------------------------------------------------------------
+
+    async def _claim_forever(self) -> None:
+        while not self._draining:
+            self._wake.clear()
+            try:
+                await self._claim()
+            except Unavailable:
+                log.warning("claim_failed_store_away")
+            await self._until_woken()
+
+    async def _until_woken(self) -> None:
+        """Wait for a hint, for the next back-off to end, or for the poll."""
+        try:
+            async with asyncio.timeout(await self._patience_s()):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _patience_s(self) -> float:
+        try:
+            ready = await self._crew.store.next_ready_time(self._sources())
+        except Unavailable:
+            return self._options.poll_s
+        if ready is None:
+            return self._options.poll_s
+        until_s = (ready - self._crew.now()).total_seconds()
+        return min(max(until_s, 0.01), self._options.poll_s)
+
+    async def _claim(self) -> None:
+        """Take as many runs as there are free slots and start an attempt on each."""
+        free = self._options.slots - len(self._tasks)
+        if free <= 0 or self._draining:
+            return
+        for attempt in await self._crew.store.claim(
+            self._crew.node, lease_s=self._options.lease_s, limits=self._limits(free)
+        ):
+            self._begin(attempt)
+
+    def _limits(self, free: int) -> ClaimLimits:
+        sources = self._sources()
+        running = {source: self._crew.rules(source).running_per_tenant for source in sources}
+        return ClaimLimits(sources, free, running)
+
+    def _begin(self, attempt: Attempt) -> None:
+        live = LiveAttempt(attempt, self._crew)
+        self._live[attempt.ref] = live
+        self._tasks[attempt.ref] = asyncio.create_task(self._see_through(live))
+        self._crew.meter.busy_slots.set(len(self._tasks))
+        self._crew.changes.publish(attempt.run)
+
+    async def _see_through(self, live: LiveAttempt) -> None:
+        """Let the attempt live; its slot is free only when nothing of it runs any more."""
+        try:
+            await live.live()
+        finally:
+            self._live.pop(live.ref, None)
+            self._tasks.pop(live.ref, None)
+            self._crew.meter.busy_slots.set(len(self._tasks))
+            self._wake.set()
+
+    # --- leases ------------------------------------------------------------------------------
+
+    async def _keep_leases_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.heartbeat_s)
+            try:
+                await self.keep_leases()
+            except Unavailable:
+                log.warning("leases_not_extended_store_away")
+
+    async def keep_leases(self) -> None:
+        """Extend every lease of this node and act on what the store says: the truth behind hints.
+
+        An attempt that the store no longer gives us has lost its lease: it is stopped here,
+        and settled by whoever holds it now.
+        """
+        before = list(self._live.items())
+        held = {
+            item.ref: item
+            for item in await self._crew.store.extend(
+                self._crew.node, lease_s=self._options.lease_s
+            )
+        }
+        for ref, live in before:
+            await self._check(live, held.get(ref))
+
+    async def _check(self, live: LiveAttempt, held: Held | None) -> None:
+        if live.ref not in self._live:
+            return
+        if held is None:
+            await self._stop_if_lost(live)
+        elif held.state is RunState.CANCELING:
+            run = await self._crew.store.get(live.ref.run_id)
+            if run is not None:
+                self._stop_canceled(run)
+
+    async def _stop_if_lost(self, live: LiveAttempt) -> None:
+        """Missing from the extension: it ended a moment ago, or another node has it."""
+        run = await self._crew.store.get(live.ref.run_id)
+        ended = run is not None and run.attempt == live.ref.number and run.state.is_terminal
+        if not ended and live.ref in self._live:
+            live.stop(StopReason.LEASE)

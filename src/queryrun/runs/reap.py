@@ -1,0 +1,152 @@
+"""The reaper: lapsed leases, expired runs. It stops, frees, re-queues; it runs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.runs.attempt import Crew
+from queryrun.runs.model import Attempt, Cancellation, EngineStop, Run, StopReason
+from queryrun.runs.retry import after_failure
+from queryrun.runs.state import RunState
+from queryrun.runs.store import Freed, Requeued
+
+log = structlog.get_logger()
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReapOptions:
+    """How often the reaper looks, and how long ended runs and files are kept (contract F9)."""
+
+    every_s: float = 5.0
+    lease_s: float = 30.0
+    retention_s: float = 30 * 24 * 3600.0
+
+
+class Reaper:
+    """Settles what dead nodes left behind, and removes what has been kept long enough."""
+
+    def __init__(
+        self,
+        crew: Crew,
+        options: ReapOptions,
+        kill_by_handle: Callable[[str], Awaitable[EngineStop]],
+        housekeeping: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._crew = crew
+        self._options = options
+        self._kill_by_handle = kill_by_handle
+        self._housekeeping = housekeeping
+        self._loop: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look every `every_s`."""
+        self._loop = asyncio.create_task(self._reap_forever(), name="reaper")
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def _reap_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.every_s)
+            try:
+                await self.reap_lapsed()
+                await self.remove_expired()
+                await self._housekeeping()
+            except Unavailable:
+                log.warning("reaper_store_away")
+            except Exception as error:  # the loop must outlive any single surprise
+                log.exception("reaper_broke", error=type(error).__name__)
+
+    async def recover(self) -> int:
+        """At the start of a node that owns its store alone: settle all that others held.
+
+        Whatever an earlier process of this node held is lapsed by definition. Returns how many
+        attempts were settled.
+        """
+        return await self._settle_all(besides=self._crew.node)
+
+    async def reap_lapsed(self) -> int:
+        """Settle the attempts whose lease has run out; how many."""
+        return await self._settle_all(besides=None)
+
+    async def _settle_all(self, besides: str | None) -> int:
+        settled = 0
+        for attempt in await self._crew.store.lapsed(besides=besides, limit=_BATCH):
+            if await self._crew.store.take_over(
+                attempt.ref, self._crew.node, lease_s=self._options.lease_s
+            ):
+                settled += await self._settle(attempt)
+        return settled
+
+    async def _settle(self, attempt: Attempt) -> int:
+        """Kill by the stored handle, discard the file, and only then let the run go on."""
+        engine_stop = EngineStop.NEVER_STARTED
+        if attempt.handle is not None:
+            engine_stop = await self._kill_by_handle(attempt.handle)
+        await self._discard(attempt.file_key)
+        try:
+            await self._write(attempt, engine_stop)
+        except LostRace:
+            return 0
+        self._crew.meter.reaped.labels("attempt").inc()
+        log.warning(
+            "lapsed_attempt_settled",
+            run_id=attempt.ref.run_id,
+            attempt=attempt.ref.number,
+            was=attempt.run.state,
+            engine_stop=engine_stop,
+        )
+        return 1
+
+    async def _write(self, attempt: Attempt, engine_stop: EngineStop) -> None:
+        store = self._crew.store
+        current = await store.get(attempt.ref.run_id)
+        if current is not None and current.state is RunState.CANCELING:
+            run = await store.freed(attempt.ref, Freed(engine_stop))
+        else:
+            run = await self._give_another_chance(attempt)
+        self._crew.changes.publish(run)
+
+    async def _give_another_chance(self, attempt: Attempt) -> Run:
+        """Queued again with a retry less, or failed when none is left."""
+        lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
+        now = self._crew.now()
+        stop = Cancellation(now, StopReason.LEASE, None)
+        detail = after_failure(attempt.run, lost, self._crew.retry, now, stop)
+        if isinstance(detail, Requeued):
+            return await self._crew.store.requeue(attempt.ref, detail)
+        return await self._crew.store.fail(attempt.ref, detail)
+
+    async def _discard(self, file_key: str | None) -> None:
+        if file_key is None:
+            return
+        try:
+            await asyncio.to_thread(self._crew.results.discard, file_key)
+        except RunFailed as error:
+            log.warning("file_not_discarded", error=error.failure.code)
+
+    async def remove_expired(self) -> int:
+        """Remove runs past their retention: the row first, then the file; how many.
+
+        A crash between the two leaves a file that no run names and no link opens; the store of
+        results sweeps those.
+        """
+        before = self._crew.now() - timedelta(seconds=self._options.retention_s)
+        expired = await self._crew.store.remove_expired(ended_before=before, limit=_BATCH)
+        for run in expired:
+            for key in run.file_keys:
+                await self._discard(key)
+        if expired:
+            self._crew.meter.reaped.labels("run").inc(len(expired))
+        return len(expired)

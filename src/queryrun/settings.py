@@ -1,0 +1,202 @@
+"""One frozen Settings; the only reader of the environment and of queryrun.toml.
+
+Precedence: `QUERYRUN_<SECTION>__<NAME>` in the environment, then `queryrun.toml` in the home
+directory, then the defaults below. An unknown name in either place refuses to start, so that
+a typing error never passes for a setting.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from queryrun.errors import ConfigurationError
+
+CONFIG_NAME = "queryrun.toml"
+_PREFIX = "QUERYRUN_"
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of queryrun.toml. Unknown names are errors."""
+
+
+class ServerSettings(Section, frozen=True):
+    """Where the service listens and how it ends."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str = ""
+    """What links start with, when it is not http://host:port (behind a proxy)."""
+    drain_s: float = 10.0
+    """How long running statements may go on after SIGTERM before they are stopped and queued."""
+    request_timeout_s: float = 60.0
+    """Contract A1: a request that takes longer is answered 504."""
+    body_limit_bytes: int = 8 * 1024 * 1024
+    """A request body, inflated: a statement of 1,000,000 characters, escaped, and room."""
+
+
+class SourceSettings(Section, frozen=True):
+    """A named place to run SQL: an engine, its data, its limits (contract F7). 0 is no limit."""
+
+    engine: Literal["duckdb"] = "duckdb"
+    data: str = "data/{entity}"
+    """A directory (or a `.duckdb` file) per entity; `{entity}` is the entity's name."""
+    entities: dict[str, str] = {}
+    """Entities whose data lies elsewhere: name -> path."""
+    running_per_tenant: int = 5
+    queued_per_tenant: int = 10
+    output_rows: int = 500_000
+    output_size: str = "0"
+    memory: str = "2GB"
+    threads: int = 2
+    spill: str = "20GB"
+    time_limit_s: float = 3600.0
+
+
+class WorkerSettings(Section, frozen=True):
+    """How many statements run at once on this node, and how many workers wait for them."""
+
+    slots: int = 5
+    warm: int = 2
+
+
+class ResultSettings(Section, frozen=True):
+    """Where result files go, how long they stay, how long a link to one opens."""
+
+    store: Literal["local"] = "local"
+    directory: str = "results"
+    link_ttl_s: int = 4 * 3600
+    """Contract F9: 4 hours, signed anew on each GET."""
+    retention_days: float = 30.0
+    """Contract F9: runs and files, then both go."""
+
+
+class LeaseSettings(Section, frozen=True):
+    """How nodes hold attempts; a lease must outlive several heartbeats."""
+
+    lease_s: float = 15.0
+    heartbeat_s: float = 3.0
+    poll_s: float = 1.0
+    reap_every_s: float = 5.0
+
+
+class RetrySettings(Section, frozen=True):
+    """Back-off before another attempt (contract F8: three retries)."""
+
+    first_s: float = 1.0
+    factor: float = 4.0
+    most_s: float = 60.0
+
+
+class RateSettings(Section, frozen=True):
+    """Request rates (contract D3, E). The presets carry the hosted service's figures."""
+
+    preset: Literal["off", "production", "developer_sandbox", "api_sandbox"] = "production"
+    auth_per_address_per_minute: int = 100
+    """Contract E: token requests per IP. 0: no limit."""
+
+
+class LogSettings(Section, frozen=True):
+    """What the log says: JSON lines to stdout, or text for people."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+
+
+class Settings(Section, frozen=True):
+    """Everything that can be set. `home` is where the relative paths below start."""
+
+    home: Path = Path()
+    tenant: str = "default"
+    time_zone: str = "UTC"
+    """Contract H22: the zone that timestamps with time zone are written in."""
+    default_source: str = "live"
+    server: ServerSettings = ServerSettings()
+    workers: WorkerSettings = WorkerSettings()
+    results: ResultSettings = ResultSettings()
+    leases: LeaseSettings = LeaseSettings()
+    retries: RetrySettings = RetrySettings()
+    rates: RateSettings = RateSettings()
+    log: LogSettings = LogSettings()
+    sources: dict[str, SourceSettings] = {"live": SourceSettings()}
+
+    def path(self, relative: str) -> Path:
+        """A path of the settings, taken from the home directory unless it is absolute."""
+        return (self.home / relative).resolve()
+
+    def data_path(self, source: str, entity: str) -> Path:
+        """Where an entity's data of a source lies. Entity names are checked when created."""
+        settings = self.sources[source]
+        return self.path(settings.entities.get(entity) or settings.data.format(entity=entity))
+
+
+def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a home directory. `ConfigurationError` names the setting that is wrong.
+
+    A home without queryrun.toml has the defaults. `environ` is `os.environ` unless given.
+    """
+    tree = _file(home / CONFIG_NAME)
+    _overlay(tree, os.environ if environ is None else environ)
+    tree["home"] = str(home.resolve())
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{CONFIG_NAME}: {error}") from error
+    _check(settings)
+    return settings
+
+
+def size_bytes(text: str, name: str) -> int:
+    """`2GB`, `512MiB`, `1000` as bytes; `ConfigurationError` naming the setting otherwise."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = _SIZES.get(match.group(2).upper()) if match else None
+    if match is None or unit is None:
+        raise ConfigurationError(f"{name}: {text!r} is not a size such as 2GB or 512MiB")
+    return int(float(match.group(1)) * unit)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path.name}: {error}") from error
+
+
+def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lay `QUERYRUN_SERVER__PORT=9000` over `[server] port`."""
+    for name, value in environ.items():
+        if not name.startswith(_PREFIX) or name == "QUERYRUN_HOME":
+            continue
+        *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
+        table = tree
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[leaf] = value
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)
+
+
+def _check(settings: Settings) -> None:
+    """What types cannot say."""
+    if settings.default_source not in settings.sources:
+        raise ConfigurationError(f"default_source: no source is named {settings.default_source!r}")
+    if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
+        raise ConfigurationError("leases.lease_s must be at least three heartbeats")
+    for name, source in settings.sources.items():
+        size_bytes(source.memory, f"sources.{name}.memory")
+        size_bytes(source.spill, f"sources.{name}.spill")
+        size_bytes(source.output_size, f"sources.{name}.output_size")
