@@ -1,0 +1,55 @@
+# Everything a person or a CI needs, by name. `make` alone lists the targets.
+# Nothing has to be installed beforehand but Python >= 3.11, git and make.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+HOME_DIR ?= .queryrun
+PORT   ?= 8080
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check serve bench lock fmt clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: $(VENV)/.installed ## build .venv from the lock file
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## the main job, visibly: submit, download, cancel a runaway; leaves nothing running
+	@$(BIN)/queryrun demo
+
+serve: setup ## a server that stays; makes a home with sample data in .queryrun first
+	@test -f $(HOME_DIR)/queryrun.toml || $(BIN)/queryrun init --home $(HOME_DIR) --sample-data
+	@$(BIN)/queryrun serve --home $(HOME_DIR) --port $(PORT)
+
+check: setup ## the quick gate: format, lint, types, import directions, unit tests
+	@$(BIN)/ruff format --check --quiet src tests benchmarks
+	@$(BIN)/ruff check --quiet src tests benchmarks
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest tests/unit -n 2
+
+test: setup ## every test
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+bench: setup ## measure, side by side, and print tables
+	@$(BIN)/python -m benchmarks
+
+fmt: setup ## format and fix what can be fixed
+	@$(BIN)/ruff check --quiet --fix src tests benchmarks || true
+	@$(BIN)/ruff format --quiet src tests benchmarks
+
+lock: setup ## resolve the dependencies anew into requirements.lock
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --generate-hashes \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
+	  --universal --python-version 3.11 -o requirements.lock
+
+clean: ## remove what setup, tests and serve have made
+	@rm -rf $(VENV) .queryrun .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache
