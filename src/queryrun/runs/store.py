@@ -154,12 +154,14 @@ class RunStore(Protocol):
         """Write a new run, `accepted`, and return it. Durable before this returns.
 
         `queue_limit` is the number of runs that may wait (`accepted`) for the tenant on the
-        source; 0 means no limit. Beyond it: `QueueFull`, nothing written.
+        source; 0 means no limit. Beyond it: `QueueFull`, nothing written. Counting costs up to
+        `queue_limit` index entries.
 
         With `once`: the first call stores `once.answer(run)` in the same transaction. A later
         call with the same tenant, key and fingerprint writes nothing and returns the first
         run with `replay` set; another fingerprint raises `IdempotencyMismatch`; a key whose
-        first request has not been answered yet raises `IdempotencyInFlight`.
+        first request has not been answered yet, or was answered without making a run, raises
+        `IdempotencyInFlight` (`IdempotencyStore.look_once`, before, finds the latter's answer).
         """
         ...
 
@@ -178,10 +180,11 @@ class RunStore(Protocol):
         not in the future, by the store's clock; its source is among `limits.sources`; its
         tenant has fewer running runs on that source than the limit.
 
-        Oldest first within an entity; entities take turns, so one entity's thousand runs
-        cannot delay another's first. The cost grows with the entities that have something
-        waiting, not with the queue. Each returned attempt is already `in_progress`, has the
-        next attempt number and a lease until the store's clock plus `lease_s`.
+        Within an entity, first the run that has been ready longest; entities take turns, so
+        one entity's thousand runs cannot delay another's first. The cost grows with the
+        entities that have something waiting, not with the queue. Each returned attempt is
+        already `in_progress`, has the next attempt number and a lease until the store's clock
+        plus `lease_s`.
 
         Two nodes never get the same attempt. The lease protects the record, not the engine: a
         node that stops extending may lose an attempt later, and its writes then raise
@@ -229,11 +232,17 @@ class RunStore(Protocol):
         """
         ...
 
-    async def cancel(self, run_id: str, detail: CancelAsked) -> Run:
+    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
         """`accepted` -> `canceled`, or `in_progress` -> `canceling`.
 
         A run that is already `canceling` is returned as it is (asking twice is not an error).
         `NotCancellable` when it had ended; `NotFound` when there is no such run.
+
+        With `once`: the key is written in the same transaction, in flight, with
+        `once.answer(run)` as what is replayed should nobody finish it. The caller waits for
+        the engine, then calls `IdempotencyStore.finish_once` with the final answer. A key that
+        is in use already raises `IdempotencyMismatch` or `IdempotencyInFlight` and nothing is
+        written: replays are found by `IdempotencyStore.look_once`, before.
         """
         ...
 
@@ -245,7 +254,8 @@ class RunStore(Protocol):
         """Attempts whose lease has run out, oldest first: `in_progress` or `canceling`.
 
         With `besides`, every attempt that is not held by that node counts as lapsed: true on
-        one node that owns its store alone, and used when it starts.
+        one node that owns its store alone, and used when it starts. Those leases are ended by
+        this, so that `take_over` works.
         """
         ...
 

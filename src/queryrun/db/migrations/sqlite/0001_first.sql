@@ -1,0 +1,172 @@
+-- Times are milliseconds since 1970 in UTC. Enumerations are stored as the words of runs/model.py.
+
+CREATE TABLE tenants (
+    id   TEXT PRIMARY KEY,
+    name TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE entities (
+    id        TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL REFERENCES tenants (id),
+    name      TEXT NOT NULL,
+    UNIQUE (tenant_id, name)
+) WITHOUT ROWID;
+
+CREATE TABLE clients (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    id         TEXT NOT NULL UNIQUE,
+    tenant_id  TEXT NOT NULL REFERENCES tenants (id),
+    name       TEXT NOT NULL,
+    scopes     TEXT NOT NULL,
+    org_ids    TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    revoked_ms INTEGER
+);
+
+CREATE TABLE client_entities (
+    client_id TEXT NOT NULL REFERENCES clients (id),
+    position  INTEGER NOT NULL,
+    entity_id TEXT NOT NULL REFERENCES entities (id),
+    PRIMARY KEY (client_id, position)
+) WITHOUT ROWID;
+
+-- valid_until_ms is NULL for the current secret.
+CREATE TABLE client_secrets (
+    client_id      TEXT NOT NULL REFERENCES clients (id),
+    digest         TEXT NOT NULL,
+    valid_until_ms INTEGER,
+    PRIMARY KEY (client_id, digest)
+) WITHOUT ROWID;
+
+CREATE TABLE tokens (
+    digest     TEXT PRIMARY KEY,
+    client_id  TEXT NOT NULL REFERENCES clients (id),
+    expires_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The run row is the queue. It is rewritten whole at every move, so what can be long (the
+-- statement) lives in run_requests, which is written once.
+CREATE TABLE runs (
+    seq                 INTEGER PRIMARY KEY AUTOINCREMENT,
+    id                  TEXT NOT NULL UNIQUE,
+    tenant_id           TEXT NOT NULL,
+    entity_id           TEXT NOT NULL,
+    client_id           TEXT NOT NULL,
+    source              TEXT NOT NULL,
+    state               TEXT NOT NULL,
+    attempt             INTEGER NOT NULL,
+    remaining_attempts  INTEGER NOT NULL CHECK (remaining_attempts >= 0),
+    created_ms          INTEGER NOT NULL,
+    updated_ms          INTEGER NOT NULL,
+    ready_ms            INTEGER NOT NULL,
+    started_ms          INTEGER,
+    processing_ms       INTEGER,
+    file_key            TEXT,
+    file_size_bytes     INTEGER,
+    file_sha256         TEXT,
+    file_rows           INTEGER,
+    failure_code        TEXT,
+    failure_message     TEXT,
+    failure_line        INTEGER,
+    failure_column      INTEGER,
+    cancel_requested_ms INTEGER,
+    cancel_reason       TEXT,
+    canceled_by         TEXT,
+    cancel_stage        TEXT,
+    cancel_engine_stop  TEXT,
+    canceled_ms         INTEGER
+);
+
+CREATE TABLE run_requests (
+    run_seq          INTEGER PRIMARY KEY,
+    sql              TEXT NOT NULL,
+    content_type     TEXT NOT NULL,
+    content_encoding TEXT NOT NULL,
+    column_separator TEXT,
+    encryption_key   TEXT,
+    deleted_rows     TEXT NOT NULL,
+    timeout_s        REAL,
+    tags             TEXT NOT NULL,
+    org_ids          TEXT NOT NULL,
+    extras           TEXT NOT NULL
+);
+
+-- The queue: the oldest of each entity is the first entry of its stretch of the index.
+CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, ready_ms) WHERE state = 'accepted';
+-- The slots in use.
+CREATE INDEX runs_held ON runs (source, tenant_id) WHERE state IN ('in_progress', 'canceling');
+-- Retention.
+CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed', 'canceled');
+-- Lists: a client's own runs, and an admin's view of the tenant (each followed by seq).
+CREATE INDEX runs_of_client ON runs (client_id);
+CREATE INDEX runs_of_tenant ON runs (tenant_id);
+
+CREATE TABLE attempts (
+    run_seq           INTEGER NOT NULL,
+    number            INTEGER NOT NULL,
+    node              TEXT NOT NULL,
+    claimed_ms        INTEGER NOT NULL,
+    lease_until_ms    INTEGER NOT NULL,
+    handle            TEXT,
+    file_key          TEXT,
+    ended_ms          INTEGER,
+    outcome           TEXT,
+    failure_code      TEXT,
+    failure_message   TEXT,
+    stop_requested_ms INTEGER,
+    stop_reason       TEXT,
+    stop_by           TEXT,
+    stop_stage        TEXT,
+    stop_engine       TEXT,
+    PRIMARY KEY (run_seq, number)
+) WITHOUT ROWID;
+
+CREATE INDEX attempts_live ON attempts (node) WHERE ended_ms IS NULL;
+
+-- updated_ms of a run grows with every move, so its value names the move.
+CREATE TABLE run_events (
+    run_seq INTEGER NOT NULL,
+    at_ms   INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    event   TEXT,
+    state   TEXT NOT NULL,
+    detail  TEXT,
+    PRIMARY KEY (run_seq, at_ms)
+) WITHOUT ROWID;
+
+-- Serving an entity replaces its row, which gives it the highest turn: the lowest turn is the
+-- entity that has waited longest for its own.
+CREATE TABLE entity_turns (
+    turn      INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant_id TEXT NOT NULL,
+    entity_id TEXT NOT NULL,
+    UNIQUE (tenant_id, entity_id)
+);
+
+-- claim_until_ms is set while the first request is being answered. status and body may be set
+-- then too: the answer to give should that request never be finished.
+CREATE TABLE idempotency (
+    tenant_id      TEXT NOT NULL,
+    key            TEXT NOT NULL,
+    fingerprint    TEXT NOT NULL,
+    created_ms     INTEGER NOT NULL,
+    claim_until_ms INTEGER,
+    run_id         TEXT,
+    status         INTEGER,
+    body           BLOB,
+    PRIMARY KEY (tenant_id, key)
+) WITHOUT ROWID;
+
+CREATE TABLE async_requests (
+    id           TEXT PRIMARY KEY,
+    tenant_id    TEXT NOT NULL,
+    client_id    TEXT NOT NULL,
+    method       TEXT NOT NULL,
+    path         TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    created_ms   INTEGER NOT NULL,
+    completed_ms INTEGER,
+    run_id       TEXT,
+    status       INTEGER,
+    body         BLOB
+) WITHOUT ROWID;

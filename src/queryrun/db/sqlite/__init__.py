@@ -1,0 +1,1 @@
+"""The stores on SQLite: one writer thread, reads straight from the event loop."""

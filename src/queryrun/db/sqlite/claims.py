@@ -1,0 +1,200 @@
+"""Which waiting runs to claim next: a loose-index scan over the queue, entities taking turns.
+
+The scan jumps from entity to entity in the index of waiting runs and looks at the first entry
+of each, so its cost grows with the entities that have something waiting, not with the queue.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+
+from queryrun.db.sqlite.moves import move
+from queryrun.db.sqlite.rows import StoredRun, read_run_at
+from queryrun.db.sqlite.times import from_ms
+from queryrun.runs.model import Attempt, AttemptRef
+from queryrun.runs.state import RunEvent
+from queryrun.runs.store import ClaimLimits
+
+_GROUPS = """
+WITH RECURSIVE groups (tenant_id, entity_id, ready_ms, seq) AS (
+    SELECT * FROM (
+        SELECT tenant_id, entity_id, ready_ms, seq FROM runs
+        WHERE state = 'accepted' AND source = :source
+        ORDER BY tenant_id, entity_id, ready_ms, seq LIMIT 1)
+    UNION ALL
+    SELECT next.tenant_id, next.entity_id, next.ready_ms, next.seq
+    FROM groups JOIN runs next ON next.seq = (
+        SELECT seq FROM runs
+        WHERE state = 'accepted' AND source = :source
+            AND (tenant_id, entity_id) > (groups.tenant_id, groups.entity_id)
+        ORDER BY tenant_id, entity_id, ready_ms, seq LIMIT 1)
+)
+"""
+HEADS = (
+    _GROUPS
+    + """
+SELECT coalesce(turn, 0), ready_ms, seq, tenant_id, entity_id
+FROM groups LEFT JOIN entity_turns USING (tenant_id, entity_id)
+WHERE ready_ms <= :now_ms
+"""
+)
+"""The oldest ready run of each entity on one source, with the entity's turn."""
+
+NEXT_READY = (
+    _GROUPS
+    + """
+SELECT min((
+    SELECT later.ready_ms FROM runs later
+    WHERE later.state = 'accepted' AND later.source = :source
+        AND later.tenant_id = groups.tenant_id AND later.entity_id = groups.entity_id
+        AND later.ready_ms > :now_ms
+    ORDER BY later.ready_ms LIMIT 1))
+FROM groups
+"""
+)
+NEXT_OF_ENTITY = """
+SELECT ready_ms, seq FROM runs
+WHERE state = 'accepted' AND source = ? AND tenant_id = ? AND entity_id = ? AND ready_ms <= ?
+ORDER BY ready_ms, seq LIMIT 1
+"""
+RUNNING = """
+SELECT tenant_id, count(*) FROM runs
+WHERE state IN ('in_progress', 'canceling') AND source = ? GROUP BY tenant_id
+"""
+_SERVED = "INSERT OR REPLACE INTO entity_turns (tenant_id, entity_id) VALUES (?, ?)"
+_ADD_ATTEMPT = (
+    "INSERT INTO attempts (run_seq, number, node, claimed_ms, lease_until_ms)"
+    " VALUES (?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, when, and until when the lease is to run."""
+
+    node: str
+    now_ms: int
+    lease_until_ms: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Head:
+    """An entity's next run on one source. Ordered: longest without a turn, then longest ready."""
+
+    turn: int
+    ready_ms: int
+    seq: int
+    source: str
+    tenant_id: str
+    entity_id: str
+
+    @property
+    def entity(self) -> tuple[str, str]:
+        return self.tenant_id, self.entity_id
+
+
+def claim(connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits) -> list[Attempt]:
+    """Claim up to `limits.free_slots` runs, one turn per entity at a time. Runs in one unit."""
+    if limits.free_slots <= 0:
+        return []
+    return _Round(connection, claimant, limits).take()
+
+
+def next_ready_ms(
+    connection: sqlite3.Connection, sources: Sequence[str], now_ms: int
+) -> int | None:
+    """When the earliest run that is waiting out a back-off becomes ready."""
+    found = [
+        connection.execute(NEXT_READY, {"source": source, "now_ms": now_ms}).fetchone()[0]
+        for source in sources
+    ]
+    return min((ms for ms in found if ms is not None), default=None)
+
+
+class _Round:
+    """One claim: the heads of all entities in a heap, and how many runs each tenant has running."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits
+    ) -> None:
+        self._connection = connection
+        self._claimant = claimant
+        self._limits = limits
+        self._turns: dict[tuple[str, str], int] = {}
+        self._heads: list[_Head] = []
+        self._running: dict[tuple[str, str], int] = {}
+        for source in dict.fromkeys(limits.sources):
+            self._load(source)
+        heapify(self._heads)
+
+    def take(self) -> list[Attempt]:
+        """Serve the entity that has waited longest for a turn, again and again."""
+        taken: list[Attempt] = []
+        while self._heads and len(taken) < self._limits.free_slots:
+            head = heappop(self._heads)
+            turn = self._turns.get(head.entity, head.turn)
+            if turn != head.turn:  # served meanwhile, through another source
+                self._push(turn, head.ready_ms, head.seq, head)
+            elif self._has_room(head):
+                taken.append(self._serve(head))
+        return taken
+
+    def _load(self, source: str) -> None:
+        parameters = {"source": source, "now_ms": self._claimant.now_ms}
+        for turn, ready_ms, seq, tenant_id, entity_id in self._connection.execute(
+            HEADS, parameters
+        ):
+            self._heads.append(_Head(turn, ready_ms, seq, source, tenant_id, entity_id))
+        for tenant_id, running in self._connection.execute(RUNNING, (source,)):
+            self._running[source, tenant_id] = running
+
+    def _has_room(self, head: _Head) -> bool:
+        limit = self._limits.per_tenant_running.get(head.source, 0)
+        return limit == 0 or self._running.get((head.source, head.tenant_id), 0) < limit
+
+    def _serve(self, head: _Head) -> Attempt:
+        """Claim the head, note the turn, and put the entity's next run in its place."""
+        attempt = _start_attempt(
+            self._connection, read_run_at(self._connection, head.seq), self._claimant
+        )
+        slot = head.source, head.tenant_id
+        self._running[slot] = self._running.get(slot, 0) + 1
+        turn = self._connection.execute(_SERVED, head.entity).lastrowid or 0
+        self._turns[head.entity] = turn
+        following = self._connection.execute(
+            NEXT_OF_ENTITY, (head.source, *head.entity, self._claimant.now_ms)
+        ).fetchone()
+        if following is not None:
+            ready_ms, seq = following
+            self._push(turn, ready_ms, seq, head)
+        return attempt
+
+    def _push(self, turn: int, ready_ms: int, seq: int, like: _Head) -> None:
+        heappush(
+            self._heads,
+            _Head(turn, ready_ms, seq, like.source, like.tenant_id, like.entity_id),
+        )
+
+
+def _start_attempt(
+    connection: sqlite3.Connection, stored: StoredRun, claimant: Claimant
+) -> Attempt:
+    at_ms = stored.next_ms(claimant.now_ms)
+    move(
+        connection,
+        stored,
+        RunEvent.CLAIM,
+        {"started_ms": at_ms},
+        at_ms=at_ms,
+        detail=claimant.node,
+    )
+    run = read_run_at(connection, stored.seq).run
+    connection.execute(
+        _ADD_ATTEMPT,
+        (stored.seq, run.attempt, claimant.node, at_ms, claimant.lease_until_ms),
+    )
+    lease_until = from_ms(claimant.lease_until_ms)
+    return Attempt(AttemptRef(run.id, run.attempt), run, claimant.node, lease_until)

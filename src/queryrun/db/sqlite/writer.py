@@ -1,0 +1,182 @@
+"""The one thread that writes: units of work, committed in groups.
+
+Whatever is queued when the thread is free is committed together, so the cost of an fsync is
+shared under load and nobody waits for company when there is none. A unit is a plain function
+of the connection; one that fails is rolled back alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from queryrun.errors import Unavailable
+
+T = TypeVar("T")
+Unit = Callable[[sqlite3.Connection], T]
+
+BATCH_LIMIT = 256
+"""Units in one transaction. Bounds how long the first of them waits for the last."""
+QUEUE_LIMIT = 20_000
+"""Units that may wait. Beyond it new ones are refused, so memory stays bounded."""
+
+_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_NOMEM,
+}
+"""Primary result codes that mean the database cannot be used now, not that we made a mistake."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A unit, who waits for it, and how it went."""
+
+    unit: Unit[Any]
+    durable: bool
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs units on one thread that owns one connection. Construct, use, `close`.
+
+    The connection must be in autocommit (`isolation_level=None`) and is closed by `close`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._queue_limit = queue_limit
+        self._closed = False
+        self._synchronous = ""
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, unit: Unit[T], *, durable: bool) -> T:
+        """Run `unit` in a transaction and return its result once that is committed.
+
+        With `durable`, it has been fsynced when this returns; without, it survives a killed
+        process but perhaps not a power cut. An exception of the unit rolls the unit back and
+        is raised here. `Unavailable` when the queue is full, the writer is closed, or the
+        database cannot be written to; nothing of the unit was kept then.
+
+        A caller that is cancelled while it waits does not take the unit back.
+        """
+        if self._closed:
+            raise Unavailable("the store is closed")
+        if self._queue.qsize() >= self._queue_limit:
+            raise Unavailable("too many writes are waiting; try again")
+        loop = asyncio.get_running_loop()
+        job = _Job(unit, durable, loop.create_future(), loop)
+        self._queue.put(job)
+        result: T = await job.future
+        return result
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread and close the connection. May be repeated."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+            self._connection.close()
+
+    # --- on the thread ----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = self._batch(first)
+            self._write(batch)
+            _answer(batch)
+            if last:
+                return
+
+    def _batch(self, first: _Job) -> tuple[list[_Job], bool]:
+        """`first` and whatever waits behind it, without waiting; and whether that was the end."""
+        batch = [first]
+        with suppress(Empty):
+            while len(batch) < BATCH_LIMIT:
+                job = self._queue.get_nowait()
+                if job is None:
+                    return batch, True
+                batch.append(job)
+        return batch, False
+
+    def _write(self, batch: list[_Job]) -> None:
+        """Run and commit the batch. When the transaction itself fails, every unit failed."""
+        try:
+            self._begin(durable=any(job.durable for job in batch))
+            for job in batch:
+                self._run(job)
+            self._connection.execute("COMMIT")
+        except Exception as error:
+            self._roll_back()
+            for job in batch:
+                job.error = translated(error)
+
+    def _begin(self, *, durable: bool) -> None:
+        synchronous = "FULL" if durable else "NORMAL"
+        if synchronous != self._synchronous:
+            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _run(self, job: _Job) -> None:
+        """Run one unit; a unit that fails leaves nothing behind and does not disturb the others."""
+        connection = self._connection
+        connection.execute("SAVEPOINT unit")
+        try:
+            job.result = job.unit(connection)
+        except Exception as error:
+            if not connection.in_transaction:  # disk full and its like: SQLite rolled back all
+                raise
+            connection.execute("ROLLBACK TO unit")
+            job.error = translated(error)
+        connection.execute("RELEASE unit")
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+
+def translated(error: BaseException) -> BaseException:
+    """`Unavailable` for a database that cannot be used now; any other error as it is."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None or (code & 0xFF) not in _AWAY:
+        return error
+    away = Unavailable("the store cannot be used at the moment")
+    away.__cause__ = error
+    return away
+
+
+def _answer(batch: list[_Job]) -> None:
+    """Wake whoever waits: one call into each event loop, however large the batch."""
+    for loop in {job.loop for job in batch}:
+        mine = [job for job in batch if job.loop is loop]
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, mine)
+
+
+def _resolve(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
