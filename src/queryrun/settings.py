@@ -19,6 +19,12 @@ import msgspec
 from queryrun.errors import ConfigurationError
 
 CONFIG_NAME = "queryrun.toml"
+DATABASE_NAME = "queryrun.db"
+LINK_KEY_NAME = "link.key"
+LOCK_NAME = "node.lock"
+SPILL_NAME = "spill"
+"""The files of a home directory, besides data and results, which can lie elsewhere."""
+
 _PREFIX = "QUERYRUN_"
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -126,7 +132,9 @@ class Settings(Section, frozen=True):
     retries: RetrySettings = RetrySettings()
     rates: RateSettings = RateSettings()
     log: LogSettings = LogSettings()
-    sources: dict[str, SourceSettings] = {"live": SourceSettings()}
+    sources: dict[str, SourceSettings] = msgspec.field(
+        default_factory=lambda: {"live": SourceSettings()}
+    )
 
     def path(self, relative: str) -> Path:
         """A path of the settings, taken from the home directory unless it is absolute."""

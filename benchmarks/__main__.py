@@ -1,0 +1,29 @@
+"""`python -m benchmarks [name ...]`: run all measurements, or those named, and print tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from benchmarks import cancels, export, footprint, runs, table
+
+ALL: dict[str, Callable[[], None]] = {
+    "footprint": footprint.measure,
+    "runs": runs.measure,
+    "cancels": cancels.measure,
+    "export": export.measure,
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named measurements, or all of them."""
+    unknown = set(names) - set(ALL)
+    if unknown:
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    print(f"Measured on: {table.machine()}")
+    for name in names or ALL:
+        ALL[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,45 @@
+"""What `serve` prints first: where it listens, where its data lies, commands to paste."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from queryrun.cli.home import FIRST_CLIENT_NAME, FIRST_SECRET_NAME
+from queryrun.settings import DATABASE_NAME, Settings
+
+_PASTE = """\
+# a token, a run, its state, a cancel: paste these into another terminal
+TOKEN=$(curl -s {url}/oauth/token -d grant_type=client_credentials \\
+  --data-urlencode client_id@{client_id} --data-urlencode client_secret@{secret} \\
+  | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
+RUN=$(curl -s {url}/v2/query_runs -H "Authorization: Bearer $TOKEN" \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"sql": "SELECT 42 AS answer", "content_type": "csv"}}' \\
+  | python3 -c 'import json,sys; print(json.load(sys.stdin)["id"])')
+curl -s {url}/v2/query_runs/$RUN -H "Authorization: Bearer $TOKEN"
+curl -s -X POST {url}/v2/query_runs/$RUN/cancel -H "Authorization: Bearer $TOKEN"
+"""
+
+
+def banner(settings: Settings, url: str) -> str:
+    """The whole text. Secrets are named by the file they are in, never printed."""
+    home = settings.home
+    lines = [
+        f"queryrun serves {home}",
+        f"  listening  {url}",
+        f"  store      {home / DATABASE_NAME}",
+        f"  results    {settings.path(settings.results.directory)}",
+    ]
+    lines += [
+        f"  source     {name}: {source.engine} on {settings.path(source.data)}"
+        for name, source in settings.sources.items()
+    ]
+    return "\n".join([*lines, "", _paste(home, url)])
+
+
+def _paste(home: Path, url: str) -> str:
+    secret = home / FIRST_SECRET_NAME
+    client_id = home / FIRST_CLIENT_NAME
+    if not secret.exists():
+        return f"# `queryrun clients create --home {home} --entity NAME` makes a client"
+    return _PASTE.format(url=url, client_id=client_id, secret=secret)

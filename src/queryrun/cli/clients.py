@@ -1,0 +1,89 @@
+"""Create, list, rotate and revoke clients of a home. Works while its server runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client, revoke_client
+from queryrun.auth.clients import rotate_secret as rotate_client_secret
+from queryrun.auth.model import Client, IssuedSecret, Scope
+from queryrun.cli.home import ensure_entity, open_database
+from queryrun.db.sqlite.open import SqliteDatabase
+from queryrun.errors import ConfigurationError
+from queryrun.settings import CONFIG_NAME, Settings, load
+
+T = TypeVar("T")
+
+
+def create(home: Path, entities: list[str], scopes: list[str], name: str) -> IssuedSecret:
+    """A new client for the named entities (made when missing, with their data directories)."""
+    if not entities:
+        raise ConfigurationError("name at least one entity: --entity NAME")
+    wanted = frozenset(_scope(scope) for scope in scopes) or DEFAULT_SCOPES
+
+    async def work(database: SqliteDatabase, settings: Settings) -> IssuedSecret:
+        made = [await ensure_entity(database, settings, entity) for entity in entities]
+        wish = ClientWish(name, tuple(made), wanted)
+        issued = await create_client(database.auth, wish, _now)
+        _make_data_dirs(settings, entities)
+        return issued
+
+    return _with_store(home, work)
+
+
+def every(home: Path) -> list[Client]:
+    """All clients, revoked ones included."""
+    return _with_store(home, lambda database, _: database.auth.clients())
+
+
+def rotate(home: Path, client_id: str, grace_s: float) -> IssuedSecret:
+    """A new secret for the client; the old one counts for `grace_s` seconds."""
+
+    async def work(database: SqliteDatabase, _: Settings) -> IssuedSecret:
+        return await rotate_client_secret(database.auth, client_id, _now, grace_s=grace_s)
+
+    return _with_store(home, work)
+
+
+def revoke(home: Path, client_id: str) -> None:
+    """End the client and its tokens."""
+    _with_store(home, lambda database, _: revoke_client(database.auth, client_id, _now))
+
+
+def _scope(text: str) -> Scope:
+    try:
+        return Scope(text)
+    except ValueError:
+        raise ConfigurationError(f"scope {text!r}: use {', '.join(Scope)}") from None
+
+
+def _make_data_dirs(settings: Settings, entities: list[str]) -> None:
+    """An entity needs somewhere to put its files; a `.duckdb` file is the operator's to bring."""
+    for source in settings.sources:
+        for entity in entities:
+            path = settings.data_path(source, entity)
+            if path.suffix != ".duckdb":
+                path.mkdir(parents=True, exist_ok=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _with_store(home: Path, work: Callable[[SqliteDatabase, Settings], Awaitable[T]]) -> T:
+    if not (home / CONFIG_NAME).exists():
+        raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
+    settings = load(home)
+
+    async def run() -> T:
+        database = open_database(settings)
+        try:
+            return await work(database, settings)
+        finally:
+            database.close()
+
+    return asyncio.run(run())

@@ -1,0 +1,124 @@
+"""Make a home: configuration, store, entity, data, first client."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from queryrun.auth.clients import ClientWish, create_client
+from queryrun.auth.model import Entity, IssuedSecret, Scope
+from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.errors import ConfigurationError
+from queryrun.settings import CONFIG_NAME, DATABASE_NAME, LINK_KEY_NAME, Settings, load
+
+FIRST_CLIENT_NAME = "first-client.id"
+FIRST_SECRET_NAME = "first-client.secret"  # noqa: S105 a file name
+_ENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+_CONFIG = """\
+# queryrun: everything that is not set here has the default shown. Reference:
+# docs/reference/settings.md. The environment wins: QUERYRUN_SERVER__PORT=9000.
+
+[server]
+host = "127.0.0.1"
+port = 8080
+
+[workers]
+slots = 5              # statements running at once on this node
+warm = 2               # worker processes kept ready
+
+[sources.live]         # a named place to run SQL
+engine = "duckdb"
+data = "data/{entity}" # a directory of Parquet, CSV and JSON files, or a .duckdb file
+running_per_tenant = 5
+queued_per_tenant = 10
+output_rows = 500000
+memory = "2GB"
+time_limit_s = 3600
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeHome:
+    """A new home and its first client; the secret is nowhere else in plain."""
+
+    home: Path
+    entity: Entity
+    issued: IssuedSecret
+    data_dir: Path
+    tables: int
+
+
+def init_home(home: Path, *, entity: str, factor: float | None) -> MadeHome:
+    """Make `home`, or raise `ConfigurationError` when it already is one.
+
+    `factor` sizes the sample data; None writes none. The configuration is written last, so a
+    home that was interrupted while being made can be made again.
+    """
+    if (home / CONFIG_NAME).exists():
+        raise ConfigurationError(
+            f"{home} is already a home; `queryrun clients create --home {home}` adds a client"
+        )
+    check_entity_name(entity)
+    home.mkdir(parents=True, exist_ok=True)
+    settings = load(home, {})
+    _write_private(home / LINK_KEY_NAME, secrets.token_hex(32))
+    issued = asyncio.run(_first_client(settings, entity))
+    _write_private(home / FIRST_CLIENT_NAME, issued.client.id)
+    _write_private(home / FIRST_SECRET_NAME, issued.secret)
+    data_dir = settings.data_path(settings.default_source, entity)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    tables = _write_samples(data_dir, factor)
+    (home / CONFIG_NAME).write_text(_CONFIG, encoding="utf-8")
+    return MadeHome(home, issued.client.entities[0], issued, data_dir, tables)
+
+
+def check_entity_name(name: str) -> None:
+    """Entity names become directory names: letters, digits, `_` and `-`, at most 63."""
+    if not _ENTITY.fullmatch(name):
+        raise ConfigurationError(
+            f"entity {name!r}: use 1 to 63 letters, digits, '_' or '-', beginning with a letter "
+            "or digit"
+        )
+
+
+def open_database(settings: Settings) -> SqliteDatabase:
+    """The home's store, its schema brought up to date."""
+    return open_sqlite(settings.path(DATABASE_NAME), lambda: datetime.now(UTC))
+
+
+async def ensure_entity(database: SqliteDatabase, settings: Settings, name: str) -> Entity:
+    """The tenant's entity of that name, made when missing."""
+    check_entity_name(name)
+    await database.auth.add_tenant(settings.tenant, settings.tenant)
+    return await database.auth.add_entity(Entity(str(uuid4()), settings.tenant, name))
+
+
+async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
+    database = open_database(settings)
+    try:
+        entity = await ensure_entity(database, settings, entity_name)
+        wish = ClientWish("first", (entity,), frozenset(Scope))
+        return await create_client(database.auth, wish, lambda: datetime.now(UTC))
+    finally:
+        database.close()
+
+
+def _write_samples(data_dir: Path, factor: float | None) -> int:
+    if factor is None:
+        return 0
+    from queryrun.demo import write_sample_data
+
+    return len(write_sample_data(data_dir, factor=factor).tables)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """A file that only its owner reads, without a line end (curl's `@file` takes it as it is)."""
+    path.touch(mode=0o600, exist_ok=True)
+    path.chmod(0o600)
+    path.write_text(text, encoding="ascii")

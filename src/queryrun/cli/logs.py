@@ -1,0 +1,32 @@
+"""Logs: JSON lines (or text) on stderr. SQL, secrets, tokens and keys are never given to it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from queryrun.settings import LogSettings
+
+
+def configure_logs(settings: LogSettings) -> None:
+    """Set up structlog for this process, and silence the libraries below warnings."""
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), format="%(message)s")
+    json = settings.format == "json"
+    renderer = (
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,156 @@
+"""The `queryrun` command: parse, call one function, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from queryrun.errors import QueryrunError
+
+app = typer.Typer(
+    name="queryrun",
+    help="SQL over HTTP as durable runs, with a cancel that means stopped.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+clients_app = typer.Typer(
+    help="OAuth clients: who may call the service, and in which entities.", no_args_is_help=True
+)
+app.add_typer(clients_app, name="clients")
+
+Home = Annotated[
+    Path,
+    typer.Option("--home", envvar="QUERYRUN_HOME", help="The directory that holds everything."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DEFAULT_HOME = Path(".queryrun")
+
+
+@app.command()
+def init(
+    home: Home = DEFAULT_HOME,
+    entity: Annotated[str, typer.Option(help="Name of the first entity.")] = "main",
+    sample_data: Annotated[
+        bool, typer.Option("--sample-data", help="Write the sample tables for the entity.")
+    ] = False,
+    factor: Annotated[float, typer.Option(help="Size of the sample billing data.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Make a home: configuration, store, an entity with its data directory, a first client.
+
+    The client's secret is printed here and kept nowhere but in HOME/first-client.secret (mode
+    0600), which you may delete. Refuses a home that is already made.
+    """
+    from queryrun.cli.home import init_home
+    from queryrun.cli.show import show_init
+
+    made = init_home(home, entity=entity, factor=factor if sample_data else None)
+    show_init(made, as_json=as_json)
+
+
+@app.command()
+def serve(
+    home: Home = DEFAULT_HOME,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+) -> None:
+    """Serve a home in the foreground until SIGTERM or Ctrl-C.
+
+    On SIGTERM nothing new is accepted, running statements get `server.drain_s` seconds to end,
+    and what still runs then is stopped and queued again for the next start. A second signal
+    cuts the waiting short. The exit status is 0 after an orderly end.
+    """
+    from queryrun.cli.serve import serve_home
+
+    serve_home(home, host=host, port=port)
+
+
+@app.command("demo-data")
+def demo_data(
+    directory: Annotated[Path, typer.Argument(help="Where the Parquet files go.")],
+    factor: Annotated[float, typer.Option(help="Size of the billing data; 1 is ~90,000 rows.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write the sample tables: an invented billing system and the real flights of 2013."""
+    from queryrun.cli.show import show_sample_data
+    from queryrun.demo import write_sample_data
+
+    directory.mkdir(parents=True, exist_ok=True)
+    show_sample_data(write_sample_data(directory, factor=factor), as_json=as_json)
+
+
+@app.command()
+def demo() -> None:
+    """The main job, visibly, in a temporary home: submit, download, cancel a runaway.
+
+    Starts a server on a free loopback port, and leaves nothing running and nothing behind.
+    """
+    from queryrun.cli.demo import run_demo
+
+    run_demo()
+
+
+@clients_app.command("create")
+def clients_create(
+    home: Home = DEFAULT_HOME,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option(help="Entity the client acts in; repeat for several. Made when missing."),
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="read, submit, cancel or admin; repeat. Default: the first three."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What you call the client.")] = "client",
+    as_json: Json = False,
+) -> None:
+    """Create a client. Its secret is shown once, here."""
+    from queryrun.cli.clients import create
+    from queryrun.cli.show import show_client
+
+    show_client(create(home, entity or [], scope or [], name), as_json=as_json)
+
+
+@clients_app.command("ls")
+def clients_ls(home: Home = DEFAULT_HOME, as_json: Json = False) -> None:
+    """List the clients; never their secrets."""
+    from queryrun.cli.clients import every
+    from queryrun.cli.show import show_clients
+
+    show_clients(every(home), as_json=as_json)
+
+
+@clients_app.command("rotate")
+def clients_rotate(
+    client_id: str,
+    home: Home = DEFAULT_HOME,
+    grace_hours: Annotated[float, typer.Option(help="How long the old secret counts.")] = 24,
+    as_json: Json = False,
+) -> None:
+    """Give a client a new secret, shown once. The old one counts for a grace period."""
+    from queryrun.cli.clients import rotate
+    from queryrun.cli.show import show_client
+
+    show_client(rotate(home, client_id, grace_hours * 3600), as_json=as_json)
+
+
+@clients_app.command("revoke")
+def clients_revoke(client_id: str, home: Home = DEFAULT_HOME) -> None:
+    """End a client and every token of it, at once. Its runs go on."""
+    from queryrun.cli.clients import revoke
+
+    revoke(home, client_id)
+    typer.echo(f"revoked {client_id}")
+
+
+def main() -> None:
+    """Run the command line; errors of ours are one line on stderr and exit status 1."""
+    try:
+        app()
+    except QueryrunError as error:
+        typer.echo(f"queryrun: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,125 @@
+"""Serve a home in the foreground: listen, start the node, and end in order on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+
+from queryrun.cli.banner import banner
+from queryrun.cli.logs import configure_logs
+from queryrun.errors import ConfigurationError
+from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.wiring import Node, build_node
+
+log = structlog.get_logger()
+
+_BACKLOG = 2048
+_CLOSE_CONNECTIONS_S = 5
+
+
+def serve_home(home: Path, *, host: str | None, port: int | None) -> None:
+    """Serve until SIGTERM or SIGINT; returns after an orderly end."""
+    if not (home / CONFIG_NAME).exists():
+        raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
+    settings = load(home)
+    configure_logs(settings.log)
+    listener = _listen(
+        settings.server.host if host is None else host,
+        settings.server.port if port is None else port,
+    )
+    uvloop.run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    url = _url(listener)
+    node = build_node(settings, url)
+    server = _Server(_uvicorn_config(node))
+    signals = _Signals(asyncio.get_running_loop())
+    await node.start()
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        print(banner(settings, url), flush=True)
+        await _until_told_to_end(signals, serving)
+        await _drain(node, signals)
+    finally:
+        server.should_exit = True
+        await asyncio.gather(serving, return_exceptions=True)
+        await node.close()
+        log.info("ended")
+
+
+async def _until_told_to_end(signals: _Signals, serving: asyncio.Task[None]) -> None:
+    """Wait for the first signal, or for the server to end by itself."""
+    told = asyncio.create_task(signals.first.wait())
+    await asyncio.wait({told, serving}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+
+
+async def _drain(node: Node, signals: _Signals) -> None:
+    """Let running statements end, for `server.drain_s` or until a second signal."""
+    patience_s = node.settings.server.drain_s
+    log.info("draining", running=node.dispatcher.held, patience_s=patience_s)
+    drain = asyncio.create_task(node.drain(patience_s))
+    hurry = asyncio.create_task(signals.second.wait())
+    await asyncio.wait({drain, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    if not drain.done():
+        drain.cancel()
+        await asyncio.gather(drain, return_exceptions=True)
+        await node.drain(0)
+
+
+class _Signals:
+    """SIGTERM and SIGINT as events: the first begins the end, the second cuts it short."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._take)
+
+    def _take(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handling, which would skip the drain and exit with 143."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ours are installed already."""
+        yield
+
+
+def _uvicorn_config(node: Node) -> uvicorn.Config:
+    return uvicorn.Config(
+        node.app,
+        http="httptools",
+        loop="uvloop",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, bound before anything starts, so that a taken port is said at once."""
+    try:
+        return socket.create_server((host, port), backlog=_BACKLOG, reuse_port=False)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"

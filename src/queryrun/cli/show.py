@@ -1,0 +1,86 @@
+"""How commands print what they made: text for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from queryrun.auth.model import Client, IssuedSecret
+
+if TYPE_CHECKING:
+    from queryrun.cli.home import MadeHome
+    from queryrun.demo import SampleData
+
+
+def show_init(made: MadeHome, *, as_json: bool) -> None:
+    """A new home, its first client and what to do next."""
+    data = _issued(made.issued) | {
+        "entity_id": made.entity.id,
+        "entity": made.entity.name,
+        "home": str(made.home.resolve()),
+        "data_dir": str(made.data_dir),
+        "tables": made.tables,
+    }
+    if as_json:
+        return _print(data)
+    typer.echo(f"home           {data['home']}")
+    typer.echo(f"data           {data['data_dir']} ({made.tables} sample tables)")
+    typer.echo(f"entity         {made.entity.name} ({made.entity.id})")
+    _show_secret(made.issued)
+    return typer.echo(f"next           queryrun serve --home {made.home}")
+
+
+def show_client(issued: IssuedSecret, *, as_json: bool) -> None:
+    """A new or rotated client, with the secret: the only time it is shown."""
+    if as_json:
+        return _print(_issued(issued))
+    return _show_secret(issued)
+
+
+def show_clients(clients: list[Client], *, as_json: bool) -> None:
+    """Clients without their secrets."""
+    rows = [_client(client) for client in clients]
+    if as_json:
+        return _print({"clients": rows})
+    for row in rows:
+        ended = "  revoked" if row["revoked"] else ""
+        entities = ",".join(entity["name"] for entity in row["entities"])
+        typer.echo(f"{row['client_id']}  {row['name']:<16} {entities:<24} {row['scopes']}{ended}")
+    return None
+
+
+def show_sample_data(sample: SampleData, *, as_json: bool) -> None:
+    """Which tables were written, and how big they are."""
+    if as_json:
+        tables = [
+            {"table": t.name, "rows": t.rows, "size_bytes": t.size_bytes} for t in sample.tables
+        ]
+        return _print({"directory": str(sample.directory), "tables": tables})
+    for table in sample.tables:
+        typer.echo(f"{table.name:<20} {table.rows:>10,} rows {table.size_bytes:>12,} bytes")
+    return typer.echo(f"{'total':<20} {sample.rows:>10,} rows {sample.size_bytes:>12,} bytes")
+
+
+def _print(data: dict[str, Any]) -> None:
+    typer.echo(json.dumps(data))
+
+
+def _issued(issued: IssuedSecret) -> dict[str, Any]:
+    return {"client_secret": issued.secret} | _client(issued.client)
+
+
+def _client(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.id,
+        "name": client.name,
+        "entities": [{"id": entity.id, "name": entity.name} for entity in client.entities],
+        "scopes": " ".join(sorted(client.scopes)),
+        "revoked": client.revoked_time is not None,
+    }
+
+
+def _show_secret(issued: IssuedSecret) -> None:
+    typer.echo(f"client_id      {issued.client.id}")
+    typer.echo(f"client_secret  {issued.secret}   (shown once)")

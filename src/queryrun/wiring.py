@@ -1,0 +1,290 @@
+"""Settings -> the live parts of a node; the only file that knows every class."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import structlog
+from starlette.applications import Starlette
+
+from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.errors import ConfigurationError, NotFound, Unavailable
+from queryrun.http.app import build_app
+from queryrun.http.limits import API_PRESETS, Rates
+from queryrun.http.parts import HttpParts, HttpSettings
+from queryrun.results.local import LocalResultStore
+from queryrun.runs.attempt import Crew
+from queryrun.runs.desk import Changes, Desk, SourceRules
+from queryrun.runs.dispatch import Dispatcher, DispatchOptions
+from queryrun.runs.meter import Meter
+from queryrun.runs.model import EngineStop, Run
+from queryrun.runs.reap import Reaper, ReapOptions
+from queryrun.runs.retry import RetryPolicy
+from queryrun.settings import (
+    DATABASE_NAME,
+    LINK_KEY_NAME,
+    LOCK_NAME,
+    SPILL_NAME,
+    Settings,
+    SourceSettings,
+    size_bytes,
+)
+from queryrun.worker import handles
+from queryrun.worker.checker import StatementChecker
+from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec
+from queryrun.worker.pool import PoolOptions, WorkerPool
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One server process: its live parts. `start` before serving, `stop` after."""
+
+    settings: Settings
+    app: Starlette
+    database: SqliteDatabase
+    pool: WorkerPool
+    checker: StatementChecker
+    dispatcher: Dispatcher
+    reaper: Reaper
+    lock: IO[str]
+
+    async def start(self) -> None:
+        """Settle what an earlier process left, then begin to claim. Call on the main thread:
+        the kernel ends the workers when the thread that started them ends."""
+        await self.pool.start()
+        settled = await self.reaper.recover()
+        if settled:
+            log.warning("recovered", attempts=settled)
+        self.dispatcher.start()
+        self.reaper.start()
+
+    async def drain(self, patience_s: float) -> None:
+        """Accept and claim nothing more; give running attempts their time, then re-queue them."""
+        await self.dispatcher.drain(patience_s)
+
+    async def close(self) -> None:
+        """End every part. Nothing of this node runs when this returns."""
+        await self.reaper.close()
+        await self.checker.close()
+        await self.pool.close()
+        self.database.close()
+        self.lock.close()
+
+
+def build_node(settings: Settings, public_url: str) -> Node:
+    """The parts of a node, connected and not yet started. Opens (and migrates) the store.
+
+    Raises `ConfigurationError` when another node serves the same home.
+    """
+    lock = _lock_home(settings.path(LOCK_NAME))
+    database = open_sqlite(settings.path(DATABASE_NAME), _now)
+    pool = WorkerPool(_pool_options(settings))
+    checker = StatementChecker(pool.fork_server)
+    changes = Changes()
+    crew = _crew(settings, database, pool, changes)
+    dispatcher = Dispatcher(crew, _dispatch_options(settings), lambda: list(settings.sources))
+    reaper = Reaper(crew, _reap_options(settings), _kill_by_handle, _housekeeping(database))
+    desk = Desk(
+        store=database.runs,
+        guard=checker,
+        changes=changes,
+        sources=_rules(settings),
+        default_source=settings.default_source,
+        now=_now,
+        accepting=lambda: dispatcher.accepting,
+    )
+    parts = HttpParts(
+        desk=desk,
+        auth=database.auth,
+        results=crew.results,
+        link_secret=_link_key(settings.path(LINK_KEY_NAME)),
+        public_url=settings.server.public_url or public_url,
+        now=_now,
+        ready=_ready_checks(database, dispatcher),
+        settings=_http_settings(settings),
+    )
+    return Node(settings, build_app(parts), database, pool, checker, dispatcher, reaper, lock)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _lock_home(path: Path) -> IO[str]:
+    """Hold the home for this process; the kernel lets go however the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ConfigurationError(f"another node already serves {path.parent}") from None
+    return lock
+
+
+def _link_key(path: Path) -> bytes:
+    """The key that links are signed with; a new one makes every earlier link invalid."""
+    try:
+        return path.read_text(encoding="ascii").strip().encode("ascii")
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} is missing; `queryrun init` makes a home") from None
+
+
+# --- the core -------------------------------------------------------------------------------
+
+
+def _crew(settings: Settings, database: SqliteDatabase, pool: WorkerPool, changes: Changes) -> Crew:
+    rules = _rules(settings)
+    directory = settings.path(settings.results.directory)
+    return Crew(
+        node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        store=database.runs,
+        workers=pool,
+        results=LocalResultStore(directory),
+        changes=changes,
+        rules=rules.__getitem__,
+        bind=_binder(settings, database, directory),
+        statement=_statement,
+        retry=RetryPolicy(
+            settings.retries.first_s, settings.retries.factor, settings.retries.most_s
+        ),
+        meter=Meter(),
+        now=_now,
+    )
+
+
+def _rules(settings: Settings) -> dict[str, SourceRules]:
+    return {name: _source_rules(name, source) for name, source in settings.sources.items()}
+
+
+def _source_rules(name: str, source: SourceSettings) -> SourceRules:
+    return SourceRules(
+        name=name,
+        running_per_tenant=source.running_per_tenant,
+        queued_per_tenant=source.queued_per_tenant,
+        output_rows=source.output_rows,
+        output_bytes=size_bytes(source.output_size, "output_size"),
+        memory_bytes=size_bytes(source.memory, "memory"),
+        threads=source.threads,
+        time_limit_s=source.time_limit_s,
+    )
+
+
+async def _statement(run: Run) -> str:
+    """The engine runs the statement as submitted; translating Trino's dialect comes here."""
+    return run.request.sql
+
+
+def _binder(
+    settings: Settings, database: SqliteDatabase, results_dir: Path
+) -> Callable[[str, str], Awaitable[Bind]]:
+    """(source, entity id) -> which data a worker opens. Entities are looked up once each."""
+    names: dict[str, str] = {}
+
+    async def bind(source: str, entity_id: str) -> Bind:
+        if entity_id not in names:
+            names.update({entity.id: entity.name for entity in await database.auth.entities()})
+        if entity_id not in names:
+            raise NotFound("entity", f"Entity {entity_id} could not be found")
+        return _bind(settings, source, names[entity_id], entity_id, results_dir)
+
+    return bind
+
+
+def _bind(settings: Settings, source: str, entity: str, entity_id: str, results_dir: Path) -> Bind:
+    rules = settings.sources[source]
+    data = settings.data_path(source, entity)
+    option = "database" if data.suffix == ".duckdb" else "data_dir"
+    return Bind(
+        entity_id=entity_id,
+        source=SourceSpec("duckdb", {option: str(data)}),
+        results=ResultsSpec("local", {"directory": str(results_dir)}),
+        memory_bytes=size_bytes(rules.memory, "memory"),
+        threads=rules.threads,
+        spill_dir="",
+        spill_bytes=size_bytes(rules.spill, "spill"),
+        time_zone=settings.time_zone,
+    )
+
+
+async def _kill_by_handle(handle: str) -> EngineStop:
+    """Stop an attempt's work from its stored handle; returns when it is gone."""
+    await handles.kill(handle)
+    return EngineStop.KILLED
+
+
+def _housekeeping(database: SqliteDatabase) -> Callable[[], Awaitable[None]]:
+    async def tidy() -> None:
+        await database.auth.remove_expired_tokens(_now())
+        await database.once.remove_expired_keys()
+
+    return tidy
+
+
+def _pool_options(settings: Settings) -> PoolOptions:
+    return PoolOptions(
+        spill_root=settings.path(SPILL_NAME),
+        warm=settings.workers.warm,
+        max_workers=settings.workers.slots + settings.workers.warm,
+    )
+
+
+def _dispatch_options(settings: Settings) -> DispatchOptions:
+    return DispatchOptions(
+        slots=settings.workers.slots,
+        lease_s=settings.leases.lease_s,
+        heartbeat_s=settings.leases.heartbeat_s,
+        poll_s=settings.leases.poll_s,
+    )
+
+
+def _reap_options(settings: Settings) -> ReapOptions:
+    return ReapOptions(
+        every_s=settings.leases.reap_every_s,
+        lease_s=settings.leases.lease_s,
+        retention_s=settings.results.retention_days * 24 * 3600,
+    )
+
+
+# --- the skin -------------------------------------------------------------------------------
+
+
+def _http_settings(settings: Settings) -> HttpSettings:
+    return HttpSettings(
+        body_bytes=settings.server.body_limit_bytes,
+        request_timeout_s=settings.server.request_timeout_s,
+        link_life_s=settings.results.link_ttl_s,
+        api_rates=API_PRESETS[settings.rates.preset],
+        auth_address_rates=Rates(per_minute=settings.rates.auth_per_address_per_minute),
+    )
+
+
+def _ready_checks(
+    database: SqliteDatabase, dispatcher: Dispatcher
+) -> Callable[[], Awaitable[dict[str, str]]]:
+    async def ready() -> dict[str, str]:
+        return {
+            "store": await _store_state(database),
+            "dispatcher": "ok" if dispatcher.accepting else "draining",
+        }
+
+    return ready
+
+
+async def _store_state(database: SqliteDatabase) -> str:
+    with suppress(Unavailable):
+        async with asyncio.timeout(2):
+            return "ok" if await database.runs.healthy() else "away"
+    return "away"

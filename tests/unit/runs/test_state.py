@@ -1,0 +1,63 @@
+"""The table of moves: what it allows, and that it allows nothing else."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from queryrun.errors import LostRace
+from queryrun.runs.state import HELD, TERMINAL, TRANSITIONS, RunEvent, RunState, advance, sources_of
+
+ALL = list(product(RunState, RunEvent))
+REFUSED = [pair for pair in ALL if pair not in TRANSITIONS]
+
+
+def test_there_are_six_states_and_seven_moves() -> None:
+    """cancel.md draws exactly these; another one needs a decision record."""
+    assert len(RunState) == 6
+    assert len(TRANSITIONS) == 7
+
+
+@pytest.mark.parametrize(("state", "event"), REFUSED)
+def test_every_move_that_the_table_does_not_name_is_refused(
+    state: RunState, event: RunEvent
+) -> None:
+    with pytest.raises(LostRace):
+        advance(state, event)
+
+
+@pytest.mark.parametrize(("pair", "after"), TRANSITIONS.items())
+def test_every_named_move_leads_where_the_table_says(
+    pair: tuple[RunState, RunEvent], after: RunState
+) -> None:
+    assert advance(*pair) is after
+
+
+def test_the_terminal_states_are_those_without_a_way_out() -> None:
+    assert {RunState.COMPLETE, RunState.FAILED, RunState.CANCELED} == TERMINAL
+
+
+def test_canceled_is_never_reached_from_a_state_in_which_an_engine_may_work_but_by_freed() -> None:
+    """The heart of the guarantee, read off the table."""
+    ways = {
+        (state, event)
+        for (state, event), after in TRANSITIONS.items()
+        if after is RunState.CANCELED and state in HELD
+    }
+    assert ways == {(RunState.CANCELING, RunEvent.FREED)}
+
+
+def test_nothing_but_freed_leads_out_of_canceling() -> None:
+    """A cancel that was accepted can neither complete, fail nor be queued again."""
+    ways = {event for state, event in TRANSITIONS if state is RunState.CANCELING}
+    assert ways == {RunEvent.FREED}
+
+
+def test_canceling_is_shown_as_in_progress_and_the_others_as_they_are() -> None:
+    assert RunState.CANCELING.shown is RunState.IN_PROGRESS
+    assert all(s.shown is s for s in RunState if s is not RunState.CANCELING)
+
+
+def test_a_cancel_applies_to_waiting_and_running_runs_only() -> None:
+    assert sources_of(RunEvent.CANCEL) == {RunState.ACCEPTED, RunState.IN_PROGRESS}

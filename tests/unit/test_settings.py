@@ -1,0 +1,74 @@
+"""Settings: defaults, the file, the environment, and typing errors that refuse to start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from queryrun.errors import ConfigurationError
+from queryrun.settings import load, size_bytes
+
+
+def write(home: Path, text: str) -> Path:
+    (home / "queryrun.toml").write_text(text, encoding="utf-8")
+    return home
+
+
+def test_a_home_without_a_file_has_the_contracts_limits(tmp_path: Path) -> None:
+    live = load(tmp_path, {}).sources["live"]
+    assert (live.running_per_tenant, live.queued_per_tenant, live.output_rows) == (5, 10, 500_000)
+    assert (live.memory, live.time_limit_s) == ("2GB", 3600)
+
+
+def test_the_file_overrides_the_defaults(tmp_path: Path) -> None:
+    write(tmp_path, '[server]\nport = 9001\n[sources.live]\nmemory = "1GB"\n')
+    settings = load(tmp_path, {})
+    assert (settings.server.port, settings.sources["live"].memory) == (9001, "1GB")
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    write(tmp_path, "[server]\nport = 9001\n")
+    assert load(tmp_path, {"QUERYRUN_SERVER__PORT": "9002"}).server.port == 9002
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[server]\nprot = 1\n", "prot"),
+        ('[server]\nport = "x"\n', "server.port"),
+        ('default_source = "gone"\n', "gone"),
+        ('[sources.live]\nmemory = "much"\n', "sources.live.memory"),
+        ("[leases]\nlease_s = 1\nheartbeat_s = 1\n", "lease_s"),
+        ("[server\n", "queryrun.toml"),
+    ],
+)
+def test_a_setting_that_cannot_work_refuses_to_start_and_is_named(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load(write(tmp_path, text), {})
+
+
+def test_an_unknown_variable_refuses_to_start(tmp_path: Path) -> None:
+    """A typing error must not pass for a setting that does nothing."""
+    with pytest.raises(ConfigurationError, match="servre"):
+        load(tmp_path, {"QUERYRUN_SERVRE__PORT": "1"})
+
+
+def test_relative_paths_start_at_the_home(tmp_path: Path) -> None:
+    assert load(tmp_path, {}).data_path("live", "acme") == tmp_path / "data" / "acme"
+
+
+def test_an_entity_may_have_its_data_elsewhere(tmp_path: Path) -> None:
+    write(tmp_path, '[sources.live.entities]\nacme = "/srv/acme"\n')
+    settings = load(tmp_path, {})
+    assert settings.data_path("live", "acme") == Path("/srv/acme")
+    assert settings.data_path("live", "other") == tmp_path / "data" / "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1000", 1000), ("2GB", 2 * 10**9), ("1.5 KiB", 1536), ("0", 0)]
+)
+def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
+    assert size_bytes(text, "x") == size
