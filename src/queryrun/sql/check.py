@@ -1,0 +1,134 @@
+"""The guard: may this statement become a run? Pure and synchronous, for a process of its own.
+
+DuckDB's parser decides, never a pattern of ours. It is imported here, so import this module
+only where 100 ms and 50 MB do not matter. Statements at the limit of size take seconds: the
+caller brings the time limit, and treats a checker that dies like one that says no.
+"""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
+from queryrun.sql.place import Place, place_of
+from queryrun.sql.policy import objection_to
+from queryrun.sql.tree import NotSerializable, read_tree
+
+_BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_TOO_DEEP = "Max expression depth limit"
+_connections: list[duckdb.DuckDBPyConnection] = []
+
+
+def check_statement(statement: str) -> Verdict:
+    """Whether one statement may run, and as what text.
+
+    A statement that does not parse is accepted (contract H8): its run fails with the engine's
+    words, line and column. What is accepted is at least one SELECT by DuckDB's own tree, but may
+    still name tables and columns that do not exist. The sandbox of the session is the wall;
+    this is the polite sign in front of it.
+    """
+    return _look_at_text(statement) or _look_at_statements(statement)
+
+
+def one_statement(statement: str) -> str:
+    """The statement without what surrounds it: trailing semicolons and comments.
+
+    Places in it stay places in the text as submitted. For a text that parses as one statement.
+    """
+    tokens = [(at, kind.name) for at, kind in duckdb.tokenize(statement)]
+    data = bytearray(statement.encode())
+    words = [at for at, kind in tokens if kind != "comment" and data[at : at + 1] != b";"]
+    if not words:
+        return ""
+    _blank_leading_semicolons(data, tokens, words[0])
+    return data[: _end_of(tokens, words[-1], len(data))].decode().rstrip()
+
+
+def _look_at_text(statement: str) -> Verdict | None:
+    if len(statement) > MAX_STATEMENT_CHARS:
+        return _refused(
+            Refusal.TOO_LONG, f"The statement is longer than {MAX_STATEMENT_CHARS} characters"
+        )
+    bad = _BAD_CHARACTER.search(statement)
+    if bad:
+        place = place_of(statement[: bad.start()].encode(errors="replace"))
+        return _refused(
+            Refusal.BAD_CHARACTER,
+            f"The statement has a character that is not text: U+{ord(bad.group()):04X}",
+            place,
+        )
+    if not statement.strip():
+        return _refused(Refusal.BLANK, "The statement is blank")
+    return None
+
+
+def _look_at_statements(statement: str) -> Verdict:
+    try:
+        parsed = _connection().extract_statements(statement)
+    except duckdb.Error as error:
+        return _unparsable(statement, str(error))
+    if not parsed:
+        return _refused(Refusal.BLANK, "The statement is blank")
+    if len(parsed) > 1:
+        return _refused(Refusal.SEVERAL_STATEMENTS, "Only one statement is allowed")
+    if parsed[0].type is not duckdb.StatementType.SELECT:
+        return _not_a_query(parsed[0].type)
+    return _look_at_tree(one_statement(statement))
+
+
+def _look_at_tree(statement: str) -> Verdict:
+    try:
+        objection = objection_to(read_tree(_connection(), statement))
+    except NotSerializable:
+        return _refused(Refusal.NOT_ALLOWED, "This kind of statement is not supported")
+    if objection is None:
+        return Verdict(statement)
+    refusal = Refusal.NOT_READ_ONLY if objection.writes else Refusal.NOT_ALLOWED
+    data = statement.encode()
+    place = None if objection.offset is None else place_of(data[: objection.offset])
+    return _refused(refusal, objection.message, place)
+
+
+def _unparsable(statement: str, error: str) -> Verdict:
+    if _TOO_DEEP in error:
+        return _refused(Refusal.TOO_COMPLEX, "The statement is nested too deeply")
+    return Verdict(statement)
+
+
+def _not_a_query(kind: duckdb.StatementType) -> Verdict:
+    if kind is duckdb.StatementType.MULTI:
+        return _refused(Refusal.NOT_ALLOWED, "This kind of statement is not supported")
+    name = kind.name.replace("_", " ")
+    return _refused(
+        Refusal.NOT_READ_ONLY,
+        f"Only SELECT, SHOW and DESCRIBE statements are allowed, not {name}",
+    )
+
+
+def _refused(refusal: Refusal, message: str, place: Place | None = None) -> Verdict:
+    line, column = (place.line, place.column) if place else (None, None)
+    return Verdict("", refusal, message, line, column)
+
+
+def _blank_leading_semicolons(data: bytearray, tokens: list[tuple[int, str]], first: int) -> None:
+    for at, kind in tokens:
+        if at < first and kind != "comment":
+            data[at : at + 1] = b" "
+
+
+def _end_of(tokens: list[tuple[int, str]], last_word: int, end: int) -> int:
+    """Where the last word's successor begins: a semicolon, a comment, or the end."""
+    return next((at for at, _ in tokens if at > last_word), end)
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    """One connection per process, without any reach: parsing needs no more."""
+    if not _connections:
+        connection = duckdb.connect(
+            ":memory:", config={"threads": 1, "autoload_known_extensions": "false"}
+        )
+        connection.execute("SET enable_external_access=false; SET lock_configuration=true")
+        _connections.append(connection)
+    return _connections[0]

@@ -1,0 +1,147 @@
+"""The rules for one statement: an allow-list over the facts of its parse tree.
+
+Applied twice: by the guard before a run is accepted (`check.py`), and by the engine's session
+before it binds the statement, so that a guard that was passed by is not the only wall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from queryrun.sql.functions import may_call, may_read_from
+from queryrun.sql.tree import Named, Tree
+
+_QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
+_RELATIONS = {
+    "BASE_TABLE",
+    "EMPTY",
+    "EXPRESSION_LIST",
+    "JOIN",
+    "PIVOT",
+    "SHOW_REF",
+    "SUBQUERY",
+    "TABLE_FUNCTION",
+}
+_MODIFIERS = {
+    "ASCENDING",
+    "DESCENDING",
+    "DISTINCT_MODIFIER",
+    "LIMIT_MODIFIER",
+    "LIMIT_PERCENT_MODIFIER",
+    "ORDER_DEFAULT",
+    "ORDER_MODIFIER",
+}
+_EXPRESSIONS = {
+    "ARRAY_CONSTRUCTOR",
+    "ARRAY_EXTRACT",
+    "ARRAY_SLICE",
+    "ARROW",
+    "CASE_EXPR",
+    "COLLATE",
+    "COLUMN_REF",
+    "FUNCTION",
+    "LAMBDA",
+    "LAMBDA_REF",
+    "POSITIONAL_REFERENCE",
+    "STAR",
+    "STRUCT_EXTRACT",
+    "TYPE",
+    "VALUE_CONSTANT",
+    "VALUE_DEFAULT",
+    "VALUE_PARAMETER",
+}
+_ALLOWED_NODES = _QUERY_NODES | _RELATIONS | _MODIFIERS | _EXPRESSIONS
+_EXPRESSION_FAMILIES = ("COMPARE_", "CONJUNCTION_", "OPERATOR_", "WINDOW_", "GROUPING_")
+
+_WRITING_NODES = {
+    "INSERT_QUERY_NODE": "INSERT",
+    "UPDATE_QUERY_NODE": "UPDATE",
+    "DELETE_QUERY_NODE": "DELETE",
+    "MERGE_QUERY_NODE": "MERGE",
+    "COPY_QUERY_NODE": "COPY",
+}
+_SPECIALS = frozenset({"tables"})
+_DESCRIBES_OUR_TABLES = frozenset({"tables", "columns", "schemata"})
+_ENGINE_SCHEMAS = frozenset({"information_schema", "pg_catalog"})
+_ENGINE_RELATIONS = ("duckdb_", "pg_", "pragma_", "sqlite_")
+_FILE_SUFFIXES = (
+    ".arrow", ".avro", ".csv", ".db", ".duckdb", ".json", ".jsonl", ".ndjson",
+    ".orc", ".parquet", ".sqlite", ".tsv", ".txt", ".vortex", ".xlsx",
+)  # fmt: skip
+_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
+_FILE_CHARACTERS = frozenset("/\\:*?[]{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a statement may not run. `writes`: it would change data; otherwise it reaches too far."""
+
+    message: str
+    offset: int | None = None
+    writes: bool = False
+
+
+def objection_to(tree: Tree) -> Objection | None:
+    """The first rule that the statement breaks, or None when it may run."""
+    return (
+        _to_nodes(tree)
+        or _to_specials(tree)
+        or _to_table_functions(tree)
+        or _to_functions(tree)
+        or _to_relations(tree)
+    )
+
+
+def _to_nodes(tree: Tree) -> Objection | None:
+    for node in sorted(tree.nodes):
+        if node in _WRITING_NODES:
+            return Objection(
+                f"{_WRITING_NODES[node]} is not allowed: statements are read-only", writes=True
+            )
+        if node not in _ALLOWED_NODES and not node.startswith(_EXPRESSION_FAMILIES):
+            return Objection(f"This kind of expression is not allowed: {node.lower()}")
+    return None
+
+
+def _to_specials(tree: Tree) -> Objection | None:
+    for special in tree.specials:
+        if special not in _SPECIALS:
+            return Objection(f"SHOW {special.upper()} is not allowed")
+    return None
+
+
+def _to_table_functions(tree: Tree) -> Objection | None:
+    for function in tree.table_functions:
+        if not may_read_from(function.name):
+            return Objection(f"Table function '{function.name}' is not allowed", function.offset)
+    return None
+
+
+def _to_functions(tree: Tree) -> Objection | None:
+    for function in tree.functions:
+        if not may_call(function.name):
+            return Objection(f"Function '{function.name}' is not allowed", function.offset)
+    return None
+
+
+def _to_relations(tree: Tree) -> Objection | None:
+    for table in tree.tables:
+        if _is_file(table.name):
+            return Objection("Reading a file by its name is not allowed", table.offset)
+        if _is_about_the_engine(table):
+            return Objection(f"Relation '{table.name}' is not allowed", table.offset)
+    return None
+
+
+def _is_file(name: str) -> bool:
+    lower = name.lower()
+    for suffix in _PACKED:
+        lower = lower.removesuffix(suffix)
+    return not _FILE_CHARACTERS.isdisjoint(lower) or lower.endswith(_FILE_SUFFIXES)
+
+
+def _is_about_the_engine(table: Named) -> bool:
+    name, schema = table.name.lower(), table.schema.lower()
+    if schema == "information_schema":
+        return name not in _DESCRIBES_OUR_TABLES
+    return schema in _ENGINE_SCHEMAS or name.startswith(_ENGINE_RELATIONS)
