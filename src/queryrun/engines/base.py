@@ -50,22 +50,36 @@ class EngineProgress:
 
 
 class EngineSession(Protocol):
-    """One opened source, good for one statement at a time."""
+    """One opened source, good for one statement."""
 
     @property
     def handle(self) -> str:
         """What any process needs to stop this session's work; opaque outside its engine."""
         ...
 
-    def plan(self, statement: str) -> Rows:
-        """Bind the statement and say what it returns. Nothing has been computed yet.
+    @property
+    def output_path(self) -> str:
+        """The one path that the encoder may write to on the connection: a named pipe of ours.
 
-        Raises `RunFailed` with line and column for a statement the engine refuses.
+        Nothing is there yet. It is chosen when the session opens, because afterwards nobody,
+        we included, can widen what the connection may touch.
         """
         ...
 
-    def failure_of(self, error: BaseException) -> BaseException:
-        """Translate the engine's own error into `RunFailed`; other errors come back as they are."""
+    def plan(self, statement: str, time_zone: str | None = None) -> Rows:
+        """Bind the statement and say what it returns. Nothing has been computed yet.
+
+        `time_zone` replaces the one the session was opened with. Raises `RunFailed` with line
+        and column for a statement the engine refuses.
+        """
+        ...
+
+    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
+        """Translate the engine's own error into `RunFailed`; other errors come back as they are.
+
+        `relation_at` is where `Rows.relation` began, in bytes, in the SQL that raised the error;
+        line and column are counted from there.
+        """
         ...
 
     def interrupt(self) -> None:
@@ -78,10 +92,6 @@ class EngineSession(Protocol):
 
     def progress(self) -> EngineProgress:
         """How far the running statement is. Callable from another thread; never raises."""
-        ...
-
-    def allow_output(self, path: str) -> None:
-        """Permit the encoder to write to `path` (a named pipe of ours), and nothing else."""
         ...
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import duckdb
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
 from queryrun.sql.place import Place, place_of
 from queryrun.sql.policy import objection_to
-from queryrun.sql.tree import NotSerializable, read_tree
+from queryrun.sql.tree import NotSerializableError, read_tree
 
 _BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _TOO_DEEP = "Max expression depth limit"
@@ -81,7 +81,7 @@ def _look_at_statements(statement: str) -> Verdict:
 def _look_at_tree(statement: str) -> Verdict:
     try:
         objection = objection_to(read_tree(_connection(), statement))
-    except NotSerializable:
+    except NotSerializableError:
         return _refused(Refusal.NOT_ALLOWED, "This kind of statement is not supported")
     if objection is None:
         return Verdict(statement)

@@ -1,4 +1,4 @@
-"""The guard's interface: may this statement be accepted? Friendly and early; the sandbox is the wall."""
+"""The guard's interface: may this statement be accepted? The sandbox is the wall."""
 
 from __future__ import annotations
 

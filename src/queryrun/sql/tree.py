@@ -24,7 +24,7 @@ _FACT = re.compile(
 _NOWHERE = 18446744073709551615
 
 
-class NotSerializable(Exception):
+class NotSerializableError(Exception):
     """DuckDB parses this statement but gives no tree for it: it is no plain SELECT."""
 
 
@@ -53,7 +53,7 @@ class Tree:
 
 
 def read_tree(connection: DuckDBPyConnection, statement: str) -> Tree:
-    """The facts of one statement that is known to parse. Raises `NotSerializable`.
+    """The facts of one statement that is known to parse. Raises `NotSerializableError`.
 
     Nothing is bound or executed. Costs about a millisecond for an ordinary statement, and up to
     3 s and 1.2 GB for the largest that is accepted: not for an event loop.
@@ -61,7 +61,7 @@ def read_tree(connection: DuckDBPyConnection, statement: str) -> Tree:
     row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [statement]).fetchone()
     text = str(row[0]) if row else ""
     if not text.startswith('{"error":false'):
-        raise NotSerializable
+        raise NotSerializableError
     return _Scanner().scan(text)
 
 

@@ -1,0 +1,113 @@
+"""A directory of files as tables: which there are, and the SQL that reads each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_READERS: Mapping[str, str] = {
+    ".parquet": "read_parquet",
+    ".csv": "read_csv",
+    ".csv.gz": "read_csv",
+    ".tsv": "read_csv",
+    ".tsv.gz": "read_csv",
+    ".json": "read_json",
+    ".json.gz": "read_json",
+    ".jsonl": "read_json",
+    ".jsonl.gz": "read_json",
+    ".ndjson": "read_json",
+    ".ndjson.gz": "read_json",
+}
+_PATTERN_CHARACTERS = frozenset("*?[]{}\\")
+
+
+@dataclass(frozen=True, slots=True)
+class TableFiles:
+    """A table that is one file, or all files of one kind in a sub-directory."""
+
+    name: str
+    reader: str
+    paths: tuple[str, ...]
+
+    @property
+    def view_sql(self) -> str:
+        """The statement that makes the table known to a connection, replacing an older one."""
+        paths = ", ".join(quoted_text(path) for path in self.paths)
+        union = ", union_by_name=true" if len(self.paths) > 1 else ""
+        return (
+            f"CREATE OR REPLACE VIEW {quoted_name(self.name)} AS "
+            f"FROM {self.reader}([{paths}]{union})"
+        )
+
+
+def tables_in(directory: Path) -> dict[str, TableFiles]:
+    """The tables of a directory by lower-case name, as it is now.
+
+    `accounts.parquet`, `accounts.csv.gz`, `accounts.jsonl` and a sub-directory `accounts/` are
+    each a table `accounts`; of several the first in the order of Parquet, CSV, JSON, directory
+    counts. In a sub-directory only files of the kind that comes first in that order count, at
+    any depth. Hidden files, unknown endings, and names with characters that DuckDB would take
+    for a pattern (`* ? [ ] { } \\`) or that are no text are passed over.
+    """
+    found: dict[str, TableFiles] = {}
+    with os.scandir(directory) as entries:
+        usable = sorted((e for e in entries if _is_usable(e.name)), key=lambda e: e.name)
+    for table in sorted(_tables_of(usable), key=_preference):
+        found.setdefault(table.name.lower(), table)
+    return found
+
+
+def quoted_name(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(text: str) -> str:
+    """A text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _tables_of(entries: list[os.DirEntry[str]]) -> Iterator[TableFiles]:
+    for entry in entries:
+        if entry.is_dir():
+            files = _files_below(Path(entry.path))
+            if files:
+                reader, paths = files
+                yield TableFiles(entry.name, reader, paths)
+        elif known := _split(entry.name):
+            name, reader = known
+            yield TableFiles(name, reader, (entry.path,))
+
+
+def _preference(table: TableFiles) -> tuple[bool, int]:
+    is_directory = not _split(Path(table.paths[0]).name) or table.name not in table.paths[0]
+    return is_directory, list(_READERS.values()).index(table.reader)
+
+
+def _files_below(directory: Path) -> tuple[str, tuple[str, ...]] | None:
+    by_reader: dict[str, list[str]] = {}
+    for parent, folders, files in os.walk(directory):
+        folders[:] = sorted(folder for folder in folders if _is_usable(folder))
+        for file in sorted(files):
+            known = _split(file) if _is_usable(file) else None
+            if known:
+                by_reader.setdefault(known[1], []).append(str(Path(parent, file)))
+    for reader in dict.fromkeys(_READERS.values()):
+        if reader in by_reader:
+            return reader, tuple(by_reader[reader])
+    return None
+
+
+def _split(file: str) -> tuple[str, str] | None:
+    """A file's table name and reader, or None when its ending is none of ours."""
+    lower = file.lower()
+    for ending in sorted(_READERS, key=len, reverse=True):
+        if lower.endswith(ending) and len(file) > len(ending):
+            return file[: -len(ending)], _READERS[ending]
+    return None
+
+
+def _is_usable(name: str) -> bool:
+    return not name.startswith(".") and name.isprintable() and _PATTERN_CHARACTERS.isdisjoint(name)

@@ -1,0 +1,247 @@
+"""The embedded engine: one DuckDB connection over one entity's files, read-only and locked.
+
+The walls, in the order in which a hostile statement meets them: the rules on its parse tree
+(`sql/policy.py`); it is only ever bound inside `FROM (…)`, where DuckDB refuses anything that
+writes; external access is off except for the entity's own directory; the configuration is locked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows
+from queryrun.engines.directory import TableFiles, quoted_text, tables_in
+from queryrun.engines.duckdb_failures import Scene, failure_of
+from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.place import place_of
+from queryrun.sql.policy import objection_to
+from queryrun.sql.tree import NotSerializableError, Tree, read_tree
+
+_OPTIONS = {"data_dir", "database"}
+_PIPE = "out"
+_ATTACHED = "data"
+_BEFORE = "DESCRIBE FROM (\n"
+
+
+def open_session(
+    options: Mapping[str, str], limits: EngineLimits, time_zone: str = "UTC"
+) -> DuckDBSession:
+    """A fresh engine over one entity's data; takes about 10 ms.
+
+    `options` has one of `data_dir` (a directory of files, see `directory.tables_in`) and
+    `database` (a .duckdb file, opened read-only). Raises `RunFailed` when the data is not there.
+    """
+    if len(_OPTIONS & options.keys()) != 1:
+        raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
+    data_dir, database = options.get("data_dir"), options.get("database")
+    session = DuckDBSession(Path(data_dir) if data_dir else None, limits)
+    session.set_up(Path(database) if database else None, time_zone)
+    return session
+
+
+class DuckDBSession:
+    """One DuckDB instance in memory, good for one statement. See `EngineSession`."""
+
+    def __init__(self, data_dir: Path | None, limits: EngineLimits) -> None:
+        self._data_dir = data_dir.absolute() if data_dir else None
+        self._limits = limits
+        self._connection = _connect(limits)
+        self._tables: dict[str, TableFiles] = {}
+        self._statement = ""
+        self._database: Path | None = None
+        self._locked = False
+
+    @property
+    def handle(self) -> str:
+        """The process that computes: killing it ends the work."""
+        return f"pid:{os.getpid()}"
+
+    @property
+    def output_path(self) -> str:
+        """The pipe's place in the spill directory."""
+        return str(Path(self._limits.spill_dir, _PIPE).absolute())
+
+    def set_up(self, database: Path | None, time_zone: str) -> None:
+        """Attach the data and shut the doors. What is set afterwards is the time zone alone."""
+        if self._data_dir and not self._data_dir.is_dir():
+            raise RunFailed.of(FailureCode.DATA_UNREADABLE, "The source's data is not there")
+        self._database = database.absolute() if database else None
+        if self._database:
+            self._attach(self._database)
+        self._set_time_zone(time_zone)
+        self._shut_doors()
+
+    def plan(self, statement: str, time_zone: str | None = None) -> Rows:
+        """Check, bind and describe one statement; nothing is computed.
+
+        May take as long as the statement is hard to plan (an IN list of 400,000 constants:
+        seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
+        """
+        if time_zone is not None:
+            self._set_time_zone(time_zone)
+        self._lock()
+        self._statement = statement
+        try:
+            tree = self._checked(statement)
+            self._offer_tables(tree)
+            described = self._connection.execute(f"{_BEFORE}{statement}\n)").fetchall()
+        except duckdb.Error as error:
+            raise self.failure_of(error, self._relation_at(error)) from error
+        columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
+        return Rows(self._connection, f"{statement}\n", columns)
+
+    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
+        """DuckDB's errors as `RunFailed`, everything else untouched."""
+        if not isinstance(error, duckdb.Error):
+            return error
+        scene = Scene(self._statement, self._table_names(), self._secret_paths())
+        return failure_of(error, scene, relation_at)
+
+    def interrupt(self) -> None:
+        """DuckDB's own interrupt; lost when nothing runs at this moment."""
+        self._connection.interrupt()
+
+    def progress(self) -> EngineProgress:
+        """DuckDB's estimate, which it gives for scans of known size only."""
+        try:
+            percent = self._connection.query_progress()
+        except duckdb.Error:
+            return EngineProgress(None)
+        return EngineProgress(percent if 0 <= percent <= 100 else None)
+
+    def close(self) -> None:
+        """Close the instance; its spill files go with it."""
+        self._connection.close()
+
+    # --- opening ----------------------------------------------------------------------------
+
+    def _attach(self, database: Path) -> None:
+        try:
+            self._connection.execute(
+                f"ATTACH {quoted_text(str(database))} AS {_ATTACHED} (READ_ONLY); USE {_ATTACHED}"
+            )
+        except duckdb.Error as error:
+            raise RunFailed.of(
+                FailureCode.DATA_UNREADABLE, "The source's data could not be opened"
+            ) from error
+
+    def _shut_doors(self) -> None:
+        directories = [f"{self._data_dir}/"] if self._data_dir else []
+        self._connection.execute(
+            f"SET allowed_directories={_list(directories)};"
+            f"SET allowed_paths={_list([self.output_path])};"
+            "SET enable_external_access=false"
+        )
+
+    def _set_time_zone(self, time_zone: str) -> None:
+        try:
+            self._connection.execute(f"SET TimeZone={quoted_text(time_zone)}")
+        except duckdb.Error as error:
+            raise RunFailed.of(
+                FailureCode.INVALID_VALUE, f"Unknown time zone '{time_zone}'"
+            ) from error
+
+    def _lock(self) -> None:
+        if not self._locked:
+            self._connection.execute("SET lock_configuration=true")
+            self._locked = True
+
+    # --- planning ---------------------------------------------------------------------------
+
+    def _checked(self, statement: str) -> Tree:
+        """The statement's tree, once it is known to be one SELECT that keeps to the rules."""
+        parsed = self._connection.extract_statements(statement)
+        if len(parsed) != 1:
+            raise RunFailed.of(FailureCode.NOT_ALLOWED, "Exactly one statement is allowed")
+        if parsed[0].type is not duckdb.StatementType.SELECT:
+            raise RunFailed.of(FailureCode.NOT_ALLOWED, "Only SELECT statements are allowed")
+        try:
+            tree = read_tree(self._connection, statement)
+        except NotSerializableError as error:
+            raise RunFailed.of(
+                FailureCode.NOT_ALLOWED, "This kind of statement is not supported"
+            ) from error
+        self._refuse_what_is_not_allowed(tree)
+        return tree
+
+    def _refuse_what_is_not_allowed(self, tree: Tree) -> None:
+        objection = objection_to(tree)
+        if objection is None:
+            return
+        line = column = None
+        if objection.offset is not None:
+            place = place_of(self._statement.encode()[: objection.offset])
+            line, column = place.line, place.column
+        raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
+
+    def _offer_tables(self, tree: Tree) -> None:
+        """Make views for the tables that the statement names; for all when it asks which exist.
+
+        A view costs a millisecond, and more for CSV, which DuckDB sniffs.
+        """
+        if self._data_dir is None:
+            return
+        self._tables = tables_in(self._data_dir)
+        if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
+            self._offer_every_table()
+        for named in tree.tables:
+            table = self._tables.get(named.name.lower())
+            if table:
+                self._connection.execute(table.view_sql)
+
+    def _offer_every_table(self) -> None:
+        """What cannot be read does not keep the others from being listed."""
+        for table in self._tables.values():
+            try:
+                self._connection.execute(table.view_sql)
+            except duckdb.Error:
+                continue
+
+    def _relation_at(self, error: duckdb.Error) -> int:
+        """Where the statement begins in the SQL that failed: it is bound in parentheses, parsed bare."""
+        is_from_parser = isinstance(error, duckdb.ParserException | duckdb.SyntaxException)
+        return 0 if is_from_parser else len(_BEFORE)
+
+    def _table_names(self) -> Sequence[str]:
+        if self._data_dir:
+            return list(self._tables)
+        try:
+            rows = self._connection.execute(
+                "SELECT table_name FROM duckdb_tables() UNION ALL "
+                "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+            ).fetchall()
+        except duckdb.Error:
+            return []
+        return [str(name).lower() for (name,) in rows]
+
+    def _secret_paths(self) -> list[str]:
+        paths = [self._data_dir, self._database, Path(self._limits.spill_dir).absolute()]
+        return [str(path) for path in paths if path]
+
+
+def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{limits.memory_bytes // 1024}KiB",
+            "threads": limits.threads,
+            "temp_directory": limits.spill_dir,
+            "max_temp_directory_size": f"{limits.spill_bytes // 1024}KiB",
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+            "allow_community_extensions": False,
+            "allow_persistent_secrets": False,
+            "python_enable_replacements": False,
+            "errors_as_json": True,
+        },
+    )
+    connection.execute("SET enable_progress_bar=true; SET enable_progress_bar_print=false")
+    return connection
+
+
+def _list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(quoted_text(text) for text in texts) + "]"

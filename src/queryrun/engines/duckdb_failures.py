@@ -1,0 +1,193 @@
+"""DuckDB's errors in our words: which failure each is, where it is, and what it may say."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.place import place_of
+
+CODES: dict[type[duckdb.Error], FailureCode] = {
+    duckdb.BinderException: FailureCode.TYPE_MISMATCH,
+    duckdb.CatalogException: FailureCode.NAME_NOT_FOUND,
+    duckdb.ConnectionException: FailureCode.INTERNAL_ERROR,
+    duckdb.ConstraintException: FailureCode.STATEMENT_FAILED,
+    duckdb.ConversionException: FailureCode.INVALID_VALUE,
+    duckdb.DataError: FailureCode.INVALID_VALUE,
+    duckdb.DatabaseError: FailureCode.STATEMENT_FAILED,
+    duckdb.DependencyException: FailureCode.INTERNAL_ERROR,
+    duckdb.Error: FailureCode.STATEMENT_FAILED,
+    duckdb.FatalException: FailureCode.INTERNAL_ERROR,
+    duckdb.HTTPException: FailureCode.NOT_ALLOWED,
+    duckdb.IntegrityError: FailureCode.STATEMENT_FAILED,
+    duckdb.InternalError: FailureCode.INTERNAL_ERROR,
+    duckdb.InternalException: FailureCode.INTERNAL_ERROR,
+    duckdb.InterruptException: FailureCode.STATEMENT_FAILED,
+    duckdb.InvalidInputException: FailureCode.INVALID_VALUE,
+    duckdb.InvalidTypeException: FailureCode.TYPE_MISMATCH,
+    duckdb.IOException: FailureCode.DATA_UNREADABLE,
+    duckdb.NotImplementedException: FailureCode.STATEMENT_FAILED,
+    duckdb.NotSupportedError: FailureCode.STATEMENT_FAILED,
+    duckdb.OperationalError: FailureCode.STATEMENT_FAILED,
+    duckdb.OutOfMemoryException: FailureCode.MEMORY_LIMIT_EXCEEDED,
+    duckdb.OutOfRangeException: FailureCode.INVALID_VALUE,
+    duckdb.ParserException: FailureCode.SYNTAX_ERROR,
+    duckdb.PermissionException: FailureCode.NOT_ALLOWED,
+    duckdb.ProgrammingError: FailureCode.STATEMENT_FAILED,
+    duckdb.SequenceException: FailureCode.STATEMENT_FAILED,
+    duckdb.SerializationException: FailureCode.DATA_UNREADABLE,
+    duckdb.SyntaxException: FailureCode.SYNTAX_ERROR,
+    duckdb.TransactionException: FailureCode.INTERNAL_ERROR,
+    duckdb.TypeMismatchException: FailureCode.TYPE_MISMATCH,
+}
+"""One code per class, none left out (a test compares with `duckdb.Error`'s subclasses)."""
+
+_SPOKEN_FOR = {
+    FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
+    FailureCode.INTERNAL_ERROR: "The engine had an internal error",
+}
+"""Codes whose own text stays inside: it is about our server, not about the statement."""
+
+_MAX_MESSAGE_CHARS = 2_000
+_PATH = re.compile(r"(?<![\w.])/(?:[^\s\"'/:]+/)+[^\s\"':]*")
+_ADVICE_ON_SETTINGS = re.compile(
+    r"\n+(?:Use|Possible solutions:?|You can|\* )[^\n]*(?:SET|PRAGMA).*", re.S
+)
+_NO_COLUMN = re.compile(
+    r'does not have a column named "(?P<name>(?:[^"]|"")*)"'
+    r"|Cannot extract field '(?P<field>[^']*)' from expression"
+)
+_CANDIDATE_FUNCTIONS = re.compile(r"\s*Candidate functions:.*", re.S)
+_SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an error is read against: the statement as submitted, and the tables there are."""
+
+    statement: str
+    table_names: Sequence[str]
+    secret_paths: Sequence[str]
+    """Directories of ours that no message may name."""
+
+
+def failure_of(error: duckdb.Error, scene: Scene, relation_at: int) -> RunFailed:
+    """The failure that an error of DuckDB amounts to, with its place in the statement."""
+    said = _Said.by(error)
+    code = _code_of(error, said, scene)
+    message = _SPOKEN_FOR.get(code) or _message_of(code, said, scene)
+    line, column = _place(said, scene, relation_at)
+    return RunFailed(Failure(code, message, line, column))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An error of DuckDB, taken apart. `detail` is what `errors_as_json` tells."""
+
+    message: str
+    detail: dict[str, Any]
+
+    @classmethod
+    def by(cls, error: duckdb.Error) -> _Said:
+        text = str(error)
+        start = text.find("{")
+        try:
+            detail = json.loads(text[start:]) if start >= 0 else {}
+        except ValueError:
+            detail = {}
+        if not isinstance(detail, dict) or "exception_message" not in detail:
+            return cls(text.split("\n\nLINE ")[0].strip(), {})
+        return cls(str(detail["exception_message"]).strip(), detail)
+
+    @property
+    def offset(self) -> int | None:
+        position = str(self.detail.get("position", ""))
+        return int(position) if position.isdecimal() else None
+
+    @property
+    def subtype(self) -> str:
+        return str(self.detail.get("error_subtype", ""))
+
+    @property
+    def name(self) -> str:
+        return str(self.detail.get("name", ""))
+
+    @property
+    def candidates(self) -> list[str]:
+        return [c for c in str(self.detail.get("candidates", "")).split(",") if c]
+
+
+def _code_of(error: duckdb.Error, said: _Said, scene: Scene) -> FailureCode:
+    if any(words in said.message for words in _SPILL_IS_FULL):
+        return FailureCode.MEMORY_LIMIT_EXCEEDED
+    if any(path in said.message for path in scene.secret_paths):
+        if not isinstance(error, duckdb.PermissionException):
+            return FailureCode.DATA_UNREADABLE
+    if said.subtype == "COLUMN_NOT_FOUND" or _NO_COLUMN.search(said.message):
+        return FailureCode.NAME_NOT_FOUND
+    if isinstance(error, duckdb.InvalidInputException) and "parameters" in said.message:
+        return FailureCode.SYNTAX_ERROR
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+
+
+def _message_of(code: FailureCode, said: _Said, scene: Scene) -> str:
+    if code is FailureCode.MEMORY_LIMIT_EXCEEDED:
+        return _out_of_memory(said)
+    if code is FailureCode.NAME_NOT_FOUND:
+        return _not_found(said, scene)
+    if code is FailureCode.DATA_UNREADABLE:
+        return "A table's data could not be read"
+    if code is FailureCode.SYNTAX_ERROR and "parameters" in said.message:
+        return "Parameters (?, $1) are not supported in a statement"
+    return _harmless(said.message)
+
+
+def _out_of_memory(said: _Said) -> str:
+    if any(words in said.message for words in _SPILL_IS_FULL):
+        return "Query exceeded the maximum space for intermediate results"
+    return "Query exceeded the maximum memory"
+
+
+def _not_found(said: _Said, scene: Scene) -> str:
+    column = _NO_COLUMN.search(said.message)
+    if column:
+        return f"Column '{column['name'] or column['field']}' cannot be resolved"
+    if said.subtype == "COLUMN_NOT_FOUND":
+        return f"Column '{said.name}' cannot be resolved" + _did_you_mean(_bare(said.candidates))
+    if said.detail.get("type") == "Table":
+        close = difflib.get_close_matches(said.name.lower(), scene.table_names, n=3, cutoff=0.6)
+        return f"Table '{said.name}' does not exist" + _did_you_mean(close)
+    if str(said.detail.get("type", "")).endswith("Function"):
+        return f"Function '{said.name}' does not exist" + _did_you_mean(_bare(said.candidates))
+    return _harmless(said.message)
+
+
+def _bare(candidates: Iterable[str]) -> list[str]:
+    return [candidate.strip().strip('"') for candidate in candidates][:3]
+
+
+def _did_you_mean(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return ". Did you mean " + " or ".join(f"'{name}'" for name in names) + "?"
+
+
+def _harmless(message: str) -> str:
+    """The engine's words without our paths and without advice on settings nobody may change."""
+    text = _CANDIDATE_FUNCTIONS.sub("", _ADVICE_ON_SETTINGS.sub("", message))
+    return _PATH.sub("[path]", text)[:_MAX_MESSAGE_CHARS].strip()
+
+
+def _place(said: _Said, scene: Scene, relation_at: int) -> tuple[int | None, int | None]:
+    if said.offset is None or said.offset < relation_at:
+        return None, None
+    data = scene.statement.encode()
+    place = place_of(data[: min(said.offset - relation_at, len(data))])
+    return place.line, place.column
