@@ -4,7 +4,7 @@ Nothing is pickled. Every frame is a 4-byte big-endian length followed by one ta
 A frame is at most `MAX_FRAME_BYTES`; a peer that sends more is broken and is dropped.
 
 The node's side of the talk:   Bind, (Execute, Interrupt*)*
-The worker's side:             Ready, (Stage* | Progress*, Done | Failed, Ready?)*
+The worker's side:             Ready, (Stage* | Progress*, Trouble?, Done | Failed, Ready?)*
 
 A worker that has been bound serves one entity of one source for the rest of its life. After a
 clean `Done` or `Failed` it opens a fresh engine session, says `Ready` and may serve again.
@@ -13,6 +13,7 @@ clean `Done` or `Failed` it opens a fresh engine session, says `Ready` and may s
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -54,6 +55,7 @@ class Bind(Frame, frozen=True, tag="bind"):
     threads: int
     spill_dir: str
     spill_bytes: int
+    time_zone: str = "UTC"
 
 
 class Execute(Frame, frozen=True, tag="execute"):
@@ -71,7 +73,8 @@ class Execute(Frame, frozen=True, tag="execute"):
     """Rows a result may have; one more fails the run. 0: no limit."""
     size_limit_bytes: int
     """Bytes a result file may have; 0: no limit."""
-    time_zone: str = "UTC"
+    time_zone: str | None = None
+    """Replaces the bind's for this statement."""
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):
@@ -122,8 +125,17 @@ class Failed(Frame, frozen=True, tag="failed"):
     interrupted: bool = False
 
 
+class Trouble(Frame, frozen=True, tag="trouble"):
+    """Something of ours broke. For the log alone: never holds a message, which may hold SQL."""
+
+    exception: str
+    """The type's name."""
+    where: tuple[str, ...]
+    """`module:line function` of our own code, innermost last."""
+
+
 ToWorker = Bind | Execute | Interrupt
-ToNode = Ready | StageReached | Progress | Done | Failed
+ToNode = Ready | StageReached | Progress | Done | Failed | Trouble
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
@@ -138,12 +150,14 @@ def encode(frame: Frame) -> bytes:
 
 def decode_to_worker(body: bytes) -> ToWorker:
     """A frame's body as a worker reads it. Raises `msgspec.DecodeError` for anything else."""
-    return _to_worker.decode(body)
+    frame: ToWorker = _to_worker.decode(body)
+    return frame
 
 
 def decode_to_node(body: bytes) -> ToNode:
     """A frame's body as a node reads it. Raises `msgspec.DecodeError` for anything else."""
-    return _to_node.decode(body)
+    frame: ToNode = _to_node.decode(body)
+    return frame
 
 
 def body_length(prefix: bytes) -> int:
@@ -152,3 +166,21 @@ def body_length(prefix: bytes) -> int:
     if length > MAX_FRAME_BYTES:
         raise ValueError(f"frame of {length} bytes is larger than {MAX_FRAME_BYTES}")
     return int(length)
+
+
+class FrameSplitter:
+    """Cuts a stream of bytes into frame bodies. Holds at most one frame and one read's bytes."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+        """The bodies that are whole now. `ValueError` for a frame that is too large."""
+        self._pending += data
+        while len(self._pending) >= _LENGTH.size:
+            end = _LENGTH.size + body_length(bytes(self._pending[: _LENGTH.size]))
+            if len(self._pending) < end:
+                return
+            body = bytes(self._pending[_LENGTH.size : end])
+            del self._pending[:end]
+            yield body

@@ -1,0 +1,120 @@
+"""A worker's control thread: hears the node while the main thread is deep in an engine.
+
+It repeats an interrupt until the statement has ended, reports progress, and ends the process
+group at once when the node is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import threading
+from typing import NoReturn
+
+from queryrun.worker.channel import Channel
+from queryrun.worker.frames import Execute, Interrupt, Progress, StageReached
+from queryrun.worker.runtime import WorkerSession
+
+INTERRUPT_EVERY_S = 0.005
+"""An interrupt that lands between two steps of the engine is lost, so one is never enough."""
+PROGRESS_EVERY_S = 0.25
+
+
+class RunReport:
+    """What one running statement has said about itself. Numbers never go back."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._percent: float | None = None
+        self._rows = 0
+        self._size_bytes = 0
+
+    def stage(self, stage: str) -> None:
+        """Tell the node at once how far the attempt has come."""
+        self._channel.send(StageReached(stage))
+
+    def written(self, rows: int, size_bytes: int) -> None:
+        """Keep the newest numbers for the next progress."""
+        self._rows = max(self._rows, rows)
+        self._size_bytes = max(self._size_bytes, size_bytes)
+
+    def progress(self, percent: float | None) -> Progress:
+        """What to tell the node now."""
+        if percent is not None:
+            self._percent = max(self._percent or 0.0, min(percent, 100.0))
+        return Progress(self._percent, self._rows, self._size_bytes)
+
+
+class Control:
+    """The thread, and what the main thread asks of it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._work: queue.SimpleQueue[Execute | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._session: WorkerSession | None = None
+        self._report: RunReport | None = None
+        self._interrupted = threading.Event()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the node asked us to stop. There is no way back from it."""
+        return self._interrupted.is_set()
+
+    def start(self) -> None:
+        """Begin to listen. From now on the main thread must not read the channel."""
+        threading.Thread(target=self._listen_or_die, name="control", daemon=True).start()
+
+    def next_work(self) -> Execute | None:
+        """Wait for the next statement; None: asked to stop."""
+        return self._work.get()
+
+    def begin(self, session: WorkerSession) -> RunReport:
+        """A statement begins on `session`: it may be interrupted and asked for progress."""
+        with self._lock:
+            self._session = session
+            self._report = RunReport(self._channel)
+            return self._report
+
+    def end(self) -> None:
+        """The statement has ended: no interrupt and no progress frame comes after this."""
+        with self._lock:
+            self._session = None
+            self._report = None
+
+    def _listen_or_die(self) -> NoReturn:
+        try:
+            self._listen()
+        finally:  # the node is gone, or nonsense came: nobody could stop us any more
+            os.killpg(0, signal.SIGKILL)
+        raise AssertionError  # killed above
+
+    def _listen(self) -> None:
+        while True:
+            if self._channel.readable(self._patience_s()):
+                frame = self._channel.receive()
+                if frame is None:
+                    return
+                self._obey(frame)
+            self._attend()
+
+    def _obey(self, frame: object) -> None:
+        if isinstance(frame, Interrupt):
+            self._interrupted.set()
+            self._work.put(None)
+        elif isinstance(frame, Execute):
+            self._work.put(frame)
+
+    def _patience_s(self) -> float:
+        return INTERRUPT_EVERY_S if self.interrupted else PROGRESS_EVERY_S
+
+    def _attend(self) -> None:
+        with self._lock, contextlib.suppress(Exception):
+            if self._session is None or self._report is None:
+                return
+            if self.interrupted:
+                self._session.interrupt()
+            else:
+                self._channel.send(self._report.progress(self._session.percent()))

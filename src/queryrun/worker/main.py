@@ -1,0 +1,175 @@
+"""The worker process: is bound, puts up its walls, then runs one statement after another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+import msgspec
+
+from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.worker.channel import Channel
+from queryrun.worker.child import limit_file_size, limit_memory
+from queryrun.worker.control import Control
+from queryrun.worker.frames import Bind, Done, Execute, Failed, Ready, Trouble
+from queryrun.worker.handles import handle_of
+from queryrun.worker.runtime import Opener, WorkerSession
+from queryrun.worker.sandbox import Walls, confine
+
+MEMORY_BACKSTOP_FACTOR = 1.3
+MEMORY_BACKSTOP_BASE_BYTES = 384 * 1024**2
+"""Beyond the engine's own limit: the interpreter, libraries, and what the engine does not count."""
+STACK_BYTES_PER_THREAD = 8 * 1024**2
+FILE_SIZE_ROOM_BYTES = 64 * 1024**2
+"""So that a result's own limit is met by the writer, with a good message, and not by the kernel."""
+
+
+def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
+    """Serve one node on `control` until told to stop. The process is already a child of its own."""
+    channel = Channel(control)
+    bind = channel.receive()
+    if isinstance(bind, Bind):
+        handle = handle_of(os.getpid())
+        put_up_walls(bind)
+        WorkerMain(channel, bind, open_session, handle).serve()
+    os._exit(0)  # never bound: the node has let go, or does not know what it wants
+
+
+def put_up_walls(bind: Bind) -> None:
+    """Limit memory and confine the process to what `bind` names. Before any second thread."""
+    limit_memory(memory_backstop(bind))
+    confine(walls_of(bind))
+
+
+def memory_backstop(bind: Bind) -> int:
+    """Private writable bytes a worker may have: RLIMIT_DATA counts thread stacks in full."""
+    engine = int(bind.memory_bytes * MEMORY_BACKSTOP_FACTOR)
+    stacks = STACK_BYTES_PER_THREAD * (bind.threads + 4)
+    return engine + stacks + MEMORY_BACKSTOP_BASE_BYTES
+
+
+def walls_of(bind: Bind) -> Walls:
+    """What this worker needs: its entity's data to read, its spill and the results to write."""
+    source, results = bind.source.options, bind.results.options
+    read = [source[name] for name in ("data_dir", "database") if name in source]
+    if "database" in source:
+        read.append(f"{source['database']}.wal")
+    return Walls(
+        read=tuple(read),
+        write=(results["directory"],) if bind.results.kind == "local" else (),
+        read_write=(bind.spill_dir,),
+        network=bind.source.engine != "duckdb" or bind.results.kind != "local",
+    )
+
+
+class WorkerMain:
+    """The main thread of a bound worker: a fresh session and spill directory per statement."""
+
+    def __init__(
+        self, channel: Channel, bind: Bind, open_session: Opener, process_handle: str
+    ) -> None:
+        self._channel = channel
+        self._process_handle = process_handle
+        self._bind = bind
+        self._open_session = open_session
+        self._control = Control(channel)
+        self._sessions = 0
+
+    def serve(self) -> NoReturn:
+        """Open, say so, run, and again. Ends by `os._exit`: nothing of an engine may delay it."""
+        self._control.start()
+        while True:
+            spill_dir = self._next_spill_dir()
+            session = self._open(spill_dir)
+            self._say_ready(session)
+            execute = self._control.next_work()
+            if execute is None or self._control.interrupted:
+                os._exit(0)
+            self._run(session, execute)
+            session.close()
+            shutil.rmtree(spill_dir, ignore_errors=True)
+
+    def _next_spill_dir(self) -> Path:
+        self._sessions += 1
+        spill_dir = Path(self._bind.spill_dir) / str(self._sessions)
+        spill_dir.mkdir(mode=0o700)
+        return spill_dir
+
+    def _open(self, spill_dir: Path) -> WorkerSession:
+        bind = msgspec.structs.replace(self._bind, spill_dir=str(spill_dir))
+        try:
+            return self._open_session(bind)
+        except Exception as error:  # whatever it is, the node must hear of it
+            self._channel.send(self._failed(error))
+            os._exit(1)
+
+    def _say_ready(self, session: WorkerSession) -> None:
+        if self._control.interrupted:
+            os._exit(0)
+        self._channel.send(Ready(session.handle or self._process_handle))
+
+    def _run(self, session: WorkerSession, execute: Execute) -> None:
+        outcome = self._outcome(session, execute)
+        self._channel.send(outcome)
+        if self._control.interrupted:
+            os._exit(0)
+        if isinstance(outcome, Failed) and outcome.code == FailureCode.INTERNAL_ERROR:
+            os._exit(1)  # who knows what state this process is in
+
+    def _outcome(self, session: WorkerSession, execute: Execute) -> Done | Failed:
+        self._limit_files(execute)
+        report = self._control.begin(session)
+        try:
+            return session.run(execute, report)
+        except Exception as error:  # whatever it is, the node must hear of it
+            return self._failed(error)
+        finally:
+            self._control.end()
+
+    def _limit_files(self, execute: Execute) -> None:
+        largest = max(execute.size_limit_bytes, self._bind.spill_bytes) + FILE_SIZE_ROOM_BYTES
+        limit_file_size(largest if execute.size_limit_bytes else 0)
+
+    def _failed(self, error: Exception) -> Failed:
+        if self._control.interrupted:
+            return _as_frame(_INTERRUPTED, interrupted=True)
+        if isinstance(error, RunFailed):
+            return _as_frame(error.failure)
+        if isinstance(error, MemoryError):
+            return _as_frame(_OUT_OF_MEMORY)
+        self._channel.send(trouble_of(error))
+        return _as_frame(_BROKEN)
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What may be logged of an exception of which nobody knows whether it quotes SQL."""
+    return Trouble(type(error).__qualname__, tuple(_places(error.__traceback__)))
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    return [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(trace)
+    ]
+
+
+def _as_frame(failure: Failure, *, interrupted: bool = False) -> Failed:
+    return Failed(
+        code=failure.code.value,
+        message=failure.message,
+        line=failure.line,
+        column=failure.column,
+        interrupted=interrupted,
+    )
+
+
+_INTERRUPTED = Failure(FailureCode.STATEMENT_FAILED, "The statement was interrupted.")
+_OUT_OF_MEMORY = Failure(
+    FailureCode.MEMORY_LIMIT_EXCEEDED, "The statement needs more memory than a run may have."
+)
+_BROKEN = Failure(FailureCode.INTERNAL_ERROR, "The run failed because of an error of the service.")

@@ -1,0 +1,59 @@
+"""What a worker process runs: the interface between its main loop and the engine behind it.
+
+The fork-server is told by name which `Opener` to use, so the main loop knows no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from queryrun.worker.frames import Bind, Done, Execute
+
+
+class Report(Protocol):
+    """Where a running statement says how far it is. Callable from any thread of the worker."""
+
+    def stage(self, stage: str) -> None:
+        """The attempt has come this far (the values of `runs.model.Stage`). Sent at once."""
+        ...
+
+    def written(self, rows: int, size_bytes: int) -> None:
+        """So much has been written so far. Cheap: kept, and sent with the next progress."""
+        ...
+
+
+class WorkerSession(Protocol):
+    """One opened source and where its results go; good for one `run`, then closed."""
+
+    @property
+    def handle(self) -> str | None:
+        """The engine handle when the work happens elsewhere; None: this process is the engine."""
+        ...
+
+    def run(self, execute: Execute, report: Report) -> Done:
+        """Execute the statement and commit its file.
+
+        Raises `RunFailed` for everything that is a run's fault or an engine's; then nothing
+        is left under the key. Any other exception means that we are broken.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Ask the running statement to stop. From another thread, any number of times."""
+        ...
+
+    def percent(self) -> float | None:
+        """How far the running statement is, 0 to 100. From another thread; None: unknown."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back. Idempotent."""
+        ...
+
+
+Opener = Callable[[Bind], WorkerSession]
+"""Opens the bound source. `bind.spill_dir` is this session's own and is removed after it.
+
+Raises `RunFailed` when the source cannot be opened.
+"""

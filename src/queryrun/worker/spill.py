@@ -1,0 +1,54 @@
+"""The spill root: one directory per worker, made before it is bound, removed once it is reaped."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from queryrun.errors import ConfigurationError
+
+_PREFIX = "worker-"
+
+
+class SpillRoot:
+    """A directory that one node has to itself. Blocking calls; `remove` may take long."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = -1
+
+    def open(self) -> None:
+        """Claim the root and remove what workers of a killed node left. Only what we named.
+
+        Raises `ConfigurationError` when another live node uses it.
+        """
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ConfigurationError(
+                f"spill directory {self._root}: another server is using it"
+            ) from None
+        for left in self._root.glob(f"{_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def new(self) -> Path:
+        """A new, empty directory that nobody else can enter."""
+        directory = self._root / f"{_PREFIX}{secrets.token_hex(8)}"
+        directory.mkdir(mode=0o700)
+        return directory
+
+    def remove(self, directory: Path) -> None:
+        """Remove a directory of `new` and all in it; what can't be removed is left to `open`."""
+        shutil.rmtree(directory, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the root. Idempotent."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1

@@ -1,0 +1,138 @@
+"""A pool on the scripted engine, and what its tests ask of it and of the process table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from queryrun.worker.forkclient import Roles
+from queryrun.worker.frames import (
+    Bind,
+    Done,
+    Execute,
+    Failed,
+    Progress,
+    ResultsSpec,
+    SourceSpec,
+    StageReached,
+)
+from queryrun.worker.pool import PoolOptions, WorkerPool
+from queryrun.worker.worker import Worker
+
+SCRIPTED = Roles(
+    opener="tests.unit.worker.scripted:open_session",
+    check="tests.unit.worker.scripted:check_statement",
+)
+PATIENCE_S = 20.0
+"""How long a test waits for what must happen; far beyond what it takes."""
+
+
+@contextlib.asynccontextmanager
+async def open_pool(
+    spill_root: Path, max_workers: int = 4, warm: int = 1, **options: float
+) -> AsyncIterator[WorkerPool]:
+    """A started pool; closed afterwards, whatever happens."""
+    settings = PoolOptions(spill_root, max_workers=max_workers, warm=warm, **options)  # type: ignore[arg-type] # numbers of either kind
+    pool = WorkerPool(settings, SCRIPTED)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+def bind_to(place: Path, entity_id: str = "e1", **options: str) -> Bind:
+    """A bind whose data and results lie below `place`."""
+    data, results = place / f"data-{entity_id}", place / "results"
+    data.mkdir(parents=True, exist_ok=True)
+    results.mkdir(parents=True, exist_ok=True)
+    return Bind(
+        entity_id=entity_id,
+        source=SourceSpec("duckdb", {"data_dir": str(data), **options}),
+        results=ResultsSpec("local", {"directory": str(results)}),
+        memory_bytes=256 * 1024**2,
+        threads=1,
+        spill_dir="",
+        spill_bytes=1024**3,
+    )
+
+
+def statement(text: str, size_limit_bytes: int = 0) -> Execute:
+    """An execute frame around a scripted statement."""
+    return Execute(
+        run_id="r1",
+        attempt=1,
+        statement=text,
+        file_key="k1",
+        content_type="json",
+        content_encoding="none",
+        column_separator=None,
+        encryption_key=None,
+        row_limit=0,
+        size_limit_bytes=size_limit_bytes,
+    )
+
+
+async def run(worker: Worker, text: str, size_limit_bytes: int = 0) -> Done | Failed:
+    """Execute a scripted statement to its end."""
+    return await worker.execute(statement(text, size_limit_bytes), lambda _: None)
+
+
+class Running:
+    """A statement that has begun, and what it says."""
+
+    def __init__(self, worker: Worker, text: str, until_stage: str = "executing") -> None:
+        self.heard: list[StageReached | Progress] = []
+        self.worker = worker
+        self._until = until_stage
+        self._begun = asyncio.Event()
+        self._progress = asyncio.Event()
+        self.outcome = asyncio.ensure_future(worker.execute(statement(text), self._hear))
+
+    async def begun(self) -> Running:
+        """Wait until it has reached its stage."""
+        await asyncio.wait_for(self._begun.wait(), PATIENCE_S)
+        return self
+
+    async def progress(self) -> Progress:
+        """Wait for the next progress."""
+        self._progress.clear()
+        await asyncio.wait_for(self._progress.wait(), PATIENCE_S)
+        return next(f for f in reversed(self.heard) if isinstance(f, Progress))
+
+    def _hear(self, frame: StageReached | Progress) -> None:
+        self.heard.append(frame)
+        if isinstance(frame, StageReached) and frame.stage == self._until:
+            self._begun.set()
+        if isinstance(frame, Progress):
+            self._progress.set()
+
+
+async def begin(worker: Worker, text: str, until_stage: str = "executing") -> Running:
+    """Start a scripted statement and wait until it is under way."""
+    return await Running(worker, text, until_stage).begun()
+
+
+def is_in_process_table(pid: int) -> bool:
+    """Whether the pid exists at all, zombies included."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def open_descriptors() -> int:
+    """How many descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def children() -> set[int]:
+    """The pids of this process's children and theirs."""
+    found: set[int] = set()
+    todo = [os.getpid()]
+    while todo:
+        for task in Path(f"/proc/{todo.pop()}/task").glob("*"):
+            pids = [int(pid) for pid in (task / "children").read_text().split()]
+            found.update(pids)
+            todo.extend(pids)
+    return found
