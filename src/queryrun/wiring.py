@@ -15,7 +15,7 @@ from typing import IO
 from uuid import uuid4
 
 import structlog
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
 from queryrun.errors import ConfigurationError, NotFound, Unavailable
@@ -41,6 +41,7 @@ from queryrun.settings import (
 )
 from queryrun.worker import handles
 from queryrun.worker.checker import StatementChecker
+from queryrun.worker.forkclient import ForkClient
 from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec
 from queryrun.worker.pool import PoolOptions, WorkerPool
 
@@ -52,8 +53,9 @@ class Node:
     """One server process: its live parts. `start` before serving, `stop` after."""
 
     settings: Settings
-    app: Starlette
+    app: Router
     database: SqliteDatabase
+    fork_client: ForkClient
     pool: WorkerPool
     checker: StatementChecker
     dispatcher: Dispatcher
@@ -79,6 +81,7 @@ class Node:
         await self.reaper.close()
         await self.checker.close()
         await self.pool.close()
+        await self.fork_client.close()
         self.database.close()
         self.lock.close()
 
@@ -90,8 +93,9 @@ def build_node(settings: Settings, public_url: str) -> Node:
     """
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_sqlite(settings.path(DATABASE_NAME), _now)
-    pool = WorkerPool(_pool_options(settings))
-    checker = StatementChecker(pool.fork_server)
+    fork_client = ForkClient()
+    pool = WorkerPool(_pool_options(settings), fork_client)
+    checker = StatementChecker(fork_client)
     changes = Changes()
     crew = _crew(settings, database, pool, changes)
     dispatcher = Dispatcher(crew, _dispatch_options(settings), lambda: list(settings.sources))
@@ -108,6 +112,8 @@ def build_node(settings: Settings, public_url: str) -> Node:
     parts = HttpParts(
         desk=desk,
         auth=database.auth,
+        once=database.once,
+        requests=database.requests,
         results=crew.results,
         link_secret=_link_key(settings.path(LINK_KEY_NAME)),
         public_url=settings.server.public_url or public_url,
@@ -115,7 +121,17 @@ def build_node(settings: Settings, public_url: str) -> Node:
         ready=_ready_checks(database, dispatcher),
         settings=_http_settings(settings),
     )
-    return Node(settings, build_app(parts), database, pool, checker, dispatcher, reaper, lock)
+    return Node(
+        settings=settings,
+        app=build_app(parts),
+        database=database,
+        fork_client=fork_client,
+        pool=pool,
+        checker=checker,
+        dispatcher=dispatcher,
+        reaper=reaper,
+        lock=lock,
+    )
 
 
 def _now() -> datetime:
@@ -267,7 +283,7 @@ def _http_settings(settings: Settings) -> HttpSettings:
         request_timeout_s=settings.server.request_timeout_s,
         link_life_s=settings.results.link_ttl_s,
         api_rates=API_PRESETS[settings.rates.preset],
-        auth_address_rates=Rates(per_minute=settings.rates.auth_per_address_per_minute),
+        auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
     )
 
 

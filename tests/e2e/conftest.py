@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +19,11 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from queryrun.cli.home import MadeHome, init_home
+from queryrun.auth.model import IssuedSecret
+from queryrun.cli.home import MadeHome, init_home, open_database
+from queryrun.runs.model import StopReason
+from queryrun.runs.store import CancelAsked
+from queryrun.settings import load
 
 QUICK = {
     "QUERYRUN_LEASES__LEASE_S": "3",
@@ -77,6 +86,48 @@ class Server:
         """Every process below the server."""
         return list(_descendants(self.process.pid))
 
+    def computing_worker(self, run_id: str) -> int:
+        """The worker of a run, once it has used some CPU: workers carry the run's id in their name.
+
+        Reads the process table until then, which costs time but waits for nothing but the truth.
+        """
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for pid in self.workers():
+                if _comm(pid) == f"qr:{run_id[:8]}" and _cpu_s(pid) > 0.3:
+                    return pid
+        raise AssertionError(f"no worker computes {run_id}")
+
+    def workers_of(self, run_id: str) -> list[int]:
+        """The worker processes that carry the run's id in their name."""
+        return [pid for pid in self.workers() if _comm(pid) == f"qr:{run_id[:8]}"]
+
+    def wait_for_bytes(self, run_id: str) -> None:
+        """Return when a file of the run, not yet committed, has begun to grow."""
+        results = self.made.home / "results"
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            growing = [path for path in results.rglob(f"*{run_id}*") if path.stat().st_size > 0]
+            if growing:
+                return
+        raise AssertionError(f"no file of {run_id} has begun")
+
+    def submit_until_killed(self, after_s: float) -> list[str]:
+        """Submit without pause until kill -9 falls, `after_s` after the first answer; the answered."""
+        answered: list[str] = [self.submit("SELECT 1")["id"]]
+        killer = threading.Timer(after_s, self.process.kill)
+        killer.start()
+        with contextlib.suppress(httpx.TransportError):
+            while True:
+                answered.append(self.submit("SELECT 1")["id"])
+        self.process.wait()
+        return answered
+
+    def result_files(self) -> list[str]:
+        """The names of all files in the home's result store, committed or not."""
+        results = self.made.home / "results"
+        return sorted(path.name for path in results.rglob("*") if path.is_file())
+
     def kill(self) -> None:
         """kill -9: no goodbye."""
         self.process.kill()
@@ -120,14 +171,41 @@ class House:
                 break
         assert url, self.log.read_text()
         http = httpx.Client(base_url=url, timeout=60)
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self.made.issued.client.id,
-            "client_secret": self.made.issued.secret,
-        }
-        token = http.post("/oauth/token", data=form).json()["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+        _authorize(http, self.made.issued)
         return Server(process, url, http, self.made)
+
+    def write_cancel(self, run_id: str) -> None:
+        """What a cancel writes first, written as another process would, without stopping anything."""
+        settings = load(self.made.home, {})
+
+        async def write() -> None:
+            database = open_database(settings)
+            try:
+                await database.runs.cancel(run_id, CancelAsked(StopReason.USER, "test"))
+            finally:
+                database.close()
+
+        asyncio.run(write())
+
+    def refused_to_serve(self) -> str:
+        """Start another server on the home, which must end by itself; what it said."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "queryrun.cli", "serve", "--home", str(self.made.home)]
+            + ["--port", "0"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert ended.returncode == 1
+        return ended.stderr
+
+    @contextmanager
+    def as_client(self, server: Server, issued: IssuedSecret) -> Iterator[httpx.Client]:
+        """The server as another client sees it."""
+        with httpx.Client(base_url=server.url, timeout=60) as http:
+            _authorize(http, issued)
+            yield http
 
     def close(self) -> None:
         """End whatever still runs."""
@@ -154,10 +232,36 @@ def serve(house: House) -> Callable[..., Server]:
     return house.serve
 
 
+def _authorize(http: httpx.Client, issued: IssuedSecret) -> None:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": issued.client.id,
+        "client_secret": issued.secret,
+    }
+    token = http.post("/oauth/token", data=form).json()["access_token"]
+    http.headers["authorization"] = f"Bearer {token}"
+
+
+def _comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _cpu_s(pid: int) -> float:
+    """Seconds of CPU a process has used (proc(5), fields 14 and 15)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _descendants(pid: int) -> Iterator[int]:
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return
     for child in children:
         yield int(child)

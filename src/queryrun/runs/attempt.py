@@ -33,9 +33,10 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.retry import RetryPolicy, after_failure, on_leaving
 from queryrun.runs.store import Completed, Failed, Freed, Requeued, RunStore
-from queryrun.worker.frames import Bind, Done, Execute, Progress, StageReached, ToNode
-from queryrun.worker.frames import Failed as FailedFrame
-from queryrun.worker.pool import NotReaped, Worker, WorkerDied
+from queryrun.worker.errors import ForkServerLost, NotReaped, PoolClosed, WorkerDied
+from queryrun.worker.frames import Bind, Done, Execute, Progress, StageReached
+from queryrun.worker.pool import Stopped
+from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
 
@@ -70,7 +71,7 @@ class Workers(Protocol):
         """The worker ended cleanly and may serve the same entity again."""
         ...
 
-    async def stop(self, worker: Worker) -> EngineStop:
+    async def stop(self, worker: Worker) -> Stopped:
         """End the worker and return only when it is reaped; `NotReaped` when it cannot be."""
         ...
 
@@ -124,7 +125,6 @@ class LiveAttempt:
         self._crew = crew
         self._told: Told | None = None
         self._told_event = asyncio.Event()
-        self._started = False
         self._key = file_key(attempt.run.id, time.time_ns() // 1000, attempt.run.request.output)
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
@@ -163,6 +163,8 @@ class LiveAttempt:
                 end = await self._unless_told(self._execute(worker))
         except WorkerDied as death:
             end = _worker_lost(death)
+        except (ForkServerLost, PoolClosed):
+            end = Failure(FailureCode.ENGINE_UNAVAILABLE, "No worker process could be started")
         except Exception as error:  # whatever goes wrong, the run must have an end
             self._log.exception("attempt_broke", error=type(error).__name__)
             end = Failure(FailureCode.INTERNAL_ERROR, "The service failed to run the statement")
@@ -206,12 +208,10 @@ class LiveAttempt:
 
     async def _execute(self, worker: Worker) -> Done | Failure:
         """Run the statement to its end, keeping track of how far it is."""
-        self._started = True
-        async for frame in worker.execute(await self._execute_frame()):
-            end = self._take_note(frame)
-            if end is not None:
-                return end
-        return Failure(FailureCode.WORKER_LOST, "The worker ended without an answer")
+        end = await worker.execute(await self._execute_frame(), self._take_note)
+        if isinstance(end, Done):
+            return end
+        return Failure(FailureCode(end.code), end.message, end.line, end.column)
 
     async def _execute_frame(self) -> Execute:
         run = self.attempt.run
@@ -230,25 +230,14 @@ class LiveAttempt:
             size_limit_bytes=rules.output_bytes,
         )
 
-    def _take_note(self, frame: ToNode) -> Done | Failure | None:
-        """What a frame says: an end, or how far the attempt is."""
-        match frame:
-            case Done():
-                return frame
-            case FailedFrame():
-                return Failure(FailureCode(frame.code), frame.message, frame.line, frame.column)
-            case StageReached():
-                self.progress = replace(self.progress, stage=Stage(frame.stage))
-            case Progress():
-                self.progress = replace(
-                    self.progress,
-                    percent=frame.percent,
-                    rows=frame.rows,
-                    size_bytes=frame.size_bytes,
-                )
-            case _:
-                pass
-        return None
+    def _take_note(self, frame: StageReached | Progress) -> None:
+        """How far the attempt is, as its worker says."""
+        if isinstance(frame, StageReached):
+            self.progress = replace(self.progress, stage=Stage(frame.stage))
+        else:
+            self.progress = replace(
+                self.progress, percent=frame.percent, rows=frame.rows, size_bytes=frame.size_bytes
+            )
 
     async def _unless_told(self, work: Coroutine[Any, Any, T]) -> T | None:
         """The result of `work`, or None when the attempt was told to stop before it was done.
@@ -360,7 +349,7 @@ class LiveAttempt:
 
     async def _stop_for_certain(self, worker: Worker | None) -> EngineStop:
         """End the worker and return when that is proven; never before, however long it takes."""
-        if worker is None or not self._started:
+        if worker is None or not worker.started:
             self._give_back(worker)
             return EngineStop.NEVER_STARTED
         engine_stop = await self._until_reaped(worker)
@@ -376,7 +365,7 @@ class LiveAttempt:
         try:
             while True:
                 try:
-                    return await self._crew.workers.stop(worker)
+                    return EngineStop((await self._crew.workers.stop(worker)).how.value)
                 except NotReaped:
                     alarmed = self._alarm(alarmed)
                     await asyncio.sleep(STOP_RETRY_S)
