@@ -27,7 +27,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """OAuth credentials. Secrets are kept as sha256 of 256 random bits; they are never shown again."""
+    """OAuth credentials. Of a secret only the sha256 is kept; it is never shown again."""
 
     id: str
     tenant_id: str
@@ -54,6 +54,8 @@ class IssuedToken:
     token: str
     client: Client
     expires_in_s: int
+    jti: str
+    """An id of the token that is no secret: for logs and support (contract E)."""
 
 
 @dataclass(frozen=True, slots=True)

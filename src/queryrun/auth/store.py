@@ -11,8 +11,8 @@ from queryrun.auth.model import Client, Entity, Scope
 class AuthStore(Protocol):
     """Clients, their entities, their secrets' digests and their tokens' digests.
 
-    Digests are sha256 hex: secrets and tokens are 256 random bits, so a slow hash would add
-    nothing but a way to overload the token endpoint (libraries.md, section 7). Plain secrets
+    Digests are sha256 hex: secrets and tokens are 250 random bits or more, so a slow hash would
+    add nothing but a way to overload the token endpoint (libraries.md, section 7). Plain secrets
     and tokens never reach the store.
     """
 
@@ -47,7 +47,7 @@ class AuthStore(Protocol):
     async def rotate_secret(
         self, client_id: str, secret_digest: str, *, old_valid_until: datetime
     ) -> None:
-        """Set a new secret; the one before it counts until `old_valid_until`, older ones no more."""
+        """Set a new secret. The one before it holds until `old_valid_until`, older ones no more."""
         ...
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:

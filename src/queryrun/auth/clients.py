@@ -1,0 +1,107 @@
+"""A client's life: create, rotate its secret with a grace period, revoke; and where it acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from queryrun.auth.model import Client, Entity, IssuedSecret, Principal, Scope
+from queryrun.auth.secrets import digest, new_client_id, new_secret
+from queryrun.auth.store import AuthStore
+from queryrun.errors import Forbidden, InvalidRequest, NotFound
+
+DEFAULT_SCOPES = frozenset({Scope.READ, Scope.SUBMIT, Scope.CANCEL})
+ROTATION_GRACE_S = 24 * 3600.0
+"""How long a rotated secret still counts unless the operator says otherwise."""
+
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWish:
+    """What an operator asks for. All entities must be of the same tenant."""
+
+    name: str
+    entities: tuple[Entity, ...]
+    scopes: frozenset[Scope] = DEFAULT_SCOPES
+    org_ids: tuple[str, ...] = ()
+
+
+async def create_client(store: AuthStore, wish: ClientWish, now: Now) -> IssuedSecret:
+    """Create a client and return its secret, which can't be read again afterwards."""
+    tenants = {entity.tenant_id for entity in wish.entities}
+    if len(tenants) != 1:
+        raise InvalidRequest.of("entity", "a client needs entities of exactly one tenant")
+    client = Client(
+        id=new_client_id(),
+        tenant_id=tenants.pop(),
+        name=wish.name,
+        entities=wish.entities,
+        scopes=wish.scopes,
+        created_time=now(),
+        org_ids=wish.org_ids,
+    )
+    secret = new_secret()
+    await store.add_client(client, digest(secret))
+    return IssuedSecret(client, secret)
+
+
+async def rotate_secret(
+    store: AuthStore, client_id: str, now: Now, *, grace_s: float = ROTATION_GRACE_S
+) -> IssuedSecret:
+    """Give the client a new secret. The one before it counts for `grace_s` more seconds; tokens
+    already issued are not touched."""
+    client = await _live(store, client_id)
+    secret = new_secret()
+    valid_until = now() + timedelta(seconds=grace_s)
+    await store.rotate_secret(client.id, digest(secret), old_valid_until=valid_until)
+    return IssuedSecret(client, secret)
+
+
+async def revoke_client(store: AuthStore, client_id: str, now: Now) -> None:
+    """End the client, its secrets and every token of it, at once. Its runs go on."""
+    if not await store.revoke_client(client_id, now()):
+        raise NotFound("client_id", f"Client {client_id[:64]!r} could not be found")
+
+
+async def _live(store: AuthStore, client_id: str) -> Client:
+    client = await store.client(client_id)
+    if client is None or client.revoked_time is not None:
+        raise NotFound("client_id", f"Client {client_id[:64]!r} could not be found")
+    return client
+
+
+def principal_of(client: Client, entity_header: str | None, header_name: str) -> Principal:
+    """Who the client speaks for: itself, in one of its entities (contract C9).
+
+    A client of a single entity need not name it. `InvalidRequest` when it must be named and
+    is not, or is no id; `Forbidden` when it is not one of the client's.
+    """
+    entity = _entity(client, entity_header, header_name)
+    return Principal(client.tenant_id, client.id, entity.id, client.scopes, client.org_ids)
+
+
+def _entity(client: Client, wanted: str | None, header_name: str) -> Entity:
+    if wanted is None:
+        if len(client.entities) == 1:
+            return client.entities[0]
+        raise InvalidRequest.of(
+            header_name, f"'{header_name}' is required: this client acts for several entities"
+        )
+    wanted_id = _entity_id(wanted, header_name)
+    for entity in client.entities:
+        if entity.id.lower() == wanted_id:
+            return entity
+    raise Forbidden("this client may not act for the entity it named")
+
+
+def _entity_id(text: str, header_name: str) -> str:
+    """The id in its 36-character form; 32 hex digits are taken too (contract C9)."""
+    try:
+        if len(text) in (32, 36):
+            return str(UUID(text))
+    except ValueError:
+        pass
+    raise InvalidRequest.of(header_name, f"'{header_name}' must be one entity id (a UUID)")

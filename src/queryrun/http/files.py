@@ -1,0 +1,131 @@
+"""`GET /files/{key}`: signed downloads. The signature is the permission; no token is looked at.
+
+No redirect and never a `Content-Encoding`: the known clients refuse both (contract A11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from queryrun.http.call import Answer, Call
+from queryrun.http.parts import HttpParts
+from queryrun.http.refusals import FileGone, LinkRefused, RangeNotSatisfiable
+from queryrun.results.sign import verify
+from queryrun.results.store import ResultStore, StoredFile
+
+CONTENT_TYPES = {
+    ".json": "application/x-ndjson",
+    ".csv": "text/csv; charset=utf-8",
+    ".tsv": "text/tab-separated-values; charset=utf-8",
+    ".dsv": "text/plain; charset=utf-8",
+    ".parquet": "application/vnd.apache.parquet",
+    ".arrow": "application/vnd.apache.arrow.stream",
+    ".gz": "application/gzip",
+    ".zip": "application/zip",
+    ".zst": "application/zstd",
+}
+"""By the last suffix; anything else (`.enc`) is `application/octet-stream`."""
+
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+"""One range. Other units and several ranges are ignored, as RFC 9110 allows: the whole file."""
+
+EXPIRES = re.compile(r"[0-9]{1,12}")
+
+
+async def download(parts: HttpParts, call: Call) -> Answer:
+    """The file, or the part of it that `Range` asks for."""
+    key = call.path_parameters["key"]
+    _check_link(parts, call, key)
+    file = await asyncio.to_thread(parts.results.stat, key)
+    if file is None:
+        raise FileGone("file", f"File {PurePosixPath(key).name[:100]!r} could not be found")
+    etag = f'"{file.etag.strip(chr(34))}"'
+    headers = _headers(key, etag)
+    if _has_it(call.header(b"if-none-match"), etag):
+        return Answer(304, content_type=None, headers=headers)
+    span = _span(call, file, etag)
+    if span is None:
+        return _part(parts, file, (0, file.size_bytes), 200, headers)
+    start, end = span
+    headers.append(("content-range", f"bytes {start}-{end - 1}/{file.size_bytes}"))
+    return _part(parts, file, span, 206, headers)
+
+
+def _check_link(parts: HttpParts, call: Call, key: str) -> None:
+    """Whether the link was made by us and has not expired; one answer for every kind of no."""
+    expires = (call.values("expires") or [""])[-1]
+    signature = (call.values("signature") or [""])[-1]
+    genuine = EXPIRES.fullmatch(expires) is not None and verify(
+        key, int(expires), signature, parts.link_secret
+    )
+    if not genuine or int(expires) < parts.now().timestamp():
+        raise LinkRefused("the link is not valid, or no longer; read the run again for a new one")
+
+
+def _headers(key: str, etag: str) -> list[tuple[str, str]]:
+    name = PurePosixPath(key).name
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    return [
+        ("etag", etag),
+        ("accept-ranges", "bytes"),
+        (
+            "content-disposition",
+            f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}",
+        ),
+        ("cache-control", "private, no-transform"),
+        ("x-content-type-options", "nosniff"),
+    ]
+
+
+def _has_it(if_none_match: str | None, etag: str) -> bool:
+    if if_none_match is None:
+        return False
+    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in known or etag in known
+
+
+def _span(call: Call, file: StoredFile, etag: str) -> tuple[int, int] | None:
+    """Start and end (exclusive) of the part asked for; None for the whole file."""
+    asked = RANGE.fullmatch((call.header(b"range") or "").replace(" ", ""))
+    if_range = call.header(b"if-range")
+    if asked is None or asked[0] == "bytes=-" or if_range not in (None, etag):
+        return None
+    start, end = _bounds(asked[1], asked[2], file.size_bytes)
+    if asked[1] and asked[2] and int(asked[1]) > int(asked[2]):
+        return None
+    if start >= end:
+        raise RangeNotSatisfiable(file.size_bytes)
+    return start, end
+
+
+def _bounds(first: str, last: str, size_bytes: int) -> tuple[int, int]:
+    if not first:
+        return max(0, size_bytes - int(last)), size_bytes
+    return int(first), min(size_bytes, int(last) + 1) if last else size_bytes
+
+
+def _part(
+    parts: HttpParts,
+    file: StoredFile,
+    span: tuple[int, int],
+    status: int,
+    headers: list[tuple[str, str]],
+) -> Answer:
+    return Answer(
+        status,
+        content_type=CONTENT_TYPES.get(PurePosixPath(file.key).suffix, "application/octet-stream"),
+        headers=headers,
+        stream=_pieces(parts.results, file.key, span),
+        stream_bytes=span[1] - span[0],
+    )
+
+
+async def _pieces(store: ResultStore, key: str, span: tuple[int, int]) -> AsyncIterator[bytes]:
+    """The bytes, piece by piece, each read in a thread; a slow client holds no thread."""
+    pieces = store.read(key, *span)
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece

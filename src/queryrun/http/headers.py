@@ -1,0 +1,115 @@
+"""Request headers of the contract: parsed, and refused with a problem that names the header."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from queryrun.errors import Problem
+from queryrun.http.call import Call
+
+TRACK_ID = re.compile(r"""[\x20-\x7e]{1,64}""")
+TRACK_ID_FORBIDDEN = frozenset(":;\"'")
+"""Contract C7: US-ASCII, none of these, at most 64; control bytes are refused too."""
+
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+"""Contract C11: 1-255 characters."""
+
+MAX_WAIT_S = 60.0
+"""`Prefer: wait=N` is lowered to this (issue: N ≤ 60)."""
+
+PREFERENCE = re.compile(r"\s*([A-Za-z_-]+)\s*(?:=\s*\"?([^\",;]*)\"?)?\s*(?:;.*)?")
+
+
+def track_id(call: Call, wrong: list[Problem]) -> str | None:
+    """The caller's id for this request, or None. A bad one is a problem and is never echoed."""
+    text = call.header(b"zuora-track-id")
+    if text is None:
+        return None
+    if TRACK_ID.fullmatch(text) and not TRACK_ID_FORBIDDEN & set(text):
+        return text
+    message = "'zuora-track-id' must be at most 64 US-ASCII characters without : ; \" '"
+    wrong.append(Problem("invalid_parameter", "zuora-track-id", message))
+    return None
+
+
+def asynchronous(call: Call, wrong: list[Problem]) -> bool:
+    """Whether the caller wants a 202 (contract C8)."""
+    text = call.header(b"async")
+    if text is None or text.lower() in ("true", "false"):
+        return text is not None and text.lower() == "true"
+    wrong.append(Problem("invalid_parameter", "async", "'async' must be true or false"))
+    return False
+
+
+def idempotency_key(call: Call, wrong: list[Problem]) -> str | None:
+    """The caller's idempotency key, or None."""
+    raw = call.headers.get(b"idempotency-key")
+    if raw is None:
+        return None
+    text = raw.decode("latin-1")
+    if IDEMPOTENCY_KEY.fullmatch(text):
+        return text
+    message = "'idempotency-key' must have 1 to 255 printable US-ASCII characters"
+    wrong.append(Problem("invalid_parameter", "idempotency-key", message))
+    return None
+
+
+def entity_header(call: Call) -> tuple[str | None, str]:
+    """The entity the caller names, and the header it used: plural, or its singular twin (C9)."""
+    plural = call.header(b"zuora-entity-ids")
+    if plural is None and (singular := call.header(b"zuora-entity-id")) is not None:
+        return singular, "zuora-entity-id"
+    return plural, "zuora-entity-ids"
+
+
+def org_ids(call: Call, allowed: tuple[str, ...], wrong: list[Problem]) -> tuple[str, ...]:
+    """The orgs whose rows the statement may see (contract C10): those named, or all allowed.
+
+    Ignored for clients without orgs: multi-org is off for them.
+    """
+    text = call.header(b"zuora-org-ids")
+    if not allowed or text is None:
+        return allowed
+    named = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not named or not set(named) <= set(allowed):
+        message = "'zuora-org-ids' must name orgs that this client may access"
+        wrong.append(Problem("invalid_parameter", "zuora-org-ids", message))
+        return allowed
+    return named
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """RFC 7240: how long to wait for the end, and whether not to wait at all."""
+
+    wait_s: float | None = None
+    respond_async: bool = False
+
+    @property
+    def applied(self) -> list[tuple[str, str]]:
+        """The `Preference-Applied` header, when there was something to apply."""
+        words = ["respond-async"] if self.respond_async else []
+        if self.wait_s is not None:
+            words.append(f"wait={self.wait_s:g}")
+        return [("preference-applied", ", ".join(words))] if words else []
+
+
+NO_PREFERENCE = Preference()
+
+
+def preference(call: Call) -> Preference:
+    """What `Prefer` asks for. Unknown or malformed preferences are ignored, as RFC 7240 wants."""
+    text = call.header(b"prefer")
+    if text is None:
+        return NO_PREFERENCE
+    wait_s: float | None = None
+    respond_async = False
+    for part in text.split(","):
+        found = PREFERENCE.fullmatch(part)
+        name, value = (found[1].lower(), found[2]) if found else ("", None)
+        if name == "respond-async":
+            respond_async = True
+        elif name == "wait" and value and value.isascii() and value.isdigit() and wait_s is None:
+            wait_s = min(float(value), MAX_WAIT_S)
+    return Preference(wait_s, respond_async)

@@ -1,0 +1,31 @@
+"""Signed links to result files: made for v2's `file.url` and v1's `dataFile` alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from queryrun.http.parts import HttpParts
+from queryrun.results.sign import sign
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes links that all expire at the same second. Re-made for every answer (contract F9)."""
+
+    public_url: str
+    secret: bytes
+    expires: int
+    """Unix seconds."""
+
+    def to(self, key: str) -> str:
+        """The link to one file: whoever holds it may download until it expires."""
+        signature = sign(key, self.expires, self.secret)
+        path = f"{self.public_url}/files/{quote(key)}"
+        return f"{path}?expires={self.expires}&signature={signature}"
+
+
+def links_of(parts: HttpParts) -> Links:
+    """Links that live as long as the settings say, from now on."""
+    expires = int(parts.now().timestamp()) + parts.settings.link_life_s
+    return Links(parts.public_url, parts.link_secret, expires)

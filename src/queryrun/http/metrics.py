@@ -1,0 +1,59 @@
+"""Prometheus metrics of the HTTP face, in a registry of our own (not the library's global one)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from queryrun.runs.state import RunState
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+
+
+class HttpMetrics:
+    """Counts requests by route, method and status. Other parts may add to `registry`."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._requests = Counter(
+            "queryrun_http_requests",
+            "Requests answered.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._durations = Histogram(
+            "queryrun_http_request_seconds",
+            "Seconds from the request to the beginning of its answer.",
+            ("route", "method"),
+            buckets=DURATION_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._runs = Gauge(
+            "queryrun_runs",
+            "Runs that have not ended.",
+            ("source", "state"),
+            registry=self.registry,
+        )
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._timers: dict[tuple[str, str], Histogram] = {}
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answer. Routes and methods are from our table, so the labels are bounded."""
+        counter = self._counters.get((route, method, status))
+        if counter is None:
+            counter = self._requests.labels(route, method, str(status))
+            self._counters[route, method, status] = counter
+        counter.inc()
+        timer = self._timers.get((route, method))
+        if timer is None:
+            timer = self._timers[route, method] = self._durations.labels(route, method)
+        timer.observe(seconds)
+
+    def render(self, runs: Mapping[tuple[str, RunState], int]) -> bytes:
+        """The registry in Prometheus' text format, with the numbers of runs as given."""
+        self._runs.clear()
+        for (source, state), count in runs.items():
+            self._runs.labels(source, state.value).set(count)
+        return generate_latest(self.registry)

@@ -1,0 +1,125 @@
+"""`POST /oauth/token`: client credentials for a bearer token (contract E, RFC 6749 section 4.4)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from urllib.parse import parse_qsl, unquote_plus
+
+import msgspec
+
+from queryrun.auth.clients import principal_of
+from queryrun.auth.model import Client, IssuedToken
+from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
+from queryrun.auth.tokens import issue_token
+from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
+from queryrun.http.bodies import content_encoding, inflated, read_body
+from queryrun.http.call import Answer, Call
+from queryrun.http.headers import entity_header
+from queryrun.http.limiters import let_through
+from queryrun.http.parts import HttpParts
+from queryrun.http.refusals import TokenRefused
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FORM_BYTES = 16 * 1024
+MAX_FORM_FIELDS = 50
+NO_STORE = [("cache-control", "no-store"), ("pragma", "no-cache")]
+"""RFC 6749 section 5.1."""
+
+
+async def issue(parts: HttpParts, call: Call) -> Answer:
+    """Exchange client credentials for a token that lives an hour."""
+    call.quota = await parts.limiters.auth_address.take(call.address)
+    let_through(call.quota, "address")
+    form = await _form(call)
+    if form.get("grant_type") != "client_credentials":
+        raise _wrong_grant(form.get("grant_type"))
+    client_id, secret = _credentials(call, form)
+    try:
+        issued = await issue_token(parts.auth, client_id, secret, parts.now)
+    except Unauthenticated as error:
+        raise TokenRefused("invalid_client", str(error)) from error
+    let_through(await parts.limiters.auth_tenant.take(issued.client.tenant_id), "tenant")
+    _check_entity(call, issued.client)
+    return Answer(200, msgspec.json.encode(_shown(issued)), headers=list(NO_STORE))
+
+
+def _wrong_grant(grant: str | None) -> TokenRefused:
+    if grant is None:
+        return TokenRefused("invalid_request", "grant_type is missing")
+    return TokenRefused("unsupported_grant_type", "grant_type must be client_credentials")
+
+
+async def _form(call: Call) -> dict[str, str]:
+    """The form's fields; a field that is given twice is refused (RFC 6749 section 3.2)."""
+    media_type = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type != FORM:
+        raise TokenRefused("invalid_request", f"the body must be sent as {FORM}")
+    body = await read_body(call, MAX_FORM_BYTES)
+    plain = inflated(body, content_encoding(call), MAX_FORM_BYTES)
+    try:
+        pairs = parse_qsl(
+            plain.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS
+        )
+    except ValueError as error:
+        raise TokenRefused("invalid_request", "the body is not a form") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise TokenRefused("invalid_request", "a form field was given more than once")
+    return form
+
+
+def _credentials(call: Call, form: dict[str, str]) -> tuple[str, str]:
+    """The client's id and secret: from the form, or from HTTP Basic when the form has neither.
+
+    Any other Authorization header is ignored: one SDK sends its old bearer token (contract E).
+    """
+    if "client_id" in form or "client_secret" in form:
+        client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+    else:
+        client_id, secret = _basic(call)
+    if not client_id or not secret:
+        raise TokenRefused("invalid_request", "client_id and client_secret are required")
+    if len(client_id) != CLIENT_ID_LENGTH or len(secret) > SECRET_LENGTH:
+        raise TokenRefused("invalid_client", "client authentication failed")
+    return client_id, secret
+
+
+def _basic(call: Call) -> tuple[str, str]:
+    """Basic credentials, which RFC 6749 section 2.3.1 wants form-encoded; empty when absent."""
+    scheme, _, encoded = (call.header(b"authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _check_entity(call: Call, client: Client) -> None:
+    """`Zuora-Entity-Ids` is optional here; when sent it must be one of the client's."""
+    wanted, name = entity_header(call)
+    if wanted is None:
+        return
+    try:
+        principal_of(client, wanted, name)
+    except InvalidRequest as error:
+        raise TokenRefused("invalid_request", str(error)) from error
+    except Forbidden as error:
+        raise TokenRefused("unauthorized_client", str(error)) from error
+
+
+def _shown(issued: IssuedToken) -> dict[str, object]:
+    client = issued.client
+    scopes = [f"user.{client.id.replace('-', '')}"]
+    scopes += [f"entity.{entity.id}" for entity in client.entities]
+    scopes += [f"service.queryrun.{scope}" for scope in sorted(client.scopes)]
+    scopes.append(f"tenant.{client.tenant_id}")
+    return {
+        "access_token": issued.token,
+        "expires_in": issued.expires_in_s,
+        "jti": issued.jti,
+        "scope": " ".join(scopes),
+        "token_type": "bearer",
+    }

@@ -1,0 +1,68 @@
+"""What the HTTP skin works with: live parts and the limits it keeps. Built once, in `wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from queryrun.auth.store import AuthStore
+from queryrun.http.limiters import Limiters, memory_limiters
+from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
+from queryrun.http.metrics import HttpMetrics
+from queryrun.results.store import ResultStore
+from queryrun.runs.desk import Desk
+from queryrun.runs.once import IdempotencyStore
+from queryrun.runs.requests import AsyncRequestStore
+
+ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
+"""Name of a part -> `ok`, or what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Limits and switches of the HTTP face. Figures without a source are ours."""
+
+    body_bytes: int = 4 * 1024**2
+    """A request body, as sent and as inflated. A 1,000,000-character statement of 4-byte
+    characters in JSON fits."""
+    request_timeout_s: float = 60.0
+    """Until the answer begins (contract A1); a wait that was asked for comes on top."""
+    link_life_s: int = 4 * 3600
+    """Contract F9."""
+    api_rates: Rates = API_PRESETS["production"]
+    auth_tenant_rates: Rates = AUTH_PER_TENANT
+    auth_address_rates: Rates = AUTH_PER_ADDRESS
+    list_runs: bool = True
+    """Contract H13: the list is ours; switched off, `GET /v2/query_runs` is a 405."""
+    strict_fields: bool = False
+    """Contract C1: refuse unknown `fields[]` names instead of ignoring them."""
+    read_deleted_means_only: bool = False
+    """Contract H3: give v2's `read_deleted` v1's meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpParts:
+    """Everything that handlers need. Frozen: a handler keeps no state between requests."""
+
+    desk: Desk
+    auth: AuthStore
+    once: IdempotencyStore
+    requests: AsyncRequestStore
+    results: ResultStore
+    link_secret: bytes = field(repr=False)
+    public_url: str
+    """Scheme, host and port of links, without a trailing slash."""
+    now: Callable[[], datetime]
+    ready: ReadyChecks
+    settings: HttpSettings = field(default_factory=HttpSettings)
+    metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    limiters: Limiters = field(init=False)
+    """Made from the settings: this node's own, in memory."""
+
+    def __post_init__(self) -> None:
+        rates = self.settings
+        limiters = memory_limiters(
+            rates.api_rates, rates.auth_tenant_rates, rates.auth_address_rates
+        )
+        object.__setattr__(self, "limiters", limiters)

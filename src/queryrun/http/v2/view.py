@@ -1,0 +1,67 @@
+"""The query parameters that all v2 operations share: fields, expand, filter, page size."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from queryrun.errors import Problem
+from queryrun.http.call import Call
+from queryrun.http.v2.fields import parse_fields
+from queryrun.http.v2.filters import check_filters
+
+EXPAND = re.compile(r"[a-z_]+(?:\.[a-z_]+){0,2}")
+"""Contract C2: dot-nested, at most three deep. A run has no relation, so none has an effect."""
+
+MAX_PAGE_SIZE = 99
+"""Contract C5: 1-99, checked even where it has no effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the caller wants the run shown. `fields` None: the default body."""
+
+    fields: frozenset[str] | None = None
+    page_size: int | None = None
+
+    def wants(self, field: str) -> bool:
+        """Whether an extension field was asked for by name."""
+        return self.fields is not None and field in self.fields
+
+
+DEFAULT_VIEW = View()
+
+
+def parse_view(
+    call: Call, wrong: list[Problem], *, strict: bool = False, check_filter: bool = True
+) -> View:
+    """Read and validate the shared parameters; what is wrong with them is added to `wrong`."""
+    if not call.scope["query_string"]:
+        return DEFAULT_VIEW
+    _check_expand(call, wrong)
+    if check_filter:
+        check_filters(call.values("filter[]"), wrong)
+    fields = parse_fields(call.query(), wrong, strict=strict)
+    return View(fields, _page_size(call.values("page_size"), wrong))
+
+
+def _check_expand(call: Call, wrong: list[Problem]) -> None:
+    for value in call.values("expand[]"):
+        paths = [path.strip() for path in value.split(",")]
+        if not all(EXPAND.fullmatch(path) for path in paths if path):
+            message = "'expand[]' takes names joined by dots, at most three deep"
+            wrong.append(Problem("invalid_parameter", "expand[]", message))
+            return
+
+
+def _page_size(values: list[str], wrong: list[Problem]) -> int | None:
+    for value in values:
+        if not (value.isascii() and value.isdigit() and len(value) <= 4):
+            break
+        if not 1 <= int(value) <= MAX_PAGE_SIZE:
+            break
+    else:
+        return int(values[-1]) if values else None
+    message = f"'page_size' must be a whole number from 1 to {MAX_PAGE_SIZE}"
+    wrong.append(Problem("invalid_parameter", "page_size", message))
+    return None

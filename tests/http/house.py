@@ -1,0 +1,250 @@
+"""A whole HTTP service in one process: the real app and SQLite stores, a guard that knows a few
+words, results in memory, and a dispatcher that tests move by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client
+from queryrun.auth.model import Entity, Scope
+from queryrun.auth.tokens import issue_token
+from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.errors import Failure
+from queryrun.http.app import build_app
+from queryrun.http.limits import Rates
+from queryrun.http.parts import HttpParts, HttpSettings
+from queryrun.results.store import ResultWriter, StoredFile
+from queryrun.runs.desk import Changes, Desk, SourceRules
+from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
+from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
+from queryrun.sql.guard import Refusal, Verdict
+from tests.conftest import Clock
+
+TENANT = "tenant-1"
+ACME = Entity("11111111-1111-4111-8111-111111111111", TENANT, "acme")
+GLOBEX = Entity("22222222-2222-4222-8222-222222222222", TENANT, "globex")
+FOREIGN = Entity("33333333-3333-4333-8333-333333333333", "tenant-2", "initech")
+LINK_SECRET = b"a secret for links, only in tests"
+PUBLIC_URL = "http://queries.test"
+NODE = "node-1"
+NO_RATES = Rates()
+OPEN_SETTINGS = HttpSettings(api_rates=NO_RATES, auth_address_rates=NO_RATES)
+"""Without rate limits; tests of rates set their own."""
+
+SELECT = {"sql": "SELECT 1 AS one", "content_type": "csv"}
+
+
+class FakeGuard:
+    """Refuses what starts with a writing word, and anything with a semicolon inside."""
+
+    async def check(self, statement: str) -> Verdict:
+        """The verdict of a guard that knows three words."""
+        if statement.split()[0].upper() in ("DELETE", "INSERT", "DROP"):
+            return Verdict(statement, Refusal.NOT_READ_ONLY, "only SELECT is allowed", 1, 1)
+        if ";" in statement.rstrip().rstrip(";"):
+            return Verdict(statement, Refusal.SEVERAL_STATEMENTS, "one statement only")
+        return Verdict(statement)
+
+
+class MemoryResults:
+    """A ResultStore over a dictionary."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def open(self, key: str) -> ResultWriter:
+        """Tests put files in directly."""
+        raise NotImplementedError(key)
+
+    def stat(self, key: str) -> StoredFile | None:
+        """The file, or None."""
+        data = self.files.get(key)
+        return None if data is None else StoredFile(key, len(data), sha256(data).hexdigest()[:16])
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """In pieces of seven bytes, so that streams have several."""
+        data = self.files[key][start:end]
+        return (data[at : at + 7] for at in range(0, len(data), 7))
+
+    def discard(self, key: str) -> None:
+        """Forget the file."""
+        self.files.pop(key, None)
+
+
+@dataclass
+class Knobs:
+    """What tests turn while the service runs."""
+
+    accepting: bool = True
+    checks: dict[str, str] = field(default_factory=lambda: {"store": "ok"})
+
+
+@dataclass
+class House:
+    """The running service and what tests do to it behind its back."""
+
+    parts: HttpParts
+    database: SqliteDatabase
+    clock: Clock
+    results: MemoryResults
+    knobs: Knobs
+    http: httpx2.AsyncClient
+    token: str = ""
+    client_id: str = ""
+    secret: str = ""
+
+    async def new_client(
+        self,
+        *entities: Entity,
+        scopes: frozenset[Scope] = DEFAULT_SCOPES,
+        org_ids: tuple[str, ...] = (),
+    ) -> tuple[str, str]:
+        """Id and secret of a new client."""
+        wish = ClientWish("test", entities or (ACME,), scopes, org_ids)
+        issued = await create_client(self.database.auth, wish, self.clock)
+        return issued.client.id, issued.secret
+
+    async def new_token(
+        self,
+        *entities: Entity,
+        scopes: frozenset[Scope] = DEFAULT_SCOPES,
+        org_ids: tuple[str, ...] = (),
+    ) -> str:
+        """A token of a new client."""
+        client_id, secret = await self.new_client(*entities, scopes=scopes, org_ids=org_ids)
+        return (await issue_token(self.database.auth, client_id, secret, self.clock)).token
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> httpx2.Response:
+        """One request with the house's own token, another, or ('') none."""
+        used = self.token if token is None else token
+        sent = {"authorization": f"Bearer {used}"} if used else {}
+        return await self.http.request(method, path, headers={**sent, **(headers or {})}, **options)
+
+    async def create(self, **body: Any) -> dict[str, Any]:
+        """A new run, as the service answers it; `SELECT` unless told otherwise."""
+        answer = await self.call("POST", "/v2/query_runs", json={**SELECT, **body})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    # --- the dispatcher ---------------------------------------------------------------------
+
+    async def claim(self, run_id: str) -> AttemptRef:
+        """Claim everything that waits; the attempt of this run."""
+        limits = ClaimLimits(["live", "warehouse"], 1000, {})
+        attempts = await self.parts.desk.store.claim(NODE, lease_s=60, limits=limits)
+        (ref,) = [one.ref for one in attempts if one.ref.run_id == run_id]
+        return ref
+
+    async def complete(self, run_id: str, data: bytes = b"one\n1\n", suffix: str = ".csv") -> Run:
+        """Claim the run and complete it with a file."""
+        ref = await self.claim(run_id)
+        key = f"{run_id}_1833251171549653{suffix}"
+        self.results.files[key] = data
+        file = ResultFile(key, len(data), sha256(data).hexdigest(), data.count(b"\n") - 1)
+        return self._published(
+            await self.parts.desk.store.complete(ref, Completed(file, processing_ms=6519))
+        )
+
+    async def fail(self, run_id: str, failure: Failure) -> Run:
+        """Claim the run and fail it."""
+        ref = await self.claim(run_id)
+        return self._published(await self.parts.desk.store.fail(ref, Failed(failure)))
+
+    async def requeue(self, ref: AttemptRef, failure: Failure) -> Run:
+        """Send the attempt's run back to the queue."""
+        detail = Requeued(failure, ready_time=self.clock())
+        return self._published(await self.parts.desk.store.requeue(ref, detail))
+
+    async def free(self, ref: AttemptRef) -> Run:
+        """Prove the engine of a cancelled attempt free."""
+        detail = Freed(EngineStop.KILLED, Stage.EXECUTING)
+        return self._published(await self.parts.desk.store.freed(ref, detail))
+
+    def free_on_cancel(self, ref: AttemptRef) -> None:
+        """From now on, free the attempt as soon as its run is being cancelled."""
+        import asyncio
+
+        def listener(run: Run) -> None:
+            if run.id == ref.run_id and run.state.value == "canceling":
+                self._tasks.append(asyncio.ensure_future(self.free(ref)))
+
+        self.parts.desk.changes.listen(listener)
+
+    _tasks: list[Any] = field(default_factory=list)
+
+    def _published(self, run: Run) -> Run:
+        self.parts.desk.changes.publish(run)
+        return run
+
+
+@asynccontextmanager
+async def open_house(
+    directory: Path,
+    clock: Clock,
+    settings: HttpSettings = OPEN_SETTINGS,
+    *,
+    queued_per_tenant: int = 0,
+) -> AsyncIterator[House]:
+    """A house over a fresh database in `directory`, with one client of one entity."""
+    database = open_sqlite(directory / "queryrun.db", clock)
+    knobs, results = Knobs(), MemoryResults()
+    parts = HttpParts(
+        desk=_desk(database, clock, knobs, queued_per_tenant),
+        auth=database.auth,
+        once=database.once,
+        requests=database.requests,
+        results=results,
+        link_secret=LINK_SECRET,
+        public_url=PUBLIC_URL,
+        now=clock,
+        ready=_ready(knobs),
+        settings=settings,
+    )
+    transport = httpx2.ASGITransport(app=build_app(parts), client=("192.0.2.1", 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
+        house = House(parts, database, clock, results, knobs, http)
+        for tenant in ("tenant-1", "tenant-2"):
+            await database.auth.add_tenant(tenant, tenant)
+        for entity in (ACME, GLOBEX, FOREIGN):
+            await database.auth.add_entity(entity)
+        house.client_id, house.secret = await house.new_client(ACME)
+        issued = await issue_token(database.auth, house.client_id, house.secret, clock)
+        house.token = issued.token
+        yield house
+    database.close()
+
+
+def _desk(database: SqliteDatabase, now: Callable[[], datetime], knobs: Knobs, queued: int) -> Desk:
+    rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued)
+    return Desk(
+        store=database.runs,
+        guard=FakeGuard(),
+        changes=Changes(),
+        sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
+        default_source="live",
+        now=now,
+        accepting=lambda: knobs.accepting,
+    )
+
+
+def _ready(knobs: Knobs) -> Callable[[], Any]:
+    async def ready() -> dict[str, str]:
+        return knobs.checks
+
+    return ready

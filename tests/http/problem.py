@@ -1,0 +1,31 @@
+"""`assert_problem`: every test of an error goes through it, so none loses the shape."""
+
+from __future__ import annotations
+
+import httpx2
+
+from queryrun.http.problems import RETRYABLE, TYPES
+
+
+def assert_problem(
+    answer: httpx2.Response,
+    status: int,
+    parameter: str | None = None,
+    *,
+    code: str = "invalid_parameter",
+) -> None:
+    """The answer is an error of v2 with this status (contract D1) and, when given, an entry that
+    names the parameter with this code."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["zuora-request-id"]
+    body = answer.json()
+    assert set(body) == {"type", "errors", "retryable"}
+    assert body["type"] == TYPES[status]
+    assert body["retryable"] is (status in RETRYABLE)
+    for entry in body["errors"]:
+        assert set(entry) <= {"code", "parameter", "message"}
+        assert all(isinstance(text, str) and text for text in entry.values())
+    if parameter is not None:
+        named = [(entry["code"], entry.get("parameter")) for entry in body["errors"]]
+        assert (code, parameter) in named, body

@@ -1,0 +1,115 @@
+"""The main road: create, read, complete, download, cancel."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from queryrun.errors import Failure, FailureCode
+from tests.http.house import PUBLIC_URL, SELECT, House
+from tests.http.problem import assert_problem
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_created_run_is_accepted_and_says_where_it_is(house: House) -> None:
+    answer = await house.call("POST", "/v2/query_runs", json=SELECT)
+    body = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/v2/query_runs/{body['id']}"
+    assert body == {
+        "created_by_id": house.client_id,
+        "id": body["id"],
+        "sql": "SELECT 1 AS one",
+        "remaining_attempts": 3,
+        "updated_time": "2026-11-24T12:00:00.000Z",
+        "state": "accepted",
+    }
+
+
+async def test_a_complete_run_has_rows_duration_and_a_file_that_can_be_fetched(
+    house: House,
+) -> None:
+    run = await house.create()
+    await house.complete(run["id"])
+    body = (await house.call("GET", f"/v2/query_runs/{run['id']}")).json()
+    assert body["state"] == "complete"
+    assert body["number_of_rows"] == 1
+    assert body["processing_duration"] == 6519
+    file = body["file"]
+    assert re.fullmatch(re.escape(run["id"]) + r"_\d{16,17}\.csv", file["id"])
+    assert {**file, "id": "", "url": ""} == {
+        "id": "",
+        "url": "",
+        "content_type": "csv",
+        "type": "query_run",
+    }
+    assert file["url"].startswith(f"{PUBLIC_URL}/files/{file['id']}?expires=")
+    download = await house.call("GET", file["url"], token="")
+    assert download.status_code == 200
+    assert download.content == b"one\n1\n"
+
+
+async def test_cancelling_a_waiting_run_answers_canceled_at_once(house: House) -> None:
+    run = await house.create()
+    answer = await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    assert answer.status_code == 200
+    assert set(answer.json()) == {
+        "created_by_id",
+        "id",
+        "sql",
+        "remaining_attempts",
+        "updated_time",
+        "state",
+    }
+    assert answer.json()["state"] == "canceled"
+
+
+async def test_cancelling_a_running_run_waits_until_the_engine_is_free(house: House) -> None:
+    run = await house.create()
+    house.free_on_cancel(await house.claim(run["id"]))
+    answer = await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    assert answer.json()["state"] == "canceled"
+
+
+async def test_a_cancel_whose_engine_has_not_let_go_reads_in_progress(house: House) -> None:
+    run = await house.create()
+    await house.claim(run["id"])
+    cancel = await house.call(
+        "POST", f"/v2/query_runs/{run['id']}/cancel", headers={"prefer": "respond-async"}
+    )
+    assert cancel.status_code == 200
+    assert cancel.json()["state"] == "in_progress"
+    assert cancel.headers["preference-applied"] == "respond-async"
+
+
+@pytest.mark.parametrize("end", ["complete", "failed", "canceled"])
+async def test_cancelling_an_ended_run_is_refused_and_says_how_it_ended(
+    house: House, end: str
+) -> None:
+    run = await house.create()
+    if end == "complete":
+        await house.complete(run["id"])
+    elif end == "failed":
+        await house.fail(run["id"], Failure(FailureCode.NAME_NOT_FOUND, "no such table"))
+    else:
+        await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    answer = await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    assert_problem(answer, 400, "query_run_id", code=f"run_already_{end}")
+    assert "is not in accepted or in_progress state" in answer.json()["errors"][0]["message"]
+
+
+async def test_a_failed_run_says_why(house: House) -> None:
+    run = await house.create()
+    failure = Failure(FailureCode.NAME_NOT_FOUND, "Table acount does not exist", 1, 15)
+    await house.fail(run["id"], failure)
+    body = (await house.call("GET", f"/v2/query_runs/{run['id']}")).json()
+    assert body["state"] == "failed"
+    assert body["error"] == {
+        "code": "name_not_found",
+        "message": "Table acount does not exist",
+        "retryable": False,
+        "line": 1,
+        "column": 15,
+    }
