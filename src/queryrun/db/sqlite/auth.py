@@ -133,9 +133,7 @@ class SqliteAuthStore:
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
         """Remember a token. May be lost with the machine, not with the process."""
         values = token_digest, client_id, to_ms(expires)
-        await self._writer.write(
-            lambda db: db.execute(_REMEMBER, values).rowcount, durable=False
-        )
+        await self._writer.write(lambda db: db.execute(_REMEMBER, values).rowcount, durable=False)
 
     def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked."""

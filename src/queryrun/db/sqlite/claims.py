@@ -18,6 +18,7 @@ from queryrun.runs.model import Attempt, AttemptRef
 from queryrun.runs.state import RunEvent
 from queryrun.runs.store import ClaimLimits
 
+# Two look-ups, not one comparison of (tenant_id, entity_id): SQLite would use only its first half.
 _GROUPS = """
 WITH RECURSIVE groups (tenant_id, entity_id, ready_ms, seq) AS (
     SELECT * FROM (
@@ -26,11 +27,14 @@ WITH RECURSIVE groups (tenant_id, entity_id, ready_ms, seq) AS (
         ORDER BY tenant_id, entity_id, ready_ms, seq LIMIT 1)
     UNION ALL
     SELECT next.tenant_id, next.entity_id, next.ready_ms, next.seq
-    FROM groups JOIN runs next ON next.seq = (
-        SELECT seq FROM runs
-        WHERE state = 'accepted' AND source = :source
-            AND (tenant_id, entity_id) > (groups.tenant_id, groups.entity_id)
-        ORDER BY tenant_id, entity_id, ready_ms, seq LIMIT 1)
+    FROM groups JOIN runs next ON next.seq = coalesce(
+        (SELECT seq FROM runs
+         WHERE state = 'accepted' AND source = :source
+            AND tenant_id = groups.tenant_id AND entity_id > groups.entity_id
+         ORDER BY entity_id, ready_ms, seq LIMIT 1),
+        (SELECT seq FROM runs
+         WHERE state = 'accepted' AND source = :source AND tenant_id > groups.tenant_id
+         ORDER BY tenant_id, entity_id, ready_ms, seq LIMIT 1))
 )
 """
 HEADS = (

@@ -49,7 +49,7 @@ _COLUMNS: dict[RunEvent, tuple[str, ...]] = {
 }
 """What each event may change beside the state."""
 
-_UPDATES = {
+UPDATES = {
     event: "UPDATE runs SET state = :after, attempt = :next_attempt, updated_ms = :at_ms, "
     + ", ".join(f"{column} = :{column}" for column in columns)
     + " WHERE seq = :seq AND state = :before AND attempt = :attempt"
@@ -85,7 +85,7 @@ def move(
     attempt = run.attempt + 1 if event is RunEvent.CLAIM else run.attempt
     fence = {"seq": stored.seq, "before": run.state, "attempt": run.attempt}
     target = {"after": after, "next_attempt": attempt, "at_ms": at_ms}
-    if connection.execute(_UPDATES[event], {**values, **fence, **target}).rowcount != 1:
+    if connection.execute(UPDATES[event], {**values, **fence, **target}).rowcount != 1:
         raise LostRace(f"run {run.id} has moved on")
     history = {"seq": stored.seq, "at_ms": at_ms, "attempt": attempt, "detail": detail}
     connection.execute(_ADD_EVENT, {**history, "event": event, "state": after})

@@ -46,7 +46,7 @@ _ADD_RUN = (
     " VALUES (?, ?, ?, ?, ?, 'accepted', 0, ?, ?, ?, ?)"
 )
 _ADD_REQUEST = "INSERT INTO run_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_QUEUE_REACHES = (
+QUEUE_REACHES = (
     "SELECT 1 FROM runs WHERE state = 'accepted' AND source = ? AND tenant_id = ? LIMIT 1 OFFSET ?"
 )
 _SAVE_HANDLE = (
@@ -54,8 +54,8 @@ _SAVE_HANDLE = (
     " WHERE run_seq = (SELECT seq FROM runs WHERE id = ? AND attempt = ?"
     " AND state = 'in_progress') AND number = ?"
 )
-_EXTEND = "UPDATE attempts SET lease_until_ms = ? WHERE node = ? AND ended_ms IS NULL"
-_HELD = (
+EXTEND = "UPDATE attempts SET lease_until_ms = ? WHERE node = ? AND ended_ms IS NULL"
+HELD = (
     "SELECT r.id, a.number, r.state FROM attempts a JOIN runs r ON r.seq = a.run_seq"
     " WHERE a.node = ? AND a.ended_ms IS NULL"
 )
@@ -63,7 +63,7 @@ _END_OTHER_LEASES = (
     "UPDATE attempts SET lease_until_ms = min(lease_until_ms, ?)"
     " WHERE ended_ms IS NULL AND node <> ?"
 )
-_LAPSED = (
+LAPSED = (
     f"SELECT {RUN_COLUMNS}, {ATTEMPT_COLUMNS} FROM attempts a INDEXED BY attempts_live"
     " JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq"
     " WHERE a.ended_ms IS NULL AND a.lease_until_ms <= ?"
@@ -78,18 +78,18 @@ _MOVES = (
     "SELECT at_ms, attempt, event, state, detail FROM run_events"
     " WHERE run_seq = (SELECT seq FROM runs WHERE id = ?) ORDER BY at_ms"
 )
-_POSITION = (
+POSITION = (
     "SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.source"
     " AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id"
     " AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))"
     " FROM runs r WHERE r.id = ? AND r.state = 'accepted'"
 )
-_COUNTS = (
+COUNTS = (
     "SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source"
     " UNION ALL SELECT source, state, count(*) FROM runs"
     " WHERE state IN ('in_progress', 'canceling') GROUP BY source, state"
 )
-_ENDED = (
+ENDED = (
     "SELECT seq, id FROM runs WHERE state IN ('complete', 'failed', 'canceled')"
     " AND updated_ms < ? ORDER BY updated_ms LIMIT ?"
 )
@@ -167,12 +167,12 @@ class SqliteRunStore:
 
     async def queue_position(self, run_id: str) -> int | None:
         """How many runs of the same entity and source stand before this one."""
-        row = await self._reader.scan(lambda db: db.execute(_POSITION, (run_id,)).fetchone())
+        row = await self._reader.scan(lambda db: db.execute(POSITION, (run_id,)).fetchone())
         return None if row is None else int(row[0])
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not ended, by source and state."""
-        rows = await self._reader.scan(lambda db: db.execute(_COUNTS).fetchall())
+        rows = await self._reader.scan(lambda db: db.execute(COUNTS).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
     async def healthy(self) -> bool:
@@ -213,8 +213,8 @@ class SqliteRunStore:
         """Renew every lease of `node` and say in which state each run now is."""
 
         def unit(connection: sqlite3.Connection) -> list[Held]:
-            connection.execute(_EXTEND, (self._now_ms() + _ms(lease_s), node))
-            rows = connection.execute(_HELD, (node,)).fetchall()
+            connection.execute(EXTEND, (self._now_ms() + _ms(lease_s), node))
+            rows = connection.execute(HELD, (node,)).fetchall()
             return [Held(AttemptRef(run_id, n), RunState(state)) for run_id, n, state in rows]
 
         return await self._writer.write(unit, durable=False)
@@ -252,7 +252,7 @@ class SqliteRunStore:
             now_ms = self._now_ms()
             if besides is not None:
                 connection.execute(_END_OTHER_LEASES, (now_ms, besides))
-            rows = connection.execute(_LAPSED, (now_ms, limit)).fetchall()
+            rows = connection.execute(LAPSED, (now_ms, limit)).fetchall()
             return [attempt_of(row) for row in rows]
 
         if besides is None:
@@ -302,7 +302,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int
     if limit == 0:
         return
     values = request.source, request.tenant_id, limit - 1
-    if connection.execute(_QUEUE_REACHES, values).fetchone() is not None:
+    if connection.execute(QUEUE_REACHES, values).fetchone() is not None:
         raise QueueFull(
             f"{limit} query runs are waiting on {request.source} already",
             QUEUE_FULL_RETRY_AFTER_S,
@@ -320,7 +320,7 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
 
 
 def _remove_ended(connection: sqlite3.Connection, before_ms: int, limit: int) -> list[Expired]:
-    ended = connection.execute(_ENDED, (before_ms, limit)).fetchall()
+    ended = connection.execute(ENDED, (before_ms, limit)).fetchall()
     removed = [
         Expired(run_id, tuple(key for (key,) in connection.execute(_FILE_KEYS, {"seq": seq})))
         for seq, run_id in ended

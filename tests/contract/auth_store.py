@@ -1,0 +1,160 @@
+"""What every AuthStore must do. An implementation provides the fixture `store`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from queryrun.auth.model import Client, Entity, Scope
+from queryrun.auth.store import AuthStore
+from queryrun.errors import NotFound
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MAIN = Entity("entity-1", "tenant-1", "main")
+OTHER = Entity("entity-2", "tenant-1", "other")
+
+
+def client(client_id: str = "client-1", *, entities: tuple[Entity, ...] = (MAIN,)) -> Client:
+    """A client as `auth` makes it."""
+    return Client(
+        id=client_id,
+        tenant_id="tenant-1",
+        name=f"the {client_id}",
+        entities=entities,
+        scopes=frozenset({Scope.READ, Scope.SUBMIT}),
+        created_time=NOW,
+        org_ids=("o1", "o2"),
+    )
+
+
+async def with_client(store: AuthStore, known: Client | None = None) -> Client:
+    """A client, its tenant and its entities in the store."""
+    known = known or client()
+    await store.add_tenant("tenant-1", "One")
+    for entity in (MAIN, OTHER):
+        await store.add_entity(entity)
+    await store.add_client(known, "digest-1")
+    return known
+
+
+class AuthStoreContract:
+    """Inherit this and provide `store`."""
+
+    pytestmark = pytest.mark.anyio
+
+    async def test_a_tenant_may_be_added_again(self, store: AuthStore) -> None:
+        await store.add_tenant("tenant-1", "One")
+        await store.add_tenant("tenant-1", "Uno")
+
+    async def test_an_entity_of_the_same_tenant_and_name_is_the_same(
+        self, store: AuthStore
+    ) -> None:
+        await store.add_tenant("tenant-1", "One")
+        await store.add_tenant("tenant-2", "Two")
+        assert await store.add_entity(MAIN) == MAIN
+        assert await store.add_entity(Entity("entity-9", "tenant-1", "main")) == MAIN
+        namesake = Entity("entity-3", "tenant-2", "main")
+        assert await store.add_entity(namesake) == namesake
+        assert await store.entities() == [MAIN, namesake]
+
+    async def test_a_client_reads_as_it_was_added(self, store: AuthStore) -> None:
+        known = await with_client(store, client(entities=(OTHER, MAIN)))
+        assert await store.client(known.id) == known
+
+    async def test_a_client_may_have_no_entity(self, store: AuthStore) -> None:
+        known = await with_client(store, client(entities=()))
+        assert await store.client(known.id) == known
+
+    async def test_an_unknown_client_is_none(self, store: AuthStore) -> None:
+        assert await store.client("client-9") is None
+
+    async def test_clients_come_newest_last_revoked_ones_included(self, store: AuthStore) -> None:
+        await with_client(store, client("client-2"))
+        await store.add_client(client("client-1", entities=(MAIN, OTHER)), "digest")
+        await store.revoke_client("client-2", NOW)
+        assert [known.id for known in await store.clients()] == ["client-2", "client-1"]
+
+    async def test_the_first_secret_counts(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        assert await store.secret_digests(known.id, NOW) == ["digest-1"]
+        assert await store.secret_digests("client-9", NOW) == []
+
+    async def test_a_rotated_secret_counts_until_its_grace_ends(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.rotate_secret(known.id, "digest-2", old_valid_until=NOW + HOUR)
+        just_before = NOW + HOUR - timedelta(milliseconds=1)
+        assert await store.secret_digests(known.id, just_before) == ["digest-2", "digest-1"]
+        assert await store.secret_digests(known.id, NOW + HOUR) == ["digest-2"]
+
+    async def test_two_rotations_end_the_first_secret(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.rotate_secret(known.id, "digest-2", old_valid_until=NOW + HOUR)
+        await store.rotate_secret(known.id, "digest-3", old_valid_until=NOW + HOUR)
+        assert await store.secret_digests(known.id, NOW) == ["digest-3", "digest-2"]
+
+    async def test_the_secret_of_an_unknown_client_cannot_be_rotated(
+        self, store: AuthStore
+    ) -> None:
+        with pytest.raises(NotFound):
+            await store.rotate_secret("client-9", "digest", old_valid_until=NOW)
+
+    async def test_a_token_speaks_for_its_client_until_it_expires(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.add_token("token-1", known.id, NOW + HOUR)
+        assert store.client_of_token("token-1", NOW) == known
+        just_before = NOW + HOUR - timedelta(milliseconds=1)
+        assert store.client_of_token("token-1", just_before) == known
+        assert store.client_of_token("token-1", NOW + HOUR) is None
+
+    async def test_an_unknown_token_speaks_for_nobody(self, store: AuthStore) -> None:
+        await with_client(store)
+        assert store.client_of_token("token-9", NOW) is None
+
+    async def test_earlier_tokens_stay_valid(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        for digest in ("token-1", "token-2"):
+            await store.add_token(digest, known.id, NOW + HOUR)
+        assert store.client_of_token("token-1", NOW) == known
+        assert store.client_of_token("token-2", NOW) == known
+
+    async def test_revoking_ends_secrets_and_tokens_at_once(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.add_token("token-1", known.id, NOW + HOUR)
+        assert await store.revoke_client(known.id, NOW)
+        assert store.client_of_token("token-1", NOW) is None
+        assert await store.secret_digests(known.id, NOW) == []
+        revoked = await store.client(known.id)
+        assert revoked is not None
+        assert revoked.revoked_time == NOW
+
+    async def test_revoking_again_keeps_the_first_time(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.revoke_client(known.id, NOW)
+        assert await store.revoke_client(known.id, NOW + HOUR)
+        revoked = await store.client(known.id)
+        assert revoked is not None
+        assert revoked.revoked_time == NOW
+
+    async def test_an_unknown_client_cannot_be_revoked_or_scoped(self, store: AuthStore) -> None:
+        assert not await store.revoke_client("client-9", NOW)
+        assert not await store.set_scopes("client-9", frozenset({Scope.READ}))
+
+    async def test_tokens_in_use_follow_new_scopes_at_once(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.add_token("token-1", known.id, NOW + HOUR)
+        assert await store.set_scopes(known.id, frozenset({Scope.ADMIN}))
+        holder = store.client_of_token("token-1", NOW)
+        assert holder is not None
+        assert holder.scopes == {Scope.ADMIN}
+
+    async def test_tokens_that_no_longer_count_are_forgotten(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.add_client(client("client-2"), "digest")
+        await store.add_token("expired", known.id, NOW)
+        await store.add_token("good", known.id, NOW + HOUR)
+        await store.add_token("revoked", "client-2", NOW + HOUR)
+        await store.revoke_client("client-2", NOW)
+        assert await store.remove_expired_tokens(NOW) == 2
+        assert store.client_of_token("good", NOW) == known

@@ -1,0 +1,129 @@
+"""The hot statements use their indexes, and the claim's cost does not grow with the queue."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from queryrun.db.migrate import migrate_sqlite
+from queryrun.db.sqlite import claims, moves, runs
+from queryrun.db.sqlite.rows import RUN_BY_ID
+from queryrun.runs.store import ClaimLimits
+
+NOW_MS = 1_000_000
+OF_THE_CTE = {"SCAN groups", "SCAN (subquery-1)"}
+QUEUED = (
+    "INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,"
+    " remaining_attempts, created_ms, updated_ms, ready_ms)"
+    " VALUES ('run-' || ?, 't', 'e' || ?, 'c', 'live', 'accepted', 0, 3, ?, ?, ?)"
+)
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(tmp_path / "plans.db", isolation_level=None)) as connection:
+        migrate_sqlite(connection)
+        yield connection
+
+
+def fill(connection: sqlite3.Connection, count: int, *, entities: int = 5) -> None:
+    """Queue runs, spread over a few entities."""
+    connection.execute("BEGIN")
+    times = (NOW_MS,) * 3
+    connection.executemany(QUEUED, [(n, n % entities, *times) for n in range(count)])
+    connection.execute(
+        "INSERT INTO run_requests SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude',"
+        " NULL, '[]', '[]', '[]' FROM runs"
+    )
+    connection.execute("COMMIT")
+
+
+def plan(connection: sqlite3.Connection, statement: str) -> str:
+    """EXPLAIN QUERY PLAN with anything bound."""
+    names = ("source", "now_ms", "seq")
+    values: object = dict.fromkeys(names, 1) if ":" in statement else (1,) * statement.count("?")
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()  # type: ignore[arg-type]  # a dict or a tuple, both of which sqlite3 takes
+    return "\n".join(row[3] for row in rows)
+
+
+def steps_of_claim(connection: sqlite3.Connection) -> int:
+    """Virtual machine steps, in tens, of one claim of four runs, rolled back."""
+    ticks = [0]
+
+    def tick() -> int:
+        ticks[0] += 1
+        return 0
+
+    claimant = claims.Claimant("node", NOW_MS, NOW_MS + 1000)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.set_progress_handler(tick, 10)
+    claimed = claims.claim(connection, claimant, ClaimLimits(("live",), 4, {"live": 5}))
+    connection.set_progress_handler(None, 0)
+    connection.execute("ROLLBACK")
+    assert len(claimed) == 4
+    return ticks[0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (claims.HEADS, "runs_waiting"),
+        (claims.NEXT_READY, "runs_waiting"),
+        (claims.NEXT_OF_ENTITY, "runs_waiting"),
+        (claims.RUNNING, "runs_held"),
+        (runs.QUEUE_REACHES, "runs_waiting"),
+        (runs.POSITION, "runs_waiting"),
+        (runs.COUNTS, "runs_held"),
+        (runs.ENDED, "runs_ended"),
+        (runs.EXTEND, "attempts_live"),
+        (runs.HELD, "attempts_live"),
+        (runs.LAPSED, "attempts_live"),
+        (RUN_BY_ID, "sqlite_autoindex_runs_1"),
+    ],
+    ids=lambda value: value if "_" in value and " " not in value else "",
+)
+def test_hot_statements_use_their_index(
+    connection: sqlite3.Connection, statement: str, index: str
+) -> None:
+    fill(connection, 200)
+    text = plan(connection, statement)
+    assert index in text
+    scans = [line for line in text.splitlines() if line.startswith("SCAN ")]
+    assert all("USING INDEX" in line or line in OF_THE_CTE for line in scans), text
+
+
+def test_the_claim_never_sorts_the_queue(connection: sqlite3.Connection) -> None:
+    fill(connection, 200)
+    assert "TEMP B-TREE" not in plan(connection, claims.HEADS)
+    assert "TEMP B-TREE" not in plan(connection, claims.NEXT_OF_ENTITY)
+
+
+def test_a_claim_costs_the_same_for_ten_runs_and_for_ten_thousand(
+    connection: sqlite3.Connection,
+) -> None:
+    fill(connection, 10)
+    few = steps_of_claim(connection)
+    connection.execute("DELETE FROM runs")
+    connection.execute("DELETE FROM run_requests")
+    fill(connection, 10_000)
+    many = steps_of_claim(connection)
+    assert many <= few * 1.2
+
+
+def test_every_move_is_one_conditional_update() -> None:
+    for statement in moves.UPDATES.values():
+        assert statement.endswith("WHERE seq = :seq AND state = :before AND attempt = :attempt")
+
+
+def test_only_one_function_writes_the_state_of_a_run() -> None:
+    """The moves and the insert of a new run are the only statements that set `runs.state`."""
+    folder = Path(moves.__file__).parent
+    writers = [path.name for path in folder.glob("*.py") if "UPDATE runs" in path.read_text()]
+    assert writers == ["moves.py"]
+    source = (folder / "moves.py").read_text()
+    assert source.count("UPDATE runs") == 1
+    assert source.count("UPDATES[") == 1
