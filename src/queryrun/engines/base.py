@@ -1,4 +1,4 @@
-"""The Engine protocol: what anything that executes SQL must offer. It runs in the worker process."""
+"""The Engine protocol: what anything that executes SQL must offer. Runs in the worker process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """What one statement may use. `spill_dir` exists, is this worker's own, and is removed with it."""
+    """What one statement may use. `spill_dir` exists and is this session's own."""
 
     memory_bytes: int
     threads: int

@@ -202,7 +202,7 @@ class DuckDBSession:
                 continue
 
     def _relation_at(self, error: duckdb.Error) -> int:
-        """Where the statement begins in the SQL that failed: it is bound in parentheses, parsed bare."""
+        """Where the statement begins in what failed: it is parsed bare, bound in parentheses."""
         is_from_parser = isinstance(error, duckdb.ParserException | duckdb.SyntaxException)
         return 0 if is_from_parser else len(_BEFORE)
 

@@ -127,9 +127,9 @@ class _Said:
 def _code_of(error: duckdb.Error, said: _Said, scene: Scene) -> FailureCode:
     if any(words in said.message for words in _SPILL_IS_FULL):
         return FailureCode.MEMORY_LIMIT_EXCEEDED
-    if any(path in said.message for path in scene.secret_paths):
-        if not isinstance(error, duckdb.PermissionException):
-            return FailureCode.DATA_UNREADABLE
+    names_our_files = any(path in said.message for path in scene.secret_paths)
+    if names_our_files and not isinstance(error, duckdb.PermissionException):
+        return FailureCode.DATA_UNREADABLE
     if said.subtype == "COLUMN_NOT_FOUND" or _NO_COLUMN.search(said.message):
         return FailureCode.NAME_NOT_FOUND
     if isinstance(error, duckdb.InvalidInputException) and "parameters" in said.message:

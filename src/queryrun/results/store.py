@@ -1,4 +1,4 @@
-"""The ResultStore protocol: where result files live. Keys are ours; nothing of a request is in them."""
+"""The ResultStore protocol: where result files live. Keys hold nothing of a request."""
 
 from __future__ import annotations
 

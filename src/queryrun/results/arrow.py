@@ -1,0 +1,31 @@
+"""A result as an Arrow IPC stream. pyarrow is imported here and costs 300 ms; only on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow
+
+from queryrun.results.compress import Sink
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from queryrun.results.count import BatchCounter
+
+_BATCH_ROWS = 100_000
+
+
+def arrow_stream(
+    connection: DuckDBPyConnection, query: str, counter: BatchCounter
+) -> Iterator[bytes]:
+    """The rows of `query`, batch by batch as they are computed; `counter` keeps their number."""
+    batches: Any = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
+    sink = Sink()
+    with pyarrow.ipc.new_stream(pyarrow.PythonFile(sink, mode="w"), batches.schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            counter.rows += batch.num_rows
+            yield sink.take()
+    yield sink.take()

@@ -1,0 +1,216 @@
+"""Encryption of a result file to the caller's RSA public key (contract F6, H21).
+
+A random AES-256 key, wrapped with RSA-OAEP-SHA256, and the file in authenticated frames of
+1 MiB, so that truncation, reordering and tampering are noticed before anything wrong is handed
+on. The layout is published in docs/reference/encryption.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from queryrun.results.compress import Pieces
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.padding import OAEP
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+MAGIC = b"QRUNENC1"
+FRAME_BYTES = 1024 * 1024
+MIN_KEY_BITS = 1024
+"""What the contract asks for, and less than anybody should use today."""
+GOOD_KEY_BITS = 2048
+_MAX_KEY_BITS = 16_384
+_MAX_KEY_TEXT = 16_384
+_TAG_BYTES = 16
+_KEY_BYTES = 32
+_HEAD = struct.Struct(">8sI32sH")
+"""Magic, bytes per frame, SHA-256 of the public key's SPKI, length of the wrapped key."""
+
+
+class BadKeyError(ValueError):
+    """A key that cannot be used; the text says why and never repeats the key."""
+
+
+class DecryptionError(ValueError):
+    """The file is not ours, not for this key, cut off, or was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A usable RSA public key."""
+
+    bits: int
+    fingerprint: bytes
+    """SHA-256 of the key's SubjectPublicKeyInfo, in DER."""
+    rsa: RSAPublicKey = field(repr=False)
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether to warn: the contract's 1024 bits are accepted, but too few."""
+        return self.bits < GOOD_KEY_BITS
+
+
+def parse_public_key(text: str) -> PublicKey:
+    """The key in a text: SubjectPublicKeyInfo in base64, as the contract has it, or PEM.
+
+    Raises `BadKeyError` for anything else, for other kinds of keys and for less than 1024 bits.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    try:
+        key = serialization.load_der_public_key(_der_of(text))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if isinstance(error, BadKeyError):
+            raise
+        raise BadKeyError("not a public key in SubjectPublicKeyInfo form") from error
+    if not isinstance(key, RSAPublicKey):
+        raise BadKeyError("not an RSA key")
+    if not MIN_KEY_BITS <= key.key_size <= _MAX_KEY_BITS:
+        raise BadKeyError(f"an RSA key must have {MIN_KEY_BITS} to {_MAX_KEY_BITS} bits")
+    return PublicKey(key.key_size, _fingerprint(key), key)
+
+
+def encrypted(pieces: Pieces, key: PublicKey | None) -> Pieces:
+    """The pieces encrypted to `key`; without one they come back as they are."""
+    return pieces if key is None else _encrypt(pieces, key)
+
+
+def decrypted(
+    pieces: Iterable[bytes], private_key_pem: bytes, password: bytes | None = None
+) -> Iterator[bytes]:
+    """The plain bytes of an encrypted file, frame by frame, each verified before it is given.
+
+    Raises `DecryptionError` as soon as something is wrong. What was given before is genuine, but
+    only a run to the end proves that nothing is missing.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    source = _Source(pieces)
+    head = source.take(_HEAD.size)
+    wrapped, frame_bytes = _read_head(head, source)
+    cipher = AESGCM(_unwrap(wrapped, private_key_pem, password))
+    try:
+        for number, (frame, is_last) in enumerate(_frames(source, frame_bytes + _TAG_BYTES)):
+            yield cipher.decrypt(_nonce(number, is_last=is_last), frame, head + wrapped)
+    except InvalidTag as error:
+        raise DecryptionError("the file is cut off or was changed") from error
+
+
+def _encrypt(pieces: Pieces, key: PublicKey) -> Iterator[bytes]:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    secret = os.urandom(_KEY_BYTES)
+    wrapped = key.rsa.encrypt(secret, _padding())
+    header = _HEAD.pack(MAGIC, FRAME_BYTES, key.fingerprint, len(wrapped)) + wrapped
+    cipher = AESGCM(secret)
+    yield header
+    for number, (frame, is_last) in enumerate(_frames(_Source(pieces), FRAME_BYTES)):
+        yield cipher.encrypt(_nonce(number, is_last=is_last), frame, header)
+
+
+def _nonce(number: int, *, is_last: bool) -> bytes:
+    """The frame's number and whether it is the last: unique, since each file has its own key."""
+    return number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
+
+
+def _frames(source: _Source, size: int) -> Iterator[tuple[bytes, bool]]:
+    """Full frames, then a last one that may be short; an empty file is one empty frame."""
+    frame = source.take(size)
+    while True:
+        following = source.take(size)
+        yield frame, not following
+        if not following:
+            return
+        frame = following
+
+
+class _Source:
+    """Pieces of any size, taken in sizes of ours."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = iter(pieces)
+        self._held = bytearray()
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
+        while len(self._held) < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._held += piece
+        with memoryview(self._held) as view:
+            taken = bytes(view[:size])
+        del self._held[: len(taken)]
+        return taken
+
+
+def _read_head(head: bytes, source: _Source) -> tuple[bytes, int]:
+    if len(head) < _HEAD.size:
+        raise DecryptionError("the file is cut off")
+    magic, frame_bytes, _, wrapped_bytes = _HEAD.unpack(head)
+    if magic != MAGIC or not 0 < frame_bytes <= 64 * FRAME_BYTES:
+        raise DecryptionError("not an encrypted result file")
+    return source.take(wrapped_bytes), frame_bytes
+
+
+def _unwrap(wrapped: bytes, private_key_pem: bytes, password: bytes | None) -> bytes:
+    try:
+        return _private_key(private_key_pem, password).decrypt(wrapped, _padding())
+    except ValueError as error:
+        if isinstance(error, BadKeyError):
+            raise
+        raise DecryptionError("the file is not for this key") from error
+
+
+def _private_key(pem: bytes, password: bytes | None) -> RSAPrivateKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    try:
+        key = serialization.load_pem_private_key(pem, password)
+    except (ValueError, TypeError) as error:
+        raise BadKeyError("not a private key in PEM form, or the password is wrong") from error
+    if not isinstance(key, RSAPrivateKey):
+        raise BadKeyError("not an RSA key")
+    return key
+
+
+def _der_of(text: str) -> bytes:
+    if len(text) > _MAX_KEY_TEXT:
+        raise BadKeyError("too long for a public key")
+    stripped = text.strip()
+    if stripped.startswith("-----BEGIN"):
+        lines = stripped.splitlines()
+        if lines[0].strip() != "-----BEGIN PUBLIC KEY-----":
+            raise BadKeyError("PEM must be a PUBLIC KEY (SubjectPublicKeyInfo)")
+        stripped = "".join(line for line in lines if not line.startswith("-----"))
+    try:
+        return base64.b64decode("".join(stripped.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadKeyError("not base64") from error
+
+
+def _fingerprint(key: RSAPublicKey) -> bytes:
+    import hashlib
+
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).digest()
+
+
+def _padding() -> OAEP:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    return padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), label=None)

@@ -1,0 +1,134 @@
+"""Result files in a directory of this machine: written under a hidden name, fsynced, renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.results.names import checked_key
+from queryrun.results.store import StoredFile
+
+_PIECE_BYTES = 1024 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class LocalResultStore:
+    """One flat directory, a file per key. See `ResultStore`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def open(self, key: str) -> LocalResultWriter:
+        """Start a file. Raises `RunFailed` when the directory cannot take one."""
+        return LocalResultWriter(self._path(key), self._unfinished(key))
+
+    def stat(self, key: str) -> StoredFile | None:
+        """The committed file. Its ETag is made of inode, time and size: no byte is read."""
+        try:
+            found = self._path(key).stat()
+        except FileNotFoundError:
+            return None
+        etag = f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+        return StoredFile(key, found.st_size, etag)
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `end`. `FileNotFoundError` if there is none."""
+        with self._path(key).open("rb", buffering=0) as file:
+            file.seek(start)
+            left = end - start
+            while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+                left -= len(piece)
+                yield piece
+
+    def discard(self, key: str) -> None:
+        """Remove the file and what was being written. Durable when it returns."""
+        for path in (self._path(key), self._unfinished(key)):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            _sync_directory(self._directory)
+
+    def sweep(self, keep: Iterable[str]) -> list[str]:
+        """Remove half-written files of attempts that are not among the keys to `keep`.
+
+        For a start after a crash; returns the keys whose remains were removed.
+        """
+        kept = {self._unfinished(key) for key in keep}
+        found = [path for path in self._directory.glob(".*.part") if path not in kept]
+        for path in found:
+            path.unlink(missing_ok=True)
+        return [path.name.removeprefix(".").removesuffix(".part") for path in found]
+
+    def _path(self, key: str) -> Path:
+        return self._directory / checked_key(key)
+
+    def _unfinished(self, key: str) -> Path:
+        return self._directory / f".{checked_key(key)}.part"
+
+
+class LocalResultWriter:
+    """A file in the making. See `ResultWriter`."""
+
+    def __init__(self, path: Path, unfinished: Path) -> None:
+        self._path = path
+        self._unfinished = unfinished
+        self._is_committed = False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with _storage_failures():
+            self._file = os.open(unfinished, flags, 0o600)
+        self._is_open = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Hand the bytes to the kernel; a full disk is a failure of its own kind."""
+        with _storage_failures(), memoryview(data) as view:
+            written = 0
+            while written < len(view):
+                written += os.write(self._file, view[written:])
+
+    def commit(self) -> None:
+        """fsync, rename, fsync of the directory: durable under its key when this returns."""
+        with _storage_failures():
+            os.fsync(self._file)
+            self._close()
+            self._unfinished.rename(self._path)
+            self._is_committed = True
+            _sync_directory(self._path.parent)
+
+    def abort(self) -> None:
+        """Close and remove. Never raises: what is left over is `discard`'s and `sweep`'s."""
+        if self._is_committed:
+            return
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self._unfinished.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            os.close(self._file)
+
+
+@contextlib.contextmanager
+def _storage_failures() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise RunFailed.of(
+                FailureCode.STORAGE_FULL, "There is no space left for result files"
+            ) from error
+        raise RunFailed.of(
+            FailureCode.STORAGE_FAILED, "The result file could not be written"
+        ) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
