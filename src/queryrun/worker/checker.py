@@ -86,6 +86,7 @@ class _Lane:
         self._budget_s = budget_s
         self._free: list[_Checker] = []
         self._living: set[_Checker] = set()
+        self._starting: set[asyncio.Task[_Checker]] = set()
         self._turns = asyncio.Semaphore(processes)
 
     async def check(self, statement: str) -> Verdict:
@@ -97,6 +98,7 @@ class _Lane:
             return await self._ask(asked) or _too_complex(statement)
 
     async def close(self) -> None:
+        await asyncio.gather(*self._starting, return_exceptions=True)
         for checker in list(self._living):
             await self._end(checker)
 
@@ -122,14 +124,28 @@ class _Lane:
             if not checker.process.exited.is_set():
                 return checker
             await self._end(checker)
+        starting = asyncio.ensure_future(self._start())
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
         try:
-            process, control = await asyncio.shield(self._fork_client.fork(Role.CHECKER))
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._keep_for_another)
+            raise
+
+    async def _start(self) -> _Checker:
+        try:
+            process, control = await self._fork_client.fork(Role.CHECKER)
         except (ForkServerLost, OSError) as error:
             raise Unavailable("statements cannot be checked at the moment") from error
         checker = _Checker(process)
         self._living.add(checker)
         await checker.connect(control)
         return checker
+
+    def _keep_for_another(self, starting: asyncio.Task[_Checker]) -> None:
+        if starting.exception() is None:
+            self._free.append(starting.result())
 
     async def _after(self, checker: _Checker, *, answered: bool) -> None:
         if answered and checker.process.resident_bytes() <= MAX_RESIDENT_BYTES:

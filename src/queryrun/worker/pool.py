@@ -186,6 +186,8 @@ class WorkerPool:
         """
         task = self._stops.get(worker)
         if task is None or (task.done() and task.exception() is not None):
+            self._forget_spare(worker)
+            worker.interrupt()  # before anything waits: from here on nothing starts on it
             task = asyncio.get_running_loop().create_task(self._stop(worker, grace_s))
             self._stops[worker] = task
             self._hold(task)
@@ -195,9 +197,7 @@ class WorkerPool:
 
     async def _stop(self, worker: Worker, grace_s: float) -> Stopped:
         began = asyncio.get_running_loop().time()
-        self._forget_spare(worker)
         started, ended_before = worker.started, worker.process.exited.is_set()
-        worker.interrupt()
         left = ended_before or await self._left_by_itself(worker, grace_s if started else 0.0)
         worker.process.kill()
         exit_code = await self._buried(worker)

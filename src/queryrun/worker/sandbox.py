@@ -53,8 +53,11 @@ _WRITE = (
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 
-_RUNTIME_PLACES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/proc/self")
-_RUNTIME_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/dev/random")
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
+_CLOCKS = ("/usr/share/zoneinfo", "/etc/localtime")
+_MACHINE = ("/sys/fs/cgroup", "/sys/devices/system/cpu", "/proc/stat", "/proc/meminfo")
+"""DuckDB asks how many processors there are; it fails when it finds a file it cannot open."""
+_OWN = ("/proc/self", "/dev/urandom", "/dev/random")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -103,7 +106,7 @@ def runtime_places() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     python = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     python |= {str(Path(queryrun.__file__).parent), str(Path(sys.base_prefix) / "lib")}
-    return (*sorted(python), *_RUNTIME_PLACES, *_RUNTIME_FILES)
+    return (*sorted(python), *_LIBRARIES, *_CLOCKS, *_MACHINE, *_OWN)
 
 
 def _handled_rights(abi: int) -> int:

@@ -1,0 +1,257 @@
+"""Processes die that nobody stopped: a worker, the fork-server, the node itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from queryrun.errors import ConfigurationError
+from queryrun.worker import handles
+from queryrun.worker.errors import ForkServerLost, WorkerDied
+from queryrun.worker.forkclient import Roles
+from queryrun.worker.frames import Bind, Done, encode
+from queryrun.worker.pool import PoolOptions, StopHow, WorkerPool
+from tests.unit.worker.house import (
+    PATIENCE_S,
+    begin,
+    bind_to,
+    children,
+    is_in_process_table,
+    open_descriptors,
+    open_pool,
+    run,
+)
+
+pytestmark = pytest.mark.anyio
+
+_NODE = """
+import asyncio, json, os, sys
+from pathlib import Path
+from tests.unit.worker.house import begin, bind_to, children, open_pool
+
+async def main(place):
+    async with open_pool(place / "spill", warm=2) as pool:
+        await begin(await pool.take(bind_to(place)), "ignore")
+        await begin(await pool.take(bind_to(place)), "heed")
+        print(json.dumps(sorted(children())), flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+_LONE_WORKER = """
+import os, socket, sys
+from queryrun.worker.main import run_worker
+from tests.unit.worker.scripted import open_session
+os.setpgid(0, 0)
+run_worker(socket.socket(fileno=int(sys.argv[1])), open_session)
+"""
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Production runs on uvloop, which watches descriptors in its own way."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
+async def test_a_killed_worker_is_noticed_by_who_waits_for_it(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
+        os.kill(running.worker.pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied) as died:
+            await asyncio.wait_for(running.outcome, PATIENCE_S)
+        assert died.value.exit_code == -signal.SIGKILL
+        assert not is_in_process_table(running.worker.pid)
+
+
+async def test_a_worker_that_exits_in_the_middle_is_noticed(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        with pytest.raises(WorkerDied) as died:
+            await run(await pool.take(bind_to(tmp_path)), "leave 7")
+        assert died.value.exit_code == 7
+
+
+async def test_the_pool_replaces_a_killed_worker(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill", max_workers=1) as pool:
+        worker = await pool.take(bind_to(tmp_path))
+        os.kill(worker.pid, signal.SIGKILL)
+        other = await asyncio.wait_for(pool.take(bind_to(tmp_path)), PATIENCE_S)
+        assert isinstance(await run(other, "rows 1"), Done)
+
+
+async def test_a_warm_worker_that_died_is_not_given_out(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill", max_workers=1) as pool:
+        first = await pool.take(bind_to(tmp_path))
+        pool.give_back(first)
+        os.kill(first.pid, signal.SIGKILL)
+        await asyncio.wait_for(first.gone(), PATIENCE_S)
+        assert isinstance(await run(await pool.take(bind_to(tmp_path)), "rows 1"), Done)
+
+
+async def test_stopping_a_worker_that_has_died_proves_it_gone(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
+        os.kill(running.worker.pid, signal.SIGKILL)
+        assert (await pool.stop(running.worker)).how is StopHow.KILLED
+        with pytest.raises(WorkerDied):
+            await running.outcome
+
+
+async def test_a_broken_worker_fails_its_statement_and_is_not_used_again(tmp_path: Path) -> None:
+    """What the engine said stays out of the answer and of the log: it may quote SQL."""
+    async with open_pool(tmp_path / "spill") as pool:
+        worker = await pool.take(bind_to(tmp_path))
+        outcome = await run(worker, "break")
+        assert "secret" not in str(outcome)
+        pool.give_back(worker)
+        assert await asyncio.wait_for(worker.gone(), PATIENCE_S) == 1
+
+
+async def test_all_workers_die_with_the_fork_server_and_a_new_one_starts(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
+        fork_server = pool.fork_server.pid
+        assert fork_server is not None
+        os.kill(fork_server, signal.SIGKILL)
+        with pytest.raises(WorkerDied):
+            await asyncio.wait_for(running.outcome, PATIENCE_S)
+        assert not handles.is_alive(running.worker.handle)
+        assert isinstance(await run(await pool.take(bind_to(tmp_path)), "rows 1"), Done)
+
+
+async def test_stop_returns_when_the_fork_server_died_too(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
+        fork_server = pool.fork_server.pid
+        assert fork_server is not None
+        os.kill(fork_server, signal.SIGKILL)
+        assert (await pool.stop(running.worker)).how is StopHow.KILLED
+        with pytest.raises(WorkerDied):
+            await running.outcome
+
+
+async def test_a_fork_server_that_cannot_start_is_told_to_the_taker(tmp_path: Path) -> None:
+    pool = WorkerPool(PoolOptions(tmp_path / "spill"), Roles(opener="queryrun.nowhere:nothing"))
+    await pool.start()
+    with pytest.raises(ForkServerLost):
+        await asyncio.wait_for(pool.take(bind_to(tmp_path)), PATIENCE_S)
+    await pool.close()
+
+
+async def test_the_fork_server_survives_garbage(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        first = await pool.take(bind_to(tmp_path))
+        server = pool.fork_server._server
+        assert server is not None
+        for garbage in (b"\xc1", b"\x00" * 4000, os.urandom(64)):
+            server._socket.send(garbage)
+        assert isinstance(await run(await pool.take(bind_to(tmp_path)), "rows 1"), Done)
+        assert isinstance(await run(first, "rows 1"), Done)
+
+
+async def test_a_worker_ignores_the_signals_that_are_meant_for_the_node(tmp_path: Path) -> None:
+    """A service manager sends SIGTERM to every process of the service; the node drains."""
+    async with open_pool(tmp_path / "spill") as pool:
+        worker = await pool.take(bind_to(tmp_path))
+        await worker.ready()
+        fork_server = pool.fork_server.pid
+        assert fork_server is not None
+        for pid in (worker.pid, fork_server):
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGINT)
+        assert isinstance(await run(worker, "rows 1"), Done)
+
+
+async def test_what_a_killed_node_left_in_the_spill_root_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "spill" / "worker-0123456789abcdef" / "1"
+    left.mkdir(parents=True)
+    async with open_pool(tmp_path / "spill"):
+        assert not left.exists()
+
+
+async def test_a_second_node_may_not_use_the_same_spill_root(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill"):
+        with pytest.raises(ConfigurationError):
+            await WorkerPool(PoolOptions(tmp_path / "spill")).start()
+
+
+async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill", max_workers=3) as pool:
+        await pool.stop(await pool.take(bind_to(tmp_path)))
+        before = open_descriptors() - 2 * pool.size  # a socket and a pidfd each
+        for text in ("ignore", "heed", "halfway") * 4:
+            running = await begin(await pool.take(bind_to(tmp_path)), text)
+            await pool.stop(running.worker)
+            await asyncio.wait([running.outcome])
+            running.outcome.exception()
+        assert open_descriptors() - 2 * pool.size <= before
+        assert len(children()) == pool.size + 1
+    assert children() == set()
+
+
+async def test_a_workers_descriptors_stay_few_however_many_were_forked(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill", max_workers=6) as pool:
+        workers = [await pool.take(bind_to(tmp_path)) for _ in range(5)]
+        counts = [await run(worker, "descriptors") for worker in workers]
+        assert len({done.rows for done in counts if isinstance(done, Done)}) == 1
+
+
+def test_no_process_outlives_a_killed_node(tmp_path: Path) -> None:
+    node = subprocess.Popen(
+        [sys.executable, "-c", _NODE, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert node.stdout is not None
+    with node.stdout, _watched(json.loads(node.stdout.readline())) as watched:
+        assert len(watched) >= 3
+        node.kill()
+        node.wait()
+        _assert_all_end(watched)
+
+
+def test_a_worker_ends_when_its_socket_closes_though_no_parent_died(tmp_path: Path) -> None:
+    """The second net alone: this worker never asked to die with its parent, which lives on."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", _LONE_WORKER, str(theirs.fileno())], pass_fds=[theirs.fileno()]
+        )
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    with ours:
+        ours.sendall(encode(_with_spill(tmp_path, spill)))
+        assert ours.recv(1)  # it is ready
+    assert worker.wait(PATIENCE_S) == -signal.SIGKILL
+
+
+def _with_spill(place: Path, spill: Path) -> Bind:
+    return msgspec.structs.replace(bind_to(place), spill_dir=str(spill))
+
+
+@contextmanager
+def _watched(pids: list[int]) -> Iterator[list[int]]:
+    pidfds = [os.pidfd_open(pid) for pid in pids]
+    try:
+        yield pidfds
+    finally:
+        for pidfd in pidfds:
+            os.close(pidfd)
+
+
+def _assert_all_end(pidfds: list[int]) -> None:
+    for pidfd in pidfds:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        assert poll.poll(PATIENCE_S * 1000), "a process outlived its node"

@@ -1,0 +1,135 @@
+"""A verdict always comes back, whatever the statement does to the process that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from queryrun.errors import Unavailable
+from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
+from queryrun.worker.checker import SMALL_CHARS, CheckerOptions, StatementChecker
+from queryrun.worker.forkclient import ForkClient, Roles
+from tests.unit.worker.house import SCRIPTED, children
+
+pytestmark = pytest.mark.anyio
+
+_HURRIED = CheckerOptions(small_budget_s=0.2, large_budget_s=0.2, remembered=2)
+
+
+@pytest.fixture
+async def checker() -> AsyncIterator[StatementChecker]:
+    """A checker whose processes obey the first word of a statement."""
+    fork_server = ForkClient(SCRIPTED)
+    checker = StatementChecker(fork_server, _HURRIED)
+    yield checker
+    await checker.close()
+    await fork_server.close()
+    assert children() == set()
+
+
+@pytest.fixture
+async def real_checker() -> AsyncIterator[StatementChecker]:
+    """A checker on the guard that runs in production."""
+    fork_server = ForkClient(Roles(opener=SCRIPTED.opener))
+    checker = StatementChecker(fork_server)
+    yield checker
+    await checker.close()
+    await fork_server.close()
+
+
+async def test_a_statement_is_checked_in_another_process(checker: StatementChecker) -> None:
+    verdict = await checker.check("SELECT")
+    assert verdict.accepted
+    assert verdict.statement != f"SELECT {os.getpid()}"
+
+
+async def test_one_process_answers_one_after_another(checker: StatementChecker) -> None:
+    verdicts = [await checker.check(f"{number}") for number in range(3)]
+    assert len({verdict.statement.split()[1] for verdict in verdicts}) == 1
+
+
+async def test_a_verdict_is_remembered(checker: StatementChecker) -> None:
+    first = await checker.check("SELECT")
+    assert await checker.check("SELECT") is first
+
+
+async def test_what_is_remembered_is_bounded(checker: StatementChecker) -> None:
+    first = await checker.check("one")
+    await checker.check("two")
+    await checker.check("three")
+    assert await checker.check("one") is not first
+
+
+async def test_a_statement_that_kills_its_checker_is_too_complex(
+    checker: StatementChecker,
+) -> None:
+    assert (await checker.check("crash")).refusal is Refusal.TOO_COMPLEX
+    assert (await checker.check("SELECT")).accepted
+
+
+async def test_a_statement_that_stalls_its_checker_is_too_complex(
+    checker: StatementChecker,
+) -> None:
+    assert (await checker.check("stall")).refusal is Refusal.TOO_COMPLEX
+    assert (await checker.check("SELECT")).accepted
+
+
+async def test_a_statement_is_not_blamed_for_a_checker_that_had_died(
+    checker: StatementChecker,
+) -> None:
+    await checker.check("one")
+    for pid in children():
+        os.kill(pid, signal.SIGKILL)
+    assert (await checker.check("two")).accepted
+
+
+async def test_small_statements_do_not_wait_behind_a_large_one(checker: StatementChecker) -> None:
+    large = asyncio.ensure_future(checker.check("stall" + " " * SMALL_CHARS))
+    assert (await checker.check("SELECT")).accepted
+    assert not large.done()
+    assert (await large).refusal is Refusal.TOO_COMPLEX
+
+
+async def test_a_cancelled_check_leaves_the_checker_usable(checker: StatementChecker) -> None:
+    check = asyncio.ensure_future(checker.check("stall"))
+    await asyncio.wait([check], timeout=0.01)
+    check.cancel()
+    assert (await checker.check("SELECT")).accepted
+
+
+async def test_text_that_cannot_be_encoded_is_refused(checker: StatementChecker) -> None:
+    assert (await checker.check("SELECT '\ud800'")).refusal is Refusal.BAD_CHARACTER
+
+
+async def test_a_statement_beyond_the_limit_starts_no_process(checker: StatementChecker) -> None:
+    verdict = await checker.check("x" * (MAX_STATEMENT_CHARS + 1))
+    assert verdict.refusal is Refusal.TOO_LONG
+    assert children() == set()
+
+
+async def test_without_checkers_the_service_is_unavailable() -> None:
+    fork_server = ForkClient(Roles(check="queryrun.nowhere:nothing"))
+    checker = StatementChecker(fork_server)
+    with pytest.raises(Unavailable):
+        await checker.check("SELECT")
+    await fork_server.close()
+
+
+async def test_the_real_guard_answers_behind_its_walls(real_checker: StatementChecker) -> None:
+    assert (await real_checker.check("SELECT 1;")).statement == "SELECT 1"
+    refused = await real_checker.check("DROP TABLE t")
+    assert refused.refusal is Refusal.NOT_READ_ONLY
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 19_000, "SELECT " + "-" * 19_000 + "1", "SELECT " + "[" * 400_000]
+)
+async def test_a_deeply_nested_statement_gets_a_verdict(
+    real_checker: StatementChecker, text: str
+) -> None:
+    verdict = await real_checker.check(text)
+    assert verdict.refusal in (None, Refusal.TOO_COMPLEX, Refusal.NOT_ALLOWED, Refusal.BLANK)

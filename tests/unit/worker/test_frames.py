@@ -1,0 +1,54 @@
+"""Frames survive the wire in any pieces, and nonsense is recognised."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queryrun.worker.frames import (
+    MAX_FRAME_BYTES,
+    Done,
+    Failed,
+    Frame,
+    FrameSplitter,
+    Progress,
+    Ready,
+    StageReached,
+    Trouble,
+    decode_to_node,
+    encode,
+)
+
+_FRAMES = st.one_of(
+    st.builds(Ready, st.text()),
+    st.builds(StageReached, st.text()),
+    st.builds(Progress, st.none() | st.floats(0, 100), st.integers(0, 9), st.integers(0, 9)),
+    st.builds(Done, st.integers(0, 2**40), st.integers(0, 2**40), st.text()),
+    st.builds(Failed, st.text(), st.text(), st.none() | st.integers(1, 9)),
+    st.builds(Trouble, st.text(), st.lists(st.text()).map(tuple)),
+)
+
+
+@given(st.lists(_FRAMES), st.integers(1, 40))
+def test_frames_arrive_whole_and_in_order_however_they_are_cut(
+    frames: list[Frame], piece_bytes: int
+) -> None:
+    stream = b"".join(encode(frame) for frame in frames)
+    splitter = FrameSplitter()
+    pieces = [stream[at : at + piece_bytes] for at in range(0, len(stream), piece_bytes)]
+    bodies = [body for piece in pieces for body in splitter.feed(piece)]
+    assert [decode_to_node(body) for body in bodies] == frames
+
+
+def test_a_frame_that_is_too_large_is_refused_before_it_is_read() -> None:
+    announced = (MAX_FRAME_BYTES + 1).to_bytes(4, "big")
+    with pytest.raises(ValueError, match="larger"):
+        list(FrameSplitter().feed(announced))
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", msgspec.msgpack.encode({"t": "execute"})])
+def test_what_no_worker_says_is_refused(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_to_node(body)
