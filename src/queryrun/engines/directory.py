@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ _READERS: Mapping[str, str] = {
     ".ndjson": "read_json",
     ".ndjson.gz": "read_json",
 }
+_ORDER = list(dict.fromkeys(_READERS.values()))
+_ENDINGS = sorted(_READERS, key=len, reverse=True)
 _PATTERN_CHARACTERS = frozenset("*?[]{}\\")
 
 
@@ -51,10 +53,12 @@ def tables_in(directory: Path) -> dict[str, TableFiles]:
     any depth. Hidden files, unknown endings, and names with characters that DuckDB would take
     for a pattern (`* ? [ ] { } \\`) or that are no text are passed over.
     """
-    found: dict[str, TableFiles] = {}
     with os.scandir(directory) as entries:
         usable = sorted((e for e in entries if _is_usable(e.name)), key=lambda e: e.name)
-    for table in sorted(_tables_of(usable), key=_preference):
+    files = [table for entry in usable if entry.is_file() and (table := _file(entry))]
+    folders = [table for entry in usable if entry.is_dir() and (table := _folder(entry))]
+    found: dict[str, TableFiles] = {}
+    for table in sorted(files, key=lambda table: _ORDER.index(table.reader)) + folders:
         found.setdefault(table.name.lower(), table)
     return found
 
@@ -69,21 +73,14 @@ def quoted_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _tables_of(entries: list[os.DirEntry[str]]) -> Iterator[TableFiles]:
-    for entry in entries:
-        if entry.is_dir():
-            files = _files_below(Path(entry.path))
-            if files:
-                reader, paths = files
-                yield TableFiles(entry.name, reader, paths)
-        elif known := _split(entry.name):
-            name, reader = known
-            yield TableFiles(name, reader, (entry.path,))
+def _file(entry: os.DirEntry[str]) -> TableFiles | None:
+    known = _split(entry.name)
+    return TableFiles(known[0], known[1], (entry.path,)) if known else None
 
 
-def _preference(table: TableFiles) -> tuple[bool, int]:
-    is_directory = not _split(Path(table.paths[0]).name) or table.name not in table.paths[0]
-    return is_directory, list(_READERS.values()).index(table.reader)
+def _folder(entry: os.DirEntry[str]) -> TableFiles | None:
+    known = _files_below(Path(entry.path))
+    return TableFiles(entry.name, *known) if known else None
 
 
 def _files_below(directory: Path) -> tuple[str, tuple[str, ...]] | None:
@@ -94,7 +91,7 @@ def _files_below(directory: Path) -> tuple[str, tuple[str, ...]] | None:
             known = _split(file) if _is_usable(file) else None
             if known:
                 by_reader.setdefault(known[1], []).append(str(Path(parent, file)))
-    for reader in dict.fromkeys(_READERS.values()):
+    for reader in _ORDER:
         if reader in by_reader:
             return reader, tuple(by_reader[reader])
     return None
@@ -103,7 +100,7 @@ def _files_below(directory: Path) -> tuple[str, tuple[str, ...]] | None:
 def _split(file: str) -> tuple[str, str] | None:
     """A file's table name and reader, or None when its ending is none of ours."""
     lower = file.lower()
-    for ending in sorted(_READERS, key=len, reverse=True):
+    for ending in _ENDINGS:
         if lower.endswith(ending) and len(file) > len(ending):
             return file[: -len(ending)], _READERS[ending]
     return None

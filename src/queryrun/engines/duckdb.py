@@ -15,7 +15,7 @@ import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows
 from queryrun.engines.directory import TableFiles, quoted_text, tables_in
-from queryrun.engines.duckdb_failures import Scene, failure_of
+from queryrun.engines.duckdb_failures import OUT_OF_MEMORY, Scene, failure_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.place import place_of
 from queryrun.sql.policy import objection_to
@@ -96,6 +96,8 @@ class DuckDBSession:
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
+        if isinstance(error, MemoryError):
+            return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
         scene = Scene(self._statement, self._table_names(), self._secret_paths())

@@ -41,6 +41,7 @@ CODES: dict[type[duckdb.Error], FailureCode] = {
     duckdb.ParserException: FailureCode.SYNTAX_ERROR,
     duckdb.PermissionException: FailureCode.NOT_ALLOWED,
     duckdb.ProgrammingError: FailureCode.STATEMENT_FAILED,
+    duckdb.ResourceInUseException: FailureCode.INTERNAL_ERROR,
     duckdb.SequenceException: FailureCode.STATEMENT_FAILED,
     duckdb.SerializationException: FailureCode.DATA_UNREADABLE,
     duckdb.SyntaxException: FailureCode.SYNTAX_ERROR,
@@ -49,14 +50,16 @@ CODES: dict[type[duckdb.Error], FailureCode] = {
 }
 """One code per class, none left out (a test compares with `duckdb.Error`'s subclasses)."""
 
+_BY_NAME = {kind.__name__.lower(): kind for kind in CODES}
+
 _SPOKEN_FOR = {
     FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
     FailureCode.INTERNAL_ERROR: "The engine had an internal error",
 }
 """Codes whose own text stays inside: it is about our server, not about the statement."""
 
+OUT_OF_MEMORY = "Query exceeded the maximum memory"
 _MAX_MESSAGE_CHARS = 2_000
-_PATH = re.compile(r"(?<![\w.])/(?:[^\s\"'/:]+/)+[^\s\"':]*")
 _ADVICE_ON_SETTINGS = re.compile(
     r"\n+(?:Use|Possible solutions:?|You can|\* )[^\n]*(?:SET|PRAGMA).*", re.S
 )
@@ -65,6 +68,7 @@ _NO_COLUMN = re.compile(
     r"|Cannot extract field '(?P<field>[^']*)' from expression"
 )
 _CANDIDATE_FUNCTIONS = re.compile(r"\s*Candidate functions:.*", re.S)
+_IS_ABOUT_PARAMETERS = "Values were not provided for the following parameters"
 _SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
 
 
@@ -106,6 +110,11 @@ class _Said:
             return cls(text.split("\n\nLINE ")[0].strip(), {})
         return cls(str(detail["exception_message"]).strip(), detail)
 
+    def kind(self, error: duckdb.Error) -> type[duckdb.Error]:
+        """The error's class, also when it came through Arrow, which keeps only its text."""
+        name = str(self.detail.get("exception_type", "")).replace(" ", "").lower() + "exception"
+        return _BY_NAME.get(name, type(error))
+
     @property
     def offset(self) -> int | None:
         position = str(self.detail.get("position", ""))
@@ -132,9 +141,9 @@ def _code_of(error: duckdb.Error, said: _Said, scene: Scene) -> FailureCode:
         return FailureCode.DATA_UNREADABLE
     if said.subtype == "COLUMN_NOT_FOUND" or _NO_COLUMN.search(said.message):
         return FailureCode.NAME_NOT_FOUND
-    if isinstance(error, duckdb.InvalidInputException) and "parameters" in said.message:
+    if _IS_ABOUT_PARAMETERS in said.message:
         return FailureCode.SYNTAX_ERROR
-    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    return next(CODES[kind] for kind in said.kind(error).__mro__ if kind in CODES)
 
 
 def _message_of(code: FailureCode, said: _Said, scene: Scene) -> str:
@@ -144,15 +153,15 @@ def _message_of(code: FailureCode, said: _Said, scene: Scene) -> str:
         return _not_found(said, scene)
     if code is FailureCode.DATA_UNREADABLE:
         return "A table's data could not be read"
-    if code is FailureCode.SYNTAX_ERROR and "parameters" in said.message:
+    if _IS_ABOUT_PARAMETERS in said.message:
         return "Parameters (?, $1) are not supported in a statement"
-    return _harmless(said.message)
+    return _harmless(said.message, scene)
 
 
 def _out_of_memory(said: _Said) -> str:
     if any(words in said.message for words in _SPILL_IS_FULL):
         return "Query exceeded the maximum space for intermediate results"
-    return "Query exceeded the maximum memory"
+    return OUT_OF_MEMORY
 
 
 def _not_found(said: _Said, scene: Scene) -> str:
@@ -166,7 +175,7 @@ def _not_found(said: _Said, scene: Scene) -> str:
         return f"Table '{said.name}' does not exist" + _did_you_mean(close)
     if str(said.detail.get("type", "")).endswith("Function"):
         return f"Function '{said.name}' does not exist" + _did_you_mean(_bare(said.candidates))
-    return _harmless(said.message)
+    return _harmless(said.message, scene)
 
 
 def _bare(candidates: Iterable[str]) -> list[str]:
@@ -179,10 +188,12 @@ def _did_you_mean(names: Sequence[str]) -> str:
     return ". Did you mean " + " or ".join(f"'{name}'" for name in names) + "?"
 
 
-def _harmless(message: str) -> str:
+def _harmless(message: str, scene: Scene) -> str:
     """The engine's words without our paths and without advice on settings nobody may change."""
     text = _CANDIDATE_FUNCTIONS.sub("", _ADVICE_ON_SETTINGS.sub("", message))
-    return _PATH.sub("[path]", text)[:_MAX_MESSAGE_CHARS].strip()
+    for path in scene.secret_paths:
+        text = text.replace(path, "[data]")
+    return text[:_MAX_MESSAGE_CHARS].strip()
 
 
 def _place(said: _Said, scene: Scene, relation_at: int) -> tuple[int | None, int | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow
 
 from queryrun.results.compress import Sink
@@ -17,14 +18,25 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 100_000
 
 
+def _next(batches: Any) -> Any:
+    """The next batch, or None at the end."""
+    try:
+        return next(batches, None)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise duckdb.Error(str(error)) from error
+
+
 def arrow_stream(
     connection: DuckDBPyConnection, query: str, counter: BatchCounter
 ) -> Iterator[bytes]:
-    """The rows of `query`, batch by batch as they are computed; `counter` keeps their number."""
+    """The rows of `query`, batch by batch as they are computed; `counter` keeps their number.
+
+    The engine's errors come out as `duckdb.Error`, whichever way Arrow has wrapped them.
+    """
     batches: Any = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
     sink = Sink()
     with pyarrow.ipc.new_stream(pyarrow.PythonFile(sink, mode="w"), batches.schema) as writer:
-        for batch in batches:
+        while (batch := _next(batches)) is not None:
             writer.write_batch(batch)
             counter.rows += batch.num_rows
             yield sink.take()
