@@ -1,0 +1,401 @@
+"""A machine that lives through the lives of runs on a real store, and an engine that it models.
+
+Several nodes claim, start, finish, fail and requeue; callers cancel; leases lapse; a reaper takes
+over; dead attempts report late. The model is what callers were told last, and the set of
+attempts that work on the engine at this moment. `test_run_lifecycle.py` runs it against the
+store, `test_the_machine_catches_mutants.py` against broken ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+)
+
+from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.errors import Failure, FailureCode, LostRace, NotCancellable, NotFound, QueueFull
+from queryrun.runs.model import (
+    Attempt,
+    AttemptRef,
+    ContentType,
+    EngineStop,
+    Output,
+    ResultFile,
+    Run,
+    RunRequest,
+    Stage,
+    StopReason,
+)
+from queryrun.runs.state import HELD, TRANSITIONS, RunState
+from queryrun.runs.store import (
+    CancelAsked,
+    ClaimLimits,
+    Completed,
+    Failed,
+    Freed,
+    Requeued,
+    RunStore,
+)
+from tests.conftest import Clock
+
+T = TypeVar("T")
+
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own in it
+"""Where fsync costs nothing: a thousand commits a second, none of which has to last."""
+
+LEASE_S = 30.0
+RUNNING_LIMIT = 2
+QUEUE_LIMIT = 4
+SOURCES = ("live", "warehouse")
+MOVES = TRANSITIONS.items()
+LOST = Failure(FailureCode.WORKER_LOST, "the worker died")
+KILLED = Freed(EngineStop.KILLED, Stage.EXECUTING)
+
+nodes = st.sampled_from(["node-a", "node-b", "node-c"])
+tenants = st.sampled_from(["tenant-1", "tenant-2"])
+entities = st.sampled_from(["entity-1", "entity-2"])
+sources = st.sampled_from(SOURCES)
+
+
+class RunLifecycle(RuleBasedStateMachine):
+    """See the module. Subclasses break one thing each."""
+
+    runs: Bundle[str] = Bundle("runs")
+    attempts: Bundle[AttemptRef] = Bundle("attempts")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.folder = TemporaryDirectory(dir=IN_MEMORY)
+        self.database = open_sqlite(Path(self.folder.name) / "store.db", self.clock)
+        self.store = self.make_store(self.database)
+        self.loop = asyncio.Runner()
+        self.told: dict[str, Run] = {}
+        """What a caller or a node was last told of each run."""
+        self.gone: set[str] = set()
+        """Runs past their retention."""
+        self.working: set[AttemptRef] = set()
+        """What works on the engine at this moment."""
+        self.leases: dict[AttemptRef, tuple[str, datetime]] = {}
+        """The node and the end of the lease of each attempt that has not ended."""
+
+    # --- what mutants change ----------------------------------------------------------------
+
+    def make_store(self, database: SqliteDatabase) -> RunStore:
+        """The store under test."""
+        return database.runs
+
+    def stop_before_requeue(self, ref: AttemptRef) -> None:
+        """A requeue is preceded by the proof that the attempt's work has stopped."""
+        self.stop(ref)
+
+    # --- callers ----------------------------------------------------------------------------
+
+    @rule(target=runs, tenant=tenants, entity=entities, source=sources)
+    def submit(self, tenant: str, entity: str, source: str) -> str | MultipleResults[str]:
+        """A run is accepted, unless the tenant's queue is full."""
+        request = RunRequest(tenant, entity, "c", source, "SELECT 1", Output(ContentType.CSV))
+        waiting = [r for r in self.told.values() if r.state is RunState.ACCEPTED]
+        full = sum(slot(run) == (source, tenant) for run in waiting) >= QUEUE_LIMIT
+        try:
+            accepted = self.do(
+                self.store.accept(request, run_id=str(uuid4()), queue_limit=QUEUE_LIMIT)
+            )
+        except QueueFull:
+            assert full
+            return multiple()
+        assert not full
+        self.told[accepted.run.id] = accepted.run
+        return accepted.run.id
+
+    @rule(run_id=runs)
+    def cancel(self, run_id: str) -> None:
+        """A cancel is accepted for good, or refused because the run had ended."""
+        try:
+            run = self.do(self.store.cancel(run_id, CancelAsked(StopReason.USER, "c")))
+        except NotFound:
+            assert run_id in self.gone
+            return
+        except NotCancellable as refused:
+            ended = refused.state
+            assert RunState(ended).is_terminal
+            assert self.told[run_id].state == ended
+            return
+        before = self.told[run_id]
+        if before.state is RunState.CANCELING:
+            assert run == before
+        else:
+            assert run.state is (
+                RunState.CANCELED if before.state is RunState.ACCEPTED else RunState.CANCELING
+            )
+        self.learn(run)
+
+    # --- nodes ------------------------------------------------------------------------------
+
+    @rule(target=attempts, node=nodes, slots=st.integers(1, 4))
+    def claim(self, node: str, slots: int) -> MultipleResults[AttemptRef]:
+        """A node takes what is waiting, within the limits."""
+        limits = ClaimLimits(SOURCES, slots, dict.fromkeys(SOURCES, RUNNING_LIMIT))
+        expected = min(slots, self.claimable())
+        taken = self.do(self.store.claim(node, lease_s=LEASE_S, limits=limits))
+        assert len(taken) == expected
+        for attempt in taken:
+            before = self.told[attempt.ref.run_id]
+            assert before.state is RunState.ACCEPTED
+            assert attempt.ref.number == before.attempt + 1
+            self.learn(attempt.run)
+            self.leases[attempt.ref] = (node, self.clock() + timedelta(seconds=LEASE_S))
+        return multiple(*(attempt.ref for attempt in taken))
+
+    @rule(ref=attempts)
+    def start(self, ref: AttemptRef) -> None:
+        """The handle is saved, and only then the engine begins to work."""
+        try:
+            self.do(self.store.save_handle(ref, handle="h", file_key=f"{ref.run_id}_1.csv"))
+        except LostRace:
+            assert not self.may_report(ref)
+            return
+        assert self.may_report(ref)
+        self.working.add(ref)
+
+    @rule(ref=attempts)
+    def complete(self, ref: AttemptRef) -> None:
+        """The work is done and reported, by a live attempt or much too late by a dead one."""
+        self.stop(ref)
+        file = ResultFile(f"{ref.run_id}_1.csv", 10, "ab", 1)
+        self.report(ref, self.store.complete(ref, Completed(file, 5)), RunState.COMPLETE)
+
+    @rule(ref=attempts)
+    def fail(self, ref: AttemptRef) -> None:
+        """The attempt reports a failure that another attempt cannot help."""
+        self.stop(ref)
+        failure = Failure(FailureCode.TYPE_MISMATCH, "no", 1, 1)
+        self.report(ref, self.store.fail(ref, Failed(failure)), RunState.FAILED)
+
+    @rule(ref=attempts, back_off_s=st.sampled_from([0, 5]), charge=st.booleans())
+    def requeue(self, ref: AttemptRef, back_off_s: int, charge: bool) -> None:
+        """The attempt ran into engine trouble, or its node leaves."""
+        if self.may_report(ref):
+            self.stop_before_requeue(ref)
+        ready = self.clock() + timedelta(seconds=back_off_s)
+        before = self.told.get(ref.run_id)
+        left = before.remaining_attempts if before else 0
+        self.report(
+            ref,
+            self.store.requeue(ref, Requeued(LOST, ready, charge)),
+            RunState.ACCEPTED,
+            refused=charge and left == 0,
+        )
+
+    @rule(ref=attempts)
+    def freed(self, ref: AttemptRef) -> None:
+        """The attempt's work is stopped, which is then reported."""
+        self.stop(ref)
+        try:
+            run = self.do(self.store.freed(ref, KILLED))
+        except LostRace:
+            assert not self.is_newest(ref, RunState.CANCELING)
+            return
+        assert self.is_newest(ref, RunState.CANCELING)
+        assert run.state is RunState.CANCELED
+        self.end(ref, run)
+
+    @rule(node=nodes)
+    def extend(self, node: str) -> None:
+        """A node keeps its leases, and learns which of its attempts it must stop."""
+        held = self.do(self.store.extend(node, lease_s=LEASE_S))
+        mine = {ref for ref, (holder, _) in self.leases.items() if holder == node}
+        assert {item.ref: item.state for item in held} == {
+            ref: self.told[ref.run_id].state for ref in mine
+        }
+        for ref in mine:
+            self.leases[ref] = (node, self.clock() + timedelta(seconds=LEASE_S))
+
+    @rule(seconds=st.sampled_from([0.001, 5, LEASE_S]))
+    def pass_time(self, seconds: float) -> None:
+        """Back-offs end and leases lapse."""
+        self.clock.move(seconds)
+
+    @rule(node=nodes, rival=nodes)
+    def reap(self, node: str, rival: str) -> None:
+        """A reaper takes lapsed attempts over, stops their work and ends them."""
+        lapsed = self.do(self.store.lapsed())
+        assert {attempt.ref for attempt in lapsed} == {
+            ref for ref, (_, until) in self.leases.items() if until <= self.clock()
+        }
+        for attempt in lapsed[:1]:
+            assert self.do(self.store.take_over(attempt.ref, node, lease_s=LEASE_S))
+            assert not self.do(self.store.take_over(attempt.ref, rival, lease_s=LEASE_S))
+            self.leases[attempt.ref] = (node, self.clock() + timedelta(seconds=LEASE_S))
+            self.clean_up(attempt)
+
+    @rule()
+    def expire(self) -> None:
+        """Ended runs are forgotten after an hour of the store's time."""
+        self.clock.move(3600)
+        gone = {run.id for run in self.told.values() if run.state.is_terminal}
+        removed = self.do(self.store.remove_expired(ended_before=self.clock(), limit=1000))
+        assert {expired.run_id for expired in removed} == gone
+        for run_id in gone:
+            assert self.do(self.store.moves(run_id)) == []
+            del self.told[run_id]
+        self.gone |= gone
+
+    # --- what must hold at every moment -----------------------------------------------------
+
+    @invariant()
+    def answers_and_reads_agree(self) -> None:
+        """What was answered last is what is read, whole."""
+        for run_id, told in self.told.items():
+            assert self.do(self.store.get(run_id)) == told
+        for run_id in self.gone:
+            assert self.do(self.store.get(run_id)) is None
+
+    @invariant()
+    def canceled_means_free(self) -> None:
+        """Nothing of an ended or waiting run works; of a held one, at most the newest attempt."""
+        for ref in self.working:
+            run = self.told[ref.run_id]
+            assert run.state in HELD, f"{run.state}, but attempt {ref.number} still works"
+            assert run.attempt == ref.number
+
+    @invariant()
+    def a_file_belongs_to_a_complete_run(self) -> None:
+        """A file exists exactly for `complete`."""
+        for run in self.told.values():
+            assert (run.file is not None) == (run.state is RunState.COMPLETE)
+
+    @invariant()
+    def attempts_are_never_overdrawn(self) -> None:
+        """Retries left are 0 to 3."""
+        assert all(0 <= run.remaining_attempts <= 3 for run in self.told.values())
+
+    @invariant()
+    def tenants_stay_within_their_limits(self) -> None:
+        """Slots in use, `canceling` included."""
+        assert all(used <= RUNNING_LIMIT for used in self.slots_in_use().values())
+
+    # --- the model --------------------------------------------------------------------------
+
+    def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Wait for one call of the store."""
+        return self.loop.run(coroutine)
+
+    def learn(self, run: Run) -> None:
+        """Remember what was told, after checking that it may follow what was told before."""
+        before = self.told[run.id]
+        if run != before:
+            assert run.state in {after for (was, _), after in MOVES if was is before.state}
+            assert run.updated_time > before.updated_time
+        if before.cancellation is not None and before.state in (
+            RunState.CANCELING,
+            RunState.CANCELED,
+        ):
+            assert run.state in (RunState.CANCELING, RunState.CANCELED)
+            assert (run.attempt, run.file) == (before.attempt, None)
+        self.told[run.id] = run
+
+    def end(self, ref: AttemptRef, run: Run) -> None:
+        """The attempt has ended, and so has its lease."""
+        self.learn(run)
+        del self.leases[ref]
+
+    def stop(self, ref: AttemptRef) -> None:
+        """Kill the attempt's work and see it gone; the engine forgets finished work too."""
+        self.working.discard(ref)
+
+    def report(
+        self,
+        ref: AttemptRef,
+        write: Coroutine[Any, Any, Run],
+        after: RunState,
+        *,
+        refused: bool = False,
+    ) -> None:
+        """A fenced write, which must succeed exactly when the attempt is live."""
+        try:
+            run = self.do(write)
+        except LostRace:
+            assert refused or not self.may_report(ref)
+            return
+        assert not refused
+        assert self.may_report(ref), f"attempt {ref.number} is dead, but was believed"
+        assert run.state is after
+        self.end(ref, run)
+
+    def clean_up(self, attempt: Attempt) -> None:
+        """What a reaper does with an attempt whose node is gone."""
+        ref, run = attempt.ref, attempt.run
+        if run.state is RunState.CANCELING:
+            self.stop(ref)
+            self.end(ref, self.do(self.store.freed(ref, KILLED)))
+        elif run.remaining_attempts > 0:
+            self.stop_before_requeue(ref)
+            again = Requeued(LOST, self.clock() + timedelta(seconds=5))
+            self.end(ref, self.do(self.store.requeue(ref, again)))
+        else:
+            self.stop(ref)
+            self.end(ref, self.do(self.store.fail(ref, Failed(LOST))))
+
+    def is_newest(self, ref: AttemptRef, state: RunState) -> bool:
+        """Whether the run is in that state, under this attempt."""
+        run = self.told.get(ref.run_id)
+        return run is not None and run.attempt == ref.number and run.state is state
+
+    def may_report(self, ref: AttemptRef) -> bool:
+        """Whether the attempt is live."""
+        return self.is_newest(ref, RunState.IN_PROGRESS)
+
+    def slots_in_use(self) -> Counter[tuple[str, str]]:
+        """Held runs by source and tenant."""
+        return Counter(slot(run) for run in self.told.values() if run.state in HELD)
+
+    def claimable(self) -> int:
+        """How many runs a claim with endless slots would take."""
+        used = self.slots_in_use()
+        ready = Counter(
+            slot(run)
+            for run in self.told.values()
+            if run.state is RunState.ACCEPTED and run.ready_time <= self.clock()
+        )
+        return sum(min(count, RUNNING_LIMIT - used[key]) for key, count in ready.items())
+
+    def teardown(self) -> None:
+        """The history of every run is one that the table of transitions allows."""
+        try:
+            for run_id, told in self.told.items():
+                self.check_history(run_id, told)
+        finally:
+            self.database.close()
+            self.loop.close()
+            self.folder.cleanup()
+
+    def check_history(self, run_id: str, told: Run) -> None:
+        """Each move follows from the one before, and the last one is where the run is."""
+        history = self.do(self.store.moves(run_id))
+        for before, move in pairwise(history):
+            assert move.event is not None
+            assert TRANSITIONS[before.state, move.event] is move.state
+            assert move.at > before.at
+        assert (history[-1].state, history[-1].at) == (told.state, told.updated_time)
+
+
+def slot(run: Run) -> tuple[str, str]:
+    """Whose slot the run takes: source and tenant."""
+    return run.request.source, run.request.tenant_id

@@ -1,0 +1,137 @@
+"""The lifecycle machine fails when the guarantee is broken. Each mutant breaks one rule of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from queryrun.db.sqlite.open import SqliteDatabase
+from queryrun.db.sqlite.runs import SqliteRunStore
+from queryrun.errors import LostRace
+from queryrun.runs.model import AttemptRef, Once, Run
+from queryrun.runs.state import RunState
+from queryrun.runs.store import (
+    CancelAsked,
+    Completed,
+    Failed,
+    Freed,
+    Requeued,
+    RunStore,
+)
+from tests.conftest import Clock
+from tests.stateful.run_lifecycle import KILLED, RunLifecycle
+
+QUICK = settings(
+    max_examples=300,
+    stateful_step_count=40,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
+"""Enough examples to find each mutant, no time spent on making the story short."""
+
+
+def broken(database: SqliteDatabase, mutant: type[SqliteRunStore], clock: Clock) -> RunStore:
+    """The mutant in place of the real store, on the same database."""
+    return mutant(database.writer, database.reader, clock)
+
+
+class CancelsStraightAway(SqliteRunStore):
+    """Writes `canceled` and hopes that the engine stops."""
+
+    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+        """Cancel and free in one breath."""
+        run = await super().cancel(run_id, detail, once=once)
+        if run.state is RunState.CANCELING:
+            return await super().freed(AttemptRef(run_id, run.attempt), KILLED)
+        return run
+
+
+class HasNoFence(SqliteRunStore):
+    """Believes any attempt: takes every write for one of the newest."""
+
+    async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
+        """Unfenced."""
+        return await super().complete(await self._newest(ref), detail)
+
+    async def fail(self, ref: AttemptRef, detail: Failed) -> Run:
+        """Unfenced."""
+        return await super().fail(await self._newest(ref), detail)
+
+    async def requeue(self, ref: AttemptRef, detail: Requeued) -> Run:
+        """Unfenced."""
+        return await super().requeue(await self._newest(ref), detail)
+
+    async def freed(self, ref: AttemptRef, detail: Freed) -> Run:
+        """Unfenced."""
+        return await super().freed(await self._newest(ref), detail)
+
+    async def _newest(self, ref: AttemptRef) -> AttemptRef:
+        run = await self.get(ref.run_id)
+        return AttemptRef(ref.run_id, run.attempt) if run else ref
+
+
+class BelievesTheDead(SqliteRunStore):
+    """Lets an attempt complete its run although a cancel or a reaper came first."""
+
+    async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
+        """Write the late result anyway."""
+        try:
+            return await super().complete(ref, detail)
+        except LostRace:
+            await self._writer.write(
+                lambda db: (
+                    db.execute(
+                        "UPDATE runs SET state = 'complete', file_key = ?, file_size_bytes = 1,"
+                        " file_sha256 = '', file_rows = 1 WHERE id = ?",
+                        (detail.file.key, ref.run_id),
+                    ).rowcount
+                ),
+                durable=True,
+            )
+            run = await self.get(ref.run_id)
+            if run is None:
+                raise
+            return run
+
+
+class StraightToCanceled(RunLifecycle):
+    """cancel: straight to `canceled` while the engine works."""
+
+    def make_store(self, database: SqliteDatabase) -> RunStore:
+        """The broken store."""
+        return broken(database, CancelsStraightAway, self.clock)
+
+
+class RequeueWithoutKill(RunLifecycle):
+    """requeue: the next attempt may start while the last one still works."""
+
+    def stop_before_requeue(self, ref: AttemptRef) -> None:
+        """Forgotten."""
+
+
+class NoFence(RunLifecycle):
+    """attempts: any of them may write."""
+
+    def make_store(self, database: SqliteDatabase) -> RunStore:
+        """The broken store."""
+        return broken(database, HasNoFence, self.clock)
+
+
+class LateReportAccepted(RunLifecycle):
+    """complete: a dead attempt's result is taken."""
+
+    def make_store(self, database: SqliteDatabase) -> RunStore:
+        """The broken store."""
+        return broken(database, BelievesTheDead, self.clock)
+
+
+@pytest.mark.parametrize(
+    "mutant", [StraightToCanceled, RequeueWithoutKill, NoFence, LateReportAccepted]
+)
+def test_the_machine_catches(mutant: type[RunLifecycle]) -> None:
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(mutant, settings=QUICK)
