@@ -41,7 +41,6 @@ from queryrun.settings import (
 )
 from queryrun.worker import handles
 from queryrun.worker.checker import StatementChecker
-from queryrun.worker.forkclient import ForkClient
 from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec
 from queryrun.worker.pool import PoolOptions, WorkerPool
 
@@ -55,7 +54,6 @@ class Node:
     settings: Settings
     app: Router
     database: SqliteDatabase
-    fork_client: ForkClient
     pool: WorkerPool
     checker: StatementChecker
     dispatcher: Dispatcher
@@ -81,7 +79,6 @@ class Node:
         await self.reaper.close()
         await self.checker.close()
         await self.pool.close()
-        await self.fork_client.close()
         self.database.close()
         self.lock.close()
 
@@ -93,9 +90,8 @@ def build_node(settings: Settings, public_url: str) -> Node:
     """
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_sqlite(settings.path(DATABASE_NAME), _now)
-    fork_client = ForkClient()
-    pool = WorkerPool(_pool_options(settings), fork_client)
-    checker = StatementChecker(fork_client)
+    pool = WorkerPool(_pool_options(settings))
+    checker = StatementChecker(pool.fork_server)
     changes = Changes()
     crew = _crew(settings, database, pool, changes)
     dispatcher = Dispatcher(crew, _dispatch_options(settings), lambda: list(settings.sources))
@@ -125,7 +121,6 @@ def build_node(settings: Settings, public_url: str) -> Node:
         settings=settings,
         app=build_app(parts),
         database=database,
-        fork_client=fork_client,
         pool=pool,
         checker=checker,
         dispatcher=dispatcher,
@@ -164,6 +159,7 @@ def _link_key(path: Path) -> bytes:
 def _crew(settings: Settings, database: SqliteDatabase, pool: WorkerPool, changes: Changes) -> Crew:
     rules = _rules(settings)
     directory = settings.path(settings.results.directory)
+    directory.mkdir(parents=True, exist_ok=True)
     return Crew(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=database.runs,

@@ -27,6 +27,8 @@ FROM flights JOIN airlines USING (carrier)
 GROUP BY carrier, name ORDER BY flights DESC"""
 RUNAWAY = "SELECT list_sum(range(500000000))"
 """DuckDB's own interrupt cannot stop this one: it was still running after 60 s."""
+RUNAWAY_MEMORY = "8GB"
+"""Its list alone takes 4 GB; with the default limit of 2 GB it would fail at once."""
 
 _READY_S = 20
 _STOP_S = 15
@@ -66,6 +68,7 @@ def _server(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            env=os.environ | {"QUERYRUN_SOURCES__LIVE__MEMORY": RUNAWAY_MEMORY},
         )
     try:
         url = _announced_url(process)
@@ -151,7 +154,7 @@ _SHOWN = "id,state,cancellation"
 
 def _worker_of(run_id: str, server: int) -> int:
     """The worker that has begun to compute the run: workers carry its id in their name."""
-    name = f"qr:{run_id[:8]}"
+    name = f"qr:{run_id[:12]}"
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
         for pid in _descendants(server):

@@ -24,7 +24,6 @@ from queryrun.runs.model import (
     Attempt,
     AttemptRef,
     Cancellation,
-    ContentEncoding,
     EngineStop,
     ResultFile,
     Run,
@@ -125,7 +124,7 @@ class LiveAttempt:
         self._crew = crew
         self._told: Told | None = None
         self._told_event = asyncio.Event()
-        self._key = file_key(attempt.run.id, time.time_ns() // 1000, attempt.run.request.output)
+        self._key = _file_key(attempt.run)
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
@@ -223,7 +222,7 @@ class LiveAttempt:
             statement=await self._crew.statement(run),
             file_key=self._key,
             content_type=output.content_type.value,
-            content_encoding=(output.content_encoding or ContentEncoding.NONE).value,
+            content_encoding=output.content_encoding.value,
             column_separator=output.column_separator,
             encryption_key=output.encryption_key,
             row_limit=rules.output_rows,
@@ -293,6 +292,7 @@ class LiveAttempt:
         return max(0, round((self._crew.now() - began).total_seconds() * 1000))
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
+        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame)
         detail = after_failure(self.attempt.run, failure, self._crew.retry, self._crew.now(), stop)
         return await self._write(detail)
 
@@ -391,11 +391,22 @@ class LiveAttempt:
         """Tell everyone who waits, count it, and say it in the log."""
         outcome = run.state.value if run is not None else "lost"
         self._crew.meter.attempts.labels(self.attempt.run.request.source, outcome).inc()
-        failure = run.failure.code.value if run is not None and run.failure else None
-        self._log.info("attempt_ended", outcome=outcome, failure=failure)
+        self._log.info("attempt_ended", outcome=outcome)
         if run is not None:
             self._crew.changes.publish(run)
         return run
+
+
+def _file_key(run: Run) -> str:
+    """A key of this attempt's own: the digits are microseconds, 16 of them (contract F4)."""
+    output = run.request.output
+    return file_key(
+        run.id,
+        str(time.time_ns() // 1000),
+        output.content_type.value,
+        output.content_encoding.value,
+        encrypted=output.encryption_key is not None,
+    )
 
 
 def _is_clean(end: Done | Failure) -> bool:

@@ -16,6 +16,8 @@ MAX_DESCRIPTORS = 16_384
 """Open files per worker: a directory of many Parquet files, and some room."""
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_NAME_BYTES = 15
 _PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -61,6 +63,12 @@ def become_child(parent_pid: int, keep: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def name_process(name: str) -> None:
+    """Show `name` (its first 15 bytes) as this process's name in `ps`, `top` and /proc/PID/comm."""
+    buffer = ctypes.create_string_buffer(name.encode()[:_NAME_BYTES])
+    _libc.prctl(_PR_SET_NAME, buffer, 0, 0, 0)
 
 
 def limit_memory(size_bytes: int) -> None:

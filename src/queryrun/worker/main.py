@@ -14,7 +14,7 @@ import msgspec
 
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.worker.channel import Channel
-from queryrun.worker.child import limit_file_size, limit_memory
+from queryrun.worker.child import limit_file_size, limit_memory, name_process
 from queryrun.worker.control import Control
 from queryrun.worker.frames import Bind, Done, Execute, Failed, Ready, Trouble
 from queryrun.worker.handles import handle_of
@@ -22,8 +22,11 @@ from queryrun.worker.runtime import Opener, WorkerSession
 from queryrun.worker.sandbox import Walls, confine
 
 MEMORY_BACKSTOP_FACTOR = 1.3
-MEMORY_BACKSTOP_BASE_BYTES = 384 * 1024**2
-"""Beyond the engine's own limit: the interpreter, libraries, and what the engine does not count."""
+MEMORY_BACKSTOP_BASE_BYTES = 2 * 1024**3
+"""Beyond the engine's own limit: interpreter, libraries, and single values that functions build
+outside the engine's count (`range(500000000)` is 4 GB). The engine's limit comes first."""
+IDLE_NAME = "qr:idle"
+"""What `ps` shows while no statement runs; otherwise `qr:` and the beginning of the run's id."""
 STACK_BYTES_PER_THREAD = 8 * 1024**2
 FILE_SIZE_ROOM_BYTES = 64 * 1024**2
 """So that a result's own limit is met by the writer, with a good message, and not by the kernel."""
@@ -114,7 +117,9 @@ class WorkerMain:
         self._channel.send(Ready(session.handle or self._process_handle))
 
     def _run(self, session: WorkerSession, execute: Execute) -> None:
+        name_process(f"qr:{execute.run_id}")
         outcome = self._outcome(session, execute)
+        name_process(IDLE_NAME)
         self._channel.send(outcome)
         if self._control.interrupted:
             os._exit(0)

@@ -1,0 +1,78 @@
+"""Render the reference pages that come from code: `python docs/generate.py` writes them.
+
+A test renders them again and fails when a committed page differs.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SECTIONS = {
+    "Settings": "(top level)",
+    "ServerSettings": "[server]",
+    "SourceSettings": "[sources.NAME]",
+    "WorkerSettings": "[workers]",
+    "ResultSettings": "[results]",
+    "LeaseSettings": "[leases]",
+    "RetrySettings": "[retries]",
+    "RateSettings": "[rates]",
+    "LogSettings": "[log]",
+}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page, by its path in the repository."""
+    return {ROOT / "docs/reference/settings.md": settings_page()}
+
+
+def settings_page() -> str:
+    """The settings, read off `settings.py`: name, type, default and what the code says of it."""
+    source = (ROOT / "src/queryrun/settings.py").read_text(encoding="utf-8")
+    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    parts = [
+        "# Settings\n",
+        "Generated from `src/queryrun/settings.py` by `python docs/generate.py`; do not edit.\n",
+        "`queryrun.toml` in the home directory; the environment wins, with "
+        "`QUERYRUN_<SECTION>__<NAME>` (`QUERYRUN_SERVER__PORT=9000`). Unknown names refuse to "
+        "start. Sizes are written `2GB` or `512MiB`; durations end in `_s` and are seconds.\n",
+    ]
+    parts += [_section(title, classes[name]) for name, title in SECTIONS.items()]
+    return "\n".join(parts)
+
+
+def _section(title: str, node: ast.ClassDef) -> str:
+    lines = [f"## `{title}`\n", f"{ast.get_docstring(node)}\n", "| name | type | default | |"]
+    lines.append("|---|---|---|---|")
+    for field, following in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            lines.append(_row(field, field.target.id, following))
+    return "\n".join(lines) + "\n"
+
+
+def _row(field: ast.AnnAssign, name: str, following: ast.stmt | None) -> str:
+    kind = ast.unparse(field.annotation).replace("|", "\\|")
+    default = ast.unparse(field.value) if field.value is not None else ""
+    return f"| `{name}` | `{kind}` | `{_plain(default)}` | {_text(following)} |"
+
+
+def _plain(default: str) -> str:
+    """Defaults as an operator would write them."""
+    if "lambda" in default:
+        return "one source, live"
+    if default.endswith("Settings()"):
+        return "its section"
+    return default
+
+
+def _text(following: ast.stmt | None) -> str:
+    if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+        return " ".join(str(following.value.value).split())
+    return ""
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(ROOT))

@@ -1,0 +1,71 @@
+"""What a worker really runs: the only place beside `wiring` that names engines and stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from queryrun.engines.base import EngineLimits, EngineSession
+from queryrun.engines.duckdb import open_session as open_duckdb
+from queryrun.results.local import LocalResultStore
+from queryrun.results.store import ResultStore
+from queryrun.results.write import ResultJob, write_result
+from queryrun.worker.frames import Bind, Done, Execute, ResultsSpec
+from queryrun.worker.runtime import Report
+
+
+def open_session(bind: Bind) -> SourceSession:
+    """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
+    return SourceSession(_engine(bind), _results(bind.results), bind.time_zone)
+
+
+class SourceSession:
+    """One engine session and the store that its result goes to (`runtime.WorkerSession`)."""
+
+    def __init__(self, engine: EngineSession, results: ResultStore, time_zone: str) -> None:
+        self._engine = engine
+        self._results = results
+        self._time_zone = time_zone
+
+    @property
+    def handle(self) -> str | None:
+        """None: an embedded engine is this very process."""
+        return None
+
+    def run(self, execute: Execute, report: Report) -> Done:
+        """Run the statement through the whole pipeline and commit its file."""
+        written = write_result(self._engine, self._job(execute), self._results, report)
+        return Done(written.rows, written.size_bytes, written.sha256)
+
+    def interrupt(self) -> None:
+        """Ask the engine to stop."""
+        self._engine.interrupt()
+
+    def percent(self) -> float | None:
+        """How far the engine is."""
+        return self._engine.progress().percent
+
+    def close(self) -> None:
+        """Give the engine's memory and files back."""
+        self._engine.close()
+
+    def _job(self, execute: Execute) -> ResultJob:
+        return ResultJob(
+            statement=execute.statement,
+            file_key=execute.file_key,
+            content_type=execute.content_type,
+            content_encoding=execute.content_encoding,
+            column_separator=execute.column_separator,
+            encryption_key=execute.encryption_key,
+            row_limit=execute.row_limit,
+            size_limit_bytes=execute.size_limit_bytes,
+            time_zone=execute.time_zone or self._time_zone,
+        )
+
+
+def _engine(bind: Bind) -> EngineSession:
+    limits = EngineLimits(bind.memory_bytes, bind.threads, bind.spill_dir, bind.spill_bytes)
+    return open_duckdb(bind.source.options, limits, bind.time_zone)
+
+
+def _results(spec: ResultsSpec) -> ResultStore:
+    return LocalResultStore(Path(spec.options["directory"]))

@@ -1,0 +1,85 @@
+"""The README's commands do what it says, executed as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+
+
+def targets() -> set[str]:
+    """Every `make` target that the README or CONTRIBUTING.md names."""
+    text = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^make ([a-z-]+)", text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("target", sorted(targets()))
+def test_every_make_target_that_is_named_exists(target: str) -> None:
+    ended = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_test_suite_is_what_ci_runs() -> None:
+    assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def run_block(text: str, directory: Path) -> str:
+    """Execute a block in a shell that stops at the first error; its output."""
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A place that looks like the clone: the same .venv and Makefile, nothing else."""
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def url(directory: Path) -> Iterator[str]:
+    """The README's second block, its server on a free port instead of 8080."""
+    init, serve = [line for line in BLOCKS[1].splitlines() if line.startswith(".venv")]
+    run_block(init, directory)
+    port = free_port()
+    command = serve.replace("--port 8080", f"--port {port}").split()
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=directory, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ
+        )
+    assert process.stdout is not None
+    assert any("listening" in line for line in process.stdout)
+    yield f"127.0.0.1:{port}"
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=30)
+    process.stdout.close()
+
+
+def test_the_curl_commands_fetch_a_result_and_cancel_a_runaway(url: str, directory: Path) -> None:
+    output = run_block(BLOCKS[2].replace("127.0.0.1:8080", url), directory)
+    assert output.startswith("origin,flights\n")
+    assert {"EWR,120835", "JFK,111279", "LGA,104662"} <= set(output.splitlines())
+    assert '"state":"canceled"' in output
