@@ -18,7 +18,7 @@ from queryrun.runs.requests import (
     RequestOutcome,
     RequestState,
 )
-from tests.contract.run_store import BackDoor
+from tests.contract.run_store_scene import BackDoor
 
 REFUSED = StoredAnswer(400, b'{"type":"bad_request"}')
 KEY = ("tenant-1", "key-1")

@@ -12,7 +12,7 @@ import pytest
 
 from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
 from tests.conftest import Clock
-from tests.contract.run_store import AttemptRecord
+from tests.contract.run_store_scene import AttemptRecord
 
 _ATTEMPTS = (
     "SELECT number, node, handle, file_key, ended_ms IS NOT NULL, outcome, failure_code,"

@@ -1,0 +1,452 @@
+"""What every RunStore must do with its queue: accept, claim, lease, take over."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from queryrun.errors import (
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    LostRace,
+    QueueFull,
+)
+from queryrun.runs.model import (
+    FRESH_ATTEMPTS,
+    AttemptRef,
+    ContentEncoding,
+    ContentType,
+    DeletedRows,
+    Output,
+    RunRequest,
+    StoredAnswer,
+)
+from queryrun.runs.once import IdempotencyStore
+from queryrun.runs.state import RunState
+from queryrun.runs.store import (
+    ClaimLimits,
+    Failed,
+    Held,
+    RunStore,
+)
+from tests.contract.run_store_scene import (
+    BAD_NAME,
+    BY_USER,
+    CLIENT,
+    ENTITY,
+    FILE,
+    KILLED,
+    LEASE_S,
+    TENANT,
+    BackDoor,
+    back,
+    claimed,
+    limits,
+    once,
+    read,
+    request,
+    started,
+    submitted,
+)
+
+
+class QueueContract:
+    """From the request to the attempt, and who may act for it."""
+
+    pytestmark = pytest.mark.anyio
+
+    # --- accept ----------------------------------------------------------------------------------
+
+    async def test_an_accepted_run_reads_as_it_was_answered(self, store: RunStore) -> None:
+        run = await submitted(store)
+        assert run.state is RunState.ACCEPTED
+        assert (run.attempt, run.remaining_attempts) == (0, FRESH_ATTEMPTS)
+        assert run.created_time == run.updated_time == run.ready_time
+        assert await store.get(run.id) == run
+
+    async def test_a_request_is_kept_whole(self, store: RunStore) -> None:
+        whole = RunRequest(
+            tenant_id="täñant",
+            entity_id=ENTITY,
+            client_id=CLIENT,
+            source="warehouse",
+            sql="SELECT 'ü\U0001f600', ';--' FROM t\n",
+            output=Output(ContentType.DSV, ContentEncoding.ZIP, "|", "a key"),
+            deleted_rows=DeletedRows.ONLY,
+            timeout_s=12.5,
+            tags=(("team", 'a"b'), ("team", "c")),
+            org_ids=("o1", "o2"),
+            extras=(("useIndexJoin", "true"),),
+        )
+        run = await submitted(store, whole)
+        assert (await read(store, run.id)).request == whole
+
+    async def test_an_unknown_run_is_none(self, store: RunStore) -> None:
+        assert await store.get(str(uuid4())) is None
+
+    async def test_a_full_queue_refuses_and_writes_nothing(self, store: RunStore) -> None:
+        for _ in range(2):
+            await store.accept(request(), run_id=str(uuid4()), queue_limit=2)
+        refused = str(uuid4())
+        with pytest.raises(QueueFull):
+            await store.accept(request(), run_id=refused, queue_limit=2)
+        assert await store.get(refused) is None
+
+    async def test_the_queue_limit_counts_one_tenant_on_one_source(self, store: RunStore) -> None:
+        await store.accept(request(), run_id=str(uuid4()), queue_limit=1)
+        for other in (request(tenant="tenant-2"), request(source="warehouse")):
+            await store.accept(other, run_id=str(uuid4()), queue_limit=1)
+        with pytest.raises(QueueFull):
+            await store.accept(request(entity="entity-2"), run_id=str(uuid4()), queue_limit=1)
+
+    async def test_a_running_run_does_not_fill_the_queue(self, store: RunStore) -> None:
+        await started(store)
+        await store.accept(request(), run_id=str(uuid4()), queue_limit=1)
+
+    # --- accept, once ----------------------------------------------------------------------------
+
+    async def test_a_repeat_returns_the_first_run_and_its_answer(self, store: RunStore) -> None:
+        first = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        await store.cancel(first.run.id, BY_USER)
+        second = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        assert first.replay is None
+        assert second.replay == StoredAnswer(201, first.run.id.encode())
+        assert second.run == await read(store, first.run.id)
+
+    async def test_a_repeat_writes_nothing_even_when_the_queue_is_full(
+        self, store: RunStore
+    ) -> None:
+        await store.accept(request(), run_id=str(uuid4()), queue_limit=1, once=once())
+        unwanted = str(uuid4())
+        await store.accept(request(), run_id=unwanted, queue_limit=1, once=once())
+        assert await store.get(unwanted) is None
+
+    async def test_another_request_under_the_key_is_a_mismatch(self, store: RunStore) -> None:
+        await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        unwanted = str(uuid4())
+        with pytest.raises(IdempotencyMismatch):
+            await store.accept(
+                request(), run_id=unwanted, queue_limit=0, once=once(fingerprint="fp-2")
+            )
+        assert await store.get(unwanted) is None
+
+    async def test_tenants_have_their_own_keys(self, store: RunStore) -> None:
+        mine = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        theirs = await store.accept(
+            request(tenant="tenant-2"),
+            run_id=str(uuid4()),
+            queue_limit=0,
+            once=once(tenant="tenant-2", fingerprint="fp-2"),
+        )
+        assert theirs.replay is None
+        assert theirs.run.id != mine.run.id
+
+    async def test_a_key_in_flight_turns_the_repeat_away(
+        self, store: RunStore, once_store: IdempotencyStore
+    ) -> None:
+        await once_store.begin_once(TENANT, "key-1", "fp-1")
+        with pytest.raises(IdempotencyInFlight):
+            await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+
+    async def test_a_refused_run_does_not_use_the_key_up(self, store: RunStore) -> None:
+        await submitted(store)
+        with pytest.raises(QueueFull):
+            await store.accept(request(), run_id=str(uuid4()), queue_limit=1, once=once())
+        accepted = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        assert accepted.replay is None
+
+    async def test_of_two_first_requests_at_once_one_makes_the_run(self, store: RunStore) -> None:
+        answers = await asyncio.gather(
+            *(
+                store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+                for _ in range(8)
+            )
+        )
+        assert len({answer.run.id for answer in answers}) == 1
+        assert sum(answer.replay is None for answer in answers) == 1
+
+    async def test_a_key_counts_as_unused_after_a_day(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        first = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        await back_door.pass_time(24 * 3600)
+        second = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        assert second.replay is None
+        assert second.run.id != first.run.id
+
+    # --- claim -----------------------------------------------------------------------------------
+
+    async def test_a_claim_starts_an_attempt(self, store: RunStore, back_door: BackDoor) -> None:
+        run = await submitted(store)
+        await back_door.pass_time(2)
+        attempt = await claimed(store)
+        assert attempt.ref == AttemptRef(run.id, 1)
+        assert attempt.run.state is RunState.IN_PROGRESS
+        assert attempt.run.started_time == back_door.now()
+        assert attempt.lease_until == back_door.now() + timedelta(seconds=LEASE_S)
+        assert attempt.run == await read(store, run.id)
+
+    async def test_nothing_waiting_is_an_empty_list(self, store: RunStore) -> None:
+        await started(store)
+        assert await store.claim("node-b", lease_s=LEASE_S, limits=limits()) == []
+
+    async def test_no_run_is_claimed_twice(self, store: RunStore) -> None:
+        for _ in range(6):
+            await submitted(store)
+        shares = await asyncio.gather(
+            *(store.claim(f"node-{n}", lease_s=LEASE_S, limits=limits(slots=2)) for n in range(4))
+        )
+        refs = [attempt.ref for share in shares for attempt in share]
+        assert len(refs) == len(set(refs)) == 6
+
+    async def test_a_claim_takes_no_more_than_the_free_slots(self, store: RunStore) -> None:
+        for _ in range(3):
+            await submitted(store)
+        for slots, expected in ((0, 0), (2, 2), (5, 1)):
+            taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits(slots=slots))
+            assert len(taken) == expected
+
+    async def test_a_claim_takes_only_from_the_sources_it_can_run(self, store: RunStore) -> None:
+        await submitted(store, request(source="warehouse"))
+        assert await store.claim("node-a", lease_s=LEASE_S, limits=limits("live")) == []
+        assert await store.claim("node-a", lease_s=LEASE_S, limits=ClaimLimits((), 10, {})) == []
+        assert (await claimed(store, "live", "warehouse")).run.request.source == "warehouse"
+
+    async def test_a_back_off_is_waited_out(self, store: RunStore, back_door: BackDoor) -> None:
+        attempt = await started(store)
+        await store.requeue(attempt.ref, back(back_door.now() + timedelta(seconds=5)))
+        await back_door.pass_time(4.999)
+        assert await store.claim("node-a", lease_s=LEASE_S, limits=limits()) == []
+        await back_door.pass_time(0.001)
+        assert (await claimed(store)).ref == AttemptRef(attempt.ref.run_id, 2)
+
+    async def test_a_back_off_does_not_hold_up_the_runs_behind_it(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        await store.requeue(attempt.ref, back(back_door.now() + timedelta(seconds=5)))
+        other = await submitted(store)
+        taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
+        assert [attempt.ref.run_id for attempt in taken] == [other.id]
+
+    async def test_the_oldest_run_of_an_entity_comes_first(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        expected = []
+        for _ in range(4):
+            expected.append((await submitted(store)).id)
+            await back_door.pass_time(0.5)
+        taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
+        assert [attempt.ref.run_id for attempt in taken] == expected
+
+    async def test_runs_of_the_same_instant_keep_their_order(self, store: RunStore) -> None:
+        expected = [(await submitted(store)).id for _ in range(4)]
+        taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
+        assert [attempt.ref.run_id for attempt in taken] == expected
+
+    async def test_entities_take_turns_within_one_claim(self, store: RunStore) -> None:
+        for entity in ("a", "a", "a", "b", "b", "c"):
+            await submitted(store, request(entity=entity))
+        taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
+        assert [attempt.run.request.entity_id for attempt in taken] == list("abcaba")
+
+    async def test_entities_take_turns_between_claims(self, store: RunStore) -> None:
+        for entity in ("a", "a", "a"):
+            await submitted(store, request(entity=entity))
+        first = (await claimed(store)).run.request.entity_id
+        await submitted(store, request(entity="b"))
+        later = [(await claimed(store)).run.request.entity_id for _ in range(3)]
+        assert [first, *later] == ["a", "b", "a", "a"]
+
+    async def test_a_turn_taken_on_one_source_counts_on_the_other(self, store: RunStore) -> None:
+        await submitted(store, request(entity="a", source="live"))
+        await submitted(store, request(entity="a", source="warehouse"))
+        await submitted(store, request(entity="b", source="warehouse"))
+        taken = await store.claim("n", lease_s=LEASE_S, limits=limits("live", "warehouse"))
+        assert [attempt.run.request.entity_id for attempt in taken] == ["a", "b", "a"]
+
+    async def test_a_tenant_runs_no_more_than_its_limit(self, store: RunStore) -> None:
+        for tenant in (TENANT, TENANT, TENANT, "tenant-2"):
+            await submitted(store, request(tenant=tenant))
+        taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits(running=2))
+        assert sorted(attempt.run.request.tenant_id for attempt in taken) == [
+            TENANT,
+            TENANT,
+            "tenant-2",
+        ]
+        assert await store.claim("node-b", lease_s=LEASE_S, limits=limits(running=2)) == []
+
+    async def test_the_running_limit_spans_the_entities_of_a_tenant(self, store: RunStore) -> None:
+        for entity in ("a", "b", "c"):
+            await submitted(store, request(entity=entity))
+        taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits(running=2))
+        assert len(taken) == 2
+
+    async def test_sources_have_their_own_running_limits(self, store: RunStore) -> None:
+        for source in ("live", "live", "warehouse", "warehouse", "warehouse"):
+            await submitted(store, request(source=source))
+        two_of = ClaimLimits(("live", "warehouse"), 10, {"live": 1, "warehouse": 2})
+        taken = await store.claim("node-a", lease_s=LEASE_S, limits=two_of)
+        sources = sorted(attempt.run.request.source for attempt in taken)
+        assert sources == ["live", "warehouse", "warehouse"]
+
+    async def test_a_canceling_run_holds_its_slot_until_it_is_freed(self, store: RunStore) -> None:
+        attempt = await started(store)
+        waiting = await submitted(store)
+        await store.cancel(attempt.ref.run_id, BY_USER)
+        assert await store.claim("node-a", lease_s=LEASE_S, limits=limits(running=1)) == []
+        await store.freed(attempt.ref, KILLED)
+        [following] = await store.claim("node-a", lease_s=LEASE_S, limits=limits(running=1))
+        assert following.ref.run_id == waiting.id
+
+    async def test_the_next_ready_time_is_the_earliest_back_off(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        assert await store.next_ready_time(["live"]) is None
+        times = [back_door.now() + timedelta(seconds=s) for s in (9, 4, 6)]
+        for entity in ("a", "a", "b"):
+            await submitted(store, request(entity=entity))
+        attempts = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
+        for attempt, time in zip(attempts, times, strict=True):
+            await store.requeue(attempt.ref, back(time))
+        await submitted(store, request(entity="a"))
+        assert await store.next_ready_time(["live"]) == times[1]
+        assert await store.next_ready_time(["warehouse"]) is None
+        assert await store.next_ready_time([]) is None
+        await back_door.pass_time(4)
+        assert await store.next_ready_time(["live", "warehouse"]) == times[2]
+
+    # --- handles and leases ----------------------------------------------------------------------
+
+    async def test_a_saved_handle_is_found_by_the_reaper(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        await store.save_handle(attempt.ref, handle="pid 7", file_key="run_1.csv")
+        await back_door.pass_time(LEASE_S)
+        [lapsed] = await store.lapsed()
+        assert (lapsed.handle, lapsed.file_key) == ("pid 7", "run_1.csv")
+        assert (lapsed.ref, lapsed.node, lapsed.run) == (attempt.ref, "node-a", attempt.run)
+
+    async def test_no_handle_is_saved_once_a_cancel_came(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        await store.cancel(attempt.ref.run_id, BY_USER)
+        with pytest.raises(LostRace):
+            await store.save_handle(attempt.ref, handle="pid 7", file_key="k")
+        [record] = await back_door.attempts(attempt.ref.run_id)
+        assert record.handle is None
+
+    async def test_no_handle_is_saved_for_an_older_attempt(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        old = await started(store)
+        await store.requeue(old.ref, back(back_door.now()))
+        new = await claimed(store)
+        with pytest.raises(LostRace):
+            await store.save_handle(old.ref, handle="pid 7", file_key="k")
+        await store.save_handle(new.ref, handle="pid 8", file_key="k")
+        first, second = await back_door.attempts(old.ref.run_id)
+        assert (first.handle, second.handle) == (None, "pid 8")
+
+    async def test_no_handle_is_saved_for_an_unknown_run(self, store: RunStore) -> None:
+        with pytest.raises(LostRace):
+            await store.save_handle(AttemptRef(str(uuid4()), 1), handle="h", file_key="k")
+
+    async def test_an_extension_renews_the_leases_of_its_node_alone(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        mine = await started(store, node="node-a")
+        theirs = await started(store, node="node-b")
+        await back_door.pass_time(LEASE_S - 1)
+        held = await store.extend("node-a", lease_s=LEASE_S)
+        assert held == [Held(mine.ref, RunState.IN_PROGRESS)]
+        await back_door.pass_time(1)
+        assert [attempt.ref for attempt in await store.lapsed()] == [theirs.ref]
+
+    async def test_an_extension_says_which_runs_must_be_stopped(self, store: RunStore) -> None:
+        attempt = await started(store)
+        await store.cancel(attempt.ref.run_id, BY_USER)
+        held = await store.extend("node-a", lease_s=LEASE_S)
+        assert held == [Held(attempt.ref, RunState.CANCELING)]
+
+    async def test_an_attempt_that_ended_is_missing_from_the_extension(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        done, failed, queued, stopped = [await started(store) for _ in range(4)]
+        await store.complete(done.ref, FILE)
+        await store.fail(failed.ref, Failed(BAD_NAME))
+        await store.requeue(queued.ref, back(back_door.now()))
+        await store.cancel(stopped.ref.run_id, BY_USER)
+        await store.freed(stopped.ref, KILLED)
+        assert await store.extend("node-a", lease_s=LEASE_S) == []
+
+    async def test_lapsed_attempts_come_oldest_first_and_limited(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        expected = []
+        for _ in range(3):
+            expected.append((await started(store)).ref)
+            await back_door.pass_time(1)
+        assert await store.lapsed() == []
+        await back_door.pass_time(LEASE_S)
+        assert [attempt.ref for attempt in await store.lapsed()] == expected
+        assert [attempt.ref for attempt in await store.lapsed(limit=2)] == expected[:2]
+
+    async def test_a_canceling_attempt_lapses_too(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        await store.cancel(attempt.ref.run_id, BY_USER)
+        await back_door.pass_time(LEASE_S)
+        [lapsed] = await store.lapsed()
+        assert lapsed.run.state is RunState.CANCELING
+
+    async def test_on_a_store_of_its_own_a_node_finds_what_others_left(
+        self, store: RunStore
+    ) -> None:
+        mine = await started(store, node="node-a")
+        left = await started(store, node="node-b")
+        assert [attempt.ref for attempt in await store.lapsed(besides="node-a")] == [left.ref]
+        assert await store.take_over(left.ref, "node-a", lease_s=LEASE_S)
+        assert not await store.take_over(mine.ref, "node-c", lease_s=LEASE_S)
+        held = await store.extend("node-a", lease_s=LEASE_S)
+        assert {item.ref for item in held} == {mine.ref, left.ref}
+
+    async def test_one_reaper_takes_a_lapsed_attempt_over(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        assert not await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
+        await back_door.pass_time(LEASE_S)
+        won = await asyncio.gather(
+            *(store.take_over(attempt.ref, f"node-{n}", lease_s=LEASE_S) for n in "bcd")
+        )
+        assert sorted(won) == [False, False, True]
+        assert await store.extend("node-a", lease_s=LEASE_S) == []
+        assert await store.lapsed() == []
+
+    async def test_a_lease_extended_in_time_is_not_taken_over(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        await back_door.pass_time(LEASE_S)
+        [lapsed] = await store.lapsed()
+        await store.extend("node-a", lease_s=LEASE_S)
+        assert not await store.take_over(lapsed.ref, "node-b", lease_s=LEASE_S)
+        assert (await store.extend("node-a", lease_s=LEASE_S))[0].ref == attempt.ref
+
+    async def test_an_attempt_that_ended_is_not_taken_over(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        await store.requeue(attempt.ref, back(back_door.now()))
+        await back_door.pass_time(LEASE_S)
+        assert not await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
+        await claimed(store, node="node-c")
+        await back_door.pass_time(LEASE_S)
+        assert not await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
