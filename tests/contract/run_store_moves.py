@@ -1,4 +1,4 @@
-"""What every RunStore must do with the moves of a run: ends, cancels, reports that come too late."""
+"""What every RunStore must do with the moves of a run: ends, cancels, and late reports."""
 
 from __future__ import annotations
 
