@@ -97,8 +97,9 @@ def test_a_cancel_that_was_under_way_ends_canceled_after_the_restart(house: Hous
 def test_a_killed_worker_costs_an_attempt_and_the_run_is_tried_again(serve: Serve) -> None:
     server = serve()
     run = server.submit(RUNAWAY)
-    os.kill(server.computing_worker(run["id"]), signal.SIGKILL)
-    server.computing_worker(run["id"])
+    killed = server.computing_worker(run["id"])
+    os.kill(killed, signal.SIGKILL)
+    server.computing_worker(run["id"], besides=killed)
     assert server.get(run["id"])["remaining_attempts"] == 2
     assert server.cancel(run["id"]).json()["state"] == "canceled"
 
@@ -106,8 +107,10 @@ def test_a_killed_worker_costs_an_attempt_and_the_run_is_tried_again(serve: Serv
 def test_a_run_whose_worker_always_dies_fails_and_says_so(serve: Serve) -> None:
     server = serve()
     run = server.submit(RUNAWAY)
+    worker = 0
     for _ in range(4):
-        os.kill(server.computing_worker(run["id"]), signal.SIGKILL)
+        worker = server.computing_worker(run["id"], besides=worker)
+        os.kill(worker, signal.SIGKILL)
     done = server.ended(run["id"])
     assert (done["state"], done["remaining_attempts"]) == ("failed", 0)
     assert done["error"]["code"] == "worker_lost"
@@ -128,12 +131,12 @@ def test_the_fork_server_may_die_and_the_service_goes_on(serve: Serve) -> None:
 
 
 def test_sigterm_lets_running_statements_end_and_the_exit_is_orderly(house: House) -> None:
-    server = house.serve()
-    run = server.submit("SELECT count(*) AS n FROM range(3000000000)")
+    server = house.serve({"QUERYRUN_SERVER__DRAIN_S": "100"})
+    run = server.submit("SELECT sum(hash(i)::DOUBLE) AS n FROM range(300000000) t(i)")
     server.computing_worker(run["id"])
     assert server.end() == 0
-    again = house.serve()
-    assert again.ended(run["id"])["state"] == "complete"
+    idle = house.serve({"QUERYRUN_WORKERS__SLOTS": "0"})
+    assert idle.get(run["id"])["state"] == "complete"
 
 
 def test_sigterm_requeues_what_does_not_end_in_time_and_charges_nothing(house: House) -> None:
