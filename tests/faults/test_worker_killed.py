@@ -117,7 +117,7 @@ async def test_a_broken_worker_fails_its_statement_and_is_not_used_again(tmp_pat
         outcome = await run(worker, "break")
         assert "secret" not in str(outcome)
         pool.give_back(worker)
-        assert await asyncio.wait_for(worker.gone(), PATIENCE_S) == 1
+        await asyncio.wait_for(worker.gone(), PATIENCE_S)
 
 
 async def test_all_workers_die_with_the_fork_server_and_a_new_one_starts(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ async def test_it_cannot_signal_another_process(worker: Worker, place: Path) -> 
 
 async def test_the_kernel_refuses_memory_far_beyond_the_limit(worker: Worker) -> None:
     """The engine's own limit comes first; this is for what the engine does not count."""
-    outcome = await run(worker, f"eat {2 * 1024**3}")
+    outcome = await run(worker, f"eat {4 * 1024**3}")
     assert isinstance(outcome, Failed)
     assert outcome.code == "memory_limit_exceeded"
     assert isinstance(await run(worker, "rows 1"), Done)

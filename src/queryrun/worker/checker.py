@@ -121,7 +121,7 @@ class _Lane:
     async def _any(self) -> _Checker:
         while self._free:
             checker = self._free.pop()
-            if not checker.process.exited.is_set():
+            if not checker.process.is_doomed:
                 return checker
             await self._end(checker)
         starting = asyncio.ensure_future(self._start())

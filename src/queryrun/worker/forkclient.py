@@ -114,7 +114,7 @@ class _Server:
         if not isinstance(answer, Forked):
             ours.close()
             raise ForkServerLost(answer.reason if isinstance(answer, Refused) else "no process")
-        return ChildProcess(answer.pid, descriptors[0], self.reap), ours
+        return ChildProcess(answer.pid, descriptors[0], self), ours
 
     async def reap(self, pid: int) -> int:
         """The wait status of a dead child. Raises `ForkServerLost` when it cannot be had."""

@@ -252,6 +252,7 @@ class WorkerPool:
     # --- giving out -----------------------------------------------------------------------
 
     def _pick_idle(self, bind: Bind) -> Worker | None:
+        self._drop_doomed()
         fitting = [w for w in self._idle if w.template == bind and w.clean]
         worker = next((w for w in fitting if w.is_ready), fitting[0] if fitting else None)
         if worker is not None:
@@ -265,6 +266,11 @@ class WorkerPool:
         self._directories[worker] = self._spill.new()
         worker.bind(bind, str(self._directories[worker]))
         return worker
+
+    def _drop_doomed(self) -> None:
+        """Their death would cost the taker an attempt; `_watch` buries them in its own time."""
+        for worker in [w for w in (*self._warm, *self._idle) if w.process.is_doomed]:
+            self._forget_spare(worker)
 
     async def _change(self) -> None:
         """Wait until a worker was hired, given back or buried, having asked for one more."""
@@ -369,7 +375,7 @@ class WorkerPool:
         self._hires_failed = 0
         await worker.connect(control)
         self._in_background(self._watch(worker))
-        if not worker.process.exited.is_set():
+        if not worker.process.is_doomed:
             self._warm.append(worker)
         self._wake_waiting()
         self._tend()

@@ -5,31 +5,51 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 from queryrun.worker.errors import ForkServerLost
 from queryrun.worker.handles import handle_of, kill_group
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
-Reap = Callable[[int], Awaitable[int]]
-"""Collects the dead process of that pid, gives its wait status. Raises `ForkServerLost`."""
+
+class Parent(Protocol):
+    """Who forked the process, and alone can collect it."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the parent has ended; its children end with it."""
+        ...
+
+    async def reap(self, pid: int) -> int:
+        """Collect a dead child and give its wait status. Raises `ForkServerLost`."""
+        ...
 
 
 class ChildProcess:
     """A process of ours. Takes over `pidfd` and closes it when the process is reaped."""
 
-    def __init__(self, pid: int, pidfd: int, reap: Reap) -> None:
+    def __init__(self, pid: int, pidfd: int, parent: Parent) -> None:
         self.pid = pid
         self.handle = _handle_or_bare(pid)
         self.exited = asyncio.Event()
         """Set as soon as the process has ended and given its memory back (it may be a zombie)."""
         self._pidfd = pidfd
-        self._reap = reap
+        self._parent = parent
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(pidfd, self._notice_exit)
+
+    @property
+    def is_doomed(self) -> bool:
+        """Whether it has ended, or is about to because its parent has; known before `exited`."""
+        if self.exited.is_set() or self._parent.lost:
+            return True
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def kill(self) -> None:
         """SIGKILL it and its process group. Harmless when it has ended, also after `reap`."""
@@ -55,7 +75,7 @@ class ChildProcess:
         self.kill()  # what it left in its group
         status: int | None
         try:
-            status = await self._reap(self.pid)
+            status = await self._parent.reap(self.pid)
         except ForkServerLost:
             status = self._collect_orphan()
         finally:

@@ -71,9 +71,7 @@ def test_kill_works_from_a_process_that_is_no_parent(sleeper: subprocess.Popen[s
 
 
 async def test_kill_takes_the_whole_group(sleeper: subprocess.Popen[str]) -> None:
-    member = subprocess.Popen(
-        [sys.executable, "-c", "import signal; signal.pause()"], process_group=sleeper.pid
-    )
+    member = _join(sleeper.pid)
     await handles.kill(handles.handle_of(sleeper.pid))
     assert member.wait(20) == -signal.SIGKILL
 
@@ -104,6 +102,12 @@ async def test_a_process_that_does_not_end_is_not_called_killed(
 ) -> None:
     with pytest.raises(NotReaped):
         await handles.kill(handles.handle_of(sleeper.pid), bound_s=0.0)
+
+
+def _join(group: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.pause()"], process_group=group
+    )
 
 
 @pytest.mark.parametrize("text", ["", "pid:1", "other:1:2:3", "process:x:2:3"])
