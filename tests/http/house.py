@@ -3,10 +3,10 @@ words, results in memory, and a dispatcher that tests move by hand."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,19 @@ SELECT = {"sql": "SELECT 1 AS one", "content_type": "csv"}
 
 
 class FakeGuard:
-    """Refuses what starts with a writing word, and anything with a semicolon inside."""
+    """Refuses what starts with a writing word, and anything with a semicolon inside. Tests may
+    break it, or make it hang until `go_on` is set."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.go_on = asyncio.Event()
+        self.go_on.set()
 
     async def check(self, statement: str) -> Verdict:
         """The verdict of a guard that knows three words."""
+        await self.go_on.wait()
+        if self.broken:
+            raise RuntimeError(f"cannot check {statement}")
         if statement.split()[0].upper() in ("DELETE", "INSERT", "DROP"):
             return Verdict(statement, Refusal.NOT_READ_ONLY, "only SELECT is allowed", 1, 1)
         if ";" in statement.rstrip().rstrip(";"):
@@ -96,6 +105,7 @@ class House:
     clock: Clock
     results: MemoryResults
     knobs: Knobs
+    guard: FakeGuard
     http: httpx2.AsyncClient
     token: str = ""
     client_id: str = ""
@@ -178,7 +188,6 @@ class House:
 
     def free_on_cancel(self, ref: AttemptRef) -> None:
         """From now on, free the attempt as soon as its run is being cancelled."""
-        import asyncio
 
         def listener(run: Run) -> None:
             if run.id == ref.run_id and run.state.value == "canceling":
@@ -203,9 +212,9 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house over a fresh database in `directory`, with one client of one entity."""
     database = open_sqlite(directory / "queryrun.db", clock)
-    knobs, results = Knobs(), MemoryResults()
+    knobs, guard, results = Knobs(), FakeGuard(), MemoryResults()
     parts = HttpParts(
-        desk=_desk(database, clock, knobs, queued_per_tenant),
+        desk=_desk(database, clock, knobs, guard, queued_per_tenant),
         auth=database.auth,
         once=database.once,
         requests=database.requests,
@@ -215,10 +224,11 @@ async def open_house(
         now=clock,
         ready=_ready(knobs),
         settings=settings,
+        ticks_s=lambda: clock().timestamp(),
     )
     transport = httpx2.ASGITransport(app=build_app(parts), client=("192.0.2.1", 1234))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
-        house = House(parts, database, clock, results, knobs, http)
+        house = House(parts, database, clock, results, knobs, guard, http)
         for tenant in ("tenant-1", "tenant-2"):
             await database.auth.add_tenant(tenant, tenant)
         for entity in (ACME, GLOBEX, FOREIGN):
@@ -230,11 +240,17 @@ async def open_house(
     database.close()
 
 
-def _desk(database: SqliteDatabase, now: Callable[[], datetime], knobs: Knobs, queued: int) -> Desk:
+def _desk(
+    database: SqliteDatabase,
+    now: Clock,
+    knobs: Knobs,
+    guard: FakeGuard,
+    queued: int,
+) -> Desk:
     rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued)
     return Desk(
         store=database.runs,
-        guard=FakeGuard(),
+        guard=guard,
         changes=Changes(),
         sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
         default_source="live",

@@ -28,7 +28,13 @@ CONTENT_TYPES = {
     ".zip": "application/zip",
     ".zst": "application/zstd",
 }
-"""By the last suffix; anything else (`.enc`) is `application/octet-stream`."""
+"""By the last suffix."""
+
+UNKNOWN_TYPE = "application/octet-stream"
+"""Of everything else, such as `.enc`."""
+
+HEADER_NAMES = ("etag", "accept-ranges", "content-disposition")
+"""As documented."""
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 """One range. Other units and several ranges are ignored, as RFC 9110 allows: the whole file."""
@@ -117,7 +123,7 @@ def _part(
 ) -> Answer:
     return Answer(
         status,
-        content_type=CONTENT_TYPES.get(PurePosixPath(file.key).suffix, "application/octet-stream"),
+        content_type=CONTENT_TYPES.get(PurePosixPath(file.key).suffix, UNKNOWN_TYPE),
         headers=headers,
         stream=_pieces(parts.results, file.key, span),
         stream_bytes=span[1] - span[0],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 
 from queryrun.errors import TooManyRequests
 from queryrun.http.limits import MemoryRateLimiter, Quota, RateLimiter, Rates
@@ -20,7 +19,7 @@ class Limiters:
 
 
 def memory_limiters(
-    api: Rates, auth_tenant: Rates, auth_address: Rates, now_s: Callable[[], float] = monotonic
+    api: Rates, auth_tenant: Rates, auth_address: Rates, now_s: Callable[[], float]
 ) -> Limiters:
     """Limits of this node alone, kept in memory."""
     return Limiters(

@@ -41,8 +41,10 @@ class Reply:
     status: int
     description: str
     schema: str | None = None
-    media_type: str = "application/json"
+    """Its name among the document's schemas; with other media types than JSON, plain bytes."""
+    media_types: tuple[str, ...] = ("application/json",)
     headers: tuple[str, ...] = ()
+    """Names among the document's headers, beyond those that every answer has."""
     examples: tuple[tuple[str, object], ...] = ()
     links: tuple[tuple[str, dict[str, object]], ...] = ()
 
@@ -65,3 +67,4 @@ class Operation:
     replies: tuple[Reply, ...] = ()
     errors: tuple[int, ...] = ()
     """Statuses of errors, in the shape of the operation's face."""
+    error_schema: str = "Problem"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 
 from queryrun.auth.store import AuthStore
 from queryrun.http.limiters import Limiters, memory_limiters
@@ -57,12 +58,14 @@ class HttpParts:
     ready: ReadyChecks
     settings: HttpSettings = field(default_factory=HttpSettings)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    ticks_s: Callable[[], float] = monotonic
+    """Seconds that never go back; what rates are measured with."""
     limiters: Limiters = field(init=False)
     """Made from the settings: this node's own, in memory."""
 
     def __post_init__(self) -> None:
         rates = self.settings
         limiters = memory_limiters(
-            rates.api_rates, rates.auth_tenant_rates, rates.auth_address_rates
+            rates.api_rates, rates.auth_tenant_rates, rates.auth_address_rates, self.ticks_s
         )
         object.__setattr__(self, "limiters", limiters)

@@ -3,47 +3,274 @@
 from __future__ import annotations
 
 from queryrun.auth.model import Scope
-from queryrun.http import files, health, oauth
-from queryrun.http.operations import Operation
+from queryrun.http import document, files, health, oauth, samples
+from queryrun.http import parameters as p
+from queryrun.http.operations import Body, Operation, Reply
 from queryrun.http.parts import HttpSettings
-from queryrun.http.v2 import query_runs
+from queryrun.http.v2 import listing, query_runs, requests
 
-TABLE = (
+DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
+"""Contract A1: of every operation; 403 is ours (scopes, entities)."""
+WRITING_ERRORS = (*DOCUMENTED_ERRORS, 409, 413, 415, 422)
+OPEN_ERRORS = (405, 500, 503, 504)
+JSON_LINES_AND_OTHERS = tuple(dict.fromkeys((*files.CONTENT_TYPES.values(), files.UNKNOWN_TYPE)))
+
+RUN_LINKS: tuple[tuple[str, dict[str, object]], ...] = (
+    (
+        "GetQueryRun",
+        {"operationId": "getQueryRun", "parameters": {"query_run_id": "$response.body#/id"}},
+    ),
+    (
+        "CancelQueryRun",
+        {"operationId": "cancelQueryRun", "parameters": {"query_run_id": "$response.body#/id"}},
+    ),
+)
+LATER = Reply(
+    202,
+    "With `async: true`: recorded, and carried out.",
+    "RequestAccepted",
+    headers=("location", "idempotency-replayed"),
+    examples=(("accepted", samples.ONLY_IDS),),
+    links=(
+        (
+            "GetRequest",
+            {
+                "operationId": "getRequest",
+                "parameters": {"request_id": "$response.body#/request_id"},
+            },
+        ),
+    ),
+)
+
+CREATE = Operation(
+    "POST",
+    "/v2/query_runs",
+    "createQueryRun",
+    query_runs.create_query_run,
+    Scope.SUBMIT,
+    "Query runs",
+    "Create a query run",
+    "Accepts one read-only statement, durably, and answers at once; the run starts when it has a "
+    "slot. Statements that are not read-only, or are several, are refused here; whatever the "
+    "engine finds wrong with one makes its run `failed`.",
+    (
+        *p.VIEW,
+        p.ASYNC,
+        p.IDEMPOTENCY_KEY,
+        p.PREFER,
+        p.ORG_IDS,
+        p.CONTENT_ENCODING,
+        *p.EVERYWHERE,
+    ),
+    Body(
+        "application/json",
+        "CreateQueryRun",
+        (("csv", samples.CREATE), ("dsv", samples.CREATE_DSV)),
+    ),
+    (
+        Reply(
+            201,
+            "Accepted.",
+            "QueryRun",
+            headers=("location", "preference-applied", "idempotency-replayed"),
+            examples=(("accepted", samples.ACCEPTED),),
+            links=RUN_LINKS,
+        ),
+        LATER,
+    ),
+    WRITING_ERRORS,
+)
+GET = Operation(
+    "GET",
+    "/v2/query_runs/{query_run_id}",
+    "getQueryRun",
+    query_runs.get_query_run,
+    Scope.READ,
+    "Query runs",
+    "Read a query run",
+    "With `Prefer: wait=N` it answers when the run has ended: no need to poll.",
+    (p.QUERY_RUN_ID, *p.VIEW, p.PREFER, p.ORG_IDS, *p.EVERYWHERE),
+    replies=(
+        Reply(
+            200,
+            "The run.",
+            "QueryRun",
+            headers=("preference-applied",),
+            examples=(
+                ("complete", samples.COMPLETE),
+                ("failed", samples.FAILED),
+                ("accepted", samples.ACCEPTED),
+            ),
+        ),
+    ),
+    errors=DOCUMENTED_ERRORS,
+)
+CANCEL = Operation(
+    "POST",
+    "/v2/query_runs/{query_run_id}/cancel",
+    "cancelQueryRun",
+    query_runs.cancel_query_run,
+    Scope.CANCEL,
+    "Query runs",
+    "Cancel a query run",
+    "Applies while the run is `accepted` or `in_progress`. The answer waits up to a second for "
+    "the engine to be proven free, so it nearly always reads `canceled`; until then it reads "
+    "`in_progress`. A cancel that was accepted is final. A run that had ended is left as it is: "
+    "400 with `run_already_complete`, `run_already_failed` or `run_already_canceled`. "
+    "No body is needed, and any is ignored.",
+    (p.QUERY_RUN_ID, *p.VIEW, p.ASYNC, p.IDEMPOTENCY_KEY, p.PREFER, *p.EVERYWHERE),
+    replies=(
+        Reply(
+            200,
+            "Cancelled, or being cancelled.",
+            "QueryRun",
+            headers=("preference-applied", "idempotency-replayed"),
+            examples=(("canceled", samples.CANCELED),),
+        ),
+        LATER,
+    ),
+    errors=(*DOCUMENTED_ERRORS, 409, 422),
+)
+LIST = Operation(
+    "GET",
+    "/v2/query_runs",
+    "listQueryRuns",
+    listing.list_query_runs,
+    Scope.READ,
+    "Query runs",
+    "List query runs",
+    "The client's own runs (all of the tenant's for an admin), newest first. An addition of this "
+    "service.",
+    (
+        p.FIELDS,
+        p.QUERY_RUN_FIELDS,
+        p.EXPAND_PATHS,
+        p.LIST_FILTER,
+        p.SORT,
+        p.LIST_PAGE_SIZE,
+        p.CURSOR,
+        *p.EVERYWHERE,
+    ),
+    replies=(Reply(200, "A page.", "QueryRunList", examples=(("page", samples.LIST),)),),
+    errors=DOCUMENTED_ERRORS,
+)
+REQUEST = Operation(
+    "GET",
+    "/v2/requests/{request_id}",
+    "getRequest",
+    requests.get_request,
+    Scope.READ,
+    "Requests",
+    "Read an asynchronous request",
+    "What became of a request that was sent with `async: true`. An addition of this service.",
+    (p.REQUEST_ID, *p.EVERYWHERE),
+    replies=(Reply(200, "The request.", "Request", examples=(("created", samples.REQUEST),)),),
+    errors=DOCUMENTED_ERRORS,
+)
+FILE = Operation(
+    "GET",
+    "/files/{key}",
+    "downloadFile",
+    files.download,
+    None,
+    "Files",
+    "Download a result file",
+    "The link in `file.url`. The signature is the permission: no Authorization. Compressed files "
+    "are sent as they are, without `Content-Encoding`.",
+    (p.FILE_KEY, p.EXPIRES, p.SIGNATURE, p.RANGE, p.IF_RANGE, p.IF_NONE_MATCH, p.TRACK_ID),
+    replies=(
+        Reply(200, "The file.", media_types=JSON_LINES_AND_OTHERS, headers=files.HEADER_NAMES),
+        Reply(
+            206,
+            "Part of the file.",
+            media_types=JSON_LINES_AND_OTHERS,
+            headers=("content-range", *files.HEADER_NAMES),
+        ),
+        Reply(304, "The caller has this file already.", media_types=(), headers=("etag",)),
+    ),
+    errors=(400, 403, 404, 405, 416, 500, 503, 504),
+)
+TOKEN = Operation(
+    "POST",
+    "/oauth/token",
+    "createToken",
+    oauth.issue,
+    None,
+    "Tokens",
+    "Create a bearer token",
+    "Exchanges a client's id and secret for a token that lives an hour (RFC 6749, section 4.4). "
+    "They are sent in the form, or as HTTP Basic credentials; any other Authorization is ignored. "
+    "Earlier tokens stay valid.",
+    (p.TRACK_ID, p.ENTITY_IDS, p.ENTITY_ID),
+    Body(oauth.FORM, "TokenRequest", (("form", samples.TOKEN_FORM),)),
+    (Reply(200, "A token.", "Token", examples=(("token", samples.TOKEN),)),),
+    (400, 401, 403, 405, 413, 415, 429, 500, 503, 504),
+    error_schema="OAuthError",
+)
+HEALTH = (
     Operation(
         "GET",
-        "/v2/query_runs/{query_run_id}",
-        "getQueryRun",
-        query_runs.get_query_run,
-        Scope.READ,
-        "Query Runs",
-        "Read a query run",
+        "/healthz",
+        "getLiveness",
+        health.alive,
+        None,
+        "Operations",
+        "Is the process alive?",
+        replies=(Reply(200, "It is.", "Health"),),
+        errors=OPEN_ERRORS,
     ),
     Operation(
-        "POST",
-        "/v2/query_runs",
-        "createQueryRun",
-        query_runs.create_query_run,
-        Scope.SUBMIT,
-        "Query Runs",
-        "Create a query run",
+        "GET",
+        "/readyz",
+        "getReadiness",
+        health.ready,
+        None,
+        "Operations",
+        "Should this node get requests?",
+        replies=(Reply(200, "It should.", "Health"), Reply(503, "Not now.", "Health")),
+        errors=(405, 500, 504),
     ),
     Operation(
-        "POST",
-        "/v2/query_runs/{query_run_id}/cancel",
-        "cancelQueryRun",
-        query_runs.cancel_query_run,
-        Scope.CANCEL,
-        "Query Runs",
-        "Cancel a query run",
+        "GET",
+        "/metrics",
+        "getMetrics",
+        health.metrics,
+        None,
+        "Operations",
+        "Metrics for Prometheus",
+        replies=(Reply(200, "Metrics.", media_types=("text/plain",)),),
+        errors=OPEN_ERRORS,
     ),
-    Operation("GET", "/files/{key}", "downloadFile", files.download, None, "Files", "Download"),
-    Operation("POST", "/oauth/token", "createToken", oauth.issue, None, "OAuth", "Create a token"),
-    Operation("GET", "/healthz", "alive", health.alive, None, "Health", "Alive"),
-    Operation("GET", "/readyz", "ready", health.ready, None, "Health", "Ready"),
-    Operation("GET", "/metrics", "metrics", health.metrics, None, "Health", "Metrics"),
 )
+DOCUMENT = (
+    Operation(
+        "GET",
+        "/openapi.json",
+        "getOpenApi",
+        document.openapi_json,
+        None,
+        "Operations",
+        "This document",
+        replies=(Reply(200, "OpenAPI 3.1.", "AnyObject"),),
+        errors=OPEN_ERRORS,
+    ),
+    Operation(
+        "GET",
+        "/docs",
+        "getDocs",
+        document.docs_page,
+        None,
+        "Operations",
+        "This document, as a page",
+        replies=(Reply(200, "A page for people.", media_types=("text/html",)),),
+        errors=OPEN_ERRORS,
+    ),
+)
+
+TABLE = (GET, CREATE, CANCEL, LIST, REQUEST, FILE, TOKEN, *HEALTH, *DOCUMENT)
+"""In the order in which paths are tried: the busiest first."""
 
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     """The operations that these settings serve."""
-    return TABLE
+    return TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)

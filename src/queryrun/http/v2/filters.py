@@ -70,7 +70,7 @@ FIELD_KINDS: dict[str, Kind] = {
 Value = str | float | datetime | None
 
 
-class BadClause(ValueError):
+class BadClauseError(ValueError):
     """Why a clause is refused; becomes a problem that names the clause."""
 
 
@@ -123,7 +123,7 @@ def parse_filters(texts: Iterable[str], wrong: list[Problem]) -> list[Clause]:
     for text in texts:
         try:
             clauses.append(parse_clause(text))
-        except BadClause as error:
+        except BadClauseError as error:
             message = f"'filter[]' clause {text[:100]!r}: {error}"
             wrong.append(Problem("invalid_parameter", "filter[]", message))
     return clauses
@@ -135,33 +135,33 @@ def check_filters(texts: Iterable[str], wrong: list[Problem]) -> None:
 
 
 def parse_clause(text: str) -> Clause:
-    """One clause, or `BadClause` with the reason."""
+    """One clause, or `BadClauseError` with the reason."""
     found = CLAUSE.fullmatch(text) if len(text) <= MAX_CLAUSE_CHARS else None
     if found is None:
-        raise BadClause("expected field.OP:value with OP one of EQ NE LT GT LE GE SW IN")
+        raise BadClauseError("expected field.OP:value with OP one of EQ NE LT GT LE GE SW IN")
     field, operator = found["field"], Operator(found["operator"])
     kind = FIELD_KINDS.get(field)
     _check_operator(kind, operator)
     texts = _in_list(found["value"]) if operator is Operator.IN else [found["value"]]
     values = tuple(_value(kind, one) for one in texts)
     if operator in ORDERING | {Operator.SW} and None in values:
-        raise BadClause(f"{operator} does not take null")
+        raise BadClauseError(f"{operator} does not take null")
     return Clause(field, operator, values)
 
 
 def _check_operator(kind: Kind | None, operator: Operator) -> None:
     if kind is Kind.TEXT and operator in ORDERING:
-        raise BadClause(f"{operator} needs a number or a date")
+        raise BadClauseError(f"{operator} needs a number or a date")
     if kind in (Kind.NUMBER, Kind.TIME) and operator is Operator.SW:
-        raise BadClause("SW needs a text")
+        raise BadClauseError("SW needs a text")
 
 
 def _in_list(text: str) -> list[str]:
     if not (text.startswith("[") and text.endswith("]")):
-        raise BadClause("IN takes a list: IN:[a,b]")
+        raise BadClauseError("IN takes a list: IN:[a,b]")
     values = [part.strip() for part in text[1:-1].split(",")]
     if len(values) > MAX_IN_VALUES:
-        raise BadClause(f"IN takes at most {MAX_IN_VALUES} values")
+        raise BadClauseError(f"IN takes at most {MAX_IN_VALUES} values")
     return values
 
 
@@ -171,7 +171,7 @@ def _value(kind: Kind | None, text: str) -> Value:
     if text == EMPTY_STRING:
         return ""
     if not text:
-        raise BadClause("the value is missing; the empty string is written %02%03")
+        raise BadClauseError("the value is missing; the empty string is written %02%03")
     if kind is Kind.NUMBER:
         return _number(text)
     return parse_time(text) if kind is Kind.TIME else text
@@ -183,7 +183,7 @@ NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 def _number(text: str) -> float:
     if NUMBER.fullmatch(text):
         return float(text)
-    raise BadClause("the value must be a number")
+    raise BadClauseError("the value must be a number")
 
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?")
@@ -196,5 +196,5 @@ def parse_time(text: str) -> datetime:
             time = datetime.fromisoformat(text)
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise BadClause("the value is not a date that exists") from error
-    raise BadClause("the value must be a date (YYYY-MM-DD) or an ISO 8601 time")
+        raise BadClauseError("the value is not a date that exists") from error
+    raise BadClauseError("the value must be a date (YYYY-MM-DD) or an ISO 8601 time")

@@ -1,0 +1,65 @@
+"""The OpenAPI document as one HTML page for people, to be read in one sitting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import msgspec
+from jinja2 import Environment
+from markupsafe import Markup, escape
+
+CODE = re.compile(r"`([^`]+)`")
+PARAGRAPH = re.compile(r"\n\s*\n")
+
+
+def render_page(document: Mapping[str, Any]) -> str:
+    """The page: operations in the order of the table, then the schemas they share."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"prose": _prose, "sample": _sample, "kind": _kind, "anchor": _anchor}
+    source = resources.files("queryrun.http").joinpath("templates/docs.html.j2").read_text("utf-8")
+    operations = [
+        {"method": method.upper(), "path": path, **operation}
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    tags = list(dict.fromkeys(TAG_ORDER + [tag for one in operations for tag in one["tags"]]))
+    return environment.from_string(source).render(
+        info=document["info"],
+        tags=tags,
+        operations=operations,
+        schemas=document["components"]["schemas"],
+    )
+
+
+TAG_ORDER = ["Tokens", "Query runs", "Files", "Requests", "Operations"]
+"""The order in which a newcomer needs them."""
+
+
+def _prose(text: str) -> Markup:
+    """Escaped text with `code` and paragraphs."""
+    parts = [CODE.sub(r"<code>\1</code>", str(escape(part))) for part in PARAGRAPH.split(text)]
+    return Markup("</p><p>".join(parts))  # noqa: S704 (escaped above)
+
+
+def _sample(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def _anchor(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A schema in a few words."""
+    if "$ref" in schema:
+        return _anchor(schema["$ref"])
+    kind = schema.get("type", "any")
+    name = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    if name == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    return f"{name} ({schema['format']})" if "format" in schema else name

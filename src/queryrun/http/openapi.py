@@ -1,0 +1,167 @@
+"""The OpenAPI 3.1 document, made from the route table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+
+from queryrun.http.call import JSON
+from queryrun.http.operations import Body, Operation, Parameter, Reply
+from queryrun.http.problems import TYPES
+from queryrun.http.samples import BAD_REQUEST, TOO_LATE
+from queryrun.http.schemas import ALWAYS, HEADERS, RATES, SCHEMAS
+
+ABOUT = """Submit SQL, get a durable run, download its result file; cancel, and know that the work
+has stopped.
+
+Get a token at `/oauth/token` and send it as `Authorization: Bearer …`. Create a run, read it until
+`state` is `complete`, `failed` or `canceled` (or let `Prefer: wait=60` wait for you), download
+`file.url`. Errors name what is wrong in `errors`, and `retryable` says whether the same request may
+succeed later."""
+
+ERROR_HEADERS = {
+    401: ("www-authenticate",),
+    405: ("allow",),
+    409: ("retry-after",),
+    416: ("content-range",),
+    429: ("retry-after",),
+    503: ("retry-after",),
+}
+MEANINGS = {
+    400: "Something about the request is wrong; every such thing has an entry.",
+    401: "No token, or one that is unknown, expired or revoked.",
+    403: "The client may not do this, or not in this entity.",
+    404: "No such thing, or someone else's.",
+    405: "The path knows other methods.",
+    409: "The first request with this idempotency key is still being answered.",
+    413: "The body is too large.",
+    415: "The body has the wrong type or encoding.",
+    416: "The file has no such bytes.",
+    422: "This idempotency key belongs to a different request.",
+    429: "Too many requests, or too many runs waiting.",
+    500: "The service failed.",
+    502: "Something in front of the service failed.",
+    503: "The service is stopping, or cannot reach what it needs.",
+    504: "No answer in time.",
+}
+
+
+def openapi(table: Iterable[Operation]) -> dict[str, object]:
+    """The document for these operations."""
+    paths: dict[str, dict[str, object]] = {}
+    for operation in table:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "queryrun",
+            "version": version("queryrun"),
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": {**SCHEMAS, "AnyObject": {"type": "object"}},
+            "headers": {name: _header(schema) for name, schema in HEADERS.items()},
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token from `/oauth/token`.",
+                }
+            },
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, object]:
+    shape: dict[str, object] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "security": [{"bearer": []}] if operation.scope else [],
+    }
+    if operation.scope is not None:
+        scope = f"Needs the scope `{operation.scope}`."
+        shape["description"] = f"{operation.description} {scope}".strip()
+    elif operation.description:
+        shape["description"] = operation.description
+    if operation.parameters:
+        shape["parameters"] = [_parameter(one) for one in operation.parameters]
+    if operation.body is not None:
+        shape["requestBody"] = _body(operation.body)
+    replies = {str(reply.status): _reply(operation, reply) for reply in operation.replies}
+    errors = {str(status): _error(operation, status) for status in operation.errors}
+    shape["responses"] = dict(sorted({**errors, **replies}.items()))
+    return shape
+
+
+def _parameter(parameter: Parameter) -> dict[str, object]:
+    shape: dict[str, object] = {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": parameter.where == "path",
+        "schema": parameter.schema,
+        "description": parameter.description,
+    }
+    if parameter.example is not None:
+        shape["example"] = parameter.example
+    if parameter.deprecated:
+        shape["deprecated"] = True
+    return shape
+
+
+def _body(body: Body) -> dict[str, object]:
+    return {"required": True, "content": {body.media_type: _content(body.schema, body.examples)}}
+
+
+def _content(schema: str, examples: Iterable[tuple[str, object]]) -> dict[str, object]:
+    shape: dict[str, object] = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
+    if named := {name: {"value": value} for name, value in examples}:
+        shape["examples"] = named
+    return shape
+
+
+def _reply(operation: Operation, reply: Reply) -> dict[str, object]:
+    shape: dict[str, object] = {
+        "description": reply.description,
+        "headers": _headers(operation, reply.headers),
+    }
+    if reply.schema is not None:
+        shape["content"] = {JSON: _content(reply.schema, reply.examples)}
+    elif reply.media_types:
+        shape["content"] = {media_type: {} for media_type in reply.media_types}
+    if reply.links:
+        shape["links"] = dict(reply.links)
+    return shape
+
+
+def _error(operation: Operation, status: int) -> dict[str, object]:
+    examples = _error_examples(operation, status)
+    return {
+        "description": MEANINGS[status],
+        "headers": _headers(operation, ERROR_HEADERS.get(status, ())),
+        "content": {JSON: _content(operation.error_schema, examples)},
+    }
+
+
+def _error_examples(operation: Operation, status: int) -> list[tuple[str, object]]:
+    if operation.error_schema != "Problem":
+        return []
+    if operation.name == "cancelQueryRun" and status == 400:
+        return [("too_late", TOO_LATE)]
+    if operation.body is not None and status == 400:
+        return [("invalid", BAD_REQUEST)]
+    bare = {"type": TYPES[status], "errors": [], "retryable": status in (409, 429, 502, 503, 504)}
+    return [("bare", bare)]
+
+
+def _headers(operation: Operation, names: Iterable[str]) -> dict[str, object]:
+    rates = RATES if operation.scope is not None else ()
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *ALWAYS, *rates)}
+
+
+def _header(schema: dict[str, object]) -> dict[str, object]:
+    described = dict(schema)
+    return {"description": described.pop("description"), "schema": described}

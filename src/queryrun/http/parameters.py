@@ -1,0 +1,177 @@
+"""The parameters that operations share, as the document describes them (contract A1, C)."""
+
+from __future__ import annotations
+
+from queryrun.http.headers import MAX_WAIT_S
+from queryrun.http.operations import Parameter
+from queryrun.http.v2.fields import CONTRACT_FIELDS, EXTENSION_FIELDS
+from queryrun.http.v2.view import EXPAND, MAX_PAGE_SIZE
+
+ID = "6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90"
+ENTITY = "1c7d3b4e-2222-4b6a-9a7e-5b8f2f7a0002"
+TEXTS: dict[str, object] = {"type": "array", "items": {"type": "string"}}
+UUID: dict[str, object] = {"type": "string", "format": "uuid"}
+
+QUERY_RUN_ID = Parameter(
+    "query_run_id", "path", {"type": "string"}, "The run's id, a UUID of 36 characters.", ID
+)
+REQUEST_ID = Parameter(
+    "request_id", "path", {"type": "string"}, "The id that came with the 202.", ID
+)
+FILE_KEY = Parameter(
+    "key",
+    "path",
+    {"type": "string"},
+    "The file's id, as in the link.",
+    f"{ID}_1833251171549653.csv",
+)
+EXPIRES = Parameter(
+    "expires", "query", {"type": "string"}, "From the link: when it stops to open.", "1795493407"
+)
+SIGNATURE = Parameter("signature", "query", {"type": "string"}, "From the link.", "5c1f" * 16)
+FIELDS = Parameter(
+    "fields[]",
+    "query",
+    TEXTS,
+    "Answer only these fields. May be repeated or comma-joined; unknown names are ignored. "
+    f"Known: {', '.join(f'`{name}`' for name in CONTRACT_FIELDS)}, `error`; "
+    f"and only when named here: {', '.join(f'`{name}`' for name in EXTENSION_FIELDS)}. "
+    "Naming `file` also answers its `size` and `sha256`.",
+    ["id", "state", "cancellation"],
+)
+QUERY_RUN_FIELDS = Parameter(
+    "query_run.fields[]",
+    "query",
+    TEXTS,
+    "The older name of `fields[]`. With both, the union counts.",
+    ["id,state"],
+    deprecated=True,
+)
+EXPAND_PATHS = Parameter(
+    "expand[]",
+    "query",
+    {"type": "array", "items": {"type": "string", "pattern": f"^{EXPAND.pattern}$"}},
+    "Related objects to include, at most three levels deep. A query run has none, so this is "
+    "checked and has no effect.",
+    ["account"],
+)
+CLAUSE_PATTERN = (
+    r"^[A-Za-z_][A-Za-z0-9_]*(\[[A-Za-z_][A-Za-z0-9_.-]*\])?\.(EQ|NE|LT|GT|LE|GE|SW|IN):"
+)
+FILTER = Parameter(
+    "filter[]",
+    "query",
+    {"type": "array", "items": {"type": "string", "pattern": CLAUSE_PATTERN}},
+    "Conditions on related objects, `field.OP:value` with `EQ NE LT GT LE GE SW IN`. A query run "
+    "has none, so a well-formed condition has no effect and never hides the run.",
+    ["account[id].EQ:8ad09b7d"],
+)
+LIST_FILTER = Parameter(
+    "filter[]",
+    "query",
+    {"type": "array", "items": {"type": "string", "pattern": CLAUSE_PATTERN}},
+    "Conditions, all of which must hold: `state` and `source` with `EQ NE SW IN`, `created_time` "
+    "with `EQ LT GT LE GE`, `created_by_id.EQ` and `tags[name].EQ`.",
+    ["state.IN:[accepted,in_progress]", "created_time.GE:2026-11-01"],
+)
+PAGE_SIZE = Parameter(
+    "page_size",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE},
+    "How many related objects to include at most. Checked; a query run has none.",
+    30,
+)
+LIST_PAGE_SIZE = Parameter(
+    "page_size",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": 30},
+    "How many runs a page has at most.",
+    30,
+)
+CURSOR = Parameter(
+    "cursor", "query", {"type": "string"}, "The `next_page` of the page before this one."
+)
+SORT = Parameter(
+    "sort[]",
+    "query",
+    {
+        "type": "array",
+        "maxItems": 1,
+        "items": {"type": "string", "enum": ["created_time.desc", "created_time.asc"]},
+    },
+    "Newest first (the default) or oldest first.",
+    ["created_time.asc"],
+)
+TRACK_ID = Parameter(
+    "zuora-track-id",
+    "header",
+    {"type": "string", "maxLength": 64, "pattern": r"""^[^:;"'\x00-\x1f\x7f-\uffff]*$"""},
+    "The caller's own id for this request, echoed in the answer. US-ASCII without `: ; \" '`.",
+    "nightly-0042",
+)
+ASYNC = Parameter(
+    "async",
+    "header",
+    {"type": "string", "enum": ["true", "false"], "default": "false"},
+    "`true`: answer 202 with a request id at once; the outcome is at `/v2/requests/{request_id}`.",
+    "false",
+)
+ENTITY_IDS = Parameter(
+    "zuora-entity-ids",
+    "header",
+    UUID,
+    "The entity to act in (one, despite the plural). Needed when the client has several.",
+    ENTITY,
+)
+ENTITY_ID = Parameter(
+    "zuora-entity-id", "header", UUID, "The singular twin of `zuora-entity-ids`.", ENTITY
+)
+ORG_IDS = Parameter(
+    "zuora-org-ids",
+    "header",
+    {"type": "string"},
+    "Comma-separated orgs whose rows the statement may see: some of the client's own. All of "
+    "them when absent; ignored for clients without orgs.",
+    "emea,apac",
+)
+IDEMPOTENCY_KEY = Parameter(
+    "idempotency-key",
+    "header",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
+    "A repeat with the same key within 24 hours has no effect and gets the first answer again, "
+    "marked `idempotency-replayed: true`. 409 while the first is being answered, 422 when the key "
+    "belongs to a different request.",
+    "1f6b7b0e-6f0e-4d0c-9b52-3f4f6a0f8f11",
+)
+ACCEPT_ENCODING = Parameter(
+    "accept-encoding",
+    "header",
+    {"type": "string"},
+    "`gzip`: bodies of more than 1000 bytes come compressed.",
+    "gzip",
+)
+CONTENT_ENCODING = Parameter(
+    "content-encoding",
+    "header",
+    {"type": "string", "enum": ["gzip", "identity"]},
+    "`gzip`: the request body is compressed.",
+    "identity",
+)
+PREFER = Parameter(
+    "prefer",
+    "header",
+    {"type": "string"},
+    f"RFC 7240. `wait=N`: answer when the run has ended, or after N (at most {MAX_WAIT_S:.0f}) "
+    "seconds. `respond-async`, on a cancel: do not wait for the engine to be free.",
+    "wait=10",
+)
+RANGE = Parameter("range", "header", {"type": "string"}, "One byte range.", "bytes=0-1023")
+IF_RANGE = Parameter(
+    "if-range", "header", {"type": "string"}, "An ETag: the range only if the file still has it."
+)
+IF_NONE_MATCH = Parameter(
+    "if-none-match", "header", {"type": "string"}, "ETags: 304 when the file has one of them."
+)
+
+VIEW = (FIELDS, QUERY_RUN_FIELDS, EXPAND_PATHS, FILTER, PAGE_SIZE)
+EVERYWHERE = (TRACK_ID, ENTITY_IDS, ENTITY_ID, ACCEPT_ENCODING)

@@ -1,0 +1,240 @@
+"""The document's schemas and headers: the shapes of answers (contract A5, C6, D1, E)."""
+
+from __future__ import annotations
+
+from queryrun.errors import FailureCode
+from queryrun.http.problems import TYPES
+from queryrun.http.v2.body import create_body_schema
+from queryrun.runs.model import ContentEncoding, ContentType, EngineStop, Stage, StopReason
+
+Schema = dict[str, object]
+
+TIME: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "ISO 8601 in UTC with milliseconds.",
+}
+STATES = ["pending", "accepted", "in_progress", "complete", "failed", "canceled"]
+
+
+def _text(description: str, **more: object) -> Schema:
+    return {"type": "string", "description": description, **more}
+
+
+def _whole(description: str, **more: object) -> Schema:
+    return {"type": "integer", "description": description, **more}
+
+
+def _object(properties: Schema, description: str, required: tuple[str, ...] = ()) -> Schema:
+    shape: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    if required:
+        shape["required"] = list(required)
+    return {**shape, "description": description}
+
+
+FILE = _object(
+    {
+        "id": _text("`<run id>_<digits>.<extension>`."),
+        "url": _text(
+            "Where to download it: signed, for four hours, no Authorization needed. Signed anew "
+            "each time the run is read.",
+            format="uri",
+        ),
+        "content_type": _text("The format asked for.", enum=[*ContentType, "jsonl"]),
+        "type": _text("Always `query_run`.", enum=["query_run"]),
+        "size": _whole("Bytes. Only when `fields[]` names `file`.", minimum=0),
+        "sha256": _text("Of the bytes, in hex. Only when `fields[]` names `file`."),
+    },
+    "The result file of a complete run.",
+)
+ERROR = _object(
+    {
+        "code": _text("What went wrong.", enum=list(FailureCode)),
+        "message": _text("The same for people."),
+        "retryable": {
+            "type": "boolean",
+            "description": "Whether submitting it again may help.",
+        },
+        "line": _whole("In the statement, from 1.", minimum=1),
+        "column": _whole("In the line, from 1.", minimum=1),
+    },
+    "Why a run failed. Present on failed runs only.",
+    ("code", "message", "retryable"),
+)
+CANCELLATION = _object(
+    {
+        "requested_time": TIME,
+        "canceled_time": {**TIME, "description": "When the engine was proven free."},
+        "canceled_by": _text("The client that asked."),
+        "reason": _text("Why it was stopped.", enum=list(StopReason)),
+        "stage": _text("How far it had come.", enum=list(Stage)),
+        "engine_stop": _text("How the engine let go.", enum=list(EngineStop)),
+    },
+    "The record of a cancel, or of a stop for a limit. An addition of this service.",
+    ("requested_time", "reason"),
+)
+ATTEMPT = _object(
+    {
+        "number": _whole("From 1.", minimum=1),
+        "started_time": TIME,
+        "ended_time": TIME,
+        "outcome": _text("How it ended.", enum=["complete", "failed", "retried", "canceled"]),
+    },
+    "One try of a run.",
+    ("number", "started_time"),
+)
+QUERY_RUN = _object(
+    {
+        "created_by_id": _text("The client that created the run.", format="uuid"),
+        "id": _text("The run's id.", format="uuid"),
+        "sql": _text("The statement, as submitted."),
+        "remaining_attempts": _whole("Tries left before the run fails.", minimum=0),
+        "updated_time": TIME,
+        "file": {"$ref": "#/components/schemas/File"},
+        "number_of_rows": _whole("Rows in the file. Complete runs only.", minimum=0),
+        "processing_duration": _whole("Milliseconds. Complete runs only.", minimum=0),
+        "state": _text(
+            "`canceled` means that nothing of the run is running any more.", enum=STATES
+        ),
+        "column_separator": _text("Of a `dsv` file."),
+        "error": {"$ref": "#/components/schemas/RunError"},
+        "created_time": TIME,
+        "started_time": TIME,
+        "queue_position": _whole("Runs of the entity that wait before this one.", minimum=0),
+        "waiting_for": _text("What keeps a waiting run, when it is more than its turn."),
+        "cancellation": {"$ref": "#/components/schemas/Cancellation"},
+        "attempts": {"type": "array", "items": {"$ref": "#/components/schemas/Attempt"}},
+        "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+        "source": _text("Where it runs."),
+        "timeout_seconds": {"type": "number", "description": "The run's own time limit."},
+        "content_type": _text("The format asked for.", enum=list(ContentType)),
+        "content_encoding": _text("The compression asked for.", enum=list(ContentEncoding)),
+        "read_deleted": {"type": "boolean", "description": "Whether deleted rows are read."},
+    },
+    "A query run. `fields[]` decides which keys it has; without it, those of the contract and, "
+    "on failed runs, `error`.",
+)
+PROBLEM = _object(
+    {
+        "type": _text("The kind of error.", enum=list(dict.fromkeys(TYPES.values()))),
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemEntry"}},
+        "retryable": {"type": "boolean", "description": "Whether the same request may succeed."},
+    },
+    "An error. Every parameter that is wrong has an entry.",
+    ("type", "errors", "retryable"),
+)
+PROBLEM_ENTRY = _object(
+    {
+        "code": _text("What is wrong, for programs."),
+        "parameter": _text("The field, parameter or header."),
+        "message": _text("What is wrong, for people."),
+    },
+    "One thing that is wrong.",
+    ("code", "message"),
+)
+OAUTH_ERROR = _object(
+    {
+        "error": _text("The word of RFC 6749."),
+        "error_description": _text("The same for people."),
+        "message": _text("The same again, for clients that read this key."),
+    },
+    "The token endpoint's refusal.",
+    ("error", "error_description", "message"),
+)
+TOKEN = _object(
+    {
+        "access_token": _text("To be sent as `Authorization: Bearer …`."),
+        "expires_in": _whole("Seconds.", minimum=1),
+        "jti": _text("An id of the token that is no secret."),
+        "scope": _text("What the token is good for."),
+        "token_type": _text("Always `bearer`.", enum=["bearer"]),
+    },
+    "A bearer token.",
+    ("access_token", "expires_in", "jti", "scope", "token_type"),
+)
+TOKEN_REQUEST: Schema = {
+    "type": "object",
+    "required": ["grant_type"],
+    "properties": {
+        "client_id": _text("36 characters.", minLength=36, maxLength=36),
+        "client_secret": _text("At most 42 characters.", minLength=1, maxLength=42),
+        "grant_type": _text("Always `client_credentials`.", enum=["client_credentials"]),
+    },
+}
+ONLY_IDS = _object(
+    {"request_id": _text("For `/v2/requests/{request_id}`.", format="uuid")},
+    "The request is recorded and will be carried out.",
+    ("request_id",),
+)
+REQUEST = _object(
+    {
+        "request_id": _text("The request's id.", format="uuid"),
+        "state": _text("How far it is.", enum=["in_progress", "succeeded", "failed"]),
+        "method": _text("The method of the request."),
+        "path": _text("The path of the request."),
+        "created_time": TIME,
+        "completed_time": TIME,
+        "status": _whole("What a synchronous caller would have been answered."),
+        "body": {"type": "object", "description": "And with which body."},
+        "data": _object({"id": _text("The run's id.", format="uuid")}, "The run.", ("id",)),
+    },
+    "An asynchronous request.",
+    ("request_id", "state", "method", "path", "created_time"),
+)
+LIST = _object(
+    {
+        "next_page": {
+            "type": ["string", "null"],
+            "description": "The `cursor` of the next page; null on the last.",
+        },
+        "data": {"type": "array", "items": {"$ref": "#/components/schemas/QueryRun"}},
+    },
+    "A page of query runs.",
+    ("next_page", "data"),
+)
+HEALTH: Schema = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": _text("`ok`, or `unavailable`."),
+        "checks": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
+
+SCHEMAS: dict[str, Schema] = {
+    "CreateQueryRun": create_body_schema(),
+    "QueryRun": QUERY_RUN,
+    "QueryRunList": LIST,
+    "File": FILE,
+    "RunError": ERROR,
+    "Cancellation": CANCELLATION,
+    "Attempt": ATTEMPT,
+    "RequestAccepted": ONLY_IDS,
+    "Request": REQUEST,
+    "Problem": PROBLEM,
+    "ProblemEntry": PROBLEM_ENTRY,
+    "TokenRequest": TOKEN_REQUEST,
+    "Token": TOKEN,
+    "OAuthError": OAUTH_ERROR,
+    "Health": HEALTH,
+}
+
+HEADERS: dict[str, Schema] = {
+    "zuora-request-id": _text("The service's id for this request.", format="uuid"),
+    "zuora-track-id": _text("The caller's id, when one was sent."),
+    "ratelimit-limit": _text("The tightest window's quota, then each window."),
+    "ratelimit-remaining": _whole("Requests left in the tightest window.", minimum=0),
+    "ratelimit-reset": _whole("Seconds until that window is whole again.", minimum=0),
+    "location": _text("Where the run is."),
+    "preference-applied": _text("Which preferences were followed."),
+    "idempotency-replayed": _text("`true` on a repeated answer."),
+    "retry-after": _whole("Seconds to wait.", minimum=0),
+    "allow": _text("The methods that the path knows."),
+    "www-authenticate": _text("How to authenticate."),
+    "etag": _text("Changes when the bytes do."),
+    "accept-ranges": _text("Always `bytes`."),
+    "content-range": _text("Which bytes these are."),
+    "content-disposition": _text("The file's name."),
+}
+ALWAYS = ("zuora-request-id", "zuora-track-id")
+RATES = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")

@@ -1,0 +1,110 @@
+"""The shapes that rows of the conformance list name: exact keys, and the fixed values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import httpx2
+
+ALWAYS = {"created_by_id", "id", "sql", "remaining_attempts", "updated_time", "state"}
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+Check = Callable[[httpx2.Response], None]
+
+
+def _run(state: str, *more: str) -> Check:
+    def check(answer: httpx2.Response) -> None:
+        body = answer.json()
+        assert set(body) == ALWAYS | set(more)
+        assert body["state"] == state
+        assert UUID.fullmatch(body["id"])
+        assert UUID.fullmatch(body["created_by_id"])
+        assert TIME.fullmatch(body["updated_time"])
+        assert body["remaining_attempts"] == 3
+
+    return check
+
+
+def _keys(*names: str) -> Check:
+    def check(answer: httpx2.Response) -> None:
+        assert set(answer.json()) == set(names)
+
+    return check
+
+
+def _separator(character: str) -> Check:
+    def check(answer: httpx2.Response) -> None:
+        _run("accepted", "column_separator")(answer)
+        assert answer.json()["column_separator"] == character
+
+    return check
+
+
+def _complete(answer: httpx2.Response) -> None:
+    _run("complete", "file", "number_of_rows", "processing_duration")(answer)
+    assert set(answer.json()["file"]) == {"id", "url", "content_type", "type"}
+
+
+def _only_file(answer: httpx2.Response) -> None:
+    assert set(answer.json()) == {"file"}
+    assert {"id", "url", "content_type", "type"} <= set(answer.json()["file"])
+
+
+def _failed(answer: httpx2.Response) -> None:
+    _run("failed", "error")(answer)
+    assert {"code", "message", "retryable"} <= set(answer.json()["error"])
+
+
+def _empty(answer: httpx2.Response) -> None:
+    assert answer.content == b""
+    assert int(answer.headers["content-length"]) > 0
+
+
+def _extensions(answer: httpx2.Response) -> None:
+    body = answer.json()
+    assert set(body) == {"id", "created_time", "cancellation", "attempts", "tags", "source"}
+    assert TIME.fullmatch(body["created_time"])
+    assert body["cancellation"]["reason"] == "user"
+
+
+def _only_ids(answer: httpx2.Response) -> None:
+    assert answer.json() == {"request_id": answer.headers["zuora-request-id"]}
+
+
+def _list(answer: httpx2.Response) -> None:
+    body = answer.json()
+    assert set(body) == {"next_page", "data"}
+    assert isinstance(body["data"], list)
+
+
+def _token(answer: httpx2.Response) -> None:
+    body = answer.json()
+    assert set(body) == {"access_token", "expires_in", "jti", "scope", "token_type"}
+    assert isinstance(body["expires_in"], int)
+
+
+def _oauth_error(answer: httpx2.Response) -> None:
+    assert set(answer.json()) == {"error", "error_description", "message"}
+
+
+SHAPES: dict[str, Check] = {
+    "accepted": _run("accepted"),
+    "accepted_dsv": _separator("|"),
+    "accepted_tab": _separator("\t"),
+    "in_progress": _run("in_progress"),
+    "complete": _complete,
+    "complete_long": _complete,
+    "failed": _failed,
+    "canceled": _run("canceled"),
+    "only_id": _keys("id"),
+    "id_and_state": _keys("id", "state"),
+    "only_file": _only_file,
+    "extensions": _extensions,
+    "empty": _empty,
+    "only_ids": _only_ids,
+    "list": _list,
+    "token": _token,
+    "oauth_error": _oauth_error,
+}

@@ -1,0 +1,112 @@
+"""The contract's sections A to E, row by row: the list is in `conformance.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx2
+import pytest
+
+from queryrun.auth.model import Scope
+from queryrun.errors import Failure, FailureCode
+from tests.conftest import Clock
+from tests.http.conformance import ROWS, V2_SECTIONS, Row
+from tests.http.house import ACME, GLOBEX, House, open_house
+from tests.http.problem import assert_problem
+from tests.http.scenes import enter, settings_of
+from tests.http.shapes import SHAPES
+
+pytestmark = pytest.mark.anyio
+
+LONG_SQL = "SELECT 1 AS one -- " + "x" * 2000
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_the_service_does_what_the_contract_says(
+    tmp_path: Path, clock: Clock, row: Row
+) -> None:
+    """With the production rates and limits, as it is delivered."""
+    settings = settings_of(row.scene)
+    async with open_house(tmp_path, clock, settings, queued_per_tenant=10) as house:
+        run_id = await prepared(house, row.run)
+        await enter(house, row.scene)
+        answer = await send(house, row, run_id)
+    if row.shape == "problem":
+        assert_problem(answer, row.status, row.names, code=row.code)
+    else:
+        assert answer.status_code == row.status, answer.text
+        SHAPES[row.shape](answer)
+    for name, value in row.answer_headers.items():
+        if value == "*":
+            assert answer.headers[name]
+        else:
+            assert answer.headers.get(name) == value
+
+
+def test_every_section_has_rows() -> None:
+    assert {row.section for row in ROWS} == set(V2_SECTIONS)
+
+
+def test_no_two_rows_have_the_same_name() -> None:
+    names = [row.name for row in ROWS]
+    assert sorted(names) == sorted(set(names))
+
+
+async def prepared(house: House, state: str) -> str:
+    """The id of a run in this state; '' for none."""
+    if not state:
+        return ""
+    run = await house.create(**({"sql": LONG_SQL} if state == "long" else {}))
+    run_id = str(run["id"])
+    if state in ("complete", "long"):
+        await house.complete(run_id)
+    elif state == "failed":
+        await house.fail(run_id, Failure(FailureCode.NAME_NOT_FOUND, "Table x does not exist"))
+    elif state == "canceled":
+        await house.call("POST", f"/v2/query_runs/{run_id}/cancel")
+    elif state in ("in_progress", "canceling", "freeing"):
+        ref = await house.claim(run_id)
+        if state == "freeing":
+            house.free_on_cancel(ref)
+        if state == "canceling":
+            await house.call(
+                "POST", f"/v2/query_runs/{run_id}/cancel", headers={"prefer": "respond-async"}
+            )
+    return run_id
+
+
+async def send(house: House, row: Row, run_id: str) -> httpx2.Response:
+    """The row's request."""
+    content = row.content
+    if content is not None:
+        pair = {"client_id": house.client_id, "client_secret": house.secret}
+        content = content.replace(b"{credentials}", urlencode(pair).encode())
+    headers = {name.encode(): value.encode() for name, value in row.headers.items()}
+    token = await token_of(house, row.token)
+    if token:
+        headers.setdefault(b"authorization", f"Bearer {token}".encode())
+    return await house.http.request(
+        row.method,
+        row.path.replace("{run}", run_id),
+        headers=list(headers.items()),
+        json=row.json,
+        content=content,
+        params=list(row.params) if row.params else None,
+    )
+
+
+async def token_of(house: House, kind: str) -> str:
+    """A token of the kind that a row names."""
+    if kind in ("own", "none", "bad"):
+        return {"own": house.token, "none": "", "bad": "qrt_unknown"}[kind]
+    if kind == "both":
+        return await house.new_token(ACME, GLOBEX)
+    scopes = {
+        "admin": frozenset({Scope.ADMIN}),
+        "reader": frozenset({Scope.READ}),
+        "submitter": frozenset({Scope.SUBMIT}),
+    }.get(kind)
+    if scopes is not None:
+        return await house.new_token(ACME, scopes=scopes)
+    return await house.new_token(ACME, org_ids=("emea", "apac") if kind == "orgs" else ())
