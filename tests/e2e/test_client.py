@@ -1,0 +1,284 @@
+"""The Python client against a real server process."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from queryrun.client import (
+    AsyncClient,
+    BadRequest,
+    CancelOutcome,
+    Client,
+    DecryptFailed,
+    NotFound,
+    Options,
+    Retry,
+    RunCanceled,
+    RunFailed,
+    RunInfo,
+    State,
+    StillRunning,
+    Unauthorized,
+    Unreachable,
+    Unsupported,
+)
+from tests.e2e.conftest import RUNAWAY, Server
+from tests.e2e.lossy import lossy_proxy
+
+Serve = Callable[..., Server]
+
+
+def client_of(server: Server, **more: Any) -> Client:
+    issued = server.made.issued
+    return Client(server.url, issued.client.id, issued.secret, options=Options(**more))
+
+
+def test_a_statement_becomes_rows(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        run = client.submit("SELECT i, 'x' || i AS t FROM range(3) r(i) ORDER BY i")
+        rows = list(run.rows())
+    assert rows == [{"i": 0, "t": "x0"}, {"i": 1, "t": "x1"}, {"i": 2, "t": "x2"}]
+    assert (run.state, run.number_of_rows) == (State.COMPLETE, 3)
+
+
+@dataclass
+class Balance:
+    day: date
+    amount: Decimal
+
+
+def test_rows_take_the_type_that_was_asked_for(serve: Serve) -> None:
+    sql = "SELECT DATE '2026-11-24' AS day, CAST('12.30' AS DECIMAL(18, 2)) AS amount"
+    with client_of(serve()) as client:
+        (row,) = client.submit(sql).rows(Balance)
+    assert row == Balance(date(2026, 11, 24), Decimal("12.30"))
+
+
+@pytest.mark.parametrize("encoding", ["none", "gzip", "zip", "zstd"])
+def test_rows_are_read_through_every_compression(serve: Serve, encoding: str) -> None:
+    with client_of(serve()) as client:
+        run = client.submit("SELECT i FROM range(1000) r(i)", content_encoding=encoding)
+        assert sum(row["i"] for row in run.rows()) == 499_500
+
+
+def test_an_empty_result_has_no_rows(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        assert list(client.submit("SELECT 1 AS a WHERE false").rows()) == []
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "tsv", "parquet", "arrow"])
+def test_a_result_becomes_an_arrow_table(serve: Serve, kind: str) -> None:
+    with client_of(serve()) as client:
+        run = client.submit("SELECT i FROM range(5) r(i) ORDER BY i", content_type=kind)
+        assert run.to_arrow().column("i").to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_rows_of_csv_are_refused_with_a_way_out(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        run = client.submit("SELECT 1 AS a", content_type="csv")
+        with pytest.raises(Unsupported, match="download"):
+            list(run.rows())
+
+
+def test_a_download_is_put_in_place_whole_and_again(serve: Serve, tmp_path: Path) -> None:
+    with client_of(serve()) as client:
+        run = client.submit("SELECT 42 AS a", content_type="csv", content_encoding="gzip")
+        path = run.download(tmp_path)
+        assert run.file is not None
+        assert path == tmp_path / run.file.id
+        assert gzip.decompress(path.read_bytes()) == b"a\n42\n"
+        again = run.download(tmp_path / "mine.gz")
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == sorted(
+        [path.name, again.name, "log"]
+    )
+
+
+def test_a_broken_download_is_continued_and_verified(serve: Serve, tmp_path: Path) -> None:
+    """A part left by an earlier try is not fetched again: its first bytes are marked."""
+    from queryrun.client import ChecksumMismatch
+    from queryrun.client.download import PartFile
+
+    with client_of(serve()) as client:
+        run = client.submit("SELECT i FROM range(50000) r(i)", content_type="csv").wait()
+        whole = run.download(tmp_path / "whole.csv").read_bytes()
+        assert run.file is not None
+        part = PartFile(tmp_path / "again.csv", run.file.id)
+        part.path.write_bytes(whole[:100_000])
+        assert run.download(tmp_path / "again.csv").read_bytes() == whole
+        part.path.write_bytes(b"?" * 100_000)
+        with pytest.raises(ChecksumMismatch):
+            run.download(tmp_path / "again.csv")
+        assert not part.path.exists()
+        assert run.download(tmp_path / "again.csv").read_bytes() == whole
+
+
+def test_a_failed_run_says_why_and_where(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        run = client.submit("SELECT nothing_of_this_name").wait()
+        assert run.state is State.FAILED
+        with pytest.raises(RunFailed) as caught:
+            list(run.rows())
+    assert (caught.value.code, run.error and run.error.line) == ("name_not_found", 1)
+
+
+def test_a_refused_statement_names_its_parameter(serve: Serve) -> None:
+    with client_of(serve()) as client, pytest.raises(BadRequest) as caught:
+        client.submit("DROP TABLE account")
+    assert (caught.value.status, caught.value.parameter) == (400, "sql")
+
+
+def test_an_unknown_run_is_not_found(serve: Serve) -> None:
+    with client_of(serve()) as client, pytest.raises(NotFound):
+        client.run("6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90")
+
+
+def test_a_wrong_secret_is_unauthorized(serve: Serve) -> None:
+    server = serve()
+    with (
+        Client(server.url, server.made.issued.client.id, "wrong") as client,
+        pytest.raises(Unauthorized, match="invalid_client"),
+    ):
+        client.submit("SELECT 1")
+
+
+def test_cancel_returns_when_the_worker_is_gone(serve: Serve) -> None:
+    server = serve()
+    with client_of(server) as client:
+        run = client.submit(RUNAWAY)
+        worker = server.computing_worker(run.id)
+        answer = run.cancel()
+        assert (answer.outcome, run.state) == (CancelOutcome.CANCELED, State.CANCELED)
+        assert not Path(f"/proc/{worker}").exists()
+        with pytest.raises(RunCanceled):
+            run.download("nowhere")
+
+
+def test_a_second_cancel_is_success_and_a_late_one_says_so(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        run = client.submit(RUNAWAY)
+        run.cancel()
+        assert run.cancel().outcome is CancelOutcome.ALREADY_CANCELED
+        done = client.submit("SELECT 1 AS a").wait()
+        late = done.cancel()
+        assert (late.too_late, late.info.state) == (True, State.COMPLETE)
+        assert list(done.rows()) == [{"a": 1}]
+
+
+def test_progress_is_told_from_the_start_to_the_end(serve: Serve) -> None:
+    seen: list[RunInfo] = []
+    with client_of(serve()) as client:
+        client.submit("SELECT 1 AS a").wait(progress=seen.append)
+    assert seen[0].state is State.ACCEPTED
+    assert seen[-1].state is State.COMPLETE
+
+
+def test_a_wait_that_is_over_leaves_the_run_running(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        run = client.submit(RUNAWAY)
+        with pytest.raises(StillRunning) as caught:
+            run.wait(timeout_s=0.3)
+        assert not caught.value.run.state.is_terminal
+        assert run.cancel().outcome is CancelOutcome.CANCELED
+
+
+def test_one_idempotency_key_makes_one_run(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        runs = [client.submit("SELECT 1 AS a", idempotency_key="mine").id for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_a_token_that_no_longer_counts_is_renewed_once(serve: Serve) -> None:
+    server = serve()
+    with client_of(server) as client:
+        client.submit("SELECT 1 AS a")
+        client.core._token = "0" * 32
+        assert list(client.submit("SELECT 2 AS a").rows()) == [{"a": 2}]
+
+
+def test_tags_source_and_time_limit_arrive(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        run = client.submit("SELECT 1", tags={"team": "ops"}, source="live", timeout_s=30)
+        run.refresh()
+        assert (run.info.tags, run.info.source) == ({"team": "ops"}, "live")
+        late = client.submit(RUNAWAY, timeout_s=0.5).wait()
+    assert late.error is not None
+    assert late.error.code == "time_limit_exceeded"
+
+
+def test_a_lost_answer_never_makes_a_second_run(serve: Serve) -> None:
+    """The server acted and the client cannot know: the same key brings the same run back."""
+    server = serve()
+    with lossy_proxy(server.url) as proxy, Client(proxy.url, *credentials(server)) as client:
+        proxy.lose.add("/query_runs")
+        run = client.submit("SELECT 1 AS a")
+        (lost,) = proxy.lost
+        assert json.loads(lost)["id"] == run.id
+
+
+def test_a_lost_answer_to_a_cancel_is_no_failure(serve: Serve) -> None:
+    server = serve()
+    with lossy_proxy(server.url) as proxy, Client(proxy.url, *credentials(server)) as client:
+        run = client.submit(RUNAWAY)
+        proxy.lose.add("/cancel")
+        assert run.cancel().outcome is CancelOutcome.CANCELED
+        assert len(proxy.lost) == 1
+
+
+def test_a_server_that_is_gone_is_unreachable(serve: Serve) -> None:
+    server = serve()
+    with client_of(server, retry=Retry(attempts=1)) as client:
+        server.end()
+        with pytest.raises(Unreachable):
+            client.submit("SELECT 1")
+
+
+def credentials(server: Server) -> tuple[str, str]:
+    return server.made.issued.client.id, server.made.issued.secret
+
+
+def test_an_encrypted_result_is_read_with_the_private_key_alone(
+    serve: Serve, tmp_path: Path
+) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    server = serve()
+    sql = "SELECT i FROM range(300000) r(i)"
+    with client_of(server, private_key=private) as client:
+        run = client.submit(sql, encryption_key=public.decode(), content_encoding="gzip")
+        assert sum(row["i"] for row in run.rows()) == 44_999_850_000
+        path = run.download(tmp_path / "plain.gz")
+        assert gzip.decompress(path.read_bytes()).startswith(b'{"i":0}')
+        sealed = run.download(tmp_path / "sealed", decrypt=False)
+        assert sealed.read_bytes().startswith(b"QRUNENC1")
+    with client_of(server) as stranger, pytest.raises(DecryptFailed, match="private key"):
+        list(stranger.run(run.id).rows())
+
+
+@pytest.mark.anyio
+async def test_the_async_client_does_the_same(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    async with AsyncClient(server.url, *credentials(server)) as client:
+        run = await client.submit("SELECT i FROM range(1200) r(i) ORDER BY i")
+        assert [row["i"] async for row in run.rows()] == list(range(1200))
+        assert (await run.download(tmp_path / "a.json")).read_bytes().startswith(b'{"i":0}')
+        runaway = await client.submit(RUNAWAY)
+        assert (await runaway.cancel()).outcome is CancelOutcome.CANCELED
+        assert (await runaway.cancel()).outcome is CancelOutcome.ALREADY_CANCELED
