@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -45,6 +45,9 @@ from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec
 from queryrun.worker.pool import PoolOptions, WorkerPool
 
 log = structlog.get_logger()
+
+REQUESTS_KEPT = timedelta(hours=24)
+"""How long the outcome of an `async: true` request can be read, like a key's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,7 @@ def _housekeeping(database: SqliteDatabase) -> Callable[[], Awaitable[None]]:
     async def tidy() -> None:
         await database.auth.remove_expired_tokens(_now())
         await database.once.remove_expired_keys()
+        await database.requests.remove_expired_requests(created_before=_now() - REQUESTS_KEPT)
 
     return tidy
 

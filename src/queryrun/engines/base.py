@@ -50,7 +50,7 @@ class EngineProgress:
 
 
 class EngineSession(Protocol):
-    """One opened source, good for one statement."""
+    """One opened source, good for one statement, and for another after each `renew`."""
 
     @property
     def handle(self) -> str:
@@ -66,11 +66,10 @@ class EngineSession(Protocol):
         """
         ...
 
-    def plan(self, statement: str, time_zone: str | None = None) -> Rows:
+    def plan(self, statement: str) -> Rows:
         """Bind the statement and say what it returns. Nothing has been computed yet.
 
-        `time_zone` replaces the one the session was opened with. Raises `RunFailed` with line
-        and column for a statement the engine refuses.
+        Raises `RunFailed` with line and column for a statement the engine refuses.
         """
         ...
 
@@ -92,6 +91,13 @@ class EngineSession(Protocol):
 
     def progress(self) -> EngineProgress:
         """How far the running statement is. Callable from another thread; never raises."""
+        ...
+
+    def renew(self) -> bool:
+        """Forget the last statement and be as good as newly opened, in much less time.
+
+        False when that cannot be promised any more: close, and open another.
+        """
         ...
 
     def close(self) -> None:

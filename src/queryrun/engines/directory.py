@@ -39,7 +39,7 @@ class TableFiles:
         paths = ", ".join(quoted_text(path) for path in self.paths)
         union = ", union_by_name=true" if len(self.paths) > 1 else ""
         return (
-            f"CREATE OR REPLACE VIEW {quoted_name(self.name)} AS "
+            f"CREATE OR REPLACE TEMP VIEW {quoted_name(self.name)} AS "
             f"FROM {self.reader}([{paths}]{union})"
         )
 

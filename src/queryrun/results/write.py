@@ -67,7 +67,7 @@ def write_result(
     then nothing is left under the key. A result over a limit fails, it is never cut short.
     """
     report.stage("planning")
-    rows = session.plan(job.statement, job.time_zone)
+    rows = session.plan(job.statement)
     writer = store.open(job.file_key)
     try:
         written = _write(session, rows, job, _Output(job, writer, report))

@@ -44,6 +44,10 @@ class SourceSession:
         """How far the engine is."""
         return self._engine.progress().percent
 
+    def renew(self) -> bool:
+        """Make ready for the next statement of the same entity."""
+        return self._engine.renew()
+
     def close(self) -> None:
         """Give the engine's memory and files back."""
         self._engine.close()
@@ -58,7 +62,7 @@ class SourceSession:
             encryption_key=execute.encryption_key,
             row_limit=execute.row_limit,
             size_limit_bytes=execute.size_limit_bytes,
-            time_zone=execute.time_zone or self._time_zone,
+            time_zone=self._time_zone,
         )
 
 

@@ -73,8 +73,6 @@ class Execute(Frame, frozen=True, tag="execute"):
     """Rows a result may have; one more fails the run. 0: no limit."""
     size_limit_bytes: int
     """Bytes a result file may have; 0: no limit."""
-    time_zone: str | None = None
-    """Replaces the bind's for this statement."""
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):

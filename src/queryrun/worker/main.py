@@ -71,7 +71,7 @@ def walls_of(bind: Bind) -> Walls:
 
 
 class WorkerMain:
-    """The main thread of a bound worker: a fresh session and spill directory per statement."""
+    """The main thread of a bound worker: a clean session and an empty spill directory per statement."""
 
     def __init__(
         self, channel: Channel, bind: Bind, open_session: Opener, process_handle: str
@@ -89,13 +89,19 @@ class WorkerMain:
         while True:
             spill_dir = self._next_spill_dir()
             session = self._open(spill_dir)
-            self._say_ready(session)
-            execute = self._control.next_work()
-            if execute is None or self._control.interrupted:
-                os._exit(0)
-            self._run(session, execute)
+            self._serve_session(session)
+            while _is_empty(spill_dir) and session.renew():
+                self._serve_session(session)
             session.close()
             shutil.rmtree(spill_dir, ignore_errors=True)
+
+    def _serve_session(self, session: WorkerSession) -> None:
+        """Say ready, and run one statement."""
+        self._say_ready(session)
+        execute = self._control.next_work()
+        if execute is None or self._control.interrupted:
+            os._exit(0)
+        self._run(session, execute)
 
     def _next_spill_dir(self) -> Path:
         self._sessions += 1
@@ -149,6 +155,11 @@ class WorkerMain:
             return _as_frame(_OUT_OF_MEMORY)
         self._channel.send(trouble_of(error))
         return _as_frame(_BROKEN)
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether the last statement left nothing behind; only then is its session used again."""
+    return next(directory.iterdir(), None) is None
 
 
 def trouble_of(error: BaseException) -> Trouble:

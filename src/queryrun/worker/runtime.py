@@ -24,7 +24,7 @@ class Report(Protocol):
 
 
 class WorkerSession(Protocol):
-    """One opened source and where its results go; good for one `run`, then closed."""
+    """One opened source and where its results go; good for one `run`, and one more after each `renew`."""
 
     @property
     def handle(self) -> str | None:
@@ -45,6 +45,10 @@ class WorkerSession(Protocol):
 
     def percent(self) -> float | None:
         """How far the running statement is, 0 to 100. From another thread; None: unknown."""
+        ...
+
+    def renew(self) -> bool:
+        """Be as good as newly opened, for one more `run`. False: close, and open another."""
         ...
 
     def close(self) -> None:

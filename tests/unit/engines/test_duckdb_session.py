@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from queryrun.engines.base import Column, EngineLimits
-from queryrun.engines.duckdb import DuckDBSession, open_session
+from queryrun.engines.duckdb import STATEMENTS_PER_INSTANCE, DuckDBSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
 from tests.unit.engines.conftest import Open
 
@@ -135,9 +135,9 @@ def test_planning_computes_nothing(session: DuckDBSession) -> None:
     assert session.plan("SELECT error('computed') AS x").columns == [Column("x", '"NULL"')]
 
 
-def test_instants_are_shown_in_the_time_zone_asked_for(session: DuckDBSession) -> None:
+def test_instants_are_shown_in_the_time_zone_asked_for(open_engine: Open, data_dir: Path) -> None:
     statement = "SELECT CAST(TIMESTAMPTZ '2024-01-01 00:00:00+00' AS VARCHAR)"
-    session.plan(statement, "America/Los_Angeles")
+    session = open_engine("America/Los_Angeles", data_dir=str(data_dir))
     assert session.plan(statement).connection.execute(statement).fetchone() == (
         "2023-12-31 16:00:00-08",
     )
@@ -147,6 +147,26 @@ def test_an_unknown_time_zone_is_said_to_be_unknown(open_engine: Open, data_dir:
     with pytest.raises(RunFailed) as failed:
         open_engine("Mars/Olympus", data_dir=str(data_dir))
     assert failed.value.failure.message == "Unknown time zone 'Mars/Olympus'"
+
+
+def test_a_renewed_session_is_as_good_as_new_and_remembers_nothing(session: DuckDBSession) -> None:
+    """A table that has gone between two statements is gone; the doors are still shut."""
+    statement = "SELECT count(*) FROM account"
+    assert session.plan(statement).connection.execute(statement).fetchone() is not None
+    before = session.plan(statement).connection
+    assert session.renew()
+    after = session.plan("SELECT 1").connection
+    assert after is not before
+    with pytest.raises(duckdb.CatalogException):
+        after.execute(statement)
+    with pytest.raises(duckdb.InvalidInputException):
+        after.execute("SET threads = 1")
+
+
+def test_a_session_is_renewed_a_bounded_number_of_times(session: DuckDBSession) -> None:
+    assert [session.renew() for _ in range(STATEMENTS_PER_INSTANCE)].count(True) == (
+        STATEMENTS_PER_INSTANCE - 1
+    )
 
 
 def test_progress_is_unknown_while_nothing_runs(session: DuckDBSession) -> None:

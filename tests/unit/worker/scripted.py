@@ -39,6 +39,9 @@ class ScriptedSession:
     def percent(self) -> float | None:
         return self._percent
 
+    def renew(self) -> bool:
+        return False
+
     def close(self) -> None:
         self._ballast = b""
 
