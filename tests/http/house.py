@@ -88,6 +88,21 @@ class MemoryResults:
         self.files.pop(key, None)
 
 
+class NoticedChanges(Changes):
+    """Changes that say when somebody begins to wait for a run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_for = asyncio.Event()
+
+    @asynccontextmanager
+    async def watch(self, run_id: str) -> AsyncIterator[asyncio.Event]:
+        """As ever, and noticed."""
+        async with super().watch(run_id) as event:
+            self.waited_for.set()
+            yield event
+
+
 @dataclass
 class Knobs:
     """What tests turn while the service runs."""
@@ -106,6 +121,7 @@ class House:
     results: MemoryResults
     knobs: Knobs
     guard: FakeGuard
+    changes: NoticedChanges
     http: httpx2.AsyncClient
     token: str = ""
     client_id: str = ""
@@ -212,9 +228,11 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house over a fresh database in `directory`, with one client of one entity."""
     database = open_sqlite(directory / "queryrun.db", clock)
-    knobs, guard, results = Knobs(), FakeGuard(), MemoryResults()
+    knobs, guard, changes, results = Knobs(), FakeGuard(), NoticedChanges(), MemoryResults()
     parts = HttpParts(
-        desk=_desk(database, clock, knobs, guard, queued_per_tenant),
+        desk=replace(
+            _desk(database, clock, knobs, queued_per_tenant), guard=guard, changes=changes
+        ),
         auth=database.auth,
         once=database.once,
         requests=database.requests,
@@ -228,7 +246,7 @@ async def open_house(
     )
     transport = httpx2.ASGITransport(app=build_app(parts), client=("192.0.2.1", 1234))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
-        house = House(parts, database, clock, results, knobs, guard, http)
+        house = House(parts, database, clock, results, knobs, guard, changes, http)
         for tenant in ("tenant-1", "tenant-2"):
             await database.auth.add_tenant(tenant, tenant)
         for entity in (ACME, GLOBEX, FOREIGN):
@@ -240,17 +258,11 @@ async def open_house(
     database.close()
 
 
-def _desk(
-    database: SqliteDatabase,
-    now: Clock,
-    knobs: Knobs,
-    guard: FakeGuard,
-    queued: int,
-) -> Desk:
+def _desk(database: SqliteDatabase, now: Clock, knobs: Knobs, queued: int) -> Desk:
     rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued)
     return Desk(
         store=database.runs,
-        guard=guard,
+        guard=FakeGuard(),
         changes=Changes(),
         sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
         default_source="live",

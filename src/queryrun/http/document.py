@@ -50,3 +50,9 @@ def _page(*, list_runs: bool) -> bytes:
     from queryrun.http.docs_page import render_page
 
     return render_page(_document(list_runs=list_runs)).encode()
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.buffer.write(document_bytes(list_runs=True))

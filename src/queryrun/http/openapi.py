@@ -62,7 +62,7 @@ def openapi(table: Iterable[Operation]) -> dict[str, object]:
         "servers": [{"url": "/"}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {**SCHEMAS, "AnyObject": {"type": "object"}},
+            "schemas": {**SCHEMAS, "AnyObject": {"type": "object", "description": "Any object."}},
             "headers": {name: _header(schema) for name, schema in HEADERS.items()},
             "securitySchemes": {
                 "bearer": {

@@ -1,0 +1,168 @@
+"""Idempotency keys (contract C11): one effect, one answer, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+import httpx2
+import pytest
+
+from queryrun.errors import Failure, FailureCode
+from queryrun.runs.store import RunQuery
+from tests.http.house import ACME, GLOBEX, SELECT, TENANT, House
+from tests.http.problem import assert_problem
+
+pytestmark = pytest.mark.anyio
+
+KEY = {"idempotency-key": "1f6b7b0e-6f0e-4d0c-9b52-3f4f6a0f8f11"}
+RUNS = "/v2/query_runs"
+
+
+async def runs_of(house: House) -> int:
+    """How many runs there are."""
+    return len((await house.parts.desk.store.find(RunQuery(TENANT, limit=99))).runs)
+
+
+async def create(house: House, **headers: str) -> httpx2.Response:
+    """The same create each time."""
+    return await house.call("POST", RUNS, json=SELECT, headers={**KEY, **headers})
+
+
+async def test_fifty_parallel_duplicates_make_one_run(house: House) -> None:
+    answers = await asyncio.gather(*(create(house) for _ in range(50)))
+    assert await runs_of(house) == 1
+    made = [answer for answer in answers if "idempotency-replayed" not in answer.headers]
+    assert len([answer for answer in made if answer.status_code == 201]) == 1
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    bodies = {answer.content for answer in answers if answer.status_code == 201}
+    assert len(bodies) == 1
+
+
+async def test_fifty_parallel_async_duplicates_make_one_run(house: House) -> None:
+    answers = await asyncio.gather(*(create(house, **{"async": "true"}) for _ in range(50)))
+    assert await runs_of(house) == 1
+    assert len({answer.content for answer in answers if answer.status_code == 202}) == 1
+
+
+async def test_a_replay_is_the_first_answer_with_fresh_ids_of_its_own(house: House) -> None:
+    first = await create(house, **{"zuora-track-id": "first"})
+    await house.complete(first.json()["id"])
+    again = await create(house, **{"zuora-track-id": "second"})
+    assert again.status_code == 201
+    assert again.content == first.content
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["zuora-track-id"] == "second"
+    assert again.headers["zuora-request-id"] != first.headers["zuora-request-id"]
+    assert "idempotency-replayed" not in first.headers
+
+
+async def test_a_body_counts_by_content_not_by_spelling(house: House) -> None:
+    first = await create(house)
+    body = b'{ "content_type": "csv",\n "sql": "SELECT 1 AS one" }'
+    headers = {**KEY, "content-type": "application/json", "content-encoding": "gzip"}
+    again = await house.call("POST", RUNS, content=gzip.compress(body), headers=headers)
+    assert again.json()["id"] == first.json()["id"]
+
+
+async def test_another_body_is_422(house: House) -> None:
+    await create(house)
+    other = await house.call("POST", RUNS, json={**SELECT, "content_type": "tsv"}, headers=KEY)
+    assert_problem(other, 422, "idempotency-key", code="idempotency_key_mismatch")
+
+
+async def test_another_path_is_422(house: House) -> None:
+    first = await create(house)
+    other = await house.call("POST", f"{RUNS}/{first.json()['id']}/cancel", headers=KEY)
+    assert_problem(other, 422)
+    run = await house.call("GET", f"{RUNS}/{first.json()['id']}")
+    assert run.json()["state"] == "accepted"
+
+
+async def test_another_entity_of_the_same_client_is_422(house: House) -> None:
+    token = await house.new_token(ACME, GLOBEX)
+    answers = [
+        await house.call(
+            "POST",
+            RUNS,
+            json=SELECT,
+            token=token,
+            headers={**KEY, "zuora-entity-ids": entity.id},
+        )
+        for entity in (ACME, GLOBEX)
+    ]
+    assert answers[0].status_code == 201
+    assert_problem(answers[1], 422)
+
+
+async def test_another_client_of_the_tenant_does_not_get_the_answer(house: House) -> None:
+    """Keys are per tenant, but a run of another client does not exist for this one (H11)."""
+    await create(house)
+    token = await house.new_token(ACME)
+    other = await house.call("POST", RUNS, json=SELECT, headers=KEY, token=token)
+    assert_problem(other, 422)
+
+
+async def test_a_refusal_is_stored(house: House) -> None:
+    body = {"content_type": "xml"}
+    first = await house.call("POST", RUNS, json=body, headers=KEY)
+    again = await house.call("POST", RUNS, json=body, headers=KEY)
+    assert_problem(again, 400, "sql")
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_full_queue_is_not_stored(house: House) -> None:
+    """A retry is meant to get past it."""
+    house.knobs.accepting = False
+    assert_problem(await create(house), 503)
+    house.knobs.accepting = True
+    assert (await create(house)).status_code == 201
+
+
+async def test_a_missing_scope_is_not_stored(house: House) -> None:
+    bad = await house.call("POST", RUNS, json=SELECT, headers=KEY, token="bad")
+    assert_problem(bad, 401)
+    assert (await create(house)).status_code == 201
+
+
+async def test_a_repeated_cancel_replays_its_200(house: House) -> None:
+    run = await house.create()
+    path = f"{RUNS}/{run['id']}/cancel"
+    first = await house.call("POST", path, headers=KEY)
+    again = await house.call("POST", path, headers=KEY, content=b"{}")
+    assert first.status_code == again.status_code == 200
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+    without = await house.call("POST", path)
+    assert_problem(without, 400, "query_run_id", code="run_already_canceled")
+
+
+async def test_a_cancel_that_came_too_late_stays_too_late(house: House) -> None:
+    run = await house.create()
+    await house.fail(run["id"], Failure(FailureCode.SYNTAX_ERROR, "no"))
+    path = f"{RUNS}/{run['id']}/cancel"
+    first = await house.call("POST", path, headers=KEY)
+    again = await house.call("POST", path, headers=KEY)
+    assert_problem(again, 400, "query_run_id", code="run_already_failed")
+    assert again.content == first.content
+
+
+async def test_parallel_duplicate_cancels_agree(house: House) -> None:
+    run = await house.create()
+    house.free_on_cancel(await house.claim(run["id"]))
+    path = f"{RUNS}/{run['id']}/cancel"
+    answers = await asyncio.gather(*(house.call("POST", path, headers=KEY) for _ in range(20)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert {answer.json()["state"] for answer in answers if answer.status_code == 200} == {
+        "canceled"
+    }
+
+
+async def test_a_key_is_forgotten_after_24_hours(house: House) -> None:
+    first = await create(house)
+    house.clock.move(24 * 3600 + 1)
+    house.token = await house.new_token(ACME)
+    second = await create(house)
+    assert second.json()["id"] != first.json()["id"]

@@ -1,0 +1,151 @@
+"""The OpenAPI document: valid, committed, complete, with examples that fit; and its page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # its stubs are not among our tools
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from queryrun.http.document import document_bytes
+from queryrun.http.parts import HttpSettings
+from queryrun.http.problems import STATUSES, TYPES
+from queryrun.http.routes import TABLE, operations
+from queryrun.http.schemas import QUERY_RUN
+from queryrun.http.v2.body import BY_NAME, create_body_schema
+from queryrun.http.v2.fields import KNOWN_FIELDS
+from queryrun.http.v2.render import FIELDS
+from tests.http.house import House
+
+pytestmark = pytest.mark.anyio
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
+DOCUMENT: dict[str, Any] = msgspec.json.decode(document_bytes(list_runs=True))
+
+
+def described() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operation of the document, by its id."""
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            yield operation["operationId"], operation
+
+
+def test_it_is_valid_openapi() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_the_committed_copy_is_the_services_own() -> None:
+    """After a change: `python -m queryrun.http.document > docs/reference/openapi.json`."""
+    assert COMMITTED.read_bytes() == document_bytes(list_runs=True)
+
+
+async def test_the_service_serves_it(house: House) -> None:
+    answer = await house.call("GET", "/openapi.json", token="")
+    assert answer.json() == DOCUMENT
+
+
+def examples() -> Iterator[Any]:
+    """Each example with the schema it must fit."""
+    for name, operation in described():
+        contents = [operation["requestBody"]] if "requestBody" in operation else []
+        for where in [*contents, *operation["responses"].values()]:
+            for content in where.get("content", {}).values():
+                for label, example in content.get("examples", {}).items():
+                    yield pytest.param(content["schema"], example["value"], id=f"{name} {label}")
+        for parameter in operation.get("parameters", []):
+            if "example" in parameter:
+                label = f"{name} {parameter['name']}"
+                yield pytest.param(parameter["schema"], parameter["example"], id=label)
+
+
+@pytest.mark.parametrize(("schema", "example"), list(examples()))
+def test_an_example_fits_its_schema(schema: dict[str, Any], example: Any) -> None:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(whole).validate(example)
+
+
+def test_every_path_and_method_of_the_table_is_documented() -> None:
+    documented = {
+        (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
+    }
+    assert documented == {(one.method, one.path) for one in operations(HttpSettings())}
+
+
+def test_every_error_that_can_be_answered_is_documented() -> None:
+    documented = {int(status) for _, one in described() for status in one["responses"]}
+    assert set(STATUSES.values()) | set(TYPES) <= documented
+
+
+@pytest.mark.parametrize("operation", TABLE[:4], ids=lambda one: one.name)
+def test_the_contracts_statuses_are_documented_on_every_query_run_operation(
+    operation: Any,
+) -> None:
+    """Contract A1."""
+    responses = dict(described())[operation.name]["responses"]
+    assert {"400", "401", "404", "405", "429", "500", "502", "503", "504"} <= set(responses)
+
+
+@pytest.mark.parametrize("name", ["createQueryRun", "getQueryRun", "cancelQueryRun"])
+def test_the_contracts_parameters_are_documented(name: str) -> None:
+    """Contract A1's table."""
+    documented = {one["name"] for one in dict(described())[name]["parameters"]}
+    common = {"fields[]", "query_run.fields[]", "expand[]", "filter[]", "page_size"}
+    assert common | {"zuora-track-id", "zuora-entity-ids", "accept-encoding"} <= documented
+
+
+def test_every_field_that_can_be_shown_has_a_schema() -> None:
+    assert set(QUERY_RUN["properties"]) == KNOWN_FIELDS == set(FIELDS)  # type: ignore[call-overload]
+
+
+def test_the_body_schema_is_closed_and_has_every_property() -> None:
+    schema = create_body_schema()
+    assert set(schema["properties"]) == BY_NAME  # type: ignore[call-overload]
+    assert schema["additionalProperties"] is False
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', COMMITTED.read_text()):
+        section, name = reference
+        assert name in DOCUMENT["components"][section]
+
+
+# --- the page -------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """The ids and links of a page, and what it would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: set[str] = set()
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect."""
+        for name, value in attrs:
+            if name == "id" and value:
+                self.ids.add(value)
+            if name == "href" and tag == "a" and value:
+                self.links.add(value)
+            if name == "src" or tag in ("script", "link", "iframe"):
+                self.loads.append(tag)
+
+
+async def test_the_page_names_every_operation_and_field_and_loads_nothing(house: House) -> None:
+    answer = await house.call("GET", "/docs", token="")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    page = Page(answer.text)
+    assert {name for name, _ in described()} <= page.ids
+    assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
+    assert page.loads == []
+    for field in KNOWN_FIELDS:
+        assert f"<code>{field}</code>" in answer.text
