@@ -18,6 +18,7 @@ _GZIP_WINDOW, _RAW_WINDOW = 31, -15
 _MEMBER_TIME = datetime(1980, 1, 1)
 """The oldest time a zip file can hold: the same result gives the same bytes."""
 _MEMBER_MODE = S_IFREG | 0o600
+_ZIP_PIECE = 256 * 1024
 _ZSTD_PIECE = 1024 * 1024
 
 
@@ -47,7 +48,9 @@ def _zip(pieces: Pieces, member_name: str) -> Iterator[bytes]:
 
     content = cast("Iterable[bytes]", _non_empty(pieces))  # any buffer does
     member = (member_name, _MEMBER_TIME, _MEMBER_MODE, ZIP_64, content)
-    packed: Iterable[bytes] = stream_zip([member], get_compressobj=lambda: _isal(_RAW_WINDOW))
+    packed: Iterable[bytes] = stream_zip(
+        [member], chunk_size=_ZIP_PIECE, get_compressobj=lambda: _isal(_RAW_WINDOW)
+    )
     yield from packed
 
 
