@@ -1,0 +1,132 @@
+"""What every ResultStore must do: the sentences of its protocol, each as a test.
+
+An implementation inherits `ResultStoreContract` and provides the fixture `store`, plus
+`visible`, a back door that lists what lies in the store under any name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from queryrun.results.store import ResultStore
+
+KEY = "run_1.csv"
+DATA = bytes(range(256)) * 12_000  # 3 MB
+
+Visible = Callable[[], list[str]]
+
+
+def put(store: ResultStore, key: str = KEY, data: bytes = DATA) -> None:
+    """Commit a file the way a worker does."""
+    writer = store.open(key)
+    for start in range(0, len(data), 700_000):
+        writer.write(memoryview(data)[start : start + 700_000])
+    writer.commit()
+
+
+class ResultStoreContract:
+    """See the module."""
+
+    def test_a_committed_file_is_there_whole(self, store: ResultStore) -> None:
+        put(store)
+        found = store.stat(KEY)
+        assert found is not None
+        assert (found.key, found.size_bytes) == (KEY, len(DATA))
+        assert b"".join(store.read(KEY, 0, len(DATA))) == DATA
+
+    def test_an_empty_file_is_a_file(self, store: ResultStore) -> None:
+        put(store, data=b"")
+        found = store.stat(KEY)
+        assert found is not None
+        assert found.size_bytes == 0
+        assert b"".join(store.read(KEY, 0, 0)) == b""
+
+    def test_nothing_is_visible_before_commit(self, store: ResultStore) -> None:
+        writer = store.open(KEY)
+        writer.write(DATA)
+        assert store.stat(KEY) is None
+        writer.abort()
+
+    def test_abort_leaves_nothing(self, store: ResultStore, visible: Visible) -> None:
+        writer = store.open(KEY)
+        writer.write(DATA)
+        writer.abort()
+        writer.abort()
+        assert store.stat(KEY) is None
+        assert visible() == []
+
+    def test_abort_after_commit_does_nothing(self, store: ResultStore) -> None:
+        writer = store.open(KEY)
+        writer.write(DATA)
+        writer.commit()
+        writer.abort()
+        assert b"".join(store.read(KEY, 0, len(DATA))) == DATA
+
+    def test_what_was_written_may_be_changed_afterwards(self, store: ResultStore) -> None:
+        """The pipeline hands over views of one buffer that it uses again and again."""
+        buffer = bytearray(b"a" * 1000)
+        writer = store.open(KEY)
+        writer.write(memoryview(buffer))
+        buffer[:] = b"b" * 1000
+        writer.write(buffer)
+        writer.commit()
+        assert b"".join(store.read(KEY, 0, 2000)) == b"a" * 1000 + b"b" * 1000
+
+    @pytest.mark.parametrize(
+        ("start", "end"), [(0, 1), (0, 0), (5, 5), (1_000_000, 2_500_000), (3_071_999, 3_072_000)]
+    )
+    def test_a_part_is_read_exactly(self, store: ResultStore, start: int, end: int) -> None:
+        put(store)
+        assert b"".join(store.read(KEY, start, end)) == DATA[start:end]
+
+    def test_pieces_are_of_bounded_size(self, store: ResultStore) -> None:
+        put(store)
+        assert max(len(piece) for piece in store.read(KEY, 0, len(DATA))) <= 1024 * 1024
+
+    def test_a_file_that_is_not_there_has_no_stat_and_cannot_be_read(
+        self, store: ResultStore
+    ) -> None:
+        assert store.stat(KEY) is None
+        with pytest.raises(FileNotFoundError):
+            list(store.read(KEY, 0, 1))
+
+    def test_discard_removes_a_committed_file(self, store: ResultStore, visible: Visible) -> None:
+        put(store)
+        put(store, "run_2.csv")
+        store.discard(KEY)
+        store.discard(KEY)
+        assert store.stat(KEY) is None
+        assert visible() == ["run_2.csv"]
+
+    def test_discard_removes_what_a_dead_writer_left(
+        self, store: ResultStore, visible: Visible
+    ) -> None:
+        """A writer that was killed neither commits nor aborts."""
+        store.open(KEY).write(DATA)
+        store.discard(KEY)
+        assert store.stat(KEY) is None
+        assert visible() == []
+
+    def test_discard_of_what_never_was_is_fine(self, store: ResultStore) -> None:
+        store.discard(KEY)
+
+    def test_the_etag_changes_with_the_bytes_and_only_then(self, store: ResultStore) -> None:
+        put(store)
+        first, again = store.stat(KEY), store.stat(KEY)
+        assert first == again
+        store.discard(KEY)
+        put(store, data=DATA[::-1])
+        second = store.stat(KEY)
+        assert first is not None
+        assert second is not None
+        assert first.etag != second.etag
+
+    @pytest.mark.parametrize("key", ["../run.csv", "a/b.csv", ".run.csv", "", "a\0b"])
+    def test_a_key_is_never_a_path(self, store: ResultStore, key: str) -> None:
+        for use in (store.open, store.stat, store.discard):
+            with pytest.raises(ValueError, match="not a key"):
+                use(key)
+        with pytest.raises(ValueError, match="not a key"):
+            list(store.read(key, 0, 1))

@@ -1,0 +1,228 @@
+"""The whole pipeline over the real engine and the real directory."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.duckdb import DuckDBSession, open_session
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.results.encrypt import decrypted
+from queryrun.results.local import LocalResultStore
+from queryrun.results.write import ResultJob, WrittenResult, write_result
+
+JOB = ResultJob("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", "csv")
+FORMATS = ["json", "csv", "tsv", "dsv", "parquet", "arrow"]
+ENDLESS = "SELECT i AS id FROM range(1000000000000) t(i)"
+
+
+@dataclass
+class Told:
+    """A report that keeps what it was told."""
+
+    stages: list[str] = field(default_factory=list)
+    numbers: list[tuple[int, int]] = field(default_factory=list)
+
+    def stage(self, stage: str) -> None:
+        """Keep the stage."""
+        self.stages.append(stage)
+
+    def written(self, rows: int, size_bytes: int) -> None:
+        """Keep the numbers."""
+        self.numbers.append((rows, size_bytes))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """The directory of the result files."""
+    directory = tmp_path / "results"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def spill(tmp_path: Path) -> Path:
+    """The session's spill directory."""
+    directory = tmp_path / "spill"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def session(tmp_path: Path, spill: Path) -> Iterator[DuckDBSession]:
+    """A session over an empty directory."""
+    (tmp_path / "data").mkdir()
+    limits = EngineLimits(512 * 1024**2, 2, str(spill), 64 * 1024**2)
+    session = open_session({"data_dir": str(tmp_path / "data")}, limits)
+    yield session
+    session.close()
+
+
+def _write(session: DuckDBSession, results: Path, job: ResultJob) -> tuple[WrittenResult, bytes]:
+    written = write_result(session, job, LocalResultStore(results), Told())
+    return written, (results / job.file_key).read_bytes()
+
+
+def _failure(session: DuckDBSession, results: Path, job: ResultJob) -> RunFailed:
+    with pytest.raises(RunFailed) as failed:
+        write_result(session, job, LocalResultStore(results), Told())
+    return failed.value
+
+
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_rows_size_and_digest_are_those_of_the_file(
+    session: DuckDBSession, results: Path, spill: Path, content_type: str
+) -> None:
+    job = replace(JOB, content_type=content_type, column_separator=";")
+    written, data = _write(session, results, job)
+    assert written.rows == 100_000
+    assert written.size_bytes == len(data)
+    assert written.sha256 == hashlib.sha256(data).hexdigest()
+    assert os.listdir(results) == ["run_1.csv"]  # noqa: PTH208 - names are what we compare
+    assert not list(spill.iterdir())
+
+
+def test_an_arrow_stream_reads_back(session: DuckDBSession, results: Path) -> None:
+    _, data = _write(session, results, replace(JOB, content_type="arrow"))
+    table = pyarrow.ipc.open_stream(data).read_all()
+    assert table.column("id").to_pylist() == list(range(100_000))
+
+
+def test_compression_and_encryption_come_in_this_order(
+    session: DuckDBSession, results: Path
+) -> None:
+    private = rsa.generate_private_key(65537, 2048)
+    public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    job = replace(JOB, content_encoding="gzip", encryption_key=base64.b64encode(public).decode())
+    written, data = _write(session, results, job)
+    plain = gzip.decompress(b"".join(decrypted([data], pem)))
+    assert plain.count(b"\n") == written.rows + 1
+
+
+def test_a_zips_member_is_named_like_the_file(session: DuckDBSession, results: Path) -> None:
+    job = replace(JOB, content_encoding="zip", file_key="run_1.csv.zip")
+    _, data = _write(session, results, job)
+    assert zipfile.ZipFile(io.BytesIO(data)).namelist() == ["run_1.csv"]
+
+
+def test_metadata_statements_are_results_like_others(session: DuckDBSession, results: Path) -> None:
+    statement = "DESCRIBE SELECT 1 AS a"
+    written, data = _write(session, results, replace(JOB, statement=statement, content_type="json"))
+    assert written.rows == 1
+    assert json.loads(data)["column_name"] == "a"
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT 1 AS a -- end", "SELECT 1 AS a /* x */", "VALUES (1)"]
+)
+def test_a_comment_at_the_end_hides_nothing(
+    session: DuckDBSession, results: Path, statement: str
+) -> None:
+    assert _write(session, results, replace(JOB, statement=statement))[0].rows == 1
+
+
+def test_the_stages_and_numbers_are_told_in_order(session: DuckDBSession, results: Path) -> None:
+    told = Told()
+    written = write_result(session, JOB, LocalResultStore(results), told)
+    assert told.stages == ["planning", "executing", "writing", "committing"]
+    assert told.numbers == sorted(told.numbers)
+    assert told.numbers[-1] == (written.rows, written.size_bytes)
+
+
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_as_many_rows_as_the_limit_are_fine_and_one_more_is_not(
+    session: DuckDBSession, results: Path, content_type: str
+) -> None:
+    job = replace(JOB, content_type=content_type, column_separator=";", row_limit=100_000)
+    assert _write(session, results, job)[0].rows == 100_000
+    LocalResultStore(results).discard(job.file_key)
+    failure = _failure(session, results, replace(job, row_limit=99_999)).failure
+    assert failure.code is FailureCode.ROW_LIMIT_EXCEEDED
+    assert "99999" in failure.message
+    assert not list(results.iterdir())
+
+
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_a_result_without_end_stops_at_the_limit(
+    session: DuckDBSession, results: Path, content_type: str
+) -> None:
+    job = replace(
+        JOB, statement=ENDLESS, content_type=content_type, column_separator=";", row_limit=1000
+    )
+    failure = _failure(session, results, job).failure
+    assert failure.code is FailureCode.ROW_LIMIT_EXCEEDED
+
+
+@pytest.mark.parametrize("encoding", ["none", "gzip", "zip", "zstd"])
+def test_a_file_over_its_size_fails(session: DuckDBSession, results: Path, encoding: str) -> None:
+    job = replace(JOB, statement=ENDLESS, content_encoding=encoding, size_limit_bytes=1_000_000)
+    failure = _failure(session, results, job).failure
+    assert failure.code is FailureCode.SIZE_LIMIT_EXCEEDED
+    assert not list(results.iterdir())
+
+
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_an_error_while_rows_are_written_leaves_no_file_and_says_where(
+    session: DuckDBSession, results: Path, content_type: str
+) -> None:
+    statement = "SELECT 'x'::BLOB AS b,\n CAST('v' || i AS INTEGER) FROM range(10) t(i)"
+    job = replace(JOB, statement=statement, content_type=content_type, column_separator=";")
+    failure = _failure(session, results, job).failure
+    assert (failure.code, failure.line, failure.column) == (FailureCode.INVALID_VALUE, 2, 2)
+    assert not list(results.iterdir())
+
+
+def test_a_session_can_be_used_after_a_failure(session: DuckDBSession, results: Path) -> None:
+    _failure(session, results, replace(JOB, statement="SELECT missing"))
+    _failure(session, results, replace(JOB, statement="SELECT error('x')"))
+    assert _write(session, results, JOB)[0].rows == 100_000
+
+
+def test_a_missing_result_directory_is_the_storages_fault(
+    session: DuckDBSession, tmp_path: Path
+) -> None:
+    failure = _failure(session, tmp_path / "nowhere", JOB).failure
+    assert failure.code is FailureCode.STORAGE_FAILED
+    assert failure.code.retryable
+
+
+def test_a_full_disk_is_said_to_be_full_and_leaves_nothing(
+    session: DuckDBSession, results: Path
+) -> None:
+    """/dev/full takes no byte: every write into it fails as on a full disk."""
+    (results / ".run_1.csv.part").symlink_to("/dev/full")
+    failure = _failure(session, results, JOB).failure
+    assert failure.code is FailureCode.STORAGE_FULL
+    assert not list(results.iterdir())
+
+
+def test_an_error_of_ours_is_not_taken_for_a_failed_run(
+    session: DuckDBSession, results: Path
+) -> None:
+    class Broken(Told):
+        def written(self, rows: int, size_bytes: int) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_result(session, JOB, LocalResultStore(results), Broken())
+    assert not list(results.iterdir())
