@@ -25,6 +25,20 @@ LOCK_NAME = "node.lock"
 SPILL_NAME = "spill"
 """The files of a home directory, besides data and results, which can lie elsewhere."""
 
+CLIENT_VARIABLES = (
+    "QUERYRUN_HOME",
+    "QUERYRUN_PROFILE",
+    "QUERYRUN_URL",
+    "QUERYRUN_FACE",
+    "QUERYRUN_ENTITY_ID",
+    "QUERYRUN_CLIENT_ID",
+    "QUERYRUN_CLIENT_SECRET",
+    "QUERYRUN_CLIENT_SECRET_FILE",
+    "QUERYRUN_TOKEN",
+    "QUERYRUN_KEY_PASSWORD",
+)
+"""Read by the command line (docs/how-to/command-line.md); no settings, and no typing errors."""
+
 _PREFIX = "QUERYRUN_"
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -183,7 +197,7 @@ def _file(path: Path) -> dict[str, Any]:
 def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
     """Lay `QUERYRUN_SERVER__PORT=9000` over `[server] port`."""
     for name, value in environ.items():
-        if not name.startswith(_PREFIX) or name == "QUERYRUN_HOME":
+        if not name.startswith(_PREFIX) or name in CLIENT_VARIABLES:
             continue
         *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
         table = tree

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from queryrun.cli import client_commands
 from queryrun.errors import QueryrunError
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ clients_app = typer.Typer(
     help="OAuth clients: who may call the service, and in which entities.", no_args_is_help=True
 )
 app.add_typer(clients_app, name="clients")
+client_commands.register(app)
 
 Home = Annotated[
     Path,

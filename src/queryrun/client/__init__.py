@@ -33,7 +33,16 @@ from queryrun.client.errors import (
     Unreachable,
     Unsupported,
 )
-from queryrun.client.model import FileInfo, Options, Retry, RunError, RunInfo, RunQuery, State
+from queryrun.client.model import (
+    FileInfo,
+    Options,
+    Retry,
+    RunError,
+    RunInfo,
+    RunQuery,
+    State,
+    SubmitOptions,
+)
 from queryrun.client.sync import Client, Run
 
 __all__ = [
@@ -64,6 +73,7 @@ __all__ = [
     "ServerTrouble",
     "State",
     "StillRunning",
+    "SubmitOptions",
     "TooManyRequests",
     "Unauthorized",
     "UnexpectedAnswer",

@@ -58,6 +58,10 @@ class AsyncClient:
         )
         self._token_lock = anyio.Lock()
 
+    async def authenticate(self) -> None:
+        """Get a token now, to learn whether the credentials count; else the first call does."""
+        await self.carry_out(self._core.token(None))
+
     async def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> AsyncRun:
         """Submit a statement; the run, accepted. Never makes two, whatever the network does."""
         return AsyncRun(self, await self.carry_out(self._core.submit(Submission(sql, **options))))

@@ -58,6 +58,10 @@ class Client:
         )
         self._token_lock = threading.Lock()
 
+    def authenticate(self) -> None:
+        """Get a token now, to learn whether the credentials count; else the first call does."""
+        self.carry_out(self._core.token(None))
+
     def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> Run:
         """Submit a statement; the run, accepted. Never makes two, whatever the network does."""
         return Run(self, self.carry_out(self._core.submit(Submission(sql, **options))))
