@@ -46,6 +46,9 @@ from queryrun.worker.pool import PoolOptions, WorkerPool
 
 log = structlog.get_logger()
 
+_FIRST_CHECK = "SELECT 1"
+"""Checked at start, so that the first caller does not wait for a checker process."""
+
 REQUESTS_KEPT = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read, like a key's answer."""
 
@@ -67,6 +70,7 @@ class Node:
         """Settle what an earlier process left, then begin to claim. Call on the main thread:
         the kernel ends the workers when the thread that started them ends."""
         await self.pool.start()
+        await self.checker.check(_FIRST_CHECK)
         settled = await self.reaper.recover()
         if settled:
             log.warning("recovered", attempts=settled)

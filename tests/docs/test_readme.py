@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,43 @@ def targets() -> set[str]:
 def test_every_make_target_that_is_named_exists(target: str) -> None:
     ended = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_make_demo_cancels_a_runaway_and_leaves_nothing_running() -> None:
+    output = run_block("make demo", ROOT)
+    assert "UA,United Air Lines Inc.,58665" in output
+    assert re.search(r"canceled in \d+ ms", output)
+    assert "nothing is left running" in output
+    servers = re.findall(r"\(process (\d+), ready", output)
+    workers = re.findall(r"worker process (\d+) computes", output)
+    assert servers
+    assert workers
+    assert not any(Path(f"/proc/{pid}").exists() for pid in servers + workers)
+
+
+def test_make_serve_makes_a_home_and_stays_until_told_to_end(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        ["make", "serve", f"HOME_DIR={tmp_path / 'home'}", "PORT=0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        url = next(line.split()[-1] for line in process.stdout if "listening" in line)
+        with urllib.request.urlopen(f"{url}/readyz") as answer:  # noqa: S310 a loopback URL
+            assert answer.status == 200
+        os.killpg(process.pid, signal.SIGTERM)
+        process.stdout.read()
+    assert process.returncode in (0, -signal.SIGTERM), "make reports the signal that it got itself"
+
+
+def test_make_bench_measures_and_ends_with_a_table() -> None:
+    """One of the measurements, as `make bench` runs them all."""
+    output = run_block(".venv/bin/python -m benchmarks footprint", ROOT)
+    assert output.startswith("Measured on: ")
+    assert output.rstrip().splitlines()[-1].startswith("| start of the command to ready")
 
 
 def test_the_test_suite_is_what_ci_runs() -> None:

@@ -80,6 +80,17 @@ def test_a_file_added_later_is_seen_by_the_next_run(serve: Serve, data: Path) ->
     assert server.file_text(second) == "a\n1\n"
 
 
+def test_a_duckdb_file_is_a_source_too_and_stays_as_it_is(house: House) -> None:
+    database = house.made.data_dir / "billing.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE TABLE Account AS SELECT i AS id FROM range(7) t(i)")
+    before = database.read_bytes()
+    server = house.serve({"QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/billing.duckdb"})
+    done = server.ended(server.submit("SELECT count(*) AS n FROM account")["id"])
+    assert server.file_text(done) == "n\n7\n"
+    assert database.read_bytes() == before
+
+
 def test_an_unknown_column_fails_the_run_with_a_reason_and_a_place(
     serve: Serve, data: Path
 ) -> None:
