@@ -229,21 +229,9 @@ async def open_house(
     """A house over a fresh database in `directory`, with one client of one entity."""
     database = open_sqlite(directory / "queryrun.db", clock)
     knobs, guard, changes, results = Knobs(), FakeGuard(), NoticedChanges(), MemoryResults()
-    parts = HttpParts(
-        desk=replace(
-            _desk(database, clock, knobs, queued_per_tenant), guard=guard, changes=changes
-        ),
-        auth=database.auth,
-        once=database.once,
-        requests=database.requests,
-        results=results,
-        link_secret=LINK_SECRET,
-        public_url=PUBLIC_URL,
-        now=clock,
-        ready=_ready(knobs),
-        settings=settings,
-        ticks_s=lambda: clock().timestamp(),
-    )
+    parts = parts_over(database, clock, results, settings, queued_per_tenant)
+    desk = replace(parts.desk, guard=guard, changes=changes, accepting=lambda: knobs.accepting)
+    parts = replace(parts, desk=desk, ready=_ready(knobs))
     transport = httpx2.ASGITransport(app=build_app(parts), client=("192.0.2.1", 1234))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
         house = House(parts, database, clock, results, knobs, guard, changes, http)
@@ -258,16 +246,34 @@ async def open_house(
     database.close()
 
 
-def _desk(database: SqliteDatabase, now: Clock, knobs: Knobs, queued: int) -> Desk:
-    rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued)
-    return Desk(
-        store=database.runs,
-        guard=FakeGuard(),
-        changes=Changes(),
-        sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
-        default_source="live",
-        now=now,
-        accepting=lambda: knobs.accepting,
+def parts_over(
+    database: SqliteDatabase,
+    clock: Clock,
+    results: MemoryResults,
+    settings: HttpSettings = OPEN_SETTINGS,
+    queued_per_tenant: int = 0,
+) -> HttpParts:
+    """What the HTTP face works with, over this database."""
+    rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued_per_tenant)
+    return HttpParts(
+        desk=Desk(
+            store=database.runs,
+            guard=FakeGuard(),
+            changes=Changes(),
+            sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
+            default_source="live",
+            now=clock,
+        ),
+        auth=database.auth,
+        once=database.once,
+        requests=database.requests,
+        results=results,
+        link_secret=LINK_SECRET,
+        public_url=PUBLIC_URL,
+        now=clock,
+        ready=_ready(Knobs()),
+        settings=settings,
+        ticks_s=lambda: clock().timestamp(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from queryrun.errors import Problem
+from queryrun.errors import InvalidRequest, Problem
 from queryrun.http.call import Call
 
 TRACK_ID = re.compile(r"""[\x20-\x7e]{1,64}""")
@@ -56,11 +56,17 @@ def idempotency_key(call: Call, wrong: list[Problem]) -> str | None:
 
 
 def entity_header(call: Call) -> tuple[str | None, str]:
-    """The entity the caller names, and the header it used: plural, or its singular twin (C9)."""
-    plural = call.header(b"zuora-entity-ids")
-    if plural is None and (singular := call.header(b"zuora-entity-id")) is not None:
-        return singular, "zuora-entity-id"
-    return plural, "zuora-entity-ids"
+    """The entity the caller names, and the header it used: plural, or its singular twin (C9).
+
+    `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
+    """
+    plural, singular = call.header(b"zuora-entity-ids"), call.header(b"zuora-entity-id")
+    if singular is None:
+        return plural, "zuora-entity-ids"
+    if plural not in (None, singular):
+        message = "'zuora-entity-id' must be what 'zuora-entity-ids' is, when both are sent"
+        raise InvalidRequest.of("zuora-entity-id", message)
+    return singular, "zuora-entity-id"
 
 
 def org_ids(call: Call, allowed: tuple[str, ...], wrong: list[Problem]) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ from queryrun.http.refusals import TokenRefused
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = 16 * 1024
 MAX_FORM_FIELDS = 50
+FIELDS = frozenset({"grant_type", "client_id", "client_secret"})
+"""Others are ignored (RFC 6749 section 3.2)."""
 NO_STORE = [("cache-control", "no-store"), ("pragma", "no-cache")]
 """RFC 6749 section 5.1."""
 
@@ -51,7 +53,7 @@ def _wrong_grant(grant: str | None) -> TokenRefused:
 
 
 async def _form(call: Call) -> dict[str, str]:
-    """The form's fields; a field that is given twice is refused (RFC 6749 section 3.2)."""
+    """The fields that we know; one that is given twice is refused (RFC 6749 section 3.2)."""
     media_type = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != FORM:
         raise TokenRefused("invalid_request", f"the body must be sent as {FORM}")
@@ -63,8 +65,9 @@ async def _form(call: Call) -> dict[str, str]:
         )
     except ValueError as error:
         raise TokenRefused("invalid_request", "the body is not a form") from error
-    form = dict(pairs)
-    if len(form) != len(pairs):
+    known = [pair for pair in pairs if pair[0] in FIELDS]
+    form = dict(known)
+    if len(form) != len(known):
         raise TokenRefused("invalid_request", "a form field was given more than once")
     return form
 
@@ -99,11 +102,10 @@ def _basic(call: Call) -> tuple[str, str]:
 
 def _check_entity(call: Call, client: Client) -> None:
     """`Zuora-Entity-Ids` is optional here; when sent it must be one of the client's."""
-    wanted, name = entity_header(call)
-    if wanted is None:
-        return
     try:
-        principal_of(client, wanted, name)
+        wanted, name = entity_header(call)
+        if wanted is not None:
+            principal_of(client, wanted, name)
     except InvalidRequest as error:
         raise TokenRefused("invalid_request", str(error)) from error
     except Forbidden as error:

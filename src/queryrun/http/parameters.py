@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queryrun.auth.clients import ENTITY_ID
 from queryrun.http.headers import MAX_WAIT_S
 from queryrun.http.operations import Parameter
 from queryrun.http.v2.fields import CONTRACT_FIELDS, EXTENSION_FIELDS
@@ -10,7 +11,7 @@ from queryrun.http.v2.view import EXPAND, MAX_PAGE_SIZE
 ID = "6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90"
 ENTITY = "1c7d3b4e-2222-4b6a-9a7e-5b8f2f7a0002"
 TEXTS: dict[str, object] = {"type": "array", "items": {"type": "string"}}
-UUID: dict[str, object] = {"type": "string", "format": "uuid"}
+ENTITY_PATTERN: dict[str, object] = {"type": "string", "pattern": f"^({ENTITY_ID.pattern})?$"}
 
 QUERY_RUN_ID = Parameter(
     "query_run_id", "path", {"type": "string"}, "The run's id, a UUID of 36 characters.", ID
@@ -89,7 +90,10 @@ LIST_PAGE_SIZE = Parameter(
     30,
 )
 CURSOR = Parameter(
-    "cursor", "query", {"type": "string"}, "The `next_page` of the page before this one."
+    "cursor",
+    "query",
+    {"type": "string", "minLength": 1},
+    "The `next_page` of the page before this one.",
 )
 SORT = Parameter(
     "sort[]",
@@ -119,12 +123,12 @@ ASYNC = Parameter(
 ENTITY_IDS = Parameter(
     "zuora-entity-ids",
     "header",
-    UUID,
+    ENTITY_PATTERN,
     "The entity to act in (one, despite the plural). Needed when the client has several.",
     ENTITY,
 )
-ENTITY_ID = Parameter(
-    "zuora-entity-id", "header", UUID, "The singular twin of `zuora-entity-ids`.", ENTITY
+ENTITY_SINGULAR = Parameter(
+    "zuora-entity-id", "header", ENTITY_PATTERN, "The singular twin of `zuora-entity-ids`.", ENTITY
 )
 ORG_IDS = Parameter(
     "zuora-org-ids",
@@ -174,4 +178,4 @@ IF_NONE_MATCH = Parameter(
 )
 
 VIEW = (FIELDS, QUERY_RUN_FIELDS, EXPAND_PATHS, FILTER, PAGE_SIZE)
-EVERYWHERE = (TRACK_ID, ENTITY_IDS, ENTITY_ID, ACCEPT_ENCODING)
+EVERYWHERE = (TRACK_ID, ENTITY_IDS, ENTITY_SINGULAR, ACCEPT_ENCODING)

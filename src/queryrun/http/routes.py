@@ -101,6 +101,17 @@ GET = Operation(
                 ("failed", samples.FAILED),
                 ("accepted", samples.ACCEPTED),
             ),
+            links=(
+                (
+                    "DownloadFile",
+                    {
+                        "operationId": "downloadFile",
+                        "parameters": {"key": "$response.body#/file/id"},
+                        "description": "`file.url` is this link, signed.",
+                    },
+                ),
+                RUN_LINKS[1],
+            ),
         ),
     ),
     errors=DOCUMENTED_ERRORS,
@@ -199,9 +210,10 @@ TOKEN = Operation(
     "Tokens",
     "Create a bearer token",
     "Exchanges a client's id and secret for a token that lives an hour (RFC 6749, section 4.4). "
-    "They are sent in the form, or as HTTP Basic credentials; any other Authorization is ignored. "
+    "They are sent in the form; with neither in it, as HTTP Basic credentials. Any other "
+    "Authorization is ignored. "
     "Earlier tokens stay valid.",
-    (p.TRACK_ID, p.ENTITY_IDS, p.ENTITY_ID),
+    (p.TRACK_ID, p.ENTITY_IDS, p.ENTITY_SINGULAR),
     Body(oauth.FORM, "TokenRequest", (("form", samples.TOKEN_FORM),)),
     (Reply(200, "A token.", "Token", examples=(("token", samples.TOKEN),)),),
     (400, 401, 403, 405, 413, 415, 429, 500, 503, 504),

@@ -154,7 +154,7 @@ TOKEN = _object(
 )
 TOKEN_REQUEST: Schema = {
     "type": "object",
-    "required": ["grant_type"],
+    "required": ["client_id", "client_secret", "grant_type"],
     "properties": {
         "client_id": _text("36 characters.", minLength=36, maxLength=36),
         "client_secret": _text("At most 42 characters.", minLength=1, maxLength=42),

@@ -292,7 +292,11 @@ PROPERTIES = (
             "type": "object",
             "maxProperties": MAX_TAGS,
             "propertyNames": {"pattern": f"^{TAG_NAME.pattern}$"},
-            "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE_CHARS},
+            "additionalProperties": {
+                "type": "string",
+                "maxLength": MAX_TAG_VALUE_CHARS,
+                "pattern": r"^[^\x00]*$",
+            },
             "description": "Words of the caller's own, to find the run again in the list. "
             "An addition of this service.",
         },

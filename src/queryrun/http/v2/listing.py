@@ -83,7 +83,7 @@ async def _shown(parts: HttpParts, page: RunPage, query: RunQuery, view: View) -
 
 def _continued(parts: HttpParts, call: Call, query: RunQuery, wrong: list[Problem]) -> RunQuery:
     cursors = call.values("cursor")
-    if not cursors or not cursors[-1]:
+    if not cursors:
         return query
     try:
         return replace(query, after=read_cursor(query, cursors[-1], parts.link_secret))

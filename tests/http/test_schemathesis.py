@@ -1,0 +1,237 @@
+"""Requests made up from the OpenAPI document: none may surprise it (all of schemathesis' checks).
+
+What a schema cannot say (a key must be an RSA key, a source must exist, a cursor must be ours) is
+made true in `meant`, so that valid requests are accepted and invalid ones stay invalid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+import pytest
+import schemathesis
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import HealthCheck, settings
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from queryrun.auth import model as auth
+from queryrun.auth.clients import ClientWish, create_client
+from queryrun.auth.tokens import issue_token
+from queryrun.db.sqlite.open import open_sqlite
+from queryrun.db.sqlite.runs import SqliteRunStore
+from queryrun.http.app import build_app
+from queryrun.http.document import document_bytes
+from queryrun.http.v2.body import MAX_KEY_CHARS
+from queryrun.results.sign import sign
+from queryrun.runs.model import EngineStop, Once, ResultFile, Run, RunRequest
+from queryrun.runs.state import RunState
+from queryrun.runs.store import Accepted, CancelAsked, ClaimLimits, Completed, Freed
+from queryrun.sql.guard import Verdict
+from tests.conftest import Clock
+from tests.http.house import ACME, LINK_SECRET, MemoryResults, parts_over
+
+FAR = 4_000_000_000
+PUBLIC_KEY = (
+    rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    .public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
+
+
+class WillingGuard:
+    """Accepts everything: what statements are refused is not what is tested here."""
+
+    async def check(self, statement: str) -> Verdict:
+        """Always yes."""
+        return Verdict(statement)
+
+
+class EagerRuns(SqliteRunStore):
+    """Runs that go on by themselves: some wait, some run, half are complete at once."""
+
+    results: MemoryResults
+    fates = cycle(("complete", "running", "complete", "waiting"))
+
+    async def accept(
+        self, request: RunRequest, *, run_id: str, queue_limit: int, once: Once | None = None
+    ) -> Accepted:
+        """Accept, then perhaps run."""
+        accepted = await super().accept(request, run_id=run_id, queue_limit=queue_limit, once=once)
+        if accepted.replay is None and (fate := next(self.fates)) != "waiting":
+            await self._run(run_id, complete=fate == "complete")
+        return accepted
+
+    async def _run(self, run_id: str, *, complete: bool) -> None:
+        limits = ClaimLimits(["live", "warehouse"], 10_000, {})
+        for attempt in await self.claim("node", lease_s=60, limits=limits):
+            if attempt.ref.run_id == run_id and complete:
+                key = f"{run_id}_1833251171549653.csv"
+                self.results.files[key] = b"one\n1\n"
+                digest = sha256(self.results.files[key]).hexdigest()
+                await self.complete(attempt.ref, Completed(ResultFile(key, 6, digest, 1), 7))
+
+    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+        """Cancel, and let the engine go."""
+        run = await super().cancel(run_id, detail, once=once)
+        if run.state is not RunState.CANCELING:
+            return run
+        (held,) = [one for one in await self.extend("node", lease_s=60) if one.ref.run_id == run_id]
+        return await self.freed(held.ref, Freed(EngineStop.KILLED))
+
+
+class LateService:
+    """The app under test: while tests are collected it only knows its document."""
+
+    def __init__(self) -> None:
+        document = Response(document_bytes(list_runs=True), media_type="application/json")
+        self.app: ASGIApp = Router(default=document)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whatever it is by now."""
+        await self.app(scope, receive, send)
+
+
+TOO_LATE = {
+    "include-name": "POST /v2/query_runs/{query_run_id}/cancel",
+    "checks": {
+        "positive_data_acceptance": {
+            "expected-statuses": ["2xx", "400", "401", "403", "404", "409", "429", "5xx"]
+        }
+    },
+}
+"""A cancel of a run that had ended is a 400 (contract B4), however valid the request."""
+
+SERVICE = LateService()
+schema = schemathesis.openapi.from_asgi(
+    "/openapi.json", SERVICE, config=schemathesis.Config.from_dict({"operations": [TOO_LATE]})
+)
+
+
+@pytest.fixture(scope="module")
+def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service comes up; a token for it."""
+    directory: Path = tmp_path_factory.mktemp("described")
+    clock = Clock()
+    database = open_sqlite(directory / "queryrun.db", clock)
+    runs = EagerRuns(database.writer, database.reader, clock)
+    runs.results = MemoryResults()
+    parts = parts_over(replace(database, runs=runs), clock, runs.results)
+    SERVICE.app = build_app(replace(parts, desk=replace(parts.desk, guard=WillingGuard())))
+    yield asyncio.run(_token(database, clock))
+    database.close()
+
+
+async def _token(database: Any, clock: Clock) -> str:
+    await database.auth.add_tenant(ACME.tenant_id, "tenant")
+    await database.auth.add_entity(ACME)
+    wish = ClientWish("test", (ACME,), frozenset({auth.Scope.ADMIN}))
+    issued = await create_client(database.auth, wish, clock)
+    return (await issue_token(database.auth, issued.client.id, issued.secret, clock)).token
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    """Make true what the schema could not say."""
+    meant(case)
+
+
+def meant(case: Any) -> None:
+    """Replace valid values that cannot be known from the schema by ones that the service knows."""
+    headers = case.headers or {}
+    for name, value in {
+        "zuora-entity-ids": ACME.id,
+        "zuora-entity-id": ACME.id,
+        "prefer": "wait=0",
+    }.items():
+        if _valid(headers.get(name)):
+            headers[name] = value
+    if _valid(headers.get("idempotency-key")):
+        headers["idempotency-key"] = str(uuid4())
+    query = case.query or {}
+    if isinstance(query.get("filter[]"), list) and case.meta and _positive(case):
+        query["filter[]"] = ["state.NE:failed"]
+    if "cursor" in query and _positive(case):
+        del query["cursor"]
+    _mean_body(case.body)
+    if case.operation.label == "GET /files/{key}":
+        _sign(case)
+
+
+def _positive(case: Any) -> bool:
+    return bool(case.meta is None or case.meta.generation.mode.is_positive)
+
+
+def _valid(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255
+
+
+def _mean_body(body: Any) -> None:
+    if not isinstance(body, dict):
+        return
+    key = body.get("encryption_key")
+    if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARS:
+        body["encryption_key"] = PUBLIC_KEY
+    if isinstance(body.get("source"), str):
+        body["source"] = "live"
+
+
+def _sign(case: Any) -> None:
+    key = unquote(str((case.path_parameters or {}).get("key", "")))
+    case.query = {"expires": str(FAR), "signature": sign(key, FAR, LINK_SECRET)}
+
+
+FEW = settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
+
+
+@schema.parametrize()
+@FEW
+def test_no_request_surprises_the_document(case: Any, token: str) -> None:
+    case.call_and_validate(headers={"Authorization": f"Bearer {token}"})
+
+
+def test_links_lead_from_a_create_to_its_read_cancel_and_file(token: str) -> None:
+    """Sequences along the document's links; and the sequences do reach the file."""
+    reached: set[tuple[str, int]] = set()
+
+    class Sequences(schema.as_state_machine()):  # type: ignore[misc]
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"headers": {"Authorization": f"Bearer {token}"}}
+
+        def before_call(self, case: Any) -> None:
+            if case.operation.label == "GET /v2/query_runs/{query_run_id}":
+                case.query = {}  # else most of the answers have no file to lead to
+
+        def after_call(self, response: Any, case: Any) -> None:
+            reached.add((case.operation.label, response.status_code))
+
+    Sequences.run(
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=6,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+        )
+    )
+    assert ("POST /v2/query_runs", 201) in reached
+    assert ("GET /v2/query_runs/{query_run_id}", 200) in reached
+    assert ("GET /files/{key}", 200) in reached
+    cancel = "POST /v2/query_runs/{query_run_id}/cancel"
+    assert reached & {(cancel, 200), (cancel, 202), (cancel, 400)}
