@@ -21,15 +21,18 @@ from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
 from queryrun.errors import ConfigurationError, NotFound, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.limits import API_PRESETS, Rates
+from queryrun.http.metrics import HttpMetrics
 from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.results.local import LocalResultStore
-from queryrun.runs.attempt import Crew
+from queryrun.results.store import ResultStore
+from queryrun.runs.attempt import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import EngineStop, Run
 from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.store import RunStore
 from queryrun.settings import (
     DATABASE_NAME,
     LINK_KEY_NAME,
@@ -41,6 +44,7 @@ from queryrun.settings import (
 )
 from queryrun.worker import handles
 from queryrun.worker.checker import StatementChecker
+from queryrun.worker.forkclient import Roles
 from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec
 from queryrun.worker.pool import PoolOptions, WorkerPool
 
@@ -54,11 +58,37 @@ REQUESTS_KEPT = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """What a node stands on: its store, its workers, its results. The rest is made of these."""
+
+    lock: IO[str]
+    database: SqliteDatabase
+    pool: WorkerPool
+    runs: RunStore
+    workers: Workers
+    results: ResultStore
+
+
+def open_ground(settings: Settings, roles: Roles | None = None) -> Ground:
+    """Take the home for this process, open (and migrate) its store, make its pool.
+
+    Raises `ConfigurationError` when another node serves the same home.
+    """
+    lock = _lock_home(settings.path(LOCK_NAME))
+    database = open_sqlite(settings.path(DATABASE_NAME), _now)
+    pool = WorkerPool(_pool_options(settings), roles)
+    directory = settings.path(settings.results.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    return Ground(lock, database, pool, database.runs, pool, LocalResultStore(directory))
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One server process: its live parts. `start` before serving, `stop` after."""
 
     settings: Settings
     app: Router
+    desk: Desk
     database: SqliteDatabase
     pool: WorkerPool
     checker: StatementChecker
@@ -90,21 +120,20 @@ class Node:
         self.lock.close()
 
 
-def build_node(settings: Settings, public_url: str) -> Node:
-    """The parts of a node, connected and not yet started. Opens (and migrates) the store.
+def build_node(settings: Settings, public_url: str, ground: Ground | None = None) -> Node:
+    """The parts of a node, connected and not yet started, on `ground` or one opened for it.
 
     Raises `ConfigurationError` when another node serves the same home.
     """
-    lock = _lock_home(settings.path(LOCK_NAME))
-    database = open_sqlite(settings.path(DATABASE_NAME), _now)
-    pool = WorkerPool(_pool_options(settings))
+    ground = ground or open_ground(settings)
+    database, pool = ground.database, ground.pool
     checker = StatementChecker(pool.fork_server)
     changes = Changes()
-    crew = _crew(settings, database, pool, changes)
+    crew = _crew(settings, ground, changes)
     dispatcher = Dispatcher(crew, _dispatch_options(settings), lambda: list(settings.sources))
     reaper = Reaper(crew, _reap_options(settings), _kill_by_handle, _housekeeping(database))
     desk = Desk(
-        store=database.runs,
+        store=ground.runs,
         guard=checker,
         changes=changes,
         sources=_rules(settings),
@@ -123,16 +152,18 @@ def build_node(settings: Settings, public_url: str) -> Node:
         now=_now,
         ready=_ready_checks(database, dispatcher),
         settings=_http_settings(settings),
+        metrics=HttpMetrics(crew.meter.registry),
     )
     return Node(
         settings=settings,
         app=build_app(parts),
+        desk=desk,
         database=database,
         pool=pool,
         checker=checker,
         dispatcher=dispatcher,
         reaper=reaper,
-        lock=lock,
+        lock=ground.lock,
     )
 
 
@@ -163,18 +194,17 @@ def _link_key(path: Path) -> bytes:
 # --- the core -------------------------------------------------------------------------------
 
 
-def _crew(settings: Settings, database: SqliteDatabase, pool: WorkerPool, changes: Changes) -> Crew:
+def _crew(settings: Settings, ground: Ground, changes: Changes) -> Crew:
     rules = _rules(settings)
     directory = settings.path(settings.results.directory)
-    directory.mkdir(parents=True, exist_ok=True)
     return Crew(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
-        store=database.runs,
-        workers=pool,
-        results=LocalResultStore(directory),
+        store=ground.runs,
+        workers=ground.workers,
+        results=ground.results,
         changes=changes,
         rules=rules.__getitem__,
-        bind=_binder(settings, database, directory),
+        bind=_binder(settings, ground.database, directory),
         statement=_statement,
         retry=RetryPolicy(
             settings.retries.first_s, settings.retries.factor, settings.retries.most_s

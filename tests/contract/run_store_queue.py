@@ -363,7 +363,7 @@ class QueueContract:
         mine = await started(store, node="node-a")
         theirs = await started(store, node="node-b")
         await back_door.pass_time(LEASE_S - 1)
-        held = await store.extend("node-a", lease_s=LEASE_S)
+        held = await store.extend("node-a", [mine.ref, theirs.ref], lease_s=LEASE_S)
         assert held == [Held(mine.ref, RunState.IN_PROGRESS)]
         await back_door.pass_time(1)
         assert [attempt.ref for attempt in await store.lapsed()] == [theirs.ref]
@@ -371,8 +371,20 @@ class QueueContract:
     async def test_an_extension_says_which_runs_must_be_stopped(self, store: RunStore) -> None:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
-        held = await store.extend("node-a", lease_s=LEASE_S)
+        held = await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
         assert held == [Held(attempt.ref, RunState.CANCELING)]
+
+    async def test_an_attempt_that_its_node_does_not_name_lapses(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        """Its claim was committed and the answer lost: nobody lives it, so nobody may keep it."""
+        lived, unheard = [await started(store) for _ in range(2)]
+        await back_door.pass_time(LEASE_S - 1)
+        assert [
+            item.ref for item in await store.extend("node-a", [lived.ref], lease_s=LEASE_S)
+        ] == [lived.ref]
+        await back_door.pass_time(1)
+        assert [attempt.ref for attempt in await store.lapsed()] == [unheard.ref]
 
     async def test_an_attempt_that_ended_is_missing_from_the_extension(
         self, store: RunStore, back_door: BackDoor
@@ -383,7 +395,8 @@ class QueueContract:
         await store.requeue(queued.ref, back(back_door.now()))
         await store.cancel(stopped.ref.run_id, BY_USER)
         await store.freed(stopped.ref, KILLED)
-        assert await store.extend("node-a", lease_s=LEASE_S) == []
+        refs = [attempt.ref for attempt in (done, failed, queued, stopped)]
+        assert await store.extend("node-a", refs, lease_s=LEASE_S) == []
 
     async def test_lapsed_attempts_come_oldest_first_and_limited(
         self, store: RunStore, back_door: BackDoor
@@ -414,7 +427,7 @@ class QueueContract:
         assert [attempt.ref for attempt in await store.lapsed(besides="node-a")] == [left.ref]
         assert await store.take_over(left.ref, "node-a", lease_s=LEASE_S)
         assert not await store.take_over(mine.ref, "node-c", lease_s=LEASE_S)
-        held = await store.extend("node-a", lease_s=LEASE_S)
+        held = await store.extend("node-a", [mine.ref, left.ref], lease_s=LEASE_S)
         assert {item.ref for item in held} == {mine.ref, left.ref}
 
     async def test_one_reaper_takes_a_lapsed_attempt_over(
@@ -427,7 +440,7 @@ class QueueContract:
             *(store.take_over(attempt.ref, f"node-{n}", lease_s=LEASE_S) for n in "bcd")
         )
         assert sorted(won) == [False, False, True]
-        assert await store.extend("node-a", lease_s=LEASE_S) == []
+        assert await store.extend("node-a", [attempt.ref], lease_s=LEASE_S) == []
         assert await store.lapsed() == []
 
     async def test_a_lease_extended_in_time_is_not_taken_over(
@@ -436,9 +449,9 @@ class QueueContract:
         attempt = await started(store)
         await back_door.pass_time(LEASE_S)
         [lapsed] = await store.lapsed()
-        await store.extend("node-a", lease_s=LEASE_S)
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
         assert not await store.take_over(lapsed.ref, "node-b", lease_s=LEASE_S)
-        assert (await store.extend("node-a", lease_s=LEASE_S))[0].ref == attempt.ref
+        assert (await store.extend("node-a", [attempt.ref], lease_s=LEASE_S))[0].ref == attempt.ref
 
     async def test_an_attempt_that_ended_is_not_taken_over(
         self, store: RunStore, back_door: BackDoor

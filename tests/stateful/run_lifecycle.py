@@ -219,8 +219,8 @@ class RunLifecycle(RuleBasedStateMachine):
     @rule(node=nodes)
     def extend(self, node: str) -> None:
         """A node keeps its leases, and learns which of its attempts it must stop."""
-        held = self.do(self.store.extend(node, lease_s=LEASE_S))
         mine = {ref for ref, (holder, _) in self.leases.items() if holder == node}
+        held = self.do(self.store.extend(node, list(self.leases), lease_s=LEASE_S))
         assert {item.ref: item.state for item in held} == {
             ref: self.told[ref.run_id].state for ref in mine
         }

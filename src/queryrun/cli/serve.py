@@ -39,14 +39,17 @@ def serve_home(home: Path, *, host: str | None, port: int | None) -> None:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    url = _url(listener)
-    node = build_node(settings, url)
+    await serve_node(build_node(settings, url_of(listener)), listener)
+
+
+async def serve_node(node: Node, listener: socket.socket) -> None:
+    """Serve a node until SIGTERM or SIGINT. Run it on the main thread."""
     server = _Server(_uvicorn_config(node))
     signals = _Signals(asyncio.get_running_loop())
     await node.start()
     serving = asyncio.create_task(server.serve([listener]))
     try:
-        print(banner(settings, url), flush=True)
+        print(banner(node.settings, url_of(listener)), flush=True)
         await _until_told_to_end(signals, serving)
         await _drain(node, signals)
     finally:
@@ -120,6 +123,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Where a listening socket is reached."""
     host, port = listener.getsockname()[:2]
     return f"http://{host}:{port}"

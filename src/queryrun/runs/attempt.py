@@ -96,10 +96,11 @@ class Crew:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Why an attempt was told to stop, and when."""
+    """Why an attempt was told to stop, when, and how far it was."""
 
     reason: StopReason
     by: str | None
+    stage: Stage
     at: datetime
     at_s: float
     """On the monotonic clock, to measure the stop."""
@@ -141,9 +142,10 @@ class LiveAttempt:
         the file and only then writes how the run goes on.
         """
         if self._told is None:
-            self._told = Told(reason, by, self._crew.now(), time.monotonic())
+            stage = self.progress.stage
+            self._told = Told(reason, by, stage, self._crew.now(), time.monotonic())
             self._told_event.set()
-            self._log.info("attempt_told_to_stop", reason=reason, stage=self.progress.stage)
+            self._log.info("attempt_told_to_stop", reason=reason, stage=stage)
 
     async def live(self) -> Run | None:
         """Do the work and write how it ended; the run as written, None when it was lost to us.
@@ -184,7 +186,6 @@ class LiveAttempt:
 
     async def _take_worker(self) -> Worker:
         request = self.attempt.run.request
-        self.progress = AttemptProgress(Stage.STARTING)
         return await self._crew.workers.take(
             await self._crew.bind(request.source, request.entity_id)
         )
@@ -195,6 +196,8 @@ class LiveAttempt:
             await self._crew.store.save_handle(self.ref, handle=worker.handle, file_key=self._key)
         except LostRace:
             self.stop(*await self._why_lost())
+            return False
+        self.progress = AttemptProgress(Stage.STARTING)
         return self._told is None
 
     async def _why_lost(self) -> tuple[StopReason, str | None]:
@@ -262,6 +265,8 @@ class LiveAttempt:
                 self._give_back(worker)
                 return self._ended(run)
             self.stop(*await self._why_lost())
+        elif isinstance(end, Failure) and end.code in _LIMITS:
+            self.stop(StopReason.LIMIT)
         engine_stop = await self._stop_for_certain(worker)
         await self._discard_file()
         run = await self._persist(lambda: self._write_stopped(end, engine_stop))
@@ -304,37 +309,25 @@ class LiveAttempt:
     async def _write_stopped(self, end: Done | Failure | None, engine_stop: EngineStop) -> Run:
         """The work is proven stopped: how the run goes on depends on why it was stopped."""
         told = self._told
+        failure = end if isinstance(end, Failure) else _no_answer()
         if told is None:
-            failure = end if isinstance(end, Failure) else _no_answer()
-            return await self._write_failure(failure, self._stop_for_limit(failure, engine_stop))
+            return await self._write_failure(failure, None)
         match told.reason:
-            case reason if reason in _CANCELS:
-                freed = Freed(engine_stop, self.progress.stage)
+            case StopReason.USER | StopReason.ADMIN:
+                freed = Freed(engine_stop, told.stage)
                 return await self._crew.store.freed(self.ref, freed)
+            case StopReason.LIMIT:
+                return await self._write_failure(failure, _record(told, engine_stop))
+            case StopReason.TIMEOUT:
+                limit = _time_limit_exceeded(self._time_limit_s())
+                return await self._write_failure(limit, _record(told, engine_stop))
             case StopReason.SHUTDOWN:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
                 return await self._write(
-                    on_leaving(left, self._crew.now(), self._stop(told, engine_stop))
+                    on_leaving(left, self._crew.now(), _record(told, engine_stop))
                 )
             case StopReason.LEASE:
                 raise LostRace("the lease was lost; the attempt is another node's to settle")
-            case _:
-                limit = _time_limit_exceeded(self._time_limit_s())
-                return await self._write_failure(limit, self._stop(told, engine_stop))
-
-    def _stop(self, told: Told, engine_stop: EngineStop) -> Cancellation:
-        """The record of a stop that nobody asked for through the API."""
-        return Cancellation(
-            told.at, told.reason, told.by, stage=self.progress.stage, engine_stop=engine_stop
-        )
-
-    def _stop_for_limit(self, failure: Failure, engine_stop: EngineStop) -> Cancellation | None:
-        """A limit inside the worker ended the statement: recorded like every other stop."""
-        if failure.code not in _LIMITS:
-            return None
-        return self._stop(
-            Told(StopReason.LIMIT, None, self._crew.now(), time.monotonic()), engine_stop
-        )
 
     async def _persist(self, write: Callable[[], Awaitable[Run]]) -> Run | None:
         """Write an outcome, however long the store is away; None when it came too late."""
@@ -395,6 +388,11 @@ class LiveAttempt:
         if run is not None:
             self._crew.changes.publish(run)
         return run
+
+
+def _record(told: Told, engine_stop: EngineStop) -> Cancellation:
+    """The record of a stop that nobody asked for through the API."""
+    return Cancellation(told.at, told.reason, told.by, told.stage, engine_stop)
 
 
 def _file_key(run: Run) -> str:

@@ -175,20 +175,20 @@ class Dispatcher:
                 log.warning("leases_not_extended_store_away")
 
     async def keep_leases(self) -> None:
-        """Extend every lease of this node and act on what the store says: the truth behind hints.
+        """Extend the leases of what lives here, and act on what the store says: the truth behind
+        hints.
 
         An attempt that the store no longer gives us has lost its lease: it is stopped here,
-        and settled by whoever holds it now.
+        and settled by whoever holds it now. One that the store gives this node but that does
+        not live here (its claim was committed, the answer lost) is left to lapse.
         """
-        before = list(self._live.items())
-        held = {
-            item.ref: item
-            for item in await self._crew.store.extend(
-                self._crew.node, lease_s=self._options.lease_s
-            )
-        }
-        for ref, live in before:
-            await self._check(live, held.get(ref))
+        before = dict(self._live)
+        held = await self._crew.store.extend(
+            self._crew.node, list(before), lease_s=self._options.lease_s
+        )
+        states = {item.ref: item for item in held}
+        for ref, live in before.items():
+            await self._check(live, states.get(ref))
 
     async def _check(self, live: LiveAttempt, held: Held | None) -> None:
         if live.ref not in self._live:

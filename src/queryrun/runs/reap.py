@@ -11,7 +11,7 @@ import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.runs.attempt import Crew
-from queryrun.runs.model import Attempt, Cancellation, EngineStop, Run, StopReason
+from queryrun.runs.model import Attempt, Cancellation, EngineStop, Run, Stage, StopReason
 from queryrun.runs.retry import after_failure
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Freed, Requeued
@@ -113,7 +113,8 @@ class Reaper:
         store = self._crew.store
         current = await store.get(attempt.ref.run_id)
         if current is not None and current.state is RunState.CANCELING:
-            run = await store.freed(attempt.ref, Freed(engine_stop))
+            stage = Stage.CLAIMED if attempt.handle is None else None  # unknown: its node is gone
+            run = await store.freed(attempt.ref, Freed(engine_stop, stage))
         else:
             run = await self._give_another_chance(attempt)
         self._crew.changes.publish(run)

@@ -207,11 +207,14 @@ class RunStore(Protocol):
         """
         ...
 
-    async def extend(self, node: str, *, lease_s: float) -> list[Held]:
-        """Renew every lease of `node` and say in which state each run now is.
+    async def extend(self, node: str, refs: Sequence[AttemptRef], *, lease_s: float) -> list[Held]:
+        """Renew the leases of these attempts of `node` and say in which state each run now is.
 
         An attempt that is missing from the answer is no longer this node's. An attempt that
         is `canceling` must be stopped; this is the truth that a lost hint falls back on.
+
+        An attempt of the node that is not named lapses: its claim may have been committed
+        without the node ever hearing of it, and then only the reaper can settle it.
         """
         ...
 

@@ -54,11 +54,12 @@ _SAVE_HANDLE = (
     " WHERE run_seq = (SELECT seq FROM runs WHERE id = ? AND attempt = ?"
     " AND state = 'in_progress') AND number = ?"
 )
-EXTEND = "UPDATE attempts SET lease_until_ms = ? WHERE node = ? AND ended_ms IS NULL"
-HELD = (
-    "SELECT r.id, a.number, r.state FROM attempts a JOIN runs r ON r.seq = a.run_seq"
-    " WHERE a.node = ? AND a.ended_ms IS NULL"
+EXTEND = (
+    "UPDATE attempts SET lease_until_ms = ?"
+    " WHERE run_seq = (SELECT seq FROM runs WHERE id = ?) AND number = ?"
+    " AND node = ? AND ended_ms IS NULL"
 )
+HELD = "SELECT state FROM runs WHERE id = ? AND attempt = ?"
 _END_OTHER_LEASES = (
     "UPDATE attempts SET lease_until_ms = min(lease_until_ms, ?)"
     " WHERE ended_ms IS NULL AND node <> ?"
@@ -209,13 +210,17 @@ class SqliteRunStore:
 
         await self._writer.write(unit, durable=False)
 
-    async def extend(self, node: str, *, lease_s: float) -> list[Held]:
-        """Renew every lease of `node` and say in which state each run now is."""
+    async def extend(self, node: str, refs: Sequence[AttemptRef], *, lease_s: float) -> list[Held]:
+        """Renew the leases of these attempts of `node` and say in which state each run is."""
 
         def unit(connection: sqlite3.Connection) -> list[Held]:
-            connection.execute(EXTEND, (self._now_ms() + _ms(lease_s), node))
-            rows = connection.execute(HELD, (node,)).fetchall()
-            return [Held(AttemptRef(run_id, n), RunState(state)) for run_id, n, state in rows]
+            until_ms = self._now_ms() + _ms(lease_s)
+            renewed = [
+                ref
+                for ref in refs
+                if connection.execute(EXTEND, (until_ms, ref.run_id, ref.number, node)).rowcount
+            ]
+            return [Held(ref, _state_at(connection, ref)) for ref in renewed]
 
         return await self._writer.write(unit, durable=False)
 
@@ -276,6 +281,11 @@ class SqliteRunStore:
         return await self._writer.write(
             lambda db: _remove_ended(db, before_ms, limit), durable=False
         )
+
+
+def _state_at(connection: sqlite3.Connection, ref: AttemptRef) -> RunState:
+    (state,) = connection.execute(HELD, (ref.run_id, ref.number)).fetchone()
+    return RunState(state)
 
 
 def _ms(duration_s: float) -> int:

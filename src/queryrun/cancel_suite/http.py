@@ -1,0 +1,163 @@
+"""A cheap HTTP client on keep-alive connections, so that the client is not what is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httptools
+
+
+class ConnectionLost(Exception):
+    """The server closed the connection before it had answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, and when (monotonic clock) the request was sent and the answer complete."""
+
+    status: int
+    body: bytes
+    sent_s: float
+    answered_s: float
+
+    @property
+    def took_ms(self) -> float:
+        """From the request to the whole answer."""
+        return (self.answered_s - self.sent_s) * 1000
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty one when it is none."""
+        try:
+            data = json.loads(self.body)
+        except ValueError:
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    @property
+    def error_code(self) -> str:
+        """The code of the first error, or nothing."""
+        errors = self.json().get("errors") or [{}]
+        return str(errors[0].get("code", ""))
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection that carries one request at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[tuple[int, bytes]] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._pieces: list[bytes] = []
+        self.is_open = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The way is open."""
+        self._transport = transport  # type: ignore[assignment] # a stream's always is a Transport
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of an answer."""
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """For the parser: a piece of the body."""
+        self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        """For the parser: the answer is whole."""
+        answer = self._parser.get_status_code(), b"".join(self._pieces)
+        self.is_open = self.is_open and self._parser.should_keep_alive()
+        self._pieces = []
+        self._parser = httptools.HttpResponseParser(self)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's word
+        """The server is gone, or has had enough."""
+        self.is_open = False
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(ConnectionLost)
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request and wait for its whole answer."""
+        if self._transport is None or not self.is_open:
+            raise ConnectionLost
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._waiting
+
+    def close(self) -> None:
+        """Hang up."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Http:
+    """Requests to one server. Makes as many connections as are in use at once, and keeps them."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host = parts.hostname or "127.0.0.1"
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._idle: list[_Connection] = []
+        self.authorization = ""
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request. A connection that the server had closed meanwhile is replaced once."""
+        request = self._request(method, path, body, headers or {})
+        async with self._connection() as connection:
+            sent_s = time.monotonic()
+            try:
+                status, content = await connection.ask(request)
+            except ConnectionLost:
+                connection = await self._connect()
+                sent_s = time.monotonic()
+                status, content = await connection.ask(request)
+                self._idle.append(connection)
+            return Answer(status, content, sent_s, time.monotonic())
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for connection in self._idle:
+            connection.close()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
+        connection = self._idle.pop() if self._idle else await self._connect()
+        yield connection
+        if connection.is_open:
+            self._idle.append(connection)
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            _Connection, self._host, self._port, ssl=self._tls
+        )
+        return connection
+
+    def _request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        lines = [f"{method} {self._prefix}{path} HTTP/1.1", f"host: {self._host}:{self._port}"]
+        if self.authorization:
+            lines.append(f"authorization: {self.authorization}")
+        if body or method == "POST":
+            lines.append(f"content-length: {len(body)}")
+        if body and "content-type" not in headers:
+            lines.append("content-type: application/json")
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode() + body

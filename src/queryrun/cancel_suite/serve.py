@@ -1,0 +1,88 @@
+"""A home of the suite's own, served by a real server process for as long as it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from queryrun.cancel_suite.processes import ServerProcesses
+from queryrun.cancel_suite.target import Access, Local
+
+RAISED = {
+    "QUERYRUN_RATES__PRESET": "off",
+    "QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "0",
+    "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
+    "QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0",
+    "QUERYRUN_LOG__LEVEL": "warning",
+}
+"""Limits that would end or refuse runs before their cancel. Memory, slots, threads: as default."""
+SLOTS = 5
+_END_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server that is ours to look into."""
+
+    access: Access
+    local: Local
+
+
+@contextmanager
+def served(environ: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """Make a home in a temporary directory, serve it on a free loopback port, end it in order."""
+    with tempfile.TemporaryDirectory(prefix="queryrun-cancel-suite-") as directory:
+        home = Path(directory) / "home"
+        made = json.loads(_command("init", "--home", str(home), "--json"))
+        with (Path(directory) / "server.log").open("w") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [*_PROGRAM, "serve", "--home", str(home), "--host", "127.0.0.1", "--port", "0"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | RAISED | dict(environ or {}),
+            )
+        try:
+            access = Access(_announced(process), made["client_id"], made["client_secret"])
+            yield Served(access, Local(ServerProcesses(process.pid), home))
+        finally:
+            _end(process)
+
+
+_PROGRAM = (sys.executable, "-m", "queryrun.cli")
+
+
+def _command(*arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*_PROGRAM, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout
+
+
+def _announced(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    for line in process.stdout:
+        if line.strip().startswith("listening"):
+            return line.split()[-1]
+    raise RuntimeError("the server ended before it listened")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """SIGTERM twice: the second cuts the draining short."""
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,75 @@
+"""`queryrun cancel-suite`: prove the cancel guarantee on a server, one's own or any by URL."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from queryrun.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from queryrun.cancel_suite.target import Access, Local
+
+_WHERE = "Server to test; without it one is started on a home of its own."
+_PID = "The server's process on this machine, to look into its process table."
+_HOME = "The server's home on this machine, to look at spill and result files."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("cancel-suite")(cancel_suite)
+
+
+def cancel_suite(
+    url: Annotated[str | None, typer.Option(help=_WHERE)] = None,
+    client_id: Annotated[str, typer.Option(help="Client of that server.")] = "",
+    client_secret_file: Annotated[
+        Path | None, typer.Option(help="File that holds the client's secret.")
+    ] = None,
+    server_pid: Annotated[int | None, typer.Option(help=_PID)] = None,
+    server_home: Annotated[Path | None, typer.Option(help=_HOME)] = None,
+    slots: Annotated[int, typer.Option(help="Slots of that server.")] = 5,
+    classes: Annotated[str, typer.Option(help="Classes to run.")] = "ABCDEFG",
+    scale: Annotated[float, typer.Option(help="Share of the full counts: 0.01 is quick.")] = 1.0,
+    statement: Annotated[
+        list[str] | None, typer.Option(help="Keep class C to this statement; repeat for more.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the whole report to this file.")
+    ] = None,
+) -> None:
+    """Prove the cancel guarantee: seven classes of failure, counted and timed, in one table.
+
+    Runs against a server that it starts itself, or against the one at --url, whose rate, queue
+    and row limits must not stand in the way. The exit status is 1 when a promise or a bar broke.
+    On a server elsewhere it says what it could not check.
+    """
+    from rich.console import Console
+
+    from queryrun.cancel_suite.plan import Plan
+    from queryrun.cancel_suite.suite import CLASSES, Order, run_against, run_on_own_server
+
+    letters = "".join(letter for letter in CLASSES if letter in classes.upper())
+    order = Order(Plan(scale, tuple(statement or ())), letters, slots, json_file)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if url is None:
+        holds = run_on_own_server(order, console)
+    else:
+        access, local = _server(url, client_id, client_secret_file, server_pid, server_home)
+        holds = run_against(access, local, order, console)
+    sys.exit(0 if holds else 1)
+
+
+def _server(
+    url: str, client_id: str, secret_file: Path | None, pid: int | None, home: Path | None
+) -> tuple[Access, Local | None]:
+    from queryrun.cancel_suite.processes import ServerProcesses
+    from queryrun.cancel_suite.target import Access, Local
+
+    if not client_id or secret_file is None:
+        raise ConfigurationError("--url needs --client-id and --client-secret-file")
+    access = Access(url, client_id, secret_file.read_text(encoding="utf-8").strip())
+    return access, Local(ServerProcesses(pid), home) if pid is not None else None
