@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from queryrun.cli import client_commands
+from queryrun.cli import client_commands, guarantee
 from queryrun.errors import QueryrunError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ clients_app = typer.Typer(
 )
 app.add_typer(clients_app, name="clients")
 client_commands.register(app)
+guarantee.register(app)
 
 Home = Annotated[
     Path,
