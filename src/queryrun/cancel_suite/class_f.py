@@ -15,7 +15,7 @@ from queryrun.cancel_suite.target import Local, Target
 
 ROUNDS = 10
 NEXT_START_MS = 100.0
-ROOM_BYTES = 64 * 1024**2
+ROOM_BYTES = 24 * 1024**2
 """Resident memory may differ this much: allocators of the server and its spare workers keep some,
 which is far less than one leaked worker."""
 BUSY_S = 0.3

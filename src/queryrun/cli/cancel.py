@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import NoReturn
 
 import typer
 
@@ -44,8 +45,13 @@ def cancel_runs(
         wanted = ids if filters is None else _under_way(client, filters)
         if filters is not None and not yes and not as_json and sys.stdin.isatty():
             typer.confirm(f"cancel {len(wanted)} runs?", abort=True)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            ended = list(pool.map(partial(_cancel, client), wanted))
+        cancel_each(client, wanted, as_json=as_json)
+
+
+def cancel_each(client: Client, ids: list[str], *, as_json: bool) -> NoReturn:
+    """Cancel these runs, several at once, say what became of each, and exit accordingly."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ended = list(pool.map(partial(_cancel, client), ids))
     _show(ended, as_json=as_json)
     raise typer.Exit(max((one.status for one in ended), default=exits.DONE))
 

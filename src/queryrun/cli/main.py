@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from queryrun.cli import client_commands, guarantee
+from queryrun.cli import admin, client_commands, guarantee
 from queryrun.errors import QueryrunError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ clients_app = typer.Typer(
 app.add_typer(clients_app, name="clients")
 client_commands.register(app)
 guarantee.register(app)
+admin.register(app)
 
 Home = Annotated[
     Path,
