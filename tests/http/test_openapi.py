@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import jsonschema  # type: ignore[import-untyped]  # its stubs are not among our tools
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from queryrun.http.schemas import QUERY_RUN
 from queryrun.http.v2.body import BY_NAME, create_body_schema
 from queryrun.http.v2.fields import KNOWN_FIELDS
 from queryrun.http.v2.render import FIELDS
-from tests.http.house import House
+from tests.http.house import PUBLIC_URL, SELECT, House
 
 pytestmark = pytest.mark.anyio
 
@@ -113,6 +114,49 @@ def test_every_reference_leads_somewhere() -> None:
     for reference in re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', COMMITTED.read_text()):
         section, name = reference
         assert name in DOCUMENT["components"][section]
+
+
+# --- the links ------------------------------------------------------------------------------
+
+
+def target(answer: httpx2.Response, link: dict[str, Any]) -> tuple[str, str]:
+    """Method and path of the operation that a link leads to, after this answer."""
+    ((method, path),) = [
+        (method, path)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+        if operation["operationId"] == link["operationId"]
+    ]
+    for name, expression in link["parameters"].items():
+        value = answer.json()
+        for step in expression.removeprefix("$response.body#/").split("/"):
+            value = value[step]
+        path = path.replace("{" + name + "}", value)
+    return method.upper(), path
+
+
+def links(operation: str, status: str) -> dict[str, Any]:
+    """The links of one answer of an operation."""
+    return dict(dict(described())[operation]["responses"][status]["links"])
+
+
+async def test_links_lead_from_a_create_to_its_read_cancel_and_file(house: House) -> None:
+    created = await house.call("POST", "/v2/query_runs", json=SELECT)
+    from_create = links("createQueryRun", "201")
+    await house.complete(created.json()["id"])
+    read = await house.call(*target(created, from_create["GetQueryRun"]))
+    assert read.json()["state"] == "complete"
+    _, path = target(read, links("getQueryRun", "200")["DownloadFile"])
+    assert read.json()["file"]["url"].startswith(PUBLIC_URL + path + "?")
+    other = await house.call("POST", "/v2/query_runs", json=SELECT)
+    canceled = await house.call(*target(other, from_create["CancelQueryRun"]))
+    assert canceled.json()["state"] == "canceled"
+
+
+async def test_a_link_leads_from_a_202_to_its_request(house: House) -> None:
+    later = await house.call("POST", "/v2/query_runs", json=SELECT, headers={"async": "true"})
+    request = await house.call(*target(later, links("createQueryRun", "202")["GetRequest"]))
+    assert request.json()["state"] == "succeeded"
 
 
 # --- the page -------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from queryrun.http.app import build_app
 from queryrun.http.document import document_bytes
 from queryrun.http.v2.body import MAX_KEY_CHARS
 from queryrun.results.sign import sign
-from queryrun.runs.model import EngineStop, Once, ResultFile, Run, RunRequest
+from queryrun.runs.model import AttemptRef, EngineStop, Once, ResultFile, Run, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, CancelAsked, ClaimLimits, Completed, Freed
 from queryrun.sql.guard import Verdict
@@ -87,8 +87,7 @@ class EagerRuns(SqliteRunStore):
         run = await super().cancel(run_id, detail, once=once)
         if run.state is not RunState.CANCELING:
             return run
-        (held,) = [one for one in await self.extend("node", lease_s=60) if one.ref.run_id == run_id]
-        return await self.freed(held.ref, Freed(EngineStop.KILLED))
+        return await self.freed(AttemptRef(run_id, run.attempt), Freed(EngineStop.KILLED))
 
 
 class LateService:
@@ -206,32 +205,19 @@ def test_no_request_surprises_the_document(case: Any, token: str) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"})
 
 
-def test_links_lead_from_a_create_to_its_read_cancel_and_file(token: str) -> None:
-    """Sequences along the document's links; and the sequences do reach the file."""
-    reached: set[tuple[str, int]] = set()
+def test_no_sequence_along_the_links_surprises_the_document(token: str) -> None:
+    """Create, then read, cancel, download. `test_openapi.py` walks the same links for certain."""
 
     class Sequences(schema.as_state_machine()):  # type: ignore[misc]
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
             return {"headers": {"Authorization": f"Bearer {token}"}}
 
-        def before_call(self, case: Any) -> None:
-            if case.operation.label == "GET /v2/query_runs/{query_run_id}":
-                case.query = {}  # else most of the answers have no file to lead to
-
-        def after_call(self, response: Any, case: Any) -> None:
-            reached.add((case.operation.label, response.status_code))
-
     Sequences.run(
         settings=settings(
-            max_examples=40,
+            max_examples=20,
             stateful_step_count=6,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
         )
     )
-    assert ("POST /v2/query_runs", 201) in reached
-    assert ("GET /v2/query_runs/{query_run_id}", 200) in reached
-    assert ("GET /files/{key}", 200) in reached
-    cancel = "POST /v2/query_runs/{query_run_id}/cancel"
-    assert reached & {(cancel, 200), (cancel, 202), (cancel, 400)}
