@@ -179,8 +179,10 @@ class WorkerPool:
         Asks it to interrupt its statement, waits `grace_s` for it to leave (not when it has
         started nothing, or holds more than `HEAVY_BYTES`), then kills its process group,
         reaps it and removes its spill directory. What it may have started dies with the
-        group, but only the worker itself is waited for: no engine of ours starts processes. Idempotent, and safe to call from several
-        tasks: all get the same answer. Cancelling the call does not cancel the stop.
+        group, but only the worker itself is waited for: no engine of ours starts processes.
+
+        Idempotent, and safe to call from several tasks: all get the same answer. Cancelling
+        the call does not cancel the stop.
 
         Raises `NotReaped` when it does not end within `REAP_BOUND_S` after the kill: it may
         still work, so hold on to its slot. Calling again tries again.
