@@ -15,7 +15,7 @@ import typer
 from queryrun.cli import exits
 from queryrun.cli.ls import Filters
 from queryrun.cli.remote import connect, find_server
-from queryrun.client import CancelOutcome, Client, ClientError
+from queryrun.client import CancelOutcome, Client, ClientError, State
 
 AT_ONCE = 8
 """Cancels in flight together: each waits for the engine to let go."""

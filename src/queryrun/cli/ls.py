@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,16 +67,36 @@ def show_run(run_id: str, profile: str | None, *, as_json: bool) -> None:
 
 
 def _watch(client: Client, query: RunQuery) -> None:
+    try:
+        if sys.stdout.isatty():
+            _watch_on_screen(client, query)
+        else:
+            _watch_as_lines(client, query)
+    except KeyboardInterrupt:
+        return
+
+
+def _watch_on_screen(client: Client, query: RunQuery) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(), auto_refresh=False, screen=False) as live:
-        try:
-            while True:
-                live.update(_table([run.info for run in client.runs(query)]), refresh=True)
-                time.sleep(WATCH_EVERY_S)
-        except KeyboardInterrupt:
-            return
+    with Live(console=Console(), auto_refresh=False) as live:
+        while True:
+            live.update(_table([run.info for run in client.runs(query)]), refresh=True)
+            time.sleep(WATCH_EVERY_S)
+
+
+def _watch_as_lines(client: Client, query: RunQuery) -> None:
+    """A line for every run that is new or has changed: what a pipe can use."""
+    shown: dict[str, tuple[str, ...]] = {}
+    while True:
+        found = {run.id: run_cells(run.info) for run in client.runs(query)}
+        for run_id, cells in reversed(found.items()):
+            if shown.get(run_id) != cells:
+                typer.echo("\t".join(cells))
+        shown = found
+        sys.stdout.flush()
+        time.sleep(WATCH_EVERY_S)
 
 
 def _table(found: list[RunInfo]) -> Table:

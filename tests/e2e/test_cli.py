@@ -1,0 +1,346 @@
+"""The command line as a person or a script uses it, against a real server process."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.e2e.conftest import RUNAWAY, House, Server
+
+COMMAND = [sys.executable, "-m", "queryrun.cli"]
+
+
+@dataclass
+class Shell:
+    """A person's shell: logged in to a server, with a configuration directory of its own."""
+
+    server: Server
+    config: Path
+    work: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("QUERYRUN_")}
+        return clean | {"XDG_CONFIG_HOME": str(self.config), "COLUMNS": "120", "TERM": "xterm"}
+
+    def __call__(
+        self, *arguments: str, stdin: str | None = None, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            cwd=self.work,
+            env=self.environ | environ,
+            timeout=60,
+            check=False,
+        )
+
+    def ok(self, *arguments: str, stdin: str | None = None) -> str:
+        done = self(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.work,
+            env=self.environ,
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a failed test left running."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+    def in_a_terminal(self, *arguments: str) -> str:
+        """What a terminal shows: standard output and error together."""
+        reader, writer = pty.openpty()
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=writer,
+            stdout=writer,
+            stderr=writer,
+            cwd=self.work,
+            env=self.environ,
+        )
+        os.close(writer)
+        shown = b"".join(_until_closed(reader))
+        os.close(reader)
+        assert process.wait(timeout=30) == 0, shown.decode()
+        return shown.decode()
+
+
+def _until_closed(descriptor: int) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = os.read(descriptor, 65536)
+        except OSError:  # Linux: the other end of a terminal was closed
+            return
+        if not chunk:
+            return
+        yield chunk
+
+
+@pytest.fixture
+def shell(house: House, tmp_path: Path) -> Iterator[Shell]:
+    server = house.serve()
+    work = tmp_path / "work"
+    work.mkdir()
+    shell = Shell(server, tmp_path / "config", work)
+    shell.ok("login", server.url, "--home", str(house.made.home))
+    yield shell
+    shell.end()
+
+
+def test_a_pipe_gets_csv_and_nothing_else(shell: Shell) -> None:
+    done = shell("run", "SELECT i, 'x' AS t FROM range(3) r(i) ORDER BY i")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "i,t\n0,x\n1,x\n2,x\n", "")
+
+
+def test_a_terminal_gets_a_table(shell: Shell) -> None:
+    shown = shell.in_a_terminal("run", "SELECT 42 AS answer, NULL AS nothing, '[bold]' AS t")
+    assert "answer" in shown
+    assert "42" in shown
+    assert "NULL" in shown
+    assert "[bold]" in shown
+    assert "(1 row)" in shown
+
+
+def test_a_terminal_shows_the_state_while_it_waits(shell: Shell) -> None:
+    shown = shell.in_a_terminal("run", "SELECT count(*) AS n FROM range(300000000) r(i)")
+    assert "accepted" in shown or "in_progress" in shown
+
+
+def test_the_statement_comes_from_standard_input_or_a_file(shell: Shell) -> None:
+    (shell.work / "q.sql").write_text("SELECT 2 AS b")
+    assert shell.ok("run", "-", stdin="SELECT 1 AS a") == "a\n1\n"
+    assert shell.ok("run", "--file", "q.sql") == "b\n2\n"
+    assert shell("run").returncode == 2
+
+
+def test_the_ending_of_the_output_says_the_format(shell: Shell) -> None:
+    import gzip
+
+    shell.ok("run", "SELECT 1 AS a", "--output", "rows.json.gz")
+    shell.ok("run", "SELECT 1 AS a", "--output", "rows.parquet")
+    assert gzip.decompress((shell.work / "rows.json.gz").read_bytes()) == b'{"a":1}\n'
+    assert (shell.work / "rows.parquet").read_bytes().startswith(b"PAR1")
+
+
+def test_json_prints_the_run_without_its_link(shell: Shell) -> None:
+    run = json.loads(shell.ok("run", "SELECT 1 AS a", "--json", "--tag", "team=ops"))
+    assert (run["state"], run["number_of_rows"]) == ("complete", 1)
+    assert "url" not in run["file"]
+    assert json.loads(shell.ok("show", run["id"], "--json"))["tags"] == {"team": "ops"}
+
+
+def test_ctrl_c_cancels_the_run_and_says_so(shell: Shell) -> None:
+    process = shell.start("run", RUNAWAY)
+    run_id = _running(shell)
+    worker = shell.server.computing_worker(run_id)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"run {run_id} canceled" in errors
+    assert not Path(f"/proc/{worker}").exists()
+    assert shell.server.get(run_id)["state"] == "canceled"
+
+
+def _running(shell: Shell) -> str:
+    """The id of the run once there is one; asking takes the time that waiting would."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = shell.server.http.get("/v2/query_runs").json()["data"]
+        if found:
+            return str(found[0]["id"])
+    raise AssertionError("no run was made")
+
+
+@pytest.mark.parametrize(
+    ("sql", "status", "said"),
+    [
+        ("DROP TABLE account", 1, "SELECT"),
+        ("SELECT nothing_of_this_name", 3, "line 1, column 8"),
+    ],
+)
+def test_the_exit_status_tells_refused_from_failed(
+    shell: Shell, sql: str, status: int, said: str
+) -> None:
+    done = shell("run", sql)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert said in done.stderr
+
+
+def test_a_time_limit_is_the_servers(shell: Shell) -> None:
+    done = shell("run", RUNAWAY, "--timeout", "0.5")
+    assert done.returncode == 3
+    assert "time limit" in done.stderr
+
+
+def test_a_run_canceled_by_somebody_else_is_status_four(shell: Shell) -> None:
+    process = shell.start("run", RUNAWAY)
+    shell.server.cancel(_running(shell))
+    process.communicate(timeout=30)
+    assert process.returncode == 4
+
+
+def test_a_server_that_is_gone_is_status_five(shell: Shell) -> None:
+    shell.server.end()
+    assert shell("ls").returncode == 5
+
+
+def test_cancel_tells_done_from_already_done_from_too_late(shell: Shell) -> None:
+    run_id = shell.ok("run", "--no-wait", RUNAWAY).strip()
+    assert shell.ok("cancel", run_id) == f"{run_id}  canceled\n"
+    assert shell.ok("cancel", run_id) == f"{run_id}  already canceled\n"
+    done = json.loads(shell.ok("run", "--json", "SELECT 1"))["id"]
+    late = shell("cancel", done, run_id)
+    assert late.returncode == 7
+    assert f"{done}  too late: complete" in late.stdout
+    assert shell("cancel", "nonsense").returncode == 1
+
+
+def test_cancel_all_takes_what_is_under_way_and_nothing_else(shell: Shell) -> None:
+    done = json.loads(shell.ok("run", "--json", "SELECT 1"))["id"]
+    under_way = {shell.ok("run", "--no-wait", RUNAWAY).strip() for _ in range(3)}
+    answer = json.loads(shell.ok("cancel", "--all", "--json"))["runs"]
+    assert {run["id"] for run in answer} == under_way
+    assert {run["outcome"] for run in answer} == {"canceled"}
+    assert shell.server.get(done)["state"] == "complete"
+
+
+def test_ls_filters_by_state_source_and_age(shell: Shell) -> None:
+    done = json.loads(shell.ok("run", "--json", "SELECT 1"))["id"]
+    shell("run", "SELECT nothing_of_this_name")
+    complete = shell.ok("ls", "--state", "completed", "--source", "live", "--since", "1h")
+    assert done in complete
+    assert len(complete.splitlines()) == 2
+    assert len(json.loads(shell.ok("ls", "--json"))["runs"]) == 2
+    assert len(json.loads(shell.ok("ls", "--json", "--limit", "1"))["runs"]) == 1
+    assert shell("ls", "--state", "sleeping").returncode == 2
+    assert json.loads(shell.ok("ls", "--json", "--since", "2100-01-01"))["runs"] == []
+
+
+def test_ls_watch_follows_until_ctrl_c(shell: Shell) -> None:
+    shell.ok("run", "SELECT 1")
+    process = shell.start("ls", "--watch")
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any("complete" in line for line in lines)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_get_fetches_a_file_and_decrypt_opens_it(shell: Shell) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    (shell.work / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"open sesame"),
+        )
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    run = shell.server.submit("SELECT 42 AS a", encryption_key=public.decode())
+    path = Path(json.loads(shell.ok("get", run["id"], "--json"))["path"])
+    assert path.suffix == ".enc"
+    arguments = ["decrypt", str(path), "--key", "key.pem"]
+    done = shell(*arguments, QUERYRUN_KEY_PASSWORD="open sesame")
+    assert done.stdout.strip() == str(path.with_suffix(""))
+    assert (shell.work / path.with_suffix("")).read_text() == "a\n42\n"
+    wrong = shell(*arguments, "-o", "no", QUERYRUN_KEY_PASSWORD="wrong")
+    assert wrong.returncode == 1
+    assert not (shell.work / "no").exists()
+    direct = shell(
+        "get", run["id"], "-o", "-", "--private-key", "key.pem", QUERYRUN_KEY_PASSWORD="open sesame"
+    )
+    assert direct.stdout == "a\n42\n"
+
+
+def test_profiles_are_private_and_never_show_a_secret(shell: Shell) -> None:
+    secret = shell.server.made.issued.secret
+    (file,) = shell.config.rglob("profiles.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert secret in file.read_text()
+    for command in (["profiles", "ls"], ["profiles", "ls", "--json"], ["config", "--json"]):
+        shown = shell.ok(*command)
+        assert shell.server.url in shown
+        assert secret not in shown
+    file.chmod(0o644)
+    done = shell("ls")
+    assert (done.returncode, "chmod 600" in done.stderr) == (1, True)
+
+
+def test_several_profiles_and_the_variable_that_chooses(shell: Shell, house: House) -> None:
+    other = house.made.home
+    shell.ok("login", "http://127.0.0.1:9", "--no-check", "--home", str(other), "--name", "other")
+    assert shell("ls").returncode == 5
+    assert shell("ls", QUERYRUN_PROFILE="default").returncode == 0
+    shell.ok("profiles", "use", "default")
+    assert shell("ls").returncode == 0
+    assert shell("ls", "--profile", "other").returncode == 5
+    shell.ok("profiles", "rm", "other")
+    assert shell("ls", "--profile", "other").returncode == 1
+
+
+def test_the_environment_alone_is_enough(shell: Shell, tmp_path: Path) -> None:
+    issued = shell.server.made.issued
+    secret_file = tmp_path / "secret"
+    secret_file.write_text(f"{issued.secret}\n")
+    done = shell(
+        "run",
+        "SELECT 1 AS a",
+        XDG_CONFIG_HOME=str(tmp_path / "empty"),
+        QUERYRUN_URL=shell.server.url,
+        QUERYRUN_CLIENT_ID=issued.client.id,
+        QUERYRUN_CLIENT_SECRET_FILE=str(secret_file),
+    )
+    assert done.stdout == "a\n1\n"
+
+
+def test_a_wrong_secret_is_not_kept(shell: Shell) -> None:
+    done = shell(
+        "login",
+        shell.server.url,
+        "--name",
+        "bad",
+        QUERYRUN_CLIENT_ID=shell.server.made.issued.client.id,
+        QUERYRUN_CLIENT_SECRET="wrong",
+    )
+    assert done.returncode == 1
+    assert "bad" not in shell.ok("profiles", "ls")
+
+
+def test_the_clients_variables_do_not_keep_a_server_from_starting(house: House) -> None:
+    from queryrun.settings import CLIENT_VARIABLES
+
+    server = house.serve(dict.fromkeys(CLIENT_VARIABLES, "set"))
+    assert server.submit("SELECT 1")["state"] == "accepted"
