@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import duckdb
+import pyarrow
 import pytest
 
 from queryrun.engines.duckdb import DuckDBSession
@@ -56,7 +57,6 @@ FORBIDDEN = [
     "WITH x AS (COPY (SELECT 1) TO '{data}/evil.csv') SELECT * FROM x",
     "SELECT * FROM query('COPY (SELECT 1) TO ''{data}/evil.csv''')",
     "SELECT * FROM query('CREATE TABLE x (a INTEGER)')",
-    "SELECT * FROM python_object",
 ]
 """Refused even when neither the guard nor the session looks at the tree."""
 
@@ -82,8 +82,6 @@ TELLING = [
     "FROM duckdb_functions()",
 ]
 """Harmless to the data, but they tell where we are; the look at the tree stops them."""
-
-python_object = [1, 2, 3]
 
 
 def _digest(directory: Path) -> dict[str, str]:
@@ -172,3 +170,12 @@ def test_a_pipe_elsewhere_cannot_be_written(session: DuckDBSession, tmp_path: Pa
     os.mkfifo(elsewhere)
     with pytest.raises(duckdb.PermissionException):
         connection.execute(f"COPY (SELECT 1) TO '{elsewhere}' (USE_TMP_FILE false)")
+
+
+def test_objects_of_the_python_program_are_no_tables(session: DuckDBSession) -> None:
+    """DuckDB would read a table of the calling function by its name."""
+    table_of_ours = pyarrow.table({"secret": [42]})
+    connection = session.plan("SELECT 1").connection
+    with pytest.raises(duckdb.CatalogException):
+        connection.execute("SELECT * FROM table_of_ours")
+    assert table_of_ours.num_rows == 1

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pyarrow
 import pytest
@@ -23,12 +24,15 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from queryrun.engines.base import EngineLimits
+from queryrun.engines.base import Column, EngineLimits, Rows
 from queryrun.engines.duckdb import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.encrypt import decrypted
 from queryrun.results.local import LocalResultStore
 from queryrun.results.write import ResultJob, WrittenResult, write_result
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 JOB = ResultJob("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", "csv")
 FORMATS = ["json", "csv", "tsv", "dsv", "parquet", "arrow"]
@@ -225,4 +229,30 @@ def test_an_error_of_ours_is_not_taken_for_a_failed_run(
 
     with pytest.raises(ZeroDivisionError):
         write_result(session, JOB, LocalResultStore(results), Broken())
+    assert not list(results.iterdir())
+
+
+class ForgetfulConnection:
+    """Copies one row out and says that there were two."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def execute(self, sql: str) -> ForgetfulConnection:
+        """Write to the pipe."""
+        Path(self._path).write_bytes(b"id\n1\n")
+        return self
+
+    def fetchone(self) -> tuple[int]:
+        """The wrong number."""
+        return (2,)
+
+
+def test_a_file_whose_rows_are_not_those_of_the_engine_is_never_committed(
+    session: DuckDBSession, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = cast("DuckDBPyConnection", ForgetfulConnection(session.output_path))
+    rows = Rows(connection, "SELECT 1", [Column("id", "INTEGER")])
+    monkeypatch.setattr(session, "plan", lambda *_: rows)
+    assert _failure(session, results, JOB).failure.code is FailureCode.INTERNAL_ERROR
     assert not list(results.iterdir())
