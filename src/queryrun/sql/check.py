@@ -65,8 +65,9 @@ def _look_at_text(statement: str) -> Verdict | None:
 
 
 def _look_at_statements(statement: str) -> Verdict:
+    connection = _connection()  # outside: a checker that cannot parse must not accept
     try:
-        parsed = _connection().extract_statements(statement)
+        parsed = connection.extract_statements(statement)
     except duckdb.Error as error:
         return _unparsable(statement, str(error))
     if not parsed:

@@ -71,7 +71,7 @@ def walls_of(bind: Bind) -> Walls:
 
 
 class WorkerMain:
-    """The main thread of a bound worker: a clean session and an empty spill directory per statement."""
+    """The main thread of a bound worker: a clean session and empty spill space per statement."""
 
     def __init__(
         self, channel: Channel, bind: Bind, open_session: Opener, process_handle: str

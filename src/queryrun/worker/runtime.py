@@ -24,7 +24,7 @@ class Report(Protocol):
 
 
 class WorkerSession(Protocol):
-    """One opened source and where its results go; good for one `run`, and one more after each `renew`."""
+    """One opened source and where its results go; good for one `run`, then for one per `renew`."""
 
     @property
     def handle(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import duckdb
 import pytest
 
 from queryrun.sql.check import check_statement
@@ -222,3 +223,14 @@ def test_a_checker_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.stdout == "alive\n", ended.stderr[-500:]
+
+
+def test_a_process_that_cannot_parse_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even 'it does not parse, so let the engine say so': the error ends the checker."""
+
+    def unable() -> duckdb.DuckDBPyConnection:
+        raise duckdb.IOException("no memory, no descriptors, no anything")
+
+    monkeypatch.setattr("queryrun.sql.check._connection", unable)
+    with pytest.raises(duckdb.IOException):
+        check_statement("DROP TABLE account")
