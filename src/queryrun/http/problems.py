@@ -73,6 +73,8 @@ CODES: dict[type[Exception], tuple[str, str | None]] = {
 OAUTH_STATUSES = {"invalid_client": 401, "unauthorized_client": 403}
 OAUTH_WORDS = {403: "unauthorized_client", 429: "temporarily_unavailable"}
 V1_UNAUTHORIZED = "Authentication error"
+V1_BARE = frozenset({405, 415})
+"""Statuses whose text is the server framework's own (contract D2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _entry(problem: e.Problem) -> dict[str, str]:
 def _v1(shown: Rendered) -> dict[str, object]:
     if shown.status == 401:
         return {"message": V1_UNAUTHORIZED}
-    if shown.entries:
+    if shown.entries and shown.status not in V1_BARE:
         return {"code": shown.status, "message": shown.message}
     phrase = HTTPStatus(shown.status).phrase
     return {"code": shown.status, "message": f"HTTP {shown.status} {phrase}"}

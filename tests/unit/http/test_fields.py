@@ -1,0 +1,66 @@
+"""`fields[]`: properties that hold for any spelling of the same wish (contract C1)."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queryrun.errors import Problem
+from queryrun.http.v2.fields import (
+    CONTRACT_FIELDS,
+    EXTENSION_FIELDS,
+    KNOWN_FIELDS,
+    PARAMETERS,
+    parse_fields,
+)
+
+known = st.sampled_from(sorted(KNOWN_FIELDS))
+unknown = st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"])).filter(
+    lambda text: text.strip() not in KNOWN_FIELDS
+)
+blank = st.sampled_from(["", " ", "  "])
+parameter = st.sampled_from(PARAMETERS)
+
+
+@st.composite
+def spelled(draw: st.DrawFn, names: list[str]) -> list[tuple[str, str]]:
+    """The names, padded, joined, repeated and spread over both parameters."""
+    words = [draw(blank) + name + draw(blank) for name in names]
+    words += draw(st.lists(blank | unknown, max_size=3))
+    words = draw(st.permutations(words))
+    pairs, rest = [], list(words)
+    while rest:
+        size = draw(st.integers(1, len(rest)))
+        pairs.append((draw(parameter), ",".join(rest[:size])))
+        rest = rest[size:]
+    return pairs
+
+
+@given(st.data(), st.lists(known, min_size=1))
+def test_however_it_is_spelled_the_same_fields_are_meant(
+    data: st.DataObject, names: list[str]
+) -> None:
+    wrong: list[Problem] = []
+    assert parse_fields(data.draw(spelled(names)), wrong) == frozenset(names)
+    assert wrong == []
+
+
+@given(st.lists(st.tuples(parameter, st.sampled_from(["", ",", " , ", "  "]))))
+def test_an_empty_list_is_no_projection(pairs: list[tuple[str, str]]) -> None:
+    assert parse_fields(pairs, []) is None
+
+
+@given(unknown.filter(lambda text: text.strip() != ""))
+def test_unknown_names_are_ignored_or_in_strict_mode_refused(name: str) -> None:
+    assert parse_fields([("fields[]", name)], []) == frozenset()
+    wrong: list[Problem] = []
+    parse_fields([("fields[]", name)], wrong, strict=True)
+    assert [problem.parameter for problem in wrong] == ["fields[]"]
+
+
+def test_other_parameters_name_no_fields() -> None:
+    assert parse_fields([("fields", "id"), ("run.fields[]", "id")], []) is None
+
+
+def test_no_extension_is_a_field_of_the_contract() -> None:
+    assert not set(EXTENSION_FIELDS) & set(CONTRACT_FIELDS)

@@ -1,0 +1,119 @@
+"""Every error of a request has a status and a body on every face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from queryrun import errors as e
+from queryrun.http import refusals as r
+from queryrun.http.call import Face
+from queryrun.http.problems import RETRYABLE, STATUSES, TYPES, answer_for, status_of
+
+
+def kinds(of: type[e.RequestError]) -> Iterator[type[e.RequestError]]:
+    """Every class below, the leaves and those between."""
+    for kind in of.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+SAMPLES: dict[type[e.RequestError], e.RequestError] = {
+    e.InvalidRequest: e.InvalidRequest.of("sql", "'sql' is required"),
+    e.Unauthenticated: e.Unauthenticated("the token is unknown"),
+    e.Forbidden: e.Forbidden("not yours"),
+    e.NotFound: e.NotFound("query_run_id", "could not be found"),
+    e.NotCancellable: e.NotCancellable("id", "complete"),
+    e.IdempotencyInFlight: e.IdempotencyInFlight("still being answered"),
+    e.IdempotencyMismatch: e.IdempotencyMismatch("another request's"),
+    e.TooManyRequests: e.TooManyRequests("too many", 7),
+    e.QueueFull: e.QueueFull("full", 5),
+    e.Unavailable: e.Unavailable("draining"),
+    r.PathNotFound: r.PathNotFound("no such path"),
+    r.MethodNotAllowed: r.MethodNotAllowed("GET"),
+    r.PayloadTooLarge: r.PayloadTooLarge(10),
+    r.UnsupportedMediaType: r.UnsupportedMediaType("not JSON"),
+    r.LinkRefused: r.LinkRefused("no"),
+    r.RangeNotSatisfiable: r.RangeNotSatisfiable(5),
+    r.FileGone: r.FileGone("file", "gone"),
+    r.TimedOut: r.TimedOut("late"),
+    r.TokenRefused: r.TokenRefused("invalid_client", "no"),
+}
+
+
+def test_every_error_of_a_request_is_sampled_here() -> None:
+    assert set(kinds(e.RequestError)) == set(SAMPLES)
+
+
+@pytest.mark.parametrize("error", SAMPLES.values(), ids=lambda error: type(error).__name__)
+def test_every_error_has_a_status_of_its_own(error: e.RequestError) -> None:
+    assert 400 <= status_of(error) <= 504
+    assert status_of(error) != 500
+
+
+@pytest.mark.parametrize("error", SAMPLES.values(), ids=lambda error: type(error).__name__)
+def test_every_error_has_a_body_on_every_face(error: e.RequestError) -> None:
+    status = status_of(error)
+    v2 = msgspec.json.decode(answer_for(error, Face.V2).body)
+    assert set(v2) == {"type", "errors", "retryable"}
+    assert v2["type"] == TYPES[status]
+    assert v2["retryable"] is (status in RETRYABLE)
+    v1 = msgspec.json.decode(answer_for(error, Face.V1).body)
+    assert set(v1) == ({"message"} if status == 401 else {"code", "message"})
+    oauth = msgspec.json.decode(answer_for(error, Face.OAUTH).body)
+    assert set(oauth) == {"error", "error_description", "message"}
+
+
+def test_a_surprise_is_a_500_that_says_nothing() -> None:
+    answer = answer_for(RuntimeError("SELECT secret FROM account"), Face.V2)
+    assert answer.status == 500
+    assert b"secret" not in answer.body
+
+
+def test_the_documented_bare_errors_have_no_entries() -> None:
+    """Contract D1's samples."""
+    for error in (
+        SAMPLES[e.Unauthenticated],
+        SAMPLES[r.MethodNotAllowed],
+        SAMPLES[e.TooManyRequests],
+        SAMPLES[r.TimedOut],
+        RuntimeError(),
+    ):
+        assert msgspec.json.decode(answer_for(error, Face.V2).body)["errors"] == []
+
+
+def test_all_statuses_have_a_type() -> None:
+    assert set(STATUSES.values()) <= set(TYPES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        (e.TooManyRequests, ("retry-after", "7")),
+        (e.QueueFull, ("retry-after", "5")),
+        (e.IdempotencyInFlight, ("retry-after", "1")),
+        (e.Unavailable, ("retry-after", "1")),
+        (r.MethodNotAllowed, ("allow", "GET")),
+        (r.RangeNotSatisfiable, ("content-range", "bytes */5")),
+    ],
+)
+def test_errors_carry_the_headers_that_help(
+    kind: type[e.RequestError], header: tuple[str, str]
+) -> None:
+    assert header in answer_for(SAMPLES[kind], Face.V2).headers
+
+
+def test_v1_says_what_the_contract_quotes() -> None:
+    """Contract D2 and A9."""
+    found = {
+        kind: msgspec.json.decode(answer_for(SAMPLES[kind], Face.V1).body)
+        for kind in (r.UnsupportedMediaType, e.Unauthenticated, e.NotCancellable)
+    }
+    assert found[e.Unauthenticated] == {"message": "Authentication error"}
+    assert found[r.UnsupportedMediaType] == {
+        "code": 415,
+        "message": "HTTP 415 Unsupported Media Type",
+    }
+    assert found[e.NotCancellable]["code"] == 400
