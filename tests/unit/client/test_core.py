@@ -1,0 +1,341 @@
+"""The protocol without a network: tokens, retries, waits and cancels, against a script."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import queryrun.client
+from queryrun.client import (
+    BadRequest,
+    CancelOutcome,
+    ClientError,
+    Conflict,
+    Options,
+    Retry,
+    RunInfo,
+    RunQuery,
+    State,
+    StillRunning,
+    TooManyRequests,
+    Unauthorized,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from queryrun.client.core import Core
+from queryrun.client.model import Submission, state_of
+from queryrun.client.wire import V2Face
+from tests.unit.client.scripted import TOKEN, answer, keys, run_body, script, silence
+
+WISH = Submission("SELECT 1")
+SEEN = RunInfo("r1", State.ACCEPTED)
+
+
+def test_a_submit_carries_the_token_and_a_key_of_its_own() -> None:
+    world = script(TOKEN, answer(201, run_body()), answer(201, run_body()))
+    world.run(world.core.submit(WISH))
+    world.run(world.core.submit(WISH))
+    posts = world.sent("/v2/query_runs")
+    assert {post.headers["authorization"] for post in posts} == {"Bearer t1"}
+    assert len(keys(posts)) == 2
+    assert len(world.sent("/oauth/token")) == 1
+
+
+def test_a_submit_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
+    world = script(TOKEN, silence(), silence(), answer(201, run_body()))
+    assert world.run(world.core.submit(WISH)).id == "r1"
+    posts = world.sent("/v2/query_runs")
+    assert (len(posts), len(keys(posts))) == (3, 1)
+
+
+def test_silence_without_end_is_unreachable() -> None:
+    world = script(TOKEN, *(silence() for _ in range(6)))
+    with pytest.raises(Unreachable):
+        world.run(world.core.submit(WISH))
+    assert world.answers == []
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_retry_after_is_waited_for(status: int) -> None:
+    world = script(TOKEN, answer(status, retry_after="7"), answer(201, run_body()))
+    world.run(world.core.submit(WISH))
+    assert world.sleeps == [7.0]
+
+
+def test_a_wait_longer_than_the_budget_is_not_begun() -> None:
+    world = script(TOKEN, answer(429, {"errors": []}, retry_after="600"))
+    with pytest.raises(TooManyRequests) as caught:
+        world.run(world.core.submit(WISH))
+    assert (world.sleeps, caught.value.retry_after_s) == ([], 600.0)
+
+
+def test_pauses_grow_and_end() -> None:
+    world = script(TOKEN, *(answer(503) for _ in range(6)))
+    with pytest.raises(ClientError):
+        world.run(world.core.submit(WISH))
+    assert len(world.sleeps) == 5
+    assert all(0.1 * 2**n <= pause <= 0.2 * 2**n for n, pause in enumerate(world.sleeps))
+
+
+def test_a_key_in_flight_is_asked_again_and_a_key_of_another_request_is_not() -> None:
+    world = script(TOKEN, answer(409, retry_after="1"), answer(422, {"errors": []}))
+    with pytest.raises(Conflict):
+        world.run(world.core.submit(WISH))
+    assert world.sleeps == [1.0]
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_other_refusals_are_not_repeated(status: int) -> None:
+    world = script(TOKEN, answer(status, {"errors": []}))
+    with pytest.raises(ClientError):
+        world.run(world.core.submit(WISH))
+    assert world.answers == []
+
+
+def test_a_refusal_keeps_code_message_parameter_and_request_id() -> None:
+    entry = {"code": "invalid_parameter", "parameter": "sql", "message": "'sql' is required"}
+    refusal = answer(400, {"type": "bad_request", "errors": [entry]}, zuora_request_id="q")
+    world = script(TOKEN, refusal)
+    with pytest.raises(BadRequest) as caught:
+        world.run(world.core.submit(WISH))
+    found = caught.value.refusal
+    assert (found.code, found.parameter, found.message) == tuple(entry.values())
+    assert found.request_id == "q"
+
+
+def test_a_token_is_renewed_before_it_expires() -> None:
+    world = script(TOKEN, answer(200, run_body()), TOKEN, answer(200, run_body()))
+    world.run(world.core.read("r1"))
+    world.time_s += 3599 - 59
+    world.run(world.core.read("r1"))
+    assert len(world.sent("/oauth/token")) == 2
+
+
+def test_a_refused_token_is_renewed_once_and_only_once() -> None:
+    second = answer(200, {"access_token": "t2", "expires_in": 3599})
+    world = script(TOKEN, answer(401), second, answer(401, {"errors": []}))
+    with pytest.raises(Unauthorized):
+        world.run(world.core.read("r1"))
+    used = [request.headers["authorization"] for request in world.sent("/r1")]
+    assert used == ["Bearer t1", "Bearer t2"]
+
+
+def test_the_refusal_of_credentials_never_repeats_the_secret() -> None:
+    body = {"error": "invalid_client", "error_description": "client authentication failed"}
+    world = script(answer(401, body))
+    with pytest.raises(Unauthorized, match="client authentication failed") as caught:
+        world.run(world.core.read("r1"))
+    assert caught.value.code == "invalid_client"
+    assert "secret" not in repr(world.requests)
+
+
+def test_a_given_token_is_used_and_never_renewed() -> None:
+    world = script(answer(401, {"errors": []}))
+    world.core = Core("http://x", None, "v2", Options(token="mine"))
+    with pytest.raises(Unauthorized):
+        world.run(world.core.read("r1"))
+    assert [request.headers["authorization"] for request in world.requests] == ["Bearer mine"]
+
+
+def test_a_client_needs_credentials_or_a_token() -> None:
+    with pytest.raises(ClientError, match="token"):
+        Core("http://x", None, "v2", Options())
+
+
+def test_a_redirect_is_not_an_answer() -> None:
+    world = script(TOKEN, answer(302, location="http://elsewhere/"))
+    with pytest.raises(UnexpectedAnswer, match="redirect"):
+        world.run(world.core.read("r1"))
+
+
+def test_the_entity_is_named_on_every_request() -> None:
+    world = script(TOKEN, answer(200, run_body()))
+    world.core = world.client(options=Options(entity_id="e1"))
+    world.run(world.core.read("r1"))
+    assert [request.headers["zuora-entity-ids"] for request in world.requests] == ["e1", "e1"]
+
+
+# --- waiting ----------------------------------------------------------------------------------
+
+
+def test_a_server_that_waits_is_not_polled() -> None:
+    waited = answer(200, run_body("in_progress"), preference_applied="wait=20")
+    world = script(TOKEN, waited, waited, answer(200, run_body("complete")))
+    assert world.run(world.core.wait(SEEN)).state is State.COMPLETE
+    assert world.sleeps == []
+    assert {request.headers.get("prefer") for request in world.sent("/r1")} == {"wait=20"}
+
+
+def test_a_server_that_does_not_wait_is_polled_with_a_back_off() -> None:
+    going = [answer(200, run_body("in_progress")) for _ in range(14)]
+    world = script(TOKEN, *going, answer(200, run_body("complete")))
+    world.run(world.core.wait(SEEN))
+    assert world.sleeps == sorted(world.sleeps)
+    assert (world.sleeps[0], world.sleeps[-1]) == (0.1, 5.0)
+
+
+def test_a_watcher_is_told_at_least_every_second() -> None:
+    waited = answer(
+        200,
+        run_body("in_progress", progress={"percent": 40, "rows": 7}),
+        preference_applied="wait=1",
+    )
+    world = script(TOKEN, waited, answer(200, run_body("complete", number_of_rows=9)))
+    told: list[RunInfo] = []
+    world.run(world.core.wait(SEEN, watcher=told.append))
+    assert [info.state for info in told] == [State.ACCEPTED, State.IN_PROGRESS, State.COMPLETE]
+    assert [(info.percent, info.number_of_rows) for info in told][1:] == [(40.0, 7), (None, 9)]
+    assert world.sent("/r1")[0].headers["prefer"] == "wait=1"
+
+
+def test_a_wait_ends_at_its_time() -> None:
+    world = script(TOKEN, *(answer(200, run_body("in_progress")) for _ in range(50)))
+    with pytest.raises(StillRunning):
+        world.run(world.core.wait(SEEN, timeout_s=3))
+    assert sum(world.sleeps) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("word", ["canceled", "cancelled", "CANCELLED", "complete", "completed"])
+def test_both_spellings_end_a_wait(word: str) -> None:
+    world = script(TOKEN, answer(200, run_body(word)))
+    assert world.run(world.core.wait(SEEN)).state.is_terminal
+
+
+def test_an_unknown_state_is_an_error_and_not_a_longer_wait() -> None:
+    world = script(TOKEN, answer(200, run_body("aborted")))
+    with pytest.raises(UnexpectedAnswer, match="aborted"):
+        world.run(world.core.wait(SEEN))
+
+
+def test_a_server_that_refuses_our_fields_is_asked_without_them() -> None:
+    entry = {"code": "invalid_parameter", "parameter": "fields[]", "message": "unknown"}
+    world = script(TOKEN, answer(400, {"errors": [entry]}), answer(200, run_body("complete")))
+    assert world.run(world.core.read("r1")).state is State.COMPLETE
+    first, second = world.sent("/r1")
+    assert "queue_position" in first.url
+    assert "queue_position" not in second.url
+
+
+# --- cancel -----------------------------------------------------------------------------------
+
+
+def refused_cancel(state: str) -> object:
+    entry = {"code": f"run_already_{state}", "parameter": "query_run_id", "message": "no"}
+    return {"type": "bad_request", "errors": [entry]}
+
+
+def test_cancel_returns_only_when_the_server_says_canceled() -> None:
+    going = answer(200, run_body("in_progress"), preference_applied="wait=1")
+    world = script(TOKEN, going, going, answer(200, run_body("canceled")))
+    done = world.run(world.core.cancel("r1", None))
+    assert (done.outcome, done.info.state) == (CancelOutcome.CANCELED, State.CANCELED)
+    assert world.answers == []
+
+
+def test_a_cancel_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
+    world = script(TOKEN, silence(), answer(200, run_body("canceled")))
+    assert world.run(world.core.cancel("r1", None)).outcome is CancelOutcome.CANCELED
+    posts = world.sent("/r1/cancel")
+    assert (len(posts), len(keys(posts))) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        ("canceled", CancelOutcome.ALREADY_CANCELED),
+        ("complete", CancelOutcome.TOO_LATE),
+        ("failed", CancelOutcome.TOO_LATE),
+    ],
+)
+def test_a_cancel_of_an_ended_run_says_which_end(state: str, outcome: CancelOutcome) -> None:
+    world = script(TOKEN, answer(400, refused_cancel(state)), answer(200, run_body(state)))
+    done = world.run(world.core.cancel("r1", None))
+    assert (done.outcome, done.info.state) == (outcome, State(state))
+
+
+def test_a_run_that_completes_although_its_cancel_was_accepted_counts_as_too_late() -> None:
+    """No server of ours does that; a compatible one may."""
+    world = script(TOKEN, answer(200, run_body("in_progress")), answer(200, run_body("complete")))
+    assert world.run(world.core.cancel("r1", None)).too_late
+
+
+def test_another_refusal_of_a_cancel_is_an_error() -> None:
+    entry = {"code": "invalid_parameter", "parameter": "page_size", "message": "no"}
+    world = script(TOKEN, answer(400, {"errors": [entry]}))
+    with pytest.raises(BadRequest):
+        world.run(world.core.cancel("r1", None))
+
+
+def test_an_engine_that_does_not_let_go_in_time_is_still_running() -> None:
+    world = script(TOKEN, *(answer(200, run_body("in_progress")) for _ in range(50)))
+    with pytest.raises(StillRunning):
+        world.run(world.core.cancel("r1", 2.0))
+
+
+# --- lists, and the house ---------------------------------------------------------------------
+
+
+def test_a_listing_is_filtered_by_the_server_and_again_here() -> None:
+    data = [run_body("complete"), run_body("failed")]
+    world = script(TOKEN, answer(200, {"next_page": "c", "data": data}))
+    page = world.run(world.core.page(RunQuery(state=State.COMPLETE, limit=5), None))
+    assert ([run.state for run in page.runs], page.cursor) == ([State.COMPLETE], "c")
+    assert "state.EQ%3Acomplete" in world.requests[-1].url
+    assert "page_size=5" in world.requests[-1].url
+
+
+@pytest.mark.parametrize("url", ["http://x", "http://x/", "http://x/v2", "http://x/v2/"])
+def test_the_address_may_end_in_v2(url: str) -> None:
+    core = Core(url, None, "v2", Options(token="t"))
+    assert isinstance(core.face, V2Face)
+    assert core.face.base == "http://x"
+
+
+def test_an_id_is_escaped_in_a_path() -> None:
+    world = script(TOKEN, answer(200, run_body()))
+    world.run(world.core.read("../oauth?x"))
+    assert world.requests[-1].url.startswith("http://x/v2/query_runs/..%2Foauth%3Fx?")
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [("submitted", State.PENDING), ("Cancelled", State.CANCELED), ("completed", State.COMPLETE)],
+)
+def test_words_of_v1_are_states(word: str, state: State) -> None:
+    assert state_of(word) is state
+
+
+def test_patience_is_the_callers_to_choose() -> None:
+    world = script(TOKEN, silence())
+    world.core = world.client(options=Options(retry=Retry(attempts=1)))
+    with pytest.raises(Unreachable):
+        world.run(world.core.read("r1"))
+    assert world.sleeps == []
+
+
+def test_the_client_imports_nothing_else_of_ours() -> None:
+    folder = Path(queryrun.client.__file__).parent
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = _imported(node)
+            foreign = [n for n in names if n.startswith("queryrun") and ".client" not in n]
+            assert foreign == [], path
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def test_heavy_optional_packages_are_not_imported_with_the_client() -> None:
+    import subprocess
+
+    code = (
+        "import sys, queryrun.client; print([m for m in ('pyarrow', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,140 @@
+"""Reading files: compression, types, packages that are missing; and decryption's refusals."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from queryrun.client import (
+    DecryptFailed,
+    FileInfo,
+    MissingPackage,
+    RunInfo,
+    State,
+    UnexpectedAnswer,
+    Unsupported,
+)
+from queryrun.client.decrypt import PrivateKey, decrypt_file
+from queryrun.client.plain import open_plain
+from queryrun.client.rows import polars_of, read_arrow, read_rows
+from queryrun.results.encrypt import FRAME_BYTES, encrypted, parse_public_key
+
+LINES = b'{"a":1}\n{"a":2}\n'
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, LINES)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("packed", [LINES, gzip.compress(LINES), zipped("r.json")])
+def test_compression_is_recognised_by_the_bytes(tmp_path: Path, packed: bytes) -> None:
+    (tmp_path / "no-suffix").write_bytes(packed)
+    with open_plain(tmp_path / "no-suffix") as file:
+        assert file.read() == LINES
+
+
+def test_a_zip_of_several_files_is_none_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(zipped("a", "b"))
+    with pytest.raises(UnexpectedAnswer, match="2 members"), open_plain(tmp_path / "f"):
+        pass
+
+
+class Row(msgspec.Struct):
+    a: int
+
+
+def test_a_row_that_does_not_fit_its_type_is_named(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(LINES + b'{"a":"x"}\n')
+    with pytest.raises(UnexpectedAnswer, match="row 3"):
+        list(read_rows(tmp_path / "f", Row))
+
+
+def test_a_format_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    run = RunInfo("r", State.COMPLETE, file=FileInfo("f.xml", "http://x", "xml"))
+    with pytest.raises(Unsupported, match="xml"):
+        read_arrow(tmp_path / "f", run)
+
+
+def test_an_empty_json_file_is_an_empty_table(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"")
+    run = RunInfo("r", State.COMPLETE, file=FileInfo("f.json", "http://x", "json"))
+    assert read_arrow(tmp_path / "f", run).num_rows == 0
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(MissingPackage, match="polars"):
+        polars_of(None)
+
+
+# --- decryption: written by the server's own code, read by the client's -----------------------
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def pem(key: rsa.RSAPrivateKey) -> PrivateKey:
+    return PrivateKey(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+def sealed(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return b"".join(encrypted(iter([data]), parse_public_key(public.decode())))
+
+
+@pytest.mark.parametrize("size", [0, 1, FRAME_BYTES - 1, FRAME_BYTES, 2 * FRAME_BYTES + 5])
+def test_what_the_server_encrypts_the_client_decrypts(
+    tmp_path: Path, key: rsa.RSAPrivateKey, size: int
+) -> None:
+    data = os.urandom(size)
+    (tmp_path / "f.enc").write_bytes(sealed(key, data))
+    decrypt_file(tmp_path / "f.enc", tmp_path / "f", pem(key))
+    assert (tmp_path / "f").read_bytes() == data
+
+
+def test_cut_off_changed_reordered_and_foreign_files_are_refused(
+    tmp_path: Path, key: rsa.RSAPrivateKey
+) -> None:
+    whole = sealed(key, os.urandom(2 * FRAME_BYTES))
+    head, frame = 46 + 256, FRAME_BYTES + 16
+    swapped = whole[:head] + whole[head + frame :] + whole[head : head + frame]
+    flipped = bytearray(whole)
+    flipped[-1] ^= 1
+    for bad in (whole[:-1], whole[: head + frame], swapped, bytes(flipped), b"a,b\n1,2\n", b""):
+        (tmp_path / "f.enc").write_bytes(bad)
+        with pytest.raises(DecryptFailed):
+            decrypt_file(tmp_path / "f.enc", tmp_path / "f", pem(key))
+
+
+def test_another_key_and_no_key_are_refused(tmp_path: Path, key: rsa.RSAPrivateKey) -> None:
+    (tmp_path / "f.enc").write_bytes(sealed(key, b"x"))
+    other = rsa.generate_private_key(65537, 2048)
+    with pytest.raises(DecryptFailed, match="not for this key"):
+        decrypt_file(tmp_path / "f.enc", tmp_path / "f", pem(other))
+    with pytest.raises(DecryptFailed, match="PEM"):
+        decrypt_file(tmp_path / "f.enc", tmp_path / "f", PrivateKey(b"no key"))

@@ -1,0 +1,108 @@
+"""The client on the v1 face, against a stand-in (see there what it proves and what not)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from queryrun.client import (
+    AsyncClient,
+    BadRequest,
+    CancelOutcome,
+    Client,
+    NotFound,
+    RunFailed,
+    RunQuery,
+    State,
+    Unsupported,
+)
+from tests.unit.client.v1_stand_in import StandIn, v1_stand_in
+
+
+@pytest.fixture
+def service() -> Iterator[StandIn]:
+    with v1_stand_in() as service:
+        yield service
+
+
+@pytest.fixture
+def client(service: StandIn) -> Iterator[Client]:
+    with Client(service.url, "i" * 36, "s", face="v1") as client:
+        yield client
+
+
+def test_a_job_becomes_rows_in_our_words(client: Client) -> None:
+    run = client.submit("SELECT id, balance FROM account")
+    assert run.state is State.ACCEPTED
+    assert list(run.rows()) == [{"id": 1, "balance": 230.0}, {"id": 2, "balance": None}]
+    assert (run.state, run.number_of_rows, run.info.processing_ms) == (State.COMPLETE, 2, 6519)
+    assert run.info.source == "live"
+
+
+def test_the_wish_is_written_in_the_jobs_words(client: Client, service: StandIn) -> None:
+    client.submit("SELECT 1", content_type="csv", content_encoding="gzip", source="warehouse")
+    _, path, headers, body = service.seen[-1]
+    assert path == "/query/jobs"
+    assert body == {
+        "query": "SELECT 1",
+        "outputFormat": "CSV",
+        "compression": "GZIP",
+        "output": {"target": "S3"},
+        "sourceData": "WAREHOUSE",
+    }
+    assert headers["idempotency-key"]
+    assert headers["authorization"] == f"Bearer {'f' * 32}"
+
+
+def test_a_link_gets_no_token(client: Client, service: StandIn) -> None:
+    list(client.submit("SELECT 1").rows())
+    fetches = [headers for _, path, headers, _ in service.seen if path.startswith("/files/")]
+    assert len(fetches) == 1
+    assert "authorization" not in fetches[0]
+
+
+def test_what_v1_cannot_say_is_an_error_and_not_dropped(client: Client) -> None:
+    with pytest.raises(Unsupported):
+        client.submit("SELECT 1", timeout_s=5)
+    with pytest.raises(Unsupported):
+        client.submit("SELECT 1", tags={"a": "b"})
+
+
+def test_a_failed_job_says_why(client: Client) -> None:
+    run = client.submit("SELECT * FROM acount").wait()
+    with pytest.raises(RunFailed, match=r"owl\.data\.acount"):
+        run.check()
+
+
+def test_cancel_and_its_three_outcomes(client: Client, service: StandIn) -> None:
+    run = client.submit("slow")
+    assert run.cancel().outcome is CancelOutcome.CANCELED
+    assert run.cancel().outcome is CancelOutcome.ALREADY_CANCELED
+    done = client.submit("SELECT 1").wait()
+    assert done.cancel().outcome is CancelOutcome.TOO_LATE
+    deletes = [headers for method, _, headers, _ in service.seen if method == "DELETE"]
+    assert all("idempotency-key" not in headers for headers in deletes)
+
+
+def test_refusals_are_read(client: Client) -> None:
+    with pytest.raises(BadRequest, match="Unable to process JSON"):
+        client.submit("SELECT 1", content_type="xml")
+    with pytest.raises(NotFound, match="Job not found"):
+        client.run("6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90")
+
+
+def test_jobs_are_listed_newest_first_and_filtered(client: Client) -> None:
+    runs = [client.submit(f"SELECT {n}") for n in range(3)]
+    runs[1].cancel()
+    assert [run.id for run in client.runs()] == [run.id for run in reversed(runs)]
+    assert [run.id for run in client.runs(RunQuery(state=State.CANCELED))] == [runs[1].id]
+    assert len(list(client.runs(RunQuery(limit=2)))) == 2
+
+
+@pytest.mark.anyio
+async def test_the_async_client_speaks_it_too(service: StandIn) -> None:
+    async with AsyncClient(service.url, "i" * 36, "s", face="v1") as client:
+        run = await client.submit("SELECT 1")
+        assert [row["id"] async for row in run.rows()] == [1, 2]
+        assert [one.id async for one in client.runs()] == [run.id]
