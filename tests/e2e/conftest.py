@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,10 @@ QUICK = {
 
 RUNAWAY = "SELECT list_sum(range(200000000))"
 """Heeds no interrupt: only a kill ends it, long before it would end by itself."""
+
+
+PROGRAM = ("queryrun.cli", "serve")
+"""The module that is run as a server; a test may put a broken one in its place."""
 
 
 @dataclass
@@ -148,9 +152,11 @@ class House:
     log: Path
     servers: list[Server] = field(default_factory=list)
 
-    def serve(self, environ: Mapping[str, str] | None = None) -> Server:
+    def serve(
+        self, environ: Mapping[str, str] | None = None, program: Sequence[str] = PROGRAM
+    ) -> Server:
         """Start a server process on the home and wait until it is ready."""
-        command = [sys.executable, "-m", "queryrun.cli", "serve", "--home", str(self.made.home)]
+        command = [sys.executable, "-m", *program, "--home", str(self.made.home)]
         with self.log.open("a") as log:
             process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", "0"],

@@ -11,8 +11,8 @@ from queryrun.cancel_suite.target import Target
 
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
 """Heeds interrupts; ends on no machine."""
-STUBBORN = "SELECT list_sum(range(100000000)) AS n"
-"""Heeds none: only a kill ends it."""
+STUBBORN = "SELECT sum(list_sum(range(20000 + i % 3))) AS n FROM range(1000000000) t(i)"
+"""Looks for an interrupt about twice a second: a kill is quicker. Ends on no machine either."""
 _BEGIN_S = 30.0
 
 

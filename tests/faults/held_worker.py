@@ -1,0 +1,133 @@
+"""A worker that stops dead at a place a test names, and heeds no interrupt there.
+
+The statement names the place in a comment: `SELECT 1 /* hold planning */`. While its source is
+being opened there is no statement yet, so there a file in the entity's data directory does it.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, Rows
+from queryrun.engines.duckdb import open_session as open_duckdb
+from queryrun.results.local import LocalResultStore, LocalResultWriter
+from queryrun.worker.entry import SourceSession
+from queryrun.worker.frames import Bind, Done, Execute
+from queryrun.worker.runtime import Report
+
+HEADERS_BYTES = 100_000
+"""Archives and encrypted files begin with bytes of their own, before the first row."""
+OPENING_MARK = "hold-opening.txt"
+
+
+def hold() -> NoReturn:
+    """Never come back: only a kill ends this."""
+    while True:
+        threading.Event().wait()
+
+
+class Place:
+    """Where the present statement is to be held."""
+
+    name = ""
+
+    def hold_at(self, name: str) -> None:
+        """Stop dead if this is the place."""
+        if self.name == name:
+            hold()
+
+
+def open_session(bind: Bind) -> SourceSession:
+    """The real engine and store, held where the statement says."""
+    if Path(bind.source.options["data_dir"], OPENING_MARK).exists():
+        hold()
+    limits = EngineLimits(bind.memory_bytes, bind.threads, bind.spill_dir, bind.spill_bytes)
+    engine = open_duckdb(bind.source.options, limits, bind.time_zone)
+    results = HeldResults(Path(bind.results.options["directory"]))
+    return HeldSession(engine, results, bind.time_zone)
+
+
+class HeldSession(SourceSession):
+    """Tells the parts where to hold, then runs as always."""
+
+    def __init__(self, engine: EngineSession, results: HeldResults, time_zone: str) -> None:
+        super().__init__(HeldEngine(engine, results.place), results, time_zone)
+        self._place = results.place
+
+    def run(self, execute: Execute, report: Report) -> Done:
+        """As always, but for the place."""
+        named = re.search(r"/\* hold (\w+) \*/", execute.statement)
+        self._place.name = named.group(1) if named else ""
+        return super().run(execute, report)
+
+
+class HeldEngine:
+    """An engine session that may be held while it plans."""
+
+    def __init__(self, engine: EngineSession, place: Place) -> None:
+        self._engine = engine
+        self._place = place
+        self.handle = engine.handle
+        self.output_path = engine.output_path
+
+    def plan(self, statement: str) -> Rows:
+        """Held at `planning`."""
+        self._place.hold_at("planning")
+        return self._engine.plan(statement)
+
+    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
+        """As always."""
+        return self._engine.failure_of(error, relation_at)
+
+    def interrupt(self) -> None:
+        """As always."""
+        self._engine.interrupt()
+
+    def progress(self) -> EngineProgress:
+        """As always."""
+        return self._engine.progress()
+
+    def renew(self) -> bool:
+        """As always."""
+        return self._engine.renew()
+
+    def close(self) -> None:
+        """As always."""
+        self._engine.close()
+
+
+class HeldResults(LocalResultStore):
+    """A directory whose writers may be held."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.place = Place()
+
+    def open(self, key: str) -> LocalResultWriter:
+        """A writer that may be held."""
+        return HeldWriter(self._path(key), self._unfinished(key), self.place)
+
+
+class HeldWriter(LocalResultWriter):
+    """Held at `writing` (amid its bytes), `uploading` (before the commit) or `committed`."""
+
+    def __init__(self, path: Path, unfinished: Path, place: Place) -> None:
+        super().__init__(path, unfinished)
+        self._place = place
+        self._written = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Bytes arrive, then it may be held."""
+        super().write(data)
+        self._written += len(data)
+        if self._written > HEADERS_BYTES:
+            self._place.hold_at("writing")
+
+    def commit(self) -> None:
+        """Held before, or after the file is there for all to see."""
+        self._place.hold_at("uploading")
+        super().commit()
+        self._place.hold_at("committed")
