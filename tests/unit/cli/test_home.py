@@ -1,0 +1,85 @@
+"""Making a home, what is printed of it, and how `serve` introduces itself."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from queryrun.cli.banner import banner
+from queryrun.cli.clients import every
+from queryrun.cli.home import FIRST_CLIENT_NAME, FIRST_SECRET_NAME, check_entity_name, init_home
+from queryrun.cli.show import show_client, show_clients, show_init
+from queryrun.errors import ConfigurationError
+from queryrun.settings import LINK_KEY_NAME, load
+
+
+def test_a_home_has_a_private_secret_and_link_key(tmp_path: Path) -> None:
+    made = init_home(tmp_path / "home", entity="main", factor=None)
+    for name in (FIRST_SECRET_NAME, LINK_KEY_NAME, FIRST_CLIENT_NAME):
+        assert stat.S_IMODE((made.home / name).stat().st_mode) == 0o600
+    assert (made.home / FIRST_SECRET_NAME).read_text() == made.issued.secret
+    assert made.data_dir.is_dir()
+    assert load(made.home, {}).default_source == "live"
+
+
+def test_a_home_is_not_made_twice(tmp_path: Path) -> None:
+    init_home(tmp_path, entity="main", factor=None)
+    with pytest.raises(ConfigurationError, match="already a home"):
+        init_home(tmp_path, entity="main", factor=None)
+
+
+def test_a_home_that_was_interrupted_can_be_made_again(tmp_path: Path) -> None:
+    """The configuration is written last, so without it there is no home yet."""
+    made = init_home(tmp_path, entity="main", factor=None)
+    (tmp_path / "queryrun.toml").unlink()
+    again = init_home(tmp_path, entity="main", factor=None)
+    assert again.issued.client.id != made.issued.client.id
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".", "-a", "a" * 64, "é"])
+def test_entity_names_that_are_no_directory_names_are_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        check_entity_name(name)
+
+
+def test_init_shows_the_secret_once_as_text_and_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = init_home(tmp_path / "home", entity="main", factor=None)
+    show_init(made, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["client_secret"], shown["entity"]) == (made.issued.secret, "main")
+    show_init(made, as_json=False)
+    assert "queryrun serve --home" in capsys.readouterr().out
+    show_client(made.issued, as_json=False)
+    assert made.issued.secret in capsys.readouterr().out
+
+
+def test_a_list_of_clients_never_shows_a_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = init_home(tmp_path / "home", entity="main", factor=None)
+    for as_json in (True, False):
+        show_clients(every(made.home), as_json=as_json)
+        out = capsys.readouterr().out
+        assert made.issued.client.id in out
+        assert made.issued.secret not in out
+
+
+def test_the_banner_names_the_secrets_file_and_not_the_secret(tmp_path: Path) -> None:
+    made = init_home(tmp_path / "home", entity="main", factor=None)
+    text = banner(load(made.home, {}), "http://127.0.0.1:1")
+    assert "http://127.0.0.1:1/v2/query_runs" in text
+    assert FIRST_SECRET_NAME in text
+    assert made.issued.secret not in text
+
+
+def test_the_banner_of_a_home_whose_secret_was_removed_says_how_to_get_a_client(
+    tmp_path: Path,
+) -> None:
+    made = init_home(tmp_path / "home", entity="main", factor=None)
+    (made.home / FIRST_SECRET_NAME).unlink()
+    assert "clients create" in banner(load(made.home, {}), "http://127.0.0.1:1")

@@ -1,0 +1,126 @@
+"""How runs and rows look, what filters mean, which status an error has."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+
+from queryrun.cli.exits import describe, status_of
+from queryrun.cli.ls import Filters
+from queryrun.cli.run import RunWish, read_sql
+from queryrun.cli.texts import aligned, cell_text, run_cells, run_object, shortened
+from queryrun.client import (
+    ClientError,
+    FileInfo,
+    RunCanceled,
+    RunError,
+    RunFailed,
+    RunInfo,
+    State,
+    StillRunning,
+    Unreachable,
+)
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+FILE = FileInfo("r.csv", "http://x/r.csv?signature=s", "csv", 10, "ab")
+RUN = RunInfo("r", State.COMPLETE, sql="SELECT 1", file=FILE, number_of_rows=1200)
+
+
+def test_a_run_as_json_never_holds_the_signed_link() -> None:
+    shown = run_object(RUN)
+    assert shown["file"] == {"id": "r.csv", "size": 10, "sha256": "ab"}
+    assert "signature" not in str(shown)
+    assert "error" not in shown
+
+
+def test_cells_are_short_and_numbers_readable() -> None:
+    cells = run_cells(RUN)
+    assert cells[:2] == ("r", "complete")
+    assert "1,200" in cells
+    assert shortened("SELECT\n  1,\n  2", 10) == "SELECT 1,…"
+
+
+def test_columns_are_aligned() -> None:
+    assert list(aligned([("a", "b"), ("long", "x")])) == ["a     b", "long  x"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "NULL"), ("", ""), (True, "true"), (1.5, "1.5"), ([1, "ä"], '[1, "ä"]')],
+)
+def test_null_is_told_apart_from_empty_text(value: object, text: str) -> None:
+    assert cell_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "since"),
+    [
+        ("90s", NOW - timedelta(seconds=90)),
+        ("2h", NOW - timedelta(hours=2)),
+        ("7d", NOW - timedelta(days=7)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T10:00:00+02:00", datetime(2026, 11, 1, 8, tzinfo=UTC)),
+    ],
+)
+def test_since_is_an_age_or_a_time(text: str, since: datetime) -> None:
+    assert Filters(since=text).query(NOW).since == since
+
+
+@pytest.mark.parametrize("filters", [Filters(since="soon"), Filters(state="sleeping")])
+def test_a_filter_that_means_nothing_is_a_usage_error(filters: Filters) -> None:
+    with pytest.raises(typer.BadParameter):
+        filters.query(NOW)
+
+
+def test_both_spellings_of_a_state_filter() -> None:
+    assert Filters(state="cancelled").query(NOW).state is State.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("output", "content"),
+    [
+        ("a.csv", ("csv", "none")),
+        ("a.json.gz", ("json", "gzip")),
+        ("a.tsv.zip", ("tsv", "zip")),
+        ("a.parquet", ("parquet", "none")),
+        ("a.out", ("csv", "none")),
+    ],
+)
+def test_the_ending_of_a_file_says_format_and_compression(
+    output: str, content: tuple[str, str]
+) -> None:
+    assert RunWish("SELECT 1", output=Path(output)).content == content
+
+
+def test_a_format_that_was_asked_for_wins_over_the_ending() -> None:
+    assert RunWish("SELECT 1", format="json", output=Path("a.csv.gz")).content == ("json", "gzip")
+
+
+def test_a_statement_is_one_of_argument_and_file(tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_text("SELECT 1")
+    assert read_sql(None, tmp_path / "q.sql") == "SELECT 1"
+    for sql, file in ((None, None), ("SELECT 1", tmp_path / "q.sql")):
+        with pytest.raises(typer.BadParameter):
+            read_sql(sql, file)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RunFailed(RUN), 3),
+        (RunCanceled(RUN), 4),
+        (Unreachable("no"), 5),
+        (StillRunning(RUN), 6),
+        (ClientError("no"), 1),
+    ],
+)
+def test_every_error_has_its_exit_status(error: ClientError, status: int) -> None:
+    assert status_of(error) == status
+
+
+def test_a_failure_says_where_in_the_statement() -> None:
+    failed = RunInfo("r", State.FAILED, error=RunError("name_not_found", "no x", False, 2, 8))
+    assert describe(RunFailed(failed)) == "line 2, column 8: no x (name_not_found)"
