@@ -99,12 +99,17 @@ async def test_a_run_has_at_most_its_sources_time(house: House) -> None:
     assert (await asked(house, run["id"], "timeout_seconds"))["timeout_seconds"] <= 3600  # type: ignore[operator]
 
 
-async def test_a_key_is_accepted_and_never_shown(house: House) -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+def public_key(bits: int) -> str:
+    """A fresh key, in base64 as the contract has it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits).public_key()
     der = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    text = base64.b64encode(der).decode()
+    return base64.b64encode(der).decode()
+
+
+async def test_a_key_is_accepted_and_never_shown(house: House) -> None:
+    text = public_key(2048)
     answer = await house.call("POST", RUNS, json={**SELECT, "encryption_key": text})
     assert answer.status_code == 201
     assert text not in answer.text
@@ -112,6 +117,12 @@ async def test_a_key_is_accepted_and_never_shown(house: House) -> None:
     run = await house.parts.desk.store.get(answer.json()["id"])
     assert run is not None
     assert run.request.output.encryption_key == text
+
+
+async def test_the_contracts_own_key_size_is_accepted_with_a_warning(house: House) -> None:
+    answer = await house.call("POST", RUNS, json={**SELECT, "encryption_key": public_key(1024)})
+    assert answer.status_code == 201
+    assert "1024 bits" in answer.headers["warning"]
 
 
 async def test_every_wrong_property_is_reported_at_once(house: House) -> None:

@@ -72,7 +72,7 @@ CREATE = Operation(
             201,
             "Accepted.",
             "QueryRun",
-            headers=("location", "preference-applied", "idempotency-replayed"),
+            headers=("location", "preference-applied", "idempotency-replayed", "warning"),
             examples=(("accepted", samples.ACCEPTED),),
             links=RUN_LINKS,
         ),

@@ -227,6 +227,7 @@ HEADERS: dict[str, Schema] = {
     "ratelimit-reset": _whole("Seconds until that window is whole again.", minimum=0),
     "location": _text("Where the run is."),
     "preference-applied": _text("Which preferences were followed."),
+    "warning": _text("When the encryption key is shorter than it should be."),
     "idempotency-replayed": _text("`true` on a repeated answer."),
     "retry-after": _whole("Seconds to wait.", minimum=0),
     "allow": _text("The methods that the path knows."),

@@ -199,6 +199,17 @@ def _encryption_key(value: object) -> str | None:
     return None
 
 
+def key_warning(output: Output) -> list[tuple[str, str]]:
+    """A `Warning` header for a key that the contract accepts and nobody should use today."""
+    if output.encryption_key is None:
+        return []
+    from queryrun.results.encrypt import GOOD_KEY_BITS, parse_public_key
+
+    key = parse_public_key(output.encryption_key)
+    text = f"the encryption key has {key.bits} bits; use {GOOD_KEY_BITS} or more"
+    return [("warning", f'299 queryrun "{text}"')] if key.is_weak else []
+
+
 CONTENT_TYPES = tuple(ContentType)
 CONTENT_ENCODINGS = tuple(ContentEncoding)
 

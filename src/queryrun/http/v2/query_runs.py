@@ -12,7 +12,7 @@ from queryrun.http.links import links_of
 from queryrun.http.parts import HttpParts
 from queryrun.http.problems import answer_for
 from queryrun.http.v2 import once, requests
-from queryrun.http.v2.body import CreateBody, decode_object, parse_create_body
+from queryrun.http.v2.body import CreateBody, decode_object, key_warning, parse_create_body
 from queryrun.http.v2.extras import gather_extras
 from queryrun.http.v2.render import Shown, render_run
 from queryrun.http.v2.view import View, parse_view
@@ -72,6 +72,7 @@ async def _create_now(
     run = await _waited(parts, call, accepted.run, wish)
     answer = await _shown(parts, run, view, 201)
     answer.headers += [("location", f"/v2/query_runs/{run.id}"), *wish.applied]
+    answer.headers += key_warning(request.output)
     return answer
 
 
