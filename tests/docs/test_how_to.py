@@ -1,0 +1,33 @@
+"""The how-tos that can be executed are, against a real server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.executed import Place, blocks_of
+from tests.e2e.conftest import House, house
+
+__all__ = ["house"]
+
+PAGES = ["docs/how-to/cancel.md", "docs/how-to/client.md", "docs/how-to/command-line.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_how_to_work(page: str, house: House, tmp_path: Path) -> None:
+    server = house.serve()
+    environ = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "QUERYRUN_URL": server.url,
+        "QUERYRUN_CLIENT_ID": house.made.issued.client.id,
+        "QUERYRUN_CLIENT_SECRET": house.made.issued.secret,
+    }
+    work = tmp_path / "work"
+    work.mkdir()
+    blocks = blocks_of(page)
+    assert blocks
+    Place(work, environ).execute(blocks)

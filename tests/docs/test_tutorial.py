@@ -1,0 +1,54 @@
+"""The tutorial, from its first block to its last, as a reader goes through it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.docs.executed import Block, Place, blocks_of
+from tests.docs.test_readme import free_port
+
+BIN = Path(sys.executable).parent
+
+
+def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
+    port = str(free_port())
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("QUERYRUN_")} | {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "QUERYRUN_SERVER__PORT": port,
+    }
+    place = Place(tmp_path, environ, lambda text: text.replace("8080", port))
+    first, serve, *rest = blocks_of("docs/tutorial.md")
+    place.execute([first])
+    with served(serve, place):
+        place.execute(rest)
+
+
+@contextmanager
+def served(block: Block, place: Place) -> Iterator[None]:
+    """The block that says `queryrun serve`, left running."""
+    assert "queryrun serve" in block.text
+    with (place.directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            [BIN / "queryrun", *shlex.split(block.text)[1:]],
+            cwd=place.directory,
+            env=dict(place.environ),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        assert any("listening" in line for line in process.stdout)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+        process.stdout.close()
