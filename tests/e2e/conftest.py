@@ -207,6 +207,13 @@ class House:
         assert ended.returncode == 1
         return ended.stderr
 
+    def ended_at_start(self, program: Sequence[str]) -> int:
+        """Start a server that ends by itself before it is ready; its exit status."""
+        command = [sys.executable, "-m", *program, "--home", str(self.made.home), "--port", "0"]
+        environ = os.environ | QUICK
+        done = subprocess.run(command, capture_output=True, timeout=60, env=environ, check=False)
+        return done.returncode
+
     @contextmanager
     def as_client(self, server: Server, issued: IssuedSecret) -> Iterator[httpx.Client]:
         """The server as another client sees it."""

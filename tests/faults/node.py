@@ -8,8 +8,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx2 as httpx
@@ -101,6 +99,10 @@ class Scene:
         """Processes that carry the run's name."""
         return ServerProcesses(os.getpid()).of_run(run_id)
 
+    def processes(self) -> list[int]:
+        """Every process below this one."""
+        return ServerProcesses(os.getpid()).below()
+
     def result_files(self) -> list[str]:
         """What lies in the result store, committed or not."""
         return sorted(path.name for path in (self.made.home / "results").iterdir())
@@ -160,15 +162,6 @@ async def open_node(
         await node.close()
 
 
-def files_of(run_id: str, directory: Path) -> list[str]:
-    """Files under the run's name."""
-    return [path.name for path in directory.glob(f"*{run_id}*")]
-
-
 def encoded(encoding: ContentEncoding, key: str | None = None) -> Output:
     """A CSV file, packed and encrypted as asked."""
     return Output(ContentType.CSV, encoding, None, key)
-
-
-Wrapped = Any
-"""A wrapper hands on what it does not change by `__getattr__`, which no type can say."""

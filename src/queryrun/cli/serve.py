@@ -31,7 +31,7 @@ def serve_home(home: Path, *, host: str | None, port: int | None) -> None:
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
     settings = load(home)
     configure_logs(settings.log)
-    listener = _listen(
+    listener = listen(
         settings.server.host if host is None else host,
         settings.server.port if port is None else port,
     )
@@ -115,7 +115,7 @@ def _uvicorn_config(node: Node) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket, bound before anything starts, so that a taken port is said at once."""
     try:
         return socket.create_server((host, port), backlog=_BACKLOG, reuse_port=False)

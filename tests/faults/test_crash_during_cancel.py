@@ -1,0 +1,111 @@
+"""kill -9 of the server at every point between a cancel and its proof; then a restart."""
+
+from __future__ import annotations
+
+import httpx2 as httpx
+import pytest
+
+from tests.e2e.conftest import House, Server
+from tests.e2e.test_crashes import gone
+from tests.faults.node import RUNAWAY
+
+RECORDED = [
+    "runs.cancel:after",
+    "workers.stop:before",
+    "workers.stop:after",
+    "results.discard:before",
+    "results.discard:after",
+    "runs.freed:before",
+    "runs.freed:after",
+]
+"""In the order in which they are reached. From the first on, the cancel is on the record."""
+BEFORE_THE_HANDLE = ["runs.save_handle:before", "runs.save_handle:after"]
+
+
+def crashing(house: House, point: str, environ: dict[str, str] | None = None) -> Server:
+    """A server that dies at the point."""
+    return house.serve(environ, ("tests.faults.crashing_server", point))
+
+
+def cancel_into_the_crash(server: Server, run_id: str) -> None:
+    """Ask for a cancel of which no answer comes, and see the server dead."""
+    with pytest.raises(httpx.TransportError):
+        server.cancel(run_id)
+    assert server.process.wait(timeout=30) == -9
+
+
+def assert_canceled_after_restart(house: House, run_id: str) -> None:
+    """The run ends canceled, nothing of it runs, there is no file, and so it stays."""
+    server = house.serve()
+    done = server.ended(run_id)
+    assert done["state"] == "canceled", done
+    record = server.get(run_id, "cancellation,attempts")
+    assert record["cancellation"]["reason"] == "user"
+    assert "canceled_time" in record["cancellation"]
+    assert len(record["attempts"]) <= 1
+    assert server.workers_of(run_id) == []
+    assert server.result_files() == []
+    again = server.cancel(run_id)
+    assert (again.status_code, again.json()["errors"][0]["code"]) == (400, "run_already_canceled")
+
+
+@pytest.mark.parametrize("point", RECORDED)
+def test_a_running_run(house: House, point: str) -> None:
+    server = crashing(house, point)
+    run = server.submit(RUNAWAY)
+    server.computing_worker(run["id"])
+    below = server.workers()
+    cancel_into_the_crash(server, run["id"])
+    assert gone(below), "a killed server leaves no process behind"
+    assert_canceled_after_restart(house, run["id"])
+
+
+def test_a_run_whose_file_was_committed(house: House) -> None:
+    """The server dies before it discards what the cancelled run has written."""
+    server = crashing(house, "results.discard:before")
+    run = server.submit("SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)")
+    server.wait_for_bytes(run["id"])
+    cancel_into_the_crash(server, run["id"])
+    assert_canceled_after_restart(house, run["id"])
+
+
+@pytest.mark.parametrize("point", BEFORE_THE_HANDLE)
+def test_a_run_whose_engine_has_no_handle_yet(house: House, point: str) -> None:
+    server = crashing(house, point)
+    run = server.submit(RUNAWAY)
+    below = server.workers()
+    cancel_into_the_crash(server, run["id"])
+    assert gone(below)
+    assert_canceled_after_restart(house, run["id"])
+
+
+def test_a_waiting_run(house: House) -> None:
+    """`accepted` -> `canceled` is one commit: done, or not asked."""
+    server = crashing(house, "runs.cancel:after", {"QUERYRUN_WORKERS__SLOTS": "0"})
+    run = server.submit(RUNAWAY)
+    cancel_into_the_crash(server, run["id"])
+    assert_canceled_after_restart(house, run["id"])
+
+
+def test_a_cancel_that_was_not_recorded_can_be_asked_again(house: House) -> None:
+    """The only point at which a cancel may get lost: no answer was given and none was due."""
+    server = crashing(house, "runs.cancel:before")
+    run = server.submit(RUNAWAY)
+    server.computing_worker(run["id"])
+    below = server.workers()
+    cancel_into_the_crash(server, run["id"])
+    assert gone(below)
+    again = house.serve()
+    again.computing_worker(run["id"])
+    assert again.cancel(run["id"]).json()["state"] == "canceled"
+    assert again.workers_of(run["id"]) == []
+
+
+def test_a_second_crash_while_the_first_is_settled(house: House) -> None:
+    """The restarted server dies as well, just before it writes `canceled`."""
+    server = crashing(house, "workers.stop:before")
+    run = server.submit(RUNAWAY)
+    server.computing_worker(run["id"])
+    cancel_into_the_crash(server, run["id"])
+    assert house.ended_at_start(("tests.faults.crashing_server", "runs.freed:before")) == -9
+    assert_canceled_after_restart(house, run["id"])

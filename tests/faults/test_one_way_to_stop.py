@@ -1,0 +1,144 @@
+"""Caller, admin, time, limits, shutdown, lost lease: one way to stop, each with its own reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryrun.cli.home import MadeHome
+from queryrun.errors import FailureCode
+from queryrun.runs.model import AttemptRef, ContentType, EngineStop, Output, Run, Stage, StopReason
+from queryrun.runs.state import RunState
+from tests.faults.node import RUNAWAY, Scene, open_node, until
+
+pytestmark = pytest.mark.anyio
+
+MANY_ROWS = "SELECT i FROM range(2000000000) t(i)"
+MUCH_MEMORY = "SELECT list(i) AS l FROM range(100000000) t(i)"
+STOPPED = {EngineStop.INTERRUPTED, EngineStop.KILLED}
+
+
+def assert_stopped(run: Run, reason: StopReason, by: str | None, stage: Stage) -> None:
+    """The record of a stop is whole and says why."""
+    record = run.cancellation
+    assert record is not None
+    assert (record.reason, record.canceled_by, record.stage) == (reason, by, stage)
+    assert record.engine_stop in STOPPED
+
+
+async def computing(scene: Scene, sql: str = RUNAWAY, timeout_s: float | None = None) -> str:
+    """A run that computes; its id."""
+    run_id = await scene.submit(sql, timeout_s=timeout_s)
+    await scene.reaches(run_id, Stage.EXECUTING)
+    return run_id
+
+
+async def test_the_caller(made: MadeHome) -> None:
+    async with open_node(made) as scene:
+        run = await scene.cancel(await computing(scene))
+        assert run.state is RunState.CANCELED
+        assert_stopped(run, StopReason.USER, scene.caller.client_id, Stage.EXECUTING)
+        assert scene.workers_of(run.id) == []
+
+
+async def test_an_admin(made: MadeHome) -> None:
+    async with open_node(made) as scene:
+        admin = scene.admin
+        run = await scene.cancel(await computing(scene), admin)
+        assert run.state is RunState.CANCELED
+        assert_stopped(run, StopReason.ADMIN, admin.client_id, Stage.EXECUTING)
+        assert scene.workers_of(run.id) == []
+
+
+async def test_the_time_limit(made: MadeHome) -> None:
+    async with open_node(made) as scene:
+        run = await scene.ended(await computing(scene, timeout_s=0.5))
+        assert run.failure is not None
+        assert run.failure.code is FailureCode.TIME_LIMIT_EXCEEDED
+        assert_stopped(run, StopReason.TIMEOUT, None, Stage.EXECUTING)
+        assert scene.workers_of(run.id) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "sql", "code", "stage"),
+    [
+        ("OUTPUT_ROWS=1000", MANY_ROWS, FailureCode.ROW_LIMIT_EXCEEDED, Stage.WRITING),
+        ("OUTPUT_SIZE=1MB", MANY_ROWS, FailureCode.SIZE_LIMIT_EXCEEDED, Stage.WRITING),
+        ("MEMORY=100MB", MUCH_MEMORY, FailureCode.MEMORY_LIMIT_EXCEEDED, Stage.EXECUTING),
+    ],
+    ids=["rows", "size", "memory"],
+)
+async def test_a_limit(
+    made: MadeHome, limit: str, sql: str, code: FailureCode, stage: Stage
+) -> None:
+    """The worker is stopped like any other: what an overstepping statement left of it is gone."""
+    name, _, value = limit.partition("=")
+    environ = {"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0", f"QUERYRUN_SOURCES__LIVE__{name}": value}
+    async with open_node(made, environ=environ) as scene:
+        run_id = await scene.submit(sql, Output(ContentType.JSON))
+        pid = await scene.computes(run_id)
+        run = await scene.ended(run_id)
+        assert run.failure is not None
+        assert run.failure.code is code
+        assert_stopped(run, StopReason.LIMIT, None, stage)
+        assert pid not in scene.processes()
+        assert scene.result_files() == []
+
+
+async def test_a_shutdown(made: MadeHome) -> None:
+    """The run is queued again and not charged; the attempt's record says why it was stopped."""
+    async with open_node(made) as scene:
+        run_id = await computing(scene)
+        await scene.node.drain(0)
+        run = await scene.read(run_id)
+        assert (run.state, run.remaining_attempts) == (RunState.ACCEPTED, 3)
+        [attempt] = scene.attempts(run_id)
+        assert attempt["stop_reason"] == "shutdown"
+        assert attempt["stop_stage"] == "executing"
+        assert attempt["stop_engine"] in STOPPED
+        assert scene.workers_of(run_id) == []
+
+
+async def test_a_lost_lease(made: MadeHome) -> None:
+    """Another node has the attempt now: ours is stopped here, and settled over there."""
+    async with open_node(made) as scene:
+        run_id = await computing(scene)
+        store = scene.node.database.runs
+        await store.lapsed(besides="another")
+        assert await store.take_over(AttemptRef(run_id, 1), "another", lease_s=60)
+        await scene.node.dispatcher.keep_leases()
+        await until(lambda: scene.node.dispatcher.held == 0, "the slot")
+        assert scene.workers_of(run_id) == []
+        run = await scene.read(run_id)
+        assert (run.state, run.attempt) == (RunState.IN_PROGRESS, 1)
+
+
+async def test_a_cancel_during_a_stop_for_the_time_limit_wins(made: MadeHome) -> None:
+    """The cancel was accepted, so the run must not become `failed` any more."""
+    from tests.faults.held_parts import Gate, holding
+
+    gate = Gate()
+    async with open_node(made, wrap=holding("workers", "stop", gate)) as scene:
+        run_id = await computing(scene, timeout_s=0.5)
+        await gate.reached.wait()
+        asked = await scene.cancel(run_id, wait_s=0)
+        assert asked.state is RunState.CANCELING
+        gate.open.set()
+        run = await scene.ended(run_id)
+        assert run.state is RunState.CANCELED
+        assert run.failure is None
+
+
+async def test_a_cancel_of_which_no_hint_came_is_found_by_the_next_heartbeat(
+    made: MadeHome,
+) -> None:
+    """As another node would write it: this node hears of it from the store alone."""
+    from queryrun.runs.store import CancelAsked
+
+    async with open_node(made) as scene:
+        run_id = await computing(scene)
+        asked = CancelAsked(StopReason.USER, "elsewhere")
+        await scene.node.database.runs.cancel(run_id, asked)
+        await scene.node.dispatcher.keep_leases()
+        run = await scene.ended(run_id)
+        assert run.state is RunState.CANCELED
+        assert_stopped(run, StopReason.USER, "elsewhere", Stage.EXECUTING)

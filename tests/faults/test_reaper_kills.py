@@ -1,0 +1,51 @@
+"""A lease that has lapsed: the reaper kills by the stored handle, and only then lets go."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryrun.cancel_suite.processes import state_of
+from queryrun.cli.home import MadeHome
+from queryrun.runs.model import EngineStop, Stage, StopReason
+from queryrun.runs.state import RunState
+from queryrun.runs.store import CancelAsked
+from tests.faults.node import RUNAWAY, Scene, open_node
+
+pytestmark = pytest.mark.anyio
+CALM = {"QUERYRUN_LEASES__REAP_EVERY_S": "3600", "QUERYRUN_RETRIES__FIRST_S": "3600"}
+"""Nothing is reaped but by the test; what is queued again is not claimed again."""
+ENDED = {"", "Z"}
+"""Not in the process table, or a zombie: it has given everything back, and only its parent has
+not collected its exit status yet."""
+
+
+async def computing_and_lapsed(scene: Scene) -> tuple[str, int]:
+    """A run that computes, its node taken for dead; its id and its worker."""
+    run_id = await scene.submit(RUNAWAY)
+    await scene.reaches(run_id, Stage.EXECUTING)
+    pid = await scene.computes(run_id)
+    await scene.node.database.runs.lapsed(besides="a node that owns the store")
+    return run_id, pid
+
+
+async def test_the_worker_of_a_lapsed_attempt_is_gone_before_the_run_is_queued_again(
+    made: MadeHome,
+) -> None:
+    async with open_node(made, environ=CALM) as scene:
+        run_id, pid = await computing_and_lapsed(scene)
+        await scene.node.reaper.reap_lapsed()
+        assert state_of(pid) in ENDED
+        run = await scene.read(run_id)
+        assert (run.state, run.remaining_attempts) == (RunState.ACCEPTED, 2)
+
+
+async def test_a_lapsed_cancel_ends_canceled_and_its_worker_is_gone(made: MadeHome) -> None:
+    async with open_node(made, environ=CALM) as scene:
+        run_id, pid = await computing_and_lapsed(scene)
+        await scene.node.database.runs.cancel(run_id, CancelAsked(StopReason.USER, "elsewhere"))
+        await scene.node.reaper.reap_lapsed()
+        assert state_of(pid) in ENDED
+        run = await scene.read(run_id)
+        assert run.state is RunState.CANCELED
+        assert run.cancellation is not None
+        assert run.cancellation.engine_stop is EngineStop.KILLED

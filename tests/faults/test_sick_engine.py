@@ -1,0 +1,89 @@
+"""A worker that cannot be reaped: the run stays `canceling`, its slot held, and an alarm is up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from queryrun.cli.home import MadeHome
+from queryrun.runs.model import Stage
+from queryrun.runs.state import RunState
+from queryrun.wiring import Ground
+from queryrun.worker.errors import NotReaped
+from queryrun.worker.pool import Stopped
+from queryrun.worker.worker import Worker
+from tests.faults.node import RUNAWAY, Scene, open_node
+
+pytestmark = pytest.mark.anyio
+
+
+class SickPool:
+    """The real pool, but while it is sick no worker is ever proven gone."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self.sick = True
+        self.refused = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    async def stop(self, worker: Worker) -> Stopped:
+        """Refuse, as the pool does after its bound; or, recovered, really stop."""
+        if self.sick:
+            self.refused.set()
+            raise NotReaped(worker.pid)
+        stopped: Stopped = await self._pool.stop(worker)
+        return stopped
+
+
+async def unproven_stops(scene: Scene) -> str:
+    """The alarm's line at /metrics."""
+    async with scene.http() as http:
+        text = (await http.get("/metrics")).text
+    [line] = [one for one in text.splitlines() if one.startswith("queryrun_unproven_stops ")]
+    return line
+
+
+async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
+    pools: list[SickPool] = []
+
+    def wrap(ground: Ground) -> Ground:
+        pools.append(SickPool(ground.pool))
+        return replace(ground, workers=pools[0])
+
+    environ = {"QUERYRUN_WORKERS__SLOTS": "1"}
+    async with open_node(made, wrap=wrap, environ=environ) as scene:
+        run_id = await scene.submit(RUNAWAY)
+        await scene.reaches(run_id, Stage.EXECUTING)
+        with capture_logs() as log:
+            asked = await scene.cancel(run_id, wait_s=0.1)
+            await pools[0].refused.wait()
+        assert asked.state is RunState.CANCELING
+        await assert_held(scene, run_id)
+        assert any(line["event"] == "worker_not_reaped" for line in log)
+        assert await unproven_stops(scene) == "queryrun_unproven_stops 1.0"
+
+        pools[0].sick = False
+        assert (await scene.ended(run_id)).state is RunState.CANCELED
+        assert scene.workers_of(run_id) == []
+        assert await unproven_stops(scene) == "queryrun_unproven_stops 0.0"
+        assert (await scene.ended(await scene.submit("SELECT 1 AS a"))).state is RunState.COMPLETE
+
+
+async def assert_held(scene: Scene, run_id: str) -> None:
+    """It reads `in_progress` with the wish on record, and nobody else gets its slot."""
+    waiting = await scene.submit("SELECT 2 AS a")
+    async with scene.http() as http:
+        query = {"fields[]": "state,cancellation"}
+        shown = (await http.get(f"/v2/query_runs/{run_id}", params=query)).json()
+        other = (await http.get(f"/v2/query_runs/{waiting}")).json()
+    assert shown["state"] == "in_progress"
+    assert "requested_time" in shown["cancellation"]
+    assert "canceled_time" not in shown["cancellation"]
+    assert scene.node.dispatcher.held == 1
+    assert other["state"] == "accepted"
