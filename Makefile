@@ -6,9 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= .queryrun
 PORT   ?= 8080
+SCALE  ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench lock fmt clean
+.PHONY: help setup demo test check serve bench lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,6 +38,12 @@ check: setup ## the quick gate: format, lint, types, import directions, unit tes
 
 test: setup ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup
+
+cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SCALE=0.05 is quick)
+	@$(BIN)/queryrun cancel-suite --scale $(SCALE)
+
+mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
+	@$(BIN)/python -m tests.mutants
 
 bench: setup ## measure, side by side, and print tables
 	@$(BIN)/python -m benchmarks

@@ -80,8 +80,13 @@ async def _one(
     access: Access, local: Local | None, order: Order, letter: str, bar: Progress
 ) -> Finding:
     """One class, with a token of its own: a whole suite may outlast one."""
-    async with connected(access, local, order.slots) as target:
-        return await CLASSES[letter](target, order.plan, bar)
+    try:
+        async with connected(access, local, order.slots) as target:
+            return await CLASSES[letter](target, order.plan, bar)
+    except Exception as error:  # whatever it is, the others have their turn and the table comes
+        finding = Finding(letter, "could not be tested to its end")
+        finding.broken(f"{type(error).__name__}: {error}")
+        return finding
 
 
 class _Bar:
