@@ -109,6 +109,12 @@ async def test_creation_times_filter_to_the_millisecond(house: House) -> None:
     }
     for operator, runs in expected.items():
         assert await ids(house, ("filter[]", f"created_time.{operator}:{at}")) == runs, operator
+    before, after = "2026-11-24T12:00:00.9995Z", "2026-11-24T12:00:01.0005Z"
+    assert await ids(house, ("filter[]", f"created_time.GE:{after}")) == [third]
+    assert await ids(house, ("filter[]", f"created_time.LT:{after}")) == [second, first]
+    assert await ids(house, ("filter[]", f"created_time.GT:{before}")) == [third, second]
+    assert await ids(house, ("filter[]", f"created_time.LE:{before}")) == [first]
+    assert await ids(house, ("filter[]", f"created_time.EQ:{after}")) == []
     between = (
         ("filter[]", "created_time.GT:2026-11-24T12:00:00Z"),
         ("filter[]", "created_time.LT:2026-11-24T12:00:02Z"),

@@ -101,8 +101,8 @@ def _weight(text: str | None) -> float:
 
 
 def compress(call: Call, answer: Answer) -> None:
-    """Gzip the answer when contract C12 says so. Streams (result files) are never touched."""
-    if answer.stream is not None or len(answer.body) <= COMPRESS_ABOVE_BYTES:
+    """Gzip the answer when contract C12 says so. Streams (result files) have no body here."""
+    if len(answer.body) <= COMPRESS_ABOVE_BYTES:
         return
     media_type = (answer.content_type or "").partition(";")[0]
     if media_type not in COMPRESSIBLE or any(k == "content-encoding" for k, _ in answer.headers):

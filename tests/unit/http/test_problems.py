@@ -84,6 +84,11 @@ def test_the_documented_bare_errors_have_no_entries() -> None:
         assert msgspec.json.decode(answer_for(error, Face.V2).body)["errors"] == []
 
 
+def test_what_is_retryable() -> None:
+    """Contract D1 and H24: a 409 only because ours always means 'still being answered'."""
+    assert frozenset({409, 429, 502, 503, 504}) == RETRYABLE
+
+
 def test_all_statuses_have_a_type() -> None:
     assert set(STATUSES.values()) <= set(TYPES)
 

@@ -70,7 +70,7 @@ def _time(time: datetime | None) -> object:
 
 def _file(shown: Shown) -> object:
     run = shown.run
-    if run.file is None or run.state is not RunState.COMPLETE:
+    if run.file is None:
         return ABSENT
     shape: dict[str, object] = {
         "id": run.file.key.rpartition("/")[2],
@@ -84,8 +84,7 @@ def _file(shown: Shown) -> object:
 
 
 def _rows(shown: Shown) -> object:
-    complete = shown.run.state is RunState.COMPLETE and shown.run.file is not None
-    return shown.run.file.rows if complete and shown.run.file else ABSENT
+    return ABSENT if shown.run.file is None else shown.run.file.rows
 
 
 def _duration(shown: Shown) -> object:
