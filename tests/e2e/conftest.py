@@ -118,7 +118,10 @@ class Server:
         raise AssertionError(f"no file of {run_id} has begun")
 
     def submit_until_killed(self, after_s: float) -> list[str]:
-        """Submit without pause until kill -9 falls, `after_s` after the first answer; the answered."""
+        """Submit without pause until kill -9 falls, `after_s` after the first answer.
+
+        Returns the runs that were answered.
+        """
         answered: list[str] = [self.submit("SELECT 1")["id"]]
         killer = threading.Timer(after_s, self.process.kill)
         killer.start()
@@ -182,7 +185,7 @@ class House:
         return Server(process, url, http, self.made)
 
     def write_cancel(self, run_id: str) -> None:
-        """What a cancel writes first, written as another process would, without stopping anything."""
+        """What a cancel writes first, as another process would write it; nothing is stopped."""
         settings = load(self.made.home, {})
 
         async def write() -> None:
@@ -197,8 +200,10 @@ class House:
     def refused_to_serve(self) -> str:
         """Start another server on the home, which must end by itself; what it said."""
         ended = subprocess.run(
-            [sys.executable, "-m", "queryrun.cli", "serve", "--home", str(self.made.home)]
-            + ["--port", "0"],
+            [
+                *(sys.executable, "-m", "queryrun.cli", "serve"),
+                *("--home", str(self.made.home), "--port", "0"),
+            ],
             capture_output=True,
             text=True,
             timeout=30,
