@@ -159,11 +159,12 @@ def test_json_prints_the_run_without_its_link(shell: Shell) -> None:
     assert json.loads(shell.ok("show", run["id"], "--json"))["tags"] == {"team": "ops"}
 
 
-def test_ctrl_c_cancels_the_run_and_says_so(shell: Shell) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cancels_the_run_and_says_so(shell: Shell, number: signal.Signals) -> None:
     process = shell.start("run", RUNAWAY)
     run_id = _running(shell)
     worker = shell.server.computing_worker(run_id)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert f"run {run_id} canceled" in errors

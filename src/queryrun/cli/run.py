@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -78,6 +79,7 @@ def run_statement(wish: RunWish, profile: str | None) -> None:
     if wish.format is not None and wish.format not in (*FORMATS, "table"):
         raise typer.BadParameter(f"use one of table, {', '.join(FORMATS)}", param_hint="--format")
     server = find_server(profile)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a CI sends: as Ctrl-C
     with exits.translated(), connect(server) as client:
         run = _submitted(client, wish)
         if not wish.wait:

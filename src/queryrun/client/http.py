@@ -33,7 +33,8 @@ def private_key(options: Options) -> PrivateKey | None:
 def built(client: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:
     """The request as the library sends it; a long poll may take its wait on top."""
     read_s = (client.timeout.read or 0.0) + request.wait_s
-    timeout = httpx2.Timeout(client.timeout.connect, read=read_s)
+    # No limit on waiting for a connection of one's own: many at once is no failure of the network.
+    timeout = httpx2.Timeout(client.timeout.connect, read=read_s, pool=None)
     try:
         return client.build_request(
             request.method,
@@ -60,6 +61,6 @@ def _headers(answer: httpx2.Response) -> dict[str, str]:
     return {name.lower(): value for name, value in answer.headers.items()}
 
 
-def described(trouble: httpx2.TransportError) -> str:
+def described(trouble: httpx2.RequestError) -> str:
     """What went wrong, without the address: a link's signature is in it."""
     return f"{type(trouble).__name__}: {trouble}" if str(trouble) else type(trouble).__name__

@@ -109,7 +109,7 @@ class Client:
             while True:
                 try:
                     reply = self._do(effect)
-                except httpx2.TransportError as trouble:
+                except httpx2.RequestError as trouble:
                     effect = flow.throw(NoAnswerError(http.described(trouble)))
                 else:
                     effect = flow.send(reply)

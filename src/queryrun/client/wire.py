@@ -231,6 +231,8 @@ class V1Face:
 
 def face_of(name: str, url: str) -> Face:
     """The face called `v2` or `v1` of the server at `url` (with or without a trailing /v2)."""
+    if not url.startswith(("http://", "https://")):
+        raise Unsupported("the server's address must begin with http:// or https://")
     base = url.rstrip("/").removesuffix("/v2")
     if name == "v2":
         return V2Face(base)

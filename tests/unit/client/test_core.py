@@ -294,6 +294,11 @@ def test_the_address_may_end_in_v2(url: str) -> None:
     assert core.face.base == "http://x"
 
 
+def test_an_address_without_a_scheme_is_refused_at_once() -> None:
+    with pytest.raises(ClientError, match="https://"):
+        Core("queries.example.net", None, "v2", Options(token="t"))
+
+
 def test_an_id_is_escaped_in_a_path() -> None:
     world = script(TOKEN, answer(200, run_body()))
     world.run(world.core.read("../oauth?x"))

@@ -61,6 +61,12 @@ def test_a_server_that_ignores_ranges_starts_over(tmp_path: Path) -> None:
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
+def test_another_range_than_asked_for_is_not_appended(tmp_path: Path) -> None:
+    PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA[:100])
+    world = script(rest_from(90, DATA[90:]), (answer(200), [DATA]))
+    assert fetched(world, tmp_path / "f").read_bytes() == DATA
+
+
 def test_a_part_that_is_already_whole_is_not_fetched(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA)
     world = script()

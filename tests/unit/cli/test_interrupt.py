@@ -1,0 +1,56 @@
+"""Ctrl-C before the server's answer: the run whose id nobody knows is found by its key."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import pytest
+import typer
+
+from queryrun.cli.run import RunWish, _submitted
+from queryrun.client import (
+    Cancellation,
+    CancelOutcome,
+    Client,
+    Options,
+    Run,
+    RunInfo,
+    State,
+    SubmitOptions,
+)
+
+
+class InterruptedClient(Client):
+    """Loses its first answer to a Ctrl-C; the server has made the run all the same."""
+
+    def __init__(self) -> None:
+        super().__init__("http://x", options=Options(token="t"))
+        self.keys: list[str] = []
+        self.canceled: list[str] = []
+
+    def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> Run:
+        self.keys.append(options["idempotency_key"])
+        if len(self.keys) == 1:
+            raise KeyboardInterrupt
+        return InterruptedRun(self, RunInfo("r1", State.ACCEPTED))
+
+
+class InterruptedRun(Run):
+    """Remembers that it was canceled."""
+
+    def cancel(self, timeout_s: float | None = None) -> Cancellation:
+        assert isinstance(self._client, InterruptedClient)
+        self._client.canceled.append(self.id)
+        return Cancellation(CancelOutcome.CANCELED, self.info)
+
+
+def test_a_run_interrupted_before_its_id_is_known_is_canceled(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client = InterruptedClient()
+    with client, pytest.raises(typer.Exit) as ended:
+        _submitted(client, RunWish("SELECT 1"))
+    assert ended.value.exit_code == 130
+    assert len(set(client.keys)) == 1
+    assert client.canceled == ["r1"]
+    assert "run r1 canceled" in capsys.readouterr().err
