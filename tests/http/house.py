@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,14 @@ class MemoryResults:
     def discard(self, key: str) -> None:
         """Forget the file."""
         self.files.pop(key, None)
+
+    def sweep(self, unfinished_before: datetime, committed_before: datetime) -> list[str]:
+        """Nothing here knows its age."""
+        return []
+
+    def link(self, key: str, life_s: int) -> str | None:
+        """Downloads go through the service."""
+        return None
 
 
 class NoticedChanges(Changes):

@@ -28,6 +28,10 @@ async def _draining(house: House) -> None:
     house.knobs.accepting = False
 
 
+async def _store_away(house: House) -> None:
+    house.database.close()
+
+
 async def _broken(house: House) -> None:
     house.guard.broken = True
 
@@ -97,6 +101,7 @@ async def _revoked(house: House) -> None:
 
 SCENES: dict[str, Callable[[House], Awaitable[None]]] = {
     "draining": _draining,
+    "store_away": _store_away,
     "broken": _broken,
     "hanging": _hanging,
     "queue_full": _queue_full,

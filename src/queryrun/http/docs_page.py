@@ -11,6 +11,8 @@ import msgspec
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from queryrun.http.openapi import MEANINGS
+
 CODE = re.compile(r"`([^`]+)`")
 PARAGRAPH = re.compile(r"\n\s*\n")
 
@@ -30,6 +32,7 @@ def render_page(document: Mapping[str, Any]) -> str:
         info=document["info"],
         tags=tags,
         operations=operations,
+        meanings=MEANINGS,
         schemas=document["components"]["schemas"],
     )
 

@@ -9,29 +9,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
-from urllib.parse import quote
 
+from queryrun.errors import RunFailed, Unavailable
 from queryrun.http.call import Answer, Call
 from queryrun.http.parts import HttpParts
 from queryrun.http.refusals import FileGone, LinkRefused, RangeNotSatisfiable
+from queryrun.results.names import disposition, media_type
 from queryrun.results.sign import verify
 from queryrun.results.store import ResultStore, StoredFile
-
-CONTENT_TYPES = {
-    ".json": "application/x-ndjson",
-    ".csv": "text/csv; charset=utf-8",
-    ".tsv": "text/tab-separated-values; charset=utf-8",
-    ".dsv": "text/plain; charset=utf-8",
-    ".parquet": "application/vnd.apache.parquet",
-    ".arrow": "application/vnd.apache.arrow.stream",
-    ".gz": "application/gzip",
-    ".zip": "application/zip",
-    ".zst": "application/zstd",
-}
-"""By the last suffix."""
-
-UNKNOWN_TYPE = "application/octet-stream"
-"""Of everything else, such as `.enc`."""
 
 HEADER_NAMES = ("etag", "accept-ranges", "content-disposition")
 """As documented."""
@@ -46,7 +31,7 @@ async def download(parts: HttpParts, call: Call) -> Answer:
     """The file, or the part of it that `Range` asks for."""
     key = call.path_parameters["key"]
     _check_link(parts, call, key)
-    file = await asyncio.to_thread(parts.results.stat, key)
+    file = await _stat(parts.results, key)
     if file is None:
         raise FileGone("file", f"File {PurePosixPath(key).name[:100]!r} could not be found")
     etag = f'"{file.etag.strip(chr(34))}"'
@@ -72,16 +57,18 @@ def _check_link(parts: HttpParts, call: Call, key: str) -> None:
         raise LinkRefused("the link is not valid, or no longer; read the run again for a new one")
 
 
+async def _stat(store: ResultStore, key: str) -> StoredFile | None:
+    try:
+        return await asyncio.to_thread(store.stat, key)
+    except RunFailed as error:
+        raise Unavailable("the store of result files cannot be reached") from error
+
+
 def _headers(key: str, etag: str) -> list[tuple[str, str]]:
-    name = PurePosixPath(key).name
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     return [
         ("etag", etag),
         ("accept-ranges", "bytes"),
-        (
-            "content-disposition",
-            f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}",
-        ),
+        ("content-disposition", disposition(key)),
         ("cache-control", "private, no-transform"),
         ("x-content-type-options", "nosniff"),
     ]
@@ -123,7 +110,7 @@ def _part(
 ) -> Answer:
     return Answer(
         status,
-        content_type=CONTENT_TYPES.get(PurePosixPath(file.key).suffix, UNKNOWN_TYPE),
+        content_type=media_type(file.key),
         headers=headers,
         stream=_pieces(parts.results, file.key, span),
         stream_bytes=span[1] - span[0],

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from queryrun.http.parts import HttpParts
 from queryrun.results.sign import sign
+from queryrun.results.store import ResultStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,17 @@ class Links:
     secret: bytes
     expires: int
     """Unix seconds."""
+    results: ResultStore
+    life_s: int
 
     def to(self, key: str) -> str:
-        """The link to one file: whoever holds it may download until it expires."""
+        """The link to one file: whoever holds it may download until it expires.
+
+        It leads to the store itself where that serves links of its own, otherwise to us.
+        """
+        return self.results.link(key, self.life_s) or self._to_us(key)
+
+    def _to_us(self, key: str) -> str:
         signature = sign(key, self.expires, self.secret)
         path = f"{self.public_url}/files/{quote(key)}"
         return f"{path}?expires={self.expires}&signature={signature}"
@@ -27,5 +36,6 @@ class Links:
 
 def links_of(parts: HttpParts) -> Links:
     """Links that live as long as the settings say, from now on."""
-    expires = int(parts.now().timestamp()) + parts.settings.link_life_s
-    return Links(parts.public_url, parts.link_secret, expires)
+    life_s = parts.settings.link_life_s
+    expires = int(parts.now().timestamp()) + life_s
+    return Links(parts.public_url, parts.link_secret, expires, parts.results, life_s)

@@ -140,7 +140,7 @@ def _reply(operation: Operation, reply: Reply) -> dict[str, object]:
 def _error(operation: Operation, status: int) -> dict[str, object]:
     examples = _error_examples(operation, status)
     return {
-        "description": MEANINGS[status],
+        "description": dict(operation.error_notes).get(status, MEANINGS[status]),
         "headers": _headers(operation, ERROR_HEADERS.get(status, ())),
         "content": {JSON: _content(operation.error_schema, examples)},
     }

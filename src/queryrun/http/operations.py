@@ -68,3 +68,5 @@ class Operation:
     errors: tuple[int, ...] = ()
     """Statuses of errors, in the shape of the operation's face."""
     error_schema: str = "Problem"
+    error_notes: tuple[tuple[int, str], ...] = ()
+    """What a status means here, where that is more than it means everywhere."""

@@ -8,12 +8,13 @@ from queryrun.http import parameters as p
 from queryrun.http.operations import Body, Operation, Reply
 from queryrun.http.parts import HttpSettings
 from queryrun.http.v2 import listing, query_runs, requests
+from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE
 
 DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
 """Contract A1: of every operation; 403 is ours (scopes, entities)."""
 WRITING_ERRORS = (*DOCUMENTED_ERRORS, 409, 413, 415, 422)
 OPEN_ERRORS = (405, 500, 503, 504)
-JSON_LINES_AND_OTHERS = tuple(dict.fromkeys((*files.CONTENT_TYPES.values(), files.UNKNOWN_TYPE)))
+JSON_LINES_AND_OTHERS = tuple(dict.fromkeys((*MEDIA_TYPES.values(), UNKNOWN_TYPE)))
 
 RUN_LINKS: tuple[tuple[str, dict[str, object]], ...] = (
     (
@@ -141,6 +142,7 @@ CANCEL = Operation(
         LATER,
     ),
     errors=(*DOCUMENTED_ERRORS, 409, 422),
+    error_notes=((400, "Something is wrong with the request, or the run had ended."),),
 )
 LIST = Operation(
     "GET",
@@ -200,6 +202,10 @@ FILE = Operation(
         Reply(304, "The caller has this file already.", media_types=(), headers=("etag",)),
     ),
     errors=(400, 403, 404, 405, 416, 500, 503, 504),
+    error_notes=(
+        (403, "The link is forged or has expired; read the run again for a new one."),
+        (404, "The file is past its retention."),
+    ),
 )
 TOKEN = Operation(
     "POST",
@@ -218,6 +224,12 @@ TOKEN = Operation(
     (Reply(200, "A token.", "Token", examples=(("token", samples.TOKEN),)),),
     (400, 401, 403, 405, 413, 415, 429, 500, 503, 504),
     error_schema="OAuthError",
+    error_notes=(
+        (400, "The form is wrong: `invalid_request` or `unsupported_grant_type`."),
+        (401, "No such client, or not its secret: `invalid_client`."),
+        (403, "The client may not act in the entity that was named: `unauthorized_client`."),
+        (429, "Too many token requests from this address or tenant."),
+    ),
 )
 HEALTH = (
     Operation(
