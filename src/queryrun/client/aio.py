@@ -1,4 +1,4 @@
-"""`AsyncClient` and `AsyncRun`: the protocol carried out with `await`, on asyncio or trio."""
+"""`AsyncClient` and `AsyncRun`: the protocol carried out with `await`."""
 
 from __future__ import annotations
 

@@ -24,9 +24,11 @@ from queryrun.client.errors import (
     UnexpectedAnswer,
     refused,
 )
+from queryrun.client.faces import face_of
 from queryrun.client.model import Options, RunInfo, RunQuery, State, Submission
 from queryrun.client.tries import Tries
-from queryrun.client.wire import Page, V2Face, face_of
+from queryrun.client.v2 import V2Face
+from queryrun.client.wire import Page
 
 LONG_WAIT_S = 20.0
 """One long poll; short enough for most proxies."""

@@ -27,7 +27,7 @@ from queryrun.client import (
 )
 from queryrun.client.core import Core
 from queryrun.client.model import Submission, state_of
-from queryrun.client.wire import V2Face
+from queryrun.client.v2 import V2Face
 from tests.unit.client.scripted import TOKEN, answer, keys, run_body, script, silence
 
 WISH = Submission("SELECT 1")
