@@ -28,7 +28,7 @@ HELD_WORKERS = Roles(opener="tests.faults.held_worker:open_session")
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
 """Heeds interrupts; ends on no machine."""
 ENDLESS_ROWS = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
-PATIENCE_S = 30.0
+PATIENCE_S = 15.0
 """How long a test waits for what must happen; far beyond what it takes."""
 URL = "http://node.test"
 

@@ -21,6 +21,8 @@ class Mutation:
     name: str
     edits: tuple[Edit, ...]
     harmless: str = ""
+    classes: str = "ABCDEG"
+    """Of the suite; F, which takes long, where slots and what is left behind are touched."""
 
 
 _ATTEMPT = "src/queryrun/runs/attempt.py"
@@ -130,6 +132,7 @@ MUTATIONS = (
                 "            self._wake.set()\n",
             ),
         ),
+        classes="ABCDEFG",
     ),
     Mutation(
         "a lapsed lease is settled without a kill",
@@ -182,6 +185,7 @@ MUTATIONS = (
                 "            directory.exists()\n",
             ),
         ),
+        classes="ABCDEFG",
     ),
     Mutation(
         "a limit stops without saying so",

@@ -38,7 +38,11 @@ class Served:
 
 @contextmanager
 def served(environ: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Make a home in a temporary directory, serve it on a free loopback port, end it in order."""
+    """Make a home in a temporary directory, serve it on a free loopback port, end it in order.
+
+    Also when we are told to end (SIGTERM): the server must not outlive its suite.
+    """
+    signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="queryrun-cancel-suite-") as directory:
         home = Path(directory) / "home"
         made = json.loads(_command("init", "--home", str(home), "--json"))
@@ -55,6 +59,10 @@ def served(environ: Mapping[str, str] | None = None) -> Iterator[Served]:
             yield Served(access, Local(ServerProcesses(process.pid), home))
         finally:
             _end(process)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 _PROGRAM = (sys.executable, "-m", "queryrun.cli")
