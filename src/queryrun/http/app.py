@@ -18,7 +18,6 @@ also why a request costs so little.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from time import perf_counter
 from uuid import uuid4
 
@@ -132,8 +131,3 @@ def _stamp(call: Call, answer: Answer) -> None:
         headers.append(("ratelimit-limit", call.quota.described))
         headers.append(("ratelimit-remaining", str(call.quota.remaining)))
         headers.append(("ratelimit-reset", str(call.quota.reset_s)))
-
-
-def served_paths(table: Iterable[Operation]) -> set[str]:
-    """The paths of a table; for tests and documents."""
-    return {operation.path for operation in table}
