@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from queryrun.cli.home import MadeHome
-from queryrun.runs.model import Stage
+from queryrun.db.sqlite.open import open_sqlite
+from queryrun.results.local import LocalResultStore
+from queryrun.runs.desk import Changes
+from queryrun.runs.meter import Meter
+from queryrun.runs.model import EngineStop, Stage
+from queryrun.runs.reap import Reaper, ReapOptions
+from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.state import RunState
 from queryrun.wiring import Ground
 from queryrun.worker.errors import NotReaped
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
+from tests.conftest import Clock
+from tests.contract.run_store_scene import BY_USER, LEASE_S, read, started
 from tests.faults.node import RUNAWAY, Scene, open_node
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +83,51 @@ async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
         assert scene.workers_of(run_id) == []
         assert await unproven_stops(scene) == "queryrun_unproven_stops 0.0"
         assert (await scene.ended(await scene.submit("SELECT 1 AS a"))).state is RunState.COMPLETE
+
+
+async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """One process that does not end keeps nobody else's run waiting, and is tried again."""
+    database = open_sqlite(tmp_path / "store.db", clock)
+    store, sick = database.runs, {"process-1"}
+
+    async def kill(handle: str) -> EngineStop:
+        if handle in sick:
+            raise NotReaped(1)
+        return EngineStop.KILLED
+
+    async def nothing() -> None:
+        """No housekeeping."""
+
+    meter = Meter()
+    crew: Any = SimpleNamespace(
+        node="here",
+        store=store,
+        results=LocalResultStore(tmp_path),
+        changes=Changes(),
+        meter=meter,
+        retry=RetryPolicy(),
+        now=clock,
+    )
+    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing)
+    stuck, well = [await started(store) for _ in range(2)]
+    for number, attempt in enumerate((stuck, well), start=1):
+        await store.save_handle(attempt.ref, handle=f"process-{number}", file_key="k.csv")
+        await store.cancel(attempt.ref.run_id, BY_USER)
+    clock.move(LEASE_S)
+
+    assert await reaper.reap_lapsed() == 1
+    assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELING
+    assert (await read(store, well.ref.run_id)).state is RunState.CANCELED
+    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 1
+
+    sick.clear()
+    clock.move(LEASE_S)
+    assert await reaper.reap_lapsed() == 1
+    assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELED
+    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 0
+    database.close()
 
 
 async def assert_held(scene: Scene, run_id: str) -> None:

@@ -164,6 +164,8 @@ class LiveAttempt:
                 end = await self._unless_told(self._execute(worker))
         except WorkerDied as death:
             end = _worker_lost(death)
+        except Unavailable:
+            end = Failure(FailureCode.ENGINE_UNAVAILABLE, "The store could not be reached")
         except (ForkServerLost, PoolClosed):
             end = Failure(FailureCode.ENGINE_UNAVAILABLE, "No worker process could be started")
         except Exception as error:  # whatever goes wrong, the run must have an end
@@ -202,11 +204,20 @@ class LiveAttempt:
 
     async def _why_lost(self) -> tuple[StopReason, str | None]:
         """The reason that made a write of ours come too late: a cancel, or a lost lease."""
-        run = await self._crew.store.get(self.ref.run_id)
+        run = await self._read()
         ours = run is not None and run.attempt == self.ref.number
         if run is not None and ours and run.cancellation is not None:
             return run.cancellation.reason, run.cancellation.canceled_by
         return StopReason.LEASE, None
+
+    async def _read(self) -> Run | None:
+        """The run as last written, however long the store is away."""
+        while True:
+            try:
+                return await self._crew.store.get(self.ref.run_id)
+            except Unavailable:
+                self._log.warning("run_not_read_store_away")
+                await asyncio.sleep(STORE_RETRY_S)
 
     async def _execute(self, worker: Worker) -> Done | Failure:
         """Run the statement to its end, keeping track of how far it is."""
@@ -377,8 +388,8 @@ class LiveAttempt:
         """Leave nothing under the attempt's key. What cannot be removed now, the reaper finds."""
         try:
             await asyncio.to_thread(self._crew.results.discard, self._key)
-        except RunFailed as error:
-            self._log.warning("file_not_discarded", error=error.failure.code)
+        except (RunFailed, OSError) as error:
+            self._log.warning("file_not_discarded", error=type(error).__name__)
 
     def _ended(self, run: Run | None) -> Run | None:
         """Tell everyone who waits, count it, and say it in the log."""

@@ -11,10 +11,19 @@ import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.runs.attempt import Crew
-from queryrun.runs.model import Attempt, Cancellation, EngineStop, Run, Stage, StopReason
+from queryrun.runs.model import (
+    Attempt,
+    AttemptRef,
+    Cancellation,
+    EngineStop,
+    Run,
+    Stage,
+    StopReason,
+)
 from queryrun.runs.retry import after_failure
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Freed, Requeued
+from queryrun.worker.errors import NotReaped
 
 log = structlog.get_logger()
 
@@ -45,6 +54,8 @@ class Reaper:
         self._kill_by_handle = kill_by_handle
         self._housekeeping = housekeeping
         self._loop: asyncio.Task[None] | None = None
+        self._unproven: set[AttemptRef] = set()
+        """Attempts that could not be killed when it was their turn."""
 
     def start(self) -> None:
         """Begin to look every `every_s`."""
@@ -90,10 +101,17 @@ class Reaper:
         return settled
 
     async def _settle(self, attempt: Attempt) -> int:
-        """Kill by the stored handle, discard the file, and only then let the run go on."""
-        engine_stop = EngineStop.NEVER_STARTED
-        if attempt.handle is not None:
-            engine_stop = await self._kill_by_handle(attempt.handle)
+        """Kill by the stored handle, discard the file, and only then let the run go on.
+
+        What cannot be killed is left as it is, and its turn comes again when the lease that we
+        have taken over lapses; it does not keep the others waiting.
+        """
+        try:
+            engine_stop = await self._stop(attempt)
+        except NotReaped:
+            self._alarm(attempt)
+            return 0
+        self._all_clear(attempt.ref)
         await self._discard(attempt.file_key)
         try:
             await self._write(attempt, engine_stop)
@@ -108,6 +126,25 @@ class Reaper:
             engine_stop=engine_stop,
         )
         return 1
+
+    async def _stop(self, attempt: Attempt) -> EngineStop:
+        """End the attempt's work for certain; `NotReaped` when it cannot be."""
+        if attempt.handle is None:
+            return EngineStop.NEVER_STARTED
+        return await self._kill_by_handle(attempt.handle)
+
+    def _alarm(self, attempt: Attempt) -> None:
+        """Say it loudly each time, and count the attempt once."""
+        ref = attempt.ref
+        log.exception("worker_not_reaped", run_id=ref.run_id, attempt=ref.number)
+        if ref not in self._unproven:
+            self._unproven.add(ref)
+            self._crew.meter.unproven_stops.inc()
+
+    def _all_clear(self, ref: AttemptRef) -> None:
+        if ref in self._unproven:
+            self._unproven.remove(ref)
+            self._crew.meter.unproven_stops.dec()
 
     async def _write(self, attempt: Attempt, engine_stop: EngineStop) -> None:
         store = self._crew.store
@@ -134,8 +171,8 @@ class Reaper:
             return
         try:
             await asyncio.to_thread(self._crew.results.discard, file_key)
-        except RunFailed as error:
-            log.warning("file_not_discarded", error=error.failure.code)
+        except (RunFailed, OSError) as error:
+            log.warning("file_not_discarded", error=type(error).__name__)
 
     async def remove_expired(self) -> int:
         """Remove runs past their retention: the row first, then the file; how many.
