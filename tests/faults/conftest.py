@@ -8,9 +8,16 @@ import pytest
 
 from queryrun.cli.home import MadeHome, init_home
 from tests.e2e.conftest import house as house  # a fixture of theirs
+from tests.unit.worker.house import meet_strangers
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> MadeHome:
     """A fresh home without sample data."""
     return init_home(tmp_path / "home", entity="main", factor=None)
+
+
+@pytest.fixture(autouse=True)
+def _count_from_here() -> None:
+    """What other tests have left in this process is none of ours."""
+    meet_strangers()

@@ -126,8 +126,22 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number matters
 
 
+strangers: set[int] = set()
+"""Processes below this one that were there before the test began; other tests' leftovers."""
+
+
 def children() -> set[int]:
-    """The pids of this process's children and theirs."""
+    """The pids of this process's children and theirs, without the strangers."""
+    return _descendants() - strangers
+
+
+def meet_strangers() -> None:
+    """Whoever is there now is not this test's."""
+    strangers.clear()
+    strangers.update(_descendants())
+
+
+def _descendants() -> set[int]:
     found: set[int] = set()
     todo = [os.getpid()]
     while todo:
