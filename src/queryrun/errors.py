@@ -133,6 +133,7 @@ class FailureCode(StrEnum):
     NAME_NOT_FOUND = "name_not_found"
     TYPE_MISMATCH = "type_mismatch"
     NOT_ALLOWED = "not_allowed"
+    NOT_SUPPORTED = "not_supported"
     INVALID_VALUE = "invalid_value"
     STATEMENT_FAILED = "statement_failed"
     ROW_LIMIT_EXCEEDED = "row_limit_exceeded"
@@ -163,6 +164,7 @@ _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
     FailureCode.NAME_NOT_FOUND: (Blame.USER, False),
     FailureCode.TYPE_MISMATCH: (Blame.USER, False),
     FailureCode.NOT_ALLOWED: (Blame.USER, False),
+    FailureCode.NOT_SUPPORTED: (Blame.USER, False),
     FailureCode.INVALID_VALUE: (Blame.USER, False),
     FailureCode.STATEMENT_FAILED: (Blame.USER, False),
     FailureCode.ROW_LIMIT_EXCEEDED: (Blame.USER, False),

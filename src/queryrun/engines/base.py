@@ -66,8 +66,10 @@ class EngineSession(Protocol):
         """
         ...
 
-    def plan(self, statement: str) -> Rows:
+    def plan(self, statement: str, deleted_rows: str = "exclude") -> Rows:
         """Bind the statement and say what it returns. Nothing has been computed yet.
+
+        `deleted_rows` (contract F3): `exclude`, `include` or `only`, for tables that mark theirs.
 
         Raises `RunFailed` with line and column for a statement the engine refuses.
         """

@@ -34,14 +34,16 @@ class TableFiles:
     paths: tuple[str, ...]
 
     @property
-    def view_sql(self) -> str:
-        """The statement that makes the table known to a connection, replacing an older one."""
+    def source(self) -> str:
+        """What to read the table from, in DuckDB's SQL."""
         paths = ", ".join(quoted_text(path) for path in self.paths)
         union = ", union_by_name=true" if len(self.paths) > 1 else ""
-        return (
-            f"CREATE OR REPLACE TEMP VIEW {quoted_name(self.name)} AS "
-            f"FROM {self.reader}([{paths}]{union})"
-        )
+        return f"{self.reader}([{paths}]{union})"
+
+    @property
+    def view_sql(self) -> str:
+        """The statement that makes the table known to a connection, replacing an older one."""
+        return view_sql(self.name, self.source)
 
 
 def tables_in(directory: Path) -> dict[str, TableFiles]:
@@ -61,6 +63,12 @@ def tables_in(directory: Path) -> dict[str, TableFiles]:
     for table in sorted(files, key=lambda table: _ORDER.index(table.reader)) + folders:
         found.setdefault(table.name.lower(), table)
     return found
+
+
+def view_sql(name: str, source: str, condition: str = "") -> str:
+    """The statement that offers the rows of `source` under a name, replacing an older view."""
+    where = f" WHERE {condition}" if condition else ""
+    return f"CREATE OR REPLACE TEMP VIEW {quoted_name(name)} AS SELECT * FROM {source}{where}"
 
 
 def quoted_name(name: str) -> str:

@@ -8,18 +8,21 @@ writes; external access is off except for the entity's own directory; the config
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows
-from queryrun.engines.directory import TableFiles, quoted_text, tables_in
+from queryrun.engines.directory import quoted_text
 from queryrun.engines.duckdb_failures import OUT_OF_MEMORY, Scene, failure_of
+from queryrun.engines.duckdb_tables import DELETED, Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.place import place_of
 from queryrun.sql.policy import objection_to
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
+from queryrun.sql.trino.translate import Request, read, translate
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -27,6 +30,8 @@ _OPTIONS = {"data_dir", "database"}
 _PIPE = "out"
 _ATTACHED = "data"
 _BEFORE = "DESCRIBE FROM (\n"
+_NOWHERE = sys.maxsize
+"""Places in a translated statement say nothing about the statement as submitted."""
 
 
 def open_session(
@@ -35,12 +40,14 @@ def open_session(
     """A fresh engine over one entity's data; takes about 15 ms.
 
     `options` has one of `data_dir` (a directory of files, see `directory.tables_in`) and
-    `database` (a .duckdb file, opened read-only). Raises `RunFailed` when the data is not there.
+    `database` (a .duckdb file, opened read-only), and may have `dialect`: `trino` or `native`.
+    Raises `RunFailed` when the data is not there.
     """
     if len(_OPTIONS & options.keys()) != 1:
         raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
     data_dir, database = options.get("data_dir"), options.get("database")
-    session = DuckDBSession(Path(data_dir) if data_dir else None, limits)
+    dialect = options.get("dialect", "native")
+    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect)
     session.set_up(Path(database) if database else None, time_zone)
     return session
 
@@ -53,13 +60,17 @@ class DuckDBSession:
     views are temporary) goes with its connection. See `EngineSession`.
     """
 
-    def __init__(self, data_dir: Path | None, limits: EngineLimits) -> None:
+    def __init__(
+        self, data_dir: Path | None, limits: EngineLimits, dialect: str = "native"
+    ) -> None:
+        self._is_trino = dialect == "trino"
+        self._zone = "UTC"
         self._data_dir = data_dir.absolute() if data_dir else None
         self._limits = limits
         self._instance = _connect(limits)
         self._stock = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
         self._connection = self._stock[-1]
-        self._tables: dict[str, TableFiles] = {}
+        self._tables: Tables | None = None
         self._statement = ""
         self._database: Path | None = None
 
@@ -78,27 +89,33 @@ class DuckDBSession:
         if self._data_dir and not self._data_dir.is_dir():
             raise RunFailed.of(FailureCode.DATA_UNREADABLE, "The source's data is not there")
         self._database = database.absolute() if database else None
+        self._zone = time_zone
         if self._database:
             self._attach(self._database)
         for connection in self._stock:
             self._set_up_connection(connection, time_zone)
         self._shut_doors()
 
-    def plan(self, statement: str) -> Rows:
-        """Check, bind and describe one statement; nothing is computed.
+    def plan(self, statement: str, deleted_rows: str = "exclude") -> Rows:
+        """Translate, check, bind and describe one statement; nothing is computed.
 
         May take as long as the statement is hard to plan (an IN list of 400,000 constants:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
         self._statement = statement
         try:
-            tree = self._checked(statement)
-            self._offer_tables(tree)
-            described = self._connection.execute(f"{_BEFORE}{statement}\n)").fetchall()
+            self._tables = Tables(self._connection, self._data_dir, _ATTACHED)
+            if self._is_trino:
+                sql = self._translated(statement, deleted_rows)
+                self._checked(sql)
+            else:
+                sql = statement
+                self._offer_tables(self._checked(sql), deleted_rows)
+            described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
         except duckdb.Error as error:
             raise self.failure_of(error, self._relation_at(error)) from error
         columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
-        return Rows(self._connection, f"{statement}\n", columns)
+        return Rows(self._connection, f"{sql}\n", columns)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -107,7 +124,7 @@ class DuckDBSession:
         if not isinstance(error, duckdb.Error):
             return error
         scene = Scene(self._statement, self._table_names(), self._secret_paths())
-        return failure_of(error, scene, relation_at)
+        return failure_of(error, scene, _NOWHERE if self._is_trino else relation_at)
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -126,7 +143,7 @@ class DuckDBSession:
         self._stock.pop().close()
         if not self._stock:
             return False
-        self._connection, self._tables, self._statement = self._stock[-1], {}, ""
+        self._connection, self._tables, self._statement = self._stock[-1], None, ""
         return True
 
     def close(self) -> None:
@@ -195,28 +212,25 @@ class DuckDBSession:
             line, column = place.line, place.column
         raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
 
-    def _offer_tables(self, tree: Tree) -> None:
-        """Make views for the tables that the statement names; for all when it asks which exist.
+    def _translated(self, statement: str, deleted_rows: str) -> str:
+        """The statement in DuckDB's SQL; the tables that it names are offered."""
+        assert self._tables is not None, "set when planning begins"
+        parsed = read(statement)
+        schema = self._tables.schema(parsed.needs.tables, every=parsed.needs.every_table)
+        for name in self._tables.names():
+            schema.setdefault(name, [])
+        sql, _ = translate(parsed, schema, Request(self._zone, deleted_rows))
+        return sql
 
-        A view costs a millisecond, and more for CSV, which DuckDB sniffs.
-        """
-        if self._data_dir is None:
-            return
-        self._tables = tables_in(self._data_dir)
+    def _offer_tables(self, tree: Tree, deleted_rows: str) -> None:
+        """Make views for the tables that the statement names; for all when it asks which exist."""
+        assert self._tables is not None, "set when planning begins"
+        names = [named.name for named in tree.tables]
         if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
-            self._offer_every_table()
-        for named in tree.tables:
-            table = self._tables.get(named.name.lower())
-            if table:
-                self._connection.execute(table.view_sql)
-
-    def _offer_every_table(self) -> None:
-        """What cannot be read does not keep the others from being listed."""
-        for table in self._tables.values():
-            try:
-                self._connection.execute(table.view_sql)
-            except duckdb.Error:
-                continue
+            self._tables.offer_all()
+        self._tables.offer(names)
+        if DELETED not in tree.columns:
+            self._tables.hide_rows(names, deleted_rows)
 
     def _relation_at(self, error: duckdb.Error) -> int:
         """Where the statement begins in what failed: it is parsed bare, bound in parentheses."""
@@ -224,16 +238,7 @@ class DuckDBSession:
         return 0 if is_from_parser else len(_BEFORE)
 
     def _table_names(self) -> Sequence[str]:
-        if self._data_dir:
-            return list(self._tables)
-        try:
-            rows = self._connection.execute(
-                "SELECT table_name FROM duckdb_tables() UNION ALL "
-                "SELECT view_name FROM duckdb_views() WHERE NOT internal"
-            ).fetchall()
-        except duckdb.Error:
-            return []
-        return [str(name).lower() for (name,) in rows]
+        return self._tables.names() if self._tables else []
 
     def _secret_paths(self) -> list[str]:
         paths = [self._data_dir, self._database, Path(self._limits.spill_dir).absolute()]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _FACT = re.compile(
-    r'"(type|query_location|schema_name|table_name|function_name|show_type)"'
-    r':("(?:[^"\\]|\\.)*"|\d+)'
+    r'"(type|query_location|schema_name|table_name|function_name|show_type|column_names)"'
+    r':("(?:[^"\\]|\\.)*"|\d+|\[(?:"(?:[^"\\]|\\.)*",?)*\])'
 )
 _NOWHERE = 18446744073709551615
 
@@ -48,6 +48,8 @@ class Tree:
     table_functions: list[Named] = field(default_factory=list)
     functions: list[Named] = field(default_factory=list)
     """Every scalar, aggregate, window function, macro and operator; each once."""
+    columns: set[str] = field(default_factory=set)
+    """Every column that is named, without what stands in front of it, in lower case."""
     specials: list[str] = field(default_factory=list)
     """What a SHOW asks for that is no relation: `tables`, `databases`, …"""
 
@@ -84,6 +86,7 @@ class _Scanner:
             "table_name": self._table_name,
             "function_name": self._function_name,
             "show_type": self._show_type,
+            "column_names": self._column_names,
         }
         for key, value in _facts(text):
             readers[key](value)
@@ -117,6 +120,10 @@ class _Scanner:
         elif name not in self.functions_seen:
             self.functions_seen.add(name)
             self.tree.functions.append(Named(name, self.offset))
+
+    def _column_names(self, names: str) -> None:
+        if self.node == "COLUMN_REF":
+            self.tree.columns.update(name.lower() for name in json.loads(names)[-1:])
 
     def _show_type(self, show_type: str) -> None:
         if show_type == "SHOW_FROM":

@@ -1,0 +1,106 @@
+"""The tables that a DuckDB connection is offered: views over files, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import duckdb
+
+from queryrun.engines.directory import TableFiles, quoted_name, tables_in, view_sql
+from queryrun.sql.trino.scope import TableColumn
+from queryrun.sql.trino.types import from_duckdb
+
+DELETED = "deleted"
+"""The column that marks deleted rows (contract F3)."""
+_VISIBLE = {
+    "exclude": f"NOT coalesce({DELETED}, false)",
+    "only": f"coalesce({DELETED}, false)",
+}
+
+
+class Tables:
+    """One entity's tables as they are now: a directory's files, or an attached database's.
+
+    A view costs a millisecond, and more for CSV, which DuckDB sniffs; so only what a statement
+    names is offered.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, data_dir: Path | None, catalog: str
+    ) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._files: Mapping[str, TableFiles] | None = tables_in(data_dir) if data_dir else None
+        self._names: list[str] | None = list(self._files) if self._files is not None else None
+
+    def names(self) -> list[str]:
+        """All tables, in lower case; empty when the engine cannot say."""
+        if self._names is None:
+            try:
+                rows = self._connection.execute(
+                    "SELECT table_name FROM duckdb_tables() UNION ALL "
+                    "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+                ).fetchall()
+            except duckdb.Error:
+                return []
+            self._names = [str(name).lower() for (name,) in rows]
+        return self._names
+
+    def offer(self, wanted: Iterable[str]) -> None:
+        """Make the tables of these names readable. Names without a table are passed over."""
+        for name in wanted:
+            table = self._files.get(name.lower()) if self._files is not None else None
+            if table:
+                self._connection.execute(table.view_sql)
+
+    def offer_all(self) -> None:
+        """What cannot be read does not keep the others from being listed."""
+        for table in (self._files or {}).values():
+            try:
+                self._connection.execute(table.view_sql)
+            except duckdb.Error:
+                continue
+
+    def columns(self, name: str) -> list[TableColumn]:
+        """The columns of a table that has been offered."""
+        rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
+        return [_column(str(column), str(kind)) for column, kind, *_ in rows]
+
+    def schema(self, wanted: Iterable[str], *, every: bool = False) -> dict[str, list[TableColumn]]:
+        """The tables among `wanted`, offered and with their columns; `every`: all names besides."""
+        known = set(self.names())
+        found: dict[str, list[TableColumn]] = {name: [] for name in known} if every else {}
+        for name in sorted(set(wanted) & known):
+            self.offer([name])
+            found[name] = self.columns(name)
+        return found
+
+    def hide_rows(self, wanted: Iterable[str], deleted_rows: str) -> None:
+        """Offer the tables that mark deleted rows without those that are not to be seen.
+
+        A table that is named with its schema in front is not covered.
+        """
+        condition = _VISIBLE.get(deleted_rows)
+        if condition is None:
+            return
+        for name in sorted({name.lower() for name in wanted} & set(self.names())):
+            if any(c.name.lower() == DELETED and _is_mark(c) for c in self.columns(name)):
+                self._connection.execute(view_sql(name, self._source(name), condition))
+
+    def _source(self, name: str) -> str:
+        if self._files is not None:
+            return self._files[name].source
+        return f"{self._catalog}.main.{quoted_name(name)}"
+
+
+def _is_mark(column: TableColumn) -> bool:
+    return column.engine_type == "BOOLEAN"
+
+
+def _column(name: str, engine_type: str) -> TableColumn:
+    found = from_duckdb(engine_type)
+    if found is None:
+        return TableColumn(name, None, engine_type=engine_type)
+    kind, is_converted = found
+    return TableColumn(name, kind, is_converted, engine_type)

@@ -1,0 +1,490 @@
+"""What a statement consists of, as plain records. `at`: the character where each begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(slots=True)
+class Ident:
+    """A name as written, without its quotes."""
+
+    text: str
+    is_quoted: bool
+    at: int
+
+    @property
+    def key(self) -> str:
+        """What it is compared by: Trino's names have no case, quoted or not."""
+        return self.text.lower()
+
+    @property
+    def heading(self) -> str:
+        """How a result calls a column of this name: lower case unless quoted (contract F2)."""
+        return self.text if self.is_quoted else self.text.lower()
+
+
+# --- expressions ----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Literal:
+    """`kind`: integer, decimal, double, string, binary, boolean or null."""
+
+    kind: str
+    text: str
+    at: int
+
+
+@dataclass(slots=True)
+class TypedLiteral:
+    """`DATE '2020-01-01'` and its like; `type` as Trino writes it."""
+
+    type: str
+    text: str
+    at: int
+
+
+@dataclass(slots=True)
+class IntervalLiteral:
+    """`INTERVAL '1' DAY`, `INTERVAL '1-2' YEAR TO MONTH`."""
+
+    text: str
+    is_negative: bool
+    unit: str
+    to_unit: str
+    at: int
+
+
+@dataclass(slots=True)
+class Name:
+    """`a`, `t.a`, `t.a.field`."""
+
+    parts: list[Ident]
+    at: int
+
+
+@dataclass(slots=True)
+class FieldOf:
+    """`(expression).field`."""
+
+    base: Expr
+    name: Ident
+    at: int
+
+
+@dataclass(slots=True)
+class Subscript:
+    """`base[index]`."""
+
+    base: Expr
+    index: Expr
+    at: int
+
+
+@dataclass(slots=True)
+class Unary:
+    """`-x`, `+x`."""
+
+    op: str
+    operand: Expr
+    at: int
+
+
+@dataclass(slots=True)
+class Binary:
+    """Arithmetic, comparison, `||`; `at` is the operator's place."""
+
+    op: str
+    left: Expr
+    right: Expr
+    at: int
+
+
+@dataclass(slots=True)
+class Logical:
+    """A chain of ANDs or ORs."""
+
+    op: str
+    terms: list[Expr]
+    at: int
+
+
+@dataclass(slots=True)
+class Not:
+    """NOT x."""
+
+    operand: Expr
+    at: int
+
+
+@dataclass(slots=True)
+class Between:
+    """x [NOT] BETWEEN low AND high."""
+
+    operand: Expr
+    low: Expr
+    high: Expr
+    is_negated: bool
+    at: int
+
+
+@dataclass(slots=True)
+class InList:
+    """x [NOT] IN (a, b)."""
+
+    operand: Expr
+    items: list[Expr]
+    is_negated: bool
+    at: int
+
+
+@dataclass(slots=True)
+class InQuery:
+    """x [NOT] IN (SELECT …)."""
+
+    operand: Expr
+    query: Query
+    is_negated: bool
+    at: int
+
+
+@dataclass(slots=True)
+class Like:
+    """x [NOT] LIKE pattern [ESCAPE e]."""
+
+    operand: Expr
+    pattern: Expr
+    escape: Expr | None
+    is_negated: bool
+    at: int
+
+
+@dataclass(slots=True)
+class IsNull:
+    """x IS [NOT] NULL."""
+
+    operand: Expr
+    is_negated: bool
+    at: int
+
+
+@dataclass(slots=True)
+class IsDistinct:
+    """x IS [NOT] DISTINCT FROM y."""
+
+    left: Expr
+    right: Expr
+    is_negated: bool
+    at: int
+
+
+@dataclass(slots=True)
+class Quantified:
+    """x = ANY (SELECT …)."""
+
+    op: str
+    operand: Expr
+    quantifier: str
+    query: Query
+    at: int
+
+
+@dataclass(slots=True)
+class Exists:
+    """EXISTS (SELECT …)."""
+
+    query: Query
+    at: int
+
+
+@dataclass(slots=True)
+class ScalarQuery:
+    """(SELECT …) as a value."""
+
+    query: Query
+    at: int
+
+
+@dataclass(slots=True)
+class Case:
+    """CASE, with an operand or searched."""
+
+    operand: Expr | None
+    whens: list[tuple[Expr, Expr]]
+    otherwise: Expr | None
+    at: int
+
+
+@dataclass(slots=True)
+class TypeName:
+    """A type as written: `decimal(10, 2)`, `row(a bigint)`, `timestamp(3) with time zone`."""
+
+    name: str
+    arguments: list[TypeName | int]
+    fields: list[str]
+    at: int
+
+
+@dataclass(slots=True)
+class Cast:
+    """CAST and TRY_CAST."""
+
+    operand: Expr
+    type: TypeName
+    is_safe: bool
+    at: int
+
+
+@dataclass(slots=True)
+class SortItem:
+    """One entry of an ORDER BY; Trino sorts nulls last unless told otherwise, either way."""
+
+    expr: Expr
+    is_descending: bool
+    nulls_first: bool
+    at: int
+
+
+@dataclass(slots=True)
+class Bound:
+    """An end of a window frame: unbounded, current or n rows away."""
+
+    direction: str
+    offset: Expr | None
+
+
+@dataclass(slots=True)
+class Window:
+    """OVER (…), or a window's name."""
+
+    name: str
+    partition: list[Expr]
+    order: list[SortItem]
+    unit: str
+    start: Bound | None
+    end: Bound | None
+    at: int
+
+
+@dataclass(slots=True)
+class Call:
+    """A function call; what may follow one is here too."""
+
+    name: str
+    args: list[Expr]
+    at: int
+    is_star: bool = False
+    is_distinct: bool = False
+    order: list[SortItem] | None = None
+    filter: Expr | None = None
+    over: Window | None = None
+    nulls: str = ""
+
+
+@dataclass(slots=True)
+class Extract:
+    """EXTRACT(field FROM x)."""
+
+    field: str
+    operand: Expr
+    at: int
+
+
+@dataclass(slots=True)
+class AtZone:
+    """x AT TIME ZONE zone."""
+
+    operand: Expr
+    zone: Expr
+    at: int
+
+
+@dataclass(slots=True)
+class RowOf:
+    """ROW(a, b) or (a, b)."""
+
+    items: list[Expr]
+    at: int
+
+
+@dataclass(slots=True)
+class ArrayOf:
+    """ARRAY[a, b]."""
+
+    items: list[Expr]
+    at: int
+
+
+@dataclass(slots=True)
+class Lambda:
+    """x -> body."""
+
+    params: list[Ident]
+    body: Expr
+    at: int
+
+
+Expr: TypeAlias = (
+    Literal | TypedLiteral | IntervalLiteral | Name | FieldOf | Subscript | Unary | Binary
+    | Logical | Not | Between | InList | InQuery | Like | IsNull | IsDistinct | Quantified
+    | Exists | ScalarQuery | Case | Cast | Call | Extract | AtZone | RowOf | ArrayOf | Lambda
+)  # fmt: skip
+
+
+# --- relations ------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Table:
+    """A table or a common table expression by name."""
+
+    parts: list[Ident]
+    at: int
+
+
+@dataclass(slots=True)
+class Derived:
+    """(SELECT …) in FROM; `is_lateral` when it may see what stands before it."""
+
+    query: Query
+    is_lateral: bool
+    at: int
+
+
+@dataclass(slots=True)
+class Unnest:
+    """UNNEST(a, b) [WITH ORDINALITY]."""
+
+    args: list[Expr]
+    with_ordinality: bool
+    at: int
+
+
+@dataclass(slots=True)
+class Aliased:
+    """relation AS alias (columns)."""
+
+    relation: Relation
+    alias: Ident
+    columns: list[Ident]
+    at: int
+
+
+@dataclass(slots=True)
+class Join:
+    """`kind`: INNER, LEFT, RIGHT, FULL or CROSS."""
+
+    kind: str
+    left: Relation
+    right: Relation
+    on: Expr | None
+    using: list[Ident]
+    at: int
+
+
+Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join
+
+
+# --- queries --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Star:
+    """`*`, `t.*`."""
+
+    qualifier: Ident | None
+    at: int
+
+
+@dataclass(slots=True)
+class SelectItem:
+    """One output of a SELECT."""
+
+    expr: Expr | Star
+    alias: Ident | None
+
+
+@dataclass(slots=True)
+class Grouping:
+    """One element of GROUP BY: `simple`, `rollup`, `cube` or `sets`; each set is a list."""
+
+    kind: str
+    sets: list[list[Expr]]
+    at: int
+
+
+@dataclass(slots=True)
+class Select:
+    """One SELECT."""
+
+    is_distinct: bool
+    items: list[SelectItem]
+    source: Relation | None
+    where: Expr | None
+    group: list[Grouping] | None
+    having: Expr | None
+    windows: dict[str, Window]
+    at: int
+
+
+@dataclass(slots=True)
+class SetOperation:
+    """UNION, INTERSECT, EXCEPT of two or more, all of the same kind, from left to right."""
+
+    op: str
+    is_all: bool
+    terms: list[Body]
+    at: int
+
+
+@dataclass(slots=True)
+class Values:
+    """VALUES (1, 2), (3, 4)."""
+
+    rows: list[list[Expr]]
+    at: int
+
+
+@dataclass(slots=True)
+class Cte:
+    """One WITH entry."""
+
+    name: Ident
+    columns: list[Ident]
+    query: Query
+    at: int
+
+
+@dataclass(slots=True)
+class Query:
+    """A whole query: WITH, body, ORDER BY, OFFSET, LIMIT."""
+
+    ctes: list[Cte]
+    is_recursive: bool
+    body: Body
+    order: list[SortItem]
+    offset: int | None
+    limit: int | None
+    at: int
+
+
+Body: TypeAlias = Select | SetOperation | Values | Table | Query
+
+
+# --- statements -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Show:
+    """`what`: tables, columns, functions, schemas or catalogs."""
+
+    what: str
+    table: Table | None
+    like: str | None
+    escape: str | None
+    at: int
+
+
+Statement: TypeAlias = Query | Show

@@ -1,0 +1,325 @@
+"""CAST and TRY_CAST: what each pair of Trino types needs in DuckDB's SQL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.ast import TypeName
+from queryrun.sql.trino.typed import Typed, cast, text
+from queryrun.sql.trino.types import Type
+
+_SIMPLE = {
+    "boolean": t.BOOLEAN, "tinyint": t.TINYINT, "smallint": t.SMALLINT, "integer": t.INTEGER,
+    "int": t.INTEGER, "bigint": t.BIGINT, "real": t.REAL, "double": t.DOUBLE, "date": t.DATE,
+    "varchar": t.VARCHAR, "varbinary": t.VARBINARY, "json": t.JSON, "uuid": t.UUID,
+}  # fmt: skip
+_MOMENTS = {
+    "timestamp": t.timestamp,
+    t.TSTZ: t.timestamp_tz,
+}
+_PATTERNS = {
+    "integer": r"[+-]?[0-9]+",
+    "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
+    "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
+    "number": r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?\s*|[+-]?(NaN|Infinity)",
+    "decimal": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
+}
+_ZONED = re.compile(r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*|[+-]\d{1,2}(:\d{2})?)$")
+
+
+class UnsupportedCastError(Exception):
+    """Trino has this cast, or says that it has none; the message tells which."""
+
+    def __init__(self, message: str, *, is_mismatch: bool = False) -> None:
+        super().__init__(message)
+        self.is_mismatch = is_mismatch
+
+
+@dataclass(frozen=True, slots=True)
+class CastSite:
+    """How a cast behaves: `is_safe` gives NULL for what cannot be cast; `zone` is the session's."""
+
+    is_safe: bool = False
+    in_try: bool = False
+    zone: str = "UTC"
+
+
+def type_of(written: TypeName) -> tuple[Type, int | None]:
+    """The type that is named, and the length that a varchar is cut to. `UnsupportedCastError`."""
+    numbers = [argument for argument in written.arguments if isinstance(argument, int)]
+    if written.name in _MOMENTS:
+        precision = numbers[0] if numbers else 3
+        if precision > 6:
+            raise UnsupportedCastError(f"{written.name}({precision}) is finer than a microsecond")
+        return _MOMENTS[written.name](precision), None
+    if written.name in {"decimal", "numeric", "dec"}:
+        precision, scale = [*numbers, 38, 0][0], [*numbers, 0, 0][1]
+        if not 0 < precision <= 38 or scale > precision:
+            raise UnsupportedCastError(
+                f"decimal({precision},{scale}) is not a type", is_mismatch=True
+            )
+        return Type("decimal", (precision, scale)), None
+    if written.name in {"array", "map", "row"}:
+        parts = [type_of(part)[0] for part in written.arguments if isinstance(part, TypeName)]
+        return Type(written.name, parts=tuple(parts), names=tuple(written.fields)), None
+    if written.name in _SIMPLE:
+        length = numbers[0] if numbers and written.name == "varchar" else None
+        return _SIMPLE[written.name], length
+    raise UnsupportedCastError(f"Type {written.name} is not supported")
+
+
+def explicit(value: Typed, wanted: Type, length: int | None, site: CastSite) -> Typed:
+    """`CAST(value AS wanted)`. Raises `UnsupportedCastError` when the pair cannot be cast."""
+    found = _explicit(value, wanted, site)
+    if length is not None:
+        if value.type.name not in {"varchar", "unknown", "boolean"}:
+            raise UnsupportedCastError(f"A cast from {value.type} to a varchar with a length")
+        found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
+    return found
+
+
+def _explicit(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    given = value.type
+    if given.name == "unknown":
+        return Typed(f"CAST(NULL AS {t.duckdb_name(wanted)})", wanted)
+    if wanted.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
+        return _between_moments(value, wanted, site)
+    if t.bare(given) == t.bare(wanted):
+        return value
+    if t.is_number(given) and t.is_number(wanted):
+        return _number_to_number(value, wanted, site)
+    maker = _FROM.get(given.name)
+    if given.name in {"array", "map", "row"}:
+        return _nested(value, wanted, site)
+    if maker is None:
+        raise UnsupportedCastError(f"A cast from {given} to {wanted}")
+    return maker(value, wanted, site)
+
+
+def _plain(sql: str, wanted: Type, site: CastSite) -> Typed:
+    word = "TRY_CAST" if site.is_safe else "CAST"
+    return Typed(f"{word}({sql} AS {t.duckdb_name(wanted)})", wanted)
+
+
+def _number_to_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    if t.is_floating(value.type) and (t.is_integer(wanted)):
+        return _plain(f"round({value.sql})", wanted, site)
+    return _plain(value.sql, wanted, site)
+
+
+def _from_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    if wanted.name == "varchar":
+        if t.is_floating(value.type):
+            raise UnsupportedCastError(
+                f"A cast from {value.type} to varchar (cast to a decimal first)"
+            )
+        return _plain(value.sql, wanted, site)
+    if wanted.name == "boolean":
+        return Typed(f"({value.sql} <> 0)", wanted)
+    if wanted.name == "json" and not t.is_floating(value.type):
+        return Typed(f"to_json({value.sql})", wanted)
+    raise UnsupportedCastError(f"A cast from {value.type} to {wanted}")
+
+
+def _from_boolean(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    if wanted.name == "varchar" or t.is_number(wanted):
+        return _plain(value.sql, wanted, site)
+    if wanted.name == "json":
+        return Typed(f"to_json({value.sql})", wanted)
+    raise UnsupportedCastError(f"A cast from boolean to {wanted}")
+
+
+def _from_varchar(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    if t.is_integer(wanted):
+        return _checked(value, wanted, "integer", site)
+    if wanted.name == "decimal":
+        return _checked(value, wanted, "decimal", site)
+    if t.is_floating(wanted):
+        return _checked(value, wanted, "number", site)
+    if wanted.name == "date":
+        return _checked(value, wanted, "date", site)
+    if wanted.name == "timestamp":
+        checked = _checked(value, wanted, "timestamp", site)
+        return Typed(rounded(checked.sql, wanted.params[0]), wanted)
+    if wanted.name == t.TSTZ:
+        return _zoned(value, wanted, site)
+    if wanted.name == "boolean":
+        sql = (
+            f"CASE WHEN lower({value.sql}) IN ('t', 'true', '1') THEN true "
+            f"WHEN lower({value.sql}) IN ('f', 'false', '0') THEN false "
+            f"{_otherwise(value.sql, wanted, site)} END"
+        )
+        return Typed(f"({sql})", wanted)
+    if wanted.name == "json":
+        return Typed(f"to_json({value.sql})", wanted)
+    if wanted.name == "uuid":
+        return _plain(value.sql, wanted, site)
+    raise UnsupportedCastError(f"A cast from varchar to {wanted}", is_mismatch=True)
+
+
+def _checked(value: Typed, wanted: Type, pattern: str, site: CastSite) -> Typed:
+    """DuckDB reads more spellings than Trino: '1.5' as an integer, '2020/01/01' as a date."""
+    if isinstance(value.constant, str) and re.fullmatch(_PATTERNS[pattern], value.constant):
+        return _plain(value.sql, wanted, site)
+    inner = _plain(value.sql, wanted, site).sql
+    sql = (
+        f"CASE WHEN regexp_full_match({value.sql}, {text(_PATTERNS[pattern])}) THEN {inner} "
+        f"{_otherwise(value.sql, wanted, site)} END"
+    )
+    return Typed(f"({sql})", wanted)
+
+
+def _otherwise(sql: str, wanted: Type, site: CastSite) -> str:
+    if site.is_safe:
+        return ""
+    if site.in_try:
+        failing = "CASE WHEN CAST('this value cannot be cast' AS INTEGER) = 0 THEN NULL END"
+        return f"WHEN {sql} IS NOT NULL THEN {failing}"
+    return f"WHEN {sql} IS NOT NULL THEN error('Cannot cast value to {wanted}: ' || {sql})"
+
+
+def _zoned(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    if not isinstance(value.constant, str):
+        raise UnsupportedCastError(f"A cast from varchar to {wanted} (of anything but a literal)")
+    found = zoned_literal(value.constant, site.zone)
+    if found is None:
+        raise UnsupportedCastError(f"'{value.constant}' is not a {wanted}", is_mismatch=True)
+    zone = found.type.zone
+    return Typed(rounded(found.sql, wanted.params[0]), t.timestamp_tz(wanted.params[0], zone))
+
+
+def zoned_literal(written: str, session_zone: str) -> Typed | None:
+    """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None when it is none."""
+    match = _ZONED.match(written.strip())
+    if match and re.fullmatch(_PATTERNS["timestamp"], match["moment"].strip()):
+        moment, zone = match["moment"].strip(), match["zone"]
+    elif re.fullmatch(_PATTERNS["timestamp"], written.strip()):
+        moment, zone = written.strip(), ""
+    else:
+        return None
+    precision = len(moment.partition(".")[2])
+    if precision > 6:
+        return None
+    local = f"TIMESTAMP {text(moment)}"
+    if zone[:1] in {"+", "-"}:
+        hours, _, minutes = zone[1:].partition(":")
+        zone = f"{zone[0]}{int(hours):02}:{minutes or '00'}"
+        return Typed(f"TIMESTAMPTZ {text(moment + zone)}", t.timestamp_tz(precision, zone))
+    return Typed(
+        f"timezone({text(zone or session_zone)}, {local})", t.timestamp_tz(precision, zone)
+    )
+
+
+def rounded(sql: str, precision: int) -> str:
+    """A timestamp rounded half up to so many digits of a second."""
+    if precision >= 6:
+        return sql
+    half, unit = 5 * 10 ** (5 - precision), 10 ** (6 - precision)
+    later = f"({sql} + to_microseconds({half}))"
+    if precision in {0, 3}:
+        return f"date_trunc('{'second' if precision == 0 else 'millisecond'}', {later})"
+    return f"({later} - to_microseconds(microsecond({later}) % {unit}))"
+
+
+def local(value: Typed) -> str:
+    """The wall clock's reading of a timestamp with time zone, in its own zone."""
+    if value.type.zone == VARIES:
+        raise UnsupportedCastError("A time zone that differs from value to value")
+    if value.type.zone.startswith(("+", "-")):
+        sign, hours, minutes = value.type.zone[0], value.type.zone[1:3], value.type.zone[4:6]
+        shift = f"to_minutes({sign}{int(hours) * 60 + int(minutes)})"
+        return f"(timezone('UTC', {value.sql}) + {shift})"
+    if value.type.zone:
+        return f"timezone({text(value.type.zone)}, {value.sql})"
+    return f"CAST({value.sql} AS TIMESTAMP)"
+
+
+def _between_moments(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    given, precision = value.type, wanted.params[0]
+    sql = value.sql
+    if given.name == t.TSTZ and wanted.name == "timestamp":
+        sql = local(value)
+    elif given.name == "timestamp" and wanted.name == t.TSTZ:
+        sql = cast(value, wanted).sql
+    if precision < given.params[0]:
+        sql = rounded(sql, precision)
+    zone = given.zone if given.name == wanted.name else ""
+    return Typed(sql, Type(wanted.name, (precision,), zone=zone))
+
+
+def _from_moment(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    given = value.type
+    sql = local(value) if given.name == t.TSTZ else value.sql
+    if wanted.name == "varchar":
+        return Typed(_printed(sql, given, site), wanted)
+    if wanted.name == "date":
+        return Typed(f"CAST({sql} AS DATE)", wanted)
+    if given.name == "date" and wanted.name in {"timestamp", t.TSTZ}:
+        return cast(value, wanted)
+    raise UnsupportedCastError(f"A cast from {given} to {wanted}")
+
+
+def _printed(sql: str, given: Type, site: CastSite) -> str:
+    if given.name == "date":
+        return f"strftime({sql}, '%Y-%m-%d')"
+    shown = f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%f')"
+    precision = given.params[0]
+    digits = 19 if precision == 0 else 20 + precision
+    shown = f"left({shown}, {digits})"
+    if given.name == t.TSTZ:
+        return f"({shown} || {text(' ' + (given.zone or site.zone))})"
+    return shown
+
+
+def _from_json(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    scalar = f"json_extract_string({value.sql}, '$')"
+    if wanted.name in {"array", "map"}:
+        return _plain(value.sql, wanted, site)
+    if wanted.name == "varchar":
+        return Typed(f"({scalar})", wanted)
+    if wanted.name in {"bigint", "integer", "double", "boolean"}:
+        return _explicit(Typed(scalar, t.VARCHAR), wanted, site)
+    raise UnsupportedCastError(f"A cast from json to {wanted}")
+
+
+def _from_uuid(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    if wanted.name == "varchar":
+        return _plain(value.sql, wanted, site)
+    raise UnsupportedCastError(f"A cast from uuid to {wanted}")
+
+
+def _nested(value: Typed, wanted: Type, site: CastSite) -> Typed:
+    given = value.type
+    if wanted.name == "json":
+        if _has_floating(given) or given.name == "row":
+            raise UnsupportedCastError(f"A cast from {given} to json")
+        return Typed(f"to_json({value.sql})", wanted)
+    if given.name != wanted.name or len(given.parts) != len(wanted.parts):
+        raise UnsupportedCastError(f"A cast from {given} to {wanted}", is_mismatch=True)
+    if given.name == "array":
+        item = _explicit(Typed("item", given.parts[0]), wanted.parts[0], site)
+        return Typed(f"list_transform({value.sql}, lambda item: {item.sql})", wanted)
+    for before, after in zip(given.parts, wanted.parts, strict=True):
+        if before != after and t.common(before, after) != after:
+            raise UnsupportedCastError(f"A cast from {given} to {wanted}")
+    return _plain(value.sql, wanted, site)
+
+
+def _has_floating(kind: Type) -> bool:
+    return t.is_floating(kind) or any(_has_floating(part) for part in kind.parts)
+
+
+VARIES = t.VARIES
+_FROM = {
+    "varchar": _from_varchar,
+    "boolean": _from_boolean,
+    "date": _from_moment,
+    "timestamp": _from_moment,
+    t.TSTZ: _from_moment,
+    "json": _from_json,
+    "uuid": _from_uuid,
+} | dict.fromkeys(
+    ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double"), _from_number
+)

@@ -1,0 +1,205 @@
+"""Function calls: finds the function, and attaches what may follow one (FILTER, OVER, …)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_expressions import ExpressionCompiler
+from queryrun.sql.trino.formats import UntranslatableError
+from queryrun.sql.trino.functions_plain import PLAIN
+from queryrun.sql.trino.scope import did_you_mean
+from queryrun.sql.trino.signatures import apply
+from queryrun.sql.trino.typed import Typed, cast, exact
+from queryrun.sql.trino.types import Type
+
+Handler = Callable[["CallCompiler", ast.Call], Typed]
+
+SPECIAL: dict[str, Handler] = {}
+"""Scalar functions whose translation depends on more than their arguments' types."""
+AGGREGATES: dict[str, Handler] = {}
+WINDOWS: dict[str, Handler] = {}
+
+
+def special(*names: str) -> Callable[[Handler], Handler]:
+    """Register a scalar function."""
+    return _register(SPECIAL, names)
+
+
+def aggregate(*names: str) -> Callable[[Handler], Handler]:
+    """Register an aggregate function; all of them are window functions too."""
+    return _register(AGGREGATES, names)
+
+
+def window(*names: str) -> Callable[[Handler], Handler]:
+    """Register a function that needs OVER."""
+    return _register(WINDOWS, names)
+
+
+def _register(table: dict[str, Handler], names: Sequence[str]) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        table.update(dict.fromkeys(names, handler))
+        return handler
+
+    return register
+
+
+def known_functions() -> set[str]:
+    """Every function that can be called."""
+    return {*PLAIN, *SPECIAL, *AGGREGATES, *WINDOWS}
+
+
+class CallCompiler(ExpressionCompiler):
+    """Compiles calls."""
+
+    def __init__(self, statement: str, zone: str) -> None:
+        super().__init__(statement, zone)
+        self.windows: dict[str, ast.Window] = {}
+
+    def call(self, node: ast.Call) -> Typed:
+        name = node.name
+        try:
+            if name in AGGREGATES or (name in WINDOWS and node.over):
+                return (AGGREGATES.get(name) or WINDOWS[name])(self, node)
+            if name in WINDOWS:
+                self.mismatch(f"Window function {name} needs OVER", node.at)
+            self._nothing_but_arguments(node)
+            if name in SPECIAL:
+                return SPECIAL[name](self, node)
+        except UntranslatableError as error:
+            self.refuse(str(error), node.at)
+        if name in PLAIN:
+            return self.plain(node, [self.expr(arg) for arg in node.args])
+        self._unknown(node)
+
+    def plain(self, node: ast.Call, args: Sequence[Typed]) -> Typed:
+        """A function out of the table of templates."""
+        found = apply(PLAIN[node.name], args, in_try=self.in_try)
+        if found is None:
+            self.wrong_arguments(node, args)
+        return found
+
+    def wrong_arguments(self, node: ast.Call, args: Sequence[Typed]) -> Typed:
+        """There is such a function, but not for these types."""
+        given = ", ".join(str(arg.type) for arg in args)
+        self.mismatch(f"Unexpected parameters ({given}) for function {node.name}", node.at)
+
+    def _nothing_but_arguments(self, node: ast.Call) -> None:
+        extra = node.is_star or node.is_distinct or node.order or node.filter or node.over
+        if (extra or node.nulls) and node.name in {*PLAIN, *SPECIAL}:
+            self.mismatch(f"{node.name} is no aggregate function", node.at)
+
+    def _unknown(self, node: ast.Call) -> None:
+        from queryrun.sql.trino.catalog import trino_functions
+
+        if node.name in trino_functions():
+            self.refuse(f"Function {node.name}", node.at)
+        guess = did_you_mean(node.name, known_functions())
+        self.not_found(f"Function '{node.name}' not registered{guess}", node.at)
+
+    # --- arguments --------------------------------------------------------------------------
+
+    def args(self, node: ast.Call, least: int, most: int | None = None) -> list[Typed]:
+        """The arguments, if there are as many as there may be."""
+        if not least <= len(node.args) <= (most or least):
+            given = [self.expr(arg) for arg in node.args if not isinstance(arg, ast.Lambda)]
+            self.wrong_arguments(node, given)
+        return [self.expr(arg) for arg in node.args]
+
+    def as_type(self, node: ast.Call, value: Typed, wanted: Type) -> Typed:
+        """An argument in the type that the function takes."""
+        if not t.can_become(value.type, wanted):
+            self.wrong_arguments(node, [value])
+        return cast(value, wanted)
+
+    def constant_text(self, node: ast.Call, value: Typed, what: str) -> str:
+        """An argument that we have to read ourselves."""
+        if not isinstance(value.constant, str) or value.type != t.VARCHAR:
+            self.refuse(f"{node.name}: {what} that is no literal", node.at)
+        return value.constant
+
+    def lambda_of(self, node: ast.Call, arg: ast.Expr, params: Sequence[Typed]) -> Typed:
+        """A lambda's body with its parameters standing for these values."""
+        if not isinstance(arg, ast.Lambda):
+            self.mismatch(f"{node.name} takes a lambda here", arg.at)
+        if len(arg.params) != len(params):
+            self.mismatch(f"The lambda of {node.name} has {len(params)} parameters", arg.at)
+        named = zip(arg.params, params, strict=True)
+        self.lambdas.append({param.key: value for param, value in named})
+        body = self.expr(arg.body)
+        self.lambdas.pop()
+        return body
+
+    # --- aggregates and windows -------------------------------------------------------------
+
+    def aggregated(
+        self, node: ast.Call, function: str, args: Sequence[str], also_where: str = ""
+    ) -> str:
+        """The aggregate with its DISTINCT, ORDER BY, FILTER and OVER."""
+        distinct = "DISTINCT " if node.is_distinct else ""
+        inner = distinct + ", ".join(args)
+        if node.order:
+            inner += f" ORDER BY {self.order(node.order)}"
+        if node.nulls:
+            inner += f" {node.nulls.upper()} NULLS"
+        sql = f"{function}({inner})"
+        conditions = [also_where] if also_where else []
+        if node.filter is not None:
+            conditions.append(self.condition(node.filter, "FILTER"))
+        if conditions:
+            sql += f" FILTER (WHERE {' AND '.join(conditions)})"
+        return sql + (f" OVER ({self.over(node.over)})" if node.over else "")
+
+    def order(self, items: Sequence[ast.SortItem]) -> str:
+        """The entries of an ORDER BY that sorts rows of the source."""
+        return ", ".join(self.sorted(self.expr(item.expr), item) for item in items)
+
+    def sorted(self, value: Typed, item: ast.SortItem) -> str:
+        """One entry, with Trino's place for nulls spelled out."""
+        if value.type.name in {"map", "json"}:
+            self.mismatch(f"Type {value.type} is not orderable", item.at)
+        direction = "DESC" if item.is_descending else "ASC"
+        return f"{exact(value)} {direction} NULLS {'FIRST' if item.nulls_first else 'LAST'}"
+
+    def over(self, window: ast.Window) -> str:
+        """What stands between the brackets of OVER."""
+        window = self._with_base(window)
+        parts = []
+        if window.partition:
+            keys = ", ".join(exact(self.expr(key)) for key in window.partition)
+            parts.append(f"PARTITION BY {keys}")
+        if window.order:
+            parts.append(f"ORDER BY {self.order(window.order)}")
+        if window.start:
+            parts.append(self._frame(window))
+        return " ".join(parts)
+
+    def _with_base(self, window: ast.Window) -> ast.Window:
+        if not window.name:
+            return window
+        base = self.windows.get(window.name)
+        if base is None:
+            self.not_found(f"Window '{window.name}' does not exist", window.at)
+        base = self._with_base(base)
+        return ast.Window(
+            "",
+            window.partition or base.partition,
+            window.order or base.order,
+            window.unit or base.unit,
+            window.start or base.start,
+            window.end or base.end,
+            window.at,
+        )
+
+    def _frame(self, window: ast.Window) -> str:
+        assert window.start is not None, "only called for windows with a frame"
+        start = self._bound(window.start)
+        end = self._bound(window.end) if window.end else "CURRENT ROW"
+        return f"{window.unit} BETWEEN {start} AND {end}"
+
+    def _bound(self, bound: ast.Bound) -> str:
+        if bound.direction == "CURRENT ROW":
+            return bound.direction
+        offset = self.expr(bound.offset).sql if bound.offset is not None else "UNBOUNDED"
+        return f"{offset} {bound.direction}"

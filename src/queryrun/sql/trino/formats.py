@@ -1,0 +1,107 @@
+"""Patterns of dates, regular expressions and JSON paths, from Trino's spelling to DuckDB's."""
+
+from __future__ import annotations
+
+import re
+
+_MYSQL = {
+    "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I",
+    "I": "%I", "i": "%M", "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p",
+    "r": "%I:%M:%S %p", "S": "%S", "s": "%S", "T": "%H:%M:%S", "W": "%A", "x": "%G", "v": "%V",
+    "Y": "%Y", "y": "%y", "%": "%%",
+}  # fmt: skip
+_JODA = {
+    "yyyy": "%Y", "y": "%Y", "yy": "%y", "YYYY": "%Y", "MM": "%m", "M": "%-m", "MMM": "%b",
+    "MMMM": "%B", "dd": "%d", "d": "%-d", "HH": "%H", "H": "%-H", "hh": "%I", "h": "%-I",
+    "mm": "%M", "m": "%-M", "ss": "%S", "s": "%-S", "SSS": "%g", "a": "%p", "E": "%a",
+    "EEE": "%a", "EEEE": "%A", "DDD": "%j", "D": "%-j", "xxxx": "%G", "ww": "%V",
+}  # fmt: skip
+_NOT_IN_RE2 = re.compile(r"\(\?[=!<>](?![A-Za-z])|\(\?<[=!]|[*+?}]\+|\\[1-9kGZXR]|\\p\{Is|&&|\(\?>")
+_PATH = re.compile(
+    r"""\.(?P<field>[A-Za-z_][\w]*)|\[(?P<index>\d+)\]|\[(?P<q>["'])(?P<quoted>[^"'\\]*)(?P=q)\]"""
+)
+
+
+class UntranslatableError(Exception):
+    """A pattern that would mean something else in DuckDB."""
+
+
+def mysql_format(pattern: str) -> str:
+    """`%Y-%m-%d %H:%i` of date_format and date_parse as strftime writes it."""
+    out, at = [], 0
+    while at < len(pattern):
+        if pattern[at] != "%":
+            out.append(pattern[at])
+        else:
+            at += 1
+            letter = pattern[at : at + 1]
+            if letter not in _MYSQL:
+                raise UntranslatableError(f"%{letter} in a date pattern")
+            out.append(_MYSQL[letter])
+        at += 1
+    return "".join(out)
+
+
+def joda_format(pattern: str) -> str:
+    """`yyyy-MM-dd'T'HH:mm` of format_datetime and parse_datetime as strftime writes it."""
+    out = []
+    for match in re.finditer(
+        r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|.", pattern, re.S
+    ):
+        if match["letters"]:
+            if match["letters"] not in _JODA:
+                raise UntranslatableError(f"{match['letters']} in a date pattern")
+            out.append(_JODA[match["letters"]])
+        elif match["quoted"] is not None:
+            out.append(match["quoted"].replace("''", "'").replace("%", "%%") or "'")
+        else:
+            out.append(match.group().replace("%", "%%"))
+    return "".join(out)
+
+
+def regex(pattern: str) -> str:
+    """A pattern of Java's that RE2 reads the same way. Raises `UntranslatableError`."""
+    if _NOT_IN_RE2.search(pattern):
+        raise UntranslatableError("A regular expression with look-around, references or the like")
+    return re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", pattern)
+
+
+def group_may_be_absent(pattern: str) -> bool:
+    """Whether a group may match nothing at all: NULL for Trino, empty for RE2."""
+    return bool(re.search(r"\)(\?|\*|\{0)|\|", pattern))
+
+
+def replacement(written: str) -> str:
+    """`$1` and `\\$` of a Java replacement as RE2 writes them."""
+    out, at = [], 0
+    while at < len(written):
+        character, follower = written[at], written[at + 1 : at + 2]
+        if character == "\\":
+            out.append("\\\\" if follower == "\\" else follower)
+            at += 1
+        elif character == "$":
+            if not follower.isdigit():
+                raise UntranslatableError("A replacement that names its groups")
+            out.append(f"\\{follower}")
+            at += 1
+        else:
+            out.append(character)
+        at += 1
+    return "".join(out)
+
+
+def json_path(path: str) -> str:
+    """A JSON path without wildcards and filters, as DuckDB writes it."""
+    if not path.startswith("$"):
+        path = f"$.{path}" if not path.startswith("[") else f"${path}"
+    out, at = ["$"], 1
+    while at < len(path):
+        match = _PATH.match(path, at)
+        if match is None:
+            raise UntranslatableError(f"The JSON path {path}")
+        if match["index"] is not None:
+            out.append(f"[{match['index']}]")
+        else:
+            out.append(f'."{match["field"] or match["quoted"]}"')
+        at = match.end()
+    return "".join(out)

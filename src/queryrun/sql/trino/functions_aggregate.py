@@ -1,0 +1,241 @@
+"""Aggregate and window functions, by Trino's names."""
+
+from __future__ import annotations
+
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_calls import CallCompiler, aggregate, window
+from queryrun.sql.trino.compile_expressions import scaled, unscaled
+from queryrun.sql.trino.typed import Typed, cast, exact
+
+_UNARY_DOUBLES = {
+    "stddev": "stddev_samp",
+    "stddev_samp": "stddev_samp",
+    "stddev_pop": "stddev_pop",
+    "variance": "var_samp",
+    "var_samp": "var_samp",
+    "var_pop": "var_pop",
+    "geometric_mean": "geomean",
+}
+_BINARY_DOUBLES = {
+    "corr": "corr",
+    "covar_pop": "covar_pop",
+    "covar_samp": "covar_samp",
+    "regr_slope": "regr_slope",
+    "regr_intercept": "regr_intercept",
+}
+_BITS = {"bitwise_and_agg": "bit_and", "bitwise_or_agg": "bit_or", "bitwise_xor_agg": "bit_xor"}
+_NOT_ORDERABLE = {"map", "json"}
+
+
+@aggregate("count")
+def _count(c: CallCompiler, node: ast.Call) -> Typed:
+    if node.is_star or not node.args:
+        return Typed(c.aggregated(node, "count", ["*"]), t.BIGINT)
+    (value,) = c.args(node, 1)
+    return Typed(c.aggregated(node, "count", [value.sql]), t.BIGINT)
+
+
+@aggregate("count_if")
+def _count_if(c: CallCompiler, node: ast.Call) -> Typed:
+    value = c.as_type(node, c.args(node, 1)[0], t.BOOLEAN)
+    return Typed(c.aggregated(node, "count", ["*"], also_where=value.sql), t.BIGINT)
+
+
+@aggregate("sum")
+def _sum(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if t.is_integer(value.type):
+        return Typed(f"CAST({c.aggregated(node, 'sum', [value.sql])} AS BIGINT)", t.BIGINT)
+    if value.type.name == "decimal":
+        kind = t.decimal(38, value.type.params[1])
+        return Typed(c.aggregated(node, "sum", [value.sql]), kind)
+    if value.type == t.DOUBLE:
+        return Typed(c.aggregated(node, "sum", [value.sql]), t.DOUBLE)
+    if value.type == t.REAL:
+        return Typed(f"CAST({c.aggregated(node, 'sum', [value.sql])} AS FLOAT)", t.REAL)
+    return c.wrong_arguments(node, [value])
+
+
+@aggregate("avg")
+def _avg(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name == "decimal":
+        return _avg_decimal(c, node, value)
+    if value.type == t.REAL:
+        return Typed(f"CAST({c.aggregated(node, 'avg', [value.sql])} AS FLOAT)", t.REAL)
+    if not t.is_number(value.type):
+        return c.wrong_arguments(node, [value])
+    return Typed(c.aggregated(node, "avg", [cast(value, t.DOUBLE).sql]), t.DOUBLE)
+
+
+def _avg_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
+    """The average of decimals(p,s) is one too, rounded half away from zero."""
+    scale = value.type.params[1]
+    total = Typed(c.aggregated(node, "sum", [value.sql]), t.decimal(38, scale))
+    count = c.aggregated(node, "count", [value.sql])
+    digits = unscaled(total)
+    rounded = f"((abs({digits}) + {count} // 2) // nullif({count}, 0))"
+    signed = f"CASE WHEN {digits} < 0 THEN -{rounded} ELSE {rounded} END"
+    return Typed(scaled(f"({signed})", value.type), value.type)
+
+
+@aggregate("min", "max")
+def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 1, 2)
+    if args[0].type.name in _NOT_ORDERABLE:
+        c.mismatch(f"Type {args[0].type} is not orderable", node.at)
+    if args[0].type.name in {"row", "array"}:
+        c.refuse(f"{node.name} of {args[0].type}", node.at)
+    if len(args) == 1:
+        return Typed(c.aggregated(node, node.name, [exact(args[0])]), args[0].type)
+    count = cast(args[1], t.BIGINT)
+    sql = c.aggregated(node, node.name, [exact(args[0]), count.sql])
+    return Typed(sql, t.array(args[0].type))
+
+
+@aggregate("max_by", "min_by")
+def _by(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    function = "arg_max_null" if node.name == "max_by" else "arg_min_null"
+    if len(args) == 3:
+        c.refuse(f"{node.name} with a number of values", node.at)
+    if args[1].type.name in {"row", "array", "map", "json"}:
+        c.refuse(f"{node.name} ordered by {args[1].type}", node.at)
+    return Typed(c.aggregated(node, function, [exact(arg) for arg in args]), args[0].type)
+
+
+@aggregate("bool_and", "every", "bool_or")
+def _bool(c: CallCompiler, node: ast.Call) -> Typed:
+    value = c.as_type(node, c.args(node, 1)[0], t.BOOLEAN)
+    function = "bool_or" if node.name == "bool_or" else "bool_and"
+    return Typed(c.aggregated(node, function, [value.sql]), t.BOOLEAN)
+
+
+@aggregate("arbitrary", "any_value")
+def _any(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    return Typed(c.aggregated(node, "any_value", [exact(value)]), value.type)
+
+
+@aggregate("array_agg")
+def _array_agg(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    return Typed(c.aggregated(node, "list", [exact(value)]), t.array(value.type))
+
+
+@aggregate("map_agg")
+def _map_agg(c: CallCompiler, node: ast.Call) -> Typed:
+    """Fails for a key that comes twice, where Trino keeps any of the values."""
+    key, value = c.args(node, 2)
+    where = f"{key.sql} IS NOT NULL"
+    keys = c.aggregated(node, "list", [exact(key)], also_where=where)
+    values = c.aggregated(node, "list", [exact(value)], also_where=where)
+    return Typed(f"map({keys}, {values})", t.map_of(key.type, value.type))
+
+
+@aggregate("histogram")
+def _histogram(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    kind = t.map_of(value.type, t.BIGINT)
+    sql = c.aggregated(node, "histogram", [exact(value)])
+    return Typed(f"CAST({sql} AS {t.duckdb_name(kind)})", kind)
+
+
+@aggregate("listagg")
+def _listagg(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 1, 2)
+    value = c.as_type(node, args[0], t.VARCHAR)
+    separator = args[1].sql if len(args) == 2 else "''"
+    return Typed(c.aggregated(node, "string_agg", [value.sql, separator]), t.VARCHAR)
+
+
+@aggregate(*_UNARY_DOUBLES)
+def _unary_double(c: CallCompiler, node: ast.Call) -> Typed:
+    value = c.as_type(node, c.args(node, 1)[0], t.DOUBLE)
+    return Typed(c.aggregated(node, _UNARY_DOUBLES[node.name], [value.sql]), t.DOUBLE)
+
+
+@aggregate(*_BINARY_DOUBLES)
+def _binary_double(c: CallCompiler, node: ast.Call) -> Typed:
+    values = [c.as_type(node, arg, t.DOUBLE).sql for arg in c.args(node, 2)]
+    return Typed(c.aggregated(node, _BINARY_DOUBLES[node.name], values), t.DOUBLE)
+
+
+@aggregate(*_BITS)
+def _bits(c: CallCompiler, node: ast.Call) -> Typed:
+    value = c.as_type(node, c.args(node, 1)[0], t.BIGINT)
+    return Typed(c.aggregated(node, _BITS[node.name], [exact(value)]), t.BIGINT)
+
+
+@aggregate("approx_distinct")
+def _approx_distinct(c: CallCompiler, node: ast.Call) -> Typed:
+    value = c.args(node, 1, 2)[0]
+    return Typed(c.aggregated(node, "approx_count_distinct", [exact(value)]), t.BIGINT)
+
+
+@aggregate("approx_percentile")
+def _approx_percentile(c: CallCompiler, node: ast.Call) -> Typed:
+    if len(node.args) != 2:
+        c.refuse("approx_percentile with weights", node.at)
+    value, share = c.args(node, 2)
+    if not t.is_number(value.type) or share.type.name == "array":
+        c.refuse(f"approx_percentile of {value.type} and {share.type}", node.at)
+    wide = value if value.type in {t.BIGINT, t.DOUBLE, t.REAL} else cast(value, _wide(value))
+    sql = c.aggregated(node, "approx_quantile", [exact(wide), cast(share, t.DOUBLE).sql])
+    return Typed(sql, wide.type)
+
+
+def _wide(value: Typed) -> t.Type:
+    return t.BIGINT if t.is_integer(value.type) else t.DOUBLE
+
+
+@aggregate("grouping")
+def _grouping(c: CallCompiler, node: ast.Call) -> Typed:
+    keys = ", ".join(c.expr(arg).sql for arg in node.args)
+    kind = t.INTEGER if len(node.args) < 32 else t.BIGINT
+    return Typed(f"CAST(grouping({keys}) AS {t.duckdb_name(kind)})", kind)
+
+
+# --- windows --------------------------------------------------------------------------------
+
+
+@window("row_number", "rank", "dense_rank")
+def _rank(c: CallCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed(c.aggregated(node, node.name, []), t.BIGINT)
+
+
+@window("percent_rank", "cume_dist")
+def _share(c: CallCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed(c.aggregated(node, node.name, []), t.DOUBLE)
+
+
+@window("ntile")
+def _ntile(c: CallCompiler, node: ast.Call) -> Typed:
+    value = c.as_type(node, c.args(node, 1)[0], t.BIGINT)
+    return Typed(c.aggregated(node, "ntile", [value.sql]), t.BIGINT)
+
+
+@window("first_value", "last_value")
+def _edge(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    return Typed(c.aggregated(node, node.name, [exact(value)]), value.type)
+
+
+@window("nth_value")
+def _nth(c: CallCompiler, node: ast.Call) -> Typed:
+    value, number = c.args(node, 2)
+    return Typed(c.aggregated(node, "nth_value", [exact(value), number.sql]), value.type)
+
+
+@window("lag", "lead")
+def _neighbour(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 1, 3)
+    parts = [exact(args[0])]
+    if len(args) > 1:
+        parts.append(cast(args[1], t.BIGINT).sql)
+    if len(args) > 2:
+        parts.append(exact(c.as_type(node, args[2], args[0].type)))
+    return Typed(c.aggregated(node, node.name, parts), args[0].type)

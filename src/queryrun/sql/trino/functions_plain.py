@@ -1,0 +1,147 @@
+"""Scalar functions that are a template in DuckDB's SQL, by Trino's names and types."""
+
+from __future__ import annotations
+
+from queryrun.sql.trino.signatures import read_signatures
+
+_NAN = "CAST('NaN' AS DOUBLE)"
+_SPACES = "chr(32)||chr(9)||chr(10)||chr(11)||chr(12)||chr(13)||chr(28)||chr(29)||chr(30)||chr(31)"
+
+PLAIN = read_signatures(f"""
+abs(tinyint) -> tinyint = abs({{0}})
+abs(smallint) -> smallint = abs({{0}})
+abs(integer) -> integer = abs({{0}})
+abs(bigint) -> bigint = abs({{0}})
+abs(double) -> double = abs({{0}})
+abs(real) -> real = abs({{0}})
+acos(double) -> double = CASE WHEN abs({{0}}) > 1 THEN {_NAN} ELSE acos({{0}}) END
+asin(double) -> double = CASE WHEN abs({{0}}) > 1 THEN {_NAN} ELSE asin({{0}}) END
+atan(double) -> double = atan({{0}})
+atan2(double, double) -> double = atan2({{0}}, {{1}})
+cbrt(double) -> double = cbrt({{0}})
+ceil(double) -> double = ceil({{0}})
+ceil(real) -> real = ceil({{0}})
+ceil(bigint) -> bigint = {{0}}
+ceil(integer) -> integer = {{0}}
+cos(double) -> double = cos({{0}})
+cosh(double) -> double = cosh({{0}})
+degrees(double) -> double = degrees({{0}})
+e() -> double = exp(CAST(1 AS DOUBLE))
+exp(double) -> double = exp({{0}})
+floor(double) -> double = floor({{0}})
+floor(real) -> real = floor({{0}})
+floor(bigint) -> bigint = {{0}}
+floor(integer) -> integer = {{0}}
+infinity() -> double = CAST('Infinity' AS DOUBLE)
+is_finite(double) -> boolean = isfinite({{0}})
+is_infinite(double) -> boolean = isinf({{0}})
+is_nan(double) -> boolean = isnan({{0}})
+is_nan(real) -> boolean = isnan({{0}})
+ln(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE ln({{0}}) END
+log10(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE log10({{0}}) END
+log2(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE log2({{0}}) END
+log(double, double) -> double = CASE WHEN {{0}} <= 0 OR {{1}} <= 0 THEN {_NAN} ELSE ln({{1}}) / ln({{0}}) END
+nan() -> double = {_NAN}
+pi() -> double = pi()
+power(double, double) -> double = pow({{0}}, {{1}})
+radians(double) -> double = radians({{0}})
+random() -> double = random()
+round(tinyint) -> tinyint = {{0}}
+round(smallint) -> smallint = {{0}}
+round(integer) -> integer = {{0}}
+round(bigint) -> bigint = {{0}}
+round(double) -> double = round({{0}})
+round(double, integer) -> double = round({{0}}, {{1}})
+sign(bigint) -> bigint = CAST(sign({{0}}) AS BIGINT)
+sign(integer) -> integer = CAST(sign({{0}}) AS INTEGER)
+sign(double) -> double = CASE WHEN isnan({{0}}) THEN {{0}} ELSE CAST(sign({{0}}) AS DOUBLE) END
+sin(double) -> double = sin({{0}})
+sinh(double) -> double = sinh({{0}})
+sqrt(double) -> double = CASE WHEN {{0}} < 0 THEN {_NAN} ELSE sqrt({{0}}) END
+tan(double) -> double = tan({{0}})
+tanh(double) -> double = tanh({{0}})
+truncate(double) -> double = trunc({{0}})
+width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{0}} < {{1}} THEN 0 WHEN {{0}} >= {{2}} THEN {{3}} + 1 ELSE CAST(floor(({{0}} - {{1}}) / ({{2}} - {{1}}) * {{3}}) AS BIGINT) + 1 END
+bitwise_and(bigint, bigint) -> bigint = ({{0}} & {{1}})
+bitwise_or(bigint, bigint) -> bigint = ({{0}} | {{1}})
+bitwise_xor(bigint, bigint) -> bigint = xor({{0}}, {{1}})
+bitwise_not(bigint) -> bigint = (~{{0}})
+length(varchar) -> bigint = length({{0}})
+length(varbinary) -> bigint = octet_length({{0}})
+lower(varchar) -> varchar = lower({{0}})
+upper(varchar) -> varchar = upper({{0}})
+reverse(varchar) -> varchar = reverse({{0}})
+reverse(array(T)) -> array(T) = list_reverse({{0}})
+trim(varchar) -> varchar = trim({{0}}, {_SPACES})
+ltrim(varchar) -> varchar = ltrim({{0}}, {_SPACES})
+rtrim(varchar) -> varchar = rtrim({{0}}, {_SPACES})
+trim(varchar, varchar) -> varchar = trim({{0}}, {{1}})
+ltrim(varchar, varchar) -> varchar = ltrim({{0}}, {{1}})
+rtrim(varchar, varchar) -> varchar = rtrim({{0}}, {{1}})
+replace(varchar, varchar) -> varchar = replace({{0}}, {{1}}, '')
+starts_with(varchar, varchar) -> boolean = starts_with({{0}}, {{1}})
+strpos(varchar, varchar) -> bigint = strpos({{0}}, {{1}})
+chr(bigint) -> varchar = chr(CAST({{0}} AS INTEGER))
+codepoint(varchar) -> integer = unicode({{0}})
+levenshtein_distance(varchar, varchar) -> bigint = levenshtein({{0}}, {{1}})
+hamming_distance(varchar, varchar) -> bigint = hamming({{0}}, {{1}})
+translate(varchar, varchar, varchar) -> varchar = translate({{0}}, {{1}}, {{2}})
+lpad(varchar, bigint, varchar) -> varchar = lpad({{0}}, CAST({{1}} AS INTEGER), {{2}})
+rpad(varchar, bigint, varchar) -> varchar = rpad({{0}}, CAST({{1}} AS INTEGER), {{2}})
+to_utf8(varchar) -> varbinary = encode({{0}})
+to_hex(varbinary) -> varchar = hex({{0}})
+from_hex(varchar) -> varbinary = unhex({{0}})
+to_base64(varbinary) -> varchar = to_base64({{0}})
+md5(varbinary) -> varbinary = unhex(md5({{0}}))
+sha1(varbinary) -> varbinary = unhex(sha1({{0}}))
+sha256(varbinary) -> varbinary = unhex(sha256({{0}}))
+url_encode(varchar) -> varchar = replace(url_encode({{0}}), '%20', '+')
+url_decode(varchar) -> varchar = url_decode(replace({{0}}, '+', '%20'))
+split(varchar, varchar) -> array(varchar) = string_split({{0}}, {{1}})
+array_join(array(varchar), varchar) -> varchar = array_to_string({{0}}, {{1}})
+array_join(array(varchar), varchar, varchar) -> varchar = array_to_string(list_transform({{0}}, lambda joined: coalesce(joined, {{2}})), {{1}})
+cardinality(array(T)) -> bigint = len({{0}})
+cardinality(map(K, V)) -> bigint = CAST(cardinality({{0}}) AS BIGINT)
+contains(array(T), T) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN list_contains({{0}}, {{1}}) THEN true WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE false END
+array_position(array(T), T) -> bigint = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL ELSE CAST(coalesce(list_position({{0}}, {{1}}), 0) AS BIGINT) END
+array_remove(array(T), T) -> array(T) = CASE WHEN {{1}} IS NULL THEN NULL ELSE list_filter({{0}}, lambda item: item IS DISTINCT FROM {{1}}) END
+array_max(array(T)) -> T = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE list_max({{0}}) END
+array_min(array(T)) -> T = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE list_min({{0}}) END
+array_sort(array(T)) -> array(T) = list_sort({{0}}, 'ASC', 'NULLS LAST')
+array_distinct(array(T)) -> array(T) = list_transform(list_filter(list_zip({{0}}, range(1, len({{0}}) + 1)), lambda pair: len(list_filter(({{0}})[1:pair[2] - 1], lambda item: item IS NOT DISTINCT FROM pair[1])) = 0), lambda pair: pair[1])
+arrays_overlap(array(T), array(T)) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN list_has_any({{0}}, {{1}}) THEN true WHEN len({{0}}) > 0 AND len({{1}}) > 0 AND (len(list_filter({{0}}, lambda item: item IS NULL)) > 0 OR len(list_filter({{1}}, lambda item: item IS NULL)) > 0) THEN NULL ELSE false END
+flatten(array(array(T))) -> array(T) = flatten({{0}})
+repeat(T, integer) -> array(T) = list_transform(range({{1}}), lambda number: {{0}})
+slice(array(T), bigint, bigint) -> array(T) = CASE WHEN {{1}} = 0 THEN error('SQL array indices start at 1') WHEN {{2}} < 0 THEN error('length must be greater than or equal to 0') WHEN {{1}} > 0 THEN ({{0}})[{{1}}:{{1}} + {{2}} - 1] WHEN -{{1}} > len({{0}}) THEN ({{0}})[1:0] ELSE ({{0}})[len({{0}}) + {{1}} + 1:len({{0}}) + {{1}} + {{2}}] END
+trim_array(array(T), bigint) -> array(T) = CASE WHEN {{1}} < 0 OR {{1}} > len({{0}}) THEN error('size must not exceed array cardinality') ELSE ({{0}})[1:len({{0}}) - {{1}}] END
+map_keys(map(K, V)) -> array(K) = map_keys({{0}})
+map_values(map(K, V)) -> array(V) = map_values({{0}})
+map_entries(map(K, V)) -> array(row(K, V)) = list_transform(map_entries({{0}}), lambda pair: row(pair.key, pair.value))
+map_from_entries(array(row(K, V))) -> map(K, V) = map(list_transform({{0}}, lambda pair: pair[1]), list_transform({{0}}, lambda pair: pair[2]))
+map(array(K), array(V)) -> map(K, V) = map({{0}}, {{1}})
+map_concat(map(K, V), map(K, V)) -> map(K, V) = map_concat({{0}}, {{1}})
+json_parse(varchar) -> json = json({{0}})
+json_array_length(varchar) -> bigint = CASE WHEN json_valid({{0}}) AND json_type({{0}}) = 'ARRAY' THEN CAST(json_array_length({{0}}) AS BIGINT) END
+json_array_length(json) -> bigint = CASE WHEN json_type({{0}}) = 'ARRAY' THEN CAST(json_array_length({{0}}) AS BIGINT) END
+is_json_scalar(varchar) -> boolean = (json_type({{0}}) NOT IN ('OBJECT', 'ARRAY'))
+is_json_scalar(json) -> boolean = (json_type({{0}}) NOT IN ('OBJECT', 'ARRAY'))
+date(varchar) -> date = CAST({{0}} AS DATE)
+date(timestamp) -> date = CAST({{0}} AS DATE)
+date(date) -> date = {{0}}
+from_unixtime(double) -> timestamp_tz3 = make_timestamptz(CAST(round({{0}} * 1000) AS BIGINT) * 1000)
+from_iso8601_date(varchar) -> date = CAST({{0}} AS DATE)
+last_day_of_month(date) -> date = last_day({{0}})
+last_day_of_month(timestamp) -> date = last_day({{0}})
+to_unixtime(timestamp_tz) -> double = epoch({{0}})
+to_unixtime(timestamp) -> double = epoch({{0}})
+to_iso8601(date) -> varchar = strftime({{0}}, '%Y-%m-%d')
+uuid() -> uuid = uuid()
+now() -> timestamp_tz3 = date_trunc('millisecond', now())
+current_timestamp() -> timestamp_tz3 = date_trunc('millisecond', now())
+current_date() -> date = current_date
+localtimestamp() -> timestamp3 = CAST(date_trunc('millisecond', now()) AS TIMESTAMP)
+""")
+
+PLAIN["ceiling"] = PLAIN["ceil"]
+PLAIN["pow"] = PLAIN["power"]
+PLAIN["rand"] = PLAIN["random"]

@@ -1,0 +1,191 @@
+"""Functions of dates and times, by Trino's names."""
+
+from __future__ import annotations
+
+from queryrun.sql.trino import ast, formats
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.casts import local
+from queryrun.sql.trino.compile_calls import CallCompiler, special
+from queryrun.sql.trino.typed import Typed, cast, text
+
+_FIELDS = {
+    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
+    "week_of_year": "week", "day_of_month": "day", "day_of_week": "isodow", "dow": "isodow",
+    "day_of_year": "dayofyear", "doy": "dayofyear", "year_of_week": "isoyear", "yow": "isoyear",
+    "hour": "hour", "minute": "minute", "second": "second", "millisecond": "millisecond",
+}  # fmt: skip
+_OF_THE_CLOCK = {"hour", "minute", "second", "millisecond"}
+_STEPS = {
+    "millisecond": "to_milliseconds({})", "second": "to_seconds({})", "minute": "to_minutes({})",
+    "hour": "to_hours({})", "day": "to_days({})", "week": "to_days(7 * {})",
+    "month": "to_months({})", "quarter": "to_months(3 * {})", "year": "to_years({})",
+}  # fmt: skip
+_BY_THE_CLOCK = {"millisecond", "second", "minute", "hour"}
+
+
+def _moment(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
+    if not t.is_moment(value.type):
+        c.wrong_arguments(node, [value])
+    return value
+
+
+def _reading(value: Typed) -> str:
+    """What calendar and clock say: of the value's own zone, where it has one."""
+    return local(value) if value.type.name == t.TSTZ else value.sql
+
+
+def _unit(c: CallCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
+    unit = c.constant_text(node, value, "a unit").lower()
+    if unit not in _STEPS:
+        c.invalid(f"'{unit}' is not a valid unit", node.at)
+    if moment.type == t.DATE and unit in _BY_THE_CLOCK:
+        c.invalid(f"'{unit}' is not a valid DATE field", node.at)
+    return unit
+
+
+@special(*_FIELDS)
+def _field(c: CallCompiler, node: ast.Call) -> Typed:
+    value = _moment(c, node, c.args(node, 1)[0])
+    if value.type == t.DATE and node.name in _OF_THE_CLOCK:
+        c.wrong_arguments(node, [value])
+    sql = f"{_FIELDS[node.name]}({_reading(value)})"
+    return Typed(f"({sql} % 1000)" if node.name == "millisecond" else sql, t.BIGINT)
+
+
+@special("date_trunc")
+def _date_trunc(c: CallCompiler, node: ast.Call) -> Typed:
+    written, value = c.args(node, 2)
+    _moment(c, node, value)
+    unit = _unit(c, node, written, value)
+    if value.type == t.DATE:
+        return Typed(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", t.DATE)
+    if value.type.name == t.TSTZ and value.type.zone:
+        zone = value.type.zone
+        if zone.startswith(("+", "-")):
+            c.refuse("date_trunc in a zone without a name", node.at)
+        return Typed(f"timezone({text(zone)}, date_trunc('{unit}', {local(value)}))", value.type)
+    return Typed(f"date_trunc('{unit}', {value.sql})", value.type)
+
+
+@special("date_add")
+def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
+    written, count, value = c.args(node, 3)
+    _moment(c, node, value)
+    unit = _unit(c, node, written, value)
+    number = c.as_type(node, count, t.BIGINT).sql
+    if unit not in _BY_THE_CLOCK:
+        number = f"CAST({number} AS INTEGER)"
+    return c.moved(value, f"+ {_STEPS[unit].format(number)}")
+
+
+@special("date_diff")
+def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
+    """Whole units between two moments; DuckDB's own date_diff counts borders instead."""
+    written, first, last = c.args(node, 3)
+    kind = t.common(_moment(c, node, first).type, _moment(c, node, last).type)
+    assert kind is not None, "moments always have a common type"
+    unit = _unit(c, node, written, Typed("", kind))
+    if kind.name == t.TSTZ and unit not in _BY_THE_CLOCK:
+        a, b = _reading(cast(first, kind)), _reading(cast(last, kind))
+    else:
+        a, b = cast(first, kind).sql, cast(last, kind).sql
+    return Typed(f"date_sub('{unit}', {a}, {b})", t.BIGINT)
+
+
+@special("date_format")
+def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    value = _moment(c, node, value)
+    written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
+    return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
+
+
+@special("date_parse")
+def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
+    sql = f"strptime({c.as_type(node, value, t.VARCHAR).sql}, {text(written)})"
+    return Typed(sql, t.timestamp(3))
+
+
+@special("format_datetime")
+def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    if _moment(c, node, value).type == t.DATE:
+        value = cast(value, t.timestamp(3))
+    written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
+    return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
+
+
+@special("parse_datetime")
+def _parse_datetime(c: CallCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
+    parsed = f"strptime({c.as_type(node, value, t.VARCHAR).sql}, {text(written)})"
+    return Typed(f"timezone({text(c.zone)}, {parsed})", t.timestamp_tz(3))
+
+
+@special("from_unixtime")
+def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 1, 2)
+    seconds = c.as_type(node, args[0], t.DOUBLE).sql
+    zone = _zone(c, node, args[1]) if len(args) == 2 else ""
+    sql = f"make_timestamptz(CAST(floor({seconds} * 1000 + 0.5) AS BIGINT) * 1000)"
+    return Typed(sql, t.timestamp_tz(3, zone))
+
+
+def _zone(c: CallCompiler, node: ast.Call, value: Typed) -> str:
+    zone = c.constant_text(node, value, "a time zone")
+    if zone[:1] in {"+", "-"}:
+        hours, _, minutes = zone[1:].partition(":")
+        return f"{zone[0]}{int(hours):02}:{minutes or '00'}"
+    return zone
+
+
+@special("at_timezone")
+def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
+    value, zone = c.args(node, 2)
+    if value.type.name == "timestamp":
+        value = cast(value, t.timestamp_tz(value.type.params[0]))
+    if value.type.name != t.TSTZ:
+        c.wrong_arguments(node, [value, zone])
+    name = _zone(c, node, zone)
+    # converting makes DuckDB look the zone up, and fail for one that does not exist
+    sql = (
+        value.sql
+        if name[:1] in {"+", "-"}
+        else f"timezone({text(name)}, timezone({text(name)}, {value.sql}))"
+    )
+    return Typed(
+        sql if name not in {c.zone, "UTC"} else value.sql,
+        t.timestamp_tz(value.type.params[0], name),
+    )
+
+
+@special("with_timezone")
+def _with_timezone(c: CallCompiler, node: ast.Call) -> Typed:
+    value, zone = c.args(node, 2)
+    if value.type.name not in {"timestamp", "date"}:
+        c.wrong_arguments(node, [value, zone])
+    value = cast(value, t.timestamp(3)) if value.type == t.DATE else value
+    name = _zone(c, node, zone)
+    if name[:1] in {"+", "-"}:
+        c.refuse("with_timezone with a zone without a name", node.at)
+    return Typed(f"timezone({text(name)}, {value.sql})", t.timestamp_tz(value.type.params[0], name))
+
+
+@special("current_timezone")
+def _current_timezone(c: CallCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed(text(c.zone), t.VARCHAR)
+
+
+@special("to_iso8601")
+def _to_iso8601(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type == t.DATE:
+        return c.plain(node, [value])
+    if value.type.name == "timestamp" and value.type.params[0] in {3, 6}:
+        shown = f"strftime({value.sql}, '%Y-%m-%dT%H:%M:%S.%f')"
+        return Typed(f"left({shown}, {20 + value.type.params[0]})", t.VARCHAR)
+    c.refuse(f"to_iso8601 of {value.type}", node.at)

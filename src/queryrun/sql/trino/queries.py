@@ -1,0 +1,342 @@
+"""Trino's queries and metadata statements: text in, a statement out."""
+
+from __future__ import annotations
+
+from queryrun.errors import FailureCode
+from queryrun.sql.trino import ast
+from queryrun.sql.trino.expressions import ExpressionParser
+from queryrun.sql.trino.tokens import failure_at, statements_in
+
+_NO_ALIAS = frozenset(
+    "LIMIT OFFSET FETCH WINDOW TABLESAMPLE MATCH_RECOGNIZE ORDER UNION INTERSECT EXCEPT".split()
+)
+_SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
+
+
+def parse(statement: str) -> ast.Statement:
+    """The one statement that the text is; trailing semicolons are allowed.
+
+    Raises `RunFailed`: a syntax error with its place, or what of Trino's we do not offer.
+    """
+    return QueryParser(statement).statement_alone()
+
+
+class QueryParser(ExpressionParser):
+    """Reads whole statements."""
+
+    def statement_alone(self) -> ast.Statement:
+        """The statement, after which nothing but semicolons may come."""
+        if statements_in(self.tokens) > 1:
+            raise failure_at(
+                FailureCode.NOT_ALLOWED, "Only one statement is allowed", self.statement, 0
+            )
+        while self.take_op(";"):
+            pass
+        found = self._statement()
+        while self.take_op(";"):
+            pass
+        if self.token.kind != "end":
+            self.fail("the statement should end here")
+        return found
+
+    def _statement(self) -> ast.Statement:
+        if self.at_word("SHOW"):
+            return self._show()
+        if self.at_word("DESCRIBE", "DESC"):
+            at = self.advance().at
+            return ast.Show("columns", self._table(), None, None, at)
+        if self.at_word("EXPLAIN"):
+            self.refuse("EXPLAIN is not supported", self.token.at)
+        return self.query()
+
+    def _show(self) -> ast.Show:
+        at = self.advance().at
+        what = self.expect_word(*_SHOWS).text
+        table = None
+        if what == "COLUMNS":
+            self.expect_word("FROM", "IN")
+            table = self._table()
+        elif what != "CATALOGS" and self.take_word("FROM", "IN"):
+            self._table()  # there is one schema and one catalog; which is asked makes no difference
+        like = escape = None
+        if self.take_word("LIKE"):
+            like = self.text()
+            escape = self.text() if self.take_word("ESCAPE") else None
+        return ast.Show(what.lower(), table, like, escape, at)
+
+    def _table(self) -> ast.Table:
+        parts = [self.name()]
+        while self.take_op("."):
+            parts.append(self.name())
+        return ast.Table(parts, parts[0].at)
+
+    # --- queries ----------------------------------------------------------------------------
+
+    def query(self) -> ast.Query:
+        """WITH …, a body, ORDER BY, OFFSET, LIMIT."""
+        self.enter()
+        at = self.token.at
+        ctes: list[ast.Cte] = []
+        recursive = False
+        if self.take_word("WITH"):
+            recursive = self.take_word("RECURSIVE")
+            ctes.append(self._cte())
+            while self.take_op(","):
+                ctes.append(self._cte())
+        body = self._set_operation()
+        order = self.order_by() if self.at_words("ORDER", "BY") else []
+        offset, limit = self._offset(), self._limit()
+        self.leave()
+        return ast.Query(ctes, recursive, body, order, offset, limit, at)
+
+    def _cte(self) -> ast.Cte:
+        name = self.name()
+        columns = self.names_in_brackets()
+        self.expect_word("AS")
+        self.expect_op("(")
+        query = self.query()
+        self.expect_op(")")
+        return ast.Cte(name, columns, query, name.at)
+
+    def _offset(self) -> int | None:
+        if not self.take_word("OFFSET"):
+            return None
+        count = self._count()
+        self.take_word("ROW", "ROWS")
+        return count
+
+    def _limit(self) -> int | None:
+        if self.take_word("LIMIT"):
+            return None if self.take_word("ALL") else self._count()
+        if not self.take_word("FETCH"):
+            return None
+        self.expect_word("FIRST", "NEXT")
+        count = 1 if self.at_word("ROW", "ROWS") else self._count()
+        self.expect_word("ROW", "ROWS")
+        if self.at_word("WITH"):
+            self.refuse("FETCH FIRST … WITH TIES is not supported", self.token.at)
+        self.expect_word("ONLY")
+        return count
+
+    def _count(self) -> int:
+        if self.token.kind != "integer":
+            self.fail("expected a number of rows")
+        return int(self.advance().text)
+
+    def _set_operation(self) -> ast.Body:
+        left = self._intersection()
+        while self.at_word("UNION", "EXCEPT"):
+            left = self._joined(left)
+        return left
+
+    def _intersection(self) -> ast.Body:
+        left = self._query_term()
+        while self.at_word("INTERSECT"):
+            left = self._joined(left)
+        return left
+
+    def _joined(self, left: ast.Body) -> ast.Body:
+        """One more term; a chain of the same operator stays one record, however long."""
+        token = self.advance()
+        is_all = self.take_word("ALL")
+        if not is_all:
+            self.take_word("DISTINCT")
+        right = self._query_term() if token.text == "INTERSECT" else self._intersection()
+        same = isinstance(left, ast.SetOperation) and left.op == token.text
+        if same and isinstance(left, ast.SetOperation) and left.is_all == is_all:
+            left.terms.append(right)
+            return left
+        return ast.SetOperation(token.text, is_all, [left, right], token.at)
+
+    def _query_term(self) -> ast.Body:
+        if self.at_word("SELECT"):
+            return self._select()
+        if self.at_word("VALUES"):
+            return self._values()
+        if self.at_word("TABLE"):
+            self.advance()
+            return self._table()
+        if self.take_op("("):
+            query = self.query()
+            self.expect_op(")")
+            return query
+        self.fail("expected a query (SELECT, WITH, VALUES, SHOW or DESCRIBE)")
+
+    def _values(self) -> ast.Values:
+        at = self.advance().at
+        rows = [self._values_row()]
+        while self.take_op(","):
+            rows.append(self._values_row())
+        return ast.Values(rows, at)
+
+    def _values_row(self) -> list[ast.Expr]:
+        found = self.expression()
+        return found.items if isinstance(found, ast.RowOf) else [found]
+
+    # --- SELECT -----------------------------------------------------------------------------
+
+    def _select(self) -> ast.Select:
+        at = self.advance().at
+        distinct = self.take_word("DISTINCT")
+        if not distinct:
+            self.take_word("ALL")
+        items = [self._item()]
+        while self.take_op(","):
+            items.append(self._item())
+        source = self._from() if self.take_word("FROM") else None
+        where = self.expression() if self.take_word("WHERE") else None
+        group = self._group_by() if self.at_words("GROUP", "BY") else None
+        having = self.expression() if self.take_word("HAVING") else None
+        windows = self._windows() if self.at_word("WINDOW") else {}
+        return ast.Select(distinct, items, source, where, group, having, windows, at)
+
+    def _item(self) -> ast.SelectItem:
+        token = self.token
+        if self.take_op("*"):
+            return ast.SelectItem(ast.Star(None, token.at), None)
+        if self.at_name() and self.peek().text == "." and self.peek(2).text == "*":
+            qualifier = self.name()
+            self.advance()
+            self.advance()
+            return ast.SelectItem(ast.Star(qualifier, token.at), None)
+        expr = self.expression()
+        if self.take_word("AS"):
+            return ast.SelectItem(expr, self.name())
+        if self.at_name() and not self.at_word(*_NO_ALIAS):
+            return ast.SelectItem(expr, self.name())
+        return ast.SelectItem(expr, None)
+
+    def _group_by(self) -> list[ast.Grouping]:
+        self.take_words("GROUP", "BY")
+        if self.at_word("ALL", "AUTO") and self.peek().text not in {",", "."}:
+            self.refuse(f"GROUP BY {self.token.text} is not supported", self.token.at)
+        self.take_word("DISTINCT")
+        found = [self._grouping_element()]
+        while self.take_op(","):
+            found.append(self._grouping_element())
+        return found
+
+    def _grouping_element(self) -> ast.Grouping:
+        at = self.token.at
+        if self.take_words("GROUPING", "SETS"):
+            self.expect_op("(")
+            sets = [self._grouping_set()]
+            while self.take_op(","):
+                sets.append(self._grouping_set())
+            self.expect_op(")")
+            return ast.Grouping("sets", sets, at)
+        if self.at_word("ROLLUP", "CUBE"):
+            kind = self.advance().text.lower()
+            self.expect_op("(")
+            sets = [] if self.at_op(")") else [self._grouping_set()]
+            while self.take_op(","):
+                sets.append(self._grouping_set())
+            self.expect_op(")")
+            return ast.Grouping(kind, sets, at)
+        if self.at_op("(") and self.peek().text == ")":
+            return ast.Grouping("simple", [self._grouping_set()], at)
+        return ast.Grouping("simple", [self._grouping_set()], at)
+
+    def _grouping_set(self) -> list[ast.Expr]:
+        if self.at_op("(") and self.peek().text == ")":
+            self.advance()
+            self.advance()
+            return []
+        found = self.expression()
+        return found.items if isinstance(found, ast.RowOf) else [found]
+
+    def _windows(self) -> dict[str, ast.Window]:
+        self.advance()
+        windows = {}
+        while True:
+            name = self.name()
+            self.expect_word("AS")
+            windows[name.key] = self.window(name.at)
+            if not self.take_op(","):
+                return windows
+
+    # --- FROM -------------------------------------------------------------------------------
+
+    def _from(self) -> ast.Relation:
+        left = self._relation()
+        while self.at_op(","):
+            at = self.advance().at
+            left = ast.Join("CROSS", left, self._relation(), None, [], at)
+        return left
+
+    def _relation(self) -> ast.Relation:
+        left = self._aliased()
+        while self.at_word("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"):
+            left = self._join(left)
+        return left
+
+    def _join(self, left: ast.Relation) -> ast.Relation:
+        token = self.token
+        if token.text == "NATURAL":
+            self.refuse("NATURAL JOIN is not supported", token.at)
+        if self.take_word("CROSS"):
+            self.expect_word("JOIN")
+            return ast.Join("CROSS", left, self._aliased(), None, [], token.at)
+        kind = "INNER" if self.at_word("JOIN") else self.advance().text
+        self.take_word("OUTER")
+        self.expect_word("JOIN")
+        right = self._right_of_join()
+        if self.take_word("ON"):
+            return ast.Join(kind, left, right, self.expression(), [], token.at)
+        if not self.take_word("USING"):
+            self.fail("expected ON or USING")
+        return ast.Join(kind, left, right, None, self.names_in_brackets(), token.at)
+
+    def _right_of_join(self) -> ast.Relation:
+        """`a JOIN b JOIN c ON … ON …`: what has its ON already is the right side."""
+        right = self._aliased()
+        while self.at_word("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"):
+            right = self._join(right)
+        return right
+
+    def _aliased(self) -> ast.Relation:
+        relation = self._relation_primary()
+        if self.at_word("TABLESAMPLE"):
+            self.refuse("TABLESAMPLE is not supported", self.token.at)
+        if self.at_word("MATCH_RECOGNIZE"):
+            self.refuse("MATCH_RECOGNIZE is not supported", self.token.at)
+        if self.take_word("AS") or (self.at_name() and not self.at_word(*_NO_ALIAS)):
+            alias = self.name()
+            relation = ast.Aliased(relation, alias, self.names_in_brackets(), alias.at)
+        if self.at_word("MATCH_RECOGNIZE"):
+            self.refuse("MATCH_RECOGNIZE is not supported", self.token.at)
+        return relation
+
+    def _relation_primary(self) -> ast.Relation:
+        token = self.token
+        if self.take_word("UNNEST"):
+            return self._unnest(token.at)
+        if self.at_words("LATERAL") and self.peek().text == "(":
+            self.advance()
+            self.expect_op("(")
+            query = self.query()
+            self.expect_op(")")
+            return ast.Derived(query, True, token.at)
+        if self.at_word("TABLE") and self.peek().text == "(":
+            self.refuse("Table functions are not supported", token.at)
+        if self.at_op("("):
+            return self._bracketed(token.at)
+        return self._table()
+
+    def _unnest(self, at: int) -> ast.Relation:
+        self.expect_op("(")
+        args = self._expressions()
+        self.expect_op(")")
+        return ast.Unnest(args, self.take_words("WITH", "ORDINALITY"), at)
+
+    def _bracketed(self, at: int) -> ast.Relation:
+        self.advance()
+        if self._at_query():
+            query = self.query()
+            self.expect_op(")")
+            return ast.Derived(query, False, at)
+        self.enter()
+        relation = self._relation()
+        self.leave()
+        self.expect_op(")")
+        return relation

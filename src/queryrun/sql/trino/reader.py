@@ -1,0 +1,141 @@
+"""The parser's hands: looks at tokens, takes them, says where a statement goes wrong."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.trino.ast import Ident
+from queryrun.sql.trino.tokens import RESERVED, Token, failure_at, tokens_of
+
+MAX_DEPTH = 150
+"""Nesting of expressions and queries; deeper ones are refused. Each level costs some 15 frames."""
+
+
+class Reader:
+    """A statement's tokens and a place among them."""
+
+    def __init__(self, statement: str) -> None:
+        self.statement = statement
+        self.tokens = tokens_of(statement)
+        self.index = 0
+        self.token = self.tokens[0]
+        self.depth = 0
+
+    def advance(self) -> Token:
+        """The token at hand; the next one is at hand afterwards."""
+        token = self.token
+        if token.kind != "end":
+            self.index += 1
+            self.token = self.tokens[self.index]
+        return token
+
+    def peek(self, ahead: int = 1) -> Token:
+        """A token further on."""
+        return self.tokens[min(self.index + ahead, len(self.tokens) - 1)]
+
+    def at_word(self, *words: str) -> bool:
+        """Whether the token at hand is one of these words."""
+        return self.token.kind == "word" and self.token.text in words
+
+    def at_words(self, *words: str) -> bool:
+        """Whether these words come next, in this order."""
+        return all(
+            (token := self.peek(ahead)).kind == "word" and token.text == word
+            for ahead, word in enumerate(words)
+        )
+
+    def at_op(self, *operators: str) -> bool:
+        """Whether the token at hand is one of these operators."""
+        return self.token.kind == "operator" and self.token.text in operators
+
+    def take_word(self, *words: str) -> bool:
+        """Take one of these words if it comes next."""
+        if self.at_word(*words):
+            self.advance()
+            return True
+        return False
+
+    def take_words(self, *words: str) -> bool:
+        """Take all of these words if they come next."""
+        if not self.at_words(*words):
+            return False
+        for _ in words:
+            self.advance()
+        return True
+
+    def take_op(self, *operators: str) -> bool:
+        """Take one of these operators if it comes next."""
+        if self.at_op(*operators):
+            self.advance()
+            return True
+        return False
+
+    def expect_word(self, *words: str) -> Token:
+        """Take one of these words, or fail."""
+        if not self.at_word(*words):
+            self.fail(f"expected {' or '.join(words)}")
+        return self.advance()
+
+    def expect_op(self, operator: str) -> Token:
+        """Take this operator, or fail."""
+        if not self.at_op(operator):
+            self.fail(f"expected '{operator}'")
+        return self.advance()
+
+    def at_name(self) -> bool:
+        """Whether the token at hand can be a name."""
+        token = self.token
+        return token.kind == "quoted" or (token.kind == "word" and token.text not in RESERVED)
+
+    def name(self) -> Ident:
+        """Take a name, or fail."""
+        token = self.token
+        if token.kind == "quoted":
+            self.advance()
+            return Ident(token.text[1:-1].replace('""', '"'), True, token.at)
+        if token.kind == "word" and token.text not in RESERVED:
+            self.advance()
+            return Ident(token.raw, False, token.at)
+        self.fail("expected a name")
+
+    def names_in_brackets(self) -> list[Ident]:
+        """`(a, b)` after an alias; nothing when no bracket follows."""
+        if not self.take_op("("):
+            return []
+        names = [self.name()]
+        while self.take_op(","):
+            names.append(self.name())
+        self.expect_op(")")
+        return names
+
+    def text(self) -> str:
+        """Take a string literal, or fail."""
+        if self.token.kind != "string":
+            self.fail("expected a string")
+        return self.advance().text[1:-1].replace("''", "'")
+
+    def enter(self) -> None:
+        """One level deeper. Raises `RunFailed` when that is too deep."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.refuse("The statement is nested too deeply", self.token.at)
+
+    def leave(self) -> None:
+        """One level up again."""
+        self.depth -= 1
+
+    def fail(self, expectation: str) -> NoReturn:
+        """Say what was expected at the token at hand."""
+        raise self.syntax_error(expectation)
+
+    def syntax_error(self, expectation: str) -> RunFailed:
+        """The failure for a token that cannot be here."""
+        token = self.token
+        found = token.text if token.kind == "end" else f"'{token.raw}'"
+        message = f"mismatched input at {found}: {expectation}"
+        return failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, token.at)
+
+    def refuse(self, message: str, at: int) -> NoReturn:
+        """Something of Trino's that we do not offer."""
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, self.statement, at)

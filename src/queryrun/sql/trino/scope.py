@@ -1,0 +1,97 @@
+"""Which names mean what at a place in a statement."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from queryrun.sql.trino.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table as the engine has it; `is_converted`: its DuckDB type is not Trino's."""
+
+    name: str
+    type: Type | None
+    is_converted: bool = False
+    engine_type: str = ""
+
+
+Schema = Mapping[str, Sequence[TableColumn]]
+"""Tables by lower-case name."""
+
+
+@dataclass(slots=True)
+class Column:
+    """A column that can be named: `key` by what, `sql` how DuckDB is told."""
+
+    key: str
+    heading: str
+    sql: str
+    type: Type
+    relation: str = ""
+    """What its relation is called, in lower case; empty for one without a name."""
+
+
+@dataclass(slots=True)
+class Output:
+    """A column that a query returns."""
+
+    heading: str
+    type: Type
+    has_name: bool = True
+
+
+@dataclass(slots=True)
+class CteEntry:
+    """A WITH entry: its name in DuckDB's SQL and what it returns."""
+
+    sql: str
+    outputs: list[Output]
+
+
+@dataclass(slots=True)
+class Scope:
+    """The columns of a FROM clause, and what lies around it."""
+
+    columns: list[Column] = field(default_factory=list)
+    parent: Scope | None = None
+    ctes: dict[str, CteEntry] = field(default_factory=dict)
+
+    def cte(self, key: str) -> CteEntry | None:
+        """The WITH entry of that name that is nearest."""
+        scope: Scope | None = self
+        while scope is not None:
+            if key in scope.ctes:
+                return scope.ctes[key]
+            scope = scope.parent
+        return None
+
+    def matching(self, key: str, relation: str = "") -> list[Column]:
+        """The columns of that name, here alone."""
+        return [
+            column
+            for column in self.columns
+            if column.key == key and (not relation or column.relation == relation)
+        ]
+
+    def outward(self) -> Iterator[Scope]:
+        """This scope and those around it."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def known_names(self) -> list[str]:
+        """Every name that a column could have been meant by."""
+        return [column.key for scope in self.outward() for column in scope.columns]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`. Did you mean 'x'?` when something known is close; otherwise nothing."""
+    close = difflib.get_close_matches(name.lower(), list(dict.fromkeys(known)), n=3, cutoff=0.6)
+    if not close:
+        return ""
+    return ". Did you mean " + " or ".join(f"'{other}'" for other in close) + "?"

@@ -1,0 +1,98 @@
+"""A statement in Trino's SQL in, one in DuckDB's out. Pure; a millisecond for an ordinary one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from queryrun.errors import FailureCode
+from queryrun.sql.trino import ast, metadata
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_queries import QueryCompiler
+from queryrun.sql.trino.queries import parse
+from queryrun.sql.trino.scope import Output, Schema, Scope
+from queryrun.sql.trino.tokens import failure_at
+
+MAX_TRANSLATED_CHARS = 8_000_000
+"""Templates repeat their arguments, so nested calls can grow beyond all reason."""
+_FRAMES = 12_000
+"""Python's own limit would end at some 40 levels of nesting; `reader.MAX_DEPTH` comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a translation depends on besides the statement. `deleted`: exclude, include, only."""
+
+    zone: str = "UTC"
+    deleted: str = "exclude"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Which tables' columns a statement can only be translated with."""
+
+    tables: frozenset[str]
+    every_table: bool
+    """It asks which tables there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A statement that has been read but not been understood yet."""
+
+    text: str
+    node: ast.Statement
+    needs: Needs
+
+
+def read(statement: str) -> Parsed:
+    """Parse. Raises `RunFailed` for a syntax error, or what of Trino's SQL we do not offer."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
+    node = parse(statement)
+    if isinstance(node, ast.Show):
+        table = frozenset({node.table.parts[-1].key}) if node.table else frozenset()
+        return Parsed(statement, node, Needs(table, every_table=node.what == "tables"))
+    return Parsed(statement, node, Needs(frozenset(_tables(node)), every_table=False))
+
+
+def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, list[Output]]:
+    """The statement in DuckDB's SQL and the columns it returns, of Trino's types.
+
+    `schema` has the tables there are; those that `parsed.needs` names must have their columns.
+    Raises `RunFailed` with line and column in the statement as submitted: for names that mean
+    nothing, types that do not go together, and everything that would not mean in DuckDB what
+    it means in Trino.
+    """
+    if isinstance(parsed.node, ast.Show):
+        return metadata.show(parsed.node, schema, parsed.text)
+    compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted)
+    sql, outputs = compiler.query(parsed.node, Scope())
+    for output in outputs:
+        if output.type in {t.DAYS, t.MONTHS}:
+            message = f"A result column of type {output.type} is not supported"
+            raise failure_at(FailureCode.NOT_SUPPORTED, message, parsed.text, 0)
+    if len(sql) > MAX_TRANSLATED_CHARS:
+        raise failure_at(
+            FailureCode.NOT_SUPPORTED,
+            "The statement is too complex to be translated",
+            parsed.text,
+            0,
+        )
+    return sql, outputs
+
+
+def _tables(node: object) -> Iterator[str]:
+    """The names of all tables, common table expressions among them, without recursion."""
+    pending = [node]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, ast.Table):
+            yield item.parts[-1].key
+        elif isinstance(item, list | tuple):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        else:
+            slots = getattr(item, "__slots__", ())
+            pending.extend(getattr(item, slot) for slot in slots)

@@ -1,0 +1,58 @@
+"""Expressions in DuckDB's SQL together with the Trino type that their value has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.types import Type
+
+
+@dataclass(slots=True)
+class Typed:
+    """SQL that needs no brackets around it, its type, and its value where it is a literal."""
+
+    sql: str
+    type: Type
+    constant: str | int | None = None
+
+
+@dataclass(slots=True)
+class LambdaValue:
+    """A lambda before anybody knows its parameters' types."""
+
+    node: object
+
+
+def text(value: str) -> str:
+    """A string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def name(value: str) -> str:
+    """A quoted name."""
+    return '"' + value.replace('"', '""') + '"'
+
+
+def cast(value: Typed, wanted: Type) -> Typed:
+    """The value in another type that Trino brings it to without being told."""
+    if t.bare(value.type) == t.bare(wanted):
+        return value
+    if value.type.name == wanted.name and value.type.name in {"timestamp", t.TSTZ, "time"}:
+        return Typed(value.sql, wanted, value.constant)  # DuckDB has microseconds throughout
+    sql = f"CAST({value.sql} AS {t.duckdb_name(wanted)})"
+    if value.type.name in {"date", "timestamp"} and wanted.name == t.TSTZ and wanted.zone:
+        sql = f"timezone({text(wanted.zone)}, CAST({value.sql} AS TIMESTAMP))"
+    return Typed(sql, wanted, value.constant)
+
+
+def exact(value: Typed) -> str:
+    """The SQL of a value whose DuckDB type must be the Trino type's even if it is a literal.
+
+    DuckDB fits an integer literal to what stands beside it; Trino's are integers.
+    """
+    if isinstance(value.constant, int) and t.is_integer(value.type):
+        return f"{value.sql}::{t.duckdb_name(value.type)}"
+    if value.type.name == "unknown":
+        return "NULL"
+    return value.sql

@@ -1,0 +1,289 @@
+"""Trino's types: how they print, which come from DuckDB's, which one fits two values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+VARIES = "?"
+"""The zone of values that do not all have the same one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type. `params`: precision and scale, or a nested type's parts; `names`: a row's fields.
+
+    DuckDB's TIMESTAMPTZ has no zone of its own, Trino's has one per value. `zone` is what we
+    know of it: empty for the session's, a zone's name, or `VARIES`.
+    """
+
+    name: str
+    params: tuple[int, ...] = ()
+    parts: tuple[Type, ...] = ()
+    names: tuple[str, ...] = ()
+    zone: str = ""
+
+    def __str__(self) -> str:
+        return trino_name(self)
+
+
+BOOLEAN = Type("boolean")
+TINYINT = Type("tinyint")
+SMALLINT = Type("smallint")
+INTEGER = Type("integer")
+BIGINT = Type("bigint")
+REAL = Type("real")
+DOUBLE = Type("double")
+VARCHAR = Type("varchar")
+VARBINARY = Type("varbinary")
+DATE = Type("date")
+JSON = Type("json")
+UUID = Type("uuid")
+UNKNOWN = Type("unknown")
+DAYS = Type("interval day to second")
+MONTHS = Type("interval year to month")
+TSTZ = "timestamp with time zone"
+
+_INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
+_ORDER = ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double")
+_DUCKDB = {
+    "boolean": "BOOLEAN", "tinyint": "TINYINT", "smallint": "SMALLINT", "integer": "INTEGER",
+    "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "VARCHAR",
+    "varbinary": "BLOB", "date": "DATE", "timestamp": "TIMESTAMP", TSTZ: "TIMESTAMPTZ",
+    "time": "TIME", "json": "JSON", "uuid": "UUID", "unknown": "INTEGER",
+    "interval day to second": "INTERVAL", "interval year to month": "INTERVAL",
+}  # fmt: skip
+_FROM_DUCKDB = {
+    "BOOLEAN": BOOLEAN, "TINYINT": TINYINT, "SMALLINT": SMALLINT, "INTEGER": INTEGER,
+    "BIGINT": BIGINT, "FLOAT": REAL, "REAL": REAL, "DOUBLE": DOUBLE, "VARCHAR": VARCHAR,
+    "BLOB": VARBINARY, "DATE": DATE, "JSON": JSON, "UUID": UUID, "INTERVAL": DAYS,
+    "TIMESTAMP": Type("timestamp", (6,)), "TIMESTAMP WITH TIME ZONE": Type(TSTZ, (6,)),
+    "TIMESTAMPTZ": Type(TSTZ, (6,)), "TIME": Type("time", (6,)),
+    "NULL": UNKNOWN, '"NULL"': UNKNOWN,
+}  # fmt: skip
+_CONVERTED = {
+    "UTINYINT": SMALLINT, "USMALLINT": INTEGER, "UINTEGER": BIGINT,
+    "UBIGINT": Type("decimal", (20, 0)), "HUGEINT": Type("decimal", (38, 0)),
+    "TIMESTAMP_S": Type("timestamp", (0,)), "TIMESTAMP_MS": Type("timestamp", (3,)),
+}  # fmt: skip
+"""DuckDB's types that Trino lacks, each with the type of Trino's that holds all its values."""
+
+
+def decimal(precision: int, scale: int) -> Type:
+    """`decimal(precision, scale)`, the precision cut to what there is."""
+    return Type("decimal", (min(precision, 38), scale))
+
+
+def timestamp(precision: int) -> Type:
+    """`timestamp(precision)`."""
+    return Type("timestamp", (precision,))
+
+
+def timestamp_tz(precision: int, zone: str = "") -> Type:
+    """`timestamp(precision) with time zone`."""
+    return Type(TSTZ, (precision,), zone=zone)
+
+
+def array(element: Type) -> Type:
+    """`array(element)`."""
+    return Type("array", parts=(element,))
+
+
+def map_of(key: Type, value: Type) -> Type:
+    """`map(key, value)`."""
+    return Type("map", parts=(key, value))
+
+
+def row(parts: Sequence[Type], names: Sequence[str]) -> Type:
+    """`row(name type, …)`; a field without a name has an empty one."""
+    return Type("row", parts=tuple(parts), names=tuple(names))
+
+
+def is_integer(kind: Type) -> bool:
+    """tinyint to bigint."""
+    return kind.name in _INTEGERS
+
+
+def is_number(kind: Type) -> bool:
+    """Anything to calculate with."""
+    return kind.name in _ORDER
+
+
+def is_floating(kind: Type) -> bool:
+    """real or double."""
+    return kind.name in {"real", "double"}
+
+
+def is_moment(kind: Type) -> bool:
+    """date or a timestamp of either sort."""
+    return kind.name in {"date", "timestamp", TSTZ}
+
+
+def as_decimal(kind: Type) -> Type:
+    """The decimal type that holds every value of an integer type; decimals as they are."""
+    return decimal(_INTEGERS[kind.name], 0) if is_integer(kind) else kind
+
+
+def trino_name(kind: Type) -> str:
+    """A type as Trino prints it."""
+    if kind.name == "row":
+        fields = zip(kind.names, kind.parts, strict=True)
+        return "row(" + ", ".join(f'"{n}" {t}' if n else str(t) for n, t in fields) + ")"
+    if kind.parts:
+        return f"{kind.name}({', '.join(str(part) for part in kind.parts)})"
+    if kind.name == "decimal":
+        return f"decimal({kind.params[0]},{kind.params[1]})"
+    if kind.name in {"timestamp", "time"}:
+        return f"{kind.name}({kind.params[0]})"
+    if kind.name == TSTZ:
+        return f"timestamp({kind.params[0]}) with time zone"
+    return kind.name
+
+
+def duckdb_name(kind: Type) -> str:
+    """The DuckDB type that carries it."""
+    if kind.name == "decimal":
+        return f"DECIMAL({kind.params[0]},{kind.params[1]})"
+    if kind.name == "array":
+        return duckdb_name(kind.parts[0]) + "[]"
+    if kind.name == "map":
+        return f"MAP({duckdb_name(kind.parts[0])}, {duckdb_name(kind.parts[1])})"
+    if kind.name == "row" and not any(kind.names):
+        return "TUPLE(" + ", ".join(duckdb_name(part) for part in kind.parts) + ")"
+    if kind.name == "row":
+        names = field_names(kind)
+        fields = zip(names, kind.parts, strict=True)
+        return "STRUCT(" + ", ".join(f'"{n}" {duckdb_name(t)}' for n, t in fields) + ")"
+    return _DUCKDB[kind.name]
+
+
+def field_names(kind: Type) -> list[str]:
+    """A row's fields as DuckDB calls them: those without a name get their number."""
+    return [name or f"field{number}" for number, name in enumerate(kind.names)]
+
+
+def from_duckdb(text: str) -> tuple[Type, bool] | None:
+    """The Trino type for a DuckDB type, and whether values must be cast to it; None: there is none."""
+    try:
+        kind, converted, rest = _read(text.strip())
+    except (ValueError, IndexError):
+        return None
+    return (kind, converted) if not rest.strip() else None
+
+
+_HEAD = re.compile(r'\s*("NULL"|[A-Za-z_][A-Za-z0-9_ ]*)')
+_FIELD = re.compile(r'\s*("(?:[^"]|"")*"|[^\s"(),]+)\s+')
+
+
+def _read(text: str) -> tuple[Type, bool, str]:
+    head = _HEAD.match(text)
+    if head is None:
+        raise ValueError(text)
+    name, rest = head.group(1).strip().upper(), text[head.end() :]
+    kind, converted, rest = _read_named(name, rest)
+    while rest.startswith("["):
+        close = rest.index("]")
+        converted = converted or close > 1
+        kind, rest = array(kind), rest[close + 1 :]
+    return kind, converted, rest
+
+
+def _read_named(name: str, rest: str) -> tuple[Type, bool, str]:
+    if name == "DECIMAL":
+        match = re.match(r"\((\d+),\s*(\d+)\)", rest)
+        if match is None:
+            raise ValueError(rest)
+        return decimal(int(match[1]), int(match[2])), False, rest[match.end() :]
+    if name == "ENUM":
+        return VARCHAR, True, rest[rest.index(")") + 1 :]
+    if name == "MAP":
+        key, a, rest = _read(rest[1:])
+        value, b, rest = _read(rest[1:])
+        return map_of(key, value), a or b, rest[1:]
+    if name in {"STRUCT", "TUPLE"}:
+        return _read_row(rest[1:], has_names=name == "STRUCT")
+    if name in _FROM_DUCKDB:
+        return _FROM_DUCKDB[name], False, rest
+    return _CONVERTED[name], True, rest
+
+
+def _read_row(rest: str, *, has_names: bool) -> tuple[Type, bool, str]:
+    parts, names, any_converted = [], [], False
+    while True:
+        if has_names:
+            field = _FIELD.match(rest)
+            if field is None:
+                raise ValueError(rest)
+            names.append(field.group(1).strip('"'))
+            rest = rest[field.end() :]
+        else:
+            names.append("")
+        part, converted, rest = _read(rest)
+        parts.append(part)
+        any_converted = any_converted or converted
+        end, rest = rest.lstrip()[0], rest.lstrip()[1:]
+        if end == ")":
+            return row(parts, names), any_converted, rest
+
+
+# --- which type fits ------------------------------------------------------------------------
+
+
+def common(a: Type, b: Type) -> Type | None:
+    """The type that Trino brings two values to before it compares or unites them; None: none."""
+    if a == b:
+        return a
+    if a.name == "unknown":
+        return b
+    if b.name == "unknown":
+        return a
+    if is_number(a) and is_number(b):
+        return _common_number(a, b)
+    if is_moment(a) and is_moment(b):
+        return _common_moment(a, b)
+    if a.name == b.name and a.parts and len(a.parts) == len(b.parts):
+        return _common_nested(a, b)
+    return None
+
+
+def _common_number(a: Type, b: Type) -> Type:
+    high = max(a, b, key=lambda kind: _ORDER.index(kind.name))
+    if high.name != "decimal":
+        return high
+    a, b = as_decimal(a), as_decimal(b)
+    scale = max(a.params[1], b.params[1])
+    whole = max(a.params[0] - a.params[1], b.params[0] - b.params[1])
+    return decimal(whole + scale, scale)
+
+
+def _common_moment(a: Type, b: Type) -> Type:
+    precision = max(kind.params[0] if kind.params else 0 for kind in (a, b))
+    zoned = [kind for kind in (a, b) if kind.name == TSTZ]
+    if not zoned:
+        return timestamp(precision)
+    zones = {kind.zone if kind.name == TSTZ else "" for kind in (a, b)}
+    return timestamp_tz(precision, zones.pop() if len(zones) == 1 else VARIES)
+
+
+def _common_nested(a: Type, b: Type) -> Type | None:
+    parts = [common(x, y) for x, y in zip(a.parts, b.parts, strict=True)]
+    if any(part is None for part in parts):
+        return None
+    names = a.names if a.names == b.names else tuple("" for _ in a.names)
+    return replace(a, parts=tuple(part for part in parts if part is not None), names=names)
+
+
+def can_become(given: Type, wanted: Type) -> bool:
+    """Whether Trino brings a value from one type to the other without being told."""
+    found = common(given, wanted)
+    if found is None:
+        return False
+    return bare(found) == bare(wanted) or (
+        wanted.name == "decimal" == found.name and found.params[1] <= wanted.params[1]
+    )
+
+
+def bare(kind: Type) -> Type:
+    """The type without the zone, which is no part of it."""
+    return replace(kind, zone="") if kind.zone else kind
