@@ -6,10 +6,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= .queryrun
 PORT   ?= 8080
+S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SCALE  ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test check serve bench bench-results s3-server lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -47,6 +48,17 @@ mutation-run: setup ## break each mechanism of the guarantee on purpose and see 
 
 bench: setup ## measure, side by side, and print tables
 	@$(BIN)/python -m benchmarks
+
+bench-results: setup ## result files against DuckDB's own COPY: time, CPU, memory; ends with a table
+	@$(BIN)/python -m benchmarks results
+
+s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cache/ (needs Go)
+
+.cache/bin/versitygw:
+	@mkdir -p $(@D)
+	@command -v go >/dev/null || { echo "s3-server needs Go 1.25 or newer"; exit 1; }
+	@GOBIN=$(CURDIR)/$(@D) go install -trimpath $(S3_SERVER)
+	@touch $@
 
 fmt: setup ## format and fix what can be fixed
 	@$(BIN)/ruff check --quiet --fix src tests benchmarks || true

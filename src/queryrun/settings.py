@@ -7,6 +7,7 @@ a typing error never passes for a setting.
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import tomllib
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from queryrun.errors import ConfigurationError
+from queryrun.results.sigv4 import MOST_LINK_LIFE_S, Credentials
 
 CONFIG_NAME = "queryrun.toml"
 DATABASE_NAME = "queryrun.db"
@@ -91,8 +93,28 @@ class WorkerSettings(Section, frozen=True):
 class ResultSettings(Section, frozen=True):
     """Where result files go, how long they stay, how long a link to one opens."""
 
-    store: Literal["local"] = "local"
+    store: Literal["local", "s3"] = "local"
     directory: str = "results"
+    """Of the local store."""
+    bucket: str = ""
+    """Of the S3 store, as are the following."""
+    prefix: str = ""
+    """What every key begins with, such as `queryrun/results/`; nothing else may lie below it."""
+    endpoint: str = ""
+    """`https://host[:port]` of a store that is not AWS's own."""
+    region: str = "us-east-1"
+    addressing: Literal["path", "virtual"] = "path"
+    """Where the bucket's name stands in a URL: `endpoint/bucket/key` or `bucket.endpoint/key`."""
+    credentials: str = ""
+    """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
+    attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
+    environment."""
+    links: Literal["presigned", "through"] = "presigned"
+    """Whether links lead to the bucket, presigned, or through us, where clients cannot reach it."""
+    link_endpoint: str = ""
+    """What presigned links start with, where clients know the store by another name."""
+    part_size: str = "16MiB"
+    """Of an upload: a worker holds three parts in memory, and a file has 10,000 at most."""
     link_ttl_s: int = 4 * 3600
     """Contract F9: 4 hours, signed anew on each GET."""
     retention_days: float = 30.0
@@ -185,6 +207,37 @@ def size_bytes(text: str, name: str) -> int:
     return int(float(match.group(1)) * unit)
 
 
+def s3_credentials(settings: Settings, environ: Mapping[str, str] | None = None) -> Credentials:
+    """The credentials of the S3 store, as they are now. `ConfigurationError` when there are none.
+
+    No message of this names a key.
+    """
+    if settings.results.credentials:
+        return _credentials_of(_default_section(settings.path(settings.results.credentials)))
+    found = os.environ if environ is None else environ
+    return _credentials_of({name.lower(): value for name, value in found.items()})
+
+
+def _default_section(path: Path) -> Mapping[str, str]:
+    parser = configparser.RawConfigParser(default_section="")
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+        return parser["default"]
+    except (OSError, UnicodeDecodeError, configparser.Error, KeyError):
+        raise ConfigurationError(f"results.credentials: {path} has no [default] section") from None
+
+
+def _credentials_of(names: Mapping[str, str]) -> Credentials:
+    try:
+        return Credentials(
+            names["aws_access_key_id"],
+            names["aws_secret_access_key"],
+            names.get("aws_session_token") or None,
+        )
+    except KeyError as error:
+        raise ConfigurationError(f"results.credentials: {error.args[0]} is missing") from None
+
+
 def _file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -218,7 +271,22 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(f"default_source: no source is named {settings.default_source!r}")
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
+    _check_results(settings.results)
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
         size_bytes(source.output_size, f"sources.{name}.output_size")
+
+
+def _check_results(results: ResultSettings) -> None:
+    if not 5 * 2**20 <= size_bytes(results.part_size, "results.part_size") <= 256 * 2**20:
+        raise ConfigurationError("results.part_size must be 5MiB to 256MiB")
+    if results.store != "s3":
+        return
+    if not results.bucket:
+        raise ConfigurationError("results.bucket must be named when results.store is s3")
+    for name, url in (("endpoint", results.endpoint), ("link_endpoint", results.link_endpoint)):
+        if url and not re.fullmatch(r"https?://[^/?#]+", url):
+            raise ConfigurationError(f"results.{name} must be http(s)://host[:port] and no more")
+    if results.links == "presigned" and results.link_ttl_s > MOST_LINK_LIFE_S:
+        raise ConfigurationError("results.link_ttl_s: presigned links live 7 days at most")

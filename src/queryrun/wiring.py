@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -18,12 +18,14 @@ import structlog
 from starlette.routing import Router
 
 from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
-from queryrun.errors import ConfigurationError, NotFound, Unavailable
+from queryrun.errors import ConfigurationError, NotFound, RunFailed, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.parts import HttpParts, HttpSettings
+from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.results.local import LocalResultStore
+from queryrun.results.s3place import S3Place
 from queryrun.results.store import ResultStore
 from queryrun.runs.attempt import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
@@ -38,8 +40,10 @@ from queryrun.settings import (
     LINK_KEY_NAME,
     LOCK_NAME,
     SPILL_NAME,
+    ResultSettings,
     Settings,
     SourceSettings,
+    s3_credentials,
     size_bytes,
 )
 from queryrun.worker import handles
@@ -55,6 +59,10 @@ _FIRST_CHECK = "SELECT 1"
 
 REQUESTS_KEPT = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read, like a key's answer."""
+
+SWEEP_EVERY = timedelta(hours=1)
+SWEEP_MARGIN = timedelta(days=1)
+"""Files are swept so much later than they could have become nobody's: clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,7 @@ def open_ground(settings: Settings, roles: Roles | None = None) -> Ground:
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_sqlite(settings.path(DATABASE_NAME), _now)
     pool = WorkerPool(_pool_options(settings), roles)
-    directory = settings.path(settings.results.directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    return Ground(lock, database, pool, database.runs, pool, LocalResultStore(directory))
+    return Ground(lock, database, pool, database.runs, pool, _result_store(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,8 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     changes = Changes()
     crew = _crew(settings, ground, changes)
     dispatcher = Dispatcher(crew, _dispatch_options(settings), lambda: list(settings.sources))
-    reaper = Reaper(crew, _reap_options(settings), _kill_by_handle, _housekeeping(database))
+    housekeeping = _housekeeping(database, _sweeper(settings, ground.results))
+    reaper = Reaper(crew, _reap_options(settings), _kill_by_handle, housekeeping)
     desk = Desk(
         store=ground.runs,
         guard=checker,
@@ -196,7 +203,6 @@ def _link_key(path: Path) -> bytes:
 
 def _crew(settings: Settings, ground: Ground, changes: Changes) -> Crew:
     rules = _rules(settings)
-    directory = settings.path(settings.results.directory)
     return Crew(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=ground.runs,
@@ -204,7 +210,7 @@ def _crew(settings: Settings, ground: Ground, changes: Changes) -> Crew:
         results=ground.results,
         changes=changes,
         rules=rules.__getitem__,
-        bind=_binder(settings, ground.database, directory),
+        bind=_binder(settings, ground.database),
         statement=_statement,
         retry=RetryPolicy(
             settings.retries.first_s, settings.retries.factor, settings.retries.most_s
@@ -236,9 +242,7 @@ async def _statement(run: Run) -> str:
     return run.request.sql
 
 
-def _binder(
-    settings: Settings, database: SqliteDatabase, results_dir: Path
-) -> Callable[[str, str], Awaitable[Bind]]:
+def _binder(settings: Settings, database: SqliteDatabase) -> Callable[[str, str], Awaitable[Bind]]:
     """(source, entity id) -> which data a worker opens. Entities are looked up once each."""
     names: dict[str, str] = {}
 
@@ -247,19 +251,19 @@ def _binder(
             names.update({entity.id: entity.name for entity in await database.auth.entities()})
         if entity_id not in names:
             raise NotFound("entity", f"Entity {entity_id} could not be found")
-        return _bind(settings, source, names[entity_id], entity_id, results_dir)
+        return _bind(settings, source, names[entity_id], entity_id)
 
     return bind
 
 
-def _bind(settings: Settings, source: str, entity: str, entity_id: str, results_dir: Path) -> Bind:
+def _bind(settings: Settings, source: str, entity: str, entity_id: str) -> Bind:
     rules = settings.sources[source]
     data = settings.data_path(source, entity)
     option = "database" if data.suffix == ".duckdb" else "data_dir"
     return Bind(
         entity_id=entity_id,
         source=SourceSpec("duckdb", {option: str(data)}),
-        results=ResultsSpec("local", {"directory": str(results_dir)}),
+        results=_results_spec(settings),
         memory_bytes=size_bytes(rules.memory, "memory"),
         threads=rules.threads,
         spill_dir="",
@@ -274,8 +278,11 @@ async def _kill_by_handle(handle: str) -> EngineStop:
     return EngineStop.KILLED
 
 
-def _housekeeping(database: SqliteDatabase) -> Callable[[], Awaitable[None]]:
+def _housekeeping(
+    database: SqliteDatabase, sweep: Callable[[], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
     async def tidy() -> None:
+        await sweep()
         await database.auth.remove_expired_tokens(_now())
         await database.once.remove_expired_keys()
         await database.requests.remove_expired_requests(created_before=_now() - REQUESTS_KEPT)
@@ -306,6 +313,76 @@ def _reap_options(settings: Settings) -> ReapOptions:
         lease_s=settings.leases.lease_s,
         retention_s=settings.results.retention_days * 24 * 3600,
     )
+
+
+# --- results --------------------------------------------------------------------------------
+
+
+def _result_store(settings: Settings) -> ResultStore:
+    if settings.results.store == "s3":
+        return _s3_results(settings)
+    directory = settings.path(settings.results.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    return LocalResultStore(directory)
+
+
+def _s3_results(settings: Settings) -> ResultStore:
+    """Imported here: a node with a directory has no use for it. Fails when there are no keys."""
+    from queryrun.results.s3 import S3ResultStore
+    from queryrun.results.s3bucket import S3Bucket
+
+    s3_credentials(settings)
+    bucket = S3Bucket(_s3_place(settings.results), lambda: s3_credentials(settings))
+    return S3ResultStore(
+        bucket,
+        part_bytes=size_bytes(settings.results.part_size, "results.part_size"),
+        presigned=settings.results.links == "presigned",
+    )
+
+
+def _s3_place(results: ResultSettings) -> S3Place:
+    return S3Place(
+        bucket=results.bucket,
+        prefix=results.prefix,
+        endpoint=results.endpoint,
+        region=results.region,
+        addressing=results.addressing,
+        link_endpoint=results.link_endpoint,
+    )
+
+
+def _results_spec(settings: Settings) -> ResultsSpec:
+    """Where a worker writes, and for S3 as whom: the credentials of this moment."""
+    results = settings.results
+    if results.store == "local":
+        return ResultsSpec("local", {"directory": str(settings.path(results.directory))})
+    options = asdict(_s3_place(results))
+    options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
+    return ResultsSpec("s3", options, s3_credentials(settings))
+
+
+def _sweeper(settings: Settings, results: ResultStore) -> Callable[[], Awaitable[None]]:
+    """Once an hour, remove what no run names: files older than any that a run can have."""
+    longest_s = max(source.time_limit_s for source in settings.sources.values())
+    longest_s = max(longest_s, MAX_TIMEOUT_S)
+    attempt = timedelta(seconds=longest_s) + SWEEP_MARGIN
+    kept = timedelta(days=settings.results.retention_days) + SWEEP_MARGIN
+    due = _now()
+
+    async def sweep() -> None:
+        nonlocal due
+        if (now := _now()) < due:
+            return
+        due = now + SWEEP_EVERY
+        try:
+            swept = await asyncio.to_thread(results.sweep, now - attempt, now - kept)
+        except (RunFailed, OSError) as error:
+            log.warning("results_not_swept", error=type(error).__name__)
+            return
+        if swept:
+            log.info("results_swept", files=len(swept))
+
+    return sweep
 
 
 # --- the skin -------------------------------------------------------------------------------

@@ -1,21 +1,26 @@
 """What every ResultStore must do: the sentences of its protocol, each as a test.
 
-An implementation inherits `ResultStoreContract` and provides the fixture `store`, plus
-`visible`, a back door that lists what lies in the store under any name.
+An implementation inherits `ResultStoreContract` and provides the fixture `store`, plus two back
+doors: `visible` lists what lies in the store under any name, and `lose` leaves what a worker
+leaves that was killed after it had written `DATA`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from queryrun.results.store import ResultStore
 
 KEY = "run_1.csv"
-DATA = bytes(range(256)) * 12_000  # 3 MB
+DATA = bytes(range(256)) * 45_000
+"""11.5 MB: three parts in a store that uploads in parts of 5 MiB."""
+AN_HOUR = timedelta(hours=1)
 
 Visible = Callable[[], list[str]]
+Lose = Callable[[str], None]
 
 
 def put(store: ResultStore, key: str = KEY, data: bytes = DATA) -> None:
@@ -75,7 +80,7 @@ class ResultStoreContract:
         assert b"".join(store.read(KEY, 0, 2000)) == b"a" * 1000 + b"b" * 1000
 
     @pytest.mark.parametrize(
-        ("start", "end"), [(0, 1), (0, 0), (5, 5), (1_000_000, 2_500_000), (3_071_999, 3_072_000)]
+        ("start", "end"), [(0, 1), (0, 0), (5, 5), (1_000_000, 9_500_000), (11_519_999, 11_520_000)]
     )
     def test_a_part_is_read_exactly(self, store: ResultStore, start: int, end: int) -> None:
         put(store)
@@ -101,13 +106,44 @@ class ResultStoreContract:
         assert visible() == ["run_2.csv"]
 
     def test_discard_removes_what_a_dead_writer_left(
-        self, store: ResultStore, visible: Visible
+        self, store: ResultStore, visible: Visible, lose: Lose
     ) -> None:
         """A writer that was killed neither commits nor aborts."""
-        store.open(KEY).write(DATA)
+        lose(KEY)
         store.discard(KEY)
         assert store.stat(KEY) is None
         assert visible() == []
+
+    def test_discard_spares_keys_that_begin_alike(
+        self, store: ResultStore, visible: Visible, lose: Lose
+    ) -> None:
+        put(store, f"{KEY}.gz")
+        lose(f"{KEY}.zip")
+        before = visible()
+        store.discard(KEY)
+        after = visible()
+        assert after == before
+        assert len(after) == 2
+
+    def test_a_sweep_removes_old_unfinished_files(
+        self, store: ResultStore, visible: Visible, lose: Lose
+    ) -> None:
+        now = datetime.now(UTC)
+        put(store)
+        lose("lost.csv")
+        assert store.sweep(now - AN_HOUR, now - AN_HOUR) == []
+        assert store.sweep(now + AN_HOUR, now - AN_HOUR) == ["lost.csv"]
+        left = visible()
+        assert left == [KEY]
+
+    def test_a_sweep_removes_old_committed_files(
+        self, store: ResultStore, visible: Visible, lose: Lose
+    ) -> None:
+        now = datetime.now(UTC)
+        put(store)
+        lose("running.csv")
+        assert store.sweep(now - AN_HOUR, now + AN_HOUR) == [KEY]
+        assert len(visible()) == 1
 
     def test_discard_of_what_never_was_is_fine(self, store: ResultStore) -> None:
         store.discard(KEY)
@@ -125,7 +161,8 @@ class ResultStoreContract:
 
     @pytest.mark.parametrize("key", ["../run.csv", "a/b.csv", ".run.csv", "", "a\0b"])
     def test_a_key_is_never_a_path(self, store: ResultStore, key: str) -> None:
-        for use in (store.open, store.stat, store.discard):
+        uses: list[Callable[[str], object]] = [store.open, store.stat, store.discard]
+        for use in uses:
             with pytest.raises(ValueError, match="not a key"):
                 use(key)
         with pytest.raises(ValueError, match="not a key"):

@@ -8,7 +8,7 @@ import pytest
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.local import LocalResultStore
-from tests.contract.result_store import DATA, KEY, ResultStoreContract, Visible, put
+from tests.contract.result_store import DATA, KEY, Lose, ResultStoreContract, Visible, put
 
 
 @pytest.fixture
@@ -23,6 +23,12 @@ def visible(tmp_path: Path) -> Visible:
     return lambda: sorted(path.name for path in tmp_path.iterdir())
 
 
+@pytest.fixture
+def lose(store: LocalResultStore) -> Lose:
+    """To be killed is to write no more."""
+    return lambda key: store.open(key).write(DATA)
+
+
 class TestLocalResultStore(ResultStoreContract):
     """The contract, on disk."""
 
@@ -32,14 +38,8 @@ class TestLocalResultStore(ResultStoreContract):
         put(store)
         assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o600
 
-    def test_a_sweep_removes_what_no_attempt_claims(
-        self, store: LocalResultStore, visible: Visible
-    ) -> None:
-        put(store, "done.csv")
-        store.open("running.csv").write(DATA)
-        store.open("lost.csv").write(DATA)
-        assert store.sweep(keep=["running.csv"]) == ["lost.csv"]
-        assert visible() == [".running.csv.part", "done.csv"]
+    def test_a_directory_serves_no_links(self, store: LocalResultStore) -> None:
+        assert store.link(KEY, 60) is None
 
     def test_a_full_disk_is_told_from_a_broken_one(
         self, store: LocalResultStore, tmp_path: Path

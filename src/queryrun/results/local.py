@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
@@ -51,16 +52,20 @@ class LocalResultStore:
         with contextlib.suppress(FileNotFoundError):
             _sync_directory(self._directory)
 
-    def sweep(self, keep: Iterable[str]) -> list[str]:
-        """Remove half-written files of attempts that are not among the keys to `keep`.
+    def sweep(self, unfinished_before: datetime, committed_before: datetime) -> list[str]:
+        """Remove files by when they were last written. See `ResultStore.sweep`."""
+        swept = []
+        for path in self._directory.glob("*"):
+            before = unfinished_before if path.suffix == ".part" else committed_before
+            with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    swept.append(path.name.removeprefix(".").removesuffix(".part"))
+        return swept
 
-        For a start after a crash; returns the keys whose remains were removed.
-        """
-        kept = {self._unfinished(key) for key in keep}
-        found = [path for path in self._directory.glob(".*.part") if path not in kept]
-        for path in found:
-            path.unlink(missing_ok=True)
-        return [path.name.removeprefix(".").removesuffix(".part") for path in found]
+    def link(self, key: str, life_s: int) -> str | None:  # noqa: ARG002 - as the protocol says
+        """None: a directory serves nothing."""
+        return None
 
     def _path(self, key: str) -> Path:
         return self._directory / checked_key(key)

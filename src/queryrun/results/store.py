@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -40,16 +41,41 @@ class ResultStore(Protocol):
         ...
 
     def stat(self, key: str) -> StoredFile | None:
-        """The committed file, or None. A file that was not committed does not exist."""
+        """The committed file, or None. A file that was not committed does not exist.
+
+        Raises `RunFailed` (storage) when that cannot be found out.
+        """
         ...
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from `start` (inclusive) to `end` (exclusive) in pieces of at most 1 MiB."""
+        """The bytes from `start` (inclusive) to `end` (exclusive) in pieces of at most 1 MiB.
+
+        `FileNotFoundError` when there is no such file; `RunFailed` (storage) on trouble, also
+        between two pieces: then the bytes so far are right and the rest is missing.
+        """
         ...
 
     def discard(self, key: str) -> None:
         """Remove what an attempt left under `key`: committed, half-written or neither. Idempotent.
 
-        Only after the writer is known to be gone.
+        Only after the writer is known to be gone. Raises `RunFailed` (storage) on trouble.
+        """
+        ...
+
+    def sweep(self, unfinished_before: datetime, committed_before: datetime) -> list[str]:
+        """Remove what is nobody's any more, by age alone; the keys.
+
+        Unfinished files that were last written (where the store cannot tell: begun) before the
+        first time, which must be longer ago than any attempt may take, and committed ones from
+        before the second, which must be longer ago than runs are kept. They are what `discard`
+        was never called for: the node was lost, or the store was away.
+        """
+        ...
+
+    def link(self, key: str, life_s: int) -> str | None:
+        """A link to the file that the store serves by itself for `life_s` seconds.
+
+        None: it serves none, and downloads go through us. Makes no request and does not look
+        whether the file exists.
         """
         ...

@@ -7,6 +7,7 @@ from pathlib import Path
 from queryrun.engines.base import EngineLimits, EngineSession
 from queryrun.engines.duckdb import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore
+from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.results.write import ResultJob, write_result
 from queryrun.worker.frames import Bind, Done, Execute, ResultsSpec
@@ -72,4 +73,17 @@ def _engine(bind: Bind) -> EngineSession:
 
 
 def _results(spec: ResultsSpec) -> ResultStore:
-    return LocalResultStore(Path(spec.options["directory"]))
+    if spec.kind == "local" or spec.credentials is None:
+        return LocalResultStore(Path(spec.options["directory"]))
+    return _s3_results(spec.options, spec.credentials)
+
+
+def _s3_results(options: dict[str, str], credentials: Credentials) -> ResultStore:
+    """Imported here: it costs 25 ms, and most workers write to a directory."""
+    from queryrun.results.s3 import S3ResultStore
+    from queryrun.results.s3bucket import S3Bucket
+    from queryrun.results.s3place import S3Place
+
+    place = S3Place(**{name: text for name, text in options.items() if name != "part_bytes"})
+    bucket = S3Bucket(place, lambda: credentials)
+    return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))

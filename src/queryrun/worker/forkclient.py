@@ -31,7 +31,10 @@ from queryrun.worker.process import ChildProcess
 
 _log = structlog.get_logger(__name__)
 
-_PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR")
+_PASSED_ENVIRONMENT = (
+    *("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 """What children get of the node's environment. Not the rest: secrets may be in there."""
 
 

@@ -18,6 +18,8 @@ from typing import Literal
 
 import msgspec
 
+from queryrun.results.sigv4 import Credentials
+
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """A statement is at most 1,000,000 characters (contract F7), 4 bytes each, and some room."""
 
@@ -39,10 +41,15 @@ class SourceSpec(msgspec.Struct, frozen=True):
 
 
 class ResultsSpec(msgspec.Struct, frozen=True):
-    """Where the worker writes result files."""
+    """Where the worker writes result files.
+
+    The credentials come along because a worker reads no file of ours and inherits no environment;
+    so new ones count from the next attempt on. They never show in a repr.
+    """
 
     kind: Literal["local", "s3"]
     options: dict[str, str]
+    credentials: Credentials | None = None
 
 
 class Bind(Frame, frozen=True, tag="bind"):

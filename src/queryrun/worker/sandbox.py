@@ -59,6 +59,10 @@ _MACHINE = ("/sys/fs/cgroup", "/sys/devices/system/cpu", "/proc/stat", "/proc/me
 """DuckDB asks how many processors there are; it fails when it finds a file it cannot open."""
 _OWN = ("/proc/self", "/dev/urandom", "/dev/random")
 
+_NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")
+_CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates")
+"""What a connection needs: to find a host by its name, and to know whom to trust."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -92,6 +96,8 @@ def confine(walls: Walls) -> bool:
     ruleset = _create_ruleset(abi, rights, network=walls.network)
     try:
         _allow(ruleset, rights & _READ, (*runtime_places(), *walls.read))
+        if walls.network:
+            _allow(ruleset, rights & _READ, network_places())
         _allow(ruleset, rights & _WRITE, walls.write)
         _allow(ruleset, rights & (_READ | _WRITE), walls.read_write)
         _allow(ruleset, rights & (_READ | _WRITE_FILE), (os.devnull,))
@@ -107,6 +113,12 @@ def runtime_places() -> tuple[str, ...]:
     python = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     python |= {str(Path(queryrun.__file__).parent), str(Path(sys.base_prefix) / "lib")}
     return (*sorted(python), *_LIBRARIES, *_CLOCKS, *_MACHINE, *_OWN)
+
+
+def network_places() -> tuple[str, ...]:
+    """What is read to connect: the resolver's files and the trusted certificates."""
+    configured = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+    return (*_NAMES, *_CERTIFICATES, *filter(None, configured))
 
 
 def _handled_rights(abi: int) -> int:

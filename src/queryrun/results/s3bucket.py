@@ -1,0 +1,202 @@
+"""The operations of S3 that result files need, on one bucket below one prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from queryrun.results.s3http import Patience, S3Answer, S3Error, S3Http, S3Request
+from queryrun.results.s3place import AWS_ENDPOINT, S3Place
+from queryrun.results.sigv4 import UNSIGNED, Credentials, Unsigned, encoded_path
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart upload that was begun and neither completed nor aborted."""
+
+    key: str
+    id: str
+    began: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a listing."""
+
+    key: str
+    modified: datetime
+
+
+class S3Bucket:
+    """One bucket. Blocking; usable from several threads. Everything raises `S3Error`."""
+
+    def __init__(
+        self,
+        place: S3Place,
+        credentials: Callable[[], Credentials],
+        patience: Patience | None = None,
+    ) -> None:
+        self._place = place
+        endpoint = place.endpoint or AWS_ENDPOINT.format(region=place.region)
+        self._http = S3Http(self._address(endpoint), place.region, credentials, patience)
+        self._link_base = self._address(place.link_endpoint or endpoint)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._http.close()
+
+    # --- whole objects -----------------------------------------------------------------------
+
+    def put(self, key: str, body: bytes | bytearray, headers: Mapping[str, str]) -> None:
+        """Store a whole object, visible at once."""
+        self._http.send(S3Request("PUT", self._path(key), headers=headers, body=body))
+
+    def head(self, key: str) -> Mapping[str, str] | None:
+        """The object's headers, or None when there is no such object."""
+        try:
+            return self._http.send(S3Request("HEAD", self._path(key))).headers
+        except S3Error as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def get(self, key: str, start: int, end: int, piece_bytes: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `end`, which must be some. `FileNotFoundError`."""
+        headers = {"range": f"bytes={start}-{end - 1}"}
+        request = S3Request("GET", self._path(key), headers=headers)
+        try:
+            answer, pieces = self._http.stream(request, piece_bytes)
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                raise FileNotFoundError(key) from error
+            raise
+        _insist_on_part(answer, start, end)
+        return pieces
+
+    def delete(self, key: str) -> None:
+        """Remove the object, if there is one."""
+        self._http.send(S3Request("DELETE", self._path(key)))
+
+    def objects(self) -> Iterator[Listed]:
+        """Every object below the prefix, in pages of 1,000."""
+        token: str | None = None
+        while True:
+            more = [("continuation-token", token)] if token else []
+            page = self._listing([("list-type", "2"), ("prefix", self._place.prefix), *more])
+            for entry in page.iterfind("{*}Contents"):
+                yield Listed(self._key(entry), _time(_text(entry, "LastModified")))
+            token = page.findtext("{*}NextContinuationToken")
+            if not token:
+                return
+
+    # --- multipart uploads -------------------------------------------------------------------
+
+    def begin_upload(self, key: str, headers: Mapping[str, str]) -> str:
+        """Begin a multipart upload; its id."""
+        request = S3Request("POST", self._path(key), [("uploads", "")], headers)
+        return _text(_parsed(self._http.send(request)), "UploadId")
+
+    def put_part(self, upload: str, key: str, number: int, body: bytes | bytearray) -> str:
+        """Store one part (1 to 10,000; all but the last at least 5 MiB); its ETag."""
+        query = [("partNumber", str(number)), ("uploadId", upload)]
+        answer = self._http.send(S3Request("PUT", self._path(key), query, body=body))
+        if not (etag := answer.headers.get("etag")):
+            raise S3Error("NoETag", answer.status)
+        return etag
+
+    def complete_upload(self, upload: str, key: str, etags: Sequence[str]) -> None:
+        """Make the parts one object, visible in one step."""
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
+            for number, etag in enumerate(etags, 1)
+        )
+        body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        headers = {"content-type": "application/xml"}
+        request = S3Request("POST", self._path(key), [("uploadId", upload)], headers, body)
+        answer = _parsed(self._http.send(request))
+        if answer.tag.endswith("Error"):  # S3 answers 200 first and may still fail
+            raise S3Error(answer.findtext("{*}Code") or "InternalError", 500)
+
+    def abort_upload(self, upload: str, key: str) -> None:
+        """Give the parts' space back. Fine when there is no such upload any more."""
+        try:
+            self._http.send(S3Request("DELETE", self._path(key), [("uploadId", upload)]))
+        except S3Error as error:
+            if error.status != 404 or error.code == "NoSuchBucket":
+                raise
+
+    def uploads(self, key: str = "") -> Iterator[Upload]:
+        """Unfinished uploads of all keys that begin with `key`, in pages of 1,000."""
+        marks: list[tuple[str, str]] = []
+        while True:
+            prefix = ("prefix", self._place.prefix + key)
+            page = self._listing([("uploads", ""), prefix, *marks])
+            for entry in page.iterfind("{*}Upload"):
+                began = _time(_text(entry, "Initiated"))
+                yield Upload(self._key(entry), _text(entry, "UploadId"), began)
+            if page.findtext("{*}IsTruncated") != "true":
+                return
+            marks = [
+                ("key-marker", page.findtext("{*}NextKeyMarker") or ""),
+                ("upload-id-marker", page.findtext("{*}NextUploadIdMarker") or ""),
+            ]
+
+    # --- links -------------------------------------------------------------------------------
+
+    def link(self, key: str, life_s: int) -> str:
+        """A link that anybody can GET the object with for `life_s` seconds. No request is made."""
+        base = urlsplit(self._link_base)
+        request = Unsigned("GET", base.netloc, self._path(key), payload_sha256=UNSIGNED)
+        query = self._http.signer().link_query(request, datetime.now(UTC), life_s)
+        return f"{self._link_base}{request.path}?{query}"
+
+    # --- names -------------------------------------------------------------------------------
+
+    def _listing(self, query: Sequence[tuple[str, str]]) -> ElementTree.Element:
+        path = self._path("") if self._is_path_style else "/"
+        return _parsed(self._http.send(S3Request("GET", path, query)))
+
+    @property
+    def _is_path_style(self) -> bool:
+        return self._place.addressing == "path"
+
+    def _address(self, endpoint: str) -> str:
+        parts = urlsplit(endpoint)
+        host = parts.netloc if self._is_path_style else f"{self._place.bucket}.{parts.netloc}"
+        return f"{parts.scheme}://{host}"
+
+    def _path(self, key: str) -> str:
+        bucket = self._place.bucket if self._is_path_style else ""
+        return encoded_path(bucket, self._place.prefix + key if key else "")
+
+    def _key(self, entry: ElementTree.Element) -> str:
+        return _text(entry, "Key").removeprefix(self._place.prefix)
+
+
+def _insist_on_part(answer: S3Answer, start: int, end: int) -> None:
+    """A store that does not know ranges answers 200 with everything: better nothing than that."""
+    announced = int(answer.headers.get("content-length", "-1"))
+    if announced != end - start or (answer.status != 206 and start > 0):
+        raise S3Error("RangeIgnored", answer.status)
+
+
+def _parsed(answer: S3Answer) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(answer.body)  # noqa: S314 - our own store's, of bounded size
+    except ElementTree.ParseError as error:
+        raise S3Error("BrokenAnswer", answer.status) from error
+
+
+def _text(entry: ElementTree.Element, name: str) -> str:
+    text = entry.findtext(f"{{*}}{name}")
+    if text is None:
+        raise S3Error("BrokenAnswer", 200)
+    return text
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,242 @@
+"""Signed requests to one S3 endpoint over a few kept connections. Knows no operation of S3.
+
+The standard library's client: it imports in 20 ms, and one blocking request per thread is all
+that a worker needs (docs/decisions/0008-s3.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from queryrun.results.sigv4 import Credentials, Signer, Unsigned, encoded
+
+ANSWER_BYTES = 8 * 1024 * 1024
+"""The longest answer that is held whole: a page of a listing has at most 1,000 entries."""
+_KEPT_CONNECTIONS = 4
+_BUSY = frozenset({429, 500, 502, 503, 504})
+_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
+
+T = TypeVar("T")
+
+
+class S3Error(Exception):
+    """The store refused or did not answer. `code` is S3's word for it, fit to be shown."""
+
+    def __init__(self, code: str, status: int = 0) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        """0: there was no answer."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may succeed in a moment."""
+        return self.status == 0 or self.status in _BUSY
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request may take. Retries are few and short: the run has its own."""
+
+    connect_s: float = 5.0
+    answer_s: float = 30.0
+    """For sending a body, and then for every wait for bytes."""
+    pauses_s: tuple[float, ...] = (0.0, 0.3, 1.0)
+    """Before each further try of a request that may pass; the first is for a stale connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Request:
+    """One request; `body` is held whole, so that it can be sent again."""
+
+    method: str
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | bytearray = b""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Answer:
+    """A whole answer with a good status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class S3Http:
+    """Talks to `endpoint` (`https://host[:port]`). Usable from several threads at once."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        region: str,
+        credentials: Callable[[], Credentials],
+        patience: Patience | None = None,
+    ) -> None:
+        parts = urlsplit(endpoint)
+        self.host = parts.netloc
+        self.patience = patience or Patience()
+        self._is_tls = parts.scheme == "https"
+        self._name, self._port = parts.hostname or "", parts.port
+        self._region = region
+        self._credentials = credentials
+        self._idle: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+
+    def send(self, request: S3Request) -> S3Answer:
+        """Send it, again if that may help, and return the answer. `S3Error` for bad statuses."""
+        return self._persistently(lambda: self._exchange(request))
+
+    def stream(self, request: S3Request, piece_bytes: int) -> tuple[S3Answer, Iterator[bytes]]:
+        """The answer without its body, and the body in pieces, which must be read or closed.
+
+        The pieces raise `S3Error` when the body ends before its announced length.
+        """
+        connection, response = self._persistently(lambda: self._begin(request))
+        answer = S3Answer(response.status, _headers(response), b"")
+        return answer, self._pieces(connection, response, piece_bytes)
+
+    def close(self) -> None:
+        """Let go of the connections that were kept. It may be used again."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+    def signer(self) -> Signer:
+        """Signs with the credentials of this moment."""
+        return Signer(self._credentials(), self._region)
+
+    def _persistently(self, attempt: Callable[[], T]) -> T:
+        for pause_s in self.patience.pauses_s:
+            try:
+                return attempt()
+            except S3Error as error:
+                if not error.may_pass:
+                    raise
+                time.sleep(pause_s)
+        return attempt()
+
+    def _exchange(self, request: S3Request) -> S3Answer:
+        connection, response = self._begin(request)
+        with self._closing_on_error(connection):
+            body = _whole_body(response)
+        self._keep(connection, response)
+        return S3Answer(response.status, _headers(response), body)
+
+    def _begin(
+        self, request: S3Request
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """Send the request; its answer has a good status, and its body is still to be read."""
+        connection = self._connection()
+        with self._closing_on_error(connection):
+            self._put(connection, request)
+            response = connection.getresponse()
+            if response.status >= 300:
+                raise S3Error(_code(response), response.status)
+        return connection, response
+
+    def _put(self, connection: http.client.HTTPConnection, request: S3Request) -> None:
+        digest = hashlib.sha256(request.body).hexdigest()
+        unsigned = Unsigned(
+            request.method, self.host, request.path, request.query, request.headers, digest
+        )
+        headers = self.signer().headers(unsigned, datetime.now(UTC))
+        if request.body or request.method in {"PUT", "POST"}:
+            headers["content-length"] = str(len(request.body))
+        target = request.path + ("?" + encoded(request.query) if request.query else "")
+        with contextlib.suppress(BrokenPipeError):  # it may have answered before it hung up
+            connection.request(request.method, target, request.body or None, headers)
+
+    @contextlib.contextmanager
+    def _closing_on_error(self, connection: http.client.HTTPConnection) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise S3Error(_trouble(error)) from error
+        except BaseException:
+            connection.close()
+            raise
+
+    def _pieces(
+        self,
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
+        piece_bytes: int,
+    ) -> Iterator[bytes]:
+        left = response.length or 0
+        with self._closing_on_error(connection):
+            while left:
+                piece = response.read(min(left, piece_bytes))
+                if not piece:
+                    raise S3Error("Truncated")
+                left -= len(piece)
+                yield piece
+        self._keep(connection, response)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        connection = self._new_connection()
+        with self._closing_on_error(connection):
+            connection.connect()
+            connection.sock.settimeout(self.patience.answer_s)
+        return connection
+
+    def _new_connection(self) -> http.client.HTTPConnection:
+        timeout_s = self.patience.connect_s
+        if not self._is_tls:
+            return http.client.HTTPConnection(self._name, self._port, timeout=timeout_s)
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(
+            self._name, self._port, timeout=timeout_s, context=context
+        )
+
+    def _keep(
+        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
+    ) -> None:
+        with self._lock:
+            if not response.will_close and len(self._idle) < _KEPT_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+def _whole_body(response: http.client.HTTPResponse) -> bytes:
+    body = response.read(ANSWER_BYTES)
+    if response.read(1):
+        raise S3Error("AnswerTooLong", response.status)
+    return body
+
+
+def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): text for name, text in response.getheaders()}
+
+
+def _code(response: http.client.HTTPResponse) -> str:
+    """S3's word for what is wrong; answers to HEAD have no body, so they have none."""
+    found = _CODE.search(response.read(64 * 1024).decode("utf-8", "replace"))
+    return found[1] if found else f"HTTP{response.status}"
+
+
+def _trouble(error: Exception) -> str:
+    """A word for what went wrong on the way, in the manner of S3's codes."""
+    if isinstance(error, TimeoutError):
+        return "TimedOut"
+    if isinstance(error, ssl.SSLError):
+        return "InsecureConnection"
+    return "Unreachable" if isinstance(error, OSError) else "BrokenAnswer"
