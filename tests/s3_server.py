@@ -27,7 +27,7 @@ from queryrun.results.sigv4 import Credentials
 
 PROGRAM = Path(__file__).parent.parent / ".cache" / "bin" / "versitygw"
 CREDENTIALS = Credentials("test-access-key", "test-secret-key-0123456789")
-HASTY = Patience(connect_s=2.0, answer_s=2.0, pauses_s=(0.0,))
+HASTY = Patience(connect_s=2.0, answer_s=1.0, pauses_s=(0.0,))
 """For stores that are made to fail: nobody waits for them longer than they need."""
 
 _numbers = count(1)
