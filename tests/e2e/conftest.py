@@ -24,6 +24,7 @@ from queryrun.cli.home import MadeHome, init_home, open_database
 from queryrun.runs.model import StopReason
 from queryrun.runs.store import CancelAsked
 from queryrun.settings import load
+from tests.s3_server import s3_server as s3_server  # a fixture of theirs
 
 QUICK = {
     "QUERYRUN_LEASES__LEASE_S": "3",

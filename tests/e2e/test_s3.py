@@ -1,0 +1,184 @@
+"""Results in a bucket: the main road, cancels and crashes, against a real S3 server program."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from queryrun.results.s3bucket import S3Bucket
+from queryrun.results.s3place import S3Place
+from tests.e2e.conftest import House, Server
+from tests.s3_server import CREDENTIALS, S3Server, bucket_at, names_in
+
+LARGE = "SELECT i, hash(i) AS h FROM range(300000) t(i)"
+"""Some 8 MB: two parts."""
+ENDLESS = "SELECT i, hash(i) AS h FROM range(100000000000) t(i)"
+"""Writes until it is stopped."""
+
+
+@pytest.fixture
+def place(s3_server: S3Server) -> S3Place:
+    """A new bucket."""
+    return s3_server.new_bucket()
+
+
+@pytest.fixture
+def bucket(place: S3Place) -> Iterator[S3Bucket]:
+    """The bucket, to look into it."""
+    with bucket_at(place) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def environ(place: S3Place) -> dict[str, str]:
+    """What makes a server use the bucket."""
+    return {
+        "QUERYRUN_RESULTS__STORE": "s3",
+        "QUERYRUN_RESULTS__BUCKET": place.bucket,
+        "QUERYRUN_RESULTS__PREFIX": place.prefix,
+        "QUERYRUN_RESULTS__ENDPOINT": place.endpoint,
+        "QUERYRUN_RESULTS__PART_SIZE": "5MiB",
+        "AWS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret_access_key,
+    }
+
+
+@pytest.fixture
+def server(house: House, environ: dict[str, str]) -> Server:
+    """A server on the bucket, with presigned links."""
+    return house.serve(environ)
+
+
+def wait_for(names: Callable[[], list[str]], pattern: str) -> str:
+    """The first name that matches, as soon as there is one."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for name in names():
+            if re.fullmatch(pattern, name):
+                return name
+    raise AssertionError(f"nothing like {pattern}")
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 AS a", LARGE], ids=["one put", "parts"])
+def test_a_result_lies_in_the_bucket_and_its_link_leads_there(
+    server: Server, bucket: S3Bucket, place: S3Place, sql: str
+) -> None:
+    done = server.ended(server.submit(sql, content_encoding="gzip")["id"])
+    assert done["state"] == "complete", done
+    file = server.get(done["id"], "file")["file"]
+    assert file["url"].startswith(f"{place.endpoint}/{place.bucket}/{place.prefix}{file['id']}?")
+    answer = httpx.get(file["url"], headers={"accept-encoding": "identity"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/gzip"
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["content-disposition"].startswith(f'attachment; filename="{file["id"]}"')
+    assert file["size"] == len(answer.content)
+    assert file["sha256"] == hashlib.sha256(answer.content).hexdigest()
+    assert gzip.decompress(answer.content).count(b"\n") == done["number_of_rows"] + 1
+    assert names_in(bucket) == [file["id"]]
+    assert server.result_files() == []
+
+
+def test_a_presigned_link_serves_ranges_and_refuses_changes(server: Server) -> None:
+    done = server.ended(server.submit("SELECT 12345 AS abcdef")["id"])
+    url = done["file"]["url"]
+    whole = httpx.get(url)
+    etag = whole.headers["etag"]
+    part = httpx.get(url, headers={"range": "bytes=2-4", "if-range": etag})
+    assert (whole.text, part.status_code, part.text) == ("abcdef\n12345\n", 206, "cde")
+    forged = re.sub(r"X-Amz-Signature=.", "X-Amz-Signature=x", url)
+    longer = re.sub(r"X-Amz-Expires=\d+", "X-Amz-Expires=99999", url)
+    other = url.replace(".csv?", ".tsv?")
+    assert [httpx.get(bad).status_code for bad in (forged, longer, other)] == [403] * 3
+
+
+def test_links_through_us_hide_the_bucket(
+    house: House, environ: dict[str, str], place: S3Place
+) -> None:
+    server = house.serve({**environ, "QUERYRUN_RESULTS__LINKS": "through"})
+    done = server.ended(server.submit(LARGE)["id"])
+    url = done["file"]["url"]
+    assert url.startswith(server.url)
+    whole = httpx.get(url)
+    assert len(whole.text.splitlines()) == 300_001
+    part = httpx.get(
+        url, headers={"range": "bytes=6000000-6000099", "if-range": whole.headers["etag"]}
+    )
+    assert (part.status_code, part.content) == (206, whole.content[6_000_000:6_000_100])
+    head = httpx.head(url)
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert httpx.get(url.replace("signature=", "signature=0")).status_code == 403
+
+
+def test_a_cancel_in_the_middle_of_an_upload_leaves_nothing(
+    server: Server, bucket: S3Bucket
+) -> None:
+    run = server.submit(ENDLESS)
+    wait_for(lambda: names_in(bucket), rf"{run['id']}_.*\?")
+    assert server.cancel(run["id"]).json()["state"] == "canceled"
+    assert names_in(bucket) == []
+
+
+def test_the_upload_of_a_killed_worker_is_aborted_and_the_run_tried_again(
+    server: Server, bucket: S3Bucket
+) -> None:
+    run = server.submit(ENDLESS)
+    first = wait_for(lambda: names_in(bucket), rf"{run['id']}_.*\?")
+    (worker,) = server.workers_of(run["id"])
+    os.kill(worker, signal.SIGKILL)
+    again = wait_for(lambda: [name for name in names_in(bucket) if name != first], r".*\?")
+    assert again.startswith(run["id"])
+    assert first not in names_in(bucket)
+    server.cancel(run["id"])
+    assert names_in(bucket) == []
+
+
+def test_the_upload_of_a_killed_server_is_aborted_after_the_restart(
+    house: House, server: Server, environ: dict[str, str], bucket: S3Bucket
+) -> None:
+    run = server.submit(ENDLESS)
+    first = wait_for(lambda: names_in(bucket), rf"{run['id']}_.*\?")
+    server.kill()
+    second = house.serve({**environ, "QUERYRUN_WORKERS__SLOTS": "0"})
+    assert second.get(run["id"])["state"] == "accepted"
+    assert first not in names_in(bucket)
+
+
+def test_a_store_that_refuses_costs_attempts_and_says_why(
+    house: House, environ: dict[str, str]
+) -> None:
+    server = house.serve({**environ, "AWS_SECRET_ACCESS_KEY": "mistyped-secret"})
+    done = server.ended(server.submit("SELECT 1")["id"])
+    assert (done["state"], done["remaining_attempts"]) == ("failed", 0)
+    assert done["error"]["code"] == "storage_failed"
+    assert "SignatureDoesNotMatch" in done["error"]["message"]
+    assert "mistyped-secret" not in house.log.read_text()
+
+
+def test_files_past_their_retention_leave_the_bucket(
+    house: House, server: Server, environ: dict[str, str], bucket: S3Bucket
+) -> None:
+    run = server.ended(server.submit("SELECT 1")["id"])
+    assert len(names_in(bucket)) == 1
+    server.end()
+    house.serve({**environ, "QUERYRUN_RESULTS__RETENTION_DAYS": "0"})
+    deadline = time.monotonic() + 20
+    while names_in(bucket):
+        assert time.monotonic() < deadline, f"the file of {run['id']} is still there"
+
+
+def test_no_secret_is_in_the_environment_or_name_of_a_worker(server: Server) -> None:
+    server.ended(server.submit("SELECT 1")["id"])
+    for pid in server.workers():
+        for what in ("environ", "cmdline"):
+            shown = Path(f"/proc/{pid}/{what}").read_bytes()
+            assert CREDENTIALS.secret_access_key.encode() not in shown
