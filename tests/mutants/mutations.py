@@ -21,6 +21,8 @@ class Mutation:
     name: str
     edits: tuple[Edit, ...]
     harmless: str = ""
+    crashes: bool = False
+    """Whether the tests that kill the server, which take a minute, are asked too."""
     classes: str = "ABCDEG"
     """Of the suite; F, which takes long, where slots and what is left behind are touched."""
 
@@ -97,6 +99,7 @@ MUTATIONS = (
                 "            threading.Event().wait()\n        raise AssertionError",
             ),
         ),
+        crashes=True,
     ),
     Mutation(
         "no PDEATHSIG, but the end of the pipe is noticed",
@@ -107,6 +110,7 @@ MUTATIONS = (
                 "",
             ),
         ),
+        crashes=True,
         harmless="two nets: the control thread kills the process group at the pipe's end",
     ),
     Mutation(
@@ -139,8 +143,8 @@ MUTATIONS = (
         (
             Edit(
                 _REAP,
-                "engine_stop = await self._kill_by_handle(attempt.handle)",
-                "engine_stop = EngineStop.KILLED",
+                "return await self._kill_by_handle(attempt.handle)",
+                "return EngineStop.KILLED",
             ),
         ),
     ),

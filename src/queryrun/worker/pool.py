@@ -34,9 +34,9 @@ GRACE_S = 0.025
 """What a statement that heeds interrupts usually needs; longer would only delay the kill."""
 REAP_BOUND_S = 10.0
 """How long a killed process may take to end before we call it stuck (`NotReaped`)."""
-HEAVY_BYTES = 1024**3
+HEAVY_BYTES = 256 * 1024**2
 """From this resident memory on, a stop kills without grace: giving back memory takes the kernel
-about 60-90 ms per GB whichever way the process ends, so every millisecond counts."""
+60-90 ms per GB, and only for a process that was killed can we help it (`release.py`)."""
 SETTLE_BOUND_S = 5.0
 """How long a worker may take after a run to open its next session before it is replaced."""
 _HIRE_AGAIN_AFTER_S = (0.05, 0.2, 1.0, 5.0)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from queryrun.worker.errors import ForkServerLost
 from queryrun.worker.handles import handle_of, kill_group
+from queryrun.worker.release import WORTH_BYTES, release_memory
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -53,8 +54,11 @@ class ChildProcess:
 
     def kill(self) -> None:
         """SIGKILL it and its process group. Harmless when it has ended, also after `reap`."""
-        if self._pidfd >= 0:
-            kill_group(self._pidfd, self.pid)
+        if self._pidfd < 0:
+            return
+        kill_group(self._pidfd, self.pid)
+        if not self.exited.is_set() and self.resident_bytes() > WORTH_BYTES:
+            release_memory(self._pidfd)
 
     def resident_bytes(self) -> int:
         """Its resident memory now; 0 once it has ended."""
