@@ -1,6 +1,6 @@
 """Signed requests to one S3 endpoint over a few kept connections. Knows no operation of S3.
 
-The standard library's client: it imports in 20 ms, and one blocking request per thread is all
+The standard library's client: it imports in 30 ms, and one blocking request per thread is all
 that a worker needs (docs/decisions/0008-s3.md).
 """
 
