@@ -1,5 +1,5 @@
 """The contract as a list: section, request, expected status, expected shape. v2 and the token
-endpoint; the sections that speak of v1 alone have a list of their own when that face comes."""
+endpoint here; what speaks of v1 is in `conformance_v1.py`."""
 
 from __future__ import annotations
 

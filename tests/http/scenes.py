@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from queryrun.auth.clients import revoke_client
 from queryrun.http.parts import HttpSettings
+from tests.http.conformance_v1 import QUERY
 from tests.http.house import FOREIGN, SELECT, TENANT, House
 
 DELIVERED = HttpSettings()
@@ -63,6 +64,10 @@ async def _auth_used_up(house: House) -> None:
 async def _key_in_flight(house: House) -> None:
     """As if the first request with this key were still being answered, through the back door."""
     await _key_answered(house)
+    await _reopen_keys(house)
+
+
+async def _reopen_keys(house: House) -> None:
     reopen = "UPDATE idempotency SET claim_until_ms = created_ms + 60000"
     await house.database.writer.write(lambda db: db.execute(reopen).rowcount, durable=False)
 
@@ -73,6 +78,21 @@ async def _key_used(house: House) -> None:
 
 async def _key_answered(house: House) -> None:
     await house.call("POST", "/v2/query_runs", json=SELECT, headers=KEY)
+
+
+async def _v1_key_answered(house: House) -> None:
+    await house.call("POST", "/query/jobs", json=QUERY, headers=KEY)
+
+
+async def _v1_key_in_flight(house: House) -> None:
+    await _v1_key_answered(house)
+    await _reopen_keys(house)
+
+
+async def _no_warehouse(house: House) -> None:
+    sources = house.parts.desk.sources
+    assert isinstance(sources, dict)
+    del sources["warehouse"]
 
 
 async def _key_expired(house: House) -> None:
@@ -110,6 +130,9 @@ SCENES: dict[str, Callable[[House], Awaitable[None]]] = {
     "auth_used_up": _auth_used_up,
     "key_in_flight": _key_in_flight,
     "key_used": _key_used,
+    "v1_key_answered": _v1_key_answered,
+    "v1_key_in_flight": _v1_key_in_flight,
+    "no_warehouse": _no_warehouse,
     "key_answered": _key_answered,
     "key_expired": _key_expired,
     "key_elsewhere": _key_elsewhere,

@@ -89,6 +89,56 @@ def _oauth_error(answer: httpx2.Response) -> None:
     assert set(answer.json()) == {"error", "error_description", "message"}
 
 
+JOB_ALWAYS = {
+    *("id", "query", "queryStatus", "sourceData", "useIndexJoin", "remainingRetries", "retries"),
+    *("createdOn", "updatedOn", "createdBy", "createdByUserEmail"),
+}
+
+
+def _job(status: str, *more: str, **values: object) -> Check:
+    """A job of v1 with exactly these keys, wrapped in `data`."""
+
+    def check(answer: httpx2.Response) -> None:
+        assert set(answer.json()) == {"data"}
+        job = answer.json()["data"]
+        assert set(job) == JOB_ALWAYS | set(more)
+        assert job["queryStatus"] == status
+        assert UUID.fullmatch(job["id"])
+        assert UUID.fullmatch(job["createdBy"])
+        assert TIME.fullmatch(job["createdOn"])
+        assert TIME.fullmatch(job["updatedOn"])
+        assert (job["remainingRetries"], job["retries"]) == (3, 3)
+        wanted = {"sourceData": "LIVE", "useIndexJoin": False, **values}
+        assert {name: job[name] for name in wanted} == wanted
+
+    return check
+
+
+def _v1_list(answer: httpx2.Response) -> None:
+    assert set(answer.json()) == {"data"}
+    assert isinstance(answer.json()["data"], list)
+
+
+def _v1_error(answer: httpx2.Response) -> None:
+    assert set(answer.json()) == {"code", "message"}
+    assert answer.json()["code"] == answer.status_code
+    assert answer.json()["message"]
+
+
+def _is(**body: object) -> Check:
+    """Exactly this body."""
+
+    def check(answer: httpx2.Response) -> None:
+        assert answer.json() == body
+
+    return check
+
+
+def _too_late(answer: httpx2.Response) -> None:
+    _v1_error(answer)
+    assert answer.json()["message"].endswith("is not in accepted or in_progress status")
+
+
 SHAPES: dict[str, Check] = {
     "accepted": _run("accepted"),
     "accepted_dsv": _separator("|"),
@@ -107,4 +157,19 @@ SHAPES: dict[str, Check] = {
     "list": _list,
     "token": _token,
     "oauth_error": _oauth_error,
+    "v1_accepted": _job("accepted"),
+    "v1_warehouse": _job("accepted", sourceData="WAREHOUSE"),
+    "v1_index_join": _job("accepted", useIndexJoin=True),
+    "v1_in_progress": _job("in_progress"),
+    "v1_completed": _job("completed", "dataFile", "outputRows", "processingTime"),
+    "v1_failed": _job("failed", "errorMessage"),
+    "v1_cancelled": _job("cancelled"),
+    "v1_list": _v1_list,
+    "v1_error": _v1_error,
+    "v1_too_late": _too_late,
+    "v1_not_json": _is(code=400, message="Unable to process JSON"),
+    "v1_401": _is(message="Authentication error"),
+    "v1_404": _is(code=404, message="HTTP 404 Not Found"),
+    "v1_405": _is(code=405, message="HTTP 405 Method Not Allowed"),
+    "v1_415": _is(code=415, message="HTTP 415 Unsupported Media Type"),
 }

@@ -1,4 +1,5 @@
-"""The contract's sections A to E, row by row: the list is in `conformance.py`."""
+"""The contract's sections A to E, row by row: the lists are in `conformance.py` and, for v1,
+`conformance_v1.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from queryrun.auth.model import Scope
 from queryrun.errors import Failure, FailureCode
 from tests.conftest import Clock
 from tests.http.conformance import ROWS, V2_SECTIONS, Row
-from tests.http.house import ACME, GLOBEX, House, open_house
+from tests.http.conformance_v1 import V1_ROWS, V1_SECTIONS
+from tests.http.house import ACME, FOREIGN, GLOBEX, House, open_house
 from tests.http.problem import assert_problem
 from tests.http.scenes import enter, settings_of
 from tests.http.shapes import SHAPES
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.anyio
 LONG_SQL = "SELECT 1 AS one -- " + "x" * 2000
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS, *V1_ROWS], ids=lambda row: row.name)
 async def test_the_service_does_what_the_contract_says(
     tmp_path: Path, clock: Clock, row: Row
 ) -> None:
@@ -37,6 +39,7 @@ async def test_the_service_does_what_the_contract_says(
     else:
         assert answer.status_code == row.status, answer.text
         SHAPES[row.shape](answer)
+        assert row.names is None or f"'{row.names}'" in answer.text
     for name, value in row.answer_headers.items():
         if value == "*":
             assert answer.headers[name]
@@ -46,10 +49,11 @@ async def test_the_service_does_what_the_contract_says(
 
 def test_every_section_has_rows() -> None:
     assert {row.section for row in ROWS} == set(V2_SECTIONS)
+    assert {row.section for row in V1_ROWS} == set(V1_SECTIONS)
 
 
 def test_no_two_rows_have_the_same_name() -> None:
-    names = [row.name for row in ROWS]
+    names = [row.name for row in [*ROWS, *V1_ROWS]]
     assert sorted(names) == sorted(set(names))
 
 
@@ -100,6 +104,8 @@ async def token_of(house: House, kind: str) -> str:
     """A token of the kind that a row names."""
     if kind in ("own", "none", "bad"):
         return {"own": house.token, "none": "", "bad": "qrt_unknown"}[kind]
+    if kind == "foreign":
+        return await house.new_token(FOREIGN)
     if kind == "both":
         return await house.new_token(ACME, GLOBEX)
     scopes = {

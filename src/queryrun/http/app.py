@@ -30,6 +30,7 @@ from queryrun.http.admit import admit
 from queryrun.http.bodies import compress
 from queryrun.http.call import Answer, Call, Face, face_of
 from queryrun.http.headers import track_id
+from queryrun.http.limiters import concurrency_headers
 from queryrun.http.operations import Operation
 from queryrun.http.parts import HttpParts
 from queryrun.http.problems import answer_for
@@ -103,7 +104,10 @@ class Door:
             raise InvalidRequest(*wrong)
         if operation.scope is not None:
             await admit(self._parts, call, operation.scope)
-        return await operation.handler(self._parts, call)
+        if call.face is not Face.V1:
+            return await operation.handler(self._parts, call)
+        with self._parts.in_flight.counted(call.who.tenant_id) as call.at_once:
+            return await operation.handler(self._parts, call)
 
 
 def _open(scope: Scope, receive: Receive, route: str) -> Call:
@@ -131,3 +135,5 @@ def _stamp(call: Call, answer: Answer) -> None:
         headers.append(("ratelimit-limit", call.quota.described))
         headers.append(("ratelimit-remaining", str(call.quota.remaining)))
         headers.append(("ratelimit-reset", str(call.quota.reset_s)))
+    if call.at_once is not None:
+        headers += concurrency_headers(call.at_once)

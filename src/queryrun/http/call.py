@@ -49,6 +49,8 @@ class Call:
     track_id: str | None = None
     principal: Principal | None = None
     quota: Quota | None = None
+    at_once: int | None = None
+    """Requests of the tenant in flight with this one; on v1 alone."""
     run_id: str | None = None
     deadline: asyncio.Timeout | None = None
     _query: list[tuple[str, str]] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from queryrun.errors import TooManyRequests
@@ -33,3 +35,35 @@ def let_through(quota: Quota | None, what: str) -> None:
     """Raise `TooManyRequests` when the quota was used up."""
     if quota is not None and quota.retry_after_s:
         raise TooManyRequests(f"too many requests per {what}", quota.retry_after_s)
+
+
+AT_ONCE = 40
+"""Contract D3: the hosted service's default for requests at once. Told, not enforced: what bounds
+us is the rate of requests and the queue of runs."""
+
+
+class InFlight:
+    """How many requests of each tenant are being answered on this node; v1 tells it in headers."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    @contextmanager
+    def counted(self, tenant_id: str) -> Iterator[int]:
+        """Count one request for as long as the block lasts; how many there are with it."""
+        self._counts[tenant_id] += 1
+        try:
+            yield self._counts[tenant_id]
+        finally:
+            self._counts[tenant_id] -= 1
+            if not self._counts[tenant_id]:
+                del self._counts[tenant_id]
+
+
+def concurrency_headers(at_once: int) -> list[tuple[str, str]]:
+    """Contract D3, A11: plain integers, because clients pass them to `int()`."""
+    return [
+        ("concurrency-limit-type", "Default"),
+        ("concurrency-limit-limit", str(AT_ONCE)),
+        ("concurrency-limit-remaining", str(max(0, AT_ONCE - at_once))),
+    ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from queryrun.http.call import JSON
+from queryrun.http.call import JSON, Face, face_of
 from queryrun.http.operations import Body, Operation, Parameter, Reply
 from queryrun.http.problems import TYPES
 from queryrun.http.samples import BAD_REQUEST, TOO_LATE
-from queryrun.http.schemas import ALWAYS, HEADERS, RATES, SCHEMAS
+from queryrun.http.schemas import ALWAYS, CONCURRENCY, HEADERS, RATES, SCHEMAS
 
 ABOUT = """Submit SQL, get a durable run, download its result file; cancel, and know that the work
 has stopped.
@@ -159,7 +159,9 @@ def _error_examples(operation: Operation, status: int) -> list[tuple[str, object
 
 def _headers(operation: Operation, names: Iterable[str]) -> dict[str, object]:
     rates = RATES if operation.scope is not None else ()
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *ALWAYS, *rates)}
+    more = CONCURRENCY if face_of(operation.path) is Face.V1 else ()
+    every = (*names, *ALWAYS, *rates, *more)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in every}
 
 
 def _header(schema: dict[str, object]) -> dict[str, object]:

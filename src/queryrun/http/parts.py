@@ -8,7 +8,7 @@ from datetime import datetime
 from time import monotonic
 
 from queryrun.auth.store import AuthStore
-from queryrun.http.limiters import Limiters, memory_limiters
+from queryrun.http.limiters import InFlight, Limiters, memory_limiters
 from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.results.store import ResultStore
@@ -62,6 +62,7 @@ class HttpParts:
     """Seconds that never go back; what rates are measured with."""
     limiters: Limiters = field(init=False)
     """Made from the settings: this node's own, in memory."""
+    in_flight: InFlight = field(init=False, default_factory=InFlight)
 
     def __post_init__(self) -> None:
         rates = self.settings

@@ -7,6 +7,7 @@ from queryrun.http import document, files, health, oauth, samples
 from queryrun.http import parameters as p
 from queryrun.http.operations import Body, Operation, Reply
 from queryrun.http.parts import HttpSettings
+from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import listing, query_runs, requests
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE
 
@@ -291,7 +292,7 @@ DOCUMENT = (
     ),
 )
 
-TABLE = (GET, CREATE, CANCEL, LIST, REQUEST, FILE, TOKEN, *HEALTH, *DOCUMENT)
+TABLE = (GET, CREATE, CANCEL, LIST, REQUEST, FILE, TOKEN, *V1_TABLE, *HEALTH, *DOCUMENT)
 """In the order in which paths are tried: the busiest first."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.errors import FailureCode
 from queryrun.http.problems import TYPES
+from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import create_body_schema
 from queryrun.runs.model import ContentEncoding, ContentType, EngineStop, Stage, StopReason
 
@@ -217,6 +218,7 @@ SCHEMAS: dict[str, Schema] = {
     "Token": TOKEN,
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
+    **v1.SCHEMAS,
 }
 
 HEADERS: dict[str, Schema] = {
@@ -236,6 +238,9 @@ HEADERS: dict[str, Schema] = {
     "accept-ranges": _text("Always `bytes`."),
     "content-range": _text("Which bytes these are."),
     "content-disposition": _text("The file's name."),
+    **v1.HEADERS,
 }
 ALWAYS = ("zuora-request-id", "zuora-track-id")
+CONCURRENCY = tuple(v1.HEADERS)
+"""Of every answer of v1 to a known client."""
 RATES = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")

@@ -1,16 +1,25 @@
 """The body of `POST /v2/query_runs`: one table of properties, which both checks bodies and makes
-the documented schema. Everything wrong with a body is reported at once.
-"""
+the documented schema."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import msgspec
-
 from queryrun.errors import Problem
+from queryrun.http.properties import (
+    MAX_KEY_CHARS,
+    SEPARATOR_PATTERN,
+    Property,
+    boolean,
+    encryption_key,
+    one_of,
+    property_problems,
+    separator_of,
+    separator_problems,
+    statement,
+    text,
+)
 from queryrun.runs.model import ContentEncoding, ContentType, DeletedRows, Output
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
@@ -18,23 +27,6 @@ MAX_TAGS = 50
 MAX_TAG_VALUE_CHARS = 256
 TAG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 MAX_TIMEOUT_S = 7 * 24 * 3600
-MAX_KEY_CHARS = 16_384
-SEPARATOR_ESCAPES = {"\\t": "\t"}
-SEPARATOR_FORBIDDEN = frozenset('"\r\n\0')
-"""Contract H7."""
-
-Check = Callable[[object], str | None]
-"""What is wrong with a value, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Property:
-    """One property of the body: its rule, and the rule as a schema for readers."""
-
-    name: str
-    check: Check
-    schema: dict[str, object]
-    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,59 +49,15 @@ class CreateBody:
 
 def parse_create_body(content: dict[str, object], wrong: list[Problem]) -> CreateBody | None:
     """The body, or None with at least one problem added to `wrong`."""
-    found = [*_property_problems(content), *_separator_problems(content)]
+    found = [*property_problems(content, PROPERTIES, BY_NAME), *_separator_problems(content)]
     wrong.extend(found)
     return None if found else _built(content)
 
 
-def decode_object(raw: bytes, wrong: list[Problem]) -> dict[str, object] | None:
-    """The JSON object in `raw`, or None and a problem."""
-    try:
-        content = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        wrong.append(Problem("invalid_parameter", "body", "the body is not valid JSON"))
-        return None
-    if isinstance(content, dict):
-        return content
-    wrong.append(Problem("invalid_parameter", "body", "the body must be a JSON object"))
-    return None
-
-
-def _property_problems(content: dict[str, object]) -> list[Problem]:
-    problems = [
-        _problem(name, "is not a known property") for name in content if name not in BY_NAME
-    ]
-    for rule in PROPERTIES:
-        if rule.name in content:
-            fault = rule.check(content[rule.name])
-        else:
-            fault = "is required" if rule.required else None
-        if fault is not None:
-            problems.append(_problem(rule.name, fault))
-    return problems
-
-
-def _problem(name: str, fault: str) -> Problem:
-    shown = name[:64]
-    return Problem("invalid_parameter", shown, f"'{shown}' {fault}")
-
-
 def _separator_problems(content: dict[str, object]) -> list[Problem]:
-    """A separator counts for dsv only: required there, ignored elsewhere (contract A2, H7)."""
-    separator = content.get("column_separator")
     if content.get("content_type") != ContentType.DSV:
         return []
-    if separator is None:
-        return [_problem("column_separator", "is required when 'content_type' is dsv")]
-    if isinstance(separator, str) and not _separator_fits(separator):
-        fault = "must be exactly one character, not a quote or a line break; \\t is a tab"
-        return [_problem("column_separator", fault)]
-    return []
-
-
-def _separator_fits(text: str) -> bool:
-    character = SEPARATOR_ESCAPES.get(text, text)
-    return len(character) == 1 and character not in SEPARATOR_FORBIDDEN
+    return separator_problems(content.get("column_separator"), "column_separator", "content_type")
 
 
 def _built(content: dict[str, object]) -> CreateBody:
@@ -125,7 +73,7 @@ def _built(content: dict[str, object]) -> CreateBody:
         output=Output(
             content_type,
             ContentEncoding(str(content.get("content_encoding", "none"))),
-            SEPARATOR_ESCAPES.get(separator, separator) if separator else None,
+            separator_of(separator) if separator else None,
             None if key is None else str(key),
         ),
         deleted=content.get("read_deleted") is True,
@@ -133,37 +81,6 @@ def _built(content: dict[str, object]) -> CreateBody:
         timeout_s=float(timeout) if isinstance(timeout, int | float) else None,
         tags=tuple(sorted(tags.items())) if isinstance(tags, dict) else (),
     )
-
-
-# --- the checks -----------------------------------------------------------------------------
-
-
-def _sql(value: object) -> str | None:
-    if not isinstance(value, str):
-        return "must be a string"
-    if not value.strip():
-        return "must not be blank"
-    if len(value) > MAX_STATEMENT_CHARS:
-        return f"must have at most {MAX_STATEMENT_CHARS} characters"
-    return None
-
-
-def _text(value: object) -> str | None:
-    return None if isinstance(value, str) else "must be a string"
-
-
-def _boolean(value: object) -> str | None:
-    return None if isinstance(value, bool) else "must be true or false"
-
-
-def _one_of(words: tuple[str, ...]) -> Check:
-    fault = f"must be one of {', '.join(words)}"
-    allowed = frozenset(words)
-
-    def check(value: object) -> str | None:
-        return None if isinstance(value, str) and value in allowed else fault
-
-    return check
 
 
 def _timeout(value: object) -> str | None:
@@ -176,38 +93,12 @@ def _timeout(value: object) -> str | None:
 def _tags(value: object) -> str | None:
     if not isinstance(value, dict) or len(value) > MAX_TAGS:
         return f"must be an object of at most {MAX_TAGS} texts"
-    for name, text in value.items():
+    for name, word in value.items():
         if not TAG_NAME.fullmatch(name):
             return "must have names of letters, digits and _ . - that do not start with a digit"
-        if not isinstance(text, str) or len(text) > MAX_TAG_VALUE_CHARS or "\0" in text:
+        if not isinstance(word, str) or len(word) > MAX_TAG_VALUE_CHARS or "\0" in word:
             return f"must have texts of at most {MAX_TAG_VALUE_CHARS} characters as values"
     return None
-
-
-def _encryption_key(value: object) -> str | None:
-    if not isinstance(value, str):
-        return "must be a string"
-    if not 0 < len(value) <= MAX_KEY_CHARS:
-        return f"must have 1 to {MAX_KEY_CHARS} characters"
-    # Imported here: the cryptography package costs an idle server megabytes that few requests need.
-    from queryrun.results.encrypt import BadKeyError, parse_public_key
-
-    try:
-        parse_public_key(value)
-    except BadKeyError as error:
-        return str(error)
-    return None
-
-
-def key_warning(output: Output) -> list[tuple[str, str]]:
-    """A `Warning` header for a key that the contract accepts and nobody should use today."""
-    if output.encryption_key is None:
-        return []
-    from queryrun.results.encrypt import GOOD_KEY_BITS, parse_public_key
-
-    key = parse_public_key(output.encryption_key)
-    text = f"the encryption key has {key.bits} bits; use {GOOD_KEY_BITS} or more"
-    return [("warning", f'299 queryrun "{text}"')] if key.is_weak else []
 
 
 CONTENT_TYPES = tuple(ContentType)
@@ -216,7 +107,7 @@ CONTENT_ENCODINGS = tuple(ContentEncoding)
 PROPERTIES = (
     Property(
         "sql",
-        _sql,
+        statement,
         {
             "type": "string",
             "minLength": 1,
@@ -228,7 +119,7 @@ PROPERTIES = (
     ),
     Property(
         "content_type",
-        _one_of(CONTENT_TYPES),
+        one_of(CONTENT_TYPES),
         {
             "type": "string",
             "enum": list(CONTENT_TYPES),
@@ -239,7 +130,7 @@ PROPERTIES = (
     ),
     Property(
         "content_encoding",
-        _one_of(CONTENT_ENCODINGS),
+        one_of(CONTENT_ENCODINGS),
         {
             "type": "string",
             "enum": list(CONTENT_ENCODINGS),
@@ -249,7 +140,7 @@ PROPERTIES = (
     ),
     Property(
         "column_separator",
-        _text,
+        text,
         {
             "type": "string",
             "description": "Exactly one character (or `\\t`), required for `dsv`, ignored "
@@ -258,7 +149,7 @@ PROPERTIES = (
     ),
     Property(
         "encryption_key",
-        _encryption_key,
+        encryption_key,
         {
             "type": "string",
             "minLength": 1,
@@ -269,7 +160,7 @@ PROPERTIES = (
     ),
     Property(
         "read_deleted",
-        _boolean,
+        boolean,
         {
             "type": "boolean",
             "default": False,
@@ -278,7 +169,7 @@ PROPERTIES = (
     ),
     Property(
         "source",
-        _text,
+        text,
         {
             "type": "string",
             "description": "Where to run it; the service's default source when absent. "
@@ -326,6 +217,6 @@ def create_body_schema() -> dict[str, object]:
         "if": {"required": ["content_type"], "properties": {"content_type": {"const": "dsv"}}},
         "then": {
             "required": ["column_separator"],
-            "properties": {"column_separator": {"pattern": r'^([^"\r\n\x00]|\\t)$'}},
+            "properties": {"column_separator": {"pattern": SEPARATOR_PATTERN}},
         },
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from queryrun.http.v2.render import NO_EXTRAS, Extras, iso
+from queryrun.http.times import iso
+from queryrun.http.v2.render import NO_EXTRAS, Extras
 from queryrun.http.v2.view import View
 from queryrun.runs.desk import Desk
 from queryrun.runs.model import Run, RunMove

@@ -5,20 +5,22 @@ from __future__ import annotations
 from uuid import uuid4
 
 from queryrun.errors import InvalidRequest, Problem, RequestError
-from queryrun.http import headers
+from queryrun.http import headers, once
 from queryrun.http.bodies import read_json_body
 from queryrun.http.call import Answer, Call
 from queryrun.http.links import links_of
 from queryrun.http.parts import HttpParts
 from queryrun.http.problems import answer_for
-from queryrun.http.v2 import once, requests
-from queryrun.http.v2.body import CreateBody, decode_object, key_warning, parse_create_body
+from queryrun.http.properties import decode_object, key_warning
+from queryrun.http.v2 import requests
+from queryrun.http.v2.body import CreateBody, parse_create_body
 from queryrun.http.v2.extras import gather_extras
 from queryrun.http.v2.render import Shown, render_run
 from queryrun.http.v2.view import View, parse_view
-from queryrun.runs.cancel import WAIT_S, cancel
+from queryrun.http.waits import cancel_wait_s, waited
+from queryrun.runs.cancel import cancel
 from queryrun.runs.model import Run, RunRequest, StoredAnswer
-from queryrun.runs.read import await_end, read_one
+from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
 
 
@@ -69,7 +71,7 @@ async def _create_now(
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     wish = headers.preference(call)
-    run = await _waited(parts, call, accepted.run, wish)
+    run = await waited(parts, call, accepted.run, wish)
     answer = await _shown(parts, run, view, 201)
     answer.headers += [("location", f"/v2/query_runs/{run.id}"), *wish.applied]
     answer.headers += key_warning(request.output)
@@ -85,7 +87,7 @@ async def get_query_run(parts: HttpParts, call: Call) -> Answer:
         raise InvalidRequest(*wrong)
     run = await read_one(parts.desk, call.who, _run_id(call))
     wish = headers.preference(call)
-    run = await _waited(parts, call, run, wish)
+    run = await waited(parts, call, run, wish)
     answer = await _shown(parts, run, view, 200)
     answer.headers += wish.applied
     return answer
@@ -122,7 +124,7 @@ async def _cancel_now(parts: HttpParts, call: Call, key: once.Key | None, view: 
     stored = once.stored_with(
         key, lambda run: StoredAnswer(200, render_run(Shown(run, links), view))
     )
-    wait_s = _cancel_wait_s(call, wish)
+    wait_s = cancel_wait_s(call, wish)
     run = await cancel(parts.desk, call.who, _run_id(call), wait_s=wait_s, once=stored)
     answer = await _shown(parts, run, view, 200)
     await once.finish(parts, key, answer)
@@ -151,23 +153,6 @@ def _request(
         tags=body.tags,
         org_ids=org_ids,
     )
-
-
-async def _waited(parts: HttpParts, call: Call, run: Run, wish: headers.Preference) -> Run:
-    """The run at its end, or after as long as `Prefer: wait` said."""
-    if not wish.wait_s or run.state.is_terminal:
-        return run
-    call.extend_deadline(wish.wait_s)
-    return await await_end(parts.desk, run, wish.wait_s)
-
-
-def _cancel_wait_s(call: Call, wish: headers.Preference) -> float:
-    if wish.respond_async:
-        return 0.0
-    if wish.wait_s is None:
-        return WAIT_S
-    call.extend_deadline(wish.wait_s)
-    return wish.wait_s
 
 
 async def _shown(parts: HttpParts, run: Run, view: View, status: int) -> Answer:

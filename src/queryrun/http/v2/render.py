@@ -10,6 +10,7 @@ import msgspec
 
 from queryrun.errors import Failure
 from queryrun.http.links import Links
+from queryrun.http.times import iso
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.view import View
 from queryrun.runs.model import Cancellation, ContentType, DeletedRows, Run
@@ -53,11 +54,6 @@ def run_object(shown: Shown, view: View) -> dict[str, object]:
     names = DEFAULT_FIELDS if view.fields is None else view.fields
     found = {name: FIELDS[name](shown) for name in names}
     return {name: value for name, value in found.items() if value is not ABSENT}
-
-
-def iso(time: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and `Z`, as the contract's samples have it."""
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _if_set(value: object) -> object:

@@ -15,12 +15,13 @@ import msgspec
 
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest, NotCancellable, NotFound
+from queryrun.http import once
 from queryrun.http.call import Answer, Call
 from queryrun.http.links import links_of
 from queryrun.http.parts import HttpParts
 from queryrun.http.problems import answer_for
-from queryrun.http.v2 import once
-from queryrun.http.v2.render import Shown, iso, render_run
+from queryrun.http.times import iso
+from queryrun.http.v2.render import Shown, render_run
 from queryrun.http.v2.view import DEFAULT_VIEW
 from queryrun.runs.cancel import cancel
 from queryrun.runs.model import Run, RunRequest, StoredAnswer

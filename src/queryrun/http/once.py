@@ -1,4 +1,4 @@
-"""Idempotency keys on the v2 face (contract C11): the fingerprint, replays, and what is kept.
+"""Idempotency keys on both faces (contract C11): the fingerprint, replays, and what is kept.
 
 A run and its answer are stored in one transaction by `accept` and `cancel`; refusals, which have
 no effect to share a transaction with, are stored here. Kept are 2xx, 400, 404 and 422; never

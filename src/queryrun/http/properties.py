@@ -1,0 +1,152 @@
+"""What bodies of both faces share: the rules of properties, and the JSON they are in.
+
+Each face has a table of `Property`, which both checks its bodies and makes their documented
+schema. Everything wrong with a body is reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from queryrun.errors import Problem
+from queryrun.runs.model import Output
+from queryrun.sql.guard import MAX_STATEMENT_CHARS
+
+MAX_KEY_CHARS = 16_384
+SEPARATOR_ESCAPES = {"\\t": "\t"}
+SEPARATOR_FORBIDDEN = frozenset('"\r\n\0')
+SEPARATOR_PATTERN = r'^([^"\r\n\x00]|\\t)$'
+"""Contract H7."""
+
+Check = Callable[[object], str | None]
+"""What is wrong with a value, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One property of a body: its rule, and the rule as a schema for readers."""
+
+    name: str
+    check: Check
+    schema: dict[str, object]
+    required: bool = False
+
+
+def decode_object(raw: bytes, wrong: list[Problem]) -> dict[str, object] | None:
+    """The JSON object in `raw`, or None and a problem."""
+    try:
+        content = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        wrong.append(Problem("invalid_parameter", "body", "the body is not valid JSON"))
+        return None
+    if isinstance(content, dict):
+        return content
+    wrong.append(Problem("invalid_parameter", "body", "the body must be a JSON object"))
+    return None
+
+
+def property_problems(
+    content: dict[str, object], properties: Iterable[Property], known: frozenset[str]
+) -> list[Problem]:
+    """Unknown names, missing ones, and values against their rules."""
+    problems = [problem(name, "is not a known property") for name in content if name not in known]
+    for rule in properties:
+        if rule.name in content:
+            fault = rule.check(content[rule.name])
+        else:
+            fault = "is required" if rule.required else None
+        if fault is not None:
+            problems.append(problem(rule.name, fault))
+    return problems
+
+
+def problem(name: str, fault: str) -> Problem:
+    """One thing wrong with one property."""
+    shown = name[:64]
+    return Problem("invalid_parameter", shown, f"'{shown}' {fault}")
+
+
+# --- checks ---------------------------------------------------------------------------------
+
+
+def statement(value: object) -> str | None:
+    """SQL: a text that is not blank and not too long (contract F7)."""
+    if not isinstance(value, str):
+        return "must be a string"
+    if not value.strip():
+        return "must not be blank"
+    if len(value) > MAX_STATEMENT_CHARS:
+        return f"must have at most {MAX_STATEMENT_CHARS} characters"
+    return None
+
+
+def text(value: object) -> str | None:
+    """Any text."""
+    return None if isinstance(value, str) else "must be a string"
+
+
+def boolean(value: object) -> str | None:
+    """A JSON boolean, nothing that looks like one."""
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def one_of(words: tuple[str, ...]) -> Check:
+    """One of these words, in exactly this spelling."""
+    fault = f"must be one of {', '.join(words)}"
+    allowed = frozenset(words)
+
+    def check(value: object) -> str | None:
+        return None if isinstance(value, str) and value in allowed else fault
+
+    return check
+
+
+def encryption_key(value: object) -> str | None:
+    """An RSA public key in a form that we read (contract F6)."""
+    if not isinstance(value, str):
+        return "must be a string"
+    if not 0 < len(value) <= MAX_KEY_CHARS:
+        return f"must have 1 to {MAX_KEY_CHARS} characters"
+    # Imported here: the cryptography package costs an idle server megabytes that few requests need.
+    from queryrun.results.encrypt import BadKeyError, parse_public_key
+
+    try:
+        parse_public_key(value)
+    except BadKeyError as error:
+        return str(error)
+    return None
+
+
+def key_warning(output: Output) -> list[tuple[str, str]]:
+    """A `Warning` header for a key that the contract accepts and nobody should use today."""
+    if output.encryption_key is None:
+        return []
+    from queryrun.results.encrypt import GOOD_KEY_BITS, parse_public_key
+
+    key = parse_public_key(output.encryption_key)
+    text = f"the encryption key has {key.bits} bits; use {GOOD_KEY_BITS} or more"
+    return [("warning", f'299 queryrun "{text}"')] if key.is_weak else []
+
+
+def separator_problems(separator: object, name: str, format_name: str) -> list[Problem]:
+    """What is wrong with the separator of a `dsv` file; for no other format does it count
+    (contract A2, H7). A value of another type is its property's problem already."""
+    if separator is None:
+        return [problem(name, f"is required when '{format_name}' is dsv")]
+    if isinstance(separator, str) and not _separator_fits(separator):
+        fault = "must be exactly one character, not a quote or a line break; \\t is a tab"
+        return [problem(name, fault)]
+    return []
+
+
+def separator_of(text: str) -> str:
+    """The character that a valid separator stands for."""
+    return SEPARATOR_ESCAPES.get(text, text)
+
+
+def _separator_fits(text: str) -> bool:
+    character = separator_of(text)
+    return len(character) == 1 and character not in SEPARATOR_FORBIDDEN

@@ -1,0 +1,145 @@
+"""v1's part of the route table."""
+
+from __future__ import annotations
+
+from queryrun.auth.model import Scope
+from queryrun.http import parameters as p
+from queryrun.http.operations import Body, Operation, Parameter, Reply
+from queryrun.http.v1 import jobs, schemas
+
+TAG = "Data query jobs (v1)"
+PATH = "/query/jobs"
+ERROR = "DataQueryError"
+READING_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
+WRITING_ERRORS = (400, 401, 403, 405, 409, 413, 415, 422, 429, 500, 502, 503, 504)
+
+JOB_ID = Parameter(
+    "job_id", "path", {"type": "string"}, "The job's id, a UUID of 36 characters.", schemas.ID
+)
+PADDED_ID = Parameter(
+    "job_id",
+    "path",
+    {"type": "string"},
+    "The job's id: a UUID of 36 characters, or those and 28 zeros behind them, for the SDK that "
+    "sends nothing shorter than 64.",
+    schemas.ID,
+)
+QUERY_STATUS = Parameter(
+    "queryStatus",
+    "query",
+    {
+        "type": "string",
+        "enum": [*jobs.STATUS_WORDS, "complete", "canceled", "pending"],
+    },
+    "Only jobs in this status. v2's spellings are taken too.",
+    "in_progress",
+)
+PAGE_SIZE = Parameter(
+    "pageSize",
+    "query",
+    {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": jobs.MAX_PAGE_SIZE,
+        "default": jobs.DEFAULT_PAGE_SIZE,
+    },
+    "How many jobs are listed at most.",
+    20,
+)
+
+CREATE_JOB = Operation(
+    "POST",
+    PATH,
+    "createDataQueryJob",
+    jobs.create_job,
+    Scope.SUBMIT,
+    TAG,
+    "Submit a data query",
+    "The same as creating a query run, in the words of v1. The job is on both faces, under one id.",
+    (p.IDEMPOTENCY_KEY, p.PREFER, p.ORG_IDS, p.CONTENT_ENCODING, *p.EVERYWHERE),
+    Body("application/json", "SubmitDataQuery", (("csv", schemas.SUBMIT),)),
+    (
+        Reply(
+            200,
+            "Accepted.",
+            "DataQueryJobAnswer",
+            headers=("preference-applied", "idempotency-replayed", "warning"),
+            examples=(("accepted", {"data": schemas.ACCEPTED}),),
+        ),
+    ),
+    WRITING_ERRORS,
+    error_schema=ERROR,
+)
+LIST_JOBS = Operation(
+    "GET",
+    PATH,
+    "listDataQueryJobs",
+    jobs.list_jobs,
+    Scope.READ,
+    TAG,
+    "List data query jobs",
+    "The client's own (all of the tenant's for an admin), newest first. One page: this face has no "
+    "cursor; `GET /v2/query_runs` has one.",
+    (QUERY_STATUS, PAGE_SIZE, *p.EVERYWHERE),
+    replies=(
+        Reply(
+            200,
+            "The jobs.",
+            "DataQueryJobList",
+            examples=(("page", {"data": [schemas.COMPLETED, schemas.FAILED]}),),
+        ),
+    ),
+    errors=READING_ERRORS,
+    error_schema=ERROR,
+)
+GET_JOB = Operation(
+    "GET",
+    PATH + "/{job_id}",
+    "getDataQueryJob",
+    jobs.get_job,
+    Scope.READ,
+    TAG,
+    "Read a data query job",
+    "Somebody else's job is a 403 here, where v2 answers 404.",
+    (JOB_ID, p.PREFER, *p.EVERYWHERE),
+    replies=(
+        Reply(
+            200,
+            "The job.",
+            "DataQueryJobAnswer",
+            headers=("preference-applied",),
+            examples=(
+                ("completed", {"data": schemas.COMPLETED}),
+                ("failed", {"data": schemas.FAILED}),
+            ),
+        ),
+    ),
+    errors=READING_ERRORS,
+    error_schema=ERROR,
+)
+CANCEL_JOB = Operation(
+    "DELETE",
+    PATH + "/{job_id}",
+    "cancelDataQueryJob",
+    jobs.cancel_job,
+    Scope.CANCEL,
+    TAG,
+    "Cancel a data query job",
+    "Waits up to a second for the engine to be proven free, like v2's cancel. A job that had "
+    'ended is left as it is: 400, "… is not in accepted or in_progress status".',
+    (PADDED_ID, p.PREFER, *p.EVERYWHERE),
+    replies=(
+        Reply(
+            200,
+            "Cancelled, or being cancelled.",
+            "DataQueryJobAnswer",
+            headers=("preference-applied",),
+            examples=(("cancelled", {"data": schemas.CANCELLED}),),
+        ),
+    ),
+    errors=READING_ERRORS,
+    error_schema=ERROR,
+    error_notes=((400, "Something is wrong with the request, or the job had ended."),),
+)
+
+V1_TABLE = (GET_JOB, CREATE_JOB, CANCEL_JOB, LIST_JOBS)
