@@ -20,7 +20,7 @@ _MOMENTS = {
     t.TSTZ: t.timestamp_tz,
 }
 _PATTERNS = {
-    "integer": r"[+-]?[0-9]+",
+    "integer": r"\s*[+-]?[0-9]+\s*",
     "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
     "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
     "number": r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?\s*|[+-]?(NaN|Infinity)",
@@ -100,6 +100,9 @@ def _explicit(value: Typed, wanted: Type, site: CastSite) -> Typed:
 
 def _plain(sql: str, wanted: Type, site: CastSite) -> Typed:
     word = "TRY_CAST" if site.is_safe else "CAST"
+    if wanted.name == "decimal" and wanted.params[0] == wanted.params[1] < 38:
+        exact = f"{word}({sql} AS DECIMAL({wanted.params[0]},{wanted.params[1]}))"
+        return Typed(f"CAST({exact} AS {t.duckdb_name(wanted)})", wanted)
     return Typed(f"{word}({sql} AS {t.duckdb_name(wanted)})", wanted)
 
 
@@ -201,7 +204,7 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
         return None
     precision = len(moment.partition(".")[2])
     if precision > 6:
-        return None
+        raise UnsupportedCastError("A timestamp that is finer than a microsecond")
     local = f"TIMESTAMP {text(moment)}"
     if zone[:1] in {"+", "-"}:
         hours, _, minutes = zone[1:].partition(":")

@@ -16,6 +16,9 @@ from queryrun.sql.trino.types import Type
 
 Handler = Callable[["CallCompiler", ast.Call], Typed]
 
+_FORMS = {"format", "json_query", "json_value", "json_object"}
+"""What Trino has besides the functions that it lists."""
+
 SPECIAL: dict[str, Handler] = {}
 """Scalar functions whose translation depends on more than their arguments' types."""
 AGGREGATES: dict[str, Handler] = {}
@@ -93,7 +96,7 @@ class CallCompiler(ExpressionCompiler):
     def _unknown(self, node: ast.Call) -> None:
         from queryrun.sql.trino.catalog import trino_functions
 
-        if node.name in trino_functions():
+        if node.name in trino_functions() or node.name in _FORMS:
             self.refuse(f"Function {node.name}", node.at)
         guess = did_you_mean(node.name, known_functions())
         self.not_found(f"Function '{node.name}' not registered{guess}", node.at)

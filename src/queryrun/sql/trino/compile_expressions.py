@@ -19,6 +19,8 @@ from queryrun.sql.trino.types import Type
 _INT_MAX, _BIGINT_MAX = 2**31 - 1, 2**63 - 1
 _DAY_UNITS = {"DAY": "to_days", "HOUR": "to_hours", "MINUTE": "to_minutes", "SECOND": "to_seconds"}
 _MONTH_UNITS = {"YEAR": "to_years", "MONTH": "to_months"}
+_WHOLE_DAYS = "whole days"
+"""What is known of an interval that may be added to a date."""
 _NESTED = {"array", "map", "row", "json"}
 
 
@@ -31,6 +33,8 @@ class ExpressionCompiler:
         self.scope = Scope()
         self.lambdas: list[dict[str, Typed]] = []
         self.in_try = False
+        self.in_number_cast = False
+        """What is compiled at the moment becomes a number at once: its spelling is no matter."""
         self._numbers = 0
 
     # --- saying no --------------------------------------------------------------------------
@@ -125,11 +129,12 @@ class ExpressionCompiler:
         whole, _, fraction = written.partition(".")
         sign, whole = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
         digits = len(whole.lstrip("0")) + len(fraction)
-        precision = max(digits + (0 if whole.lstrip("0") or not whole else 1), 1)
+        precision = max(digits, 1)
         if precision > 38:
             self.invalid(f"Invalid decimal literal: {written}", at)
-        sql = f"CAST('{sign}{whole or 0}.{fraction or 0}' AS DECIMAL({precision},{len(fraction)}))"
-        return Typed(sql, t.decimal(precision, len(fraction)), written)
+        kind = t.decimal(precision, len(fraction))
+        sql = f"CAST('{sign}{whole or 0}.{fraction or 0}' AS {t.duckdb_name(kind)})"
+        return Typed(sql, kind, written)
 
     def typed_literal(self, node: ast.TypedLiteral) -> Typed:
         if node.type == "timestamp":
@@ -166,9 +171,10 @@ class ExpressionCompiler:
         if not re.fullmatch(r"[+-]?\d+", node.text):
             self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
         if unit == "WEEK":
-            return Typed(f"to_days({sign}{int(node.text) * 7})", t.DAYS)
+            return Typed(f"to_days({sign}{int(node.text) * 7})", t.DAYS, _WHOLE_DAYS)
         if unit in _DAY_UNITS:
-            return Typed(f"{_DAY_UNITS[unit]}({sign}{int(node.text)})", t.DAYS)
+            whole = _WHOLE_DAYS if unit == "DAY" else None
+            return Typed(f"{_DAY_UNITS[unit]}({sign}{int(node.text)})", t.DAYS, whole)
         if unit in _MONTH_UNITS:
             return Typed(f"{_MONTH_UNITS[unit]}({sign}{int(node.text)})", t.MONTHS)
         self.refuse(f"INTERVAL … {node.unit}", node.at)
@@ -332,11 +338,15 @@ class ExpressionCompiler:
             scale = max(s1, s2)
             kind = t.decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
             wide = t.duckdb_name(kind)
-            if kind.params[0] == 38:
+            if kind.params[0] == 38 or kind.params[0] > 18 >= max(p1, p2):
                 a, b = f"CAST({a} AS {wide})", f"CAST({b} AS {wide})"
             return Typed(f"({a} {op} {b})", kind)
         if op == "*":
-            return Typed(f"({a} * {b})", t.decimal(p1 + p2, s1 + s2))
+            kind = t.decimal(p1 + p2, s1 + s2)
+            if p1 + p2 > 18 >= max(p1, p2):  # DuckDB would stay with 18 digits
+                wide = f"CAST({a} AS DECIMAL({p1 + p2},{s1}))"
+                return Typed(f"CAST(({wide} * {b}) AS {t.duckdb_name(kind)})", kind)
+            return Typed(f"({a} * {b})", kind)
         if op == "%":
             scale = max(s1, s2)
             kind = t.decimal(min(p2 - s2, p1 - s1) + scale, scale)
@@ -361,20 +371,32 @@ class ExpressionCompiler:
         """Dates and times with intervals."""
         intervals = {t.DAYS, t.MONTHS}
         if op in {"+", "-"} and t.is_moment(left.type) and right.type in intervals:
-            return self.moved(left, f"{op} {right.sql}")
+            return self.shifted(left, op, right, at)
         if op == "+" and left.type in intervals and t.is_moment(right.type):
-            return self.moved(right, f"+ {left.sql}")
+            return self.shifted(right, "+", left, at)
         if op in {"+", "-"} and left.type in intervals and left.type == right.type:
             return Typed(f"({left.sql} {op} {right.sql})", left.type)
         if op == "*" and left.type in intervals and t.is_integer(right.type):
-            return Typed(f"({left.sql} * CAST({right.sql} AS BIGINT))", left.type)
+            sql = f"({left.sql} * CAST({right.sql} AS BIGINT))"
+            return Typed(sql, left.type, left.constant)
         if op == "*" and right.type in intervals and t.is_integer(left.type):
-            return Typed(f"({right.sql} * CAST({left.sql} AS BIGINT))", right.type)
+            sql = f"({right.sql} * CAST({left.sql} AS BIGINT))"
+            return Typed(sql, right.type, right.constant)
         if op == "-" and left.type == right.type == t.DATE:
             return Typed(f"to_days(CAST({left.sql} - {right.sql} AS INTEGER))", t.DAYS)
         if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
             return Typed(f"to_microseconds(epoch_us({left.sql}) - epoch_us({right.sql}))", t.DAYS)
         self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+
+    def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
+        """A moment and an interval. A day is 24 hours for moments with a zone."""
+        is_days = interval.type == t.DAYS
+        if moment.type == t.DATE and is_days and interval.constant != _WHOLE_DAYS:
+            self.invalid("Cannot add hour, minutes or seconds to a date", at)
+        if moment.type.name == t.TSTZ and is_days:
+            sql = f"timezone('UTC', timezone('UTC', {moment.sql}) {op} {interval.sql})"
+            return Typed(sql, moment.type)
+        return self.moved(moment, f"{op} {interval.sql}")
 
     def moved(self, moment: Typed, shift: str) -> Typed:
         """A date or time moved by an interval. With a zone the wall clock of that zone counts."""
@@ -553,11 +575,13 @@ class ExpressionCompiler:
         return Typed(f"(CASE {' '.join(parts)}{otherwise} END)", kind)
 
     def cast(self, node: ast.Cast) -> Typed:
-        value = self.expr(node.operand)
         try:
             kind, length = casts.type_of(node.type)
         except UnsupportedCastError as error:
             self._cannot(error, node.at)
+        self.in_number_cast = t.is_number(kind) and isinstance(node.operand, ast.Call)
+        value = self.expr(node.operand)
+        self.in_number_cast = False
         site = CastSite(is_safe=node.is_safe, in_try=self.in_try, zone=self.zone)
         return self._cast(value, kind, length, site, node.at)
 
@@ -603,8 +627,9 @@ def unscaled(value: Typed) -> str:
     precision, scale = value.type.params
     if scale == 0:
         return f"CAST({value.sql} AS HUGEINT)"
-    if precision + scale < 38:
-        return f"CAST({value.sql} * CAST({10**scale} AS DECIMAL({scale + 1},0)) AS HUGEINT)"
+    if max(precision, 19) + scale < 38:
+        wide = f"CAST({value.sql} AS DECIMAL({max(precision, 19)},{scale}))"
+        return f"CAST({wide} * CAST({10**scale} AS DECIMAL({scale + 1},0)) AS HUGEINT)"
     digits = f"replace(CAST({value.sql} AS VARCHAR), '.', '')"
     return f"CAST({digits} AS HUGEINT)"
 

@@ -564,8 +564,6 @@ def _heading(item: ast.SelectItem, number: int) -> str:
         return item.alias.heading
     if isinstance(item.expr, ast.Name):
         return item.expr.parts[-1].heading
-    if isinstance(item.expr, ast.FieldOf):
-        return item.expr.name.heading
     return ""
 
 

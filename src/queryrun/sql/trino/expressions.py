@@ -193,6 +193,8 @@ class ExpressionParser(Reader):
             return self._brackets()
         if token.kind == "word":
             return self._worded()
+        if token.kind == "unicode":
+            self.refuse("A string with Unicode escapes (U&) is not supported", token.at)
         if token.text == "?":
             self.refuse("Parameters (?) are not supported in a statement", token.at)
         self.fail("expected an expression")

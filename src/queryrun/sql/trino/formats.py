@@ -16,7 +16,7 @@ _JODA = {
     "mm": "%M", "m": "%-M", "ss": "%S", "s": "%-S", "SSS": "%g", "a": "%p", "E": "%a",
     "EEE": "%a", "EEEE": "%A", "DDD": "%j", "D": "%-j", "xxxx": "%G", "ww": "%V",
 }  # fmt: skip
-_NOT_IN_RE2 = re.compile(r"\(\?[=!<>](?![A-Za-z])|\(\?<[=!]|[*+?}]\+|\\[1-9kGZXR]|\\p\{Is|&&|\(\?>")
+_NOT_IN_RE2 = re.compile(r"\(\?[=!>]|\(\?<[=!]|[*+?}]\+|\\[1-9kGZXR]|\\p\{Is|&&|\(\?>")
 _PATH = re.compile(
     r"""\.(?P<field>[A-Za-z_][\w]*)|\[(?P<index>\d+)\]|\[(?P<q>["'])(?P<quoted>[^"'\\]*)(?P=q)\]"""
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from queryrun.sql.trino import ast, formats
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler, special
@@ -160,6 +162,25 @@ def _replace(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"replace({', '.join(values)})", t.VARCHAR)
 
 
+@special("codepoint")
+def _codepoint(c: CallCompiler, node: ast.Call) -> Typed:
+    """Takes a varchar(1) and nothing longer."""
+    (value,) = c.args(node, 1)
+    arg = node.args[0]
+    is_cast = isinstance(arg, ast.Cast) and arg.type.arguments == [1]
+    if value.type != t.VARCHAR or not (is_cast or len(str(value.constant)) == 1):
+        c.wrong_arguments(node, [value])
+    return Typed(f"unicode({value.sql})", t.INTEGER)
+
+
+@special("from_iso8601_date")
+def _from_iso8601_date(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if isinstance(value.constant, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value.constant):
+        c.refuse("from_iso8601_date of anything but YYYY-MM-DD", node.at)
+    return c.plain(node, [value])
+
+
 @special("split_part")
 def _split_part(c: CallCompiler, node: ast.Call) -> Typed:
     """NULL beyond the last part."""
@@ -275,7 +296,12 @@ def _json_extract(c: CallCompiler, node: ast.Call) -> Typed:
 def _json_extract_scalar(c: CallCompiler, node: ast.Call) -> Typed:
     value, path, valid = _json_and_path(c, node)
     nested = f"json_type({value}, {path}) IN ('OBJECT', 'ARRAY')"
-    scalar = f"CASE WHEN {nested} THEN NULL ELSE json_extract_string({value}, {path}) END"
+    fraction = ""
+    if not c.in_number_cast:  # DuckDB reads 1.50 and 1e2 as numbers and writes them its own way
+        failing = c.failing("json_extract_scalar of a number with a fraction: cast it to a number")
+        fraction = f"WHEN json_type({value}, {path}) = 'DOUBLE' THEN {failing} "
+    text_of = f"json_extract_string({value}, {path})"
+    scalar = f"CASE WHEN {nested} THEN NULL {fraction}ELSE {text_of} END"
     return Typed(f"(CASE WHEN {valid} THEN {scalar} END)", t.VARCHAR)
 
 
@@ -290,22 +316,6 @@ def _json_size(c: CallCompiler, node: ast.Call) -> Typed:
         f"WHEN {kind} IS NOT NULL THEN 0 END)"
     )
     return Typed(sql, t.BIGINT)
-
-
-@special("json_array_get")
-def _json_array_get(c: CallCompiler, node: ast.Call) -> Typed:
-    value, index = c.args(node, 2)
-    if value.type.name not in {"varchar", "json"} or not isinstance(index.constant, int):
-        c.refuse("json_array_get with an index that is no literal", node.at)
-    at = f"$[{index.constant}]" if index.constant >= 0 else f"$[#{index.constant}]"
-    valid = f"json_valid({value.sql})" if value.type == t.VARCHAR else "true"
-    sql = f"(CASE WHEN {valid} THEN nullif(json_extract({value.sql}, '{at}'), 'null') END)"
-    return Typed(sql, t.JSON)
-
-
-@special("json_array_contains")
-def _json_array_contains(c: CallCompiler, node: ast.Call) -> Typed:
-    c.refuse("json_array_contains", node.at)
 
 
 # --- arrays and maps ------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def _unit(c: CallCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
 def _field(c: CallCompiler, node: ast.Call) -> Typed:
     value = _moment(c, node, c.args(node, 1)[0])
     if value.type == t.DATE and node.name in _OF_THE_CLOCK:
-        c.wrong_arguments(node, [value])
+        value = cast(value, t.timestamp(0))
     sql = f"{_FIELDS[node.name]}({_reading(value)})"
     return Typed(f"({sql} % 1000)" if node.name == "millisecond" else sql, t.BIGINT)
 

@@ -14,6 +14,7 @@ _TOKEN = re.compile(
     |(?P<decimal>\d[\d_]*\.\d*|\.\d+)
     |(?P<integer>\d[\d_]*)
     |(?P<binary>[xX]'(?:[^']|'')*')
+    |(?P<unicode>[uU]&'(?:[^']|'')*')
     |(?P<string>'(?:[^']|'')*')
     |(?P<word>[A-Za-z_][A-Za-z0-9_@:]*)
     |(?P<quoted>"(?:[^"]|"")*")

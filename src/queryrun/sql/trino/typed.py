@@ -40,10 +40,7 @@ def cast(value: Typed, wanted: Type) -> Typed:
         return value
     if value.type.name == wanted.name and value.type.name in {"timestamp", t.TSTZ, "time"}:
         return Typed(value.sql, wanted, value.constant)  # DuckDB has microseconds throughout
-    sql = f"CAST({value.sql} AS {t.duckdb_name(wanted)})"
-    if value.type.name in {"date", "timestamp"} and wanted.name == t.TSTZ and wanted.zone:
-        sql = f"timezone({text(wanted.zone)}, CAST({value.sql} AS TIMESTAMP))"
-    return Typed(sql, wanted, value.constant)
+    return Typed(f"CAST({value.sql} AS {t.duckdb_name(wanted)})", wanted, value.constant)
 
 
 def exact(value: Typed) -> str:

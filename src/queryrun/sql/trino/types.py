@@ -144,7 +144,10 @@ def trino_name(kind: Type) -> str:
 def duckdb_name(kind: Type) -> str:
     """The DuckDB type that carries it."""
     if kind.name == "decimal":
-        return f"DECIMAL({kind.params[0]},{kind.params[1]})"
+        precision, scale = kind.params
+        if precision == scale < 38:
+            precision += 1  # without a digit in front DuckDB prints .05 for 0.05
+        return f"DECIMAL({precision},{scale})"
     if kind.name == "array":
         return duckdb_name(kind.parts[0]) + "[]"
     if kind.name == "map":
@@ -194,7 +197,8 @@ def _read_named(name: str, rest: str) -> tuple[Type, bool, str]:
         match = re.match(r"\((\d+),\s*(\d+)\)", rest)
         if match is None:
             raise ValueError(rest)
-        return decimal(int(match[1]), int(match[2])), False, rest[match.end() :]
+        kind = decimal(int(match[1]), int(match[2]))
+        return kind, kind.params[0] == kind.params[1] < 38, rest[match.end() :]
     if name == "ENUM":
         return VARCHAR, True, rest[rest.index(")") + 1 :]
     if name == "MAP":

@@ -1,0 +1,158 @@
+"""Answers of two engines as values that can be compared, by Trino's types."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.types import Type
+
+TOLERANCE = 1e-9
+APPROXIMATE_TOLERANCE = 0.1
+
+
+def same_type(trino: str, ours: Type) -> bool:
+    """Whether a column's type is what Trino says, but for lengths, precisions and field names."""
+    return _loose(trino.replace("unknown", "integer")) == _loose(str(ours))
+
+
+def _loose(kind: str) -> str:
+    kind = re.sub(r"varchar\(\d+\)", "varchar", kind)
+    kind = re.sub(r"decimal\((\d+), ?\1\)", _one_digit_more, kind)
+    kind = re.sub(r"(timestamp|time)\(\d+\)", r"\1", kind)
+    return kind.replace(" ", "").replace('"', "")
+
+
+def _one_digit_more(match: re.Match[str]) -> str:
+    """A digit in front of the point, which our decimals always have."""
+    return f"decimal({int(match[1]) + 1},{match[1]})"
+
+
+def differences(
+    trino: Sequence[Sequence[Any]],
+    ours: Sequence[Sequence[Any]],
+    kinds: Sequence[Type],
+    *,
+    is_ordered: bool,
+    tolerance: float,
+) -> str:
+    """The first difference of two results, in words; empty when there is none."""
+    if len(trino) != len(ours):
+        return f"{len(trino)} rows from Trino, {len(ours)} from us"
+    left = [[from_trino(v, k) for v, k in zip(row, kinds, strict=True)] for row in trino]
+    right = [[from_duckdb(v, k) for v, k in zip(row, kinds, strict=True)] for row in ours]
+    if not is_ordered:
+        left, right = sorted(left, key=_sort_key), sorted(right, key=_sort_key)
+    for a, b in zip(left, right, strict=True):
+        if not all(same(x, y, tolerance) for x, y in zip(a, b, strict=True)):
+            return f"Trino: {a}, we: {b}"
+    return ""
+
+
+def _sort_key(row: Sequence[Any]) -> str:
+    return repr([round(v, 6) if isinstance(v, float) else v for v in row])
+
+
+def same(a: Any, b: Any, tolerance: float) -> bool:
+    """Whether two values are equal; floating numbers within the tolerance."""
+    if isinstance(a, float) and isinstance(b, float):
+        if math.isnan(a) or math.isnan(b):
+            return math.isnan(a) and math.isnan(b)
+        return a == b or math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
+    if tolerance > TOLERANCE and isinstance(a, int) and isinstance(b, int):
+        return math.isclose(a, b, rel_tol=tolerance)
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+def from_trino(value: Any, kind: Type) -> Any:
+    """A value as Trino's protocol writes it."""
+    if value is None:
+        return None
+    match kind.name:
+        case "real" | "double":
+            return float(value)
+        case "decimal":
+            return Decimal(value)
+        case "date":
+            return date.fromisoformat(value)
+        case "timestamp":
+            return _moment(value)
+        case t.TSTZ:
+            moment, _, zone = value.rpartition(" ")
+            return _moment(moment).replace(tzinfo=_zone(zone)).astimezone(UTC)
+        case "varbinary":
+            return base64.b64decode(value)
+        case "json":
+            return _json(value)
+        case "array":
+            return [from_trino(item, kind.parts[0]) for item in value]
+        case "row":
+            return [from_trino(v, k) for v, k in zip(value, kind.parts, strict=True)]
+        case "map":
+            key, item = kind.parts
+            pairs = [[from_trino(_key(k, key), key), from_trino(v, item)] for k, v in value.items()]
+            return sorted(pairs, key=repr)
+    return value
+
+
+def _json(written: str) -> Any:
+    """Trino's json_array_get makes JSON values that are none."""
+    try:
+        return json.loads(written)
+    except ValueError:
+        return ("no JSON", written)
+
+
+def _key(written: str, kind: Type) -> Any:
+    if t.is_integer(kind):
+        return int(written)
+    return {"true": True, "false": False}[written] if kind == t.BOOLEAN else written
+
+
+def from_duckdb(value: Any, kind: Type) -> Any:
+    """A value as DuckDB's Python client gives it."""
+    if value is None:
+        return None
+    match kind.name:
+        case "real" | "double":
+            return float(value)
+        case t.TSTZ:
+            return value.astimezone(UTC)
+        case "json":
+            return json.loads(value)
+        case "uuid":
+            return str(value)
+        case "array":
+            return [from_duckdb(item, kind.parts[0]) for item in value]
+        case "row":
+            items = value.values() if isinstance(value, dict) else value
+            return [from_duckdb(v, k) for v, k in zip(items, kind.parts, strict=True)]
+        case "map":
+            key, item = kind.parts
+            pairs = [[from_duckdb(k, key), from_duckdb(v, item)] for k, v in value.items()]
+            return sorted(pairs, key=repr)
+    return value
+
+
+def _moment(written: str) -> datetime:
+    whole, _, fraction = written.partition(".")
+    micros = int((fraction + "000000")[:6])
+    return datetime.fromisoformat(whole) + timedelta(microseconds=micros)
+
+
+def _zone(name: str) -> Any:
+    match = re.fullmatch(r"([+-])(\d\d):(\d\d)", name)
+    if match is None:
+        return ZoneInfo(name)
+    shift = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return timezone(shift if match[1] == "+" else -shift)
