@@ -81,6 +81,8 @@ class SourceSettings(Section, frozen=True):
     threads: int = 2
     spill: str = "20GB"
     time_limit_s: float = 3600.0
+    org_column: str = ""
+    """Clients with orgs see, of tables that have this column, only their orgs' rows (C10)."""
 
 
 class WorkerSettings(Section, frozen=True):

@@ -234,6 +234,7 @@ def _source_rules(name: str, source: SourceSettings) -> SourceRules:
         memory_bytes=size_bytes(source.memory, "memory"),
         threads=source.threads,
         time_limit_s=source.time_limit_s,
+        org_column=source.org_column,
     )
 
 

@@ -87,10 +87,10 @@ def test_a_class_that_could_not_be_tested_does_not_hold(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["home", "environment"])
 def test_an_admin_cancels_somebody_elses_run(house: House, way: str) -> None:
-    from queryrun.cli.clients import create
+    from queryrun.cli.clients import Wanted, create
 
     server = house.serve()
-    other = create(house.made.home, ["main"], [], "other")
+    other = create(house.made.home, Wanted(["main"], name="other"))
     with house.as_client(server, other) as http:
         body = {"sql": "SELECT list_sum(range(100000000))", "content_type": "csv"}
         run_id = http.post("/v2/query_runs", json=body).json()["id"]

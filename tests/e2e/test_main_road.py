@@ -186,10 +186,10 @@ def test_too_much_memory_fails_the_run_with_a_clear_reason(house: House) -> None
 
 
 def test_another_clients_run_does_not_exist(house: House) -> None:
-    from queryrun.cli.clients import create
+    from queryrun.cli.clients import Wanted, create
 
     server = house.serve()
-    other = create(house.made.home, ["main"], [], "other")
+    other = create(house.made.home, Wanted(["main"], name="other"))
     run = server.submit("SELECT 1")
     with house.as_client(server, other) as http:
         for answer in (
@@ -201,10 +201,10 @@ def test_another_clients_run_does_not_exist(house: House) -> None:
 
 
 def test_an_entity_cannot_read_another_entitys_data(house: House) -> None:
-    from queryrun.cli.clients import create
+    from queryrun.cli.clients import Wanted, create
 
     (house.made.data_dir / "secret.csv").write_text("a\n1\n")
-    other = create(house.made.home, ["other"], [], "other")
+    other = create(house.made.home, Wanted(["other"], name="other"))
     server = house.serve()
     with house.as_client(server, other) as http:
         for sql in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -19,15 +20,26 @@ from queryrun.settings import CONFIG_NAME, Settings, load
 T = TypeVar("T")
 
 
-def create(home: Path, entities: list[str], scopes: list[str], name: str) -> IssuedSecret:
-    """A new client for the named entities (made when missing, with their data directories)."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the operator typed. Entities are made when missing, with their data directories."""
+
+    entities: list[str]
+    scopes: list[str] = field(default_factory=list)
+    orgs: list[str] = field(default_factory=list)
+    name: str = "client"
+
+
+def create(home: Path, wanted: Wanted) -> IssuedSecret:
+    """A new client. `ConfigurationError` for a name that cannot be."""
+    entities, scopes = wanted.entities, wanted.scopes
     if not entities:
         raise ConfigurationError("name at least one entity: --entity NAME")
-    wanted = frozenset(_scope(scope) for scope in scopes) or DEFAULT_SCOPES
+    granted = frozenset(_scope(scope) for scope in scopes) or DEFAULT_SCOPES
 
     async def work(database: SqliteDatabase, settings: Settings) -> IssuedSecret:
         made = [await ensure_entity(database, settings, entity) for entity in entities]
-        wish = ClientWish(name, tuple(made), wanted)
+        wish = ClientWish(wanted.name, tuple(made), granted, tuple(wanted.orgs))
         issued = await create_client(database.auth, wish, _now)
         _make_data_dirs(settings, entities)
         return issued

@@ -109,14 +109,19 @@ def clients_create(
         list[str] | None,
         typer.Option(help="read, submit, cancel or admin; repeat. Default: the first three."),
     ] = None,
+    org: Annotated[
+        list[str] | None,
+        typer.Option(help="Org whose rows the client may see; repeat. Default: no restriction."),
+    ] = None,
     name: Annotated[str, typer.Option(help="What you call the client.")] = "client",
     as_json: Json = False,
 ) -> None:
     """Create a client. Its secret is shown once, here."""
-    from queryrun.cli.clients import create
+    from queryrun.cli.clients import Wanted, create
     from queryrun.cli.show import show_client
 
-    show_client(create(home, entity or [], scope or [], name), as_json=as_json)
+    wanted = Wanted(entity or [], scope or [], org or [], name)
+    show_client(create(home, wanted), as_json=as_json)
 
 
 @clients_app.command("ls")

@@ -43,6 +43,25 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Visible:
+    """Which rows a statement sees of the tables that it names.
+
+    `deleted_rows` (contract F3): `exclude`, `include` or `only`, for tables that mark theirs.
+    `org_ids` (contract C10): of tables that have the column `org_column`, only rows with one of
+    these ids; with no ids or no column there is no restriction by org.
+    """
+
+    deleted_rows: str = "exclude"
+    org_column: str = ""
+    org_ids: tuple[str, ...] = ()
+
+    @property
+    def is_by_org(self) -> bool:
+        """Whether rows of other orgs must be kept out."""
+        return bool(self.org_column and self.org_ids)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineProgress:
     """How far a statement is: 0 to 100, or None while the engine cannot say."""
 
@@ -66,10 +85,10 @@ class EngineSession(Protocol):
         """
         ...
 
-    def plan(self, statement: str, deleted_rows: str = "exclude") -> Rows:
+    def plan(self, statement: str, visible: Visible | None = None) -> Rows:
         """Bind the statement and say what it returns. Nothing has been computed yet.
 
-        `deleted_rows` (contract F3): `exclude`, `include` or `only`, for tables that mark theirs.
+        `visible` says which rows the statement may see; None is `Visible()`.
 
         Raises `RunFailed` with line and column for a statement the engine refuses.
         """

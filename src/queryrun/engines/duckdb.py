@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows
+from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows, Visible
 from queryrun.engines.directory import quoted_text
 from queryrun.engines.duckdb_failures import OUT_OF_MEMORY, Scene, failure_of
 from queryrun.engines.duckdb_tables import DELETED, Tables
@@ -96,21 +96,25 @@ class DuckDBSession:
             self._set_up_connection(connection, time_zone)
         self._shut_doors()
 
-    def plan(self, statement: str, deleted_rows: str = "exclude") -> Rows:
+    def plan(self, statement: str, visible: Visible | None = None) -> Rows:
         """Translate, check, bind and describe one statement; nothing is computed.
 
         May take as long as the statement is hard to plan (an IN list of 400,000 constants:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
         self._statement = statement
+        visible = visible or Visible()
         try:
-            self._tables = Tables(self._connection, self._data_dir, _ATTACHED)
+            tables = Tables(self._connection, self._data_dir, _ATTACHED, visible)
+            self._tables = tables
             if self._is_trino:
-                sql = self._translated(statement, deleted_rows)
-                self._checked(sql)
+                sql = self._translated(statement, tables, visible.deleted_rows)
+                tree = self._checked(sql)
             else:
                 sql = statement
-                self._offer_tables(self._checked(sql), deleted_rows)
+                tree = self._checked(sql)
+                _offer_tables(tables, tree)
+            _refuse_ways_round(tree, visible)
             described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
         except duckdb.Error as error:
             raise self.failure_of(error, self._relation_at(error)) from error
@@ -212,25 +216,14 @@ class DuckDBSession:
             line, column = place.line, place.column
         raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
 
-    def _translated(self, statement: str, deleted_rows: str) -> str:
+    def _translated(self, statement: str, tables: Tables, deleted_rows: str) -> str:
         """The statement in DuckDB's SQL; the tables that it names are offered."""
-        assert self._tables is not None, "set when planning begins"
         parsed = read(statement)
-        schema = self._tables.schema(parsed.needs.tables, every=parsed.needs.every_table)
-        for name in self._tables.names():
+        schema = tables.schema(parsed.needs.tables, every=parsed.needs.every_table)
+        for name in tables.names():
             schema.setdefault(name, [])
         sql, _ = translate(parsed, schema, Request(self._zone, deleted_rows))
         return sql
-
-    def _offer_tables(self, tree: Tree, deleted_rows: str) -> None:
-        """Make views for the tables that the statement names; for all when it asks which exist."""
-        assert self._tables is not None, "set when planning begins"
-        names = [named.name for named in tree.tables]
-        if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
-            self._tables.offer_all()
-        self._tables.offer(names)
-        if DELETED not in tree.columns:
-            self._tables.hide_rows(names, deleted_rows)
 
     def _relation_at(self, error: duckdb.Error) -> int:
         """Where the statement begins in what failed: it is parsed bare, bound in parentheses."""
@@ -243,6 +236,27 @@ class DuckDBSession:
     def _secret_paths(self) -> list[str]:
         paths = [self._data_dir, self._database, Path(self._limits.spill_dir).absolute()]
         return [str(path) for path in paths if path]
+
+
+def _offer_tables(tables: Tables, tree: Tree) -> None:
+    """Make views for the tables that the statement names; for all when it asks which exist."""
+    names = [named.name for named in tree.tables]
+    if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
+        tables.offer_all()
+    tables.offer(names)
+    if DELETED not in tree.columns:
+        tables.hide_deleted(names)
+
+
+def _refuse_ways_round(tree: Tree, visible: Visible) -> None:
+    """A name with its schema in front would reach past the view that keeps other orgs' rows out."""
+    around = [t.name for t in tree.tables if t.schema.lower() not in _PLAIN_SCHEMAS]
+    if visible.is_by_org and around:
+        message = f"Name the table '{around[0]}' without its schema: rows are restricted by org"
+        raise RunFailed.of(FailureCode.NOT_ALLOWED, message)
+
+
+_PLAIN_SCHEMAS = {"", "information_schema"}
 
 
 def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import duckdb
 
-from queryrun.engines.directory import TableFiles, quoted_name, tables_in, view_sql
+from queryrun.engines.base import Visible
+from queryrun.engines.directory import (
+    TableFiles,
+    quoted_name,
+    quoted_text,
+    tables_in,
+    view_sql,
+)
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
 
@@ -27,9 +35,14 @@ class Tables:
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, data_dir: Path | None, catalog: str
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        data_dir: Path | None,
+        catalog: str,
+        visible: Visible,
     ) -> None:
         self._connection = connection
+        self._visible = visible
         self._catalog = catalog
         self._files: Mapping[str, TableFiles] | None = tables_in(data_dir) if data_dir else None
         self._names: list[str] | None = list(self._files) if self._files is not None else None
@@ -49,18 +62,15 @@ class Tables:
 
     def offer(self, wanted: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""
-        for name in wanted:
-            table = self._files.get(name.lower()) if self._files is not None else None
-            if table:
-                self._connection.execute(table.view_sql)
+        known = set(self.names()) if self._visible.is_by_org else set(self._files or ())
+        for name in {name.lower() for name in wanted} & known:
+            self._show(name)
 
     def offer_all(self) -> None:
         """What cannot be read does not keep the others from being listed."""
-        for table in (self._files or {}).values():
-            try:
-                self._connection.execute(table.view_sql)
-            except duckdb.Error:
-                continue
+        for name in self._files or ():
+            with contextlib.suppress(duckdb.Error):
+                self._show(name)
 
     def columns(self, name: str) -> list[TableColumn]:
         """The columns of a table that has been offered."""
@@ -76,17 +86,35 @@ class Tables:
             found[name] = self.columns(name)
         return found
 
-    def hide_rows(self, wanted: Iterable[str], deleted_rows: str) -> None:
+    def hide_deleted(self, wanted: Iterable[str]) -> None:
         """Offer the tables that mark deleted rows without those that are not to be seen.
 
         A table that is named with its schema in front is not covered.
         """
-        condition = _VISIBLE.get(deleted_rows)
+        condition = _VISIBLE.get(self._visible.deleted_rows)
         if condition is None:
             return
         for name in sorted({name.lower() for name in wanted} & set(self.names())):
             if any(c.name.lower() == DELETED and _is_mark(c) for c in self.columns(name)):
-                self._connection.execute(view_sql(name, self._source(name), condition))
+                self._show(name, condition)
+
+    def _show(self, name: str, condition: str = "") -> None:
+        """The one way a table becomes readable: other orgs' rows kept out, `condition` held."""
+        source = self._source(name)
+        conditions = [part for part in (self._by_org(source), condition) if part]
+        shown = self._files[name].name if self._files is not None else name
+        self._connection.execute(view_sql(shown, source, " AND ".join(conditions)))
+
+    def _by_org(self, source: str) -> str:
+        """What keeps other orgs' rows out of a table, when it tells them apart at all."""
+        if not self._visible.is_by_org:
+            return ""
+        described = self._connection.execute(f"DESCRIBE FROM {source}").fetchall()
+        column = self._visible.org_column.lower()
+        if column not in {str(name).lower() for name, *_ in described}:
+            return ""
+        ids = ", ".join(quoted_text(org) for org in self._visible.org_ids)
+        return f"CAST({quoted_name(column)} AS VARCHAR) IN ({ids})"
 
     def _source(self, name: str) -> str:
         if self._files is not None:

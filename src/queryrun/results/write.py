@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from queryrun.engines.base import Visible
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.compress import Pieces, compressed
 from queryrun.results.count import BatchCounter, counter_for
@@ -47,6 +48,7 @@ class ResultJob:
     row_limit: int = 0
     size_limit_bytes: int = 0
     time_zone: str = "UTC"
+    visible: Visible = field(default_factory=Visible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def write_result(
     then nothing is left under the key. A result over a limit fails, it is never cut short.
     """
     report.stage("planning")
-    rows = session.plan(job.statement)
+    rows = session.plan(job.statement, job.visible)
     writer = store.open(job.file_key)
     try:
         written = _write(session, rows, job, _Output(job, writer, report))

@@ -241,6 +241,9 @@ class LiveAttempt:
             encryption_key=output.encryption_key,
             row_limit=rules.output_rows,
             size_limit_bytes=rules.output_bytes,
+            deleted_rows=run.request.deleted_rows.value,
+            org_column=rules.org_column,
+            org_ids=run.request.org_ids,
         )
 
     def _take_note(self, frame: StageReached | Progress) -> None:

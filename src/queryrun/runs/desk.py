@@ -40,6 +40,8 @@ class SourceRules:
     memory_bytes: int = 2 * 1024**3
     threads: int = 2
     time_limit_s: float = 3600.0
+    org_column: str = ""
+    """The column that tells rows of orgs apart; empty when the source has no orgs."""
 
 
 class Changes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from queryrun.engines.base import EngineLimits, EngineSession
+from queryrun.engines.base import EngineLimits, EngineSession, Visible
 from queryrun.engines.duckdb import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore
 from queryrun.results.sigv4 import Credentials
@@ -64,6 +64,7 @@ class SourceSession:
             row_limit=execute.row_limit,
             size_limit_bytes=execute.size_limit_bytes,
             time_zone=self._time_zone,
+            visible=Visible(execute.deleted_rows, execute.org_column, execute.org_ids),
         )
 
 

@@ -80,6 +80,11 @@ class Execute(Frame, frozen=True, tag="execute"):
     """Rows a result may have; one more fails the run. 0: no limit."""
     size_limit_bytes: int
     """Bytes a result file may have; 0: no limit."""
+    deleted_rows: str = "exclude"
+    """`exclude`, `include` or `only` (contract F3)."""
+    org_column: str = ""
+    org_ids: tuple[str, ...] = ()
+    """Of tables with that column, only rows of these orgs; empty: no restriction."""
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):

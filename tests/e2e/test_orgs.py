@@ -1,0 +1,92 @@
+"""Orgs: a row-level subdivision of an entity (contract C10), on the real engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import httpx2 as httpx
+import pytest
+
+from queryrun.cli.clients import Wanted, create
+from tests.e2e.conftest import House
+
+ROWS = "(SELECT * FROM (VALUES (1, 'north'), (2, 'south'), (3, 'south'), (4, NULL)) t(id, org))"
+
+
+@pytest.fixture(params=["files", "database"])
+def source(request: pytest.FixtureRequest, house: House) -> dict[str, str]:
+    """The same tables as Parquet files and in a DuckDB file; `plain` knows no orgs."""
+    orgs = {"QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org"}
+    directory = house.made.data_dir
+    if request.param == "files":
+        _write_files(directory)
+        return orgs
+    with duckdb.connect(str(directory / "d.duckdb")) as connection:
+        connection.execute(f"CREATE TABLE account AS {ROWS}")
+        connection.execute("CREATE TABLE plain AS SELECT 1 AS id")
+    return orgs | {"QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/d.duckdb"}
+
+
+def _write_files(directory: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY {ROWS} TO '{directory / 'account.parquet'}'")
+        connection.execute(f"COPY (SELECT 1 AS id) TO '{directory / 'plain.parquet'}'")
+
+
+def ids(http: httpx.Client, sql: str, **headers: str) -> list[str]:
+    """The first column of the result, as text."""
+    body = {"sql": sql, "content_type": "csv"}
+    headers |= {"prefer": "wait=20"}
+    run = http.post("/v2/query_runs", json=body, headers=headers).json()
+    assert run["state"] == "complete", run
+    return httpx.get(run["file"]["url"]).text.split()[1:]
+
+
+def test_a_client_with_orgs_sees_only_their_rows(house: House, source: dict[str, str]) -> None:
+    issued = create(house.made.home, Wanted(["main"], orgs=["south", "west"]))
+    server = house.serve(source)
+    with house.as_client(server, issued) as http:
+        assert ids(http, "SELECT id FROM account ORDER BY id") == ["2", "3"]
+        assert ids(http, "WITH a AS (SELECT * FROM Account) SELECT id FROM a ORDER BY 1") == [
+            "2",
+            "3",
+        ]
+        assert ids(http, "SELECT id FROM plain") == ["1"]
+
+
+def test_the_header_narrows_the_orgs_and_never_widens_them(
+    house: House, source: dict[str, str]
+) -> None:
+    issued = create(house.made.home, Wanted(["main"], orgs=["north", "south"]))
+    server = house.serve(source)
+    with house.as_client(server, issued) as http:
+        narrowed = {"zuora-org-ids": "north"}
+        assert ids(http, "SELECT id FROM account ORDER BY id", **narrowed) == ["1"]
+        body = {"sql": "SELECT 1", "content_type": "csv"}
+        answer = http.post("/v2/query_runs", json=body, headers={"zuora-org-ids": "north,east"})
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["parameter"] == "zuora-org-ids"
+
+
+def test_a_client_without_orgs_sees_every_row(house: House, source: dict[str, str]) -> None:
+    server = house.serve(source)
+    assert ids(server.http, "SELECT id FROM account ORDER BY id") == ["1", "2", "3", "4"]
+
+
+def test_a_name_with_its_schema_in_front_is_no_way_round(house: House) -> None:
+    with duckdb.connect(str(house.made.data_dir / "d.duckdb")) as connection:
+        connection.execute(f"CREATE TABLE account AS {ROWS}")
+    issued = create(house.made.home, Wanted(["main"], orgs=["south"]))
+    server = house.serve(
+        {
+            "QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org",
+            "QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/d.duckdb",
+        }
+    )
+    with house.as_client(server, issued) as http:
+        for name in ("main.account", "data.account", "data.main.account", '"data"."main".account'):
+            body = {"sql": f"SELECT * FROM {name}", "content_type": "csv"}
+            answer = http.post("/v2/query_runs", json=body, headers={"prefer": "wait=20"})
+            refused = answer.status_code == 400 or answer.json()["state"] == "failed"
+            assert refused, answer.text
