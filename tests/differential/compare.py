@@ -17,6 +17,8 @@ from queryrun.sql.trino.types import Type
 
 TOLERANCE = 1e-9
 APPROXIMATE_TOLERANCE = 0.1
+REAL_TOLERANCE = 1e-6
+"""Trino sums reals in single precision."""
 
 
 def same_type(trino: str, ours: Type) -> bool:
@@ -51,10 +53,19 @@ def differences(
     right = [[from_duckdb(v, k) for v, k in zip(row, kinds, strict=True)] for row in ours]
     if not is_ordered:
         left, right = sorted(left, key=_sort_key), sorted(right, key=_sort_key)
+    allowed = [max(tolerance, REAL_TOLERANCE if kind == t.REAL else 0) for kind in kinds]
     for a, b in zip(left, right, strict=True):
-        if not all(same(x, y, tolerance) for x, y in zip(a, b, strict=True)):
+        if not all(same(x, y, how) for x, y, how in zip(a, b, allowed, strict=True)):
             return f"Trino: {a}, we: {b}"
     return ""
+
+
+def same_names(trino: Sequence[str], ours: Sequence[str]) -> bool:
+    """Whether columns are called alike, but for case; ours count a name that comes again."""
+    pairs = list(zip(trino, ours, strict=True))
+    return all(
+        a.lower() == b.lower() or re.sub(r"_\d+$", "", b.lower()) == a.lower() for a, b in pairs
+    )
 
 
 def _sort_key(row: Sequence[Any]) -> str:

@@ -140,6 +140,8 @@ class CallCompiler(ExpressionCompiler):
         self, node: ast.Call, function: str, args: Sequence[str], also_where: str = ""
     ) -> str:
         """The aggregate with its DISTINCT, ORDER BY, FILTER and OVER."""
+        if node.over and (node.filter is not None or node.is_distinct):
+            self.refuse("FILTER or DISTINCT together with OVER", node.at)
         distinct = "DISTINCT " if node.is_distinct else ""
         inner = distinct + ", ".join(args)
         if node.order:

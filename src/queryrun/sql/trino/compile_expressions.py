@@ -358,8 +358,6 @@ class ExpressionCompiler:
         (p1, s1), (p2, s2) = left.type.params, right.type.params
         scale = max(s1, s2)
         kind = t.decimal(p1 + s2 + max(0, s2 - s1), scale)
-        if p1 + scale + s2 > 37 or p2 > 37:
-            raise UnsupportedCastError(f"Division of {left.type} by {right.type}")
         up = 10 ** (scale - s1 + s2)
         a = f"({unscaled(left)} * {up})"
         b = unscaled(right)
@@ -497,7 +495,7 @@ class ExpressionCompiler:
     def _one_column(self, query: ast.Query, at: int) -> tuple[str, Type]:
         sql, outputs = self.query(query, self.scope)
         if len(outputs) != 1:
-            self.mismatch("Multiple columns returned by subquery are not supported", at)
+            self.refuse("Comparing with a subquery of several columns", at)
         return sql, outputs[0].type
 
     def _comparable(self, a: Type, b: Type, op: str, at: int) -> Type:

@@ -158,8 +158,13 @@ def _unary_double(c: CallCompiler, node: ast.Call) -> Typed:
 
 @aggregate(*_BINARY_DOUBLES)
 def _binary_double(c: CallCompiler, node: ast.Call) -> Typed:
-    values = [c.as_type(node, arg, t.DOUBLE).sql for arg in c.args(node, 2)]
-    return Typed(c.aggregated(node, _BINARY_DOUBLES[node.name], values), t.DOUBLE)
+    args = c.args(node, 2)
+    kind = t.DOUBLE if any(arg.type == t.DOUBLE for arg in args) else t.REAL
+    values = [c.as_type(node, arg, kind).sql for arg in args]
+    sql = c.aggregated(node, _BINARY_DOUBLES[node.name], values)
+    if node.name in {"corr", "regr_slope", "regr_intercept"}:
+        sql = f"(CASE WHEN NOT isnan({sql}) THEN {sql} END)"
+    return Typed(f"CAST({sql} AS {t.duckdb_name(kind)})", kind)
 
 
 @aggregate(*_BITS)
@@ -182,12 +187,12 @@ def _approx_percentile(c: CallCompiler, node: ast.Call) -> Typed:
     if not t.is_number(value.type) or share.type.name == "array":
         c.refuse(f"approx_percentile of {value.type} and {share.type}", node.at)
     wide = value if value.type in {t.BIGINT, t.DOUBLE, t.REAL} else cast(value, _wide(value))
-    sql = c.aggregated(node, "approx_quantile", [exact(wide), cast(share, t.DOUBLE).sql])
-    return Typed(sql, wide.type)
+    sql = c.aggregated(node, "approx_quantile", [exact(wide), f"CAST({share.sql} AS FLOAT)"])
+    return Typed(f"CAST({sql} AS {t.duckdb_name(wide.type)})", wide.type)
 
 
 def _wide(value: Typed) -> t.Type:
-    return t.BIGINT if t.is_integer(value.type) else t.DOUBLE
+    return t.BIGINT if t.is_integer(value.type) else t.REAL
 
 
 @aggregate("grouping")

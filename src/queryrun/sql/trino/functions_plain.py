@@ -107,7 +107,7 @@ array_remove(array(T), T) -> array(T) = CASE WHEN {{1}} IS NULL THEN NULL ELSE l
 array_max(array(T)) -> T = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE list_max({{0}}) END
 array_min(array(T)) -> T = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE list_min({{0}}) END
 array_sort(array(T)) -> array(T) = list_sort({{0}}, 'ASC', 'NULLS LAST')
-array_distinct(array(T)) -> array(T) = list_transform(list_filter(list_zip({{0}}, range(1, len({{0}}) + 1)), lambda pair: len(list_filter(({{0}})[1:pair[2] - 1], lambda item: item IS NOT DISTINCT FROM pair[1])) = 0), lambda pair: pair[1])
+array_distinct(array(T)) -> array(T) = CASE WHEN {{0}} IS NOT NULL THEN list_transform(list_filter(list_zip({{0}}, range(1, len({{0}}) + 1)), lambda pair: len(list_filter(({{0}})[1:pair[2] - 1], lambda item: item IS NOT DISTINCT FROM pair[1])) = 0), lambda pair: pair[1]) END
 arrays_overlap(array(T), array(T)) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN list_has_any({{0}}, {{1}}) THEN true WHEN len({{0}}) > 0 AND len({{1}}) > 0 AND (len(list_filter({{0}}, lambda item: item IS NULL)) > 0 OR len(list_filter({{1}}, lambda item: item IS NULL)) > 0) THEN NULL ELSE false END
 flatten(array(array(T))) -> array(T) = flatten({{0}})
 repeat(T, integer) -> array(T) = list_transform(range({{1}}), lambda number: {{0}})
@@ -118,7 +118,7 @@ map_values(map(K, V)) -> array(V) = map_values({{0}})
 map_entries(map(K, V)) -> array(row(K, V)) = list_transform(map_entries({{0}}), lambda pair: row(pair.key, pair.value))
 map_from_entries(array(row(K, V))) -> map(K, V) = map(list_transform({{0}}, lambda pair: pair[1]), list_transform({{0}}, lambda pair: pair[2]))
 map(array(K), array(V)) -> map(K, V) = map({{0}}, {{1}})
-map_concat(map(K, V), map(K, V)) -> map(K, V) = map_concat({{0}}, {{1}})
+map_concat(map(K, V), map(K, V)) -> map(K, V) = CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL THEN map_concat({{0}}, {{1}}) END
 json_parse(varchar) -> json = json({{0}})
 json_array_length(varchar) -> bigint = CASE WHEN json_valid({{0}}) AND json_type({{0}}) = 'ARRAY' THEN CAST(json_array_length({{0}}) AS BIGINT) END
 json_array_length(json) -> bigint = CASE WHEN json_type({{0}}) = 'ARRAY' THEN CAST(json_array_length({{0}}) AS BIGINT) END

@@ -75,6 +75,8 @@ def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
     number = c.as_type(node, count, t.BIGINT).sql
     if unit not in _BY_THE_CLOCK:
         number = f"CAST({number} AS INTEGER)"
+    if value.type.name == t.TSTZ and unit in _BY_THE_CLOCK:
+        return Typed(f"({value.sql} + {_STEPS[unit].format(number)})", value.type)
     return c.moved(value, f"+ {_STEPS[unit].format(number)}")
 
 
