@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import structlog
 
 from queryrun.errors import Unavailable
-from queryrun.runs.attempt import AttemptProgress, Crew, LiveAttempt
-from queryrun.runs.model import Attempt, AttemptRef, Run, StopReason
+from queryrun.runs.attempt import Crew, LiveAttempt
+from queryrun.runs.model import Attempt, AttemptProgress, AttemptRef, Run, StopReason
 from queryrun.runs.state import RunState
 from queryrun.runs.store import ClaimLimits, Held
 
@@ -77,6 +77,7 @@ class Dispatcher:
         """
         self._draining = True
         self._wake.set()
+        self._crew.changes.wake_everyone()
         await self._let_end(patience_s)
         for live in list(self._live.values()):
             live.stop(StopReason.SHUTDOWN)
@@ -112,6 +113,8 @@ class Dispatcher:
                 await self._claim()
             except Unavailable:
                 log.warning("claim_failed_store_away")
+            except Exception as error:  # a node that stops claiming would look healthy and be dead
+                log.exception("claim_broke", error=type(error).__name__)
             await self._until_woken()
 
     async def _until_woken(self) -> None:
@@ -125,7 +128,7 @@ class Dispatcher:
     async def _patience_s(self) -> float:
         try:
             ready = await self._crew.store.next_ready_time(self._sources())
-        except Unavailable:
+        except Exception:  # said by the claim, if it lasts
             return self._options.poll_s
         if ready is None:
             return self._options.poll_s
@@ -158,6 +161,8 @@ class Dispatcher:
         """Let the attempt live; its slot is free only when nothing of it runs any more."""
         try:
             await live.live()
+        except Exception as error:  # its lease lapses now, and the reaper stops what it left
+            log.exception("attempt_lost", run_id=live.ref.run_id, error=type(error).__name__)
         finally:
             self._live.pop(live.ref, None)
             self._tasks.pop(live.ref, None)
@@ -173,6 +178,8 @@ class Dispatcher:
                 await self.keep_leases()
             except Unavailable:
                 log.warning("leases_not_extended_store_away")
+            except Exception as error:  # without heartbeats every attempt here would be lost
+                log.exception("heartbeat_broke", error=type(error).__name__)
 
     async def keep_leases(self) -> None:
         """Extend the leases of what lives here, and act on what the store says: the truth behind
