@@ -69,6 +69,8 @@ _NO_COLUMN = re.compile(
 )
 _CANDIDATE_FUNCTIONS = re.compile(r"\s*Candidate functions:.*", re.S)
 _IS_ABOUT_PARAMETERS = "Values were not provided for the following parameters"
+_DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
+"""The spill's disk: it is the only thing that a session writes to, beside the pipe."""
 _SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
 
 
@@ -136,6 +138,8 @@ class _Said:
 def _code_of(error: duckdb.Error, said: _Said, scene: Scene) -> FailureCode:
     if any(words in said.message for words in _SPILL_IS_FULL):
         return FailureCode.MEMORY_LIMIT_EXCEEDED
+    if isinstance(error, duckdb.IOException) and any(w in said.message for w in _DISK_IS_FULL):
+        return FailureCode.STORAGE_FULL
     names_our_files = any(path in said.message for path in scene.secret_paths)
     if names_our_files and not isinstance(error, duckdb.PermissionException):
         return FailureCode.DATA_UNREADABLE
@@ -149,6 +153,8 @@ def _code_of(error: duckdb.Error, said: _Said, scene: Scene) -> FailureCode:
 def _message_of(code: FailureCode, said: _Said, scene: Scene) -> str:
     if code is FailureCode.MEMORY_LIMIT_EXCEEDED:
         return _out_of_memory(said)
+    if code is FailureCode.STORAGE_FULL:
+        return "There is no space left for intermediate results"
     if code is FailureCode.NAME_NOT_FOUND:
         return _not_found(said, scene)
     if code is FailureCode.DATA_UNREADABLE:
