@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import cancels, export, footprint, runs, table
+from benchmarks import cancels, export, footprint, results, runs, table
 
 ALL: dict[str, Callable[[], None]] = {
     "footprint": footprint.measure,
     "runs": runs.measure,
     "cancels": cancels.measure,
     "export": export.measure,
+    "results": results.measure,
 }
 
 

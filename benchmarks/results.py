@@ -1,0 +1,230 @@
+"""Result files, side by side: each format and compression against DuckDB's own `COPY`.
+
+Every file is written by a process of its own (`result_case.py`), the variants of a group in turn,
+so that whatever else the machine does hits all of them; ratios are medians of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+from tests import s3_server
+
+from benchmarks import table
+from benchmarks.served import served
+
+ROWS = int(os.environ.get("ROWS", "5000000"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+GZIP_ROWS = ROWS // 5
+"""For the comparison with DuckDB's gzip, which takes ten times as long."""
+SQL = """
+SELECT i AS id, 'A' || lpad((i % 100000)::VARCHAR, 8, '0') AS accountnumber,
+  (i * 7919 % 1000000) / 100.0 AS balance, (i % 1000)::DECIMAL(18, 6) AS amount,
+  DATE '2020-01-01' + (i % 1000)::INT AS day, i % 2 = 0 AS deleted, hash(i) % 100000 AS h
+FROM range({rows}) t(i)"""
+COPY_OPTIONS = {
+    "csv": "FORMAT csv, HEADER true",
+    "json": "FORMAT json",
+    "parquet": "FORMAT parquet",
+}
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to write a file. `against` is the name of what its time is compared with."""
+
+    name: str
+    content_type: str = "csv"
+    content_encoding: str = "none"
+    bare: bool = False
+    fsync: bool = False
+    options: str = ""
+    encryption_key: str | None = None
+    s3: Mapping[str, Any] | None = None
+    rows: int = ROWS
+    against: str = ""
+    bar: str = ""
+    """What the ratio has to be, as text for the table."""
+    _hidden: tuple[str, ...] = field(default=("name", "rows", "against", "bar", "_hidden"))
+
+    def case(self, directory: str) -> dict[str, Any]:
+        """What `result_case` is told."""
+        told = {name: value for name, value in asdict(self).items() if name not in self._hidden}
+        return told | {"directory": directory, "sql": SQL.format(rows=self.rows)}
+
+
+def measure() -> None:
+    """Print the table of result files, then the one of downloads."""
+    with _s3() as s3:
+        groups = [_formats(), _compressions(), _duckdbs_gzip(), _encryption(), _stores(s3)]
+        rows = [row for group in groups for row in _measured(group)]
+    head = ["file", "s", "CPU s", "peak MB", "file MB", "compared with", "ratio", "bar"]
+    table.show(
+        f"Result files of {ROWS:,} rows x 7 columns, medians of {ROUNDS} in turn", head, rows
+    )
+    _downloads()
+
+
+# --- what is written ------------------------------------------------------------------------
+
+
+def _formats() -> list[Variant]:
+    variants = []
+    for content_type, options in COPY_OPTIONS.items():
+        bare = f"{content_type} by COPY"
+        durable = f"{bare}, fsync"
+        variants += [
+            Variant(bare, content_type, bare=True, options=options),
+            Variant(durable, content_type, bare=True, fsync=True, options=options),
+            Variant(content_type, content_type, against=bare, bar="<= 1.05"),
+        ]
+    return [*variants, Variant("arrow", "arrow", against="parquet by COPY")]
+
+
+def _compressions() -> list[Variant]:
+    gzip = Variant("csv gzip", content_encoding="gzip", against="csv by COPY")
+    return [
+        Variant("csv by COPY", bare=True, options=COPY_OPTIONS["csv"]),
+        gzip,
+        Variant("csv zip", content_encoding="zip", against=gzip.name, bar="<= 1.2"),
+        Variant("csv zstd", content_encoding="zstd", against=gzip.name),
+        Variant("json gzip", "json", "gzip", against=gzip.name),
+    ]
+
+
+def _duckdbs_gzip() -> list[Variant]:
+    options = f"{COPY_OPTIONS['csv']}, COMPRESSION gzip"
+    bare = f"csv gzip by COPY, {GZIP_ROWS:,} rows"
+    return [
+        Variant(bare, bare=True, options=options, rows=GZIP_ROWS),
+        Variant(
+            f"csv gzip, {GZIP_ROWS:,} rows",
+            content_encoding="gzip",
+            rows=GZIP_ROWS,
+            against=bare,
+            bar="<= 0.125",
+        ),
+    ]
+
+
+def _encryption() -> list[Variant]:
+    key = _public_key()
+    return [
+        Variant("csv for encryption"),
+        Variant("csv encrypted", encryption_key=key, against="csv for encryption", bar="<= 1.10"),
+        Variant("csv gzip for encryption", content_encoding="gzip"),
+        Variant(
+            "csv gzip encrypted",
+            content_encoding="gzip",
+            encryption_key=key,
+            against="csv gzip for encryption",
+            bar="<= 1.10",
+        ),
+    ]
+
+
+def _stores(s3: Mapping[str, Any] | None) -> list[Variant]:
+    if s3 is None:
+        return []
+    return [
+        Variant("csv on disk"),
+        Variant("csv on S3", s3=s3, against="csv on disk"),
+        Variant("csv gzip on disk", content_encoding="gzip"),
+        Variant("csv gzip on S3", content_encoding="gzip", s3=s3, against="csv gzip on disk"),
+    ]
+
+
+def _public_key() -> str:
+    """A fresh key of 2048 bits, as a caller would send it."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = rsa.generate_private_key(65537, 2048).public_key()
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(der).decode()
+
+
+@contextmanager
+def _s3() -> Iterator[Mapping[str, Any] | None]:
+    """A bucket on a server of this machine; None, and a line, when there is none."""
+    if not s3_server.PROGRAM.exists():
+        print("S3 is left out: `make s3-server` builds the server")
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as directory, s3_server.running(Path(directory)) as server:
+        place, credentials = server.new_bucket(), asdict(s3_server.CREDENTIALS)
+        yield {"place": asdict(place), "credentials": credentials}
+
+
+# --- measuring ------------------------------------------------------------------------------
+
+
+def _measured(group: list[Variant]) -> list[list[str]]:
+    """One row per variant, after all rounds."""
+    figures: dict[str, list[Figures]] = {variant.name: [] for variant in group}
+    for _ in range(ROUNDS):
+        for variant in group:
+            figures[variant.name].append(_write(variant))
+    return [_row(variant, figures) for variant in group]
+
+
+def _write(variant: Variant) -> Figures:
+    """Write the file once, in a fresh process and a fresh directory, and remove it."""
+    directory = tempfile.mkdtemp(dir=os.environ.get("BENCH_DIR"))
+    try:
+        command = [sys.executable, "-m", "benchmarks.result_case"]
+        case = json.dumps(variant.case(directory))
+        done = subprocess.run([*command, case], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        figures: Figures = json.loads(done.stdout)
+        return figures
+    finally:
+        shutil.rmtree(directory)
+
+
+def _row(variant: Variant, figures: dict[str, list[Figures]]) -> list[str]:
+    own = figures[variant.name]
+    medians = [_median(own, name) for name in ("seconds", "cpu_s", "peak_mb", "file_mb")]
+    texts = [variant.name, *(f"{m:.2f}" for m in medians[:2]), *(f"{m:.0f}" for m in medians[2:])]
+    if not variant.against:
+        return [*texts, "", "", ""]
+    pairs = zip(own, figures[variant.against], strict=True)
+    ratio = statistics.median(ours["seconds"] / other["seconds"] for ours, other in pairs)
+    return [*texts, variant.against, f"{ratio:.2f}", variant.bar]
+
+
+def _median(rounds: list[Figures], name: str) -> float:
+    return statistics.median(one[name] for one in rounds)
+
+
+def _downloads() -> None:
+    """How fast a file leaves a server, by its link."""
+    with served() as server:
+        run = server.submit_and_wait(SQL.format(rows=ROWS), "csv")
+        speeds = [_download_mb_per_s(run["file"]["url"]) for _ in range(ROUNDS)]
+    rows = [["csv, from disk through the service", f"{statistics.median(speeds):.0f}"]]
+    table.show("Downloads", ["file", "MB/s"], rows)
+
+
+def _download_mb_per_s(url: str) -> float:
+    began, size_bytes = time.perf_counter(), 0
+    with httpx.stream("GET", url, headers={"accept-encoding": "identity"}) as answer:
+        for piece in answer.iter_raw(1024 * 1024):
+            size_bytes += len(piece)
+    return size_bytes / 1e6 / (time.perf_counter() - began)
