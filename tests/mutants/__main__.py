@@ -72,6 +72,7 @@ def main() -> int:
     arguments.add_argument("--no-tests", action="store_true")
     arguments.add_argument("--no-suite", action="store_true")
     given = arguments.parse_args()
+    must_import()
     if given.whole:
         return 0 if is_whole() else 1
     chosen = [m for m in MUTATIONS if not given.only or m.name in given.only]
@@ -86,6 +87,15 @@ def main() -> int:
         unnoticed += not noticed.anything and not mutation.harmless
         print(row(mutation, noticed), flush=True)
     return 1 if unnoticed else 0
+
+
+def must_import() -> None:
+    """A commit that is not in one piece would be noticed by everybody, whatever is broken."""
+    whole = Mutation("nothing", ())
+    with mutated(whole) as tree:
+        command = ["-c", "import queryrun.wiring, queryrun.cli.main; print('whole')"]
+        if "whole" not in _run(tree, command):
+            raise SystemExit("the commit cannot even be imported; name another: COMMIT=…")
 
 
 def is_whole() -> bool:
@@ -126,12 +136,15 @@ def mutated(mutation: Mutation) -> Iterator[Path]:
 
 @cache
 def committed() -> Path:
-    """The tree as last committed, and so in one piece; removed when we end."""
+    """The tree as committed (`COMMIT`, or the last), and so in one piece; removed when we end."""
     directory = tempfile.mkdtemp(prefix="queryrun-committed-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     parts = ("src", "tests", "pyproject.toml")
     archive = subprocess.run(
-        ["git", "archive", "HEAD", *parts], cwd=ROOT, capture_output=True, check=True
+        ["git", "archive", os.environ.get("COMMIT", "HEAD"), *parts],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     subprocess.run(["tar", "-x"], cwd=directory, input=archive.stdout, check=True)
     return Path(directory)
