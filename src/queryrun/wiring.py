@@ -235,6 +235,7 @@ def _source_rules(name: str, source: SourceSettings) -> SourceRules:
         threads=source.threads,
         time_limit_s=source.time_limit_s,
         org_column=source.org_column,
+        dialect=source.dialect,
     )
 
 
@@ -263,7 +264,7 @@ def _bind(settings: Settings, source: str, entity: str, entity_id: str) -> Bind:
     option = "database" if data.suffix == ".duckdb" else "data_dir"
     return Bind(
         entity_id=entity_id,
-        source=SourceSpec("duckdb", {option: str(data)}),
+        source=SourceSpec("duckdb", {option: str(data), "dialect": rules.dialect}),
         results=_results_spec(settings),
         memory_bytes=size_bytes(rules.memory, "memory"),
         threads=rules.threads,

@@ -28,8 +28,7 @@ START_S = 180
 _PLUGINS = ("memory", "tpch")
 _CATALOGS = {
     "memory": "connector.name=memory\n",
-    "tpch": "connector.name=tpch\ntpch.column-naming=STANDARD\n"
-    "tpch.double-type-mapping=DECIMAL\n",
+    "tpch": "connector.name=tpch\ntpch.column-naming=STANDARD\ntpch.double-type-mapping=DECIMAL\n",
 }
 _CONFIG = f"""coordinator=true
 node-scheduler.include-coordinator=true
@@ -119,7 +118,10 @@ def _server() -> Iterator[str]:
         _unpack(home)
         _configure(home)
         process = subprocess.Popen(
-            _command(java, home), cwd=home, stdout=(home / "log").open("w"), stderr=subprocess.STDOUT
+            _command(java, home),
+            cwd=home,
+            stdout=(home / "log").open("w"),
+            stderr=subprocess.STDOUT,
         )
         try:
             yield f"http://127.0.0.1:{PORT}"
@@ -132,7 +134,10 @@ def _server() -> Iterator[str]:
 
 def _unpack(home: Path) -> None:
     artifact = f"io.trino:trino-server:{TRINO_VERSION}:tar.gz"
-    subprocess.run(["mvn", "-q", "-B", "dependency:get", f"-Dartifact={artifact}", "-Dtransitive=false"], check=True)
+    subprocess.run(
+        ["mvn", "-q", "-B", "dependency:get", f"-Dartifact={artifact}", "-Dtransitive=false"],
+        check=True,
+    )
     name = f"trino-server-{TRINO_VERSION}"
     archive = Path.home() / f".m2/repository/io/trino/trino-server/{TRINO_VERSION}/{name}.tar.gz"
     with tarfile.open(archive) as packed:

@@ -66,9 +66,7 @@ def cases() -> list[Case]:
 
 def _expressions(text: str) -> list[tuple[str, bool]]:
     frame, *lines = [line for line in text.splitlines() if line.strip()]
-    return [
-        (frame.replace("{}", line.removeprefix("~ ")), line.startswith("~ ")) for line in lines
-    ]
+    return [(frame.replace("{}", line.removeprefix("~ ")), line.startswith("~ ")) for line in lines]
 
 
 def _statements(text: str) -> list[tuple[str, bool]]:

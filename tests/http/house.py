@@ -52,7 +52,7 @@ class FakeGuard:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def check(self, statement: str) -> Verdict:
+    async def check(self, statement: str, dialect: str) -> Verdict:
         """The verdict of a guard that knows three words."""
         await self.go_on.wait()
         if self.broken:

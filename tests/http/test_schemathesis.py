@@ -53,7 +53,7 @@ PUBLIC_KEY = (
 class WillingGuard:
     """Accepts everything: what statements are refused is not what is tested here."""
 
-    async def check(self, statement: str) -> Verdict:
+    async def check(self, statement: str, dialect: str) -> Verdict:
         """Always yes."""
         return Verdict(statement)
 

@@ -23,8 +23,8 @@ from queryrun.sql.guard import Verdict
 class StatementGuard(Protocol):
     """Decides whether a statement may be accepted, without stalling the event loop."""
 
-    async def check(self, statement: str) -> Verdict:
-        """The verdict on one statement. Never raises for a bad statement, however bad."""
+    async def check(self, statement: str, dialect: str) -> Verdict:
+        """The verdict on one statement in its source's dialect. Never raises for a bad one."""
         ...
 
 
@@ -40,6 +40,8 @@ class SourceRules:
     memory_bytes: int = 2 * 1024**3
     threads: int = 2
     time_limit_s: float = 3600.0
+    dialect: str = "native"
+    """`trino`: statements are Trino's SQL and translated; `native`: the engine's own."""
     org_column: str = ""
     """The column that tells rows of orgs apart; empty when the source has no orgs."""
 

@@ -29,7 +29,7 @@ async def submit(
     rules = desk.sources.get(request.source)
     if rules is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(desk.sources)}")
-    verdict = await desk.guard.check(request.sql)
+    verdict = await desk.guard.check(request.sql, rules.dialect)
     if not verdict.accepted:
         raise refused(verdict)
     accepted = await desk.store.accept(

@@ -15,21 +15,25 @@ from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
 from queryrun.sql.place import Place, place_of
 from queryrun.sql.policy import objection_to
 from queryrun.sql.tree import NotSerializableError, read_tree
+from queryrun.sql.trino.check import check_trino
 
 _BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _TOO_DEEP = "Max expression depth limit"
 _connections: list[duckdb.DuckDBPyConnection] = []
 
 
-def check_statement(statement: str) -> Verdict:
-    """Whether one statement may run, and as what text.
+def check_statement(statement: str, dialect: str = "native") -> Verdict:
+    """Whether one statement may run, and as what text. `dialect`: `trino`, or DuckDB's own.
 
     A statement that does not parse is accepted (contract H8): its run fails with the engine's
     words, line and column. What is accepted is at least one SELECT by DuckDB's own tree, but may
     still name tables and columns that do not exist. The sandbox of the session is the wall;
     this is the polite sign in front of it.
     """
-    return _look_at_text(statement) or _look_at_statements(statement)
+    refused = _look_at_text(statement)
+    if refused:
+        return refused
+    return check_trino(statement) if dialect == "trino" else _look_at_statements(statement)
 
 
 def one_statement(statement: str) -> str:

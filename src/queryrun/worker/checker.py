@@ -56,7 +56,7 @@ class StatementChecker:
         self._large = _Lane(fork_client, options.large_processes, options.large_budget_s)
         self._known = _Remembered(options.remembered)
 
-    async def check(self, statement: str) -> Verdict:
+    async def check(self, statement: str, dialect: str = "native") -> Verdict:
         """The verdict on one statement; `TOO_COMPLEX` when it takes too long or kills its checker.
 
         Small statements never wait behind large ones. Raises `Unavailable` when no checker can
@@ -65,11 +65,11 @@ class StatementChecker:
         if len(statement) > MAX_STATEMENT_CHARS:
             return _too_long(statement)
         if len(statement) > SMALL_CHARS:
-            return await self._large.check(statement)
-        verdict = self._known.get(statement)
+            return await self._large.check(statement, dialect)
+        verdict = self._known.get(statement, dialect)
         if verdict is None:
-            verdict = await self._small.check(statement)
-            self._known.put(statement, verdict)
+            verdict = await self._small.check(statement, dialect)
+            self._known.put(statement, dialect, verdict)
         return verdict
 
     async def close(self) -> None:
@@ -89,9 +89,9 @@ class _Lane:
         self._starting: set[asyncio.Task[_Checker]] = set()
         self._turns = asyncio.Semaphore(processes)
 
-    async def check(self, statement: str) -> Verdict:
+    async def check(self, statement: str, dialect: str) -> Verdict:
         try:
-            asked = encode(CheckAsked(statement))
+            asked = encode(CheckAsked(statement, dialect))
         except UnicodeEncodeError:
             return Verdict(statement, Refusal.BAD_CHARACTER, "The statement is not valid text.")
         async with self._turns:
@@ -194,23 +194,24 @@ class _Remembered:
         self._entries = entries
         self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
 
-    def get(self, statement: str) -> Verdict | None:
-        verdict = self._verdicts.get(_digest(statement))
+    def get(self, statement: str, dialect: str) -> Verdict | None:
+        key = _digest(statement, dialect)
+        verdict = self._verdicts.get(key)
         if verdict is not None:
-            self._verdicts.move_to_end(_digest(statement))
+            self._verdicts.move_to_end(key)
         return verdict
 
-    def put(self, statement: str, verdict: Verdict) -> None:
+    def put(self, statement: str, dialect: str, verdict: Verdict) -> None:
         """Not for `TOO_COMPLEX`: that may have been the machine's bad moment."""
         if verdict.refusal is Refusal.TOO_COMPLEX:
             return
-        self._verdicts[_digest(statement)] = verdict
+        self._verdicts[_digest(statement, dialect)] = verdict
         if len(self._verdicts) > self._entries:
             self._verdicts.popitem(last=False)
 
 
-def _digest(statement: str) -> bytes:
-    return hashlib.sha256(statement.encode("utf-8", "surrogatepass")).digest()
+def _digest(statement: str, dialect: str) -> bytes:
+    return hashlib.sha256(f"{dialect}:{statement}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _too_long(statement: str) -> Verdict:

@@ -18,13 +18,15 @@ from queryrun.worker.sandbox import Walls, confine
 MEMORY_BYTES = 2 * 1024**3
 """Parsing a statement of 1,000,000 characters may take some hundred megabytes, no more."""
 
-Check = Callable[[str], Verdict]
+Check = Callable[[str, str], Verdict]
+"""(statement, dialect) -> verdict."""
 
 
 class CheckAsked(Frame, frozen=True, tag="check"):
     """Node to checker: is this acceptable?"""
 
     statement: str
+    dialect: str = "native"
 
 
 class CheckAnswered(Frame, frozen=True, tag="verdict"):
@@ -40,5 +42,6 @@ def run_checker(control: socket.socket, check: Check) -> NoReturn:
     channel = Channel(control)
     asked = msgspec.msgpack.Decoder(CheckAsked)
     while (body := channel.receive_body()) is not None:
-        channel.send(CheckAnswered(check(asked.decode(body).statement)))
+        question = asked.decode(body)
+        channel.send(CheckAnswered(check(question.statement, question.dialect)))
     os._exit(0)

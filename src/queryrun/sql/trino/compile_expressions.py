@@ -16,6 +16,10 @@ from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed, cast, exact, name, text
 from queryrun.sql.trino.types import Type
 
+MAX_SQL_CHARS = 4_000_000
+"""An expression in DuckDB's SQL. Templates repeat their arguments, so nested calls grow fast."""
+MAX_CHAIN = 900
+"""Operators in a row: DuckDB's trees are at most 1,000 deep."""
 _INT_MAX, _BIGINT_MAX = 2**31 - 1, 2**63 - 1
 _DAY_UNITS = {"DAY": "to_days", "HOUR": "to_hours", "MINUTE": "to_minutes", "SECOND": "to_seconds"}
 _MONTH_UNITS = {"YEAR": "to_years", "MONTH": "to_months"}
@@ -71,9 +75,12 @@ class ExpressionCompiler:
     def expr(self, node: ast.Expr) -> Typed:
         """Any expression."""
         try:
-            return _COMPILERS[type(node)](self, node)
+            found = _COMPILERS[type(node)](self, node)
         except UnsupportedCastError as error:
             self._cannot(error, node.at)
+        if len(found.sql) > MAX_SQL_CHARS:
+            self.refuse("So complex an expression", node.at)
+        return found
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         """A subquery; `QueryCompiler` knows how."""
@@ -298,6 +305,8 @@ class ExpressionCompiler:
         while isinstance(left, ast.Binary):
             chain.append(left)
             left = left.left
+        if len(chain) > MAX_CHAIN:
+            self.refuse(f"A chain of more than {MAX_CHAIN} operators", node.at)
         value = self.expr(left)
         for link in reversed(chain):
             value = self.operate(link.op, value, self.expr(link.right), link.at)

@@ -38,10 +38,19 @@ class ExpressionParser(Reader):
 
     def expression(self) -> Expr:
         """Any expression."""
+        if self._stands_alone():
+            return self._primary()
         self.enter()
         found = self._or()
         self.leave()
         return found
+
+    def _stands_alone(self) -> bool:
+        """Whether one token is the whole expression: most are, in long lists all of them."""
+        if self.token.kind in {"operator", "end"}:
+            return False
+        follower = self.tokens[self.index + 1]
+        return follower.kind == "end" or follower.text in {",", ")", "]"}
 
     def _or(self) -> Expr:
         at = self.token.at
@@ -537,6 +546,12 @@ class ExpressionParser(Reader):
 
     def type_name(self) -> ast.TypeName:
         """A type in a CAST."""
+        self.enter()
+        found = self._type_name()
+        self.leave()
+        return found
+
+    def _type_name(self) -> ast.TypeName:
         token = self.token
         if token.kind not in {"word", "quoted"}:
             self.fail("expected a type")

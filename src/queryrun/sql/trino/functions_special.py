@@ -298,7 +298,9 @@ def _json_extract_scalar(c: CallCompiler, node: ast.Call) -> Typed:
     nested = f"json_type({value}, {path}) IN ('OBJECT', 'ARRAY')"
     fraction = ""
     if not c.in_number_cast:  # DuckDB reads 1.50 and 1e2 as numbers and writes them its own way
-        failing = c.failing("json_extract_scalar of a number with a fraction is not supported but in a cast to a number")
+        failing = c.failing(
+            "json_extract_scalar of a number with a fraction is not supported but in a cast to a number"
+        )
         fraction = f"WHEN json_type({value}, {path}) = 'DOUBLE' THEN {failing} "
     text_of = f"json_extract_string({value}, {path})"
     scalar = f"CASE WHEN {nested} THEN NULL {fraction}ELSE {text_of} END"

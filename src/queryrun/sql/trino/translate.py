@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from queryrun.errors import FailureCode
@@ -14,8 +15,8 @@ from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
 
-MAX_TRANSLATED_CHARS = 8_000_000
-"""Templates repeat their arguments, so nested calls can grow beyond all reason."""
+MAX_TRANSLATED_CHARS = 16_000_000
+"""What DuckDB is given at most."""
 _FRAMES = 12_000
 """Python's own limit would end at some 40 levels of nesting; `reader.MAX_DEPTH` comes first."""
 
@@ -48,8 +49,8 @@ class Parsed:
 
 def read(statement: str) -> Parsed:
     """Parse. Raises `RunFailed` for a syntax error, or what of Trino's SQL we do not offer."""
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
-    node = parse(statement)
+    with _deeply(statement):
+        node = parse(statement)
     if isinstance(node, ast.Show):
         table = frozenset({node.table.parts[-1].key}) if node.table else frozenset()
         return Parsed(statement, node, Needs(table, every_table=node.what == "tables"))
@@ -67,7 +68,8 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     if isinstance(parsed.node, ast.Show):
         return metadata.show(parsed.node, schema, parsed.text)
     compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted)
-    sql, outputs = compiler.query(parsed.node, Scope())
+    with _deeply(parsed.text):
+        sql, outputs = compiler.query(parsed.node, Scope())
     for output in outputs:
         if output.type in {t.DAYS, t.MONTHS}:
             message = f"A result column of type {output.type} is not supported"
@@ -80,6 +82,21 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
             0,
         )
     return sql, outputs
+
+
+@contextmanager
+def _deeply(statement: str) -> Iterator[None]:
+    """Room for what is nested as deeply as is allowed; a chain that needs more is refused."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES))
+    try:
+        yield
+    except RecursionError as error:
+        raise failure_at(
+            FailureCode.NOT_SUPPORTED, "The statement is nested too deeply", statement, 0
+        ) from error
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _tables(node: object) -> Iterator[str]:

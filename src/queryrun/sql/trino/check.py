@@ -1,0 +1,69 @@
+"""The guard for Trino's SQL: what is refused before there is a run. Parses, and no more.
+
+An allow-list by nature: the parser knows no statement that writes, and the translator no function
+and no construct but those it has a form for. What it cannot read becomes a run that fails with
+line and column (contract H8), unless it is plain that another kind of statement was meant.
+"""
+
+from __future__ import annotations
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.guard import Refusal, Verdict
+from queryrun.sql.trino.tokens import Token, statements_in, tokens_of
+from queryrun.sql.trino.translate import read
+
+_OTHER_KINDS = frozenset(
+    [
+        "ALTER", "ANALYZE", "CALL", "CHECKPOINT", "COMMENT", "COMMIT", "COPY", "CREATE",
+        "DEALLOCATE", "DELETE", "DENY", "DROP", "EXECUTE", "EXPLAIN", "EXPORT", "GRANT", "IMPORT",
+        "INSERT", "INSTALL", "LOAD", "MERGE", "PREPARE", "REFRESH", "RESET", "REVOKE", "ROLLBACK",
+        "SET", "START", "TRUNCATE", "UPDATE", "USE", "ATTACH", "DETACH", "PRAGMA", "VACUUM",
+    ]
+)  # fmt: skip
+_TOO_DEEP = "nested too deeply"
+
+
+def check_trino(statement: str) -> Verdict:
+    """Whether a statement in Trino's SQL may become a run. For a text that is not blank."""
+    try:
+        tokens = tokens_of(statement)
+    except RunFailed:
+        return Verdict(statement)
+    if statements_in(tokens) == 0:
+        return Verdict("", Refusal.BLANK, "The statement is blank")
+    if statements_in(tokens) > 1:
+        return Verdict("", Refusal.SEVERAL_STATEMENTS, "Only one statement is allowed")
+    first = next(token for token in tokens if token.text not in {";", "("})
+    if first.kind == "word" and first.text in _OTHER_KINDS:
+        return _wrong_kind(statement, first)
+    return _parsed(statement, tokens)
+
+
+def _parsed(statement: str, tokens: list[Token]) -> Verdict:
+    try:
+        read(statement)
+    except RunFailed as failed:
+        if _TOO_DEEP in failed.failure.message:
+            return Verdict("", Refusal.TOO_COMPLEX, failed.failure.message)
+        written = _writing(statement, tokens, failed)
+        return _wrong_kind(statement, written) if written else Verdict(statement)
+    return Verdict(statement)
+
+
+def _writing(statement: str, tokens: list[Token], failed: RunFailed) -> Token | None:
+    """The word that the parser stumbled over, if it begins a statement that writes."""
+    failure = failed.failure
+    if failure.code is not FailureCode.SYNTAX_ERROR or failure.line is None:
+        return None
+    before = statement.split("\n")[: failure.line - 1]
+    at = sum(len(line) + 1 for line in before) + (failure.column or 1) - 1
+    token = next((token for token in tokens if token.at == at), None)
+    is_writing = token is not None and token.kind == "word" and token.text in _OTHER_KINDS
+    return token if is_writing else None
+
+
+def _wrong_kind(statement: str, token: Token) -> Verdict:
+    line_start = statement.rfind("\n", 0, token.at) + 1
+    line = statement.count("\n", 0, token.at) + 1
+    message = f"Only SELECT, SHOW and DESCRIBE statements are allowed, not {token.text}"
+    return Verdict("", Refusal.NOT_READ_ONLY, message, line, token.at - line_start + 1)
