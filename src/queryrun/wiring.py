@@ -147,6 +147,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         default_source=settings.default_source,
         now=_now,
         accepting=lambda: dispatcher.accepting,
+        progress=dispatcher.progress,
     )
     parts = HttpParts(
         desk=desk,

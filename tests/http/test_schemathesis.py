@@ -34,12 +34,13 @@ from queryrun.http.app import build_app
 from queryrun.http.document import document_bytes
 from queryrun.http.properties import MAX_KEY_CHARS
 from queryrun.results.sign import sign
+from queryrun.runs.follow import Pace
 from queryrun.runs.model import AttemptRef, EngineStop, Once, ResultFile, Run, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, CancelAsked, ClaimLimits, Completed, Freed
 from queryrun.sql.guard import Verdict
 from tests.conftest import Clock
-from tests.http.house import ACME, LINK_SECRET, MemoryResults, parts_over
+from tests.http.house import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, parts_over
 
 FAR = 4_000_000_000
 PUBLIC_KEY = (
@@ -115,10 +116,12 @@ TOO_LATE = [
 ]
 """A cancel of a run that had ended is a 400 (contract B4), however valid the request."""
 
+DELETE_IS_CANCEL = {"use_after_free": {"enabled": False}}
+"""v1's DELETE cancels a job, which can be read for as long as before (contract A9)."""
+
 SERVICE = LateService()
-schema = schemathesis.openapi.from_asgi(
-    "/openapi.json", SERVICE, config=schemathesis.Config.from_dict({"operations": TOO_LATE})
-)
+CONFIG = schemathesis.Config.from_dict({"operations": TOO_LATE, "checks": DELETE_IS_CANCEL})
+schema = schemathesis.openapi.from_asgi("/openapi.json", SERVICE, config=CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +132,8 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     database = open_sqlite(directory / "queryrun.db", clock)
     runs = EagerRuns(database.writer, database.reader, clock)
     runs.results = MemoryResults()
-    parts = parts_over(replace(database, runs=runs), clock, runs.results)
+    brief = replace(OPEN_SETTINGS, stream_pace=Pace(quiet_s=0.01, life_s=0.02))
+    parts = parts_over(replace(database, runs=runs), clock, runs.results, brief)
     SERVICE.app = build_app(replace(parts, desk=replace(parts.desk, guard=WillingGuard())))
     yield asyncio.run(_token(database, clock))
     database.close()

@@ -78,6 +78,8 @@ class Door:
         try:
             await answer.send(call, send)
         finally:
+            if answer.on_end is not None:
+                answer.on_end()
             access.record(self._parts, call, answer.status, took_s)
 
     async def _answer(self, call: Call) -> Answer:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
@@ -120,11 +121,14 @@ class Answer:
     content_type: str | None = JSON
     headers: list[tuple[str, str]] = field(default_factory=list)
     stream: AsyncIterator[bytes] | None = None
-    stream_bytes: int = 0
+    stream_bytes: int | None = 0
+    """None: a live stream, of which nobody knows how long it will be."""
+    on_end: Callable[[], None] | None = None
+    """Called once the answer has been sent, or could not be."""
 
     @property
-    def length(self) -> int:
-        """Bytes of the body as sent."""
+    def length(self) -> int | None:
+        """Bytes of the body as sent; None for a live stream."""
         return self.stream_bytes if self.stream is not None else len(self.body)
 
     async def send(self, call: Call, send: Send) -> None:
@@ -132,10 +136,12 @@ class Answer:
         await send(
             {"type": "http.response.start", "status": self.status, "headers": self._raw_headers()}
         )
-        if call.method == "HEAD" or self.status == 304:
+        if call.method == "HEAD" or self.status in (204, 304):
             await send({"type": "http.response.body", "body": b""})
         elif self.stream is None:
             await send({"type": "http.response.body", "body": self.body})
+        elif self.stream_bytes is None:
+            await _send_live(self.stream, call.receive, send)
         else:
             await self._send_stream(self.stream, send)
 
@@ -148,6 +154,42 @@ class Answer:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
         if self.content_type is not None:
             raw.append((b"content-type", self.content_type.encode("latin-1")))
-        if self.status != 304:
+        if self.status not in (204, 304) and self.length is not None:
             raw.append((b"content-length", str(self.length).encode("latin-1")))
         return raw
+
+
+async def _send_live(stream: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Pieces as they come, until there are no more or the caller has gone: a server would go on
+    taking pieces for somebody who hung up."""
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        while (piece := await _next_unless(stream, gone)) is not None:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not gone.done():
+            await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+
+
+async def _next_unless(stream: AsyncIterator[bytes], gone: asyncio.Future[None]) -> bytes | None:
+    """The next piece; None at the end, or when the caller is gone."""
+    coming = asyncio.ensure_future(_next(stream))
+    try:
+        either: set[asyncio.Future[Any]] = {coming, gone}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return coming.result() if coming.done() else None
+    finally:
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(stream, None)
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the caller hung up; a body that still comes is thrown away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -37,6 +37,7 @@ def let_through(quota: Quota | None, what: str) -> None:
         raise TooManyRequests(f"too many requests per {what}", quota.retry_after_s)
 
 
+STREAM_RETRY_AFTER_S = 5
 AT_ONCE = 40
 """Contract D3: the hosted service's default for requests at once. Told, not enforced: what bounds
 us is the rate of requests and the queue of runs."""
@@ -58,6 +59,27 @@ class InFlight:
             self._counts[tenant_id] -= 1
             if not self._counts[tenant_id]:
                 del self._counts[tenant_id]
+
+
+class Streams:
+    """How many live streams each client holds open on this node, at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: Counter[str] = Counter()
+
+    def take(self, client_id: str) -> Callable[[], None]:
+        """Count one stream, and give what ends it; `TooManyRequests` when there are too many."""
+        if self._held[client_id] >= self._most:
+            raise TooManyRequests(f"at most {self._most} streams per client", STREAM_RETRY_AFTER_S)
+        self._held[client_id] += 1
+
+        def end() -> None:
+            self._held[client_id] -= 1
+            if not self._held[client_id]:
+                del self._held[client_id]
+
+        return end
 
 
 def concurrency_headers(at_once: int) -> list[tuple[str, str]]:

@@ -161,6 +161,13 @@ CONTENT_ENCODING = Parameter(
     "`gzip`: the request body is compressed.",
     "identity",
 )
+LAST_EVENT_ID = Parameter(
+    "last-event-id",
+    "header",
+    {"type": "string", "pattern": "^[0-9]{1,14}$"},
+    "The `id` of the last event that was seen: only what came after it is sent.",
+    "1795493407512",
+)
 PREFER = Parameter(
     "prefer",
     "header",

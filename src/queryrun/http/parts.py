@@ -8,16 +8,22 @@ from datetime import datetime
 from time import monotonic
 
 from queryrun.auth.store import AuthStore
-from queryrun.http.limiters import InFlight, Limiters, memory_limiters
+from queryrun.http.limiters import InFlight, Limiters, Streams, memory_limiters
 from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.results.store import ResultStore
 from queryrun.runs.desk import Desk
+from queryrun.runs.follow import Pace
 from queryrun.runs.once import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 
 ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
 """Name of a part -> `ok`, or what is wrong with it."""
+
+
+STREAM_PACE = Pace(quiet_s=15.0, life_s=900.0)
+"""A heartbeat keeps proxies from closing a quiet stream; a quarter of an hour bounds how long a
+revoked token still hears. Clients come back by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,9 @@ class HttpSettings:
     api_rates: Rates = API_PRESETS["production"]
     auth_tenant_rates: Rates = AUTH_PER_TENANT
     auth_address_rates: Rates = AUTH_PER_ADDRESS
+    streams_per_client: int = 20
+    """Event streams that one client may hold open on this node; each costs about 30 kB."""
+    stream_pace: Pace = STREAM_PACE
     list_runs: bool = True
     """Contract H13: the list is ours; switched off, `GET /v2/query_runs` is a 405."""
     strict_fields: bool = False
@@ -63,6 +72,7 @@ class HttpParts:
     limiters: Limiters = field(init=False)
     """Made from the settings: this node's own, in memory."""
     in_flight: InFlight = field(init=False, default_factory=InFlight)
+    streams: Streams = field(init=False)
 
     def __post_init__(self) -> None:
         rates = self.settings
@@ -70,3 +80,4 @@ class HttpParts:
             rates.api_rates, rates.auth_tenant_rates, rates.auth_address_rates, self.ticks_s
         )
         object.__setattr__(self, "limiters", limiters)
+        object.__setattr__(self, "streams", Streams(rates.streams_per_client))

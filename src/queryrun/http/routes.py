@@ -8,7 +8,7 @@ from queryrun.http import parameters as p
 from queryrun.http.operations import Body, Operation, Reply
 from queryrun.http.parts import HttpSettings
 from queryrun.http.v1.routes import V1_TABLE
-from queryrun.http.v2 import listing, query_runs, requests
+from queryrun.http.v2 import events, listing, query_runs, requests
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE
 
 DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
@@ -168,6 +168,27 @@ LIST = Operation(
     replies=(Reply(200, "A page.", "QueryRunList", examples=(("page", samples.LIST),)),),
     errors=DOCUMENTED_ERRORS,
 )
+EVENTS = Operation(
+    "GET",
+    "/v2/query_runs/{query_run_id}/events",
+    "getQueryRunEvents",
+    events.run_events,
+    Scope.READ,
+    "Query runs",
+    "Follow a query run",
+    "Server-sent events. `state` events, with an `id`: every move of the run from its creation, "
+    "`{id, state, event, attempt, time}`. `progress` events in between: `{percent, rows, "
+    "size_bytes, stage}`. Comments keep a quiet stream open. It ends after the event that ended "
+    "the run, and early when the node stops; come back with `Last-Event-ID`. An addition of this "
+    "service.",
+    (p.QUERY_RUN_ID, p.LAST_EVENT_ID, *p.EVERYWHERE),
+    replies=(
+        Reply(200, "The events.", media_types=(events.EVENT_STREAM,)),
+        Reply(204, "The run has ended, and its last event has been seen.", media_types=()),
+    ),
+    errors=DOCUMENTED_ERRORS,
+    error_notes=((429, "Too many requests, or too many streams open."),),
+)
 REQUEST = Operation(
     "GET",
     "/v2/requests/{request_id}",
@@ -292,7 +313,7 @@ DOCUMENT = (
     ),
 )
 
-TABLE = (GET, CREATE, CANCEL, LIST, REQUEST, FILE, TOKEN, *V1_TABLE, *HEALTH, *DOCUMENT)
+TABLE = (GET, CREATE, CANCEL, LIST, EVENTS, REQUEST, FILE, TOKEN, *V1_TABLE, *HEALTH, *DOCUMENT)
 """In the order in which paths are tried: the busiest first."""
 
 

@@ -102,7 +102,11 @@ QUERY_RUN = _object(
         "created_time": TIME,
         "started_time": TIME,
         "queue_position": _whole("Runs of the entity that wait before this one.", minimum=0),
-        "waiting_for": _text("What keeps a waiting run, when it is more than its turn."),
+        "waiting_for": _text(
+            "What keeps a waiting run: `slot` (a place to run in), `turn` (runs of its entity that "
+            "are before it), `retry` (the pause before another attempt)."
+        ),
+        "progress": {"$ref": "#/components/schemas/Progress"},
         "cancellation": {"$ref": "#/components/schemas/Cancellation"},
         "attempts": {"type": "array", "items": {"$ref": "#/components/schemas/Attempt"}},
         "tags": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -114,6 +118,21 @@ QUERY_RUN = _object(
     },
     "A query run. `fields[]` decides which keys it has; without it, those of the contract and, "
     "on failed runs, `error`.",
+)
+PROGRESS = _object(
+    {
+        "percent": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 100,
+            "description": "The engine's estimate; null while it has none.",
+        },
+        "rows": _whole("Rows written so far.", minimum=0),
+        "size_bytes": _whole("Bytes of the result file so far.", minimum=0),
+        "stage": _text("What is being done. Absent once the run is complete.", enum=list(Stage)),
+    },
+    "How far a run is. Within an attempt no figure shrinks. An addition of this service.",
+    ("percent", "rows", "size_bytes"),
 )
 PROBLEM = _object(
     {
@@ -210,6 +229,7 @@ SCHEMAS: dict[str, Schema] = {
     "RunError": ERROR,
     "Cancellation": CANCELLATION,
     "Attempt": ATTEMPT,
+    "Progress": PROGRESS,
     "RequestAccepted": ONLY_IDS,
     "Request": REQUEST,
     "Problem": PROBLEM,

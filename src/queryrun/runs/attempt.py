@@ -22,6 +22,7 @@ from queryrun.runs.desk import Changes, SourceRules
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import (
     Attempt,
+    AttemptProgress,
     AttemptRef,
     Cancellation,
     EngineStop,
@@ -104,16 +105,6 @@ class Told:
     at: datetime
     at_s: float
     """On the monotonic clock, to measure the stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptProgress:
-    """How far the attempt is, as its worker last said."""
-
-    stage: Stage
-    percent: float | None = None
-    rows: int = 0
-    size_bytes: int = 0
 
 
 class LiveAttempt:
@@ -247,13 +238,14 @@ class LiveAttempt:
         )
 
     def _take_note(self, frame: StageReached | Progress) -> None:
-        """How far the attempt is, as its worker says."""
+        """How far the attempt is, as its worker says; numbers only grow (`worker/control.py`)."""
         if isinstance(frame, StageReached):
             self.progress = replace(self.progress, stage=Stage(frame.stage))
         else:
             self.progress = replace(
                 self.progress, percent=frame.percent, rows=frame.rows, size_bytes=frame.size_bytes
             )
+        self._crew.changes.nudge(self.ref.run_id)
 
     async def _unless_told(self, work: Coroutine[Any, Any, T]) -> T | None:
         """The result of `work`, or None when the attempt was told to stop before it was done.

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from queryrun.auth.model import Principal
-from queryrun.runs.model import Run
+from queryrun.runs.model import AttemptProgress, Run
 from queryrun.runs.store import RunStore
 from queryrun.sql.guard import Verdict
 
@@ -46,19 +46,50 @@ class SourceRules:
     """The column that tells rows of orgs apart; empty when the source has no orgs."""
 
 
+class Follower:
+    """Somebody who follows a run: woken for its changes, and for its progress in between."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self.changed = True
+        """Whether there may be something new in the store. Whoever reads it clears it, before."""
+
+    def wake(self, *, changed: bool) -> None:
+        """There is something new."""
+        self.changed = self.changed or changed
+        self.woken.set()
+
+
 class Changes:
     """In-process hints that a run has changed. Losing one costs time, never truth."""
 
     def __init__(self) -> None:
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
         self._listeners: list[Callable[[Run], None]] = []
 
     def publish(self, run: Run) -> None:
         """Wake everyone who watches this run, and tell the standing listeners (the dispatcher)."""
         for event in self._watchers.get(run.id, ()):
             event.set()
+        for follower in self._followers.get(run.id, ()):
+            follower.wake(changed=True)
         for listener in self._listeners:
             listener(run)
+
+    def nudge(self, run_id: str) -> None:
+        """The run got further without changing: wake those who follow its progress."""
+        for follower in self._followers.get(run_id, ()):
+            follower.wake(changed=False)
+
+    def wake_everyone(self) -> None:
+        """Something changed for all who wait, whatever their run: the node begins to drain."""
+        for events in self._watchers.values():
+            for event in events:
+                event.set()
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.wake(changed=False)
 
     def listen(self, listener: Callable[[Run], None]) -> None:
         """Call `listener` for every published change from now on; it must not block or raise."""
@@ -76,6 +107,18 @@ class Changes:
             if not self._watchers[run_id]:
                 del self._watchers[run_id]
 
+    @asynccontextmanager
+    async def follow(self, run_id: str) -> AsyncIterator[Follower]:
+        """Like `watch`, but also woken for progress, and told which of the two it was."""
+        follower = Follower()
+        self._followers[run_id].add(follower)
+        try:
+            yield follower
+        finally:
+            self._followers[run_id].discard(follower)
+            if not self._followers[run_id]:
+                del self._followers[run_id]
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -88,7 +131,10 @@ class Desk:
     default_source: str
     now: Callable[[], datetime]
     accepting: Callable[[], bool] = lambda: True
-    """False while the node drains: submits are refused (503), reads and cancels go on."""
+    """False while the node drains: submits are refused (503), reads and cancels go on, waits
+    are cut short."""
+    progress: Callable[[str], AttemptProgress | None] = lambda _run_id: None
+    """How far a run is that this node works on; None for every other."""
 
 
 def may_see(principal: Principal, run: Run) -> bool:

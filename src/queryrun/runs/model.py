@@ -173,6 +173,20 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptProgress:
+    """How far an attempt is, as its worker last said. Within an attempt nothing shrinks.
+
+    `percent` is the engine's own estimate, 0 to 100; None while it has none.
+    `rows` and `size_bytes` count what has been written of the result file.
+    """
+
+    stage: Stage
+    percent: float | None = None
+    rows: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunMove:
     """One row of a run's history: an event that was applied, and what it led to."""
 

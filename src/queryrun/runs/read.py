@@ -14,6 +14,10 @@ from queryrun.runs.store import RunPage, RunQuery
 POLL_S = 0.25
 """How long a wait trusts hints alone; then it reads the store (another node may have acted)."""
 
+DRAIN_WAIT_S = 1.0
+"""How long a wait goes on once the node drains: enough for a cancel to be proven, and no request
+then holds up the node's end."""
+
 
 async def read_one(desk: Desk, principal: Principal, run_id: str) -> Run:
     """The run, when it exists for this principal; `NotFound` otherwise, with no difference
@@ -32,7 +36,8 @@ async def read_many(desk: Desk, principal: Principal, query: RunQuery) -> RunPag
 async def wait_for_end(desk: Desk, principal: Principal, run_id: str, wait_s: float) -> Run:
     """The run as soon as it has ended, or as it is after `wait_s` seconds.
 
-    Costs one read per change of the run, and one every `POLL_S` in case a hint was lost.
+    Costs one read per change of the run, and one every `POLL_S` in case a hint was lost. Ends
+    after `DRAIN_WAIT_S` at the latest when the node begins to drain.
     """
     run = await read_one(desk, principal, run_id)
     return await await_end(desk, run, wait_s)
@@ -40,12 +45,15 @@ async def wait_for_end(desk: Desk, principal: Principal, run_id: str, wait_s: fl
 
 async def await_end(desk: Desk, run: Run, wait_s: float) -> Run:
     """Like `wait_for_end`, for a run that the caller may already see."""
-    deadline = asyncio.get_running_loop().time() + wait_s
+    now_s = asyncio.get_running_loop().time
+    deadline_s, is_hurried = now_s() + wait_s, False
     async with desk.changes.watch(run.id) as changed:
         while True:
             changed.clear()
             run = await desk.store.get(run.id) or run
-            left_s = deadline - asyncio.get_running_loop().time()
+            if not is_hurried and not desk.accepting():
+                deadline_s, is_hurried = min(deadline_s, now_s() + DRAIN_WAIT_S), True
+            left_s = deadline_s - now_s()
             if run.state.is_terminal or left_s <= 0:
                 return run
             await _either(changed, min(left_s, POLL_S))

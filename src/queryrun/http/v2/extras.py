@@ -24,10 +24,26 @@ async def gather_extras(desk: Desk, run: Run, view: View) -> Extras:
     """Read what the view asks for by name; nothing at all for most requests."""
     if view.fields is None:
         return NO_EXTRAS
-    waiting = view.wants("queue_position") and run.state is RunState.ACCEPTED
-    position = await desk.store.queue_position(run.id) if waiting else None
     moves = await desk.store.moves(run.id) if view.wants("attempts") else []
-    return Extras(position, tuple(attempts_of(moves)))
+    asked = view.wants("queue_position") or view.wants("waiting_for")
+    waits = asked and run.state is RunState.ACCEPTED
+    position = await desk.store.queue_position(run.id) if waits else None
+    return Extras(
+        queue_position=position,
+        waiting_for=None if position is None else waiting_for(desk, run, position),
+        progress=desk.progress(run.id) if view.wants("progress") else None,
+        attempts=tuple(attempts_of(moves)),
+    )
+
+
+def waiting_for(desk: Desk, run: Run, position: int) -> str:
+    """What keeps a waiting run: `retry` (the pause before another attempt), `turn` (runs of its
+    entity are before it), `slot` (a place to run in), or what the run itself says."""
+    if run.waiting_for is not None:
+        return run.waiting_for
+    if run.ready_time > desk.now():
+        return "retry"
+    return "turn" if position else "slot"
 
 
 def attempts_of(moves: Iterable[RunMove]) -> list[dict[str, object]]:

@@ -28,6 +28,7 @@ EXTENSION_FIELDS = (
     "started_time",
     "queue_position",
     "waiting_for",
+    "progress",
     "cancellation",
     "attempts",
     "tags",

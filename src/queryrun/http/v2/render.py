@@ -13,7 +13,7 @@ from queryrun.http.links import Links
 from queryrun.http.times import iso
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.view import View
-from queryrun.runs.model import Cancellation, ContentType, DeletedRows, Run
+from queryrun.runs.model import AttemptProgress, Cancellation, ContentType, DeletedRows, Run
 from queryrun.runs.state import RunState
 
 ABSENT = object()
@@ -27,6 +27,8 @@ class Extras:
     """What extension fields need beyond the run itself; read only when asked for."""
 
     queue_position: int | None = None
+    waiting_for: str | None = None
+    progress: AttemptProgress | None = None
     attempts: tuple[dict[str, object], ...] = ()
 
 
@@ -106,6 +108,25 @@ def failure_object(failure: Failure) -> dict[str, object]:
     return shape
 
 
+def _progress(shown: Shown) -> object:
+    """How far the run is; of a complete one, all of it."""
+    file = shown.run.file
+    if file is not None:
+        return {"percent": 100.0, "rows": file.rows, "size_bytes": file.size_bytes}
+    progress = shown.extras.progress
+    return ABSENT if progress is None else progress_object(progress)
+
+
+def progress_object(progress: AttemptProgress) -> dict[str, object]:
+    """An attempt's progress; `percent` is null while the engine has no estimate."""
+    return {
+        "percent": progress.percent,
+        "rows": progress.rows,
+        "size_bytes": progress.size_bytes,
+        "stage": progress.stage.value,
+    }
+
+
 def _separator(shown: Shown) -> object:
     output = shown.run.request.output
     return _if_set(output.column_separator if output.content_type is ContentType.DSV else None)
@@ -144,7 +165,8 @@ FIELDS: dict[str, Callable[[Shown], object]] = {
     "created_time": lambda shown: iso(shown.run.created_time),
     "started_time": lambda shown: _time(shown.run.started_time),
     "queue_position": lambda shown: _if_set(shown.extras.queue_position),
-    "waiting_for": lambda shown: _if_set(shown.run.waiting_for),
+    "waiting_for": lambda shown: _if_set(shown.extras.waiting_for),
+    "progress": _progress,
     "cancellation": _cancellation,
     "attempts": lambda shown: list(shown.extras.attempts),
     "tags": lambda shown: dict(shown.run.request.tags),

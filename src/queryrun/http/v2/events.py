@@ -1,0 +1,91 @@
+"""`GET /v2/query_runs/{query_run_id}/events`: what happens to a run, as server-sent events.
+
+`state` events carry an id; a client that comes back with `Last-Event-ID` misses none. `progress`
+events have none: the next one says all that the lost ones did. (WHATWG HTML, section 9.2.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from queryrun.errors import InvalidRequest
+from queryrun.http.call import Answer, Call
+from queryrun.http.parts import HttpParts
+from queryrun.http.times import iso
+from queryrun.http.v2.render import progress_object
+from queryrun.runs.follow import Quiet, Step, follow
+from queryrun.runs.model import AttemptProgress, RunMove
+from queryrun.runs.read import read_one
+
+EVENT_STREAM = "text/event-stream"
+HEARTBEAT = b": still here\n\n"
+RETRY = b"retry: 1000\n\n"
+"""How many milliseconds a browser waits before it comes back to a stream that broke."""
+
+HEADERS = [("cache-control", "no-store"), ("x-accel-buffering", "no")]
+"""The second asks proxies of one kind to pass pieces on as they come."""
+
+
+async def run_events(parts: HttpParts, call: Call) -> Answer:
+    """The run's moves from its creation, or after `Last-Event-ID`, and progress meanwhile.
+
+    Ends after the event that ended the run. Asked for more after that event: 204, which tells a
+    browser not to come back.
+    """
+    call.run_id = call.path_parameters["query_run_id"]
+    after = _last_seen(call)
+    run = await read_one(parts.desk, call.who, call.run_id)
+    if run.state.is_terminal and after is not None and after >= run.updated_time:
+        return Answer(204, content_type=None)
+    answer = Answer(200, content_type=EVENT_STREAM, headers=list(HEADERS), stream_bytes=None)
+    if call.method == "HEAD":
+        return answer
+    answer.on_end = parts.streams.take(call.who.client_id)
+    answer.stream = _pieces(follow(parts.desk, run.id, after, parts.settings.stream_pace))
+    return answer
+
+
+def _last_seen(call: Call) -> datetime | None:
+    text = call.header(b"last-event-id")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 14):
+        message = "'last-event-id' must be the id of an event of this stream"
+        raise InvalidRequest.of("last-event-id", message)
+    return datetime.fromtimestamp(int(text) / 1000, UTC)
+
+
+async def _pieces(steps: AsyncIterator[Step]) -> AsyncIterator[bytes]:
+    yield RETRY
+    async for step in steps:
+        yield _written(step)
+
+
+def _written(step: Step) -> bytes:
+    if isinstance(step, Quiet):
+        return HEARTBEAT
+    if isinstance(step, AttemptProgress):
+        return _event("progress", progress_object(step))
+    return b"id: %d\n" % _id_of(step) + _event("state", _move_object(step))
+
+
+def _id_of(move: RunMove) -> int:
+    """A run's moves are each at a millisecond of their own, in order."""
+    return round(move.at.timestamp() * 1000)
+
+
+def _event(name: str, data: dict[str, object]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
+
+
+def _move_object(move: RunMove) -> dict[str, object]:
+    return {
+        "id": move.run_id,
+        "state": move.state.shown.value,
+        "event": "accept" if move.event is None else move.event.value,
+        "attempt": move.attempt,
+        "time": iso(move.at),
+    }

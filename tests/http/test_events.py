@@ -1,0 +1,295 @@
+"""`GET /v2/query_runs/{id}/events`: moves and progress as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queryrun.http.app import build_app
+from queryrun.http.parts import HttpSettings
+from queryrun.http.v2 import events
+from queryrun.runs.follow import Pace
+from queryrun.runs.model import AttemptProgress, Stage
+from tests.conftest import Clock
+from tests.http.house import NO_RATES, House, open_house
+from tests.http.problem import assert_problem
+
+pytestmark = pytest.mark.anyio
+
+RUNS = "/v2/query_runs"
+
+
+@dataclass
+class Listener:
+    """One open stream, and what it has said."""
+
+    heard: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    hang_up: asyncio.Event = field(default_factory=asyncio.Event)
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 0
+
+    async def receive(self) -> dict[str, Any]:
+        await self.hang_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            self.heard.put_nowait(message.get("body", b""))
+            if not message.get("more_body"):
+                self.heard.put_nowait(None)
+
+    async def piece(self) -> bytes | None:
+        """The next piece as it was sent; None at the end."""
+        async with asyncio.timeout(20):
+            piece = await self.heard.get()
+            return await self.piece() if piece in (b"", events.RETRY) else piece
+
+    async def event(self) -> dict[str, Any]:
+        """The next event; its name as `name` and, where it has one, its id as `last`."""
+        piece = await self.piece()
+        assert piece is not None
+        fields = dict(line.split(": ", 1) for line in piece.decode().splitlines() if line)
+        content = {"name": fields["event"], "last": fields.get("id"), **json.loads(fields["data"])}
+        return {name: value for name, value in content.items() if value is not None}
+
+
+class Seen:
+    """How far the dispatcher says that runs are."""
+
+    def __init__(self) -> None:
+        self.progress: dict[str, AttemptProgress] = {}
+
+    def __call__(self, run_id: str) -> AttemptProgress | None:
+        return self.progress.get(run_id)
+
+
+@dataclass
+class Watched:
+    """A house whose runs have progress."""
+
+    house: House
+    seen: Seen
+
+    def tell(self, run_id: str, progress: AttemptProgress) -> None:
+        """The run's worker says how far it is."""
+        self.seen.progress[run_id] = progress
+        self.house.changes.nudge(run_id)
+
+    async def read(self, run_id: str, fields: str) -> dict[str, Any]:
+        answer = await self.house.call("GET", f"{RUNS}/{run_id}", params={"fields[]": fields})
+        return dict(answer.json())
+
+    @asynccontextmanager
+    async def listen(self, run_id: str, last: str | None = None) -> AsyncIterator[Listener]:
+        """A stream of the run's events, hung up at the end of the block."""
+        headers = [(b"authorization", f"Bearer {self.house.token}".encode())]
+        headers += [] if last is None else [(b"last-event-id", last.encode())]
+        path = f"{RUNS}/{run_id}/events"
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
+        listener = Listener()
+        app = self.house.http._transport.app  # type: ignore[attr-defined] # its ASGI app
+        task = asyncio.create_task(
+            app({**scope, "query_string": b""}, listener.receive, listener.send)
+        )
+        try:
+            yield listener
+        finally:
+            listener.hang_up.set()
+            await task
+
+
+@asynccontextmanager
+async def opened(directory: Path, clock: Clock, settings: HttpSettings) -> AsyncIterator[Watched]:
+    seen = Seen()
+    async with open_house(directory, clock, settings) as house:
+        parts = replace(house.parts, desk=replace(house.parts.desk, progress=seen))
+        house.http._transport.app = build_app(parts)  # type: ignore[attr-defined] # the same door
+        yield Watched(house, seen)
+
+
+@pytest.fixture
+async def watched(tmp_path: Path, clock: Clock) -> AsyncIterator[Watched]:
+    async with opened(tmp_path, clock, HttpSettings(api_rates=NO_RATES)) as built:
+        yield built
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_stream_tells_every_move_and_ends_with_the_run(
+    watched: Watched, moment: str
+) -> None:
+    run_id = (await watched.house.create())["id"]
+    async with contextlib.AsyncExitStack() as stack:
+        if moment == "before":
+            listener = await stack.enter_async_context(watched.listen(run_id))
+            assert (await listener.event())["event"] == "accept"
+        await watched.house.complete(run_id)
+        if moment == "after":
+            listener = await stack.enter_async_context(watched.listen(run_id))
+            assert (await listener.event())["event"] == "accept"
+        claimed, completed = await listener.event(), await listener.event()
+        end = await listener.piece()
+    assert (claimed["event"], claimed["state"], claimed["attempt"]) == ("claim", "in_progress", 1)
+    assert (completed["event"], completed["state"]) == ("complete", "complete")
+    assert end is None
+    assert listener.headers["content-type"] == "text/event-stream"
+    assert "content-length" not in listener.headers
+
+
+async def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice(
+    watched: Watched,
+) -> None:
+    run_id = (await watched.house.create())["id"]
+    async with watched.listen(run_id) as first:
+        last = (await first.event())["last"]
+    await watched.house.complete(run_id)
+    async with watched.listen(run_id, last) as second:
+        heard = [(await second.event())["event"], (await second.event())["event"]]
+        assert await second.piece() is None
+    assert heard == ["claim", "complete"]
+
+
+async def test_whoever_has_heard_the_end_is_told_not_to_come_back(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    await watched.house.complete(run_id)
+    async with watched.listen(run_id) as listener:
+        last = [(await listener.event())["last"] for _ in range(3)][-1]
+    async with watched.listen(run_id, last) as again:
+        pass
+    assert again.status == 204
+
+
+async def test_progress_is_told_between_the_moves_without_an_id(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    await watched.house.claim(run_id)
+    async with watched.listen(run_id) as listener:
+        assert [(await listener.event())["name"] for _ in range(2)] == ["state", "state"]
+        watched.tell(run_id, AttemptProgress(Stage.EXECUTING, 12.5, 3, 40))
+        progress = await listener.event()
+    assert progress == {
+        "name": "progress",
+        "percent": 12.5,
+        "rows": 3,
+        "size_bytes": 40,
+        "stage": "executing",
+    }
+
+
+async def test_a_cancel_reads_in_progress_until_the_engine_is_free(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    ref = await watched.house.claim(run_id)
+    async with watched.listen(run_id) as listener:
+        [await listener.event() for _ in range(2)]
+        headers = {"prefer": "respond-async"}
+        await watched.house.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
+        asked = await listener.event()
+        await watched.house.free(ref)
+        freed = await listener.event()
+    assert (asked["event"], asked["state"]) == ("cancel", "in_progress")
+    assert (freed["event"], freed["state"]) == ("freed", "canceled")
+
+
+async def test_a_stream_ends_when_the_node_drains(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    async with watched.listen(run_id) as listener:
+        await listener.event()
+        watched.house.knobs.accepting = False
+        watched.house.changes.wake_everyone()
+        assert await listener.piece() is None
+
+
+async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None:
+    settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=0.01, life_s=60))
+    async with opened(tmp_path, clock, settings) as watched:
+        run_id = (await watched.house.create())["id"]
+        async with watched.listen(run_id) as listener:
+            await listener.event()
+            assert await listener.piece() == events.HEARTBEAT
+            assert await listener.piece() == events.HEARTBEAT
+
+
+async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> None:
+    settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=60, life_s=0.01))
+    async with opened(tmp_path, clock, settings) as watched:
+        run_id = (await watched.house.create())["id"]
+        async with watched.listen(run_id) as listener:
+            await listener.event()
+            assert await listener.piece() is None
+
+
+async def test_a_client_may_hold_so_many_streams(tmp_path: Path, clock: Clock) -> None:
+    settings = HttpSettings(api_rates=NO_RATES, streams_per_client=1)
+    async with opened(tmp_path, clock, settings) as watched:
+        run_id = (await watched.house.create())["id"]
+        async with watched.listen(run_id) as first:
+            await first.event()
+            refused = await watched.house.call("GET", f"{RUNS}/{run_id}/events")
+        async with watched.listen(run_id) as again:
+            await again.event()
+    assert_problem(refused, 429)
+    assert refused.headers["retry-after"] == "5"
+
+
+async def test_a_caller_that_hangs_up_is_forgotten(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    async with watched.listen(run_id) as listener:
+        await listener.event()
+    assert watched.house.changes._followers == {}
+
+
+async def test_a_head_opens_no_stream(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    answer = await watched.house.call("HEAD", f"{RUNS}/{run_id}/events")
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.content == b""
+
+
+@pytest.mark.parametrize("last", ["x", "1" * 15, "-1", "1.5"])
+async def test_an_id_that_was_never_given_is_refused(watched: Watched, last: str) -> None:
+    run_id = (await watched.house.create())["id"]
+    headers = {"last-event-id": last}
+    answer = await watched.house.call("GET", f"{RUNS}/{run_id}/events", headers=headers)
+    assert_problem(answer, 400, "last-event-id")
+
+
+async def test_somebody_elses_run_has_no_events(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    token = await watched.house.new_token()
+    answer = await watched.house.call("GET", f"{RUNS}/{run_id}/events", token=token)
+    assert_problem(answer, 404, "query_run_id", code="resource_not_found")
+
+
+# --- fields[]=progress,waiting_for ----------------------------------------------------------
+
+
+async def test_progress_is_shown_while_running_and_whole_at_the_end(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    assert await watched.read(run_id, "progress") == {}
+    watched.tell(run_id, AttemptProgress(Stage.WRITING, None, 7, 90))
+    assert await watched.read(run_id, "progress") == {
+        "progress": {"percent": None, "rows": 7, "size_bytes": 90, "stage": "writing"}
+    }
+    await watched.house.complete(run_id, b"one\n1\n")
+    assert await watched.read(run_id, "progress") == {
+        "progress": {"percent": 100.0, "rows": 1, "size_bytes": 6}
+    }
+
+
+async def test_a_waiting_run_says_what_it_waits_for(watched: Watched) -> None:
+    first = (await watched.house.create())["id"]
+    second = (await watched.house.create())["id"]
+    fields = "queue_position,waiting_for"
+    assert await watched.read(first, fields) == {"queue_position": 0, "waiting_for": "slot"}
+    assert await watched.read(second, fields) == {"queue_position": 1, "waiting_for": "turn"}
+    await watched.house.complete(first)
+    assert await watched.read(first, fields) == {}
