@@ -98,6 +98,8 @@ class _Bar:
         progress.remove_task(self._task)
 
     def begin(self, title: str, total: int) -> None:
+        if not self._progress.console.is_terminal:  # a log shows no bar before the end
+            self._progress.console.print(f"{title}: {total:,} steps")
         self._task = self._progress.add_task(title, total=total, say="")
 
     def step(self, count: int = 1, *, say: str = "") -> None:
