@@ -1,0 +1,81 @@
+"""What one statement of the suite came to: equal, refused, or (never) different."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from queryrun.errors import FailureCode
+from tests.differential.compare import (
+    APPROXIMATE_TOLERANCE,
+    TOLERANCE,
+    differences,
+    same_names,
+    same_type,
+)
+from tests.differential.house import OurAnswer, OurSide, write_tables
+from tests.differential.suite import Case, Recorded
+
+EQUAL, REFUSED, DIFFERENT = "equal", "refused", "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`note` says why a statement was refused, or what differs."""
+
+    verdict: str
+    note: str = ""
+
+
+@contextmanager
+def our_side(directory: Path) -> Iterator[OurSide]:
+    """The suite's tables in a new directory, and a session over them."""
+    write_tables(directory / "data")
+    side = OurSide(directory / "data", directory / "spill")
+    try:
+        yield side
+    finally:
+        side.close()
+
+
+def outcome(case: Case, answers: Mapping[str, Recorded], side: OurSide) -> Outcome:
+    """Ask our side, and compare with what Trino answered.
+
+    Where Trino fails we must fail or refuse; where it answers we must answer the same or refuse.
+    """
+    trino, ours = answers[case.sql], side.ask(case.sql)
+    failure = ours.failure
+    if failure and (failure.code is FailureCode.NOT_SUPPORTED or _refused_late(failure.message)):
+        return Outcome(REFUSED, failure.message)
+    if trino.error:
+        return Outcome(EQUAL if failure else DIFFERENT, f"Trino: {trino.error}")
+    if failure:
+        return Outcome(DIFFERENT, f"we fail: {failure.message}")
+    note = _shape(trino, ours) or differences(
+        trino.rows,
+        ours.rows,
+        ours.kinds,
+        is_ordered=case.is_ordered,
+        tolerance=APPROXIMATE_TOLERANCE if case.is_approximate else TOLERANCE,
+    )
+    return Outcome(DIFFERENT if note else EQUAL, note)
+
+
+def _refused_late(message: str) -> bool:
+    """Some values can only be refused once they are seen."""
+    return "is not supported" in message
+
+
+def _shape(trino: Recorded, ours: OurAnswer) -> str:
+    """What differs in the columns; the type of a column that is all nulls does not count."""
+    if len(trino.columns) != len(ours.kinds):
+        return f"{len(trino.columns)} columns from Trino, {len(ours.kinds)} from us"
+    if not same_names([name for name, _ in trino.columns], ours.names):
+        return f"Trino names {trino.columns}, we {ours.names}"
+    for number, ((_, kind), mine) in enumerate(zip(trino.columns, ours.kinds, strict=True)):
+        has_values = any(row[number] is not None for row in trino.rows)
+        if has_values and not same_type(kind, mine):
+            return f"Trino has the type {kind}, we {mine}"
+    return ""

@@ -1,0 +1,51 @@
+"""Statements in Trino's SQL answer on DuckDB what a real Trino 476 answered, or are refused.
+
+The answers are recorded (`judge.py`): no Trino runs here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.differential.outcome import DIFFERENT, EQUAL, Outcome
+from tests.differential.page import PAGE, render
+from tests.differential.suite import cases, recorded
+
+pytestmark = pytest.mark.xdist_group("differential")
+
+
+def test_every_statement_has_a_recorded_answer() -> None:
+    """On failure: `python -m tests.differential.judge`, which starts a Trino and asks it."""
+    answers = recorded()
+    assert not [case.id for case in cases() if case.sql not in answers]
+
+
+def test_the_suite_has_at_least_500_statements_and_no_two_alike() -> None:
+    statements = [case.sql for case in cases()]
+    assert len(statements) >= 500
+    assert len(set(statements)) >= len(statements) - 10
+
+
+def test_no_statement_answers_differently(outcomes: dict[str, Outcome]) -> None:
+    different = {
+        case.id: (case.sql, outcomes[case.id].note)
+        for case in cases()
+        if outcomes[case.id].verdict == DIFFERENT
+    }
+    assert not different
+
+
+def test_at_least_95_of_100_statements_are_equal(outcomes: dict[str, Outcome]) -> None:
+    equal = sum(found.verdict == EQUAL for found in outcomes.values())
+    assert equal >= 0.95 * len(outcomes)
+
+
+def test_every_query_of_tpch_is_equal(outcomes: dict[str, Outcome]) -> None:
+    tpch = [case for case in cases() if case.group == "tpch"]
+    assert len(tpch) == 22
+    assert {outcomes[case.id].verdict for case in tpch} == {EQUAL}
+
+
+def test_the_committed_page_is_what_the_suite_says(outcomes: dict[str, Outcome]) -> None:
+    """On failure: `python -m tests.differential.page`, and read the difference."""
+    assert PAGE.read_text(encoding="utf-8") == render(outcomes, cases())
