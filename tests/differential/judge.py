@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ query.max-memory-per-node=600MB
 memory.heap-headroom-per-node=300MB
 web-ui.enabled=false
 """
-_TPCH = "customer lineitem nation orders part partsupp region supplier".split()
+_TPCH = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
 _FUNCTIONS = Path("src/queryrun/sql/trino/functions.json")
 
 
@@ -173,4 +172,4 @@ def _command(java: Path, home: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

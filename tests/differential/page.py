@@ -1,5 +1,7 @@
 """Renders docs/reference/sql.md from a run of the suite: `python -m tests.differential.page`."""
 
+# ruff: noqa: E501 - a table: one entry a line
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,4 @@
-"""The few lines of Trino's client protocol that the judge needs: one statement in, its answer out."""
+"""The few lines of Trino's client protocol that the judge needs: a statement in, its answer out."""
 
 from __future__ import annotations
 

@@ -22,8 +22,10 @@ _MOMENTS = {
 _PATTERNS = {
     "integer": r"\s*[+-]?[0-9]+\s*",
     "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
-    "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
-    "number": r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?\s*|[+-]?(NaN|Infinity)",
+    "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+    r"( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
+    "number": r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?\s*"
+    r"|[+-]?(NaN|Infinity)",
     "decimal": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
 }
 _ZONED = re.compile(r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*|[+-]\d{1,2}(:\d{2})?)$")
@@ -85,7 +87,7 @@ def _explicit(value: Typed, wanted: Type, site: CastSite) -> Typed:
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {t.duckdb_name(wanted)})", wanted)
     if wanted.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
-        return _between_moments(value, wanted, site)
+        return _between_moments(value, wanted)
     if t.bare(given) == t.bare(wanted):
         return value
     if t.is_number(given) and t.is_number(wanted):
@@ -194,7 +196,7 @@ def _zoned(value: Typed, wanted: Type, site: CastSite) -> Typed:
 
 
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
-    """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None when it is none."""
+    """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
     match = _ZONED.match(written.strip())
     if match and re.fullmatch(_PATTERNS["timestamp"], match["moment"].strip()):
         moment, zone = match["moment"].strip(), match["zone"]
@@ -239,7 +241,7 @@ def local(value: Typed) -> str:
     return f"CAST({value.sql} AS TIMESTAMP)"
 
 
-def _between_moments(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _between_moments(value: Typed, wanted: Type) -> Typed:
     given, precision = value.type, wanted.params[0]
     sql = value.sql
     if given.name == t.TSTZ and wanted.name == "timestamp":

@@ -1,8 +1,11 @@
 """Function calls: finds the function, and attaches what may follow one (FILTER, OVER, …)."""
 
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
@@ -83,7 +86,7 @@ class CallCompiler(ExpressionCompiler):
             self.wrong_arguments(node, args)
         return found
 
-    def wrong_arguments(self, node: ast.Call, args: Sequence[Typed]) -> Typed:
+    def wrong_arguments(self, node: ast.Call, args: Sequence[Typed]) -> NoReturn:
         """There is such a function, but not for these types."""
         given = ", ".join(str(arg.type) for arg in args)
         self.mismatch(f"Unexpected parameters ({given}) for function {node.name}", node.at)
@@ -93,7 +96,7 @@ class CallCompiler(ExpressionCompiler):
         if (extra or node.nulls) and node.name in {*PLAIN, *SPECIAL}:
             self.mismatch(f"{node.name} is no aggregate function", node.at)
 
-    def _unknown(self, node: ast.Call) -> None:
+    def _unknown(self, node: ast.Call) -> NoReturn:
         from queryrun.sql.trino.catalog import trino_functions
 
         if node.name in trino_functions() or node.name in _FORMS:
@@ -177,7 +180,7 @@ class CallCompiler(ExpressionCompiler):
         if window.order:
             parts.append(f"ORDER BY {self.order(window.order)}")
         if window.start:
-            parts.append(self._frame(window))
+            parts.append(self._frame(window, window.start))
         return " ".join(parts)
 
     def _with_base(self, window: ast.Window) -> ast.Window:
@@ -197,9 +200,8 @@ class CallCompiler(ExpressionCompiler):
             window.at,
         )
 
-    def _frame(self, window: ast.Window) -> str:
-        assert window.start is not None, "only called for windows with a frame"
-        start = self._bound(window.start)
+    def _frame(self, window: ast.Window, first: ast.Bound) -> str:
+        start = self._bound(first)
         end = self._bound(window.end) if window.end else "CURRENT ROW"
         return f"{window.unit} BETWEEN {start} AND {end}"
 

@@ -1,5 +1,7 @@
 """Trino's expressions as DuckDB's SQL: every kind of expression that is not a call."""
 
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
 from __future__ import annotations
 
 import re
@@ -257,10 +259,11 @@ class ExpressionCompiler:
         if base.type.name != "array" or not t.is_integer(index.type):
             self.mismatch(f"Cannot use {index.type} for subscript of {base.type}", node.at)
         b, i = base.sql, index.sql
+        beyond = self.failing("Array subscript must be less than or equal to array length")
         sql = (
             f"(CASE WHEN {i} = 0 THEN {self.failing('SQL array indices start at 1')} "
             f"WHEN {i} < 0 THEN {self.failing('Array subscript is negative')} "
-            f"WHEN {i} > len({b}) THEN {self.failing('Array subscript must be less than or equal to array length')} "
+            f"WHEN {i} > len({b}) THEN {beyond} "
             f"ELSE ({b})[{i}] END)"
         )
         return Typed(sql, base.type.parts[0])
@@ -269,9 +272,10 @@ class ExpressionCompiler:
         if not t.can_become(key.type, base.type.parts[0]):
             self.mismatch(f"Cannot use {key.type} for subscript of {base.type}", at)
         k = cast(key, base.type.parts[0]).sql
+        missing = self.failing("Key not present in map")
         sql = (
-            f"(CASE WHEN NOT map_contains({base.sql}, {k}) "
-            f"THEN {self.failing('Key not present in map')} ELSE map_extract_value({base.sql}, {k}) END)"
+            f"(CASE WHEN NOT map_contains({base.sql}, {k}) THEN {missing} "
+            f"ELSE map_extract_value({base.sql}, {k}) END)"
         )
         return Typed(sql, base.type.parts[1])
 
@@ -328,8 +332,7 @@ class ExpressionCompiler:
         return self._shift(op, left, right, at)
 
     def _calculate(self, op: str, left: Typed, right: Typed) -> Typed:
-        kind = t.common(left.type, right.type)
-        assert kind is not None, "numbers always have a common type"
+        kind = t.common_number(left.type, right.type)
         if kind.name == "decimal":
             return self._calculate_decimal(op, left, right)
         a, b = exact(cast(left, kind)), exact(cast(right, kind))
@@ -364,7 +367,7 @@ class ExpressionCompiler:
 
     def divide_decimals(self, left: Typed, right: Typed) -> Typed:
         """Trino's division of decimals: on whole numbers, rounded half away from zero."""
-        (p1, s1), (p2, s2) = left.type.params, right.type.params
+        (p1, s1), (_, s2) = left.type.params, right.type.params
         scale = max(s1, s2)
         kind = t.decimal(p1 + s2 + max(0, s2 - s1), scale)
         up = 10 ** (scale - s1 + s2)
@@ -443,7 +446,7 @@ class ExpressionCompiler:
     # --- comparisons ------------------------------------------------------------------------
 
     def compare(self, op: str, left: Typed, right: Typed, at: int) -> str:
-        """A comparison. DuckDB takes NaN for equal to itself and greater than all; Trino does not."""
+        """A comparison. For DuckDB NaN is equal to itself and greater than all, not for Trino."""
         kind = t.common(left.type, right.type)
         if kind is None:
             self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
@@ -643,7 +646,7 @@ def unscaled(value: Typed) -> str:
 
 def scaled(sql: str, kind: Type) -> str:
     """A whole number's digits as a decimal."""
-    precision, scale = kind.params
+    scale = kind.params[1]
     if scale == 0:
         return f"CAST({sql} AS {t.duckdb_name(kind)})"
     plain = f"CAST(abs({sql}) AS VARCHAR)"

@@ -89,10 +89,8 @@ class QueryCompiler(CallCompiler):
         if not columns:
             return list(outputs)
         if len(columns) != len(outputs):
-            self.mismatch(
-                f"Column alias list has {len(columns)} entries but the relation has {len(outputs)} columns",
-                at,
-            )
+            count = f"{len(columns)} entries but the relation has {len(outputs)} columns"
+            self.mismatch(f"Column alias list has {count}", at)
         pairs = zip(columns, outputs, strict=True)
         return [Output(ident.heading, output.type) for ident, output in pairs]
 
@@ -163,12 +161,12 @@ class QueryCompiler(CallCompiler):
         if not all(t.can_become(output.type, kind) for output, kind in pairs):
             self.mismatch("The parts of the query have different types", at)
         alias = self.fresh("r")
-        items = ", ".join(
-            f"{exact(cast(Typed(f'{alias}.c{number}', output.type), kind))} AS {name(output.heading)}"
-            if output.type != t.UNKNOWN
-            else f"CAST(NULL AS {t.duckdb_name(kind)}) AS {name(output.heading)}"
+        cells = [
+            self._cell(Typed(f"{alias}.c{number}", output.type), kind)
             for number, (output, kind) in enumerate(pairs, 1)
-        )
+        ]
+        named = zip(cells, outputs, strict=True)
+        items = ", ".join(f"{cell} AS {name(output.heading)}" for cell, output in named)
         return f"SELECT {items} FROM ({sql}) AS {alias}({_numbered(outputs)})"
 
     def _values(self, node: ast.Values, scope: Scope) -> tuple[str, list[Output]]:
@@ -239,7 +237,7 @@ class QueryCompiler(CallCompiler):
                 found += self._star(item.expr, joined)
                 continue
             value = self.expr(item.expr)
-            heading = _heading(item, len(found))
+            heading = _heading(item)
             found.append((Output(heading or f"_col{len(found)}", value.type, bool(heading)), value))
         return found
 
@@ -440,7 +438,9 @@ class QueryCompiler(CallCompiler):
     ) -> Joined:
         with self.inside(Scope(left.columns + left.hidden, outer)):
             values = [self.expr(arg) for arg in node.args]
-        inner, items, outputs = [], [], []
+        inner: list[str] = []
+        items: list[str] = []
+        outputs: list[Output] = []
         for number, value in enumerate(values, 1):
             self._unnest_one(node, value, number, inner, items, outputs)
         if node.with_ordinality:
@@ -492,9 +492,8 @@ class QueryCompiler(CallCompiler):
             return Joined(f"({left.sql} CROSS JOIN {right.sql})", columns, hidden)
         if node.using:
             return self._join_using(node, left, right)
-        assert node.on is not None, "the parser wants ON or USING"
         with self.inside(Scope(columns + hidden, outer)):
-            condition = self.condition(node.on, "JOIN ON clause")
+            condition = self.condition(node.on, "JOIN ON clause") if node.on else "true"
         sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {condition})"
         return Joined(sql, columns, hidden)
 
@@ -559,7 +558,7 @@ def _length(value: Typed) -> str:
     return f"CAST({function}({value.sql}) AS BIGINT)"
 
 
-def _heading(item: ast.SelectItem, number: int) -> str:
+def _heading(item: ast.SelectItem) -> str:
     if item.alias is not None:
         return item.alias.heading
     if isinstance(item.expr, ast.Name):

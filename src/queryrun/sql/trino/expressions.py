@@ -1,5 +1,7 @@
 """Trino's expressions: tokens in, records out. Precedence as in Trino 476's grammar."""
 
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
 from __future__ import annotations
 
 from queryrun.sql.trino import ast
@@ -8,8 +10,25 @@ from queryrun.sql.trino.reader import Reader
 
 _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 _TYPED_LITERALS = frozenset(
-    "DATE TIME TIMESTAMP DECIMAL REAL DOUBLE BIGINT INTEGER INT SMALLINT TINYINT VARCHAR CHAR "
-    "BOOLEAN JSON UUID IPADDRESS".split()
+    [
+        "DATE",
+        "TIME",
+        "TIMESTAMP",
+        "DECIMAL",
+        "REAL",
+        "DOUBLE",
+        "BIGINT",
+        "INTEGER",
+        "INT",
+        "SMALLINT",
+        "TINYINT",
+        "VARCHAR",
+        "CHAR",
+        "BOOLEAN",
+        "JSON",
+        "UUID",
+        "IPADDRESS",
+    ]
 )
 _NOW = {
     "CURRENT_DATE": "current_date",
@@ -24,7 +43,15 @@ _NOW = {
     "CURRENT_ROLE": "current_role",
 }
 _NOT_OFFERED = frozenset(
-    "JSON_EXISTS JSON_QUERY JSON_VALUE JSON_OBJECT JSON_ARRAY JSON_TABLE GRAPH_TABLE".split()
+    [
+        "JSON_EXISTS",
+        "JSON_QUERY",
+        "JSON_VALUE",
+        "JSON_OBJECT",
+        "JSON_ARRAY",
+        "JSON_TABLE",
+        "GRAPH_TABLE",
+    ]
 )
 _TRIMS = {"BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}
 
@@ -567,9 +594,11 @@ class ExpressionParser(Reader):
         elif self.take_op("<"):
             self._type_arguments(found)
             self.expect_op(">")
-        if found.name in {"timestamp", "time"} and not self.take_words("WITHOUT", "TIME", "ZONE"):
-            if self.take_words("WITH", "TIME", "ZONE"):
-                found.name += " with time zone"
+        is_zoned = not self.take_words("WITHOUT", "TIME", "ZONE") and self.take_words(
+            "WITH", "TIME", "ZONE"
+        )
+        if is_zoned:
+            found.name += " with time zone"
         while self.take_word("ARRAY"):
             found = ast.TypeName("array", [found], [], token.at)
         return found

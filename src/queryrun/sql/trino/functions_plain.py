@@ -1,5 +1,7 @@
 """Scalar functions that are a template in DuckDB's SQL, by Trino's names and types."""
 
+# ruff: noqa: E501 - a table: one function a line
+
 from __future__ import annotations
 
 from queryrun.sql.trino.signatures import read_signatures

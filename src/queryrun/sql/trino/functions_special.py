@@ -1,5 +1,7 @@
 """Scalar functions that look at their arguments: choices, numbers, strings, patterns, JSON."""
 
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
 from __future__ import annotations
 
 import re
@@ -292,15 +294,18 @@ def _json_extract(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(sql, t.JSON)
 
 
+_FRACTION = (
+    "json_extract_scalar of a number with a fraction is not supported but in a cast to a number"
+)
+
+
 @special("json_extract_scalar")
 def _json_extract_scalar(c: CallCompiler, node: ast.Call) -> Typed:
     value, path, valid = _json_and_path(c, node)
     nested = f"json_type({value}, {path}) IN ('OBJECT', 'ARRAY')"
     fraction = ""
     if not c.in_number_cast:  # DuckDB reads 1.50 and 1e2 as numbers and writes them its own way
-        failing = c.failing(
-            "json_extract_scalar of a number with a fraction is not supported but in a cast to a number"
-        )
+        failing = c.failing(_FRACTION)
         fraction = f"WHEN json_type({value}, {path}) = 'DOUBLE' THEN {failing} "
     text_of = f"json_extract_string({value}, {path})"
     scalar = f"CASE WHEN {nested} THEN NULL {fraction}ELSE {text_of} END"
@@ -382,12 +387,13 @@ def _sequence(c: CallCompiler, node: ast.Call) -> Typed:
         return Typed(f"generate_series({a}, {b}, {step})", t.array(t.BIGINT))
     if first.type == last.type == t.DATE:
         step = args[2].sql if len(args) == 3 else "to_days(1)"
-        series = f"generate_series(CAST({first.sql} AS TIMESTAMP), CAST({last.sql} AS TIMESTAMP), {step})"
+        ends = f"CAST({first.sql} AS TIMESTAMP), CAST({last.sql} AS TIMESTAMP)"
+        series = f"generate_series({ends}, {step})"
         return Typed(f"CAST({series} AS DATE[])", t.array(t.DATE))
     if first.type.name == last.type.name == "timestamp" and len(args) == 3:
         kind = t.common(first.type, last.type) or first.type
         return Typed(f"generate_series({first.sql}, {last.sql}, {args[2].sql})", t.array(kind))
-    return c.wrong_arguments(node, args)
+    c.wrong_arguments(node, args)
 
 
 @special("zip")

@@ -19,7 +19,8 @@ HEADINGS = {
     "tables": ("Table",),
     "columns": ("Column", "Type", "Extra", "Comment"),
     "functions": (
-        "Function", "Return Type", "Argument Types", "Function Type", "Deterministic", "Description",
+        "Function", "Return Type", "Argument Types", "Function Type", "Deterministic",
+        "Description",
     ),
     "schemas": ("Schema",),
     "catalogs": ("Catalog",),
@@ -60,11 +61,11 @@ def _rows(node: ast.Show, schema: Schema, statement: str) -> list[tuple[object, 
 
 
 def _columns(node: ast.Show, schema: Schema, statement: str) -> list[tuple[object, ...]]:
-    assert node.table is not None, "SHOW COLUMNS names a table"
-    asked = node.table.parts[-1]
+    parts = node.table.parts if node.table else []
+    asked = parts[-1]
     table = schema.get(asked.key)
     if table is None:
-        shown = ".".join(part.text for part in node.table.parts)
+        shown = ".".join(part.text for part in parts)
         message = f"Table '{shown}' does not exist{did_you_mean(asked.text, schema)}"
         raise failure_at(FailureCode.NAME_NOT_FOUND, message, statement, asked.at)
     return [

@@ -1,5 +1,7 @@
 """Trino's queries and metadata statements: text in, a statement out."""
 
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
@@ -8,7 +10,18 @@ from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
 _NO_ALIAS = frozenset(
-    "LIMIT OFFSET FETCH WINDOW TABLESAMPLE MATCH_RECOGNIZE ORDER UNION INTERSECT EXCEPT".split()
+    [
+        "LIMIT",
+        "OFFSET",
+        "FETCH",
+        "WINDOW",
+        "TABLESAMPLE",
+        "MATCH_RECOGNIZE",
+        "ORDER",
+        "UNION",
+        "INTERSECT",
+        "EXCEPT",
+    ]
 )
 _SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
 

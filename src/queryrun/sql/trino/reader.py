@@ -1,5 +1,7 @@
 """The parser's hands: looks at tokens, takes them, says where a statement goes wrong."""
 
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
 from __future__ import annotations
 
 from typing import NoReturn

@@ -167,7 +167,7 @@ def field_names(kind: Type) -> list[str]:
 
 
 def from_duckdb(text: str) -> tuple[Type, bool] | None:
-    """The Trino type for a DuckDB type, and whether values must be cast to it; None: there is none."""
+    """The Trino type for a DuckDB type, and whether values must be cast to it; None: no type."""
     try:
         kind, converted, rest = _read(text.strip())
     except (ValueError, IndexError):
@@ -232,6 +232,16 @@ def _read_row(rest: str, *, has_names: bool) -> tuple[Type, bool, str]:
 
 
 # --- which type fits ------------------------------------------------------------------------
+
+
+def common_number(a: Type, b: Type) -> Type:
+    """The type that two numbers are brought to."""
+    return a if a == b else _common_number(a, b)
+
+
+def common_moment(a: Type, b: Type) -> Type:
+    """The type that two dates or timestamps are brought to."""
+    return a if a == b else _common_moment(a, b)
 
 
 def common(a: Type, b: Type) -> Type | None:
