@@ -21,6 +21,7 @@ RAISED = {
     "QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "0",
     "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0",
+    "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
     "QUERYRUN_LOG__LEVEL": "warning",
 }
 """Limits that would end or refuse runs before their cancel. Memory, slots, threads: as default."""
