@@ -10,7 +10,7 @@ S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SCALE  ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench bench-results s3-server lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test check serve bench bench-results s3-server existing-clients lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,7 +37,7 @@ check: setup ## the quick gate: format, lint, types, import directions, unit tes
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest tests/unit -n 2
 
-test: setup ## every test
+test: setup existing-clients ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
 cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SCALE=0.05 is quick)
@@ -60,6 +60,13 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 	@GOBIN=$(CURDIR)/$(@D) go install -trimpath $(S3_SERVER)
 	@touch $@
 
+existing-clients: .cache/clients/.installed ## install the clients that tests drive, apart from our own environment
+
+.cache/clients/.installed: tests/clients/requirements.lock
+	@test -x .cache/clients/bin/python || $(PYTHON) -m venv .cache/clients
+	@.cache/clients/bin/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
 fmt: setup ## format and fix what can be fixed
 	@$(BIN)/ruff check --quiet --fix src tests benchmarks || true
 	@$(BIN)/ruff format --quiet src tests benchmarks
@@ -69,6 +76,9 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --generate-hashes \
 	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
 	  --universal --python-version 3.11 -o requirements.lock
+	@$(BIN)/uv pip compile --quiet tests/clients/requirements.in --generate-hashes \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
+	  --universal --python-version 3.11 -o tests/clients/requirements.lock
 
 clean: ## remove what setup, tests and serve have made
 	@rm -rf $(VENV) .queryrun .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache

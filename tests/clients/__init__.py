@@ -1,0 +1,1 @@
+"""Programs that drive clients which other people wrote, each in an environment of its own."""

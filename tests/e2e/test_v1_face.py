@@ -1,0 +1,65 @@
+"""Our own client on the v1 face of a real server, where its unit tests have a stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from queryrun.client import BadRequest, CancelOutcome, Client, RunFailed, RunQuery, State
+from tests.e2e.conftest import RUNAWAY, Server
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def server(serve: Serve) -> Server:
+    return serve()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    issued = server.made.issued
+    with Client(server.url, issued.client.id, issued.secret, face="v1") as client:
+        yield client
+
+
+def test_a_statement_becomes_rows(client: Client) -> None:
+    run = client.submit("SELECT i, 'x' || i AS t FROM range(2) r(i) ORDER BY i")
+    assert list(run.rows()) == [{"i": 0, "t": "x0"}, {"i": 1, "t": "x1"}]
+    assert (run.state, run.number_of_rows, run.info.source) == (State.COMPLETE, 2, "live")
+
+
+def test_waiting_is_one_request(client: Client) -> None:
+    """`Prefer: wait` is honoured on this face too."""
+    seen: list[State] = []
+    client.submit("SELECT 1").wait(progress=lambda info: seen.append(info.state))
+    assert seen == [State.ACCEPTED, State.COMPLETE]
+
+
+def test_cancel_returns_when_the_worker_is_gone(client: Client, server: Server) -> None:
+    run = client.submit(RUNAWAY)
+    pid = server.computing_worker(run.id)
+    assert run.cancel().outcome is CancelOutcome.CANCELED
+    assert pid not in server.workers()
+    assert run.cancel().outcome is CancelOutcome.ALREADY_CANCELED
+
+
+def test_a_late_cancel_says_how_the_run_had_ended(client: Client) -> None:
+    run = client.submit("SELECT 1").wait()
+    answer = run.cancel()
+    assert answer.outcome is CancelOutcome.TOO_LATE
+    assert answer.info.state is State.COMPLETE
+
+
+def test_errors_are_told(client: Client) -> None:
+    with pytest.raises(BadRequest):
+        client.submit("DROP TABLE account")
+    with pytest.raises(RunFailed, match="acount"):
+        list(client.submit("SELECT * FROM acount").rows())
+
+
+def test_runs_are_listed(client: Client) -> None:
+    run = client.submit("SELECT 1").wait()
+    found = list(client.runs(RunQuery(state=State.COMPLETE, limit=5)))
+    assert [one.id for one in found] == [run.id]
