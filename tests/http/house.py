@@ -81,6 +81,8 @@ class MemoryResults:
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
         """In pieces of seven bytes, so that streams have several."""
+        if key not in self.files:
+            raise FileNotFoundError(key)
         data = self.files[key][start:end]
         return (data[at : at + 7] for at in range(0, len(data), 7))
 

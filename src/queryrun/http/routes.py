@@ -8,7 +8,7 @@ from queryrun.http import parameters as p
 from queryrun.http.operations import Body, Operation, Reply
 from queryrun.http.parts import HttpSettings
 from queryrun.http.v1.routes import V1_TABLE
-from queryrun.http.v2 import events, listing, query_runs, requests
+from queryrun.http.v2 import events, listing, query_runs, requests, rows
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE
 
 DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
@@ -116,6 +116,21 @@ GET = Operation(
             ),
         ),
     ),
+    errors=DOCUMENTED_ERRORS,
+)
+ROWS = Operation(
+    "GET",
+    "/v2/query_runs/{query_run_id}/rows",
+    "getQueryRunRows",
+    rows.get_rows,
+    Scope.READ,
+    "Query runs",
+    "Preview a result",
+    "The first rows of a complete run, without a download; an addition of this service. For "
+    "`json`, `csv`, `tsv` and `dsv`, plain, in gzip or in zip; 404 for others, for encrypted "
+    "results and for runs that are not complete. It reaches about 16 MiB into the file, unpacked.",
+    (p.QUERY_RUN_ID, p.ROW_OFFSET, p.ROW_LIMIT, *p.EVERYWHERE),
+    replies=(Reply(200, "Rows.", "Rows", examples=(("two rows", samples.ROWS),)),),
     errors=DOCUMENTED_ERRORS,
 )
 CANCEL = Operation(
@@ -313,7 +328,20 @@ DOCUMENT = (
     ),
 )
 
-TABLE = (GET, CREATE, CANCEL, LIST, EVENTS, REQUEST, FILE, TOKEN, *V1_TABLE, *HEALTH, *DOCUMENT)
+TABLE = (
+    GET,
+    CREATE,
+    CANCEL,
+    LIST,
+    ROWS,
+    EVENTS,
+    REQUEST,
+    FILE,
+    TOKEN,
+    *V1_TABLE,
+    *HEALTH,
+    *DOCUMENT,
+)
 """In the order in which paths are tried: the busiest first."""
 
 

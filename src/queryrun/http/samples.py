@@ -68,6 +68,13 @@ REQUEST: dict[str, object] = {
     "data": {"id": ID},
 }
 LIST: dict[str, object] = {"next_page": "AAAAAAAAACo9cYh2m1b0X1v8x2o", "data": [CANCELED]}
+ROWS: dict[str, object] = {
+    "columns": ["id", "balance"],
+    "rows": [["1", "100.50"], ["2", None]],
+    "offset": 0,
+    "number_of_rows": 4639,
+    "more": True,
+}
 TOKEN_FORM: dict[str, object] = {
     "client_id": CREATOR,
     "client_secret": "wJ4kQ9sT2vX7zB1nM5pR8uE3yH6aD0cF4gL2iO7kS1",

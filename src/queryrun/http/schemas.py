@@ -181,6 +181,22 @@ TOKEN_REQUEST: Schema = {
         "grant_type": _text("Always `client_credentials`.", enum=["client_credentials"]),
     },
 }
+ROWS = _object(
+    {
+        "columns": {"type": "array", "items": {"type": "string"}, "description": "Their names."},
+        "rows": {
+            "type": "array",
+            "items": {"type": "array"},
+            "description": "One array of values per row. Of JSON the values as in the file; of "
+            "delimited files texts, and null for empty fields.",
+        },
+        "offset": _whole("How many rows were passed over.", minimum=0),
+        "number_of_rows": _whole("Rows of the whole result.", minimum=0),
+        "more": {"type": "boolean", "description": "Whether rows follow these."},
+    },
+    "The first rows of a result.",
+    ("columns", "rows", "offset", "number_of_rows", "more"),
+)
 ONLY_IDS = _object(
     {"request_id": _text("For `/v2/requests/{request_id}`.", format="uuid")},
     "The request is recorded and will be carried out.",
@@ -230,6 +246,7 @@ SCHEMAS: dict[str, Schema] = {
     "Cancellation": CANCELLATION,
     "Attempt": ATTEMPT,
     "Progress": PROGRESS,
+    "Rows": ROWS,
     "RequestAccepted": ONLY_IDS,
     "Request": REQUEST,
     "Problem": PROBLEM,

@@ -1,0 +1,115 @@
+"""`GET /v2/query_runs/{query_run_id}/rows`: the first rows of a result (an addition of ours)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import msgspec
+
+from queryrun.errors import InvalidRequest, NotFound, Problem, RunFailed, Unavailable
+from queryrun.http.call import Answer, Call
+from queryrun.http.parts import HttpParts
+from queryrun.http.refusals import FileGone
+from queryrun.results.encode import DELIMITED, Format
+from queryrun.results.preview import (
+    MOST_ROWS,
+    PACKED_BYTES,
+    NoPreviewError,
+    Preview,
+    Wanted,
+    check_previewable,
+    preview,
+)
+from queryrun.results.store import ResultStore
+from queryrun.runs.model import Output, ResultFile, Run
+from queryrun.runs.read import read_one
+
+DEFAULT_ROWS = 100
+MOST_OFFSET = 10**9
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows."""
+
+    offset: int
+    limit: int
+
+
+async def get_rows(parts: HttpParts, call: Call) -> Answer:
+    """Columns and rows as JSON. 404 for runs that have no rows to show: not complete, encrypted,
+    or in a format that is not looked into here."""
+    wrong: list[Problem] = []
+    window = Window(
+        _whole(call, "offset", 0, MOST_OFFSET, wrong),
+        _whole(call, "limit", DEFAULT_ROWS, MOST_ROWS, wrong),
+    )
+    if wrong:
+        raise InvalidRequest(*wrong)
+    call.run_id = call.path_parameters["query_run_id"]
+    run = await read_one(parts.desk, call.who, call.run_id)
+    file = _file(run)
+    found = await asyncio.to_thread(_read, parts.results, file, run.request.output, window)
+    return Answer(200, _encode(_body(found, window, file)))
+
+
+def _whole(call: Call, name: str, default: int, most: int, wrong: list[Problem]) -> int:
+    """A whole number of the query, or its default."""
+    text = (call.values(name) or [""])[-1].strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= most):
+        message = f"'{name}' must be a whole number from 0 to {most}"
+        wrong.append(Problem("invalid_parameter", name, message))
+        return default
+    return int(text)
+
+
+def _file(run: Run) -> ResultFile:
+    """The file of a run that has a preview; `NotFound` otherwise."""
+    if run.file is None:
+        raise NotFound("rows", f"Query run {run.id} is not complete and has no rows")
+    output = run.request.output
+    try:
+        check_previewable(
+            output.content_type.value,
+            output.content_encoding.value,
+            encrypted=output.encryption_key is not None,
+        )
+    except NoPreviewError as error:
+        raise NotFound("rows", str(error)) from error
+    return run.file
+
+
+def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) -> Preview:
+    """The rows, read in a thread: at most `PACKED_BYTES` of the file, one piece at a time."""
+    try:
+        pieces = store.read(file.key, 0, min(file.size_bytes, PACKED_BYTES))
+        return preview(pieces, _wanted(output, window))
+    except NoPreviewError as error:
+        raise InvalidRequest.of("offset", str(error)) from error
+    except FileNotFoundError as error:
+        raise FileGone("file", "the file is past its retention") from error
+    except RunFailed as error:
+        raise Unavailable("the store of result files cannot be reached") from error
+
+
+def _wanted(output: Output, window: Window) -> Wanted:
+    content_type = output.content_type.value
+    form = Format(content_type, output.column_separator)
+    separator = form.separator if content_type in DELIMITED else ""
+    encoding = output.content_encoding.value
+    return Wanted(content_type, encoding, separator, window.offset, window.limit)
+
+
+def _body(found: Preview, window: Window, file: ResultFile) -> dict[str, object]:
+    return {
+        "columns": found.columns,
+        "rows": found.rows,
+        "offset": window.offset,
+        "number_of_rows": file.rows,
+        "more": window.offset + len(found.rows) < file.rows,
+    }

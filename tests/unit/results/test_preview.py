@@ -1,0 +1,144 @@
+"""Previews give back the rows that were written, whatever the format, and within their bounds."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+
+import duckdb
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from queryrun.results.compress import compressed
+from queryrun.results.encode import Format
+from queryrun.results.preview import (
+    ANSWER_BYTES,
+    SCANNED_BYTES,
+    NoPreviewError,
+    Preview,
+    Wanted,
+    check_previewable,
+    preview,
+)
+from tests.unit.results.conftest import Write
+
+TEXTS = st.none() | st.text("\"\n\r,;|\t\\' aé€", max_size=12)
+
+
+def wanted(
+    content_type: str = "csv",
+    encoding: str = "none",
+    separator: str = ",",
+    offset: int = 0,
+    limit: int = 100,
+) -> Wanted:
+    return Wanted(content_type, encoding, separator, offset, limit)
+
+
+def cut(data: bytes, size: int = 7) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def plain(found: Preview) -> list[list[object]]:
+    """The rows as a client reads them."""
+    rows: list[list[object]] = json.loads(msgspec.json.encode(found.rows))
+    return rows
+
+
+@pytest.mark.parametrize("encoding", ["none", "gzip", "zip"])
+def test_rows_are_found_in_every_packing(encoding: str) -> None:
+    data = b"a,b\n" + b"".join(b"%d,x%d\n" % (i, i) for i in range(1000))
+    packed = b"".join(bytes(p) for p in compressed(cut(data), encoding, "r.csv"))
+    found = preview(cut(packed, 500), wanted(encoding=encoding, offset=990, limit=3))
+    assert found.columns == ["a", "b"]
+    assert plain(found) == [["990", "x990"], ["991", "x991"], ["992", "x992"]]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(st.tuples(TEXTS, TEXTS), max_size=6), separator=st.sampled_from([",", "|", "€"])
+)
+def test_delimited_texts_come_back(
+    connection: duckdb.DuckDBPyConnection,
+    write: Write,
+    rows: list[tuple[str | None, str | None]],
+    separator: str,
+) -> None:
+    """Nulls stay apart from empty texts, and line ends and separators inside values stay inside."""
+    if separator == "€":
+        separator = ";"
+    connection.execute("CREATE OR REPLACE TEMP TABLE t (a VARCHAR, b VARCHAR)")
+    for row in rows:
+        connection.execute("INSERT INTO t VALUES (?, ?)", row)
+    data = write("FROM t", Format("dsv", separator))
+    found = preview(cut(data), wanted("dsv", separator=separator))
+    assert found.columns == ["a", "b"]
+    assert plain(found) == [list(row) for row in rows]
+
+
+def test_json_values_go_through_as_they_stand(
+    connection: duckdb.DuckDBPyConnection, write: Write
+) -> None:
+    """A decimal of 38 digits stays one."""
+    sql = "SELECT 12345678901234567890123456.123456789012 AS d, NULL AS n, [1, 2] AS l, 'é\n' AS t"
+    found = preview(cut(write(sql, Format("json"))), wanted("json"))
+    assert found.columns == ["d", "n", "l", "t"]
+    answer = msgspec.json.encode(found.rows).decode()
+    assert (
+        answer.replace(" ", "") == '[[12345678901234567890123456.123456789012,null,[1,2],"é\\n"]]'
+    )
+
+
+@pytest.mark.parametrize("content_type", ["csv", "json"])
+def test_an_empty_result_has_no_rows(content_type: str) -> None:
+    data = b"a,b\n" if content_type == "csv" else b""
+    found = preview(cut(data), wanted(content_type))
+    assert (found.columns, found.rows) == (["a", "b"] if data else [], [])
+
+
+def test_an_offset_behind_the_end_finds_nothing() -> None:
+    assert preview([b"a\n1\n"], wanted(offset=5)).rows == []
+
+
+def test_one_row_too_many_bytes_ends_the_answer() -> None:
+    line = b"x" * (ANSWER_BYTES // 2) + b"\n"
+    found = preview([b"a\n", line, line, line], wanted())
+    assert len(found.rows) == 2
+
+
+def test_rows_beyond_the_reach_are_refused() -> None:
+    lines = (b"x" * 65_535 + b"\n" for _ in range(SCANNED_BYTES // 65_536 + 10))
+    with pytest.raises(NoPreviewError, match="download the file"):
+        preview(lines, wanted(offset=SCANNED_BYTES // 65_536 + 5))
+
+
+def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
+    """A bomb: 200 MB of nothing in 200 KB."""
+    bomb = b"".join(
+        bytes(p) for p in compressed((bytes(1_000_000) for _ in range(200)), "gzip", "")
+    )
+    tracemalloc.start()
+    with pytest.raises(NoPreviewError):
+        preview(cut(bomb, 100_000), wanted(encoding="gzip"))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 3 * SCANNED_BYTES
+
+
+@pytest.mark.parametrize(
+    ("content_type", "encoding", "encrypted"),
+    [
+        ("csv", "gzip", True),
+        ("csv", "zstd", False),
+        ("parquet", "none", False),
+        ("arrow", "none", False),
+    ],
+)
+def test_some_files_have_no_preview(content_type: str, encoding: str, encrypted: bool) -> None:
+    with pytest.raises(NoPreviewError):
+        check_previewable(content_type, encoding, encrypted=encrypted)
