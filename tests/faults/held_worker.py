@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, Rows
+from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, Rows, Visible
 from queryrun.engines.duckdb import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
 from queryrun.worker.entry import SourceSession
@@ -73,10 +73,10 @@ class HeldEngine:
         self.handle = engine.handle
         self.output_path = engine.output_path
 
-    def plan(self, statement: str) -> Rows:
+    def plan(self, statement: str, visible: Visible | None = None) -> Rows:
         """Held at `planning`."""
         self._place.hold_at("planning")
-        return self._engine.plan(statement)
+        return self._engine.plan(statement, visible)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """As always."""
