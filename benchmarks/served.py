@@ -24,6 +24,7 @@ NO_LIMITS = {
     "QUERYRUN_SOURCES__LIVE__RUNNING_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0",
+    "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
     "QUERYRUN_LOG__LEVEL": "warning",
 }
 """Benchmarks raise limits by configuration, never in code."""

@@ -27,6 +27,7 @@ from queryrun.settings import load
 from tests.s3_server import s3_server as s3_server  # a fixture of theirs
 
 QUICK = {
+    "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
     "QUERYRUN_LEASES__LEASE_S": "3",
     "QUERYRUN_LEASES__HEARTBEAT_S": "0.5",
     "QUERYRUN_LEASES__REAP_EVERY_S": "0.5",

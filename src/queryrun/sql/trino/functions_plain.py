@@ -109,7 +109,7 @@ array_remove(array(T), T) -> array(T) = CASE WHEN {{1}} IS NULL THEN NULL ELSE l
 array_max(array(T)) -> T = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE list_max({{0}}) END
 array_min(array(T)) -> T = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE list_min({{0}}) END
 array_sort(array(T)) -> array(T) = list_sort({{0}}, 'ASC', 'NULLS LAST')
-array_distinct(array(T)) -> array(T) = CASE WHEN {{0}} IS NOT NULL THEN list_transform(list_filter(list_zip({{0}}, range(1, len({{0}}) + 1)), lambda pair: len(list_filter(({{0}})[1:pair[2] - 1], lambda item: item IS NOT DISTINCT FROM pair[1])) = 0), lambda pair: pair[1]) END
+array_distinct(array(T)) -> array(T) = CASE WHEN {{0}} IS NOT NULL THEN list_transform(list_sort(list_transform(list_filter(list_zip(list_sort(list_zip({{0}}, range(1, len({{0}}) + 1))), list_concat([NULL], list_sort(list_zip({{0}}, range(1, len({{0}}) + 1))))), lambda pair: pair[1] IS NOT NULL AND (pair[2] IS NULL OR pair[1][1] IS DISTINCT FROM pair[2][1])), lambda pair: row(pair[1][2], pair[1][1]))), lambda pair: pair[2]) END
 arrays_overlap(array(T), array(T)) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN list_has_any({{0}}, {{1}}) THEN true WHEN len({{0}}) > 0 AND len({{1}}) > 0 AND (len(list_filter({{0}}, lambda item: item IS NULL)) > 0 OR len(list_filter({{1}}, lambda item: item IS NULL)) > 0) THEN NULL ELSE false END
 flatten(array(array(T))) -> array(T) = flatten({{0}})
 repeat(T, integer) -> array(T) = list_transform(range({{1}}), lambda number: {{0}})

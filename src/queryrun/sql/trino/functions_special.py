@@ -357,7 +357,8 @@ def _array_sets(c: CallCompiler, node: ast.Call) -> Typed:
     a, b = cast(left, kind), cast(right, kind)
     if node.name == "array_union":
         return c.plain(ast.Call("array_distinct", [], node.at), [c.operate("||", a, b, node.at)])
-    there = f"len(list_filter({b.sql}, lambda other: other IS NOT DISTINCT FROM item)) > 0"
+    has_null = f"len(list_filter({b.sql}, lambda other: other IS NULL)) > 0"
+    there = f"CASE WHEN item IS NULL THEN {has_null} ELSE list_contains({b.sql}, item) END"
     test = there if node.name == "array_intersect" else f"NOT ({there})"
     kept = f"list_filter({a.sql}, lambda item: {test})"
     missing = f"{a.sql} IS NULL OR {b.sql} IS NULL"

@@ -1,0 +1,115 @@
+"""A source speaks Trino's SQL unless told otherwise: guard, translation, metadata, deleted rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+
+import duckdb
+import pytest
+
+from tests.e2e.conftest import House, Server
+
+Serve = Callable[..., Server]
+TRINO = {"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"}
+
+
+@pytest.fixture
+def server(house: House, serve: Serve) -> Server:
+    """A server over two tables that mark deleted rows, in Trino's dialect."""
+    with duckdb.connect(":memory:") as writer:
+        for name, query in (
+            ("account", "SELECT i AS id, 'A' || i AS accountnumber, i % 3 = 0 AS deleted, "
+             "CAST(i * 1.5 AS DECIMAL(18,6)) AS balance FROM range(1, 7) t(i)"),
+            ("invoice", "SELECT i AS id, i % 6 + 1 AS accountid, i % 4 = 0 AS deleted "
+             "FROM range(12) t(i)"),
+        ):  # fmt: skip
+            writer.execute(f"COPY ({query}) TO '{house.made.data_dir / name}.parquet'")
+    return serve(TRINO)
+
+
+def answer(server: Server, sql: str, **more: bool) -> list[list[str]]:
+    """The rows of a statement's CSV file, the header first."""
+    run = server.ended(server.submit(sql, **more)["id"])
+    assert run["state"] == "complete", run
+    return list(csv.reader(io.StringIO(server.file_text(run))))
+
+
+def error(server: Server, sql: str) -> tuple[str, int | None, int | None]:
+    """How a statement's run failed: code, line, column."""
+    run = server.ended(server.submit(sql)["id"])
+    assert run["state"] == "failed", run
+    return run["error"]["code"], run["error"].get("line"), run["error"].get("column")
+
+
+def test_numbers_and_dates_are_trinos(server: Server) -> None:
+    sql = "SELECT 7 / 2 AS n, date_diff('month', DATE '2020-01-31', DATE '2020-02-29') AS m;"
+    assert answer(server, sql) == [["n", "m"], ["3", "1"]]
+
+
+def test_metadata_has_trinos_columns_and_types(server: Server) -> None:
+    assert answer(server, "SHOW TABLES") == [["Table"], ["account"], ["invoice"]]
+    described = answer(server, "DESCRIBE account")
+    assert described[0] == ["Column", "Type", "Extra", "Comment"]
+    assert ["balance", "decimal(18,6)", "", ""] in described
+    functions = answer(server, "SHOW FUNCTIONS LIKE 'date_diff'")
+    assert functions[0][:4] == ["Function", "Return Type", "Argument Types", "Function Type"]
+    assert functions[1][0] == "date_diff"
+
+
+def test_deleted_rows_are_hidden_unless_asked_for(server: Server) -> None:
+    count = "SELECT count(*) AS n FROM account"
+    assert answer(server, count)[1] == ["4"]
+    assert answer(server, count, read_deleted=True)[1] == ["6"]
+
+
+def test_selecting_the_mark_shows_both_kinds_of_that_table_alone(server: Server) -> None:
+    assert len(answer(server, "SELECT id, deleted FROM account")) == 7
+    sql = "SELECT a.deleted, i.id FROM account a JOIN invoice i ON i.accountid = a.id"
+    rows = answer(server, sql)[1:]
+    assert {row[0] for row in rows} == {"true", "false"}
+    assert not {int(row[1]) for row in rows} & {0, 4, 8}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM account",
+        "SELECT * FROM (SELECT id FROM account)",
+        "WITH a AS (SELECT id FROM account) SELECT * FROM a",
+        "SELECT id FROM account WHERE id IN (SELECT id FROM account)",
+        "SELECT a.id FROM account a CROSS JOIN (VALUES 1) v(x)",
+        "SELECT id FROM account UNION SELECT id FROM account",
+    ],
+)
+def test_deleted_rows_are_hidden_wherever_the_table_stands(server: Server, sql: str) -> None:
+    assert len(answer(server, sql)) == 5
+
+
+def test_errors_have_their_place_in_the_statement_as_submitted(server: Server) -> None:
+    assert error(server, "SELECT id,\n  acountnumber FROM account") == ("name_not_found", 2, 3)
+    assert error(server, "SELECT id FROM\n acount") == ("name_not_found", 2, 2)
+    assert error(server, "SELECT id FROM account WHERE id = 'x'") == ("type_mismatch", 1, 33)
+    assert error(server, "SELECT id\nFORM account x") == ("syntax_error", 2, 6)
+    assert error(server, "SELECT checksum(id) FROM account") == ("not_supported", 1, 8)
+
+
+def test_a_wrong_name_is_answered_with_a_guess(server: Server) -> None:
+    run = server.ended(server.submit("SELECT acountnumber FROM account")["id"])
+    assert "Did you mean 'accountnumber'?" in run["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DELETE FROM account", "SELECT 1; SELECT 2", "WITH a AS (DELETE FROM account) SELECT 1"],
+)
+def test_what_writes_or_is_several_is_refused_at_submit(server: Server, sql: str) -> None:
+    refused = server.http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
+    assert refused.status_code == 400
+
+
+def test_functions_of_the_engine_do_not_exist(server: Server) -> None:
+    assert error(server, "SELECT * FROM read_csv('/etc/passwd')")[0] == "syntax_error"
+    assert error(server, "SELECT getenv('HOME')")[0] == "name_not_found"
+    assert error(server, "SELECT * FROM duckdb_settings")[0] == "name_not_found"
