@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import cancels, export, footprint, results, runs, table
+from benchmarks import cancels, clients, export, footprint, results, runs, table
 
 ALL: dict[str, Callable[[], None]] = {
     "footprint": footprint.measure,
     "runs": runs.measure,
     "cancels": cancels.measure,
+    "clients": clients.measure,
     "export": export.measure,
     "results": results.measure,
 }

@@ -23,13 +23,13 @@ class Load:
     took_s: float = 0.0
 
 
-def submit_request(port: int, token: str, sql: str) -> bytes:
-    """The bytes of one `POST /v2/query_runs`."""
+def submit_request(port: int, token: str, sql: str, more_headers: str = "") -> bytes:
+    """The bytes of one `POST /v2/query_runs`; more headers end with CRLF each."""
     body = json.dumps({"sql": sql, "content_type": "csv"}).encode()
     head = (
         f"POST /v2/query_runs HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n{more_headers}\r\n"
     )
     return head.encode() + body
 

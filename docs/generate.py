@@ -6,9 +6,17 @@ A test renders them again and fails when a committed page differs.
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
+from typing import Any
+
+import typer
+
+from queryrun.cli import client_commands
+from queryrun.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent
+HIDDEN = {"help", "install_completion", "show_completion"}
 SECTIONS = {
     "Settings": "(top level)",
     "ServerSettings": "[server]",
@@ -24,7 +32,10 @@ SECTIONS = {
 
 def pages() -> dict[Path, str]:
     """Every generated page, by its path in the repository."""
-    return {ROOT / "docs/reference/settings.md": settings_page()}
+    return {
+        ROOT / "docs/reference/settings.md": settings_page(),
+        ROOT / "docs/reference/cli.md": cli_page(),
+    }
 
 
 def settings_page() -> str:
@@ -70,6 +81,53 @@ def _text(following: ast.stmt | None) -> str:
     if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
         return " ".join(str(following.value.value).split())
     return ""
+
+
+def cli_page() -> str:
+    """The command line, read off the program itself: every command with its help."""
+    program = typer.main.get_command(app)
+    parts = [
+        "# Command line\n",
+        "Generated from the program by `python docs/generate.py`; do not edit. How it is used is\n"
+        "in [a how-to](../how-to/command-line.md). `queryrun --install-completion` teaches your\n"
+        "shell the commands.\n",
+        *_command("queryrun", program),
+    ]
+    exits = " ".join(client_commands.EXITS.split()).removeprefix("Exit status: ")
+    parts += ["## Exit status\n", "Of the commands that talk to a server:\n"]
+    parts += [f"- {text}" for text in re.split(r", (?=\d)", exits.rstrip("."))]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)) + "\n"
+
+
+def _command(path: str, command: Any) -> list[str]:
+    """A command and those below it, each with what it does, its arguments and its options."""
+    lines = [f"## `{path}`\n", _paragraphs(command.help or "")]
+    rows = [_parameter(one) for one in command.params if one.name not in HIDDEN]
+    if rows:
+        lines += ["| | | |", "|---|---|---|", *rows, ""]
+    for name, below in sorted(getattr(command, "commands", {}).items()):
+        lines += _command(f"{path} {name}", below)
+    return lines
+
+
+def _paragraphs(text: str) -> str:
+    """Help as paragraphs: line ends within one mean nothing."""
+    found = [" ".join(part.split()) for part in text.split("\n\n")]
+    return "\n\n".join(part for part in found if part) + "\n"
+
+
+def _parameter(one: Any) -> str:
+    names = [*one.opts, *one.secondary_opts]
+    shown = ", ".join(f"`{name}`" for name in names)
+    if one.param_type_name == "argument":
+        shown = f"`{one.name.upper()}`"
+    default = "" if one.required or _is_nothing(one.default) else f"default `{one.default}`"
+    text = " ".join((getattr(one, "help", None) or "").split()).replace("|", "\\|")
+    return f"| {shown} | {text} | {'required' if one.required else default} |"
+
+
+def _is_nothing(default: object) -> bool:
+    return default in (None, False, "", []) or callable(default)
 
 
 if __name__ == "__main__":

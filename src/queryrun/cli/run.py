@@ -123,7 +123,10 @@ def _tags(texts: tuple[str, ...]) -> dict[str, str]:
 def _watched(run: Run, wish: RunWish) -> None:
     """Wait for the end, with a bar on stderr when that is a terminal."""
     try:
-        with _bar(quiet=wish.quiet or not sys.stderr.isatty()) as watcher:
+        if wish.quiet or not sys.stderr.isatty():
+            run.wait()
+            return
+        with _bar() as watcher:
             run.wait(progress=watcher)
     except KeyboardInterrupt:
         _cancel_and_exit(run)
@@ -145,11 +148,8 @@ def _cancel_and_exit(run: Run) -> None:
 
 
 @contextmanager
-def _bar(*, quiet: bool) -> Iterator[Watcher]:
+def _bar() -> Iterator[Watcher]:
     """State, percent, rows and time since the start, kept up to date."""
-    if quiet:
-        yield lambda _: None
-        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -179,7 +179,7 @@ def _bar(*, quiet: bool) -> Iterator[Watcher]:
 
 def _doing(info: RunInfo) -> str:
     if info.queue_position is not None:
-        return f"{info.state} (number {info.queue_position} in the queue)"
+        return f"{info.state} (number {info.queue_position + 1} in the queue)"
     return info.state.value
 
 

@@ -34,6 +34,9 @@ LONG_WAIT_S = 20.0
 """One long poll; short enough for most proxies."""
 PROGRESS_WAIT_S = 1.0
 """One long poll when somebody watches."""
+EARLY_LOOKS_S = (0.05, 0.1, 0.2, 0.4)
+"""Pauses before the first looks when somebody watches, so that they see something within the first
+second; a long poll would say nothing before that is over."""
 FIRST_POLL_S = 0.1
 MOST_POLL_S = 5.0
 """Back-off of polling a server that does not honour `Prefer: wait`."""
@@ -195,11 +198,17 @@ class Core:
         deadline_s = float("inf") if timeout_s is None else self._now_s() + timeout_s
         longest_s = LONG_WAIT_S if watcher is None else PROGRESS_WAIT_S
         poll_s = FIRST_POLL_S
+        early_looks_s = iter(() if watcher is None else EARLY_LOOKS_S)
         _tell(watcher, seen)
         while not seen.state.is_terminal:
             left_s = deadline_s - self._now_s()
             if left_s <= 0:
                 raise StillRunning(seen)
+            if (pause_s := next(early_looks_s, None)) is not None:
+                yield Sleep(min(pause_s, left_s))
+                seen = yield from self.read(seen.id)
+                _tell(watcher, seen)
+                continue
             response = yield from self._read(seen.id, min(longest_s, left_s))
             seen = self.face.run(response)
             _tell(watcher, seen)

@@ -25,7 +25,7 @@ from queryrun.client import (
     UnexpectedAnswer,
     Unreachable,
 )
-from queryrun.client.core import Core
+from queryrun.client.core import EARLY_LOOKS_S, Core
 from queryrun.client.model import Submission, state_of
 from queryrun.client.v2 import V2Face
 from tests.unit.client.scripted import TOKEN, answer, keys, run_body, script, silence
@@ -183,12 +183,27 @@ def test_a_watcher_is_told_at_least_every_second() -> None:
         run_body("in_progress", progress={"percent": 40, "rows": 7}),
         preference_applied="wait=1",
     )
-    world = script(TOKEN, waited, answer(200, run_body("complete", number_of_rows=9)))
+    early = [answer(200, run_body("in_progress")) for _ in EARLY_LOOKS_S]
+    world = script(TOKEN, *early, waited, answer(200, run_body("complete", number_of_rows=9)))
     told: list[RunInfo] = []
     world.run(world.core.wait(SEEN, watcher=told.append))
-    assert [info.state for info in told] == [State.ACCEPTED, State.IN_PROGRESS, State.COMPLETE]
-    assert [(info.percent, info.number_of_rows) for info in told][1:] == [(40.0, 7), (None, 9)]
-    assert world.sent("/r1")[0].headers["prefer"] == "wait=1"
+    assert [info.state for info in told][-3:] == [State.IN_PROGRESS] * 2 + [State.COMPLETE]
+    assert [(info.percent, info.number_of_rows) for info in told][-2:] == [(40.0, 7), (None, 9)]
+    assert world.sent("/r1")[-1].headers["prefer"] == "wait=1"
+
+
+def test_a_watcher_is_told_within_the_first_second_more_than_once() -> None:
+    world = script(
+        TOKEN,
+        answer(200, run_body("in_progress", progress={"percent": None, "rows": 3})),
+        answer(200, run_body("complete", number_of_rows=9)),
+    )
+    told: list[RunInfo] = []
+    world.run(world.core.wait(SEEN, watcher=told.append))
+    assert [info.number_of_rows for info in told] == [None, 3, 9]
+    assert world.sleeps == list(EARLY_LOOKS_S[:2])
+    assert sum(EARLY_LOOKS_S) < 1
+    assert all("prefer" not in request.headers for request in world.sent("/r1"))
 
 
 def test_a_wait_ends_at_its_time() -> None:
