@@ -229,7 +229,13 @@ class ExpressionCompiler:
         if len(found) > 1:
             shown = ".".join(part.text for part in node.parts)
             self.mismatch(f"Column '{shown}' is ambiguous", node.at)
-        return Typed(found[0].sql, found[0].type)
+        return self.usable(found[0], node.at)
+
+    def usable(self, column: Column, at: int) -> Typed:
+        """A column's value, if Trino has a type for it."""
+        if column.type.name == t.UNSUPPORTED:
+            self.refuse(f"Column '{column.heading}' of type {column.type.names[0]}", at)
+        return Typed(column.sql, column.type)
 
     def _fields(self, base: Typed, fields: Sequence[ast.Ident]) -> Typed:
         for ident in fields:

@@ -250,7 +250,7 @@ class QueryCompiler(CallCompiler):
                 self.not_found(f"Unable to resolve reference {star.qualifier.text}", star.at)
         if not columns:
             self.mismatch("SELECT * not allowed in queries without FROM clause", star.at)
-        return [(Output(c.heading, c.type), Typed(c.sql, c.type)) for c in columns]
+        return [(Output(c.heading, c.type), self.usable(c, star.at)) for c in columns]
 
     def _group_by(
         self, groups: Sequence[ast.Grouping], items: Sequence[tuple[Output, Typed]]
@@ -378,16 +378,11 @@ class QueryCompiler(CallCompiler):
         columns = [
             Column(
                 c.name.lower(), c.name.lower(), f"{sql_alias}.{name(c.name)}",
-                self._column_type(c, node.at), alias or key,
+                c.type or Type(t.UNSUPPORTED, names=(c.engine_type,)), alias or key,
             )
             for c in table
         ]  # fmt: skip
         return Joined(f"{sql} AS {sql_alias}", columns)
-
-    def _column_type(self, column: TableColumn, at: int) -> Type:
-        if column.type is None:
-            self.refuse(f"Column '{column.name}' of type {column.engine_type}", at)
-        return column.type
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:
         """The table, without the rows that are not to be seen and with Trino's types."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+UNSUPPORTED = "unsupported"
+"""A column's type that Trino lacks: the column cannot be named. `names` has the engine's word."""
 VARIES = "?"
 """The zone of values that do not all have the same one."""
 
@@ -170,7 +172,7 @@ def from_duckdb(text: str) -> tuple[Type, bool] | None:
     """The Trino type for a DuckDB type, and whether values must be cast to it; None: no type."""
     try:
         kind, converted, rest = _read(text.strip())
-    except (ValueError, IndexError):
+    except (ValueError, LookupError):
         return None
     return (kind, converted) if not rest.strip() else None
 
