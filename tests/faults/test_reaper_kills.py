@@ -12,8 +12,14 @@ from queryrun.runs.store import CancelAsked
 from tests.faults.node import RUNAWAY, Scene, open_node
 
 pytestmark = pytest.mark.anyio
-CALM = {"QUERYRUN_LEASES__REAP_EVERY_S": "3600", "QUERYRUN_RETRIES__FIRST_S": "3600"}
-"""Nothing is reaped but by the test; what is queued again is not claimed again."""
+CALM = {
+    "QUERYRUN_LEASES__REAP_EVERY_S": "3600",
+    "QUERYRUN_LEASES__HEARTBEAT_S": "3600",
+    "QUERYRUN_LEASES__LEASE_S": "36000",
+    "QUERYRUN_RETRIES__FIRST_S": "3600",
+    "QUERYRUN_RETRIES__MOST_S": "3600",
+}
+"""Nothing is reaped and no lease renewed but by the test; what is queued again stays queued."""
 ENDED = {"", "Z"}
 """Not in the process table, or a zombie: it has given everything back, and only its parent has
 not collected its exit status yet."""
