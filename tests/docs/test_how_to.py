@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.executed import Place, blocks_of
+from tests.docs.executed import ROOT, Place, blocks_of
 from tests.e2e.conftest import House, house
 
 __all__ = ["house"]
 
-PAGES = ["docs/how-to/cancel.md", "docs/how-to/client.md", "docs/how-to/command-line.md"]
+PAGES = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/how-to").glob("*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES)
