@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from queryrun.client import age
 from queryrun.client.errors import DecryptFailed, MissingPackage
 
 if TYPE_CHECKING:
@@ -28,16 +29,17 @@ _HEAD = struct.Struct(">8sI32sH")
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key in PEM, and its password where it has one."""
+    """A private key in PEM, and its password where it has one; or an identity of age."""
 
     pem: bytes = field(repr=False)
     password: bytes | None = field(default=None, repr=False)
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether the file says that it is in this layout."""
+    """Whether the file says that it is in this layout, or in age's."""
     with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        start = file.read(len(age.MAGIC))
+    return start.startswith(MAGIC) or start == age.MAGIC
 
 
 def decrypt_file(source: Path, target: Path, key: PrivateKey) -> None:
@@ -58,6 +60,9 @@ def plain_frames(file: BinaryIO, key: PrivateKey) -> Iterator[bytes]:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError as error:
         raise MissingPackage("decrypting needs the package cryptography") from error
+    if age.is_identity(key.pem):
+        yield from age.plain_chunks(file, key.pem)
+        return
 
     header, wrapped, frame_bytes = _read_header(file)
     cipher = AESGCM(_unwrapped(wrapped, key))

@@ -105,16 +105,17 @@ def one_of(words: tuple[str, ...]) -> Check:
 
 
 def encryption_key(value: object) -> str | None:
-    """An RSA public key in a form that we read (contract F6)."""
+    """An RSA public key in a form that we read (contract F6), or a recipient of age."""
     if not isinstance(value, str):
         return "must be a string"
     if not 0 < len(value) <= MAX_KEY_CHARS:
         return f"must have 1 to {MAX_KEY_CHARS} characters"
     # Imported here: the cryptography package costs an idle server megabytes that few requests need.
-    from queryrun.results.encrypt import BadKeyError, parse_public_key
+    from queryrun.results.encrypt import parse_key
+    from queryrun.results.framing import BadKeyError
 
     try:
-        parse_public_key(value)
+        parse_key(value)
     except BadKeyError as error:
         return str(error)
     return None
@@ -124,9 +125,11 @@ def key_warning(output: Output) -> list[tuple[str, str]]:
     """A `Warning` header for a key that the contract accepts and nobody should use today."""
     if output.encryption_key is None:
         return []
-    from queryrun.results.encrypt import GOOD_KEY_BITS, parse_public_key
+    from queryrun.results.encrypt import GOOD_KEY_BITS, PublicKey, parse_key
 
-    key = parse_public_key(output.encryption_key)
+    key = parse_key(output.encryption_key)
+    if not isinstance(key, PublicKey):
+        return []
     text = f"the encryption key has {key.bits} bits; use {GOOD_KEY_BITS} or more"
     return [("warning", f'299 queryrun "{text}"')] if key.is_weak else []
 

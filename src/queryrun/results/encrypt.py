@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from queryrun.results.compress import Pieces
+from queryrun.results.framing import BadKeyError, Source, framed, nonce
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.padding import OAEP
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+    from queryrun.results.age import AgeRecipient
 
 MAGIC = b"QRUNENC1"
 FRAME_BYTES = 1024 * 1024
@@ -32,10 +35,6 @@ _TAG_BYTES = 16
 _KEY_BYTES = 32
 _HEAD = struct.Struct(">8sI32sH")
 """Magic, bytes per frame, SHA-256 of the public key's SPKI, length of the wrapped key."""
-
-
-class BadKeyError(ValueError):
-    """A key that cannot be used; the text says why and never repeats the key."""
 
 
 class DecryptionError(ValueError):
@@ -57,8 +56,15 @@ class PublicKey:
         return self.bits < GOOD_KEY_BITS
 
 
+def parse_key(text: str) -> PublicKey | AgeRecipient:
+    """The key in a text: an RSA key, or a recipient of age (`age1…`). Raises `BadKeyError`."""
+    from queryrun.results.age import AgeRecipient, is_recipient
+
+    return AgeRecipient.parsed(text) if is_recipient(text) else parse_public_key(text)
+
+
 def parse_public_key(text: str) -> PublicKey:
-    """The key in a text: SubjectPublicKeyInfo in base64, as the contract has it, or PEM.
+    """The RSA key in a text: SubjectPublicKeyInfo in base64, as the contract has it, or PEM.
 
     Raises `BadKeyError` for anything else, for other kinds of keys and for less than 1024 bits.
     """
@@ -79,9 +85,11 @@ def parse_public_key(text: str) -> PublicKey:
     return PublicKey(key.key_size, _fingerprint(key), key)
 
 
-def encrypted(pieces: Pieces, key: PublicKey | None) -> Pieces:
+def encrypted(pieces: Pieces, key: PublicKey | AgeRecipient | None) -> Pieces:
     """The pieces encrypted to `key`; without one they come back as they are."""
-    return pieces if key is None else _encrypt(pieces, key)
+    if key is None:
+        return pieces
+    return _encrypt(pieces, key) if isinstance(key, PublicKey) else key.encrypted(pieces)
 
 
 def decrypted(
@@ -95,13 +103,13 @@ def decrypted(
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    source = _Source(pieces)
+    source = Source(pieces)
     head = source.take(_HEAD.size)
     wrapped, frame_bytes = _read_head(head, source)
     cipher = AESGCM(_unwrap(wrapped, private_key_pem, password))
     try:
-        for number, (frame, is_last) in enumerate(_frames(source, frame_bytes + _TAG_BYTES)):
-            yield cipher.decrypt(_nonce(number, is_last=is_last), frame, head + wrapped)
+        for number, (frame, is_last) in enumerate(framed(source, frame_bytes + _TAG_BYTES)):
+            yield cipher.decrypt(nonce(number, is_last=is_last), frame, head + wrapped)
     except InvalidTag as error:
         raise DecryptionError("the file is cut off or was changed") from error
 
@@ -114,47 +122,11 @@ def _encrypt(pieces: Pieces, key: PublicKey) -> Iterator[bytes]:
     header = _HEAD.pack(MAGIC, FRAME_BYTES, key.fingerprint, len(wrapped)) + wrapped
     cipher = AESGCM(secret)
     yield header
-    for number, (frame, is_last) in enumerate(_frames(_Source(pieces), FRAME_BYTES)):
-        yield cipher.encrypt(_nonce(number, is_last=is_last), frame, header)
+    for number, (frame, is_last) in enumerate(framed(Source(pieces), FRAME_BYTES)):
+        yield cipher.encrypt(nonce(number, is_last=is_last), frame, header)
 
 
-def _nonce(number: int, *, is_last: bool) -> bytes:
-    """The frame's number and whether it is the last: unique, since each file has its own key."""
-    return number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
-
-
-def _frames(source: _Source, size: int) -> Iterator[tuple[bytes, bool]]:
-    """Full frames, then a last one that may be short; an empty file is one empty frame."""
-    frame = source.take(size)
-    while True:
-        following = source.take(size)
-        yield frame, not following
-        if not following:
-            return
-        frame = following
-
-
-class _Source:
-    """Pieces of any size, taken in sizes of ours."""
-
-    def __init__(self, pieces: Pieces) -> None:
-        self._pieces = iter(pieces)
-        self._held = bytearray()
-
-    def take(self, size: int) -> bytes:
-        """The next `size` bytes; fewer at the end."""
-        while len(self._held) < size:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            self._held += piece
-        with memoryview(self._held) as view:
-            taken = bytes(view[:size])
-        del self._held[: len(taken)]
-        return taken
-
-
-def _read_head(head: bytes, source: _Source) -> tuple[bytes, int]:
+def _read_head(head: bytes, source: Source) -> tuple[bytes, int]:
     if len(head) < _HEAD.size:
         raise DecryptionError("the file is cut off")
     magic, frame_bytes, _, wrapped_bytes = _HEAD.unpack(head)

@@ -13,7 +13,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.compress import Pieces, compressed
 from queryrun.results.count import BatchCounter, counter_for
 from queryrun.results.encode import Format, copy_sql, select_sql
-from queryrun.results.encrypt import encrypted, parse_public_key
+from queryrun.results.encrypt import encrypted, parse_key
 from queryrun.results.names import member_name
 from queryrun.results.pipe import Copy, copy_through
 
@@ -134,7 +134,7 @@ class _Output:
         self.report = report
         self._job = job
         self._writer = writer
-        self._key = parse_public_key(job.encryption_key) if job.encryption_key else None
+        self._key = parse_key(job.encryption_key) if job.encryption_key else None
         self._counter = counter_for(job.content_type)
         self._digest = hashlib.sha256()
         self._size_bytes = 0

@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from queryrun.results.encrypt import (
     FRAME_BYTES,
-    BadKeyError,
     DecryptionError,
     decrypted,
     encrypted,
     parse_public_key,
 )
+from queryrun.results.framing import BadKeyError
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "encryption.md"
 PRIVATE = rsa.generate_private_key(65537, 2048)

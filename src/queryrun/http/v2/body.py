@@ -155,7 +155,8 @@ PROPERTIES = (
             "minLength": 1,
             "maxLength": MAX_KEY_CHARS,
             "description": "Base64 of an RSA public key (SubjectPublicKeyInfo, or PEM) that the "
-            "result file is encrypted to: at least 1024 bits, better 2048 or more.",
+            "result file is encrypted to: at least 1024 bits, better 2048 or more. Or, an addition "
+            "of this service, a recipient of age (`age1…`).",
         },
     ),
     Property(

@@ -1,0 +1,47 @@
+"""Cutting a stream into frames of one size, for encryption: numbered, and the last one marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from queryrun.results.compress import Pieces
+
+
+class BadKeyError(ValueError):
+    """A key that cannot be used; the text says why and never repeats the key."""
+
+
+def nonce(number: int, *, is_last: bool) -> bytes:
+    """The frame's number and whether it is the last: unique, since each file has its own key."""
+    return number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
+
+
+def framed(source: Source, size: int) -> Iterator[tuple[bytes, bool]]:
+    """Full frames, then a last one that may be short; an empty file is one empty frame."""
+    frame = source.take(size)
+    while True:
+        following = source.take(size)
+        yield frame, not following
+        if not following:
+            return
+        frame = following
+
+
+class Source:
+    """Pieces of any size, taken in sizes of ours."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = iter(pieces)
+        self._held = bytearray()
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
+        while len(self._held) < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._held += piece
+        with memoryview(self._held) as view:
+            taken = bytes(view[:size])
+        del self._held[: len(taken)]
+        return taken

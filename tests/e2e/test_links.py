@@ -1,0 +1,107 @@
+"""Links, previews and encrypted files on a real server with a directory of results."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+
+import httpx2 as httpx
+import pyrage
+import pytest
+
+from tests.e2e.conftest import House, Server
+
+Serve = Callable[..., Server]
+SQL = "SELECT i, 'é' || i AS t FROM range(100000) t(i) ORDER BY i"
+
+
+@pytest.fixture
+def server(serve: Serve) -> Server:
+    """A server."""
+    return serve()
+
+
+def test_a_link_opens_the_whole_file_parts_of_it_and_its_headers(server: Server) -> None:
+    done = server.ended(server.submit(SQL)["id"])
+    file = server.get(done["id"], "file")["file"]
+    whole = httpx.get(file["url"], headers={"accept-encoding": "gzip"})
+    assert whole.headers["content-type"] == "text/csv; charset=utf-8"
+    assert whole.headers["content-disposition"].startswith(f'attachment; filename="{file["id"]}"')
+    assert "content-encoding" not in whole.headers
+    assert (file["size"], file["sha256"]) == (
+        len(whole.content),
+        hashlib.sha256(whole.content).hexdigest(),
+    )
+    etag = whole.headers["etag"]
+    part = httpx.get(file["url"], headers={"range": "bytes=5-1000004", "if-range": etag})
+    assert (part.status_code, part.content) == (206, whole.content[5:1_000_005])
+    changed = httpx.get(file["url"], headers={"range": "bytes=5-9", "if-range": '"older"'})
+    assert (changed.status_code, changed.content) == (200, whole.content)
+    head = httpx.head(file["url"])
+    assert (head.content, head.headers["content-length"]) == (b"", str(file["size"]))
+    assert httpx.get(file["url"], headers={"if-none-match": etag}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("encoding", "media_type"),
+    [("gzip", "application/gzip"), ("zip", "application/zip"), ("zstd", "application/zstd")],
+)
+def test_a_packed_file_is_never_said_to_be_encoded(
+    server: Server, encoding: str, media_type: str
+) -> None:
+    done = server.ended(server.submit(SQL, content_encoding=encoding)["id"])
+    answer = httpx.get(done["file"]["url"], headers={"accept-encoding": "gzip, zstd"})
+    assert answer.headers["content-type"] == media_type
+    assert "content-encoding" not in answer.headers
+
+
+def test_links_are_signed_anew_and_refused_when_forged_or_expired(house: House) -> None:
+    server = house.serve({"QUERYRUN_RESULTS__LINK_TTL_S": "0"})
+    done = server.ended(server.submit("SELECT 1 AS a")["id"])
+    expired = done["file"]["url"]
+    until = int(re.search(r"expires=(\d+)", expired)[1]) + 1  # type: ignore[index]  # there is one
+    while time.time() <= until:
+        answer = httpx.get(expired)
+    answer = httpx.get(expired)
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "forbidden"
+    assert server.get(done["id"])["file"]["url"] != expired
+    later = expired.replace(f"expires={until - 1}", f"expires={until + 10_000}")
+    assert httpx.get(later).status_code == 403
+
+
+def test_runs_and_files_go_when_their_time_is_over(house: House) -> None:
+    server = house.serve()
+    done = server.ended(server.submit("SELECT 1 AS a")["id"])
+    assert server.result_files() == [done["file"]["id"]]
+    server.end()
+    server = house.serve({"QUERYRUN_RESULTS__RETENTION_DAYS": "0"})
+    deadline = time.monotonic() + 20
+    while server.http.get(f"/v2/query_runs/{done['id']}").status_code != 404:
+        assert time.monotonic() < deadline
+    while server.result_files():
+        assert time.monotonic() < deadline
+
+
+def test_the_first_rows_of_a_result_can_be_seen(server: Server) -> None:
+    done = server.ended(server.submit(SQL, content_encoding="gzip")["id"])
+    path = f"/v2/query_runs/{done['id']}/rows"
+    body = server.http.get(path, params={"offset": "50000", "limit": "2"}).json()
+    assert body == {
+        "columns": ["i", "t"],
+        "rows": [["50000", "é50000"], ["50001", "é50001"]],
+        "offset": 50_000,
+        "number_of_rows": 100_000,
+        "more": True,
+    }
+
+
+def test_a_result_for_a_recipient_of_age_is_an_age_file_without_preview(server: Server) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    run = server.submit("SELECT 1 AS a", encryption_key=str(identity.to_public()))
+    done = server.ended(run["id"])
+    assert done["file"]["id"].endswith(".csv.enc")
+    assert pyrage.decrypt(httpx.get(done["file"]["url"]).content, [identity]) == b"a\n1\n"
+    assert server.http.get(f"/v2/query_runs/{run['id']}/rows").status_code == 404
