@@ -1,0 +1,46 @@
+"""Where a worker's results go decides what it may touch, and its secrets do not show."""
+
+from __future__ import annotations
+
+import msgspec
+
+from queryrun.results.sigv4 import Credentials
+from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec, decode_to_worker, encode
+from queryrun.worker.main import walls_of
+
+CREDENTIALS = Credentials("the-id", "the-secret", "the-token")
+LOCAL = Bind(
+    entity_id="e",
+    source=SourceSpec("duckdb", {"data_dir": "/data"}),
+    results=ResultsSpec("local", {"directory": "/results"}),
+    memory_bytes=1,
+    threads=1,
+    spill_dir="/spill",
+    spill_bytes=1,
+)
+S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}, CREDENTIALS))
+
+
+def test_results_in_a_directory_need_that_directory_and_no_network() -> None:
+    walls = walls_of(LOCAL)
+    assert (walls.write, walls.network) == (("/results",), False)
+
+
+def test_results_in_a_bucket_need_the_network_and_no_directory() -> None:
+    walls = walls_of(S3)
+    assert (walls.write, walls.network) == ((), True)
+
+
+def test_credentials_reach_the_worker_and_no_repr() -> None:
+    received = decode_to_worker(encode(S3)[4:])
+    assert received == S3
+    assert isinstance(received, Bind)
+    assert received.results.credentials == CREDENTIALS
+    assert "the-secret" not in repr(received)
+    assert "the-token" not in repr(received)
+
+
+def test_new_credentials_make_a_new_binding() -> None:
+    """So no idle worker goes on with the old ones."""
+    renewed = ResultsSpec("s3", {"bucket": "b"}, Credentials("the-id", "another"))
+    assert msgspec.structs.replace(S3, results=renewed) != S3
