@@ -26,6 +26,7 @@ from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.results.local import LocalResultStore
 from queryrun.results.s3place import S3Place
+from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.runs.attempt import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
@@ -248,25 +249,28 @@ async def _statement(run: Run) -> str:
 def _binder(settings: Settings, database: SqliteDatabase) -> Callable[[str, str], Awaitable[Bind]]:
     """(source, entity id) -> which data a worker opens. Entities are looked up once each."""
     names: dict[str, str] = {}
+    results = _results_specs(settings)
 
     async def bind(source: str, entity_id: str) -> Bind:
         if entity_id not in names:
             names.update({entity.id: entity.name for entity in await database.auth.entities()})
         if entity_id not in names:
             raise NotFound("entity", f"Entity {entity_id} could not be found")
-        return _bind(settings, source, names[entity_id], entity_id)
+        data = settings.data_path(source, names[entity_id])
+        return _bind(settings, source, entity_id, data, results())
 
     return bind
 
 
-def _bind(settings: Settings, source: str, entity: str, entity_id: str) -> Bind:
+def _bind(
+    settings: Settings, source: str, entity_id: str, data: Path, results: ResultsSpec
+) -> Bind:
     rules = settings.sources[source]
-    data = settings.data_path(source, entity)
     option = "database" if data.suffix == ".duckdb" else "data_dir"
     return Bind(
         entity_id=entity_id,
         source=SourceSpec("duckdb", {option: str(data), "dialect": rules.dialect}),
-        results=_results_spec(settings),
+        results=results,
         memory_bytes=size_bytes(rules.memory, "memory"),
         threads=rules.threads,
         spill_dir="",
@@ -334,13 +338,27 @@ def _s3_results(settings: Settings) -> ResultStore:
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
 
-    s3_credentials(settings)
-    bucket = S3Bucket(_s3_place(settings.results), lambda: s3_credentials(settings))
+    bucket = S3Bucket(_s3_place(settings.results), _credentials(settings))
     return S3ResultStore(
         bucket,
         part_bytes=size_bytes(settings.results.part_size, "results.part_size"),
         presigned=settings.results.links == "presigned",
     )
+
+
+def _credentials(settings: Settings) -> Callable[[], Credentials]:
+    """The S3 store's credentials of each moment; the last good ones while none can be read."""
+    good = s3_credentials(settings)
+
+    def current() -> Credentials:
+        nonlocal good
+        try:
+            good = s3_credentials(settings)
+        except ConfigurationError as error:
+            log.warning("s3_credentials_not_read", error=str(error))
+        return good
+
+    return current
 
 
 def _s3_place(results: ResultSettings) -> S3Place:
@@ -354,14 +372,16 @@ def _s3_place(results: ResultSettings) -> S3Place:
     )
 
 
-def _results_spec(settings: Settings) -> ResultsSpec:
-    """Where a worker writes, and for S3 as whom: the credentials of this moment."""
+def _results_specs(settings: Settings) -> Callable[[], ResultsSpec]:
+    """Where a worker writes, and for S3 as whom: with the credentials of that moment."""
     results = settings.results
     if results.store == "local":
-        return ResultsSpec("local", {"directory": str(settings.path(results.directory))})
+        local = ResultsSpec("local", {"directory": str(settings.path(results.directory))})
+        return lambda: local
     options = asdict(_s3_place(results))
     options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
-    return ResultsSpec("s3", options, s3_credentials(settings))
+    credentials = _credentials(settings)
+    return lambda: ResultsSpec("s3", options, credentials())
 
 
 def _sweeper(settings: Settings, results: ResultStore) -> Callable[[], Awaitable[None]]:

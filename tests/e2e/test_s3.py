@@ -182,3 +182,18 @@ def test_no_secret_is_in_the_environment_or_name_of_a_worker(server: Server) -> 
         for what in ("environ", "cmdline"):
             shown = Path(f"/proc/{pid}/{what}").read_bytes()
             assert CREDENTIALS.secret_access_key.encode() not in shown
+
+
+def test_a_credentials_file_that_is_gone_for_a_while_harms_nothing(
+    house: House, environ: dict[str, str]
+) -> None:
+    """While a tool renews it, the last good credentials count."""
+    keys = house.made.home / "keys"
+    keys.write_text(
+        f"[default]\naws_access_key_id = {environ.pop('AWS_ACCESS_KEY_ID')}\n"
+        f"aws_secret_access_key = {environ.pop('AWS_SECRET_ACCESS_KEY')}\n"
+    )
+    server = house.serve({**environ, "QUERYRUN_RESULTS__CREDENTIALS": "keys"})
+    keys.unlink()
+    assert server.ended(server.submit("SELECT 1 AS a")["id"])["state"] == "complete"
+    assert "s3_credentials_not_read" in house.log.read_text()
