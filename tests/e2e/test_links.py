@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable
@@ -105,3 +106,17 @@ def test_a_result_for_a_recipient_of_age_is_an_age_file_without_preview(server: 
     assert done["file"]["id"].endswith(".csv.enc")
     assert pyrage.decrypt(httpx.get(done["file"]["url"]).content, [identity]) == b"a\n1\n"
     assert server.http.get(f"/v2/query_runs/{run['id']}/rows").status_code == 404
+
+
+def test_files_that_no_run_can_name_any_more_are_swept(house: House) -> None:
+    """What a lost node left half-written, and what was committed longer ago than runs are kept."""
+    results = house.made.home / "results"
+    results.mkdir(exist_ok=True)
+    old = time.time() - 40 * 24 * 3600
+    for name, written in ((".lost.csv.part", old), ("gone.csv", old), ("new.csv", time.time())):
+        (results / name).write_bytes(b"a\n")
+        os.utime(results / name, (written, written))
+    server = house.serve()
+    deadline = time.monotonic() + 20
+    while server.result_files() != ["new.csv"]:
+        assert time.monotonic() < deadline, server.result_files()
