@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.differential.generate import statements
 from tests.differential.outcome import DIFFERENT, EQUAL, Outcome
 from tests.differential.page import PAGE, render
 from tests.differential.suite import cases, recorded
@@ -24,6 +25,11 @@ def test_the_suite_has_at_least_500_statements_and_no_two_alike() -> None:
     statements = [case.sql for case in cases()]
     assert len(statements) >= 500
     assert len(set(statements)) >= len(statements) - 10
+
+
+def test_the_generated_statements_are_what_the_generator_writes() -> None:
+    """On failure: `python -m tests.differential.generate`, and then the judge."""
+    assert [case.sql for case in cases() if case.group == "generated"] == statements()
 
 
 def test_no_statement_answers_differently(outcomes: dict[str, Outcome]) -> None:

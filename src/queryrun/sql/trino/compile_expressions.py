@@ -267,7 +267,8 @@ class ExpressionCompiler:
         b, i = base.sql, index.sql
         beyond = self.failing("Array subscript must be less than or equal to array length")
         sql = (
-            f"(CASE WHEN {i} = 0 THEN {self.failing('SQL array indices start at 1')} "
+            f"(CASE WHEN {b} IS NULL THEN NULL "
+            f"WHEN {i} = 0 THEN {self.failing('SQL array indices start at 1')} "
             f"WHEN {i} < 0 THEN {self.failing('Array subscript is negative')} "
             f"WHEN {i} > len({b}) THEN {beyond} "
             f"ELSE ({b})[{i}] END)"
@@ -358,18 +359,23 @@ class ExpressionCompiler:
             wide = t.duckdb_name(kind)
             if kind.params[0] == 38 or kind.params[0] > 18 >= max(p1, p2):
                 a, b = f"CAST({a} AS {wide})", f"CAST({b} AS {wide})"
-            return Typed(f"({a} {op} {b})", kind)
+            return Typed(self._in_type(f"({a} {op} {b})", left, right, kind), kind)
         if op == "*":
             kind = t.decimal(p1 + p2, s1 + s2)
             if p1 + p2 > 18 >= max(p1, p2):  # DuckDB would stay with 18 digits
                 wide = f"CAST({a} AS DECIMAL({p1 + p2},{s1}))"
                 return Typed(f"CAST(({wide} * {b}) AS {t.duckdb_name(kind)})", kind)
-            return Typed(f"({a} * {b})", kind)
+            return Typed(self._in_type(f"({a} * {b})", left, right, kind), kind)
         if op == "%":
             scale = max(s1, s2)
             kind = t.decimal(min(p2 - s2, p1 - s1) + scale, scale)
             return Typed(f"CAST(({a} % {b}) AS {t.duckdb_name(kind)})", kind)
         return self.divide_decimals(left, right)
+
+    def _in_type(self, sql: str, left: Typed, right: Typed, kind: Type) -> str:
+        """The result in its type, where an operand has a digit more in DuckDB than in Trino."""
+        has_more = any(v.type.params[0] == v.type.params[1] for v in (left, right))
+        return f"CAST({sql} AS {t.duckdb_name(kind)})" if has_more else sql
 
     def divide_decimals(self, left: Typed, right: Typed) -> Typed:
         """Trino's division of decimals: on whole numbers, rounded half away from zero."""
@@ -462,13 +468,13 @@ class ExpressionCompiler:
         sql = f"({a} {op} {b})"
         left_nan, right_nan = _may_be_nan(left), _may_be_nan(right)
         if op == "=" and left_nan and right_nan:
-            return f"({sql} AND NOT isnan({a}))"
+            return f"({sql} AND (NOT isnan({a}) OR {b} IS NULL))"
         if op == "<>" and left_nan and right_nan:
-            return f"({sql} OR isnan({a}))"
+            return f"({sql} OR (isnan({a}) AND {b} IS NOT NULL))"
         if op in {"<", "<="} and right_nan:
-            return f"({sql} AND NOT isnan({b}))"
+            return f"({sql} AND (NOT isnan({b}) OR {a} IS NULL))"
         if op in {">", ">="} and left_nan:
-            return f"({sql} AND NOT isnan({a}))"
+            return f"({sql} AND (NOT isnan({a}) OR {b} IS NULL))"
         return sql
 
     def logical(self, node: ast.Logical) -> Typed:

@@ -55,6 +55,8 @@ round(bigint) -> bigint = {{0}}
 round(double) -> double = round({{0}})
 round(double, integer) -> double = round({{0}}, {{1}})
 sign(bigint) -> bigint = CAST(sign({{0}}) AS BIGINT)
+sign(tinyint) -> tinyint = CAST(sign({{0}}) AS TINYINT)
+sign(smallint) -> smallint = CAST(sign({{0}}) AS SMALLINT)
 sign(integer) -> integer = CAST(sign({{0}}) AS INTEGER)
 sign(double) -> double = CASE WHEN isnan({{0}}) THEN {{0}} ELSE CAST(sign({{0}}) AS DOUBLE) END
 sin(double) -> double = sin({{0}})
@@ -113,8 +115,8 @@ array_distinct(array(T)) -> array(T) = CASE WHEN {{0}} IS NOT NULL THEN list_tra
 arrays_overlap(array(T), array(T)) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN list_has_any({{0}}, {{1}}) THEN true WHEN len({{0}}) > 0 AND len({{1}}) > 0 AND (len(list_filter({{0}}, lambda item: item IS NULL)) > 0 OR len(list_filter({{1}}, lambda item: item IS NULL)) > 0) THEN NULL ELSE false END
 flatten(array(array(T))) -> array(T) = flatten({{0}})
 repeat(T, integer) -> array(T) = list_transform(range({{1}}), lambda number: {{0}})
-slice(array(T), bigint, bigint) -> array(T) = CASE WHEN {{1}} = 0 THEN error('SQL array indices start at 1') WHEN {{2}} < 0 THEN error('length must be greater than or equal to 0') WHEN {{1}} > 0 THEN ({{0}})[{{1}}:{{1}} + {{2}} - 1] WHEN -{{1}} > len({{0}}) THEN ({{0}})[1:0] ELSE ({{0}})[len({{0}}) + {{1}} + 1:len({{0}}) + {{1}} + {{2}}] END
-trim_array(array(T), bigint) -> array(T) = CASE WHEN {{1}} < 0 OR {{1}} > len({{0}}) THEN error('size must not exceed array cardinality') ELSE ({{0}})[1:len({{0}}) - {{1}}] END
+slice(array(T), bigint, bigint) -> array(T) = CASE WHEN {{0}} IS NULL THEN NULL WHEN {{1}} = 0 THEN error('SQL array indices start at 1') WHEN {{2}} < 0 THEN error('length must be greater than or equal to 0') WHEN {{1}} > 0 THEN ({{0}})[{{1}}:{{1}} + {{2}} - 1] WHEN -{{1}} > len({{0}}) THEN ({{0}})[1:0] ELSE ({{0}})[len({{0}}) + {{1}} + 1:len({{0}}) + {{1}} + {{2}}] END
+trim_array(array(T), bigint) -> array(T) = CASE WHEN {{0}} IS NULL THEN NULL WHEN {{1}} < 0 OR {{1}} > len({{0}}) THEN error('size must not exceed array cardinality') ELSE ({{0}})[1:len({{0}}) - {{1}}] END
 map_keys(map(K, V)) -> array(K) = map_keys({{0}})
 map_values(map(K, V)) -> array(V) = map_values({{0}})
 map_entries(map(K, V)) -> array(row(K, V)) = list_transform(map_entries({{0}}), lambda pair: row(pair.key, pair.value))

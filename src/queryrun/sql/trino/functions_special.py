@@ -141,13 +141,18 @@ def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     string = c.as_type(node, args[0], t.VARCHAR).sql
     start = c.as_type(node, args[1], t.BIGINT)
-    length = f", greatest({c.as_type(node, args[2], t.BIGINT).sql}, 0)" if len(args) == 3 else ""
+    length = ""
+    if len(args) == 3:
+        count = c.as_type(node, args[2], t.BIGINT)
+        length = f", CASE WHEN {count.sql} < 0 THEN 0 ELSE {count.sql} END"
+        if isinstance(count.constant, int):
+            length = f", {max(count.constant, 0)}"
     if isinstance(start.constant, int) and start.constant > 0:
         return Typed(f"substring({string}, {start.sql}{length})", t.VARCHAR)
     begin = (
         f"CASE WHEN {start.sql} > 0 THEN {start.sql} ELSE length({string}) + {start.sql} + 1 END"
     )
-    outside = f"{start.sql} = 0 OR -{start.sql} > length({string})"
+    outside = f"{string} IS NOT NULL AND ({start.sql} = 0 OR -{start.sql} > length({string}))"
     return Typed(
         f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
     )
@@ -337,7 +342,8 @@ def _element_at(c: CallCompiler, node: ast.Call) -> Typed:
     if base.type.name != "array" or not t.is_integer(key.type):
         c.wrong_arguments(node, [base, key])
     failing = c.failing("SQL array indices start at 1")
-    sql = f"(CASE WHEN {key.sql} = 0 THEN {failing} ELSE ({base.sql})[{key.sql}] END)"
+    unfit = f"{key.sql} = 0 AND {base.sql} IS NOT NULL"
+    sql = f"(CASE WHEN {unfit} THEN {failing} ELSE ({base.sql})[{key.sql}] END)"
     return Typed(sql, base.type.parts[0])
 
 
