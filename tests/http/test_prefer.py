@@ -76,3 +76,25 @@ async def test_a_wait_comes_on_top_of_the_request_timeout(tmp_path: Path, clock:
         answer = await waiting
     assert not timed_out
     assert answer.json()["state"] == "complete"
+
+
+async def test_a_wait_is_cut_short_when_the_node_drains(house: House) -> None:
+    """A client that asked for a minute must not hold up the node's end; it asks another node."""
+    run = await house.create()
+    waiting = asyncio.create_task(
+        house.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=60"})
+    )
+    await house.changes.waited_for.wait()
+    house.knobs.accepting = False
+    house.changes.wake_everyone()
+    async with asyncio.timeout(30):
+        answer = await waiting
+    assert answer.json()["state"] == "accepted"
+
+
+async def test_a_cancel_is_still_proven_while_the_node_drains(house: House) -> None:
+    run = await house.create()
+    house.free_on_cancel(await house.claim(run["id"]))
+    house.knobs.accepting = False
+    answer = await house.call("POST", f"{RUNS}/{run['id']}/cancel")
+    assert answer.json()["state"] == "canceled"
