@@ -1,0 +1,99 @@
+"""A session in Trino's dialect: any kind of data, the zone of the session, errors in our words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from queryrun.engines.base import Visible
+from queryrun.engines.duckdb import DuckDBSession
+from queryrun.errors import FailureCode, RunFailed
+from tests.unit.engines.conftest import Open
+
+
+def answer(session: DuckDBSession, statement: str, visible: Visible | None = None) -> list[object]:
+    """The rows of a statement; the session is ready for another afterwards."""
+    rows = session.plan(statement, visible)
+    found = rows.connection.execute(f"SELECT * FROM ({rows.relation})").fetchall()
+    session.renew()
+    return list(found)
+
+
+@pytest.fixture
+def trino(open_engine: Open, data_dir: Path) -> DuckDBSession:
+    """A session over files."""
+    return open_engine(data_dir=str(data_dir), dialect="trino")
+
+
+@pytest.mark.parametrize("table", ["note", "packed", "event"])
+def test_every_kind_of_file_is_a_table(trino: DuckDBSession, table: str) -> None:
+    assert answer(trino, f"SELECT id / 2, note || '!' FROM {table.upper()}") == [(0, "x!")]
+
+
+def test_a_table_of_several_files_has_the_columns_of_all(trino: DuckDBSession) -> None:
+    assert answer(trino, "SELECT count(*), max(more) FROM usage") == [(2, "new")]
+
+
+def test_metadata_knows_tables_without_reading_them(trino: DuckDBSession) -> None:
+    assert ("account",) in answer(trino, "SHOW TABLES")
+    assert answer(trino, "SHOW TABLES LIKE 'acc%'") == [("account",)]
+    assert answer(trino, "DESC account") == [
+        ("id", "bigint", "", ""),
+        ("accountnumber", "varchar", "", ""),
+    ]
+
+
+def test_a_database_file_is_asked_in_the_same_language(open_engine: Open, tmp_path: Path) -> None:
+    path = tmp_path / "data.duckdb"
+    with duckdb.connect(str(path)) as writer:
+        writer.execute(
+            "CREATE TABLE Account AS SELECT 7 AS Id, i = 1 AS deleted FROM range(2) t(i)"
+        )
+    session = open_engine(database=str(path), dialect="trino")
+    assert answer(session, "SELECT id / 2 FROM account") == [(3,)]
+    assert answer(session, "SELECT count(*) FROM account", Visible("include")) == [(2,)]
+    assert answer(session, "SHOW TABLES") == [("account",)]
+
+
+def test_the_sessions_zone_is_the_zone_of_the_statement(open_engine: Open, data_dir: Path) -> None:
+    session = open_engine("America/New_York", data_dir=str(data_dir), dialect="trino")
+    sql = (
+        "SELECT current_timezone(), hour(TIMESTAMP '2020-07-01 12:00:00 UTC' AT TIME ZONE "
+        "'Asia/Tokyo'), hour(CAST(TIMESTAMP '2020-07-01 12:00:00 UTC' AS timestamp)), "
+        "hour(from_unixtime(0)), to_unixtime(TIMESTAMP '1970-01-01 00:00:00 UTC')"
+    )
+    assert answer(session, sql) == [("America/New_York", 21, 12, 19, 0.0)]
+
+
+def test_an_error_while_it_runs_has_no_made_up_place(trino: DuckDBSession) -> None:
+    rows = trino.plan("SELECT 1 / (id - id) FROM account")
+    with pytest.raises(duckdb.Error) as raised:
+        rows.connection.execute(f"SELECT * FROM ({rows.relation})").fetchall()
+    failed = trino.failure_of(raised.value, relation_at=15)
+    assert isinstance(failed, RunFailed)
+    assert failed.failure.code is FailureCode.INVALID_VALUE
+    assert failed.failure.line is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        'SELECT * FROM "/etc/passwd"',
+        "SELECT * FROM duckdb_settings",
+        "SELECT * FROM pg_catalog.pg_class",
+        "SELECT getenv('HOME')",
+        "SELECT current_setting('memory_limit')",
+        "SELECT * FROM UNNEST(read_text('/etc/passwd'))",
+        "SELECT query('SELECT 1')",
+        "DELETE FROM account",
+        "SELECT 1; SELECT 2",
+    ],
+)
+def test_nothing_of_the_engine_can_be_reached(trino: DuckDBSession, statement: str) -> None:
+    """The worker parses again: a guard that was passed by is not the only wall."""
+    with pytest.raises(RunFailed):
+        trino.plan(statement)
