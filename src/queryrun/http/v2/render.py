@@ -52,8 +52,9 @@ def render_run(shown: Shown, view: View) -> bytes:
 
 
 def run_object(shown: Shown, view: View) -> dict[str, object]:
-    """The run as the view wants it, as plain data."""
-    names = DEFAULT_FIELDS if view.fields is None else view.fields
+    """The run as the view wants it, as plain data, always in the table's order."""
+    wanted = view.fields
+    names = DEFAULT_FIELDS if wanted is None else [name for name in FIELDS if name in wanted]
     found = {name: FIELDS[name](shown) for name in names}
     return {name: value for name, value in found.items() if value is not ABSENT}
 
