@@ -18,7 +18,7 @@ from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client
 from queryrun.auth.model import Entity, Scope
 from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
-from queryrun.errors import Failure
+from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.http.app import build_app
 from queryrun.http.limits import Rates
 from queryrun.http.parts import HttpParts, HttpSettings
@@ -65,10 +65,15 @@ class FakeGuard:
 
 
 class MemoryResults:
-    """A ResultStore over a dictionary."""
+    """A ResultStore over a dictionary. `away`: it cannot be reached."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.away = False
+
+    def _answer(self) -> None:
+        if self.away:
+            raise RunFailed.of(FailureCode.STORAGE_FAILED, "the store does not answer")
 
     def open(self, key: str) -> ResultWriter:
         """Tests put files in directly."""
@@ -76,11 +81,13 @@ class MemoryResults:
 
     def stat(self, key: str) -> StoredFile | None:
         """The file, or None."""
+        self._answer()
         data = self.files.get(key)
         return None if data is None else StoredFile(key, len(data), sha256(data).hexdigest()[:16])
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
         """In pieces of seven bytes, so that streams have several."""
+        self._answer()
         if key not in self.files:
             raise FileNotFoundError(key)
         data = self.files[key][start:end]

@@ -185,6 +185,14 @@ async def test_a_file_past_its_retention_is_gone(house: House) -> None:
     assert_problem(await fetch(house, url), 404, "file", code="resource_not_found")
 
 
+async def test_a_store_that_is_away_is_no_missing_file(house: House) -> None:
+    url = await link(house)
+    house.results.away = True
+    answer = await fetch(house, url)
+    assert answer.status_code == 503
+    assert answer.json()["retryable"] is True
+
+
 async def test_size_and_checksum_come_when_file_is_asked_for_by_name(house: House) -> None:
     run = await house.create()
     await house.complete(run["id"], DATA)

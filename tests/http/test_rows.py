@@ -67,3 +67,9 @@ async def test_a_file_past_its_retention_is_gone(house: House) -> None:
     house.results.files.clear()
     answer = await house.call("GET", path)
     assert answer.status_code == 404
+
+
+async def test_a_store_that_is_away_says_so(house: House) -> None:
+    path = await complete(house)
+    house.results.away = True
+    assert (await house.call("GET", path)).status_code == 503

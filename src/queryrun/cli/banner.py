@@ -28,13 +28,20 @@ def banner(settings: Settings, url: str) -> str:
         f"queryrun serves {home}",
         f"  listening  {url}",
         f"  store      {home / DATABASE_NAME}",
-        f"  results    {settings.path(settings.results.directory)}",
+        f"  results    {_results(settings)}",
     ]
     lines += [
         f"  source     {name}: {source.engine} on {settings.path(source.data)}"
         for name, source in settings.sources.items()
     ]
     return "\n".join([*lines, "", _paste(home, url)])
+
+
+def _results(settings: Settings) -> str:
+    results = settings.results
+    if results.store == "s3":
+        return f"s3://{results.bucket}/{results.prefix}"
+    return str(settings.path(results.directory))
 
 
 def _paste(home: Path, url: str) -> str:
