@@ -143,6 +143,7 @@ def _unpack(home: Path) -> None:
         packed.extractall(home, filter="data")
     unpacked = home / name
     shutil.move(unpacked / "lib", home / "lib")
+    (home / "plugin").mkdir()
     for plugin in _PLUGINS:
         shutil.move(unpacked / "plugin" / plugin, home / "plugin" / plugin)
     shutil.rmtree(unpacked)
