@@ -1,10 +1,11 @@
-"""A source speaks Trino's SQL unless told otherwise: guard, translation, metadata, deleted rows."""
+"""A source told to speak Trino: guard, translation, metadata, deleted rows."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable
+from typing import Any
 
 import duckdb
 import pytest
@@ -29,7 +30,7 @@ def server(house: House, serve: Serve) -> Server:
     return serve(TRINO)
 
 
-def answer(server: Server, sql: str, **more: bool) -> list[list[str]]:
+def answer(server: Server, sql: str, **more: Any) -> list[list[str]]:
     """The rows of a statement's CSV file, the header first."""
     run = server.ended(server.submit(sql, **more)["id"])
     assert run["state"] == "complete", run
