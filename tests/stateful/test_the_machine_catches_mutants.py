@@ -23,7 +23,7 @@ from tests.conftest import Clock
 from tests.stateful.run_lifecycle import KILLED, RunLifecycle
 
 QUICK = settings(
-    max_examples=300,
+    max_examples=1000,
     stateful_step_count=40,
     derandomize=True,
     database=None,
