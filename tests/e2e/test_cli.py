@@ -122,6 +122,26 @@ def test_a_pipe_gets_csv_and_nothing_else(shell: Shell) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "i,t\n0,x\n1,x\n2,x\n", "")
 
 
+def test_tables_and_describe_tell_what_can_be_asked(shell: Shell) -> None:
+    data = shell.server.made.data_dir
+    (data / "rates.csv").write_text("code,rate\neur,1.5\n")
+    (data / "odd name.csv").write_text("a\n1\n")
+    assert shell.ok("tables").split("\n")[1:-1] == ["odd name", "rates"]
+    assert [json.loads(line)["name"] for line in shell.ok("tables", "--json").splitlines()] == [
+        "odd name",
+        "rates",
+    ]
+    columns = [line.split(",")[:2] for line in shell.ok("describe", "rates").splitlines()]
+    assert columns[1:] == [["code", "VARCHAR"], ["rate", "DOUBLE"]]
+    assert "a,BIGINT" in shell.ok("describe", "odd name")
+
+
+def test_a_name_given_to_describe_is_a_name_and_not_a_statement(shell: Shell) -> None:
+    done = shell("describe", 'x"; SELECT 1 --')
+    assert done.returncode == 3
+    assert "does not exist" in done.stderr
+
+
 def test_a_terminal_gets_a_table(shell: Shell) -> None:
     shown = shell.in_a_terminal("run", "SELECT 42 AS answer, NULL AS nothing, '[bold]' AS t")
     assert "answer" in shown

@@ -26,7 +26,7 @@ Since = Annotated[
     str | None, typer.Option("--since", help="30m, 2h, 7d, or a date: runs made since then.")
 ]
 KeyFile = Annotated[
-    Path | None, typer.Option("--private-key", help="PEM file that decrypts an encrypted result.")
+    Path | None, typer.Option("--private-key", help="PEM file or age identity that decrypts a result.")
 ]
 
 profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", no_args_is_help=True)
@@ -34,7 +34,7 @@ profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", n
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (run, ls, show, cancel, get, decrypt, login, config):
+    for command in (run, tables, describe, ls, show, cancel, get, decrypt, login, config):
         app.command(epilog=EXITS)(command)
     app.add_typer(profiles_app, name="profiles")
 
@@ -82,6 +82,24 @@ def run(
         quiet=quiet,
         as_json=as_json,
     )
+    run_statement(wish, profile)
+
+
+def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:
+    """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line."""
+    from queryrun.cli.run import RunWish, run_statement
+
+    wish = RunWish("SHOW TABLES", "json" if as_json else None, source=source, quiet=True)
+    run_statement(wish, profile)
+
+
+def describe(
+    table: str, source: Source = None, profile: ProfileName = None, as_json: Json = False
+) -> None:
+    """Show a table's columns and their types: a run of DESCRIBE. --json: one object a line."""
+    from queryrun.cli.run import RunWish, describe_sql, run_statement
+
+    wish = RunWish(describe_sql(table), "json" if as_json else None, source=source, quiet=True)
     run_statement(wish, profile)
 
 

@@ -74,6 +74,12 @@ def read_sql(text: str | None, file: Path | None) -> str:
     return sys.stdin.read() if text == "-" else text or ""
 
 
+def describe_sql(table: str) -> str:
+    """The statement that describes a table; dots separate the parts of its name."""
+    parts = ('"' + part.replace('"', '""') + '"' for part in table.split("."))
+    return f"DESCRIBE {'.'.join(parts)}"
+
+
 def run_statement(wish: RunWish, profile: str | None) -> None:
     """Submit, watch, show. Ends with one of the statuses in `exits`."""
     if wish.format is not None and wish.format not in (*FORMATS, "table"):
