@@ -26,7 +26,8 @@ Since = Annotated[
     str | None, typer.Option("--since", help="30m, 2h, 7d, or a date: runs made since then.")
 ]
 KeyFile = Annotated[
-    Path | None, typer.Option("--private-key", help="PEM file or age identity that decrypts a result.")
+    Path | None,
+    typer.Option("--private-key", help="PEM file or age identity that decrypts a result."),
 ]
 
 profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", no_args_is_help=True)
