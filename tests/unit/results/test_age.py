@@ -99,6 +99,7 @@ def test_recipients_are_read_as_others_read_them() -> None:
         RECIPIENT[:10].upper() + RECIPIENT[10:],
         "age1é",
     ],
+    ids=["short", "cut", "changed", "longer", "other kind", "too long", "mixed case", "not ascii"],
 )
 def test_what_is_no_recipient_is_refused(text: str) -> None:
     with pytest.raises(BadKeyError) as refused:
