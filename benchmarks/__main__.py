@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import cancels, clients, export, footprint, results, runs, table
+from benchmarks import cancels, clients, export, footprint, results, runs, table, tpch
 
 ALL: dict[str, Callable[[], None]] = {
     "footprint": footprint.measure,
@@ -13,6 +13,7 @@ ALL: dict[str, Callable[[], None]] = {
     "cancels": cancels.measure,
     "clients": clients.measure,
     "export": export.measure,
+    "tpch": tpch.measure,
     "results": results.measure,
 }
 
