@@ -32,7 +32,7 @@ from queryrun.runs.attempt import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
 from queryrun.runs.meter import Meter
-from queryrun.runs.model import EngineStop, Run
+from queryrun.runs.model import EngineStop
 from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.store import RunStore
@@ -213,7 +213,6 @@ def _crew(settings: Settings, ground: Ground, changes: Changes) -> Crew:
         changes=changes,
         rules=rules.__getitem__,
         bind=_binder(settings, ground.database),
-        statement=_statement,
         retry=RetryPolicy(
             settings.retries.first_s, settings.retries.factor, settings.retries.most_s
         ),
@@ -239,11 +238,6 @@ def _source_rules(name: str, source: SourceSettings) -> SourceRules:
         org_column=source.org_column,
         dialect=source.dialect,
     )
-
-
-async def _statement(run: Run) -> str:
-    """The engine runs the statement as submitted; translating Trino's dialect comes here."""
-    return run.request.sql
 
 
 def _binder(settings: Settings, database: SqliteDatabase) -> Callable[[str, str], Awaitable[Bind]]:

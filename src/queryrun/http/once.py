@@ -7,14 +7,16 @@ no effect to share a transaction with, are stored here. Kept are 2xx, 400, 404 a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
 import msgspec
 
+from queryrun.errors import RequestError
 from queryrun.http.call import Answer, Call
 from queryrun.http.parts import HttpParts
+from queryrun.http.problems import answer_for
 from queryrun.runs.model import Once, Run, StoredAnswer
 
 KEPT_REFUSALS = frozenset({400, 404, 422})
@@ -56,6 +58,19 @@ def replay_of(parts: HttpParts, key: Key | None) -> Answer | None:
         return None
     stored = parts.once.look_once(key.tenant_id, key.text, key.fingerprint)
     return None if stored is None else replayed(stored)
+
+
+async def answered(
+    parts: HttpParts, call: Call, key: Key | None, work: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """The first answer once more, or that of `work`, whose refusal is kept as well as raised."""
+    if (replay := replay_of(parts, key)) is not None:
+        return replay
+    try:
+        return await work()
+    except RequestError as error:
+        await keep(parts, key, answer_for(error, call.face))
+        raise
 
 
 def replayed(stored: StoredAnswer) -> Answer:

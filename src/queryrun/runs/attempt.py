@@ -88,8 +88,6 @@ class Crew:
     rules: Callable[[str], SourceRules]
     bind: Callable[[str, str], Awaitable[Bind]]
     """(source, entity id) -> which data the worker opens."""
-    statement: Callable[[Run], Awaitable[str]]
-    """The text the engine runs for a run."""
     retry: RetryPolicy
     meter: Meter
     now: Callable[[], datetime]
@@ -212,19 +210,19 @@ class LiveAttempt:
 
     async def _execute(self, worker: Worker) -> Done | Failure:
         """Run the statement to its end, keeping track of how far it is."""
-        end = await worker.execute(await self._execute_frame(), self._take_note)
+        end = await worker.execute(self._execute_frame(), self._take_note)
         if isinstance(end, Done):
             return end
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
 
-    async def _execute_frame(self) -> Execute:
+    def _execute_frame(self) -> Execute:
         run = self.attempt.run
         rules = self._crew.rules(run.request.source)
         output = run.request.output
         return Execute(
             run_id=run.id,
             attempt=self.ref.number,
-            statement=await self._crew.statement(run),
+            statement=run.request.sql,
             file_key=self._key,
             content_type=output.content_type.value,
             content_encoding=output.content_encoding.value,

@@ -1,1 +1,1 @@
-"""What may be asked: one statement, read-only; later Trino's dialect to the engine's."""
+"""What may be asked: one statement, read-only, in the engine's own SQL or in Trino's."""

@@ -13,14 +13,12 @@ from queryrun.errors import (
     NotCancellable,
     NotFound,
     Problem,
-    RequestError,
 )
 from queryrun.http import headers, once
 from queryrun.http.bodies import read_json_body
 from queryrun.http.call import Answer, Call
 from queryrun.http.links import links_of
 from queryrun.http.parts import HttpParts
-from queryrun.http.problems import answer_for
 from queryrun.http.properties import decode_object, key_warning
 from queryrun.http.v1.body import JobBody, parse_job_body
 from queryrun.http.v1.render import INDEX_JOIN, WORDS, job_body, job_object
@@ -51,13 +49,7 @@ async def create_job(parts: HttpParts, call: Call) -> Answer:
     raw = await read_json_body(call, parts.settings.body_bytes)
     content = decode_object(raw, [])
     key = once.key_of(call, key_text, raw if content is None else content)
-    if (replay := once.replay_of(parts, key)) is not None:
-        return replay
-    try:
-        return await _create(parts, call, content, key, wrong)
-    except RequestError as error:
-        await once.keep(parts, key, answer_for(error, call.face))
-        raise
+    return await once.answered(parts, call, key, lambda: _create(parts, call, content, key, wrong))
 
 
 async def _create(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from queryrun.errors import InvalidRequest, Problem, RequestError
+from queryrun.errors import InvalidRequest, Problem
 from queryrun.http import headers, once
 from queryrun.http.bodies import read_json_body
 from queryrun.http.call import Answer, Call
 from queryrun.http.links import links_of
 from queryrun.http.parts import HttpParts
-from queryrun.http.problems import answer_for
 from queryrun.http.properties import decode_object, key_warning
 from queryrun.http.v2 import requests
 from queryrun.http.v2.body import CreateBody, parse_create_body
@@ -31,13 +30,7 @@ async def create_query_run(parts: HttpParts, call: Call) -> Answer:
     raw = await read_json_body(call, parts.settings.body_bytes)
     content = decode_object(raw, wrong)
     key = once.key_of(call, key_text, raw if content is None else content)
-    if (replay := once.replay_of(parts, key)) is not None:
-        return replay
-    try:
-        return await _create(parts, call, content, key, wrong)
-    except RequestError as error:
-        await once.keep(parts, key, answer_for(error, call.face))
-        raise
+    return await once.answered(parts, call, key, lambda: _create(parts, call, content, key, wrong))
 
 
 async def _create(
@@ -97,13 +90,7 @@ async def cancel_query_run(parts: HttpParts, call: Call) -> Answer:
     """`POST /v2/query_runs/{query_run_id}/cancel` (contract A4). A body is never read."""
     wrong: list[Problem] = []
     key = once.key_of(call, headers.idempotency_key(call, wrong))
-    if (replay := once.replay_of(parts, key)) is not None:
-        return replay
-    try:
-        return await _cancel(parts, call, key, wrong)
-    except RequestError as error:
-        await once.keep(parts, key, answer_for(error, call.face))
-        raise
+    return await once.answered(parts, call, key, lambda: _cancel(parts, call, key, wrong))
 
 
 async def _cancel(
