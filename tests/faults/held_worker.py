@@ -73,10 +73,10 @@ class HeldEngine:
         self.handle = engine.handle
         self.output_path = engine.output_path
 
-    def plan(self, statement: str, visible: Visible | None = None) -> Rows:
+    def plan(self, statement: str, visible: Visible | None = None, name: str = "") -> Rows:
         """Held at `planning`."""
         self._place.hold_at("planning")
-        return self._engine.plan(statement, visible)
+        return self._engine.plan(statement, visible, name)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """As always."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -68,6 +68,64 @@ class EngineProgress:
     percent: float | None
 
 
+WORK_PREFIX = "queryrun-"
+"""What the names of all our work in engines elsewhere begin with."""
+
+
+def work_name(run_id: str, attempt: int) -> str:
+    """What an attempt's work is called in an engine elsewhere; unique for ever.
+
+    It is known before anything starts, so whoever knows the attempt can find and end its work,
+    also when nobody has heard of an id that the engine gave it.
+    """
+    return f"{WORK_PREFIX}{run_id}-{attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePlace:
+    """Where an engine elsewhere is and as whom to speak to it, for one entity of one source.
+
+    `options` are the engine's own (`url`, `catalog`, `schema`, `user`, …); `secret` is the
+    password or token, and None when there is none.
+    """
+
+    options: Mapping[str, str]
+    secret: str | None = field(default=None, repr=False)
+
+
+class RemoteEngine(Protocol):
+    """An engine elsewhere as a node's stopper sees it (`worker/stopper.py`): no statements.
+
+    Blocking, and callable from several threads at once. Every call is bounded by the engine
+    module's own timeouts (at most `REMOTE_BOUND_S`) and opens what it needs: nothing is kept.
+    """
+
+    def stop(self, place: RemotePlace, name: str) -> None:
+        """End all work of this name; returns when the engine itself says that none is left.
+
+        For a name that never started anything too. Whoever might still start something under
+        the name has been ended before. Raises `RunFailed` (`engine_unavailable`) when the
+        engine does not answer or still shows the work after `REMOTE_BOUND_S`: then nothing is
+        proven, and the caller tries again.
+        """
+        ...
+
+    def names(self, place: RemotePlace) -> list[str]:
+        """The names (`WORK_PREFIX`…) of all our work that the engine runs or has queued now.
+
+        Raises `RunFailed` when it does not answer. For finding work that no one owns.
+        """
+        ...
+
+    def check(self, place: RemotePlace) -> None:
+        """Return when the engine would take a statement; `RunFailed` says why it would not."""
+        ...
+
+
+REMOTE_BOUND_S = 5.0
+"""How long one call of a `RemoteEngine` may take."""
+
+
 class EngineSession(Protocol):
     """One opened source, good for one statement, and for another after each `renew`."""
 
@@ -85,10 +143,12 @@ class EngineSession(Protocol):
         """
         ...
 
-    def plan(self, statement: str, visible: Visible | None = None) -> Rows:
-        """Bind the statement and say what it returns. Nothing has been computed yet.
+    def plan(self, statement: str, visible: Visible | None = None, name: str = "") -> Rows:
+        """Bind the statement and say what it returns. An embedded engine has computed nothing yet.
 
-        `visible` says which rows the statement may see; None is `Visible()`.
+        `visible` says which rows the statement may see; None is `Visible()`. `name`
+        (`work_name`) is what an engine elsewhere knows this work by, from before it starts;
+        embedded engines have no use for it.
 
         Raises `RunFailed` with line and column for a statement the engine refuses.
         """

@@ -96,7 +96,12 @@ class DuckDBSession:
             self._set_up_connection(connection, time_zone)
         self._shut_doors()
 
-    def plan(self, statement: str, visible: Visible | None = None) -> Rows:
+    def plan(
+        self,
+        statement: str,
+        visible: Visible | None = None,
+        name: str = "",  # noqa: ARG002 - for engines elsewhere
+    ) -> Rows:
         """Translate, check, bind and describe one statement; nothing is computed.
 
         May take as long as the statement is hard to plan (an IN list of 400,000 constants:

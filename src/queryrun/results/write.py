@@ -49,6 +49,8 @@ class ResultJob:
     size_limit_bytes: int = 0
     time_zone: str = "UTC"
     visible: Visible = field(default_factory=Visible)
+    name: str = ""
+    """What an engine elsewhere knows the work by (`engines.base.work_name`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def write_result(
     then nothing is left under the key. A result over a limit fails, it is never cut short.
     """
     report.stage("planning")
-    rows = session.plan(job.statement, job.visible)
+    rows = session.plan(job.statement, job.visible, job.name)
     writer = store.open(job.file_key)
     try:
         written = _write(session, rows, job, _Output(job, writer, report))

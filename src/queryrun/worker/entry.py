@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from queryrun.engines.base import EngineLimits, EngineSession, Visible
+from queryrun.engines.base import EngineLimits, EngineSession, Visible, work_name
 from queryrun.engines.duckdb import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore
 from queryrun.results.sigv4 import Credentials
@@ -65,6 +65,7 @@ class SourceSession:
             size_limit_bytes=execute.size_limit_bytes,
             time_zone=self._time_zone,
             visible=Visible(execute.deleted_rows, execute.org_column, execute.org_ids),
+            name=work_name(execute.run_id, execute.attempt),
         )
 
 

@@ -33,11 +33,25 @@ class Frame(msgspec.Struct, frozen=True, tag_field="t"):
 # --- node to worker -------------------------------------------------------------------------
 
 
+class Secret(msgspec.Struct, frozen=True):
+    """A password or token that never shows in a repr."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Secret()"
+
+
 class SourceSpec(msgspec.Struct, frozen=True):
-    """Which data a worker opens: an engine and its entity-resolved options (paths, catalog, …)."""
+    """Which data a worker opens: an engine and its entity-resolved options (paths, catalog, …).
+
+    `secret` is what an engine elsewhere asks for; it comes along for the reason that
+    `ResultsSpec` gives.
+    """
 
     engine: Literal["duckdb", "trino", "spark"]
     options: dict[str, str]
+    secret: Secret | None = None
 
 
 class ResultsSpec(msgspec.Struct, frozen=True):
