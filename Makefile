@@ -7,10 +7,11 @@ BIN    := $(VENV)/bin
 HOME_DIR ?= .queryrun
 PORT   ?= 8080
 S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench bench-results s3-server existing-clients lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test check serve bench bench-results s3-server spark-server existing-clients lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -58,6 +59,13 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 	@mkdir -p $(@D)
 	@command -v go >/dev/null || { echo "s3-server needs Go 1.25 or newer"; exit 1; }
 	@GOBIN=$(CURDIR)/$(@D) go install -trimpath $(S3_SERVER)
+	@touch $@
+
+spark-server: .cache/spark/.installed ## fetch the Spark server that tests use, into .cache/ (0.5 GB; needs Java 17 or newer)
+
+.cache/spark/.installed: | $(VENV)/.installed
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(BIN)/python -m pip install --quiet --no-deps --target $(@D) $(SPARK_SERVER)
 	@touch $@
 
 existing-clients: .cache/clients/.installed ## install the clients that tests drive, apart from our own environment

@@ -1,0 +1,354 @@
+"""A real Spark for tests: a standalone cluster of a master and two workers, and its Connect server.
+
+`make spark-server` fetches it into .cache/spark: apart from our own environment, since its
+package and `pyspark-client` claim the same name. Where it is missing its tests are skipped, in CI
+they fail. One cluster serves all processes of a test run: the first one starts a keeper, which
+ends everything once nobody holds the lock on its `users` file; a lock ends with its process.
+
+By hand: `python -m tests.spark_server [--local] [--data DIRECTORY]` prints where it is and stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from queryrun.worker.child import die_with_parent
+
+ROOT = Path(__file__).parent.parent
+HOME = ROOT / ".cache" / "spark" / "pyspark"
+OLDEST_JAVA = 17
+START_BOUND_S = 110.0
+_CONNECT_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+_DEPLOY = "org.apache.spark.deploy"
+_WORKERS = 2
+_FOUND = "server.json"
+_USERS = "users"
+
+
+@dataclass(frozen=True, slots=True)
+class SparkServer:
+    """A running server: where statements go, and where it says what it is doing."""
+
+    url: str
+    ui_url: str
+
+
+@pytest.fixture(scope="session")
+def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
+    """The one cluster of this test run; it is shared, so make your own schema."""
+    reason = reason_against()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with shared_cluster(shared / "spark") as server:
+        yield server
+
+
+def reason_against() -> str | None:
+    """Why no server can be started here; None: it can."""
+    if not HOME.exists():
+        return "Spark is not there; `make spark-server` fetches it"
+    if java_home() is None:
+        return f"Spark needs Java {OLDEST_JAVA} or newer (JAVA_HOME)"
+    return None
+
+
+@contextmanager
+def shared_cluster(directory: Path) -> Iterator[SparkServer]:
+    """A cluster kept in `directory` by a process of its own, for as long as anyone uses it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / _USERS).open("w") as users:
+        with (directory / "start").open("w") as start:
+            fcntl.flock(start, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_SH)
+            server = _found(directory) or _kept_anew(directory)
+        yield server
+
+
+@contextmanager
+def running(directory: Path, *, is_local: bool = False) -> Iterator[SparkServer]:
+    """Start the servers, files of theirs in `directory`, and end them afterwards.
+
+    `is_local`: one process that computes by itself, cheaper but no cluster.
+    """
+    with ExitStack() as ending:
+        if is_local:
+            yield _start_connect(ending, directory, "local[2]")
+            return
+        master = _start_master(ending, directory)
+        for number in range(1, _WORKERS + 1):
+            _start_worker(ending, directory, master, number)
+        yield _start_connect(ending, directory, master)
+
+
+def java_home() -> Path | None:
+    """A Java that Spark runs on: JAVA_HOME, the one on the path, or one in the usual place."""
+    named, on_path = os.environ.get("JAVA_HOME"), shutil.which("java")
+    candidates = [Path(named)] if named else []
+    candidates += [Path(on_path).resolve().parent.parent] if on_path else []
+    candidates += sorted(Path("/usr/lib/jvm").glob("*"))
+    return next((home for home in candidates if _java_version(home) >= OLDEST_JAVA), None)
+
+
+def sql(server: SparkServer, *statements: str) -> None:
+    """Run commands that only a test may run (`CREATE TABLE …`), in a session of their own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Spark's client about pandas 3
+        from pyspark.sql import SparkSession
+
+        session = SparkSession.builder.remote(server.url).create()
+    try:
+        for statement in statements:
+            session.sql(statement)
+    finally:
+        session.stop()
+
+
+def register(server: SparkServer, data: Path, schema: str = "default") -> None:
+    """Make a table of every Parquet file in `data`, named like the file."""
+    tables = sorted(data.absolute().glob("*.parquet"))
+    sql(
+        server,
+        f"CREATE SCHEMA IF NOT EXISTS {schema}",
+        *(
+            f"CREATE TABLE {schema}.`{table.stem}` USING parquet LOCATION '{table.as_uri()}'"
+            for table in tables
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A server that we have started, and where it logs."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_until(self, is_done: Callable[[], bool]) -> None:
+        """Return when `is_done`; fail, with its last words, when the server ends or takes ages."""
+        deadline = time.monotonic() + START_BOUND_S
+        while not is_done():
+            if self.popen.poll() is not None or time.monotonic() > deadline:
+                last_words = self.log.read_text(errors="replace")[-2000:]
+                raise AssertionError(f"{self.log.stem} has ended or does not answer: {last_words}")
+            time.sleep(0.1)
+
+    def wait_for_port(self, port: int) -> None:
+        """Return when it takes connections there."""
+        self.wait_until(lambda: _answers(port))
+
+
+# --- the processes --------------------------------------------------------------------------
+
+
+def _start_master(ending: ExitStack, directory: Path) -> str:
+    port, ui_port = _free_port(), _free_port()
+    where = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", str(ui_port)]
+    command = ["spark-class", f"{_DEPLOY}.master.Master", *where]
+    process = ending.enter_context(_process(directory, "master", command))
+    process.wait_for_port(port)
+    return f"spark://127.0.0.1:{port}"
+
+
+def _start_worker(ending: ExitStack, directory: Path, master: str, number: int) -> None:
+    name = f"worker-{number}"
+    ports = ["--port", str(_free_port()), "--webui-port", str(_free_port())]
+    size = ["--cores", "1", "--memory", "700m", "--work-dir", str(directory / name)]
+    where = ["--host", "127.0.0.1", *ports, *size, master]
+    command = ["spark-class", f"{_DEPLOY}.worker.Worker", *where]
+    ending.enter_context(_process(directory, name, command))
+
+
+def _start_connect(ending: ExitStack, directory: Path, master: str) -> SparkServer:
+    port, ui_port = _free_port(), _free_port()
+    settings = {
+        "spark.master": master,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executor.memory": "600m",
+        "spark.executor.memoryOverhead": "64m",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.ui.port": str(ui_port),
+        "spark.sql.warehouse.dir": str(directory / "warehouse"),
+        "spark.sql.shuffle.partitions": "4",
+        "spark.scheduler.mode": "FAIR",
+    }
+    given = [part for item in settings.items() for part in ("--conf", "=".join(item))]
+    command = ["spark-submit", "--class", _CONNECT_SERVER, *given]
+    process = ending.enter_context(_process(directory, "connect", command, heap="900m"))
+    process.wait_for_port(port)
+    server = SparkServer(f"sc://127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}")
+    if not master.startswith("local"):
+        _wait_for_executors(server, process)
+    return server
+
+
+@contextmanager
+def _process(
+    directory: Path, name: str, command: Sequence[str], heap: str = "192m"
+) -> Iterator[_Process]:
+    """A server in a group of its own, with what it starts; all of it is gone afterwards."""
+    keeper = os.getpid()
+    log_path = directory / f"{name}.log"
+    with log_path.open("w") as log:
+        process = subprocess.Popen(
+            [str(HOME / "bin" / command[0]), *command[1:]],
+            env={**_environ(directory), "SPARK_DAEMON_MEMORY": heap},
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=lambda: die_with_parent(keeper),
+        )
+    try:
+        yield _Process(process, log_path)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _environ(directory: Path) -> Mapping[str, str]:
+    """Loopback, small heaps, one process script that does not go into the background."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "JAVA_HOME": str(java_home()),
+        "SPARK_HOME": str(HOME),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(directory / "local"),
+        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "TZ": "UTC",
+    }
+
+
+def _java_version(home: Path) -> int:
+    with suppress(OSError):
+        for line in (home / "release").read_text().splitlines():
+            if found := re.match(r'JAVA_VERSION="(\d+)', line):
+                return int(found[1]) if (home / "bin" / "java").exists() else 0
+    return 0
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# --- waiting --------------------------------------------------------------------------------
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def _wait_for_executors(server: SparkServer, process: _Process) -> None:
+    """Until both workers compute for the server; before that a statement would only wait."""
+
+    def are_there() -> bool:
+        with suppress(OSError):
+            (application,) = _api(server, "/applications")
+            executors = _api(server, f"/applications/{application['id']}/executors")
+            return len(executors) > _WORKERS  # the driver is listed too
+        return False
+
+    process.wait_until(are_there)
+
+
+def _api(server: SparkServer, path: str) -> list[dict[str, object]]:
+    with urllib.request.urlopen(f"{server.ui_url}/api/v1{path}", timeout=5) as answer:  # noqa: S310
+        listed: list[dict[str, object]] = json.load(answer)
+        return listed
+
+
+# --- the keeper -----------------------------------------------------------------------------
+
+
+def _found(directory: Path) -> SparkServer | None:
+    with suppress(OSError):
+        return SparkServer(**json.loads((directory / _FOUND).read_text()))
+    return None
+
+
+def _kept_anew(directory: Path) -> SparkServer:
+    """Start a keeper. It must not die with us: others may use what it keeps."""
+    command = [sys.executable, "-m", "tests.spark_server", "--keep", str(directory)]
+    log_path = directory / "keeper.log"
+    with log_path.open("w") as log:
+        keeper = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    _Process(keeper, log_path).wait_until((directory / _FOUND).exists)
+    threading.Thread(target=keeper.wait, daemon=True).start()  # reaps it, whenever it ends
+    server = _found(directory)
+    assert server, "the Spark server has gone again"
+    return server
+
+
+def _keep(directory: Path) -> None:
+    """Run a cluster until nobody locks `users` any more."""
+    work = directory / "work"
+    work.mkdir()
+    with running(work) as server, (directory / _USERS).open("w") as users:
+        partial = directory / f"{_FOUND}.partial"
+        partial.write_text(json.dumps(asdict(server)))
+        partial.rename(directory / _FOUND)
+        fcntl.flock(users, fcntl.LOCK_EX)
+        (directory / _FOUND).unlink()
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _stay(directory: Path, data: Path | None, *, is_local: bool) -> None:
+    with running(directory, is_local=is_local) as server:
+        if data:
+            register(server, data)
+        print(server.url, server.ui_url, flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description="A Spark Connect server for tests")
+    parser.add_argument("--local", action="store_true", help="one process instead of a cluster")
+    parser.add_argument("--data", type=Path, help="a directory whose Parquet files become tables")
+    parser.add_argument("--keep", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.keep:
+        _keep(asked.keep)
+        return
+    if reason := reason_against():
+        raise SystemExit(reason)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="spark-", ignore_cleanup_errors=True) as directory:
+        _stay(Path(directory), asked.data, is_local=asked.local)
+
+
+if __name__ == "__main__":
+    main()
