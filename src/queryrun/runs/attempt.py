@@ -114,6 +114,9 @@ class LiveAttempt:
         self._crew = crew
         self._told: Told | None = None
         self._told_event = asyncio.Event()
+        self._worker: Worker | None = None
+        self._until_s: float | None = None
+        self._lease_end: asyncio.TimerHandle | None = None
         self._key = _file_key(attempt.run)
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
@@ -136,6 +139,23 @@ class LiveAttempt:
             self._told_event.set()
             self._log.info("attempt_told_to_stop", reason=reason, stage=stage)
 
+    def keep_until(self, until_s: float | None) -> None:
+        """The lease is ours until then, on the monotonic clock; None: nobody else can take it.
+
+        When that is not moved in time the attempt stops, and its worker, should this process
+        be in no state to stop it, is ended by the kernel.
+        """
+        if self._lease_end is not None:
+            self._lease_end.cancel()
+        self._until_s = until_s
+        if until_s is None:
+            return
+        left_s = max(0.0, until_s - time.monotonic())
+        loop = asyncio.get_running_loop()
+        self._lease_end = loop.call_later(left_s, self.stop, StopReason.LEASE)
+        if self._worker is not None:
+            self._worker.keep(until_s)
+
     async def live(self) -> Run | None:
         """Do the work and write how it ended; the run as written, None when it was lost to us.
 
@@ -148,7 +168,7 @@ class LiveAttempt:
         worker: Worker | None = None
         end: Done | Failure | None = None
         try:
-            worker = await self._unless_told(self._take_worker())
+            worker = self._worker = await self._unless_told(self._take_worker())
             if worker is not None and await self._may_start(worker):
                 end = await self._unless_told(self._execute(worker))
         except WorkerDied as death:
@@ -163,6 +183,7 @@ class LiveAttempt:
         finally:
             limit.cancel()
         run = await self._settle(worker, end)
+        self.keep_until(None)
         self._crew.meter.attempt_s.labels(self.attempt.run.request.source).observe(
             time.monotonic() - began_s
         )
@@ -210,6 +231,9 @@ class LiveAttempt:
 
     async def _execute(self, worker: Worker) -> Done | Failure:
         """Run the statement to its end, keeping track of how far it is."""
+        await (
+            worker.ready()
+        )  # opening may take a while: the frame says until when the lease is ours
         end = await worker.execute(self._execute_frame(), self._take_note)
         if isinstance(end, Done):
             return end
@@ -233,6 +257,7 @@ class LiveAttempt:
             deleted_rows=run.request.deleted_rows.value,
             org_column=rules.org_column,
             org_ids=run.request.org_ids,
+            until_s=self._until_s or 0.0,
         )
 
     def _take_note(self, frame: StageReached | Progress) -> None:

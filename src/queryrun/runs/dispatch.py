@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -27,6 +30,10 @@ class DispatchOptions:
     heartbeat_s: float = 3.0
     poll_s: float = 1.0
     """How long the loop trusts hints alone before it looks into the store."""
+    fence_s: float | None = None
+    """Where other nodes can take over a lapsed lease: how long after the last extension what was
+    held by it ends by itself, in time for the lease to prove it. None: this node owns its store
+    alone, and going on without it harms nobody."""
 
 
 class Dispatcher:
@@ -41,6 +48,8 @@ class Dispatcher:
         self._live: dict[AttemptRef, LiveAttempt] = {}
         self._tasks: dict[AttemptRef, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
+        self._beat = asyncio.Event()
+        self._looks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._draining = False
         crew.changes.listen(self._hint)
@@ -92,6 +101,19 @@ class Dispatcher:
 
     # --- hints -------------------------------------------------------------------------------
 
+    def heed(self, run_id: str, state: RunState) -> None:
+        """Another node has changed the run, and says so: like a hint of our own."""
+        if state is RunState.ACCEPTED:
+            self._wake.set()
+        elif state is RunState.CANCELING:
+            for live in [live for live in self._live.values() if live.ref.run_id == run_id]:
+                self._in_background(self._look_at(live))
+
+    def heed_anything(self) -> None:
+        """Hints may have been lost: look at everything at once instead of at the next beat."""
+        self._wake.set()
+        self._beat.set()
+
     def _hint(self, run: Run) -> None:
         """A run changed: perhaps there is something to claim, perhaps something to stop."""
         if run.state is RunState.ACCEPTED:
@@ -140,18 +162,25 @@ class Dispatcher:
         free = self._options.slots - len(self._tasks)
         if free <= 0 or self._draining:
             return
+        asked_s = time.monotonic()
         for attempt in await self._crew.store.claim(
             self._crew.node, lease_s=self._options.lease_s, limits=self._limits(free)
         ):
-            self._begin(attempt)
+            self._begin(attempt, self._until_s(asked_s))
+
+    def _until_s(self, asked_s: float) -> float | None:
+        """Until when a lease asked for at `asked_s` is surely ours: it began later than that."""
+        fence_s = self._options.fence_s
+        return None if fence_s is None else asked_s + fence_s
 
     def _limits(self, free: int) -> ClaimLimits:
         sources = self._sources()
         running = {source: self._crew.rules(source).running_per_tenant for source in sources}
         return ClaimLimits(sources, free, running)
 
-    def _begin(self, attempt: Attempt) -> None:
+    def _begin(self, attempt: Attempt, until_s: float | None) -> None:
         live = LiveAttempt(attempt, self._crew)
+        live.keep_until(until_s)
         self._live[attempt.ref] = live
         self._tasks[attempt.ref] = asyncio.create_task(self._see_through(live))
         self._crew.meter.busy_slots.set(len(self._tasks))
@@ -173,13 +202,19 @@ class Dispatcher:
 
     async def _keep_leases_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._options.heartbeat_s)
+            await self._until_beat()
             try:
                 await self.keep_leases()
             except Unavailable:
                 log.warning("leases_not_extended_store_away")
             except Exception as error:  # without heartbeats every attempt here would be lost
                 log.exception("heartbeat_broke", error=type(error).__name__)
+
+    async def _until_beat(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.heartbeat_s):
+                await self._beat.wait()
+        self._beat.clear()
 
     async def keep_leases(self) -> None:
         """Extend the leases of what lives here, and act on what the store says: the truth behind
@@ -189,12 +224,14 @@ class Dispatcher:
         and settled by whoever holds it now. One that the store gives this node but that does
         not live here (its claim was committed, the answer lost) is left to lapse.
         """
-        before = dict(self._live)
+        before, asked_s = dict(self._live), time.monotonic()
         held = await self._crew.store.extend(
             self._crew.node, list(before), lease_s=self._options.lease_s
         )
         states = {item.ref: item for item in held}
         for ref, live in before.items():
+            if ref in states:
+                live.keep_until(self._until_s(asked_s))
             await self._check(live, states.get(ref))
 
     async def _check(self, live: LiveAttempt, held: Held | None) -> None:
@@ -203,9 +240,19 @@ class Dispatcher:
         if held is None:
             await self._stop_if_lost(live)
         elif held.state is RunState.CANCELING:
+            await self._look_at(live)
+
+    async def _look_at(self, live: LiveAttempt) -> None:
+        """Stop the attempt if its run is being canceled. What fails here, the next beat finds."""
+        with suppress(Unavailable):
             run = await self._crew.store.get(live.ref.run_id)
-            if run is not None:
+            if run is not None and run.state is RunState.CANCELING:
                 self._stop_canceled(run)
+
+    def _in_background(self, look: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(look)
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
 
     async def _stop_if_lost(self, live: LiveAttempt) -> None:
         """Missing from the extension: it ended a moment ago, or another node has it."""

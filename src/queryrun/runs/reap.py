@@ -101,7 +101,7 @@ class Reaper:
         return settled
 
     async def _settle(self, attempt: Attempt) -> int:
-        """Kill by the stored handle, discard the file, and only then let the run go on.
+        """Kill by the stored handle, and only then let the run go on.
 
         What cannot be killed is left as it is, and its turn comes again when the lease that we
         have taken over lapses; it does not keep the others waiting.
@@ -112,7 +112,6 @@ class Reaper:
             self._alarm(attempt)
             return 0
         self._all_clear(attempt.ref)
-        await self._discard(attempt.file_key)
         try:
             await self._write(attempt, engine_stop)
         except LostRace:
@@ -147,17 +146,26 @@ class Reaper:
             self._crew.meter.unproven_stops.dec()
 
     async def _write(self, attempt: Attempt, engine_stop: EngineStop) -> None:
-        store = self._crew.store
-        current = await store.get(attempt.ref.run_id)
+        current = await self._crew.store.get(attempt.ref.run_id)
         if current is not None and current.state is RunState.CANCELING:
-            stage = Stage.CLAIMED if attempt.handle is None else None  # unknown: its node is gone
-            run = await store.freed(attempt.ref, Freed(engine_stop, stage))
+            run = await self._free(attempt, engine_stop)
         else:
             run = await self._give_another_chance(attempt)
+            await self._discard(attempt.file_key)
         self._crew.changes.publish(run)
 
+    async def _free(self, attempt: Attempt, engine_stop: EngineStop) -> Run:
+        """`canceled` means that the file is gone too."""
+        await self._discard(attempt.file_key)
+        stage = Stage.CLAIMED if attempt.handle is None else None  # unknown: its node is gone
+        return await self._crew.store.freed(attempt.ref, Freed(engine_stop, stage))
+
     async def _give_another_chance(self, attempt: Attempt) -> Run:
-        """Queued again with a retry less, or failed when none is left."""
+        """Queued again with a retry less, or failed when none is left.
+
+        Written before the file is discarded: a node that was given up for lost may be completing
+        the run at this moment, and then the file is the run's.
+        """
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
         now = self._crew.now()
         stop = Cancellation(now, StopReason.LEASE, None)

@@ -1,7 +1,9 @@
 """A worker's control thread: hears the node while the main thread is deep in an engine.
 
 It repeats an interrupt until the statement has ended, reports progress, and ends the process
-group at once when the node is gone.
+group at once when the node is gone. Where the node holds its attempts by leases that others can
+take over, the kernel ends the process when the lease was not extended in time: a node that is
+cut off, paused or stuck cannot keep a statement going that is another node's by then.
 """
 
 from __future__ import annotations
@@ -11,15 +13,17 @@ import os
 import queue
 import signal
 import threading
+import time
 from typing import NoReturn
 
 from queryrun.worker.channel import Channel
-from queryrun.worker.frames import Execute, Interrupt, Progress, StageReached
+from queryrun.worker.frames import Execute, Interrupt, Keep, Progress, StageReached
 from queryrun.worker.runtime import WorkerSession
 
 INTERRUPT_EVERY_S = 0.005
 """An interrupt that lands between two steps of the engine is lost, so one is never enough."""
 PROGRESS_EVERY_S = 0.25
+_AT_ONCE_S = 0.001
 
 
 class RunReport:
@@ -71,9 +75,13 @@ class Control:
         """Wait for the next statement; None: asked to stop."""
         return self._work.get()
 
-    def begin(self, session: WorkerSession) -> RunReport:
-        """A statement begins on `session`: it may be interrupted and asked for progress."""
+    def begin(self, session: WorkerSession, until_s: float = 0.0) -> RunReport:
+        """A statement begins on `session`: it may be interrupted and asked for progress.
+
+        `until_s` is as in `Execute`.
+        """
         with self._lock:
+            _die_at(until_s)
             self._session = session
             self._report = RunReport(self._channel)
             return self._report
@@ -81,6 +89,7 @@ class Control:
     def end(self) -> None:
         """The statement has ended: no interrupt and no progress frame comes after this."""
         with self._lock:
+            _die_at(0.0)
             self._session = None
             self._report = None
 
@@ -106,6 +115,13 @@ class Control:
             self._work.put(None)
         elif isinstance(frame, Execute):
             self._work.put(frame)
+        elif isinstance(frame, Keep):
+            self._keep(frame.until_s)
+
+    def _keep(self, until_s: float) -> None:
+        with self._lock:
+            if self._session is not None:  # one that comes late must not arm an idle worker
+                _die_at(until_s)
 
     def _patience_s(self) -> float:
         return INTERRUPT_EVERY_S if self.interrupted else PROGRESS_EVERY_S
@@ -118,3 +134,13 @@ class Control:
                 self._session.interrupt()
             else:
                 self._channel.send(self._report.progress(self._session.percent()))
+
+
+def _die_at(until_s: float) -> None:
+    """Have the kernel end this process then, whatever its threads do; 0: not at all.
+
+    SIGALRM has no handler here, so its default action is to terminate; a handler of Python's
+    would wait for the main thread, which is deep in an engine.
+    """
+    left_s = max(until_s - time.monotonic(), _AT_ONCE_S) if until_s else 0.0
+    signal.setitimer(signal.ITIMER_REAL, left_s)

@@ -3,7 +3,7 @@
 Nothing is pickled. Every frame is a 4-byte big-endian length followed by one tagged struct.
 A frame is at most `MAX_FRAME_BYTES`; a peer that sends more is broken and is dropped.
 
-The node's side of the talk:   Bind, (Execute, Interrupt*)*
+The node's side of the talk:   Bind, (Execute, (Keep | Interrupt)*)*
 The worker's side:             Ready, (Stage* | Progress*, Trouble?, Done | Failed, Ready?)*
 
 A worker that has been bound serves one entity of one source for the rest of its life. After a
@@ -99,6 +99,15 @@ class Execute(Frame, frozen=True, tag="execute"):
     org_column: str = ""
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""
+    until_s: float = 0.0
+    """When the worker dies by itself unless a `Keep` moves that; 0: never. On the monotonic
+    clock, which all processes of a machine share."""
+
+
+class Keep(Frame, frozen=True, tag="keep"):
+    """The lease was extended: the running statement may go on until then. No news otherwise."""
+
+    until_s: float
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):
@@ -158,7 +167,7 @@ class Trouble(Frame, frozen=True, tag="trouble"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = Bind | Execute | Interrupt
+ToWorker = Bind | Execute | Keep | Interrupt
 ToNode = Ready | StageReached | Progress | Done | Failed | Trouble
 
 _encoder = msgspec.msgpack.Encoder()

@@ -134,7 +134,7 @@ class WorkerMain:
 
     def _outcome(self, session: WorkerSession, execute: Execute) -> Done | Failed:
         self._limit_files(execute)
-        report = self._control.begin(session)
+        report = self._control.begin(session, execute.until_s)
         try:
             return session.run(execute, report)
         except Exception as error:  # whatever it is, the node must hear of it

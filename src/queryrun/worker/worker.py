@@ -21,6 +21,7 @@ from queryrun.worker.frames import (
     Frame,
     FrameSplitter,
     Interrupt,
+    Keep,
     Progress,
     Ready,
     StageReached,
@@ -127,6 +128,10 @@ class Worker:
         """Ask it to stop and to exit. Promises nothing; it is of no use to anybody after this."""
         self.clean = False
         self.send(Interrupt())
+
+    def keep(self, until_s: float) -> None:
+        """Let its running statement go on until then (`frames.Keep`); nothing when none runs."""
+        self.send(Keep(until_s))
 
     def send(self, frame: Frame) -> None:
         """Send a frame, or nothing when it is gone: its death is told by `gone`, not by this."""
