@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
@@ -13,11 +14,12 @@ from queryrun.sql.trino.compile_expressions import ExpressionCompiler
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.scope import did_you_mean
-from queryrun.sql.trino.signatures import apply
-from queryrun.sql.trino.typed import Typed, cast, exact
+from queryrun.sql.trino.signatures import Signature, apply
+from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
-Handler = Callable[["CallCompiler", ast.Call], Typed]
+Handler = Callable[[Any, ast.Call], Typed]
+"""Given the compiler (`CallCompiler`, or another engine's) and the call."""
 
 _FORMS = {"format", "json_query", "json_value", "json_object"}
 """What Trino has besides the functions that it lists."""
@@ -26,6 +28,23 @@ SPECIAL: dict[str, Handler] = {}
 """Scalar functions whose translation depends on more than their arguments' types."""
 AGGREGATES: dict[str, Handler] = {}
 WINDOWS: dict[str, Handler] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """The functions that one engine has a form for. All aggregates are window functions too."""
+
+    plain: Mapping[str, Sequence[Signature]]
+    special: Mapping[str, Handler]
+    aggregates: Mapping[str, Handler]
+    windows: Mapping[str, Handler]
+
+    def names(self) -> set[str]:
+        """Every function that can be called."""
+        return {*self.plain, *self.special, *self.aggregates, *self.windows}
+
+
+DUCKDB = Functions(PLAIN, SPECIAL, AGGREGATES, WINDOWS)
 
 
 def special(*names: str) -> Callable[[Handler], Handler]:
@@ -53,38 +72,45 @@ def _register(table: dict[str, Handler], names: Sequence[str]) -> Callable[[Hand
 
 def known_functions() -> set[str]:
     """Every function that can be called."""
-    return {*PLAIN, *SPECIAL, *AGGREGATES, *WINDOWS}
+    return DUCKDB.names()
 
 
 class CallCompiler(ExpressionCompiler):
     """Compiles calls."""
+
+    functions: ClassVar[Functions] = DUCKDB
 
     def __init__(self, statement: str, zone: str) -> None:
         super().__init__(statement, zone)
         self.windows: dict[str, ast.Window] = {}
 
     def call(self, node: ast.Call) -> Typed:
-        name = node.name
+        name, known = node.name, self.functions
         try:
-            if name in AGGREGATES or (name in WINDOWS and node.over):
-                return (AGGREGATES.get(name) or WINDOWS[name])(self, node)
-            if name in WINDOWS:
+            if name in known.aggregates or (name in known.windows and node.over):
+                return (known.aggregates.get(name) or known.windows[name])(self, node)
+            if name in known.windows:
                 self.mismatch(f"Window function {name} needs OVER", node.at)
             self._nothing_but_arguments(node)
-            if name in SPECIAL:
-                return SPECIAL[name](self, node)
+            if name in known.special:
+                return known.special[name](self, node)
         except UntranslatableError as error:
             self.refuse(str(error), node.at)
-        if name in PLAIN:
+        if name in known.plain:
             return self.plain(node, [self.expr(arg) for arg in node.args])
         self._unknown(node)
 
     def plain(self, node: ast.Call, args: Sequence[Typed]) -> Typed:
         """A function out of the table of templates."""
-        found = apply(PLAIN[node.name], args, in_try=self.in_try)
+        overloads = self.functions.plain[node.name]
+        found = apply(overloads, args, in_try=self.in_try, argument=self.argument)
         if found is None:
             self.wrong_arguments(node, args)
         return found
+
+    def argument(self, value: Typed, wanted: Type) -> str:
+        """An argument in the type that a parameter has."""
+        return self.exact(self.cast_to(value, wanted))
 
     def wrong_arguments(self, node: ast.Call, args: Sequence[Typed]) -> NoReturn:
         """There is such a function, but not for these types."""
@@ -93,7 +119,9 @@ class CallCompiler(ExpressionCompiler):
 
     def _nothing_but_arguments(self, node: ast.Call) -> None:
         extra = node.is_star or node.is_distinct or node.order or node.filter or node.over
-        if (extra or node.nulls) and node.name in {*PLAIN, *SPECIAL}:
+        if (extra or node.nulls) and (
+            node.name in self.functions.plain or node.name in self.functions.special
+        ):
             self.mismatch(f"{node.name} is no aggregate function", node.at)
 
     def _unknown(self, node: ast.Call) -> NoReturn:
@@ -101,7 +129,7 @@ class CallCompiler(ExpressionCompiler):
 
         if node.name in trino_functions() or node.name in _FORMS:
             self.refuse(f"Function {node.name}", node.at)
-        guess = did_you_mean(node.name, known_functions())
+        guess = did_you_mean(node.name, self.functions.names())
         self.not_found(f"Function '{node.name}' not registered{guess}", node.at)
 
     # --- arguments --------------------------------------------------------------------------
@@ -117,7 +145,7 @@ class CallCompiler(ExpressionCompiler):
         """An argument in the type that the function takes."""
         if not t.can_become(value.type, wanted):
             self.wrong_arguments(node, [value])
-        return cast(value, wanted)
+        return self.cast_to(value, wanted)
 
     def constant_text(self, node: ast.Call, value: Typed, what: str) -> str:
         """An argument that we have to read ourselves."""
@@ -168,14 +196,14 @@ class CallCompiler(ExpressionCompiler):
         if value.type.name in {"map", "json"}:
             self.mismatch(f"Type {value.type} is not orderable", item.at)
         direction = "DESC" if item.is_descending else "ASC"
-        return f"{exact(value)} {direction} NULLS {'FIRST' if item.nulls_first else 'LAST'}"
+        return f"{self.exact(value)} {direction} NULLS {'FIRST' if item.nulls_first else 'LAST'}"
 
     def over(self, window: ast.Window) -> str:
         """What stands between the brackets of OVER."""
         window = self._with_base(window)
         parts = []
         if window.partition:
-            keys = ", ".join(exact(self.expr(key)) for key in window.partition)
+            keys = ", ".join(self.exact(self.expr(key)) for key in window.partition)
             parts.append(f"PARTITION BY {keys}")
         if window.order:
             parts.append(f"ORDER BY {self.order(window.order)}")

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, casts
@@ -43,6 +43,32 @@ class ExpressionCompiler:
         """What is compiled at the moment becomes a number at once: its spelling is no matter."""
         self._numbers = 0
 
+    # --- how DuckDB spells things; the compiler for another engine has its own ---------------
+
+    def text(self, value: str) -> str:
+        """A string literal."""
+        return text(value)
+
+    def quoted(self, value: str) -> str:
+        """A quoted name."""
+        return name(value)
+
+    def type_name(self, kind: Type) -> str:
+        """The engine's type that carries it."""
+        return t.duckdb_name(kind)
+
+    def cast_to(self, value: Typed, wanted: Type) -> Typed:
+        """The value in another type that Trino brings it to without being told."""
+        return cast(value, wanted)
+
+    def exact(self, value: Typed) -> str:
+        """The SQL of a value whose type must be the Trino type's even if it is a literal."""
+        return exact(value)
+
+    def compared(self, value: Typed, kind: Type) -> str:
+        """A value to compare as `kind`."""
+        return _compared(value, kind)
+
     # --- saying no --------------------------------------------------------------------------
 
     def mismatch(self, message: str, at: int) -> NoReturn:
@@ -64,8 +90,8 @@ class ExpressionCompiler:
     def failing(self, message: str) -> str:
         """SQL that fails when it is reached. TRY takes no volatile function, which error() is."""
         if self.in_try:
-            return f"CASE WHEN CAST({text(message)} AS INTEGER) = 0 THEN NULL END"
-        return f"error({text(message)})"
+            return f"CASE WHEN CAST({self.text(message)} AS INTEGER) = 0 THEN NULL END"
+        return f"error({self.text(message)})"
 
     def fresh(self, prefix: str) -> str:
         """A name that nothing else in the translated statement has."""
@@ -77,7 +103,7 @@ class ExpressionCompiler:
     def expr(self, node: ast.Expr) -> Typed:
         """Any expression."""
         try:
-            found = _COMPILERS[type(node)](self, node)
+            found: Typed = getattr(self, _METHODS[type(node)])(node)
         except UnsupportedCastError as error:
             self._cannot(error, node.at)
         if len(found.sql) > MAX_SQL_CHARS:
@@ -119,7 +145,7 @@ class ExpressionCompiler:
             case "double":
                 return Typed(f"CAST({node.text} AS DOUBLE)", t.DOUBLE, node.text)
             case "string":
-                return Typed(text(node.text), t.VARCHAR, node.text)
+                return Typed(self.text(node.text), t.VARCHAR, node.text)
             case "boolean":
                 return Typed(node.text, t.BOOLEAN)
             case "binary":
@@ -142,13 +168,13 @@ class ExpressionCompiler:
         if precision > 38:
             self.invalid(f"Invalid decimal literal: {written}", at)
         kind = t.decimal(precision, len(fraction))
-        sql = f"CAST('{sign}{whole or 0}.{fraction or 0}' AS {t.duckdb_name(kind)})"
+        sql = f"CAST('{sign}{whole or 0}.{fraction or 0}' AS {self.type_name(kind)})"
         return Typed(sql, kind, written)
 
     def typed_literal(self, node: ast.TypedLiteral) -> Typed:
         if node.type == "timestamp":
             return self._timestamp_literal(node)
-        written = Typed(text(node.text), t.VARCHAR, node.text)
+        written = Typed(self.text(node.text), t.VARCHAR, node.text)
         if node.type == "decimal":
             if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", node.text):
                 self.invalid(f"Invalid decimal literal: {node.text}", node.at)
@@ -167,7 +193,7 @@ class ExpressionCompiler:
             self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
         if found.type.zone:
             return Typed(found.sql, found.type, node.text)
-        sql = f"TIMESTAMP {text(node.text.strip())}"
+        sql = f"TIMESTAMP {self.text(node.text.strip())}"
         return Typed(sql, t.timestamp(found.type.params[0]), node.text)
 
     def interval_literal(self, node: ast.IntervalLiteral) -> Typed:
@@ -251,7 +277,7 @@ class ExpressionCompiler:
             self.not_found(f"Column '{ident.text}' cannot be resolved{guess}", ident.at)
         index = names.index(ident.key)
         field = t.field_names(base.type)[index]
-        return Typed(f"({base.sql}).{name(field)}", base.type.parts[index])
+        return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[index])
 
     def field_of(self, node: ast.FieldOf) -> Typed:
         return self._field(self.expr(node.base), node.name)
@@ -278,7 +304,7 @@ class ExpressionCompiler:
     def _map_subscript(self, base: Typed, key: Typed, at: int) -> Typed:
         if not t.can_become(key.type, base.type.parts[0]):
             self.mismatch(f"Cannot use {key.type} for subscript of {base.type}", at)
-        k = cast(key, base.type.parts[0]).sql
+        k = self.cast_to(key, base.type.parts[0]).sql
         missing = self.failing("Key not present in map")
         sql = (
             f"(CASE WHEN NOT map_contains({base.sql}, {k}) THEN {missing} "
@@ -293,7 +319,7 @@ class ExpressionCompiler:
         if not any(base.type.names):
             return Typed(f"({base.sql})[{index.constant}]", base.type.parts[number])
         field = t.field_names(base.type)[number]
-        return Typed(f"({base.sql}).{name(field)}", base.type.parts[number])
+        return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[number])
 
     # --- arithmetic -------------------------------------------------------------------------
 
@@ -307,7 +333,7 @@ class ExpressionCompiler:
         value = self.expr(operand)
         if not t.is_number(value.type) and value.type not in {t.DAYS, t.MONTHS}:
             self.mismatch(f"Cannot negate {value.type}", node.at)
-        return Typed(f"({node.op}{exact(value)})", value.type)
+        return Typed(f"({node.op}{self.exact(value)})", value.type)
 
     def binary(self, node: ast.Binary) -> Typed:
         """Chains of the same precedence lean to the left, however long: no recursion on them."""
@@ -332,8 +358,8 @@ class ExpressionCompiler:
         if left.type.name == "unknown" and right.type.name == "unknown":
             self.mismatch(f"Cannot apply operator: unknown {op} unknown", at)
         if left.type.name == "unknown" or right.type.name == "unknown":
-            left = cast(left, right.type) if left.type.name == "unknown" else left
-            right = cast(right, left.type) if right.type.name == "unknown" else right
+            left = self.cast_to(left, right.type) if left.type.name == "unknown" else left
+            right = self.cast_to(right, left.type) if right.type.name == "unknown" else right
         if t.is_number(left.type) and t.is_number(right.type):
             return self._calculate(op, left, right)
         return self._shift(op, left, right, at)
@@ -342,7 +368,7 @@ class ExpressionCompiler:
         kind = t.common_number(left.type, right.type)
         if kind.name == "decimal":
             return self._calculate_decimal(op, left, right)
-        a, b = exact(cast(left, kind)), exact(cast(right, kind))
+        a, b = self.exact(self.cast_to(left, kind)), self.exact(self.cast_to(right, kind))
         if op == "/" and t.is_integer(kind):
             op = "//"
         if op == "%" and t.is_floating(kind):
@@ -350,13 +376,16 @@ class ExpressionCompiler:
         return Typed(f"({a} {op} {b})", kind)
 
     def _calculate_decimal(self, op: str, left: Typed, right: Typed) -> Typed:
-        left, right = cast(left, t.as_decimal(left.type)), cast(right, t.as_decimal(right.type))
+        left, right = (
+            self.cast_to(left, t.as_decimal(left.type)),
+            self.cast_to(right, t.as_decimal(right.type)),
+        )
         (p1, s1), (p2, s2) = left.type.params, right.type.params
         a, b = left.sql, right.sql
         if op in {"+", "-"}:
             scale = max(s1, s2)
             kind = t.decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
-            wide = t.duckdb_name(kind)
+            wide = self.type_name(kind)
             if kind.params[0] == 38 or kind.params[0] > 18 >= max(p1, p2):
                 a, b = f"CAST({a} AS {wide})", f"CAST({b} AS {wide})"
             return Typed(self._in_type(f"({a} {op} {b})", left, right, kind), kind)
@@ -364,18 +393,18 @@ class ExpressionCompiler:
             kind = t.decimal(p1 + p2, s1 + s2)
             if p1 + p2 > 18 >= max(p1, p2):  # DuckDB would stay with 18 digits
                 wide = f"CAST({a} AS DECIMAL({p1 + p2},{s1}))"
-                return Typed(f"CAST(({wide} * {b}) AS {t.duckdb_name(kind)})", kind)
+                return Typed(f"CAST(({wide} * {b}) AS {self.type_name(kind)})", kind)
             return Typed(self._in_type(f"({a} * {b})", left, right, kind), kind)
         if op == "%":
             scale = max(s1, s2)
             kind = t.decimal(min(p2 - s2, p1 - s1) + scale, scale)
-            return Typed(f"CAST(({a} % {b}) AS {t.duckdb_name(kind)})", kind)
+            return Typed(f"CAST(({a} % {b}) AS {self.type_name(kind)})", kind)
         return self.divide_decimals(left, right)
 
     def _in_type(self, sql: str, left: Typed, right: Typed, kind: Type) -> str:
         """The result in its type, where an operand has a digit more in DuckDB than in Trino."""
         has_more = any(v.type.params[0] == v.type.params[1] for v in (left, right))
-        return f"CAST({sql} AS {t.duckdb_name(kind)})" if has_more else sql
+        return f"CAST({sql} AS {self.type_name(kind)})" if has_more else sql
 
     def divide_decimals(self, left: Typed, right: Typed) -> Typed:
         """Trino's division of decimals: on whole numbers, rounded half away from zero."""
@@ -428,7 +457,7 @@ class ExpressionCompiler:
             zone = moment.type.zone
             if zone.startswith(("+", "-", t.VARIES)):
                 raise UnsupportedCastError("Arithmetic on a moment in such a zone")
-            sql = f"timezone({text(zone)}, timezone({text(zone)}, {moment.sql}) {shift})"
+            sql = f"timezone({self.text(zone)}, timezone({self.text(zone)}, {moment.sql}) {shift})"
             return Typed(sql, moment.type)
         return Typed(f"({moment.sql} {shift})", moment.type)
 
@@ -451,7 +480,7 @@ class ExpressionCompiler:
         kind = t.common(sides[0].type, sides[1].type)
         if kind is None:
             self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
-        a, b = (cast(side, kind).sql for side in sides)
+        a, b = (self.cast_to(side, kind).sql for side in sides)
         sql = f"(CASE WHEN {a} IS NULL OR {b} IS NULL THEN NULL ELSE list_concat({a}, {b}) END)"
         return Typed(sql, kind)
 
@@ -464,7 +493,7 @@ class ExpressionCompiler:
             self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
         if kind.name in _NESTED:
             self.refuse(f"Comparing values of type {kind}", at)
-        a, b = _compared(left, kind), _compared(right, kind)
+        a, b = self.compared(left, kind), self.compared(right, kind)
         sql = f"({a} {op} {b})"
         left_nan, right_nan = _may_be_nan(left), _may_be_nan(right)
         if op == "=" and left_nan and right_nan:
@@ -499,22 +528,28 @@ class ExpressionCompiler:
         if _may_be_nan(value) and any(_may_be_nan(item) for item in items):
             equal = [self.compare("=", value, item, node.at) for item in items]
             return _negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
-        listed = ", ".join(_compared(item, kind) for item in items)
-        return _negated(f"({cast(value, kind).sql} IN ({listed}))", is_negated=node.is_negated)
+        listed = ", ".join(self.compared(item, kind) for item in items)
+        return _negated(
+            f"({self.cast_to(value, kind).sql} IN ({listed}))", is_negated=node.is_negated
+        )
 
     def in_query(self, node: ast.InQuery) -> Typed:
         value = self.expr(node.operand)
         sql, kind = self._one_column(node.query, node.at)
         both = self._comparable(value.type, kind, "IN", node.at)
         inner = self._as_type(sql, kind, both)
-        return _negated(f"({cast(value, both).sql} IN ({inner}))", is_negated=node.is_negated)
+        return _negated(
+            f"({self.cast_to(value, both).sql} IN ({inner}))", is_negated=node.is_negated
+        )
 
     def quantified(self, node: ast.Quantified) -> Typed:
         value = self.expr(node.operand)
         sql, kind = self._one_column(node.query, node.at)
         both = self._comparable(value.type, kind, node.op, node.at)
         inner = self._as_type(sql, kind, both)
-        return Typed(f"({cast(value, both).sql} {node.op} {node.quantifier} ({inner}))", t.BOOLEAN)
+        return Typed(
+            f"({self.cast_to(value, both).sql} {node.op} {node.quantifier} ({inner}))", t.BOOLEAN
+        )
 
     def _one_column(self, query: ast.Query, at: int) -> tuple[str, Type]:
         sql, outputs = self.query(query, self.scope)
@@ -534,9 +569,8 @@ class ExpressionCompiler:
         if t.bare(given) == t.bare(wanted):
             return query
         alias = self.fresh("q")
-        return (
-            f"SELECT {cast(Typed(f'{alias}.c1', given), wanted).sql} FROM ({query}) AS {alias}(c1)"
-        )
+        value = self.cast_to(Typed(f"{alias}.c1", given), wanted)
+        return f"SELECT {value.sql} FROM ({query}) AS {alias}(c1)"
 
     def like(self, node: ast.Like) -> Typed:
         value, pattern = self.expr(node.operand), self.expr(node.pattern)
@@ -555,7 +589,9 @@ class ExpressionCompiler:
         left, right = self.expr(node.left), self.expr(node.right)
         kind = self._comparable(left.type, right.type, "IS DISTINCT FROM", node.at)
         word = "IS NOT DISTINCT FROM" if node.is_negated else "IS DISTINCT FROM"
-        return Typed(f"({cast(left, kind).sql} {word} {cast(right, kind).sql})", t.BOOLEAN)
+        return Typed(
+            f"({self.cast_to(left, kind).sql} {word} {self.cast_to(right, kind).sql})", t.BOOLEAN
+        )
 
     def exists(self, node: ast.Exists) -> Typed:
         sql, _ = self.query(node.query, self.scope)
@@ -584,7 +620,7 @@ class ExpressionCompiler:
         if node.otherwise is not None:
             results.append(self.expr(node.otherwise))
         kind = self.unified(results, node.at, "CASE")
-        values = [exact(cast(result, kind)) for result in results]
+        values = [self.exact(self.cast_to(result, kind)) for result in results]
         operand = self.expr(node.operand) if node.operand is not None else None
         parts = []
         for (condition, _), value in zip(node.whens, values, strict=False):
@@ -626,7 +662,7 @@ class ExpressionCompiler:
 
     def row_of(self, node: ast.RowOf) -> Typed:
         items = [self.expr(item) for item in node.items]
-        sql = "row(" + ", ".join(exact(item) for item in items) + ")"
+        sql = "row(" + ", ".join(self.exact(item) for item in items) + ")"
         return Typed(sql, t.row([item.type for item in items], [""] * len(items)))
 
     def array_literal(self, node: ast.ArrayOf) -> Typed:
@@ -635,7 +671,7 @@ class ExpressionCompiler:
     def array_of(self, items: Sequence[Typed], at: int = 0) -> Typed:
         """An array of these values."""
         kind = self.unified(items, at, "ARRAY")
-        listed = ", ".join(exact(cast(item, kind)) for item in items)
+        listed = ", ".join(self.exact(self.cast_to(item, kind)) for item in items)
         if kind.name == "unknown":
             return Typed(f"CAST([{listed}] AS INTEGER[])", t.array(kind))
         return Typed(f"[{listed}]", t.array(kind))
@@ -683,32 +719,32 @@ def _negated(sql: str, *, is_negated: bool) -> Typed:
     return Typed(f"(NOT {sql})" if is_negated else sql, t.BOOLEAN)
 
 
-_COMPILERS: dict[type, Callable[[Any, Any], Typed]] = {
-    ast.Literal: ExpressionCompiler.literal,
-    ast.TypedLiteral: ExpressionCompiler.typed_literal,
-    ast.IntervalLiteral: ExpressionCompiler.interval_literal,
-    ast.Name: ExpressionCompiler.name,
-    ast.FieldOf: ExpressionCompiler.field_of,
-    ast.Subscript: ExpressionCompiler.subscript,
-    ast.Unary: ExpressionCompiler.unary,
-    ast.Binary: ExpressionCompiler.binary,
-    ast.Logical: ExpressionCompiler.logical,
-    ast.Not: ExpressionCompiler.negation,
-    ast.Between: ExpressionCompiler.between,
-    ast.InList: ExpressionCompiler.in_list,
-    ast.InQuery: ExpressionCompiler.in_query,
-    ast.Like: ExpressionCompiler.like,
-    ast.IsNull: ExpressionCompiler.is_null,
-    ast.IsDistinct: ExpressionCompiler.is_distinct,
-    ast.Quantified: ExpressionCompiler.quantified,
-    ast.Exists: ExpressionCompiler.exists,
-    ast.ScalarQuery: ExpressionCompiler.scalar_query,
-    ast.Case: ExpressionCompiler.case,
-    ast.Cast: ExpressionCompiler.cast,
-    ast.Call: lambda compiler, node: compiler.call(node),
-    ast.Extract: ExpressionCompiler.extract,
-    ast.AtZone: ExpressionCompiler.at_zone,
-    ast.RowOf: ExpressionCompiler.row_of,
-    ast.ArrayOf: ExpressionCompiler.array_literal,
-    ast.Lambda: ExpressionCompiler.lone_lambda,
+_METHODS: dict[type, str] = {
+    ast.Literal: "literal",
+    ast.TypedLiteral: "typed_literal",
+    ast.IntervalLiteral: "interval_literal",
+    ast.Name: "name",
+    ast.FieldOf: "field_of",
+    ast.Subscript: "subscript",
+    ast.Unary: "unary",
+    ast.Binary: "binary",
+    ast.Logical: "logical",
+    ast.Not: "negation",
+    ast.Between: "between",
+    ast.InList: "in_list",
+    ast.InQuery: "in_query",
+    ast.Like: "like",
+    ast.IsNull: "is_null",
+    ast.IsDistinct: "is_distinct",
+    ast.Quantified: "quantified",
+    ast.Exists: "exists",
+    ast.ScalarQuery: "scalar_query",
+    ast.Case: "case",
+    ast.Cast: "cast",
+    ast.Call: "call",
+    ast.Extract: "extract",
+    ast.AtZone: "at_zone",
+    ast.RowOf: "row_of",
+    ast.ArrayOf: "array_literal",
+    ast.Lambda: "lone_lambda",
 }

@@ -19,7 +19,7 @@ from queryrun.sql.trino.scope import (
     did_you_mean,
 )
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed, cast, exact, name
+from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
 REGISTERED = (functions_aggregate, functions_special, functions_time)
@@ -105,7 +105,7 @@ class QueryCompiler(CallCompiler):
         with self.inside(Scope(columns, scope)):
             order = ", ".join(self._sort(item, columns) for item in node.order)
         headings = ", ".join(
-            f"{column.sql} AS {name(output.heading)}"
+            f"{column.sql} AS {self.quoted(output.heading)}"
             for column, output in zip(columns, outputs, strict=True)
         )
         listed = _numbered(outputs)
@@ -166,7 +166,7 @@ class QueryCompiler(CallCompiler):
             for number, (output, kind) in enumerate(pairs, 1)
         ]
         named = zip(cells, outputs, strict=True)
-        items = ", ".join(f"{cell} AS {name(output.heading)}" for cell, output in named)
+        items = ", ".join(f"{cell} AS {self.quoted(output.heading)}" for cell, output in named)
         return f"SELECT {items} FROM ({sql}) AS {alias}({_numbered(outputs)})"
 
     def _values(self, node: ast.Values, scope: Scope) -> tuple[str, list[Output]]:
@@ -190,8 +190,8 @@ class QueryCompiler(CallCompiler):
 
     def _cell(self, cell: Typed, kind: Type) -> str:
         if cell.type == t.UNKNOWN:
-            return f"CAST(NULL AS {t.duckdb_name(kind)})"
-        return exact(cast(cell, kind))
+            return f"CAST(NULL AS {self.type_name(kind)})"
+        return self.exact(self.cast_to(cell, kind))
 
     # --- SELECT -----------------------------------------------------------------------------
 
@@ -216,7 +216,7 @@ class QueryCompiler(CallCompiler):
     ) -> tuple[str, list[Output]]:
         items = self._items(node.items, joined)
         outputs = [output for output, _ in items]
-        listed = ", ".join(f"{exact(v)} AS {name(o.heading)}" for o, v in items)
+        listed = ", ".join(f"{self.exact(v)} AS {self.quoted(o.heading)}" for o, v in items)
         sql = f"SELECT {'DISTINCT ' if node.is_distinct else ''}{listed}"
         if joined.sql:
             sql += f" FROM {joined.sql}"
@@ -277,9 +277,9 @@ class QueryCompiler(CallCompiler):
                 number = int(key.text)
                 if not 1 <= number <= len(items):
                     self.mismatch(f"GROUP BY position {number} is not in select list", key.at)
-                found.append(exact(items[number - 1][1]))
+                found.append(self.exact(items[number - 1][1]))
             else:
-                found.append(exact(self.expr(key)))
+                found.append(self.exact(self.expr(key)))
         return found
 
     def _order_by(
@@ -377,7 +377,7 @@ class QueryCompiler(CallCompiler):
         sql = self._scan(key, table, alias)
         columns = [
             Column(
-                c.name.lower(), c.name.lower(), f"{sql_alias}.{name(c.name)}",
+                c.name.lower(), c.name.lower(), f"{sql_alias}.{self.quoted(c.name)}",
                 c.type or Type(t.UNSUPPORTED, names=(c.engine_type,)), alias or key,
             )
             for c in table
@@ -389,16 +389,16 @@ class QueryCompiler(CallCompiler):
         converted = [c for c in table if c.is_converted and c.type is not None]
         condition = self._visible_rows(table, alias or key)
         if not converted and not condition:
-            return name(key)
+            return self.quoted(key)
         items = "*"
         if converted:
             casts = ", ".join(
-                f"CAST({name(c.name)} AS {t.duckdb_name(c.type)}) AS {name(c.name)}"
+                f"CAST({self.quoted(c.name)} AS {self.type_name(c.type)}) AS {self.quoted(c.name)}"
                 for c in converted
                 if c.type is not None
             )
             items = f"* REPLACE ({casts})"
-        return f"(SELECT {items} FROM {name(key)}{condition})"
+        return f"(SELECT {items} FROM {self.quoted(key)}{condition})"
 
     def _visible_rows(self, table: Sequence[TableColumn], shown_as: str) -> str:
         """Contract F3: selecting `deleted` of a table shows both kinds of its rows."""
@@ -476,7 +476,9 @@ class QueryCompiler(CallCompiler):
         for index, (part, field_name) in enumerate(
             zip(element.parts, t.field_names(element), strict=True), 1
         ):
-            items.append(f"{here}.{name(field_name)}" if any(element.names) else f"{here}[{index}]")
+            items.append(
+                f"{here}.{self.quoted(field_name)}" if any(element.names) else f"{here}[{index}]"
+            )
             outputs.append(Output(element.names[index - 1] or f"_col{index}", part))
 
     def _join(self, node: ast.Join, outer: Scope) -> Joined:
@@ -511,11 +513,11 @@ class QueryCompiler(CallCompiler):
             conditions.append(self.compare("=", x, y, ident.at))
             kind = t.common(a.type, b.type) or a.type
             value = {
-                "RIGHT": cast(y, kind).sql,
-                "FULL": f"coalesce({cast(x, kind).sql}, {cast(y, kind).sql})",
+                "RIGHT": self.cast_to(y, kind).sql,
+                "FULL": f"coalesce({self.cast_to(x, kind).sql}, {self.cast_to(y, kind).sql})",
             }
             merged.append(
-                Column(ident.key, a.heading, value.get(node.kind, cast(x, kind).sql), kind)
+                Column(ident.key, a.heading, value.get(node.kind, self.cast_to(x, kind).sql), kind)
             )
         rest = [c for side in (left, right) for c in side.columns if c.key not in keys]
         sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {' AND '.join(conditions)})"

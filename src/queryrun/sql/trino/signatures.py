@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from queryrun.sql.trino import types as t
@@ -48,10 +48,19 @@ def read_signatures(table: str) -> dict[str, list[Signature]]:
 _ERROR = re.compile(r"error\(('[^']*')\)")
 
 
+def duckdb_argument(value: Typed, wanted: Type) -> str:
+    """An argument in the type that a parameter has."""
+    return exact(cast(value, wanted))
+
+
 def apply(
-    overloads: Sequence[Signature], args: Sequence[Typed], *, in_try: bool = False
+    overloads: Sequence[Signature],
+    args: Sequence[Typed],
+    *,
+    in_try: bool = False,
+    argument: Callable[[Typed, Type], str] = duckdb_argument,
 ) -> Typed | None:
-    """The call as DuckDB's SQL by the overload that needs the fewest coercions; None: none fits."""
+    """The call as SQL by the overload that needs the fewest coercions; None: none fits."""
     best: tuple[int, Signature, list[Type], dict[str, Type]] | None = None
     for signature in overloads:
         bound = _bind(signature, args)
@@ -65,7 +74,7 @@ def apply(
     if best is None:
         return None
     _, signature, wanted, variables = best
-    values = [exact(cast(arg, want)) for arg, want in zip(args, wanted, strict=True)]
+    values = [argument(arg, want) for arg, want in zip(args, wanted, strict=True)]
     template = signature.template
     if in_try:
         template = _ERROR.sub(r"CASE WHEN CAST(\1 AS INTEGER) = 0 THEN NULL END", template)
