@@ -1,0 +1,366 @@
+"""Which rows a statement in Trino's SQL sees, written into the statement: text in, text out. Pure.
+
+For engines that run Trino's SQL themselves (contract F3, C10). A table whose rows are restricted
+stands afterwards as `(SELECT * FROM t WHERE …) AS t`; everything else stays as it was written, so
+places in the new text can be told in the old one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from queryrun.errors import FailureCode
+from queryrun.sql.place import Place
+from queryrun.sql.trino import ast
+from queryrun.sql.trino.tokens import failure_at, tokens_of
+from queryrun.sql.trino.typed import name, text
+
+DELETED = "deleted"
+"""The column that marks deleted rows (contract F3)."""
+_MARKED = {
+    "exclude": f"NOT coalesce({DELETED}, false)",
+    "only": f"coalesce({DELETED}, false)",
+}
+_NO_CTES: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """Which rows are to be seen: `deleted` is exclude, include or only; see `engines.base.Visible`.
+
+    With no ids there is no restriction by org.
+    """
+
+    deleted: str = "exclude"
+    org_column: str = ""
+    org_ids: tuple[str, ...] = ()
+
+    @property
+    def restrict_nothing(self) -> bool:
+        """Whether no table's columns matter."""
+        return self.deleted not in _MARKED and not (self.org_column and self.org_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is to know of a table: its columns' types by lower-case name, in Trino's words.
+
+    `condition` is what the engine itself restricts the table by; empty for nothing.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A place where a statement reads a table, not a WITH entry.
+
+    `is_body`: it is a whole query, `TABLE t`. `shows_deleted`: the SELECT around it selects this
+    table's `deleted`, and so sees both kinds of its rows.
+    """
+
+    table: ast.Table
+    is_aliased: bool
+    is_body: bool
+    shows_deleted: bool
+
+
+LookUp = Callable[[Sequence[ast.Table]], Sequence[Facts]]
+"""Facts of these tables, one each and in the same order; none of them is named twice.
+
+A table that does not exist has no facts (`Facts()`): the engine says so, with the place.
+"""
+
+
+def restricted(statement: str, node: ast.Query, rules: RowRules, look_up: LookUp) -> Rewritten:
+    """The statement so that it sees only the rows that the rules allow.
+
+    `node` is what `translate.read` made of `statement`. Raises `RunFailed` for what cannot be
+    restricted with certainty.
+    """
+    found = list(references(statement, node))
+    tables = {_key(reference.table): reference.table for reference in found}
+    facts = dict(zip(tables, look_up(list(tables.values())) if tables else [], strict=True))
+    edits: list[_Edit] = []
+    long_names: set[tuple[str, ...]] = set()
+    for reference in found:
+        condition = _condition(reference, rules, facts[_key(reference.table)])
+        if condition:
+            edits += _edits(statement, reference, condition)
+            if not reference.is_aliased:
+                long_names.add(_key(reference.table))
+    return Rewritten.of(statement, edits + list(_shortened(node, long_names)))
+
+
+def references(statement: str, node: ast.Query) -> Iterator[Reference]:
+    """Every place where a table is read, in no certain order."""
+    return _Finder(statement).query(node, _NO_CTES)
+
+
+def end_of(table: ast.Table) -> int:
+    """The character after a table's name as it is written."""
+    last = table.parts[-1]
+    return last.at + (len(name(last.text)) if last.is_quoted else len(last.text))
+
+
+# --- places ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """At `at` of the old text, `removed` characters go and `added` comes; `told_at`: see below."""
+
+    at: int
+    removed: int
+    added: str
+    told_at: int
+    """Where in the old text a place within `added` is told to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A new text, and for each of its places the one in the text as submitted."""
+
+    text: str
+    _starts: Sequence[int]
+    """Where in the new text a piece of the old, or an addition, begins."""
+    _pieces: Sequence[tuple[int, bool]]
+    """For each: where it comes from, and whether it is copied."""
+    _statement: str
+
+    @classmethod
+    def of(cls, statement: str, edits: Sequence[_Edit]) -> Rewritten:
+        """The statement with all edits made; they do not overlap."""
+        starts, pieces, parts, length, at = [], [], [], 0, 0
+        for edit in sorted(edits, key=lambda edit: edit.at):
+            for part, piece in (
+                (statement[at : edit.at], (at, True)),
+                (edit.added, (edit.told_at, False)),
+            ):
+                starts.append(length)
+                pieces.append(piece)
+                parts.append(part)
+                length += len(part)
+            at = edit.at + edit.removed
+        return cls(
+            "".join(parts) + statement[at:],
+            [*starts, length],
+            [*pieces, (at, True)],
+            statement,
+        )
+
+    def place(self, line: int, column: int) -> Place:
+        """The place in the statement as submitted; line and column count from 1 in both texts."""
+        at = _offset(self.text, line, column)
+        number = bisect_right(self._starts, at) - 1
+        origin, is_copied = self._pieces[number]
+        old = origin + (at - self._starts[number] if is_copied else 0)
+        before = self._statement[:old]
+        return Place(before.count("\n") + 1, old - before.rfind("\n"))
+
+
+def _offset(whole: str, line: int, column: int) -> int:
+    start = 0
+    for _ in range(line - 1):
+        end = whole.find("\n", start)
+        if end < 0:
+            break
+        start = end + 1
+    return min(start + column - 1, len(whole))
+
+
+# --- what becomes of a table ----------------------------------------------------------------
+
+
+def _condition(reference: Reference, rules: RowRules, facts: Facts) -> str:
+    parts = [facts.condition]
+    if not reference.shows_deleted and facts.columns.get(DELETED) == "boolean":
+        parts.append(_MARKED.get(rules.deleted, ""))
+    if rules.org_ids and rules.org_column.lower() in facts.columns:
+        ids = ", ".join(text(org) for org in rules.org_ids)
+        parts.append(f"CAST({name(rules.org_column)} AS varchar) IN ({ids})")
+    return " AND ".join(part for part in parts if part)
+
+
+def _shortened(node: ast.Query, long_names: set[tuple[str, ...]]) -> Iterator[_Edit]:
+    """`schema.t.column` becomes `t.column`: the table has lost its long name."""
+    lengths = {len(key) for key in long_names} - {1}
+    for item in _everything(node) if lengths else ():
+        if isinstance(item, ast.Name):
+            keys = tuple(part.key for part in item.parts)
+            for length in sorted(lengths, reverse=True):
+                if keys[:length] in long_names and len(keys) > length:
+                    start, end = item.parts[0].at, item.parts[length - 1].at
+                    yield _Edit(start, end - start, "", told_at=start)
+                    break
+
+
+def _edits(statement: str, reference: Reference, condition: str) -> list[_Edit]:
+    table = reference.table
+    last = table.parts[-1]
+    after = f" WHERE {condition})"
+    if not reference.is_aliased and not reference.is_body:
+        after += f" AS {statement[last.at : end_of(table)]}"
+    return [
+        _before(statement, reference),
+        _Edit(end_of(table), 0, after, told_at=table.at),
+    ]
+
+
+def _before(statement: str, reference: Reference) -> _Edit:
+    at = reference.table.at
+    if not reference.is_body:
+        return _Edit(at, 0, "(SELECT * FROM ", told_at=at)
+    keyword = next(token for token in reversed(tokens_of(statement)) if token.at < at).at
+    return _Edit(keyword, len("TABLE"), "(SELECT * FROM", told_at=keyword)
+
+
+# --- finding --------------------------------------------------------------------------------
+
+
+class _Finder:
+    """Walks a statement with the names of the WITH entries that are known at each place."""
+
+    def __init__(self, statement: str) -> None:
+        self._statement = statement
+
+    def query(self, node: ast.Query, ctes: frozenset[str]) -> Iterator[Reference]:
+        for cte in node.ctes:
+            inner = ctes
+            if node.is_recursive and self._is_recursive(cte):
+                inner = ctes | {cte.name.key}
+            yield from self.query(cte.query, inner)
+            ctes = ctes | {cte.name.key}
+        yield from self._body(node.body, ctes)
+        yield from self._inside(node.order, ctes)
+
+    def _is_recursive(self, cte: ast.Cte) -> bool:
+        """Whether its own name means the entry itself in there, as Trino sees it.
+
+        Where Trino would take the name for a table's, or refuse it, nothing is left to chance.
+        """
+        if not _reads(cte.query, cte.name.key):
+            return False
+        body = cte.query.body
+        is_union = isinstance(body, ast.SetOperation) and body.op == "UNION"
+        if isinstance(body, ast.SetOperation) and is_union and len(body.terms) == 2:
+            is_plain = not (cte.query.ctes or cte.query.order)
+            if is_plain and not _reads(body.terms[0], cte.name.key):
+                return True
+        raise failure_at(
+            FailureCode.NOT_SUPPORTED,
+            "A recursive query that is no UNION of two, the second reading the first, "
+            "is not supported",
+            self._statement,
+            cte.at,
+        )
+
+    def _body(self, body: ast.Body, ctes: frozenset[str]) -> Iterator[Reference]:
+        match body:
+            case ast.Query():
+                yield from self.query(body, ctes)
+            case ast.SetOperation():
+                for term in body.terms:
+                    yield from self._body(term, ctes)
+            case ast.Table():
+                yield from self._table(body, ctes, is_body=True)
+            case ast.Values():
+                yield from self._inside(body.rows, ctes)
+            case ast.Select():
+                yield from self._select(body, ctes)
+
+    def _select(self, node: ast.Select, ctes: frozenset[str]) -> Iterator[Reference]:
+        if node.source is not None:
+            shown = _qualifiers_of_deleted(node.items)
+            yield from self._relation(node.source, ctes, shown)
+        for slot in ("items", "where", "group", "having", "windows"):
+            yield from self._inside(getattr(node, slot), ctes)
+
+    def _relation(
+        self, node: ast.Relation, ctes: frozenset[str], shown: set[str | None]
+    ) -> Iterator[Reference]:
+        """What a FROM clause reads; a chain of joins may be longer than Python's stack."""
+        pending: list[ast.Relation] = [node]
+        while pending:
+            match pending.pop():
+                case ast.Table() as table:
+                    yield from self._table(table, ctes, shown=shown)
+                case ast.Aliased(relation=ast.Table() as table, alias=alias):
+                    yield from self._table(table, ctes, alias=alias.key, shown=shown)
+                case ast.Aliased(relation=relation):
+                    pending.append(relation)
+                case ast.Join() as join:
+                    pending += [join.left, join.right]
+                    yield from self._inside(join.on, ctes)
+                case ast.Derived(query=query):
+                    yield from self.query(query, ctes)
+                case ast.Unnest(args=args):
+                    yield from self._inside(args, ctes)
+
+    def _table(
+        self,
+        table: ast.Table,
+        ctes: frozenset[str],
+        alias: str = "",
+        shown: set[str | None] | None = None,
+        is_body: bool = False,
+    ) -> Iterator[Reference]:
+        if len(table.parts) == 1 and table.parts[0].key in ctes:
+            return
+        known_as = alias or table.parts[-1].key
+        shows_deleted = bool((shown or set()) & {None, known_as})
+        yield Reference(table, bool(alias), is_body, shows_deleted)
+
+    def _inside(self, node: object, ctes: frozenset[str]) -> Iterator[Reference]:
+        """The queries within expressions, without recursion through the expressions."""
+        pending = [node]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, ast.Query):
+                yield from self.query(item, ctes)
+            else:
+                pending.extend(_children(item))
+
+
+def _children(item: object) -> Iterator[object]:
+    if isinstance(item, list | tuple):
+        yield from item
+    elif isinstance(item, dict):
+        yield from item.values()
+    else:
+        for slot in getattr(item, "__slots__", ()):
+            yield getattr(item, slot)
+
+
+def _qualifiers_of_deleted(items: Sequence[ast.SelectItem]) -> set[str | None]:
+    """What `deleted` is selected of: a relation's name, or None when it is not said."""
+    found: set[str | None] = set()
+    for item in items:
+        if isinstance(item.expr, ast.Name) and item.expr.parts[-1].key == DELETED:
+            parts = item.expr.parts
+            found.add(parts[-2].key if len(parts) > 1 else None)
+    return found
+
+
+def _reads(node: object, key: str) -> bool:
+    """Whether a table of that bare name is read anywhere in there."""
+    return any(
+        isinstance(item, ast.Table) and len(item.parts) == 1 and item.parts[0].key == key
+        for item in _everything(node)
+    )
+
+
+def _everything(node: object) -> Iterator[object]:
+    """All parts of a statement, without recursion."""
+    pending = [node]
+    while pending:
+        item = pending.pop()
+        yield item
+        pending.extend(_children(item))
+
+
+def _key(table: ast.Table) -> tuple[str, ...]:
+    return tuple(part.key for part in table.parts)

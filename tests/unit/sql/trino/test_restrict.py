@@ -1,0 +1,284 @@
+"""Rows are kept out of every place where a table is read, and of no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.place import Place
+from queryrun.sql.trino import ast
+from queryrun.sql.trino.restrict import Facts, Rewritten, RowRules, restricted
+from queryrun.sql.trino.translate import read
+
+MARKED = {"id": "bigint", "deleted": "boolean"}
+TABLES = {
+    "account": MARKED,
+    "invoice": MARKED,
+    "item": {"id": "bigint", "org_id": "bigint"},
+    "plain": {"id": "bigint"},
+    "odd": {"deleted": "varchar"},
+}
+HIDE = "WHERE NOT coalesce(deleted, false)"
+ACCOUNT = f"(SELECT * FROM account {HIDE}) AS account"
+EXCLUDE = RowRules()
+
+
+def look_up(tables: Sequence[ast.Table]) -> list[Facts]:
+    """What the tests' tables are like."""
+    return [Facts(TABLES.get(table.parts[-1].key, {})) for table in tables]
+
+
+def rewritten(statement: str, rules: RowRules = EXCLUDE) -> Rewritten:
+    """The statement after the rules."""
+    node = read(statement).node
+    assert isinstance(node, ast.Query)
+    return restricted(statement, node, rules, look_up)
+
+
+def text(statement: str, rules: RowRules = EXCLUDE) -> str:
+    """The statement's text after the rules."""
+    return rewritten(statement, rules).text
+
+
+def test_a_table_keeps_its_name() -> None:
+    assert text("SELECT account.id FROM account") == f"SELECT account.id FROM {ACCOUNT}"
+
+
+def test_a_table_keeps_its_alias() -> None:
+    expected = f"SELECT a.id FROM (SELECT * FROM account {HIDE}) AS a"
+    assert text("SELECT a.id FROM account AS a") == expected
+
+
+def test_a_tables_columns_keep_their_new_names() -> None:
+    expected = f"SELECT x FROM (SELECT * FROM account {HIDE}) a (x, y)"
+    assert text("SELECT x FROM account a (x, y)") == expected
+
+
+def test_both_sides_of_a_join_are_restricted() -> None:
+    found = text("SELECT * FROM account JOIN invoice i ON account.id = i.id")
+    invoice = f"(SELECT * FROM invoice {HIDE}) i"
+    assert found == f"SELECT * FROM {ACCOUNT} JOIN {invoice} ON account.id = i.id"
+
+
+def test_tables_in_a_list_are_restricted() -> None:
+    assert text("SELECT * FROM plain, account") == f"SELECT * FROM plain, {ACCOUNT}"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM (SELECT id FROM account) x",
+        "SELECT (SELECT max(id) FROM account) FROM plain",
+        "SELECT 1 FROM plain WHERE id IN (SELECT id FROM account)",
+        "SELECT 1 FROM plain p WHERE EXISTS (SELECT 1 FROM account WHERE account.id = p.id)",
+        "SELECT 1 FROM plain WHERE id > ALL (SELECT id FROM account)",
+        "SELECT 1 FROM plain a JOIN plain b ON a.id = (SELECT min(id) FROM account)",
+        "SELECT * FROM plain CROSS JOIN LATERAL (SELECT id FROM account) l",
+        "SELECT 1 FROM plain ORDER BY (SELECT max(id) FROM account)",
+        "SELECT id FROM plain GROUP BY id HAVING id > (SELECT max(id) FROM account)",
+        "SELECT * FROM UNNEST(ARRAY[(SELECT max(id) FROM account)]) u (x)",
+        "VALUES (SELECT max(id) FROM account)",
+        "SELECT id FROM plain UNION ALL (SELECT id FROM account)",
+        "WITH w AS (SELECT id FROM account) SELECT * FROM w",
+        "SELECT CASE WHEN EXISTS (SELECT id FROM account) THEN 1 END",
+        "SELECT transform(ARRAY[1], x -> (SELECT max(id) FROM account))",
+        "SELECT sum(id) OVER (ORDER BY (SELECT max(id) FROM account)) FROM plain",
+    ],
+)
+def test_a_table_is_restricted_wherever_it_is_read(statement: str) -> None:
+    assert text(statement) == statement.replace("FROM account", f"FROM {ACCOUNT}")
+
+
+def test_a_whole_table_as_a_query_is_restricted() -> None:
+    hidden = f"(SELECT * FROM account {HIDE})"
+    assert text("TABLE account") == hidden
+    found = text("SELECT 1, false UNION /* TABLE */ TABLE /* ß */ account ORDER BY 1")
+    expected = (
+        f"SELECT 1, false UNION /* TABLE */ (SELECT * FROM /* ß */ account {HIDE}) ORDER BY 1"
+    )
+    assert found == expected
+
+
+def test_a_with_entry_is_no_table() -> None:
+    statement = "WITH account AS (SELECT 1 AS id) SELECT * FROM account"
+    assert text(statement) == statement
+
+
+def test_a_with_entry_reads_the_table_of_its_own_name() -> None:
+    statement = "WITH account AS (SELECT * FROM account) SELECT * FROM account"
+    expected = f"WITH account AS (SELECT * FROM {ACCOUNT}) SELECT * FROM account"
+    assert text(statement) == expected
+
+
+def test_a_with_entry_is_known_only_within_its_query() -> None:
+    statement = "SELECT * FROM (WITH account AS (SELECT 1 AS id) SELECT * FROM account) x, account"
+    assert text(statement) == statement.removesuffix("account") + ACCOUNT
+
+
+def test_a_with_entry_is_known_to_later_ones_only() -> None:
+    statement = "WITH a AS (SELECT * FROM account), account AS (TABLE a) SELECT * FROM account"
+    expected = f"WITH a AS (SELECT * FROM {ACCOUNT}), account AS (TABLE a) SELECT * FROM account"
+    assert text(statement) == expected
+
+
+def test_a_name_with_its_schema_is_no_with_entry() -> None:
+    statement = "WITH account AS (SELECT 1 AS id) SELECT * FROM s.account"
+    expected = statement.removesuffix("s.account")
+    assert text(statement) == f"{expected}(SELECT * FROM s.account {HIDE}) AS account"
+
+
+def test_a_recursive_entry_reads_itself() -> None:
+    statement = (
+        "WITH RECURSIVE account (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM account "
+        "WHERE id < 5) SELECT * FROM account"
+    )
+    assert text(statement) == statement
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT id, deleted FROM account",
+        "SELECT id FROM account UNION ALL SELECT 1",
+        "SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT id FROM account",
+        "WITH x AS (SELECT 1) SELECT 1 UNION ALL SELECT id FROM account",
+    ],
+)
+def test_what_only_looks_recursive_is_refused(query: str) -> None:
+    """Trino takes the inner name for the table's then: no row may come in by that door."""
+    with pytest.raises(RunFailed) as refused:
+        text(f"WITH RECURSIVE account (id) AS ({query}) SELECT * FROM account")
+    assert refused.value.failure.code is FailureCode.NOT_SUPPORTED
+
+
+def test_an_entry_of_a_recursive_list_that_reads_no_entry_is_restricted() -> None:
+    statement = "WITH RECURSIVE w AS (SELECT id FROM account) SELECT * FROM w"
+    assert text(statement) == statement.replace("FROM account", f"FROM {ACCOUNT}")
+
+
+def test_names_have_no_case_and_keep_their_quotes() -> None:
+    expected = f'SELECT * FROM (SELECT * FROM "Account" {HIDE}) AS "Account"'
+    assert text('SELECT * FROM "Account"') == expected
+    assert text('WITH "ACCOUNT" AS (SELECT 1) TABLE account').endswith("TABLE account")
+
+
+def test_a_name_with_quotes_in_it_stays_whole() -> None:
+    tables = {'we"ird': MARKED}
+    statement = 'SELECT * FROM "we""ird" w'
+    node = read(statement).node
+    assert isinstance(node, ast.Query)
+    found = restricted(
+        statement, node, EXCLUDE, lambda t: [Facts(tables[x.parts[-1].key]) for x in t]
+    )
+    assert found.text == f'SELECT * FROM (SELECT * FROM "we""ird" {HIDE}) w'
+
+
+def test_a_column_named_with_its_tables_long_name_is_still_found() -> None:
+    found = text("SELECT c.s.account.id, s.account.id FROM c.s.account, s.account WHERE s.x.y = 1")
+    long = f"(SELECT * FROM c.s.account {HIDE}) AS account"
+    short = f"(SELECT * FROM s.account {HIDE}) AS account"
+    assert found == f"SELECT account.id, account.id FROM {long}, {short} WHERE s.x.y = 1"
+
+
+def test_selecting_the_mark_shows_both_kinds() -> None:
+    statement = "SELECT id, deleted FROM account"
+    assert text(statement) == statement
+    assert text("SELECT a.deleted FROM account a").endswith("FROM account a")
+
+
+def test_selecting_the_mark_of_one_table_leaves_the_other_restricted() -> None:
+    found = text("SELECT a.deleted FROM account a, invoice i")
+    assert found == f"SELECT a.deleted FROM account a, (SELECT * FROM invoice {HIDE}) i"
+
+
+def test_the_mark_in_a_condition_alone_changes_nothing() -> None:
+    found = text("SELECT id FROM account WHERE deleted")
+    assert found == f"SELECT id FROM {ACCOUNT} WHERE deleted"
+
+
+def test_the_mark_selected_outside_does_not_open_a_subquery() -> None:
+    found = text("SELECT deleted FROM (SELECT * FROM account) x")
+    assert found == f"SELECT deleted FROM (SELECT * FROM {ACCOUNT}) x"
+
+
+def test_only_deleted_rows_can_be_asked_for() -> None:
+    found = text("SELECT id FROM account", RowRules("only"))
+    assert "FROM account WHERE coalesce(deleted, false))" in found
+
+
+def test_all_rows_can_be_asked_for() -> None:
+    statement = "SELECT id FROM account"
+    assert text(statement, RowRules("include")) == statement
+    assert RowRules("include").restrict_nothing
+
+
+def test_a_column_of_another_type_is_no_mark() -> None:
+    statement = "SELECT * FROM odd"
+    assert text(statement) == statement
+
+
+def test_rows_of_other_orgs_are_kept_out() -> None:
+    found = text("SELECT * FROM item", RowRules("include", "Org_Id", ("1", "o'2")))
+    condition = "CAST(\"Org_Id\" AS varchar) IN ('1', 'o''2')"
+    assert found == f"SELECT * FROM (SELECT * FROM item WHERE {condition}) AS item"
+
+
+def test_selecting_the_mark_opens_no_other_org() -> None:
+    TABLES["both"] = {"org_id": "varchar", "deleted": "boolean"}
+    found = text("SELECT deleted FROM both", RowRules("exclude", "org_id", ("1",)))
+    assert "IN ('1')" in found
+    assert "coalesce" not in found
+
+
+def test_each_table_is_looked_up_once() -> None:
+    asked: list[str] = []
+
+    def note(tables: Sequence[ast.Table]) -> list[Facts]:
+        asked.extend(table.parts[-1].key for table in tables)
+        return [Facts() for _ in tables]
+
+    statement = "SELECT * FROM account, ACCOUNT b, invoice, (TABLE account) c"
+    node = read(statement).node
+    assert isinstance(node, ast.Query)
+    assert restricted(statement, node, EXCLUDE, note).text == statement
+    assert sorted(asked) == ["account", "invoice"]
+
+
+def test_a_condition_of_the_engines_own_is_kept() -> None:
+    statement = "SELECT * FROM information_schema.tables"
+    node = read(statement).node
+    assert isinstance(node, ast.Query)
+    found = restricted(statement, node, EXCLUDE, lambda _: [Facts({}, "table_schema = 's'")])
+    assert "(SELECT * FROM information_schema.tables WHERE table_schema = 's') AS tables" in (
+        found.text
+    )
+
+
+def test_places_are_told_in_the_statement_as_submitted() -> None:
+    statement = "SELECT id,\n nothing FROM account,\n  invoice WHERE wrong = 1"
+    found = rewritten(statement)
+    for word in ("nothing", "wrong", "SELECT id"):
+        before = statement[: statement.index(word)]
+        told = found.text[: found.text.index(word)]
+        line, column = told.count("\n") + 1, len(told) - told.rfind("\n")
+        expected = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        assert found.place(line, column) == expected
+
+
+def test_a_place_in_what_was_added_is_told_as_the_tables() -> None:
+    found = rewritten("SELECT 1 FROM\n  account")
+    column = found.text.split("\n")[1].index("coalesce") + 1
+    assert found.place(2, column) == Place(2, 3)
+
+
+def test_a_chain_of_joins_may_be_long() -> None:
+    statement = "SELECT 1 FROM " + ", ".join(["account"] * 3000)
+    assert text(statement).count(ACCOUNT) == 3000
+
+
+def test_a_sample_of_a_table_is_refused() -> None:
+    with pytest.raises(RunFailed) as refused:
+        text("SELECT * FROM account TABLESAMPLE BERNOULLI (10)")
+    assert refused.value.failure.code is FailureCode.NOT_SUPPORTED
