@@ -32,17 +32,17 @@ class IdempotencyStoreContract:
     async def test_a_finished_answer_is_replayed(self, store: IdempotencyStore) -> None:
         assert await store.begin_once(*KEY, "fp") is None
         await store.finish_once(*KEY, REFUSED)
-        assert store.look_once(*KEY, "fp") == REFUSED
+        assert await store.look_once(*KEY, "fp") == REFUSED
         assert await store.begin_once(*KEY, "fp") == REFUSED
 
     async def test_a_look_claims_nothing(self, store: IdempotencyStore) -> None:
-        assert store.look_once(*KEY, "fp") is None
+        assert await store.look_once(*KEY, "fp") is None
         assert await store.begin_once(*KEY, "fp") is None
 
     async def test_a_repeat_in_flight_is_turned_away(self, store: IdempotencyStore) -> None:
         await store.begin_once(*KEY, "fp")
         with pytest.raises(IdempotencyInFlight):
-            store.look_once(*KEY, "fp")
+            await store.look_once(*KEY, "fp")
         with pytest.raises(IdempotencyInFlight):
             await store.begin_once(*KEY, "fp")
 
@@ -54,7 +54,7 @@ class IdempotencyStoreContract:
             await store.begin_once(*KEY, "other")
         await store.finish_once(*KEY, REFUSED)
         with pytest.raises(IdempotencyMismatch):
-            store.look_once(*KEY, "other")
+            await store.look_once(*KEY, "other")
 
     async def test_of_two_beginnings_at_once_one_wins(self, store: IdempotencyStore) -> None:
         results = await asyncio.gather(
@@ -79,7 +79,7 @@ class IdempotencyStoreContract:
         await store.finish_once(*KEY, REFUSED)
         await store.drop_once(*KEY)
         await store.finish_once(*KEY, StoredAnswer(200, b"{}"))
-        assert store.look_once(*KEY, "fp") == REFUSED
+        assert await store.look_once(*KEY, "fp") == REFUSED
 
     async def test_a_key_whose_node_died_does_not_block_for_ever(
         self, store: IdempotencyStore, back_door: BackDoor
@@ -97,10 +97,10 @@ class IdempotencyStoreContract:
         await store.begin_once(*KEY, "fp")
         await store.finish_once(*KEY, REFUSED)
         await back_door.pass_time(KEPT_S - 0.001)
-        assert store.look_once(*KEY, "fp") == REFUSED
+        assert await store.look_once(*KEY, "fp") == REFUSED
         assert await store.remove_expired_keys() == 0
         await back_door.pass_time(0.001)
-        assert store.look_once(*KEY, "other") is None
+        assert await store.look_once(*KEY, "other") is None
         assert await store.remove_expired_keys() == 1
 
 

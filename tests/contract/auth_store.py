@@ -103,27 +103,27 @@ class AuthStoreContract:
     async def test_a_token_speaks_for_its_client_until_it_expires(self, store: AuthStore) -> None:
         known = await with_client(store)
         await store.add_token("token-1", known.id, NOW + HOUR)
-        assert store.client_of_token("token-1", NOW) == known
+        assert await store.client_of_token("token-1", NOW) == known
         just_before = NOW + HOUR - timedelta(milliseconds=1)
-        assert store.client_of_token("token-1", just_before) == known
-        assert store.client_of_token("token-1", NOW + HOUR) is None
+        assert await store.client_of_token("token-1", just_before) == known
+        assert await store.client_of_token("token-1", NOW + HOUR) is None
 
     async def test_an_unknown_token_speaks_for_nobody(self, store: AuthStore) -> None:
         await with_client(store)
-        assert store.client_of_token("token-9", NOW) is None
+        assert await store.client_of_token("token-9", NOW) is None
 
     async def test_earlier_tokens_stay_valid(self, store: AuthStore) -> None:
         known = await with_client(store)
         for digest in ("token-1", "token-2"):
             await store.add_token(digest, known.id, NOW + HOUR)
-        assert store.client_of_token("token-1", NOW) == known
-        assert store.client_of_token("token-2", NOW) == known
+        assert await store.client_of_token("token-1", NOW) == known
+        assert await store.client_of_token("token-2", NOW) == known
 
     async def test_revoking_ends_secrets_and_tokens_at_once(self, store: AuthStore) -> None:
         known = await with_client(store)
         await store.add_token("token-1", known.id, NOW + HOUR)
         assert await store.revoke_client(known.id, NOW)
-        assert store.client_of_token("token-1", NOW) is None
+        assert await store.client_of_token("token-1", NOW) is None
         assert await store.secret_digests(known.id, NOW) == []
         revoked = await store.client(known.id)
         assert revoked is not None
@@ -145,7 +145,7 @@ class AuthStoreContract:
         known = await with_client(store)
         await store.add_token("token-1", known.id, NOW + HOUR)
         assert await store.set_scopes(known.id, frozenset({Scope.ADMIN}))
-        holder = store.client_of_token("token-1", NOW)
+        holder = await store.client_of_token("token-1", NOW)
         assert holder is not None
         assert holder.scopes == {Scope.ADMIN}
 
@@ -157,4 +157,4 @@ class AuthStoreContract:
         await store.add_token("revoked", "client-2", NOW + HOUR)
         await store.revoke_client("client-2", NOW)
         assert await store.remove_expired_tokens(NOW) == 2
-        assert store.client_of_token("good", NOW) == known
+        assert await store.client_of_token("good", NOW) == known

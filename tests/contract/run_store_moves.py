@@ -210,12 +210,12 @@ class MovesContract:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER, once=once())
         with pytest.raises(IdempotencyInFlight):
-            once_store.look_once(TENANT, "key-1", "fp-1")
+            await once_store.look_once(TENANT, "key-1", "fp-1")
         with pytest.raises(IdempotencyInFlight):
             await store.cancel(attempt.ref.run_id, BY_USER, once=once())
         final = StoredAnswer(200, b"canceled")
         await once_store.finish_once(TENANT, "key-1", final)
-        assert once_store.look_once(TENANT, "key-1", "fp-1") == final
+        assert await once_store.look_once(TENANT, "key-1", "fp-1") == final
 
     async def test_a_cancel_nobody_finished_replays_what_it_knew(
         self, store: RunStore, once_store: IdempotencyStore, back_door: BackDoor
@@ -224,7 +224,7 @@ class MovesContract:
         run = await submitted(store)
         await store.cancel(run.id, BY_USER, once=once())
         await back_door.pass_time(IN_FLIGHT_S)
-        answer = once_store.look_once(TENANT, "key-1", "fp-1")
+        answer = await once_store.look_once(TENANT, "key-1", "fp-1")
         assert answer == StoredAnswer(201, run.id.encode())
 
     async def test_a_cancel_under_a_used_key_changes_nothing(self, store: RunStore) -> None:
@@ -242,7 +242,7 @@ class MovesContract:
         await store.complete(attempt.ref, FILE)
         with pytest.raises(NotCancellable):
             await store.cancel(attempt.ref.run_id, BY_USER, once=once())
-        assert once_store.look_once(TENANT, "key-1", "fp-1") is None
+        assert await once_store.look_once(TENANT, "key-1", "fp-1") is None
 
     # --- too late --------------------------------------------------------------------------------
 

@@ -62,10 +62,12 @@ class AuthStore(Protocol):
         """Remember a token. Earlier tokens of the client stay valid (contract E)."""
         ...
 
-    def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
+    async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked.
 
-        Not awaited: it is one point read (microseconds) on the path of every request.
+        On the path of every request, so it must be cheap. A store that several nodes share may
+        answer from what it read up to a second ago: a revocation or a change of scopes holds at
+        once on the node that was asked for it, and within that second on the others.
         """
         ...
 

@@ -39,10 +39,11 @@ async def issue_token(
     return IssuedToken(token, client, SHOWN_LIFE_S, jti=uuid4().hex)
 
 
-def client_of(store: AuthStore, authorization: str | None, now: datetime) -> Client:
+async def client_of(store: AuthStore, authorization: str | None, now: datetime) -> Client:
     """The client behind an `Authorization: Bearer …` header.
 
-    Looked up anew each time (one point read), so a revocation holds from the next request on.
+    Looked up each time, so a revocation holds from the next request on (on other nodes of a
+    cluster within a second).
     `Unauthenticated` without a message when there were no credentials at all, with one otherwise.
     """
     if authorization is None:
@@ -51,7 +52,7 @@ def client_of(store: AuthStore, authorization: str | None, now: datetime) -> Cli
     token = token.strip()
     if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise Unauthenticated("the Authorization header must be 'Bearer' and a token")
-    client = store.client_of_token(digest(token), now)
+    client = await store.client_of_token(digest(token), now)
     if client is None:
         raise Unauthenticated("the token is unknown, has expired or was revoked")
     return client

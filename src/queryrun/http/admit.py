@@ -19,7 +19,7 @@ async def admit(parts: HttpParts, call: Call, scope: Scope) -> None:
     (contract D3: failed calls count). Calls without a good token count against their address.
     """
     try:
-        client = client_of(parts.auth, call.header(b"authorization"), parts.now())
+        client = await client_of(parts.auth, call.header(b"authorization"), parts.now())
     except Unauthenticated:
         call.quota = await parts.limiters.auth_address.take(call.address)
         let_through(call.quota, "address")

@@ -51,12 +51,12 @@ def stored_with(key: Key | None, answer: Callable[[Run], StoredAnswer]) -> Once 
     return None if key is None else Once(key.tenant_id, key.text, key.fingerprint, answer)
 
 
-def replay_of(parts: HttpParts, key: Key | None) -> Answer | None:
+async def replay_of(parts: HttpParts, key: Key | None) -> Answer | None:
     """The first answer once more, when there was one. Raises when the key is another request's
     or its first request is still being answered."""
     if key is None:
         return None
-    stored = parts.once.look_once(key.tenant_id, key.text, key.fingerprint)
+    stored = await parts.once.look_once(key.tenant_id, key.text, key.fingerprint)
     return None if stored is None else replayed(stored)
 
 
@@ -64,7 +64,7 @@ async def answered(
     parts: HttpParts, call: Call, key: Key | None, work: Callable[[], Awaitable[Answer]]
 ) -> Answer:
     """The first answer once more, or that of `work`, whose refusal is kept as well as raised."""
-    if (replay := replay_of(parts, key)) is not None:
+    if (replay := await replay_of(parts, key)) is not None:
         return replay
     try:
         return await work()

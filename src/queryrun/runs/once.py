@@ -25,12 +25,12 @@ class IdempotencyStore(Protocol):
     answer, counts as unused.
     """
 
-    def look_once(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
+    async def look_once(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
         """The answer to replay, or None when the key is unused. Claims nothing.
 
         `IdempotencyMismatch` when the key belongs to another request, `IdempotencyInFlight`
-        when its first request is still being answered. Not awaited: one point read. Look
-        before `accept` and `cancel`, which cannot replay an answer that made no run.
+        when its first request is still being answered. Look before `accept` and `cancel`, which
+        cannot replay an answer that made no run.
         """
         ...
 

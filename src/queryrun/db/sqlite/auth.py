@@ -135,7 +135,7 @@ class SqliteAuthStore:
         values = token_digest, client_id, to_ms(expires)
         await self._writer.write(lambda db: db.execute(_REMEMBER, values).rowcount, durable=False)
 
-    def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
+    async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked."""
         return self._one(_CLIENT_OF_TOKEN, token_digest, to_ms(now))
 

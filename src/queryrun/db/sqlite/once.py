@@ -95,7 +95,7 @@ class SqliteIdempotencyStore:
         self._reader = reader
         self._now = now
 
-    def look_once(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
+    async def look_once(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
         """The answer to replay, or None when the key is unused."""
         use = KeyUse(tenant_id, key, fingerprint)
         kept = self._reader.read(lambda connection: look(connection, use, self._now_ms()))
