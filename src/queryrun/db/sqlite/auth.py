@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from queryrun.auth.model import Client, Entity, Scope
+from queryrun.db.rows import json_text, words
 from queryrun.db.sqlite.reader import Reader
-from queryrun.db.sqlite.rows import json_text, words
-from queryrun.db.sqlite.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
 from queryrun.db.sqlite.writer import Writer
+from queryrun.db.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
 from queryrun.errors import NotFound
 
 _CLIENT = (

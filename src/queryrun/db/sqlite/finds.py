@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from queryrun.db.sqlite.rows import RUN_COLUMNS, json_text, stored_run
-from queryrun.db.sqlite.times import to_ms
+from queryrun.db.rows import RUN_COLUMNS, json_text, stored_run
+from queryrun.db.times import to_ms
 from queryrun.runs.store import RunPage, RunQuery
 
 _SELECT = f"SELECT {RUN_COLUMNS} FROM runs r JOIN run_requests q ON q.run_seq = r.seq WHERE "

@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from queryrun.db.sqlite.rows import StoredRun, read_run, read_run_at
-from queryrun.db.sqlite.times import to_ms, to_ms_or_none
+from queryrun.db.rows import StoredRun
+from queryrun.db.sqlite.rows import read_run, read_run_at
+from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import Failure, LostRace, NotCancellable
 from queryrun.runs.model import AttemptRef, Cancellation, EngineStop, Run, Stage
 from queryrun.runs.read import not_found

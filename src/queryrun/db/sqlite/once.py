@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from queryrun.db.sqlite.reader import Reader
-from queryrun.db.sqlite.times import to_ms
 from queryrun.db.sqlite.writer import Writer
+from queryrun.db.times import to_ms
 from queryrun.errors import IdempotencyInFlight, IdempotencyMismatch
 from queryrun.runs.model import Once, Run, StoredAnswer
 from queryrun.runs.once import IN_FLIGHT_S, KEPT_S

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from queryrun.db.sqlite.reader import Reader
-from queryrun.db.sqlite.times import from_ms, from_ms_or_none, to_ms
 from queryrun.db.sqlite.writer import Writer
+from queryrun.db.times import from_ms, from_ms_or_none, to_ms
 from queryrun.runs.model import StoredAnswer
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 

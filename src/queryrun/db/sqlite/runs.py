@@ -6,20 +6,14 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from queryrun.db.rows import ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_of, move_of, request_values
 from queryrun.db.sqlite import claims, moves
 from queryrun.db.sqlite import once as keys
 from queryrun.db.sqlite.finds import find
 from queryrun.db.sqlite.reader import Reader
-from queryrun.db.sqlite.rows import (
-    ATTEMPT_COLUMNS,
-    RUN_COLUMNS,
-    attempt_of,
-    move_of,
-    read_run,
-    request_values,
-)
-from queryrun.db.sqlite.times import from_ms, to_ms
+from queryrun.db.sqlite.rows import read_run
 from queryrun.db.sqlite.writer import Writer
+from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import IdempotencyInFlight, LostRace, QueueFull, Unavailable
 from queryrun.runs.model import FRESH_ATTEMPTS, Attempt, AttemptRef, Once, Run, RunMove, RunRequest
 from queryrun.runs.state import RunState
