@@ -62,7 +62,7 @@ def open_one(directory: Path, spill: Path) -> DuckDBSession:
 
 
 class OurSide:
-    """Answers statements; a session serves several, as a worker's does."""
+    """Answers statements about one directory; a session serves several, as a worker's does."""
 
     def __init__(self, directory: Path, spill: Path) -> None:
         self._directory = directory

@@ -20,13 +20,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.differential.suite import ANSWERS, TRINO_VERSION, Case, cases, own_tables, recorded
+from tests.differential.tpcds_tables import make_tables as make_tpcds_tables
 from tests.differential.trino_client import TrinoClient
 
 PORT = 18476
 START_S = 180
-_PLUGINS = ("memory", "tpch")
+_PLUGINS = ("memory", "tpcds", "tpch")
 _CATALOGS = {
     "memory": "connector.name=memory\n",
+    "tpcds": "connector.name=tpcds\n",
     "tpch": "connector.name=tpch\ntpch.column-naming=STANDARD\ntpch.double-type-mapping=DECIMAL\n",
 }
 _CONFIG = f"""coordinator=true
@@ -53,11 +55,12 @@ def main() -> None:
         client = TrinoClient(url)
         client.wait(START_S)
         _make_tables(client)
+        make_tpcds_tables(client)
         _record_functions(client)
-        _record(client, everything=options.all)
+        _record(url, everything=options.all)
 
 
-def _record(client: TrinoClient, *, everything: bool) -> None:
+def _record(url: str, *, everything: bool) -> None:
     known = {} if everything else recorded()
     by_group: dict[str, list[Case]] = {}
     for case in cases():
@@ -65,6 +68,7 @@ def _record(client: TrinoClient, *, everything: bool) -> None:
     ANSWERS.mkdir(exist_ok=True)
     for group, members in by_group.items():
         lines = []
+        client = TrinoClient(url, schema=members[0].schema)
         for case in members:
             entry = known.get(case.sql) or client.ask(case.sql)
             answer = {"sql": case.sql, "columns": entry.columns, "rows": entry.rows}
@@ -87,24 +91,18 @@ def _record_functions(client: TrinoClient) -> None:
 
 def _make_tables(client: TrinoClient) -> None:
     for name, query in own_tables().items():
-        _run(client, f"DROP TABLE IF EXISTS {name}")
-        _run(client, f"CREATE TABLE {name} AS {query}")
+        client.run(f"DROP TABLE IF EXISTS {name}")
+        client.run(f"CREATE TABLE {name} AS {query}")
     for name in _TPCH:
-        _run(client, f"DROP TABLE IF EXISTS {name}")
+        client.run(f"DROP TABLE IF EXISTS {name}")
         columns = client.ask(f"SHOW COLUMNS FROM tpch.tiny.{name}").rows
         items = ", ".join(_as_generated(column, kind) for column, kind, *_ in columns)
-        _run(client, f"CREATE TABLE {name} AS SELECT {items} FROM tpch.tiny.{name}")
+        client.run(f"CREATE TABLE {name} AS SELECT {items} FROM tpch.tiny.{name}")
 
 
 def _as_generated(column: str, kind: str) -> str:
     """The generator of the other side writes decimals with 15 digits."""
     return f"CAST({column} AS decimal(15,2)) AS {column}" if kind.startswith("decimal") else column
-
-
-def _run(client: TrinoClient, statement: str) -> None:
-    answer = client.ask(statement)
-    if answer.error:
-        raise SystemExit(f"{statement[:80]}: {answer.message}")
 
 
 @contextlib.contextmanager

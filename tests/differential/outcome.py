@@ -16,7 +16,8 @@ from tests.differential.compare import (
     same_type,
 )
 from tests.differential.house import OurAnswer, OurSide, write_tables
-from tests.differential.suite import Case, Recorded
+from tests.differential.suite import TPCDS, Case, Recorded
+from tests.differential.tpcds_tables import FILES as TPCDS_FILES
 
 EQUAL, REFUSED, DIFFERENT = "equal", "refused", "different"
 
@@ -30,22 +31,26 @@ class Outcome:
 
 
 @contextmanager
-def our_side(directory: Path) -> Iterator[OurSide]:
-    """The suite's tables in a new directory, and a session over them."""
+def our_sides(directory: Path) -> Iterator[dict[str, OurSide]]:
+    """A session over the suite's tables for each schema; made in a new directory."""
     write_tables(directory / "data")
-    side = OurSide(directory / "data", directory / "spill")
+    sides = {
+        "default": OurSide(directory / "data", directory / "spill"),
+        TPCDS: OurSide(TPCDS_FILES, directory / "spill-tpcds"),
+    }
     try:
-        yield side
+        yield sides
     finally:
-        side.close()
+        for side in sides.values():
+            side.close()
 
 
-def outcome(case: Case, answers: Mapping[str, Recorded], side: OurSide) -> Outcome:
+def outcome(case: Case, answers: Mapping[str, Recorded], sides: Mapping[str, OurSide]) -> Outcome:
     """Ask our side, and compare with what Trino answered.
 
     Where Trino fails we must fail or refuse; where it answers we must answer the same or refuse.
     """
-    trino, ours = answers[case.sql], side.ask(case.sql)
+    trino, ours = answers[case.sql], sides[case.schema].ask(case.sql)
     failure = ours.failure
     if failure and (failure.code is FailureCode.NOT_SUPPORTED or _refused_late(failure.message)):
         return Outcome(REFUSED, failure.message)

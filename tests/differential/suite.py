@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 STATEMENTS = HERE / "statements"
 ANSWERS = HERE / "answers"
 TRINO_VERSION = "476"
+TPCDS = "tpcds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Case:
     def id(self) -> str:
         """What a test report calls it."""
         return f"{self.group}-{self.number}"
+
+    @property
+    def schema(self) -> str:
+        """Which tables it asks: TPC-DS's, or all the others."""
+        return self.group if self.group == TPCDS else "default"
 
     @property
     def is_ordered(self) -> bool:
@@ -87,8 +93,13 @@ def recorded() -> dict[str, Recorded]:
 
 def own_tables() -> dict[str, str]:
     """The tables of our own: name -> query in Trino's SQL."""
+    return tables_in(HERE / "tables.sql")
+
+
+def tables_in(path: Path) -> dict[str, str]:
+    """The tables of a file: name -> query in Trino's SQL."""
     found: dict[str, str] = {}
-    for block in (HERE / "tables.sql").read_text("utf-8").split("\n-- ")[1:]:
+    for block in path.read_text("utf-8").split("\n-- ")[1:]:
         name, _, query = block.partition("\n")
         found[name.strip()] = query.strip()
     return found

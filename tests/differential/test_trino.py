@@ -10,7 +10,7 @@ import pytest
 from tests.differential.generate import statements
 from tests.differential.outcome import DIFFERENT, EQUAL, Outcome
 from tests.differential.page import PAGE, render
-from tests.differential.suite import cases, recorded
+from tests.differential.suite import TPCDS, cases, recorded
 
 pytestmark = pytest.mark.xdist_group("differential")
 
@@ -50,6 +50,15 @@ def test_every_query_of_tpch_is_equal(outcomes: dict[str, Outcome]) -> None:
     tpch = [case for case in cases() if case.group == "tpch"]
     assert len(tpch) == 22
     assert {outcomes[case.id].verdict for case in tpch} == {EQUAL}
+
+
+def test_every_query_of_tpcds_is_equal(outcomes: dict[str, Outcome]) -> None:
+    """More than half of them find rows; an answer without rows shows little."""
+    answers = recorded()
+    tpcds = [case for case in cases() if case.group == TPCDS]
+    assert len(tpcds) == 99
+    assert {outcomes[case.id].verdict for case in tpcds} == {EQUAL}
+    assert sum(bool(answers[case.sql].rows) for case in tpcds) > 60
 
 
 def test_the_committed_page_is_what_the_suite_says(outcomes: dict[str, Outcome]) -> None:

@@ -23,13 +23,13 @@ class Answer:
 class TrinoClient:
     """Asks one server, in the schema that the judge's tables are in, as a session in UTC."""
 
-    def __init__(self, url: str, time_zone: str = "UTC") -> None:
+    def __init__(self, url: str, time_zone: str = "UTC", schema: str = "default") -> None:
         self._http = httpx.Client(timeout=120)
         self._url = url
         self._headers = {
             "x-trino-user": "judge",
             "x-trino-catalog": "memory",
-            "x-trino-schema": "default",
+            "x-trino-schema": schema,
             "x-trino-time-zone": time_zone,
             "x-trino-client-capabilities": "PARAMETRIC_DATETIME,PATH",
         }
@@ -64,3 +64,9 @@ class TrinoClient:
             if "nextUri" not in page:
                 return Answer(columns, rows)
             page = self._http.get(page["nextUri"], headers=self._headers).json()
+
+    def run(self, statement: str) -> None:
+        """Run a statement that has to work; `SystemExit` says why it did not."""
+        answer = self.ask(statement)
+        if answer.error:
+            raise SystemExit(f"{statement[:80]}: {answer.message}")
