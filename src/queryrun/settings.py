@@ -51,7 +51,10 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ServerSettings(Section, frozen=True):
-    """Where the service listens and how it ends."""
+    """Where the service listens, what this node does, and how it ends."""
+
+    roles: str = "api,worker"
+    """`api`: answers requests; `worker`: runs statements. Either or both, separated by commas."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -65,16 +68,40 @@ class ServerSettings(Section, frozen=True):
     """A request body, inflated: a statement of 1,000,000 characters, escaped, and room."""
 
 
+class DatabaseSettings(Section, frozen=True):
+    """Where runs, clients and tokens are kept. Several nodes share one PostgreSQL."""
+
+    url: str = ""
+    """`postgresql://user:password@host/name`. Empty: SQLite, a file in the home directory."""
+    url_file: str = ""
+    """A file that holds the URL instead, for whoever keeps passwords in files."""
+    connections: int = 8
+    """Of this node to PostgreSQL, besides two for hints."""
+
+
 class SourceSettings(Section, frozen=True):
     """A named place to run SQL: an engine, its data, its limits (contract F7). 0 is no limit."""
 
-    engine: Literal["duckdb"] = "duckdb"
+    engine: Literal["duckdb", "trino", "spark"] = "duckdb"
     dialect: Literal["trino", "native"] = "native"
     """`native`: the engine's own SQL; `trino`: Trino's, translated (docs/reference/sql.md)."""
     data: str = "data/{entity}"
     """A directory (or a `.duckdb` file) per entity; `{entity}` is the entity's name."""
     entities: dict[str, str] = {}
     """Entities whose data lies elsewhere: name -> path."""
+    url: str = ""
+    """Of an engine elsewhere: `http://trino:8080`, `sc://spark:15002`. As are the following, in
+    which `{entity}` stands for the entity's name."""
+    catalog: str = ""
+    schema: str = ""
+    user: str = "queryrun"
+    auth: Literal["none", "password", "token"] = "none"
+    secret_file: str = ""
+    """A file with the password or token, read anew for every attempt; or, when empty: """
+    secret_env: str = ""
+    """the environment variable that holds it."""
+    ui_url: str = ""
+    """Spark's web UI, where the end of a statement's jobs can be seen."""
     running_per_tenant: int = 5
     queued_per_tenant: int = 10
     output_rows: int = 500_000
@@ -119,6 +146,8 @@ class ResultSettings(Section, frozen=True):
     """What presigned links start with, where clients know the store by another name."""
     part_size: str = "16MiB"
     """Of an upload: a worker holds three parts in memory, and a file has 10,000 at most."""
+    link_key: str = LINK_KEY_NAME
+    """A file with the key that links are signed with. Nodes that share a database share it."""
     link_ttl_s: int = 4 * 3600
     """Contract F9: 4 hours, signed anew on each GET."""
     retention_days: float = 30.0
@@ -166,6 +195,7 @@ class Settings(Section, frozen=True):
     """Contract H22: the zone that timestamps with time zone are written in."""
     default_source: str = "live"
     server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
     workers: WorkerSettings = WorkerSettings()
     results: ResultSettings = ResultSettings()
     leases: LeaseSettings = LeaseSettings()
@@ -175,6 +205,21 @@ class Settings(Section, frozen=True):
     sources: dict[str, SourceSettings] = msgspec.field(
         default_factory=lambda: {"live": SourceSettings()}
     )
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """What this node does: `api`, `worker` or both."""
+        return frozenset(role.strip() for role in self.server.roles.split(","))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may work on the same database."""
+        return bool(self.database.url or self.database.url_file)
+
+    @property
+    def remote_sources(self) -> list[str]:
+        """The sources whose engines are elsewhere."""
+        return [name for name, source in self.sources.items() if source.engine != "duckdb"]
 
     def path(self, relative: str) -> Path:
         """A path of the settings, taken from the home directory unless it is absolute."""
@@ -209,6 +254,40 @@ def size_bytes(text: str, name: str) -> int:
     if match is None or unit is None:
         raise ConfigurationError(f"{name}: {text!r} is not a size such as 2GB or 512MiB")
     return int(float(match.group(1)) * unit)
+
+
+def database_url(settings: Settings) -> str:
+    """Where the shared database is. `ConfigurationError` when the file that says so is not there.
+
+    Holds a password: for connecting alone, never for a message.
+    """
+    if not settings.database.url_file:
+        return settings.database.url
+    return _secret_in(settings, settings.database.url_file, "database.url_file")
+
+
+def source_secret(
+    settings: Settings, source: str, environ: Mapping[str, str] | None = None
+) -> str | None:
+    """The password or token of a source as it is now; None when it has none."""
+    rules = settings.sources[source]
+    if rules.auth == "none":
+        return None
+    if rules.secret_file:
+        return _secret_in(settings, rules.secret_file, f"sources.{source}.secret_file")
+    found = os.environ if environ is None else environ
+    try:
+        return found[rules.secret_env]
+    except KeyError:
+        name = f"sources.{source}.secret_env"
+        raise ConfigurationError(f"{name}: {rules.secret_env!r} is not set") from None
+
+
+def _secret_in(settings: Settings, path: str, name: str) -> str:
+    try:
+        return settings.path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{name}: {path} could not be read") from None
 
 
 def s3_credentials(settings: Settings, environ: Mapping[str, str] | None = None) -> Credentials:
@@ -273,6 +352,10 @@ def _check(settings: Settings) -> None:
     """What types cannot say."""
     if settings.default_source not in settings.sources:
         raise ConfigurationError(f"default_source: no source is named {settings.default_source!r}")
+    if not settings.roles or not settings.roles <= {"api", "worker"}:
+        raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
+    if settings.roles != {"api", "worker"} and not settings.is_shared:
+        raise ConfigurationError("server.roles: a node that shares no database does both")
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
@@ -280,6 +363,22 @@ def _check(settings: Settings) -> None:
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
         size_bytes(source.output_size, f"sources.{name}.output_size")
+        _check_engine(name, source)
+
+
+_SCHEMES = {"trino": ("http://", "https://"), "spark": ("sc://",)}
+
+
+def _check_engine(name: str, source: SourceSettings) -> None:
+    if source.engine == "duckdb":
+        return
+    if not source.url.startswith(_SCHEMES[source.engine]):
+        begin = " or ".join(_SCHEMES[source.engine])
+        raise ConfigurationError(f"sources.{name}.url must begin with {begin}")
+    if source.auth != "none" and not (source.secret_file or source.secret_env):
+        raise ConfigurationError(
+            f"sources.{name}: auth = {source.auth!r} needs secret_file or secret_env"
+        )
 
 
 def _check_results(results: ResultSettings) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ import httpx2 as httpx
 import pytest
 
 from queryrun.auth.model import IssuedSecret
-from queryrun.cli.home import MadeHome, init_home, open_database
+from queryrun.cli.home import MadeHome, init_home
 from queryrun.runs.model import StopReason
 from queryrun.runs.store import CancelAsked
 from queryrun.settings import load
+from queryrun.wiring.database import open_database
 from tests.s3_server import s3_server as s3_server  # a fixture of theirs
 
 QUICK = {
@@ -191,7 +193,7 @@ class House:
         settings = load(self.made.home, {})
 
         async def write() -> None:
-            database = open_database(settings)
+            database = open_database(settings, lambda: datetime.now(UTC))
             try:
                 await database.runs.cancel(run_id, CancelAsked(StopReason.USER, "test"))
             finally:

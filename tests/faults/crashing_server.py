@@ -24,7 +24,7 @@ from queryrun.cli.serve import listen, serve_node, url_of
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.state import RunState
 from queryrun.settings import load
-from queryrun.wiring import Ground, build_node, open_ground
+from queryrun.wiring.node import Ground, build_node, open_ground
 
 
 class Crashing:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from queryrun.wiring import Ground
+from queryrun.wiring.node import Ground
 
 
 class Gate:

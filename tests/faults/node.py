@@ -20,7 +20,7 @@ from queryrun.runs.model import ContentEncoding, ContentType, Output, Run, RunRe
 from queryrun.runs.read import wait_for_end
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
-from queryrun.wiring import Ground, Node, build_node, open_ground
+from queryrun.wiring.node import Ground, Node, build_node, open_ground
 from queryrun.worker.forkclient import Roles
 from tests.e2e.conftest import QUICK
 

@@ -20,7 +20,7 @@ from queryrun.runs.model import EngineStop, Stage
 from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.state import RunState
-from queryrun.wiring import Ground
+from queryrun.wiring.node import Ground
 from queryrun.worker.errors import NotReaped
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker

@@ -93,7 +93,7 @@ def must_import() -> None:
     """A commit that is not in one piece would be noticed by everybody, whatever is broken."""
     whole = Mutation("nothing", ())
     with mutated(whole) as tree:
-        command = ["-c", "import queryrun.wiring, queryrun.cli.main; print('whole')"]
+        command = ["-c", "import queryrun.wiring.node, queryrun.cli.main; print('whole')"]
         if "whole" not in _run(tree, command):
             raise SystemExit("the commit cannot even be imported; name another: COMMIT=…")
 

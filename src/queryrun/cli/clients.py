@@ -12,10 +12,11 @@ from typing import TypeVar
 from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client, revoke_client
 from queryrun.auth.clients import rotate_secret as rotate_client_secret
 from queryrun.auth.model import Client, IssuedSecret, Scope
-from queryrun.cli.home import ensure_entity, open_database
-from queryrun.db.sqlite.open import SqliteDatabase
+from queryrun.cli.home import ensure_entity
+from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.wiring.database import open_database
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ def create(home: Path, wanted: Wanted) -> IssuedSecret:
         raise ConfigurationError("name at least one entity: --entity NAME")
     granted = frozenset(_scope(scope) for scope in scopes) or DEFAULT_SCOPES
 
-    async def work(database: SqliteDatabase, settings: Settings) -> IssuedSecret:
+    async def work(database: Database, settings: Settings) -> IssuedSecret:
         made = [await ensure_entity(database, settings, entity) for entity in entities]
         wish = ClientWish(wanted.name, tuple(made), granted, tuple(wanted.orgs))
         issued = await create_client(database.auth, wish, _now)
@@ -55,7 +56,7 @@ def every(home: Path) -> list[Client]:
 def rotate(home: Path, client_id: str, grace_s: float) -> IssuedSecret:
     """A new secret for the client; the old one counts for `grace_s` seconds."""
 
-    async def work(database: SqliteDatabase, _: Settings) -> IssuedSecret:
+    async def work(database: Database, _: Settings) -> IssuedSecret:
         return await rotate_client_secret(database.auth, client_id, _now, grace_s=grace_s)
 
     return _with_store(home, work)
@@ -86,13 +87,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _with_store(home: Path, work: Callable[[SqliteDatabase, Settings], Awaitable[T]]) -> T:
+def _with_store(home: Path, work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
     settings = load(home)
 
     async def run() -> T:
-        database = open_database(settings)
+        database = open_database(settings, _now)
         try:
             return await work(database, settings)
         finally:

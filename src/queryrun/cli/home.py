@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from queryrun.auth.clients import ClientWish, create_client
 from queryrun.auth.model import Entity, IssuedSecret, Scope
-from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
-from queryrun.settings import CONFIG_NAME, DATABASE_NAME, LINK_KEY_NAME, Settings, load
+from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME, Settings, load
+from queryrun.wiring.database import open_database
 
 FIRST_CLIENT_NAME = "first-client.id"
 FIRST_SECRET_NAME = "first-client.secret"  # noqa: S105 a file name
@@ -88,12 +89,7 @@ def check_entity_name(name: str) -> None:
         )
 
 
-def open_database(settings: Settings) -> SqliteDatabase:
-    """The home's store, its schema brought up to date."""
-    return open_sqlite(settings.path(DATABASE_NAME), lambda: datetime.now(UTC))
-
-
-async def ensure_entity(database: SqliteDatabase, settings: Settings, name: str) -> Entity:
+async def ensure_entity(database: Database, settings: Settings, name: str) -> Entity:
     """The tenant's entity of that name, made when missing."""
     check_entity_name(name)
     await database.auth.add_tenant(settings.tenant, settings.tenant)
@@ -101,7 +97,7 @@ async def ensure_entity(database: SqliteDatabase, settings: Settings, name: str)
 
 
 async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
-    database = open_database(settings)
+    database = open_database(settings, lambda: datetime.now(UTC))
     try:
         entity = await ensure_entity(database, settings, entity_name)
         wish = ClientWish("first", (entity,), frozenset(Scope))

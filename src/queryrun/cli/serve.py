@@ -17,7 +17,7 @@ from queryrun.cli.banner import banner
 from queryrun.cli.logs import configure_logs
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, Settings, load
-from queryrun.wiring import Node, build_node
+from queryrun.wiring.node import Node, build_node
 
 log = structlog.get_logger()
 

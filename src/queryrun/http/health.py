@@ -9,6 +9,8 @@ from queryrun.http.metrics import CONTENT_TYPE
 from queryrun.http.parts import HttpParts
 
 OK = "ok"
+SOURCE = "source "
+"""What the names of checks of sources begin with."""
 
 
 async def alive(_parts: HttpParts, _call: Call) -> Answer:
@@ -17,13 +19,18 @@ async def alive(_parts: HttpParts, _call: Call) -> Answer:
 
 
 async def ready(parts: HttpParts, _call: Call) -> Answer:
-    """200 when this node should get requests; otherwise 503, and which part is not well."""
+    """200 when this node should get requests; otherwise 503, and which part is not well.
+
+    A source that is away is told, `degraded`, but keeps nobody from asking: its runs wait, and
+    another node could do no better.
+    """
     checks = await parts.ready()
     if not parts.desk.accepting():
         checks = {**checks, "node": "draining"}
-    well = all(state == OK for state in checks.values())
-    body = {"status": OK if well else "unavailable", "checks": checks}
-    return Answer(200 if well else 503, msgspec.json.encode(body))
+    unwell = [name for name, state in checks.items() if state != OK]
+    away = not all(name.startswith(SOURCE) for name in unwell)
+    status = "unavailable" if away else "degraded" if unwell else OK
+    return Answer(503 if away else 200, msgspec.json.encode({"status": status, "checks": checks}))
 
 
 async def metrics(parts: HttpParts, _call: Call) -> Answer:

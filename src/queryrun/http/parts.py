@@ -16,6 +16,7 @@ from queryrun.runs.desk import Desk
 from queryrun.runs.follow import Pace
 from queryrun.runs.once import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.tables import TableCatalog
 
 ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
 """Name of a part -> `ok`, or what is wrong with it."""
@@ -43,6 +44,8 @@ class HttpSettings:
     streams_per_client: int = 20
     """Event streams that one client may hold open on this node; each costs about 30 kB."""
     stream_pace: Pace = STREAM_PACE
+    api: bool = True
+    """False on a node that only runs statements: it answers probes and metrics, nothing else."""
     list_runs: bool = True
     """Contract H13: the list is ours; switched off, `GET /v2/query_runs` is a 405."""
     strict_fields: bool = False
@@ -60,6 +63,7 @@ class HttpParts:
     once: IdempotencyStore
     requests: AsyncRequestStore
     results: ResultStore
+    tables: TableCatalog
     link_secret: bytes = field(repr=False)
     public_url: str
     """Scheme, host and port of links, without a trailing slash."""

@@ -8,7 +8,7 @@ from queryrun.http import parameters as p
 from queryrun.http.operations import Body, Operation, Reply
 from queryrun.http.parts import HttpSettings
 from queryrun.http.v1.routes import V1_TABLE
-from queryrun.http.v2 import events, listing, query_runs, requests, rows
+from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE
 
 DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
@@ -204,6 +204,37 @@ EVENTS = Operation(
     errors=DOCUMENTED_ERRORS,
     error_notes=((429, "Too many requests, or too many streams open."),),
 )
+TABLES = Operation(
+    "GET",
+    "/v2/tables",
+    "listTables",
+    tables.get_tables,
+    Scope.READ,
+    "Tables",
+    "List tables",
+    "The tables of a source that the caller's entity has, with their columns: what `SHOW TABLES` "
+    "and `DESCRIBE` say, without a run and without waiting for a slot. Remembered for up to half "
+    "a minute, for embedded sources only while their files look the same. An addition of this "
+    "service.",
+    (p.SOURCE, *p.EVERYWHERE),
+    replies=(Reply(200, "The tables.", "Tables", examples=(("one", samples.TABLES),)),),
+    errors=DOCUMENTED_ERRORS,
+    error_notes=((503, "The source does not answer, or this node is shutting down."),),
+)
+TABLE_SHAPE = Operation(
+    "GET",
+    "/v2/tables/{name}",
+    "getTable",
+    tables.get_table,
+    Scope.READ,
+    "Tables",
+    "Describe a table",
+    "One of these tables; 404 when the entity has none of this name. An addition of this service.",
+    (p.TABLE_NAME, p.SOURCE, *p.EVERYWHERE),
+    replies=(Reply(200, "The table.", "Table", examples=(("account", samples.TABLE),)),),
+    errors=DOCUMENTED_ERRORS,
+    error_notes=((503, "The source does not answer, or this node is shutting down."),),
+)
 REQUEST = Operation(
     "GET",
     "/v2/requests/{request_id}",
@@ -335,6 +366,8 @@ TABLE = (
     LIST,
     ROWS,
     EVENTS,
+    TABLES,
+    TABLE_SHAPE,
     REQUEST,
     FILE,
     TOKEN,
@@ -347,4 +380,6 @@ TABLE = (
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     """The operations that these settings serve."""
+    if not settings.api:
+        return tuple(one for one in TABLE if one.tag == "Operations")
     return TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)

@@ -103,8 +103,8 @@ QUERY_RUN = _object(
         "started_time": TIME,
         "queue_position": _whole("Runs of the entity that wait before this one.", minimum=0),
         "waiting_for": _text(
-            "What keeps a waiting run: `slot` (a place to run in), `turn` (runs of its entity that "
-            "are before it), `retry` (the pause before another attempt)."
+            "What keeps a waiting run: `source` (its engine is away), `slot` (a place to run in), "
+            "`turn` (runs of its entity that are before it), `retry` (the pause before another attempt)."
         ),
         "progress": {"$ref": "#/components/schemas/Progress"},
         "cancellation": {"$ref": "#/components/schemas/Cancellation"},
@@ -197,6 +197,34 @@ ROWS = _object(
     "The first rows of a result.",
     ("columns", "rows", "offset", "number_of_rows", "more"),
 )
+COLUMN = _object(
+    {
+        "name": _text("In lower case."),
+        "type": _text("In Trino's words."),
+        "extra": _text("As `SHOW COLUMNS` says it."),
+        "comment": _text("As `SHOW COLUMNS` says it."),
+    },
+    "A column.",
+    ("name", "type", "extra", "comment"),
+)
+TABLE = _object(
+    {
+        "name": _text("In lower case."),
+        "columns": {
+            "type": ["array", "null"],
+            "items": COLUMN,
+            "description": "In order. Null when they cannot be read, and in a list beyond its "
+            "first 50,000 columns.",
+        },
+    },
+    "A table that statements can read.",
+    ("name", "columns"),
+)
+TABLES = _object(
+    {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Table"}}},
+    "The tables of a source.",
+    ("data",),
+)
 ONLY_IDS = _object(
     {"request_id": _text("For `/v2/requests/{request_id}`.", format="uuid")},
     "The request is recorded and will be carried out.",
@@ -232,7 +260,7 @@ HEALTH: Schema = {
     "type": "object",
     "required": ["status"],
     "properties": {
-        "status": _text("`ok`, or `unavailable`."),
+        "status": _text("`ok`, `degraded` (a source is away), or `unavailable`."),
         "checks": {"type": "object", "additionalProperties": {"type": "string"}},
     },
 }
@@ -247,6 +275,8 @@ SCHEMAS: dict[str, Schema] = {
     "Attempt": ATTEMPT,
     "Progress": PROGRESS,
     "Rows": ROWS,
+    "Table": TABLE,
+    "Tables": TABLES,
     "RequestAccepted": ONLY_IDS,
     "Request": REQUEST,
     "Problem": PROBLEM,

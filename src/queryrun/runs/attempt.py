@@ -15,7 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.engines.base import work_name
+from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.results.names import file_key
 from queryrun.results.store import ResultStore
 from queryrun.runs.desk import Changes, SourceRules
@@ -31,10 +32,13 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
-from queryrun.runs.retry import RetryPolicy, after_failure, on_leaving
+from queryrun.runs.remote import RemoteWork
+from queryrun.runs.retry import RetryPolicy, after_failure, on_leaving, while_away
+from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import Completed, Failed, Freed, Requeued, RunStore
 from queryrun.worker.errors import ForkServerLost, NotReaped, PoolClosed, WorkerDied
 from queryrun.worker.frames import Bind, Done, Execute, Progress, StageReached
+from queryrun.worker.handles import with_work
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 
@@ -88,6 +92,8 @@ class Crew:
     rules: Callable[[str], SourceRules]
     bind: Callable[[str, str], Awaitable[Bind]]
     """(source, entity id) -> which data the worker opens."""
+    remote: RemoteWork
+    sources: SourceHealth
     retry: RetryPolicy
     meter: Meter
     now: Callable[[], datetime]
@@ -205,12 +211,23 @@ class LiveAttempt:
     async def _may_start(self, worker: Worker) -> bool:
         """Save the handle before anything waits on the engine; False when a cancel was first."""
         try:
-            await self._crew.store.save_handle(self.ref, handle=worker.handle, file_key=self._key)
+            handle = self._handle(worker)
+            await self._crew.store.save_handle(self.ref, handle=handle, file_key=self._key)
         except LostRace:
             self.stop(*await self._why_lost())
             return False
         self.progress = AttemptProgress(Stage.STARTING)
         return self._told is None
+
+    def _handle(self, worker: Worker) -> str:
+        """What any process needs to stop this attempt: its process, and its work elsewhere."""
+        if not self._is_remote:
+            return worker.handle
+        return with_work(worker.handle, work_name(self.ref.run_id, self.ref.number))
+
+    @property
+    def _is_remote(self) -> bool:
+        return self._crew.remote.is_remote(self.attempt.run.request.source)
 
     async def _why_lost(self) -> tuple[StopReason, str | None]:
         """The reason that made a write of ours come too late: a cancel, or a lost lease."""
@@ -289,6 +306,7 @@ class LiveAttempt:
     async def _settle(self, worker: Worker | None, end: Done | Failure | None) -> Run | None:
         """Write a clean end while the worker is still ours; otherwise stop first, then write."""
         if end is not None and _is_clean(end):
+            await self._tidy_up_elsewhere(end)
             run = await self._persist(lambda: self._write_clean(end))
             if run is not None:
                 self._give_back(worker)
@@ -327,8 +345,16 @@ class LiveAttempt:
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
         self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame)
-        detail = after_failure(self.attempt.run, failure, self._crew.retry, self._crew.now(), stop)
-        return await self._write(detail)
+        if failure.code is FailureCode.ENGINE_UNAVAILABLE and not await self._is_source_up():
+            detail = while_away(failure, self._crew.retry, self._crew.now(), stop)
+            return await self._write(detail)
+        return await self._write(
+            after_failure(self.attempt.run, failure, self._crew.retry, self._crew.now(), stop)
+        )
+
+    async def _is_source_up(self) -> bool:
+        """Whether another attempt could start now; if not, the run waits and is not to blame."""
+        return await self._crew.sources.look(self.attempt.run.request.source)
 
     async def _write(self, detail: Failed | Requeued) -> Run:
         if isinstance(detail, Requeued):
@@ -375,6 +401,9 @@ class LiveAttempt:
             self._give_back(worker)
             return EngineStop.NEVER_STARTED
         engine_stop = await self._until_reaped(worker)
+        if self._is_remote:
+            await self._until_let_go()
+            engine_stop = EngineStop.REMOTE_CONFIRMED
         if self._told is not None:
             took_s = time.monotonic() - self._told.at_s
             self._crew.meter.stop_s.labels(self._told.reason, engine_stop).observe(took_s)
@@ -394,6 +423,41 @@ class LiveAttempt:
         finally:
             if alarmed:
                 self._crew.meter.unproven_stops.dec()
+
+    async def _until_let_go(self) -> None:
+        """Have the engine elsewhere end what the attempt began there, until it says that it has.
+
+        While it does not answer the run stays as it is, and its slot stays held.
+        """
+        alarmed = False
+        try:
+            while True:
+                try:
+                    return await self._end_elsewhere()
+                except Unavailable as error:
+                    alarmed = self._alarm(alarmed)
+                    self._log.error("engine_has_not_let_go", reason=str(error))
+                    await asyncio.sleep(STOP_RETRY_S)
+        finally:
+            if alarmed:
+                self._crew.meter.unproven_stops.dec()
+
+    async def _end_elsewhere(self) -> None:
+        request = self.attempt.run.request
+        await self._crew.remote.end(self.ref, request.source, request.entity_id)
+
+    async def _tidy_up_elsewhere(self, end: Done | Failure) -> None:
+        """After a failure that is not the statement's, something may still run there.
+
+        Asked for once: an engine that is in trouble must not hold our slots for it. What it
+        keeps running then is found by `RemoteWork.end_orphans`.
+        """
+        if isinstance(end, Done) or not self._is_remote or end.code.blame is Blame.USER:
+            return
+        try:
+            await self._end_elsewhere()
+        except Unavailable as error:
+            self._log.warning("left_for_the_orphans", reason=str(error))
 
     def _alarm(self, alarmed: bool) -> bool:
         """Raise the alarm once per attempt: the run stays as it is and its slot stays held."""

@@ -69,27 +69,33 @@ class Changes:
         self._listeners: list[Callable[[Run], None]] = []
 
     def publish(self, run: Run) -> None:
-        """Wake everyone who watches this run, and tell the standing listeners (the dispatcher)."""
-        for event in self._watchers.get(run.id, ()):
-            event.set()
-        for follower in self._followers.get(run.id, ()):
-            follower.wake(changed=True)
+        """This node has changed the run: wake everyone who watches it, and tell the standing
+        listeners (the dispatcher, and the hints to other nodes)."""
+        self.hear(run.id)
         for listener in self._listeners:
             listener(run)
+
+    def hear(self, run_id: str) -> None:
+        """Another node has changed the run: wake everyone who watches it here."""
+        for event in self._watchers.get(run_id, ()):
+            event.set()
+        for follower in self._followers.get(run_id, ()):
+            follower.wake(changed=True)
 
     def nudge(self, run_id: str) -> None:
         """The run got further without changing: wake those who follow its progress."""
         for follower in self._followers.get(run_id, ()):
             follower.wake(changed=False)
 
-    def wake_everyone(self) -> None:
-        """Something changed for all who wait, whatever their run: the node begins to drain."""
+    def wake_everyone(self, *, changed: bool = False) -> None:
+        """Something is new for all who wait, whatever their run: the node begins to drain, or
+        (`changed`) hints may have been lost."""
         for events in self._watchers.values():
             for event in events:
                 event.set()
         for followers in self._followers.values():
             for follower in followers:
-                follower.wake(changed=False)
+                follower.wake(changed=changed)
 
     def listen(self, listener: Callable[[Run], None]) -> None:
         """Call `listener` for every published change from now on; it must not block or raise."""
@@ -135,6 +141,8 @@ class Desk:
     are cut short."""
     progress: Callable[[str], AttemptProgress | None] = lambda _run_id: None
     """How far a run is that this node works on; None for every other."""
+    trouble: Callable[[str], str | None] = lambda _source: None
+    """Why a source cannot be used at the moment; None when it can."""
 
 
 def may_see(principal: Principal, run: Run) -> bool:

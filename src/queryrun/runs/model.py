@@ -146,8 +146,6 @@ class Run:
     processing_ms: int | None = None
     failure: Failure | None = None
     cancellation: Cancellation | None = None
-    waiting_for: str | None = None
-    """Why a queued run is not being claimed, when it is more than its turn (a source is down)."""
 
 
 @dataclass(frozen=True, slots=True)

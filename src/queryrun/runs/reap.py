@@ -72,6 +72,7 @@ class Reaper:
             await asyncio.sleep(self._options.every_s)
             try:
                 await self.reap_lapsed()
+                await self._crew.remote.end_orphans(self._crew.store)
                 await self.remove_expired()
                 await self._housekeeping()
             except Unavailable:
@@ -108,7 +109,7 @@ class Reaper:
         """
         try:
             engine_stop = await self._stop(attempt)
-        except NotReaped:
+        except (NotReaped, Unavailable):
             self._alarm(attempt)
             return 0
         self._all_clear(attempt.ref)
@@ -127,10 +128,19 @@ class Reaper:
         return 1
 
     async def _stop(self, attempt: Attempt) -> EngineStop:
-        """End the attempt's work for certain; `NotReaped` when it cannot be."""
+        """End the attempt's work for certain; `NotReaped` or `Unavailable` when it cannot be.
+
+        A worker on another machine has ended before its lease did (`worker/control.py`), and
+        the kill finds nothing here; an engine elsewhere is asked.
+        """
         if attempt.handle is None:
             return EngineStop.NEVER_STARTED
-        return await self._kill_by_handle(attempt.handle)
+        engine_stop = await self._kill_by_handle(attempt.handle)
+        request = attempt.run.request
+        if not self._crew.remote.is_remote(request.source):
+            return engine_stop
+        await self._crew.remote.end(attempt.ref, request.source, request.entity_id)
+        return EngineStop.REMOTE_CONFIRMED
 
     def _alarm(self, attempt: Attempt) -> None:
         """Say it loudly each time, and count the attempt once."""

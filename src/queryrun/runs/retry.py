@@ -44,6 +44,14 @@ def on_leaving(failure: Failure, now: datetime, stop: Cancellation | None) -> Re
     return Requeued(failure, now, charge=False, stop=stop)
 
 
+def while_away(
+    failure: Failure, policy: RetryPolicy, now: datetime, stop: Cancellation | None
+) -> Requeued:
+    """What to write when the source is down: the run waits for it, and is not charged."""
+    ready = now + timedelta(seconds=policy.delay_s(1))
+    return Requeued(failure, ready, charge=False, stop=stop)
+
+
 def _every_time(failure: Failure, attempts: int) -> Failure:
     """The last failure, saying that it was the last of several."""
     tries = f"all {attempts} attempts failed" if attempts > 1 else "the only attempt failed"

@@ -4,19 +4,48 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from queryrun.engines.base import EngineLimits, EngineSession, Visible, work_name
+from queryrun.engines.base import (
+    Catalog,
+    EngineLimits,
+    EngineSession,
+    RemoteEngine,
+    Visible,
+    work_name,
+)
 from queryrun.engines.duckdb import open_session as open_duckdb
+from queryrun.engines.duckdb_catalog import open_catalog as open_duckdb_catalog
 from queryrun.results.local import LocalResultStore
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.results.write import ResultJob, write_result
-from queryrun.worker.frames import Bind, Done, Execute, ResultsSpec
+from queryrun.worker.frames import Bind, Done, Execute, ResultsSpec, SourceSpec
 from queryrun.worker.runtime import Report
 
 
 def open_session(bind: Bind) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
     return SourceSession(_engine(bind), _results(bind.results), bind.time_zone)
+
+
+def open_remote(engine: str) -> RemoteEngine:
+    """How to speak to an engine elsewhere without a session (`stopping.OpenRemote`).
+
+    Imported here: only nodes with such sources need their libraries.
+    """
+    if engine == "trino":
+        from queryrun.engines.trino.remote import TrinoRemote
+
+        return TrinoRemote()
+    if engine == "spark":
+        from queryrun.engines.spark.remote import SparkRemote
+
+        return SparkRemote()
+    raise ValueError(engine)
+
+
+def open_catalog(source: SourceSpec) -> Catalog:
+    """The tables of a source (`cataloging.OpenCatalog`)."""
+    return open_duckdb_catalog(source.options)
 
 
 class SourceSession:

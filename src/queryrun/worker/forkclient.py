@@ -46,6 +46,10 @@ class Roles:
     """A `runtime.Opener`: what a worker opens when it is bound."""
     check: str = "queryrun.sql.check:check_statement"
     """`(statement: str) -> Verdict`: what a checker answers with."""
+    remote: str = "queryrun.worker.entry:open_remote"
+    """A `stopping.OpenRemote`: how the stopper speaks to engines elsewhere."""
+    catalog: str = "queryrun.worker.entry:open_catalog"
+    """A `cataloging.OpenCatalog`: how a source's tables are listed."""
 
 
 class ForkClient:
@@ -195,7 +199,8 @@ class _Server:
 
 def _spawn(roles: Roles, control_fd: int) -> subprocess.Popen[bytes]:
     module = "queryrun.worker.forkserver"
-    arguments = [str(control_fd), str(os.getpid()), roles.opener, roles.check]
+    names = [roles.opener, roles.check, roles.remote, roles.catalog]
+    arguments = [str(control_fd), str(os.getpid()), *names]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.DEVNULL,

@@ -20,6 +20,8 @@ class Role(StrEnum):
 
     WORKER = "worker"
     CHECKER = "checker"
+    STOPPER = "stopper"
+    CATALOG = "catalog"
 
 
 class Fork(Frame, frozen=True, tag="fork"):

@@ -21,6 +21,7 @@ import duckdb  # noqa: F401 - imported here so that no worker has to
 import msgspec
 from isal import igzip, isal_zlib  # noqa: F401 - the same
 
+from queryrun.worker.cataloging import run_catalog
 from queryrun.worker.checking import run_checker
 from queryrun.worker.child import become_child, die_with_parent, outlive_the_terminal
 from queryrun.worker.forkframes import (
@@ -36,6 +37,7 @@ from queryrun.worker.forkframes import (
     unpack_request,
 )
 from queryrun.worker.main import run_worker
+from queryrun.worker.stopping import run_stopper
 
 _DESCRIPTORS_PER_MESSAGE = 4
 
@@ -43,21 +45,24 @@ Start = Callable[[socket.socket], NoReturn]
 
 
 def main(arguments: list[str]) -> None:
-    """`<control descriptor> <node pid> <opener> <check>`, the last two as `module:function`."""
-    control_fd, node_pid, opener, check = arguments
+    """`<control descriptor> <node pid> <opener> <check> <remote> <catalog>`; four `module:function`."""
+    control_fd, node_pid, *names = arguments
     outlive_the_terminal()
     die_with_parent(int(node_pid))
-    roles = _roles(opener, check)
+    roles = _roles(*names)
     gc.collect()
     gc.freeze()  # what was imported stays on pages that every child shares
     ForkServer(socket.socket(fileno=int(control_fd)), roles).serve()
 
 
-def _roles(opener: str, check: str) -> dict[Role, Start]:
-    open_session, check_statement = _named(opener), _named(check)
+def _roles(opener: str, check: str, remote: str, catalog: str) -> dict[Role, Start]:
+    open_session, check_statement, open_remote = _named(opener), _named(check), _named(remote)
+    open_catalog = _named(catalog)
     return {
         Role.WORKER: lambda control: run_worker(control, open_session),
         Role.CHECKER: lambda control: run_checker(control, check_statement),
+        Role.STOPPER: lambda control: run_stopper(control, open_remote),
+        Role.CATALOG: lambda control: run_catalog(control, open_catalog),
     }
 
 

@@ -37,10 +37,10 @@ async def gather_extras(desk: Desk, run: Run, view: View) -> Extras:
 
 
 def waiting_for(desk: Desk, run: Run, position: int) -> str:
-    """What keeps a waiting run: `retry` (the pause before another attempt), `turn` (runs of its
-    entity are before it), `slot` (a place to run in), or what the run itself says."""
-    if run.waiting_for is not None:
-        return run.waiting_for
+    """What keeps a waiting run: `source` (its engine is away), `retry` (the pause before another
+    attempt), `turn` (runs of its entity are before it) or `slot` (a place to run in)."""
+    if desk.trouble(run.request.source) is not None:
+        return "source"
     if run.ready_time > desk.now():
         return "retry"
     return "turn" if position else "slot"

@@ -6,9 +6,9 @@ import asyncio
 import fcntl
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -17,41 +17,35 @@ from uuid import uuid4
 import structlog
 from starlette.routing import Router
 
-from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
-from queryrun.errors import ConfigurationError, NotFound, RunFailed, Unavailable
+from queryrun.db.database import Database
+from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
+from queryrun.http.health import OK, SOURCE
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.parts import HttpParts, HttpSettings
-from queryrun.http.v2.body import MAX_TIMEOUT_S
-from queryrun.results.local import LocalResultStore
-from queryrun.results.s3place import S3Place
-from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.runs.attempt import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
+from queryrun.runs.hints import Hints
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import EngineStop
 from queryrun.runs.reap import Reaper, ReapOptions
+from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.sources import SourceHealth
+from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
-from queryrun.settings import (
-    DATABASE_NAME,
-    LINK_KEY_NAME,
-    LOCK_NAME,
-    SPILL_NAME,
-    ResultSettings,
-    Settings,
-    SourceSettings,
-    s3_credentials,
-    size_bytes,
-)
+from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
+from queryrun.wiring.database import open_database, open_hints
+from queryrun.wiring.results import result_store, sweeper
+from queryrun.wiring.sources import Places
 from queryrun.worker import handles
 from queryrun.worker.checker import StatementChecker
 from queryrun.worker.forkclient import Roles
-from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec
 from queryrun.worker.pool import PoolOptions, WorkerPool
+from queryrun.worker.stopper import Stopper
 
 log = structlog.get_logger()
 
@@ -61,9 +55,9 @@ _FIRST_CHECK = "SELECT 1"
 REQUESTS_KEPT = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read, like a key's answer."""
 
-SWEEP_EVERY = timedelta(hours=1)
-SWEEP_MARGIN = timedelta(days=1)
-"""Files are swept so much later than they could have become nobody's: clocks differ."""
+FENCE = 0.8
+"""The part of a lease after which its holder has stopped working by itself: the rest is for what
+differs between clocks and for a killed worker to give its memory back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,8 @@ class Ground:
     """What a node stands on: its store, its workers, its results. The rest is made of these."""
 
     lock: IO[str]
-    database: SqliteDatabase
+    database: Database
+    hints: Hints
     pool: WorkerPool
     runs: RunStore
     workers: Workers
@@ -84,9 +79,10 @@ def open_ground(settings: Settings, roles: Roles | None = None) -> Ground:
     Raises `ConfigurationError` when another node serves the same home.
     """
     lock = _lock_home(settings.path(LOCK_NAME))
-    database = open_sqlite(settings.path(DATABASE_NAME), _now)
+    database = open_database(settings, _now)
+    hints = open_hints(settings)
     pool = WorkerPool(_pool_options(settings), roles)
-    return Ground(lock, database, pool, database.runs, pool, _result_store(settings))
+    return Ground(lock, database, hints, pool, database.runs, pool, result_store(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +92,12 @@ class Node:
     settings: Settings
     app: Router
     desk: Desk
-    database: SqliteDatabase
+    database: Database
+    hints: Hints
     pool: WorkerPool
     checker: StatementChecker
+    stopper: Stopper
+    sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
     lock: IO[str]
@@ -107,12 +106,34 @@ class Node:
         """Settle what an earlier process left, then begin to claim. Call on the main thread:
         the kernel ends the workers when the thread that started them ends."""
         await self.pool.start()
-        await self.checker.check(_FIRST_CHECK)
-        settled = await self.reaper.recover()
-        if settled:
-            log.warning("recovered", attempts=settled)
+        self.sources.on_back(self.dispatcher.heed_anything)
+        self.sources.start()
+        await self.hints.start(self._hear)
+        self.desk.changes.listen(lambda run: self.hints.publish(run.id, run.state))
+        if "api" in self.settings.roles:
+            await self.checker.check(_FIRST_CHECK)
+        if "worker" in self.settings.roles:
+            await self._start_working()
+
+    async def _start_working(self) -> None:
+        """On a database of its own, what an earlier process held is lapsed by definition; on a
+        shared one it lapses in its time."""
+        if not self.settings.is_shared:
+            settled = await self.reaper.recover()
+            if settled:
+                log.warning("recovered", attempts=settled)
         self.dispatcher.start()
         self.reaper.start()
+
+    def _hear(self, changes: Sequence[tuple[str, RunState]] | None) -> None:
+        """Other nodes have changed these runs; None: anything may have changed."""
+        if changes is None:
+            self.desk.changes.wake_everyone(changed=True)
+            self.dispatcher.heed_anything()
+            return
+        for run_id, state in changes:
+            self.desk.changes.hear(run_id)
+            self.dispatcher.heed(run_id, state)
 
     async def drain(self, patience_s: float) -> None:
         """Accept and claim nothing more; give running attempts their time, then re-queue them."""
@@ -121,6 +142,9 @@ class Node:
     async def close(self) -> None:
         """End every part. Nothing of this node runs when this returns."""
         await self.reaper.close()
+        await self.hints.close()
+        await self.sources.close()
+        await self.stopper.close()
         await self.checker.close()
         await self.pool.close()
         self.database.close()
@@ -134,11 +158,14 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     """
     ground = ground or open_ground(settings)
     database, pool = ground.database, ground.pool
-    checker = StatementChecker(pool.fork_server)
-    changes = Changes()
-    crew = _crew(settings, ground, changes)
-    dispatcher = Dispatcher(crew, _dispatch_options(settings), lambda: list(settings.sources))
-    housekeeping = _housekeeping(database, _sweeper(settings, ground.results))
+    checker, stopper = StatementChecker(pool.fork_server), Stopper(pool.fork_server)
+    changes, places = Changes(), Places(settings, database.auth)
+    remote = settings.remote_sources
+    sources = SourceHealth(settings.sources, remote, stopper, places.spec)
+    work = RemoteWork(remote, stopper, places.spec)
+    crew = _crew(settings, ground, Fleet(changes, places, work, sources))
+    dispatcher = Dispatcher(crew, _dispatch_options(settings), sources.usable)
+    housekeeping = _housekeeping(database, sweeper(settings, ground.results))
     reaper = Reaper(crew, _reap_options(settings), _kill_by_handle, housekeeping)
     desk = Desk(
         store=ground.runs,
@@ -149,6 +176,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         now=_now,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
+        trouble=sources.trouble,
     )
     parts = HttpParts(
         desk=desk,
@@ -156,10 +184,10 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         once=database.once,
         requests=database.requests,
         results=crew.results,
-        link_secret=_link_key(settings.path(LINK_KEY_NAME)),
+        link_secret=_link_key(settings.path(settings.results.link_key)),
         public_url=settings.server.public_url or public_url,
         now=_now,
-        ready=_ready_checks(database, dispatcher),
+        ready=_ready_checks(settings, ground, dispatcher, sources),
         settings=_http_settings(settings),
         metrics=HttpMetrics(crew.meter.registry),
     )
@@ -168,8 +196,11 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         app=build_app(parts),
         desk=desk,
         database=database,
+        hints=ground.hints,
         pool=pool,
         checker=checker,
+        stopper=stopper,
+        sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,
         lock=ground.lock,
@@ -203,16 +234,28 @@ def _link_key(path: Path) -> bytes:
 # --- the core -------------------------------------------------------------------------------
 
 
-def _crew(settings: Settings, ground: Ground, changes: Changes) -> Crew:
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What attempts need to know of the world around this node."""
+
+    changes: Changes
+    places: Places
+    remote: RemoteWork
+    sources: SourceHealth
+
+
+def _crew(settings: Settings, ground: Ground, fleet: Fleet) -> Crew:
     rules = _rules(settings)
     return Crew(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=ground.runs,
         workers=ground.workers,
         results=ground.results,
-        changes=changes,
+        changes=fleet.changes,
         rules=rules.__getitem__,
-        bind=_binder(settings, ground.database),
+        bind=fleet.places.bind,
+        remote=fleet.remote,
+        sources=fleet.sources,
         retry=RetryPolicy(
             settings.retries.first_s, settings.retries.factor, settings.retries.most_s
         ),
@@ -240,39 +283,6 @@ def _source_rules(name: str, source: SourceSettings) -> SourceRules:
     )
 
 
-def _binder(settings: Settings, database: SqliteDatabase) -> Callable[[str, str], Awaitable[Bind]]:
-    """(source, entity id) -> which data a worker opens. Entities are looked up once each."""
-    names: dict[str, str] = {}
-    results = _results_specs(settings)
-
-    async def bind(source: str, entity_id: str) -> Bind:
-        if entity_id not in names:
-            names.update({entity.id: entity.name for entity in await database.auth.entities()})
-        if entity_id not in names:
-            raise NotFound("entity", f"Entity {entity_id} could not be found")
-        data = settings.data_path(source, names[entity_id])
-        return _bind(settings, source, entity_id, data, results())
-
-    return bind
-
-
-def _bind(
-    settings: Settings, source: str, entity_id: str, data: Path, results: ResultsSpec
-) -> Bind:
-    rules = settings.sources[source]
-    option = "database" if data.suffix == ".duckdb" else "data_dir"
-    return Bind(
-        entity_id=entity_id,
-        source=SourceSpec("duckdb", {option: str(data), "dialect": rules.dialect}),
-        results=results,
-        memory_bytes=size_bytes(rules.memory, "memory"),
-        threads=rules.threads,
-        spill_dir="",
-        spill_bytes=size_bytes(rules.spill, "spill"),
-        time_zone=settings.time_zone,
-    )
-
-
 async def _kill_by_handle(handle: str) -> EngineStop:
     """Stop an attempt's work from its stored handle; returns when it is gone."""
     await handles.kill(handle)
@@ -280,7 +290,7 @@ async def _kill_by_handle(handle: str) -> EngineStop:
 
 
 def _housekeeping(
-    database: SqliteDatabase, sweep: Callable[[], Awaitable[None]]
+    database: Database, sweep: Callable[[], Awaitable[None]]
 ) -> Callable[[], Awaitable[None]]:
     async def tidy() -> None:
         await sweep()
@@ -305,6 +315,7 @@ def _dispatch_options(settings: Settings) -> DispatchOptions:
         lease_s=settings.leases.lease_s,
         heartbeat_s=settings.leases.heartbeat_s,
         poll_s=settings.leases.poll_s,
+        fence_s=settings.leases.lease_s * FENCE if settings.is_shared else None,
     )
 
 
@@ -316,97 +327,12 @@ def _reap_options(settings: Settings) -> ReapOptions:
     )
 
 
-# --- results --------------------------------------------------------------------------------
-
-
-def _result_store(settings: Settings) -> ResultStore:
-    if settings.results.store == "s3":
-        return _s3_results(settings)
-    directory = settings.path(settings.results.directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    return LocalResultStore(directory)
-
-
-def _s3_results(settings: Settings) -> ResultStore:
-    """Imported here: a node with a directory has no use for it. Fails when there are no keys."""
-    from queryrun.results.s3 import S3ResultStore
-    from queryrun.results.s3bucket import S3Bucket
-
-    bucket = S3Bucket(_s3_place(settings.results), _credentials(settings))
-    return S3ResultStore(
-        bucket,
-        part_bytes=size_bytes(settings.results.part_size, "results.part_size"),
-        presigned=settings.results.links == "presigned",
-    )
-
-
-def _credentials(settings: Settings) -> Callable[[], Credentials]:
-    """The S3 store's credentials of each moment; the last good ones while none can be read."""
-    good = s3_credentials(settings)
-
-    def current() -> Credentials:
-        nonlocal good
-        try:
-            good = s3_credentials(settings)
-        except ConfigurationError as error:
-            log.warning("s3_credentials_not_read", error=str(error))
-        return good
-
-    return current
-
-
-def _s3_place(results: ResultSettings) -> S3Place:
-    return S3Place(
-        bucket=results.bucket,
-        prefix=results.prefix,
-        endpoint=results.endpoint,
-        region=results.region,
-        addressing=results.addressing,
-        link_endpoint=results.link_endpoint,
-    )
-
-
-def _results_specs(settings: Settings) -> Callable[[], ResultsSpec]:
-    """Where a worker writes, and for S3 as whom: with the credentials of that moment."""
-    results = settings.results
-    if results.store == "local":
-        local = ResultsSpec("local", {"directory": str(settings.path(results.directory))})
-        return lambda: local
-    options = asdict(_s3_place(results))
-    options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
-    credentials = _credentials(settings)
-    return lambda: ResultsSpec("s3", options, credentials())
-
-
-def _sweeper(settings: Settings, results: ResultStore) -> Callable[[], Awaitable[None]]:
-    """Once an hour, remove what no run names: files older than any that a run can have."""
-    longest_s = max(source.time_limit_s for source in settings.sources.values())
-    longest_s = max(longest_s, MAX_TIMEOUT_S)
-    attempt = timedelta(seconds=longest_s) + SWEEP_MARGIN
-    kept = timedelta(days=settings.results.retention_days) + SWEEP_MARGIN
-    due = _now()
-
-    async def sweep() -> None:
-        nonlocal due
-        if (now := _now()) < due:
-            return
-        due = now + SWEEP_EVERY
-        try:
-            swept = await asyncio.to_thread(results.sweep, now - attempt, now - kept)
-        except (RunFailed, OSError) as error:
-            log.warning("results_not_swept", error=type(error).__name__)
-            return
-        if swept:
-            log.info("results_swept", files=len(swept))
-
-    return sweep
-
-
 # --- the skin -------------------------------------------------------------------------------
 
 
 def _http_settings(settings: Settings) -> HttpSettings:
     return HttpSettings(
+        api="api" in settings.roles,
         body_bytes=settings.server.body_limit_bytes,
         request_timeout_s=settings.server.request_timeout_s,
         link_life_s=settings.results.link_ttl_s,
@@ -416,18 +342,20 @@ def _http_settings(settings: Settings) -> HttpSettings:
 
 
 def _ready_checks(
-    database: SqliteDatabase, dispatcher: Dispatcher
+    settings: Settings, ground: Ground, dispatcher: Dispatcher, sources: SourceHealth
 ) -> Callable[[], Awaitable[dict[str, str]]]:
     async def ready() -> dict[str, str]:
-        return {
-            "store": await _store_state(database),
+        checks = {
+            "store": await _store_state(ground.database),
             "dispatcher": "ok" if dispatcher.accepting else "draining",
         }
+        away = {name: sources.trouble(name) or OK for name in settings.remote_sources}
+        return checks | {f"{SOURCE}{name}": state for name, state in away.items()}
 
     return ready
 
 
-async def _store_state(database: SqliteDatabase) -> str:
+async def _store_state(database: Database) -> str:
     with suppress(Unavailable):
         async with asyncio.timeout(2):
             return "ok" if await database.runs.healthy() else "away"

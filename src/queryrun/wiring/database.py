@@ -1,0 +1,28 @@
+"""Settings -> the database: SQLite in the home directory, or a PostgreSQL that nodes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from queryrun.db.database import Database
+from queryrun.db.sqlite.open import open_sqlite
+from queryrun.errors import ConfigurationError
+from queryrun.runs.hints import Hints, NoHints
+from queryrun.settings import DATABASE_NAME, Settings, database_url
+
+
+def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
+    """The node's database, its schema brought up to date. `now` is SQLite's clock; PostgreSQL
+    has its own, which all nodes share."""
+    if not settings.is_shared:
+        return open_sqlite(settings.path(DATABASE_NAME), now)
+    raise ConfigurationError("database.url: not yet")
+
+
+def open_hints(settings: Settings) -> Hints:
+    """How this node tells others of changes."""
+    if not settings.is_shared:
+        return NoHints()
+    database_url(settings)
+    raise ConfigurationError("database.url: not yet")
