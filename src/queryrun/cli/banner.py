@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from queryrun.cli.home import FIRST_CLIENT_NAME, FIRST_SECRET_NAME
-from queryrun.settings import DATABASE_NAME, Settings
+from queryrun.settings import DATABASE_NAME, Settings, SourceSettings
 
 _PASTE = """\
 # a token, a run, its state, a cancel: paste these into another terminal
@@ -27,14 +27,24 @@ def banner(settings: Settings, url: str) -> str:
     lines = [
         f"queryrun serves {home}",
         f"  listening  {url}",
-        f"  store      {home / DATABASE_NAME}",
+        f"  roles      {', '.join(sorted(settings.roles))}",
+        f"  store      {_store(settings)}",
         f"  results    {_results(settings)}",
     ]
     lines += [
-        f"  source     {name}: {source.engine} on {settings.path(source.data)}"
+        f"  source     {name}: {source.engine} on {_data(settings, source)}"
         for name, source in settings.sources.items()
     ]
     return "\n".join([*lines, "", _paste(home, url)])
+
+
+def _store(settings: Settings) -> str:
+    """A shared database's URL holds a password, so it is not shown."""
+    return "PostgreSQL, shared" if settings.is_shared else str(settings.home / DATABASE_NAME)
+
+
+def _data(settings: Settings, source: SourceSettings) -> str:
+    return str(settings.path(source.data)) if source.engine == "duckdb" else source.url
 
 
 def _results(settings: Settings) -> str:

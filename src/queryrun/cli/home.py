@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ output_rows = 500000
 memory = "2GB"
 time_limit_s = 3600
 """
+_DATABASE = """
+[database]             # shared with other nodes: docs/how-to/cluster.md
+url_file = {url_file}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,14 @@ class MadeHome:
     tables: int
 
 
-def init_home(home: Path, *, entity: str, factor: float | None) -> MadeHome:
+def init_home(
+    home: Path, *, entity: str, factor: float | None, database_url_file: Path | None = None
+) -> MadeHome:
     """Make `home`, or raise `ConfigurationError` when it already is one.
 
-    `factor` sizes the sample data; None writes none. The configuration is written last, so a
-    home that was interrupted while being made can be made again.
+    `factor` sizes the sample data; None writes none. With `database_url_file` runs and clients
+    are kept in the PostgreSQL whose URL that file holds. The configuration is written last, so
+    a home that was interrupted while being made can be made again.
     """
     if (home / CONFIG_NAME).exists():
         raise ConfigurationError(
@@ -68,7 +76,11 @@ def init_home(home: Path, *, entity: str, factor: float | None) -> MadeHome:
         )
     check_entity_name(entity)
     home.mkdir(parents=True, exist_ok=True)
-    settings = load(home, {})
+    settings, config = load(home, {}), _CONFIG
+    if database_url_file is not None:
+        url_file = str(database_url_file.resolve())
+        settings = load(home, {"QUERYRUN_DATABASE__URL_FILE": url_file})
+        config += _DATABASE.format(url_file=json.dumps(url_file))  # a TOML string too
     _write_private(home / LINK_KEY_NAME, secrets.token_hex(32))
     issued = asyncio.run(_first_client(settings, entity))
     _write_private(home / FIRST_CLIENT_NAME, issued.client.id)
@@ -76,7 +88,7 @@ def init_home(home: Path, *, entity: str, factor: float | None) -> MadeHome:
     data_dir = settings.data_path(settings.default_source, entity)
     data_dir.mkdir(parents=True, exist_ok=True)
     tables = _write_samples(data_dir, factor)
-    (home / CONFIG_NAME).write_text(_CONFIG, encoding="utf-8")
+    (home / CONFIG_NAME).write_text(config, encoding="utf-8")
     return MadeHome(home, issued.client.entities[0], issued, data_dir, tables)
 
 

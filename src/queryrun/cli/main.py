@@ -42,17 +42,27 @@ def init(
         bool, typer.Option("--sample-data", help="Write the sample tables for the entity.")
     ] = False,
     factor: Annotated[float, typer.Option(help="Size of the sample billing data.")] = 1.0,
+    database_url_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with a postgresql:// URL: a database that several nodes share."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a home: configuration, store, an entity with its data directory, a first client.
 
     The client's secret is printed here and kept nowhere but in HOME/first-client.secret (mode
-    0600), which you may delete. Refuses a home that is already made.
+    0600), which you may delete. Refuses a home that is already made. Another node on the same
+    database needs no `init`: copy queryrun.toml and link.key into a home of its own.
     """
     from queryrun.cli.home import init_home
     from queryrun.cli.show import show_init
 
-    made = init_home(home, entity=entity, factor=factor if sample_data else None)
+    made = init_home(
+        home,
+        entity=entity,
+        factor=factor if sample_data else None,
+        database_url_file=database_url_file,
+    )
     show_init(made, as_json=as_json)
 
 
@@ -61,16 +71,23 @@ def serve(
     home: Home = DEFAULT_HOME,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(help="api, worker, or api,worker: answer requests, run statements, or both."),
+    ] = None,
 ) -> None:
     """Serve a home in the foreground until SIGTERM or Ctrl-C.
+
+    Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still answers
+    /healthz, /readyz and /metrics.
 
     On SIGTERM nothing new is accepted, running statements get `server.drain_s` seconds to end,
     and what still runs then is stopped and queued again for the next start. A second signal
     cuts the waiting short. The exit status is 0 after an orderly end.
     """
-    from queryrun.cli.serve import serve_home
+    from queryrun.cli.serve import Listening, serve_home
 
-    serve_home(home, host=host, port=port)
+    serve_home(home, Listening(host, port, roles))
 
 
 @app.command("demo-data")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -25,15 +27,27 @@ _BACKLOG = 2048
 _CLOSE_CONNECTIONS_S = 5
 
 
-def serve_home(home: Path, *, host: str | None, port: int | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What the command line says of how this node serves; None: what the settings say."""
+
+    host: str | None = None
+    port: int | None = None
+    roles: str | None = None
+
+
+def serve_home(home: Path, told: Listening) -> None:
     """Serve until SIGTERM or SIGINT; returns after an orderly end."""
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
-    settings = load(home)
+    environ = dict(os.environ)
+    if told.roles is not None:
+        environ["QUERYRUN_SERVER__ROLES"] = told.roles
+    settings = load(home, environ)
     configure_logs(settings.log)
     listener = listen(
-        settings.server.host if host is None else host,
-        settings.server.port if port is None else port,
+        settings.server.host if told.host is None else told.host,
+        settings.server.port if told.port is None else told.port,
     )
     uvloop.run(_serve(settings, listener))
 

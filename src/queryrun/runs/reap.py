@@ -28,6 +28,9 @@ from queryrun.worker.errors import NotReaped
 log = structlog.get_logger()
 
 _BATCH = 100
+_AT_ONCE = 8
+"""Attempts settled side by side: one that is slow to stop must not keep the others waiting until
+the leases we took over lapse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,17 @@ class Reaper:
         return await self._settle_all(besides=None)
 
     async def _settle_all(self, besides: str | None) -> int:
-        settled = 0
-        for attempt in await self._crew.store.lapsed(besides=besides, limit=_BATCH):
-            if await self._crew.store.take_over(
+        lapsed = await self._crew.store.lapsed(besides=besides, limit=_BATCH)
+        turns = asyncio.Semaphore(_AT_ONCE)
+        return sum(await asyncio.gather(*(self._take(attempt, turns) for attempt in lapsed)))
+
+    async def _take(self, attempt: Attempt, turns: asyncio.Semaphore) -> int:
+        """Settle it, if no other node's reaper was quicker: 1 when it was settled."""
+        async with turns:
+            mine = await self._crew.store.take_over(
                 attempt.ref, self._crew.node, lease_s=self._options.lease_s
-            ):
-                settled += await self._settle(attempt)
-        return settled
+            )
+            return await self._settle(attempt) if mine else 0
 
     async def _settle(self, attempt: Attempt) -> int:
         """Kill by the stored handle, and only then let the run go on.

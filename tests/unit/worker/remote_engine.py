@@ -1,0 +1,44 @@
+"""An engine elsewhere for tests of the stopper; its `options` say how it behaves."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from queryrun.engines.base import RemotePlace
+from queryrun.errors import FailureCode, RunFailed
+
+
+class MoodyEngine:
+    """`mood`: well, away, dying, silent, broken; `work`: what it says that it runs."""
+
+    def stop(self, place: RemotePlace, name: str) -> None:
+        """There is nothing to end; well, or not."""
+        _suffer(place)
+
+    def names(self, place: RemotePlace) -> list[str]:
+        """Its work; the secret too, to show that it arrives."""
+        _suffer(place)
+        return [*place.options["work"].split(","), str(place.secret)]
+
+    def check(self, place: RemotePlace) -> None:
+        """Well, or not."""
+        _suffer(place)
+
+
+def _suffer(place: RemotePlace) -> None:
+    match place.options.get("mood"):
+        case "away":
+            raise RunFailed.of(FailureCode.ENGINE_UNAVAILABLE, "it is away")
+        case "dying":
+            os._exit(3)
+        case "silent":
+            threading.Event().wait()
+        case "broken":
+            raise ValueError("a secret thing")
+
+
+def open_remote(engine: str) -> MoodyEngine:
+    """The one engine there is."""
+    assert engine in {"trino", "spark"}
+    return MoodyEngine()

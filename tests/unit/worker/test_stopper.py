@@ -1,0 +1,92 @@
+"""The stopper asks engines elsewhere; whatever becomes of one call, the next one is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from queryrun.errors import Unavailable
+from queryrun.worker import stopper as stopper_module
+from queryrun.worker.forkclient import ForkClient, Roles
+from queryrun.worker.frames import Secret, SourceSpec
+from queryrun.worker.stopper import Stopper
+from tests.unit.worker.house import SCRIPTED, children
+
+pytestmark = pytest.mark.anyio
+
+ROLES = Roles(
+    opener=SCRIPTED.opener,
+    check=SCRIPTED.check,
+    remote="tests.unit.worker.remote_engine:open_remote",
+)
+
+
+@pytest.fixture
+async def stopper() -> AsyncIterator[Stopper]:
+    """A stopper on a moody engine; leaves no process behind."""
+    fork_client = ForkClient(ROLES)
+    stopper = Stopper(fork_client)
+    yield stopper
+    await stopper.close()
+    await fork_client.close()
+    assert children() == set()
+
+
+def source(mood: str = "well") -> SourceSpec:
+    """The engine in a mood."""
+    return SourceSpec("trino", {"mood": mood, "work": "a,b"}, Secret("open sesame"))
+
+
+async def test_names_of_work_are_told_and_the_secret_arrives(stopper: Stopper) -> None:
+    assert await stopper.names(source()) == ("a", "b", "open sesame")
+
+
+async def test_an_engine_that_is_away_is_unavailable_and_says_why(stopper: Stopper) -> None:
+    with pytest.raises(Unavailable, match="it is away"):
+        await stopper.stop(source("away"), "queryrun-1-1")
+
+
+async def test_an_error_of_ours_tells_its_type_and_no_more(stopper: Stopper) -> None:
+    with pytest.raises(Unavailable, match="ValueError") as raised:
+        await stopper.check(source("broken"))
+    assert "secret" not in str(raised.value)
+
+
+async def test_a_process_that_dies_fails_its_calls_and_is_replaced(stopper: Stopper) -> None:
+    silent = asyncio.ensure_future(stopper.check(source("silent")))
+    await stopper.check(source())
+    with pytest.raises(Unavailable):
+        await stopper.check(source("dying"))
+    with pytest.raises(Unavailable):
+        await silent
+    await stopper.check(source())
+
+
+async def test_a_silent_engine_keeps_nobody_else_waiting(stopper: Stopper) -> None:
+    silent = asyncio.ensure_future(stopper.check(source("silent")))
+    await asyncio.gather(*(stopper.check(source()) for _ in range(10)))
+    assert not silent.done()
+    silent.cancel()
+
+
+async def test_a_call_without_an_answer_ends_with_its_process(
+    stopper: Stopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopper_module, "ANSWER_BOUND_S", 0.2)
+    with pytest.raises(Unavailable, match="in time"):
+        await stopper.check(source("silent"))
+    monkeypatch.undo()
+    await stopper.check(source())
+
+
+async def test_after_close_nothing_is_asked(stopper: Stopper) -> None:
+    await stopper.check(source())
+    await stopper.close()
+    with pytest.raises(Unavailable):
+        await stopper.check(source())
+
+
+def test_a_secret_shows_in_no_repr() -> None:
+    assert "sesame" not in repr(SourceSpec("trino", {}, Secret("open sesame")))
