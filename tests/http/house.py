@@ -18,7 +18,7 @@ from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client
 from queryrun.auth.model import Entity, Scope
 from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
-from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.limits import Rates
 from queryrun.http.parts import HttpParts, HttpSettings
@@ -27,6 +27,7 @@ from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
 from queryrun.sql.guard import Refusal, Verdict
+from queryrun.worker.cataloging import TableShape
 from tests.conftest import Clock
 
 TENANT = "tenant-1"
@@ -106,6 +107,25 @@ class MemoryResults:
         return None
 
 
+class KnownTables:
+    """A `TableCatalog` that knows what tests tell it. `away`: its sources do not answer."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], tuple[TableShape, ...]] = {}
+        self.away = False
+
+    async def tables(self, source: str, entity_id: str) -> tuple[TableShape, ...]:
+        """What a test said that there is."""
+        if self.away:
+            raise Unavailable("the source does not answer")
+        return self.known.get((source, entity_id), ())
+
+    async def table(self, source: str, entity_id: str, name: str) -> TableShape | None:
+        """One of them."""
+        known = await self.tables(source, entity_id)
+        return next((table for table in known if table.name == name.lower()), None)
+
+
 class NoticedChanges(Changes):
     """Changes that say when somebody begins to wait for a run."""
 
@@ -137,6 +157,7 @@ class House:
     database: SqliteDatabase
     clock: Clock
     results: MemoryResults
+    tables: KnownTables
     knobs: Knobs
     guard: FakeGuard
     changes: NoticedChanges
@@ -247,12 +268,13 @@ async def open_house(
     """A house over a fresh database in `directory`, with one client of one entity."""
     database = open_sqlite(directory / "queryrun.db", clock)
     knobs, guard, changes, results = Knobs(), FakeGuard(), NoticedChanges(), MemoryResults()
+    tables = KnownTables()
     parts = parts_over(database, clock, results, settings, queued_per_tenant)
     desk = replace(parts.desk, guard=guard, changes=changes, accepting=lambda: knobs.accepting)
-    parts = replace(parts, desk=desk, ready=_ready(knobs))
+    parts = replace(parts, desk=desk, tables=tables, ready=_ready(knobs))
     transport = httpx2.ASGITransport(app=build_app(parts), client=("192.0.2.1", 1234))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
-        house = House(parts, database, clock, results, knobs, guard, changes, http)
+        house = House(parts, database, clock, results, tables, knobs, guard, changes, http)
         for tenant in ("tenant-1", "tenant-2"):
             await database.auth.add_tenant(tenant, tenant)
         for entity in (ACME, GLOBEX, FOREIGN):
@@ -286,6 +308,7 @@ def parts_over(
         once=database.once,
         requests=database.requests,
         results=results,
+        tables=KnownTables(),
         link_secret=LINK_SECRET,
         public_url=PUBLIC_URL,
         now=clock,

@@ -168,6 +168,8 @@ def meant(case: Any) -> None:
     query = case.query or {}
     if isinstance(query.get("filter[]"), list) and case.meta and _positive(case):
         query["filter[]"] = ["state.NE:failed"]
+    if "source" in query and _positive(case):
+        query["source"] = "live"
     if "cursor" in query and _positive(case):
         del query["cursor"]
     _mean_body(case.body)

@@ -126,6 +126,35 @@ REMOTE_BOUND_S = 5.0
 """How long one call of a `RemoteEngine` may take."""
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """A column of a table as metadata statements list it; `type` in Trino's words."""
+
+    name: str
+    type: str
+    extra: str = ""
+    comment: str = ""
+
+
+class Catalog(Protocol):
+    """Which tables a source has for one entity. Runs in the catalog process; reads no rows."""
+
+    def tables(self) -> list[str]:
+        """Their names, in lower case and sorted. Raises `RunFailed` when the source cannot say."""
+        ...
+
+    def columns(self, name: str) -> list[ColumnInfo] | None:
+        """A table's columns in order; None when there is no table of this name (in any case).
+
+        Raises `RunFailed` (`data_unreadable`) for a table whose data cannot be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give everything back. Idempotent."""
+        ...
+
+
 class EngineSession(Protocol):
     """One opened source, good for one statement, and for another after each `renew`."""
 

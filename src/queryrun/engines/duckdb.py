@@ -110,7 +110,7 @@ class DuckDBSession:
         self._statement = statement
         visible = visible or Visible()
         try:
-            tables = Tables(self._connection, self._data_dir, _ATTACHED, visible)
+            tables = self.offered(visible)
             self._tables = tables
             if self._is_trino:
                 sql = self._translated(statement, tables, visible.deleted_rows)
@@ -125,6 +125,10 @@ class DuckDBSession:
             raise self.failure_of(error, self._relation_at(error)) from error
         columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
         return Rows(self._connection, f"{sql}\n", columns)
+
+    def offered(self, visible: Visible | None = None) -> Tables:
+        """The tables as they are now, for the connection of the next statement."""
+        return Tables(self._connection, self._data_dir, _ATTACHED, visible or Visible())
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""

@@ -31,6 +31,16 @@ EXPIRES = Parameter(
     "expires", "query", {"type": "string"}, "From the link: when it stops to open.", "1795493407"
 )
 SIGNATURE = Parameter("signature", "query", {"type": "string"}, "From the link.", "5c1f" * 16)
+SOURCE = Parameter(
+    "source",
+    "query",
+    {"type": "string"},
+    "Where: one of the service's sources. The default source when absent.",
+    "live",
+)
+TABLE_NAME = Parameter(
+    "name", "path", {"type": "string"}, "The table's name, in any case.", "account"
+)
 ROW_OFFSET = Parameter(
     "offset",
     "query",

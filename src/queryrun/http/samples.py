@@ -75,6 +75,14 @@ ROWS: dict[str, object] = {
     "number_of_rows": 4639,
     "more": True,
 }
+TABLE: dict[str, object] = {
+    "name": "account",
+    "columns": [
+        {"name": "id", "type": "varchar", "extra": "", "comment": ""},
+        {"name": "balance", "type": "decimal(18,6)", "extra": "", "comment": ""},
+    ],
+}
+TABLES: dict[str, object] = {"data": [TABLE]}
 TOKEN_FORM: dict[str, object] = {
     "client_id": CREATOR,
     "client_secret": "wJ4kQ9sT2vX7zB1nM5pR8uE3yH6aD0cF4gL2iO7kS1",

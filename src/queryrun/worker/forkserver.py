@@ -45,7 +45,7 @@ Start = Callable[[socket.socket], NoReturn]
 
 
 def main(arguments: list[str]) -> None:
-    """`<control descriptor> <node pid> <opener> <check> <remote> <catalog>`; four `module:function`."""
+    """`<control descriptor> <node pid>`, and `module:function` for each of `forkclient.Roles`."""
     control_fd, node_pid, *names = arguments
     outlive_the_terminal()
     die_with_parent(int(node_pid))

@@ -10,7 +10,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.catalog import trino_functions
 from queryrun.sql.trino.compile_calls import known_functions
-from queryrun.sql.trino.scope import Output, Schema, did_you_mean
+from queryrun.sql.trino.scope import Output, Schema, TableColumn, did_you_mean
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import name, text
 from queryrun.sql.trino.types import Type
@@ -37,9 +37,12 @@ def show(node: ast.Show, schema: Schema, statement: str) -> tuple[str, list[Outp
     return _constants(headings, rows, outputs), outputs
 
 
-def column_rows(table: Iterable[object], kinds: Sequence[Type]) -> list[tuple[str, ...]]:
-    """A table's columns as SHOW COLUMNS lists them."""
-    return [(str(c), printed(kind), "", "") for c, kind in zip(table, kinds, strict=True)]
+def described(table: Iterable[TableColumn]) -> list[tuple[str, str, str, str]]:
+    """A table's columns as SHOW COLUMNS lists them: name, type, extra, comment."""
+    return [
+        (c.name.lower(), printed(c.type) if c.type else c.engine_type.lower(), "", "")
+        for c in table
+    ]
 
 
 def printed(kind: Type) -> str:
@@ -68,10 +71,7 @@ def _columns(node: ast.Show, schema: Schema, statement: str) -> list[tuple[objec
         shown = ".".join(part.text for part in parts)
         message = f"Table '{shown}' does not exist{did_you_mean(asked.text, schema)}"
         raise failure_at(FailureCode.NAME_NOT_FOUND, message, statement, asked.at)
-    return [
-        (c.name.lower(), printed(c.type) if c.type else c.engine_type.lower(), "", "")
-        for c in table
-    ]
+    return list(described(table))
 
 
 def _functions() -> list[tuple[object, ...]]:
