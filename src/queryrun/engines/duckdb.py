@@ -84,6 +84,11 @@ class DuckDBSession:
         """The pipe's place in the spill directory."""
         return str(Path(self._limits.spill_dir, _PIPE).absolute())
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The connection of the next statement: where an engine elsewhere registers its rows."""
+        return self._connection
+
     def set_up(self, database: Path | None, time_zone: str) -> None:
         """Attach the data, set up the connections, shut the doors and lock them."""
         if self._data_dir and not self._data_dir.is_dir():

@@ -1,0 +1,64 @@
+"""A few things handed from one thread to another, with a bound and a way to give up."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+HELD = 2
+"""Things that wait at most; with one being made and one being used four are alive."""
+
+
+class Channel(Generic[_T]):
+    """One thread puts, one iterates. Whoever aborts ends both: the first reason counts."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_T] = deque()
+        self._changed = threading.Condition()
+        self._reason: BaseException | None = None
+        self._is_ended = False
+
+    def put(self, thing: _T, timeout_s: float) -> bool:
+        """Hand over when there is room; False when there was none for so long.
+
+        Raises the reason when the channel has been aborted.
+        """
+        with self._changed:
+            has_room = self._changed.wait_for(
+                lambda: len(self._waiting) < HELD or self._reason, timeout_s
+            )
+            if self._reason:
+                raise self._reason
+            if has_room:
+                self._waiting.append(thing)
+                self._changed.notify_all()
+            return bool(has_room)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        with self._changed:
+            self._is_ended = True
+            self._changed.notify_all()
+
+    def abort(self, reason: BaseException) -> None:
+        """Nobody shall wait any longer: both sides raise `reason`, unless all had been read."""
+        with self._changed:
+            self._reason = self._reason or reason
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[_T]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_ended or self._reason)
+                if self._reason:
+                    raise self._reason
+                if not self._waiting:
+                    return
+                thing = self._waiting.popleft()
+                self._changed.notify_all()
+            yield thing

@@ -1,0 +1,127 @@
+"""A statement as submitted in, the text that Trino gets out: one query, with its walls in it.
+
+Nothing is sent that our own parser has not read: it knows no statement that writes. What Trino
+could read differently (comments, semicolons, odd spaces) is blanked, so that it sees the tokens
+that we have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from queryrun.engines.trino.reach import Reach
+from queryrun.errors import FailureCode
+from queryrun.sql.place import Place
+from queryrun.sql.trino import ast
+from queryrun.sql.trino.metadata import HEADINGS
+from queryrun.sql.trino.restrict import Facts, RowRules, restricted
+from queryrun.sql.trino.tokens import Token, failure_at, tokens_of
+from queryrun.sql.trino.translate import read
+from queryrun.sql.trino.typed import name, text
+
+_EXPLAIN_OPTIONS = {"TYPE", "FORMAT"}
+Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
+"""The columns of these tables and their types, asked of the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is sent, and how its places are told in the statement as submitted."""
+
+    text: str = field(repr=False)
+    place: Callable[[int, int], Place]
+
+
+def prepare(statement: str, rules: RowRules, reach: Reach, columns: Columns) -> Prepared:
+    """Read, check and rewrite one statement.
+
+    Raises `RunFailed` with line and column: a syntax error, a statement that is no query, names
+    out of reach.
+    """
+    blanked = _without_comments(statement)
+    prefix = _explain_prefix(blanked)
+    query_text = " " * len(prefix) + blanked[len(prefix) :]
+    node = read(query_text).node
+    if isinstance(node, ast.Show):
+        if prefix:
+            message = "EXPLAIN of a metadata statement is not supported"
+            raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, node.at)
+        return _show(node, reach, statement)
+
+    def look_up(tables: Sequence[ast.Table]) -> list[Facts]:
+        return _facts(tables, statement, rules, reach, columns)
+
+    rewritten = restricted(query_text, node, rules, look_up)
+    return Prepared(prefix + rewritten.text[len(prefix) :], rewritten.place)
+
+
+def _facts(
+    tables: Sequence[ast.Table], statement: str, rules: RowRules, reach: Reach, columns: Columns
+) -> list[Facts]:
+    conditions = [reach.condition(table, statement) for table in tables]
+    ordinary = [t for t, c in zip(tables, conditions, strict=True) if c is None]
+    wanted = [] if rules.restrict_nothing else ordinary
+    known = iter(columns(wanted) if wanted else [{} for _ in ordinary])
+    return [Facts(next(known)) if c is None else Facts({}, c) for c in conditions]
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def _without_comments(statement: str) -> str:
+    """The same places, and blanks where Trino should see nothing.
+
+    Trino ends a comment at a carriage return, we at a line end: so none is left.
+    """
+    kept = [" " if character != "\n" else "\n" for character in statement]
+    for token in tokens_of(statement)[:-1]:
+        if token.kind != "operator" or token.text != ";":
+            kept[token.at : token.at + len(token.raw)] = token.raw
+    return "".join(kept)
+
+
+def _explain_prefix(statement: str) -> str:
+    """`EXPLAIN …` up to where the query begins; empty for a statement that is none."""
+    tokens = tokens_of(statement)
+    if not _is_word(tokens[0], "EXPLAIN"):
+        return ""
+    at = 1
+    for word in ("ANALYZE", "VERBOSE"):
+        at += _is_word(tokens[at], word)
+    if tokens[at].text == "(" and tokens[at + 1].text in _EXPLAIN_OPTIONS:
+        while tokens[at].text != ")" and tokens[at].kind != "end":
+            at += 1
+        at += tokens[at].kind != "end"
+    return statement[: tokens[at].at]
+
+
+def _is_word(token: Token, word: str) -> bool:
+    return token.kind == "word" and token.text == word
+
+
+# --- metadata -------------------------------------------------------------------------------
+
+
+def _show(node: ast.Show, reach: Reach, statement: str) -> Prepared:
+    """Written anew from what was understood; places are those of the table, or of SHOW."""
+    at = node.table.at if node.table else node.at
+    if node.table is not None:
+        reach.check(node.table, statement)
+    before = statement[:at]
+    place = Place(before.count("\n") + 1, at - before.rfind("\n"))
+    return Prepared(_show_text(node, reach), lambda _line, _column: place)
+
+
+def _show_text(node: ast.Show, reach: Reach) -> str:
+    like = f" LIKE {text(node.like)}" if node.like is not None else ""
+    like += f" ESCAPE {text(node.escape)}" if node.escape is not None else ""
+    own = {"schemas": reach.schema, "catalogs": reach.catalog}.get(node.what, "")
+    if own:
+        heading = name(HEADINGS[node.what][0])
+        condition = f" WHERE {heading}{like}" if like else ""
+        return f"SELECT * FROM (VALUES CAST({text(own)} AS varchar)) AS t ({heading}){condition}"
+    table = ""
+    if node.table is not None:
+        table = " FROM " + ".".join(name(part.text) for part in node.table.parts)
+    return f"SHOW {node.what.upper()}{table}{like}"
