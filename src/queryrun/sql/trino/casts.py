@@ -19,7 +19,7 @@ _MOMENTS = {
     "timestamp": t.timestamp,
     t.TSTZ: t.timestamp_tz,
 }
-_PATTERNS = {
+PATTERNS = {
     "integer": r"\s*[+-]?[0-9]+\s*",
     "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
     "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
@@ -28,7 +28,7 @@ _PATTERNS = {
     r"|[+-]?(NaN|Infinity)",
     "decimal": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
 }
-_ZONED = re.compile(r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*|[+-]\d{1,2}(:\d{2})?)$")
+ZONED = re.compile(r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*|[+-]\d{1,2}(:\d{2})?)$")
 
 
 class UnsupportedCastError(Exception):
@@ -166,11 +166,11 @@ def _from_varchar(value: Typed, wanted: Type, site: CastSite) -> Typed:
 
 def _checked(value: Typed, wanted: Type, pattern: str, site: CastSite) -> Typed:
     """DuckDB reads more spellings than Trino: '1.5' as an integer, '2020/01/01' as a date."""
-    if isinstance(value.constant, str) and re.fullmatch(_PATTERNS[pattern], value.constant):
+    if isinstance(value.constant, str) and re.fullmatch(PATTERNS[pattern], value.constant):
         return _plain(value.sql, wanted, site)
     inner = _plain(value.sql, wanted, site).sql
     sql = (
-        f"CASE WHEN regexp_full_match({value.sql}, {text(_PATTERNS[pattern])}) THEN {inner} "
+        f"CASE WHEN regexp_full_match({value.sql}, {text(PATTERNS[pattern])}) THEN {inner} "
         f"{_otherwise(value.sql, wanted, site)} END"
     )
     return Typed(f"({sql})", wanted)
@@ -197,10 +197,10 @@ def _zoned(value: Typed, wanted: Type, site: CastSite) -> Typed:
 
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
     """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
-    match = _ZONED.match(written.strip())
-    if match and re.fullmatch(_PATTERNS["timestamp"], match["moment"].strip()):
+    match = ZONED.match(written.strip())
+    if match and re.fullmatch(PATTERNS["timestamp"], match["moment"].strip()):
         moment, zone = match["moment"].strip(), match["zone"]
-    elif re.fullmatch(_PATTERNS["timestamp"], written.strip()):
+    elif re.fullmatch(PATTERNS["timestamp"], written.strip()):
         moment, zone = written.strip(), ""
     else:
         return None

@@ -69,7 +69,7 @@ class QueryCompiler(CallCompiler):
         sql, outputs = self.query(cte.query, scope)
         outputs = self._renamed(outputs, cte.columns, cte.at)
         scope.ctes[cte.name.key] = CteEntry(sql_name, outputs)
-        return f"{sql_name}({_numbered(outputs)}) AS ({sql})"
+        return f"{sql_name}({numbered(outputs)}) AS ({sql})"
 
     def _recursive_cte(self, cte: ast.Cte, scope: Scope, sql_name: str) -> str:
         body = cte.query.body
@@ -81,7 +81,7 @@ class QueryCompiler(CallCompiler):
         second, later = self._body(body.terms[1], scope)
         second = self._brought_to(second, later, [output.type for output in outputs], cte.at)
         word = "UNION ALL" if body.is_all else "UNION"
-        return f"{sql_name}({_numbered(outputs)}) AS (({first}) {word} ({second}))"
+        return f"{sql_name}({numbered(outputs)}) AS (({first}) {word} ({second}))"
 
     def _renamed(
         self, outputs: Sequence[Output], columns: Sequence[ast.Ident], at: int
@@ -101,14 +101,14 @@ class QueryCompiler(CallCompiler):
         if not node.order:
             return f"({sql})" if node.limit is not None or node.offset is not None else sql, outputs
         alias = self.fresh("r")
-        columns = _columns_of(outputs, alias, "")
+        columns = columns_of(outputs, alias, "")
         with self.inside(Scope(columns, scope)):
             order = ", ".join(self._sort(item, columns) for item in node.order)
         headings = ", ".join(
             f"{column.sql} AS {self.quoted(output.heading)}"
             for column, output in zip(columns, outputs, strict=True)
         )
-        listed = _numbered(outputs)
+        listed = numbered(outputs)
         return f"SELECT {headings} FROM ({sql}) AS {alias}({listed}) ORDER BY {order}", outputs
 
     def _sort(self, item: ast.SortItem, columns: Sequence[Column]) -> str:
@@ -167,7 +167,7 @@ class QueryCompiler(CallCompiler):
         ]
         named = zip(cells, outputs, strict=True)
         items = ", ".join(f"{cell} AS {self.quoted(output.heading)}" for cell, output in named)
-        return f"SELECT {items} FROM ({sql}) AS {alias}({_numbered(outputs)})"
+        return f"SELECT {items} FROM ({sql}) AS {alias}({numbered(outputs)})"
 
     def _values(self, node: ast.Values, scope: Scope) -> tuple[str, list[Output]]:
         width = len(node.rows[0])
@@ -184,7 +184,7 @@ class QueryCompiler(CallCompiler):
         alias = self.fresh("r")
         items = ", ".join(f'c{n + 1} AS "_col{n}"' for n in range(width))
         return (
-            f"SELECT {items} FROM (VALUES {', '.join(lines)}) AS {alias}({_numbered(outputs)})",
+            f"SELECT {items} FROM (VALUES {', '.join(lines)}) AS {alias}({numbered(outputs)})",
             outputs,
         )
 
@@ -367,7 +367,7 @@ class QueryCompiler(CallCompiler):
         entry = outer.cte(key) if len(node.parts) == 1 else None
         sql_alias = self.fresh("r")
         if entry is not None:
-            columns = _columns_of(entry.outputs, sql_alias, alias or key)
+            columns = columns_of(entry.outputs, sql_alias, alias or key)
             return Joined(f"{entry.sql} AS {sql_alias}", columns)
         table = self.schema.get(key)
         if table is None:
@@ -420,8 +420,8 @@ class QueryCompiler(CallCompiler):
         renamed = self._renamed(outputs, columns, node.at)
         sql_alias = self.fresh("r")
         lateral = "LATERAL " if node.is_lateral else ""
-        found = _columns_of(renamed, sql_alias, alias)
-        return Joined(f"{lateral}({sql}) AS {sql_alias}({_numbered(renamed)})", found)
+        found = columns_of(renamed, sql_alias, alias)
+        return Joined(f"{lateral}({sql}) AS {sql_alias}({numbered(renamed)})", found)
 
     def _unnest(
         self,
@@ -448,9 +448,9 @@ class QueryCompiler(CallCompiler):
         outputs = self._renamed(outputs, columns, node.at)
         sql = (
             f"LATERAL (SELECT {', '.join(items)} FROM (SELECT {', '.join(inner)}) AS {rows}) "
-            f"AS {sql_alias}({_numbered(outputs)})"
+            f"AS {sql_alias}({numbered(outputs)})"
         )
-        return Joined(sql, _columns_of(outputs, sql_alias, alias))
+        return Joined(sql, columns_of(outputs, sql_alias, alias))
 
     def _unnest_one(
         self, node: ast.Unnest, value: Typed, number: int,
@@ -535,14 +535,16 @@ class QueryCompiler(CallCompiler):
         return found[0]
 
 
-def _columns_of(outputs: Sequence[Output], sql_alias: str, relation: str) -> list[Column]:
+def columns_of(outputs: Sequence[Output], sql_alias: str, relation: str) -> list[Column]:
+    """The columns of a subquery that is called `sql_alias` and has columns `c1`, `c2`, …"""
     return [
         Column(o.heading.lower(), o.heading, f"{sql_alias}.c{n}", o.type, relation)
         for n, o in enumerate(outputs, 1)
     ]
 
 
-def _numbered(outputs: Sequence[Output]) -> str:
+def numbered(outputs: Sequence[Output]) -> str:
+    """`c1, c2, …`: what the columns of a subquery are called."""
     return ", ".join(f"c{number}" for number in range(1, len(outputs) + 1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast
@@ -31,10 +31,19 @@ CATALOG, SCHEMA_NAME = "owl", "data"
 
 def show(node: ast.Show, schema: Schema, statement: str) -> tuple[str, list[Output]]:
     """The statement as rows of constants, in DuckDB's SQL."""
-    headings = HEADINGS[node.what]
-    rows = [row for row in _rows(node, schema, statement) if _is_like(node, str(row[0]))]
-    outputs = [Output(h, t.BOOLEAN if h == "Deterministic" else t.VARCHAR) for h in headings]
-    return _constants(headings, rows, outputs), outputs
+    rows, outputs = rows_of(node, schema, statement, known_functions())
+    return _constants(HEADINGS[node.what], rows, outputs), outputs
+
+
+def rows_of(
+    node: ast.Show, schema: Schema, statement: str, functions: Collection[str]
+) -> tuple[list[tuple[object, ...]], list[Output]]:
+    """What the statement lists, and under which headings. `functions`: those that there are."""
+    rows = _rows(node, schema, statement, functions)
+    outputs = [
+        Output(h, t.BOOLEAN if h == "Deterministic" else t.VARCHAR) for h in HEADINGS[node.what]
+    ]
+    return [row for row in rows if _is_like(node, str(row[0]))], outputs
 
 
 def described(table: Iterable[TableColumn]) -> list[tuple[str, str, str, str]]:
@@ -50,7 +59,9 @@ def printed(kind: Type) -> str:
     return t.TSTZ if kind.name == t.TSTZ else str(kind)
 
 
-def _rows(node: ast.Show, schema: Schema, statement: str) -> list[tuple[object, ...]]:
+def _rows(
+    node: ast.Show, schema: Schema, statement: str, functions: Collection[str]
+) -> list[tuple[object, ...]]:
     match node.what:
         case "tables":
             return [(table,) for table in sorted(schema)]
@@ -59,7 +70,7 @@ def _rows(node: ast.Show, schema: Schema, statement: str) -> list[tuple[object, 
         case "catalogs":
             return [(CATALOG,)]
         case "functions":
-            return _functions()
+            return _functions(functions)
     return _columns(node, schema, statement)
 
 
@@ -74,9 +85,8 @@ def _columns(node: ast.Show, schema: Schema, statement: str) -> list[tuple[objec
     return list(described(table))
 
 
-def _functions() -> list[tuple[object, ...]]:
+def _functions(known: Collection[str]) -> list[tuple[object, ...]]:
     """What Trino says of the functions that we have, and of no others."""
-    known = known_functions()
     return [
         (name, *row[:3], row[3].lower() == "true", row[4])
         for name, rows in sorted(trino_functions().items())

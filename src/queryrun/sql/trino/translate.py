@@ -49,7 +49,7 @@ class Parsed:
 
 def read(statement: str) -> Parsed:
     """Parse. Raises `RunFailed` for a syntax error, or what of Trino's SQL we do not offer."""
-    with _deeply(statement):
+    with deeply(statement):
         node = parse(statement)
     if isinstance(node, ast.Show):
         table = frozenset({node.table.parts[-1].key}) if node.table else frozenset()
@@ -68,7 +68,7 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     if isinstance(parsed.node, ast.Show):
         return metadata.show(parsed.node, schema, parsed.text)
     compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted)
-    with _deeply(parsed.text):
+    with deeply(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
     for output in outputs:
         if output.type in {t.DAYS, t.MONTHS}:
@@ -85,7 +85,7 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
 
 
 @contextmanager
-def _deeply(statement: str) -> Iterator[None]:
+def deeply(statement: str) -> Iterator[None]:
     """Room for what is nested as deeply as is allowed; a chain that needs more is refused."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, _FRAMES))

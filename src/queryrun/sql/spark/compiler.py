@@ -1,0 +1,163 @@
+"""Trino's queries as Spark's SQL: what the compiler for DuckDB would write otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from queryrun.sql.spark.expressions import SparkExpressions
+from queryrun.sql.spark.types import quoted
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_queries import Joined, QueryCompiler, columns_of, numbered
+from queryrun.sql.trino.scope import Output, Schema, Scope, TableColumn
+from queryrun.sql.trino.typed import Typed
+
+_ORDER_DOES_NOT_MATTER = frozenset(
+    [
+        "count", "count_if", "sum", "min", "max", "avg", "bool_and", "bool_or", "bit_and",
+        "bit_or", "bit_xor", "approx_count_distinct", "stddev_samp", "stddev_pop", "var_samp",
+        "var_pop", "max_by", "min_by", "any_value",
+    ]
+)  # fmt: skip
+MAX_LIMIT = 2**31 - 1
+
+
+class SparkCompiler(SparkExpressions, QueryCompiler):
+    """Compiles one statement against a schema. `places`: where Spark has each of its tables."""
+
+    def __init__(
+        self, statement: str, zone: str, schema: Schema, places: Mapping[str, str]
+    ) -> None:
+        super().__init__(statement, zone, schema, "include")
+        self.places = places
+
+    def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
+        if max(node.limit or 0, node.offset or 0) > MAX_LIMIT:
+            self.refuse(f"LIMIT or OFFSET beyond {MAX_LIMIT}", node.at)
+        return super().query(node, scope)
+
+    def _recursive_cte(self, cte: ast.Cte, scope: Scope, sql_name: str) -> str:
+        body = cte.query.body
+        if isinstance(body, ast.SetOperation) and not body.is_all:
+            self.refuse("A recursive query with UNION (without ALL)", cte.at)
+        return super()._recursive_cte(cte, scope, sql_name)
+
+    def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:  # noqa: ARG002
+        return self.places.get(key) or quoted(key)
+
+    # --- GROUP BY ---------------------------------------------------------------------------
+
+    def _group_by(
+        self, groups: Sequence[ast.Grouping], items: Sequence[tuple[Output, Typed]]
+    ) -> str:
+        """`GROUP BY ()` is one group of everything, which Spark has only among grouping sets."""
+        if [group.sets for group in groups if group.kind == "simple"] == [[[]]]:
+            return "GROUPING SETS (())"
+        return super()._group_by(groups, items)
+
+    def _grouping_set(
+        self, keys: Sequence[ast.Expr], items: Sequence[tuple[Output, Typed]]
+    ) -> list[str]:
+        """A number would be the number of an output."""
+        found = super()._grouping_set(keys, items)
+        return [f"CAST({key} AS BIGINT)" if key.strip("()-").isdigit() else key for key in found]
+
+    # --- UNNEST -----------------------------------------------------------------------------
+
+    def _unnest(
+        self,
+        node: ast.Unnest,
+        outer: Scope,
+        left: Joined,
+        alias: str,
+        columns: Sequence[ast.Ident],
+    ) -> Joined:
+        with self.inside(Scope(left.columns + left.hidden, outer)):
+            values = [self.expr(arg) for arg in node.args]
+        outputs: list[Output] = []
+        items: list[str] = []
+        for number, value in enumerate(values, 1):
+            self._unnested(node, value, number, items, outputs)
+        if node.with_ordinality:
+            items.append("CAST(u_o + 1 AS BIGINT)")
+            outputs.append(Output("ordinality", t.BIGINT))
+        outputs = self._renamed(outputs, columns, node.at)
+        zipped = ", ".join(_array_of(value) for value in values)
+        rows = f"SELECT posexplode(arrays_zip({zipped})) AS (u_o, u_s)"
+        sql_alias = self.fresh("r")
+        sql = (
+            f"LATERAL (SELECT {', '.join(items)} FROM ({rows})) AS {sql_alias}({numbered(outputs)})"
+        )
+        return Joined(sql, columns_of(outputs, sql_alias, alias))
+
+    def _unnested(
+        self, node: ast.Unnest, value: Typed, number: int, items: list[str], outputs: list[Output]
+    ) -> None:
+        here = f"u_s.`{number - 1}`"
+        if value.type.name == "map":
+            items += [f"{here}.key", f"{here}.value"]
+            outputs += [Output("key", value.type.parts[0]), Output("value", value.type.parts[1])]
+            return
+        if value.type.name != "array":
+            self.mismatch(f"Cannot unnest type: {value.type}", node.at)
+        element = value.type.parts[0]
+        if element.name != "row":
+            items.append(here)
+            outputs.append(Output(f"_col{number}", element, has_name=False))
+            return
+        named = zip(element.parts, t.field_names(element), element.names, strict=True)
+        for index, (part, field, name) in enumerate(named, 1):
+            items.append(f"{here}.{quoted(field)}")
+            outputs.append(Output(name or f"_col{index}", part))
+
+    # --- aggregates and windows -------------------------------------------------------------
+
+    def without_order(self, node: ast.Call) -> ast.Call:
+        """The call for somebody who sees to the order himself."""
+        return replace(node, order=None)
+
+    def ranked(self, node: ast.Call, args: Sequence[str]) -> str:
+        """A function that Spark wants an order for: any will do where none is given."""
+        window = self._with_base(node.over) if node.over else None
+        sql = self.aggregated(node, node.name, args)
+        if window is not None and not window.order:
+            return f"{sql[:-1].rstrip('(')}{' ' if window.partition else '('}ORDER BY NULL)"
+        return sql
+
+    def aggregated(
+        self,
+        node: ast.Call,
+        function: str,
+        args: Sequence[str],
+        also_where: str = "",
+        within: str = "",
+    ) -> str:
+        if node.over and (node.filter is not None or node.is_distinct):
+            self.refuse("FILTER or DISTINCT together with OVER", node.at)
+        if node.order and function not in _ORDER_DOES_NOT_MATTER:
+            self.refuse(f"ORDER BY in {node.name}", node.at)
+        sql = f"{function}({'DISTINCT ' if node.is_distinct else ''}{', '.join(args)}){within}"
+        conditions = [also_where] if also_where else []
+        if node.filter is not None:
+            conditions.append(self.condition(node.filter, "FILTER"))
+        if conditions:
+            sql += f" FILTER (WHERE {' AND '.join(conditions)})"
+        if node.nulls:
+            sql += f" {node.nulls.upper()} NULLS"
+        return sql + (f" OVER ({self.over(node.over)})" if node.over else "")
+
+    def _frame(self, window: ast.Window, first: ast.Bound) -> str:
+        if window.unit == "GROUPS":
+            self.refuse("A window frame of GROUPS", window.at)
+        return super()._frame(window, first)
+
+
+def _array_of(value: Typed) -> str:
+    """What UNNEST goes through: entries of a map; nothing where there is NULL.
+
+    `transform` makes it an expression without a name, and `arrays_zip` names fields by number.
+    """
+    if value.type.name == "map":
+        return f"transform(coalesce(map_entries({value.sql}), array()), item -> item)"
+    return f"transform(coalesce({value.sql}, array()), item -> item)"

@@ -1,0 +1,342 @@
+"""Expressions in Spark's SQL: what the compiler for DuckDB would spell otherwise."""
+
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from queryrun.sql.spark import casts, decimals, moments
+from queryrun.sql.spark.functions import SPARK
+from queryrun.sql.spark.functions_plain import CANNOT_FAIL
+from queryrun.sql.spark.types import quoted, spark_name, text
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
+from queryrun.sql.trino.compile_calls import CallCompiler
+from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.types import Type
+
+_WHOLE_DAYS = "whole days"
+"""What is known of an interval that may be added to a date."""
+_DAY_UNITS = {"DAY": 0, "HOUR": 1, "MINUTE": 2, "SECOND": 3}
+_TRIED = {"+": "try_add", "-": "try_subtract", "*": "try_multiply", "%": "try_mod"}
+_STRICT = (
+    ast.Literal, ast.TypedLiteral, ast.IntervalLiteral, ast.Name, ast.FieldOf, ast.Subscript,
+    ast.Unary, ast.Binary, ast.Not, ast.Like, ast.Cast, ast.Extract, ast.AtZone,
+)  # fmt: skip
+"""What is NULL when a part of it is."""
+
+
+class SparkExpressions(CallCompiler):
+    """Compiles expressions. The session runs in ANSI mode and in UTC (`session.SETTINGS`)."""
+
+    functions = SPARK
+    excused = 0
+    """How many parts of a TRY have been made to give NULL where they would fail."""
+
+    def text(self, value: str) -> str:
+        return text(value)
+
+    def quoted(self, value: str) -> str:
+        if "${" in value:
+            self.refuse("A name with ${ in it", 0)
+        return quoted(value)
+
+    def type_name(self, kind: Type) -> str:
+        return spark_name(kind)
+
+    def cast_to(self, value: Typed, wanted: Type) -> Typed:
+        return casts.implicit(value, wanted, self.zone)
+
+    def exact(self, value: Typed) -> str:
+        return "CAST(NULL AS INT)" if value.type.name == "unknown" else value.sql
+
+    def compared(self, value: Typed, kind: Type) -> str:
+        return self.cast_to(value, kind).sql
+
+    def fresh(self, prefix: str) -> str:
+        """Longer than a table of the source is likely to be called: these names come first."""
+        return super().fresh(f"q_{prefix}")
+
+    def failing(self, message: str) -> str:
+        if self.in_try:
+            self.excused += 1
+            return "NULL"
+        return f"raise_error({text(message)})"
+
+    # --- TRY --------------------------------------------------------------------------------
+
+    def expr(self, node: ast.Expr) -> Typed:
+        """Spark has no TRY: a part that fails becomes NULL, and so does all that it is part of.
+
+        That is the same only where nothing on the way up takes a NULL for an answer.
+        """
+        before = self.excused
+        found = super().expr(node)
+        if self.in_try and self.excused != before and not self._passes_null_on(node):
+            self.refuse(f"TRY around such an expression ({type(node).__name__})", node.at)
+        return found
+
+    def _passes_null_on(self, node: ast.Expr) -> bool:
+        return isinstance(node, _STRICT) or (isinstance(node, ast.Call) and node.name != "repeat")
+
+    def call(self, node: ast.Call) -> Typed:
+        allowed = CANNOT_FAIL | {"try", "if", "coalesce", "nullif", "element_at", "date_parse"}
+        if not self.in_try:
+            return super().call(node)
+        if node.name in self.functions.names() and node.name not in allowed:
+            self.refuse(f"TRY around {node.name}", node.at)
+        before = self.excused
+        found = super().call(node)
+        if node.name in {"if", "coalesce", "nullif"} and self.excused != before:
+            self.refuse(f"TRY around {node.name} of what may fail", node.at)
+        return found
+
+    # --- literals ---------------------------------------------------------------------------
+
+    def _timestamp_literal(self, node: ast.TypedLiteral) -> Typed:
+        found = moments.zoned_literal(node.text, self.zone)
+        if found is None:
+            self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
+        if found.type.zone:
+            return Typed(found.sql, found.type, node.text)
+        sql = f"CAST({text(node.text.strip())} AS TIMESTAMP_NTZ)"
+        return Typed(sql, t.timestamp(found.type.params[0]), node.text)
+
+    def typed_literal(self, node: ast.TypedLiteral) -> Typed:
+        if node.type == "json":
+            return Typed(f"to_json(parse_json({text(node.text)}))", t.JSON)
+        return super().typed_literal(node)
+
+    def interval_literal(self, node: ast.IntervalLiteral) -> Typed:
+        sign = "-" if node.is_negative else ""
+        if node.to_unit:
+            return self._months(node, sign)
+        unit = node.unit.removesuffix("S")
+        if unit == "SECOND" and re.fullmatch(r"\d+(\.\d{1,6})?", node.text):
+            return Typed(f"make_dt_interval(0, 0, 0, {sign}{node.text})", t.DAYS)
+        if not re.fullmatch(r"[+-]?\d+", node.text):
+            self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
+        number = int(sign + node.text) if not sign else -int(node.text)
+        if unit == "WEEK":
+            return Typed(f"make_dt_interval({number * 7})", t.DAYS, _WHOLE_DAYS)
+        if unit in _DAY_UNITS:
+            places = ["0"] * _DAY_UNITS[unit] + [str(number)]
+            whole = _WHOLE_DAYS if unit == "DAY" else None
+            return Typed(f"make_dt_interval({', '.join(places)})", t.DAYS, whole)
+        if unit in {"YEAR", "MONTH"}:
+            places = [str(number)] if unit == "YEAR" else ["0", str(number)]
+            return Typed(f"make_ym_interval({', '.join(places)})", t.MONTHS)
+        self.refuse(f"INTERVAL … {node.unit}", node.at)
+
+    def _months(self, node: ast.IntervalLiteral, sign: str) -> Typed:
+        match = re.fullmatch(r"(\d+)-(\d+)", node.text)
+        if (node.unit, node.to_unit) == ("YEAR", "MONTH") and match:
+            months = int(match[1]) * 12 + int(match[2])
+            return Typed(f"make_ym_interval(0, {sign}{months})", t.MONTHS)
+        self.refuse(f"INTERVAL … {node.unit} TO {node.to_unit}", node.at)
+
+    # --- subscripts -------------------------------------------------------------------------
+
+    def subscript(self, node: ast.Subscript) -> Typed:
+        base, index = self.expr(node.base), self.expr(node.index)
+        if base.type.name == "map":
+            return self._map_subscript(base, index, node.at)
+        if base.type.name == "row":
+            return self._row_subscript(base, index, node.at)
+        if base.type.name != "array" or not t.is_integer(index.type):
+            self.mismatch(f"Cannot use {index.type} for subscript of {base.type}", node.at)
+        b, i = base.sql, f"CAST({index.sql} AS INT)"
+        beyond = self.failing("Array subscript must be less than or equal to array length")
+        sql = (
+            f"(CASE WHEN {b} IS NULL THEN NULL "
+            f"WHEN {i} = 0 THEN {self.failing('SQL array indices start at 1')} "
+            f"WHEN {i} < 0 THEN {self.failing('Array subscript is negative')} "
+            f"WHEN {i} > size({b}) THEN {beyond} "
+            f"ELSE try_element_at({b}, {i}) END)"
+        )
+        return Typed(sql, base.type.parts[0])
+
+    def _map_subscript(self, base: Typed, key: Typed, at: int) -> Typed:
+        if not t.can_become(key.type, base.type.parts[0]):
+            self.mismatch(f"Cannot use {key.type} for subscript of {base.type}", at)
+        k = self.cast_to(key, base.type.parts[0]).sql
+        missing = self.failing("Key not present in map")
+        sql = (
+            f"(CASE WHEN NOT map_contains_key({base.sql}, {k}) THEN {missing} "
+            f"ELSE try_element_at({base.sql}, {k}) END)"
+        )
+        return Typed(sql, base.type.parts[1])
+
+    def _row_subscript(self, base: Typed, index: Typed, at: int) -> Typed:
+        if not isinstance(index.constant, int) or not 0 < index.constant <= len(base.type.parts):
+            self.mismatch("Subscript of a row must be a constant within its fields", at)
+        number = index.constant - 1
+        field = t.field_names(base.type)[number]
+        return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[number])
+
+    # --- arithmetic -------------------------------------------------------------------------
+
+    def unary(self, node: ast.Unary) -> Typed:
+        found = super().unary(node)
+        if self.in_try and node.op == "-" and t.is_integer(found.type) and found.constant is None:
+            self.excused += 1
+            zero = f"CAST(0 AS {spark_name(found.type)})"
+            return Typed(f"try_subtract({zero}, {found.sql[2:-1]})", found.type)
+        return found
+
+    def _calculate(self, op: str, left: Typed, right: Typed) -> Typed:
+        kind = t.common_number(left.type, right.type)
+        if kind.name == "decimal":
+            return self._calculate_decimal(op, left, right)
+        a, b = self.cast_to(left, kind), self.cast_to(right, kind)
+        if op == "/":
+            sql = self._divided(a.sql, b.sql, kind, right)
+        elif op == "%" and t.is_floating(kind):
+            nan = f"CAST('NaN' AS {spark_name(kind)})"
+            sql = f"(CASE WHEN {b.sql} = 0 THEN {a.sql} * {nan} ELSE {a.sql} % {b.sql} END)"
+        else:
+            sql = self._operated(op, a.sql, b.sql, can_fail=t.is_integer(kind))
+        return Typed(sql, kind)
+
+    def _operated(self, op: str, a: str, b: str, *, can_fail: bool) -> str:
+        if self.in_try and can_fail:
+            self.excused += 1
+            return f"{_TRIED[op]}({a}, {b})"
+        return f"({a} {op} {b})"
+
+    def _divided(self, a: str, b: str, kind: Type, right: Typed) -> str:
+        name = spark_name(kind)
+        if t.is_floating(kind):
+            divided = f"CAST({a} / {b} AS {name})" if kind == t.REAL else f"({a} / {b})"
+            if right.constant is not None and re.search("[1-9]", str(right.constant)):
+                return divided
+            # zero has a sign, and so has what dividing by it gives
+            by_zero = f"CAST({a} * power(CAST({b} AS DOUBLE), -1D) AS {name})"
+            return f"(CASE WHEN {b} = 0 THEN {by_zero} ELSE {divided} END)"
+        if not self.in_try:
+            return f"CAST({a} div {b} AS {name})"
+        self.excused += 1
+        negated = f"try_subtract(CAST(0 AS {name}), {a})"
+        divided = f"CAST({a} div nullif({b}, 0) AS {name})"
+        return f"(CASE WHEN {b} = -1 THEN {negated} ELSE {divided} END)"
+
+    def _calculate_decimal(self, op: str, left: Typed, right: Typed) -> Typed:
+        a = self.cast_to(left, t.as_decimal(left.type))
+        b = self.cast_to(right, t.as_decimal(right.type))
+        (p1, s1), (p2, s2) = a.type.params, b.type.params
+        scale = max(s1, s2)
+        if op == "/":
+            return self.divide_decimals(a, b)
+        if op == "*":
+            if s1 + s2 > 38:
+                raise UnsupportedCastError("Decimals with more than 38 digits after the point")
+            kind = t.decimal(p1 + p2, s1 + s2)
+        elif op == "%":
+            kind = t.decimal(min(p2 - s2, p1 - s1) + scale, scale)
+        else:
+            kind = t.decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+        sql = self._operated(op, a.sql, b.sql, can_fail=True)
+        word = "TRY_CAST" if self.in_try else "CAST"
+        return Typed(f"{word}({sql} AS {spark_name(kind)})", kind)
+
+    def divide_decimals(self, left: Typed, right: Typed) -> Typed:
+        """Trino's division of decimals, rounded half away from zero."""
+        (p1, s1), (_, s2) = left.type.params, right.type.params
+        kind = t.decimal(p1 + s2 + max(0, s2 - s1), max(s1, s2))
+        if self.in_try:
+            self.excused += 1
+            right = Typed(f"nullif({right.sql}, 0)", right.type)
+        return Typed(decimals.quotient(left, right, kind), kind)
+
+    def _shift(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
+        if op == "-" and left.type == right.type == t.DATE:
+            return Typed(f"make_dt_interval(datediff({left.sql}, {right.sql}))", t.DAYS)
+        if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
+            return Typed(f"({left.sql} - {right.sql})", t.DAYS)
+        return super()._shift(op, left, right, at)
+
+    def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
+        if moment.type.name == t.TSTZ and interval.type == t.DAYS:
+            return Typed(f"({moment.sql} {op} {interval.sql})", moment.type)
+        return super().shifted(moment, op, interval, at)
+
+    def moved(self, moment: Typed, shift: str) -> Typed:
+        if moment.type.name == "date":
+            return Typed(f"CAST({moment.sql} {shift} AS DATE)", t.DATE)
+        if moment.type.name == t.TSTZ:
+            local = moments.wall_clock(moment, self.zone)
+            zone = moment.type.zone or self.zone
+            return Typed(moments.moment_at(f"({local} {shift})", zone), moment.type)
+        return Typed(f"({moment.sql} {shift})", moment.type)
+
+    def _concat_arrays(self, left: Typed, right: Typed, at: int) -> Typed:
+        sides = []
+        for value, other in ((left, right), (right, left)):
+            is_item = value.type.name != "array" or value.type in other.type.parts
+            sides.append(self.array_of([value]) if is_item else value)
+        kind = t.common(sides[0].type, sides[1].type)
+        if kind is None:
+            self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
+        a, b = (self.cast_to(side, kind).sql for side in sides)
+        return Typed(f"concat({a}, {b})", kind)
+
+    # --- comparisons ------------------------------------------------------------------------
+
+    def quantified(self, node: ast.Quantified) -> Typed:
+        """`= ANY` is IN, `<> ALL` is NOT IN; Spark has no others."""
+        is_in = node.op == "=" and node.quantifier in {"ANY", "SOME"}
+        if is_in or (node.op == "<>" and node.quantifier == "ALL"):
+            inside = ast.InQuery(node.operand, node.query, not is_in, node.at)
+            return self.in_query(inside)
+        self.refuse(f"{node.op} {node.quantifier} (SELECT …)", node.at)
+
+    def like(self, node: ast.Like) -> Typed:
+        """Spark takes a backslash for an escape where none is named."""
+        value, pattern = self.expr(node.operand), self.expr(node.pattern)
+        if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
+            self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
+        if node.escape is not None:
+            written = self.expr(node.escape).constant
+            if not isinstance(written, str) or len(written) != 1:
+                self.refuse("LIKE with such an escape", node.at)
+            sql = f"{value.sql} LIKE {pattern.sql} ESCAPE {text(written)}"
+        elif isinstance(pattern.constant, str):
+            sql = f"{value.sql} LIKE {text(pattern.constant.replace(chr(92), chr(92) * 2))}"
+        else:
+            doubled = f"replace({pattern.sql}, {text(chr(92))}, {text(chr(92) * 2)})"
+            sql = f"{value.sql} LIKE {doubled}"
+        return Typed(f"(NOT ({sql}))" if node.is_negated else f"({sql})", t.BOOLEAN)
+
+    # --- casts, constructors ----------------------------------------------------------------
+
+    def cast(self, node: ast.Cast) -> Typed:
+        if not self.in_try or node.is_safe:
+            return super().cast(node)
+        found = super().cast(ast.Cast(node.operand, node.type, True, node.at))
+        self.excused += 1
+        return found
+
+    def _cast(self, value: Typed, kind: Type, length: int | None, site: CastSite, at: int) -> Typed:
+        try:
+            return casts.explicit(value, kind, length, site)
+        except UnsupportedCastError as error:
+            self._cannot(error, at)
+
+    def row_of(self, node: ast.RowOf) -> Typed:
+        return self.row_from([self.expr(item) for item in node.items])
+
+    def row_from(self, items: Sequence[Typed]) -> Typed:
+        """A row without names, whose fields are called by their numbers in Spark."""
+        fields = ", ".join(f"'field{n}', {self.exact(item)}" for n, item in enumerate(items))
+        kind = t.row([item.type for item in items], [""] * len(items))
+        return Typed(f"named_struct({fields})", kind)
+
+    def array_of(self, items: Sequence[Typed], at: int = 0) -> Typed:
+        kind = self.unified(items, at, "ARRAY")
+        listed = ", ".join(self.exact(self.cast_to(item, kind)) for item in items)
+        if not items:
+            return Typed(f"CAST(array() AS ARRAY<{spark_name(kind)}>)", t.array(kind))
+        return Typed(f"array({listed})", t.array(kind))

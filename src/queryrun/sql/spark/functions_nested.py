@@ -1,0 +1,230 @@
+"""Functions of arrays, maps and rows, and those that take a lambda."""
+
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
+from __future__ import annotations
+
+from queryrun.sql.spark.compiler import SparkCompiler
+from queryrun.sql.spark.functions import special
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.typed import Typed
+
+
+@special("element_at")
+def _element_at(c: SparkCompiler, node: ast.Call) -> Typed:
+    base, key = c.args(node, 2)
+    if base.type.name == "map":
+        found = c.as_type(node, key, base.type.parts[0]).sql
+        return Typed(f"try_element_at({base.sql}, {found})", base.type.parts[1])
+    if base.type.name != "array" or not t.is_integer(key.type):
+        c.wrong_arguments(node, [base, key])
+    found = f"try_element_at({base.sql}, CAST({key.sql} AS INT))"
+    if isinstance(key.constant, int) and key.constant:
+        return Typed(found, base.type.parts[0])
+    failing = c.failing("SQL array indices start at 1")
+    unfit = f"{key.sql} = 0 AND {base.sql} IS NOT NULL"
+    return Typed(f"(CASE WHEN {unfit} THEN {failing} ELSE {found} END)", base.type.parts[0])
+
+
+@special("array_sort")
+def _array_sort(c: SparkCompiler, node: ast.Call) -> Typed:
+    if len(node.args) == 2:
+        c.refuse("array_sort with a comparison of one's own", node.at)
+    return c.plain(node, c.args(node, 1))
+
+
+@special("array_distinct")
+def _array_distinct(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name == "array" and "map" in str(value.type):
+        c.refuse(f"array_distinct of {value.type}", node.at)
+    return c.plain(node, [value])
+
+
+@special("array_union", "array_intersect", "array_except")
+def _array_sets(c: SparkCompiler, node: ast.Call) -> Typed:
+    left, right = c.args(node, 2)
+    kind = t.common(left.type, right.type)
+    if kind is None or kind.name != "array":
+        c.wrong_arguments(node, [left, right])
+    a, b = c.cast_to(left, kind), c.cast_to(right, kind)
+    return Typed(f"{node.name}({a.sql}, {b.sql})", kind)
+
+
+@special("array_join")
+def _array_join(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    if args[0].type.name == "array" and args[0].type.parts[0].name != "varchar":
+        element = args[0].type.parts[0]
+        if not (t.is_integer(element) or element.name in {"decimal", "boolean", "unknown"}):
+            c.refuse(f"array_join of {args[0].type}", node.at)
+        args[0] = Typed(f"CAST({args[0].sql} AS ARRAY<STRING>)", t.array(t.VARCHAR))
+    return c.plain(node, args)
+
+
+@special("sequence")
+def _sequence(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    first, last = args[0], args[1]
+    if t.is_integer(first.type) and t.is_integer(last.type):
+        values = [c.as_type(node, value, t.BIGINT).sql for value in args]
+        return Typed(f"sequence({', '.join(values)})", t.array(t.BIGINT))
+    if first.type == last.type == t.DATE:
+        step = f", {args[2].sql}" if len(args) == 3 else ""
+        if not step:
+            step = f", make_dt_interval(if({first.sql} <= {last.sql}, 1, -1))"
+        return Typed(f"sequence({first.sql}, {last.sql}{step})", t.array(t.DATE))
+    if first.type.name == last.type.name == "timestamp" and len(args) == 3:
+        kind = t.common(first.type, last.type) or first.type
+        return Typed(f"sequence({first.sql}, {last.sql}, {args[2].sql})", t.array(kind))
+    c.wrong_arguments(node, args)
+
+
+@special("zip")
+def _zip(c: SparkCompiler, node: ast.Call) -> Typed:
+    arrays = c.args(node, 2, 5)
+    if any(value.type.name != "array" for value in arrays):
+        c.wrong_arguments(node, arrays)
+    items = [Typed(f"pair.`{number}`", value.type.parts[0]) for number, value in enumerate(arrays)]
+    row = c.row_from(items)
+    zipped = f"arrays_zip({', '.join(f'{value.sql}' for value in arrays)})"
+    named = _numbered_fields(arrays)
+    sql = f"transform({named or zipped}, pair -> {row.sql})"
+    return Typed(sql, t.array(row.type))
+
+
+def _numbered_fields(arrays: list[Typed]) -> str:
+    """`arrays_zip` names its fields after columns; after numbers only if it is given none."""
+    given = ", ".join(f"transform({value.sql}, item -> item)" for value in arrays)
+    return f"arrays_zip({given})"
+
+
+@special("map")
+def _map(c: SparkCompiler, node: ast.Call) -> Typed:
+    if not node.args:
+        kind = t.map_of(t.UNKNOWN, t.UNKNOWN)
+        return Typed("CAST(map() AS MAP<INT, INT>)", kind)
+    return c.plain(node, c.args(node, 2))
+
+
+@special("map_from_entries")
+def _map_from_entries(c: SparkCompiler, node: ast.Call) -> Typed:
+    return c.plain(node, c.args(node, 1))
+
+
+# --- functions that take a lambda -----------------------------------------------------------
+
+
+def _array_arg(c: SparkCompiler, node: ast.Call, count: int) -> Typed:
+    if len(node.args) != count:
+        c.wrong_arguments(node, [])
+    value = c.expr(node.args[0])
+    if value.type.name != "array":
+        c.wrong_arguments(node, [value])
+    return value
+
+
+def _over_items(c: SparkCompiler, node: ast.Call, value: Typed, arg: ast.Expr) -> tuple[str, Typed]:
+    param = c.fresh("p")
+    return param, c.lambda_of(node, arg, [Typed(param, value.type.parts[0])])
+
+
+def _test_over_items(c: SparkCompiler, node: ast.Call, value: Typed) -> tuple[str, str]:
+    param, body = _over_items(c, node, value, node.args[1])
+    return param, _test(c, node, body)
+
+
+def _test(c: SparkCompiler, node: ast.Call, body: Typed) -> str:
+    if body.type not in {t.BOOLEAN, t.UNKNOWN}:
+        c.mismatch(f"The lambda of {node.name} must return a boolean", node.at)
+    return body.sql if body.type == t.BOOLEAN else "CAST(NULL AS BOOLEAN)"
+
+
+@special("transform")
+def _transform(c: SparkCompiler, node: ast.Call) -> Typed:
+    value = _array_arg(c, node, 2)
+    param, body = _over_items(c, node, value, node.args[1])
+    return Typed(f"transform({value.sql}, {param} -> {c.exact(body)})", t.array(body.type))
+
+
+@special("filter")
+def _filter(c: SparkCompiler, node: ast.Call) -> Typed:
+    value = _array_arg(c, node, 2)
+    param, test = _test_over_items(c, node, value)
+    return Typed(f"filter({value.sql}, {param} -> {test})", value.type)
+
+
+@special("any_match", "all_match", "none_match")
+def _match(c: SparkCompiler, node: ast.Call) -> Typed:
+    """With SQL's three values, as Spark's have them too."""
+    value = _array_arg(c, node, 2)
+    param, test = _test_over_items(c, node, value)
+    function = "forall" if node.name == "all_match" else "exists"
+    sql = f"{function}({value.sql}, {param} -> {test})"
+    return Typed(f"(NOT {sql})" if node.name == "none_match" else sql, t.BOOLEAN)
+
+
+@special("reduce")
+def _reduce(c: SparkCompiler, node: ast.Call) -> Typed:
+    value = _array_arg(c, node, 4)
+    start = c.expr(node.args[1])
+    state, item, last = c.fresh("p"), c.fresh("p"), c.fresh("p")
+    step = c.lambda_of(
+        node, node.args[2], [Typed(state, start.type), Typed(item, value.type.parts[0])]
+    )
+    if t.bare(step.type) != t.bare(start.type) and not t.can_become(start.type, step.type):
+        c.mismatch("The lambda of reduce must return the type of its state", node.at)
+    start = c.cast_to(start, step.type)
+    end = c.lambda_of(node, node.args[3], [Typed(last, step.type)])
+    kind = c.type_name(step.type)
+    sql = (
+        f"aggregate({value.sql}, CAST({c.exact(start)} AS {kind}), "
+        f"({state}, {item}) -> CAST({c.exact(step)} AS {kind}), {last} -> {c.exact(end)})"
+    )
+    return Typed(sql, end.type)
+
+
+@special("zip_with")
+def _zip_with(c: SparkCompiler, node: ast.Call) -> Typed:
+    left = _array_arg(c, node, 3)
+    right = c.expr(node.args[1])
+    if right.type.name != "array":
+        c.wrong_arguments(node, [left, right])
+    a, b = c.fresh("p"), c.fresh("p")
+    params = [Typed(a, left.type.parts[0]), Typed(b, right.type.parts[0])]
+    body = c.lambda_of(node, node.args[2], params)
+    sql = f"zip_with({left.sql}, {right.sql}, ({a}, {b}) -> {c.exact(body)})"
+    return Typed(sql, t.array(body.type))
+
+
+def _over_entries(c: SparkCompiler, node: ast.Call) -> tuple[Typed, str, Typed]:
+    if len(node.args) != 2:
+        c.wrong_arguments(node, [])
+    value = c.expr(node.args[0])
+    if value.type.name != "map":
+        c.wrong_arguments(node, [value])
+    key, item = value.type.parts
+    k, v = c.fresh("p"), c.fresh("p")
+    body = c.lambda_of(node, node.args[1], [Typed(k, key), Typed(v, item)])
+    return value, f"({k}, {v})", body
+
+
+@special("map_filter")
+def _map_filter(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, params, body = _over_entries(c, node)
+    return Typed(f"map_filter({value.sql}, {params} -> {_test(c, node, body)})", value.type)
+
+
+@special("transform_values")
+def _transform_values(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, params, body = _over_entries(c, node)
+    kind = t.map_of(value.type.parts[0], body.type)
+    return Typed(f"transform_values({value.sql}, {params} -> {c.exact(body)})", kind)
+
+
+@special("transform_keys")
+def _transform_keys(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, params, body = _over_entries(c, node)
+    kind = t.map_of(body.type, value.type.parts[1])
+    return Typed(f"transform_keys({value.sql}, {params} -> {c.exact(body)})", kind)

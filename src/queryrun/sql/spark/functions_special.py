@@ -1,0 +1,299 @@
+"""Scalar functions that look at their arguments: choices, numbers, strings, patterns."""
+
+from __future__ import annotations
+
+import re
+
+from queryrun.sql.spark import formats
+from queryrun.sql.spark.compiler import SparkCompiler
+from queryrun.sql.spark.functions import share, special
+from queryrun.sql.spark.types import spark_name, text
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.formats import group_may_be_absent
+from queryrun.sql.trino.typed import Typed
+
+share("if", "mod", "concat", "cardinality")
+
+# --- choices --------------------------------------------------------------------------------
+
+
+@special("coalesce")
+def _coalesce(c: SparkCompiler, node: ast.Call) -> Typed:
+    values = c.args(node, 2, 1_000)
+    kind = c.unified(values, node.at, "coalesce")
+    return Typed(f"coalesce({', '.join(c.exact(c.cast_to(v, kind)) for v in values)})", kind)
+
+
+@special("nullif")
+def _nullif(c: SparkCompiler, node: ast.Call) -> Typed:
+    left, right = c.args(node, 2)
+    equal = c.compare("=", left, right, node.at)
+    return Typed(f"(CASE WHEN {equal} THEN NULL ELSE {c.exact(left)} END)", left.type)
+
+
+@special("try")
+def _try(c: SparkCompiler, node: ast.Call) -> Typed:
+    """What may fail in there is written so that it gives NULL."""
+    before, c.in_try = c.in_try, True
+    excused = c.excused
+    try:
+        (value,) = c.args(node, 1)
+    finally:
+        c.in_try = before
+    c.excused = excused
+    return value
+
+
+@special("greatest", "least")
+def _extremes(c: SparkCompiler, node: ast.Call) -> Typed:
+    """NULL when any argument is; Spark passes nulls over."""
+    values = c.args(node, 1, 127)
+    kind = c.unified(values, node.at, node.name)
+    if t.is_floating(kind) or kind.parts:
+        c.refuse(f"{node.name} of {kind}", node.at)
+    items = [c.exact(c.cast_to(value, kind)) for value in values]
+    if len(items) == 1:
+        return Typed(items[0], kind)
+    missing = " OR ".join(f"{item} IS NULL" for item in items)
+    return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {node.name}({', '.join(items)}) END)", kind)
+
+
+# --- numbers --------------------------------------------------------------------------------
+
+
+@special("abs", "sign", "ceil", "ceiling", "floor", "round", "truncate")
+def _rounding(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Decimals stay decimals, of a precision by Trino's rules; the rest is in the table."""
+    args = c.args(node, 1, 2)
+    if args[0].type.name == "decimal":
+        return _round_decimal(c, node, args)
+    if len(args) == 2 and node.name == "round" and args[0].type == t.DOUBLE:
+        return _round_double(c, node, args)
+    if len(args) == 2:
+        c.refuse(f"{node.name} of {args[0].type} to a number of digits", node.at)
+    return c.plain(node, args)
+
+
+def _round_double(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+    """As Trino computes it, in doubles: 1.005 to two digits is 1.0."""
+    value, digits = args
+    if not isinstance(digits.constant, int) or not 0 <= digits.constant <= 15:
+        c.refuse("round to such a number of digits", node.at)
+    x, factor = value.sql, f"{10**digits.constant}D"
+    scaled = f"(abs({x}) * {factor})"
+    near = f"sign({x}) * (CAST(floor({scaled} + 0.5D) AS DOUBLE) / {factor})"
+    failing = c.failing("round of so large a number to a number of digits is not supported")
+    infinite = f"abs({x}) = CAST('Infinity' AS DOUBLE) OR {x} = CAST('NaN' AS DOUBLE)"
+    sql = (
+        f"(CASE WHEN {infinite} THEN {x} WHEN {scaled} >= 4503599627370496D THEN {failing} "
+        f"ELSE {near} END)"
+    )
+    return Typed(sql, t.DOUBLE)
+
+
+def _round_decimal(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+    value = args[0]
+    precision, scale = value.type.params
+    if node.name == "abs":
+        return Typed(f"abs({value.sql})", value.type)
+    if node.name == "sign":
+        return Typed(f"CAST(sign({value.sql}) AS DECIMAL(1,0))", t.decimal(1, 0))
+    if len(args) == 2:
+        return _round_to_digits(c, node, args)
+    whole = t.decimal(max(precision - scale + min(scale, 1), 1), 0)
+    sql = {
+        "ceil": f"ceil({value.sql})",
+        "ceiling": f"ceil({value.sql})",
+        "floor": f"floor({value.sql})",
+        "round": f"round({value.sql}, 0)",
+    }.get(node.name)
+    if sql is None:
+        whole = t.decimal(max(precision - scale, 1), 0)
+        sql = f"(sign({value.sql}) * floor(abs({value.sql})))"
+        if precision > 37:
+            c.refuse(f"truncate of {value.type}", node.at)
+        sql = f"CASE WHEN {value.sql} < 0 THEN ceil({value.sql}) ELSE floor({value.sql}) END"
+    return Typed(f"CAST({sql} AS {spark_name(whole)})", whole)
+
+
+def _round_to_digits(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+    value, digits = args
+    if node.name != "round" or not isinstance(digits.constant, int) or digits.constant < 0:
+        c.refuse(f"{node.name} of a decimal to such a number of digits", node.at)
+    precision, scale = value.type.params
+    kind = t.decimal(precision + 1, scale)
+    sql = value.sql if digits.constant >= scale else f"round({value.sql}, {digits.constant})"
+    return Typed(f"CAST({sql} AS {spark_name(kind)})", kind)
+
+
+@special("to_base")
+def _to_base(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, base = c.args(node, 2)
+    if not isinstance(base.constant, int) or not 2 <= base.constant <= 36:
+        c.refuse("to_base with such a base", node.at)
+    number = c.exact(c.as_type(node, value, t.BIGINT))
+    sign = f"CASE WHEN {number} < 0 THEN '-' ELSE '' END"
+    digits = f"lower(conv(CAST(abs({number}) AS STRING), 10, {base.constant}))"
+    return Typed(f"({sign} || {digits})", t.VARCHAR)
+
+
+# --- strings --------------------------------------------------------------------------------
+
+
+@special("concat_ws")
+def _concat_ws(c: SparkCompiler, node: ast.Call) -> Typed:
+    values = [c.as_type(node, value, t.VARCHAR).sql for value in c.args(node, 2, 127)]
+    return Typed(f"concat_ws({', '.join(values)})", t.VARCHAR)
+
+
+@special("substring", "substr")
+def _substring(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Counts from the end for a negative start; empty for a start outside of the string."""
+    args = c.args(node, 2, 3)
+    string = c.as_type(node, args[0], t.VARCHAR).sql
+    start = c.as_type(node, args[1], t.BIGINT)
+    begin, length = f"CAST({start.sql} AS INT)", ""
+    if len(args) == 3:
+        count = c.as_type(node, args[2], t.BIGINT)
+        length = f", CAST(greatest({count.sql}, 0) AS INT)"
+        if isinstance(count.constant, int):
+            length = f", {max(count.constant, 0)}"
+        elif not c.in_try:
+            length = f", CAST(if({count.sql} < 0, 0, {count.sql}) AS INT)"
+    if isinstance(start.constant, int) and start.constant > 0:
+        return Typed(f"substring({string}, {start.constant}{length})", t.VARCHAR)
+    outside = f"{string} IS NOT NULL AND ({begin} = 0 OR -{begin} > length({string}))"
+    return Typed(
+        f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
+    )
+
+
+@special("replace")
+def _replace(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    if len(args) == 2:
+        return c.plain(node, args)
+    if args[1].constant == "":
+        c.refuse("replace of an empty string", node.at)
+    values = [c.as_type(node, value, t.VARCHAR).sql for value in args]
+    return Typed(f"replace({', '.join(values)})", t.VARCHAR)
+
+
+@special("split")
+def _split(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2)
+    if isinstance(args[1].constant, str) and args[1].constant:
+        quoted = text(re.escape(args[1].constant))
+        subject = c.as_type(node, args[0], t.VARCHAR).sql
+        return Typed(f"split({subject}, {quoted}, -1)", t.array(t.VARCHAR))
+    if args[1].constant == "":
+        c.refuse("split at an empty string", node.at)
+    return c.plain(node, args)
+
+
+@special("split_part")
+def _split_part(c: SparkCompiler, node: ast.Call) -> Typed:
+    """NULL beyond the last part."""
+    string, delimiter, index = c.args(node, 3)
+    if isinstance(index.constant, int) and index.constant <= 0:
+        c.invalid("Index must be greater than zero", node.at)
+    if not isinstance(delimiter.constant, str) or not delimiter.constant:
+        c.refuse("split_part at a string that is no literal", node.at)
+    c.as_type(node, string, t.VARCHAR)
+    parts = f"split({string.sql}, {text(re.escape(delimiter.constant))}, -1)"
+    i = c.as_type(node, index, t.BIGINT).sql
+    found = f"try_element_at({parts}, CAST({i} AS INT))"
+    if isinstance(index.constant, int):
+        return Typed(found, t.VARCHAR)
+    failing = c.failing("Index must be greater than zero")
+    return Typed(f"(CASE WHEN {i} <= 0 THEN {failing} ELSE {found} END)", t.VARCHAR)
+
+
+@special("chr")
+def _chr(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    number = c.as_type(node, value, t.BIGINT)
+    if isinstance(number.constant, int) and 0 < number.constant < 0xD800:
+        return Typed(text(chr(number.constant)), t.VARCHAR)
+    sql = f"decode(unhex(lpad(hex({number.sql}), 8, '0')), 'UTF-32')"
+    failing = c.failing("Not a valid Unicode code point")
+    fits = f"{number.sql} BETWEEN 0 AND 55295 OR {number.sql} BETWEEN 57344 AND 1114111"
+    return Typed(
+        f"(CASE WHEN {fits} THEN {sql} WHEN {number.sql} IS NOT NULL THEN {failing} END)",
+        t.VARCHAR,
+    )
+
+
+@special("codepoint")
+def _codepoint(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Takes a varchar(1) and nothing longer."""
+    (value,) = c.args(node, 1)
+    arg = node.args[0]
+    is_cast = isinstance(arg, ast.Cast) and arg.type.arguments == [1]
+    if value.type != t.VARCHAR or not (is_cast or len(str(value.constant)) == 1):
+        c.wrong_arguments(node, [value])
+    return Typed(f"ascii({value.sql})", t.INTEGER)
+
+
+# --- regular expressions --------------------------------------------------------------------
+
+
+def _subject_and_pattern(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> tuple[str, str]:
+    """Only literal patterns: they have to be looked at."""
+    pattern = formats.regex(c.constant_text(node, args[1], "a pattern"))
+    return c.as_type(node, args[0], t.VARCHAR).sql, text(pattern)
+
+
+@special("regexp_like")
+def _regexp_like(c: SparkCompiler, node: ast.Call) -> Typed:
+    subject, pattern = _subject_and_pattern(c, node, c.args(node, 2))
+    return Typed(f"({subject} RLIKE {pattern})", t.BOOLEAN)
+
+
+def _group(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> int:
+    if len(args) < 3:
+        return 0
+    if not isinstance(args[2].constant, int):
+        c.refuse(f"{node.name} with a group that is no literal", node.at)
+    if args[2].constant and group_may_be_absent(str(args[1].constant)):
+        c.refuse(f"{node.name} of a group that may match nothing", node.at)
+    return args[2].constant
+
+
+@special("regexp_extract")
+def _regexp_extract(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    subject, pattern = _subject_and_pattern(c, node, args)
+    extracted = f"regexp_extract({subject}, {pattern}, {_group(c, node, args)})"
+    return Typed(f"(CASE WHEN {subject} RLIKE {pattern} THEN {extracted} END)", t.VARCHAR)
+
+
+@special("regexp_extract_all")
+def _regexp_extract_all(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    subject, pattern = _subject_and_pattern(c, node, args)
+    group = _group(c, node, args)
+    return Typed(f"regexp_extract_all({subject}, {pattern}, {group})", t.array(t.VARCHAR))
+
+
+@special("regexp_count")
+def _regexp_count(c: SparkCompiler, node: ast.Call) -> Typed:
+    subject, pattern = _subject_and_pattern(c, node, c.args(node, 2))
+    return Typed(f"CAST(regexp_count({subject}, {pattern}) AS BIGINT)", t.BIGINT)
+
+
+@special("regexp_replace")
+def _regexp_replace(c: SparkCompiler, node: ast.Call) -> Typed:
+    if len(node.args) == 3 and isinstance(node.args[2], ast.Lambda):
+        c.refuse("regexp_replace with a lambda", node.at)
+    args = c.args(node, 2, 3)
+    subject, pattern = _subject_and_pattern(c, node, args)
+    new = c.constant_text(node, args[2], "a replacement") if args[2:] else ""
+    return Typed(f"regexp_replace({subject}, {pattern}, {text(new)})", t.VARCHAR)
+
+
+@special("regexp_split")
+def _regexp_split(c: SparkCompiler, node: ast.Call) -> Typed:
+    subject, pattern = _subject_and_pattern(c, node, c.args(node, 2))
+    return Typed(f"split({subject}, {pattern}, -1)", t.array(t.VARCHAR))

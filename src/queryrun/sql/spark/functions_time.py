@@ -1,0 +1,267 @@
+"""Functions of dates and times, by Trino's names."""
+
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
+from __future__ import annotations
+
+import re
+
+from queryrun.sql.spark import formats, moments
+from queryrun.sql.spark.compiler import SparkCompiler
+from queryrun.sql.spark.functions import special
+from queryrun.sql.spark.types import text
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.typed import Typed
+
+_FIELDS = {
+    "year": "year({})", "quarter": "quarter({})", "month": "month({})", "week": "weekofyear({})",
+    "day": "day({})", "week_of_year": "weekofyear({})", "day_of_month": "day({})",
+    "day_of_week": "(weekday({}) + 1)", "dow": "(weekday({}) + 1)",
+    "day_of_year": "dayofyear({})", "doy": "dayofyear({})",
+    "year_of_week": "extract(YEAROFWEEK FROM {})", "yow": "extract(YEAROFWEEK FROM {})",
+    "hour": "hour({})", "minute": "minute({})", "second": "second({})",
+    "millisecond": "(extract(SECOND FROM {}) * 1000 % 1000)",
+}  # fmt: skip
+_OF_THE_CLOCK = {"hour", "minute", "second", "millisecond"}
+_MICROS = {"millisecond": 1_000, "second": 10**6, "minute": 60 * 10**6, "hour": 3600 * 10**6}
+_DAYS = {"day": 1, "week": 7}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
+def _moment(c: SparkCompiler, node: ast.Call, value: Typed) -> Typed:
+    if not t.is_moment(value.type):
+        c.wrong_arguments(node, [value])
+    return value
+
+
+def _reading(c: SparkCompiler, value: Typed) -> str:
+    """What calendar and clock say: of the value's own zone, where it has one."""
+    return moments.wall_clock(value, c.zone)
+
+
+def _unit(c: SparkCompiler, node: ast.Call, value: Typed, kind: t.Type) -> str:
+    unit = c.constant_text(node, value, "a unit").lower()
+    if unit not in {*_MICROS, *_DAYS, *_MONTHS}:
+        c.invalid(f"'{unit}' is not a valid unit", node.at)
+    if kind == t.DATE and unit in _MICROS:
+        c.invalid(f"'{unit}' is not a valid DATE field", node.at)
+    return unit
+
+
+@special(*_FIELDS)
+def _field(c: SparkCompiler, node: ast.Call) -> Typed:
+    value = _moment(c, node, c.args(node, 1)[0])
+    if value.type == t.DATE and node.name in _OF_THE_CLOCK:
+        value = c.cast_to(value, t.timestamp(0))
+    return Typed(f"CAST({_FIELDS[node.name].format(_reading(c, value))} AS BIGINT)", t.BIGINT)
+
+
+@special("date_trunc")
+def _date_trunc(c: SparkCompiler, node: ast.Call) -> Typed:
+    written, value = c.args(node, 2)
+    unit = _unit(c, node, written, _moment(c, node, value).type)
+    if value.type == t.DATE:
+        sql = value.sql if unit == "day" else f"trunc({value.sql}, '{unit}')"
+        return Typed(sql, t.DATE)
+    cut = f"CAST(date_trunc('{unit}', {_reading(c, value)}) AS TIMESTAMP_NTZ)"
+    if value.type.name == t.TSTZ:
+        if value.type.zone.startswith(("+", "-")):
+            c.refuse("date_trunc in a zone without a name", node.at)
+        cut = moments.moment_at(cut, value.type.zone or c.zone)
+    return Typed(cut, value.type)
+
+
+@special("date_add")
+def _date_add(c: SparkCompiler, node: ast.Call) -> Typed:
+    written, count, value = c.args(node, 3)
+    unit = _unit(c, node, written, _moment(c, node, value).type)
+    number = c.as_type(node, count, t.BIGINT).sql
+    if value.type == t.DATE:
+        days = f"date_add({value.sql}, CAST({number} * {_DAYS.get(unit)} AS INT))"
+        months = f"add_months({value.sql}, CAST({number} * {_MONTHS.get(unit)} AS INT))"
+        return Typed(days if unit in _DAYS else months, t.DATE)
+    if unit in _MICROS:
+        micros = f"(unix_micros(CAST({value.sql} AS TIMESTAMP)) + {number} * {_MICROS[unit]}L)"
+        found = f"timestamp_micros({micros})"
+        if value.type.name == t.TSTZ:
+            return Typed(found, value.type)
+        return Typed(f"CAST({found} AS TIMESTAMP_NTZ)", value.type)
+    if unit in _DAYS:
+        return c.moved(value, f"+ make_dt_interval(CAST({number} * {_DAYS[unit]} AS INT))")
+    return c.moved(value, f"+ make_ym_interval(0, CAST({number} * {_MONTHS[unit]} AS INT))")
+
+
+@special("date_diff")
+def _date_diff(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Whole units between two moments."""
+    written, first, last = c.args(node, 3)
+    kind = t.common_moment(_moment(c, node, first).type, _moment(c, node, last).type)
+    if first.type == last.type == t.DATE:
+        kind = t.DATE
+    unit = _unit(c, node, written, kind)
+    if kind == t.DATE:
+        kind = t.timestamp(0)
+    a, b = c.cast_to(first, kind), c.cast_to(last, kind)
+    if unit in _MICROS:
+        ends = [f"unix_micros(CAST({value.sql} AS TIMESTAMP))" for value in (a, b)]
+        return Typed(f"(({ends[1]} - {ends[0]}) div {_MICROS[unit]}L)", t.BIGINT)
+    x, y = _reading(c, a), _reading(c, b)
+    if unit in _DAYS:
+        sql = f"CAST(timestampdiff(DAY, {x}, {y}) AS BIGINT)"
+        return Typed(sql if unit == "day" else f"({sql} div 7)", t.BIGINT)
+    months = _whole_months(x, y)
+    sql = months if unit == "month" else f"({months} div {_MONTHS[unit]})"
+    return Typed(sql, t.BIGINT)
+
+
+def _whole_months(a: str, b: str) -> str:
+    """The most months that can be added to the earlier without passing the later."""
+    count = f"((year({b}) - year({a})) * 12 + month({b}) - month({a}))"
+    reached = f"({a} + make_ym_interval(0, {count}))"
+    sql = (
+        f"CASE WHEN {a} <= {b} AND {reached} > {b} THEN {count} - 1 "
+        f"WHEN {a} > {b} AND {reached} < {b} THEN {count} + 1 ELSE {count} END"
+    )
+    return f"CAST({sql} AS BIGINT)"
+
+
+@special("date_format")
+def _date_format(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    value = _moment(c, node, value)
+    written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
+    return Typed(f"date_format({_reading(c, value)}, {text(written)})", t.VARCHAR)
+
+
+@special("format_datetime")
+def _format_datetime(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    value = _moment(c, node, value)
+    written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
+    return Typed(f"date_format({_reading(c, value)}, {text(written)})", t.VARCHAR)
+
+
+def _parsed(c: SparkCompiler, node: ast.Call, value: Typed, pattern: str) -> str:
+    subject = c.as_type(node, value, t.VARCHAR).sql
+    if c.in_try:
+        c.excused += 1
+        parsed = f"try_to_timestamp({subject}, {text(formats.lenient(pattern))})"
+    else:
+        parsed = f"to_timestamp({subject}, {text(formats.lenient(pattern))})"
+    return f"CAST({parsed} AS TIMESTAMP_NTZ)"
+
+
+@special("date_parse")
+def _date_parse(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
+    return Typed(_parsed(c, node, value, written), t.timestamp(3))
+
+
+@special("parse_datetime")
+def _parse_datetime(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, pattern = c.args(node, 2)
+    written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
+    sql = moments.moment_at(_parsed(c, node, value, written), c.zone)
+    return Typed(sql, t.timestamp_tz(3))
+
+
+@special("from_unixtime")
+def _from_unixtime(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 1, 2)
+    seconds = c.as_type(node, args[0], t.DOUBLE).sql
+    zone = _zone(c, node, args[1]) if len(args) == 2 else ""
+    sql = f"timestamp_millis(CAST(floor({seconds} * 1000 + 0.5D) AS BIGINT))"
+    return Typed(sql, t.timestamp_tz(3, zone))
+
+
+@special("from_iso8601_date")
+def _from_iso8601_date(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    subject = c.as_type(node, value, t.VARCHAR)
+    if not isinstance(subject.constant, str):
+        failing = c.failing("from_iso8601_date reads YYYY-MM-DD alone")
+        pattern = text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+        test = f"{subject.sql} IS NULL OR {subject.sql} RLIKE {pattern}"
+        sql = f"(CASE WHEN {test} THEN CAST({subject.sql} AS DATE) ELSE {failing} END)"
+        return Typed(sql, t.DATE)
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", subject.constant):
+        c.refuse("from_iso8601_date of anything but YYYY-MM-DD", node.at)
+    return Typed(f"CAST({subject.sql} AS DATE)", t.DATE)
+
+
+@special("last_day_of_month")
+def _last_day(c: SparkCompiler, node: ast.Call) -> Typed:
+    value = _moment(c, node, c.args(node, 1)[0])
+    return Typed(f"last_day({_reading(c, value)})", t.DATE)
+
+
+def _zone(c: SparkCompiler, node: ast.Call, value: Typed) -> str:
+    return moments.zone_name(c.constant_text(node, value, "a time zone"))
+
+
+def _checked_zone(c: SparkCompiler, zone: str, sql: str) -> str:
+    """Converting makes Spark look the zone up, and fail for one that does not exist."""
+    if zone in {c.zone, "UTC"} or zone[:1] in {"+", "-"}:
+        return sql
+    there = f"convert_timezone('UTC', {text(zone)}, CAST({sql} AS TIMESTAMP_NTZ))"
+    return f"(CASE WHEN {there} IS NOT NULL THEN {sql} END)"
+
+
+@special("at_timezone")
+def _at_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, zone = c.args(node, 2)
+    if value.type.name == "timestamp":
+        value = c.cast_to(value, t.timestamp_tz(value.type.params[0]))
+    if value.type.name != t.TSTZ:
+        c.wrong_arguments(node, [value, zone])
+    name = _zone(c, node, zone)
+    return Typed(_checked_zone(c, name, value.sql), t.timestamp_tz(value.type.params[0], name))
+
+
+@special("with_timezone")
+def _with_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
+    value, zone = c.args(node, 2)
+    if value.type.name not in {"timestamp", "date"}:
+        c.wrong_arguments(node, [value, zone])
+    value = c.cast_to(value, t.timestamp(3)) if value.type == t.DATE else value
+    name = _zone(c, node, zone)
+    if name[:1] in {"+", "-"}:
+        c.refuse("with_timezone with a zone without a name", node.at)
+    return Typed(moments.moment_at(value.sql, name), t.timestamp_tz(value.type.params[0], name))
+
+
+@special("current_timezone")
+def _current_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed(text(c.zone), t.VARCHAR)
+
+
+def _now(c: SparkCompiler) -> str:
+    moment = Typed("date_trunc('MILLISECOND', current_timestamp())", t.timestamp_tz(3))
+    return moments.wall_clock(moment, c.zone)
+
+
+@special("current_date")
+def _current_date(c: SparkCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed(f"CAST({_now(c)} AS DATE)", t.DATE)
+
+
+@special("localtimestamp")
+def _local_timestamp(c: SparkCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed(_now(c), t.timestamp(3))
+
+
+@special("to_iso8601")
+def _to_iso8601(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type == t.DATE:
+        return c.plain(node, [value])
+    if value.type.name == "timestamp" and value.type.params[0] in {3, 6}:
+        fraction = "S" * value.type.params[0]
+        pattern = text(f"yyyy-MM-dd'T'HH:mm:ss.{fraction}")
+        return Typed(f"date_format({value.sql}, {pattern})", t.VARCHAR)
+    c.refuse(f"to_iso8601 of {value.type}", node.at)

@@ -1,0 +1,101 @@
+"""A statement in Trino's SQL in, one in Spark's out. Pure; some milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from queryrun.errors import FailureCode
+from queryrun.sql.spark import (
+    functions_aggregate,
+    functions_json,
+    functions_nested,
+    functions_special,
+    functions_time,
+    metadata,
+)
+from queryrun.sql.spark.compiler import SparkCompiler
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.scope import Output, Schema, Scope, TableColumn
+from queryrun.sql.trino.tokens import failure_at
+from queryrun.sql.trino.translate import Needs, deeply, read
+
+REGISTERED = (
+    functions_aggregate,
+    functions_json,
+    functions_nested,
+    functions_special,
+    functions_time,
+)
+"""Importing them is what makes their functions known."""
+MAX_TRANSLATED_CHARS = 4_000_000
+"""What Spark is given at most: it parses on one thread, and not quickly."""
+
+
+@dataclass(frozen=True, slots=True)
+class SparkTables:
+    """What there is: columns by the tables' lower-case names, and where Spark has each.
+
+    `places` has a quoted, qualified name for every table (`` `cat`.`db`.`t` ``); a table that is
+    missing there is looked for by its own name.
+    """
+
+    columns: Schema
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """Spark's SQL, and the columns it returns, with Trino's names and types.
+
+    The result's columns have the headings as names, which may come twice; JSON and UUIDs are
+    text in them, rows without names have fields `field0`, `field1`, …
+    """
+
+    sql: str = field(repr=False)
+    columns: Sequence[Output]
+
+
+Lookup = Callable[[Needs], SparkTables]
+"""Finds the tables that a statement names (or all, `Needs.every_table`), with their columns."""
+
+
+def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
+    """The statement for a Spark session that has the settings of `session.SETTINGS`.
+
+    `zone` is the Trino session's time zone. Raises `RunFailed` with line and column in the
+    statement: for syntax, for names that mean nothing, types that do not go together, and
+    for everything that would not mean in Spark what it means in Trino (`not_supported`).
+    Which rows of a table may be seen is not decided here: restrict the statement before.
+    """
+    parsed = read(statement)
+    found = tables(parsed.needs)
+    if isinstance(parsed.node, ast.Show):
+        return Translated(*metadata.show(parsed.node, found.columns, statement))
+    compiler = SparkCompiler(statement, zone, found.columns, found.places)
+    with deeply(statement):
+        sql, outputs = compiler.query(parsed.node, Scope())
+    for output in outputs:
+        if output.type in {t.DAYS, t.MONTHS}:
+            message = f"A result column of type {output.type} is not supported"
+            raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
+    if len(sql) > MAX_TRANSLATED_CHARS:
+        message = "The statement is too complex to be translated"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
+    return Translated(sql, outputs)
+
+
+def table_column(name: str, spark_type: str) -> TableColumn:
+    """A column of a table as `DESCRIBE` or `information_schema` shows it."""
+    return TableColumn(name, metadata.trino_type(spark_type), engine_type=spark_type)
+
+
+def no_tables(needs: Needs) -> SparkTables:  # noqa: ARG001
+    """For statements over no table."""
+    return SparkTables({})
+
+
+def names(tables: Iterable[str]) -> Schema:
+    """Tables of which nothing but the names is known: enough for SHOW TABLES."""
+    return {table.lower(): [] for table in tables}
