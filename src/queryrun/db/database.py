@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from queryrun.auth.store import AuthStore
+from queryrun.runs.hints import Hints
 from queryrun.runs.once import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.store import RunStore
@@ -31,6 +32,15 @@ class Database(Protocol):
     @property
     def requests(self) -> AsyncRequestStore:
         """Requests answered later."""
+        ...
+
+    @property
+    def hints(self) -> Hints:
+        """How nodes that share it tell each other of changes; close it before the database."""
+        ...
+
+    async def tidy(self) -> None:
+        """Remove what the database keeps for itself and needs no more."""
         ...
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
+from queryrun.runs.hints import Hints, NoHints
 
 BUSY_TIMEOUT_S = 5.0
 """How long a write waits for another process's (`queryrun clients create`) before it fails."""
@@ -32,6 +33,10 @@ class SqliteDatabase:
     auth: SqliteAuthStore
     once: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
+    hints: Hints = field(default_factory=NoHints)
+
+    async def tidy(self) -> None:
+        """Nothing that the stores do not remove themselves."""
 
     def close(self) -> None:
         """Finish the writes that are queued, then close every connection. May be repeated."""

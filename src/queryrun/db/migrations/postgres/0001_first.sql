@@ -1,0 +1,198 @@
+-- oldest program: 1
+-- The tables and columns are those of SQLite's migrations, and so are the words.
+-- Times are milliseconds since 1970 in UTC. Enumerations are stored as the words of runs/model.py.
+
+CREATE TABLE tenants (
+    id   text PRIMARY KEY,
+    name text NOT NULL
+);
+
+CREATE TABLE entities (
+    id        text PRIMARY KEY,
+    tenant_id text NOT NULL REFERENCES tenants (id),
+    name      text NOT NULL,
+    UNIQUE (tenant_id, name)
+);
+
+CREATE TABLE clients (
+    seq        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id         text NOT NULL UNIQUE,
+    tenant_id  text NOT NULL REFERENCES tenants (id),
+    name       text NOT NULL,
+    scopes     text NOT NULL,
+    org_ids    text NOT NULL,
+    created_ms bigint NOT NULL,
+    revoked_ms bigint
+);
+
+CREATE TABLE client_entities (
+    client_id text NOT NULL REFERENCES clients (id),
+    position  bigint NOT NULL,
+    entity_id text NOT NULL REFERENCES entities (id),
+    PRIMARY KEY (client_id, position)
+);
+
+-- valid_until_ms is NULL for the current secret.
+CREATE TABLE client_secrets (
+    client_id      text NOT NULL REFERENCES clients (id),
+    digest         text NOT NULL,
+    valid_until_ms bigint,
+    PRIMARY KEY (client_id, digest)
+);
+
+CREATE TABLE tokens (
+    digest     text PRIMARY KEY,
+    client_id  text NOT NULL REFERENCES clients (id),
+    expires_ms bigint NOT NULL
+);
+
+-- The run row is the queue. It is rewritten whole at every move, so what can be long (the
+-- statement) lives in run_requests, which is written once. Ids sort by their bytes.
+CREATE TABLE runs (
+    seq                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id                  text COLLATE "C" NOT NULL UNIQUE,
+    tenant_id           text COLLATE "C" NOT NULL,
+    entity_id           text COLLATE "C" NOT NULL,
+    client_id           text COLLATE "C" NOT NULL,
+    source              text COLLATE "C" NOT NULL,
+    state               text COLLATE "C" NOT NULL,
+    attempt             bigint NOT NULL,
+    remaining_attempts  bigint NOT NULL CHECK (remaining_attempts >= 0),
+    created_ms          bigint NOT NULL,
+    updated_ms          bigint NOT NULL,
+    ready_ms            bigint NOT NULL,
+    started_ms          bigint,
+    processing_ms       bigint,
+    file_key            text,
+    file_size_bytes     bigint,
+    file_sha256         text,
+    file_rows           bigint,
+    failure_code        text,
+    failure_message     text,
+    failure_line        bigint,
+    failure_column      bigint,
+    cancel_requested_ms bigint,
+    cancel_reason       text,
+    canceled_by         text,
+    cancel_stage        text,
+    cancel_engine_stop  text,
+    canceled_ms         bigint
+) WITH (
+    -- A queue leaves dead rows behind at the pace of its runs: sweep often, a little each time.
+    fillfactor = 80,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 500,
+    autovacuum_analyze_scale_factor = 0.05
+);
+
+CREATE TABLE run_requests (
+    run_seq          bigint PRIMARY KEY,
+    sql              text NOT NULL,
+    content_type     text NOT NULL,
+    content_encoding text NOT NULL,
+    column_separator text,
+    encryption_key   text,
+    deleted_rows     text NOT NULL,
+    timeout_s        double precision,
+    tags             text NOT NULL,
+    org_ids          text NOT NULL,
+    extras           text NOT NULL
+);
+
+-- The queue: the oldest of each entity is the first entry of its stretch of the index.
+CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, ready_ms, seq)
+    WHERE state = 'accepted';
+-- The slots in use.
+CREATE INDEX runs_held ON runs (source, tenant_id) WHERE state IN ('in_progress', 'canceling');
+-- Retention.
+CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed', 'canceled');
+-- Lists: a client's own runs, and an admin's view of the tenant.
+CREATE INDEX runs_of_client ON runs (client_id, seq);
+CREATE INDEX runs_of_tenant ON runs (tenant_id, seq);
+
+CREATE TABLE attempts (
+    run_seq           bigint NOT NULL,
+    number            bigint NOT NULL,
+    node              text COLLATE "C" NOT NULL,
+    claimed_ms        bigint NOT NULL,
+    lease_until_ms    bigint NOT NULL,
+    handle            text,
+    file_key          text,
+    ended_ms          bigint,
+    outcome           text,
+    failure_code      text,
+    failure_message   text,
+    stop_requested_ms bigint,
+    stop_reason       text,
+    stop_by           text,
+    stop_stage        text,
+    stop_engine       text,
+    PRIMARY KEY (run_seq, number)
+) WITH (
+    -- Handles and leases are updated in place.
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 500
+);
+
+-- Without lease_until_ms on purpose: an extension then changes no index.
+CREATE INDEX attempts_live ON attempts (node) WHERE ended_ms IS NULL;
+
+-- updated_ms of a run grows with every move, so its value names the move.
+CREATE TABLE run_events (
+    run_seq bigint NOT NULL,
+    at_ms   bigint NOT NULL,
+    attempt bigint NOT NULL,
+    event   text,
+    state   text NOT NULL,
+    detail  text,
+    PRIMARY KEY (run_seq, at_ms)
+);
+
+-- Serving an entity gives its row the highest turn: the lowest turn is the entity that has waited
+-- longest for its own.
+CREATE SEQUENCE turns;
+CREATE TABLE entity_turns (
+    turn      bigint NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL,
+    entity_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant_id, entity_id)
+) WITH (fillfactor = 50);
+
+-- claim_until_ms is set while the first request is being answered. status and body may be set
+-- then too: the answer to give should that request never be finished.
+CREATE TABLE idempotency (
+    tenant_id      text NOT NULL,
+    key            text NOT NULL,
+    fingerprint    text NOT NULL,
+    created_ms     bigint NOT NULL,
+    claim_until_ms bigint,
+    run_id         text,
+    status         bigint,
+    body           bytea,
+    PRIMARY KEY (tenant_id, key)
+);
+CREATE INDEX idempotency_created ON idempotency (created_ms);
+
+CREATE TABLE async_requests (
+    id           text PRIMARY KEY,
+    tenant_id    text NOT NULL,
+    client_id    text NOT NULL,
+    method       text NOT NULL,
+    path         text NOT NULL,
+    state        text NOT NULL,
+    created_ms   bigint NOT NULL,
+    completed_ms bigint,
+    run_id       text,
+    status       bigint,
+    body         bytea
+);
+CREATE INDEX async_requests_created ON async_requests (created_ms);
+
+-- Request rates of all nodes together. Each window is the time at which it will be full again.
+-- Not logged: after a crash every bucket is full.
+CREATE UNLOGGED TABLE rate_buckets (
+    key     text PRIMARY KEY,
+    full_at double precision[] NOT NULL,
+    granted bigint NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);

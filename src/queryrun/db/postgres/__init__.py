@@ -1,0 +1,1 @@
+"""The stores on PostgreSQL: for several nodes that share one database."""

