@@ -1,0 +1,1 @@
+"""Spark, spoken to over Spark Connect: statements run there, and their rows come here as Arrow."""

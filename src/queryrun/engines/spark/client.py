@@ -1,0 +1,202 @@
+"""One session on a Spark Connect server: its settings, its statements, its end. gRPC is only here.
+
+What makes double starts impossible: a statement is sent once and never again by itself, under an
+operation id of our own; a broken stream is taken up again by `ReattachExecute`, which starts
+nothing; and every call names the session that we saw first, so that a call that comes late finds
+no other session of the same id to start in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from queryrun.engines.spark.execution import Execution
+from queryrun.engines.spark.place import SparkPlace
+from queryrun.engines.spark.proto import (
+    SQL,
+    AnalyzePlanRequest,
+    ConfigRequest,
+    DataType,
+    ExecutePlanRequest,
+    FetchErrorDetailsRequest,
+    GetStatusRequest,
+    GetStatusResponse,
+    InterruptRequest,
+    KeyValue,
+    Plan,
+    ReattachOptions,
+    Relation,
+    ReleaseSessionRequest,
+    SparkConnectServiceStub,
+    UserContext,
+)
+from queryrun.engines.spark.said import Said, SparkError, said_by, with_details
+
+CALL_BOUND_S = 20.0
+"""How long a call that computes nothing may take: analysis may have to list many files."""
+DETAILS_BOUND_S = 5.0
+MAX_MESSAGE_BYTES = 128 * 1024**2
+"""As in Spark's own client: one batch is about 4 MB, but never less than one row."""
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.enable_retries", 0),
+    # A server that vanished is noticed. Servers refuse pings more often than every five minutes.
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # Sessions must not share a connection: a worker's is its own, and closed with it.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+_CLIENT = "queryrun"
+
+
+class SparkClient:
+    """A session named by `session_id`; it is made on the server by the first call.
+
+    `interrupt` may be called from other threads, everything else from one at a time. All calls
+    raise `SparkError`, and are bounded by `bound_s` each.
+    """
+
+    def __init__(self, place: SparkPlace, session_id: str, bound_s: float = CALL_BOUND_S) -> None:
+        self._channel = _channel(place)
+        self.stub = SparkConnectServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._bound_s = bound_s
+        self._current: grpc.Future | None = None
+        self.session: dict[str, Any] = {
+            "session_id": session_id,
+            "user_context": UserContext(user_id=place.user, user_name=place.user),
+            "client_type": _CLIENT,
+        }
+
+    def open(self, settings: Mapping[str, str]) -> None:
+        """Make the session and set it up; from now on all calls insist on this very session."""
+        pairs = [KeyValue(key=key, value=value) for key, value in settings.items()]
+        change = ConfigRequest.Operation(set=ConfigRequest.Set(pairs=pairs))
+        answer = self._call(self.stub.Config, ConfigRequest(operation=change, **self.session))
+        self._insist_on(answer.server_side_session_id)
+
+    def touch(self) -> None:
+        """Make the session if need be. `INVALID_HANDLE.SESSION_CLOSED`: it has been released."""
+        get = ConfigRequest.Operation(get=ConfigRequest.Get(keys=["spark.sql.ansi.enabled"]))
+        self._call(self.stub.Config, ConfigRequest(operation=get, **self.session))
+
+    def schema(self, sql: str) -> DataType:
+        """The columns of a query, which is analyzed and not executed."""
+        schema = AnalyzePlanRequest.Schema(plan=_plan(sql))
+        answer = self._call(
+            self.stub.AnalyzePlan, AnalyzePlanRequest(schema=schema, **self.session)
+        )
+        found: DataType = answer.schema.schema
+        return found
+
+    def execute(self, sql: str, tag: str) -> Execution:
+        """What will run `sql` once its responses are read; it can be found by `tag`."""
+        reattachable = ExecutePlanRequest.RequestOption(
+            reattach_options=ReattachOptions(reattachable=True)
+        )
+        request = ExecutePlanRequest(
+            plan=_plan(sql),
+            operation_id=str(uuid.uuid4()),
+            tags=[tag],
+            request_options=[reattachable],
+            **self.session,
+        )
+        return Execution(self.stub, request, self._explained)
+
+    def command(self, sql: str, tag: str) -> None:
+        """Run a statement of ours that has no rows."""
+        for _ in self.execute(sql, tag).responses():
+            pass
+
+    def interrupt(self) -> None:
+        """Give up the call that is waiting at this moment, if there is one."""
+        if self._current is not None:
+            self._current.cancel()
+
+    def interrupt_all(self) -> None:
+        """Interrupt everything that the session runs; returns when Spark has taken note."""
+        kind = InterruptRequest.INTERRUPT_TYPE_ALL
+        request = InterruptRequest(interrupt_type=kind, **self.session)
+        self._call(self.stub.Interrupt, request)
+
+    def states(self) -> list[GetStatusResponse.OperationStatus.OperationState.ValueType]:
+        """The state of each operation of the session that Spark still knows (since Spark 4.2)."""
+        every = GetStatusRequest.OperationStatusRequest()
+        request = GetStatusRequest(operation_status=every, **self.session)
+        return [one.state for one in self._call(self.stub.GetStatus, request).operation_statuses]
+
+    def release(self, *, for_good: bool = True) -> None:
+        """End the session and all it runs. `for_good`: the server refuses its id from now on.
+
+        A session that does not exist is not remembered as ended: `touch` it first.
+        """
+        self._call(self.stub.ReleaseSession, self._release_request(for_good=for_good))
+
+    def release_and_close(self) -> None:
+        """End the session if it was opened, as well as that can be done, and the connection."""
+        with contextlib.suppress(SparkError):  # the server ends sessions that nobody uses, too
+            if "client_observed_server_side_session_id" in self.session:
+                self.release()
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. The session on the server stays. Idempotent."""
+        self._channel.close()
+
+    def _release_request(self, *, for_good: bool) -> ReleaseSessionRequest:
+        who = {key: self.session[key] for key in ("session_id", "user_context", "client_type")}
+        return ReleaseSessionRequest(allow_reconnect=not for_good, **who)
+
+    def _insist_on(self, server_side_session_id: str) -> None:
+        self.session["client_observed_server_side_session_id"] = server_side_session_id
+
+    def _call(self, method: Any, request: object) -> Any:
+        try:
+            self._current = method.future(request, timeout=self._bound_s)
+            return self._current.result()
+        except grpc.FutureCancelledError as error:
+            raise SparkError(Said("CANCELLED")) from error
+        except grpc.RpcError as error:
+            raise SparkError(self._explained(error)) from error
+        except ValueError as error:  # the channel has been closed
+            raise SparkError(Said("CANCELLED")) from error
+        finally:
+            self._current = None
+
+    def _explained(self, error: grpc.RpcError) -> Said:
+        """What Spark says of an error, asked for its details when it has any."""
+        said = said_by(error)
+        if not said.error_id:
+            return said
+        request = FetchErrorDetailsRequest(error_id=said.error_id, **self.session)
+        try:
+            return with_details(said, self.stub.FetchErrorDetails(request, timeout=DETAILS_BOUND_S))
+        except (grpc.RpcError, ValueError):  # what came along must do
+            return said
+
+
+def _plan(sql: str) -> Plan:
+    return Plan(root=Relation(sql=SQL(query=sql)))
+
+
+def _channel(place: SparkPlace) -> grpc.Channel:
+    if not place.is_secure:
+        return grpc.insecure_channel(place.address, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(root_certificates=_trusted())
+    if place.token:
+        bearer = grpc.access_token_call_credentials(place.token)
+        credentials = grpc.composite_channel_credentials(credentials, bearer)
+    return grpc.secure_channel(place.address, credentials, options=_OPTIONS)
+
+
+def _trusted() -> bytes | None:
+    """Whom this machine trusts (SSL_CERT_FILE, or the system's); None: whom gRPC trusts."""
+    path = ssl.get_default_verify_paths().cafile
+    return Path(path).read_bytes() if path else None

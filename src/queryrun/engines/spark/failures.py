@@ -1,0 +1,200 @@
+"""Spark's errors in our words: which failure each is, where it is, and what it may say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from queryrun.engines.spark.said import Said
+from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.place import Place, place_of
+
+BY_SQL_STATE: Mapping[str, FailureCode] = {
+    "02": FailureCode.STATEMENT_FAILED,
+    "07": FailureCode.SYNTAX_ERROR,
+    "0A": FailureCode.NOT_SUPPORTED,
+    "21": FailureCode.STATEMENT_FAILED,
+    "22": FailureCode.INVALID_VALUE,
+    "22KD1": FailureCode.NAME_NOT_FOUND,
+    "23": FailureCode.STATEMENT_FAILED,
+    "24": FailureCode.STATEMENT_FAILED,
+    "2B": FailureCode.STATEMENT_FAILED,
+    "38": FailureCode.STATEMENT_FAILED,
+    "39": FailureCode.STATEMENT_FAILED,
+    "3F": FailureCode.NAME_NOT_FOUND,
+    "40": FailureCode.ENGINE_UNAVAILABLE,
+    "42": FailureCode.TYPE_MISMATCH,
+    "42501": FailureCode.NOT_ALLOWED,
+    "42601": FailureCode.SYNTAX_ERROR,
+    "42602": FailureCode.SYNTAX_ERROR,
+    "42604": FailureCode.SYNTAX_ERROR,
+    "42617": FailureCode.SYNTAX_ERROR,
+    "42703": FailureCode.NAME_NOT_FOUND,
+    "42704": FailureCode.NAME_NOT_FOUND,
+    "42883": FailureCode.NAME_NOT_FOUND,
+    "42K02": FailureCode.NAME_NOT_FOUND,
+    "42K03": FailureCode.DATA_UNREADABLE,
+    "42KD9": FailureCode.DATA_UNREADABLE,
+    "42P01": FailureCode.NAME_NOT_FOUND,
+    "42P02": FailureCode.SYNTAX_ERROR,
+    "42P08": FailureCode.NAME_NOT_FOUND,
+    "46": FailureCode.NOT_SUPPORTED,
+    "51": FailureCode.DATA_UNREADABLE,
+    "53": FailureCode.MEMORY_LIMIT_EXCEEDED,
+    "54": FailureCode.STATEMENT_FAILED,
+    "55": FailureCode.STATEMENT_FAILED,
+    "56": FailureCode.NOT_SUPPORTED,
+    "58": FailureCode.DATA_UNREADABLE,
+    "82": FailureCode.MEMORY_LIMIT_EXCEEDED,
+    "F0": FailureCode.INTERNAL_ERROR,
+    "HV": FailureCode.DATA_UNREADABLE,
+    "HY": FailureCode.ENGINE_UNAVAILABLE,
+    "HY008": FailureCode.STATEMENT_FAILED,
+    "KD": FailureCode.DATA_UNREADABLE,
+    "P0": FailureCode.STATEMENT_FAILED,
+    "XX": FailureCode.INTERNAL_ERROR,
+    "XXKDA": FailureCode.STATEMENT_FAILED,
+}
+"""By SQLSTATE, or by its class, the first two characters. A test compares with Spark's own list.
+
+HY: a session or an operation that Spark does not know any more, or another one in its place.
+"""
+
+BY_STATUS: Mapping[str, FailureCode] = {
+    "CANCELLED": FailureCode.STATEMENT_FAILED,
+    "DATA_LOSS": FailureCode.ENGINE_UNAVAILABLE,
+    "DEADLINE_EXCEEDED": FailureCode.ENGINE_UNAVAILABLE,
+    "PERMISSION_DENIED": FailureCode.ENGINE_UNAVAILABLE,
+    "RESOURCE_EXHAUSTED": FailureCode.ENGINE_UNAVAILABLE,
+    "UNAUTHENTICATED": FailureCode.ENGINE_UNAVAILABLE,
+    "UNAVAILABLE": FailureCode.ENGINE_UNAVAILABLE,
+    "UNKNOWN": FailureCode.ENGINE_UNAVAILABLE,
+}
+"""By gRPC's status, for what never got as far as a SQLSTATE."""
+
+_BY_EXCEPTION: tuple[tuple[str, FailureCode], ...] = (
+    ("OutOfMemoryError", FailureCode.MEMORY_LIMIT_EXCEEDED),
+    ("AccessControlException", FailureCode.NOT_ALLOWED),
+    ("AuthorizationException", FailureCode.NOT_ALLOWED),
+    ("org.apache.spark.sql.AnalysisException", FailureCode.STATEMENT_FAILED),
+    ("java.lang.StackOverflowError", FailureCode.STATEMENT_FAILED),
+    ("java.io.IOException", FailureCode.DATA_UNREADABLE),
+    ("org.apache.spark.SparkException", FailureCode.ENGINE_UNAVAILABLE),
+    ("java.lang.IllegalStateException", FailureCode.ENGINE_UNAVAILABLE),
+)
+"""By the end of a Java class's name, for errors without a SQLSTATE; the first that fits.
+
+A bare SparkException is a job that lost its executors, an IllegalStateException a context that
+has been stopped.
+"""
+
+INTERRUPTED = "The statement was interrupted"
+_SPOKEN_FOR = {
+    FailureCode.DATA_UNREADABLE: "The source's data could not be read",
+    FailureCode.ENGINE_UNAVAILABLE: "Spark cannot be reached, or has lost the statement",
+    FailureCode.INTERNAL_ERROR: "The engine had an internal error",
+    FailureCode.MEMORY_LIMIT_EXCEEDED: "Query exceeded the maximum memory",
+    FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
+}
+"""Codes whose own text stays inside: it is about the cluster, its paths and its hosts."""
+_FAILED = "Spark could not run the statement"
+_MAX_MESSAGE_CHARS = 2_000
+_HEAD = re.compile(r"^\s*(?:\[[A-Z0-9_.]+\]\s*)+")
+_TAIL = re.compile(r"\s*(?:SQLSTATE: \w{5}|\n+== SQL|\n+\s+at |\n+Driver stacktrace).*", re.S)
+_ADVICE_ON_SETTINGS = re.compile(
+    r"[^.\n]*(?:\bset \"spark\.|\bspark\.sql\.)[^\n]*?(?:\.(?=\s|$)|$)"
+)
+_PARSED_AT = re.compile(r"\(?line (\d+), pos (\d+)\)?")
+_RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an error is read against. `sent` is the statement with `before` in front of it.
+
+    `is_translated`: places in what was sent say nothing about the statement as submitted.
+    """
+
+    statement: str = field(default="", repr=False)
+    before: str = ""
+    is_translated: bool = False
+
+
+def failure_of(said: Said, scene: Scene) -> RunFailed:
+    """The failure that an error of Spark amounts to, with its place in the statement."""
+    code = code_of(said)
+    place = _place(said, scene)
+    line, column = (place.line, place.column) if place else (None, None)
+    return RunFailed(Failure(code, _message(code, said), line, column))
+
+
+def code_of(said: Said) -> FailureCode:
+    """Which failure it is: by SQLSTATE, else by exception, else by gRPC's status."""
+    state = said.sql_state
+    for known in (state, state[:2]):
+        if known in BY_SQL_STATE:
+            return BY_SQL_STATE[known]
+    for ending, code in _BY_EXCEPTION:
+        if any(name.endswith(ending) for name in said.hierarchy):
+            return code
+    return BY_STATUS.get(said.status, FailureCode.STATEMENT_FAILED)
+
+
+def _message(code: FailureCode, said: Said) -> str:
+    if said.status == "CANCELLED":
+        return INTERRUPTED
+    if code in _SPOKEN_FOR:
+        return _SPOKEN_FOR[code]
+    if not said.error_class:
+        return _FAILED
+    return (_told_shortly(said) or _cleaned(said.message) or _FAILED)[:_MAX_MESSAGE_CHARS]
+
+
+def _told_shortly(said: Said) -> str:
+    """What users of this service know, in the words that they know from other engines."""
+    parameters = said.parameters
+    if said.error_class.startswith("UNRESOLVED_COLUMN") and "objectName" in parameters:
+        return f"Column '{_bare(parameters['objectName'])}' cannot be resolved" + _close(said)
+    if said.error_class == "TABLE_OR_VIEW_NOT_FOUND" and "relationName" in parameters:
+        return f"Table '{_bare(parameters['relationName'])}' does not exist"
+    if said.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
+        return f"Function '{_bare(parameters['routineName'])}' does not exist"
+    return ""
+
+
+def _close(said: Said) -> str:
+    names = [_bare(name) for name in said.parameters.get("proposal", "").split(", ") if name]
+    return f". Did you mean {', '.join(names[:3])}?" if names else ""
+
+
+def _bare(name: str) -> str:
+    return ".".join(part.strip("`") for part in name.split("`.`"))
+
+
+def _cleaned(message: str) -> str:
+    """Spark's text without its class, its state, plans, traces, and advice on settings."""
+    text = _TAIL.sub("", _HEAD.sub("", message))
+    return _ADVICE_ON_SETTINGS.sub("", text).strip()
+
+
+def _place(said: Said, scene: Scene) -> Place | None:
+    """Where in the statement as submitted; None when that is not known, or not in it."""
+    if scene.is_translated:
+        return None
+    for offset in said.offsets:
+        at = offset - len(scene.before)
+        if 0 <= at <= len(scene.statement):
+            return place_of(scene.statement[:at].encode())
+    return _place_told(said.message, scene)
+
+
+def _place_told(message: str, scene: Scene) -> Place | None:
+    parsed, running = _PARSED_AT.search(message), _RUNNING_AT.search(message)
+    found = parsed or running
+    if found is None:
+        return None
+    line = int(found[1]) - scene.before.count("\n")
+    column = int(found[2]) + (1 if parsed else 0)
+    is_inside = 1 <= line <= scene.statement.count("\n") + 1
+    return Place(line, column) if is_inside else None

@@ -1,0 +1,114 @@
+"""What a statement in Spark's own dialect may be: one query over its own tables, or a question.
+
+Queries are sent in parentheses (`SELECT * FROM (…)`), where Spark's grammar lets nothing write.
+Refused here besides: functions that run code, and tables of other schemas. This reads a statement
+as sqlglot does, which may differ from Spark's reading; so the wall is the rights of Spark's user,
+a reader of these tables alone (docs/how-to/spark.md), and this is the rail before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import TokenType
+
+from queryrun.errors import FailureCode, RunFailed
+
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # its warnings quote the statement
+_DIALECT = "spark"
+_GAP = r"(?:\s|/\*.*?\*/|--[^\n]*\n)*"
+_RUNS_CODE = re.compile(
+    rf"\b(reflect|try_reflect|java_method|identifier)`?{_GAP}\(|\busing{_GAP}r?['\"]", re.I | re.S
+)
+"""Java methods by name; tables and functions whose names are made up at run time; scripts
+(`TRANSFORM(…) USING '…'`). Looked for in the text, so that no reading of it can hide them."""
+_SHOWS_PATHS = frozenset({"_metadata", "input_file_name"})
+_WRITES = (exp.Command, exp.DML, exp.DDL, exp.QueryTransform, exp.Set, exp.Drop, exp.Use)
+_QUERIES = (exp.Query, exp.Values)
+_NAME = r"(?:`[^`]+`|[A-Za-z_]\w*)"
+_QUESTIONS = re.compile(
+    rf"\s*(?:SHOW\s+(?:TABLES|VIEWS)(?:\s+LIKE\s+'[\w*|%]*')?"
+    rf"|SHOW\s+COLUMNS\s+(?:IN|FROM)\s+(?P<columns_of>{_NAME})"
+    rf"|DESC(?:RIBE)?\s+(?:TABLE\s+)?(?P<described>{_NAME}))\s*;?\s*",
+    re.I,
+)
+"""What may be asked besides queries: about the tables of the source's own schema."""
+
+
+class UnreadableError(Exception):
+    """sqlglot cannot read it: it is wrong, or newer than sqlglot is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A statement that may be sent. `tables`: those named without a schema, in lower case.
+
+    `qualified`: one that is named with its schema, empty for none.
+    """
+
+    is_query: bool
+    tables: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()
+    qualified: str = ""
+
+
+def read_native(statement: str, catalog: str, schema: str) -> Reading:
+    """Check a statement. `catalog` and `schema` are the only ones whose tables it may name.
+
+    Raises `RunFailed` for what is not allowed, `UnreadableError` for what Spark must judge.
+    """
+    if _QUESTIONS.fullmatch(statement):
+        return Reading(is_query=False)
+    if _RUNS_CODE.search(statement):
+        raise _refused("Functions and scripts that run code are not allowed")
+    tree = _only_query(statement)
+    _refuse_what_shows_paths(tree)
+    tables = [table for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)]
+    for table in tables:
+        _refuse_strangers(table, catalog.lower(), schema.lower())
+    plain, full = [t for t in tables if not t.db], [t for t in tables if t.db]
+    return Reading(
+        is_query=True,
+        tables=frozenset(table.name.lower() for table in plain),
+        columns=frozenset(column.name.lower() for column in tree.find_all(exp.Column)),
+        qualified=full[0].name if full else "",
+    )
+
+
+def _only_query(statement: str) -> exp.Query | exp.Values:
+    try:
+        words = sqlglot.tokenize(statement, read=_DIALECT)
+        trees = [tree for tree in sqlglot.parse(statement, read=_DIALECT) if tree is not None]
+    except (SqlglotError, RecursionError) as error:
+        raise UnreadableError from error
+    if len(trees) != 1:
+        raise _refused("Exactly one statement is allowed")
+    (tree,) = trees
+    if not isinstance(tree, _QUERIES) or any(tree.find_all(*_WRITES)):
+        raise _refused("Only SELECT statements are allowed")
+    if any(word.token_type is TokenType.TABLE for word in words):
+        raise _refused("Write SELECT * FROM instead of TABLE")  # sqlglot takes it for a column
+    return tree
+
+
+def _refuse_what_shows_paths(tree: exp.Query | exp.Values) -> None:
+    named = {one.name.lower() for one in tree.find_all(exp.Column, exp.Anonymous, exp.Identifier)}
+    if named & _SHOWS_PATHS:
+        raise _refused("Where the data lies is not shown")
+
+
+def _refuse_strangers(table: exp.Table, catalog: str, schema: str) -> None:
+    """A table of another schema is not the source's, whatever rights Spark's user has."""
+    is_own = not table.db or table.db.lower() == schema
+    is_here = not table.catalog or table.catalog.lower() == catalog
+    if not (is_own and is_here):
+        raise _refused(f"Table '{table.name}' is named in a schema that is not the source's")
+
+
+def _refused(message: str) -> RunFailed:
+    return RunFailed.of(FailureCode.NOT_ALLOWED, message)

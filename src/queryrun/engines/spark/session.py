@@ -1,0 +1,158 @@
+"""One attempt on Spark: its statement starts there under the attempt's name, its rows come here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from queryrun.engines import duckdb_failures
+from queryrun.engines.base import EngineLimits, EngineProgress, Rows, Visible
+from queryrun.engines.spark.client import SparkClient
+from queryrun.engines.spark.encoder import Encoder
+from queryrun.engines.spark.failures import INTERRUPTED, Scene, failure_of
+from queryrun.engines.spark.place import SparkPlace, place_of_options, session_id_of
+from queryrun.engines.spark.said import SparkError
+from queryrun.engines.spark.stream import RowStream
+from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, quoted
+from queryrun.engines.spark.types import fields_of
+from queryrun.errors import FailureCode, RunFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOWHERE = 2**62
+
+
+def open_session(
+    options: Mapping[str, str],
+    limits: EngineLimits,
+    time_zone: str = "UTC",
+    secret: str | None = None,
+) -> SparkSession:
+    """Ready to speak to the server; nothing is sent before `plan`, which brings the name.
+
+    `options`: see `place_of_options`, and `dialect`: `native` (Spark's own SQL) or `trino`.
+    Raises `RunFailed` for options that cannot work.
+    """
+    place = place_of_options(options, secret)
+    return SparkSession(place, Encoder(limits, time_zone), time_zone, options.get("dialect", ""))
+
+
+class SparkSession:
+    """One statement at a time, each in a session of its own on the server. See `EngineSession`."""
+
+    def __init__(
+        self, place: SparkPlace, encoder: Encoder, time_zone: str, dialect: str = "native"
+    ) -> None:
+        self._place = place
+        self._encoder = encoder
+        self._time_zone = time_zone
+        self._is_trino = dialect == "trino"
+        self._client: SparkClient | None = None
+        self._stream: RowStream | None = None
+        self._scene = Scene()
+        self._name = ""
+
+    @property
+    def handle(self) -> str:
+        """The session on the server; known once `plan` has been given the name."""
+        return f"spark:{session_id_of(self._name)}" if self._name else ""
+
+    @property
+    def output_path(self) -> str:
+        """The pipe's place in the spill directory."""
+        return self._encoder.output_path
+
+    def plan(self, statement: str, visible: Visible | None = None, name: str = "") -> Rows:
+        """Start the statement under `name` and return as soon as Spark has analyzed it.
+
+        It runs from then on, and is at most a few batches ahead of whoever reads its rows.
+        """
+        self._name = name or f"unnamed-{uuid.uuid4()}"
+        self._scene = Scene(statement, BEFORE)
+        with self._translated():
+            client = self._client = SparkClient(self._place, session_id_of(self._name))
+            client.open(self._settings())
+            client.command(f"USE {quoted(self._place.catalog, self._place.schema)}", self._name)
+            sql = self._sql(client, statement, visible or Visible())
+            stream = self._stream = RowStream(client.execute(sql, self._name))
+            fields = fields_of(stream.schema())
+            return self._encoder.rows(stream.reader(fields), fields)
+
+    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:  # noqa: ARG002 - Spark has its own places
+        """Spark's errors and the encoder's as `RunFailed`, everything else untouched."""
+        if isinstance(error, MemoryError):
+            message = duckdb_failures.OUT_OF_MEMORY
+            return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, message)
+        if not isinstance(error, duckdb.Error | SparkError):
+            return error
+        error = (self._stream and self._stream.error) or error
+        if isinstance(error, SparkError):
+            return failure_of(error.said, self._scene)
+        if not isinstance(error, duckdb.Error):
+            return error  # the stream broke on an error of ours
+        if isinstance(error, duckdb.InterruptException):
+            return RunFailed.of(FailureCode.STATEMENT_FAILED, INTERRUPTED)
+        scene = duckdb_failures.Scene("", (), (self.output_path,))
+        return duckdb_failures.failure_of(error, scene, _NOWHERE)
+
+    def interrupt(self) -> None:
+        """Interrupt Spark's operation by its tag, the call that waits, and the encoder."""
+        if self._client is not None:
+            self._client.interrupt()
+        if self._stream is not None:
+            self._stream.interrupt()
+        self._encoder.interrupt()
+
+    def progress(self) -> EngineProgress:
+        """The share of the tasks that are done, of those that Spark has planned so far."""
+        return EngineProgress(self._stream.percent if self._stream else None)
+
+    def renew(self) -> bool:
+        """Let go of the session on the server; the next statement gets one of its own."""
+        self._let_go()
+        return True
+
+    def close(self) -> None:
+        """Let go of the session on the server, and close the encoder."""
+        self._let_go()
+        self._encoder.close()
+
+    def _let_go(self) -> None:
+        stream, self._stream = self._stream, None
+        client, self._client = self._client, None
+        if stream is not None:
+            self._encoder.forget()
+            stream.close()
+        if client is not None:
+            client.release_and_close()
+
+    def _settings(self) -> Mapping[str, str]:
+        return {
+            "spark.sql.session.timeZone": self._time_zone,
+            "spark.sql.ansi.enabled": "true",
+            "spark.sql.runSQLOnFiles": "false",
+            "spark.sql.execution.arrow.useLargeVarTypes": "false",
+        }
+
+    def _sql(self, client: SparkClient, statement: str, visible: Visible) -> str:
+        """What is sent for the statement: checked, its rows restricted, in parentheses."""
+        tables = Tables(client, self._place, visible, self._name)
+        if self._is_trino:
+            raise RunFailed.of(FailureCode.NOT_SUPPORTED, "This source speaks Spark's SQL only")
+        if tables.offer_for(statement):
+            return in_parentheses(statement)
+        self._scene = Scene(statement)
+        return statement
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SparkError, duckdb.Error) as error:
+            failure = self.failure_of(error)
+            raise failure from error

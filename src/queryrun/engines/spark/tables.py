@@ -1,0 +1,113 @@
+"""The tables of a source's schema on Spark, and the rows of them that a statement may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from queryrun.engines.spark.client import SparkClient
+from queryrun.engines.spark.failures import code_of
+from queryrun.engines.spark.guard import UnreadableError, read_native
+from queryrun.engines.spark.place import SparkPlace
+from queryrun.engines.spark.said import SparkError
+from queryrun.errors import FailureCode, RunFailed
+
+if TYPE_CHECKING:
+    from queryrun.engines.base import Visible
+    from queryrun.engines.spark.proto import DataType
+
+DELETED = "deleted"
+"""The column that marks deleted rows (contract F3)."""
+BEFORE = "SELECT * FROM (\n"
+"""What stands before every query: in parentheses Spark's grammar allows nothing but a query."""
+_VISIBLE = {
+    "exclude": f"NOT coalesce({DELETED}, false)",
+    "only": f"coalesce({DELETED}, false)",
+}
+
+
+class Tables:
+    """What one statement may read. Restricted tables are offered as temporary views.
+
+    A temporary view stands before a table of the same name, and is gone with the session.
+    """
+
+    def __init__(self, client: SparkClient, place: SparkPlace, visible: Visible, tag: str) -> None:
+        self._client = client
+        self._place = place
+        self._visible = visible
+        self._tag = tag
+
+    def offer_for(self, statement: str) -> bool:
+        """Check a statement in Spark's dialect and restrict its tables. False: it is no query.
+
+        Raises `RunFailed` for what is not allowed, `SparkError` for what Spark cannot parse.
+        """
+        try:
+            reading = read_native(statement, self._place.catalog, self._place.schema)
+        except UnreadableError:
+            self._client.schema(in_parentheses(statement))  # raises when it is wrong
+            message = "This kind of statement is not supported"
+            raise RunFailed.of(FailureCode.NOT_SUPPORTED, message) from None
+        if reading.qualified and self._visible.is_by_org:
+            table = f"Name the table '{reading.qualified}' without its schema"
+            raise RunFailed.of(FailureCode.NOT_ALLOWED, f"{table}: rows are restricted by org")
+        self.restrict(reading.tables, hides_deleted=DELETED not in reading.columns)
+        return reading.is_query
+
+    def restrict(self, names: Iterable[str], *, hides_deleted: bool) -> None:
+        """Put a view before each table of which the statement may not see all rows."""
+        deleted = _VISIBLE.get(self._visible.deleted_rows) if hides_deleted else None
+        if deleted is None and not self._visible.is_by_org:
+            return
+        for name in sorted(names):
+            schema = self.schema(name)
+            conditions = [self._by_org(schema), self._by_mark(schema, deleted)] if schema else []
+            if any(conditions):
+                self._show(name, " AND ".join(filter(None, conditions)))
+
+    def schema(self, name: str) -> DataType | None:
+        """A table's columns; None when there is no such table."""
+        try:
+            return self._client.schema(f"SELECT * FROM {self._full(name)}")
+        except SparkError as error:
+            if code_of(error.said) is FailureCode.NAME_NOT_FOUND:
+                return None
+            raise
+
+    def _show(self, name: str, condition: str) -> None:
+        view = f"CREATE TEMPORARY VIEW {quoted(name)} AS SELECT * FROM {self._full(name)}"
+        self._client.command(f"{view} WHERE {condition}", self._tag)
+
+    def _by_org(self, schema: DataType) -> str:
+        column = self._visible.org_column
+        names = {field.name.lower() for field in schema.struct.fields}
+        if not self._visible.is_by_org or column.lower() not in names:
+            return ""
+        ids = ", ".join(_text(org) for org in self._visible.org_ids)
+        return f"CAST({quoted(column)} AS STRING) IN ({ids})"
+
+    def _by_mark(self, schema: DataType, condition: str | None) -> str:
+        is_marked = any(
+            field.name.lower() == DELETED and field.data_type.WhichOneof("kind") == "boolean"
+            for field in schema.struct.fields
+        )
+        return condition or "" if is_marked else ""
+
+    def _full(self, name: str) -> str:
+        return quoted(self._place.catalog, self._place.schema, name)
+
+
+def in_parentheses(query: str) -> str:
+    """The query as a part of one, so that it cannot be anything else."""
+    return f"{BEFORE}{query}\n)"
+
+
+def quoted(*parts: str) -> str:
+    """A name as Spark reads it literally."""
+    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+def _text(value: str) -> str:
+    """A string that Spark reads literally: its bytes in hexadecimal, so nothing is escaped."""
+    return f"CAST(X'{value.encode().hex()}' AS STRING)"
