@@ -75,8 +75,6 @@ class DatabaseSettings(Section, frozen=True):
     """`postgresql://user:password@host/name`. Empty: SQLite, a file in the home directory."""
     url_file: str = ""
     """A file that holds the URL instead, for whoever keeps passwords in files."""
-    connections: int = 8
-    """Of this node to PostgreSQL, besides two for hints."""
 
 
 class SourceSettings(Section, frozen=True):

@@ -145,6 +145,14 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def close(self) -> None:
+        """End it if it still runs, and let go of it."""
+        self.http.close()
+        if self.process.poll() is None:
+            self.kill()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
     def end(self) -> int:
         """SIGTERM, and the exit status after an orderly end."""
         self.process.send_signal(signal.SIGTERM)
@@ -164,29 +172,12 @@ class House:
     ) -> Server:
         """Start a server process on the home and wait until it is ready."""
         command = [sys.executable, "-m", *program, "--home", str(self.made.home)]
-        with self.log.open("a") as log:
-            process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", "0"],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=os.environ | QUICK | dict(environ or {}),
-            )
-        server = self._connect(process)
+        process, url = start_serving(command, self.log, environ)
+        http = httpx.Client(base_url=url, timeout=60)
+        authorize(http, self.made.issued)
+        server = Server(process, url, http, self.made)
         self.servers.append(server)
         return server
-
-    def _connect(self, process: subprocess.Popen[str]) -> Server:
-        assert process.stdout is not None
-        url = ""
-        for line in process.stdout:
-            if line.strip().startswith("listening"):
-                url = line.split()[-1]
-                break
-        assert url, self.log.read_text()
-        http = httpx.Client(base_url=url, timeout=60)
-        _authorize(http, self.made.issued)
-        return Server(process, url, http, self.made)
 
     def write_cancel(self, run_id: str) -> None:
         """What a cancel writes first, as another process would write it; nothing is stopped."""
@@ -227,18 +218,32 @@ class House:
     def as_client(self, server: Server, issued: IssuedSecret) -> Iterator[httpx.Client]:
         """The server as another client sees it."""
         with httpx.Client(base_url=server.url, timeout=60) as http:
-            _authorize(http, issued)
+            authorize(http, issued)
             yield http
 
     def close(self) -> None:
         """End whatever still runs."""
         for server in self.servers:
-            server.http.close()
-            if server.process.poll() is None:
-                server.process.kill()
-                server.process.wait()
-            if server.process.stdout is not None:
-                server.process.stdout.close()
+            server.close()
+
+
+def start_serving(
+    command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[str], str]:
+    """Start a server process on a free loopback port; it and its URL, once it listens."""
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=os.environ | QUICK | dict(environ or {}),
+        )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip().startswith("listening"):
+            return process, line.split()[-1]
+    raise AssertionError(log.read_text())
 
 
 @pytest.fixture
@@ -255,7 +260,8 @@ def serve(house: House) -> Callable[..., Server]:
     return house.serve
 
 
-def _authorize(http: httpx.Client, issued: IssuedSecret) -> None:
+def authorize(http: httpx.Client, issued: IssuedSecret) -> None:
+    """Give the client a token of its own."""
     form = {
         "grant_type": "client_credentials",
         "client_id": issued.client.id,

@@ -20,15 +20,13 @@ class Limiters:
     auth_address: RateLimiter
 
 
-def memory_limiters(
-    api: Rates, auth_tenant: Rates, auth_address: Rates, now_s: Callable[[], float]
-) -> Limiters:
+MakeLimiter = Callable[[str, Rates], RateLimiter]
+"""(what it limits, its rates) -> the limiter."""
+
+
+def in_memory(now_s: Callable[[], float]) -> MakeLimiter:
     """Limits of this node alone, kept in memory."""
-    return Limiters(
-        MemoryRateLimiter(api, now_s),
-        MemoryRateLimiter(auth_tenant, now_s),
-        MemoryRateLimiter(auth_address, now_s),
-    )
+    return lambda _name, rates: MemoryRateLimiter(rates, now_s)
 
 
 def let_through(quota: Quota | None, what: str) -> None:

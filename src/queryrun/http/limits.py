@@ -1,5 +1,5 @@
-"""Request rates: several windows per key, kept in memory. One node's limits; a shared store can
-offer the same `RateLimiter` later.
+"""Request rates: several windows per key. `MemoryRateLimiter` keeps one node's; nodes that share a
+database count together (`wiring/rates.py`).
 
 Each window is a token bucket that holds its whole quota and refills evenly, so a burst up to
 the quota is fine and the long-run rate is the quota per window.
@@ -85,7 +85,7 @@ class MemoryRateLimiter:
         self._max_keys = max_keys
         self._buckets: OrderedDict[str, list[float]] = OrderedDict()
         self._filled_s: dict[str, float] = {}
-        self._described = {window: _describe(window, rates.windows) for window in rates.windows}
+        self._described = {window: describe(window, rates.windows) for window in rates.windows}
 
     async def take(self, key: str) -> Quota | None:
         """Count one request against every window of `key`."""
@@ -135,6 +135,7 @@ class MemoryRateLimiter:
         )
 
 
-def _describe(current: Window, windows: tuple[Window, ...]) -> str:
+def describe(current: Window, windows: tuple[Window, ...]) -> str:
+    """The windows in the contract's notation, the tightest first (D3)."""
     listed = (f"{window.quota};w={window.length_s}" for window in windows)
     return ", ".join((str(current.quota), *listed))

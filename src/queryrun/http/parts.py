@@ -8,7 +8,7 @@ from datetime import datetime
 from time import monotonic
 
 from queryrun.auth.store import AuthStore
-from queryrun.http.limiters import InFlight, Limiters, Streams, memory_limiters
+from queryrun.http.limiters import InFlight, Limiters, MakeLimiter, Streams, in_memory
 from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.results.store import ResultStore
@@ -73,15 +73,20 @@ class HttpParts:
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     ticks_s: Callable[[], float] = monotonic
     """Seconds that never go back; what rates are measured with."""
+    make_limiter: MakeLimiter | None = None
+    """How rates are counted; None: by this node alone, in memory."""
     limiters: Limiters = field(init=False)
-    """Made from the settings: this node's own, in memory."""
+    """Made from the settings."""
     in_flight: InFlight = field(init=False, default_factory=InFlight)
     streams: Streams = field(init=False)
 
     def __post_init__(self) -> None:
         rates = self.settings
-        limiters = memory_limiters(
-            rates.api_rates, rates.auth_tenant_rates, rates.auth_address_rates, self.ticks_s
+        make = self.make_limiter or in_memory(self.ticks_s)
+        limiters = Limiters(
+            make("api", rates.api_rates),
+            make("auth_tenant", rates.auth_tenant_rates),
+            make("auth_address", rates.auth_address_rates),
         )
         object.__setattr__(self, "limiters", limiters)
         object.__setattr__(self, "streams", Streams(rates.streams_per_client))

@@ -104,7 +104,8 @@ QUERY_RUN = _object(
         "queue_position": _whole("Runs of the entity that wait before this one.", minimum=0),
         "waiting_for": _text(
             "What keeps a waiting run: `source` (its engine is away), `slot` (a place to run in), "
-            "`turn` (runs of its entity that are before it), `retry` (the pause before another attempt)."
+            "`turn` (runs of its entity that are before it), `retry` (the pause before another "
+            "attempt)."
         ),
         "progress": {"$ref": "#/components/schemas/Progress"},
         "cancellation": {"$ref": "#/components/schemas/Cancellation"},

@@ -24,8 +24,8 @@ class Hints(Protocol):
         """Whether hints arrive at the moment."""
         ...
 
-    async def start(self, heard: Heard) -> None:
-        """Begin to listen; not heard are a node's own hints."""
+    def start(self, heard: Heard, /) -> None:
+        """Begin to listen, on the running event loop; not heard are a node's own hints."""
         ...
 
     def publish(self, run_id: str, state: RunState) -> None:
@@ -42,7 +42,7 @@ class NoHints:
 
     healthy = True
 
-    async def start(self, heard: Heard) -> None:
+    def start(self, heard: Heard, /) -> None:
         """Nothing will ever be heard."""
 
     def publish(self, run_id: str, state: RunState) -> None:

@@ -7,22 +7,17 @@ from datetime import datetime
 
 from queryrun.db.database import Database
 from queryrun.db.sqlite.open import open_sqlite
-from queryrun.errors import ConfigurationError
-from queryrun.runs.hints import Hints, NoHints
 from queryrun.settings import DATABASE_NAME, Settings, database_url
 
 
 def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
     """The node's database, its schema brought up to date. `now` is SQLite's clock; PostgreSQL
-    has its own, which all nodes share."""
+    has its own, which all nodes share.
+
+    Imported here: only nodes that share a database need its driver.
+    """
     if not settings.is_shared:
         return open_sqlite(settings.path(DATABASE_NAME), now)
-    raise ConfigurationError("database.url: not yet")
+    from queryrun.db.postgres.open import open_postgres
 
-
-def open_hints(settings: Settings) -> Hints:
-    """How this node tells others of changes."""
-    if not settings.is_shared:
-        return NoHints()
-    database_url(settings)
-    raise ConfigurationError("database.url: not yet")
+    return open_postgres(database_url(settings))

@@ -18,9 +18,11 @@ import structlog
 from starlette.routing import Router
 
 from queryrun.db.database import Database
+from queryrun.db.sqlite.open import SqliteDatabase
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.health import OK, SOURCE
+from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.parts import HttpParts, HttpSettings
@@ -28,7 +30,6 @@ from queryrun.results.store import ResultStore
 from queryrun.runs.attempt import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
-from queryrun.runs.hints import Hints
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import EngineStop
 from queryrun.runs.reap import Reaper, ReapOptions
@@ -38,10 +39,11 @@ from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
-from queryrun.wiring.database import open_database, open_hints
+from queryrun.wiring.database import open_database
 from queryrun.wiring.results import result_store, sweeper
 from queryrun.wiring.sources import Places
 from queryrun.worker import handles
+from queryrun.worker.catalog import TableReader
 from queryrun.worker.checker import StatementChecker
 from queryrun.worker.forkclient import Roles
 from queryrun.worker.pool import PoolOptions, WorkerPool
@@ -66,7 +68,6 @@ class Ground:
 
     lock: IO[str]
     database: Database
-    hints: Hints
     pool: WorkerPool
     runs: RunStore
     workers: Workers
@@ -80,9 +81,8 @@ def open_ground(settings: Settings, roles: Roles | None = None) -> Ground:
     """
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_database(settings, _now)
-    hints = open_hints(settings)
     pool = WorkerPool(_pool_options(settings), roles)
-    return Ground(lock, database, hints, pool, database.runs, pool, result_store(settings))
+    return Ground(lock, database, pool, database.runs, pool, result_store(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class Node:
     app: Router
     desk: Desk
     database: Database
-    hints: Hints
     pool: WorkerPool
     checker: StatementChecker
     stopper: Stopper
+    tables: TableReader
     sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
@@ -108,8 +108,8 @@ class Node:
         await self.pool.start()
         self.sources.on_back(self.dispatcher.heed_anything)
         self.sources.start()
-        await self.hints.start(self._hear)
-        self.desk.changes.listen(lambda run: self.hints.publish(run.id, run.state))
+        self.database.hints.start(self._hear)
+        self.desk.changes.listen(lambda run: self.database.hints.publish(run.id, run.state))
         if "api" in self.settings.roles:
             await self.checker.check(_FIRST_CHECK)
         if "worker" in self.settings.roles:
@@ -142,10 +142,11 @@ class Node:
     async def close(self) -> None:
         """End every part. Nothing of this node runs when this returns."""
         await self.reaper.close()
-        await self.hints.close()
+        await self.database.hints.close()
         await self.sources.close()
         await self.stopper.close()
         await self.checker.close()
+        await self.tables.close()
         await self.pool.close()
         self.database.close()
         self.lock.close()
@@ -160,6 +161,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     database, pool = ground.database, ground.pool
     checker, stopper = StatementChecker(pool.fork_server), Stopper(pool.fork_server)
     changes, places = Changes(), Places(settings, database.auth)
+    tables = TableReader(pool.fork_server, places.spec)
     remote = settings.remote_sources
     sources = SourceHealth(settings.sources, remote, stopper, places.spec)
     work = RemoteWork(remote, stopper, places.spec)
@@ -184,9 +186,11 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         once=database.once,
         requests=database.requests,
         results=crew.results,
+        tables=tables,
         link_secret=_link_key(settings.path(settings.results.link_key)),
         public_url=settings.server.public_url or public_url,
         now=_now,
+        make_limiter=_make_limiter(database),
         ready=_ready_checks(settings, ground, dispatcher, sources),
         settings=_http_settings(settings),
         metrics=HttpMetrics(crew.meter.registry),
@@ -196,10 +200,10 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         app=build_app(parts),
         desk=desk,
         database=database,
-        hints=ground.hints,
         pool=pool,
         checker=checker,
         stopper=stopper,
+        tables=tables,
         sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,
@@ -296,6 +300,7 @@ def _housekeeping(
         await sweep()
         await database.auth.remove_expired_tokens(_now())
         await database.once.remove_expired_keys()
+        await database.tidy()
         await database.requests.remove_expired_requests(created_before=_now() - REQUESTS_KEPT)
 
     return tidy
@@ -339,6 +344,17 @@ def _http_settings(settings: Settings) -> HttpSettings:
         api_rates=API_PRESETS[settings.rates.preset],
         auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
     )
+
+
+def _make_limiter(database: Database) -> MakeLimiter | None:
+    """Rates hold across the nodes that share a database. None: this node counts alone."""
+    if isinstance(database, SqliteDatabase):
+        return None
+    from queryrun.db.postgres.open import PostgresDatabase
+    from queryrun.wiring.rates import shared
+
+    assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are two
+    return shared(database.rates)
 
 
 def _ready_checks(
