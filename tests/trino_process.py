@@ -24,12 +24,13 @@ from pathlib import Path
 
 import httpx2 as httpx
 
-VERSION = "476"
+from tests.differential.suite import TRINO_VERSION as VERSION
+
 OLDEST_JAVA = 24
 START_S = 180
 """What a start may take; 20 to 40 s are usual."""
 CACHE = Path(__file__).parent.parent / ".cache" / "trino" / VERSION
-_PLUGINS = ("memory", "tpch", "hive", "spooling-filesystem")
+_PLUGINS = ("memory", "tpch", "tpcds", "hive", "spooling-filesystem")
 _JAVA_PLACES = ("usr/lib/jvm/*", "opt/java/*", "opt/*jdk*", "Library/Java/JavaVirtualMachines/*")
 CATALOGS = {
     "memory": "connector.name=memory\nmemory.max-data-per-node=512MB\n",
@@ -51,7 +52,7 @@ class Options:
 
 def what_is_missing() -> str:
     """Why no server can be started here; empty when one can."""
-    if not (CACHE / "lib").is_dir():
+    if not _is_whole():
         return "Trino is not there; `make trino-server` fetches it"
     if java() is None:
         return f"there is no Java of version {OLDEST_JAVA} or newer (JAVA_HOME)"
@@ -77,7 +78,7 @@ def _version(home: Path) -> int:
 
 def fetch() -> None:
     """Bring the server into the cache unless it is there. Takes 800 MB for a moment, keeps 250."""
-    if (CACHE / "lib").is_dir():
+    if _is_whole():
         return
     artifact = f"io.trino:trino-server:{VERSION}:tar.gz"
     subprocess.run(
@@ -90,9 +91,19 @@ def fetch() -> None:
         with tarfile.open(_archive()) as packed:
             packed.extractall(unpacked, filter="data")  # whole: plugins link to each other's files
         _keep_what_is_needed(unpacked / f"trino-server-{VERSION}", unpacked / "kept")
+        shutil.rmtree(CACHE, ignore_errors=True)  # one with fewer plugins
+        shutil.rmtree(CACHE, ignore_errors=True)
         (unpacked / "kept").rename(CACHE)
     finally:
         shutil.rmtree(unpacked)
+
+
+def _is_whole() -> bool:
+    return (CACHE / "lib").is_dir() and all((CACHE / "plugin" / one).is_dir() for one in _PLUGINS)
+
+
+def _is_there() -> bool:
+    return all((CACHE / "plugin" / plugin).is_dir() for plugin in _PLUGINS)
 
 
 def _archive() -> Path:

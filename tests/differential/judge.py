@@ -1,9 +1,8 @@
 """Runs a real Trino and records its answers to the suite: `python -m tests.differential.judge`.
 
-The server comes from Maven Central (`io.trino:trino-server`, by `mvn dependency:get`) and needs
-Java 24 or newer, found through JAVA_HOME. It runs on 127.0.0.1 with 2 GB of heap and one
-processor, and is ended afterwards. Only statements without a recorded answer are asked, unless
-`--all` is given; `--url` asks a server that runs already.
+The server is the one that other tests use too (`tests/trino_process.py`, `make trino-server`); it
+is ended afterwards. Only statements without a recorded answer are asked, unless `--all` is given;
+`--url` asks a server that runs already.
 """
 
 from __future__ import annotations
@@ -11,35 +10,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import shutil
-import subprocess
-import tarfile
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from tests.differential.suite import ANSWERS, TRINO_VERSION, Case, cases, own_tables, recorded
+from tests import trino_process
+from tests.differential.suite import ANSWERS, Case, cases, own_tables, recorded
 from tests.differential.tpcds_tables import make_tables as make_tpcds_tables
 from tests.differential.trino_client import TrinoClient
 
-PORT = 18476
 START_S = 180
-_PLUGINS = ("memory", "tpcds", "tpch")
-_CATALOGS = {
-    "memory": "connector.name=memory\n",
-    "tpcds": "connector.name=tpcds\n",
-    "tpch": "connector.name=tpch\ntpch.column-naming=STANDARD\ntpch.double-type-mapping=DECIMAL\n",
-}
-_CONFIG = f"""coordinator=true
-node-scheduler.include-coordinator=true
-http-server.http.port={PORT}
-discovery.uri=http://127.0.0.1:{PORT}
-query.max-memory=600MB
-query.max-memory-per-node=600MB
-memory.heap-headroom-per-node=300MB
-web-ui.enabled=false
-"""
+_OPTIONS = trino_process.Options(
+    catalogs={**trino_process.CATALOGS, "tpcds": "connector.name=tpcds\n"}
+)
 _TPCH = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
 _FUNCTIONS = Path("src/queryrun/sql/trino/functions.json")
 
@@ -51,8 +32,8 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="ask everything again")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        url = options.url or stack.enter_context(_server())
-        client = TrinoClient(url)
+        url = options.url or stack.enter_context(trino_process.running(_OPTIONS))
+        client = stack.enter_context(TrinoClient(url))
         client.wait(START_S)
         _make_tables(client)
         make_tpcds_tables(client)
@@ -103,71 +84,6 @@ def _make_tables(client: TrinoClient) -> None:
 def _as_generated(column: str, kind: str) -> str:
     """The generator of the other side writes decimals with 15 digits."""
     return f"CAST({column} AS decimal(15,2)) AS {column}" if kind.startswith("decimal") else column
-
-
-@contextlib.contextmanager
-def _server() -> Iterator[str]:
-    java = Path(os.environ.get("JAVA_HOME", ""), "bin", "java")
-    if not java.is_file():
-        raise SystemExit("set JAVA_HOME to a Java of version 24 or newer")
-    home = Path(tempfile.mkdtemp(prefix="trino-judge-"))
-    try:
-        _unpack(home)
-        _configure(home)
-        process = subprocess.Popen(
-            _command(java, home),
-            cwd=home,
-            stdout=(home / "log").open("w"),
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield f"http://127.0.0.1:{PORT}"
-        finally:
-            process.terminate()
-            process.wait(60)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _unpack(home: Path) -> None:
-    artifact = f"io.trino:trino-server:{TRINO_VERSION}:tar.gz"
-    subprocess.run(
-        ["mvn", "-q", "-B", "dependency:get", f"-Dartifact={artifact}", "-Dtransitive=false"],
-        check=True,
-    )
-    name = f"trino-server-{TRINO_VERSION}"
-    archive = Path.home() / f".m2/repository/io/trino/trino-server/{TRINO_VERSION}/{name}.tar.gz"
-    with tarfile.open(archive) as packed:
-        packed.extractall(home, filter="data")
-    unpacked = home / name
-    shutil.move(unpacked / "lib", home / "lib")
-    (home / "plugin").mkdir()
-    for plugin in _PLUGINS:
-        shutil.move(unpacked / "plugin" / plugin, home / "plugin" / plugin)
-    shutil.rmtree(unpacked)
-
-
-def _configure(home: Path) -> None:
-    (home / "config.properties").write_text(
-        f"{_CONFIG}catalog.config-dir={home}/catalog\nplugin.dir={home}/plugin\n"
-    )
-    (home / "log.properties").write_text("io.trino=WARN\n")
-    (home / "catalog").mkdir()
-    for catalog, text in _CATALOGS.items():
-        (home / "catalog" / f"{catalog}.properties").write_text(text)
-
-
-def _command(java: Path, home: Path) -> list[str]:
-    return [
-        str(java), "-Xmx2G", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1",
-        "-Djdk.attach.allowAttachSelf=true", "--add-modules=jdk.incubator.vector",
-        "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow",
-        "-Dfile.encoding=UTF-8", "-Duser.timezone=UTC",
-        "-Dnode.environment=judge", "-Dnode.id=judge", f"-Dnode.data-dir={home}/data",
-        "-Dnode.bind-ip=127.0.0.1", "-Dnode.internal-address=127.0.0.1",
-        f"-Dconfig={home}/config.properties", f"-Dlog.levels-file={home}/log.properties",
-        "-cp", f"{home}/lib/*", "io.trino.server.TrinoServer",
-    ]  # fmt: skip
 
 
 if __name__ == "__main__":

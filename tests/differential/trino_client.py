@@ -34,6 +34,12 @@ class TrinoClient:
             "x-trino-client-capabilities": "PARAMETRIC_DATETIME,PATH",
         }
 
+    def __enter__(self) -> TrinoClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
     def is_up(self) -> bool:
         """Whether the server has finished starting."""
         try:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from queryrun.engines.trino.reach import Reach
-from queryrun.errors import FailureCode
+from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.place import Place
 from queryrun.sql.trino import ast
+from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
 from queryrun.sql.trino.tokens import Token, failure_at, tokens_of
@@ -42,7 +43,7 @@ def prepare(statement: str, rules: RowRules, reach: Reach, columns: Columns) -> 
     blanked = _without_comments(statement)
     prefix = _explain_prefix(blanked)
     query_text = " " * len(prefix) + blanked[len(prefix) :]
-    node = read(query_text).node
+    node = _read(query_text)
     if isinstance(node, ast.Show):
         if prefix:
             message = "EXPLAIN of a metadata statement is not supported"
@@ -79,6 +80,18 @@ def _without_comments(statement: str) -> str:
         if token.kind != "operator" or token.text != ";":
             kept[token.at : token.at + len(token.raw)] = token.raw
     return "".join(kept)
+
+
+def _read(statement: str) -> ast.Statement:
+    """Parsed; for a statement that does more than ask, the guard's words say so."""
+    try:
+        return read(statement).node
+    except RunFailed:
+        verdict = check_trino(statement)
+        if verdict.accepted:
+            raise
+        failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
+        raise RunFailed(failure) from None
 
 
 def _explain_prefix(statement: str) -> str:

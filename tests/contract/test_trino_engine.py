@@ -1,0 +1,442 @@
+"""Trino keeps the Engine's contract, on a real server; what runs there ends, and Trino says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from queryrun.engines.base import (
+    EngineLimits,
+    EngineSession,
+    RemotePlace,
+    Rows,
+    Visible,
+    work_name,
+)
+from queryrun.engines.trino.remote import TrinoRemote
+from queryrun.engines.trino.session import TrinoSession, open_session
+from queryrun.errors import FailureCode, RunFailed
+from tests.contract.engine import EngineContract, Statements
+from tests.trino_server import TrinoServer
+
+pytestmark = pytest.mark.timeout(300)
+"""The server of the run may have to be started first."""
+
+ENDLESS = (
+    "SELECT count(*) FROM tpch.sf100.lineitem a "
+    "JOIN tpch.sf100.lineitem b ON a.l_orderkey + 1 < b.l_orderkey"
+)
+MANY_ROWS = "SELECT l_orderkey, l_comment FROM tpch.sf100.lineitem"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def schema(trino_server: TrinoServer) -> str:
+    """A schema with the contract's table, and some whose rows are not all to be seen."""
+    schema = trino_server.new_schema()
+    for table, query in {
+        "account": "SELECT id FROM (VALUES 1, 2, 3) AS v (id)",
+        "marked": (
+            "SELECT * FROM (VALUES (1, 'a', CAST(NULL AS boolean)), (2, 'b', true), "
+            "(3, 'b', false)) AS v (id, org, deleted)"
+        ),
+    }.items():
+        trino_server.make(f"CREATE TABLE memory.{schema}.{table} AS {query}")
+    return schema
+
+
+@pytest.fixture
+def limits(tmp_path: Path) -> EngineLimits:
+    """Enough for small results."""
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    return EngineLimits(256 * 1024**2, 2, str(spill), 64 * 1024**2)
+
+
+@pytest.fixture
+def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Iterator[TrinoSession]:
+    """A session in the contract's schema."""
+    session = open_session(trino_server.options(schema=schema), None, limits)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def free(trino_server: TrinoServer, limits: EngineLimits) -> Iterator[TrinoSession]:
+    """A session that may read the generated tables."""
+    session = open_session(trino_server.options(reach="all"), None, limits)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def name() -> str:
+    """A work name that no other test has."""
+    return work_name(f"test{os.getpid()}x{next(_numbers)}", 1)
+
+
+@pytest.fixture
+def place(trino_server: TrinoServer) -> RemotePlace:
+    """What a stopper knows."""
+    return trino_server.place()
+
+
+def read(rows: Rows) -> list[tuple[object, ...]]:
+    """All rows of a plan."""
+    return rows.connection.execute(f"SELECT * FROM (\n{rows.relation})").fetchall()
+
+
+class TestTrino(EngineContract):
+    """Over the memory connector."""
+
+    @pytest.fixture
+    def statements(self) -> Statements:
+        """Without a table: a source reaches no other catalog."""
+        return Statements(
+            endless=(
+                "SELECT count(*) FROM UNNEST(sequence(1, 10000)) a (x), "
+                "UNNEST(sequence(1, 10000)) b (x), UNNEST(sequence(1, 10000)) c (x), "
+                "UNNEST(sequence(1, 10000)) d (x) WHERE a.x + b.x < c.x * d.x"
+            ),
+            bad_cast="SELECT id,\n CAST('v' || CAST(id AS varchar) AS integer) FROM account",
+        )
+
+    def test_an_error_while_it_runs_is_translated(
+        self, session: EngineSession, statements: Statements
+    ) -> None:
+        """As in the contract, but Trino does not tell the place of an error of a value."""
+        with pytest.raises(Exception) as raised:
+            read(session.plan(statements.bad_cast))
+        failed = session.failure_of(raised.value)
+        assert isinstance(failed, RunFailed)
+        assert failed.failure.code is FailureCode.INVALID_VALUE
+
+
+# --- stopping -------------------------------------------------------------------------------
+
+
+def test_stopping_a_name_that_never_started_anything_returns(place: RemotePlace, name: str) -> None:
+    TrinoRemote().stop(place, name)
+
+
+def test_stop_ends_a_running_query_by_its_name(
+    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+) -> None:
+    free.plan(MANY_ROWS, name=name)
+    assert trino_server.alive(name)
+    assert name in TrinoRemote().names(place)
+    TrinoRemote().stop(place, name)
+    assert not trino_server.alive(name)
+    assert name not in TrinoRemote().names(place)
+
+
+def test_stop_leaves_other_work_alone(
+    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+) -> None:
+    free.plan(MANY_ROWS, name=f"{name}1")
+    TrinoRemote().stop(place, name)
+    assert trino_server.alive(f"{name}1")
+
+
+def test_an_interrupted_plan_leaves_nothing_at_trino(
+    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+) -> None:
+    """Wherever it was: on its way, queued, planned, or running without a row yet."""
+    has_ended = threading.Event()
+    failures: list[BaseException] = []
+
+    def plan() -> None:
+        try:
+            read(free.plan(ENDLESS, name=name))
+        except Exception as error:
+            failures.append(free.failure_of(error))
+        has_ended.set()
+
+    thread = threading.Thread(target=plan)
+    thread.start()
+    while not has_ended.wait(0.005):
+        free.interrupt()
+    thread.join()
+    assert isinstance(failures[0], RunFailed)
+    TrinoRemote().stop(place, name)
+    assert not trino_server.alive(name)
+
+
+@pytest.mark.parametrize("state", ["QUEUED", "PLANNING", "RUNNING"])
+def test_a_cancel_in_any_state_is_heard_by_trino(
+    trino_server: TrinoServer, free: TrinoSession, name: str, state: str
+) -> None:
+    """Interrupts alone, without a stopper, end it too. A state may be over before it is seen."""
+    thread = threading.Thread(target=_swallow, args=(free, ENDLESS, name))
+    thread.start()
+    later = {"QUEUED": {"PLANNING", "STARTING", "RUNNING"}, "PLANNING": {"STARTING", "RUNNING"}}
+    while not {state, *later.get(state, set())} & set(trino_server.alive(name)):
+        assert thread.is_alive()
+    free.interrupt()
+    thread.join()
+    while trino_server.alive(name):
+        free.interrupt()
+
+
+def _swallow(session: TrinoSession, statement: str, name: str) -> None:
+    with pytest.raises(Exception) as raised:
+        read(session.plan(statement, name=name))
+    assert isinstance(session.failure_of(raised.value), RunFailed)
+
+
+def test_a_cancel_while_rows_are_fetched_is_heard_by_trino(
+    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+) -> None:
+    rows = free.plan(MANY_ROWS, name=name)
+    reader = rows.connection.execute(f"FROM (\n{rows.relation})")
+    assert reader.fetchone()
+    free.interrupt()
+    free.renew()
+    TrinoRemote().stop(place, name)
+    assert not trino_server.alive(name)
+
+
+def test_rows_that_nobody_wants_any_more_are_no_longer_computed(
+    trino_server: TrinoServer, free: TrinoSession, name: str
+) -> None:
+    """A format without a count reads one row too many and no more."""
+    rows = free.plan(MANY_ROWS, name=name)
+    rows.connection.execute(f"SELECT * FROM (\n{rows.relation}) LIMIT 3").fetchall()
+    free.renew()
+    while trino_server.alive(name):
+        pass
+
+
+_CHILD = """
+import sys
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.trino.session import open_session
+url, spill, name, statement = sys.argv[1:]
+session = open_session(
+    {"url": url, "reach": "all"}, None, EngineLimits(256 * 1024**2, 1, spill, 0)
+)
+rows = session.plan(statement, name=name)
+print("planned", flush=True)
+rows.connection.execute(f"FROM ({rows.relation})").fetchall()
+"""
+
+
+@pytest.mark.parametrize(("statement", "waits"), [(MANY_ROWS, True), (ENDLESS, False)])
+def test_a_killed_process_leaves_nothing_after_a_stop(
+    trino_server: TrinoServer,
+    place: RemotePlace,
+    name: str,
+    tmp_path: Path,
+    statement: str,
+    waits: bool,
+) -> None:
+    """Killed while its rows come, and while it still waits for the first answers."""
+    arguments = [trino_server.url, str(tmp_path), name, statement]
+    process = subprocess.Popen([sys.executable, "-c", _CHILD, *arguments], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        if waits:
+            assert process.stdout.readline()
+        while not trino_server.alive(name):
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    TrinoRemote().stop(place, name)
+    assert not trino_server.alive(name)
+
+
+def test_a_statement_that_was_only_sent_never_begins(
+    trino_server: TrinoServer, place: RemotePlace, name: str
+) -> None:
+    """What `stop` relies on: Trino begins a statement when its first page is asked for."""
+    import httpx2 as httpx
+
+    headers = {"x-trino-user": "queryrun", "x-trino-source": name}
+    httpx.post(f"{trino_server.url}/v1/statement", content="SELECT 1", headers=headers)
+    assert not trino_server.alive(name)
+    assert name not in TrinoRemote().names(place)
+
+
+def test_a_server_that_is_up_passes_the_check(place: RemotePlace) -> None:
+    TrinoRemote().check(place)
+
+
+@pytest.mark.parametrize("ask", ["stop", "names", "check"])
+def test_a_server_that_is_away_proves_nothing(ask: str) -> None:
+    place = RemotePlace({"url": "http://127.0.0.1:1"})
+    calls: dict[str, Callable[[], object]] = {
+        "stop": lambda: TrinoRemote().stop(place, "queryrun-x-1"),
+        "names": lambda: TrinoRemote().names(place),
+        "check": lambda: TrinoRemote().check(place),
+    }
+    with pytest.raises(RunFailed) as failed:
+        calls[ask]()
+    assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
+
+
+def test_a_statement_for_a_server_that_is_away_may_be_tried_again(limits: EngineLimits) -> None:
+    session = open_session({"url": "http://127.0.0.1:1"}, None, limits)
+    with pytest.raises(RunFailed) as failed:
+        session.plan("SELECT 1")
+    assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
+    assert "127.0.0.1" not in failed.value.failure.message
+    session.close()
+
+
+# --- which rows and tables are seen ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("visible", "ids"),
+    [
+        (Visible(), [1, 3]),
+        (Visible("include"), [1, 2, 3]),
+        (Visible("only"), [2]),
+        (Visible("include", "org", ("b",)), [2, 3]),
+        (Visible("exclude", "ORG", ("b",)), [3]),
+        (Visible("exclude", "other", ("b",)), [1, 3]),
+    ],
+)
+def test_only_visible_rows_are_seen(
+    session: TrinoSession, visible: Visible, ids: list[int]
+) -> None:
+    rows = session.plan("SELECT id FROM marked ORDER BY id", visible)
+    assert read(rows) == [(one,) for one in ids]
+
+
+def test_selecting_the_mark_shows_deleted_rows(session: TrinoSession) -> None:
+    rows = session.plan("SELECT m.id, m.deleted FROM marked AS m ORDER BY id")
+    assert read(rows) == [(1, None), (2, True), (3, False)]
+
+
+def test_an_error_after_a_restricted_table_keeps_its_place(session: TrinoSession) -> None:
+    with pytest.raises(RunFailed) as failed:
+        session.plan("SELECT id FROM marked WHERE\n  nothing = 1")
+    assert (failed.value.failure.line, failed.value.failure.column) == (2, 3)
+
+
+def test_one_unknown_table_among_others_is_told_with_its_place(session: TrinoSession) -> None:
+    with pytest.raises(RunFailed) as failed:
+        session.plan("SELECT 1 FROM marked,\n account,\n  nothing")
+    assert (failed.value.failure.line, failed.value.failure.column) == (3, 3)
+    assert "nothing' does not exist" in failed.value.failure.message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM system.runtime.queries",
+        "SELECT * FROM tpch.tiny.nation",
+        "SELECT * FROM default.account",
+        "SELECT * FROM information_schema.roles",
+        "DESCRIBE tpch.tiny.nation",
+        "EXPLAIN SELECT * FROM system.runtime.queries",
+        "WITH w AS (SELECT 1) SELECT * FROM w WHERE EXISTS (TABLE system.runtime.nodes)",
+    ],
+)
+def test_what_lies_beyond_the_sources_schema_is_refused(
+    session: TrinoSession, statement: str
+) -> None:
+    with pytest.raises(RunFailed) as failed:
+        session.plan(statement)
+    assert failed.value.failure.code is FailureCode.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "EXPLAIN ANALYZE INSERT INTO account VALUES (4)",
+        "WITH w AS (INSERT INTO account VALUES (4)) SELECT * FROM w",
+        "DROP TABLE account",
+        "SELECT 1; DROP TABLE account",
+        "SELECT * FROM TABLE(sequence(1, 5))",
+        "CALL system.runtime.kill_query('x')",
+        "SET SESSION query_max_run_time = '1s'",
+    ],
+)
+def test_nothing_but_a_query_gets_through(
+    trino_server: TrinoServer, session: TrinoSession, statement: str, name: str
+) -> None:
+    with pytest.raises(RunFailed):
+        session.plan(statement, name=name)
+    asked = trino_server.ask(f"SELECT count(*) FROM system.runtime.queries WHERE source = '{name}'")
+    assert asked.rows == [[0]]
+
+
+def test_a_carriage_return_does_not_hide_a_table(session: TrinoSession) -> None:
+    """Trino ends a comment there: what we have not read must not be read by Trino either."""
+    rows = session.plan("SELECT id --\r FROM marked, account\nFROM account ORDER BY id")
+    assert read(rows) == [(1,), (2,), (3,)]
+
+
+# --- metadata -------------------------------------------------------------------------------
+
+
+def test_metadata_statements_have_trinos_columns(session: TrinoSession) -> None:
+    rows = session.plan("SHOW TABLES LIKE 'm%'")
+    assert [column.name for column in rows.columns] == ["Table"]
+    assert read(rows) == [("marked",)]
+    rows = session.plan("DESCRIBE marked")
+    assert [column.name for column in rows.columns] == ["Column", "Type", "Extra", "Comment"]
+    assert read(rows)[0][:2] == ("id", "integer")
+    assert [c.name for c in session.plan("SHOW FUNCTIONS").columns] == [
+        "Function", "Return Type", "Argument Types", "Function Type", "Deterministic",
+        "Description",
+    ]  # fmt: skip
+
+
+def test_only_the_sources_own_schema_and_catalog_are_shown(
+    session: TrinoSession, schema: str
+) -> None:
+    assert read(session.plan("SHOW SCHEMAS")) == [(schema,)]
+    assert read(session.plan("SHOW CATALOGS")) == [("memory",)]
+    assert read(session.plan("SHOW CATALOGS LIKE 'tp%'")) == []
+    names = read(session.plan("SELECT table_name FROM information_schema.tables ORDER BY 1"))
+    assert names == [("account",), ("marked",)]
+
+
+def test_a_plan_can_be_explained(session: TrinoSession) -> None:
+    rows = session.plan("EXPLAIN (TYPE LOGICAL, FORMAT TEXT) SELECT id FROM marked")
+    assert [column.name for column in rows.columns] == ["Query Plan"]
+    assert "ScanFilter" in str(read(rows)[0][0])
+
+
+# --- rows -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encodings", [(), ("json",), ("json+zstd",), ("json+lz4",)])
+def test_rows_are_the_same_whichever_way_they_come(
+    trino_server: TrinoServer, limits: EngineLimits, encodings: tuple[str, ...]
+) -> None:
+    if encodings and not trino_server.spools:
+        pytest.skip("this Trino spools nothing: `make s3-server` builds what it would spool to")
+    session = open_session(trino_server.options(reach="all"), None, limits, encodings=encodings)
+    rows = session.plan("SELECT * FROM tpch.tiny.orders")
+    sql = (
+        "SELECT count(*), sum(o_orderkey), sum(o_totalprice), min(o_orderdate), "
+        f"md5(string_agg(o_comment, '' ORDER BY o_orderkey)) FROM ({rows.relation})"
+    )
+    found = rows.connection.execute(sql).fetchone()
+    session.close()
+    expected = trino_server.ask(
+        "SELECT count(*), sum(o_orderkey), CAST(sum(o_totalprice) AS varchar), "
+        "CAST(min(o_orderdate) AS varchar), lower(to_hex(md5(to_utf8("
+        "array_join(array_agg(o_comment ORDER BY o_orderkey), ''))))) "
+        "FROM tpch.tiny.orders"
+    )
+    assert found is not None
+    assert [str(cell) for cell in found] == [str(cell) for cell in expected.rows[0]]
+
+
+def test_progress_is_trinos(free: TrinoSession) -> None:
+    rows = free.plan("SELECT count(*) FROM tpch.tiny.orders")
+    read(rows)
+    assert free.progress().percent == 100

@@ -1,0 +1,179 @@
+"""One Trino for all tests of a run, whichever processes they are in; it ends with the last of them.
+
+Whoever uses it holds a shared lock on a file of the run's directory. The first one starts a
+keeper, which starts Trino and then waits for the exclusive lock: it gets it when the last user
+lets go, even if that one was killed. Without a server tests are skipped, in CI they fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from queryrun.engines.base import RemotePlace
+from tests import trino_process
+from tests.differential.trino_client import Answer, TrinoClient
+from tests.s3_server import CREDENTIALS, PROGRAM, S3Server
+from tests.s3_server import running as running_s3
+
+_USERS, _ADDRESS, _TROUBLE = "users", "address", "trouble"
+
+
+@dataclass(frozen=True, slots=True)
+class TrinoServer:
+    """A running server."""
+
+    url: str
+    spools: bool
+    """Whether it hands out results by way of an object store, to clients that can read them."""
+
+    def options(self, **changes: str) -> dict[str, str]:
+        """A source's options."""
+        return {"url": self.url, "catalog": "memory", "schema": "default", **changes}
+
+    def place(self, **changes: str) -> RemotePlace:
+        """The same for a stopper."""
+        return RemotePlace(self.options(**changes))
+
+    def new_schema(self) -> str:
+        """A schema of the memory catalog that nobody else uses."""
+        schema = f"t{uuid4().hex[:12]}"
+        self.make(f"CREATE SCHEMA memory.{schema}")
+        return schema
+
+    def ask(self, statement: str) -> Answer:
+        """A statement by the back door: as another user, with a client of the tests' own."""
+        with TrinoClient(self.url) as client:
+            return client.ask(statement)
+
+    def make(self, statement: str) -> None:
+        """Run a statement that must succeed."""
+        answer = self.ask(statement)
+        assert not answer.error, answer.message
+
+    def alive(self, name: str) -> list[str]:
+        """The states of the queries of that source that have not ended, as the engine sees them."""
+        answer = self.ask(
+            "SELECT state FROM system.runtime.queries "
+            f"WHERE source = '{name}' AND state NOT IN ('FINISHED', 'FAILED')"
+        )
+        assert not answer.error, answer.message
+        return [str(state) for (state,) in answer.rows]
+
+
+@pytest.fixture(scope="session")
+def trino_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrinoServer]:
+    """The server of this test run."""
+    missing = trino_process.what_is_missing()
+    if missing:
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with shared(_directory_of_run(tmp_path_factory)) as server:
+        yield server
+
+
+@contextmanager
+def shared(directory: Path) -> Iterator[TrinoServer]:
+    """The server that lives in `directory`; started if nobody has it yet."""
+    directory.mkdir(exist_ok=True)
+    with (directory / _USERS).open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        _start_once(directory)
+        address = _wait_for(directory)
+        yield TrinoServer(*address)
+
+
+def _directory_of_run(factory: pytest.TempPathFactory) -> Path:
+    """The same for all worker processes of one pytest."""
+    base = factory.getbasetemp()
+    return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "trino"
+
+
+def _start_once(directory: Path) -> None:
+    with (directory / "starting").open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        if (directory / "keeper").exists():
+            return
+        (directory / "keeper").touch()
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.trino_server", str(directory)],
+            cwd=Path(__file__).parent.parent,
+            start_new_session=True,
+        ).returncode = 0  # it outlives us if others use it; nobody waits for it here
+
+
+def _wait_for(directory: Path) -> tuple[str, bool]:
+    deadline = time.monotonic() + trino_process.START_S
+    while time.monotonic() < deadline:
+        if (directory / _TROUBLE).exists():
+            raise RuntimeError((directory / _TROUBLE).read_text())
+        if (directory / _ADDRESS).exists():
+            url, spools = (directory / _ADDRESS).read_text().split()
+            return url, spools == "True"
+        time.sleep(0.1)
+    raise TimeoutError("Trino has not started")
+
+
+# --- the keeper -----------------------------------------------------------------------------
+
+
+def keep(directory: Path) -> None:
+    """Start Trino, and end it when nobody uses it any more."""
+    with (directory / _USERS).open("w") as users:
+        try:
+            with _everything(directory) as (url, spools):
+                _write(directory / _ADDRESS, f"{url} {spools}")
+                fcntl.flock(users, fcntl.LOCK_EX)
+                (directory / _ADDRESS).unlink()
+                (directory / "keeper").unlink()
+        except Exception as error:
+            _write(directory / _TROUBLE, str(error))
+            raise
+
+
+@contextmanager
+def _everything(directory: Path) -> Iterator[tuple[str, bool]]:
+    with ExitStack() as stack:
+        spool = ""
+        if PROGRAM.exists():
+            (directory / "s3").mkdir(exist_ok=True)
+            spool = _spool(stack.enter_context(running_s3(directory / "s3")))
+        options = trino_process.Options(spool=spool)
+        yield stack.enter_context(trino_process.running(options)), bool(spool)
+
+
+def _spool(server: S3Server) -> str:
+    """Where Trino spools results to: a bucket of the S3 server that other tests use too."""
+    place = server.new_bucket()
+    return (
+        "spooling-manager.name=filesystem\nfs.s3.enabled=true\n"
+        f"fs.location=s3://{place.bucket}/\nfs.segment.encryption=false\n"
+        f"s3.endpoint={server.endpoint}\ns3.region=us-east-1\ns3.path-style-access=true\n"
+        f"s3.aws-access-key={CREDENTIALS.access_key_id}\n"
+        f"s3.aws-secret-key={CREDENTIALS.secret_access_key}\n"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: others are looking."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    keep(parser.parse_args().directory)
