@@ -76,11 +76,11 @@ class Server:
         return self.http.post(f"/v2/query_runs/{run_id}/cancel", headers=headers)
 
     def ended(self, run_id: str) -> dict[str, Any]:
-        """The run once it has ended; the server does the waiting."""
+        """The run once it has ended; the server does the waiting. A 503 means to come again."""
         for _ in range(20):
             answer = self.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=10"})
             run: dict[str, Any] = answer.json()
-            if run["state"] in {"complete", "failed", "canceled"}:
+            if answer.status_code != 503 and run["state"] in {"complete", "failed", "canceled"}:
                 return run
         raise AssertionError(f"run {run_id} did not end: {run}")
 
