@@ -396,7 +396,8 @@ def test_metadata_statements_have_trinos_columns(session: TrinoSession) -> None:
 def test_only_the_sources_own_schema_and_catalog_are_shown(
     session: TrinoSession, schema: str
 ) -> None:
-    assert read(session.plan("SHOW SCHEMAS")) == [(schema,)]
+    assert read(session.plan("SHOW SCHEMAS")) == [("information_schema",), (schema,)]
+    assert read(session.plan("SHOW TABLES FROM default")) == [("account",), ("marked",)]
     assert read(session.plan("SHOW CATALOGS")) == [("memory",)]
     assert read(session.plan("SHOW CATALOGS LIKE 'tp%'")) == []
     names = read(session.plan("SELECT table_name FROM information_schema.tables ORDER BY 1"))
@@ -404,7 +405,7 @@ def test_only_the_sources_own_schema_and_catalog_are_shown(
 
 
 def test_a_plan_can_be_explained(session: TrinoSession) -> None:
-    rows = session.plan("EXPLAIN (TYPE LOGICAL, FORMAT TEXT) SELECT id FROM marked")
+    rows = session.plan("EXPLAIN SELECT id FROM marked")
     assert [column.name for column in rows.columns] == ["Query Plan"]
     assert "ScanFilter" in str(read(rows)[0][0])
 

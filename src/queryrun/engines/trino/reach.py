@@ -16,7 +16,7 @@ from queryrun.sql.trino.typed import text
 
 _ABOUT_THE_ENGINE = "system"
 """The catalog with everyone's queries, sessions and nodes."""
-_DESCRIPTIONS = "information_schema"
+INFORMATION = "information_schema"
 _DESCRIBES_OUR_TABLES = {
     "tables": "table_schema",
     "columns": "table_schema",
@@ -39,7 +39,7 @@ class Reach:
         Raises `RunFailed` (`not_allowed`) for what lies beyond.
         """
         self.check(table, statement)
-        if _schema(table) != _DESCRIPTIONS:
+        if _schema(table) != INFORMATION:
             return None
         column = _DESCRIBES_OUR_TABLES.get(table.parts[-1].key)
         if column is None:
@@ -52,7 +52,7 @@ class Reach:
         is_beyond = (
             (catalog or self.place.catalog.lower()) == _ABOUT_THE_ENGINE
             or bool(catalog and self.catalog and catalog != self.catalog)
-            or bool(schema and self.schema and schema not in {self.schema, _DESCRIPTIONS})
+            or bool(schema and self.schema and schema not in {self.schema, INFORMATION})
         )
         if is_beyond or len(table.parts) > 3:
             raise self._beyond(table, statement)

@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from queryrun.engines.trino.reach import Reach
+from queryrun.engines.trino.reach import INFORMATION, Reach
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.place import Place
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
-from queryrun.sql.trino.tokens import Token, failure_at, tokens_of
+from queryrun.sql.trino.tokens import tokens_of
 from queryrun.sql.trino.translate import read
 from queryrun.sql.trino.typed import name, text
 
-_EXPLAIN_OPTIONS = {"TYPE", "FORMAT"}
 Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
 """The columns of these tables and their types, asked of the engine."""
 
@@ -41,20 +40,15 @@ def prepare(statement: str, rules: RowRules, reach: Reach, columns: Columns) -> 
     out of reach.
     """
     blanked = _without_comments(statement)
-    prefix = _explain_prefix(blanked)
-    query_text = " " * len(prefix) + blanked[len(prefix) :]
-    node = _read(query_text)
+    node = _read(blanked)
     if isinstance(node, ast.Show):
-        if prefix:
-            message = "EXPLAIN of a metadata statement is not supported"
-            raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, node.at)
         return _show(node, reach, statement)
 
     def look_up(tables: Sequence[ast.Table]) -> list[Facts]:
         return _facts(tables, statement, rules, reach, columns)
 
-    rewritten = restricted(query_text, node, rules, look_up)
-    return Prepared(prefix + rewritten.text[len(prefix) :], rewritten.place)
+    rewritten = restricted(blanked, node, rules, look_up)
+    return Prepared(rewritten.text, rewritten.place)
 
 
 def _facts(
@@ -82,7 +76,7 @@ def _without_comments(statement: str) -> str:
     return "".join(kept)
 
 
-def _read(statement: str) -> ast.Statement:
+def _read(statement: str) -> ast.Query | ast.Show:
     """Parsed; for a statement that does more than ask, the guard's words say so."""
     try:
         return read(statement).node
@@ -94,47 +88,52 @@ def _read(statement: str) -> ast.Statement:
         raise RunFailed(failure) from None
 
 
-def _explain_prefix(statement: str) -> str:
-    """`EXPLAIN …` up to where the query begins; empty for a statement that is none."""
-    tokens = tokens_of(statement)
-    if not _is_word(tokens[0], "EXPLAIN"):
-        return ""
-    at = 1
-    for word in ("ANALYZE", "VERBOSE"):
-        at += _is_word(tokens[at], word)
-    if tokens[at].text == "(" and tokens[at + 1].text in _EXPLAIN_OPTIONS:
-        while tokens[at].text != ")" and tokens[at].kind != "end":
-            at += 1
-        at += tokens[at].kind != "end"
-    return statement[: tokens[at].at]
-
-
-def _is_word(token: Token, word: str) -> bool:
-    return token.kind == "word" and token.text == word
-
-
 # --- metadata -------------------------------------------------------------------------------
 
 
 def _show(node: ast.Show, reach: Reach, statement: str) -> Prepared:
     """Written anew from what was understood; places are those of the table, or of SHOW."""
     at = node.table.at if node.table else node.at
-    if node.table is not None:
-        reach.check(node.table, statement)
     before = statement[:at]
     place = Place(before.count("\n") + 1, at - before.rfind("\n"))
-    return Prepared(_show_text(node, reach), lambda _line, _column: place)
+    return Prepared(_show_text(node, reach, statement), lambda _line, _column: place)
 
 
-def _show_text(node: ast.Show, reach: Reach) -> str:
+def _show_text(node: ast.Show, reach: Reach, statement: str) -> str:
     like = f" LIKE {text(node.like)}" if node.like is not None else ""
     like += f" ESCAPE {text(node.escape)}" if node.escape is not None else ""
-    own = {"schemas": reach.schema, "catalogs": reach.catalog}.get(node.what, "")
+    own = _own(node.what, reach)
     if own:
         heading = name(HEADINGS[node.what][0])
+        rows = ", ".join(f"CAST({text(word)} AS varchar)" for word in own)
         condition = f" WHERE {heading}{like}" if like else ""
-        return f"SELECT * FROM (VALUES CAST({text(own)} AS varchar)) AS t ({heading}){condition}"
-    table = ""
-    if node.table is not None:
-        table = " FROM " + ".".join(name(part.text) for part in node.table.parts)
-    return f"SHOW {node.what.upper()}{table}{like}"
+        return f"SELECT * FROM (VALUES {rows}) AS t ({heading}){condition} ORDER BY 1"
+    return f"SHOW {node.what.upper()}{_from(node, reach, statement)}{like}"
+
+
+def _own(what: str, reach: Reach) -> list[str]:
+    """All that there is, when the source has but one; empty: Trino says."""
+    if what == "schemas" and reach.schema:
+        return [reach.schema, INFORMATION]
+    return [reach.catalog] if what == "catalogs" and reach.catalog else []
+
+
+def _from(node: ast.Show, reach: Reach, statement: str) -> str:
+    """Of which table or schema. With one schema of ours any name means it, as everywhere."""
+    named = node.table or node.of
+    if named is None or node.what == "functions":
+        return ""
+    if node.table is None:
+        if node.what == "tables" and reach.schema and named.parts[-1].key != INFORMATION:
+            return ""
+        levels = 3 if node.what == "schemas" else len(named.parts) + 1
+        reach.check(
+            ast.Table([*named.parts, *[_SOME] * (levels - len(named.parts))], named.at), statement
+        )
+    else:
+        reach.check(named, statement)
+    return " FROM " + ".".join(name(part.text) for part in named.parts)
+
+
+_SOME = ast.Ident(INFORMATION, False, 0)
+"""Stands for what was not named: it is everywhere."""
