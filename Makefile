@@ -84,6 +84,14 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --generate-hashes \
 	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
 	  --universal --python-version 3.11 -o requirements.lock
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --extra trino --extra spark \
+	  --constraints requirements.lock --generate-hashes \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
+	  --universal --python-version 3.11 -o deploy/requirements.lock
+	@printf 'hatchling\nsetuptools\n' | $(BIN)/uv pip compile --quiet - --generate-hashes \
+	  --constraints requirements.lock \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
+	  --universal --python-version 3.11 -o deploy/build.lock
 	@$(BIN)/uv pip compile --quiet tests/clients/requirements.in --generate-hashes \
 	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
 	  --universal --python-version 3.11 -o tests/clients/requirements.lock
