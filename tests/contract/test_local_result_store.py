@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,55 @@ class TestLocalResultStore(ResultStoreContract):
         with pytest.raises(RunFailed) as failed:
             LocalResultStore(tmp_path / "missing").open(KEY)
         assert failed.value.failure.code is FailureCode.STORAGE_FAILED
+
+    def test_somebody_else_may_write_the_file_and_its_commit_is_as_ever(
+        self, store: LocalResultStore, tmp_path: Path, visible: Visible
+    ) -> None:
+        (tmp_path / "spill").mkdir()
+        place = tmp_path / "spill" / "out"
+        place.write_text("left over")
+        writer = store.open(KEY)
+        shared = writer.share(str(place))
+        assert shared is not None
+        place.write_bytes(DATA)
+        assert os.pread(shared.descriptor, len(DATA), 0) == DATA
+        assert store.stat(KEY) is None
+        writer.commit()
+        assert b"".join(store.read(KEY, 0, len(DATA))) == DATA
+        assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o600
+        assert visible() == [KEY, "spill"]
+        assert list((tmp_path / "spill").iterdir()) == []
+
+    def test_an_abort_ends_what_somebody_else_writes(
+        self, store: LocalResultStore, tmp_path: Path
+    ) -> None:
+        place = tmp_path / "out"
+        writer = store.open(KEY)
+        assert writer.share(str(place)) is not None
+        place.write_bytes(DATA)
+        writer.abort()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_discard_removes_what_a_killed_worker_had_its_engine_write(
+        self, store: LocalResultStore, tmp_path: Path
+    ) -> None:
+        """The other name lies in the worker's spill directory, which goes with the worker."""
+        (tmp_path / "spill").mkdir()
+        place = tmp_path / "spill" / "out"
+        assert store.open(KEY).share(str(place)) is not None
+        place.write_bytes(DATA)
+        store.discard(KEY)
+        assert list(tmp_path.iterdir()) == [tmp_path / "spill"]
+
+    def test_on_another_file_system_nothing_is_shared_and_bytes_are_written_as_ever(
+        self, store: LocalResultStore, tmp_path: Path
+    ) -> None:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+            if Path(elsewhere).stat().st_dev == tmp_path.stat().st_dev:
+                pytest.skip("there is one file system only")
+            writer = store.open(KEY)
+            assert writer.share(f"{elsewhere}/out") is None
+            assert list(Path(elsewhere).iterdir()) == []
+        writer.write(DATA)
+        writer.commit()
+        assert b"".join(store.read(KEY, 0, len(DATA))) == DATA

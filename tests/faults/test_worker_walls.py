@@ -66,6 +66,29 @@ async def test_it_cannot_read(worker: Worker, place: Path, path: str) -> None:
 
 
 @needs_landlock
+@pytest.mark.parametrize("way", ["link", "rename"])
+async def test_it_cannot_bring_a_result_of_others_to_where_it_may_read(
+    worker: Worker, place: Path, way: str
+) -> None:
+    spill = await _spill_of(worker)
+    assert await _is_refused(worker, f"{way} {place}/results/others {spill}/mine")
+
+
+async def test_it_can_put_a_file_of_its_own_among_the_results(worker: Worker, place: Path) -> None:
+    """So the engine writes a plain result file by itself (`results/local.py`)."""
+    spill = await _spill_of(worker)
+    assert isinstance(await run(worker, f"write {spill}/mine"), Done)
+    assert isinstance(await run(worker, f"link {spill}/mine {place}/results/mine"), Done)
+
+
+async def _spill_of(worker: Worker) -> Path:
+    """The worker's own spill directory: the scripted engine tells in which of it a run was."""
+    outcome = await run(worker, "rows 1")
+    assert isinstance(outcome, Done)
+    return Path(outcome.sha256).parent
+
+
+@needs_landlock
 @pytest.mark.parametrize("path", ["data-e1/file", "data-e1/new", "data-e2/new", "new"])
 async def test_it_cannot_write(worker: Worker, place: Path, path: str) -> None:
     assert await _is_refused(worker, f"write {place}/{path}")

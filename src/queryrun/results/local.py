@@ -12,7 +12,7 @@ from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.names import checked_key
-from queryrun.results.store import StoredFile
+from queryrun.results.store import SharedFile, StoredFile
 
 _PIECE_BYTES = 1024 * 1024
 _WRITE_BACK_BYTES = 8 * 1024 * 1024
@@ -21,6 +21,8 @@ milliseconds, not a second per 3 GB."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """EFBIG: the worker's own limit on file sizes, far beyond every other, or the file system's."""
 _SYNC_FILE_RANGE_WRITE = 2
+_CREATE = os.O_CREAT | os.O_CLOEXEC
+_MODE = 0o600
 
 _sync_file_range = ctypes.CDLL(None).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
@@ -90,11 +92,10 @@ class LocalResultWriter:
         self._path = path
         self._unfinished = unfinished
         self._is_committed = False
+        self._shared: Path | None = None
         self._size_bytes = self._handed_bytes = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with _storage_failures():
-            self._file = os.open(unfinished, flags, 0o600)
-        self._is_open = True
+        self._is_open = False
+        self._open()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Hand the bytes to the kernel; a full disk is a failure of its own kind."""
@@ -103,15 +104,40 @@ class LocalResultWriter:
             while written < len(view):
                 written += os.write(self._file, view[written:])
             self._size_bytes += written
-        if self._size_bytes - self._handed_bytes >= _WRITE_BACK_BYTES:
-            _begin_write_back(self._file, self._handed_bytes, self._size_bytes)
-            self._handed_bytes = self._size_bytes
+        self._hand_over(self._size_bytes)
+
+    def share(self, path: str) -> SharedFile | None:
+        """Make the unfinished file anew, at `path`, and its own name a second one of it.
+
+        In this order because of the worker's walls: it may read its spill directory, where
+        `path` is, but only write the directory of results, where those of others lie. A link
+        from there to here would be refused; this one takes rights away, and adds none.
+        None where that is not possible: on two file systems, or on one without links.
+        """
+        self._shared = Path(path)
+        try:
+            self._shared.unlink(missing_ok=True)
+            file = os.open(self._shared, os.O_RDWR | _CREATE | os.O_EXCL, _MODE)
+        except OSError:
+            return None
+        self._close()
+        self._file, self._is_open = file, True
+        try:
+            self._unfinished.unlink(missing_ok=True)
+            self._unfinished.hardlink_to(self._shared)
+        except OSError:
+            self._close()
+            self._unshare()
+            self._open()
+            return None
+        return SharedFile(file, self._hand_over, self._sync)
 
     def commit(self) -> None:
         """fsync, rename, fsync of the directory: durable under its key when this returns."""
+        self._sync()
         with _storage_failures():
-            os.fsync(self._file)
             self._close()
+            self._unshare()
             self._unfinished.rename(self._path)
             self._is_committed = True
             _sync_directory(self._path.parent)
@@ -123,7 +149,28 @@ class LocalResultWriter:
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
+            self._unshare()
+        with contextlib.suppress(OSError):
             self._unfinished.unlink(missing_ok=True)
+
+    def _open(self) -> None:
+        with _storage_failures():
+            self._file = os.open(self._unfinished, os.O_WRONLY | _CREATE | os.O_TRUNC, _MODE)
+        self._is_open = True
+
+    def _hand_over(self, size_bytes: int) -> None:
+        """Have what was written since the last time go to the disk, if it is worth the call."""
+        if size_bytes - self._handed_bytes >= _WRITE_BACK_BYTES:
+            _begin_write_back(self._file, self._handed_bytes, size_bytes)
+            self._handed_bytes = size_bytes
+
+    def _sync(self) -> None:
+        with _storage_failures():
+            os.fsync(self._file)
+
+    def _unshare(self) -> None:
+        if self._shared is not None:
+            self._shared.unlink(missing_ok=True)
 
     def _close(self) -> None:
         if self._is_open:

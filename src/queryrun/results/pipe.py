@@ -1,7 +1,7 @@
 """DuckDB's `COPY` into a named pipe, and its bytes out of it again, without a file in between.
 
-As fast as the bare `COPY` to a file, since DuckDB hands over large pieces; so every format takes
-this one road. Either side may fail first: the other then ends at once instead of waiting.
+The road of every result that is packed or encrypted or stored elsewhere: no plain byte of it
+touches a disk. Plain files in a directory go the shorter way of `follow.py`.
 """
 
 from __future__ import annotations
@@ -10,40 +10,34 @@ import contextlib
 import fcntl
 import os
 import select
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from queryrun.results.companion import Companion, Copy
 
 if TYPE_CHECKING:
     from queryrun.results.compress import Pieces
 
 PIPE_BYTES = 1024 * 1024
 """The kernel's usual limit for a pipe; DuckDB waits when so much has not been taken."""
-INTERRUPT_EVERY_S = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One `COPY` to be made: `run` executes it, writing to `path`; `interrupt` asks it to stop."""
-
-    path: str
-    run: Callable[[], int]
-    interrupt: Callable[[], None]
 
 
 def copy_through(copy: Copy, consume: Callable[[Pieces], None]) -> int:
     """Run the `COPY` here and `consume` its bytes in a second thread. Returns the rows copied.
 
     `consume` gets an iterator that ends when the `COPY` has closed the pipe, whether it succeeded
-    or not: nothing may be committed before this returns. When `consume` raises, that is the
-    error that comes out, also if the `COPY` then breaks for want of a reader; otherwise the
-    `COPY`'s own.
+    or not: nothing may be committed before this returns. Errors: see `Companion.accompany`.
     """
     _make_pipe(copy.path)
-    reader = _Reader(copy, consume)
+    reader = _Reader(copy.path)
+    companion = Companion(
+        copy,
+        lambda: consume(reader.pieces()),
+        wake=lambda: _wave(copy.path),
+        hinder=reader.close_once_open,
+    )
     try:
-        return reader.read_while(copy.run)
+        return companion.accompany()
     finally:
         reader.close()
         with contextlib.suppress(FileNotFoundError):
@@ -51,55 +45,17 @@ def copy_through(copy: Copy, consume: Callable[[Pieces], None]) -> int:
 
 
 class _Reader:
-    """The reading end and its thread. Opened before `COPY` starts, so that never waits for us."""
+    """The reading end. Opened before `COPY` starts, so that never waits for us."""
 
-    def __init__(self, copy: Copy, consume: Callable[[Pieces], None]) -> None:
-        self._copy = copy
-        self._consume = consume
-        self._error: BaseException | None = None
-        self._copy_is_over = threading.Event()
+    def __init__(self, path: str) -> None:
         self._is_open = True
-        self._pipe = os.open(copy.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with contextlib.suppress(OSError):  # a smaller pipe is only slower
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._poll = select.poll()
         self._poll.register(self._pipe, select.POLLIN)
 
-    def read_while(self, run: Callable[[], int]) -> int:
-        """Read while `run` writes; both have ended when this returns or raises."""
-        thread = threading.Thread(target=self._work, name="result reader", daemon=True)
-        thread.start()
-        try:
-            copied = run()
-        except Exception:
-            self._wait_for(thread)
-            if self._error is not None:
-                raise self._error from None
-            raise
-        self._wait_for(thread)
-        if self._error is not None:
-            raise self._error
-        return copied
-
-    def close(self) -> None:
-        """Let go of the pipe: the next write into it fails. Idempotent."""
-        if self._is_open:
-            self._is_open = False
-            os.close(self._pipe)
-
-    def _wait_for(self, thread: threading.Thread) -> None:
-        self._copy_is_over.set()
-        _wave(self._copy.path)
-        thread.join()
-
-    def _work(self) -> None:
-        try:
-            self._consume(self._pieces())
-        except BaseException as error:
-            self._error = error
-            self._stop_copy()
-
-    def _pieces(self) -> Iterator[memoryview]:
+    def pieces(self) -> Iterator[memoryview]:
         """The bytes as they come, in one buffer that is used again and again."""
         buffer = bytearray(PIPE_BYTES)
         view = memoryview(buffer)
@@ -108,17 +64,19 @@ class _Reader:
         while size := os.readv(self._pipe, [buffer]):
             yield view[:size]
 
-    def _stop_copy(self) -> None:
-        """Make the `COPY` fail: its writes find no reader, and between them it is interrupted.
+    def close_once_open(self) -> None:
+        """Close the pipe if `COPY` has opened it, which its bytes show: its writes then fail.
 
-        The pipe is closed only once `COPY` has opened it, which its bytes show: to open a pipe
-        that nobody reads would wait for ever. One interrupt may get lost, so it is repeated.
+        Not before: to open a pipe that nobody reads would wait for ever.
         """
-        while not self._copy_is_over.is_set():
-            if self._is_open and self._poll.poll(0):
-                self.close()
-            self._copy.interrupt()
-            self._copy_is_over.wait(INTERRUPT_EVERY_S)
+        if self._is_open and self._poll.poll(0):
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the pipe: the next write into it fails. Idempotent."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self._pipe)
 
 
 def _make_pipe(path: str) -> None:

@@ -17,7 +17,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.names import checked_key, disposition, media_type
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3http import S3Error
-from queryrun.results.store import StoredFile
+from queryrun.results.store import SharedFile, StoredFile
 
 PART_BYTES = 16 * 1024 * 1024
 """10,000 parts are the most there can be: with this, files of up to 160 GB."""
@@ -110,6 +110,10 @@ class S3ResultWriter:
                 taken += room
                 if len(self._part) == self._part_bytes:
                     self._send_part()
+
+    def share(self, path: str) -> SharedFile | None:  # noqa: ARG002 - as the protocol says
+        """None: parts are sent from memory."""
+        return None
 
     def commit(self) -> None:
         """Send what is left and make it one object. Durable and visible when this returns."""

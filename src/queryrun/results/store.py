@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,11 +17,32 @@ class StoredFile:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """An unfinished file that somebody else writes."""
+
+    descriptor: int
+    """To read it meanwhile; the writer's own."""
+    grown: Callable[[int], None]
+    """To be told now and then how large the file has become."""
+    sync: Callable[[], None]
+    """Bring what was written to the disk. May be left out: `commit` does it too, and then waits.
+    Raises `RunFailed` (storage)."""
+
+
 class ResultWriter(Protocol):
     """A file in the making. Nothing is visible under its key until `commit` has returned."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes. May block on the store. Raises `RunFailed` (storage) on trouble."""
+        ...
+
+    def share(self, path: str) -> SharedFile | None:
+        """Let somebody else write the file, at `path`, instead of `write`; `commit` as ever.
+
+        `path` ends with the writer. None: that cannot be, here or with this store, and `write`
+        is the way. Called before anything is written.
+        """
         ...
 
     def commit(self) -> None:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from queryrun.engines.base import Visible
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.results.compress import Pieces, compressed
+from queryrun.results.companion import Copy
 from queryrun.results.count import BatchCounter, counter_for
 from queryrun.results.encode import Format, copy_sql, select_sql
-from queryrun.results.encrypt import encrypted, parse_key
-from queryrun.results.names import member_name
-from queryrun.results.pipe import Copy, copy_through
+from queryrun.results.follow import copy_followed
+from queryrun.results.output import Followed, Packed, WrittenResult
+from queryrun.results.pipe import copy_through
 
 if TYPE_CHECKING:
     from queryrun.engines.base import EngineSession, Rows
     from queryrun.results.encode import CopySql
-    from queryrun.results.store import ResultStore, ResultWriter
+    from queryrun.results.store import ResultStore, ResultWriter, SharedFile
+
+_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""How the engine reports them; the last is the worker's own limit on files (see `local.py`)."""
 
 
 class Report(Protocol):
@@ -31,7 +35,8 @@ class Report(Protocol):
         ...
 
     def written(self, rows: int, size_bytes: int) -> None:
-        """So many rows and bytes so far; rows stay 0 for binary formats until the end."""
+        """So many bytes so far, and about so many rows; those of binary formats stay 0 until the
+        end, and the end's number is exact."""
         ...
 
 
@@ -53,15 +58,6 @@ class ResultJob:
     """What an engine elsewhere knows the work by (`engines.base.work_name`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenResult:
-    """A committed file: its true row count, and size and SHA-256 of the bytes as stored."""
-
-    rows: int
-    size_bytes: int
-    sha256: str
-
-
 def write_result(
     session: EngineSession, job: ResultJob, store: ResultStore, report: Report
 ) -> WrittenResult:
@@ -74,7 +70,8 @@ def write_result(
     rows = session.plan(job.statement, job.visible, job.name)
     writer = store.open(job.file_key)
     try:
-        written = _write(session, rows, job, _Output(job, writer, report))
+        written = _Way(session, rows, job, writer, report).write()
+        report.written(written.rows, written.size_bytes)
         report.stage("committing")
         writer.commit()
     except BaseException:
@@ -83,39 +80,81 @@ def write_result(
     return written
 
 
-def _write(session: EngineSession, rows: Rows, job: ResultJob, output: _Output) -> WrittenResult:
-    form = Format(job.content_type, job.column_separator, job.time_zone)
-    query = select_sql(rows.relation, rows.columns, form, most_rows=_most_rows(job))
-    output.report.stage("executing")
-    if job.content_type == "arrow":
-        return output.result(_write_arrow(session, rows, query, output))
-    sql = copy_sql(query, form, session.output_path)
-    return output.result(_write_copied(session, rows, sql, output))
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What every step needs, and the three ways there are."""
+
+    session: EngineSession
+    rows: Rows
+    job: ResultJob
+    writer: ResultWriter
+    report: Report
+
+    def write(self) -> WrittenResult:
+        job = self.job
+        form = Format(job.content_type, job.column_separator, job.time_zone)
+        query = select_sql(self.rows.relation, self.rows.columns, form, _most_rows(job))
+        self.report.stage("executing")
+        if job.content_type == "arrow":
+            return self._arrow(query)
+        sql = copy_sql(query, form, self.session.output_path)
+        file = self.writer.share(self.session.output_path) if _is_plain(job) else None
+        return self._piped(sql) if file is None else self._followed(sql, file)
+
+    def _followed(self, sql: CopySql, file: SharedFile) -> WrittenResult:
+        """The engine writes the store's file by itself; we only read along."""
+        output = Followed(self.job, file.descriptor, self.report)
+        with _failures(self.session, sql), self._storage_failures():
+            copied = copy_followed(self._copy(sql), file, output.take, output.watch)
+            return output.result(copied)
+
+    def _piped(self, sql: CopySql) -> WrittenResult:
+        """The engine writes into a pipe; what comes out of it is packed and stored by us."""
+        output = Packed(self.job, self.writer, self.report)
+        with _failures(self.session, sql):
+            return output.result(copy_through(self._copy(sql), output.take))
+
+    def _arrow(self, query: CopySql) -> WrittenResult:
+        from queryrun.results.arrow import arrow_stream
+
+        output, batches = Packed(self.job, self.writer, self.report), BatchCounter()
+        with _failures(self.session, query):
+            output.take(arrow_stream(self.rows.connection, query.text, batches))
+        return output.result(batches.rows)
+
+    def _copy(self, sql: CopySql) -> Copy:
+        def run() -> int:
+            copied = self.rows.connection.execute(sql.text).fetchone()
+            return int(copied[0]) if copied else 0
+
+        return Copy(self.session.output_path, run, self.session.interrupt)
+
+    @contextlib.contextmanager
+    def _storage_failures(self) -> Iterator[None]:
+        """An error of the engine that names the result file is the store's, not the statement's."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, RunFailed) or self.session.output_path not in str(error):
+                raise
+            raise _storage_failure(str(error)) from error
+
+
+def _is_plain(job: ResultJob) -> bool:
+    """Whether the engine's bytes are the file's. Those to be encrypted never touch a disk."""
+    return job.content_encoding == "none" and job.encryption_key is None
+
+
+def _storage_failure(said: str) -> RunFailed:
+    if any(words in said for words in _FULL):
+        return RunFailed.of(FailureCode.STORAGE_FULL, "There is no space left for result files")
+    return RunFailed.of(FailureCode.STORAGE_FAILED, "The result file could not be written")
 
 
 def _most_rows(job: ResultJob) -> int:
     """Formats whose rows we cannot count as they pass end by themselves one row too late."""
     is_counted = counter_for(job.content_type).is_exact
     return 0 if is_counted or not job.row_limit else job.row_limit + 1
-
-
-def _write_copied(session: EngineSession, rows: Rows, sql: CopySql, output: _Output) -> int:
-    def run() -> int:
-        copied = rows.connection.execute(sql.text).fetchone()
-        return int(copied[0]) if copied else 0
-
-    copy = Copy(session.output_path, run, session.interrupt)
-    with _failures(session, sql):
-        return copy_through(copy, output.take)
-
-
-def _write_arrow(session: EngineSession, rows: Rows, query: CopySql, output: _Output) -> int:
-    from queryrun.results.arrow import arrow_stream
-
-    batches = BatchCounter()
-    with _failures(session, query):
-        output.take(arrow_stream(rows.connection, query.text, batches))
-    return batches.rows
 
 
 @contextlib.contextmanager
@@ -127,67 +166,3 @@ def _failures(session: EngineSession, sql: CopySql) -> Iterator[None]:
         if failure is error:
             raise
         raise failure from error
-
-
-class _Output:
-    """The second half of the way: counts, packs, encrypts, digests and stores what comes by."""
-
-    def __init__(self, job: ResultJob, writer: ResultWriter, report: Report) -> None:
-        self.report = report
-        self._job = job
-        self._writer = writer
-        self._key = parse_key(job.encryption_key) if job.encryption_key else None
-        self._counter = counter_for(job.content_type)
-        self._digest = hashlib.sha256()
-        self._size_bytes = 0
-
-    def take(self, pieces: Pieces) -> None:
-        """Bring all pieces to the store. Raises `RunFailed` as soon as a limit is passed."""
-        name = member_name(self._job.file_key)
-        packed = compressed(self._counted(pieces), self._job.content_encoding, name)
-        for piece in encrypted(packed, self._key):
-            self._size_bytes += len(piece)
-            self._check_size()
-            self._writer.write(piece)
-            self._digest.update(piece)
-
-    def result(self, rows: int) -> WrittenResult:
-        """What was written, once the engine has said how many rows there were."""
-        self._check_rows(rows)
-        self._check_count(rows)
-        self.report.written(rows, self._size_bytes)
-        return WrittenResult(rows, self._size_bytes, self._digest.hexdigest())
-
-    def _counted(self, pieces: Pieces) -> Pieces:
-        is_first = True
-        for piece in pieces:
-            if is_first:
-                self.report.stage("writing")
-                is_first = False
-            self._counter.feed(piece)
-            self._check_rows(self._counter.rows)
-            self.report.written(self._counter.rows, self._size_bytes)
-            yield piece
-
-    def _check_rows(self, rows: int) -> None:
-        limit = self._job.row_limit
-        if limit and rows > limit:
-            raise RunFailed.of(
-                FailureCode.ROW_LIMIT_EXCEEDED,
-                f"Query exceeded the maximum number of output rows of {limit}",
-            )
-
-    def _check_size(self) -> None:
-        limit = self._job.size_limit_bytes
-        if limit and self._size_bytes > limit:
-            raise RunFailed.of(
-                FailureCode.SIZE_LIMIT_EXCEEDED,
-                f"Query exceeded the maximum size of a result file of {limit} bytes",
-            )
-
-    def _check_count(self, rows: int) -> None:
-        """Two counts of the same rows: a difference means that bytes were lost or invented."""
-        if self._counter.is_exact and self._counter.rows != rows:
-            raise RunFailed.of(
-                FailureCode.INTERNAL_ERROR, "The result file does not have the rows it should"
-            )

@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from queryrun.results.companion import Copy
 from queryrun.results.compress import Pieces
-from queryrun.results.pipe import Copy, copy_through
+from queryrun.results.pipe import copy_through
 
 ENDLESS = "SELECT * FROM range(100000000000)"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import io
 import json
 import os
+import resource
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -29,7 +31,8 @@ from queryrun.engines.duckdb import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.encrypt import decrypted
 from queryrun.results.local import LocalResultStore
-from queryrun.results.write import ResultJob, WrittenResult, write_result
+from queryrun.results.output import WrittenResult
+from queryrun.results.write import ResultJob, write_result
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -215,9 +218,71 @@ def test_a_full_disk_is_said_to_be_full_and_leaves_nothing(
 ) -> None:
     """/dev/full takes no byte: every write into it fails as on a full disk."""
     (results / ".run_1.csv.part").symlink_to("/dev/full")
-    failure = _failure(session, results, JOB).failure
+    failure = _failure(session, results, replace(JOB, content_encoding="gzip")).failure
     assert failure.code is FailureCode.STORAGE_FULL
     assert not list(results.iterdir())
+
+
+@contextlib.contextmanager
+def _files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """The kernel refuses larger ones, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_the_engine_finds_full_is_said_to_be_full_and_leaves_nothing(
+    session: DuckDBSession, results: Path, spill: Path
+) -> None:
+    with _files_of_at_most(100_000):
+        failure = _failure(session, results, JOB).failure
+    assert (failure.code, failure.message) == (
+        FailureCode.STORAGE_FULL,
+        "There is no space left for result files",
+    )
+    assert not list(results.iterdir())
+    assert not list(spill.iterdir())
+
+
+def test_a_size_limit_is_named_also_where_the_kernel_was_quicker(
+    session: DuckDBSession, results: Path
+) -> None:
+    with _files_of_at_most(100_000):
+        failure = _failure(session, results, replace(JOB, size_limit_bytes=99_999)).failure
+    assert failure.code is FailureCode.SIZE_LIMIT_EXCEEDED
+
+
+@pytest.mark.parametrize("encoding", ["none", "gzip"])
+@pytest.mark.parametrize("content_type", ["json", "csv"])
+def test_many_rows_with_line_ends_in_their_values_are_not_taken_for_more(
+    session: DuckDBSession, results: Path, content_type: str, encoding: str
+) -> None:
+    """Where rows are only estimated meanwhile, the limit still counts true rows."""
+    statement = "SELECT repeat('a\n', 20) AS a, i FROM range(200000) t(i)"
+    job = replace(JOB, statement=statement, content_type=content_type, content_encoding=encoding)
+    assert _write(session, results, replace(job, row_limit=200_000))[0].rows == 200_000
+
+
+def test_values_with_zero_bytes_are_digested_like_others(
+    session: DuckDBSession, results: Path
+) -> None:
+    statement = "SELECT 'a' || chr(0) || 'b' AS a, i FROM range(300000) t(i)"
+    written, data = _write(session, results, replace(JOB, statement=statement))
+    assert b"\0" in data
+    assert written.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_the_digest_is_that_of_the_file_also_when_many_threads_write_it(
+    session: DuckDBSession, results: Path
+) -> None:
+    statement = "SELECT i, hash(i) AS h, 'é' || i AS t FROM range(2000000) t(i)"
+    for content_type in ("json", "csv", "parquet"):
+        job = replace(JOB, statement=statement, content_type=content_type)
+        written, data = _write(session, results, job)
+        assert written.sha256 == hashlib.sha256(data).hexdigest()
 
 
 def test_an_error_of_ours_is_not_taken_for_a_failed_run(
@@ -254,5 +319,6 @@ def test_a_file_whose_rows_are_not_those_of_the_engine_is_never_committed(
     connection = cast("DuckDBPyConnection", ForgetfulConnection(session.output_path))
     rows = Rows(connection, "SELECT 1", [Column("id", "INTEGER")])
     monkeypatch.setattr(session, "plan", lambda *_: rows)
-    assert _failure(session, results, JOB).failure.code is FailureCode.INTERNAL_ERROR
+    job = replace(JOB, content_encoding="gzip")
+    assert _failure(session, results, job).failure.code is FailureCode.INTERNAL_ERROR
     assert not list(results.iterdir())

@@ -100,6 +100,10 @@ class ScriptedSession:
         Path(old).rename(new)
         return 0
 
+    def _link(self, report: Report, old: str, new: str) -> int:
+        Path(new).hardlink_to(old)
+        return 0
+
     def _connect(self, report: Report, port: str) -> int:
         socket.create_connection(("127.0.0.1", int(port)), timeout=5).close()
         return 1

@@ -1,0 +1,94 @@
+"""DuckDB's `COPY` into the store's own unfinished file, and a reader that follows close behind.
+
+The bytes are written once and by the engine, without a pipe in between (1 to 2 ms of CPU per
+MiB); what is read again, for the digest, is still in the kernel's memory.
+
+**Which bytes may be read.** DuckDB's threads reserve their places in the file one after another,
+but write them side by side: a later piece can be there before an earlier one, and what is missing
+reads as zeros. Every byte is written once, so a byte that is not zero is final. The reader
+therefore goes as far as the first zero byte and looks again; text has none, unless a value has
+one, and binary formats are read when the `COPY` is over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from queryrun.results.companion import Companion, Copy
+
+if TYPE_CHECKING:
+    from queryrun.results.compress import Pieces
+    from queryrun.results.store import SharedFile
+
+PIECE_BYTES = 256 * 1024
+"""Small enough to stay in a core's own cache between reading and digesting."""
+LOOK_EVERY_S = 0.004
+STRIDE_BYTES = 8 * 1024 * 1024
+"""How soon new bytes, and a file that has become too large, are noticed: so long after there was
+nothing to read, or so many bytes later."""
+
+
+def copy_followed(
+    copy: Copy, file: SharedFile, consume: Callable[[Pieces], None], watch: Callable[[int], None]
+) -> int:
+    """Run the `COPY` here, to the place of `file`, and bring it to the disk. Returns the rows.
+
+    In a second thread, `consume` gets all bytes of the file in order, and `watch` its size every
+    few milliseconds, the last time after the `COPY`; what either raises ends the `COPY`. After a
+    failed `COPY` the bytes end early. Errors: see `Companion.accompany`.
+    """
+    follower = _Follower(file, watch)
+
+    def follow() -> None:
+        consume(follower.pieces(companion))
+
+    companion = Companion(copy, follow, finish=file.sync)
+    return companion.accompany()
+
+
+class _Follower:
+    """How far it has come in the file. One buffer, used again and again."""
+
+    def __init__(self, file: SharedFile, watch: Callable[[int], None]) -> None:
+        self._file = file.descriptor
+        self._grown = file.grown
+        self._watch = watch
+        self._buffer = bytearray(PIECE_BYTES)
+        self._view = memoryview(self._buffer)
+        self._at = 0
+
+    def pieces(self, companion: Companion) -> Iterator[memoryview]:
+        """All bytes of the file in order; none any more once the `COPY` has failed."""
+        while not companion.copy_is_over.is_set():
+            before = self._at
+            yield from self._written(min(self._size(), before + STRIDE_BYTES))
+            if self._at == before:
+                companion.copy_is_over.wait(LOOK_EVERY_S)
+        size_bytes = self._size()
+        if not companion.copy_failed:
+            yield from self._all(size_bytes)
+
+    def _size(self) -> int:
+        size_bytes = os.fstat(self._file).st_size
+        self._watch(size_bytes)
+        self._grown(size_bytes)
+        return size_bytes
+
+    def _written(self, end: int) -> Iterator[memoryview]:
+        """Whole pieces before `end` whose bytes are all final."""
+        while end - self._at >= PIECE_BYTES and self._read() == PIECE_BYTES:
+            if self._buffer.find(0) >= 0:
+                return
+            self._at += PIECE_BYTES
+            yield self._view
+
+    def _all(self, end: int) -> Iterator[memoryview]:
+        """What is left, now that nobody writes any more."""
+        while self._at < end and (size := self._read()):
+            self._at += size
+            yield self._view[:size]
+
+    def _read(self) -> int:
+        return os.preadv(self._file, [self._buffer], self._at)
