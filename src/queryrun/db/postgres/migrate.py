@@ -25,6 +25,12 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_version (number bigint PRIMARY KEY, name text NOT NULL,"
     " oldest_program bigint NOT NULL)"
 )
+_PRESENT = (
+    # Not to_regclass: inside a transaction it may remember that the table was not there before
+    # another node made it, whose lock we waited for.
+    "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'schema_version'"
+    " AND relnamespace = current_schema()::regnamespace"
+)
 _VERSION = "SELECT coalesce(max(number), 0), coalesce(max(oldest_program), 0) FROM schema_version"
 
 
@@ -53,8 +59,8 @@ def migrate_postgres(connection: Connection) -> None:
 
 def _check(connection: Connection, newest: int) -> int:
     """The last migration that was applied, 0 for none, if this program may use the database."""
-    (present,) = connection.execute("SELECT to_regclass('schema_version')").fetchone() or (None,)
-    if present is None:
+    [(present,)] = connection.execute(_PRESENT).fetchall()
+    if not present:
         return 0
     [(number, oldest_program)] = connection.execute(_VERSION).fetchall()
     if oldest_program > newest:
