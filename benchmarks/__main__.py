@@ -5,12 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import cancels, clients, export, footprint, results, runs, table, tpch
+from benchmarks import (
+    cancels,
+    claims,
+    clients,
+    export,
+    footprint,
+    results,
+    runs,
+    table,
+    tpch,
+)
 
 ALL: dict[str, Callable[[], None]] = {
     "footprint": footprint.measure,
     "runs": runs.measure,
     "cancels": cancels.measure,
+    "claims": claims.measure,
     "clients": clients.measure,
     "export": export.measure,
     "tpch": tpch.measure,

@@ -40,9 +40,11 @@ _SESSION = {
     "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
     "default_transaction_isolation": "read committed",
     "client_min_messages": "warning",
-    # Every statement of ours is served by an index, and a plan that was made while the tables
+    # Every statement of ours is a walk along indexes, and a plan that was made while the tables
     # were empty must still be right when they are full.
     "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     # The server's side of a connection whose node is gone: locks and slots come back.

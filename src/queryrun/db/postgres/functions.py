@@ -39,24 +39,40 @@ LOCK_CLAIMS = f"""
         SELECT hashtextextended(s, {_CLAIM_LOCK}) AS k FROM unnest(sources) s ORDER BY 1) keys
 """
 
-GROUPS = f"""
+
+def groups_sql(*, of_first: str = "", of_next: str = "") -> str:
+    """A recursive CTE: the entities that have something waiting on the sources of `wanted`.
+
+    It jumps through the index from each to the next, so its cost grows with them and not with the
+    queue. `of_first` and `of_next` are further columns, made from `w` (the source) and `first`, or
+    from `g` (the entity before) and `next`.
+    """
+    return f"""
 groups AS (
-    SELECT w.source, first.tenant_id, first.entity_id
+    SELECT w.source, first.tenant_id, first.entity_id{of_first}
     FROM wanted w CROSS JOIN LATERAL (
         SELECT r.tenant_id, r.entity_id FROM runs r
         WHERE r.{_WAITS} AND r.source = w.source
         ORDER BY r.tenant_id, r.entity_id LIMIT 1) first
     UNION ALL
-    SELECT g.source, next.tenant_id, next.entity_id
+    SELECT g.source, next.tenant_id, next.entity_id{of_next}
     FROM groups g CROSS JOIN LATERAL (
         SELECT r.tenant_id, r.entity_id FROM runs r
         WHERE r.{_WAITS} AND r.source = g.source
             AND (r.tenant_id, r.entity_id) > (g.tenant_id, g.entity_id)
         ORDER BY r.tenant_id, r.entity_id LIMIT 1) next
-)
-"""
-"""The entities that have something waiting on the sources of `wanted`: a jump through the index
-from each to the next, so the cost grows with them and not with the queue."""
+)"""
+
+
+_RUNNING = f"""(SELECT count(*) FROM runs r
+        WHERE r.{_HELD} AND r.source = {{source}} AND r.tenant_id = {{tenant}})"""
+_GROUPS = groups_sql(
+    of_first=f""", w.most, CASE WHEN w.most = 0 THEN slots
+        ELSE w.most - {_RUNNING.format(source="w.source", tenant="first.tenant_id")} END""",
+    of_next=f""", g.most, CASE WHEN g.most = 0 OR next.tenant_id = g.tenant_id THEN g.room
+        ELSE g.most - {_RUNNING.format(source="g.source", tenant="next.tenant_id")} END""",
+).replace("groups AS", "groups (source, tenant_id, entity_id, most, room) AS")
+"""With the limit, and how many more runs the tenant may have running on the source."""
 
 _READY = f"""
         SELECT r.ready_ms, r.seq FROM runs r
@@ -69,30 +85,26 @@ _BY_TURN = "ORDER BY turn, ready_ms, seq"
 CHOICE = f"""
 RECURSIVE wanted AS MATERIALIZED (
     SELECT source, most FROM unnest(sources, limits) AS given (source, most)
-), {GROUPS}, tenants AS MATERIALIZED (
-    -- How many more runs each tenant may have running on each source.
-    SELECT t.source, t.tenant_id, CASE WHEN w.most = 0 THEN slots ELSE w.most - (
-        SELECT count(*) FROM runs r
-        WHERE r.{_HELD} AND r.source = t.source AND r.tenant_id = t.tenant_id) END AS room
-    FROM (SELECT DISTINCT g.source, g.tenant_id FROM groups g) t JOIN wanted w USING (source)
-), heads AS MATERIALIZED (
+), {_GROUPS}, heads AS MATERIALIZED (
     -- The oldest ready run of each entity, no more of a tenant than it has room for.
     SELECT * FROM (
-        SELECT e.*, head.ready_ms, head.seq, coalesce(u.turn, 0) AS turn, t.room,
+        SELECT e.*, head.ready_ms, head.seq, coalesce(u.turn, 0) AS turn,
             row_number() OVER (PARTITION BY e.source, e.tenant_id
                 ORDER BY coalesce(u.turn, 0), head.ready_ms, head.seq) AS place
-        FROM groups e JOIN tenants t USING (source, tenant_id)
-        LEFT JOIN entity_turns u USING (tenant_id, entity_id)
+        FROM groups e
+        LEFT JOIN entity_turns u ON u.tenant_id = e.tenant_id AND u.entity_id = e.entity_id
         CROSS JOIN LATERAL ({_READY} 1) head
-        WHERE t.room > 0) ranked
+        WHERE e.room > 0) ranked
     WHERE place <= room {_BY_TURN} LIMIT slots
 ), candidates AS (
-    -- What these entities have waiting, as far as it could be taken.
+    -- What these entities have waiting. Each head will be taken, so no entity can get more than
+    -- the slots that the other heads leave.
     SELECT e.source, e.tenant_id, e.entity_id, e.turn, e.room, own.ready_ms, own.seq,
         e.ready_ms AS head_ms, e.seq AS head_seq,
         row_number() OVER (PARTITION BY e.source, e.tenant_id, e.entity_id
             ORDER BY own.ready_ms, own.seq) AS depth
-    FROM heads e CROSS JOIN LATERAL ({_READY} slots) own
+    FROM heads e CROSS JOIN LATERAL (
+        {_READY} slots + 1 - (SELECT count(*) FROM heads)) own
 ), within_limits AS (
     SELECT * FROM (
         SELECT c.*, row_number() OVER (PARTITION BY source, tenant_id

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -33,6 +34,7 @@ BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before each further attempt to connect; the last one repeats."""
 SEND_LIMIT_S = 5.0
 
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Hint = tuple[str, RunState]
 OnHint = Callable[[Sequence[Hint] | None], None]
 
@@ -56,11 +58,15 @@ class Hints:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_s = float("-inf")
+        self._listened = False
         self._on_hint: OnHint = lambda _hints: None
 
     @property
     def healthy(self) -> bool:
         """Whether this node heard its own probe lately, so that it would hear others too."""
+        return self._hears()
+
+    def _hears(self) -> bool:
         return time.monotonic() - self._heard_s < 2 * self._probe_every_s
 
     def start(self, on_hint: OnHint) -> None:
@@ -72,8 +78,8 @@ class Hints:
         """
         self._on_hint = on_hint
         self._tasks = [
-            asyncio.create_task(self._listen_forever(), name="hints-listen"),
-            asyncio.create_task(self._send_forever(), name="hints-send"),
+            asyncio.create_task(self._keep(self._listen), name="hints-listen"),
+            asyncio.create_task(self._keep(self._send), name="hints-send"),
         ]
 
     def publish(self, run_id: str, state: RunState) -> None:
@@ -95,24 +101,13 @@ class Hints:
 
     # --- sending -----------------------------------------------------------------------------
 
-    async def _send_forever(self) -> None:
-        for pause_s in _pauses(lambda: self._sent):
-            with suppress(psycopg.Error, OSError, TimeoutError):
-                await self._send_while_connected()
-            self._pending.clear()  # too old to be of use when the database is back
-            await asyncio.sleep(pause_s)
-
-    _sent = False
-
-    async def _send_while_connected(self) -> None:
-        self._sent = False
-        async with await self._connect() as connection:
-            while True:
-                await self._wait_for_something()
-                for payload in self._payloads():
-                    async with asyncio.timeout(SEND_LIMIT_S):
-                        await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
-                self._sent = True
+    async def _send(self, connection: Connection) -> None:
+        """Send what is published, and a probe when that is nothing."""
+        while True:
+            await self._wait_for_something()
+            for payload in self._payloads():
+                async with asyncio.timeout(SEND_LIMIT_S):
+                    await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
 
     async def _wait_for_something(self) -> None:
         """Until there are hints, and then a moment for more; or until the next probe is due."""
@@ -136,29 +131,18 @@ class Hints:
 
     # --- listening ---------------------------------------------------------------------------
 
-    async def _listen_forever(self) -> None:
-        again = False
-        for pause_s in _pauses(lambda: self.healthy):
-            with suppress(psycopg.Error, OSError, TimeoutError):
-                await self._listen_while_connected(again=again)
-            if self.healthy:
-                log.warning("hints_interrupted")
-            again = True
-            await asyncio.sleep(pause_s)
-
-    async def _listen_while_connected(self, *, again: bool) -> None:
-        """Returns when the connection was lost, or when no probe came back over it in time."""
-        async with await self._connect() as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            self._heard_s = time.monotonic()
-            if again:
-                self._on_hint(None)
-            self._wake.set()  # a first probe
-            while self.healthy:
-                async for notice in connection.notifies(timeout=self._probe_every_s / 2):
-                    self._hear(notice.payload)
-                    if not self.healthy:
-                        break
+    async def _listen(self, connection: Connection) -> None:
+        """Returns when no probe came back over this connection in time."""
+        await connection.execute(f"LISTEN {CHANNEL}")
+        self._heard_s = time.monotonic()
+        if self._listened:
+            self._on_hint(None)
+        self._listened = True
+        self._wake.set()  # a first probe
+        while self._hears():
+            async for notice in connection.notifies(timeout=self._probe_every_s / 2):
+                self._hear(notice.payload)
+        log.warning("hints_not_heard")
 
     def _hear(self, payload: str) -> None:
         try:
@@ -171,13 +155,16 @@ class Hints:
         elif told:
             self._on_hint(told)
 
-    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+    # --- connections -------------------------------------------------------------------------
 
-
-def _pauses(went_well: Callable[[], bool]) -> Iterator[float]:
-    """Ever longer, from the beginning again after a try that went well."""
-    step = 0
-    while True:
-        yield BACK_OFF_S[min(step, len(BACK_OFF_S) - 1)]
-        step = 0 if went_well() else step + 1
+    async def _keep(self, use: Callable[[Connection], Awaitable[None]]) -> None:
+        """One connection after the other, with growing pauses while none can be had."""
+        step = 0
+        while True:
+            with suppress(psycopg.Error, OSError, TimeoutError):
+                async with await Connection.connect(self._conninfo, autocommit=True) as connection:
+                    step = 0
+                    await use(connection)
+            self._pending.clear()  # too old to be of use when there is a connection again
+            await asyncio.sleep(BACK_OFF_S[min(step, len(BACK_OFF_S) - 1)])
+            step += 1

@@ -237,7 +237,7 @@ class PostgresRunStore:
         if not refs:
             return []
         named = [ref.run_id for ref in refs], [ref.number for ref in refs]
-        values = _ms(lease_s), *named, node
+        values = *named, _ms(lease_s), node
         rows = await self._access.write(
             lambda db: db.execute(self._sql.extend, values).fetchall(), durable=False
         )

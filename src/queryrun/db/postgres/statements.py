@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queryrun.db.postgres.functions import GROUPS
+from queryrun.db.postgres.functions import groups_sql
 from queryrun.db.postgres.keys import TAKE, look_sql
 from queryrun.db.postgres.moves import move_sql
 from queryrun.db.rows import ATTEMPT_COLUMNS, RUN_COLUMNS
@@ -117,12 +117,16 @@ def statements(now: str) -> Statements:
         fail=move_sql(RunEvent.FAIL, now),
         requeue=move_sql(RunEvent.REQUEUE, now),
         freed=move_sql(RunEvent.FREED, now),
-        extend=f"""{clock}
-UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %s
-FROM unnest(%s::text[], %s::bigint[]) AS mine (run_id, number), runs r
-WHERE r.id = mine.run_id AND a.run_seq = r.seq AND a.number = mine.number
-    AND a.node = %s AND a.ended_ms IS NULL
-RETURNING mine.run_id, mine.number, r.state""",
+        # Nothing is left to a guess of the planner: ids to runs, and those to their attempts.
+        extend=f"""{clock}, mine AS MATERIALIZED (
+    SELECT named.run_id, named.number, run.seq, run.state
+    FROM unnest(%s::text[], %s::bigint[]) AS named (run_id, number)
+    CROSS JOIN LATERAL (SELECT seq, state FROM runs WHERE id = named.run_id OFFSET 0) run
+)
+UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %s FROM mine
+WHERE a.run_seq = mine.seq AND a.number = mine.number
+    AND a.node || '' = %s AND a.ended_ms IS NULL
+RETURNING mine.run_id, mine.number, mine.state""",
         lapsed=f"""{clock}
 SELECT {RUN_COLUMNS}, {ATTEMPT_COLUMNS} FROM attempts a
 JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq
@@ -137,7 +141,7 @@ FROM runs r WHERE r.id = %s AND r.attempt = %s AND a.run_seq = r.seq AND a.numbe
     AND a.ended_ms IS NULL AND a.lease_until_ms <= (SELECT ms FROM clock)""",
         next_ready=f"""
 WITH RECURSIVE clock AS MATERIALIZED (SELECT {now} AS ms),
-wanted AS (SELECT unnest(%s::text[]) AS source), {GROUPS}
+wanted AS (SELECT unnest(%s::text[]) AS source), {groups_sql()}
 SELECT min(later.ready_ms) FROM groups g CROSS JOIN LATERAL (
     SELECT r.ready_ms FROM runs r
     WHERE r.state = 'accepted' AND r.source = g.source AND r.tenant_id = g.tenant_id
