@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.cancel_suite.plan import Plan, Progress
-from queryrun.cancel_suite.proof import RUNAWAY, STUBBORN, begun, cancel_and_prove
+from queryrun.cancel_suite.proof import begun, cancel_and_prove
 from queryrun.cancel_suite.report import Finding
 from queryrun.cancel_suite.target import Target
 
@@ -13,12 +13,12 @@ COUNT = 200
 async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     """Cancel runs that compute, and look for their processes in the same breath."""
     finding = Finding("A", "canceled means gone from the engine")
-    count = plan.count(COUNT, least=4)
+    count = plan.count(COUNT, least=4, share=target.engine.bounds.share)
     progress.begin(finding.title, count)
-    if target.local is None:
+    if target.local is None and not target.engine.is_elsewhere:
         finding.notes.append("the server is elsewhere: its process table was not looked at")
     for number in range(count):
-        await _one(target, finding, (RUNAWAY, STUBBORN)[number % 2])
+        await _one(target, finding, (target.words.runaway, target.words.stubborn)[number % 2])
         progress.step()
     return finding
 

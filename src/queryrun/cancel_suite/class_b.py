@@ -10,7 +10,7 @@ from itertools import cycle
 
 from queryrun.cancel_suite.plan import Plan, Progress
 from queryrun.cancel_suite.processes import name_of
-from queryrun.cancel_suite.proof import RUNAWAY, expect_truthful
+from queryrun.cancel_suite.proof import expect_truthful
 from queryrun.cancel_suite.report import Finding, Latency, Row
 from queryrun.cancel_suite.target import ENDED, Target
 
@@ -18,15 +18,16 @@ COUNT = 5_000
 LANES = 4
 """Cancels under way at once; fewer than the slots, so that most runs are claimed at once."""
 MOMENTS_MS = (0, 1, 2, 5, 10, 20, 50, 100)
-QUICK = "SELECT 42 AS answer"
-"""One in eight: some of them end before their cancel comes."""
+ONE_IN = 9
+"""So many are quick: some of them end before their cancel comes."""
 _WATCH_EVERY_S = 0.005
 _FIELDS = "id,state,cancellation,attempts"
 
 
 @dataclass(slots=True)
 class _Watch:
-    """Looks at the process table without pause: who runs what, and whether it may."""
+    """Looks at the process table, and into an engine elsewhere, without pause: who runs what, and
+    whether it may."""
 
     target: Target
     canceled: set[str] = field(default_factory=set)
@@ -36,20 +37,24 @@ class _Watch:
 
     async def keep_looking(self) -> None:
         """Until cancelled."""
-        if self.target.local is None:
-            return
         while True:
             canceled = frozenset(self.canceled)  # before the look: these must not be there
-            now = self.target.local.processes.named().keys()
+            now = await self._now()
             self.seen |= now
             self.late |= now & canceled
             await asyncio.sleep(_WATCH_EVERY_S)
+
+    async def _now(self) -> set[str]:
+        """Names of runs that something computes for at this moment."""
+        local = self.target.local
+        here = set(local.processes.named()) if local is not None else set()
+        return here | {name_of(run_id) for run_id in await self.target.engine.eyes.active()}
 
 
 async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     """Submit and cancel on several lanes while a watch looks for what should not run."""
     finding = Finding("B", "cancel at any instant after submit")
-    count = plan.count(COUNT, least=40)
+    count = plan.count(COUNT, least=40, share=target.engine.bounds.share)
     progress.begin(finding.title, count)
     watch = _Watch(target)
     looking = asyncio.create_task(watch.keep_looking())
@@ -68,15 +73,15 @@ async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     return finding
 
 
-def _moments(count: int) -> Iterator[tuple[int, float, str]]:
-    """(row, delay in ms, statement): the named moments in turn, then spread around them."""
+def _moments(count: int) -> Iterator[tuple[int, float, bool]]:
+    """(row, delay in ms, whether quick): the named moments in turn, then spread around them."""
     chosen = random.Random(42)  # noqa: S311 - not for secrets
     moments = cycle(MOMENTS_MS)
     for number in range(count):
         row = next(moments)
         spread = number // len(MOMENTS_MS) % 2
         delay_ms = chosen.uniform(0.5 * row, 1.5 * row) if spread else float(row)
-        yield row, min(delay_ms, 100.0), QUICK if number % 9 == 8 else RUNAWAY
+        yield row, min(delay_ms, 100.0), number % ONE_IN == ONE_IN - 1
 
 
 @dataclass(slots=True)
@@ -84,7 +89,7 @@ class _Lanes:
     target: Target
     finding: Finding
     watch: _Watch
-    moments: Iterator[tuple[int, float, str]]
+    moments: Iterator[tuple[int, float, bool]]
     progress: Progress
     canceled: dict[str, str] = field(default_factory=dict)
     """run id -> how its engine was said to have stopped."""
@@ -94,8 +99,9 @@ class _Lanes:
 
     async def work(self) -> None:
         """One lane: one run after another until the moments are used up."""
-        for row, delay_ms, sql in self.moments:
-            await self._one(row, delay_ms, sql)
+        words = self.target.words
+        for row, delay_ms, is_quick in self.moments:
+            await self._one(row, delay_ms, words.quick if is_quick else words.runaway)
             self.progress.step()
 
     async def _one(self, row: int, delay_ms: float, sql: str) -> None:

@@ -1,4 +1,4 @@
-"""Class D: the remote source is not told. Here the worker is the engine, so its nearest equivalent.
+"""Class D: the remote source is not told. An engine elsewhere is asked what it still runs.
 
 The embedded engine has no remote source. What a worker could leave behind instead is a child
 process, a pipe that somebody still reads, an open file, a spill directory: none may remain.
@@ -16,7 +16,6 @@ from queryrun.cancel_suite.report import Finding
 from queryrun.cancel_suite.target import Local, Target
 
 COUNT = 20
-LONG_FILE = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
 ENCODINGS = ("none", "gzip", "zip")
 
 
@@ -43,6 +42,8 @@ class _Holdings:
 async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     """Cancel runs that write, and look for what their workers held."""
     finding = Finding("D", "nothing of it is left elsewhere")
+    if target.engine.is_elsewhere:
+        return await _elsewhere(target, plan, progress, finding)
     finding.notes.append(
         "not applicable on the embedded engine as written: the worker is the engine. Checked "
         "instead: child processes, pipes, open files, spill directory, unfinished result file"
@@ -57,8 +58,30 @@ async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     return finding
 
 
+async def _elsewhere(target: Target, plan: Plan, progress: Progress, finding: Finding) -> Finding:
+    """As it is meant: the engine's own list is empty afterwards, of a whole handful at once."""
+    count = plan.count(COUNT, least=3)
+    progress.begin(finding.title, count)
+    for number in range(count):
+        encoding = ENCODINGS[number % len(ENCODINGS)]
+        run_ids = [
+            await target.submit(sql, content_encoding=encoding)
+            for sql in (target.words.long_file, target.words.runaway, target.words.heavy)
+        ]
+        busy = [await begun(target, run_id, used_s=0.1) for run_id in run_ids]
+        for run_id, one in zip(run_ids, busy, strict=True):
+            took_ms = await cancel_and_prove(target, finding, run_id, one)
+            finding.latencies_ms += [took_ms] if took_ms is not None else []
+            if one is not None:
+                one.close()
+        left = await target.engine.eyes.active()
+        finding.expect(not left & set(run_ids), f"the engine still shows {sorted(left)}")
+        progress.step()
+    return finding
+
+
 async def _one(target: Target, finding: Finding, encoding: str) -> None:
-    run_id = await target.submit(LONG_FILE, content_encoding=encoding)
+    run_id = await target.submit(target.words.long_file, content_encoding=encoding)
     busy = await begun(target, run_id, used_s=0.2)
     held = _holdings(busy.pid) if busy is not None else None
     took_ms = await cancel_and_prove(target, finding, run_id, busy)

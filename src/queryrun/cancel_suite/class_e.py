@@ -13,8 +13,6 @@ from queryrun.cancel_suite.target import ENDED, Target
 
 COUNT = 20_000
 LANES = 4
-STATEMENTS = ("SELECT 42 AS answer", "SELECT i FROM range(2000) t(i)")
-"""Small enough to end within milliseconds, so that the race can be aimed."""
 _STEP = 0.08
 """How far the aim moves after each race, as a share: towards as many wins as losses."""
 _JITTER = 0.35
@@ -41,10 +39,11 @@ class _Aim:
 async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     """Race on several connections; compare the answer, the read after it, and the last read."""
     finding = Finding("E", "finish and cancel at the same instant")
-    count = plan.count(COUNT, least=50)
+    count = plan.count(COUNT, least=50, share=target.engine.bounds.share)
     progress.begin(finding.title, count)
     races = _Races(target, finding, progress, iter(range(count)))
-    await asyncio.gather(*(races.lane(STATEMENTS[n % len(STATEMENTS)]) for n in range(LANES)))
+    short = target.words.short  # ends soon, so that the race can be aimed
+    await asyncio.gather(*(races.lane(short[n % len(short)]) for n in range(LANES)))
     await _read_again(target, finding, races.outcomes)
     _compare_files(target, finding, races.outcomes)
     won = sum(state == "canceled" for state in races.outcomes.values())

@@ -8,23 +8,16 @@ from datetime import datetime
 
 from queryrun.cancel_suite.plan import Plan, Progress
 from queryrun.cancel_suite.processes import open_paths, proportional_bytes
-from queryrun.cancel_suite.proof import RUNAWAY, STUBBORN, begun, cancel_and_prove
+from queryrun.cancel_suite.proof import begun, cancel_and_prove
 from queryrun.cancel_suite.report import Bar, Finding, Latency, Row
 from queryrun.cancel_suite.spill import spill_bytes, until_it_spills
 from queryrun.cancel_suite.target import Local, Target
 
 ROUNDS = 10
-NEXT_START_MS = 100.0
 ROOM_BYTES = 24 * 1024**2
 """Resident memory may differ this much: allocators of the server and its spare workers keep some,
 which is far less than one leaked worker."""
 BUSY_S = 0.3
-HEAVY = "SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) FROM range(100000000) t(i))"
-SPILLING = (
-    "SELECT max(a) FROM (SELECT i, repeat(md5(i::VARCHAR), 8) AS a FROM range(60000000) t(i) "
-    "ORDER BY md5(i::VARCHAR)) WHERE i % 2 = 0"
-)
-QUICK = "SELECT 42 AS answer"
 _SETTLE_S = 15.0
 _CALM_S = 1.0
 
@@ -64,7 +57,7 @@ class _Stock:
 async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     """Rounds of: fill every slot, queue as many quick runs, cancel all the slots at once."""
     finding = Finding("F", "slot and memory come back")
-    rounds = plan.count(ROUNDS, least=2)
+    rounds = plan.count(ROUNDS, least=2, share=0.5 if target.engine.is_elsewhere else 1.0)
     progress.begin(finding.title, rounds + 2)
     before = await _baseline(target)
     progress.step()
@@ -81,11 +74,16 @@ async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
     if target.local is not None and before is not None:
         await _compare(target.local, finding, before)
     progress.step()
-    finding.bars.append(Bar("next run starts after the slot is free", max(gaps), NEXT_START_MS))
+    finding.bars.append(_next_start(target, gaps))
     finding.bars.append(Bar("leaks", finding.violations, 0, ""))
     if before is None:
         finding.notes.append("the server is elsewhere: memory, spill and processes not looked at")
     return finding
+
+
+def _next_start(target: Target, gaps: list[float]) -> Bar:
+    limit_ms = target.engine.bounds.next_start_ms
+    return Bar("next run starts after the slot is free", max(gaps), limit_ms)
 
 
 async def _baseline(target: Target) -> _Stock | None:
@@ -93,7 +91,7 @@ async def _baseline(target: Target) -> _Stock | None:
     connections, spare workers. It ends like the last round, so that the spares are alike."""
     unmeasured = Finding("F", "")
     for _ in range(3):
-        runs = [await target.submit(QUICK) for _ in range(target.slots)]
+        runs = [await target.submit(target.words.quick) for _ in range(target.slots)]
         for run_id in runs:
             await target.ended(run_id)
     await _round(target, unmeasured, spilling=False)
@@ -105,14 +103,16 @@ async def _round(
     target: Target, finding: Finding, *, spilling: bool
 ) -> tuple[list[float], list[float]]:
     """One round: cancel latencies, and how long each freed slot stayed empty, in ms."""
-    runs = [await target.submit(SPILLING if spilling else HEAVY)]
+    words = target.words
+    spilling = spilling and words.spilling is not None
+    runs = [await target.submit(words.spilling if words.spilling and spilling else words.heavy)]
     if spilling and target.local is not None:
         spilled = await until_it_spills(target.local)
         finding.notes.append(f"{_mb(spilled)} MB spilled before the first round's cancels")
-    others = (STUBBORN, RUNAWAY, HEAVY, RUNAWAY)
+    others = (words.stubborn, words.runaway, words.heavy, words.runaway)
     runs += [await target.submit(others[n % len(others)]) for n in range(target.slots - 1)]
     busy = await asyncio.gather(*(begun(target, run_id, BUSY_S) for run_id in runs))
-    waiting = [await target.submit(QUICK) for _ in runs]
+    waiting = [await target.submit(target.words.quick) for _ in runs]
     took = await asyncio.gather(
         *(
             cancel_and_prove(target, finding, run_id, one)
@@ -143,8 +143,8 @@ def _gaps_ms(freed: list[datetime | None], started: list[datetime | None]) -> li
 
 async def _every_slot_is_there(target: Target, finding: Finding) -> None:
     """As many runs as before compute at once, and not one more."""
-    runs = [await target.submit(RUNAWAY) for _ in range(target.slots)]
-    extra = await target.submit(QUICK)
+    runs = [await target.submit(target.words.runaway) for _ in range(target.slots)]
+    extra = await target.submit(target.words.quick)
     busy = await asyncio.gather(*(begun(target, run_id) for run_id in runs))
     states = [(await target.read(run_id))["state"] for run_id in runs]
     finding.expect(states == ["in_progress"] * len(runs), f"slots: {states}")

@@ -9,11 +9,9 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from queryrun.cancel_suite.plan import Plan, Progress
-from queryrun.cancel_suite.proof import RUNAWAY, STUBBORN, begun
+from queryrun.cancel_suite.proof import begun
 from queryrun.cancel_suite.report import Finding
 from queryrun.cancel_suite.target import Target
-
-_FAILS = "SELECT no_such_column_of_ours"
 
 
 async def run(target: Target, _plan: Plan, progress: Progress) -> Finding:
@@ -36,7 +34,7 @@ async def _unknown_is_404(target: Target, finding: Finding) -> None:
 
 
 async def _too_late_says_how_it_ended(target: Target, finding: Finding) -> None:
-    for sql, state in (("SELECT 1 AS a", "complete"), (_FAILS, "failed")):
+    for sql, state in (("SELECT 1 AS a", "complete"), (target.words.fails, "failed")):
         run_id = await target.submit(sql)
         before = await target.ended(run_id)
         finding.expect(before["state"] == state, f"{run_id}: {before['state']}, not {state}")
@@ -47,7 +45,7 @@ async def _too_late_says_how_it_ended(target: Target, finding: Finding) -> None:
 
 
 async def _twice_is_told_from_too_late(target: Target, finding: Finding) -> None:
-    run_id = await target.submit(STUBBORN)
+    run_id = await target.submit(target.words.stubborn)
     first = await target.cancel(run_id)
     finding.expect(first.status == 200, f"{run_id}: first cancel {first.status}")
     await target.ended(run_id)
@@ -62,7 +60,7 @@ async def _expect_refusal(target: Target, finding: Finding, run_id: str, state: 
 
 
 async def _the_word_is_canceled(target: Target, finding: Finding) -> None:
-    run_id = await target.submit(RUNAWAY)
+    run_id = await target.submit(target.words.runaway)
     await target.cancel(run_id)
     run = await target.ended(run_id)
     finding.checks += 1
@@ -79,7 +77,7 @@ async def _the_word_is_canceled(target: Target, finding: Finding) -> None:
 
 
 async def _the_same_key_gives_the_same_answer(target: Target, finding: Finding) -> None:
-    run_id = await target.submit(RUNAWAY)
+    run_id = await target.submit(target.words.runaway)
     key = {"idempotency-key": str(uuid4())}
     first = await target.cancel(run_id, key)
     again = await target.cancel(run_id, key)
@@ -89,7 +87,7 @@ async def _the_same_key_gives_the_same_answer(target: Target, finding: Finding) 
 
 
 async def _asked_to_answer_at_once(target: Target, finding: Finding) -> None:
-    run_id = await target.submit(STUBBORN)
+    run_id = await target.submit(target.words.stubborn)
     busy = await begun(target, run_id, used_s=0.1)
     answer = await target.cancel(run_id, {"prefer": "respond-async"})
     finding.checks += 1
@@ -103,7 +101,7 @@ async def _asked_to_answer_at_once(target: Target, finding: Finding) -> None:
 
 
 async def _the_record_is_kept(target: Target, finding: Finding) -> None:
-    run_id = await target.submit(STUBBORN)
+    run_id = await target.submit(target.words.stubborn)
     busy = await begun(target, run_id, used_s=0.1)
     await target.cancel(run_id)
     record: dict[str, Any] = (await target.ended(run_id, "state,cancellation"))["cancellation"]

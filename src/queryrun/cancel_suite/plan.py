@@ -28,6 +28,6 @@ class Plan:
     only: tuple[str, ...] = ()
     """Names of statements that class C is kept to; empty: all."""
 
-    def count(self, full: int, least: int = 1) -> int:
-        """`full`, scaled, but at least `least`."""
-        return max(least, round(full * self.scale))
+    def count(self, full: int, least: int = 1, share: float = 1.0) -> int:
+        """`full`, scaled, but at least `least`; `share` is the engine's (`engine.Bounds`)."""
+        return max(least, round(full * self.scale * share))

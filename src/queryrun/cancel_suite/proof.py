@@ -7,12 +7,8 @@ import asyncio
 from queryrun.cancel_suite.http import Answer
 from queryrun.cancel_suite.processes import Busy, state_of
 from queryrun.cancel_suite.report import Finding
-from queryrun.cancel_suite.target import Target
+from queryrun.cancel_suite.target import ENDED, Target
 
-RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
-"""Heeds interrupts; ends on no machine."""
-STUBBORN = "SELECT sum(list_sum(range(20000 + i % 3))) AS n FROM range(1000000000) t(i)"
-"""Looks for an interrupt about twice a second: a kill is quicker. Ends on no machine either."""
 _BEGIN_S = 30.0
 
 
@@ -21,6 +17,8 @@ async def begun(target: Target, run_id: str, used_s: float = 0.05) -> Busy | Non
 
     Returns the busy worker where it can be seen. A run that has ended by itself gives None too.
     """
+    if target.engine.is_elsewhere:
+        return await _begun_elsewhere(target, run_id, used_s)
     if target.local is not None:
         return await target.local.processes.computing(run_id, used_s, _BEGIN_S)
     for _ in range(1000):
@@ -29,6 +27,21 @@ async def begun(target: Target, run_id: str, used_s: float = 0.05) -> Busy | Non
             break
         await asyncio.sleep(0.01)
     return None
+
+
+async def _begun_elsewhere(target: Target, run_id: str, used_s: float) -> Busy | None:
+    """Wait until the engine itself shows work for the run, and then `used_s` more."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _BEGIN_S
+    while run_id not in await target.engine.eyes.active():
+        ended = (await target.read(run_id, "state"))["state"] in ENDED
+        if ended or loop.time() > deadline:
+            return None
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(used_s)
+    if target.local is None:
+        return None
+    return await target.local.processes.computing(run_id, 0.0, _BEGIN_S)
 
 
 async def cancel_and_prove(
@@ -40,7 +53,7 @@ async def cancel_and_prove(
     there when the answer says `canceled`, and a later read that says something else.
     """
     answer = await target.cancel(run_id)
-    there = _still_there(target, run_id, busy)  # asked at once, before anything else
+    there = await _still_there(target, run_id, busy)  # asked at once, before anything else
     if answer.status == 400:
         await expect_truthful(target, finding, run_id, answer)
         return None
@@ -69,11 +82,14 @@ async def _proven(
     return took_ms
 
 
-def _still_there(target: Target, run_id: str, busy: Busy | None) -> list[str]:
-    """What is left of the run in the process table."""
+async def _still_there(target: Target, run_id: str, busy: Busy | None) -> list[str]:
+    """What is left of the run in the process table, and in an engine elsewhere."""
+    left: list[str] = []
+    if run_id in await target.engine.eyes.active():
+        left.append(f"{target.engine.name} still runs its work")
     if target.local is None:
-        return []
-    left = [f"process {pid} carries its name" for pid in target.local.processes.of_run(run_id)]
+        return left
+    left += [f"process {pid} carries its name" for pid in target.local.processes.of_run(run_id)]
     if busy is not None and not busy.has_ended():
         left.append(f"its process {busy.pid} has not ended")
     elif busy is not None and state_of(busy.pid) == "Z":

@@ -1,17 +1,9 @@
-"""The library of class C: statements that behave badly, each in its own way.
-
-Every one runs for many seconds at least within 2 GB of memory on two cores, so that a cancel
-finds it computing. None needs data. `heeds`: DuckDB's own interrupt is known to stop it within
-milliseconds; the others need longer, or a kill.
-"""
+"""What the suite asks of an engine, as intentions; each engine has its own words for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-
-_ENDLESS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,222 +21,54 @@ class Statement:
     """Cancelled once more when it has reached the memory limit and writes spill files."""
 
 
-def _text(sql: str) -> Callable[[], str]:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The same intentions in the words of one engine. None needs data."""
+
+    runaway: str
+    """Heeds interrupts; ends on no machine."""
+    stubborn: str
+    """Looks for an interrupt now and then: a kill is quicker. Ends on no machine either."""
+    heavy: str
+    """Fills memory for as long as it runs."""
+    spilling: str | None
+    """Writes spill files soon; None where they are the engine's own affair."""
+    short: tuple[str, ...]
+    """End within milliseconds, the first with one row."""
+    long_file: str
+    """Writes rows without end, at once."""
+    library: tuple[Statement, ...]
+    """Class C."""
+    fails: str = "SELECT no_such_column_of_ours"
+
+    @property
+    def quick(self) -> str:
+        """Ends as soon as anything can."""
+        return self.short[0]
+
+
+def text(sql: str) -> Callable[[], str]:
+    """A statement that is short enough to be kept."""
     return lambda: sql
 
 
-def _of(name: str, sql: str, *, heeds: bool = False) -> Statement:
-    return Statement(name, _text(sql), heeds)
+def of(name: str, sql: str, *, heeds: bool = False) -> Statement:
+    """A statement whose file is CSV."""
+    return Statement(name, text(sql), heeds)
 
 
-# --- planning -------------------------------------------------------------------------------
-
-
-def _in_list() -> str:
-    """400,000 constants: seconds of planning, deaf to interrupts."""
-    numbers = ",".join(map(str, range(100_000, 499_998, 3)))[:990_000].rpartition(",")[0]
-    return f"SELECT count(*) FROM range(100) t(i) WHERE i IN ({numbers})"
-
-
-def _short_in_list() -> str:
-    """400,000 constants of one digit each, within a million characters."""
-    return f"SELECT count(*) FROM range(100) t(i) WHERE i IN ({','.join('1' * 400_000)})"
-
-
-def _expression_in_list() -> str:
-    constants = ",".join(f"i+{n}" for n in range(90_000))
-    return f"SELECT count(*) FROM range(100000) t(i) WHERE i*i IN ({constants})"
-
-
-def _join_order() -> str:
-    tables = ", ".join(f"range(3) t{n}(i)" for n in range(60))
-    links = " AND ".join(
-        f"t{n}.i = t{(n * 7 + 1) % 60}.i + t{(n * 3 + 2) % 60}.i" for n in range(60)
-    )
-    return f"SELECT count(*) FROM {tables} WHERE {links}"
-
-
-def _clique() -> str:
-    tables = ", ".join(f"range(100) t{n}(i)" for n in range(40))
-    links = " AND ".join(f"t{a}.i = t{b}.i" for a in range(40) for b in range(a))
-    endless = "range(10000000000) x(i), range(1000) y(i)"
-    return f"SELECT count(*) FROM {tables}, {endless} WHERE {links} AND x.i > y.i + t0.i"
-
-
-def _wide_union() -> str:
-    parts = " UNION ALL ".join(f"SELECT i+{n} AS i FROM range(1000000) t(i)" for n in range(1200))
-    return f"SELECT count(DISTINCT i) FROM ({parts})"
-
-
-def _million_characters() -> str:
-    """Flat, so that the guard can check it in time: long texts in a few hundred comparisons."""
-    texts = " OR ".join(f"s LIKE '%{n}{'xy' * 1_500}%'" for n in range(325))
-    return f"SELECT count(*) FROM (SELECT md5(i::VARCHAR) AS s FROM {_numbers()}) WHERE {texts}"
-
-
-def _million_character_text() -> str:
-    text = "ab" * 490_000
-    return f"SELECT count(*) FROM {_numbers()} WHERE levenshtein('{text}', i::VARCHAR) = 1"
-
-
-def _deep_nesting() -> str:
-    inner = "SELECT i FROM range(3000000) t(i)"
-    for level in range(60):
-        inner = f"SELECT i, count(*) OVER (ORDER BY i + {level}) AS c FROM ({inner})"
-        inner = f"SELECT i + c % 2 AS i FROM ({inner})"
-    return f"SELECT sum(i) FROM ({inner})"
-
-
-def _many_case_arms() -> str:
-    arms = " ".join(f"WHEN i % {n + 3} = {n} THEN {n}" for n in range(8_000))
-    return f"SELECT sum(CASE {arms} ELSE 0 END) FROM range(100000000) t(i)"
-
-
-# --- the rest -------------------------------------------------------------------------------
-
-
-@cache
-def _numbers() -> str:
-    return f"range({_ENDLESS}) t(i)"
-
-
-def _computing() -> list[Statement]:
-    e = _ENDLESS
-    return [
-        _of("cross join count", f"SELECT count(*) FROM range({e}) a(i), range({e}) b(j)"
-            " WHERE i + j = 3", heeds=True),
-        _of("three-way inequality join", "SELECT count(*) FROM range(100000) a(i), range(100000)"
-            " b(j), range(100000) c(k) WHERE i < j AND j < k AND i * j * k % 7 = 3", heeds=True),
-        _of("endless recursion", "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r"
-            " WHERE n < 2000000000) SELECT count(*) FROM r", heeds=True),
-        _of("recursion that doubles", "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT r.n + x"
-            " FROM r, range(2) t(x) WHERE r.n < 40) SELECT count(*) FROM r", heeds=True),
-        _of("recursion with distinct", "WITH RECURSIVE r(n, s) AS (SELECT 1, 'x' UNION SELECT"
-            " n + 1, md5(s) FROM r WHERE n < 100000000) SELECT max(s) FROM r", heeds=True),
-        _of("scan and hash", f"SELECT count(*) FROM {_numbers()} WHERE md5(i::VARCHAR) LIKE"
-            " '%abcdef12%'", heeds=True),
-        _of("regular expression", f"SELECT count(*) FROM {_numbers()} WHERE regexp_matches("
-            "md5(i::VARCHAR) || md5((i+1)::VARCHAR), '(a|b|c)+(d|e|f)*([0-9]+)x{3}$')", heeds=True),
-        _of("nested quantifiers", "SELECT count(*) FROM range(100000000) t(i) WHERE"
-            " regexp_matches(repeat('a', 3000) || i, '(a*)*(a*)*(a*)*b{20}$')"),
-        _of("regexp over huge strings", "SELECT count(*) FROM range(100000) t(i) WHERE"
-            " regexp_matches(repeat('ab', 5000000) || i, '(a|b|ab)*c')"),
-        _of("regexp_extract_all", "SELECT sum(len(regexp_extract_all(repeat('a1b2', 500000) || i,"
-            " '[a-z][0-9]'))) FROM range(100000) t(i)"),
-        _of("json parsing", f"SELECT count(*) FROM {_numbers()} WHERE json_extract_string("
-            "'{\"a\": [' || i || ', {\"b\": \"' || md5(i::VARCHAR) || '\"}]}', '$.a[1].b')"
-            " LIKE '00000000%'", heeds=True),
-        _of("huge json values", "SELECT sum(json_array_length('[' || repeat('1,', 3000000) || i ||"
-            " ']')) FROM range(100000) t(i)"),
-        _of("lateral generate_series", "SELECT count(*) FROM range(1000000) a(i),"
-            " LATERAL (SELECT sum(x) AS s FROM generate_series(1, 100000) g(x)"
-            " WHERE x % 7 = i % 7)", heeds=True),
-        _of("unnest of ranges", "SELECT count(*) FROM (SELECT unnest(range(i)) AS u FROM"
-            " range(10000000) t(i)) WHERE u % 3 = 1"),
-        _of("window functions", "SELECT max(s) FROM (SELECT sum(i) OVER (ORDER BY hash(i) ROWS"
-            " BETWEEN 5000 PRECEDING AND 5000 FOLLOWING) AS s FROM range(30000000) t(i))"),
-        _of("window median", "SELECT max(m) FROM (SELECT median(i) OVER (ORDER BY hash(i) ROWS"
-            " BETWEEN 2000 PRECEDING AND CURRENT ROW) AS m FROM range(20000000) t(i))"),
-        _of("quantiles", f"SELECT approx_quantile(hash(i), 0.5), stddev(hash(i) % 1000) FROM"
-            f" {_numbers()}", heeds=True),
-        _of("big sort", "SELECT i FROM range(200000000) t(i) ORDER BY hash(i)"),
-        _of("sort of wide rows", "SELECT i, md5(i::VARCHAR) AS a, sha256(i::VARCHAR) AS b FROM"
-            " range(50000000) t(i) ORDER BY a, b"),
-        _of("hash aggregate, 200 M groups", "SELECT count(*) FROM (SELECT hash(i) AS h, count(*)"
-            " FROM range(200000000) t(i) GROUP BY h)"),
-        _of("distinct strings", "SELECT count(DISTINCT sha256(i::VARCHAR)) FROM range(100000000)"
-            " t(i)"),
-        _of("hash join", "SELECT count(*) FROM range(100000000) a(i) JOIN range(100000000) b(j)"
-            " ON hash(i) % 90000000 = hash(j + 1) % 90000000"),
-        _of("join that explodes", "SELECT count(*) FROM range(5000000) a(i) JOIN range(5000000)"
-            " b(j) ON i % 10 = j % 10 WHERE md5(i::VARCHAR) < md5(j::VARCHAR)"),
-        _of("as-of join", "SELECT count(*) FROM range(60000000) a(i) ASOF JOIN range(60000000) b(j)"
-            " ON i >= j * 2"),
-        _of("grouping sets", "SELECT count(*) FROM (SELECT i % 97 a, i % 1009 b, hash(i) % 99991 c,"
-            " count(*) FROM range(2000000000) t(i) GROUP BY CUBE (a, b, c))"),
-        _of("string_agg", "SELECT length(string_agg(md5(i::VARCHAR), ',')) FROM range(60000000)"
-            " t(i)"),
-        _of("list of everything", "SELECT len(list(i)) FROM (SELECT i FROM"
-            " range(100000000) t(i) WHERE md5(i::VARCHAR) > '0')"),
-        _of("list_sort", "SELECT list_sort(list(hash(i)))[1] FROM range(60000000) t(i)"),
-        _of("list_sum(range(100000000))", "SELECT list_sum(range(100000000))"),
-        _of("list_sum of many ranges", "SELECT sum(list_sum(range(20000 + i % 3))) FROM"
-            " range(1000000000) t(i)"),
-        _of("list_transform", "SELECT list_sum(list_transform(range(3000 + i % 3), lambda x:"
-            " hash(x) % 10)) + i FROM range(1000000000) t(i)"),
-        _of("list_distinct", "SELECT len(list_distinct(list_transform(range(10000000),"
-            " lambda x: hash(x + i)))) FROM range(1000) t(i)"),
-        _of("repeat() per row", "SELECT sum(length(repeat('abc', 100000 + (i % 3)::INTEGER))) FROM"
-            " range(100000000) t(i)"),
-        _of("replace() in huge strings", "SELECT sum(length(replace(repeat('abc', 30000000), 'b',"
-            " i::VARCHAR))) FROM range(10000) t(i)"),
-        _of("reverse and upper of huge strings", "SELECT max(reverse(upper(repeat('äbc', 20000000)"
-            " || i))) FROM range(10000) t(i)"),
-        _of("levenshtein of 60,000 characters", "SELECT levenshtein(repeat('ab', 30000),"
-            " repeat('ba', 30000 + i::INTEGER)) FROM range(1000) t(i)"),
-        _of("jaro_winkler of huge strings", "SELECT sum(jaro_winkler_similarity(repeat('ab',"
-            " 100000), repeat('ba', 100000 + i::INTEGER))) FROM range(1000) t(i)"),
-        _of("huge numbers", "SELECT sum(factorial((i % 30)::INTEGER) % 97) FROM"
-            f" {_numbers()}", heeds=True),
-        _of("pivot of many columns", "PIVOT (SELECT i % 3000 AS c, hash(i) % 1000000 AS r, i FROM"
-            " range(100000000) t(i)) ON c IN (1, 2, 3, 4, 5, 6, 7, 8) USING sum(i) GROUP BY r"),
-        _of("correlated subquery", "SELECT sum((SELECT count(*) FROM range(3000) b(j) WHERE"
-            " hash(j) % 100 < hash(a.i) % 100)) FROM range(3000000) a(i)"),
-    ]  # fmt: skip
-
-
-def _spilling() -> list[Statement]:
-    return [
-        Statement(f"spill: {name}", _text(sql), spills=True)
-        for name, sql in (
-            ("sort at the memory limit", "SELECT max(a) FROM (SELECT i, repeat(md5(i::VARCHAR), 8)"
-             " AS a FROM range(60000000) t(i) ORDER BY md5(i::VARCHAR)) WHERE i % 2 = 0"),
-            ("aggregate at the memory limit", "SELECT max(m) FROM (SELECT md5(i::VARCHAR) AS k,"
-             " max(repeat(md5(i::VARCHAR), 4)) AS m FROM range(60000000) t(i) GROUP BY k)"),
-            ("join at the memory limit", "SELECT count(*) FROM (SELECT md5(i::VARCHAR) AS k,"
-             " repeat('x', 60) || i AS v FROM range(40000000) t(i)) a JOIN (SELECT"
-             " md5((i * 2)::VARCHAR) AS k, repeat('y', 60) || i AS v FROM range(40000000) t(i)) b"
-             " USING (k) WHERE a.v > b.v"),
-        )
-    ]  # fmt: skip
-
-
-def _planning() -> list[Statement]:
-    return [
-        Statement("plan: IN list of 1,000,000 characters", _in_list),
-        Statement("plan: IN list of 400,000 constants", _short_in_list),
-        Statement("plan: IN list of expressions", _expression_in_list),
-        Statement("plan: join order of 60 tables", _join_order),
-        Statement("plan: join order of a clique of 40", _clique),
-        Statement("plan: union of 1,200", _wide_union),
-        Statement("1,000,000 characters of LIKE", _million_characters),
-        Statement("1,000,000-character text", _million_character_text),
-        Statement("deep nesting of windows", _deep_nesting),
-        Statement("case of 8,000 arms", _many_case_arms),
-    ]
-
-
-_WIDE = f"SELECT i, i * 2 AS j, 'row ' || i AS t, hash(i) AS h FROM {_numbers()}"
-
-
-def _copying() -> list[Statement]:
+def copies(sql: str) -> list[Statement]:
+    """The same endless rows in every format, compression and encryption."""
     plain = [
-        Statement(f"copy 2e9 rows: {form}", _text(_WIDE), content_type=form)
+        Statement(f"copy: {form}", text(sql), content_type=form)
         for form in ("json", "csv", "tsv", "dsv", "parquet", "arrow")
     ]
     packed = [
-        Statement(f"copy 2e9 rows: {form}, {packing}", _text(_WIDE), False, form, packing)
+        Statement(f"copy: {form}, {packing}", text(sql), False, form, packing)
         for form, packing in (("csv", "gzip"), ("csv", "zip"), ("csv", "zstd"), ("json", "gzip"))
     ]
-    secret = [
-        Statement(f"copy 2e9 rows: {packing}, encrypted", _text(_WIDE), False, "csv", packing, True)
-        for packing in ("none", "gzip")
-    ]
-    long_rows = "SELECT repeat(md5(i::VARCHAR), 8000) AS t FROM range(100000000) t(i)"
-    return [*plain, *packed, *secret, Statement("copy rows of 256 kB", _text(long_rows))]
-
-
-LIBRARY: tuple[Statement, ...] = (*_computing(), *_spilling(), *_planning(), *_copying())
+    secret = Statement("copy: gzip, encrypted", text(sql), False, "csv", "gzip", encrypted=True)
+    return [*plain, *packed, secret]
 
 
 def body_of(statement: Statement, encryption_key: str) -> dict[str, object]:

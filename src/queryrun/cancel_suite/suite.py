@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 from queryrun.cancel_suite import class_a, class_b, class_c, class_d, class_e, class_f, class_g
+from queryrun.cancel_suite.engine import Engine
 from queryrun.cancel_suite.plan import Plan, Progress
 from queryrun.cancel_suite.report import Finding, machine, show
 from queryrun.cancel_suite.serve import SLOTS, served
@@ -39,12 +40,18 @@ class Order:
     plan: Plan
     letters: str = "ABCDEFG"
     slots: int = SLOTS
+    engine: Engine = field(default_factory=Engine)
     report: Path | None = None
 
 
-def run_on_own_server(order: Order, console: Console) -> bool:
-    """Serve a home of our own and run the suite on it; True when everything holds."""
-    with served() as server:
+def run_on_own_server(
+    order: Order, console: Console, environ: Mapping[str, str] | None = None
+) -> bool:
+    """Serve a home of our own and run the suite on it; True when everything holds.
+
+    `environ` is what the server is told besides: where its engine is.
+    """
+    with served(environ) as server:
         return run_against(server.access, server.local, order, console)
 
 
@@ -81,7 +88,7 @@ async def _one(
 ) -> Finding:
     """One class, with a token of its own: a whole suite may outlast one."""
     try:
-        async with connected(access, local, order.slots) as target:
+        async with connected(access, local, order.slots, order.engine) as target:
             return await CLASSES[letter](target, order.plan, bar)
     except Exception as error:  # whatever it is, the others have their turn and the table comes
         finding = Finding(letter, "could not be tested to its end")
@@ -109,6 +116,7 @@ class _Bar:
 def _write(order: Order, findings: Sequence[Finding], holds: bool) -> None:
     report = {
         "holds": holds,
+        "engine": order.engine.name,
         "scale": order.plan.scale,
         "machine": machine(),
         "classes": [finding.as_dict() for finding in findings],

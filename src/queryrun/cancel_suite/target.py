@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from queryrun.cancel_suite.engine import Engine
 from queryrun.cancel_suite.http import Answer, Http
 from queryrun.cancel_suite.processes import ServerProcesses
+from queryrun.cancel_suite.statements import Words
 
 ENDED = frozenset({"complete", "failed", "canceled"})
 
@@ -50,10 +52,18 @@ class Local:
 class Target:
     """What the classes speak to. `local` is None for a server elsewhere."""
 
-    def __init__(self, http: Http, local: Local | None, slots: int) -> None:
+    def __init__(
+        self, http: Http, local: Local | None, slots: int, engine: Engine | None = None
+    ) -> None:
         self.http = http
         self.local = local
         self.slots = slots
+        self.engine = engine or Engine()
+
+    @property
+    def words(self) -> Words:
+        """How its engine is spoken to."""
+        return self.engine.words
 
     async def submit(self, sql: str, content_type: str = "csv", **more: Any) -> str:
         """Submit a statement; the run's id. `Unexpected` when it is refused."""
@@ -89,12 +99,14 @@ class Target:
 
 
 @asynccontextmanager
-async def connected(access: Access, local: Local | None, slots: int) -> AsyncIterator[Target]:
+async def connected(
+    access: Access, local: Local | None, slots: int, engine: Engine | None = None
+) -> AsyncIterator[Target]:
     """An authorised target; hangs up at the end."""
     http = Http(access.url)
     try:
         http.authorization = f"Bearer {await _token(http, access)}"
-        yield Target(http, local, slots)
+        yield Target(http, local, slots, engine)
     finally:
         http.close()
 

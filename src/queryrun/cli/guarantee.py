@@ -11,10 +11,12 @@ import typer
 from queryrun.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from queryrun.cancel_suite.engine import Engine
     from queryrun.cancel_suite.target import Access, Local
 
 _WHERE = "Server to test; without it one is started on a home of its own."
 _PID = "The server's process on this machine, to look into its process table."
+_ENGINE = "Where that engine is (http://… of Trino, sc://… of Spark); it is asked what it runs."
 _HOME = "The server's home on this machine, to look at spill and result files."
 
 
@@ -37,6 +39,11 @@ def cancel_suite(
     statement: Annotated[
         list[str] | None, typer.Option(help="Keep class C to this statement; repeat for more.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="duckdb, trino or spark: whose SQL to speak.")
+    ] = "duckdb",
+    engine_url: Annotated[str, typer.Option(help=_ENGINE)] = "",
+    engine_ui_url: Annotated[str, typer.Option(help="Spark's web UI, which tells its jobs.")] = "",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the whole report to this file.")
     ] = None,
@@ -44,8 +51,9 @@ def cancel_suite(
     """Prove the cancel guarantee: seven classes of failure, counted and timed, in one table.
 
     Runs against a server that it starts itself, or against the one at --url, whose rate, queue
-    and row limits must not stand in the way. The exit status is 1 when a promise or a bar broke.
-    On a server elsewhere it says what it could not check.
+    and row limits must not stand in the way; its default source must be the engine named, in the
+    engine's own dialect. The exit status is 1 when a promise or a bar broke. On a server elsewhere
+    it says what it could not check.
     """
     from rich.console import Console
 
@@ -53,14 +61,40 @@ def cancel_suite(
     from queryrun.cancel_suite.suite import CLASSES, Order, run_against, run_on_own_server
 
     letters = "".join(letter for letter in CLASSES if letter in classes.upper())
-    order = Order(Plan(scale, tuple(statement or ())), letters, slots, json_file)
+    plan = Plan(scale, tuple(statement or ()))
+    whose = _engine(engine, engine_url, engine_ui_url)
+    order = Order(plan, letters, slots, whose, json_file)
     console = Console(width=None if sys.stdout.isatty() else 120)
     if url is None:
-        holds = run_on_own_server(order, console)
+        holds = run_on_own_server(order, console, _source(engine, engine_url, engine_ui_url))
     else:
         access, local = _server(url, client_id, client_secret_file, server_pid, server_home)
         holds = run_against(access, local, order, console)
     sys.exit(0 if holds else 1)
+
+
+def _engine(name: str, url: str, ui_url: str) -> Engine:
+    from queryrun.cancel_suite.engine import engine_of
+
+    if name not in {"duckdb", "trino", "spark"}:
+        raise ConfigurationError("--engine is duckdb, trino or spark")
+    if name != "duckdb" and not url:
+        raise ConfigurationError(f"--engine {name} needs --engine-url")
+    if name == "spark" and not ui_url:
+        raise ConfigurationError("--engine spark needs --engine-ui-url")
+    return engine_of(name, ui_url if name == "spark" else url)
+
+
+def _source(name: str, url: str, ui_url: str) -> dict[str, str]:
+    """What makes the default source of the suite's own server that engine's."""
+    if name == "duckdb":
+        return {}
+    return {
+        "QUERYRUN_SOURCES__LIVE__ENGINE": name,
+        "QUERYRUN_SOURCES__LIVE__URL": url,
+        "QUERYRUN_SOURCES__LIVE__UI_URL": ui_url,
+        "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
+    }
 
 
 def _server(
