@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from queryrun.errors import FailureCode
 from tests.differential.compare import (
@@ -30,6 +31,14 @@ class Outcome:
     note: str = ""
 
 
+class Side(Protocol):
+    """Who answers statements about one schema."""
+
+    def ask(self, statement: str) -> OurAnswer:
+        """Run one statement to its end."""
+        ...
+
+
 @contextmanager
 def our_sides(directory: Path) -> Iterator[dict[str, OurSide]]:
     """A session over the suite's tables for each schema; made in a new directory."""
@@ -45,7 +54,7 @@ def our_sides(directory: Path) -> Iterator[dict[str, OurSide]]:
             side.close()
 
 
-def outcome(case: Case, answers: Mapping[str, Recorded], sides: Mapping[str, OurSide]) -> Outcome:
+def outcome(case: Case, answers: Mapping[str, Recorded], sides: Mapping[str, Side]) -> Outcome:
     """Ask our side, and compare with what Trino answered.
 
     Where Trino fails we must fail or refuse; where it answers we must answer the same or refuse.

@@ -77,15 +77,47 @@ def _plain(sql: str, wanted: Type, site: CastSite) -> Typed:
 
 
 def _number_to_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    """Spark cuts fractions off, and reads a double's shortest spelling instead of its value."""
+    """Spark cuts fractions off where Trino rounds."""
     given = value.type
     if t.is_integer(wanted) and t.is_floating(given):
-        half = f"(sign({value.sql}) * floor(abs({value.sql}) + 0.5D))"
-        wide = f"CASE WHEN abs({value.sql}) < 4503599627370496D THEN {half} ELSE {value.sql} END"
-        return _plain(f"({wide})", wanted, site)
+        return _plain(rounded_double(value.sql), wanted, site)
+    if wanted.name == "decimal" and given == t.DOUBLE:
+        return _double_to_decimal(value.sql, wanted, site)
+    if wanted.name == "decimal" and given == t.REAL:
+        raise UnsupportedCastError("A cast from real to decimal (cast to double first)")
     if t.is_integer(wanted) and given.name == "decimal" and given.params[1]:
         return _plain(f"round({value.sql}, 0)", wanted, site)
     return _plain(value.sql, wanted, site)
+
+
+def rounded_double(sql: str) -> str:
+    """To a whole number, half away from zero; from 2^52 on there are no others."""
+    size = f"abs({sql})"
+    rounded = f"floor({size}) + CASE WHEN {size} - floor({size}) >= 0.5D THEN 1 ELSE 0 END"
+    whole = f"CASE WHEN {size} < 4503599627370496D THEN sign({sql}) * ({rounded}) ELSE {sql} END"
+    return f"({whole})"
+
+
+def _double_to_decimal(sql: str, wanted: Type, site: CastSite) -> Typed:
+    """Trino rounds the exact value of a double, Spark its shortest spelling (2.675 is less).
+
+    The two differ for spellings that are halfway (`format_number` knows on which side the value
+    is; what is exactly halfway it rounds to even, but such a value has few binary digits, and
+    Spark's cast is right), and for digits beyond a double's precision, which are refused.
+    """
+    scale = wanted.params[1]
+    plain = _plain(sql, wanted, site).sql
+    shown = _plain(f"replace(format_number({sql}, {scale}), ',', '')", wanted, site).sql
+    if scale == 0:
+        shown = plain
+    digits = f"TRY_CAST({sql} AS DECIMAL(38,{scale + 1})) * {2 * 10**scale}BD"
+    is_plain = f"CAST({digits} AS DECIMAL(38,0)) % {5**scale}BD = 0"
+    few = f"abs({sql}) * 1E{scale} < 1E15 OR ({sql} = floor({sql}) AND abs({sql}) < 1E15)"
+    odd = f"{sql} IS NULL OR isnan({sql}) OR abs({sql}) >= 1E{wanted.params[0] - scale}"
+    failing = "raise_error('A cast of a double to so many digits is not supported')"
+    found = f"CASE WHEN {is_plain} THEN {plain} ELSE {shown} END" if scale else plain
+    sql = f"(CASE WHEN {odd} THEN {plain} WHEN {few} THEN {found} ELSE {failing} END)"
+    return Typed(sql, wanted)
 
 
 def _from_number(value: Typed, wanted: Type, site: CastSite) -> Typed:

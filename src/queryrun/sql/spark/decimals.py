@@ -6,6 +6,8 @@ from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
 _MOST = 38
+_WHOLE_DIGITS = 20
+"""What Spark leaves for the whole part of a quotient of two decimals of 38 digits."""
 
 
 def quotient(left: Typed, right: Typed, kind: Type) -> str:
@@ -27,7 +29,7 @@ def quotient(left: Typed, right: Typed, kind: Type) -> str:
 
 
 def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
-    """Fails, and does not answer, where a whole number on the way has more than 38 digits."""
+    """Fails, and does not answer, where 38 digits do not suffice for a number on the way."""
     s1, s2, scale = left.type.params[1], right.type.params[1], kind.params[1]
     up = scale - s1 + s2
     a, b = unscaled(left), unscaled(right)
@@ -35,10 +37,13 @@ def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
         a = f"CAST(({a} * CAST({10**up} AS DECIMAL({up + 1},0))) AS DECIMAL(38,0))"
     elif up < 0:
         b = f"CAST(({b} * CAST({10**-up} AS DECIMAL({1 - up},0))) AS DECIMAL(38,0))"
+    digits = f"length(CAST(abs({a}) AS STRING)) - length(CAST(abs({b}) AS STRING))"
     rest = f"CAST(({a} % {b}) AS DECIMAL(38,0))"
     whole = f"CAST((CAST(({a} - {rest}) AS DECIMAL(38,0)) / {b}) AS DECIMAL(38,0))"
     away = f"CASE WHEN abs({rest}) >= abs({b}) - abs({rest}) THEN sign({a}) * sign({b}) ELSE 0 END"
-    return scaled(f"({whole} + CAST({away} AS DECIMAL(1,0)))", kind)
+    number = scaled(f"({whole} + CAST({away} AS DECIMAL(1,0)))", kind)
+    failing = "raise_error('A decimal with so many digits as a quotient is not supported')"
+    return f"(CASE WHEN {digits} > {_WHOLE_DIGITS - 2} THEN {failing} ELSE {number} END)"
 
 
 def unscaled(value: Typed) -> str:

@@ -29,9 +29,15 @@ def _element_at(c: SparkCompiler, node: ast.Call) -> Typed:
 
 @special("array_sort")
 def _array_sort(c: SparkCompiler, node: ast.Call) -> Typed:
-    if len(node.args) == 2:
-        c.refuse("array_sort with a comparison of one's own", node.at)
-    return c.plain(node, c.args(node, 1))
+    if len(node.args) != 2:
+        return c.plain(node, c.args(node, 1))
+    value = _array_arg(c, node, 2)
+    a, b = c.fresh("p"), c.fresh("p")
+    params = [Typed(name, value.type.parts[0]) for name in (a, b)]
+    body = c.lambda_of(node, node.args[1], params)
+    if not t.is_integer(body.type):
+        c.mismatch("The lambda of array_sort must return an integer", node.at)
+    return Typed(f"array_sort({value.sql}, ({a}, {b}) -> CAST({body.sql} AS INT))", value.type)
 
 
 @special("array_distinct")
@@ -88,13 +94,11 @@ def _zip(c: SparkCompiler, node: ast.Call) -> Typed:
         c.wrong_arguments(node, arrays)
     items = [Typed(f"pair.`{number}`", value.type.parts[0]) for number, value in enumerate(arrays)]
     row = c.row_from(items)
-    zipped = f"arrays_zip({', '.join(f'{value.sql}' for value in arrays)})"
-    named = _numbered_fields(arrays)
-    sql = f"transform({named or zipped}, pair -> {row.sql})"
+    sql = f"transform({_zipped(arrays)}, pair -> {row.sql})"
     return Typed(sql, t.array(row.type))
 
 
-def _numbered_fields(arrays: list[Typed]) -> str:
+def _zipped(arrays: list[Typed]) -> str:
     """`arrays_zip` names its fields after columns; after numbers only if it is given none."""
     given = ", ".join(f"transform({value.sql}, item -> item)" for value in arrays)
     return f"arrays_zip({given})"

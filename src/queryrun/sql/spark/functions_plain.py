@@ -56,7 +56,7 @@ round(tinyint) -> tinyint = {{0}}
 round(smallint) -> smallint = {{0}}
 round(integer) -> integer = {{0}}
 round(bigint) -> bigint = {{0}}
-round(double) -> double = CASE WHEN abs({{0}}) >= {_WIDE} THEN {{0}} ELSE sign({{0}}) * CAST(floor(abs({{0}}) + 0.5D) AS DOUBLE) END
+round(double) -> double = {{0}}
 sign(bigint) -> bigint = CAST(sign({{0}}) AS BIGINT)
 sign(tinyint) -> tinyint = CAST(sign({{0}}) AS TINYINT)
 sign(smallint) -> smallint = CAST(sign({{0}}) AS SMALLINT)

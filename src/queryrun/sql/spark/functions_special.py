@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from queryrun.sql.spark import formats
+from queryrun.sql.spark.casts import rounded_double
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import share, special
 from queryrun.sql.spark.types import spark_name, text
@@ -68,7 +69,7 @@ def _rounding(c: SparkCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     if args[0].type.name == "decimal":
         return _round_decimal(c, node, args)
-    if len(args) == 2 and node.name == "round" and args[0].type == t.DOUBLE:
+    if node.name == "round" and args[0].type == t.DOUBLE:
         return _round_double(c, node, args)
     if len(args) == 2:
         c.refuse(f"{node.name} of {args[0].type} to a number of digits", node.at)
@@ -77,18 +78,13 @@ def _rounding(c: SparkCompiler, node: ast.Call) -> Typed:
 
 def _round_double(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     """As Trino computes it, in doubles: 1.005 to two digits is 1.0."""
-    value, digits = args
+    value, digits = args[0], args[1] if len(args) == 2 else Typed("0", t.INTEGER, 0)
     if not isinstance(digits.constant, int) or not 0 <= digits.constant <= 15:
         c.refuse("round to such a number of digits", node.at)
     x, factor = value.sql, f"{10**digits.constant}D"
-    scaled = f"(abs({x}) * {factor})"
-    near = f"sign({x}) * (CAST(floor({scaled} + 0.5D) AS DOUBLE) / {factor})"
-    failing = c.failing("round of so large a number to a number of digits is not supported")
-    infinite = f"abs({x}) = CAST('Infinity' AS DOUBLE) OR {x} = CAST('NaN' AS DOUBLE)"
-    sql = (
-        f"(CASE WHEN {infinite} THEN {x} WHEN {scaled} >= 4503599627370496D THEN {failing} "
-        f"ELSE {near} END)"
-    )
+    near = f"{rounded_double(f'({x} * {factor})')} / {factor}"
+    few = f"abs({x}) * {factor} < 9.2E18"  # no digit to round; neither for NaN and infinity
+    sql = f"(CASE WHEN {few} THEN {near} ELSE {x} END)"
     return Typed(sql, t.DOUBLE)
 
 

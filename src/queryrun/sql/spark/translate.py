@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from queryrun.errors import FailureCode
 from queryrun.sql.spark import (
@@ -70,6 +70,11 @@ def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
     Which rows of a table may be seen is not decided here: restrict the statement before.
     """
     parsed = read(statement)
+    if parsed.explain:
+        raise failure_at(FailureCode.NOT_SUPPORTED, "EXPLAIN is not supported", statement, 0)
+    if parsed.needs.every_column:
+        message = "information_schema.columns is not supported"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
     found = tables(parsed.needs)
     if isinstance(parsed.node, ast.Show):
         return Translated(*metadata.show(parsed.node, found.columns, statement))
@@ -83,7 +88,14 @@ def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
     if len(sql) > MAX_TRANSLATED_CHARS:
         message = "The statement is too complex to be translated"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
-    return Translated(sql, outputs)
+    return Translated(sql, [replace(output, type=settled(output.type)) for output in outputs])
+
+
+def settled(kind: t.Type) -> t.Type:
+    """The type of a result: what is nothing but NULL is an integer, as Spark is told."""
+    if kind == t.UNKNOWN:
+        return t.INTEGER
+    return replace(kind, parts=tuple(settled(part) for part in kind.parts))
 
 
 def table_column(name: str, spark_type: str) -> TableColumn:
