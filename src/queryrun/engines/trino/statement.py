@@ -17,7 +17,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
-from queryrun.sql.trino.tokens import tokens_of
+from queryrun.sql.trino.tokens import statements_in, tokens_of
 from queryrun.sql.trino.translate import read
 from queryrun.sql.trino.typed import name, text
 
@@ -69,8 +69,11 @@ def _without_comments(statement: str) -> str:
 
     Trino ends a comment at a carriage return, we at a line end: so none is left.
     """
+    tokens = tokens_of(statement)
+    if statements_in(tokens) > 1:
+        raise RunFailed.of(FailureCode.NOT_ALLOWED, "Only one statement is allowed")
     kept = [" " if character != "\n" else "\n" for character in statement]
-    for token in tokens_of(statement)[:-1]:
+    for token in tokens[:-1]:
         if token.kind != "operator" or token.text != ";":
             kept[token.at : token.at + len(token.raw)] = token.raw
     return "".join(kept)

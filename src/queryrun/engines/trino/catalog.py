@@ -1,0 +1,63 @@
+"""The tables of a source on Trino: the same that its statements see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trino.exceptions import TrinoQueryError
+
+from queryrun.engines.base import ColumnInfo
+from queryrun.engines.trino.failures import failure_of
+from queryrun.engines.trino.place import TrinoPlace
+from queryrun.engines.trino.query import Asked, Query
+from queryrun.errors import RunFailed
+from queryrun.sql.trino.typed import name as quoted
+
+_NAME = "queryrun"
+_MISSING = "TABLE_NOT_FOUND"
+
+
+def open_catalog(options: Mapping[str, str], secret: str | None) -> TrinoCatalog:
+    """The tables of one entity's schema. `options` are `TrinoPlace.of`'s; nothing is asked yet."""
+    return TrinoCatalog(TrinoPlace.of(options, secret))
+
+
+class TrinoCatalog:
+    """Asks Trino by its metadata statements (`base.Catalog`); each is a query of its own."""
+
+    def __init__(self, place: TrinoPlace) -> None:
+        self._place = place
+
+    def tables(self) -> list[str]:
+        """Tables and views."""
+        return sorted(table for (table,) in self._ask("SHOW TABLES"))
+
+    def columns(self, name: str) -> list[ColumnInfo] | None:
+        """As SHOW COLUMNS has them."""
+        try:
+            rows = self._ask(f"SHOW COLUMNS FROM {quoted(name)}")
+        except RunFailed as failed:
+            if _is_missing(failed.__cause__):
+                return None
+            raise
+        return [ColumnInfo(*row) for row in rows]
+
+    def close(self) -> None:
+        """Nothing is kept between questions."""
+
+    def _ask(self, text: str) -> list[list[str]]:
+        query = Query(self._place, Asked(text, _NAME, "UTC", encodings=()))
+        try:
+            query.start()
+            return [[cell or "" for cell in row] for page in query.pages() for row in page]
+        except Exception as error:
+            failure = failure_of(error)
+            if failure is error:
+                raise
+            raise failure from error
+        finally:
+            query.end()
+
+
+def _is_missing(error: BaseException | None) -> bool:
+    return isinstance(error, TrinoQueryError) and error.error_name == _MISSING

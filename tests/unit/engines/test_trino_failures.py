@@ -1,0 +1,121 @@
+"""Each of Trino's errors has its code; what a message says is about the statement, not servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from trino.exceptions import TrinoConnectionError, TrinoQueryError
+
+from queryrun.engines.trino.failures import CODES, Scene, code_of, failure_of
+from queryrun.engines.trino.query import CanceledHereError, HttpRefusal
+from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.place import Place
+
+NAMES = dict(
+    line.split()
+    for line in Path(__file__).with_name("trino_error_codes.txt").read_text("utf-8").splitlines()
+)
+"""Trino 476's `StandardErrorCode`: every name with its type."""
+
+
+def said(name: str, kind: str, message: str, **more: Any) -> Failure:
+    """The failure that an error of Trino's amounts to."""
+    error = {"errorName": name, "errorType": kind, "message": message, **more}
+    found = failure_of(TrinoQueryError(error, "20260101_000000_00000_xxxxx"))
+    assert isinstance(found, RunFailed)
+    return found.failure
+
+
+def test_every_name_of_trinos_has_a_code_and_no_other() -> None:
+    assert CODES.keys() == NAMES.keys()
+
+
+@pytest.mark.parametrize("name", [name for name, kind in NAMES.items() if kind == "USER_ERROR"])
+def test_a_users_error_is_not_tried_again_unless_it_is_no_users(name: str) -> None:
+    """Two of Trino's user errors are not: nobody polled, and a catalog that is away."""
+    excused = {"ABANDONED_QUERY", "CATALOG_UNAVAILABLE", "INVALID_VIEW", "VIEW_IS_STALE",
+               "VIEW_IS_RECURSIVE", "TABLE_REDIRECTION_ERROR"}  # fmt: skip
+    assert CODES[name].retryable == (name in excused)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("USER_ERROR", FailureCode.STATEMENT_FAILED),
+        ("INTERNAL_ERROR", FailureCode.INTERNAL_ERROR),
+        ("INSUFFICIENT_RESOURCES", FailureCode.MEMORY_LIMIT_EXCEEDED),
+        ("EXTERNAL", FailureCode.DATA_UNREADABLE),
+        (None, FailureCode.INTERNAL_ERROR),
+    ],
+)
+def test_a_connectors_own_error_goes_by_its_type(kind: str | None, code: FailureCode) -> None:
+    assert code_of("HIVE_SOMETHING_NEW", kind) is code
+
+
+def test_a_place_is_told_in_the_statement_as_submitted() -> None:
+    error = {
+        "errorName": "COLUMN_NOT_FOUND",
+        "errorType": "USER_ERROR",
+        "message": "line 3:40: Column 'x' cannot be resolved",
+        "errorLocation": {"lineNumber": 3, "columnNumber": 40},
+    }
+    scene = Scene(lambda line, column: Place(line - 1, column - 30))
+    found = failure_of(TrinoQueryError(error), scene)
+    assert isinstance(found, RunFailed)
+    expected = Failure(FailureCode.NAME_NOT_FOUND, "Column 'x' cannot be resolved", 2, 10)
+    assert found.failure == expected
+
+
+def test_what_a_parser_would_have_liked_is_left_out() -> None:
+    message = "line 1:1: mismatched input 'selec'. Expecting: 'ALTER', 'ANALYZE', <query>"
+    assert said("SYNTAX_ERROR", "USER_ERROR", message).message == "mismatched input 'selec'"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("PAGE_TRANSPORT_ERROR", "INTERNAL_ERROR"),
+        ("GENERIC_INTERNAL_ERROR", "INTERNAL_ERROR"),
+        ("HIVE_CANNOT_OPEN_SPLIT", "EXTERNAL"),
+        ("JDBC_ERROR", "EXTERNAL"),
+        ("EXCEEDED_LOCAL_MEMORY_LIMIT", "INSUFFICIENT_RESOURCES"),
+        ("ADMINISTRATIVELY_KILLED", "USER_ERROR"),
+        ("INVALID_FUNCTION_ARGUMENT", "USER_ERROR"),
+    ],
+)
+def test_where_servers_are_is_never_said(name: str, kind: str) -> None:
+    message = "Cannot talk to http://w-1.prod.example:8080/v1/task (10.1.2.3:8080, db.example:5432)"
+    told = said(name, kind, message).message
+    assert "prod" not in told
+    assert "10.1" not in told
+    assert "db.example" not in told
+    assert "5432" not in told
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (HttpRefusal(401), FailureCode.ENGINE_UNAVAILABLE, "credentials"),
+        (HttpRefusal(503), FailureCode.ENGINE_UNAVAILABLE, "HTTP 503"),
+        (requests.ConnectionError("host"), FailureCode.ENGINE_UNAVAILABLE, "does not answer"),
+        (requests.Timeout("host"), FailureCode.ENGINE_UNAVAILABLE, "does not answer"),
+        (TrinoConnectionError("host"), FailureCode.ENGINE_UNAVAILABLE, "does not answer"),
+        (CanceledHereError(), FailureCode.STATEMENT_FAILED, "interrupted"),
+    ],
+)
+def test_the_way_to_trino_has_its_errors_too(
+    error: Exception, code: FailureCode, words: str
+) -> None:
+    found = failure_of(error)
+    assert isinstance(found, RunFailed)
+    assert found.failure.code is code
+    assert words in found.failure.message
+    assert "host" not in found.failure.message
+
+
+def test_other_errors_are_left_alone() -> None:
+    error = KeyError("ours")
+    assert failure_of(error) is error

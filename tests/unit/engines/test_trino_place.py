@@ -1,0 +1,70 @@
+"""A source's options are checked before anything is sent, and a secret stays where it belongs."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from queryrun.engines.trino.place import TrinoPlace
+from queryrun.errors import FailureCode, RunFailed
+
+SECRET = "s3cr3t"
+
+
+def prepared(place: TrinoPlace) -> requests.PreparedRequest:
+    """A request as it would be sent."""
+    with place.http() as http:
+        return http.prepare_request(requests.Request("GET", f"{place.url}/v1/info"))
+
+
+def test_a_password_comes_with_its_user() -> None:
+    options = {"url": "https://trino.example/", "user": "acme", "auth": "password"}
+    place = TrinoPlace.of(options, SECRET)
+    headers = prepared(place).headers
+    assert "Basic " in str(headers["Authorization"])
+    assert headers["X-Trino-User"] == "acme"
+    assert (place.host, place.port, place.scheme) == ("trino.example", 443, "https")
+
+
+def test_a_token_is_a_bearers() -> None:
+    options = {"url": "https://trino.example:8443", "auth": "token"}
+    headers = prepared(TrinoPlace.of(options, SECRET)).headers
+    assert headers["Authorization"] == f"Bearer {SECRET}"
+    assert headers["X-Trino-User"] == "queryrun"
+
+
+def test_without_a_secret_none_is_sent() -> None:
+    place = TrinoPlace.of({"url": "http://trino.example:8080"}, None)
+    assert "Authorization" not in prepared(place).headers
+
+
+def test_a_secret_shows_nowhere() -> None:
+    place = TrinoPlace.of({"url": "https://trino.example", "auth": "token"}, SECRET)
+    assert SECRET not in repr(place)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"url": "trino.example"},
+        {"url": "ftp://trino.example"},
+        {"url": "https://"},
+        {"url": "https://trino.example:99999"},
+        {"url": "https://trino.example", "auth": "kerberos"},
+        {"url": "https://trino.example", "reach": "everywhere"},
+        {"url": "http://trino.example", "auth": "password"},
+        {"url": "http://trino.example", "auth": "token"},
+    ],
+)
+def test_what_cannot_work_is_refused_and_no_secret_goes_unencrypted(
+    options: dict[str, str],
+) -> None:
+    with pytest.raises(RunFailed) as failed:
+        TrinoPlace.of(options, SECRET)
+    assert failed.value.failure.code is FailureCode.INTERNAL_ERROR
+
+
+def test_a_secret_that_is_wanted_must_be_there() -> None:
+    with pytest.raises(RunFailed):
+        TrinoPlace.of({"url": "https://trino.example", "auth": "token"}, None)
