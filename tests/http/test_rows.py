@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
+import pyarrow
+import pyrage
 import pytest
 
 from tests.http.house import GLOBEX, House
@@ -51,8 +55,26 @@ async def test_a_run_that_is_not_complete_has_no_rows(house: House) -> None:
     assert_problem(answer, 404, "rows", code="resource_not_found")
 
 
-async def test_a_format_without_preview_is_not_found(house: House) -> None:
-    path = await complete(house, b"PAR1", ".parquet", content_type="parquet")
+async def test_rows_of_a_binary_format_are_values(house: House) -> None:
+    sink = io.BytesIO()
+    table = pyarrow.table({"a": [1, 2], "b": [[None], []]})
+    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    path = await complete(house, sink.getvalue(), ".arrow", content_type="arrow")
+    body = (await house.call("GET", path)).json()
+    assert (body["columns"], body["rows"]) == (["a", "b"], [[1, [None]], [2, []]])
+
+
+async def test_rows_of_a_broken_binary_file_are_refused_and_the_node_lives(house: House) -> None:
+    path = await complete(
+        house, b"PAR1" + bytes(1000) + b"PAR1", ".parquet", content_type="parquet"
+    )
+    assert_problem(await house.call("GET", path), 400, "offset")
+
+
+async def test_an_encrypted_result_has_no_rows_to_show(house: House) -> None:
+    key = str(pyrage.x25519.Identity.generate().to_public())
+    path = await complete(house, b"age-encryption.org/v1", ".csv.enc", encryption_key=key)
     assert_problem(await house.call("GET", path), 404, "rows", code="resource_not_found")
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from queryrun.results.count import BatchCounter
 
-_BATCH_ROWS = 100_000
+_BATCH_ROWS = 20_480
+"""Ten of DuckDB's vectors: readers take a batch whole, a preview too (`columnar.py`)."""
 
 
 def _next(batches: Any) -> Any:

@@ -1,4 +1,5 @@
-"""The first rows of a result file, without a download: JSON Lines and delimited files.
+"""The first rows of a result file, without a download: JSON Lines and delimited files here,
+those of other formats and of zstd in `columnar.py`.
 
 Every step is bounded, because it runs beside other requests: bytes that are read and unpacked,
 rows, and bytes that are answered. Values are not interpreted: JSON's go through as they stand in
@@ -23,7 +24,9 @@ ANSWER_BYTES = 4 * 1024 * 1024
 """Rows stop when they would make the answer longer."""
 PACKED_BYTES = SCANNED_BYTES + 1024 * 1024
 """More of the stored file need not be read: what is packed is shorter than what is in it."""
+TOO_FAR = "a preview does not reach so far; download the file"
 _PIECE_BYTES = 256 * 1024
+_TEXTS = frozenset({"json", "csv", "tsv", "dsv"})
 _ZIP_HEADER = struct.Struct("<4s22xHH")
 """A local file header: signature, then the lengths of name and extra fields."""
 
@@ -54,14 +57,9 @@ class Preview:
     rows: list[Row]
 
 
-def check_previewable(content_type: str, content_encoding: str, *, encrypted: bool) -> None:
-    """Raise `NoPreviewError` for files that cannot be looked into here."""
-    if encrypted:
-        raise NoPreviewError("an encrypted result has no preview")
-    if content_type not in {"json", "csv", "tsv", "dsv"}:
-        raise NoPreviewError(f"a result in {content_type} has no preview")
-    if content_encoding not in _UNPACK:
-        raise NoPreviewError(f"a result packed with {content_encoding} has no preview")
+def is_simple(content_type: str, content_encoding: str) -> bool:
+    """Whether `preview` can do it; otherwise it is `columnar.columnar_preview`'s."""
+    return content_type in _TEXTS and content_encoding in _UNPACK
 
 
 def preview(pieces: Iterable[bytes], wanted: Wanted) -> Preview:
@@ -70,13 +68,18 @@ def preview(pieces: Iterable[bytes], wanted: Wanted) -> Preview:
     Fewer than wanted when the file ends, or when they would be too much for one answer. Raises
     `NoPreviewError` when the first of them lies further in than a preview reaches.
     """
-    plain = _UNPACK[wanted.content_encoding](pieces)
+    plain = unpacked(pieces, wanted.content_encoding)
     if wanted.content_type == "json":
         return _json_preview(_records(plain), wanted)
     return _delimited_preview(_records(plain, quotes=True), wanted)
 
 
 # --- unpacking --------------------------------------------------------------------------------
+
+
+def unpacked(pieces: Iterable[bytes], content_encoding: str) -> Iterable[bytes]:
+    """The file's bytes in pieces of bounded size. For `none`, `gzip` and `zip`."""
+    return _UNPACK[content_encoding](pieces)
 
 
 def _gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -144,23 +147,23 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield b"".join(begun)
             begun = [other]
         if scanned_bytes > SCANNED_BYTES:
-            raise NoPreviewError("a preview does not reach so far; download the file")
+            raise NoPreviewError(TOO_FAR)
 
 
-def _taken(rows: Iterator[tuple[Row, int]]) -> list[Row]:
+def taken(rows: Iterable[tuple[Row, int]]) -> list[Row]:
     """As many as one answer may hold, and all that were found before the bound was reached."""
-    taken: list[Row] = []
+    kept: list[Row] = []
     answer_bytes = 0
     try:
         for row, size_bytes in rows:
             answer_bytes += size_bytes
-            if answer_bytes > ANSWER_BYTES and taken:
+            if answer_bytes > ANSWER_BYTES and kept:
                 break
-            taken.append(row)
+            kept.append(row)
     except NoPreviewError:
-        if not taken:
+        if not kept:
             raise
-    return taken
+    return kept
 
 
 # --- formats ----------------------------------------------------------------------------------
@@ -177,8 +180,8 @@ def _json_preview(records: Iterator[bytes], wanted: Wanted) -> Preview:
             columns[:] = columns or list(found)
             yield list(found.values()), len(record)
 
-    taken = _taken(rows())
-    return Preview(columns, taken)
+    found = taken(rows())  # first: it is what finds the columns
+    return Preview(columns, found)
 
 
 def _delimited_preview(records: Iterator[bytes], wanted: Wanted) -> Preview:
@@ -186,8 +189,7 @@ def _delimited_preview(records: Iterator[bytes], wanted: Wanted) -> Preview:
     header = next(records, b"")
     columns = [str(name or "") for name in _fields(header, field)]
     asked = islice(records, wanted.offset, wanted.offset + wanted.limit)
-    taken = _taken((_fields(record, field), len(record)) for record in asked)
-    return Preview(columns, [list(row) for row in taken])
+    return Preview(columns, taken((_fields(record, field), len(record)) for record in asked))
 
 
 def _field(separator: bytes) -> re.Pattern[bytes]:

@@ -20,7 +20,7 @@ from queryrun.results.preview import (
     NoPreviewError,
     Preview,
     Wanted,
-    check_previewable,
+    is_simple,
     preview,
 )
 from tests.unit.results.conftest import Write
@@ -131,14 +131,14 @@ def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content_type", "encoding", "encrypted"),
+    ("content_type", "encoding", "expected"),
     [
         ("csv", "gzip", True),
+        ("json", "none", True),
         ("csv", "zstd", False),
         ("parquet", "none", False),
-        ("arrow", "none", False),
+        ("arrow", "gzip", False),
     ],
 )
-def test_some_files_have_no_preview(content_type: str, encoding: str, encrypted: bool) -> None:
-    with pytest.raises(NoPreviewError):
-        check_previewable(content_type, encoding, encrypted=encrypted)
+def test_binary_files_are_for_others(content_type: str, encoding: str, expected: bool) -> None:
+    assert is_simple(content_type, encoding) is expected

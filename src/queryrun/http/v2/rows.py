@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -18,12 +19,13 @@ from queryrun.results.preview import (
     NoPreviewError,
     Preview,
     Wanted,
-    check_previewable,
+    is_simple,
     preview,
 )
 from queryrun.results.store import ResultStore
 from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
+from queryrun.worker.peek import peek
 
 DEFAULT_ROWS = 100
 MOST_OFFSET = 10**9
@@ -40,8 +42,8 @@ class Window:
 
 
 async def get_rows(parts: HttpParts, call: Call) -> Answer:
-    """Columns and rows as JSON. 404 for runs that have no rows to show: not complete, encrypted,
-    or in a format that is not looked into here."""
+    """Columns and rows as JSON. 404 for runs that have no rows to show: not complete, or
+    encrypted."""
     wrong: list[Problem] = []
     window = Window(
         _whole(call, "offset", 0, MOST_OFFSET, wrong),
@@ -72,23 +74,22 @@ def _file(run: Run) -> ResultFile:
     """The file of a run that has a preview; `NotFound` otherwise."""
     if run.file is None:
         raise NotFound("rows", f"Query run {run.id} is not complete and has no rows")
-    output = run.request.output
-    try:
-        check_previewable(
-            output.content_type.value,
-            output.content_encoding.value,
-            encrypted=output.encryption_key is not None,
-        )
-    except NoPreviewError as error:
-        raise NotFound("rows", str(error)) from error
+    if run.request.output.encryption_key is not None:
+        raise NotFound("rows", "an encrypted result has no preview")
     return run.file
 
 
 def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) -> Preview:
-    """The rows, read in a thread: at most `PACKED_BYTES` of the file, one piece at a time."""
+    """The rows, read in a thread: at most `PACKED_BYTES` of the file, one piece at a time.
+
+    Binary formats are looked into by a process of their own, which a broken file may crash.
+    """
+    wanted = _wanted(output, window)
+    read = partial(store.read, file.key)
     try:
-        pieces = store.read(file.key, 0, min(file.size_bytes, PACKED_BYTES))
-        return preview(pieces, _wanted(output, window))
+        if is_simple(wanted.content_type, wanted.content_encoding):
+            return preview(read(0, min(file.size_bytes, PACKED_BYTES)), wanted)
+        return peek(read, file.size_bytes, wanted)
     except NoPreviewError as error:
         raise InvalidRequest.of("offset", str(error)) from error
     except FileNotFoundError as error:
