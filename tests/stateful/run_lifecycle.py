@@ -2,8 +2,8 @@
 
 Several nodes claim, start, finish, fail and requeue; callers cancel; leases lapse; a reaper takes
 over; dead attempts report late. The model is what callers were told last, and the set of
-attempts that work on the engine at this moment. `test_run_lifecycle.py` runs it against the
-store, `test_the_machine_catches_mutants.py` against broken ones.
+attempts that work on the engine at this moment. `test_run_lifecycle*.py` run it against the
+stores, `test_the_machine_catches_mutants.py` against broken ones.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -28,7 +26,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
 from queryrun.errors import Failure, FailureCode, LostRace, NotCancellable, NotFound, QueueFull
 from queryrun.runs.model import (
     Attempt,
@@ -56,9 +53,6 @@ from tests.conftest import Clock
 
 T = TypeVar("T")
 
-IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own in it
-"""Where fsync costs nothing: a thousand commits a second, none of which has to last."""
-
 LEASE_S = 30.0
 RUNNING_LIMIT = 2
 QUEUE_LIMIT = 4
@@ -74,17 +68,14 @@ sources = st.sampled_from(SOURCES)
 
 
 class RunLifecycle(RuleBasedStateMachine):
-    """See the module. Subclasses break one thing each."""
+    """See the module. Subclasses provide a store; mutants break one thing each."""
 
     runs: Bundle[str] = Bundle("runs")
     attempts: Bundle[AttemptRef] = Bundle("attempts")
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
-        self.folder = TemporaryDirectory(dir=IN_MEMORY)
-        self.database = open_sqlite(Path(self.folder.name) / "store.db", self.clock)
-        self.store = self.make_store(self.database)
+        self.clock, self.store = self.open_store()
         self.loop = asyncio.Runner()
         self.told: dict[str, Run] = {}
         """What a caller or a node was last told of each run."""
@@ -95,11 +86,16 @@ class RunLifecycle(RuleBasedStateMachine):
         self.leases: dict[AttemptRef, tuple[str, datetime]] = {}
         """The node and the end of the lease of each attempt that has not ended."""
 
-    # --- what mutants change ----------------------------------------------------------------
+    # --- the store --------------------------------------------------------------------------
 
-    def make_store(self, database: SqliteDatabase) -> RunStore:
-        """The store under test."""
-        return database.runs
+    def open_store(self) -> tuple[Clock, RunStore]:
+        """An empty store, and the clock that it goes by."""
+        raise NotImplementedError
+
+    def close_store(self) -> None:
+        """Leave the store."""
+
+    # --- what mutants change ----------------------------------------------------------------
 
     def stop_before_requeue(self, ref: AttemptRef) -> None:
         """A requeue is preceded by the proof that the attempt's work has stopped."""
@@ -382,9 +378,8 @@ class RunLifecycle(RuleBasedStateMachine):
             for run_id, told in self.told.items():
                 self.check_history(run_id, told)
         finally:
-            self.database.close()
+            self.close_store()
             self.loop.close()
-            self.folder.cleanup()
 
     def check_history(self, run_id: str, told: Run) -> None:
         """Each move follows from the one before, and the last one is where the run is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.stateful.conftest import PROFILE
-from tests.stateful.run_lifecycle import RunLifecycle
+from tests.stateful.sqlite_lifecycle import SqliteLifecycle
 
-TestRunLifecycle = RunLifecycle.TestCase
+TestRunLifecycle = SqliteLifecycle.TestCase
 TestRunLifecycle.settings = PROFILE

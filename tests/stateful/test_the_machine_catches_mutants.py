@@ -21,6 +21,7 @@ from queryrun.runs.store import (
 )
 from tests.conftest import Clock
 from tests.stateful.run_lifecycle import KILLED, RunLifecycle
+from tests.stateful.sqlite_lifecycle import SqliteLifecycle
 
 QUICK = settings(
     max_examples=1000,
@@ -98,35 +99,35 @@ class BelievesTheDead(SqliteRunStore):
             return run
 
 
-class StraightToCanceled(RunLifecycle):
+class StraightToCanceled(SqliteLifecycle):
     """cancel: straight to `canceled` while the engine works."""
 
-    def make_store(self, database: SqliteDatabase) -> RunStore:
+    def make_store(self, database: SqliteDatabase, clock: Clock) -> RunStore:
         """The broken store."""
-        return broken(database, CancelsStraightAway, self.clock)
+        return broken(database, CancelsStraightAway, clock)
 
 
-class RequeueWithoutKill(RunLifecycle):
+class RequeueWithoutKill(SqliteLifecycle):
     """requeue: the next attempt may start while the last one still works."""
 
     def stop_before_requeue(self, ref: AttemptRef) -> None:
         """Forgotten."""
 
 
-class NoFence(RunLifecycle):
+class NoFence(SqliteLifecycle):
     """attempts: any of them may write."""
 
-    def make_store(self, database: SqliteDatabase) -> RunStore:
+    def make_store(self, database: SqliteDatabase, clock: Clock) -> RunStore:
         """The broken store."""
-        return broken(database, HasNoFence, self.clock)
+        return broken(database, HasNoFence, clock)
 
 
-class LateReportAccepted(RunLifecycle):
+class LateReportAccepted(SqliteLifecycle):
     """complete: a dead attempt's result is taken."""
 
-    def make_store(self, database: SqliteDatabase) -> RunStore:
+    def make_store(self, database: SqliteDatabase, clock: Clock) -> RunStore:
         """The broken store."""
-        return broken(database, BelievesTheDead, self.clock)
+        return broken(database, BelievesTheDead, clock)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ PAYLOAD_BYTES = 7_900
 PROBE_EVERY_S = 3.0
 BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before each further attempt to connect; the last one repeats."""
-SEND_LIMIT_S = 5.0
+STATEMENT_LIMIT_S = 5.0
+"""How long the server may take for one statement before its connection is given up."""
+CLOSE_LIMIT_S = 1.0
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Hint = tuple[str, RunState]
@@ -96,18 +98,19 @@ class Hints:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_LIMIT_S)
         self._heard_s = float("-inf")
 
     # --- sending -----------------------------------------------------------------------------
 
     async def _send(self, connection: Connection) -> None:
         """Send what is published, and a probe when that is nothing."""
+        self._pending.clear()  # what came without a connection is too old to be of use
         while True:
             await self._wait_for_something()
             for payload in self._payloads():
-                async with asyncio.timeout(SEND_LIMIT_S):
-                    await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
+                await _execute(connection, "SELECT pg_notify(%s, %s)", (CHANNEL, payload))
 
     async def _wait_for_something(self) -> None:
         """Until there are hints, and then a moment for more; or until the next probe is due."""
@@ -133,7 +136,7 @@ class Hints:
 
     async def _listen(self, connection: Connection) -> None:
         """Returns when no probe came back over this connection in time."""
-        await connection.execute(f"LISTEN {CHANNEL}")
+        await _execute(connection, f"LISTEN {CHANNEL}")
         self._heard_s = time.monotonic()
         if self._listened:
             self._on_hint(None)
@@ -165,6 +168,17 @@ class Hints:
                 async with await Connection.connect(self._conninfo, autocommit=True) as connection:
                     step = 0
                     await use(connection)
-            self._pending.clear()  # too old to be of use when there is a connection again
             await asyncio.sleep(BACK_OFF_S[min(step, len(BACK_OFF_S) - 1)])
             step += 1
+
+
+async def _execute(connection: Connection, statement: str, values: tuple[str, ...] = ()) -> None:
+    """Run one statement, or close the connection when that takes too long.
+
+    A cancelled task would not do: psycopg would wait for the server to agree.
+    """
+    task = asyncio.create_task(connection.execute(statement.encode(), values or None))
+    done, _ = await asyncio.wait({task}, timeout=STATEMENT_LIMIT_S)
+    if not done:
+        await connection.close()
+    await task
