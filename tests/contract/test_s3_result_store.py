@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
 
+import httpx2 as httpx
 import pytest
 
 from queryrun.results.s3 import S3ResultStore
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3place import S3Place
 from queryrun.results.store import ResultStore
-from tests.contract.result_store import DATA, Lose, ResultStoreContract, Visible
+from tests.contract.result_store import DATA, KEY, Lose, ResultStoreContract, Visible, put
 from tests.s3_server import S3Server, bucket_at, names_in
 
 PART_BYTES = 5 * 1024 * 1024
@@ -68,6 +72,29 @@ class TestS3ResultStore(ResultStoreContract):
     def place(self, s3_server: S3Server) -> S3Place:
         """A new bucket."""
         return s3_server.new_bucket()
+
+    def test_an_expired_link_is_refused_in_the_stores_own_words(self, bucket: S3Bucket) -> None:
+        """S3's XML and not the contract's JSON: nobody of ours sees the request."""
+        store = S3ResultStore(bucket, presigned=True)
+        put(store, data=b"a\n1\n")
+        link = store.link(KEY, 1)
+        assert link is not None
+        assert httpx.get(link).content == b"a\n1\n"
+        deadline = time.monotonic() + 20
+        while (answer := httpx.get(link)).status_code == 200:
+            assert time.monotonic() < deadline
+        assert answer.status_code == 403
+        assert answer.headers["content-type"].startswith("application/xml")
+        assert ElementTree.fromstring(answer.content).findtext("Code") == "AccessDenied"  # noqa: S314 - the server is ours
+        assert b"a\n1" not in answer.content
+
+    def test_somebody_else_cannot_write_the_file(
+        self, store: S3ResultStore, tmp_path: Path
+    ) -> None:
+        """Its parts are sent from memory: no byte of a result lies on a local disk."""
+        writer = store.open(KEY)
+        assert writer.share(str(tmp_path / "out")) is None
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestS3ResultStoreOnMoto(ResultStoreContract):

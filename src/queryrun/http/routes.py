@@ -126,9 +126,10 @@ ROWS = Operation(
     Scope.READ,
     "Query runs",
     "Preview a result",
-    "The first rows of a complete run, without a download; an addition of this service. For "
-    "`json`, `csv`, `tsv` and `dsv`, plain, in gzip or in zip; 404 for others, for encrypted "
-    "results and for runs that are not complete. It reaches about 16 MiB into the file, unpacked.",
+    "The first rows of a complete run, without a download, whatever its format and compression; "
+    "an addition of this service. 404 for encrypted results and for runs that are not complete. "
+    "It reaches about 16 MiB into the file, unpacked; in Parquet, 16 MiB from the row group on "
+    "that holds the first row. Values are texts in `csv`, `tsv` and `dsv`, otherwise JSON's.",
     (p.QUERY_RUN_ID, p.ROW_OFFSET, p.ROW_LIMIT, *p.EVERYWHERE),
     replies=(Reply(200, "Rows.", "Rows", examples=(("two rows", samples.ROWS),)),),
     errors=DOCUMENTED_ERRORS,

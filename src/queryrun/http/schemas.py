@@ -128,7 +128,9 @@ PROGRESS = _object(
             "maximum": 100,
             "description": "The engine's estimate; null while it has none.",
         },
-        "rows": _whole("Rows written so far.", minimum=0),
+        "rows": _whole(
+            "About how many rows are written so far; 0 for binary formats until the end.", minimum=0
+        ),
         "size_bytes": _whole("Bytes of the result file so far.", minimum=0),
         "stage": _text("What is being done. Absent once the run is complete.", enum=list(Stage)),
     },
