@@ -11,7 +11,7 @@ SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench bench-results s3-server spark-server existing-clients lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test check serve bench bench-results s3-server spark-server trino-server existing-clients lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 	@command -v go >/dev/null || { echo "s3-server needs Go 1.25 or newer"; exit 1; }
 	@GOBIN=$(CURDIR)/$(@D) go install -trimpath $(S3_SERVER)
 	@touch $@
+
+trino-server: setup ## fetch the Trino that tests use, into .cache/ (0.4 GB; needs Maven, and Java 24 or newer to run)
+	@$(BIN)/python -m tests.trino_process
 
 spark-server: .cache/spark/.installed ## fetch the Spark server that tests use, into .cache/ (0.5 GB; needs Java 17 or newer)
 

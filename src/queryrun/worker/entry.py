@@ -45,6 +45,11 @@ def open_remote(engine: str) -> RemoteEngine:
 
 def open_catalog(source: SourceSpec) -> Catalog:
     """The tables of a source (`cataloging.OpenCatalog`)."""
+    if source.engine == "trino":
+        from queryrun.engines.trino.catalog import open_catalog as open_trino_catalog
+
+        secret = source.secret.text if source.secret else None
+        return open_trino_catalog(source.options, secret)
     return open_duckdb_catalog(source.options)
 
 
@@ -100,7 +105,27 @@ class SourceSession:
 
 def _engine(bind: Bind) -> EngineSession:
     limits = EngineLimits(bind.memory_bytes, bind.threads, bind.spill_dir, bind.spill_bytes)
+    if bind.source.engine == "trino":
+        return _trino(bind, limits)
+    if bind.source.engine == "spark":
+        return _spark(bind, limits)
     return open_duckdb(bind.source.options, limits, bind.time_zone)
+
+
+def _trino(bind: Bind, limits: EngineLimits) -> EngineSession:
+    """Imported here: it costs half a second, and only a source on Trino needs it."""
+    from queryrun.engines.trino.session import open_session
+
+    secret = bind.source.secret.text if bind.source.secret else None
+    return open_session(bind.source.options, secret, limits, bind.time_zone)
+
+
+def _spark(bind: Bind, limits: EngineLimits) -> EngineSession:
+    """Imported here: it costs half a second, and only a source on Spark needs it."""
+    from queryrun.engines.spark.session import open_session
+
+    secret = bind.source.secret.text if bind.source.secret else None
+    return open_session(bind.source.options, secret, limits, bind.time_zone)
 
 
 def _results(spec: ResultsSpec) -> ResultStore:
