@@ -19,6 +19,7 @@ import msgspec
 
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MOST_LINK_LIFE_S, Credentials
+from queryrun.sql.guard import BEYOND_THE_CONTRACT
 
 CONFIG_NAME = "queryrun.toml"
 DATABASE_NAME = "queryrun.db"
@@ -192,6 +193,10 @@ class Settings(Section, frozen=True):
     time_zone: str = "UTC"
     """Contract H22: the zone that timestamps with time zone are written in."""
     default_source: str = "live"
+    statements: str = ""
+    """Contract H9: kinds of statement in Trino's SQL that are taken besides SELECT, SHOW TABLES,
+    SHOW COLUMNS, DESCRIBE and SHOW FUNCTIONS: any of `values`, `explain`, `schemas`, `catalogs`,
+    separated by commas, or `all`."""
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     workers: WorkerSettings = WorkerSettings()
@@ -208,6 +213,12 @@ class Settings(Section, frozen=True):
     def roles(self) -> frozenset[str]:
         """What this node does: `api`, `worker` or both."""
         return frozenset(role.strip() for role in self.server.roles.split(","))
+
+    @property
+    def statement_kinds(self) -> frozenset[str]:
+        """Which kinds of statement are taken beyond the contract's."""
+        named = {kind.strip() for kind in self.statements.split(",") if kind.strip()}
+        return frozenset(BEYOND_THE_CONTRACT if named == {"all"} else named)
 
     @property
     def is_shared(self) -> bool:
@@ -350,6 +361,9 @@ def _check(settings: Settings) -> None:
     """What types cannot say."""
     if settings.default_source not in settings.sources:
         raise ConfigurationError(f"default_source: no source is named {settings.default_source!r}")
+    if not settings.statement_kinds <= set(BEYOND_THE_CONTRACT):
+        kinds = ", ".join(BEYOND_THE_CONTRACT)
+        raise ConfigurationError(f"statements: name any of {kinds}, separated by commas, or all")
     if not settings.roles or not settings.roles <= {"api", "worker"}:
         raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
     if settings.roles != {"api", "worker"} and not settings.is_shared:

@@ -34,6 +34,24 @@ _APPROXIMATED = (
 )  # fmt: skip
 
 
+_STATEMENTS = [
+    "## Statements\n",
+    "| statement | |\n|---|---|",
+    "| `SELECT`, `WITH` | always |",
+    "| `SHOW TABLES`, `SHOW COLUMNS`, `DESCRIBE`, `DESC`, `SHOW FUNCTIONS` | always; Trino's columns and type names. [`GET /v2/tables`](openapi.json) says the same as JSON, without a run |",
+    "| `VALUES`, `TABLE t` | when the setting `statements` names `values` (contract H9: off unless an installation takes them) |",
+    "| `SHOW SCHEMAS`, `SHOW CATALOGS` | `schemas`, `catalogs`: there is one of each, besides `information_schema` |",
+    "| `EXPLAIN`, `EXPLAIN ANALYZE` of a query | `explain`: one column `Query Plan`. On DuckDB it is DuckDB's plan, as an indented list; `ANALYZE` runs the query to its end first |",
+    "| `EXPLAIN (TYPE VALIDATE)` | `explain`: one column `Valid`, or the error. Other types and formats are refused on DuckDB |",
+    "| everything else | refused at submit, named with line and column |",
+    "",
+    "One statement, a trailing semicolon allowed. `information_schema` has `tables`, `columns`, `schemata` and `views`, to select from with everything else.\n",
+    "SHOW and DESCRIBE that are submitted as runs are runs like others: they wait for a slot when all are taken. "
+    "On an idle service one is complete some 20 ms after it was submitted; behind long statements it waits for them. "
+    "`GET /v2/tables` never waits for a slot.\n",
+]
+
+
 def render(outcomes: Mapping[str, Outcome], suite: list[Case]) -> str:
     """The page."""
     assert REGISTERED, "importing it makes every function known"
@@ -45,6 +63,7 @@ def render(outcomes: Mapping[str, Outcome], suite: list[Case]) -> str:
             'behind it; with `dialect = "native"` in the engine\'s own. For DuckDB, statements '
             "are translated. What cannot be translated faithfully fails with `not_supported`, "
             "the construct's name, line and column, and never answers something else.\n",
+            *_STATEMENTS,
             *_judged(outcomes, suite),
             *_functions(suite),
             *_refused(outcomes, suite),

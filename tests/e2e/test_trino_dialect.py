@@ -14,11 +14,18 @@ from tests.e2e.conftest import House, Server
 
 Serve = Callable[..., Server]
 TRINO = {"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"}
+EVERYTHING = {**TRINO, "QUERYRUN_STATEMENTS": "explain, schemas"}
 
 
 @pytest.fixture
 def server(house: House, serve: Serve) -> Server:
     """A server over two tables that mark deleted rows, in Trino's dialect."""
+    write_tables(house)
+    return serve(TRINO)
+
+
+def write_tables(house: House) -> None:
+    """Two tables that mark deleted rows."""
     with duckdb.connect(":memory:") as writer:
         for name, query in (
             ("account", "SELECT i AS id, 'A' || i AS accountnumber, i % 3 = 0 AS deleted, "
@@ -27,7 +34,6 @@ def server(house: House, serve: Serve) -> Server:
              "FROM range(12) t(i)"),
         ):  # fmt: skip
             writer.execute(f"COPY ({query}) TO '{house.made.data_dir / name}.parquet'")
-    return serve(TRINO)
 
 
 def answer(server: Server, sql: str, **more: Any) -> list[list[str]]:
@@ -114,3 +120,40 @@ def test_functions_of_the_engine_do_not_exist(server: Server) -> None:
     assert error(server, "SELECT * FROM read_csv('/etc/passwd')")[0] == "syntax_error"
     assert error(server, "SELECT getenv('HOME')")[0] == "name_not_found"
     assert error(server, "SELECT * FROM duckdb_settings")[0] == "name_not_found"
+
+
+# --- statements beyond the contract's -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("sql", ["VALUES 1", "EXPLAIN SELECT 1", "SHOW SCHEMAS", "SHOW CATALOGS"])
+def test_statements_that_the_contract_does_not_name_are_off(server: Server, sql: str) -> None:
+    """Contract H9."""
+    refused = server.http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["parameter"] == "sql"
+    assert "(line 1, column 1)" in refused.json()["errors"][0]["message"]
+
+
+def test_an_installation_says_which_of_them_it_takes(house: House, serve: Serve) -> None:
+    write_tables(house)
+    server = serve(EVERYTHING)
+    assert answer(server, "SHOW SCHEMAS")[1:] == [["data"], ["information_schema"]]
+    assert answer(server, "EXPLAIN (TYPE VALIDATE) SELECT id FROM account") == [["Valid"], ["true"]]
+    ((heading,), (plan,)) = answer(server, "EXPLAIN ANALYZE SELECT id FROM account")
+    assert heading == "Query Plan"
+    assert "READ_PARQUET" in plan
+    assert str(house.made.data_dir) not in plan
+    refused = server.http.post("/v2/query_runs", json={"sql": "VALUES 1", "content_type": "csv"})
+    assert refused.status_code == 400
+
+
+# --- tables as JSON -----------------------------------------------------------------------------
+
+
+def test_tables_are_listed_without_a_run(server: Server) -> None:
+    tables = {one["name"]: one["columns"] for one in server.http.get("/v2/tables").json()["data"]}
+    balance = {"name": "balance", "type": "decimal(18,6)", "extra": "", "comment": ""}
+    assert balance in tables["account"]
+    assert server.http.get("/v2/tables/invoice").json()["columns"] == tables["invoice"]
+    assert server.http.get("/v2/tables/nowhere").status_code == 404
+    assert server.http.get("/v2/query_runs").json()["data"] == []

@@ -72,3 +72,24 @@ def test_an_entity_may_have_its_data_elsewhere(tmp_path: Path) -> None:
 )
 def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
     assert size_bytes(text, "x") == size
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("", set()),
+        ("explain", {"explain"}),
+        ("values, schemas", {"values", "schemas"}),
+        ("all", {"values", "explain", "schemas", "catalogs"}),
+    ],
+)
+def test_kinds_of_statement_are_named_one_by_one_or_all(
+    tmp_path: Path, text: str, kinds: set[str]
+) -> None:
+    """Contract H9."""
+    assert load(tmp_path, {"QUERYRUN_STATEMENTS": text}).statement_kinds == kinds
+
+
+def test_a_kind_of_statement_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="statements"):
+        load(tmp_path, {"QUERYRUN_STATEMENTS": "delete"})

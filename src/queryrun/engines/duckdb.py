@@ -16,13 +16,14 @@ import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows, Visible
 from queryrun.engines.directory import quoted_text
+from queryrun.engines.duckdb_explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb_failures import OUT_OF_MEMORY, Scene, failure_of
 from queryrun.engines.duckdb_tables import DELETED, Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.place import place_of
 from queryrun.sql.policy import objection_to
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
-from queryrun.sql.trino.translate import Request, read, translate
+from queryrun.sql.trino.translate import Parsed, Request, read, translate
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -118,8 +119,11 @@ class DuckDBSession:
             tables = self.offered(visible)
             self._tables = tables
             if self._is_trino:
-                sql = self._translated(statement, tables, visible.deleted_rows)
+                parsed = read(statement)
+                sql = self._translated(parsed, tables, visible.deleted_rows)
                 tree = self._checked(sql)
+                if parsed.explain:
+                    sql = self._explained(sql, parsed.explain)
             else:
                 sql = statement
                 tree = self._checked(sql)
@@ -230,14 +234,20 @@ class DuckDBSession:
             line, column = place.line, place.column
         raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
 
-    def _translated(self, statement: str, tables: Tables, deleted_rows: str) -> str:
+    def _translated(self, parsed: Parsed, tables: Tables, deleted_rows: str) -> str:
         """The statement in DuckDB's SQL; the tables that it names are offered."""
-        parsed = read(statement)
-        schema = tables.schema(parsed.needs.tables, every=parsed.needs.every_table)
-        for name in tables.names():
-            schema.setdefault(name, [])
+        needs = parsed.needs
+        schema = tables.whole_schema() if needs.every_column else tables.schema(needs.tables)
         sql, _ = translate(parsed, schema, Request(self._zone, deleted_rows))
         return sql
+
+    def _explained(self, sql: str, what: str) -> str:
+        """What the statement would do, instead of the statement. `analyze` runs it, to its end."""
+        self._connection.execute(f"{_BEFORE}{sql}\n)")
+        if what == "validate":
+            return VALID_RELATION
+        row = self._connection.execute(explained_sql(sql, what)).fetchone()
+        return plan_relation(str(row[1]) if row else "[]", self._secret_paths())
 
     def _relation_at(self, error: duckdb.Error) -> int:
         """Where the statement begins in what failed: it is parsed bare, bound in parentheses."""

@@ -10,7 +10,7 @@ from queryrun.engines.base import ColumnInfo, EngineLimits
 from queryrun.engines.duckdb import DuckDBSession, open_session
 from queryrun.engines.duckdb_tables import Tables
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino.metadata import described
+from queryrun.sql.trino.information import described
 
 MEMORY_BYTES = 256 * 1024**2
 """Of DuckDB's own: it reads the ends of Parquet files and the beginnings of others."""

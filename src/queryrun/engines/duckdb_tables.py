@@ -77,13 +77,22 @@ class Tables:
         rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
         return [_column(str(column), str(kind)) for column, kind, *_ in rows]
 
-    def schema(self, wanted: Iterable[str], *, every: bool = False) -> dict[str, list[TableColumn]]:
-        """The tables among `wanted`, offered and with their columns; `every`: all names besides."""
-        known = set(self.names())
-        found: dict[str, list[TableColumn]] = {name: [] for name in known} if every else {}
-        for name in sorted(set(wanted) & known):
+    def schema(self, wanted: Iterable[str]) -> dict[str, list[TableColumn]]:
+        """All tables by name; those among `wanted` are offered and have their columns."""
+        known = self.names()
+        found: dict[str, list[TableColumn]] = {name: [] for name in known}
+        for name in sorted(set(wanted) & set(known)):
             self.offer([name])
             found[name] = self.columns(name)
+        return found
+
+    def whole_schema(self) -> dict[str, list[TableColumn]]:
+        """All tables with their columns; one that cannot be read has none."""
+        found: dict[str, list[TableColumn]] = {name: [] for name in self.names()}
+        for name in found:
+            with contextlib.suppress(duckdb.Error):
+                self.offer([name])
+                found[name] = self.columns(name)
         return found
 
     def hide_deleted(self, wanted: Iterable[str]) -> None:

@@ -136,6 +136,8 @@ class Desk:
     sources: Mapping[str, SourceRules]
     default_source: str
     now: Callable[[], datetime]
+    statements: frozenset[str] = frozenset()
+    """Kinds of statement taken beyond the contract's (H9, `guard.BEYOND_THE_CONTRACT`)."""
     accepting: Callable[[], bool] = lambda: True
     """False while the node drains: submits are refused (503), reads and cancels go on, waits
     are cut short."""

@@ -9,7 +9,7 @@ from queryrun.errors import InvalidRequest, Problem, Unavailable
 from queryrun.runs.desk import Desk
 from queryrun.runs.model import Once, RunRequest
 from queryrun.runs.store import Accepted
-from queryrun.sql.guard import Verdict
+from queryrun.sql.guard import Verdict, within
 
 
 async def submit(
@@ -29,7 +29,7 @@ async def submit(
     rules = desk.sources.get(request.source)
     if rules is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(desk.sources)}")
-    verdict = await desk.guard.check(request.sql, rules.dialect)
+    verdict = within(await desk.guard.check(request.sql, rules.dialect), desk.statements)
     if not verdict.accepted:
         raise refused(verdict)
     accepted = await desk.store.accept(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 MAX_STATEMENT_CHARS = 1_000_000
 """Contract F7: SQL length for API submissions."""
+
+
+BEYOND_THE_CONTRACT = ("values", "explain", "schemas", "catalogs")
+"""Kinds of statement that Trino has and the contract does not name (H9): VALUES and TABLE, EXPLAIN,
+SHOW SCHEMAS, SHOW CATALOGS. An installation says which of them it takes."""
 
 
 class Refusal(StrEnum):
@@ -27,6 +33,7 @@ class Verdict:
 
     `refusal` is None when the statement is accepted. A statement that does not parse is
     accepted (contract H8): its run fails with the engine's own words, line and column.
+    `kind` is one of `BEYOND_THE_CONTRACT`, with its place, for a statement that is one of them.
     """
 
     statement: str
@@ -34,8 +41,25 @@ class Verdict:
     message: str = ""
     line: int | None = None
     column: int | None = None
+    kind: str = ""
 
     @property
     def accepted(self) -> bool:
         """Whether a run may be made of it."""
         return self.refusal is None
+
+
+def within(verdict: Verdict, taken: Collection[str]) -> Verdict:
+    """The verdict where only those of `BEYOND_THE_CONTRACT` are taken that `taken` names."""
+    if not verdict.accepted or not verdict.kind or verdict.kind in taken:
+        return verdict
+    message = f"{_WORDS[verdict.kind]} statements are not allowed here"
+    return replace(verdict, statement="", refusal=Refusal.NOT_ALLOWED, message=message)
+
+
+_WORDS = {
+    "values": "VALUES",
+    "explain": "EXPLAIN",
+    "schemas": "SHOW SCHEMAS",
+    "catalogs": "SHOW CATALOGS",
+}

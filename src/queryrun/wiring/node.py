@@ -179,6 +179,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         trouble=sources.trouble,
+        statements=settings.statement_kinds,
     )
     parts = HttpParts(
         desk=desk,

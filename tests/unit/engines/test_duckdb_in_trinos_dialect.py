@@ -97,3 +97,37 @@ def test_nothing_of_the_engine_can_be_reached(trino: DuckDBSession, statement: s
     """The worker parses again: a guard that was passed by is not the only wall."""
     with pytest.raises(RunFailed):
         trino.plan(statement)
+
+
+def test_a_plan_is_one_text_that_names_no_file(trino: DuckDBSession, data_dir: Path) -> None:
+    """DuckDB's own drawing names the files that were read."""
+    statement = "SELECT a.id, count(*) FROM account a JOIN note n ON n.id = a.id GROUP BY a.id"
+    for explain in ("EXPLAIN", "EXPLAIN ANALYZE"):
+        planned = trino.plan(f"{explain} {statement}")
+        assert [(c.name, c.type) for c in planned.columns] == [("Query Plan", "VARCHAR")]
+        (plan,) = planned.connection.execute(planned.relation).fetchone() or ("",)
+        assert "READ_CSV" in plan
+        assert str(data_dir) not in plan
+        assert "parquet'" not in plan
+        trino.renew()
+
+
+def test_analyze_counts_what_came_through(trino: DuckDBSession) -> None:
+    rows = answer(trino, "EXPLAIN ANALYZE SELECT id FROM account WHERE id > 0")
+    assert "Output: 2 rows" in str(rows)
+
+
+def test_validation_binds_and_computes_nothing(trino: DuckDBSession) -> None:
+    assert answer(trino, "EXPLAIN (TYPE VALIDATE) SELECT 1 / (id - id) FROM account") == [(True,)]
+    with pytest.raises(RunFailed):
+        trino.plan("EXPLAIN (TYPE VALIDATE) SELECT nothing FROM account")
+
+
+def test_information_schema_lists_tables_and_columns(trino: DuckDBSession, data_dir: Path) -> None:
+    """One that cannot be read has a name and no columns."""
+    (data_dir / "broken.parquet").write_text("no parquet")
+    ours = "table_schema = 'data' AND table_name IN ('account', 'broken')"
+    tables = f"SELECT table_name FROM information_schema.tables WHERE {ours} ORDER BY 1"
+    assert answer(trino, tables) == [("account",), ("broken",)]
+    columns = f"SELECT column_name, data_type FROM information_schema.columns WHERE {ours}"
+    assert answer(trino, columns) == [("id", "bigint"), ("accountnumber", "varchar")]

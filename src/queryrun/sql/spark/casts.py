@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from queryrun.sql.spark import moments
+from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import spark_name, text
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import PATTERNS, CastSite, UnsupportedCastError
@@ -92,10 +93,13 @@ def _number_to_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
 
 def rounded_double(sql: str) -> str:
     """To a whole number, half away from zero; from 2^52 on there are no others."""
-    size = f"abs({sql})"
+    return bound(sql, _rounded, "x")
+
+
+def _rounded(x: str) -> str:
+    size = f"abs({x})"
     rounded = f"floor({size}) + CASE WHEN {size} - floor({size}) >= 0.5D THEN 1 ELSE 0 END"
-    whole = f"CASE WHEN {size} < 4503599627370496D THEN sign({sql}) * ({rounded}) ELSE {sql} END"
-    return f"({whole})"
+    return f"(CASE WHEN {size} < 4503599627370496D THEN sign({x}) * ({rounded}) ELSE {x} END)"
 
 
 def _double_to_decimal(sql: str, wanted: Type, site: CastSite) -> Typed:
@@ -105,19 +109,21 @@ def _double_to_decimal(sql: str, wanted: Type, site: CastSite) -> Typed:
     is; what is exactly halfway it rounds to even, but such a value has few binary digits, and
     Spark's cast is right), and for digits beyond a double's precision, which are refused.
     """
-    scale = wanted.params[1]
-    plain = _plain(sql, wanted, site).sql
-    shown = _plain(f"replace(format_number({sql}, {scale}), ',', '')", wanted, site).sql
-    if scale == 0:
-        shown = plain
-    digits = f"TRY_CAST({sql} AS DECIMAL(38,{scale + 1})) * {2 * 10**scale}BD"
-    is_plain = f"CAST({digits} AS DECIMAL(38,0)) % {5**scale}BD = 0"
-    few = f"abs({sql}) * 1E{scale} < 1E15 OR ({sql} = floor({sql}) AND abs({sql}) < 1E15)"
-    odd = f"{sql} IS NULL OR isnan({sql}) OR abs({sql}) >= 1E{wanted.params[0] - scale}"
+    return Typed(bound(sql, lambda x: _exactly(x, wanted, site), "x"), wanted)
+
+
+def _exactly(x: str, wanted: Type, site: CastSite) -> str:
+    precision, scale = wanted.params
+    found = plain = _plain(x, wanted, site).sql
+    if scale:
+        shown = _plain(f"replace(format_number({x}, {scale}), ',', '')", wanted, site).sql
+        digits = f"TRY_CAST({x} AS DECIMAL(38,{scale + 1})) * {2 * 10**scale}BD"
+        is_binary = f"CAST({digits} AS DECIMAL(38,0)) % {5**scale}BD = 0"
+        found = f"CASE WHEN {is_binary} THEN {plain} ELSE {shown} END"
+    few = f"abs({x}) * 1E{scale} < 1E15 OR ({x} = floor({x}) AND abs({x}) < 1E15)"
+    odd = f"{x} IS NULL OR isnan({x}) OR abs({x}) >= 1E{precision - scale}"
     failing = "raise_error('A cast of a double to so many digits is not supported')"
-    found = f"CASE WHEN {is_plain} THEN {plain} ELSE {shown} END" if scale else plain
-    sql = f"(CASE WHEN {odd} THEN {plain} WHEN {few} THEN {found} ELSE {failing} END)"
-    return Typed(sql, wanted)
+    return f"(CASE WHEN {odd} THEN {plain} WHEN {few} THEN {found} ELSE {failing} END)"
 
 
 def _from_number(value: Typed, wanted: Type, site: CastSite) -> Typed:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from queryrun.sql.spark.binding import all_bound, bound
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
@@ -30,20 +33,33 @@ def quotient(left: Typed, right: Typed, kind: Type) -> str:
 
 def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
     """Fails, and does not answer, where 38 digits do not suffice for a number on the way."""
-    s1, s2, scale = left.type.params[1], right.type.params[1], kind.params[1]
-    up = scale - s1 + s2
-    a, b = unscaled(left), unscaled(right)
-    if up > 0:
-        a = f"CAST(({a} * CAST({10**up} AS DECIMAL({up + 1},0))) AS DECIMAL(38,0))"
-    elif up < 0:
-        b = f"CAST(({b} * CAST({10**-up} AS DECIMAL({1 - up},0))) AS DECIMAL(38,0))"
-    digits = f"length(CAST(abs({a}) AS STRING)) - length(CAST(abs({b}) AS STRING))"
-    rest = f"CAST(({a} % {b}) AS DECIMAL(38,0))"
-    whole = f"CAST((CAST(({a} - {rest}) AS DECIMAL(38,0)) / {b}) AS DECIMAL(38,0))"
-    away = f"CASE WHEN abs({rest}) >= abs({b}) - abs({rest}) THEN sign({a}) * sign({b}) ELSE 0 END"
-    number = scaled(f"({whole} + CAST({away} AS DECIMAL(1,0)))", kind)
+    up = kind.params[1] - left.type.params[1] + right.type.params[1]
+    numbers = {"a": _shifted(unscaled(left), up), "b": _shifted(unscaled(right), -up)}
+
+    def rounded(v: str) -> str:
+        rest = {"a": f"{v}.a", "b": f"{v}.b", "r": f"CAST(({v}.a % {v}.b) AS DECIMAL(38,0))"}
+        return all_bound(rest, lambda w: bound(_rounded_quotient(w), _scaled_to(kind), "n"), "w")
+
+    return all_bound(numbers, rounded, "v")
+
+
+def _shifted(sql: str, digits: int) -> str:
+    if digits <= 0:
+        return sql
+    factor = f"CAST({10**digits} AS DECIMAL({digits + 1},0))"
+    return f"CAST(({sql} * {factor}) AS DECIMAL(38,0))"
+
+
+def _rounded_quotient(v: str) -> str:
+    """Of whole numbers `a` and `b`, whose remainder `r` says which way to round."""
     failing = "raise_error('A decimal with so many digits as a quotient is not supported')"
-    return f"(CASE WHEN {digits} > {_WHOLE_DIGITS - 2} THEN {failing} ELSE {number} END)"
+    digits = f"length(CAST(abs({v}.a) AS STRING)) - length(CAST(abs({v}.b) AS STRING))"
+    whole = f"CAST((CAST(({v}.a - {v}.r) AS DECIMAL(38,0)) / {v}.b) AS DECIMAL(38,0))"
+    away = f"abs({v}.r) >= abs({v}.b) - abs({v}.r)"
+    one = f"CAST(CASE WHEN {away} THEN sign({v}.a) * sign({v}.b) ELSE 0 END AS DECIMAL(1,0))"
+    fits = f"{digits} <= {_WHOLE_DIGITS - 2}"
+    found = f"CAST(({whole} + {one}) AS DECIMAL(38,0))"
+    return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {failing} END)"
 
 
 def unscaled(value: Typed) -> str:
@@ -53,17 +69,20 @@ def unscaled(value: Typed) -> str:
     return f"CAST(replace(CAST({value.sql} AS STRING), '.', '') AS DECIMAL(38,0))"
 
 
-def scaled(sql: str, kind: Type) -> str:
+def _scaled_to(kind: Type) -> Callable[[str], str]:
     """A whole number's digits as a decimal."""
     scale = kind.params[1]
-    if scale == 0:
-        return f"CAST({sql} AS {_name(kind)})"
-    number = f"CAST({sql} AS DECIMAL(38,0))"
-    plain = f"CAST(abs({number}) AS STRING)"
-    digits = f"lpad({plain}, greatest({scale + 1}, length({plain})), '0')"
-    sign = f"CASE WHEN {number} < 0 THEN '-' ELSE '' END"
-    whole = f"left({digits}, length({digits}) - {scale})"
-    return f"CAST(({sign} || {whole} || '.' || right({digits}, {scale})) AS {_name(kind)})"
+
+    def scaled(number: str) -> str:
+        if scale == 0:
+            return f"CAST({number} AS {_name(kind)})"
+        plain = f"CAST(abs({number}) AS STRING)"
+        digits = f"lpad({plain}, greatest({scale + 1}, length({plain})), '0')"
+        sign = f"CASE WHEN {number} < 0 THEN '-' ELSE '' END"
+        whole = f"left({digits}, length({digits}) - {scale})"
+        return f"CAST(({sign} || {whole} || '.' || right({digits}, {scale})) AS {_name(kind)})"
+
+    return scaled
 
 
 def _name(kind: Type) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from queryrun.sql.spark import formats
+from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.casts import rounded_double
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import share, special
@@ -81,10 +82,14 @@ def _round_double(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     value, digits = args[0], args[1] if len(args) == 2 else Typed("0", t.INTEGER, 0)
     if not isinstance(digits.constant, int) or not 0 <= digits.constant <= 15:
         c.refuse("round to such a number of digits", node.at)
-    x, factor = value.sql, f"{10**digits.constant}D"
-    near = f"{rounded_double(f'({x} * {factor})')} / {factor}"
-    few = f"abs({x}) * {factor} < 9.2E18"  # no digit to round; neither for NaN and infinity
-    sql = f"(CASE WHEN {few} THEN {near} ELSE {x} END)"
+    factor = f"{10**digits.constant}D"
+
+    def near(x: str) -> str:
+        few = f"abs({x}) * {factor} < 9.2E18"  # no digit to round beyond; nor in NaN and infinity
+        whole = rounded_double(f"({x} * {factor})")
+        return f"(CASE WHEN {few} THEN {whole} / {factor} ELSE {x} END)"
+
+    sql = bound(value.sql, near)
     return Typed(sql, t.DOUBLE)
 
 

@@ -485,6 +485,17 @@ class Show:
     like: str | None
     escape: str | None
     at: int
+    of: Table | None = None
+    """The schema or catalog that was named, as a table would be."""
 
 
-Statement: TypeAlias = Query | Show
+@dataclass(slots=True)
+class Explain:
+    """EXPLAIN of a query. `what`: plan, analyze or validate."""
+
+    what: str
+    query: Query
+    at: int
+
+
+Statement: TypeAlias = Query | Show | Explain

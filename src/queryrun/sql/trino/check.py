@@ -8,14 +8,15 @@ line and column (contract H8), unless it is plain that another kind of statement
 from __future__ import annotations
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.guard import Refusal, Verdict
+from queryrun.sql.guard import BEYOND_THE_CONTRACT, Refusal, Verdict
+from queryrun.sql.trino import ast
 from queryrun.sql.trino.tokens import Token, statements_in, tokens_of
 from queryrun.sql.trino.translate import read
 
 _OTHER_KINDS = frozenset(
     [
         "ALTER", "ANALYZE", "CALL", "CHECKPOINT", "COMMENT", "COMMIT", "COPY", "CREATE",
-        "DEALLOCATE", "DELETE", "DENY", "DROP", "EXECUTE", "EXPLAIN", "EXPORT", "GRANT", "IMPORT",
+        "DEALLOCATE", "DELETE", "DENY", "DROP", "EXECUTE", "EXPORT", "GRANT", "IMPORT",
         "INSERT", "INSTALL", "LOAD", "MERGE", "PREPARE", "REFRESH", "RESET", "REVOKE", "ROLLBACK",
         "SET", "START", "TRUNCATE", "UPDATE", "USE", "ATTACH", "DETACH", "PRAGMA", "VACUUM",
     ]
@@ -36,18 +37,38 @@ def check_trino(statement: str) -> Verdict:
     first = next(token for token in tokens if token.text not in {";", "("})
     if first.kind == "word" and first.text in _OTHER_KINDS:
         return _wrong_kind(statement, first)
-    return _parsed(statement, tokens)
+    return _parsed(statement, tokens, first)
 
 
-def _parsed(statement: str, tokens: list[Token]) -> Verdict:
+def _parsed(statement: str, tokens: list[Token], first: Token) -> Verdict:
+    node = None
     try:
-        read(statement)
+        node = read(statement).node
     except RunFailed as failed:
         if _TOO_DEEP in failed.failure.message:
             return Verdict("", Refusal.TOO_COMPLEX, failed.failure.message)
         written = _writing(statement, tokens, failed)
-        return _wrong_kind(statement, written) if written else Verdict(statement)
-    return Verdict(statement)
+        if written:
+            return _wrong_kind(statement, written)
+    kind = _kind(tokens, first, node)
+    if not kind:
+        return Verdict(statement)
+    return Verdict(statement, None, "", *_place(statement, first), kind=kind)
+
+
+def _kind(tokens: list[Token], first: Token, node: object) -> str:
+    """Which of `BEYOND_THE_CONTRACT` it is; by its first words, should it not be ours to read."""
+    if first.kind != "word":
+        return ""
+    if first.text == "EXPLAIN":
+        return "explain"
+    if first.text == "SHOW":
+        what = tokens[tokens.index(first) + 1].text.lower()
+        return what if what in BEYOND_THE_CONTRACT else ""
+    while isinstance(node, ast.Query):
+        node = node.body
+    is_table = isinstance(node, ast.Values | ast.Table) or first.text in {"VALUES", "TABLE"}
+    return "values" if is_table else ""
 
 
 def _writing(statement: str, tokens: list[Token], failed: RunFailed) -> Token | None:
@@ -63,7 +84,10 @@ def _writing(statement: str, tokens: list[Token], failed: RunFailed) -> Token | 
 
 
 def _wrong_kind(statement: str, token: Token) -> Verdict:
-    line_start = statement.rfind("\n", 0, token.at) + 1
-    line = statement.count("\n", 0, token.at) + 1
     message = f"Only SELECT, SHOW and DESCRIBE statements are allowed, not {token.text}"
-    return Verdict("", Refusal.NOT_READ_ONLY, message, line, token.at - line_start + 1)
+    return Verdict("", Refusal.NOT_READ_ONLY, message, *_place(statement, token))
+
+
+def _place(statement: str, token: Token) -> tuple[int, int]:
+    line_start = statement.rfind("\n", 0, token.at) + 1
+    return statement.count("\n", 0, token.at) + 1, token.at - line_start + 1

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, functions_aggregate, functions_special, functions_time
+from queryrun.sql.trino import (
+    ast,
+    functions_aggregate,
+    functions_special,
+    functions_time,
+    information,
+)
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler
 from queryrun.sql.trino.scope import (
@@ -369,6 +375,8 @@ class QueryCompiler(CallCompiler):
         if entry is not None:
             columns = columns_of(entry.outputs, sql_alias, alias or key)
             return Joined(f"{entry.sql} AS {sql_alias}", columns)
+        if information.is_information(node):
+            return self._information(node, outer, alias)
         table = self.schema.get(key)
         if table is None:
             shown = ".".join(part.text for part in node.parts)
@@ -383,6 +391,15 @@ class QueryCompiler(CallCompiler):
             for c in table
         ]  # fmt: skip
         return Joined(f"{sql} AS {sql_alias}", columns)
+
+    def _information(self, node: ast.Table, outer: Scope, alias: str) -> Joined:
+        key = node.parts[-1].key
+        if key not in information.TABLES:
+            shown = ".".join(part.text for part in node.parts)
+            guess = did_you_mean(node.parts[-1].text, information.TABLES)
+            self.not_found(f"Table '{shown}' does not exist{guess}", node.at)
+        query = information.query_of(key, self.schema)
+        return self._derived(ast.Derived(query, False, node.at), outer, alias or key, [])
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:
         """The table, without the rows that are not to be seen and with Trino's types."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.catalog import trino_functions
 from queryrun.sql.trino.compile_calls import known_functions
-from queryrun.sql.trino.scope import Output, Schema, TableColumn, did_you_mean
+from queryrun.sql.trino.information import (
+    CATALOG,
+    INFORMATION,
+    SCHEMA_NAME,
+    TABLES,
+    described,
+    is_information,
+)
+from queryrun.sql.trino.scope import Output, Schema, did_you_mean
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import name, text
-from queryrun.sql.trino.types import Type
 
 HEADINGS = {
     "tables": ("Table",),
@@ -25,8 +32,6 @@ HEADINGS = {
     "schemas": ("Schema",),
     "catalogs": ("Catalog",),
 }  # fmt: skip
-CATALOG, SCHEMA_NAME = "owl", "data"
-"""Where error texts of the contract's system say that tables are (contract F2)."""
 
 
 def show(node: ast.Show, schema: Schema, statement: str) -> tuple[str, list[Output]]:
@@ -46,27 +51,15 @@ def rows_of(
     return [row for row in rows if _is_like(node, str(row[0]))], outputs
 
 
-def described(table: Iterable[TableColumn]) -> list[tuple[str, str, str, str]]:
-    """A table's columns as SHOW COLUMNS lists them: name, type, extra, comment."""
-    return [
-        (c.name.lower(), printed(c.type) if c.type else c.engine_type.lower(), "", "")
-        for c in table
-    ]
-
-
-def printed(kind: Type) -> str:
-    """A type as metadata statements print it (contract F1: no precision for zoned timestamps)."""
-    return t.TSTZ if kind.name == t.TSTZ else str(kind)
-
-
 def _rows(
     node: ast.Show, schema: Schema, statement: str, functions: Collection[str]
 ) -> list[tuple[object, ...]]:
     match node.what:
         case "tables":
-            return [(table,) for table in sorted(schema)]
+            is_about = node.of is not None and node.of.parts[-1].key == INFORMATION
+            return [(table,) for table in sorted(TABLES if is_about else schema)]
         case "schemas":
-            return [(SCHEMA_NAME,)]
+            return [(SCHEMA_NAME,), (INFORMATION,)]
         case "catalogs":
             return [(CATALOG,)]
         case "functions":
@@ -77,7 +70,7 @@ def _rows(
 def _columns(node: ast.Show, schema: Schema, statement: str) -> list[tuple[object, ...]]:
     parts = node.table.parts if node.table else []
     asked = parts[-1]
-    table = schema.get(asked.key)
+    table = (TABLES if node.table and is_information(node.table) else schema).get(asked.key)
     if table is None:
         shown = ".".join(part.text for part in parts)
         message = f"Table '{shown}' does not exist{did_you_mean(asked.text, schema)}"

@@ -59,23 +59,51 @@ class QueryParser(ExpressionParser):
             at = self.advance().at
             return ast.Show("columns", self._table(), None, None, at)
         if self.at_word("EXPLAIN"):
-            self.refuse("EXPLAIN is not supported", self.token.at)
+            return self._explain()
         return self.query()
+
+    def _explain(self) -> ast.Explain:
+        at = self.advance().at
+        what = "plan"
+        if self.take_word("ANALYZE"):
+            self.take_word("VERBOSE")
+            what = "analyze"
+        elif self.at_op("(") and self.peek().text in {"TYPE", "FORMAT"}:
+            what = self._explain_options()
+        if self.at_word("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
+            self.refuse("EXPLAIN of a metadata statement is not supported", self.token.at)
+        return ast.Explain(what, self.query(), at)
+
+    def _explain_options(self) -> str:
+        """`(TYPE VALIDATE)`, `(FORMAT TEXT)`: what is shown has no other types and formats."""
+        what = "plan"
+        self.advance()
+        while True:
+            option = self.expect_word("TYPE", "FORMAT")
+            word = self.advance()
+            if option.text == "TYPE" and word.text == "VALIDATE":
+                what = "validate"
+            elif option.text != "FORMAT" or word.text != "TEXT":
+                self.refuse(f"EXPLAIN ({option.text} {word.text}) is not supported", word.at)
+            if not self.take_op(","):
+                break
+        self.expect_op(")")
+        return what
 
     def _show(self) -> ast.Show:
         at = self.advance().at
         what = self.expect_word(*_SHOWS).text
-        table = None
+        table = of = None
         if what == "COLUMNS":
             self.expect_word("FROM", "IN")
             table = self._table()
         elif what != "CATALOGS" and self.take_word("FROM", "IN"):
-            self._table()  # there is one schema and one catalog; which is asked makes no difference
+            of = self._table()  # there is one schema and one catalog of ours: any name means them
         like = escape = None
         if self.take_word("LIKE"):
             like = self.text()
             escape = self.text() if self.take_word("ESCAPE") else None
-        return ast.Show(what.lower(), table, like, escape, at)
+        return ast.Show(what.lower(), table, like, escape, at, of)
 
     def _table(self) -> ast.Table:
         parts = [self.name()]

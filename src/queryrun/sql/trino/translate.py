@@ -11,6 +11,7 @@ from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, metadata
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_queries import QueryCompiler
+from queryrun.sql.trino.information import is_information
 from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
@@ -36,6 +37,8 @@ class Needs:
     tables: frozenset[str]
     every_table: bool
     """It asks which tables there are."""
+    every_column: bool = False
+    """It asks for the columns of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,29 @@ class Parsed:
     """A statement that has been read but not been understood yet."""
 
     text: str
-    node: ast.Statement
+    node: ast.Query | ast.Show
     needs: Needs
+    explain: str = ""
+    """`plan`, `analyze` or `validate`: not the query's rows are asked for, but what it would do."""
 
 
 def read(statement: str) -> Parsed:
     """Parse. Raises `RunFailed` for a syntax error, or what of Trino's SQL we do not offer."""
     with deeply(statement):
-        node = parse(statement)
-    if isinstance(node, ast.Show):
-        table = frozenset({node.table.parts[-1].key}) if node.table else frozenset()
-        return Parsed(statement, node, Needs(table, every_table=node.what == "tables"))
-    return Parsed(statement, node, Needs(frozenset(_tables(node)), every_table=False))
+        found = parse(statement)
+    if isinstance(found, ast.Explain):
+        return Parsed(statement, found.query, _needs(found.query), found.what)
+    return Parsed(statement, found, _needs(found))
+
+
+def _needs(node: ast.Query | ast.Show) -> Needs:
+    tables = list(_tables(node.table if isinstance(node, ast.Show) else node))
+    about = {table.parts[-1].key for table in tables if is_information(table)}
+    return Needs(
+        frozenset(table.parts[-1].key for table in tables if not is_information(table)),
+        every_table=bool(about) or (isinstance(node, ast.Show) and node.what == "tables"),
+        every_column="columns" in about and not isinstance(node, ast.Show),
+    )
 
 
 def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, list[Output]]:
@@ -99,13 +113,13 @@ def deeply(statement: str) -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def _tables(node: object) -> Iterator[str]:
-    """The names of all tables, common table expressions among them, without recursion."""
+def _tables(node: object) -> Iterator[ast.Table]:
+    """All tables, common table expressions among them, without recursion."""
     pending = [node]
     while pending:
         item = pending.pop()
         if isinstance(item, ast.Table):
-            yield item.parts[-1].key
+            yield item
         elif isinstance(item, list | tuple):
             pending.extend(item)
         elif isinstance(item, dict):

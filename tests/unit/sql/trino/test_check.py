@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queryrun.sql.check import check_statement
-from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
+from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict, within
 
 
 def check(statement: str) -> Verdict:
@@ -53,7 +53,6 @@ def test_queries_and_metadata_are_accepted(statement: str) -> None:
         "PREPARE p FROM SELECT 1",
         "EXECUTE p",
         "EXPLAIN ANALYZE DELETE FROM account",
-        "EXPLAIN SELECT 1",
         "COPY account TO 'x'",
         "ATTACH 'x'",
         "WITH a AS (INSERT INTO account VALUES (1)) SELECT 1",
@@ -63,6 +62,38 @@ def test_queries_and_metadata_are_accepted(statement: str) -> None:
 )
 def test_everything_else_is_refused(statement: str) -> None:
     assert check(statement).refusal is Refusal.NOT_READ_ONLY
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("VALUES 1, 2", "values"),
+        ("(VALUES 1)", "values"),
+        ("WITH a AS (SELECT 1) VALUES 2", "values"),
+        ("TABLE account", "values"),
+        ("EXPLAIN SELECT 1", "explain"),
+        ("EXPLAIN ANALYZE SELECT 1", "explain"),
+        ("EXPLAIN (FORMAT JSON) SELECT 1", "explain"),
+        ("SHOW SCHEMAS FROM owl", "schemas"),
+        ("SHOW CATALOGS", "catalogs"),
+        ("SELECT 1", ""),
+        ("SELECT * FROM (VALUES 1)", ""),
+        ("SHOW TABLES", ""),
+        ("SHOW COLUMNS FROM explain", ""),
+        ("DESCRIBE account", ""),
+        ("SHOW FUNCTIONS", ""),
+    ],
+)
+def test_kinds_beyond_the_contract_are_named(statement: str, kind: str) -> None:
+    """Contract H9: an installation says which of them it takes; none, unless it is told."""
+    verdict = check(statement)
+    assert (verdict.accepted, verdict.kind) == (True, kind)
+    refused = within(verdict, ())
+    assert refused.accepted is not bool(kind)
+    if kind:
+        assert refused.refusal is Refusal.NOT_ALLOWED
+        assert (refused.line, refused.column) == (1, 1 + statement.startswith("("))
+    assert within(verdict, {kind}) == verdict
 
 
 def test_the_refusal_names_the_word_and_its_place() -> None:

@@ -1,0 +1,95 @@
+"""What there is, in Trino's words: names, columns' types, and `information_schema` to select from.
+
+Of `information_schema` the tables that have something to tell here; their columns and types are
+those of version 476. What SHOW and DESCRIBE answer, `metadata.py` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.queries import QueryParser
+from queryrun.sql.trino.scope import Schema, TableColumn
+from queryrun.sql.trino.types import Type
+
+CATALOG, SCHEMA_NAME = "owl", "data"
+"""Where error texts of the contract's system say that tables are (contract F2)."""
+INFORMATION = "information_schema"
+Cell = str | int | None
+
+_TABLE = ("table_catalog", "table_schema", "table_name")
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "columns": (
+        *_TABLE, "column_name", "ordinal_position", "column_default", "is_nullable", "data_type",
+    ),
+    "schemata": ("catalog_name", "schema_name"),
+    "tables": (*_TABLE, "table_type"),
+    "views": (*_TABLE, "view_definition"),
+}  # fmt: skip
+_NUMBERS = {"ordinal_position"}
+TABLES: Schema = {
+    name: [TableColumn(c, t.BIGINT if c in _NUMBERS else t.VARCHAR) for c in columns]
+    for name, columns in _COLUMNS.items()
+}
+"""Its own tables."""
+
+
+def is_information(table: ast.Table) -> bool:
+    """Whether it is a table of `information_schema`."""
+    return len(table.parts) > 1 and table.parts[-2].key == INFORMATION
+
+
+def described(table: Iterable[TableColumn]) -> list[tuple[str, str, str, str]]:
+    """A table's columns as SHOW COLUMNS lists them: name, type, extra, comment."""
+    return [
+        (c.name.lower(), printed(c.type) if c.type else c.engine_type.lower(), "", "")
+        for c in table
+    ]
+
+
+def printed(kind: Type) -> str:
+    """A type as metadata statements print it (contract F1: no precision for zoned timestamps)."""
+    return t.TSTZ if kind.name == t.TSTZ else str(kind)
+
+
+def query_of(name: str, schema: Schema) -> ast.Query:
+    """The rows of one of its tables. `schema` must have all tables, for `columns` with theirs."""
+    rows = [[_literal(cell) for cell in row] for row in _rows(name, schema)]
+    names = _COLUMNS[name]
+    casts = ", ".join(f"CAST({c} AS {_type_of(c)}) AS {c}" for c in names)
+    some = "" if rows else " WHERE false"
+    frame = QueryParser(
+        f"WITH r({', '.join(names)}) AS (VALUES 1) SELECT {casts} FROM r{some}"
+    ).query()
+    frame.ctes[0].query.body = ast.Values(rows or [[_literal(None) for _ in names]], 0)
+    return frame
+
+
+def _rows(name: str, schema: Schema) -> Iterator[tuple[Cell, ...]]:
+    places = ((SCHEMA_NAME, schema), (INFORMATION, TABLES))
+    if name == "schemata":
+        yield from ((CATALOG, place) for place, _ in places)
+    elif name != "views":
+        for place, tables in places:
+            for table in sorted(tables):
+                if name == "tables":
+                    yield (CATALOG, place, table, "BASE TABLE")
+                else:
+                    yield from _columns_of(place, table, tables)
+
+
+def _columns_of(place: str, table: str, tables: Schema) -> Iterator[tuple[Cell, ...]]:
+    for number, (column, kind, *_) in enumerate(described(tables[table]), 1):
+        yield (CATALOG, place, table, column, number, None, "YES", kind)
+
+
+def _type_of(column: str) -> str:
+    return "bigint" if column in _NUMBERS else "varchar"
+
+
+def _literal(cell: Cell) -> ast.Expr:
+    if cell is None:
+        return ast.Literal("null", "NULL", 0)
+    return ast.Literal("integer" if isinstance(cell, int) else "string", str(cell), 0)
