@@ -18,6 +18,8 @@ LOOK_EVERY_S = 5.0
 LOOK_AGAIN_S = 1.0
 """While a source is down: how soon its runs go on once it is back."""
 
+_UNKNOWN = "not asked yet"
+
 
 class Checks(Protocol):
     """The part of `worker.stopper.Stopper` that is used here."""
@@ -42,7 +44,7 @@ class SourceHealth:
         self._checks = checks
         self._place = place
         self._on_back: Callable[[], None] = lambda: None
-        self._down: dict[str, str] = {}
+        self._down = dict.fromkeys(self._remote, _UNKNOWN)
         self._loops: list[asyncio.Task[None]] = []
 
     def usable(self) -> list[str]:
@@ -54,7 +56,7 @@ class SourceHealth:
         return self._down.get(source)
 
     def start(self) -> None:
-        """Begin to look, at once and then every few seconds. A source counts as up until then."""
+        """Begin to look, at once and then every few seconds. Until then no run starts there."""
         self._loops = [
             asyncio.create_task(self._look_forever(source), name=f"health {source}")
             for source in self._remote
@@ -91,11 +93,13 @@ class SourceHealth:
             await asyncio.sleep(LOOK_AGAIN_S if source in self._down else LOOK_EVERY_S)
 
     def _note_down(self, source: str, reason: str) -> None:
-        if source not in self._down:
+        if self._down.get(source, _UNKNOWN) == _UNKNOWN:
             log.error("source_down", source=source, reason=reason)
         self._down[source] = reason
 
     def _note_up(self, source: str) -> None:
-        if self._down.pop(source, None) is not None:
+        if (reason := self._down.pop(source, None)) is None:
+            return
+        if reason != _UNKNOWN:
             log.warning("source_up", source=source)
-            self._on_back()
+        self._on_back()

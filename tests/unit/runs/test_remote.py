@@ -94,6 +94,7 @@ async def test_a_source_that_is_down_is_not_usable_until_it_is_back() -> None:
     engine, back = Engine(), []
     health = SourceHealth(["live", "warehouse"], ["warehouse"], engine, place)
     health.on_back(lambda: back.append(True))
+    assert health.usable() == ["live"], "nobody has looked yet"
     engine.is_away = True
     assert not await health.look("warehouse")
     assert await health.look("live")

@@ -1,0 +1,160 @@
+"""Sources on engines elsewhere: runs on one that is away wait and say so; on one that is there, a
+cancel on any node ends the work in the engine itself."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import httpx2 as httpx
+import pytest
+
+from tests.cluster.namespace import HERE, Bridge, tcp
+from tests.cluster.nodes import Cluster
+from tests.e2e.conftest import Server
+from tests.trino_server import TrinoServer
+from tests.trino_server import trino_server as trino_server  # a fixture of theirs
+
+API = "api"
+WORKER = "worker"
+ENDLESS = (
+    "SELECT count(*) AS n FROM UNNEST(sequence(1, 10000)) AS a(i)"
+    " CROSS JOIN UNNEST(sequence(1, 10000)) AS b(j) CROSS JOIN UNNEST(sequence(1, 10000)) AS c(k)"
+    " WHERE i + j * k = -1"
+)
+
+
+def warehouse(port: int) -> dict[str, str]:
+    """A second source, on a Trino at that port."""
+    prefix = "QUERYRUN_SOURCES__WAREHOUSE__"
+    settings = {
+        "ENGINE": "trino",
+        "DIALECT": "trino",
+        "URL": f"http://127.0.0.1:{port}",
+        "CATALOG": "memory",
+        "SCHEMA": "default",
+    }
+    return {f"{prefix}{name}": value for name, value in settings.items()}
+
+
+def until(holds: Callable[[], bool], what: str, patience_s: float = 30) -> None:
+    """Ask again and again: neither readiness nor an engine's list tells of changes."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+def unused_port() -> int:
+    """Nobody listens there."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_runs_on_a_source_that_is_away_wait_and_say_for_what(cluster: Cluster) -> None:
+    """Other sources go on as if nothing were; nothing of the waiting run is used up."""
+    settings = warehouse(unused_port())
+    front = cluster.start(API, settings)
+    cluster.start(WORKER, settings)
+    until(lambda: is_away(front), "the source is known to be away")
+    ready = front.http.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    waiting = front.submit("SELECT 1", source="warehouse")["id"]
+    assert front.ended(front.submit("SELECT 2")["id"])["state"] == "complete"
+    run = front.get(waiting, "state,waiting_for,remaining_attempts")
+    assert run == {"state": "accepted", "waiting_for": "source", "remaining_attempts": 3}
+    assert front.cancel(waiting).json()["state"] == "canceled"
+
+
+def is_away(node: Server) -> bool:
+    """Whether the node knows that it cannot use the warehouse."""
+    checks = node.http.get("/readyz").json()["checks"]
+    return bool(checks["source warehouse"] != "ok")
+
+
+def test_they_go_on_when_the_source_is_back(cluster: Cluster, trino_server: TrinoServer) -> None:
+    port = unused_port()
+    settings = warehouse(port)
+    front = cluster.start(API, settings)
+    cluster.start(WORKER, settings)
+    until(lambda: is_away(front), "the source is known to be away")
+    run_id = front.submit("SELECT 42 AS answer", source="warehouse")["id"]
+    assert front.get(run_id, "state,waiting_for")["waiting_for"] == "source"
+    bridge = Bridge(HERE, HERE, tcp(port_of(trino_server)), port)
+    run = front.ended(run_id)
+    bridge.close()
+    assert (run["state"], run["remaining_attempts"]) == ("complete", 3)
+    assert front.file_text(run) == "answer\n42\n"
+
+
+def port_of(server: TrinoServer) -> int:
+    """Where it listens."""
+    return int(server.url.rpartition(":")[2])
+
+
+def queries_of(server: TrinoServer, run_id: str) -> list[str]:
+    """What Trino itself says: the states of its queries for a run that have not ended."""
+    answer = server.ask(
+        "SELECT state FROM system.runtime.queries WHERE source LIKE"
+        f" 'queryrun-{run_id}-%' AND state NOT IN ('FINISHED', 'FAILED')"
+    )
+    return [str(row[0]) for row in answer.rows]
+
+
+def test_a_cancel_here_ends_the_query_that_was_started_there(
+    cluster: Cluster, trino_server: TrinoServer
+) -> None:
+    settings = warehouse(port_of(trino_server))
+    front = cluster.start(API, settings)
+    cluster.start(WORKER, settings)
+    run_id = front.submit(ENDLESS, source="warehouse")["id"]
+    until(lambda: bool(queries_of(trino_server, run_id)), "the query on Trino")
+    answer = front.cancel(run_id, prefer="wait=20")
+    left = queries_of(trino_server, run_id)
+    assert answer.json()["state"] == "canceled"
+    assert left == []
+    record = front.get(run_id, "cancellation")["cancellation"]
+    assert record["engine_stop"] == "remote_confirmed"
+
+
+def test_the_query_of_a_killed_node_is_ended_by_name_and_the_run_goes_on_elsewhere(
+    cluster: Cluster, trino_server: TrinoServer
+) -> None:
+    settings = warehouse(port_of(trino_server))
+    front = cluster.start(API, settings)
+    doomed = cluster.start(WORKER, settings)
+    run_id = front.submit(ENDLESS, source="warehouse")["id"]
+    until(lambda: bool(queries_of(trino_server, run_id)), "the query on Trino")
+    doomed.kill()
+    cluster.start(WORKER, settings)
+    until(lambda: front.get(run_id)["remaining_attempts"] == 2, "the second attempt")
+    until(lambda: len(queries_of(trino_server, run_id)) == 1, "one query, and only one")
+    front.cancel(run_id, prefer="wait=20")
+    assert front.ended(run_id)["state"] == "canceled"
+    assert queries_of(trino_server, run_id) == []
+
+
+def test_work_that_nobody_holds_is_ended(cluster: Cluster, trino_server: TrinoServer) -> None:
+    """A query under the name of a run that does not exist: the last net catches it."""
+    run_id = "11111111-2222-4333-8444-555555555555"
+    begin_elsewhere(trino_server, f"queryrun-{run_id}-1")
+    assert queries_of(trino_server, run_id)
+    cluster.start(WORKER, warehouse(port_of(trino_server)))
+    until(lambda: not queries_of(trino_server, run_id), "the end of the orphan")
+
+
+def begin_elsewhere(server: TrinoServer, name: str) -> None:
+    """Start an endless query under a name, and leave it alone."""
+    headers = {"x-trino-user": "queryrun", "x-trino-source": name}
+    answer = httpx.post(f"{server.url}/v1/statement", content=ENDLESS, headers=headers)
+    while answer.json()["stats"]["state"] == "QUEUED":
+        answer = httpx.get(answer.json()["nextUri"])
+
+
+@pytest.fixture(autouse=True)
+def _patience(request: pytest.FixtureRequest) -> None:
+    """A Trino takes half a minute to start, once per run."""
+    request.node.add_marker(pytest.mark.timeout(300))
