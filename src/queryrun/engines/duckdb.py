@@ -23,7 +23,7 @@ from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.place import place_of
 from queryrun.sql.policy import objection_to
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
-from queryrun.sql.trino.translate import Parsed, Request, read, translate
+from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -73,6 +73,7 @@ class DuckDBSession:
         self._connection = self._stock[-1]
         self._tables: Tables | None = None
         self._statement = ""
+        self._parsed: Parsed | None = None
         self._database: Path | None = None
 
     @property
@@ -113,13 +114,13 @@ class DuckDBSession:
         May take as long as the statement is hard to plan (an IN list of 400,000 constants:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
-        self._statement = statement
+        self._statement, self._parsed = statement, None
         visible = visible or Visible()
         try:
             tables = self.offered(visible)
             self._tables = tables
             if self._is_trino:
-                parsed = read(statement)
+                parsed = self._parsed = read(statement)
                 sql = self._translated(parsed, tables, visible.deleted_rows)
                 tree = self._checked(sql)
                 if parsed.explain:
@@ -146,7 +147,9 @@ class DuckDBSession:
         if not isinstance(error, duckdb.Error):
             return error
         scene = Scene(self._statement, self._table_names(), self._secret_paths())
-        return failure_of(error, scene, _NOWHERE if self._is_trino else relation_at)
+        if self._parsed is None:
+            return failure_of(error, scene, relation_at)
+        return RunFailed(placed(self._parsed, failure_of(error, scene, _NOWHERE).failure))
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""

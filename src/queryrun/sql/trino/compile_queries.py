@@ -30,6 +30,7 @@ from queryrun.sql.trino.types import Type
 
 REGISTERED = (functions_aggregate, functions_special, functions_time)
 """Importing them is what makes their functions known."""
+_NOT_SELECTED = "For SELECT DISTINCT, ORDER BY expressions must appear in select list"
 DELETED = "deleted"
 """The column that marks deleted rows (contract F3)."""
 
@@ -233,7 +234,7 @@ class QueryCompiler(CallCompiler):
         if node.having is not None:
             sql += f" HAVING {self.condition(node.having, 'HAVING clause')}"
         if order:
-            sql += f" ORDER BY {self._order_by(order, items)}"
+            sql += f" ORDER BY {self._order_by(order, items, is_distinct=node.is_distinct)}"
         return sql, outputs
 
     def _items(self, items: Sequence[ast.SelectItem], joined: Joined) -> list[tuple[Output, Typed]]:
@@ -289,7 +290,11 @@ class QueryCompiler(CallCompiler):
         return found
 
     def _order_by(
-        self, order: Sequence[ast.SortItem], items: Sequence[tuple[Output, Typed]]
+        self,
+        order: Sequence[ast.SortItem],
+        items: Sequence[tuple[Output, Typed]],
+        *,
+        is_distinct: bool,
     ) -> str:
         """Output columns go before the source's, in an expression too."""
         named = [
@@ -312,7 +317,10 @@ class QueryCompiler(CallCompiler):
             unique = [c for c in only_source if c.key not in own]
             scope = Scope(unique + list(own.values()), Scope(rest, self.scope.parent))
             with self.inside(scope):
-                parts.append(self.sorted(self.expr(item.expr), item))
+                value = self.expr(item.expr)
+                if is_distinct and value.sql not in {shown.sql for _, shown in items}:
+                    self.mismatch(_NOT_SELECTED, item.at)
+                parts.append(self.sorted(value, item))
         return ", ".join(parts)
 
     def _output_number(self, expr: ast.Expr, items: Sequence[tuple[Output, Typed]]) -> int | None:
@@ -327,7 +335,7 @@ class QueryCompiler(CallCompiler):
         numbers = [
             n for n, (o, _) in enumerate(items, 1) if o.has_name and o.heading.lower() == key
         ]
-        if len(numbers) > 1 and len({items[n - 1][1].sql for n in numbers}) > 1:
+        if len(numbers) > 1:
             self.mismatch(f"Column '{expr.parts[0].text}' is ambiguous", expr.at)
         return numbers[0] if numbers else None
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from queryrun.errors import FailureCode
+from queryrun.errors import Failure, FailureCode
 from queryrun.sql.trino import ast, metadata
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_calls import DUCKDB
 from queryrun.sql.trino.compile_queries import QueryCompiler
+from queryrun.sql.trino.grouping import grouping_problem
 from queryrun.sql.trino.information import is_information
 from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import Output, Schema, Scope
@@ -96,6 +98,17 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
             0,
         )
     return sql, outputs
+
+
+def placed(parsed: Parsed, failure: Failure) -> Failure:
+    """DuckDB's refusal of a translation, with its place and in Trino's words where we know them."""
+    if failure.line is not None or isinstance(parsed.node, ast.Show):
+        return failure
+    with deeply(parsed.text):
+        problem = grouping_problem(parsed.node, failure.message, DUCKDB.aggregates)
+    if problem is None:
+        return failure
+    return failure_at(failure.code, problem.message, parsed.text, problem.at).failure
 
 
 @contextmanager

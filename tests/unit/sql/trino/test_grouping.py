@@ -1,0 +1,63 @@
+"""A refusal of grouping that DuckDB gives without a place gets one, in Trino's words."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryrun.errors import Failure, FailureCode
+from queryrun.sql.trino.translate import placed, read
+from tests.unit.sql.trino.scene import failure
+
+UNGROUPED = 'column "x" must appear in the GROUP BY clause or must be part of an aggregate'
+    'column "x" must appear in the GROUP BY clause or must be part of an aggregate function.'
+)
+NESTED = "aggregate function calls cannot be nested"
+IN_WHERE = "WHERE clause cannot contain aggregates!"
+IN_GROUP_BY = "GROUP BY clause cannot contain window functions!"
+NO_CHILD = 'GROUPING child "x" must be a grouping column'
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal", "words", "place"),
+    [
+        ("SELECT id, count(*) FROM account GROUP BY balance", UNGROUPED, "'id' must be", (1, 8)),
+        ("SELECT count(*)\nFROM account a ORDER BY a.id", UNGROUPED, "'a.id' must be", (2, 25)),
+        ("SELECT balance FROM account GROUP BY 1 HAVING id > 1", UNGROUPED, "'id'", (1, 47)),
+        ("SELECT upper(accountnumber), lower(id) FROM account GROUP BY upper(accountnumber)",
+         UNGROUPED, "'id'", (1, 36)),
+        ("WITH a AS (SELECT id, sum(balance) FROM account) SELECT id FROM a", UNGROUPED, "'id'",
+         (1, 19)),
+        ("SELECT 1, sum(count(*)) FROM account", NESTED, "inside aggregation 'sum'", (1, 11)),
+        ("SELECT id FROM account WHERE sum(id) > 1", IN_WHERE, "WHERE clause cannot", (1, 30)),
+        ("SELECT 1 FROM account GROUP BY rank() OVER ()", IN_GROUP_BY, "GROUP BY clause", (1, 32)),
+        ("SELECT id, grouping(balance) FROM account GROUP BY id", NO_CHILD, "GROUPING", (1, 12)),
+    ],
+)  # fmt: skip
+def test_a_problem_of_grouping_has_its_place(
+    statement: str, refusal: str, words: str, place: tuple[int, int]
+) -> None:
+    bare = Failure(FailureCode.TYPE_MISMATCH, refusal)
+    found = placed(read(statement), bare)
+    assert words in found.message
+    assert (found.code, found.line, found.column) == (FailureCode.TYPE_MISMATCH, *place)
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("SELECT id FROM account", "Out of Range Error"),
+        ("SELECT id FROM account GROUP BY id", UNGROUPED),
+        ("SHOW TABLES", UNGROUPED),
+    ],
+)
+def test_what_is_not_found_stays_as_it_was(statement: str, refusal: str) -> None:
+    bare = Failure(FailureCode.TYPE_MISMATCH, refusal)
+    assert placed(read(statement), bare) is bare
+
+
+@pytest.mark.parametrize("order", ["id", "upper(accountnumber)", "accountnumber || 'x'"])
+def test_distinct_rows_are_ordered_by_what_is_selected(order: str) -> None:
+    """DuckDB would order by any column, which has no one answer."""
+    found = failure(f"SELECT DISTINCT accountnumber FROM account ORDER BY {order}")
+    assert "must appear in select list" in found.message
+    assert (found.line, found.column) == (1, 53)
