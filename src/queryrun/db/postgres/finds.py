@@ -36,16 +36,17 @@ def find_sql(query: RunQuery) -> tuple[str, tuple[object, ...]]:
     clauses = [clause for clause, _ in restrictions]
     values = [value for _, bound in restrictions for value in bound]
     order = "ASC" if query.oldest_first else "DESC"
-    statement = _SELECT + " AND ".join(clauses) + f" ORDER BY r.seq {order} LIMIT %s"
-    return statement, (*values, query.limit + 1)
+    statement = _SELECT + " AND ".join(clauses) + f" ORDER BY r.seq {order} LIMIT "
+    # A number of ours, in the text: the planner has to know it to choose the right index.
+    return statement + str(int(query.limit) + 1), tuple(values)
 
 
 def _restrictions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
     """A clause and what is bound to it, for each field that restricts."""
     if query.client_id is not None:
-        # The concatenation keeps the planner on the index of the client, the narrower one.
+        # The comparison keeps the planner on the index of the client, the narrower one.
         yield "r.client_id = %s", (query.client_id,)
-        yield "r.tenant_id || '' = %s", (query.tenant_id,)
+        yield "(r.tenant_id = %s) IS TRUE", (query.tenant_id,)
     else:
         yield "r.tenant_id = %s", (query.tenant_id,)
     if query.entity_id is not None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from queryrun.db.postgres.functions import groups_sql
 from queryrun.db.postgres.keys import TAKE, look_sql
-from queryrun.db.postgres.moves import move_sql
+from queryrun.db.postgres.moves import move_sql, state_of
 from queryrun.db.rows import ATTEMPT_COLUMNS, RUN_COLUMNS
 from queryrun.runs.model import FRESH_ATTEMPTS
 from queryrun.runs.state import RunEvent
 
+_LIVES = "coalesce(a.ended_ms, 0) = 0"
+"""Of an attempt that is looked up by its key; see `moves.state_of`."""
 _RUNS = "runs r JOIN run_requests q ON q.run_seq = r.seq"
 RUN_BY_ID = f"SELECT {RUN_COLUMNS} FROM {_RUNS} WHERE r.id = %s"
 RUNS_AT = f"SELECT {RUN_COLUMNS} FROM {_RUNS} WHERE r.seq = ANY (%s::bigint[])"
@@ -21,7 +23,7 @@ CLAIM = (
 FORGET_KEY = "DELETE FROM idempotency WHERE tenant_id = %s AND key = %s AND run_id = %s"
 SAVE_HANDLE = (
     "UPDATE attempts a SET handle = %s, file_key = %s FROM runs r"
-    " WHERE r.id = %s AND r.attempt = %s AND r.state = 'in_progress'"
+    f" WHERE r.id = %s AND r.attempt = %s AND {state_of('r')} = 'in_progress'"
     " AND a.run_seq = r.seq AND a.number = r.attempt"
 )
 MOVES = (
@@ -32,7 +34,7 @@ POSITION = (
     "SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.source"
     " AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id"
     " AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))"
-    " FROM runs r WHERE r.id = %s AND r.state = 'accepted'"
+    f" FROM runs r WHERE r.id = %s AND {state_of('r')} = 'accepted'"
 )
 COUNTS = (
     "SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source, state"
@@ -125,20 +127,23 @@ def statements(now: str) -> Statements:
 )
 UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %s FROM mine
 WHERE a.run_seq = mine.seq AND a.number = mine.number
-    AND a.node || '' = %s AND a.ended_ms IS NULL
+    AND a.node || '' = %s AND {_LIVES}
 RETURNING mine.run_id, mine.number, mine.state""",
-        lapsed=f"""{clock}
-SELECT {RUN_COLUMNS}, {ATTEMPT_COLUMNS} FROM attempts a
+        lapsed=f"""{clock}, late AS MATERIALIZED (
+    SELECT * FROM attempts
+    WHERE ended_ms IS NULL AND node >= '' AND lease_until_ms <= (SELECT ms FROM clock)
+    ORDER BY lease_until_ms, run_seq LIMIT %s
+)
+SELECT {RUN_COLUMNS}, {ATTEMPT_COLUMNS} FROM late a
 JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq
-WHERE a.ended_ms IS NULL AND a.lease_until_ms <= (SELECT ms FROM clock)
-ORDER BY a.lease_until_ms, a.run_seq LIMIT %s""",
+ORDER BY a.lease_until_ms, a.run_seq""",
         end_other_leases=f"""{clock}
 UPDATE attempts SET lease_until_ms = least(lease_until_ms, (SELECT ms FROM clock))
 WHERE ended_ms IS NULL AND node <> %s""",
         take_over=f"""{clock}
 UPDATE attempts a SET node = %s, lease_until_ms = (SELECT ms FROM clock) + %s
 FROM runs r WHERE r.id = %s AND r.attempt = %s AND a.run_seq = r.seq AND a.number = r.attempt
-    AND a.ended_ms IS NULL AND a.lease_until_ms <= (SELECT ms FROM clock)""",
+    AND {_LIVES} AND a.lease_until_ms <= (SELECT ms FROM clock)""",
         next_ready=f"""
 WITH RECURSIVE clock AS MATERIALIZED (SELECT {now} AS ms),
 wanted AS (SELECT unnest(%s::text[]) AS source), {groups_sql()}

@@ -1,0 +1,189 @@
+"""PostgreSQL serves the hot statements from their indexes, planned for empty tables or full ones.
+
+And the cost of a claim does not grow with the queue.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queryrun.db.postgres import auth, functions, moves, statements
+from queryrun.db.postgres.access import DATABASE_CLOCK
+from queryrun.db.postgres.connect import Connection, connect, conninfo_of
+from queryrun.db.postgres.finds import find_sql
+from queryrun.db.postgres.functions import create_functions
+from queryrun.runs.state import TRANSITIONS, RunEvent
+from queryrun.runs.store import RunQuery
+from tests.postgres_server import PostgresServer, database_of_its_own
+
+SQL = statements.statements(DATABASE_CLOCK)
+FILL = """
+WITH added AS (
+    INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,
+        remaining_attempts, created_ms, updated_ms, ready_ms)
+    SELECT 'run-' || n, 't' || n %% 10, 'e' || n %% %s, 'c' || n %% 6, 'live', %s, 0, 3, n, n, 1
+    FROM generate_series(1, %s) n RETURNING seq
+)
+INSERT INTO run_requests
+SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', '[]' FROM added
+"""
+CHOICE = (
+    "WITH "
+    + functions.CHOICE.replace("unnest(sources, limits)", "unnest(ARRAY['live'], ARRAY[5::bigint])")
+    .replace("slots", "4")
+    .replace("now_ms", "1000")
+    + " SELECT seq FROM picked ORDER BY position"
+)
+
+
+@pytest.fixture
+def connection(postgres_server: PostgresServer) -> Iterator[Connection]:
+    """A session as the stores have it."""
+    with (
+        database_of_its_own(postgres_server) as (_, _, url),
+        closing(connect(conninfo_of(url), durable=False)) as connected,
+    ):
+        create_functions(connected, DATABASE_CLOCK)
+        yield connected
+
+
+def fill(connection: Connection, count: int, *, entities: int = 5, state: str = "accepted") -> None:
+    connection.execute(FILL, (entities, state, count))
+
+
+def explained(connection: Connection, statement: str, *options: str) -> dict[str, Any]:
+    """The plan with nothing bound: what a prepared statement has for every value."""
+    text = f"EXPLAIN (FORMAT JSON{''.join(options)}) {statement}"
+    [(found,)] = connection.execute(text.encode(), prepare=False).fetchall()
+    plan: dict[str, Any] = (found if isinstance(found, list) else json.loads(found))[0]
+    return plan
+
+
+def generic(connection: Connection, statement: str, count: int) -> list[dict[str, Any]]:
+    """The nodes of the plan for parameters that are not known."""
+    numbered = statement
+    for n in range(1, count + 1):
+        numbered = numbered.replace("%s", f"${n}", 1)
+    connection.execute(f"PREPARE looked_at AS {numbered}".encode(), prepare=False)
+    try:
+        nulls = f"({', '.join(['NULL'] * count)})" if count else ""
+        plan = explained(connection, f"EXECUTE looked_at{nulls}")
+    finally:
+        connection.execute("DEALLOCATE looked_at", prepare=False)
+    return list(nodes(plan["Plan"]))
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize(
+    ("statement", "indexes"),
+    [
+        (statements.RUN_BY_ID, {"runs_id_key", "run_requests_pkey"}),
+        (statements.RUNS_AT, {"runs_pkey", "run_requests_pkey"}),
+        (statements.SAVE_HANDLE, {"runs_id_key", "attempts_pkey"}),
+        (statements.POSITION, {"runs_id_key", "runs_waiting"}),
+        (statements.COUNTS, {"runs_waiting", "runs_held"}),
+        (statements.REMOVE_ENDED, {"runs_ended", "attempts_pkey", "run_requests_pkey"}),
+        (SQL.extend, {"runs_id_key", "attempts_pkey"}),
+        (SQL.lapsed, {"attempts_live", "runs_pkey"}),
+        (SQL.take_over, {"runs_id_key", "attempts_pkey"}),
+        (SQL.next_ready, {"runs_waiting"}),
+        (auth.CLIENT_OF_TOKEN, {"tokens_pkey", "clients_id_key"}),
+    ],
+    ids=range(11),
+)
+@pytest.mark.parametrize("full", [False, True])
+def test_hot_statements_use_their_indexes(
+    connection: Connection, statement: str, indexes: set[str], full: bool
+) -> None:
+    if full:
+        fill(connection, 2000)
+        connection.execute("ANALYZE")
+    found = generic(connection, statement, statement.count("%s"))
+    assert {node.get("Index Name") for node in found} >= indexes
+    assert not [node for node in found if node["Node Type"] == "Seq Scan"]
+
+
+@pytest.mark.parametrize("event", [RunEvent.COMPLETE, RunEvent.CANCEL, RunEvent.FREED])
+def test_a_move_finds_its_rows_by_their_keys(connection: Connection, event: RunEvent) -> None:
+    text = moves.move_sql(event, DATABASE_CLOCK)
+    bound = text.replace("%(run_id)s", "'run-1'").replace("%(number)s", "1")
+    plain = "NULL".join(part.split(")s", 1)[-1] for part in bound.split("%("))
+    found = list(nodes(explained(connection, plain)["Plan"]))
+    assert "runs_id_key" in {node.get("Index Name") for node in found}
+    assert not [node for node in found if node["Node Type"] == "Seq Scan"]
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (RunQuery("t1", client_id="c1"), "runs_of_client"),
+        (RunQuery("t1"), "runs_of_tenant"),
+    ],
+)
+def test_a_list_is_read_off_an_index_in_its_order(
+    connection: Connection, query: RunQuery, index: str
+) -> None:
+    fill(connection, 2000)
+    connection.execute("ANALYZE")
+    statement, values = find_sql(query)
+    found = generic(connection, statement, len(values))
+    assert index in {node.get("Index Name") for node in found}
+    assert not [node for node in found if "Sort" in node["Node Type"]]
+
+
+def buffers_of_claim(connection: Connection) -> int:
+    """Pages touched by one choice of four runs."""
+    plan = explained(connection, CHOICE, ", ANALYZE, BUFFERS, TIMING OFF")
+    assert plan["Plan"]["Actual Rows"] == 4
+    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+
+
+def test_a_claim_costs_about_the_same_for_ten_runs_and_for_twenty_thousand(
+    connection: Connection,
+) -> None:
+    fill(connection, 15)
+    few = buffers_of_claim(connection)
+    connection.execute("DELETE FROM runs")
+    connection.execute("DELETE FROM run_requests")
+    fill(connection, 20_000)
+    connection.execute("VACUUM ANALYZE runs")
+    many = buffers_of_claim(connection)
+    assert many <= 3 * few, "an index of three levels instead of one, and nothing else"
+
+
+def test_the_claim_looks_at_the_queue_through_its_index_alone(connection: Connection) -> None:
+    fill(connection, 200)
+    found = list(nodes(explained(connection, CHOICE)["Plan"]))
+    scans = {node.get("Index Name") for node in found if node.get("Relation Name") == "runs"}
+    assert scans == {"runs_waiting", "runs_held"}
+
+
+def test_every_move_is_one_conditional_update() -> None:
+    for event in RunEvent:
+        if event is RunEvent.CLAIM:
+            continue
+        text = moves.move_sql(event, "0")
+        assert text.count("UPDATE runs") == 1
+        for (state, candidate), after in TRANSITIONS.items():
+            assert (f"WHEN '{state}' THEN '{after}'" in text) == (candidate is event)
+
+
+def test_only_two_places_write_the_state_of_a_run() -> None:
+    """The moves of `moves.py`, and the claim, which chooses what it moves."""
+    folder = Path(moves.__file__).parent
+    writers = {path.name for path in folder.glob("*.py") if "UPDATE runs" in path.read_text()}
+    assert writers == {"moves.py", "functions.py"}
+    assert functions.CLAIM_RUNS.count("UPDATE runs") == 1
+    claim = TRANSITIONS[next(key for key in TRANSITIONS if key[1] is RunEvent.CLAIM)]
+    assert f"SET state = '{claim}'" in functions.CLAIM_RUNS
