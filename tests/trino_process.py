@@ -38,6 +38,15 @@ CATALOGS = {
 }
 
 
+def files_catalog(directory: Path) -> str:
+    """A catalog of the hive connector over Parquet files beneath a local directory."""
+    return (
+        "connector.name=hive\nhive.metastore=file\nhive.metastore.catalog.dir=local:///metastore\n"
+        "hive.security=allow-all\nhive.parquet.time-zone=UTC\n"
+        f"fs.native-local.enabled=true\nlocal.location={directory}\n"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What one server has besides the usual: catalogs by name, more settings, a spool."""

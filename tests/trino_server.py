@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import duckdb
 import pytest
 
 from queryrun.engines.base import RemotePlace
@@ -27,7 +29,7 @@ from tests.differential.trino_client import Answer, TrinoClient
 from tests.s3_server import CREDENTIALS, PROGRAM, S3Server
 from tests.s3_server import running as running_s3
 
-_USERS, _ADDRESS, _TROUBLE = "users", "address", "trouble"
+_USERS, _ADDRESS, _TROUBLE, _FILES = "users", "address", "trouble", "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class TrinoServer:
     """A running server."""
 
     url: str
+    files: Path
+    """Beneath it lie the tables of its catalog `files`."""
     spools: bool
     """Whether it hands out results by way of an object store, to clients that can read them."""
 
@@ -51,6 +55,20 @@ class TrinoServer:
         schema = f"t{uuid4().hex[:12]}"
         self.make(f"CREATE SCHEMA memory.{schema}")
         return schema
+
+    def offer(self, schema: str, data: Path) -> None:
+        """Make the Parquet files of a directory readable as tables of `files.<schema>`."""
+        self.make(f"CREATE SCHEMA IF NOT EXISTS files.{schema}")
+        for file in sorted(data.glob("*.parquet")):
+            place = self.files / schema / file.stem
+            place.mkdir(parents=True)
+            shutil.copy(file, place)
+            described = duckdb.execute("DESCRIBE FROM read_parquet(?)", [str(file)]).fetchall()
+            columns = ", ".join(f'"{column}" {_hives(kind)}' for column, kind, *_ in described)
+            self.make(
+                f"CREATE TABLE files.{schema}.{file.stem} ({columns}) WITH (format = 'PARQUET', "
+                f"external_location = 'local:///{schema}/{file.stem}')"
+            )
 
     def ask(self, statement: str) -> Answer:
         """A statement by the back door: as another user, with a client of the tests' own."""
@@ -91,8 +109,20 @@ def shared(directory: Path) -> Iterator[TrinoServer]:
     with (directory / _USERS).open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         _start_once(directory)
-        address = _wait_for(directory)
-        yield TrinoServer(*address)
+        url, spools = _wait_for(directory)
+        yield TrinoServer(url, directory / _FILES, spools)
+
+
+def _hives(duckdb_type: str) -> str:
+    """Trino's hive connector knows no zoned timestamps in Parquet: these are read as local ones."""
+    kind, _, rest = duckdb_type.partition("(")
+    names = {
+        "FLOAT": "real",
+        "BLOB": "varbinary",
+        "TIMESTAMP": "timestamp(3)",
+        "TIMESTAMP WITH TIME ZONE": "timestamp(3)",
+    }
+    return names.get(kind, kind) + (f"({rest}" if rest else "")
 
 
 def _directory_of_run(factory: pytest.TempPathFactory) -> Path:
@@ -150,7 +180,9 @@ def _everything(directory: Path) -> Iterator[tuple[str, bool]]:
         if PROGRAM.exists():
             (directory / "s3").mkdir(exist_ok=True)
             spool = _spool(stack.enter_context(running_s3(directory / "s3")))
-        options = trino_process.Options(spool=spool)
+        (directory / _FILES).mkdir()
+        catalogs = {"files": trino_process.files_catalog(directory / _FILES)}
+        options = trino_process.Options(trino_process.CATALOGS | catalogs, spool=spool)
         yield stack.enter_context(trino_process.running(options)), bool(spool)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from queryrun.demo.write import write_sample_data
 from queryrun.engines.base import (
     EngineLimits,
     EngineSession,
@@ -21,6 +22,7 @@ from queryrun.engines.base import (
     Visible,
     work_name,
 )
+from queryrun.engines.duckdb import open_session as open_embedded
 from queryrun.engines.trino.remote import TrinoRemote
 from queryrun.engines.trino.session import TrinoSession, open_session
 from queryrun.errors import FailureCode, RunFailed
@@ -441,3 +443,49 @@ def test_progress_is_trinos(free: TrinoSession) -> None:
     rows = free.plan("SELECT count(*) FROM tpch.tiny.orders")
     read(rows)
     assert free.progress().percent == 100
+
+
+_WALLED = """
+import sys
+from queryrun.worker.sandbox import Walls, confine
+url, spill = sys.argv[1:]
+confine(Walls(read_write=(spill,), network=True))
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.trino.session import open_session
+session = open_session({"url": url}, None, EngineLimits(256 * 1024**2, 1, spill, 0), "Asia/Tokyo")
+rows = session.plan(
+    "SELECT 1, timestamp '2020-01-01 00:00:00 Europe/Berlin' FROM UNNEST(sequence(1, 2000))"
+)
+print(len(rows.connection.execute(f"FROM ({rows.relation})").fetchall()))
+"""
+
+
+def test_a_session_works_behind_a_workers_walls(trino_server: TrinoServer, tmp_path: Path) -> None:
+    """Libraries that read files late (time zones, certificates) find what they need."""
+    command = [sys.executable, "-c", _WALLED, trino_server.url, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2000\n", "")
+
+
+def test_sample_data_reads_the_same_on_trino_and_embedded(
+    trino_server: TrinoServer, limits: EngineLimits, tmp_path: Path
+) -> None:
+    """The same files, the same statement with deleted rows and joins in it, the same rows."""
+    data = tmp_path / "data"
+    data.mkdir()
+    write_sample_data(data, factor=0.2)
+    schema = f"sample{os.getpid()}"
+    trino_server.offer(schema, data)
+    statement = (
+        "SELECT a.status, count(*), sum(i.amount), count(DISTINCT i.accountid), "
+        "max(i.invoicedate) FROM account a JOIN invoice i ON i.accountid = a.id "
+        "GROUP BY a.status ORDER BY a.status"
+    )
+    there = open_session(trino_server.options(catalog="files", schema=schema), None, limits)
+    here = open_embedded({"data_dir": str(data), "dialect": "trino"}, limits)
+    for visible in (Visible(), Visible("include"), Visible("only")):
+        assert read(there.plan(statement, visible)) == read(here.plan(statement, visible))
+    tables = read(there.plan("SHOW TABLES"))
+    assert tables == read(here.plan("SHOW TABLES"))
+    there.close()
+    here.close()

@@ -37,13 +37,18 @@ def batches(
 ) -> Iterator[Any]:
     """One record batch per page that has rows."""
     for rows in pages:
-        if rows:
-            by_column = zip(*rows, strict=True)
-            arrays = [
-                array_of(column.kind, values)
-                for column, values in zip(columns, by_column, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        batch = _batch(columns, schema, rows) if rows else None
+        del rows  # as objects a page is ten times its size: not two of them at once
+        if batch is not None:
+            yield batch
+
+
+def _batch(columns: Sequence[ResultColumn], schema: Any, rows: list[list[Any]]) -> Any:
+    by_column = zip(*rows, strict=True)
+    arrays = [
+        array_of(column.kind, values) for column, values in zip(columns, by_column, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def array_of(kind: Kind, values: Sequence[Any]) -> Any:
