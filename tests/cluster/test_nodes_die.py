@@ -18,8 +18,8 @@ from tests.faults.node import RUNAWAY
 
 API = "api"
 WORKER = "worker"
-LONG = "SELECT count(*) AS n FROM range(14000) a(i) JOIN range(14000) b(i) ON a.i > b.i"
-"""Ends by itself, after a second or some."""
+LONG = "SELECT count(*) AS n FROM range(12000000) t(i) WHERE md5(i::VARCHAR) LIKE '%abcdef%'"
+"""Ends by itself, after some seconds of CPU."""
 
 
 def test_what_a_killed_node_ran_goes_on_elsewhere_with_an_attempt_less(cluster: Cluster) -> None:
