@@ -9,8 +9,6 @@ from queryrun.sql.trino.translate import placed, read
 from tests.unit.sql.trino.scene import failure
 
 UNGROUPED = 'column "x" must appear in the GROUP BY clause or must be part of an aggregate'
-    'column "x" must appear in the GROUP BY clause or must be part of an aggregate function.'
-)
 NESTED = "aggregate function calls cannot be nested"
 IN_WHERE = "WHERE clause cannot contain aggregates!"
 IN_GROUP_BY = "GROUP BY clause cannot contain window functions!"
