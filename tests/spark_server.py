@@ -195,7 +195,12 @@ def _start_connect(ending: ExitStack, directory: Path, master: str) -> SparkServ
         "spark.ui.port": str(ui_port),
         "spark.sql.warehouse.dir": str(directory / "warehouse"),
         "spark.sql.shuffle.partitions": "4",
-        "spark.scheduler.mode": "FAIR",
+        # A task that does not heed its interrupt takes its executor with it: otherwise an endless
+        # join would keep its core for ever (docs/how-to/spark.md).
+        "spark.task.reaper.enabled": "true",
+        "spark.task.reaper.pollingInterval": "500ms",
+        "spark.task.reaper.killTimeout": "2s",
+        "spark.task.maxFailures": "8",
     }
     given = [part for item in settings.items() for part in ("--conf", "=".join(item))]
     command = ["spark-submit", "--class", _CONNECT_SERVER, *given]
@@ -242,6 +247,7 @@ def _environ(directory: Path) -> Mapping[str, str]:
         "SPARK_HOME": str(HOME),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(directory / "local"),
+        "SPARK_MASTER_OPTS": "-Dspark.deploy.maxExecutorRetries=-1",
         "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
         "TZ": "UTC",
     }

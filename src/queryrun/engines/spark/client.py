@@ -8,7 +8,6 @@ no other session of the same id to start in.
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -33,6 +32,7 @@ from queryrun.engines.spark.proto import (
     Plan,
     ReattachOptions,
     Relation,
+    ReleaseExecuteRequest,
     ReleaseSessionRequest,
     SparkConnectServiceStub,
     UserContext,
@@ -74,6 +74,11 @@ class SparkClient:
             "user_context": UserContext(user_id=place.user, user_name=place.user),
             "client_type": _CLIENT,
         }
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there has been a session that we know of."""
+        return "client_observed_server_side_session_id" in self.session
 
     def open(self, settings: Mapping[str, str]) -> None:
         """Make the session and set it up; from now on all calls insist on this very session."""
@@ -126,11 +131,27 @@ class SparkClient:
         request = InterruptRequest(interrupt_type=kind, **self.session)
         self._call(self.stub.Interrupt, request)
 
-    def states(self) -> list[GetStatusResponse.OperationStatus.OperationState.ValueType]:
-        """The state of each operation of the session that Spark still knows (since Spark 4.2)."""
+    def operations(self) -> list[GetStatusResponse.OperationStatus] | None:
+        """The operations of the session that Spark still knows, with their states.
+
+        None before Spark 4.2, which cannot be asked.
+        """
         every = GetStatusRequest.OperationStatusRequest()
         request = GetStatusRequest(operation_status=every, **self.session)
-        return [one.state for one in self._call(self.stub.GetStatus, request).operation_statuses]
+        try:
+            return list(self._call(self.stub.GetStatus, request).operation_statuses)
+        except SparkError as error:
+            if error.said.status == "UNIMPLEMENTED":
+                return None
+            raise
+
+    def release_operation(self, operation_id: str) -> None:
+        """Let Spark forget the results of an operation; one that still runs is interrupted."""
+        everything = ReleaseExecuteRequest.ReleaseAll()
+        request = ReleaseExecuteRequest(
+            operation_id=operation_id, release_all=everything, **self.session
+        )
+        self._call(self.stub.ReleaseExecute, request)
 
     def release(self, *, for_good: bool = True) -> None:
         """End the session and all it runs. `for_good`: the server refuses its id from now on.
@@ -138,13 +159,6 @@ class SparkClient:
         A session that does not exist is not remembered as ended: `touch` it first.
         """
         self._call(self.stub.ReleaseSession, self._release_request(for_good=for_good))
-
-    def release_and_close(self) -> None:
-        """End the session if it was opened, as well as that can be done, and the connection."""
-        with contextlib.suppress(SparkError):  # the server ends sessions that nobody uses, too
-            if "client_observed_server_side_session_id" in self.session:
-                self.release()
-        self.close()
 
     def close(self) -> None:
         """Close the connection. The session on the server stays. Idempotent."""

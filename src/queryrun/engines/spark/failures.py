@@ -52,13 +52,14 @@ BY_SQL_STATE: Mapping[str, FailureCode] = {
     "HY": FailureCode.ENGINE_UNAVAILABLE,
     "HY008": FailureCode.STATEMENT_FAILED,
     "KD": FailureCode.DATA_UNREADABLE,
-    "P0": FailureCode.STATEMENT_FAILED,
+    "P0": FailureCode.INVALID_VALUE,
     "XX": FailureCode.INTERNAL_ERROR,
     "XXKDA": FailureCode.STATEMENT_FAILED,
 }
 """By SQLSTATE, or by its class, the first two characters. A test compares with Spark's own list.
 
 HY: a session or an operation that Spark does not know any more, or another one in its place.
+P0: `raise_error`, by which translated statements refuse values.
 """
 
 BY_STATUS: Mapping[str, FailureCode] = {

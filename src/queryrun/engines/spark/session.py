@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,6 +14,7 @@ from queryrun.engines import duckdb_failures
 from queryrun.engines.base import EngineLimits, EngineProgress, Rows, Visible
 from queryrun.engines.spark.client import SparkClient
 from queryrun.engines.spark.encoder import Encoder
+from queryrun.engines.spark.ending import end_work
 from queryrun.engines.spark.failures import INTERRUPTED, Scene, failure_of
 from queryrun.engines.spark.place import SparkPlace, place_of_options, session_id_of
 from queryrun.engines.spark.said import SparkError
@@ -20,18 +22,27 @@ from queryrun.engines.spark.stream import RowStream
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, quoted
 from queryrun.engines.spark.types import fields_of
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LET_GO_BOUND_S = 2.0
+"""How long a statement that was given up is waited for between two runs."""
+_SETTINGS = {
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.runSQLOnFiles": "false",
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",
+}
+"""Errors instead of NULLs, no paths for tables, Arrow's usual strings."""
 _NOWHERE = 2**62
 
 
 def open_session(
     options: Mapping[str, str],
+    secret: str | None,
     limits: EngineLimits,
     time_zone: str = "UTC",
-    secret: str | None = None,
 ) -> SparkSession:
     """Ready to speak to the server; nothing is sent before `plan`, which brings the name.
 
@@ -59,8 +70,8 @@ class SparkSession:
 
     @property
     def handle(self) -> str:
-        """The session on the server; known once `plan` has been given the name."""
-        return f"spark:{session_id_of(self._name)}" if self._name else ""
+        """The name of the work (`base.work_name`): `SparkRemote.stop` ends it by this."""
+        return self._name
 
     @property
     def output_path(self) -> str:
@@ -129,21 +140,32 @@ class SparkSession:
             self._encoder.forget()
             stream.close()
         if client is not None:
-            client.release_and_close()
+            self._release(client, is_complete=stream is not None and stream.is_complete)
+
+    def _release(self, client: SparkClient, *, is_complete: bool) -> None:
+        """End the session. When that fails it stays, so that a stopper finds what it runs."""
+        with closing(client), suppress(SparkError):
+            if client.is_open and is_complete:
+                client.release()
+            elif client.is_open:
+                end_work(client, self._place, self._name, time.monotonic() + LET_GO_BOUND_S)
+
+    def _translate(self, statement: str, tables: Tables, visible: Visible) -> str:
+        """Imported here: the translator is not small, and not every source needs it."""
+        from queryrun.engines.spark.trino_dialect import translated
+
+        return translated(statement, tables, visible, self._time_zone)
 
     def _settings(self) -> Mapping[str, str]:
-        return {
-            "spark.sql.session.timeZone": self._time_zone,
-            "spark.sql.ansi.enabled": "true",
-            "spark.sql.runSQLOnFiles": "false",
-            "spark.sql.execution.arrow.useLargeVarTypes": "false",
-        }
+        zone = {"spark.sql.session.timeZone": self._time_zone}
+        return {**_SETTINGS, **(TRANSLATED_SETTINGS if self._is_trino else zone)}
 
     def _sql(self, client: SparkClient, statement: str, visible: Visible) -> str:
         """What is sent for the statement: checked, its rows restricted, in parentheses."""
         tables = Tables(client, self._place, visible, self._name)
         if self._is_trino:
-            raise RunFailed.of(FailureCode.NOT_SUPPORTED, "This source speaks Spark's SQL only")
+            self._scene = Scene(statement, is_translated=True)
+            return in_parentheses(self._translate(statement, tables, visible))
         if tables.offer_for(statement):
             return in_parentheses(statement)
         self._scene = Scene(statement)

@@ -26,6 +26,8 @@ class RowStream:
         self._rows = 0
         self.error: Exception | None = None
         self.percent: float | None = None
+        self.is_complete = False
+        """Whether everything has been read."""
 
     def schema(self) -> DataType:
         """Start the statement and return its columns, as soon as Spark has analyzed it."""
@@ -75,6 +77,7 @@ class RowStream:
             raise SparkError(Said("DATA_LOSS"))
 
     def _note(self, response: ExecutePlanResponse) -> None:
+        self.is_complete = response.HasField("result_complete")
         if not response.HasField("execution_progress"):
             return
         stages = response.execution_progress.stages
@@ -82,3 +85,13 @@ class RowStream:
         if tasks:
             done = sum(stage.num_completed_tasks for stage in stages)
             self.percent = min(100.0, 100.0 * done / tasks)
+
+
+def rows_of(execution: Execution) -> list[dict[str, Any]]:
+    """All rows of a statement of ours that has few, under their columns' names in Spark."""
+    found: list[dict[str, Any]] = []
+    for response in execution.responses():
+        if response.HasField("arrow_batch"):
+            with pyarrow.ipc.open_stream(pyarrow.py_buffer(response.arrow_batch.data)) as batches:
+                found += [row for batch in batches for row in batch.to_pylist()]
+    return found

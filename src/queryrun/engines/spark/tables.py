@@ -10,6 +10,7 @@ from queryrun.engines.spark.failures import code_of
 from queryrun.engines.spark.guard import UnreadableError, read_native
 from queryrun.engines.spark.place import SparkPlace
 from queryrun.engines.spark.said import SparkError
+from queryrun.engines.spark.stream import rows_of
 from queryrun.errors import FailureCode, RunFailed
 
 if TYPE_CHECKING:
@@ -66,17 +67,27 @@ class Tables:
             if any(conditions):
                 self._show(name, " AND ".join(filter(None, conditions)))
 
+    def names(self) -> list[str]:
+        """All tables and views of the schema, in lower case."""
+        where = quoted(self._place.catalog, self._place.schema)
+        rows = rows_of(self._client.execute(f"SHOW TABLES IN {where}", self._tag))
+        return sorted({str(row["tableName"]).lower() for row in rows if row["namespace"]})
+
+    def full(self, name: str) -> str:
+        """A table's whole name, quoted."""
+        return quoted(self._place.catalog, self._place.schema, name)
+
     def schema(self, name: str) -> DataType | None:
         """A table's columns; None when there is no such table."""
         try:
-            return self._client.schema(f"SELECT * FROM {self._full(name)}")
+            return self._client.schema(f"SELECT * FROM {self.full(name)}")
         except SparkError as error:
             if code_of(error.said) is FailureCode.NAME_NOT_FOUND:
                 return None
             raise
 
     def _show(self, name: str, condition: str) -> None:
-        view = f"CREATE TEMPORARY VIEW {quoted(name)} AS SELECT * FROM {self._full(name)}"
+        view = f"CREATE TEMPORARY VIEW {quoted(name)} AS SELECT * FROM {self.full(name)}"
         self._client.command(f"{view} WHERE {condition}", self._tag)
 
     def _by_org(self, schema: DataType) -> str:
@@ -93,9 +104,6 @@ class Tables:
             for field in schema.struct.fields
         )
         return condition or "" if is_marked else ""
-
-    def _full(self, name: str) -> str:
-        return quoted(self._place.catalog, self._place.schema, name)
 
 
 def in_parentheses(query: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,33 @@ def fields_of(schema: DataType) -> list[Field]:
 def as_wanted(array: Any, wanted: Any) -> Any:
     """An array of a batch as the schema has it; what may differ is the time zone it is shown in."""
     return array if array.type.equals(wanted) else array.cast(wanted)
+
+
+def spark_text(field: DataType.StructField) -> str:
+    """A column's type in Spark's words, as `DESCRIBE` shows it; `unknown` for what we do not know.
+
+    Spark reads `char(n)` and `varchar(n)` as strings, and notes what they were.
+    """
+    noted = _CHARACTERS.search(field.metadata)
+    return noted[1] if noted else _text(field.data_type)
+
+
+def _text(kind: DataType) -> str:
+    name = kind.WhichOneof("kind") or "unknown"
+    if name == "decimal":
+        return f"decimal({kind.decimal.precision},{kind.decimal.scale})"
+    if name == "array":
+        return f"array<{_text(kind.array.element_type)}>"
+    if name == "map":
+        return f"map<{_text(kind.map.key_type)},{_text(kind.map.value_type)}>"
+    if name == "struct":
+        fields = (f"{_quoted(one.name)}:{_text(one.data_type)}" for one in kind.struct.fields)
+        return f"struct<{','.join(fields)}>"
+    return _WORDS.get(name, "unknown")
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _field(number: int, field: DataType.StructField) -> Field:
@@ -69,6 +97,22 @@ def _struct(kind: DataType) -> Any:
     )
 
 
+_CHARACTERS = re.compile(r'"__CHAR_VARCHAR_TYPE_STRING"\s*:\s*"((?:var)?char\(\d+\))"')
+_WORDS: Mapping[str, str] = {
+    "null": "void",
+    "binary": "binary",
+    "boolean": "boolean",
+    "byte": "tinyint",
+    "short": "smallint",
+    "integer": "int",
+    "long": "bigint",
+    "float": "float",
+    "double": "double",
+    "string": "string",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamp_ntz": "timestamp_ntz",
+}
 _PLAIN: Mapping[str, Callable[[], Any]] = {
     "null": pyarrow.null,
     "binary": pyarrow.binary,

@@ -1,27 +1,30 @@
-"""What runs on the cluster under our names, read from the REST interface of Spark's web UI.
+"""What runs on the cluster under our names, and its end, through Spark's web UI.
 
-Spark Connect tells what became of operations, not whether their tasks have ended on the executors;
-the UI does. Its address is an option of the source (`ui_url`).
+Spark Connect tells what became of operations, not of their jobs and of the tasks on executors; the
+UI's REST interface does, and the UI can end a job. Its address is an option of the source
+(`ui_url`).
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 from queryrun.engines.base import WORK_PREFIX
 from queryrun.engines.spark.said import Said, SparkError
 
 MAX_ANSWER_BYTES = 32 * 1024**2
 """The UI keeps 1,000 jobs, of about a kilobyte each."""
-NOT_FOUND = 404
+_NOTHING = {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.FOUND, http.HTTPStatus.SEE_OTHER}
 _TAG = re.compile(rf"_Tag_({re.escape(WORK_PREFIX)}\S+)$")
+_FORM_TOKEN = re.compile(rb'name="csrfToken" value="([^"]+)"')
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 Json = Mapping[str, Any]
 
 
@@ -29,7 +32,7 @@ class SparkUi:
     """The UI of one Connect server. Calls raise `SparkError`; all end by `deadline`."""
 
     def __init__(self, url: str, deadline: float) -> None:
-        self._url = url
+        self._at = urlsplit(url)
         self._deadline = deadline
 
     def running_names(self) -> list[str]:
@@ -48,6 +51,18 @@ class SparkUi:
                     return False
         return True
 
+    def kill(self, name: str) -> None:
+        """Ask for the end of each job of this name that runs, as the UI's own page does.
+
+        Needs `spark.ui.killEnabled`, which is Spark's default, and no rights where the UI asks for
+        none. The form carries a token since Spark 4.2.
+        """
+        for job in self._jobs(self._application(), "running", "unknown"):
+            if name in _names(job):
+                token = _FORM_TOKEN.search(self._send("GET", "/jobs/"))
+                form = {"id": str(job["jobId"]), "csrfToken": token[1].decode() if token else ""}
+                self._send("POST", "/jobs/job/kill/", form)
+
     def _application(self) -> str:
         """The one that this UI belongs to."""
         for application in self._get("/applications"):
@@ -64,19 +79,35 @@ class SparkUi:
         return any(one["numActiveTasks"] for one in tries)
 
     def _get(self, path: str) -> Any:
+        """What the REST interface says; empty for a stage that is not there (any more)."""
+        try:
+            return json.loads(self._send("GET", f"/api/v1{path}") or b"[]")
+        except ValueError as error:
+            raise SparkError(Said("UNAVAILABLE")) from error
+
+    def _send(self, method: str, path: str, form: Mapping[str, str] | None = None) -> bytes:
+        """The body of an answer; empty for one that sends us elsewhere, or knows nothing."""
+        try:
+            with closing(self._connection()) as connection:
+                body = urlencode(form) if form else None
+                connection.request(method, f"{self._at.path}{path}", body, _FORM if form else {})
+                answer = connection.getresponse()
+                told = answer.read(MAX_ANSWER_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise SparkError(Said("UNAVAILABLE")) from error
+        if answer.status == http.HTTPStatus.OK:
+            return told
+        if answer.status in _NOTHING:
+            return b""
+        raise SparkError(Said("UNAVAILABLE"))
+
+    def _connection(self) -> http.client.HTTPConnection:
         bound_s = self._deadline - time.monotonic()
         if bound_s <= 0:
             raise SparkError(Said("DEADLINE_EXCEEDED"))
-        request = urllib.request.Request(f"{self._url}/api/v1{path}")  # noqa: S310 - an option
-        try:
-            with urllib.request.urlopen(request, timeout=bound_s) as answer:  # noqa: S310
-                return json.loads(answer.read(MAX_ANSWER_BYTES))
-        except urllib.error.HTTPError as error:
-            if error.code == NOT_FOUND:  # a stage that was never submitted, or long ago
-                return []
-            raise SparkError(Said("UNAVAILABLE")) from error
-        except (OSError, ValueError) as error:
-            raise SparkError(Said("UNAVAILABLE")) from error
+        is_secure = self._at.scheme == "https"
+        kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
+        return kind(self._at.hostname or "", self._at.port, timeout=bound_s)
 
 
 def _names(job: Json) -> list[str]:

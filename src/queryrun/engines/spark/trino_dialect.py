@@ -1,0 +1,86 @@
+"""A statement in Trino's SQL as one of Spark's, over its tables: the plug to sql/spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from queryrun.engines.base import Visible
+from queryrun.engines.spark.tables import Tables
+from queryrun.engines.spark.types import spark_text
+from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.place import Place
+from queryrun.sql.spark.translate import SparkTables, table_column, to_spark
+from queryrun.sql.trino import ast
+from queryrun.sql.trino.check import check_trino
+from queryrun.sql.trino.restrict import Facts, RowRules, restricted
+from queryrun.sql.trino.scope import TableColumn
+from queryrun.sql.trino.translate import Needs, read
+
+
+def translated(statement: str, tables: Tables, visible: Visible, zone: str) -> str:
+    """Spark's SQL for a query or a metadata statement in Trino's.
+
+    Rows that may not be seen are kept out of it. Raises `RunFailed` with the place in the
+    statement as submitted.
+    """
+    text, place = _restricted(statement, tables, visible)
+    try:
+        return to_spark(text, lambda needs: _found(needs, tables), zone).sql
+    except RunFailed as error:
+        raise _told_in(error.failure, place) from error
+
+
+def _restricted(
+    statement: str, tables: Tables, visible: Visible
+) -> tuple[str, Callable[[int, int], Place]]:
+    node = _read(statement)
+    if not isinstance(node, ast.Query):  # about tables, not about their rows
+        return statement, Place
+    rules = RowRules(visible.deleted_rows, visible.org_column, visible.org_ids)
+
+    def look_up(named: Sequence[ast.Table]) -> list[Facts]:
+        if rules.restrict_nothing:
+            return [Facts() for _ in named]
+        return [_facts(table, tables) for table in named]
+
+    rewritten = restricted(statement, node, rules, look_up)
+    return rewritten.text, rewritten.place
+
+
+def _read(statement: str) -> ast.Statement:
+    """Parsed; for a statement that does more than ask, the guard's words say so."""
+    try:
+        return read(statement).node
+    except RunFailed:
+        verdict = check_trino(statement)
+        if verdict.accepted:
+            raise
+        failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
+        raise RunFailed(failure) from None
+
+
+def _facts(table: ast.Table, tables: Tables) -> Facts:
+    schema = tables.schema(table.parts[-1].key)
+    fields = schema.struct.fields if schema else ()
+    return Facts({field.name.lower(): spark_text(field) for field in fields})
+
+
+def _found(needs: Needs, tables: Tables) -> SparkTables:
+    columns: dict[str, list[TableColumn]] = {}
+    for name in sorted(needs.tables):
+        if (schema := tables.schema(name)) is not None:
+            columns[name] = [
+                table_column(one.name, spark_text(one)) for one in schema.struct.fields
+            ]
+    if needs.every_table or needs.tables - columns.keys():  # also for "did you mean"
+        for name in tables.names():
+            columns.setdefault(name, [])
+    return SparkTables(columns, {name: tables.full(name) for name in columns})
+
+
+def _told_in(failure: Failure, place: Callable[[int, int], Place]) -> RunFailed:
+    if failure.line is None or failure.column is None:
+        return RunFailed(failure)
+    found = place(failure.line, failure.column)
+    return RunFailed(replace(failure, line=found.line, column=found.column))
