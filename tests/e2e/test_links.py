@@ -99,6 +99,23 @@ def test_the_first_rows_of_a_result_can_be_seen(server: Server) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("content_type", "encoding"), [("parquet", "none"), ("arrow", "none"), ("json", "zstd")]
+)
+def test_the_first_rows_of_a_binary_result_can_be_seen(
+    server: Server, content_type: str, encoding: str
+) -> None:
+    run = server.submit(SQL, content_type=content_type, content_encoding=encoding)
+    done = server.ended(run["id"])
+    path = f"/v2/query_runs/{done['id']}/rows"
+    body = server.http.get(path, params={"offset": "50000", "limit": "2"}, timeout=60).json()
+    assert (body["columns"], body["rows"]) == (
+        ["i", "t"],
+        [[50000, "é50000"], [50001, "é50001"]],
+    )
+    assert (body["number_of_rows"], body["more"]) == (100_000, True)
+
+
 def test_a_result_for_a_recipient_of_age_is_an_age_file_without_preview(server: Server) -> None:
     identity = pyrage.x25519.Identity.generate()
     run = server.submit("SELECT 1 AS a", encryption_key=str(identity.to_public()))

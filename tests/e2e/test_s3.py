@@ -101,6 +101,13 @@ def test_a_presigned_link_serves_ranges_and_refuses_changes(server: Server) -> N
     assert [httpx.get(bad).status_code for bad in (forged, longer, other)] == [403] * 3
 
 
+def test_the_first_rows_of_a_parquet_result_come_from_the_bucket(server: Server) -> None:
+    done = server.ended(server.submit(LARGE, content_type="parquet")["id"])
+    path = f"/v2/query_runs/{done['id']}/rows"
+    body = server.http.get(path, params={"offset": "200000", "limit": "1"}, timeout=60).json()
+    assert (body["columns"], body["rows"][0][0]) == (["i", "h"], 200_000)
+
+
 def test_links_through_us_hide_the_bucket(
     house: House, environ: dict[str, str], place: S3Place
 ) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, Rows, Visible
 from queryrun.engines.duckdb import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
+from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
 from queryrun.worker.frames import Bind, Done, Execute
 from queryrun.worker.runtime import Report
@@ -124,6 +126,15 @@ class HeldWriter(LocalResultWriter):
         super().write(data)
         self._written += len(data)
         if self._written > HEADERS_BYTES:
+            self._place.hold_at("writing")
+
+    def share(self, path: str) -> SharedFile | None:
+        """The engine writes the file by itself; whoever reads along may be held."""
+        shared = super().share(path)
+        return None if shared is None else replace(shared, grown=self._held_when_grown)
+
+    def _held_when_grown(self, size_bytes: int) -> None:
+        if size_bytes > HEADERS_BYTES:
             self._place.hold_at("writing")
 
     def commit(self) -> None:

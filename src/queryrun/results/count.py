@@ -91,6 +91,7 @@ def counter_for(content_type: str) -> RowCounter:
 
 
 _READ_BYTES = 256 * 1024
+_MAGIC_BYTES = 4
 _ONE_IN = 8
 _CAUTION = 15 / 16
 
@@ -101,6 +102,17 @@ def rows_before(file: int, end: int, content_type: str) -> int:
     for start in range(0, end, _READ_BYTES):
         counter.feed(os.pread(file, min(_READ_BYTES, end - start), start))
     return counter.rows
+
+
+def has_rows(file: int, end: int, content_type: str) -> bool:
+    """Whether there is more than a beginning in the first `end` bytes of an open file.
+
+    The engine writes header and magic number when it starts, long before the first row.
+    """
+    if end > _READ_BYTES:
+        return True
+    is_text = counter_for(content_type).is_exact
+    return rows_before(file, end, content_type) > 0 if is_text else end > _MAGIC_BYTES
 
 
 class RowEstimate:

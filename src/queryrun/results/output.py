@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.compress import Pieces, compressed
-from queryrun.results.count import RowEstimate, counter_for, rows_before
+from queryrun.results.count import RowEstimate, counter_for, has_rows, rows_before
 from queryrun.results.encrypt import encrypted, parse_key
 from queryrun.results.names import member_name
 
@@ -90,7 +90,8 @@ class Followed:
         self._estimate = RowEstimate(job.content_type)
         self._count_from = job.row_limit
         self._digest = hashlib.sha256()
-        self._digested_bytes = self._size_bytes = 0
+        self._digested_bytes = 0
+        self._is_writing = False
 
     def take(self, pieces: Pieces) -> None:
         """Digest all pieces. Raises `RunFailed` when they hold too many rows."""
@@ -103,9 +104,9 @@ class Followed:
 
     def watch(self, size_bytes: int) -> None:
         """The file has become so large. Raises `RunFailed` when that is too much."""
-        if size_bytes and not self._size_bytes:
+        if not self._is_writing and has_rows(self._file, size_bytes, self._job.content_type):
+            self._is_writing = True
             self._report.stage("writing")
-        self._size_bytes = size_bytes
         check_size(self._job, size_bytes)
         self._report.written(self._estimate.rows, size_bytes)
 

@@ -156,6 +156,14 @@ def test_the_stages_and_numbers_are_told_in_order(session: DuckDBSession, result
     assert told.numbers[-1] == (written.rows, written.size_bytes)
 
 
+def test_a_header_alone_is_not_yet_writing(session: DuckDBSession, results: Path) -> None:
+    """The engine writes it when it starts, and may then compute for hours."""
+    told = Told()
+    job = replace(JOB, statement="SELECT i AS id FROM range(10) t(i) WHERE i < 0")
+    assert write_result(session, job, LocalResultStore(results), told).size_bytes == 3
+    assert told.stages == ["planning", "executing", "committing"]
+
+
 @pytest.mark.parametrize("content_type", FORMATS)
 def test_as_many_rows_as_the_limit_are_fine_and_one_more_is_not(
     session: DuckDBSession, results: Path, content_type: str
