@@ -9,10 +9,12 @@ from benchmarks import (
     cancels,
     claims,
     clients,
+    cluster,
     export,
     footprint,
     results,
     runs,
+    scale,
     table,
     tpch,
 )
@@ -22,10 +24,12 @@ ALL: dict[str, Callable[[], None]] = {
     "runs": runs.measure,
     "cancels": cancels.measure,
     "claims": claims.measure,
+    "cluster": cluster.measure,
     "clients": clients.measure,
     "export": export.measure,
     "tpch": tpch.measure,
     "results": results.measure,
+    "scale": scale.measure,
 }
 
 

@@ -77,10 +77,20 @@ class Served:
 
 
 @contextmanager
-def served(environ: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Make a home, serve it on a free loopback port, and leave nothing running."""
+def served(
+    environ: Mapping[str, str] | None = None, database_url_file: Path | None = None
+) -> Iterator[Served]:
+    """Make a home, serve it on a free loopback port, and leave nothing running.
+
+    With `database_url_file` on the PostgreSQL whose URL it holds.
+    """
     with tempfile.TemporaryDirectory(prefix="queryrun-bench-") as directory:
-        made = init_home(Path(directory) / "home", entity="main", factor=None)
+        made = init_home(
+            Path(directory) / "home",
+            entity="main",
+            factor=None,
+            database_url_file=database_url_file,
+        )
         began = time.monotonic()
         with (Path(directory) / "server.log").open("w") as log:
             process = subprocess.Popen(

@@ -89,7 +89,7 @@ def moto_server() -> Iterator[S3Server]:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[S3Server]:
+def running(directory: Path, access_log: Path | None = None) -> Iterator[S3Server]:
     """Start a server over `directory` and end it afterwards."""
     root = directory / "root"
     root.mkdir()
@@ -98,7 +98,9 @@ def running(directory: Path) -> Iterator[S3Server]:
         "ROOT_ACCESS_KEY": CREDENTIALS.access_key_id,
         "ROOT_SECRET_KEY": CREDENTIALS.secret_access_key,
     }
-    command = [str(PROGRAM), "--port", address, "--keep-alive", "--quiet", "posix", str(root)]
+    logged = ["--access-log", str(access_log)] if access_log else []
+    command = [str(PROGRAM), "--port", address, "--keep-alive", "--quiet", *logged]
+    command += ["posix", str(root)]
     with _process(command, environ, directory / "log") as process:
         server = S3Server(f"http://{address}")
         _wait_for(server, process)

@@ -1,0 +1,331 @@
+"""What a cluster of nodes asks of its PostgreSQL, its bucket and its engines, as arithmetic.
+
+Pure: costs go in (measured by `scale_costs.py`), loads and walls come out. The constants are read
+off the program's own settings, so the model changes with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+from queryrun.db.postgres.access import Sizes
+from queryrun.db.postgres.hints import PROBE_EVERY_S
+from queryrun.runs.reap import _BATCH as BATCH
+from queryrun.runs.sources import LOOK_EVERY_S
+from queryrun.settings import LeaseSettings, ResultSettings, WorkerSettings
+from queryrun.wiring.results import SWEEP_EVERY
+
+NODES = (10, 100, 1_000)
+KEPT = (10**6, 10**8, 10**9)
+Rows = list[list[str]]
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured. Each field is printed under its name, rounded, and used as printed."""
+
+    transactions_per_run: float
+    rows_written_per_run: float
+    wal_bytes_per_run: float
+    db_cpu_ms_per_run: float
+    node_cpu_ms_per_run: float
+    kept_table_bytes_per_run: float
+    kept_index_bytes_per_run: float
+    key_bytes_per_run: float
+    hints_per_run: float
+    s3_requests_per_run: float
+    idle_transactions_per_node_s: float
+    idle_db_cpu_ms_per_node_s: float
+    claim_ms: float
+    claim_more_ms: float
+    empty_claim_ms: float
+    empty_claim_cpu_ms: float
+    beat_cpu_ms: float
+    hint_cpu_us_per_listener: float
+    hint_heard_us: float
+    removal_ms_per_run: float
+
+    @classmethod
+    def printed(cls, rows: Sequence[Sequence[str]]) -> Costs:
+        """Costs as they stand in the table that `rows` prints."""
+        given = {row[0].strip("`"): float(row[1].replace(",", "")) for row in rows}
+        return cls(**{field.name: given[field.name] for field in fields(cls)})
+
+    def rounded(self) -> Costs:
+        """Three digits, as printed: more would promise too much."""
+        return Costs.printed(self.rows())
+
+    def rows(self) -> Rows:
+        """The table of costs."""
+        return [
+            [f"`{field.name}`", _digits(getattr(self, field.name)), _MEANING[field.name]]
+            for field in fields(self)
+        ]
+
+
+_MEANING = {
+    "transactions_per_run": "submit with a key, one read that waits, claim, handle, end",
+    "rows_written_per_run": "inserted, updated, deleted",
+    "wal_bytes_per_run": "with full-page images, as they fall in a short test",
+    "db_cpu_ms_per_run": "all of PostgreSQL's processes",
+    "node_cpu_ms_per_run": "the node and its worker, for `SELECT 1`",
+    "kept_table_bytes_per_run": "run, statement of 300 characters, attempt, events; after VACUUM",
+    "kept_index_bytes_per_run": "their indexes",
+    "key_bytes_per_run": "the idempotency key's row, kept 24 hours",
+    "hints_per_run": "changes told to the other nodes",
+    "s3_requests_per_run": "to write a small result; a large one takes one per 16 MiB more",
+    "idle_transactions_per_node_s": "of a node with nothing to do: polls, probes, the reaper",
+    "idle_db_cpu_ms_per_node_s": "the same, in PostgreSQL",
+    "claim_ms": "a claim of one run, holding the lock of its source",
+    "claim_more_ms": "each further run of the same claim",
+    "empty_claim_ms": "a claim that finds nothing, holding the same lock",
+    "empty_claim_cpu_ms": "the same, in PostgreSQL",
+    "beat_cpu_ms": "extending the leases of five attempts, in PostgreSQL",
+    "hint_cpu_us_per_listener": "one NOTIFY to one more listening node, in PostgreSQL",
+    "hint_heard_us": "one hint, in each node that hears it",
+    "removal_ms_per_run": "a run past its retention, in batches, in PostgreSQL; without its file",
+}
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What the program does by default, read off its settings."""
+
+    slots: int = WorkerSettings().slots
+    poll_s: float = LeaseSettings().poll_s
+    heartbeat_s: float = LeaseSettings().heartbeat_s
+    reap_every_s: float = LeaseSettings().reap_every_s
+    removals_per_reap: int = BATCH
+    probe_every_s: float = PROBE_EVERY_S
+    connections: int = Sizes().durable + Sizes().relaxed + Sizes().reads + 2
+    source_look_every_s: float = LOOK_EVERY_S
+    sweep_every_s: float = SWEEP_EVERY.total_seconds()
+    retention_days: float = ResultSettings().retention_days
+
+    def rows(self) -> Rows:
+        """The table of constants."""
+        return [[f"`{field.name}`", f"{getattr(self, field.name):g}"] for field in fields(self)]
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """What the model takes for granted of the world around the nodes."""
+
+    statement_s: float = 5.0
+    """Mean length of a statement: all slots busy means slots / statement_s runs/s and node."""
+    db_cores: float = 16.0
+    """Of the kind measured on."""
+    db_connections: float = 500.0
+    wal_bytes_per_s: float = 200e6
+    s3_requests_per_s: float = 3_500.0
+    """Writes that S3 takes below one prefix before it splits it (AWS's own figure)."""
+    s3_list_keys: float = 1_000.0
+    s3_list_s: float = 0.1
+    engine_requests_per_s: float = 100.0
+    """Small requests that a Trino coordinator or a Spark Connect server answers on the side."""
+    restore_bytes_per_s: float = 200e6
+
+    def rows(self) -> Rows:
+        """The table of assumptions."""
+        return [[f"`{field.name}`", f"{getattr(self, field.name):,g}"] for field in fields(self)]
+
+
+@dataclass(frozen=True)
+class Wall:
+    """Something that has an end: what `n` nodes ask of it per second, and what it gives."""
+
+    name: str
+    unit: str
+    load: Callable[[float], float]
+    capacity: float
+    change: str
+
+    def first(self) -> int | None:
+        """The smallest number of nodes that is too many; None: not below 100,000."""
+        low, high = 0, 100_000
+        if self.load(high) <= self.capacity:
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.load(middle) > self.capacity else (middle, high)
+        return high
+
+
+class Model:
+    """The arithmetic, for one set of costs."""
+
+    def __init__(
+        self, costs: Costs, constants: Constants | None = None, assumed: Assumed | None = None
+    ) -> None:
+        self.costs = costs
+        self.constants = constants or Constants()
+        self.assumed = assumed or Assumed()
+
+    def runs_per_s(self, nodes: float) -> float:
+        """All slots of all nodes busy."""
+        return nodes * self.constants.slots / self.assumed.statement_s
+
+    def claim_lock_ms(self, nodes: float) -> float:
+        """How long the claims of one source must hold its lock per second: one for each run, a
+        look when a slot becomes free, and polls.
+
+        Looks that hints cause come on top, and give way: a node has one look under way at most,
+        and it serves every hint that came before it (`scale_claims.py`).
+        """
+        runs = self.runs_per_s(nodes)
+        looks = runs + nodes / self.constants.poll_s
+        return runs * self.costs.claim_ms + looks * self.costs.empty_claim_ms
+
+    def db_cores(self, nodes: float) -> float:
+        """Cores of PostgreSQL: runs, idling, beats, hints told to everyone, looks that find
+        nothing (as many as the lock lets through)."""
+        costs, runs = self.costs, self.runs_per_s(nodes)
+        looks = min(runs * nodes, 1_000 / costs.empty_claim_ms)
+        hints_us = runs * costs.hints_per_run * nodes * costs.hint_cpu_us_per_listener
+        return (
+            runs * costs.db_cpu_ms_per_run
+            + nodes * costs.idle_db_cpu_ms_per_node_s
+            + nodes / self.constants.heartbeat_s * costs.beat_cpu_ms
+            + hints_us / 1_000
+            + looks * costs.empty_claim_cpu_ms
+            + runs * costs.removal_ms_per_run
+        ) / 1_000
+
+    def node_core_share(self, nodes: float) -> float:
+        """Of one core in each node, what hearing everybody's hints takes."""
+        return self.runs_per_s(nodes) * self.costs.hints_per_run * self.costs.hint_heard_us / 1e6
+
+    def engine_requests(self, nodes: float) -> float:
+        """What one source elsewhere is asked besides statements: is it up, is work orphaned."""
+        return nodes / self.constants.source_look_every_s + nodes / self.constants.reap_every_s
+
+    def walls(self) -> list[Wall]:
+        """Everything with an end that grows with the nodes."""
+        costs, assumed = self.costs, self.assumed
+        return [
+            Wall(
+                "claim lock of a source",
+                "ms/s",
+                self.claim_lock_ms,
+                1_000,
+                "look whether anything waits before asking for the lock; then several sources,"
+                " or a lock per tenant that has a limit",
+            ),
+            Wall(
+                "connections",
+                "",
+                lambda n: n * self.constants.connections,
+                assumed.db_connections,
+                "nodes with one role need fewer; a pool in session mode does not help, ours are"
+                " sessions; fewer, larger nodes do",
+            ),
+            Wall(
+                "requests on the side to one remote source",
+                "/s",
+                self.engine_requests,
+                assumed.engine_requests_per_s,
+                "one node looks for all (an advisory lock), and tells the others",
+            ),
+            Wall(
+                "PostgreSQL's CPU",
+                "cores",
+                self.db_cores,
+                assumed.db_cores,
+                "hints only to whoever waits or holds (a channel per node); then a database per"
+                " tenant group",
+            ),
+            Wall(
+                "PostgreSQL's WAL",
+                "B/s",
+                lambda n: self.runs_per_s(n) * costs.wal_bytes_per_run,
+                assumed.wal_bytes_per_s,
+                "ids that sort by time (UUIDv7): fewer pages touched, fewer images of them",
+            ),
+            Wall(
+                "requests to the bucket",
+                "/s",
+                lambda n: self.runs_per_s(n) * costs.s3_requests_per_run,
+                assumed.s3_requests_per_s,
+                "nothing: keys begin with random ids, so S3 splits the prefix by itself",
+            ),
+            Wall(
+                "one core of every node, hearing hints",
+                "cores",
+                self.node_core_share,
+                1.0,
+                "hints only to whoever waits or holds",
+            ),
+        ]
+
+    def wall_rows(self) -> Rows:
+        """How full each is at 10, 100, 1,000 nodes, where it is full, and what then."""
+        walls = sorted(self.walls(), key=lambda wall: wall.first() or 10**9)
+        return [
+            [wall.name]
+            + [f"{wall.load(n) / wall.capacity:.0%}" for n in NODES]
+            + [f"{wall.first():,}" if wall.first() else "none below 100,000", wall.change]
+            for wall in walls
+        ]
+
+    def load_rows(self) -> Rows:
+        """What 10, 100 and 1,000 nodes with all slots busy ask, per second."""
+        costs, k = self.costs, self.constants
+        lines: list[tuple[str, Callable[[float], float]]] = [
+            ("runs", self.runs_per_s),
+            ("transactions for them", lambda n: self.runs_per_s(n) * costs.transactions_per_run),
+            ("transactions of nodes that idle", lambda n: n * costs.idle_transactions_per_node_s),
+            ("of these, polls", lambda n: n / k.poll_s),
+            ("lease extensions", lambda n: n / k.heartbeat_s),
+            ("hints told", lambda n: self.runs_per_s(n) * costs.hints_per_run),
+            ("hints heard, all nodes", lambda n: self.runs_per_s(n) * costs.hints_per_run * n),
+            ("WAL, MB", lambda n: self.runs_per_s(n) * costs.wal_bytes_per_run / 1e6),
+            ("PostgreSQL's cores", self.db_cores),
+            ("connections", lambda n: n * k.connections),
+            ("requests to the bucket", lambda n: self.runs_per_s(n) * costs.s3_requests_per_run),
+            ("requests on the side to a remote source", self.engine_requests),
+        ]
+        return [[name, *(_digits(load(n)) for n in NODES)] for name, load in lines]
+
+    def one_node_rows(self) -> Rows:
+        """What one node carries, whatever its database could."""
+        costs, k = self.costs, self.constants
+        removals = k.removals_per_reap / k.reap_every_s
+        return [
+            ["runs/s per core, `SELECT 1`", _digits(1_000 / costs.node_cpu_ms_per_run)],
+            ["runs/s with all slots busy", _digits(self.runs_per_s(1))],
+            ["runs/s whose retention one reaper keeps up with", _digits(removals)],
+            ["runs/s of PostgreSQL, per core", _digits(1_000 / costs.db_cpu_ms_per_run)],
+        ]
+
+    def kept_rows(self) -> Rows:
+        """What 10^6, 10^8 and 10^9 runs that are kept take."""
+        costs, assumed, k = self.costs, self.assumed, self.constants
+        each = costs.kept_table_bytes_per_run + costs.kept_index_bytes_per_run
+        lines: list[tuple[str, Callable[[float], float]]] = [
+            ("runs/s at which they come and go", lambda kept: kept / k.retention_days / DAY_S),
+            ("tables, GB", lambda kept: kept * costs.kept_table_bytes_per_run / 1e9),
+            ("indexes, GB", lambda kept: kept * costs.kept_index_bytes_per_run / 1e9),
+            ("keys of 24 hours, GB", lambda kept: kept / k.retention_days
+             * costs.key_bytes_per_run / 1e9),
+            ("WAL, GB a day", lambda kept: kept / k.retention_days
+             * costs.wal_bytes_per_run / 1e9),
+            ("restore of a copy, hours", lambda kept: kept * each / assumed.restore_bytes_per_s
+             / 3_600),
+            ("nodes whose reapers keep up", lambda kept: kept / k.retention_days / DAY_S
+             / (k.removals_per_reap / k.reap_every_s)),
+            ("requests of one sweep of the bucket", lambda kept: kept / assumed.s3_list_keys),
+            ("hours that it takes (every node begins one an hour)",
+             lambda kept: kept / assumed.s3_list_keys * assumed.s3_list_s / 3_600),
+        ]  # fmt: skip
+        return [[name, *(_digits(load(kept)) for kept in KEPT)] for name, load in lines]
+
+
+def _digits(value: float) -> str:
+    """Three digits that count, and no exponent."""
+    if value == 0:
+        return "0"
+    if value >= 100:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{float(f'{value:.3g}'):.10g}"
