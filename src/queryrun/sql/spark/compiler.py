@@ -9,7 +9,8 @@ from queryrun.sql.spark.expressions import SparkExpressions
 from queryrun.sql.spark.types import quoted
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.compile_queries import Joined, QueryCompiler, columns_of, numbered
+from queryrun.sql.trino.compile_queries import QueryCompiler
+from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
 from queryrun.sql.trino.scope import Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.typed import Typed
 

@@ -1,58 +1,49 @@
-"""Trino's queries as DuckDB's SQL: FROM, SELECT, grouping, set operations, WITH."""
+"""Trino's queries as DuckDB's SQL: SELECT, grouping, ordering, set operations, WITH."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from queryrun.errors import FailureCode
 from queryrun.sql.trino import (
     ast,
     functions_aggregate,
+    functions_lambda,
+    functions_nested,
     functions_special,
+    functions_text,
     functions_time,
-    information,
 )
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.compile_calls import CallCompiler
+from queryrun.sql.trino.compile_relations import (
+    DELETED,
+    Joined,
+    RelationCompiler,
+    columns_of,
+    numbered,
+)
 from queryrun.sql.trino.scope import (
     Column,
     CteEntry,
     Output,
-    Schema,
     Scope,
-    TableColumn,
-    did_you_mean,
 )
-from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
-REGISTERED = (functions_aggregate, functions_special, functions_time)
+REGISTERED = (
+    functions_aggregate,
+    functions_lambda,
+    functions_nested,
+    functions_special,
+    functions_text,
+    functions_time,
+)
 """Importing them is what makes their functions known."""
 _NOT_SELECTED = "For SELECT DISTINCT, ORDER BY expressions must appear in select list"
-DELETED = "deleted"
-"""The column that marks deleted rows (contract F3)."""
 
 
-@dataclass(slots=True)
-class Joined:
-    """What a FROM clause has become: its SQL and its columns, merged ones of USING first."""
-
-    sql: str
-    columns: list[Column]
-    hidden: list[Column] = field(default_factory=list)
-    """The sides of a merged column: findable with a qualifier, not part of `*`."""
-
-
-class QueryCompiler(CallCompiler):
-    """Compiles one statement against a schema. `deleted`: exclude, include or only."""
-
-    def __init__(self, statement: str, zone: str, schema: Schema, deleted: str) -> None:
-        super().__init__(statement, zone)
-        self.schema = schema
-        self.deleted = deleted
-        self._showing: list[set[str | None]] = []
+class QueryCompiler(RelationCompiler):
+    """Compiles whole queries."""
 
     # --- queries ----------------------------------------------------------------------------
 
@@ -89,17 +80,6 @@ class QueryCompiler(CallCompiler):
         second = self._brought_to(second, later, [output.type for output in outputs], cte.at)
         word = "UNION ALL" if body.is_all else "UNION"
         return f"{sql_name}({numbered(outputs)}) AS (({first}) {word} ({second}))"
-
-    def _renamed(
-        self, outputs: Sequence[Output], columns: Sequence[ast.Ident], at: int
-    ) -> list[Output]:
-        if not columns:
-            return list(outputs)
-        if len(columns) != len(outputs):
-            count = f"{len(columns)} entries but the relation has {len(outputs)} columns"
-            self.mismatch(f"Column alias list has {count}", at)
-        pairs = zip(columns, outputs, strict=True)
-        return [Output(ident.heading, output.type) for ident, output in pairs]
 
     def _ordered(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         if isinstance(node.body, ast.Select):
@@ -339,247 +319,9 @@ class QueryCompiler(CallCompiler):
             self.mismatch(f"Column '{expr.parts[0].text}' is ambiguous", expr.at)
         return numbers[0] if numbers else None
 
-    # --- FROM -------------------------------------------------------------------------------
-
-    def relation(self, node: ast.Relation, outer: Scope) -> Joined:
-        """A relation, for which `outer` is around its FROM clause."""
-        match node:
-            case ast.Table():
-                return self._table(node, outer, "")
-            case ast.Derived():
-                return self._derived(node, outer, "", [])
-            case ast.Unnest():
-                return self._unnest(node, outer, Joined("", []), "", [])
-            case ast.Aliased():
-                return self._aliased(node, outer, Joined("", []))
-            case ast.Join():
-                return self._join(node, outer)
-
-    def _aliased(self, node: ast.Aliased, outer: Scope, left: Joined) -> Joined:
-        alias = node.alias.key
-        inner = node.relation
-        match inner:
-            case ast.Table():
-                found = self._table(inner, outer, alias)
-            case ast.Derived():
-                scope = Scope(left.columns + left.hidden, outer) if inner.is_lateral else outer
-                return self._derived(inner, scope, alias, node.columns)
-            case ast.Unnest():
-                return self._unnest(inner, outer, left, alias, node.columns)
-            case _:
-                self.refuse("An alias for a join in brackets", node.at)
-        if node.columns:
-            outputs = [Output(c.heading, c.type) for c in found.columns]
-            for column, output in zip(
-                found.columns, self._renamed(outputs, node.columns, node.at), strict=True
-            ):
-                column.key, column.heading = output.heading.lower(), output.heading
-        return found
-
-    def _table(self, node: ast.Table, outer: Scope, alias: str) -> Joined:
-        key = node.parts[-1].key
-        entry = outer.cte(key) if len(node.parts) == 1 else None
-        sql_alias = self.fresh("r")
-        if entry is not None:
-            columns = columns_of(entry.outputs, sql_alias, alias or key)
-            return Joined(f"{entry.sql} AS {sql_alias}", columns)
-        if information.is_information(node):
-            return self._information(node, outer, alias)
-        table = self.schema.get(key)
-        if table is None:
-            shown = ".".join(part.text for part in node.parts)
-            guess = did_you_mean(node.parts[-1].text, self.schema)
-            self.not_found(f"Table '{shown}' does not exist{guess}", node.at)
-        sql = self._scan(key, table, alias)
-        columns = [
-            Column(
-                c.name.lower(), c.name.lower(), f"{sql_alias}.{self.quoted(c.name)}",
-                c.type or Type(t.UNSUPPORTED, names=(c.engine_type,)), alias or key,
-            )
-            for c in table
-        ]  # fmt: skip
-        return Joined(f"{sql} AS {sql_alias}", columns)
-
-    def _information(self, node: ast.Table, outer: Scope, alias: str) -> Joined:
-        key = node.parts[-1].key
-        if key not in information.TABLES:
-            shown = ".".join(part.text for part in node.parts)
-            guess = did_you_mean(node.parts[-1].text, information.TABLES)
-            self.not_found(f"Table '{shown}' does not exist{guess}", node.at)
-        query = information.query_of(key, self.schema)
-        return self._derived(ast.Derived(query, False, node.at), outer, alias or key, [])
-
-    def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:
-        """The table, without the rows that are not to be seen and with Trino's types."""
-        converted = [c for c in table if c.is_converted and c.type is not None]
-        condition = self._visible_rows(table, alias or key)
-        if not converted and not condition:
-            return self.quoted(key)
-        items = "*"
-        if converted:
-            casts = ", ".join(
-                f"CAST({self.quoted(c.name)} AS {self.type_name(c.type)}) AS {self.quoted(c.name)}"
-                for c in converted
-                if c.type is not None
-            )
-            items = f"* REPLACE ({casts})"
-        return f"(SELECT {items} FROM {self.quoted(key)}{condition})"
-
-    def _visible_rows(self, table: Sequence[TableColumn], shown_as: str) -> str:
-        """Contract F3: selecting `deleted` of a table shows both kinds of its rows."""
-        marks = any(c.name.lower() == DELETED and c.type == t.BOOLEAN for c in table)
-        if not marks or self.deleted == "include":
-            return ""
-        if self._showing and self._showing[-1] & {None, shown_as}:
-            return ""
-        return (
-            f" WHERE coalesce({DELETED}, false)"
-            if self.deleted == "only"
-            else (f" WHERE NOT coalesce({DELETED}, false)")
-        )
-
-    def _derived(
-        self, node: ast.Derived, scope: Scope, alias: str, columns: Sequence[ast.Ident]
-    ) -> Joined:
-        sql, outputs = self.query(node.query, scope)
-        renamed = self._renamed(outputs, columns, node.at)
-        sql_alias = self.fresh("r")
-        lateral = "LATERAL " if node.is_lateral else ""
-        found = columns_of(renamed, sql_alias, alias)
-        return Joined(f"{lateral}({sql}) AS {sql_alias}({numbered(renamed)})", found)
-
-    def _unnest(
-        self,
-        node: ast.Unnest,
-        outer: Scope,
-        left: Joined,
-        alias: str,
-        columns: Sequence[ast.Ident],
-    ) -> Joined:
-        with self.inside(Scope(left.columns + left.hidden, outer)):
-            values = [self.expr(arg) for arg in node.args]
-        inner: list[str] = []
-        items: list[str] = []
-        outputs: list[Output] = []
-        for number, value in enumerate(values, 1):
-            self._unnest_one(node, value, number, inner, items, outputs)
-        if node.with_ordinality:
-            lengths = ", ".join(f"coalesce({_length(value)}, 0)" for value in values)
-            longest = f"greatest({lengths})" if len(values) > 1 else lengths
-            inner.append(f"unnest(range(1, {longest} + 1)) AS o")
-            items.append("o")
-            outputs.append(Output("ordinality", t.BIGINT))
-        sql_alias, rows = self.fresh("r"), self.fresh("u")
-        outputs = self._renamed(outputs, columns, node.at)
-        sql = (
-            f"LATERAL (SELECT {', '.join(items)} FROM (SELECT {', '.join(inner)}) AS {rows}) "
-            f"AS {sql_alias}({numbered(outputs)})"
-        )
-        return Joined(sql, columns_of(outputs, sql_alias, alias))
-
-    def _unnest_one(
-        self, node: ast.Unnest, value: Typed, number: int,
-        inner: list[str], items: list[str], outputs: list[Output],
-    ) -> None:  # fmt: skip
-        here = f"v{number}"
-        if value.type.name == "map":
-            inner += [
-                f"unnest(map_keys({value.sql})) AS {here}k",
-                f"unnest(map_values({value.sql})) AS {here}v",
-            ]
-            items += [f"{here}k", f"{here}v"]
-            outputs += [Output("key", value.type.parts[0]), Output("value", value.type.parts[1])]
-            return
-        if value.type.name != "array":
-            self.mismatch(f"Cannot unnest type: {value.type}", node.at)
-        element = value.type.parts[0]
-        inner.append(f"unnest({value.sql}) AS {here}")
-        if element.name != "row":
-            items.append(here)
-            outputs.append(Output(f"_col{number}", element, has_name=False))
-            return
-        for index, (part, field_name) in enumerate(
-            zip(element.parts, t.field_names(element), strict=True), 1
-        ):
-            items.append(
-                f"{here}.{self.quoted(field_name)}" if any(element.names) else f"{here}[{index}]"
-            )
-            outputs.append(Output(element.names[index - 1] or f"_col{index}", part))
-
-    def _join(self, node: ast.Join, outer: Scope) -> Joined:
-        left = self.relation(node.left, outer)
-        right = self._right(node.right, outer, left)
-        columns, hidden = left.columns + right.columns, left.hidden + right.hidden
-        if node.kind == "CROSS":
-            return Joined(f"({left.sql} CROSS JOIN {right.sql})", columns, hidden)
-        if node.using:
-            return self._join_using(node, left, right)
-        with self.inside(Scope(columns + hidden, outer)):
-            condition = self.condition(node.on, "JOIN ON clause") if node.on else "true"
-        sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {condition})"
-        return Joined(sql, columns, hidden)
-
-    def _right(self, node: ast.Relation, outer: Scope, left: Joined) -> Joined:
-        """The right side of a join; UNNEST and LATERAL see the left one."""
-        if isinstance(node, ast.Unnest):
-            return self._unnest(node, outer, left, "", [])
-        if isinstance(node, ast.Derived) and node.is_lateral:
-            return self._derived(node, Scope(left.columns + left.hidden, outer), "", [])
-        if isinstance(node, ast.Aliased):
-            return self._aliased(node, outer, left)
-        return self.relation(node, outer)
-
-    def _join_using(self, node: ast.Join, left: Joined, right: Joined) -> Joined:
-        merged, hidden, conditions = [], left.hidden + right.hidden, []
-        keys = {ident.key for ident in node.using}
-        for ident in node.using:
-            a, b = self._side(ident, left), self._side(ident, right)
-            x, y = Typed(a.sql, a.type), Typed(b.sql, b.type)
-            conditions.append(self.compare("=", x, y, ident.at))
-            kind = t.common(a.type, b.type) or a.type
-            value = {
-                "RIGHT": self.cast_to(y, kind).sql,
-                "FULL": f"coalesce({self.cast_to(x, kind).sql}, {self.cast_to(y, kind).sql})",
-            }
-            merged.append(
-                Column(ident.key, a.heading, value.get(node.kind, self.cast_to(x, kind).sql), kind)
-            )
-        rest = [c for side in (left, right) for c in side.columns if c.key not in keys]
-        sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {' AND '.join(conditions)})"
-        return Joined(sql, merged + rest, [c for c in hidden if c.key not in keys])
-
-    def _side(self, ident: ast.Ident, side: Joined) -> Column:
-        found = [column for column in side.columns if column.key == ident.key]
-        if len(found) != 1:
-            raise failure_at(
-                FailureCode.NAME_NOT_FOUND,
-                f"Column '{ident.text}' is missing from a side of the join, or ambiguous there",
-                self.statement,
-                ident.at,
-            )
-        return found[0]
-
-
-def columns_of(outputs: Sequence[Output], sql_alias: str, relation: str) -> list[Column]:
-    """The columns of a subquery that is called `sql_alias` and has columns `c1`, `c2`, …"""
-    return [
-        Column(o.heading.lower(), o.heading, f"{sql_alias}.c{n}", o.type, relation)
-        for n, o in enumerate(outputs, 1)
-    ]
-
-
-def numbered(outputs: Sequence[Output]) -> str:
-    """`c1, c2, …`: what the columns of a subquery are called."""
-    return ", ".join(f"c{number}" for number in range(1, len(outputs) + 1))
-
 
 def _bracketed(keys: Sequence[str]) -> str:
     return f"({', '.join(keys)})"
-
-
-def _length(value: Typed) -> str:
-    function = "cardinality" if value.type.name == "map" else "len"
-    return f"CAST({function}({value.sql}) AS BIGINT)"
 
 
 def _heading(item: ast.SelectItem) -> str:

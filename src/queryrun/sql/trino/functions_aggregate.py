@@ -7,7 +7,7 @@ from __future__ import annotations
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler, aggregate, window
-from queryrun.sql.trino.compile_expressions import scaled, unscaled
+from queryrun.sql.trino.decimals import scaled, unscaled
 from queryrun.sql.trino.typed import Typed, cast, exact
 
 _UNARY_DOUBLES = {

@@ -1,0 +1,321 @@
+"""Arithmetic and comparisons in DuckDB's SQL, with Trino's types."""
+
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.casts import UnsupportedCastError
+from queryrun.sql.trino.compile_names import WHOLE_DAYS, NameCompiler
+from queryrun.sql.trino.decimals import scaled, unscaled
+from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.types import Type
+
+MAX_CHAIN = 900
+"""Operators in a row: DuckDB's trees are at most 1,000 deep."""
+_NESTED = {"array", "map", "row", "json"}
+
+
+class OperatorCompiler(NameCompiler):
+    """Compiles operators and predicates."""
+
+    # --- arithmetic -------------------------------------------------------------------------
+
+    def unary(self, node: ast.Unary) -> Typed:
+        operand = node.operand
+        if node.op == "-" and isinstance(operand, ast.Literal):
+            if operand.kind == "integer":
+                return self.integer(-int(operand.text), node.at)
+            if operand.kind == "decimal":
+                return self.decimal_literal(f"-{operand.text}", node.at)
+        value = self.expr(operand)
+        if not t.is_number(value.type) and value.type not in {t.DAYS, t.MONTHS}:
+            self.mismatch(f"Cannot negate {value.type}", node.at)
+        return Typed(f"({node.op}{self.exact(value)})", value.type)
+
+    def binary(self, node: ast.Binary) -> Typed:
+        """Chains of the same precedence lean to the left, however long: no recursion on them."""
+        chain = []
+        left: ast.Expr = node
+        while isinstance(left, ast.Binary):
+            chain.append(left)
+            left = left.left
+        if len(chain) > MAX_CHAIN:
+            self.refuse(f"A chain of more than {MAX_CHAIN} operators", node.at)
+        value = self.expr(left)
+        for link in reversed(chain):
+            value = self.operate(link.op, value, self.expr(link.right), link.at)
+        return value
+
+    def operate(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
+        """One binary operator."""
+        if op == "||":
+            return self._concat(left, right, at)
+        if op not in {"+", "-", "*", "/", "%"}:
+            return Typed(self.compare(op, left, right, at), t.BOOLEAN)
+        if left.type.name == "unknown" and right.type.name == "unknown":
+            self.mismatch(f"Cannot apply operator: unknown {op} unknown", at)
+        if left.type.name == "unknown" or right.type.name == "unknown":
+            left = self.cast_to(left, right.type) if left.type.name == "unknown" else left
+            right = self.cast_to(right, left.type) if right.type.name == "unknown" else right
+        if t.is_number(left.type) and t.is_number(right.type):
+            return self._calculate(op, left, right)
+        return self._shift(op, left, right, at)
+
+    def _calculate(self, op: str, left: Typed, right: Typed) -> Typed:
+        kind = t.common_number(left.type, right.type)
+        if kind.name == "decimal":
+            return self._calculate_decimal(op, left, right)
+        a, b = self.exact(self.cast_to(left, kind)), self.exact(self.cast_to(right, kind))
+        if op == "/" and t.is_integer(kind):
+            op = "//"
+        if op == "%" and t.is_floating(kind):
+            return Typed(f"fmod({a}, {b})" if kind == t.DOUBLE else f"({a} % {b})", kind)
+        return Typed(f"({a} {op} {b})", kind)
+
+    def _calculate_decimal(self, op: str, left: Typed, right: Typed) -> Typed:
+        left, right = (
+            self.cast_to(left, t.as_decimal(left.type)),
+            self.cast_to(right, t.as_decimal(right.type)),
+        )
+        (p1, s1), (p2, s2) = left.type.params, right.type.params
+        a, b = left.sql, right.sql
+        if op in {"+", "-"}:
+            scale = max(s1, s2)
+            kind = t.decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+            wide = self.type_name(kind)
+            if kind.params[0] == 38 or kind.params[0] > 18 >= max(p1, p2):
+                a, b = f"CAST({a} AS {wide})", f"CAST({b} AS {wide})"
+            return Typed(self._in_type(f"({a} {op} {b})", left, right, kind), kind)
+        if op == "*":
+            kind = t.decimal(p1 + p2, s1 + s2)
+            if p1 + p2 > 18 >= max(p1, p2):  # DuckDB would stay with 18 digits
+                wide = f"CAST({a} AS DECIMAL({p1 + p2},{s1}))"
+                return Typed(f"CAST(({wide} * {b}) AS {self.type_name(kind)})", kind)
+            return Typed(self._in_type(f"({a} * {b})", left, right, kind), kind)
+        if op == "%":
+            scale = max(s1, s2)
+            kind = t.decimal(min(p2 - s2, p1 - s1) + scale, scale)
+            return Typed(f"CAST(({a} % {b}) AS {self.type_name(kind)})", kind)
+        return self.divide_decimals(left, right)
+
+    def _in_type(self, sql: str, left: Typed, right: Typed, kind: Type) -> str:
+        """The result in its type, where an operand has a digit more in DuckDB than in Trino."""
+        has_more = any(v.type.params[0] == v.type.params[1] for v in (left, right))
+        return f"CAST({sql} AS {self.type_name(kind)})" if has_more else sql
+
+    def divide_decimals(self, left: Typed, right: Typed) -> Typed:
+        """Trino's division of decimals: on whole numbers, rounded half away from zero."""
+        (p1, s1), (_, s2) = left.type.params, right.type.params
+        scale = max(s1, s2)
+        kind = t.decimal(p1 + s2 + max(0, s2 - s1), scale)
+        up = 10 ** (scale - s1 + s2)
+        a = f"({unscaled(left)} * {up})"
+        b = unscaled(right)
+        half = f"((abs({a}) + abs({b}) // 2) // abs({b}))"
+        signed = f"({half} * CAST(sign({a}) * sign({b}) AS HUGEINT))"
+        return Typed(scaled(signed, kind), kind)
+
+    def _shift(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
+        """Dates and times with intervals."""
+        intervals = {t.DAYS, t.MONTHS}
+        if op in {"+", "-"} and t.is_moment(left.type) and right.type in intervals:
+            return self.shifted(left, op, right, at)
+        if op == "+" and left.type in intervals and t.is_moment(right.type):
+            return self.shifted(right, "+", left, at)
+        if op in {"+", "-"} and left.type in intervals and left.type == right.type:
+            return Typed(f"({left.sql} {op} {right.sql})", left.type)
+        if op == "*" and left.type in intervals and t.is_integer(right.type):
+            sql = f"({left.sql} * CAST({right.sql} AS BIGINT))"
+            return Typed(sql, left.type, left.constant)
+        if op == "*" and right.type in intervals and t.is_integer(left.type):
+            sql = f"({right.sql} * CAST({left.sql} AS BIGINT))"
+            return Typed(sql, right.type, right.constant)
+        if op == "-" and left.type == right.type == t.DATE:
+            return Typed(f"to_days(CAST({left.sql} - {right.sql} AS INTEGER))", t.DAYS)
+        if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
+            return Typed(f"to_microseconds(epoch_us({left.sql}) - epoch_us({right.sql}))", t.DAYS)
+        self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+
+    def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
+        """A moment and an interval. A day is 24 hours for moments with a zone."""
+        is_days = interval.type == t.DAYS
+        if moment.type == t.DATE and is_days and interval.constant != WHOLE_DAYS:
+            self.invalid("Cannot add hour, minutes or seconds to a date", at)
+        if moment.type.name == t.TSTZ and is_days:
+            sql = f"timezone('UTC', timezone('UTC', {moment.sql}) {op} {interval.sql})"
+            return Typed(sql, moment.type)
+        return self.moved(moment, f"{op} {interval.sql}")
+
+    def moved(self, moment: Typed, shift: str) -> Typed:
+        """A date or time moved by an interval. With a zone the wall clock of that zone counts."""
+        if moment.type.name == "date":
+            return Typed(f"CAST({moment.sql} {shift} AS DATE)", t.DATE)
+        if moment.type.name == t.TSTZ and moment.type.zone:
+            zone = moment.type.zone
+            if zone.startswith(("+", "-", t.VARIES)):
+                raise UnsupportedCastError("Arithmetic on a moment in such a zone")
+            sql = f"timezone({self.text(zone)}, timezone({self.text(zone)}, {moment.sql}) {shift})"
+            return Typed(sql, moment.type)
+        return Typed(f"({moment.sql} {shift})", moment.type)
+
+    def _concat(self, left: Typed, right: Typed, at: int) -> Typed:
+        arrays = [v.type for v in (left, right) if v.type.name == "array"]
+        if arrays:
+            return self._concat_arrays(left, right, at)
+        kinds = {left.type.name, right.type.name} - {"unknown"}
+        if kinds <= {"varchar"}:
+            return Typed(f"({left.sql} || {right.sql})", t.VARCHAR)
+        if kinds <= {"varbinary"}:
+            return Typed(f"({left.sql} || {right.sql})", t.VARBINARY)
+        self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
+
+    def _concat_arrays(self, left: Typed, right: Typed, at: int) -> Typed:
+        sides = []
+        for value, other in ((left, right), (right, left)):
+            is_item = value.type.name != "array" or value.type in other.type.parts
+            sides.append(self.array_of([value]) if is_item else value)
+        kind = t.common(sides[0].type, sides[1].type)
+        if kind is None:
+            self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
+        a, b = (self.cast_to(side, kind).sql for side in sides)
+        sql = f"(CASE WHEN {a} IS NULL OR {b} IS NULL THEN NULL ELSE list_concat({a}, {b}) END)"
+        return Typed(sql, kind)
+
+    def array_of(self, items: Sequence[Typed], at: int = 0) -> Typed:
+        """An array of these values."""
+        kind = self.unified(items, at, "ARRAY")
+        listed = ", ".join(self.exact(self.cast_to(item, kind)) for item in items)
+        if kind.name == "unknown":
+            return Typed(f"CAST([{listed}] AS INTEGER[])", t.array(kind))
+        return Typed(f"[{listed}]", t.array(kind))
+
+    # --- comparisons ------------------------------------------------------------------------
+
+    def compare(self, op: str, left: Typed, right: Typed, at: int) -> str:
+        """A comparison. For DuckDB NaN is equal to itself and greater than all, not for Trino."""
+        kind = t.common(left.type, right.type)
+        if kind is None:
+            self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+        if kind.name in _NESTED:
+            self.refuse(f"Comparing values of type {kind}", at)
+        a, b = self.compared(left, kind), self.compared(right, kind)
+        sql = f"({a} {op} {b})"
+        left_nan, right_nan = _may_be_nan(left), _may_be_nan(right)
+        if op == "=" and left_nan and right_nan:
+            return f"({sql} AND (NOT isnan({a}) OR {b} IS NULL))"
+        if op == "<>" and left_nan and right_nan:
+            return f"({sql} OR (isnan({a}) AND {b} IS NOT NULL))"
+        if op in {"<", "<="} and right_nan:
+            return f"({sql} AND (NOT isnan({b}) OR {a} IS NULL))"
+        if op in {">", ">="} and left_nan:
+            return f"({sql} AND (NOT isnan({a}) OR {b} IS NULL))"
+        return sql
+
+    def logical(self, node: ast.Logical) -> Typed:
+        terms = [self.condition(term, f"A term of {node.op}") for term in node.terms]
+        return Typed("(" + f" {node.op} ".join(terms) + ")", t.BOOLEAN)
+
+    def negation(self, node: ast.Not) -> Typed:
+        return Typed(f"(NOT {self.condition(node.operand, 'What NOT applies to')})", t.BOOLEAN)
+
+    def between(self, node: ast.Between) -> Typed:
+        value, low, high = self.expr(node.operand), self.expr(node.low), self.expr(node.high)
+        lower = self.compare(">=", value, low, node.at)
+        upper = self.compare("<=", value, high, node.at)
+        return _negated(f"({lower} AND {upper})", is_negated=node.is_negated)
+
+    def in_list(self, node: ast.InList) -> Typed:
+        value = self.expr(node.operand)
+        items = [self.expr(item) for item in node.items]
+        kind = self.unified([value, *items], node.at, "IN")
+        if kind.name in _NESTED:
+            self.refuse(f"Comparing values of type {kind}", node.at)
+        if _may_be_nan(value) and any(_may_be_nan(item) for item in items):
+            equal = [self.compare("=", value, item, node.at) for item in items]
+            return _negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
+        listed = ", ".join(self.compared(item, kind) for item in items)
+        return _negated(
+            f"({self.cast_to(value, kind).sql} IN ({listed}))", is_negated=node.is_negated
+        )
+
+    def in_query(self, node: ast.InQuery) -> Typed:
+        value = self.expr(node.operand)
+        sql, kind = self._one_column(node.query, node.at)
+        both = self._comparable(value.type, kind, "IN", node.at)
+        inner = self._as_type(sql, kind, both)
+        return _negated(
+            f"({self.cast_to(value, both).sql} IN ({inner}))", is_negated=node.is_negated
+        )
+
+    def quantified(self, node: ast.Quantified) -> Typed:
+        value = self.expr(node.operand)
+        sql, kind = self._one_column(node.query, node.at)
+        both = self._comparable(value.type, kind, node.op, node.at)
+        inner = self._as_type(sql, kind, both)
+        return Typed(
+            f"({self.cast_to(value, both).sql} {node.op} {node.quantifier} ({inner}))", t.BOOLEAN
+        )
+
+    def _one_column(self, query: ast.Query, at: int) -> tuple[str, Type]:
+        sql, outputs = self.query(query, self.scope)
+        if len(outputs) != 1:
+            self.refuse("Comparing with a subquery of several columns", at)
+        return sql, outputs[0].type
+
+    def _comparable(self, a: Type, b: Type, op: str, at: int) -> Type:
+        both = t.common(a, b)
+        if both is None:
+            self.mismatch(f"Cannot apply operator: {a} {op} {b}", at)
+        if both.name in _NESTED:
+            self.refuse(f"Comparing values of type {both}", at)
+        return both
+
+    def _as_type(self, query: str, given: Type, wanted: Type) -> str:
+        if t.bare(given) == t.bare(wanted):
+            return query
+        alias = self.fresh("q")
+        value = self.cast_to(Typed(f"{alias}.c1", given), wanted)
+        return f"SELECT {value.sql} FROM ({query}) AS {alias}(c1)"
+
+    def like(self, node: ast.Like) -> Typed:
+        value, pattern = self.expr(node.operand), self.expr(node.pattern)
+        if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
+            self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
+        escape = ""
+        if node.escape is not None:
+            escape = f" ESCAPE {self.expr(node.escape).sql}"
+        return _negated(f"({value.sql} LIKE {pattern.sql}{escape})", is_negated=node.is_negated)
+
+    def is_null(self, node: ast.IsNull) -> Typed:
+        word = "IS NOT NULL" if node.is_negated else "IS NULL"
+        return Typed(f"({self.expr(node.operand).sql} {word})", t.BOOLEAN)
+
+    def is_distinct(self, node: ast.IsDistinct) -> Typed:
+        left, right = self.expr(node.left), self.expr(node.right)
+        kind = self._comparable(left.type, right.type, "IS DISTINCT FROM", node.at)
+        word = "IS NOT DISTINCT FROM" if node.is_negated else "IS DISTINCT FROM"
+        return Typed(
+            f"({self.cast_to(left, kind).sql} {word} {self.cast_to(right, kind).sql})", t.BOOLEAN
+        )
+
+    def exists(self, node: ast.Exists) -> Typed:
+        sql, _ = self.query(node.query, self.scope)
+        return Typed(f"(EXISTS ({sql}))", t.BOOLEAN)
+
+    def scalar_query(self, node: ast.ScalarQuery) -> Typed:
+        sql, outputs = self.query(node.query, self.scope)
+        if len(outputs) != 1:
+            self.refuse("A subquery of several columns as one value", node.at)
+        return Typed(f"({sql})", outputs[0].type)
+
+
+def _may_be_nan(value: Typed) -> bool:
+    return t.is_floating(value.type) and value.constant is None
+
+
+def _negated(sql: str, *, is_negated: bool) -> Typed:
+    return Typed(f"(NOT {sql})" if is_negated else sql, t.BOOLEAN)

@@ -1,0 +1,185 @@
+"""What every part of the compiler uses: spelling, refusals, where names are looked up, dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from queryrun.errors import FailureCode
+from queryrun.sql.trino import ast, casts
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
+from queryrun.sql.trino.scope import Output, Scope
+from queryrun.sql.trino.tokens import failure_at
+from queryrun.sql.trino.typed import Typed, cast, exact, name, text
+from queryrun.sql.trino.types import Type
+
+MAX_SQL_CHARS = 4_000_000
+"""An expression in DuckDB's SQL. Templates repeat their arguments, so nested calls grow fast."""
+
+
+class Compiler:
+    """Compiles expressions of one statement. `scope` is where names are looked up at the moment."""
+
+    def __init__(self, statement: str, zone: str) -> None:
+        self.statement = statement
+        self.zone = zone
+        self.scope = Scope()
+        self.lambdas: list[dict[str, Typed]] = []
+        self.in_try = False
+        self.in_number_cast = False
+        """What is compiled at the moment becomes a number at once: its spelling is no matter."""
+        self._numbers = 0
+
+    # --- how DuckDB spells things; the compiler for another engine has its own ---------------
+
+    def text(self, value: str) -> str:
+        """A string literal."""
+        return text(value)
+
+    def quoted(self, value: str) -> str:
+        """A quoted name."""
+        return name(value)
+
+    def type_name(self, kind: Type) -> str:
+        """The engine's type that carries it."""
+        return t.duckdb_name(kind)
+
+    def cast_to(self, value: Typed, wanted: Type) -> Typed:
+        """The value in another type that Trino brings it to without being told."""
+        return cast(value, wanted)
+
+    def exact(self, value: Typed) -> str:
+        """The SQL of a value whose type must be the Trino type's even if it is a literal."""
+        return exact(value)
+
+    def compared(self, value: Typed, kind: Type) -> str:
+        """A value to compare as `kind`."""
+        return _compared(value, kind)
+
+    # --- saying no --------------------------------------------------------------------------
+
+    def mismatch(self, message: str, at: int) -> NoReturn:
+        """Types that do not go together."""
+        raise failure_at(FailureCode.TYPE_MISMATCH, message, self.statement, at)
+
+    def refuse(self, what: str, at: int) -> NoReturn:
+        """A construct that has no faithful form in DuckDB's SQL, or not yet."""
+        raise failure_at(FailureCode.NOT_SUPPORTED, f"{what} is not supported", self.statement, at)
+
+    def not_found(self, message: str, at: int) -> NoReturn:
+        """A name that means nothing here."""
+        raise failure_at(FailureCode.NAME_NOT_FOUND, message, self.statement, at)
+
+    def invalid(self, message: str, at: int) -> NoReturn:
+        """A literal that cannot be."""
+        raise failure_at(FailureCode.INVALID_VALUE, message, self.statement, at)
+
+    def failing(self, message: str) -> str:
+        """SQL that fails when it is reached. TRY takes no volatile function, which error() is."""
+        if self.in_try:
+            return f"CASE WHEN CAST({self.text(message)} AS INTEGER) = 0 THEN NULL END"
+        return f"error({self.text(message)})"
+
+    def fresh(self, prefix: str) -> str:
+        """A name that nothing else in the translated statement has."""
+        self._numbers += 1
+        return f"{prefix}{self._numbers}"
+
+    # --- entry ------------------------------------------------------------------------------
+
+    def expr(self, node: ast.Expr) -> Typed:
+        """Any expression."""
+        try:
+            found: Typed = getattr(self, _METHODS[type(node)])(node)
+        except UnsupportedCastError as error:
+            self._cannot(error, node.at)
+        if len(found.sql) > MAX_SQL_CHARS:
+            self.refuse("So complex an expression", node.at)
+        return found
+
+    def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
+        """A subquery; `QueryCompiler` knows how."""
+        raise NotImplementedError
+
+    def call(self, node: ast.Call) -> Typed:
+        """A function call; `CallCompiler` knows how."""
+        raise NotImplementedError
+
+    def condition(self, node: ast.Expr, clause: str) -> str:
+        """A boolean expression."""
+        value = self.expr(node)
+        if value.type not in {t.BOOLEAN, t.UNKNOWN}:
+            self.mismatch(f"{clause} must be a boolean, not {value.type}", node.at)
+        return value.sql if value.type == t.BOOLEAN else "CAST(NULL AS BOOLEAN)"
+
+    # --- types ------------------------------------------------------------------------------
+
+    def unified(self, values: Sequence[Typed], at: int, what: str) -> Type:
+        """The one type that all these values can have."""
+        kind = t.UNKNOWN
+        for value in values:
+            both = t.common(kind, value.type)
+            if both is None:
+                self.mismatch(f"{what}: all values must have one type: {kind}, {value.type}", at)
+            kind = both
+        return kind
+
+    def _cast(self, value: Typed, kind: Type, length: int | None, site: CastSite, at: int) -> Typed:
+        try:
+            return casts.explicit(value, kind, length, site)
+        except UnsupportedCastError as error:
+            self._cannot(error, at)
+
+    def _cannot(self, error: UnsupportedCastError, at: int) -> NoReturn:
+        if error.is_mismatch:
+            self.mismatch(f"{error}: not possible", at)
+        self.refuse(str(error), at)
+
+    @contextmanager
+    def inside(self, scope: Scope) -> Iterator[None]:
+        """Look names up in `scope` for a while."""
+        before, self.scope = self.scope, scope
+        try:
+            yield
+        finally:
+            self.scope = before
+
+
+def _compared(value: Typed, kind: Type) -> str:
+    """A value to compare as `kind`. DuckDB fits integer literals by itself, many of them faster."""
+    if isinstance(value.constant, int) and t.is_integer(value.type) and t.is_integer(kind):
+        return value.sql
+    return cast(value, kind).sql
+
+
+_METHODS: dict[type, str] = {
+    ast.Literal: "literal",
+    ast.TypedLiteral: "typed_literal",
+    ast.IntervalLiteral: "interval_literal",
+    ast.Name: "name",
+    ast.FieldOf: "field_of",
+    ast.Subscript: "subscript",
+    ast.Unary: "unary",
+    ast.Binary: "binary",
+    ast.Logical: "logical",
+    ast.Not: "negation",
+    ast.Between: "between",
+    ast.InList: "in_list",
+    ast.InQuery: "in_query",
+    ast.Like: "like",
+    ast.IsNull: "is_null",
+    ast.IsDistinct: "is_distinct",
+    ast.Quantified: "quantified",
+    ast.Exists: "exists",
+    ast.ScalarQuery: "scalar_query",
+    ast.Case: "case",
+    ast.Cast: "cast",
+    ast.Call: "call",
+    ast.Extract: "extract",
+    ast.AtZone: "at_zone",
+    ast.RowOf: "row_of",
+    ast.ArrayOf: "array_literal",
+    ast.Lambda: "lone_lambda",
+}

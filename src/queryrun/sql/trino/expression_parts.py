@@ -1,0 +1,198 @@
+"""Parts of expressions: calls with what follows them, windows, sort items, types."""
+
+from __future__ import annotations
+
+from queryrun.sql.trino import ast
+from queryrun.sql.trino.ast import Expr
+from queryrun.sql.trino.reader import Reader
+
+
+class PartParser(Reader):
+    """Reads what other parts of the grammar are made of."""
+
+    def query(self) -> ast.Query:
+        """A query; `QueryParser` knows how."""
+        raise NotImplementedError
+
+    def expression(self) -> Expr:
+        """Any expression; `ExpressionParser` knows how."""
+        raise NotImplementedError
+
+    def _concat(self) -> Expr:
+        """What `||` joins; `ExpressionParser` knows how."""
+        raise NotImplementedError
+
+    # --- calls ------------------------------------------------------------------------------
+
+    def _call(self, name: str, at: int) -> Expr:
+        call = ast.Call(name, [], at)
+        self.expect_op("(")
+        self._arguments(call)
+        self.expect_op(")")
+        self._after_call(call)
+        return call
+
+    def _arguments(self, call: ast.Call) -> None:
+        if self.take_op("*"):
+            call.is_star = True
+            return
+        if self.at_op(")"):
+            return
+        call.is_distinct = self.take_word("DISTINCT")
+        if not call.is_distinct:
+            self.take_word("ALL")
+        call.args = self._expressions()
+        if self.at_words("ORDER", "BY"):
+            call.order = self.order_by()
+        if self.at_words("ON", "OVERFLOW"):
+            self.refuse("ON OVERFLOW is not supported", self.token.at)
+
+    def _after_call(self, call: ast.Call) -> None:
+        if self.take_words("WITHIN", "GROUP"):
+            self.expect_op("(")
+            call.order = self.order_by()
+            self.expect_op(")")
+        if self.at_word("FILTER") and self.peek().text == "(":
+            self.advance()
+            self.expect_op("(")
+            self.expect_word("WHERE")
+            call.filter = self.expression()
+            self.expect_op(")")
+        for nulls in ("IGNORE", "RESPECT"):
+            if self.take_words(nulls, "NULLS"):
+                call.nulls = nulls.lower()
+        if self.at_word("OVER"):
+            call.over = self._over()
+
+    def _over(self) -> ast.Window:
+        at = self.advance().at
+        if not self.at_op("("):
+            return ast.Window(self.name().key, [], [], "", None, None, at)
+        return self.window(at)
+
+    def window(self, at: int) -> ast.Window:
+        """`( [name] [PARTITION BY …] [ORDER BY …] [frame] )`."""
+        self.expect_op("(")
+        window = ast.Window("", [], [], "", None, None, at)
+        if self.at_name() and not self.at_word("PARTITION", "ROWS", "RANGE", "GROUPS"):
+            window.name = self.name().key
+        if self.take_words("PARTITION", "BY"):
+            window.partition = self._expressions()
+        if self.at_words("ORDER", "BY"):
+            window.order = self.order_by()
+        if self.at_word("ROWS", "RANGE", "GROUPS"):
+            self._frame(window)
+        if not self.at_op(")") and self.at_word("MEASURES", "AFTER", "INITIAL", "SEEK", "PATTERN"):
+            self.refuse("Row pattern recognition is not supported", self.token.at)
+        self.expect_op(")")
+        return window
+
+    def _frame(self, window: ast.Window) -> None:
+        window.unit = self.advance().text
+        if self.take_word("BETWEEN"):
+            window.start = self._bound()
+            self.expect_word("AND")
+            window.end = self._bound()
+        else:
+            window.start = self._bound()
+
+    def _bound(self) -> ast.Bound:
+        if self.take_words("CURRENT", "ROW"):
+            return ast.Bound("CURRENT ROW", None)
+        offset = None if self.take_word("UNBOUNDED") else self.expression()
+        direction = self.expect_word("PRECEDING", "FOLLOWING").text
+        return ast.Bound(direction, offset)
+
+    # --- parts ------------------------------------------------------------------------------
+
+    def order_by(self) -> list[ast.SortItem]:
+        """ORDER BY and its entries."""
+        self.expect_word("ORDER")
+        self.expect_word("BY")
+        items = [self._sort_item()]
+        while self.take_op(","):
+            items.append(self._sort_item())
+        return items
+
+    def _sort_item(self) -> ast.SortItem:
+        at = self.token.at
+        expr = self.expression()
+        descending = self.take_word("DESC")
+        if not descending:
+            self.take_word("ASC")
+        first = False
+        if self.take_word("NULLS"):
+            first = self.expect_word("FIRST", "LAST").text == "FIRST"
+        return ast.SortItem(expr, descending, first, at)
+
+    def _expressions(self) -> list[Expr]:
+        found = [self.expression()]
+        while self.take_op(","):
+            found.append(self.expression())
+        return found
+
+    def _at_query(self) -> bool:
+        ahead = 0
+        while (token := self.peek(ahead)).kind == "operator" and token.text == "(":
+            ahead += 1
+        if token.kind != "word" or token.text not in {"SELECT", "WITH", "VALUES", "TABLE"}:
+            return False
+        return ahead == 0 or self._is_nested_query(ahead)
+
+    def _is_nested_query(self, ahead: int) -> bool:
+        """`((SELECT 1) UNION …)` is a query; `((SELECT 1) + 1)` begins with one."""
+        depth, index = ahead, self.index + ahead
+        while depth >= ahead and index < len(self.tokens) - 1:
+            index += 1
+            token = self.tokens[index]
+            if token.kind == "operator":
+                depth += {"(": 1, ")": -1}.get(token.text, 0)
+        after = self.tokens[min(index + 1, len(self.tokens) - 1)]
+        return after.text in {"UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "FETCH"}
+
+    def type_name(self) -> ast.TypeName:
+        """A type in a CAST."""
+        self.enter()
+        found = self._type_name()
+        self.leave()
+        return found
+
+    def _type_name(self) -> ast.TypeName:
+        token = self.token
+        if token.kind not in {"word", "quoted"}:
+            self.fail("expected a type")
+        self.advance()
+        found = ast.TypeName(token.raw.strip('"').lower(), [], [], token.at)
+        if found.name == "double":
+            self.take_word("PRECISION")
+        if found.name == "interval":
+            self.refuse("Casts to an interval are not supported", token.at)
+        if self.take_op("("):
+            self._type_arguments(found)
+            self.expect_op(")")
+        elif self.take_op("<"):
+            self._type_arguments(found)
+            self.expect_op(">")
+        is_zoned = not self.take_words("WITHOUT", "TIME", "ZONE") and self.take_words(
+            "WITH", "TIME", "ZONE"
+        )
+        if is_zoned:
+            found.name += " with time zone"
+        while self.take_word("ARRAY"):
+            found = ast.TypeName("array", [found], [], token.at)
+        return found
+
+    def _type_arguments(self, found: ast.TypeName) -> None:
+        while True:
+            if self.token.kind == "integer":
+                found.arguments.append(int(self.advance().text))
+            elif found.name == "row":
+                named = self.peek().kind in {"word", "quoted"} and not self.at_words(
+                    self.token.text, "WITH"
+                )
+                found.fields.append(self.name().key if named else "")
+                found.arguments.append(self.type_name())
+            else:
+                found.arguments.append(self.type_name())
+            if not self.take_op(","):
+                return

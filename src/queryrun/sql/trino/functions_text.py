@@ -1,0 +1,171 @@
+"""Functions of strings and regular expressions that look at their arguments."""
+
+from __future__ import annotations
+
+import re
+
+from queryrun.sql.trino import ast, formats
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_calls import CallCompiler, special
+from queryrun.sql.trino.typed import Typed, text
+
+# --- strings --------------------------------------------------------------------------------
+
+
+@special("concat")
+def _concat(c: CallCompiler, node: ast.Call) -> Typed:
+    values = c.args(node, 2, 127)
+    found = values[0]
+    for value in values[1:]:
+        found = c.operate("||", found, value, node.at)
+    return found
+
+
+@special("concat_ws")
+def _concat_ws(c: CallCompiler, node: ast.Call) -> Typed:
+    values = [c.as_type(node, value, t.VARCHAR).sql for value in c.args(node, 2, 127)]
+    return Typed(f"concat_ws({', '.join(values)})", t.VARCHAR)
+
+
+@special("substring", "substr")
+def _substring(c: CallCompiler, node: ast.Call) -> Typed:
+    """Counts from the end for a negative start; empty for a start outside of the string."""
+    args = c.args(node, 2, 3)
+    string = c.as_type(node, args[0], t.VARCHAR).sql
+    start = c.as_type(node, args[1], t.BIGINT)
+    length = ""
+    if len(args) == 3:
+        count = c.as_type(node, args[2], t.BIGINT)
+        length = f", CASE WHEN {count.sql} < 0 THEN 0 ELSE {count.sql} END"
+        if isinstance(count.constant, int):
+            length = f", {max(count.constant, 0)}"
+    if isinstance(start.constant, int) and start.constant > 0:
+        return Typed(f"substring({string}, {start.sql}{length})", t.VARCHAR)
+    begin = (
+        f"CASE WHEN {start.sql} > 0 THEN {start.sql} ELSE length({string}) + {start.sql} + 1 END"
+    )
+    outside = f"{string} IS NOT NULL AND ({start.sql} = 0 OR -{start.sql} > length({string}))"
+    return Typed(
+        f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
+    )
+
+
+@special("replace")
+def _replace(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    if len(args) == 2:
+        return c.plain(node, args)
+    if args[1].constant == "":
+        c.refuse("replace of an empty string", node.at)
+    values = [c.as_type(node, value, t.VARCHAR).sql for value in args]
+    return Typed(f"replace({', '.join(values)})", t.VARCHAR)
+
+
+@special("codepoint")
+def _codepoint(c: CallCompiler, node: ast.Call) -> Typed:
+    """Takes a varchar(1) and nothing longer."""
+    (value,) = c.args(node, 1)
+    arg = node.args[0]
+    is_cast = isinstance(arg, ast.Cast) and arg.type.arguments == [1]
+    if value.type != t.VARCHAR or not (is_cast or len(str(value.constant)) == 1):
+        c.wrong_arguments(node, [value])
+    return Typed(f"unicode({value.sql})", t.INTEGER)
+
+
+@special("from_iso8601_date")
+def _from_iso8601_date(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if isinstance(value.constant, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value.constant):
+        c.refuse("from_iso8601_date of anything but YYYY-MM-DD", node.at)
+    return c.plain(node, [value])
+
+
+@special("split_part")
+def _split_part(c: CallCompiler, node: ast.Call) -> Typed:
+    """NULL beyond the last part."""
+    string, delimiter, index = c.args(node, 3)
+    if isinstance(index.constant, int) and index.constant <= 0:
+        c.invalid("Index must be greater than zero", node.at)
+    parts = f"string_split({string.sql}, {c.as_type(node, delimiter, t.VARCHAR).sql})"
+    i = c.as_type(node, index, t.BIGINT).sql
+    c.as_type(node, string, t.VARCHAR)
+    if isinstance(index.constant, int):
+        return Typed(f"({parts})[{i}]", t.VARCHAR)
+    failing = c.failing("Index must be greater than zero")
+    return Typed(f"(CASE WHEN {i} <= 0 THEN {failing} ELSE ({parts})[{i}] END)", t.VARCHAR)
+
+
+@special("normalize")
+def _normalize(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 1, 2)
+    if len(args) == 2 and args[1].constant != "NFC":
+        c.refuse(f"normalize to {args[1].constant}", node.at)
+    return Typed(f"nfc_normalize({c.as_type(node, args[0], t.VARCHAR).sql})", t.VARCHAR)
+
+
+# --- regular expressions --------------------------------------------------------------------
+
+
+def _pattern(c: CallCompiler, node: ast.Call, value: Typed) -> str:
+    """Only literals: what a pattern means in RE2 has to be looked at."""
+    return formats.regex(c.constant_text(node, value, "a pattern"))
+
+
+@special("regexp_like")
+def _regexp_like(c: CallCompiler, node: ast.Call) -> Typed:
+    string, pattern = c.args(node, 2)
+    subject = c.as_type(node, string, t.VARCHAR).sql
+    return Typed(f"regexp_matches({subject}, {text(_pattern(c, node, pattern))})", t.BOOLEAN)
+
+
+def _group(c: CallCompiler, node: ast.Call, args: list[Typed]) -> int:
+    if len(args) < 3:
+        return 0
+    if not isinstance(args[2].constant, int):
+        c.refuse(f"{node.name} with a group that is no literal", node.at)
+    if args[2].constant and formats.group_may_be_absent(str(args[1].constant)):
+        c.refuse(f"{node.name} of a group that may match nothing", node.at)
+    return args[2].constant
+
+
+@special("regexp_extract")
+def _regexp_extract(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
+    group = _group(c, node, args)
+    extracted = f"regexp_extract({subject}, {pattern}, {group})"
+    return Typed(
+        f"(CASE WHEN regexp_matches({subject}, {pattern}) THEN {extracted} END)", t.VARCHAR
+    )
+
+
+@special("regexp_extract_all")
+def _regexp_extract_all(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
+    group = _group(c, node, args)
+    return Typed(f"regexp_extract_all({subject}, {pattern}, {group})", t.array(t.VARCHAR))
+
+
+@special("regexp_count")
+def _regexp_count(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2)
+    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
+    return Typed(f"len(regexp_extract_all({subject}, {pattern}, 0))", t.BIGINT)
+
+
+@special("regexp_replace")
+def _regexp_replace(c: CallCompiler, node: ast.Call) -> Typed:
+    if len(node.args) == 3 and isinstance(node.args[2], ast.Lambda):
+        c.refuse("regexp_replace with a lambda", node.at)
+    args = c.args(node, 2, 3)
+    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
+    new = formats.replacement(c.constant_text(node, args[2], "a replacement")) if args[2:] else ""
+    return Typed(f"regexp_replace({subject}, {pattern}, {text(new)}, 'g')", t.VARCHAR)
+
+
+@special("regexp_split")
+def _regexp_split(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2)
+    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
+    return Typed(f"string_split_regex({subject}, {pattern})", t.array(t.VARCHAR))
