@@ -86,7 +86,9 @@ async def test_connections_that_were_cut_are_replaced_unseen(
     run_id = await accepted(database)
     await database.runs.get(run_id)
     await claimed(database)
-    own_server.execute(f"SELECT pg_terminate_backend(p) FROM unnest(ARRAY{backends(own_server)}) p")
+    own_server.execute(
+        f"SELECT pg_terminate_backend(p, 10000) FROM unnest(ARRAY{backends(own_server)}) p"
+    )
     await accepted(database)
     assert await claimed(database) == 1
     assert await database.runs.get(run_id) is not None
