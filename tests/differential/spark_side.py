@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.spark.session import SETTINGS
@@ -96,9 +97,10 @@ def spark_sides(url: str, directory: Path) -> Iterator[dict[str, SparkSide]]:
 
         session = SparkSession.builder.remote(url).create()
     write_tables(directory / "data")
+    own = f"queryrun_{uuid4().hex[:12]}"
     places = {
-        "default": _Place("queryrun_suite", directory / "data"),
-        TPCDS: _Place("queryrun_tpcds", TPCDS_FILES),
+        "default": _Place(f"{own}_suite", directory / "data"),
+        TPCDS: _Place(f"{own}_tpcds", TPCDS_FILES),
     }
     try:
         _prepare(session)
@@ -117,7 +119,6 @@ def _prepare(session: Any) -> None:
 
 
 def _side(session: Any, place: _Place) -> SparkSide:
-    session.sql(f"DROP SCHEMA IF EXISTS {place.schema} CASCADE")
     session.sql(f"CREATE SCHEMA {place.schema}")
     columns = {}
     for file in sorted(place.files.absolute().glob("*.parquet")):

@@ -121,9 +121,12 @@ def _exactly(x: str, wanted: Type, site: CastSite) -> str:
         is_binary = f"CAST({digits} AS DECIMAL(38,0)) % {5**scale}BD = 0"
         found = f"CASE WHEN {is_binary} THEN {plain} ELSE {shown} END"
     few = f"abs({x}) * 1E{scale} < 1E15 OR ({x} = floor({x}) AND abs({x}) < 1E15)"
-    odd = f"{x} IS NULL OR isnan({x}) OR abs({x}) >= 1E{precision - scale}"
     failing = "raise_error('A cast of a double to so many digits is not supported')"
-    return f"(CASE WHEN {odd} THEN {plain} WHEN {few} THEN {found} ELSE {failing} END)"
+    beyond = "NULL" if site.is_safe else f"raise_error('Cannot cast value to {wanted}')"
+    return (
+        f"(CASE WHEN {x} IS NULL THEN NULL WHEN abs({x}) >= 1E{precision - scale} THEN {beyond} "
+        f"WHEN {few} THEN {found} ELSE {failing} END)"
+    )
 
 
 def _from_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
