@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -110,8 +111,7 @@ class Cluster:
 
     def _new_home(self) -> Path:
         """What the how-to says for a further node: the configuration and the link key, copied."""
-        home = self.root / f"home-{len(self.nodes) + 1}"
-        home.mkdir()
+        home = Path(mkdtemp(prefix="home-", dir=self.root))
         for name in (CONFIG_NAME, LINK_KEY_NAME):
             shutil.copy(self.made.home / name, home / name)
         return home
