@@ -141,7 +141,7 @@ def running(options: Options | None = None) -> Iterator[str]:
 @contextlib.contextmanager
 def _process(home: Path, options: Options) -> Iterator[str]:
     program = java()
-    if program is None:
+    if program is None or not _is_there():
         raise RuntimeError(what_is_missing())
     port = _free_port()
     _configure(home, port, options)

@@ -489,3 +489,33 @@ def test_sample_data_reads_the_same_on_trino_and_embedded(
     assert tables == read(here.plan("SHOW TABLES"))
     there.close()
     here.close()
+
+
+_STREAM = """
+import resource, sys
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.trino.session import open_session
+url, spill, statement = sys.argv[1:]
+session = open_session({"url": url}, None, EngineLimits(64 * 1024**2, 1, spill, 0))
+rows = session.plan(statement)
+reader = rows.connection.execute(f"FROM ({rows.relation})")
+size = 0
+while some := reader.fetchmany(2048):
+    size += sum(len(text) for (text,) in some)
+print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_a_result_is_larger_than_the_memory_that_it_takes(
+    trino_server: TrinoServer, tmp_path: Path
+) -> None:
+    statement = (
+        "SELECT lpad(CAST(a.x * b.x AS varchar), 1000, 'x') "
+        "FROM UNNEST(sequence(1, 5000)) a (x), UNNEST(sequence(1, 100)) b (x)"
+    )
+    command = [sys.executable, "-c", _STREAM, trino_server.url, str(tmp_path), statement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    size_bytes, peak_bytes = map(int, done.stdout.split())
+    assert size_bytes == 500_000_000
+    assert peak_bytes < size_bytes
