@@ -29,7 +29,7 @@ async def list_tables(
 ) -> Sequence[TableShape]:
     """The tables that the principal's statements see on a source; None is the default source.
 
-    The answer may be half a minute old. Raises `InvalidRequest` for an unknown source.
+    The answer may be up to a minute old. Raises `InvalidRequest` for an unknown source.
     """
     return await catalog.tables(_known(desk, source), principal.entity_id)
 

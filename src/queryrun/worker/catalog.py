@@ -40,10 +40,12 @@ class CatalogOptions:
     """How long a question may take, how many at once, how long and how many answers are kept."""
 
     budget_s: float = 15.0
+    remote_budget_s: float = 50.0
+    """An engine elsewhere is asked about one table after another. Below a request's time."""
     processes: int = 2
     fresh_s: float = 30.0
     """An embedded source's answer, while its files look the same."""
-    remote_fresh_s: float = 10.0
+    remote_fresh_s: float = 60.0
     """Of an engine elsewhere nobody tells what has changed."""
     remembered: int = 64
     """Answers kept, each of at most 8 MB and mostly some kB."""
@@ -125,11 +127,13 @@ class TableReader:
             process, control = await self._fork_client.fork(Role.CATALOG)
         except (ForkServerLost, OSError) as error:
             raise Unavailable("tables cannot be listed at the moment") from error
+        is_embedded = asked.source.engine == "duckdb"
+        budget_s = self._options.budget_s if is_embedded else self._options.remote_budget_s
         try:
-            async with asyncio.timeout(self._options.budget_s):
+            async with asyncio.timeout(budget_s):
                 answer = await _exchange(control, asked)
         except TimeoutError:
-            _log.warning("catalog_out_of_time", source=source, budget_s=self._options.budget_s)
+            _log.warning("catalog_out_of_time", source=source, budget_s=budget_s)
             raise Unavailable(f"source '{source}' did not list its tables in time") from None
         finally:
             await asyncio.shield(_end(process))

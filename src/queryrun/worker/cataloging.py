@@ -6,6 +6,7 @@ else, so it can serve nobody else afterwards. Forking it costs a few millisecond
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -75,11 +76,11 @@ def walls_of(source: SourceSpec) -> Walls:
 def answer(asked: TablesAsked, open_catalog: OpenCatalog) -> TablesAnswered:
     """What the source says, or why it cannot."""
     try:
-        catalog = open_catalog(asked.source)
-        if asked.table is None:
-            return TablesAnswered(tuple(_shapes(catalog)))
-        found = _shape(catalog, asked.table.lower())
-        return TablesAnswered((found,) if found else ())
+        with contextlib.closing(open_catalog(asked.source)) as catalog:
+            if asked.table is None:
+                return TablesAnswered(tuple(_shapes(catalog)))
+            found = _shape(catalog, asked.table.lower())
+            return TablesAnswered((found,) if found else ())
     except RunFailed as failed:
         return TablesAnswered(code=failed.failure.code.value, problem=failed.failure.message)
 

@@ -45,11 +45,15 @@ def open_remote(engine: str) -> RemoteEngine:
 
 def open_catalog(source: SourceSpec) -> Catalog:
     """The tables of a source (`cataloging.OpenCatalog`)."""
+    secret = source.secret.text if source.secret else None
     if source.engine == "trino":
         from queryrun.engines.trino.catalog import open_catalog as open_trino_catalog
 
-        secret = source.secret.text if source.secret else None
         return open_trino_catalog(source.options, secret)
+    if source.engine == "spark":
+        from queryrun.engines.spark.catalog import open_catalog as open_spark_catalog
+
+        return open_spark_catalog(source.options, secret)
     return open_duckdb_catalog(source.options)
 
 

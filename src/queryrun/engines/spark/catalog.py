@@ -1,0 +1,64 @@
+"""The tables of a source on Spark: the same that its statements see."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from typing import TypeVar
+
+from queryrun.engines.base import ColumnInfo, Visible
+from queryrun.engines.spark.client import SparkClient
+from queryrun.engines.spark.failures import Scene, failure_of
+from queryrun.engines.spark.place import place_of_options, session_id_of
+from queryrun.engines.spark.said import SparkError
+from queryrun.engines.spark.tables import Tables
+from queryrun.engines.spark.types import spark_text
+from queryrun.sql.spark.translate import table_column
+from queryrun.sql.trino.information import described
+
+_T = TypeVar("_T")
+
+
+def open_catalog(options: Mapping[str, str], secret: str | None) -> SparkCatalog:
+    """The tables of one entity's schema, by a session of its own. `options`: `place_of_options`.
+
+    Raises `RunFailed` when Spark cannot be reached.
+    """
+    place = place_of_options(options, secret)
+    name = f"tables-{uuid.uuid4()}"  # no attempt's name: nobody ends it as work without an owner
+    client = SparkClient(place, session_id_of(name))
+    _told(lambda: client.open({}))
+    return SparkCatalog(client, Tables(client, place, Visible(), name))
+
+
+class SparkCatalog:
+    """Asks Spark what it analyzes; no job is started (`base.Catalog`)."""
+
+    def __init__(self, client: SparkClient, tables: Tables) -> None:
+        self._client = client
+        self._tables = tables
+
+    def tables(self) -> list[str]:
+        """Tables and views."""
+        return _told(self._tables.names)
+
+    def columns(self, name: str) -> list[ColumnInfo] | None:
+        """With Trino's types; a type that Trino does not have is named in Spark's words."""
+        schema = _told(lambda: self._tables.schema(name))
+        if schema is None:
+            return None
+        columns = [table_column(one.name, spark_text(one)) for one in schema.struct.fields]
+        return [ColumnInfo(*row) for row in described(columns)]
+
+    def close(self) -> None:
+        """End the session on the server."""
+        with closing(self._client), suppress(SparkError):
+            self._client.release()
+
+
+def _told(ask: Callable[[], _T]) -> _T:
+    try:
+        return ask()
+    except SparkError as error:
+        raise failure_of(error.said, Scene()) from error
