@@ -214,9 +214,9 @@ TABLES = Operation(
     "Tables",
     "List tables",
     "The tables of a source that the caller's entity has, with their columns: what `SHOW TABLES` "
-    "and `DESCRIBE` say, without a run and without waiting for a slot. Remembered for half a minute "
-    "while the files of an embedded source look the same, and for a minute of an engine elsewhere. "
-    "An addition of this service.",
+    "and `DESCRIBE` say, without a run and without waiting for a slot. Remembered for half a "
+    "minute while the files of an embedded source look the same, and for a minute of an engine "
+    "elsewhere. An addition of this service.",
     (p.SOURCE, *p.EVERYWHERE),
     replies=(Reply(200, "The tables.", "Tables", examples=(("one", samples.TABLES),)),),
     errors=DOCUMENTED_ERRORS,
