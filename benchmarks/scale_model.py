@@ -129,7 +129,7 @@ class Assumed:
 
     def rows(self) -> Rows:
         """The table of assumptions."""
-        return [[f"`{field.name}`", f"{getattr(self, field.name):,g}"] for field in fields(self)]
+        return [[f"`{field.name}`", _digits(getattr(self, field.name))] for field in fields(self)]
 
 
 @dataclass(frozen=True)
@@ -168,15 +168,16 @@ class Model:
         return nodes * self.constants.slots / self.assumed.statement_s
 
     def claim_lock_ms(self, nodes: float) -> float:
-        """How long the claims of one source must hold its lock per second: one for each run, a
-        look when a slot becomes free, and polls.
+        """How long the claims of one source must hold its lock per second.
 
-        Looks that hints cause come on top, and give way: a node has one look under way at most,
-        and it serves every hint that came before it (`scale_claims.py`).
+        Looks that hints and polls cause come on top, and give way: a node has one under way at
+        most, and it serves every hint that came before it. When the lock is full runs wait a
+        little, nodes have more slots free, and a claim takes as many runs as there are
+        (`scale_claims.py` shows it).
         """
-        runs = self.runs_per_s(nodes)
-        looks = runs + nodes / self.constants.poll_s
-        return runs * self.costs.claim_ms + looks * self.costs.empty_claim_ms
+        slots = self.constants.slots
+        claim_ms = self.costs.claim_ms + (slots - 1) * self.costs.claim_more_ms
+        return self.runs_per_s(nodes) / slots * claim_ms
 
     def db_cores(self, nodes: float) -> float:
         """Cores of PostgreSQL: runs, idling, beats, hints told to everyone, looks that find
@@ -210,8 +211,7 @@ class Model:
                 "ms/s",
                 self.claim_lock_ms,
                 1_000,
-                "look whether anything waits before asking for the lock; then several sources,"
-                " or a lock per tenant that has a limit",
+                "more slots per node, so that a claim takes more at once; several sources",
             ),
             Wall(
                 "connections",

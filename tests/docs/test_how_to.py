@@ -14,7 +14,9 @@ from tests.e2e.conftest import House, house
 __all__ = ["house"]
 
 ALL = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/how-to").glob("*.md"))
-PAGES = [page for page in ALL if blocks_of(page)]
+ELSEWHERE = {"docs/how-to/cluster.md"}
+"""Pages that start servers of their own, each with a test of its own."""
+PAGES = [page for page in ALL if page not in ELSEWHERE and blocks_of(page)]
 
 
 @pytest.mark.parametrize("page", PAGES)
