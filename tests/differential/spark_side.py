@@ -38,7 +38,7 @@ class SparkSide:
         places = {table: f"{quoted(schema)}.{quoted(table)}" for table in columns}
         self._tables = SparkTables(columns, places)
 
-    def tables(self, needs: Needs) -> SparkTables:  # noqa: ARG002 - all are known anyway
+    def tables(self, needs: Needs | None = None) -> SparkTables:
         """What there is."""
         return self._tables
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from queryrun.sql.spark import decimals
+from queryrun.sql.spark.casts import rounded_double
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import aggregate, window
 from queryrun.sql.spark.types import spark_name
@@ -210,15 +211,19 @@ def _approx_distinct(c: SparkCompiler, node: ast.Call) -> Typed:
 
 @aggregate("approx_percentile")
 def _approx_percentile(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Between the neighbours of the place, which Spark finds from below and from above."""
     if len(node.args) != 2:
         c.refuse("approx_percentile with weights", node.at)
     value, share = c.args(node, 2)
     if not t.is_number(value.type) or share.constant is None:
         c.refuse(f"approx_percentile of {value.type} and {share.type}", node.at)
     kind = t.BIGINT if t.is_integer(value.type) else t.REAL if value.type != t.DOUBLE else t.DOUBLE
-    wide = c.cast_to(value, kind)
-    sql = c.aggregated(node, "approx_percentile", [c.exact(wide), share.sql])
-    return Typed(f"CAST({sql} AS {spark_name(kind)})", kind)
+    wide = c.cast_to(value, t.DOUBLE)
+    below = c.aggregated(node, "approx_percentile", [wide.sql, share.sql])
+    above = c.aggregated(node, "approx_percentile", [f"(-{wide.sql})", f"(1 - {share.sql})"])
+    middle = f"(({below} - {above}) / 2)"
+    found = rounded_double(middle) if kind == t.BIGINT else middle
+    return Typed(f"CAST({found} AS {spark_name(kind)})", kind)
 
 
 @aggregate("grouping")

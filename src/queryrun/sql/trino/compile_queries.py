@@ -169,7 +169,7 @@ class QueryCompiler(RelationCompiler):
             lines.append(f"({', '.join(cells)})")
         outputs = [Output(f"_col{n}", kind, has_name=False) for n, kind in enumerate(kinds)]
         alias = self.fresh("r")
-        items = ", ".join(f'c{n + 1} AS "_col{n}"' for n in range(width))
+        items = ", ".join(f"c{n + 1} AS {self.quoted(f'_col{n}')}" for n in range(width))
         return (
             f"SELECT {items} FROM (VALUES {', '.join(lines)}) AS {alias}({numbered(outputs)})",
             outputs,

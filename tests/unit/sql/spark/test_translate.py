@@ -1,0 +1,148 @@
+"""What the translation for Spark promises besides the suite's answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.spark.functions import SPARK
+from queryrun.sql.spark.translate import (
+    SparkTables,
+    Translated,
+    names,
+    no_tables,
+    table_column,
+    to_spark,
+)
+from queryrun.sql.trino.compile_calls import known_functions
+from queryrun.sql.trino.translate import Needs
+
+TABLES = SparkTables(
+    {
+        "orders": [
+            table_column("id", "bigint"),
+            table_column("Total", "decimal(12,2)"),
+            table_column("at", "timestamp"),
+            table_column("code", "char(3)"),
+        ]
+    },
+    {"orders": "`lake`.`sales`.`orders`"},
+)
+
+
+def translated(statement: str, zone: str = "UTC") -> Translated:
+    return to_spark(statement, lambda _: TABLES, zone)
+
+
+def refusal(statement: str) -> RunFailed:
+    with pytest.raises(RunFailed) as caught:
+        translated(statement)
+    return caught.value
+
+
+def test_columns_have_the_names_and_types_that_trino_gives_them() -> None:
+    found = translated("SELECT id, total / 3, 'x' AS \"Label\", NULL FROM orders")
+    shown = [(column.heading, str(column.type)) for column in found.columns]
+    assert shown == [
+        ("id", "bigint"),
+        ("_col1", "decimal(12,2)"),
+        ("Label", "varchar"),
+        ("_col3", "integer"),
+    ]
+
+
+def test_a_table_is_named_in_full() -> None:
+    assert "FROM `lake`.`sales`.`orders` AS" in translated("SELECT id FROM orders").sql
+
+
+def test_only_the_tables_that_are_named_are_asked_for() -> None:
+    asked: list[Needs] = []
+
+    def tables(needs: Needs) -> SparkTables:
+        asked.append(needs)
+        return TABLES
+
+    to_spark("SELECT id FROM ORDERS", tables)
+    assert asked[0].tables == {"orders"}
+
+
+def test_a_refusal_names_the_construct_and_its_place() -> None:
+    failure = refusal("SELECT id,\n  checksum(id) FROM orders").failure
+    assert (failure.code, failure.line, failure.column) == (FailureCode.NOT_SUPPORTED, 2, 3)
+    assert "checksum" in failure.message
+
+
+def test_a_column_that_trino_has_no_type_for_cannot_be_named() -> None:
+    failure = refusal("SELECT code FROM orders").failure
+    assert failure.code is FailureCode.NOT_SUPPORTED
+    assert "char(3)" in failure.message
+
+
+def test_an_unknown_column_is_guessed() -> None:
+    assert "Did you mean 'total'?" in refusal("SELECT totl FROM orders").failure.message
+
+
+def test_types_that_do_not_go_together_are_refused_as_trino_does() -> None:
+    assert refusal("SELECT id = '1' FROM orders").failure.code is FailureCode.TYPE_MISMATCH
+
+
+def test_a_zone_is_said_in_the_statement() -> None:
+    """The session's is UTC always: who reads the statement sees what zone it is read in."""
+    sql = translated("SELECT hour(at) FROM orders", "Europe/Berlin").sql
+    assert "convert_timezone('UTC', 'Europe/Berlin'" in sql
+
+
+def test_try_around_what_takes_null_for_an_answer_is_refused() -> None:
+    """Spark has no TRY: `coalesce` would turn the failure, written as NULL, into a 5."""
+    assert "TRY around" in refusal("SELECT try(coalesce(1 / id, 5)) FROM orders").failure.message
+
+
+def test_a_name_that_spark_would_replace_is_refused() -> None:
+    assert refusal('SELECT id AS "${x}" FROM orders').failure.code is FailureCode.NOT_SUPPORTED
+
+
+def test_a_quoted_name_cannot_leave_its_quotes() -> None:
+    assert "AS `a``b`" in translated('SELECT 1 AS "a`b"').sql
+
+
+def test_show_tables_needs_no_columns() -> None:
+    found = to_spark("SHOW TABLES", lambda _: SparkTables(names(["b", "A"])))
+    assert found.sql == "SELECT c1 AS `Table` FROM (VALUES ('a'), ('b')) AS r(c1)"
+
+
+def test_show_functions_lists_what_spark_has_a_form_for() -> None:
+    sql = to_spark("SHOW FUNCTIONS", no_tables).sql
+    assert "('abs', " in sql
+    assert "('histogram', " not in sql
+
+
+def test_describe_prints_trinos_types() -> None:
+    sql = translated("DESCRIBE orders").sql
+    assert "('total', 'decimal(12,2)', '', '')" in sql
+    assert "('at', 'timestamp with time zone', '', '')" in sql
+
+
+def test_spark_claims_no_function_that_the_parser_does_not_know() -> None:
+    assert not SPARK.names() - known_functions()
+
+
+def test_what_is_nested_too_deeply_is_refused_and_does_not_crash() -> None:
+    statement = "SELECT " + "(" * 10_000 + "1" + ")" * 10_000
+    assert "nested too deeply" in refusal(statement).failure.message
+
+
+def test_a_statement_that_would_grow_without_end_is_refused() -> None:
+    """Templates repeat their arguments."""
+    nested = "floor(" * 40 + "1e0" + ")" * 40
+    assert "So complex an expression" in refusal(f"SELECT {nested}").failure.message
+
+
+def test_explain_validate_says_that_a_query_is_fine_or_what_is_not() -> None:
+    found = translated("EXPLAIN (TYPE VALIDATE) SELECT id FROM orders")
+    assert [(c.heading, str(c.type)) for c in found.columns] == [("Valid", "boolean")]
+    assert refusal("EXPLAIN (TYPE VALIDATE) SELECT x FROM orders").failure.line == 1
+
+
+def test_a_plan_is_not_shown() -> None:
+    failure = refusal("EXPLAIN SELECT id FROM orders").failure
+    assert failure.code is FailureCode.NOT_SUPPORTED
