@@ -101,6 +101,8 @@ class SourceSettings(Section, frozen=True):
     """the environment variable that holds it."""
     ui_url: str = ""
     """Spark's web UI, where the end of a statement's jobs can be seen."""
+    reach: Literal["schema", "catalog", "all"] = "schema"
+    """How far names in a statement may go on Trino: other schemas, other catalogs."""
     running_per_tenant: int = 5
     queued_per_tenant: int = 10
     output_rows: int = 500_000
@@ -111,6 +113,13 @@ class SourceSettings(Section, frozen=True):
     time_limit_s: float = 3600.0
     org_column: str = ""
     """Clients with orgs see, of tables that have this column, only their orgs' rows (C10)."""
+
+    @property
+    def language(self) -> str:
+        """Whose SQL statements are checked as: `trino`, `spark`, or `native` for DuckDB's own."""
+        if self.engine == "trino" or self.dialect == "trino":
+            return "trino"
+        return "spark" if self.engine == "spark" else "native"
 
 
 class WorkerSettings(Section, frozen=True):

@@ -41,7 +41,7 @@ class SourceRules:
     threads: int = 2
     time_limit_s: float = 3600.0
     dialect: str = "native"
-    """`trino`: statements are Trino's SQL and translated; `native`: the engine's own."""
+    """What the guard reads statements as: `trino`, `spark`, or `native` for DuckDB's own."""
     org_column: str = ""
     """The column that tells rows of orgs apart; empty when the source has no orgs."""
 

@@ -284,7 +284,7 @@ def _source_rules(name: str, source: SourceSettings) -> SourceRules:
         threads=source.threads,
         time_limit_s=source.time_limit_s,
         org_column=source.org_column,
-        dialect=source.dialect,
+        dialect=source.language,
     )
 
 
