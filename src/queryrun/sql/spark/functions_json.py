@@ -17,7 +17,14 @@ def _at_path(c: SparkCompiler, node: ast.Call) -> str:
     if value.type.name not in {"varchar", "json"}:
         c.wrong_arguments(node, [value, path])
     where = variant_path(c.constant_text(node, path, "a path"))
-    return f"try_variant_get(try_parse_json({value.sql}), {text(where)}, 'variant')"
+    return f"try_variant_get({_document(value.sql)}, {text(where)}, 'variant')"
+
+
+def _document(sql: str) -> str:
+    """NULL for what is no JSON; VARIANT does not take a key twice, of which Trino keeps one."""
+    failing = "raise_error('JSON with a key that comes twice, or a number beyond a double, is not supported')"
+    is_json = f"get_json_object({sql}, '$') IS NOT NULL"
+    return f"coalesce(try_parse_json({sql}), CASE WHEN {is_json} THEN {failing} END)"
 
 
 @special("json_extract")

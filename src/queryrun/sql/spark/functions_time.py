@@ -118,10 +118,10 @@ def _date_diff(c: SparkCompiler, node: ast.Call) -> Typed:
 def _whole_months(a: str, b: str) -> str:
     """The most months that can be added to the earlier without passing the later."""
     count = f"((year({b}) - year({a})) * 12 + month({b}) - month({a}))"
-    reached = f"({a} + make_ym_interval(0, {count}))"
     sql = (
-        f"CASE WHEN {a} <= {b} AND {reached} > {b} THEN {count} - 1 "
-        f"WHEN {a} > {b} AND {reached} < {b} THEN {count} + 1 ELSE {count} END"
+        f"CASE WHEN {a} <= {b} AND {a} + make_ym_interval(0, {count}) > {b} THEN {count} - 1 "
+        f"WHEN {a} > {b} AND {b} + make_ym_interval(0, -{count}) > {a} THEN {count} + 1 "
+        f"ELSE {count} END"
     )
     return f"CAST({sql} AS BIGINT)"
 
