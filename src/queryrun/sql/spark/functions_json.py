@@ -22,7 +22,8 @@ def _at_path(c: SparkCompiler, node: ast.Call) -> str:
 
 def _document(sql: str) -> str:
     """NULL for what is no JSON; VARIANT does not take a key twice, of which Trino keeps one."""
-    failing = "raise_error('JSON with a key that comes twice, or a number beyond a double, is not supported')"
+    message = "JSON with a key that comes twice, or a number beyond a double, is not supported"
+    failing = f"raise_error({text(message)})"
     is_json = f"get_json_object({sql}, '$') IS NOT NULL"
     return f"coalesce(try_parse_json({sql}), CASE WHEN {is_json} THEN {failing} END)"
 
