@@ -20,6 +20,7 @@ HIDDEN = {"help", "install_completion", "show_completion"}
 SECTIONS = {
     "Settings": "(top level)",
     "ServerSettings": "[server]",
+    "DatabaseSettings": "[database]",
     "SourceSettings": "[sources.NAME]",
     "WorkerSettings": "[workers]",
     "ResultSettings": "[results]",

@@ -55,3 +55,12 @@ async def test_a_lapsed_cancel_ends_canceled_and_its_worker_is_gone(made: MadeHo
         assert run.state is RunState.CANCELED
         assert run.cancellation is not None
         assert run.cancellation.engine_stop is EngineStop.KILLED
+
+
+async def test_the_reaper_removes_all_that_is_past_its_retention_at_once(made: MadeHome) -> None:
+    """More than one batch of its own: a busy node must not fall behind."""
+    at_once = {"QUERYRUN_RESULTS__RETENTION_DAYS": "0", "QUERYRUN_WORKERS__SLOTS": "0"}
+    async with open_node(made, environ=CALM | at_once) as scene:
+        for _ in range(120):
+            await scene.cancel(await scene.submit(RUNAWAY))
+        assert await scene.node.reaper.remove_expired() == 120

@@ -200,16 +200,17 @@ class Reaper:
             log.warning("file_not_discarded", error=type(error).__name__)
 
     async def remove_expired(self) -> int:
-        """Remove runs past their retention: the row first, then the file; how many.
+        """Remove all runs past their retention: the row first, then the file; how many.
 
         A crash between the two leaves a file that no run names and no link opens; the store of
         results sweeps those.
         """
-        before = self._crew.now() - timedelta(seconds=self._options.retention_s)
-        expired = await self._crew.store.remove_expired(ended_before=before, limit=_BATCH)
-        for run in expired:
-            for key in run.file_keys:
+        before, removed = self._crew.now() - timedelta(seconds=self._options.retention_s), 0
+        while True:
+            expired = await self._crew.store.remove_expired(ended_before=before, limit=_BATCH)
+            for key in (key for run in expired for key in run.file_keys):
                 await self._discard(key)
-        if expired:
             self._crew.meter.reaped.labels("run").inc(len(expired))
-        return len(expired)
+            removed += len(expired)
+            if len(expired) < _BATCH:
+                return removed

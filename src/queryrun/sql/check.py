@@ -23,7 +23,7 @@ _connections: list[duckdb.DuckDBPyConnection] = []
 
 
 def check_statement(statement: str, dialect: str = "native") -> Verdict:
-    """Whether one statement may run, and as what text. `dialect`: `trino`, `spark`, or DuckDB's own.
+    """Whether one statement may run, and as what text. `dialect`: `trino`, `spark`, else DuckDB's.
 
     Of one in Spark's own only the text is looked at: Spark's session judges it
     (`engines/spark/guard.py`), and the run fails.
