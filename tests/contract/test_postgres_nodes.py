@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from queryrun.db.postgres.auth import TOKEN_BELIEVED_S, PostgresAuthStore
+from queryrun.db.postgres.connect import Connection, connect, conninfo_of
+from queryrun.db.postgres.functions import create_functions
 from queryrun.db.postgres.open import PostgresDatabase, open_postgres
+from queryrun.db.postgres.statements import CLAIM
 from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
 from queryrun.runs.model import Attempt, ContentType, Output, RunRequest, StoredAnswer
 from queryrun.runs.state import RunState
@@ -30,7 +34,7 @@ from tests.contract.run_store_scene import (
     started,
     submitted,
 )
-from tests.postgres_server import SMALL
+from tests.postgres_server import SMALL, TEST_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +80,39 @@ class TestSeveralNodes(OnPostgres):
         )
         running = Counter(attempt.run.request.tenant_id for share in shares for attempt in share)
         assert running == {"t0": 5, "t1": 5}
+
+    async def test_a_claim_waits_for_one_that_has_not_been_committed(
+        self, nodes: list[PostgresDatabase], opened: Opened
+    ) -> None:
+        """Otherwise it would count none of that one's runs, and take five of newcomers instead."""
+        store, most = nodes[1].runs, limits(slots=10, running=5)
+        for n in range(5):
+            await submitted(store, request(entity=f"e{n}"))
+        for attempt in await store.claim("n1", lease_s=LEASE_S, limits=most):
+            await store.complete(attempt.ref, FILE)
+            await submitted(store, attempt.run.request)
+        with _session(opened) as connection:
+            with connection.transaction():
+                values = ("n0", 30_000, ["live"], [5], 10)
+                assert len(connection.execute(CLAIM, values).fetchall()) == 5
+                for n in range(5):
+                    await submitted(store, request(entity=f"newcomer-{n}"))
+                claim = asyncio.create_task(store.claim("n1", lease_s=LEASE_S, limits=most))
+                await _done_or_waiting(claim, opened)
+            assert await claim == []
+
+    async def test_an_accept_waits_for_one_that_has_not_been_committed(
+        self, nodes: list[PostgresDatabase], opened: Opened
+    ) -> None:
+        room = "SELECT pg_temp.queue_has_room('live', %s, 1)"
+        with _session(opened) as connection:
+            with connection.transaction():
+                assert connection.execute(room, (TENANT,)).fetchone() == (True,)
+                accept = asyncio.create_task(_accept(nodes[1].runs, queue_limit=1))
+                await _done_or_waiting(accept, opened)
+                assert not accept.done()
+            await accept
+            assert connection.execute(room, (TENANT,)).fetchone() == (False,)
 
     async def test_nodes_together_stay_within_the_queue_limit(
         self, nodes: list[PostgresDatabase]
@@ -250,6 +287,23 @@ class TestSeveralNodes(OnPostgres):
 
 def enum(nodes: list[PostgresDatabase]) -> list[tuple[int, PostgresDatabase]]:
     return list(enumerate(nodes))
+
+
+@contextmanager
+def _session(opened: Opened) -> Iterator[Connection]:
+    """A connection as a further node has it."""
+    with closing(connect(conninfo_of(opened[2]), durable=False)) as connection:
+        create_functions(connection, TEST_NOW)
+        yield connection
+
+
+async def _done_or_waiting(task: asyncio.Task[Any], opened: Opened) -> None:
+    """Until the task is done, or waits for an advisory lock of ours."""
+    statement = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    while not task.done():
+        [(waiting,)] = await opened[0].access.read(lambda db: db.execute(statement).fetchall())
+        if waiting:
+            return
 
 
 async def _claim_all(store: RunStore, node: str) -> list[Attempt]:
