@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.differential.generate import statements
+from tests.differential.generate_queries import queries
 from tests.differential.outcome import DIFFERENT, EQUAL, Outcome
 from tests.differential.page import PAGE, render
 from tests.differential.suite import TPCDS, cases, recorded
@@ -28,8 +29,9 @@ def test_the_suite_has_at_least_500_statements_and_no_two_alike() -> None:
 
 
 def test_the_generated_statements_are_what_the_generator_writes() -> None:
-    """On failure: `python -m tests.differential.generate`, and then the judge."""
+    """On failure: `python -m tests.differential.generate` or `generate_queries`, then the judge."""
     assert [case.sql for case in cases() if case.group == "generated"] == statements()
+    assert [case.sql for case in cases() if case.group == "generated_queries"] == queries()
 
 
 def test_no_statement_answers_differently(outcomes: dict[str, Outcome]) -> None:

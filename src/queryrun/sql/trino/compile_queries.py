@@ -244,6 +244,7 @@ class QueryCompiler(RelationCompiler):
     ) -> str:
         parts = []
         for group in groups:
+            self._insist_on_columns(group)
             sets = [self._grouping_set(keys, items) for keys in group.sets]
             if group.kind == "simple":
                 parts.append(", ".join(sets[0]) if len(sets[0]) == 1 else _bracketed(sets[0]))
@@ -254,6 +255,14 @@ class QueryCompiler(RelationCompiler):
                 )
                 parts.append(f"{word} ({listed})")
         return ", ".join(parts)
+
+    def _insist_on_columns(self, group: ast.Grouping) -> None:
+        """Sets of keys have columns; a plain GROUP BY has expressions and positions too."""
+        if group.kind == "simple":
+            return
+        for key in (key for keys in group.sets for key in keys):
+            if not isinstance(key, ast.Name):
+                self.mismatch("GROUP BY expression must be a column reference", key.at)
 
     def _grouping_set(
         self, keys: Sequence[ast.Expr], items: Sequence[tuple[Output, Typed]]
