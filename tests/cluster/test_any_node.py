@@ -84,6 +84,18 @@ def test_running_runs_are_limited_for_all_nodes_together(cluster: Cluster) -> No
     assert all(ended <= begun for (_, ended), (begun, _) in pairwise(spans))
 
 
+def test_requests_are_counted_by_all_nodes_together(cluster: Cluster) -> None:
+    """Token requests per address (contract E): each node has asked for one token already."""
+    limit = {"QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "20"}
+    nodes = [cluster.start(API, limit), cluster.start(API, limit)]
+    form = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "no"}
+    statuses = [
+        nodes[number % 2].http.post("/oauth/token", data=form).status_code for number in range(30)
+    ]
+    assert statuses.count(429) >= 30 - 18 - 1, "one token may come back meanwhile"
+    assert statuses.index(429) >= 18
+
+
 def test_a_node_that_only_works_answers_probes_and_nothing_else(cluster: Cluster) -> None:
     node = cluster.start(WORKER)
     assert node.http.get("/healthz").status_code == 200
