@@ -55,7 +55,13 @@ class SparkServer:
 
 @pytest.fixture(scope="session")
 def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
-    """The one cluster of this test run; it is shared, so make your own schema."""
+    """The one cluster of this test run; it is shared, so make your own schema.
+
+    SPARK_TEST_SERVER, what this program prints when it is started by hand, names another one.
+    """
+    if named := os.environ.get("SPARK_TEST_SERVER"):
+        yield SparkServer(*named.split())
+        return
     reason = reason_against()
     if reason and os.environ.get("CI"):
         pytest.fail(reason)

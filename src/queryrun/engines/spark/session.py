@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from queryrun.engines import duckdb_failures
-from queryrun.engines.base import EngineLimits, EngineProgress, Rows, Visible
+from queryrun.engines.base import WORK_PREFIX, EngineLimits, EngineProgress, Rows, Visible
 from queryrun.engines.spark.client import SparkClient
 from queryrun.engines.spark.encoder import Encoder
 from queryrun.engines.spark.ending import end_work
@@ -27,7 +27,7 @@ from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LET_GO_BOUND_S = 2.0
+LET_GO_BOUND_S = 4.0
 """How long a statement that was given up is waited for between two runs."""
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",
@@ -83,7 +83,7 @@ class SparkSession:
 
         It runs from then on, and is at most a few batches ahead of whoever reads its rows.
         """
-        self._name = name or f"unnamed-{uuid.uuid4()}"
+        self._name = name or f"{WORK_PREFIX}unnamed-{uuid.uuid4()}"
         self._scene = Scene(statement, BEFORE)
         with self._translated():
             client = self._client = SparkClient(self._place, session_id_of(self._name))
