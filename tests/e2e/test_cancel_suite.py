@@ -33,7 +33,7 @@ def run_suite(report: Path, *arguments: str) -> tuple[str, list[dict[str, Any]]]
     """Run the command; what it printed, and its classes."""
     command = [sys.executable, "-m", "queryrun.cli", "cancel-suite", "--json", str(report)]
     done = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, timeout=110, check=False
+        [*command, *arguments], capture_output=True, text=True, timeout=500, check=False
     )
     assert report.exists(), done.stderr
     classes: list[dict[str, Any]] = json.loads(report.read_text())["classes"]
