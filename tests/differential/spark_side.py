@@ -22,11 +22,7 @@ from tests.differential.house import OurAnswer, write_tables
 from tests.differential.suite import TPCDS
 from tests.differential.tpcds_tables import FILES as TPCDS_FILES
 
-_SMALL = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.shuffle.partitions": "1",
-}
+_SMALL = {"spark.sql.shuffle.partitions": "1"}
 """Spares Spark work that pays for large tables only."""
 
 
