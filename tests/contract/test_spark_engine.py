@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from queryrun.engines.base import EngineLimits, Visible
+from queryrun.engines.base import EngineLimits, EngineSession, Visible
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.results.local import LocalResultStore
@@ -246,7 +246,7 @@ class TestSparkInTrinosSql(EngineContract):
         )
 
     def test_an_error_while_it_runs_is_translated(
-        self, session: SparkSession, statements: Statements
+        self, session: EngineSession, statements: Statements
     ) -> None:
         """Without a place: Spark tells one in the statement that it was given, which is another."""
         planned = session.plan(statements.bad_cast)

@@ -1,0 +1,77 @@
+"""A worker on Spark, behind its walls, for one statement: what a node's workers do there.
+
+Run as `python -m tests.contract.spark_worker ORDER`, a JSON object with the fields of `Order`. Says
+`planned`, `executing`, … as it goes, and at last its rows and its largest resident size in bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from queryrun.worker.entry import open_session
+from queryrun.worker.frames import Bind, Execute, ResultsSpec, SourceSpec
+from queryrun.worker.main import put_up_walls
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One statement for one run, and where its file goes; `directory` exists."""
+
+    options: dict[str, str]
+    directory: str
+    run_id: str
+    statement: str
+
+    def command(self) -> list[str]:
+        """How the process is started."""
+        return [sys.executable, "-m", "tests.contract.spark_worker", json.dumps(asdict(self))]
+
+    def bind(self) -> Bind:
+        """The frame that binds a worker."""
+        results, spill = Path(self.directory, "results"), Path(self.directory, "spill")
+        for place in (results, spill):
+            place.mkdir()
+        return Bind(
+            entity_id="entity",
+            source=SourceSpec("spark", self.options),
+            results=ResultsSpec("local", {"directory": str(results)}),
+            memory_bytes=256 * 1024**2,
+            threads=2,
+            spill_dir=str(spill),
+            spill_bytes=256 * 1024**2,
+        )
+
+    def execute(self) -> Execute:
+        """The frame that starts the statement."""
+        return Execute(self.run_id, 1, self.statement, "one.csv", "csv", "none", None, None, 0, 0)
+
+
+class _Loud:
+    """Says how far it is on standard output."""
+
+    def stage(self, stage: str) -> None:
+        """One line per stage."""
+        print(stage, flush=True)
+
+    def written(self, rows: int, size_bytes: int) -> None:
+        """Not said."""
+
+
+def main() -> None:
+    """See the module."""
+    order = Order(**json.loads(sys.argv[1]))
+    bind = order.bind()
+    put_up_walls(bind)
+    session = open_session(bind)
+    done = session.run(order.execute(), _Loud())
+    session.close()
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"rows": done.rows, "largest_bytes": largest}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
