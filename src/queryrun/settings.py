@@ -82,8 +82,8 @@ class SourceSettings(Section, frozen=True):
     """A named place to run SQL: an engine, its data, its limits (contract F7). 0 is no limit."""
 
     engine: Literal["duckdb", "trino", "spark"] = "duckdb"
-    dialect: Literal["trino", "native"] = "native"
-    """`native`: the engine's own SQL; `trino`: Trino's, translated (docs/reference/sql.md)."""
+    dialect: Literal["trino", "native"] = "trino"
+    """`trino`: statements are Trino's SQL (docs/reference/sql.md); `native`: the engine's own."""
     data: str = "data/{entity}"
     """A directory (or a `.duckdb` file) per entity; `{entity}` is the entity's name."""
     entities: dict[str, str] = {}

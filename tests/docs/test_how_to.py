@@ -21,7 +21,7 @@ PAGES = [page for page in ALL if page not in ELSEWHERE and blocks_of(page)]
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_blocks_of_a_how_to_work(page: str, house: House, tmp_path: Path) -> None:
-    server = house.serve()
+    server = house.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})  # as every home has it
     environ = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "XDG_CONFIG_HOME": str(tmp_path / "config"),

@@ -1,4 +1,4 @@
-"""A source told to speak Trino: guard, translation, metadata, deleted rows."""
+"""A source speaks Trino's SQL: guard, translation, metadata, deleted rows."""
 
 from __future__ import annotations
 

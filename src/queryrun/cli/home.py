@@ -36,7 +36,7 @@ warm = 2               # worker processes kept ready
 
 [sources.live]         # a named place to run SQL
 engine = "duckdb"
-dialect = "native"     # DuckDB's own SQL; "trino": Trino's, translated (docs/reference/sql.md)
+dialect = "trino"      # Trino's SQL, on any engine; "native": the engine's own
 data = "data/{entity}" # a directory of Parquet, CSV and JSON files, or a .duckdb file
 running_per_tenant = 5
 queued_per_tenant = 10
