@@ -143,6 +143,17 @@ def test_an_interrupt_and_then_a_stop_leave_nothing(
     assert name not in SparkRemote().names(place)
 
 
+def test_work_of_another_user_is_ended_by_its_name(
+    session: SparkSession, place: RemotePlace, name: str
+) -> None:
+    """A session is a user's own; the sweep for work that no one owns has one user for all."""
+    with running(session, name) as failures:
+        wait_for(lambda: has_come_to("running", session, place, name))
+        stop(RemotePlace({**place.options, "user": "sweeper"}), name)
+    assert failures
+    assert name not in SparkRemote().names(place)
+
+
 def test_a_stop_while_rows_are_fetched_ends_it(
     session: SparkSession, place: RemotePlace, name: str
 ) -> None:

@@ -131,10 +131,10 @@ class SparkClient:
         request = InterruptRequest(interrupt_type=kind, **self.session)
         self._call(self.stub.Interrupt, request)
 
-    def operations(self) -> list[GetStatusResponse.OperationStatus] | None:
+    def operations(self) -> list[GetStatusResponse.OperationStatus]:
         """The operations of the session that Spark still knows, with their states.
 
-        None before Spark 4.2, which cannot be asked.
+        Empty before Spark 4.2, which cannot be asked: the interrupt's answer must do.
         """
         every = GetStatusRequest.OperationStatusRequest()
         request = GetStatusRequest(operation_status=every, **self.session)
@@ -142,7 +142,7 @@ class SparkClient:
             return list(self._call(self.stub.GetStatus, request).operation_statuses)
         except SparkError as error:
             if error.said.status == "UNIMPLEMENTED":
-                return None
+                return []
             raise
 
     def release_operation(self, operation_id: str) -> None:

@@ -36,14 +36,15 @@ def end_work(client: SparkClient, place: SparkPlace, name: str, deadline: float)
     """End everything in the client's session, which is that of `name`, and the session itself.
 
     Returns when Spark shows no operation of it, and with `ui_url` no job and no task either. Its id
-    is refused from then on. Raises `SparkError` at the deadline: the session is then still there.
+    is refused from then on. Raises `SparkError` at the deadline: then call it again.
+
+    Jobs come last: once the session is released nobody can begin anything that leaves new ones.
     """
-    is_there = _make(client)
-    has_run = _interrupt_until_ended(client, deadline) if is_there else True
-    if place.ui_url and has_run:
-        _kill_until_quiet(SparkUi(place.ui_url, deadline), name, deadline)
-    if is_there:
+    if _make(client):
+        _interrupt_until_ended(client, deadline)
         client.release()
+    if place.ui_url:  # also when nothing has run here: the same name may have, as another user
+        _kill_until_quiet(SparkUi(place.ui_url, deadline), name)
 
 
 def _make(client: SparkClient) -> bool:
@@ -57,25 +58,24 @@ def _make(client: SparkClient) -> bool:
     return True
 
 
-def _interrupt_until_ended(client: SparkClient, deadline: float) -> bool:
-    """Interrupt again and again: one before an operation is registered is lost. Has any run?
+def _interrupt_until_ended(client: SparkClient, deadline: float) -> None:
+    """Interrupt again and again: one before an operation is registered is lost.
 
     An operation that has finished, but whose client never said that it had read everything, is
     called terminating like one that is being interrupted; releasing it tells them apart.
     """
     while True:
         client.interrupt_all()
-        operations = client.operations()
-        left = [one for one in operations or () if one.state not in _ENDED]
+        left = [one for one in client.operations() if one.state not in _ENDED]
         if not left:
-            return operations is None or bool(operations)
+            return
         for one in left:
             if one.state == _Status.OPERATION_STATE_TERMINATING:
                 client.release_operation(one.operation_id)
         _pause(deadline)
 
 
-def _kill_until_quiet(ui: SparkUi, name: str, deadline: float) -> None:
+def _kill_until_quiet(ui: SparkUi, name: str) -> None:
     """End the jobs of this name until there has been none, and no task, for a while."""
     quiet_since: float | None = None
     while quiet_since is None or time.monotonic() < quiet_since + SETTLE_S:
@@ -84,7 +84,7 @@ def _kill_until_quiet(ui: SparkUi, name: str, deadline: float) -> None:
         else:
             quiet_since = None
             ui.kill(name)
-        _pause(deadline)
+        _pause(ui.deadline)
 
 
 def _pause(deadline: float) -> None:

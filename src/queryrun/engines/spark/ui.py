@@ -33,7 +33,7 @@ class SparkUi:
 
     def __init__(self, url: str, deadline: float) -> None:
         self._at = urlsplit(url)
-        self._deadline = deadline
+        self.deadline = deadline
 
     def running_names(self) -> list[str]:
         """The names of our work that has a job running now."""
@@ -102,7 +102,7 @@ class SparkUi:
         raise SparkError(Said("UNAVAILABLE"))
 
     def _connection(self) -> http.client.HTTPConnection:
-        bound_s = self._deadline - time.monotonic()
+        bound_s = self.deadline - time.monotonic()
         if bound_s <= 0:
             raise SparkError(Said("DEADLINE_EXCEEDED"))
         is_secure = self._at.scheme == "https"
