@@ -11,7 +11,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
-from queryrun.sql.trino.scope import Output, Schema, Scope, TableColumn
+from queryrun.sql.trino.scope import Column, Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.typed import Typed
 
 _ORDER_DOES_NOT_MATTER = frozenset(
@@ -32,6 +32,8 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
     ) -> None:
         super().__init__(statement, zone, schema, "include")
         self.places = places
+        self._there = ""
+        """What is true in rows that are there, in a SELECT that groups one that is not."""
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         if max(node.limit or 0, node.offset or 0) > MAX_LIMIT:
@@ -46,6 +48,58 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:  # noqa: ARG002
         return self.places.get(key) or quoted(key)
+
+    # --- grouping by nothing ----------------------------------------------------------------
+
+    def _select_in(
+        self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined
+    ) -> tuple[str, list[Output]]:
+        """The grand total of no rows at all is a row for Trino, and none for Spark.
+
+        So a row that is not there is grouped as well: aggregates pass it over (`_there`), and of
+        the groups that consist of it the grand total alone is kept.
+        """
+        before, self._there = self._there, ""
+        try:
+            if not joined.sql or not _groups_by_nothing(node.group):
+                return super()._select_in(node, order, joined)
+            filled = self._never_empty(node, joined)
+            scope = Scope(filled.columns + filled.hidden, self.scope.parent)
+            with self.inside(scope):
+                return super()._select_in(replace(node, where=None), order, filled)
+        finally:
+            self._there = before
+
+    def _never_empty(self, node: ast.Select, joined: Joined) -> Joined:
+        mark = self.fresh("c")
+        there, alias, one = f"{mark}_there", self.fresh("r"), self.fresh("r")
+        named: list[list[Column]] = [[], []]
+        items = [f"true AS {there}"]
+        for found, columns in zip(named, (joined.columns, joined.hidden), strict=True):
+            for column in columns:
+                if column.type.name != t.UNSUPPORTED:
+                    items.append(f"{column.sql} AS {mark}_{len(items)}")
+                    column = replace(column, sql=f"{mark}_{len(items) - 1}")
+                found.append(column)
+        rows = f"SELECT {', '.join(items)} FROM {joined.sql}"
+        if node.where is not None:
+            rows += f" WHERE {self.condition(node.where, 'WHERE clause')}"
+        self._there = there
+        sql = f"(SELECT 1 AS {mark}_one) AS {one} LEFT JOIN ({rows}) AS {alias} ON true"
+        return Joined(sql, *named)
+
+    def _having(self, node: ast.Select, items: Sequence[tuple[Output, Typed]]) -> str:
+        having = super()._having(node, items)
+        if not node.group or all(group.kind == "simple" for group in node.group):
+            return having
+        found = (self._grouping_set(keys, items) for group in node.group for keys in group.sets)
+        keys = {key for keys in found for key in keys}
+        if node.having is not None and any(key in having for key in keys):
+            self.refuse("HAVING with a key of ROLLUP, CUBE or GROUPING SETS", node.having.at)
+        if not self._there or not keys:
+            return having
+        kept = f"(count({self._there}) > 0 OR grouping_id() = {2 ** len(keys) - 1})"
+        return f"{having} AND {kept}" if having else kept
 
     # --- GROUP BY ---------------------------------------------------------------------------
 
@@ -142,6 +196,8 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         conditions = [also_where] if also_where else []
         if node.filter is not None:
             conditions.append(self.condition(node.filter, "FILTER"))
+        if self._there and not node.over:
+            conditions.append(self._there)
         if conditions:
             sql += f" FILTER (WHERE {' AND '.join(conditions)})"
         if node.nulls:
@@ -152,6 +208,13 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         if window.unit == "GROUPS":
             self.refuse("A window frame of GROUPS", window.at)
         return super()._frame(window, first)
+
+
+def _groups_by_nothing(groups: Sequence[ast.Grouping] | None) -> bool:
+    """Whether one of the grouping sets is empty."""
+    if not groups:
+        return False
+    return all(group.kind in {"rollup", "cube"} or [] in group.sets for group in groups)
 
 
 def _array_of(value: Typed) -> str:

@@ -211,11 +211,15 @@ class QueryCompiler(RelationCompiler):
             sql += f" WHERE {self.condition(node.where, 'WHERE clause')}"
         if node.group is not None:
             sql += f" GROUP BY {self._group_by(node.group, items)}"
-        if node.having is not None:
-            sql += f" HAVING {self.condition(node.having, 'HAVING clause')}"
+        if having := self._having(node, items):
+            sql += f" HAVING {having}"
         if order:
             sql += f" ORDER BY {self._order_by(order, items, is_distinct=node.is_distinct)}"
         return sql, outputs
+
+    def _having(self, node: ast.Select, items: Sequence[tuple[Output, Typed]]) -> str:  # noqa: ARG002 - another engine's looks at them
+        """The condition of HAVING; empty without one."""
+        return self.condition(node.having, "HAVING clause") if node.having is not None else ""
 
     def _items(self, items: Sequence[ast.SelectItem], joined: Joined) -> list[tuple[Output, Typed]]:
         found: list[tuple[Output, Typed]] = []
@@ -307,8 +311,11 @@ class QueryCompiler(RelationCompiler):
             scope = Scope(unique + list(own.values()), Scope(rest, self.scope.parent))
             with self.inside(scope):
                 value = self.expr(item.expr)
-                if is_distinct and value.sql not in {shown.sql for _, shown in items}:
-                    self.mismatch(_NOT_SELECTED, item.at)
+                if is_distinct:
+                    shown = [one.sql for _, one in items]
+                    if value.sql not in shown:
+                        self.mismatch(_NOT_SELECTED, item.at)
+                    value = Typed(str(shown.index(value.sql) + 1), value.type)
                 parts.append(self.sorted(value, item))
         return ", ".join(parts)
 

@@ -1,0 +1,91 @@
+"""The part of docs/reference/sql.md that is about Spark, out of the record of a run there."""
+
+# ruff: noqa: E501 - a table: one entry a line
+
+from __future__ import annotations
+
+from collections import Counter
+
+from queryrun.errors import RunFailed
+from queryrun.sql.spark.functions import SPARK
+from queryrun.sql.spark.translate import REGISTERED, to_spark
+from queryrun.sql.trino.compile_calls import known_functions
+from tests.differential.outcome import EQUAL, REFUSED
+from tests.differential.spark_record import Record, read_record
+from tests.differential.suite import Case
+
+_APPROXIMATED = (
+    ("`approx_distinct`, `approx_percentile`", "estimates by nature; Spark's sketches differ from Trino's within some per cent"),
+    ("`real` sums and averages", "computed in double precision and rounded once at the end"),
+    ("time zones", "as on DuckDB: known from the statement, not stored with the value"),
+    ("`map_agg`", "fails for a key that comes twice; Trino keeps one of the values"),
+    ("JSON", "is compared as a value; Spark sorts an object's keys and writes `1.50` as `1.5`"),
+    ("`varchar(n)`", "lengths are not tracked but in a cast, which cuts; columns of type `char(n)` cannot be named"),
+    ("recursive queries", "end with an error after 100 rounds, in Trino after ten"),
+    ("decimals", "divisions on the way to a quotient of more than 19 digits, and casts of doubles to more than 15, fail with `is not supported`"),
+    ("`sequence`", "is not limited to 10,000 entries"),
+)  # fmt: skip
+
+
+def on_spark(suite: list[Case]) -> list[str]:
+    """Its lines."""
+    assert REGISTERED, "importing it makes every function known"
+    record = read_record()
+    missing = sorted(known_functions() - SPARK.names())
+    return [
+        "## On Spark\n",
+        'For a Spark source with `dialect = "trino"` statements are translated as well, for a session in ANSI mode and in UTC (the statement names every other zone). '
+        "The same statements were asked on a Spark 4.2, recorded by `python -m tests.differential.spark --record`.\n",
+        *_judged(suite, record),
+        f"Functions that are refused on Spark and not on DuckDB ({len(missing)}): "
+        + ", ".join(f"`{name}`" for name in missing)
+        + ".\n",
+        "Refused on Spark before anything is asked there, examples from the suite:\n",
+        "| statement | answer |\n|---|---|",
+        *_refused(suite, record),
+        "",
+        "Approximated on Spark:\n",
+        "| what | how |\n|---|---|",
+        *(f"| {what} | {how} |" for what, how in _APPROXIMATED),
+        "",
+    ]
+
+
+def _judged(suite: list[Case], record: Record) -> list[str]:
+    lines = ["| statements about | | equal | refused | different |\n|---|---|---|---|---|"]
+    totals: Counter[str] = Counter()
+    for group in dict.fromkeys(case.group for case in suite):
+        asked = [entry for c in suite if c.group == group and (entry := record.of(c))]
+        counts = Counter(entry.verdict for entry in asked)
+        totals += counts
+        lines.append(_row(group, counts))
+    return [*lines, _row("**all**", totals), ""]
+
+
+def _row(name: str, counts: Counter[str]) -> str:
+    rest = counts.total() - counts[EQUAL] - counts[REFUSED]
+    return f"| {name} | {counts.total()} | {counts[EQUAL]} | {counts[REFUSED]} | {rest} |"
+
+
+def _refused(suite: list[Case], record: Record) -> list[str]:
+    lines = []
+    for case in suite:
+        entry = record.of(case)
+        if entry is None or entry.verdict != REFUSED:
+            continue
+        if message := _refusal(case, record):
+            lines.append(f"| `{_cell(case.sql)}` | {_cell(message)} |")
+    return lines
+
+
+def _refusal(case: Case, record: Record) -> str:
+    """Why it is not translated; empty when it is, and refused later."""
+    try:
+        to_spark(case.sql, lambda _: record.tables[case.schema])
+    except RunFailed as failed:
+        return failed.failure.message
+    return ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
