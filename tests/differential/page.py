@@ -14,6 +14,7 @@ from queryrun.sql.trino.catalog import trino_functions
 from queryrun.sql.trino.compile_calls import known_functions
 from queryrun.sql.trino.compile_queries import REGISTERED
 from tests.differential.outcome import EQUAL, REFUSED, Outcome, our_sides, outcome
+from tests.differential.spark_page import on_spark
 from tests.differential.suite import TPCDS, TRINO_VERSION, Case, cases, recorded
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/sql.md"
@@ -71,6 +72,7 @@ def render(outcomes: Mapping[str, Outcome], suite: list[Case]) -> str:
             "| what | how |\n|---|---|",
             *(f"| {what} | {how} |" for what, how in _APPROXIMATED),
             "",
+            *on_spark(suite),
         ]
     )
 
@@ -78,7 +80,7 @@ def render(outcomes: Mapping[str, Outcome], suite: list[Case]) -> str:
 def _judged(outcomes: Mapping[str, Outcome], suite: list[Case]) -> list[str]:
     lines = [
         "## Judged by a real Trino\n",
-        f"`tests/differential` asks {len(suite)} statements, TPC-H's 22, TPC-DS's 99 ({_with_rows(TPCDS)} of which find rows in its small tables) and 400 generated ones (`generate.py`) among them. "
+        f"`tests/differential` asks {len(suite)} statements, TPC-H's 22, TPC-DS's 99 ({_with_rows(TPCDS)} of which find rows in its small tables) and 650 generated ones (`generate.py`, `generate_queries.py`) among them. "
         f"The answers come from a Trino {TRINO_VERSION}, recorded by "
         "`python -m tests.differential.judge`; the suite runs without one and compares rows as "
         "typed values.\n",
