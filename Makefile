@@ -11,7 +11,7 @@ SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench bench-results s3-server spark-server trino-server existing-clients lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test check serve bench bench-results s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,6 +40,10 @@ check: setup ## the quick gate: format, lint, types, import directions, unit tes
 
 test: setup existing-clients ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup
+
+test-cluster: setup s3-server trino-server spark-server ## several nodes, PostgreSQL, Trino, Spark: a part of `test`
+	@$(BIN)/pytest -n 2 --dist loadgroup tests/cluster tests/contract tests/stateful tests/docs \
+	  tests/differential/test_spark.py tests/unit/db tests/unit/engines
 
 cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SCALE=0.05 is quick)
 	@$(BIN)/queryrun cancel-suite --scale $(SCALE)

@@ -43,3 +43,16 @@ def clock() -> Clock:
 def anyio_backend() -> str:
     """The server runs on asyncio; so do the tests."""
     return "asyncio"
+
+
+ENGINES = {"trino_server", "spark_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on servers that take a while to start get the time for it, and one worker does them
+    all: two Java servers and two workers are too much for two cores."""
+    for item in items:
+        if ENGINES & set(getattr(item, "fixturenames", ())):
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.xdist_group("engines"))

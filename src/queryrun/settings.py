@@ -100,7 +100,7 @@ class SourceSettings(Section, frozen=True):
     secret_env: str = ""
     """the environment variable that holds it."""
     ui_url: str = ""
-    """Spark's web UI, where the end of a statement's jobs can be seen."""
+    """Spark's web UI: without it nobody could see that a statement's jobs have ended."""
     reach: Literal["schema", "catalog", "all"] = "schema"
     """How far names in a statement may go on Trino: other schemas, other catalogs."""
     running_per_tenant: int = 5
@@ -396,6 +396,8 @@ def _check_engine(name: str, source: SourceSettings) -> None:
     if not source.url.startswith(_SCHEMES[source.engine]):
         begin = " or ".join(_SCHEMES[source.engine])
         raise ConfigurationError(f"sources.{name}.url must begin with {begin}")
+    if source.engine == "spark" and not source.ui_url.startswith(("http://", "https://")):
+        raise ConfigurationError(f"sources.{name}.ui_url must begin with http:// or https://")
     if source.auth != "none" and not (source.secret_file or source.secret_env):
         raise ConfigurationError(
             f"sources.{name}: auth = {source.auth!r} needs secret_file or secret_env"
