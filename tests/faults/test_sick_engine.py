@@ -13,15 +13,19 @@ from structlog.testing import capture_logs
 
 from queryrun.cli.home import MadeHome
 from queryrun.db.sqlite.open import open_sqlite
+from queryrun.engines.base import work_name
+from queryrun.errors import Unavailable
 from queryrun.results.local import LocalResultStore
 from queryrun.runs.desk import Changes
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import EngineStop, Stage
 from queryrun.runs.reap import Reaper, ReapOptions
+from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.state import RunState
 from queryrun.wiring.node import Ground
 from queryrun.worker.errors import NotReaped
+from queryrun.worker.frames import SourceSpec
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 from tests.conftest import Clock
@@ -106,6 +110,7 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
         store=store,
         results=LocalResultStore(tmp_path),
         changes=Changes(),
+        remote=RemoteWork((), Elsewhere(), no_place),
         meter=meter,
         retry=RetryPolicy(),
         now=clock,
@@ -126,6 +131,72 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
     clock.move(LEASE_S)
     assert await reaper.reap_lapsed() == 1
     assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELED
+    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 0
+    database.close()
+
+
+class Elsewhere:
+    """An engine elsewhere that may be away; it knows of no work."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.ended: list[str] = []
+
+    async def stop(self, source: SourceSpec, name: str) -> None:
+        """Proven, when it answers."""
+        if self.is_away:
+            raise Unavailable("away")
+        self.ended.append(name)
+
+    async def names(self, source: SourceSpec) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+
+async def no_place(source: str, entity_id: str | None) -> SourceSpec:
+    """Any place will do."""
+    return SourceSpec("trino", {})
+
+
+async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_so(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """Killing the worker that spoke to it proves nothing."""
+    database, engine = open_sqlite(tmp_path / "store.db", clock), Elsewhere()
+    store, meter = database.runs, Meter()
+    crew: Any = SimpleNamespace(
+        node="here",
+        store=store,
+        results=LocalResultStore(tmp_path),
+        changes=Changes(),
+        remote=RemoteWork(("live",), engine, no_place),
+        meter=meter,
+        now=clock,
+    )
+
+    async def kill(handle: str) -> EngineStop:
+        return EngineStop.KILLED
+
+    async def nothing() -> None:
+        """No housekeeping."""
+
+    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing)
+    attempt = await started(store)
+    await store.save_handle(attempt.ref, handle="process", file_key="k.csv")
+    await store.cancel(attempt.ref.run_id, BY_USER)
+    clock.move(LEASE_S)
+    engine.is_away = True
+    assert await reaper.reap_lapsed() == 0
+    assert (await read(store, attempt.ref.run_id)).state is RunState.CANCELING
+    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 1
+
+    engine.is_away = False
+    clock.move(LEASE_S)
+    assert await reaper.reap_lapsed() == 1
+    run = await read(store, attempt.ref.run_id)
+    assert run.cancellation is not None
+    assert run.cancellation.engine_stop is EngineStop.REMOTE_CONFIRMED
+    assert engine.ended == [work_name(attempt.ref.run_id, 1)]
     assert meter.registry.get_sample_value("queryrun_unproven_stops") == 0
     database.close()
 

@@ -143,8 +143,8 @@ MUTATIONS = (
         (
             Edit(
                 _REAP,
-                "return await self._kill_by_handle(attempt.handle)",
-                "return EngineStop.KILLED",
+                "await self._kill_by_handle(attempt.handle)",
+                "EngineStop.KILLED",
             ),
         ),
     ),
@@ -164,9 +164,9 @@ MUTATIONS = (
         "a worker that cannot be reaped is believed gone",
         (
             Edit(
-                _ATTEMPT,
-                "                except NotReaped:\n",
-                "                except NotReaped:\n                    return EngineStop.KILLED\n",
+                "src/queryrun/runs/proof.py",
+                "            except NotReaped:\n",
+                "            except NotReaped:\n                return EngineStop.KILLED\n",
             ),
         ),
     ),

@@ -11,16 +11,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
-from queryrun.engines.base import work_name
 from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.results.names import file_key
-from queryrun.results.store import ResultStore
-from queryrun.runs.desk import Changes, SourceRules
-from queryrun.runs.meter import Meter
+from queryrun.runs.crew import Crew
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
@@ -32,22 +29,17 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
-from queryrun.runs.remote import RemoteWork
-from queryrun.runs.retry import RetryPolicy, after_failure, on_leaving, while_away
-from queryrun.runs.sources import SourceHealth
-from queryrun.runs.store import Completed, Failed, Freed, Requeued, RunStore
-from queryrun.worker.errors import ForkServerLost, NotReaped, PoolClosed, WorkerDied
-from queryrun.worker.frames import Bind, Done, Execute, Progress, StageReached
-from queryrun.worker.handles import with_work
-from queryrun.worker.pool import Stopped
+from queryrun.runs.proof import Proof
+from queryrun.runs.retry import after_failure, on_leaving, while_away
+from queryrun.runs.store import Completed, Failed, Freed, Requeued
+from queryrun.worker.errors import ForkServerLost, PoolClosed, WorkerDied
+from queryrun.worker.frames import Done, Execute, Progress, StageReached
 from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
 
 STORE_RETRY_S = 0.5
 """Pause between tries to write an outcome while the store is away."""
-STOP_RETRY_S = 1.0
-"""Pause between tries to stop a worker that could not be reaped."""
 
 _CANCELS = frozenset({StopReason.USER, StopReason.ADMIN})
 
@@ -62,41 +54,6 @@ _NOT_CLEAN = _LIMITS | {FailureCode.WORKER_LOST, FailureCode.INTERNAL_ERROR}
 """Ends after which the worker is not trusted again: it is stopped like any other."""
 
 T = TypeVar("T")
-
-
-class Workers(Protocol):
-    """The part of the worker pool that an attempt uses (`worker.pool.WorkerPool` is the one)."""
-
-    async def take(self, bind: Bind) -> Worker:
-        """A worker bound as asked; cancelling this call leaks nothing."""
-        ...
-
-    def give_back(self, worker: Worker) -> None:
-        """The worker ended cleanly and may serve the same entity again."""
-        ...
-
-    async def stop(self, worker: Worker) -> Stopped:
-        """End the worker and return only when it is reaped; `NotReaped` when it cannot be."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """What attempts work with on this node. Built once, in `wiring`."""
-
-    node: str
-    store: RunStore
-    workers: Workers
-    results: ResultStore
-    changes: Changes
-    rules: Callable[[str], SourceRules]
-    bind: Callable[[str, str], Awaitable[Bind]]
-    """(source, entity id) -> which data the worker opens."""
-    remote: RemoteWork
-    sources: SourceHealth
-    retry: RetryPolicy
-    meter: Meter
-    now: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +84,7 @@ class LiveAttempt:
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
+        self._proof = Proof(attempt, crew, self._log)
 
     @property
     def ref(self) -> AttemptRef:
@@ -211,23 +169,13 @@ class LiveAttempt:
     async def _may_start(self, worker: Worker) -> bool:
         """Save the handle before anything waits on the engine; False when a cancel was first."""
         try:
-            handle = self._handle(worker)
+            handle = self._proof.handle(worker)
             await self._crew.store.save_handle(self.ref, handle=handle, file_key=self._key)
         except LostRace:
             self.stop(*await self._why_lost())
             return False
         self.progress = AttemptProgress(Stage.STARTING)
         return self._told is None
-
-    def _handle(self, worker: Worker) -> str:
-        """What any process needs to stop this attempt: its process, and its work elsewhere."""
-        if not self._is_remote:
-            return worker.handle
-        return with_work(worker.handle, work_name(self.ref.run_id, self.ref.number))
-
-    @property
-    def _is_remote(self) -> bool:
-        return self._crew.remote.is_remote(self.attempt.run.request.source)
 
     async def _why_lost(self) -> tuple[StopReason, str | None]:
         """The reason that made a write of ours come too late: a cancel, or a lost lease."""
@@ -400,71 +348,17 @@ class LiveAttempt:
         if worker is None or not worker.started:
             self._give_back(worker)
             return EngineStop.NEVER_STARTED
-        engine_stop = await self._until_reaped(worker)
-        if self._is_remote:
-            await self._until_let_go()
-            engine_stop = EngineStop.REMOTE_CONFIRMED
+        engine_stop = await self._proof.of(worker)
         if self._told is not None:
             took_s = time.monotonic() - self._told.at_s
             self._crew.meter.stop_s.labels(self._told.reason, engine_stop).observe(took_s)
             self._log.info("attempt_stopped", engine_stop=engine_stop, took_ms=round(took_s * 1000))
         return engine_stop
 
-    async def _until_reaped(self, worker: Worker) -> EngineStop:
-        """Stop the worker; while it cannot be reaped, say so loudly and keep trying."""
-        alarmed = False
-        try:
-            while True:
-                try:
-                    return EngineStop((await self._crew.workers.stop(worker)).how.value)
-                except NotReaped:
-                    alarmed = self._alarm(alarmed)
-                    await asyncio.sleep(STOP_RETRY_S)
-        finally:
-            if alarmed:
-                self._crew.meter.unproven_stops.dec()
-
-    async def _until_let_go(self) -> None:
-        """Have the engine elsewhere end what the attempt began there, until it says that it has.
-
-        While it does not answer the run stays as it is, and its slot stays held.
-        """
-        alarmed = False
-        try:
-            while True:
-                try:
-                    return await self._end_elsewhere()
-                except Unavailable as error:
-                    alarmed = self._alarm(alarmed)
-                    self._log.error("engine_has_not_let_go", reason=str(error))
-                    await asyncio.sleep(STOP_RETRY_S)
-        finally:
-            if alarmed:
-                self._crew.meter.unproven_stops.dec()
-
-    async def _end_elsewhere(self) -> None:
-        request = self.attempt.run.request
-        await self._crew.remote.end(self.ref, request.source, request.entity_id)
-
     async def _tidy_up_elsewhere(self, end: Done | Failure) -> None:
-        """After a failure that is not the statement's, something may still run there.
-
-        Asked for once: an engine that is in trouble must not hold our slots for it. What it
-        keeps running then is found by `RemoteWork.end_orphans`.
-        """
-        if isinstance(end, Done) or not self._is_remote or end.code.blame is Blame.USER:
-            return
-        try:
-            await self._end_elsewhere()
-        except Unavailable as error:
-            self._log.warning("left_for_the_orphans", reason=str(error))
-
-    def _alarm(self, alarmed: bool) -> bool:
-        """Raise the alarm once per attempt: the run stays as it is and its slot stays held."""
-        if not alarmed:
-            self._crew.meter.unproven_stops.inc()
-        self._log.error("worker_not_reaped", stage=self.progress.stage)
-        return True
+        """After a failure that is not the statement's, something may still run there."""
+        if isinstance(end, Failure) and end.code.blame is not Blame.USER:
+            await self._proof.look_once()
 
     async def _discard_file(self) -> None:
         """Leave nothing under the attempt's key. What cannot be removed now, the reaper finds."""

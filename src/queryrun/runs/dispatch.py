@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 
 from queryrun.errors import Unavailable
-from queryrun.runs.attempt import Crew, LiveAttempt
+from queryrun.runs.attempt import LiveAttempt
+from queryrun.runs.crew import Crew
 from queryrun.runs.model import Attempt, AttemptProgress, AttemptRef, Run, StopReason
 from queryrun.runs.state import RunState
 from queryrun.runs.store import ClaimLimits, Held

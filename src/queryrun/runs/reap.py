@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
-from queryrun.runs.attempt import Crew
+from queryrun.runs.crew import Crew
 from queryrun.runs.model import (
     Attempt,
     AttemptRef,

@@ -27,7 +27,7 @@ from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.results.store import ResultStore
-from queryrun.runs.attempt import Crew, Workers
+from queryrun.runs.crew import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
 from queryrun.runs.meter import Meter
