@@ -45,14 +45,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-ENGINES = {"trino_server", "spark_server"}
+ENGINES = ("trino_server", "spark_server")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on servers that take a while to start get the time for it, and one worker does them
-    all: two Java servers and two workers are too much for two cores."""
+    """Tests on servers that take a while to start get the time for it, and one worker does all
+    of a server's: two cores are enough for one statement on it at a time."""
     for item in items:
-        if ENGINES & set(getattr(item, "fixturenames", ())):
+        for engine in set(ENGINES) & set(getattr(item, "fixturenames", ())):
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(300))
-            item.add_marker(pytest.mark.xdist_group("engines"))
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(engine))

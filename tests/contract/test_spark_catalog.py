@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from uuid import uuid4
 
 import pytest
 
@@ -12,9 +13,7 @@ from queryrun.engines.spark.catalog import SparkCatalog, open_catalog
 from queryrun.errors import FailureCode, RunFailed
 from tests.spark_server import SparkServer, sql
 
-pytestmark = pytest.mark.xdist_group("spark")
-
-SCHEMA = "catalog_contract"
+SCHEMA = f"catalog_{uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from queryrun.results.write import ResultJob, write_result
 from tests.contract.engine import EngineContract, Statements
 from tests.spark_server import SparkServer, sql
 
-pytestmark = pytest.mark.xdist_group("spark")
+pytestmark = pytest.mark.xdist_group("spark_server")
 
 SCHEMA = f"contract_{uuid.uuid4().hex[:8]}"
 STRANGER = f"{SCHEMA}_stranger"

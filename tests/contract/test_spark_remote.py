@@ -22,7 +22,7 @@ from queryrun.errors import FailureCode, RunFailed
 from tests.contract.spark_worker import Order
 from tests.spark_server import SparkServer
 
-pytestmark = pytest.mark.xdist_group("spark")
+pytestmark = pytest.mark.xdist_group("spark_server")
 
 ENDLESS = (
     "SELECT count(*) FROM range(10000000) a CROSS JOIN range(10000000) b WHERE a.id * b.id = 3"

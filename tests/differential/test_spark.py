@@ -18,7 +18,7 @@ from tests.spark_server import SparkServer, spark_server
 
 __all__ = ["spark_server"]
 
-pytestmark = pytest.mark.xdist_group("spark")
+pytestmark = pytest.mark.xdist_group("spark_server")
 _EVERY = 23
 """One statement in so many is asked; the sample takes some twenty seconds."""
 _TPCDS_EVERY = 33

@@ -57,6 +57,10 @@ class Preview:
     rows: list[Row]
 
 
+DAMAGED = "the file is damaged"
+_DAMAGED = (zlib.error, struct.error, UnicodeDecodeError, msgspec.DecodeError)
+
+
 def is_simple(content_type: str, content_encoding: str) -> bool:
     """Whether `preview` can do it; otherwise it is `columnar.columnar_preview`'s."""
     return content_type in _TEXTS and content_encoding in _UNPACK
@@ -66,12 +70,16 @@ def preview(pieces: Iterable[bytes], wanted: Wanted) -> Preview:
     """The wanted rows, from the stored bytes of the file.
 
     Fewer than wanted when the file ends, or when they would be too much for one answer. Raises
-    `NoPreviewError` when the first of them lies further in than a preview reaches.
+    `NoPreviewError` when the first of them lies further in than a preview reaches, and for bytes
+    that are not a file of that kind.
     """
     plain = unpacked(pieces, wanted.content_encoding)
-    if wanted.content_type == "json":
-        return _json_preview(_records(plain), wanted)
-    return _delimited_preview(_records(plain, quotes=True), wanted)
+    try:
+        if wanted.content_type == "json":
+            return _json_preview(_records(plain), wanted)
+        return _delimited_preview(_records(plain, quotes=True), wanted)
+    except _DAMAGED as error:
+        raise NoPreviewError(DAMAGED) from error
 
 
 # --- unpacking --------------------------------------------------------------------------------
@@ -92,7 +100,7 @@ def _zip(pieces: Iterable[bytes]) -> Iterator[bytes]:
     head = next(source, b"")
     signature, name_bytes, extra_bytes = _ZIP_HEADER.unpack_from(head)
     if signature != b"PK\x03\x04":
-        raise NoPreviewError("the file is damaged")
+        raise NoPreviewError(DAMAGED)
     start = _ZIP_HEADER.size + name_bytes + extra_bytes
     yield from _inflated(_chain(head[start:], source), zlib.decompressobj(-15))
 

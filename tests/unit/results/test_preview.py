@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 
 import duckdb
 import msgspec
@@ -16,6 +17,7 @@ from queryrun.results.compress import compressed
 from queryrun.results.encode import Format
 from queryrun.results.preview import (
     ANSWER_BYTES,
+    DAMAGED,
     SCANNED_BYTES,
     NoPreviewError,
     Preview,
@@ -142,3 +144,20 @@ def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
 )
 def test_binary_files_are_for_others(content_type: str, encoding: str, expected: bool) -> None:
     assert is_simple(content_type, encoding) is expected
+
+
+@pytest.mark.parametrize("content_encoding", ["gzip", "zip"])
+@pytest.mark.parametrize("content", [b"", b"no", b"PK\x03\x04" + bytes(40), b"\x1f\x8b" + bytes(9)])
+@pytest.mark.parametrize("content_type", ["json", "csv"])
+def test_bytes_that_are_no_file_of_ours_give_no_preview_and_no_other_error(
+    content_type: str, content_encoding: str, content: bytes
+) -> None:
+    """What has not begun yet has no rows; of anything else it is said that it is damaged."""
+    wanted = Wanted(content_type, content_encoding, ",", 0, 2)
+    with suppress(NoPreviewError):
+        assert preview([content] if content else [], wanted).rows == []
+
+
+def test_a_file_that_is_damaged_is_said_to_be() -> None:
+    with pytest.raises(NoPreviewError, match=DAMAGED):
+        preview([b"no archive at all"], Wanted("csv", "zip", ",", 0, 2))
