@@ -47,8 +47,8 @@ def _library() -> list[Statement]:
             " varchar)))) LIKE '%ABCDEF12%'"),
         of("regular expression", f"SELECT count(*) FROM {_FOUR} WHERE regexp_like(CAST(i * j AS"
             " varchar) || 'abcabc', '(a|b|c)+(d|e|f)*([0-9]+)x{3}$')"),
-        of("nested quantifiers", f"SELECT count(*) FROM {_THREE} WHERE regexp_like(lpad('', 2000,"
-            " 'a') || CAST(i AS varchar), '(a*)*(a*)*b{20}$')"),
+        of("nested quantifiers", f"SELECT count(*) FROM {_THREE} WHERE regexp_like(lpad('', 26,"
+            " 'a') || CAST(i AS varchar), '^(a+)+b$')"),
         of("json parsing", f"SELECT count(*) FROM {_FOUR} WHERE json_extract_scalar('{{\"a\": [' ||"
             " CAST(i AS varchar) || ', {\"b\": \"x' || CAST(j AS varchar) || '\"}]}', '$.a[1].b')"
             " LIKE 'z%'"),
@@ -57,8 +57,8 @@ def _library() -> list[Statement]:
             " CROSS JOIN UNNEST(sequence(1, 50)) AS t_j(j) WHERE x < 20)"),
         of("group by of many", "SELECT count(*) FROM (SELECT i % 1000 AS a, j % 1000 AS b,"
             f" count(*) AS n FROM {_FOUR} GROUP BY 1, 2)"),
-        of("grouping sets", f"SELECT count(*) FROM (SELECT i % 97 AS a, j % 101 AS b, k % 11 AS c,"
-            f" count(*) AS n FROM {_FOUR} GROUP BY CUBE (i % 97, j % 101, k % 11))"),
+        of("grouping sets", "SELECT count(*) FROM (SELECT a, b, c, count(*) AS n FROM (SELECT"
+            f" i % 97 AS a, j % 101 AS b, k % 11 AS c FROM {_FOUR}) GROUP BY CUBE (a, b, c))"),
         of("approx_distinct", f"SELECT approx_distinct(i * j + k * l) FROM {_FOUR}"),
         of("approx_percentile", f"SELECT approx_percentile(i * j + k * l, 0.9) FROM {_FOUR}"),
         of("sort of the best", f"SELECT i, j FROM {_FOUR} ORDER BY i * j % 977, k LIMIT 10"),
