@@ -35,14 +35,18 @@ def _library() -> list[Statement]:
         of("inequality join", "SELECT count(*) AS n FROM range(2000000) AS a JOIN range(2000000) AS"
             " b ON a.id < b.id WHERE a.id * b.id % 7 = 3"),
         of("equality join that explodes", "SELECT count(*) AS n FROM range(3000000) AS a JOIN"
-            " range(3000000) AS b ON a.id % 10 = b.id % 10 WHERE md5(a.id) < md5(b.id)"),
-        of("hashing", f"SELECT count(*) AS n FROM range({_E}) WHERE md5(id) LIKE '%abcdef12%'"),
-        of("regular expression", f"SELECT count(*) AS n FROM range({_E}) WHERE concat(md5(id),"
-            " md5(id + 1)) RLIKE '(a|b|c)+(d|e|f)*([0-9]+)x{3}$'"),
+            " range(3000000) AS b ON a.id % 10 = b.id % 10 WHERE"
+            " md5(string(a.id)) < md5(string(b.id))"),
+        of("hashing", f"SELECT count(*) AS n FROM range({_E}) WHERE md5(string(id)) LIKE"
+            " '%abcdef12%'"),
+        of("regular expression", f"SELECT count(*) AS n FROM range({_E}) WHERE concat("
+            "md5(string(id)),"
+            " md5(string(id + 1))) RLIKE '(a|b|c)+(d|e|f)*([0-9]+)x{3}$'"),
         of("nested quantifiers", f"SELECT count(*) AS n FROM range({_E}) WHERE concat(repeat('a',"
             " 24), id) RLIKE '^(a+)+b$'"),
         of("json parsing", f"SELECT count(*) AS n FROM range({_E}) WHERE get_json_object(concat("
-            "'{\"a\": [', id, ', {\"b\": \"', md5(id), '\"}]}'), '$.a[1].b') LIKE '00000000%'"),
+            "'{\"a\": [', id, ', {\"b\": \"', md5(string(id)), '\"}]}'), '$.a[1].b')"
+            " LIKE '00000000%'"),
         of("window over everything", "SELECT max(s) AS m FROM (SELECT sum(id) OVER (PARTITION BY id"
             " % 7 ORDER BY hash(id) ROWS BETWEEN 3000 PRECEDING AND 3000 FOLLOWING) AS s FROM"
             " range(3000000))"),
@@ -69,9 +73,10 @@ def _library() -> list[Statement]:
             f" FROM range({_E})"),
         of("exact decimals", "SELECT sum(CAST(id AS DECIMAL(20, 4)) * CAST(1.5 AS DECIMAL(18, 6)) %"
             f" 97.5BD) AS s FROM range({_E})"),
-        of("sort that shuffles", "SELECT max(m) AS m FROM (SELECT md5(id) AS m FROM range(30000000)"
-            " ORDER BY md5(id))"),
-        of("distinct strings", "SELECT count(DISTINCT md5(id)) AS n FROM range(50000000)"),
+        of("sort that shuffles", "SELECT max(m) AS m FROM (SELECT md5(string(id)) AS m FROM"
+            " range(30000000)"
+            " ORDER BY md5(string(id)))"),
+        of("distinct strings", "SELECT count(DISTINCT md5(string(id))) AS n FROM range(50000000)"),
     ]  # fmt: skip
     planning = [
         Statement("plan: IN list of 30,000 constants", _in_list),
