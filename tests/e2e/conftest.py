@@ -116,9 +116,9 @@ class Server:
         results = self.made.home / "results"
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            growing = [path for path in results.rglob(f"*{run_id}*") if path.stat().st_size > 0]
-            if growing:
-                return
+            with contextlib.suppress(FileNotFoundError):  # gone between the look and the question
+                if any(path.stat().st_size > 0 for path in results.rglob(f"*{run_id}*")):
+                    return
         raise AssertionError(f"no file of {run_id} has begun")
 
     def submit_until_killed(self, after_s: float) -> list[str]:

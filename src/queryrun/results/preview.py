@@ -38,6 +38,13 @@ class NoPreviewError(ValueError):
     """There is none of this file; the text says why."""
 
 
+class DamagedError(NoPreviewError):
+    """The bytes are not a file of the kind that they should be; no other rows would do."""
+
+    def __init__(self) -> None:
+        super().__init__("the file is damaged")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which rows of which kind of file. `separator` is that of a delimited one."""
@@ -57,7 +64,6 @@ class Preview:
     rows: list[Row]
 
 
-DAMAGED = "the file is damaged"
 _DAMAGED = (zlib.error, struct.error, UnicodeDecodeError, msgspec.DecodeError)
 
 
@@ -70,8 +76,8 @@ def preview(pieces: Iterable[bytes], wanted: Wanted) -> Preview:
     """The wanted rows, from the stored bytes of the file.
 
     Fewer than wanted when the file ends, or when they would be too much for one answer. Raises
-    `NoPreviewError` when the first of them lies further in than a preview reaches, and for bytes
-    that are not a file of that kind.
+    `NoPreviewError` when the first of them lies further in than a preview reaches, and
+    `DamagedError` for bytes that are not a file of that kind.
     """
     plain = unpacked(pieces, wanted.content_encoding)
     try:
@@ -79,7 +85,7 @@ def preview(pieces: Iterable[bytes], wanted: Wanted) -> Preview:
             return _json_preview(_records(plain), wanted)
         return _delimited_preview(_records(plain, quotes=True), wanted)
     except _DAMAGED as error:
-        raise NoPreviewError(DAMAGED) from error
+        raise DamagedError from error
 
 
 # --- unpacking --------------------------------------------------------------------------------
@@ -100,7 +106,7 @@ def _zip(pieces: Iterable[bytes]) -> Iterator[bytes]:
     head = next(source, b"")
     signature, name_bytes, extra_bytes = _ZIP_HEADER.unpack_from(head)
     if signature != b"PK\x03\x04":
-        raise NoPreviewError(DAMAGED)
+        raise DamagedError
     start = _ZIP_HEADER.size + name_bytes + extra_bytes
     yield from _inflated(_chain(head[start:], source), zlib.decompressobj(-15))
 

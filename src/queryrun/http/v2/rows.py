@@ -16,6 +16,7 @@ from queryrun.results.encode import DELIMITED, Format
 from queryrun.results.preview import (
     MOST_ROWS,
     PACKED_BYTES,
+    DamagedError,
     NoPreviewError,
     Preview,
     Wanted,
@@ -90,6 +91,8 @@ def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) 
         if is_simple(wanted.content_type, wanted.content_encoding):
             return preview(read(0, min(file.size_bytes, PACKED_BYTES)), wanted)
         return peek(read, file.size_bytes, wanted)
+    except DamagedError as error:
+        raise NotFound("rows", str(error)) from error
     except NoPreviewError as error:
         raise InvalidRequest.of("offset", str(error)) from error
     except FileNotFoundError as error:
