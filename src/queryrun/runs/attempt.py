@@ -196,9 +196,8 @@ class LiveAttempt:
 
     async def _execute(self, worker: Worker) -> Done | Failure:
         """Run the statement to its end, keeping track of how far it is."""
-        await (
-            worker.ready()
-        )  # opening may take a while: the frame says until when the lease is ours
+        # Opening may take a while, and the frame says until when the lease is ours.
+        await worker.ready()
         end = await worker.execute(self._execute_frame(), self._take_note)
         if isinstance(end, Done):
             return end

@@ -21,7 +21,7 @@ from queryrun.worker.cataloging import TablesAnswered, TablesAsked, TableShape
 from queryrun.worker.errors import ForkServerLost
 from queryrun.worker.forkclient import ForkClient
 from queryrun.worker.forkframes import Role
-from queryrun.worker.frames import SourceSpec, body_length, encode
+from queryrun.worker.frames import SourceSpec, encode, receive_body
 from queryrun.worker.process import ChildProcess
 
 _log = structlog.get_logger(__name__)
@@ -176,7 +176,7 @@ async def _exchange(control: socket.socket, asked: TablesAsked) -> TablesAnswere
     reader, writer = await asyncio.open_unix_connection(sock=control)
     try:
         writer.write(encode(asked))
-        body = await reader.readexactly(body_length(await reader.readexactly(4)))
+        body = await receive_body(reader)
         return msgspec.msgpack.decode(body, type=TablesAnswered)
     except (OSError, EOFError, ValueError, msgspec.MsgspecError):
         return None

@@ -67,10 +67,7 @@ def run_catalog(control: socket.socket, open_catalog: OpenCatalog) -> NoReturn:
 
 def walls_of(source: SourceSpec) -> Walls:
     """The entity's data to read, or the network for an engine elsewhere; nothing to write."""
-    read = [source.options[name] for name in ("data_dir", "database") if name in source.options]
-    if "database" in source.options:
-        read.append(f"{source.options['database']}.wal")
-    return Walls(read=tuple(read), network=source.engine != "duckdb")
+    return Walls(read=source.places, network=source.engine != "duckdb")
 
 
 def answer(asked: TablesAsked, open_catalog: OpenCatalog) -> TablesAnswered:

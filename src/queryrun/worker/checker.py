@@ -21,7 +21,7 @@ from queryrun.worker.checking import CheckAnswered, CheckAsked
 from queryrun.worker.errors import ForkServerLost
 from queryrun.worker.forkclient import ForkClient
 from queryrun.worker.forkframes import Role
-from queryrun.worker.frames import body_length, encode
+from queryrun.worker.frames import encode, receive_body
 from queryrun.worker.process import ChildProcess
 
 _log = structlog.get_logger(__name__)
@@ -176,7 +176,7 @@ class _Checker:
         """Its verdict; None when it died or talked nonsense."""
         try:
             self._writer.write(asked)
-            body = await self._reader.readexactly(body_length(await self._reader.readexactly(4)))
+            body = await receive_body(self._reader)
             return self._answers.decode(body).verdict
         except (OSError, EOFError, ValueError, msgspec.MsgspecError):
             return None

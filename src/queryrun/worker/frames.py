@@ -12,6 +12,7 @@ clean `Done` or `Failed` it opens a fresh engine session, says `Ready` and may s
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Iterator
 from typing import Literal
@@ -52,6 +53,14 @@ class SourceSpec(msgspec.Struct, frozen=True):
     engine: Literal["duckdb", "trino", "spark"]
     options: dict[str, str]
     secret: Secret | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The files and directories that an embedded engine reads; none for one elsewhere."""
+        found = [self.options[name] for name in ("data_dir", "database") if name in self.options]
+        if "database" in self.options:
+            found.append(f"{self.options['database']}.wal")
+        return tuple(found)
 
 
 class ResultsSpec(msgspec.Struct, frozen=True):
@@ -199,6 +208,11 @@ def body_length(prefix: bytes) -> int:
     if length > MAX_FRAME_BYTES:
         raise ValueError(f"frame of {length} bytes is larger than {MAX_FRAME_BYTES}")
     return int(length)
+
+
+async def receive_body(reader: asyncio.StreamReader) -> bytes:
+    """The next frame's body. `EOFError` at the end, `ValueError` for one that is too large."""
+    return await reader.readexactly(body_length(await reader.readexactly(_LENGTH.size)))
 
 
 class FrameSplitter:

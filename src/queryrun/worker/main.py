@@ -58,12 +58,9 @@ def memory_backstop(bind: Bind) -> int:
 
 def walls_of(bind: Bind) -> Walls:
     """What this worker needs: its entity's data to read, its spill and the results to write."""
-    source, results = bind.source.options, bind.results.options
-    read = [source[name] for name in ("data_dir", "database") if name in source]
-    if "database" in source:
-        read.append(f"{source['database']}.wal")
+    results = bind.results.options
     return Walls(
-        read=tuple(read),
+        read=bind.source.places,
         write=(results["directory"],) if bind.results.kind == "local" else (),
         read_write=(bind.spill_dir,),
         network=bind.source.engine != "duckdb" or bind.results.kind != "local",

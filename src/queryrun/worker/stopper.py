@@ -17,7 +17,7 @@ from queryrun.errors import Unavailable
 from queryrun.worker.errors import ForkServerLost
 from queryrun.worker.forkclient import ForkClient
 from queryrun.worker.forkframes import Role
-from queryrun.worker.frames import SourceSpec, body_length, encode
+from queryrun.worker.frames import SourceSpec, encode, receive_body
 from queryrun.worker.process import ChildProcess
 from queryrun.worker.stopping import RemoteAnswered, RemoteAsked, RemoteCall
 
@@ -135,7 +135,7 @@ class _Process:
         answers = msgspec.msgpack.Decoder(RemoteAnswered)
         try:
             while True:
-                body = await reader.readexactly(body_length(await reader.readexactly(4)))
+                body = await receive_body(reader)
                 answer = answers.decode(body)
                 waiting = self._waiting.get(answer.number)
                 if waiting is not None and not waiting.done():

@@ -58,17 +58,6 @@ def _array_sets(c: SparkCompiler, node: ast.Call) -> Typed:
     return Typed(f"{node.name}({a.sql}, {b.sql})", kind)
 
 
-@special("array_join")
-def _array_join(c: SparkCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2, 3)
-    if args[0].type.name == "array" and args[0].type.parts[0].name != "varchar":
-        element = args[0].type.parts[0]
-        if not (t.is_integer(element) or element.name in {"decimal", "boolean", "unknown"}):
-            c.refuse(f"array_join of {args[0].type}", node.at)
-        args[0] = Typed(f"CAST({args[0].sql} AS ARRAY<STRING>)", t.array(t.VARCHAR))
-    return c.plain(node, args)
-
-
 @special("sequence")
 def _sequence(c: SparkCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)

@@ -15,23 +15,9 @@ from queryrun.sql.trino import types as t
 from queryrun.sql.trino.formats import group_may_be_absent
 from queryrun.sql.trino.typed import Typed
 
-share("if", "mod", "concat", "cardinality")
+share("if", "coalesce", "nullif", "mod", "concat", "replace", "cardinality", "array_join")
 
 # --- choices --------------------------------------------------------------------------------
-
-
-@special("coalesce")
-def _coalesce(c: SparkCompiler, node: ast.Call) -> Typed:
-    values = c.args(node, 2, 1_000)
-    kind = c.unified(values, node.at, "coalesce")
-    return Typed(f"coalesce({', '.join(c.exact(c.cast_to(v, kind)) for v in values)})", kind)
-
-
-@special("nullif")
-def _nullif(c: SparkCompiler, node: ast.Call) -> Typed:
-    left, right = c.args(node, 2)
-    equal = c.compare("=", left, right, node.at)
-    return Typed(f"(CASE WHEN {equal} THEN NULL ELSE {c.exact(left)} END)", left.type)
 
 
 @special("try")
@@ -168,17 +154,6 @@ def _substring(c: SparkCompiler, node: ast.Call) -> Typed:
     return Typed(
         f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
     )
-
-
-@special("replace")
-def _replace(c: SparkCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2, 3)
-    if len(args) == 2:
-        return c.plain(node, args)
-    if args[1].constant == "":
-        c.refuse("replace of an empty string", node.at)
-    values = [c.as_type(node, value, t.VARCHAR).sql for value in args]
-    return Typed(f"replace({', '.join(values)})", t.VARCHAR)
 
 
 @special("split")

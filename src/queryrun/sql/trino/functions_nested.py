@@ -109,7 +109,8 @@ def _array_join(c: CallCompiler, node: ast.Call) -> Typed:
         element = args[0].type.parts[0]
         if not (t.is_integer(element) or element.name in {"decimal", "boolean", "unknown"}):
             c.refuse(f"array_join of {args[0].type}", node.at)
-        args[0] = Typed(f"CAST({args[0].sql} AS VARCHAR[])", t.array(t.VARCHAR))
+        texts = t.array(t.VARCHAR)
+        args[0] = Typed(f"CAST({args[0].sql} AS {c.type_name(texts)})", texts)
     return c.plain(node, args)
 
 

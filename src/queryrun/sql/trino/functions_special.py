@@ -22,14 +22,14 @@ def _if(c: CallCompiler, node: ast.Call) -> Typed:
 def _coalesce(c: CallCompiler, node: ast.Call) -> Typed:
     values = c.args(node, 2, 1_000)
     kind = c.unified(values, node.at, "coalesce")
-    return Typed(f"coalesce({', '.join(exact(cast(v, kind)) for v in values)})", kind)
+    return Typed(f"coalesce({', '.join(c.exact(c.cast_to(v, kind)) for v in values)})", kind)
 
 
 @special("nullif")
 def _nullif(c: CallCompiler, node: ast.Call) -> Typed:
     left, right = c.args(node, 2)
     equal = c.compare("=", left, right, node.at)
-    return Typed(f"(CASE WHEN {equal} THEN NULL ELSE {exact(left)} END)", left.type)
+    return Typed(f"(CASE WHEN {equal} THEN NULL ELSE {c.exact(left)} END)", left.type)
 
 
 @special("try")
