@@ -23,7 +23,7 @@ from queryrun.engines.base import (
     work_name,
 )
 from queryrun.engines.duckdb import open_session as open_embedded
-from queryrun.engines.trino.remote import TrinoRemote
+from queryrun.engines.trino.remote import ALIVE, TrinoRemote
 from queryrun.engines.trino.session import TrinoSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests.contract.engine import EngineContract, Statements
@@ -138,6 +138,30 @@ def test_stop_ends_a_running_query_by_its_name(
     TrinoRemote().stop(place, name)
     assert not trino_server.alive(name)
     assert name not in TrinoRemote().names(place)
+
+
+def test_the_list_can_be_asked_for_several_states_at_once(
+    trino_server: TrinoServer, free: TrinoSession, name: str
+) -> None:
+    """What `stop` relies on: each state is known to Trino, and none hides another."""
+    free.plan(MANY_ROWS, name=name)
+    assert name in _sources(trino_server, *ALIVE)
+    assert name in _sources(trino_server, *reversed(ALIVE))
+    assert name not in _sources(trino_server, *sorted({*ALIVE} - {"RUNNING", "FINISHING"}))
+
+
+def _sources(trino_server: TrinoServer, *states: str) -> set[str]:
+    """Whose queries are in one of these states."""
+    import httpx2 as httpx
+
+    answer = httpx.get(
+        f"{trino_server.url}/v1/query",
+        params=[("state", state) for state in states],
+        headers={"x-trino-user": "queryrun"},
+    )
+    assert answer.status_code == 200, answer.text
+    assert {query["state"] for query in answer.json()} <= {*states}
+    return {str(query["session"].get("source")) for query in answer.json()}
 
 
 def test_stop_leaves_other_work_alone(

@@ -2,14 +2,18 @@
 
 It asks the coordinator's own list (`/v1/query`), which needs no statement, and so never finds
 itself. What an account sees there and may end are its own queries, unless Trino's access rules
-say more (docs/how-to/trino.md).
+say more (docs/how-to/trino.md). The list goes back a quarter of an hour
+(`query.min-expire-age`), with two kilobytes for each query, so only those that have not ended are
+asked for, where that is possible.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -20,6 +24,19 @@ from queryrun.engines.trino.place import TrinoPlace
 from queryrun.errors import FailureCode, RunFailed
 
 _ENDED = frozenset(["FINISHED", "FAILED"])
+ALIVE = (
+    "QUEUED",
+    "WAITING_FOR_RESOURCES",
+    "DISPATCHING",
+    "PLANNING",
+    "STARTING",
+    "RUNNING",
+    "FINISHING",
+)
+"""The other states of Trino's `QueryState`."""
+_FILTERS_SINCE = 476
+"""From this version on the list is known to take several states at once. An older one may heed
+the first alone, and so hide what runs: there the whole list is read."""
 _LOOK_AGAIN_S = 0.1
 """A statement may be on its way when its sender is killed. Trino begins it only when the sender
 asks for its first page, so what could still appear has been sent before we first looked."""
@@ -67,7 +84,7 @@ class TrinoRemote:
         with _Coordinator(place) as trino:
             if trino.get("/v1/info").get("starting") is not False:
                 raise _unavailable("The engine is starting")
-            trino.get("/v1/query?state=QUEUED")
+            trino.work()
 
 
 def _pauses() -> Iterator[float]:
@@ -94,7 +111,7 @@ class _Coordinator:
         """The queries of that name, or of all names of ours, that have not ended."""
         return [
             _Work(str(query["queryId"]), source)
-            for query in self.get("/v1/query")
+            for query in self.get(f"/v1/query{self._filter}")
             if query.get("state") not in _ENDED
             and (source := str(query["session"].get("source") or "")).startswith(WORK_PREFIX)
             and name in {"", source}
@@ -121,6 +138,14 @@ class _Coordinator:
     def sleep(self, pause_s: float) -> None:
         """Wait, within the bound."""
         time.sleep(min(pause_s, self._left_s()))
+
+    @cached_property
+    def _filter(self) -> str:
+        told = self.get("/v1/info").get("nodeVersion", {}).get("version", "")
+        version = re.match(r"\d+", str(told))
+        if version is None or int(version[0]) < _FILTERS_SINCE:
+            return ""
+        return "?" + "&".join(f"state={state}" for state in ALIVE)
 
     def _answered(self, ask: Callable[[float], requests.Response]) -> requests.Response:
         try:

@@ -1,0 +1,109 @@
+"""What a stopper asks a coordinator: everything that may be alive, and no more than it has to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from queryrun.engines.base import RemotePlace
+from queryrun.engines.trino.remote import ALIVE, TrinoRemote
+
+NAME = "queryrun-r1-1"
+
+
+class Coordinator(ThreadingHTTPServer):
+    """One query runs until it is deleted. An older one heeds the first state asked for, alone."""
+
+    daemon_threads = True
+
+    def __init__(self, version: str, *, heeds_all: bool) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.version = version
+        self.heeds_all = heeds_all
+        self.state = "RUNNING"
+        self.asked_for: list[list[str]] = []
+
+    @property
+    def place(self) -> RemotePlace:
+        return RemotePlace({"url": f"http://127.0.0.1:{self.server_address[1]}"})
+
+    def listed(self, states: list[str]) -> list[dict[str, object]]:
+        """Its list, of these states or of all."""
+        self.asked_for.append(states)
+        wanted = states if self.heeds_all else states[:1]
+        query: dict[str, object] = {
+            "queryId": "q1",
+            "state": self.state,
+            "session": {"source": NAME},
+        }
+        return [query] if not states or self.state in wanted else []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        coordinator, asked = self._coordinator(), urlsplit(self.path)
+        if asked.path == "/v1/info":
+            self._send({"nodeVersion": {"version": coordinator.version}, "starting": False})
+        else:
+            self._send(coordinator.listed(parse_qs(asked.query).get("state", [])))
+
+    def do_DELETE(self) -> None:
+        self._coordinator().state = "FAILED"
+        self._send({})
+
+    def _coordinator(self) -> Coordinator:
+        assert isinstance(self.server, Coordinator)
+        return self.server
+
+    def _send(self, told: object) -> None:
+        body = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def coordinator(request: pytest.FixtureRequest) -> Iterator[Coordinator]:
+    """One of the version that the test names."""
+    version, heeds_all = request.param
+    server = Coordinator(version, heeds_all=heeds_all)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+_NEW = pytest.mark.parametrize(
+    "coordinator", [("476", True), ("480-e.1", True)], indirect=True, ids=["476", "480-e.1"]
+)
+_OLD = pytest.mark.parametrize(
+    "coordinator", [("400", False), ("dev", False)], indirect=True, ids=["400", "dev"]
+)
+
+
+@_NEW
+def test_only_queries_that_may_be_alive_are_asked_for(coordinator: Coordinator) -> None:
+    TrinoRemote().stop(coordinator.place, NAME)
+    assert coordinator.state == "FAILED"
+    assert coordinator.asked_for == [list(ALIVE)] * 2
+
+
+@_OLD
+def test_an_older_coordinator_is_asked_for_its_whole_list(coordinator: Coordinator) -> None:
+    """It would show none but those of the first state, and a running query would be missed."""
+    TrinoRemote().stop(coordinator.place, NAME)
+    assert coordinator.state == "FAILED"
+    assert coordinator.asked_for == [[]] * 2
