@@ -1,7 +1,8 @@
 """Several nodes over one PostgreSQL: cancels on another node, and kill -9 under load.
 
 `KILLS=200` in the environment is the whole of the latter (a quarter of an hour); `TRINO=<url>` adds
-a source on that Trino to the load and looks for orphans in its list of queries.
+a source on that Trino to the load and looks for orphans in its list of queries. It also adds Trino
+to the cancels (`cluster_cancels.py`), as `SPARK=…` does Spark.
 """
 
 from __future__ import annotations
@@ -23,13 +24,11 @@ from tests.e2e.conftest import Server
 from tests.postgres_server import running as running_postgres
 from tests.s3_server import running as running_s3
 
-from benchmarks import table
+from benchmarks import cluster_cancels, table
 
-CANCELS = 100
 KILLS = int(os.environ.get("KILLS", "20"))
 TRINO = os.environ.get("TRINO", "")
 NODES = 3
-RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
 LOAD = (
     "SELECT 1 AS a",
     "SELECT count(*) AS n FROM range(400000) t(i) WHERE md5(i::VARCHAR) LIKE '%abc%'",
@@ -43,8 +42,22 @@ LEASE_S = 3.0
 
 def measure() -> None:
     """Print both tables."""
+    cancels()
+    kills()
+
+
+def cancels() -> None:
+    """Print what a cancel on another node takes."""
     with cluster() as nodes:
-        _cancels(nodes)
+        rows = [cluster_cancels.embedded(nodes)]
+    for place in cluster_cancels.elsewhere():
+        with cluster() as nodes:
+            rows.append(cluster_cancels.on(place, nodes))
+    cluster_cancels.show(rows)
+
+
+def kills() -> None:
+    """Print what became of the runs."""
     with cluster() as nodes:
         _kills(nodes)
 
@@ -62,29 +75,6 @@ def cluster() -> Iterator[Cluster]:
                 yield made
             finally:
                 made.close()
-
-
-# --- cancels --------------------------------------------------------------------------------
-
-
-def _cancels(nodes: Cluster) -> None:
-    front, back = nodes.start("api"), nodes.start("worker")
-    took_ms = [_cancel(front, back) for _ in range(CANCELS)]
-    figures = [table.percentile(took_ms, share) for share in (50, 99)]
-    row = [str(CANCELS), *(f"{value:.0f}" for value in (*figures, max(took_ms)))]
-    head = ["cancels", "p50 ms", "p99 ms", "max ms"]
-    table.show("Cancel on one node, work on another, to `canceled` (bar: p99 500 ms)", head, [row])
-
-
-def _cancel(front: Server, back: Server) -> float:
-    run_id = front.submit(RUNAWAY)["id"]
-    pid = back.computing_worker(run_id)
-    began = time.monotonic()
-    answer = front.cancel(run_id, prefer="wait=10")
-    took_ms = (time.monotonic() - began) * 1000
-    assert answer.json()["state"] == "canceled", answer.text
-    assert pid not in back.workers()
-    return took_ms
 
 
 # --- kills ----------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def _duckdbs_gzip(path: str) -> list[Variant]:
 
 
 def _encryption() -> list[Variant]:
-    key = _public_key()
+    key = public_key()
     return [
         Variant("csv for encryption"),
         Variant("csv encrypted", encryption_key=key, against="csv for encryption", bar="<= 1.10"),
@@ -176,7 +176,7 @@ def _table() -> Iterator[str]:
         yield path
 
 
-def _public_key() -> str:
+def public_key() -> str:
     """A fresh key of 2048 bits, as a caller would send it."""
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
