@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from queryrun.engines.base import Column
 
 DELIMITED = frozenset({"csv", "tsv", "dsv"})
+APPENDED = frozenset({"parquet"})
+"""Formats that the engine writes from beginning to end; of others later pieces may come first."""
 _SOURCE = "result_of_run"
 
 

@@ -13,8 +13,8 @@ from queryrun.engines.base import Visible
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.companion import Copy
 from queryrun.results.count import BatchCounter, counter_for
-from queryrun.results.encode import Format, copy_sql, select_sql
-from queryrun.results.follow import copy_followed
+from queryrun.results.encode import APPENDED, Format, copy_sql, select_sql
+from queryrun.results.follow import Reader, copy_followed
 from queryrun.results.output import Followed, Packed, WrittenResult
 from queryrun.results.pipe import copy_through
 
@@ -105,7 +105,9 @@ class _Way:
         """The engine writes the store's file by itself; we only read along."""
         output = Followed(self.job, file.descriptor, self.report)
         with _failures(self.session, sql), self._storage_failures():
-            copied = copy_followed(self._copy(sql), file, output.take, output.watch)
+            reader = Reader(output.take, output.watch)
+            is_appended = self.job.content_type in APPENDED
+            copied = copy_followed(self._copy(sql), file, reader, is_appended=is_appended)
             return output.result(copied)
 
     def _piped(self, sql: CopySql) -> WrittenResult:

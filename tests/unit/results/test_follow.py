@@ -12,7 +12,7 @@ import pytest
 
 from queryrun.results.companion import Copy
 from queryrun.results.compress import Pieces
-from queryrun.results.follow import PIECE_BYTES, copy_followed
+from queryrun.results.follow import PIECE_BYTES, Reader, copy_followed
 from queryrun.results.store import SharedFile
 
 ENDLESS = "SELECT * FROM range(100000000000)"
@@ -34,6 +34,16 @@ def file(path: Path) -> Iterator[SharedFile]:
 
 def _nothing(size_bytes: int) -> None:
     """Nobody watches."""
+
+
+def _follow(
+    copy: Copy,
+    file: SharedFile,
+    consume: Callable[[Pieces], None],
+    watch: Callable[[int], None] = _nothing,
+) -> int:
+    """As for text."""
+    return copy_followed(copy, file, Reader(consume, watch), is_appended=False)
 
 
 def _keep(into: list[bytes]) -> Callable[[Pieces], None]:
@@ -72,7 +82,7 @@ def test_all_bytes_come_by(
 ) -> None:
     kept: list[bytes] = []
     copy = _by_duckdb(connection, path, f"SELECT * FROM range({rows}) t(i)")
-    assert copy_followed(copy, file, _keep(kept), _nothing) == rows
+    assert _follow(copy, file, _keep(kept)) == rows
     assert b"".join(kept) == path.read_bytes()
 
 
@@ -98,16 +108,14 @@ def test_a_piece_that_is_written_before_the_one_in_front_of_it_is_not_read_too_e
         return 1
 
     kept: list[bytes] = []
-    copy_followed(_by_hand(path, write), file, _keep(kept), watch)
+    _follow(_by_hand(path, write), file, _keep(kept), watch)
     assert b"".join(kept) == text
 
 
 def test_zeros_that_are_meant_come_at_the_end(path: Path, file: SharedFile) -> None:
     text = b"x" * PIECE_BYTES + bytes(3 * PIECE_BYTES) + b"y" * 100
     kept: list[bytes] = []
-    copy_followed(
-        _by_hand(path, lambda target: os.pwrite(target, text, 0)), file, _keep(kept), _nothing
-    )
+    _follow(_by_hand(path, lambda target: os.pwrite(target, text, 0)), file, _keep(kept))
     assert b"".join(kept) == text
 
 
@@ -123,7 +131,27 @@ def test_bytes_are_read_while_more_are_written(path: Path, file: SharedFile) -> 
         for _ in pieces:
             has_read.set()
 
-    assert copy_followed(_by_hand(path, write), file, consume, _nothing) == 1
+    assert _follow(_by_hand(path, write), file, consume) == 1
+
+
+def test_an_appended_file_is_read_at_once_zeros_and_all(path: Path, file: SharedFile) -> None:
+    has_read = threading.Event()
+    kept: list[bytes] = []
+
+    def write(target: int) -> int:
+        os.pwrite(target, bytes(2 * PIECE_BYTES), 0)
+        assert has_read.wait(20)
+        os.pwrite(target, b"x", 2 * PIECE_BYTES)
+        return 1
+
+    def consume(pieces: Pieces) -> None:
+        for piece in pieces:
+            kept.append(bytes(piece))
+            has_read.set()
+
+    reader = Reader(consume, _nothing)
+    assert copy_followed(_by_hand(path, write), file, reader, is_appended=True) == 1
+    assert b"".join(kept) == bytes(2 * PIECE_BYTES) + b"x"
 
 
 def test_a_file_that_is_too_large_ends_an_endless_copy(
@@ -134,7 +162,7 @@ def test_a_file_that_is_too_large_ends_an_endless_copy(
             raise RuntimeError("too large")
 
     with pytest.raises(RuntimeError, match="too large"):
-        copy_followed(_by_duckdb(connection, path, ENDLESS), file, _keep([]), watch)
+        _follow(_by_duckdb(connection, path, ENDLESS), file, _keep([]), watch)
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -146,7 +174,7 @@ def test_a_reader_that_fails_ends_an_endless_copy(
         raise RuntimeError("enough")
 
     with pytest.raises(RuntimeError, match="enough"):
-        copy_followed(_by_duckdb(connection, path, ENDLESS), file, consume, _nothing)
+        _follow(_by_duckdb(connection, path, ENDLESS), file, consume)
 
 
 def test_the_size_has_the_last_word_when_the_copy_failed_too(path: Path, file: SharedFile) -> None:
@@ -161,7 +189,7 @@ def test_the_size_has_the_last_word_when_the_copy_failed_too(path: Path, file: S
             raise RuntimeError("over the limit")
 
     with pytest.raises(RuntimeError, match="over the limit"):
-        copy_followed(_by_hand(path, write), file, _keep([]), watch)
+        _follow(_by_hand(path, write), file, _keep([]), watch)
 
 
 def test_an_error_of_the_copy_comes_out_and_nothing_more_is_read(
@@ -174,7 +202,7 @@ def test_an_error_of_the_copy_comes_out_and_nothing_more_is_read(
         raise duckdb.InvalidInputException("late")
 
     with pytest.raises(duckdb.InvalidInputException, match="late"):
-        copy_followed(_by_hand(path, write), file, _keep(kept), _nothing)
+        _follow(_by_hand(path, write), file, _keep(kept))
     assert kept == []
 
 
@@ -187,8 +215,8 @@ def test_the_file_is_brought_to_the_disk_after_a_copy_that_succeeded(path: Path)
         raise duckdb.InvalidInputException("late")
 
     with pytest.raises(duckdb.Error):
-        copy_followed(_by_hand(path, fail), file, _keep([]), _nothing)
+        _follow(_by_hand(path, fail), file, _keep([]))
     assert synced == []
-    copy_followed(_by_hand(path, lambda t: os.pwrite(t, b"abc", 0)), file, _keep([]), _nothing)
+    _follow(_by_hand(path, lambda t: os.pwrite(t, b"abc", 0)), file, _keep([]))
     os.close(descriptor)
     assert synced == [3]
