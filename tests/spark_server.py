@@ -95,14 +95,15 @@ def shared_cluster(directory: Path) -> Iterator[SparkServer]:
 
 
 @contextmanager
-def running(directory: Path, *, is_local: bool = False) -> Iterator[SparkServer]:
+def running(directory: Path, *, is_local: bool = False, token: str = "") -> Iterator[SparkServer]:
     """Start the servers, files of theirs in `directory`, and end them afterwards.
 
-    `is_local`: one process that computes by itself, cheaper but no cluster.
+    `is_local`: one process that computes by itself, cheaper but no cluster. With a `token` it
+    takes calls that bring it and no others.
     """
     with ExitStack() as ending:
         if is_local:
-            yield _start_connect(ending, directory, "local[2]")
+            yield _start_connect(ending, directory, "local[2]", token)
             return
         master = _start_master(ending, directory)
         for number in range(1, _WORKERS + 1):
@@ -188,7 +189,7 @@ def _start_worker(ending: ExitStack, directory: Path, master: str, number: int) 
     ending.enter_context(_process(directory, name, command))
 
 
-def _start_connect(ending: ExitStack, directory: Path, master: str) -> SparkServer:
+def _start_connect(ending: ExitStack, directory: Path, master: str, token: str = "") -> SparkServer:
     port, ui_port = _free_port(), _free_port()
     settings = {
         "spark.master": master,
@@ -204,13 +205,14 @@ def _start_connect(ending: ExitStack, directory: Path, master: str) -> SparkServ
         # A task that does not heed its interrupt takes its executor with it: otherwise an endless
         # join would keep its core for ever (docs/how-to/spark.md).
         "spark.task.reaper.enabled": "true",
-        "spark.task.reaper.pollingInterval": "500ms",
-        "spark.task.reaper.killTimeout": "2s",
+        "spark.task.reaper.pollingInterval": "250ms",
+        "spark.task.reaper.killTimeout": "1s",
         "spark.task.maxFailures": "8",
     }
     given = [part for item in settings.items() for part in ("--conf", "=".join(item))]
     command = ["spark-submit", "--class", _CONNECT_SERVER, *given]
-    process = ending.enter_context(_process(directory, "connect", command, heap="900m"))
+    more = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": token} if token else {}
+    process = ending.enter_context(_process(directory, "connect", command, "900m", more))
     process.wait_for_port(port)
     server = SparkServer(f"sc://127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}")
     if not master.startswith("local"):
@@ -220,7 +222,11 @@ def _start_connect(ending: ExitStack, directory: Path, master: str) -> SparkServ
 
 @contextmanager
 def _process(
-    directory: Path, name: str, command: Sequence[str], heap: str = "192m"
+    directory: Path,
+    name: str,
+    command: Sequence[str],
+    heap: str = "192m",
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[_Process]:
     """A server in a group of its own, with what it starts; all of it is gone afterwards."""
     keeper = os.getpid()
@@ -228,7 +234,7 @@ def _process(
     with log_path.open("w") as log:
         process = subprocess.Popen(
             [str(HOME / "bin" / command[0]), *command[1:]],
-            env={**_environ(directory), "SPARK_DAEMON_MEMORY": heap},
+            env={**_environ(directory), "SPARK_DAEMON_MEMORY": heap, **(more or {})},
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,
