@@ -30,7 +30,7 @@ OLDEST_JAVA = 24
 START_S = 180
 """What a start may take; 20 to 40 s are usual."""
 CACHE = Path(__file__).parent.parent / ".cache" / "trino" / VERSION
-_PLUGINS = ("memory", "tpch", "tpcds", "hive", "spooling-filesystem")
+_PLUGINS = ("memory", "tpch", "tpcds", "hive", "spooling-filesystem", "password-authenticators")
 _JAVA_PLACES = ("usr/lib/jvm/*", "opt/java/*", "opt/*jdk*", "Library/Java/JavaVirtualMachines/*")
 CATALOGS = {
     "memory": "connector.name=memory\nmemory.max-data-per-node=512MB\n",
@@ -49,12 +49,14 @@ def files_catalog(directory: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one server has besides the usual: catalogs by name, more settings, a spool."""
+    """What one server has besides the usual: catalogs by name, more settings and files, a spool."""
 
     catalogs: Mapping[str, str] = field(default_factory=lambda: CATALOGS)
     config: str = ""
     spool: str = ""
     """`spooling-manager.properties`; without it results come the direct way only."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """More files of its `etc`, by name: `config` finds them as `etc/<name>`."""
     heap: str = "2G"
     processors: int = 1
 
@@ -99,10 +101,7 @@ def fetch() -> None:
     try:
         with tarfile.open(_archive()) as packed:
             packed.extractall(unpacked, filter="data")  # whole: plugins link to each other's files
-        _keep_what_is_needed(unpacked / f"trino-server-{VERSION}", unpacked / "kept")
-        shutil.rmtree(CACHE, ignore_errors=True)  # one with fewer plugins
-        shutil.rmtree(CACHE, ignore_errors=True)
-        (unpacked / "kept").rename(CACHE)
+        _add_what_is_missing(unpacked / f"trino-server-{VERSION}")
     finally:
         shutil.rmtree(unpacked)
 
@@ -111,20 +110,17 @@ def _is_whole() -> bool:
     return (CACHE / "lib").is_dir() and all((CACHE / "plugin" / one).is_dir() for one in _PLUGINS)
 
 
-def _is_there() -> bool:
-    return all((CACHE / "plugin" / plugin).is_dir() for plugin in _PLUGINS)
-
-
 def _archive() -> Path:
     repository = Path(os.environ.get("MAVEN_REPOSITORY", Path.home() / ".m2" / "repository"))
     return repository / "io/trino/trino-server" / VERSION / f"trino-server-{VERSION}.tar.gz"
 
 
-def _keep_what_is_needed(server: Path, kept: Path) -> None:
-    (kept / "plugin").mkdir(parents=True)
-    (server / "lib").rename(kept / "lib")
-    for plugin in _PLUGINS:
-        (server / "plugin" / plugin).rename(kept / "plugin" / plugin)
+def _add_what_is_missing(server: Path) -> None:
+    """What is there stays: a server may be running from it."""
+    (CACHE / "plugin").mkdir(parents=True, exist_ok=True)
+    for part in ("lib", *(f"plugin/{plugin}" for plugin in _PLUGINS)):
+        if not (CACHE / part).is_dir():
+            (server / part).rename(CACHE / part)
 
 
 @contextlib.contextmanager
@@ -141,9 +137,9 @@ def running(options: Options | None = None) -> Iterator[str]:
 @contextlib.contextmanager
 def _process(home: Path, options: Options) -> Iterator[str]:
     program = java()
-    if program is None or not _is_there():
+    if program is None or not _is_whole():
         raise RuntimeError(what_is_missing())
-    port = _free_port()
+    port = free_port()
     _configure(home, port, options)
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
@@ -171,6 +167,8 @@ def _configure(home: Path, port: int, options: Options) -> None:
     (etc / "log.properties").write_text("io.trino=WARN\n")
     for catalog, text in options.catalogs.items():
         (etc / "catalog" / f"{catalog}.properties").write_text(text)
+    for name, text in options.files.items():
+        (etc / name).write_text(text)
     if options.spool:
         with (etc / "config.properties").open("a") as config:
             key = b64encode(secrets.token_bytes(32)).decode()
@@ -210,7 +208,8 @@ def _is_up(client: httpx.Client, url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody has at this moment."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import requests
 
-from queryrun.engines.trino.place import TrinoPlace
+from queryrun.engines.trino.failures import failure_of
+from queryrun.engines.trino.place import TrinoPlace, UnencryptedError
 from queryrun.errors import FailureCode, RunFailed
 
 SECRET = "s3cr3t"
@@ -68,3 +71,19 @@ def test_what_cannot_work_is_refused_and_no_secret_goes_unencrypted(
 def test_a_secret_that_is_wanted_must_be_there() -> None:
     with pytest.raises(RunFailed):
         TrinoPlace.of({"url": "https://trino.example", "auth": "token"}, None)
+
+
+@pytest.mark.parametrize("auth", ["password", "token", "none"])
+def test_an_answer_that_leads_to_an_unencrypted_address_is_not_followed(auth: str) -> None:
+    """As a Trino's answers do that does not know of the TLS before it. Nobody is connected to."""
+    place = TrinoPlace.of({"url": "https://trino.example", "auth": auth}, SECRET)
+    with socket.create_server(("127.0.0.1", 0)) as listener, place.http() as http:
+        listener.setblocking(False)
+        with pytest.raises(UnencryptedError) as refused:
+            http.get(f"http://127.0.0.1:{listener.getsockname()[1]}/v1/statement/x")
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    failure = failure_of(refused.value)
+    assert isinstance(failure, RunFailed)
+    assert failure.failure.code is FailureCode.ENGINE_UNAVAILABLE
+    assert "unencrypted" in failure.failure.message

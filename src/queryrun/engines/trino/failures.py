@@ -11,6 +11,7 @@ import requests
 from trino.exceptions import Error as LibraryError
 from trino.exceptions import TrinoQueryError
 
+from queryrun.engines.trino.place import UnencryptedError
 from queryrun.engines.trino.query import CanceledHereError, HttpRefusal
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.place import Place
@@ -265,6 +266,10 @@ def failure_of(error: BaseException, scene: Scene | None = None) -> BaseExceptio
             return RunFailed.of(_AWAY, _refusal(error.status))
         case CanceledHereError():
             return RunFailed.of(_FAILED, "The statement was interrupted.")
+        case UnencryptedError():
+            return RunFailed.of(_AWAY, "The engine's answer leads to an unencrypted address")
+        case requests.exceptions.SSLError():
+            return RunFailed.of(_AWAY, "The engine's certificate is not trusted")
         case requests.RequestException() | LibraryError():
             return RunFailed.of(_AWAY, "The engine does not answer")
         case orjson.JSONDecodeError():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -18,6 +18,10 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _AUTHS = {"none", "password", "token"}
 _REACHES = {"schema", "catalog", "all"}
 _DEFAULT_USER = "queryrun"
+
+
+class UnencryptedError(requests.RequestException):
+    """Trino's answer leads from https to http; nothing has been sent there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,14 @@ class TrinoPlace:
         """A new session that says who we are.
 
         Proxies and `.netrc` of the environment don't count; certificates are those of the
-        system (`SSL_CERT_FILE`, `SSL_CERT_DIR`) beside the library's own.
+        system (`SSL_CERT_FILE`, `SSL_CERT_DIR`) beside the library's own. Where we speak https
+        we do not follow to http, which a Trino behind a proxy may lead to: `UnencryptedError`.
         """
         session = requests.Session()
         session.trust_env = False
         session.mount("https://", _SystemCertificates())
+        if self.scheme == "https":
+            session.mount("http://", _NoWayInClear())
         session.headers["X-Trino-User"] = self.user
         if self.auth == "password":
             session.auth = (self.user, self.secret or "")
@@ -107,6 +114,14 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+class _NoWayInClear(HTTPAdapter):
+    """Connects to nothing."""
+
+    def send(self, *_: object, **__: object) -> NoReturn:
+        """Refuse."""
+        raise UnencryptedError
 
 
 class _SystemCertificates(HTTPAdapter):

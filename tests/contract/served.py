@@ -1,0 +1,95 @@
+"""A real server process with one source elsewhere whose secret it reads from its environment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from queryrun.cli.home import init_home
+from tests.e2e.conftest import House, Server
+
+SOURCE = "warehouse"
+_SECRET_ENV = "WAREHOUSE_SECRET"
+_PREFIX = f"QUERYRUN_SOURCES__{SOURCE.upper()}__"
+_PATIENCE_S = 60.0
+
+
+class Served:
+    """A home with that source. Every server on it is ended afterwards."""
+
+    def __init__(self, house: House, environ: Mapping[str, str]) -> None:
+        self._house = house
+        self._environ = environ
+
+    @property
+    def log(self) -> str:
+        """Everything that servers have logged."""
+        return self._house.log.read_text()
+
+    def serve(self, secret: str) -> Server:
+        """Start a server that has this secret."""
+        return self._house.serve({**self._environ, _SECRET_ENV: secret})
+
+    def cancel_running(
+        self, server: Server, statement: str, is_running: Callable[[str], bool]
+    ) -> dict[str, Any]:
+        """Cancel a run once the engine runs it, by what its work is called there; the run."""
+        run_id = server.submit(statement, source=SOURCE)["id"]
+        _wait_until(lambda: is_running(f"queryrun-{run_id}-1"))
+        answer = server.cancel(run_id, prefer="wait=20")
+        assert answer.json()["state"] == "canceled", answer.text
+        return server.get(run_id, "state,cancellation")
+
+    def wait_until_away(self, server: Server) -> None:
+        """Return when the server knows that its source cannot be used."""
+        _wait_until(lambda: self._check(server) not in {"ok", "not asked yet"})
+
+    def assert_hidden(self, server: Server, secret: str) -> None:
+        """The server itself was given the secret; nothing that it has started shows it."""
+        assert secret in _shown(server.process.pid, "environ")
+        workers = server.workers()
+        assert workers
+        for pid in (server.process.pid, *workers):
+            assert secret not in _shown(pid, "cmdline")
+        for pid in workers:
+            assert secret not in _shown(pid, "environ")
+        files = (path for path in server.made.home.rglob("*") if path.is_file())
+        assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+    def _check(self, server: Server) -> str:
+        checks: dict[str, str] = server.http.get("/readyz").json()["checks"]
+        return checks[f"source {SOURCE}"]
+
+
+@contextmanager
+def served(directory: Path, source: Mapping[str, str], authority: Path) -> Iterator[Served]:
+    """A home in `directory` with that source, for servers that trust that authority."""
+    settings = {f"{_PREFIX}{name}": value for name, value in source.items()}
+    environ = {
+        **settings,
+        f"{_PREFIX}SECRET_ENV": _SECRET_ENV,
+        "SSL_CERT_FILE": str(authority),
+    }
+    house = House(init_home(directory / "home", entity="main", factor=None), directory / "log")
+    try:
+        yield Served(house, environ)
+    finally:
+        house.close()
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def _shown(pid: int, what: str) -> str:
+    """What the process table tells of a process; nothing of one that has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/{what}").read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
