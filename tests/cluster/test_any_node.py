@@ -9,7 +9,8 @@ from uuid import uuid4
 import httpx2 as httpx
 
 from tests.cluster.nodes import Cluster
-from tests.faults.node import RUNAWAY
+from tests.e2e.test_progress import NO_ROW_LIMIT, events
+from tests.faults.node import ENDLESS_ROWS, RUNAWAY
 
 API = "api"
 WORKER = "worker"
@@ -41,6 +42,21 @@ def test_a_wait_here_hears_of_the_end_there(cluster: Cluster) -> None:
     run_id = front.submit("SELECT sum(i) AS s FROM range(30000000) t(i)")["id"]
     answer = front.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=30"})
     assert answer.json()["state"] == "complete"
+
+
+def test_progress_of_a_run_there_is_shown_and_told_here(cluster: Cluster) -> None:
+    """What the node that works on it last wrote down with its lease, for whoever asks elsewhere."""
+    front = cluster.start(API)
+    cluster.start(WORKER, NO_ROW_LIMIT)
+    run_id = front.submit(ENDLESS_ROWS)["id"]
+    told = next(
+        event for event in events(front, run_id) if event["name"] == "progress" and event["rows"]
+    )
+    shown = front.get(run_id, "progress")["progress"]
+    assert shown["rows"] >= told["rows"] > 0
+    assert shown["stage"] in ("executing", "writing")
+    front.cancel(run_id)
+    assert front.get(run_id, "progress") == {}
 
 
 def test_one_key_makes_one_run_whichever_nodes_are_asked(cluster: Cluster) -> None:

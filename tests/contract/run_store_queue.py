@@ -16,12 +16,14 @@ from queryrun.errors import (
 )
 from queryrun.runs.model import (
     FRESH_ATTEMPTS,
+    AttemptProgress,
     AttemptRef,
     ContentEncoding,
     ContentType,
     DeletedRows,
     Output,
     RunRequest,
+    Stage,
     StoredAnswer,
 )
 from queryrun.runs.once import IdempotencyStore
@@ -397,6 +399,80 @@ class QueueContract:
         await store.freed(stopped.ref, KILLED)
         refs = [attempt.ref for attempt in (done, failed, queued, stopped)]
         assert await store.extend("node-a", refs, lease_s=LEASE_S) == []
+
+    # --- progress --------------------------------------------------------------------------------
+
+    async def test_progress_is_what_the_last_extension_said(self, store: RunStore) -> None:
+        attempt, other = await started(store), await started(store)
+        ref, run_id = attempt.ref, attempt.ref.run_id
+        assert await store.progress(run_id) is None, "nothing has been said yet"
+        for said in (
+            AttemptProgress(Stage.PLANNING),
+            AttemptProgress(Stage.EXECUTING, 12.5, 3, 40),
+            AttemptProgress(Stage.WRITING, None, 2**40, 2**41),
+        ):
+            await store.extend("node-a", [ref, other.ref], lease_s=LEASE_S, progress={ref: said})
+            assert await store.progress(run_id) == said
+        assert await store.progress(other.ref.run_id) is None
+
+    async def test_an_extension_that_says_nothing_of_progress_leaves_it(
+        self, store: RunStore
+    ) -> None:
+        attempt = await started(store)
+        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
+        assert await store.progress(attempt.ref.run_id) == said[attempt.ref]
+
+    async def test_another_nodes_extension_says_nothing_of_progress(self, store: RunStore) -> None:
+        attempt = await started(store)
+        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-b", [attempt.ref], lease_s=LEASE_S, progress=said)
+        assert await store.progress(attempt.ref.run_id) is None
+
+    async def test_progress_does_not_change_the_run(self, store: RunStore) -> None:
+        attempt = await started(store)
+        before = await store.get(attempt.ref.run_id)
+        said = {attempt.ref: AttemptProgress(Stage.EXECUTING)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
+        assert await store.get(attempt.ref.run_id) == before
+
+    async def test_a_canceling_attempt_has_progress_and_one_that_ended_has_none(
+        self, store: RunStore
+    ) -> None:
+        attempt = await started(store)
+        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
+        await store.cancel(attempt.ref.run_id, BY_USER)
+        assert await store.progress(attempt.ref.run_id) == said[attempt.ref]
+        await store.freed(attempt.ref, KILLED)
+        assert await store.progress(attempt.ref.run_id) is None
+
+    async def test_another_attempt_begins_without_progress(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        old = await started(store)
+        said = {old.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [old.ref], lease_s=LEASE_S, progress=said)
+        await store.requeue(old.ref, back(back_door.now()))
+        assert await store.progress(old.ref.run_id) is None
+        await claimed(store)
+        assert await store.progress(old.ref.run_id) is None
+
+    async def test_nobody_works_on_what_a_reaper_has_taken_over(
+        self, store: RunStore, back_door: BackDoor
+    ) -> None:
+        attempt = await started(store)
+        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
+        await back_door.pass_time(LEASE_S)
+        assert await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
+        assert await store.progress(attempt.ref.run_id) is None
+
+    async def test_an_unknown_run_has_no_progress(self, store: RunStore) -> None:
+        assert await store.progress(str(uuid4())) is None
+
+    # --- taking over -----------------------------------------------------------------------------
 
     async def test_lapsed_attempts_come_oldest_first_and_limited(
         self, store: RunStore, back_door: BackDoor

@@ -17,9 +17,9 @@ from queryrun.http.app import build_app
 from queryrun.http.parts import HttpSettings
 from queryrun.http.v2 import events
 from queryrun.runs.follow import Pace
-from queryrun.runs.model import AttemptProgress, Stage
+from queryrun.runs.model import AttemptProgress, AttemptRef, Stage
 from tests.conftest import Clock
-from tests.http.house import NO_RATES, House, open_house
+from tests.http.house import NO_RATES, NODE, House, open_house
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -183,6 +183,42 @@ async def test_progress_is_told_between_the_moves_without_an_id(watched: Watched
         "size_bytes": 40,
         "stage": "executing",
     }
+
+
+ELSEWHERE = AttemptProgress(Stage.WRITING, 12.5, 3, 40)
+
+
+async def said_elsewhere(watched: Watched, run_id: str) -> AttemptRef:
+    """Another node works on the run, and wrote down how far it is."""
+    ref = await watched.house.claim(run_id)
+    store = watched.house.parts.desk.store
+    await store.extend(NODE, [ref], lease_s=60, progress={ref: ELSEWHERE})
+    return ref
+
+
+async def test_progress_of_a_run_on_another_node_is_shown(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    assert await watched.read(run_id, "progress") == {}
+    await said_elsewhere(watched, run_id)
+    shown = {"percent": 12.5, "rows": 3, "size_bytes": 40, "stage": "writing"}
+    assert await watched.read(run_id, "progress") == {"progress": shown}
+    watched.tell(run_id, AttemptProgress(Stage.COMMITTING, 100, 9, 90))
+    shown = {"percent": 100, "rows": 9, "size_bytes": 90, "stage": "committing"}
+    assert await watched.read(run_id, "progress") == {"progress": shown}, "here is newer"
+
+
+async def test_progress_of_a_run_on_another_node_is_told(watched: Watched) -> None:
+    run_id = (await watched.house.create())["id"]
+    ref = await said_elsewhere(watched, run_id)
+    async with watched.listen(run_id) as listener:
+        assert [(await listener.event())["name"] for _ in range(2)] == ["state", "state"]
+        progress = await listener.event()
+        headers = {"prefer": "respond-async"}
+        await watched.house.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
+        assert (await listener.event())["event"] == "cancel", "progress is told once"
+        await watched.house.free(ref)
+        assert (await listener.event())["event"] == "freed"
+    assert (progress["name"], progress["rows"], progress["stage"]) == ("progress", 3, "writing")
 
 
 async def test_a_cancel_reads_in_progress_until_the_engine_is_free(watched: Watched) -> None:

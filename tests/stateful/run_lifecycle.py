@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 from queryrun.errors import Failure, FailureCode, LostRace, NotCancellable, NotFound, QueueFull
 from queryrun.runs.model import (
     Attempt,
+    AttemptProgress,
     AttemptRef,
     ContentType,
     EngineStop,
@@ -85,6 +86,8 @@ class RunLifecycle(RuleBasedStateMachine):
         """What works on the engine at this moment."""
         self.leases: dict[AttemptRef, tuple[str, datetime]] = {}
         """The node and the end of the lease of each attempt that has not ended."""
+        self.said: dict[AttemptRef, AttemptProgress] = {}
+        """How far the node of each of these attempts last said that it is."""
 
     # --- the store --------------------------------------------------------------------------
 
@@ -212,11 +215,16 @@ class RunLifecycle(RuleBasedStateMachine):
         assert run.state is RunState.CANCELED
         self.end(ref, run)
 
-    @rule(node=nodes)
-    def extend(self, node: str) -> None:
-        """A node keeps its leases, and learns which of its attempts it must stop."""
+    @rule(node=nodes, rows=st.one_of(st.none(), st.integers(0, 9)))
+    def extend(self, node: str, rows: int | None) -> None:
+        """A node keeps its leases, says how far it is (of others' attempts in vain), and learns
+        which of its attempts it must stop."""
         mine = {ref for ref, (holder, _) in self.leases.items() if holder == node}
-        held = self.do(self.store.extend(node, list(self.leases), lease_s=LEASE_S))
+        progress = None if rows is None else AttemptProgress(Stage.WRITING, None, rows, rows * 10)
+        said = dict.fromkeys(self.leases, progress) if progress else None
+        held = self.do(self.store.extend(node, list(self.leases), lease_s=LEASE_S, progress=said))
+        if progress:
+            self.said |= dict.fromkeys(mine, progress)
         assert {item.ref: item.state for item in held} == {
             ref: self.told[ref.run_id].state for ref in mine
         }
@@ -239,6 +247,7 @@ class RunLifecycle(RuleBasedStateMachine):
             assert self.do(self.store.take_over(attempt.ref, node, lease_s=LEASE_S))
             assert not self.do(self.store.take_over(attempt.ref, rival, lease_s=LEASE_S))
             self.leases[attempt.ref] = (node, self.clock() + timedelta(seconds=LEASE_S))
+            assert self.do(self.store.progress(attempt.ref.run_id)) is None
             self.clean_up(attempt)
 
     @rule()
@@ -262,6 +271,13 @@ class RunLifecycle(RuleBasedStateMachine):
             assert self.do(self.store.get(run_id)) == told
         for run_id in self.gone:
             assert self.do(self.store.get(run_id)) is None
+
+    @invariant()
+    def progress_is_what_was_last_said_of_a_live_attempt(self) -> None:
+        """And there is none of anything else."""
+        for run in self.told.values():
+            said = self.said.get(AttemptRef(run.id, run.attempt)) if run.state in HELD else None
+            assert self.do(self.store.progress(run.id)) == said
 
     @invariant()
     def canceled_means_free(self) -> None:

@@ -16,6 +16,7 @@ from queryrun.db.times import from_ms, from_ms_or_none
 from queryrun.errors import Failure, FailureCode
 from queryrun.runs.model import (
     Attempt,
+    AttemptProgress,
     AttemptRef,
     Cancellation,
     ContentEncoding,
@@ -56,6 +57,9 @@ _RUN_WIDTH = 38
 
 ATTEMPT_COLUMNS = "a.number, a.node, a.lease_until_ms, a.handle, a.file_key"
 """What `attempt_of` unpacks after a run's columns; `a` is `attempts`."""
+
+PROGRESS_COLUMNS = "a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes"
+"""What `progress_of` unpacks."""
 
 _PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _WORDS = msgspec.json.Decoder(tuple[str, ...])
@@ -101,6 +105,19 @@ def attempt_of(row: Row) -> Attempt:
     run = stored_run(row).run
     number, node, lease_until_ms, handle, file_key = row[_RUN_WIDTH:]
     return Attempt(AttemptRef(run.id, number), run, node, from_ms(lease_until_ms), handle, file_key)
+
+
+def progress_of(row: Row) -> AttemptProgress:
+    """Unpack `PROGRESS_COLUMNS`, of an attempt whose stage is known."""
+    stage, percent, rows, size_bytes = row
+    return AttemptProgress(Stage(stage), percent, rows, size_bytes)
+
+
+def progress_values(progress: AttemptProgress | None) -> tuple[object, ...]:
+    """What `PROGRESS_COLUMNS` are to hold, in their order; all empty when nothing is known."""
+    if progress is None:
+        return None, None, None, None
+    return progress.stage.value, progress.percent, progress.rows, progress.size_bytes
 
 
 def move_of(run_id: str, row: Row) -> RunMove:

@@ -142,7 +142,8 @@ class Desk:
     """False while the node drains: submits are refused (503), reads and cancels go on, waits
     are cut short."""
     progress: Callable[[str], AttemptProgress | None] = lambda _run_id: None
-    """How far a run is that this node works on; None for every other."""
+    """How far a run is that this node works on, at this moment; None for every other
+    (`read.progress_of` knows of those too)."""
     trouble: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
 

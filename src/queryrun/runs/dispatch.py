@@ -66,7 +66,7 @@ class Dispatcher:
         return len(self._tasks)
 
     def progress(self, run_id: str) -> AttemptProgress | None:
-        """How far the run's attempt is, when this node holds it."""
+        """How far the run's attempt is, when this node holds it; of others, the store knows."""
         for ref, live in self._live.items():
             if ref.run_id == run_id:
                 return live.progress
@@ -218,8 +218,8 @@ class Dispatcher:
         self._beat.clear()
 
     async def keep_leases(self) -> None:
-        """Extend the leases of what lives here, and act on what the store says: the truth behind
-        hints.
+        """Extend the leases of what lives here, say how far it is (for other nodes to show), and
+        act on what the store says: the truth behind hints.
 
         An attempt that the store no longer gives us has lost its lease: it is stopped here,
         and settled by whoever holds it now. One that the store gives this node but that does
@@ -227,7 +227,10 @@ class Dispatcher:
         """
         before, asked_s = dict(self._live), time.monotonic()
         held = await self._crew.store.extend(
-            self._crew.node, list(before), lease_s=self._options.lease_s
+            self._crew.node,
+            list(before),
+            lease_s=self._options.lease_s,
+            progress={ref: live.progress for ref, live in before.items()},
         )
         states = {item.ref: item for item in held}
         for ref, live in before.items():

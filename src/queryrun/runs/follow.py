@@ -9,9 +9,14 @@ from datetime import datetime
 
 from queryrun.runs.desk import Desk, Follower
 from queryrun.runs.model import AttemptProgress, RunMove
+from queryrun.runs.state import HELD
 
 POLL_S = 5.0
 """How long a follower trusts hints alone before it reads the store: another node may have acted."""
+
+PROGRESS_POLL_S = 3.0
+"""How often the store is asked for the progress of a run that another node works on: about as often
+as that node says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,11 @@ async def follow(
 ) -> AsyncIterator[Step]:
     """Every move of the run later than `after` (None: from its creation), then what comes.
 
-    Moves come whole and in order; of progress the newest, in between, and only while this node
-    works on the run. Ends after the move that ended the run, after `pace.life_s`, and when the
-    node begins to drain: whoever is not done then continues from the last move they saw.
-    Between hints nothing is read but once every `POLL_S`.
+    Moves come whole and in order; of progress the newest, in between: of a run of this node at
+    once, of another node's within `PROGRESS_POLL_S` of when that node wrote it down. Ends after
+    the move that ended the run, after `pace.life_s`, and when the node begins to drain: whoever
+    is not done then continues from the last move they saw. Between hints nothing is read but
+    moves once every `POLL_S`, and progress once every `PROGRESS_POLL_S`.
     """
     watch = _Watch(desk, run_id, after)
     now_s = asyncio.get_running_loop().time
@@ -57,7 +63,7 @@ async def follow(
             elif now_s() >= quiet_at_s:
                 quiet_at_s = now_s() + pace.quiet_s
                 yield QUIET
-            await _woken(follower, min(quiet_at_s, end_s) - now_s())
+            await _woken(follower, min(quiet_at_s - now_s(), end_s - now_s(), watch.patience_s))
 
 
 class _Watch:
@@ -69,17 +75,36 @@ class _Watch:
         self._after = after
         self._progress: AttemptProgress | None = None
         self._read_at_s = 0.0
+        self._asked_at_s = float("-inf")
+        self._is_held = False
         self.has_ended = False
+
+    @property
+    def patience_s(self) -> float:
+        """How long there can be no news without a hint."""
+        is_elsewhere = self._is_held and self._desk.progress(self._run_id) is None
+        return PROGRESS_POLL_S if is_elsewhere else POLL_S
 
     async def news(self, follower: Follower) -> list[Step]:
         """What has come since the last call."""
         follower.woken.clear()
         steps: list[Step] = list(await self._moves(follower))
-        progress = self._desk.progress(self._run_id)
+        progress = await self._newest_progress()
         if progress is not None and progress != self._progress and not self.has_ended:
             steps.append(progress)
         self._progress = progress
         return steps
+
+    async def _newest_progress(self) -> AttemptProgress | None:
+        """From this node at once; of another node's run, what the store was last asked for."""
+        here = self._desk.progress(self._run_id)
+        if here is not None or not self._is_held:
+            return here
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._asked_at_s + PROGRESS_POLL_S:
+            return self._progress
+        self._asked_at_s = now_s
+        return await self._desk.store.progress(self._run_id)
 
     async def _moves(self, follower: Follower) -> list[RunMove]:
         now_s = asyncio.get_running_loop().time()
@@ -91,13 +116,14 @@ class _Watch:
         if new:
             self._after = new[-1].at
         self.has_ended = not moves or moves[-1].state.is_terminal
+        self._is_held = bool(moves) and moves[-1].state in HELD
         return new
 
 
 async def _woken(follower: Follower, timeout_s: float) -> None:
-    """Return when there may be news, when it is time to look, or after `timeout_s`."""
+    """Return when there may be news, or after `timeout_s`."""
     try:
-        async with asyncio.timeout(max(0.0, min(timeout_s, POLL_S))):
+        async with asyncio.timeout(max(0.0, timeout_s)):
             await follower.woken.wait()
     except TimeoutError:
         return

@@ -8,7 +8,8 @@ from uuid import UUID
 from queryrun.auth.model import Principal
 from queryrun.errors import NotFound
 from queryrun.runs.desk import Desk, may_see
-from queryrun.runs.model import Run
+from queryrun.runs.model import AttemptProgress, Run
+from queryrun.runs.state import HELD
 from queryrun.runs.store import RunPage, RunQuery
 
 POLL_S = 0.25
@@ -66,6 +67,18 @@ async def _either(changed: asyncio.Event, timeout_s: float) -> None:
             await changed.wait()
     except TimeoutError:
         return
+
+
+async def progress_of(desk: Desk, run: Run) -> AttemptProgress | None:
+    """How far the run is; None when nobody works on it, or has not said anything yet.
+
+    Of a run of this node, as it is now. Of another node's, as it was when that node last extended
+    its lease, a heartbeat (3 s) ago at most; that costs one point read.
+    """
+    here = desk.progress(run.id)
+    if here is not None or run.state not in HELD:
+        return here
+    return await desk.store.progress(run.id)
 
 
 def is_run_id(text: str) -> bool:

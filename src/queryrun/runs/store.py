@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 from queryrun.errors import Failure
 from queryrun.runs.model import (
     Attempt,
+    AttemptProgress,
     AttemptRef,
     Cancellation,
     EngineStop,
@@ -207,8 +208,18 @@ class RunStore(Protocol):
         """
         ...
 
-    async def extend(self, node: str, refs: Sequence[AttemptRef], *, lease_s: float) -> list[Held]:
+    async def extend(
+        self,
+        node: str,
+        refs: Sequence[AttemptRef],
+        *,
+        lease_s: float,
+        progress: Mapping[AttemptRef, AttemptProgress] | None = None,
+    ) -> list[Held]:
         """Renew the leases of these attempts of `node` and say in which state each run now is.
+
+        How far they are (`progress`) is written along, for other nodes to show; what is known of
+        an attempt that it does not name stays.
 
         An attempt that is missing from the answer is no longer this node's. An attempt that
         is `canceling` must be stopped; this is the truth that a lost hint falls back on.
@@ -271,6 +282,15 @@ class RunStore(Protocol):
 
     async def moves(self, run_id: str) -> list[RunMove]:
         """The run's history, oldest first; empty for an unknown run."""
+        ...
+
+    async def progress(self, run_id: str) -> AttemptProgress | None:
+        """How far the run's attempt was when its lease was last extended: as old as the pause
+        between two extensions at most, while its node lives.
+
+        None when no attempt is held, when its lease has not been extended yet, and from the
+        moment a reaper takes it over: nobody works on it then.
+        """
         ...
 
     async def queue_position(self, run_id: str) -> int | None:

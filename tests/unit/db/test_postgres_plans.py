@@ -97,13 +97,14 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         (statements.POSITION, {"runs_id_key", "runs_waiting"}),
         (statements.COUNTS, {"runs_waiting", "runs_held"}),
         (statements.REMOVE_ENDED, {"runs_ended", "attempts_pkey", "run_requests_pkey"}),
+        (statements.PROGRESS, {"runs_id_key", "attempts_pkey"}),
         (SQL.extend, {"runs_id_key", "attempts_pkey"}),
         (SQL.lapsed, {"attempts_live", "runs_pkey"}),
         (SQL.take_over, {"runs_id_key", "attempts_pkey"}),
         (SQL.next_ready, {"runs_waiting"}),
         (auth.CLIENT_OF_TOKEN, {"tokens_pkey", "clients_id_key"}),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 @pytest.mark.parametrize("full", [False, True])
 def test_hot_statements_use_their_indexes(

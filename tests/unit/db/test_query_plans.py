@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -44,7 +45,7 @@ def fill(connection: sqlite3.Connection, count: int, *, entities: int = 5) -> No
 
 def plan(connection: sqlite3.Connection, statement: str) -> str:
     """EXPLAIN QUERY PLAN with anything bound."""
-    names = ("source", "now_ms", "seq")
+    names = re.findall(r":(\w+)", statement)
     values: object = dict.fromkeys(names, 1) if ":" in statement else (1,) * statement.count("?")
     rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()  # type: ignore[arg-type]  # a dict or a tuple, both of which sqlite3 takes
     return "\n".join(row[3] for row in rows)
@@ -81,6 +82,7 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
         (runs.ENDED, "runs_ended"),
         (runs.EXTEND, "sqlite_autoindex_runs_1"),
         (runs.HELD, "sqlite_autoindex_runs_1"),
+        (runs.PROGRESS, "sqlite_autoindex_runs_1"),
         (runs.LAPSED, "attempts_live"),
         (RUN_BY_ID, "sqlite_autoindex_runs_1"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,7 +20,14 @@ from queryrun.db.postgres.moves import (
     reported,
     requeue_values,
 )
-from queryrun.db.rows import attempt_of, move_of, request_values, stored_run
+from queryrun.db.rows import (
+    attempt_of,
+    move_of,
+    progress_of,
+    progress_values,
+    request_values,
+    stored_run,
+)
 from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import (
     IdempotencyInFlight,
@@ -30,7 +37,16 @@ from queryrun.errors import (
     QueueFull,
     Unavailable,
 )
-from queryrun.runs.model import FRESH_ATTEMPTS, Attempt, AttemptRef, Once, Run, RunMove, RunRequest
+from queryrun.runs.model import (
+    FRESH_ATTEMPTS,
+    Attempt,
+    AttemptProgress,
+    AttemptRef,
+    Once,
+    Run,
+    RunMove,
+    RunRequest,
+)
 from queryrun.runs.read import not_found
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
@@ -184,6 +200,11 @@ class PostgresRunStore:
         rows = await self._access.read(lambda db: db.execute(sql.MOVES, (run_id,)).fetchall())
         return [move_of(run_id, row) for row in rows]
 
+    async def progress(self, run_id: str) -> AttemptProgress | None:
+        """How far the run's attempt was when its lease was last extended."""
+        row = await self._access.read(lambda db: db.execute(sql.PROGRESS, (run_id,)).fetchone())
+        return None if row is None else progress_of(row)
+
     async def queue_position(self, run_id: str) -> int | None:
         """How many runs of the same entity and source stand before this one."""
         row = await self._access.read(lambda db: db.execute(sql.POSITION, (run_id,)).fetchone())
@@ -232,12 +253,22 @@ class PostgresRunStore:
 
         await self._access.write(unit, durable=False)
 
-    async def extend(self, node: str, refs: Sequence[AttemptRef], *, lease_s: float) -> list[Held]:
-        """Renew the leases of these attempts of `node` and say in which state each run is."""
+    async def extend(
+        self,
+        node: str,
+        refs: Sequence[AttemptRef],
+        *,
+        lease_s: float,
+        progress: Mapping[AttemptRef, AttemptProgress] | None = None,
+    ) -> list[Held]:
+        """Renew the leases of these attempts of `node`, keep how far they are, and say in which
+        state each run is."""
         if not refs:
             return []
-        named = [ref.run_id for ref in refs], [ref.number for ref in refs]
-        values = *named, _ms(lease_s), node
+        named = [
+            (ref.run_id, ref.number, *progress_values((progress or {}).get(ref))) for ref in refs
+        ]
+        values = *map(list, zip(*named, strict=True)), _ms(lease_s), node
         rows = await self._access.write(
             lambda db: db.execute(self._sql.extend, values).fetchall(), durable=False
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queryrun.db.postgres.functions import groups_sql
 from queryrun.db.postgres.keys import TAKE, look_sql
 from queryrun.db.postgres.moves import move_sql, state_of
-from queryrun.db.rows import ATTEMPT_COLUMNS, RUN_COLUMNS
+from queryrun.db.rows import ATTEMPT_COLUMNS, PROGRESS_COLUMNS, RUN_COLUMNS
 from queryrun.runs.model import FRESH_ATTEMPTS
 from queryrun.runs.state import RunEvent
 
@@ -35,6 +35,10 @@ POSITION = (
     " AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id"
     " AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))"
     f" FROM runs r WHERE r.id = %s AND {state_of('r')} = 'accepted'"
+)
+PROGRESS = (
+    f"SELECT {PROGRESS_COLUMNS} FROM runs r JOIN attempts a ON a.run_seq = r.seq"
+    f" AND a.number = r.attempt WHERE r.id = %s AND {_LIVES} AND a.progress_stage IS NOT NULL"
 )
 COUNTS = (
     "SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source, state"
@@ -121,12 +125,17 @@ def statements(now: str) -> Statements:
         freed=move_sql(RunEvent.FREED, now),
         # Nothing is left to a guess of the planner: ids to runs, and those to their attempts.
         extend=f"""{clock}, mine AS MATERIALIZED (
-    SELECT named.run_id, named.number, run.seq, run.state
-    FROM unnest(%s::text[], %s::bigint[]) AS named (run_id, number)
+    SELECT named.*, run.seq, run.state
+    FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::float8[], %s::bigint[], %s::bigint[])
+        AS named (run_id, number, stage, percent, written, size_bytes)
     CROSS JOIN LATERAL (SELECT seq, state FROM runs WHERE id = named.run_id OFFSET 0) run
 )
-UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %s FROM mine
-WHERE a.run_seq = mine.seq AND a.number = mine.number
+UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %s,
+    progress_stage = coalesce(mine.stage, a.progress_stage),
+    progress_percent = CASE WHEN mine.stage IS NULL THEN a.progress_percent ELSE mine.percent END,
+    progress_rows = coalesce(mine.written, a.progress_rows),
+    progress_size_bytes = coalesce(mine.size_bytes, a.progress_size_bytes)
+FROM mine WHERE a.run_seq = mine.seq AND a.number = mine.number
     AND a.node || '' = %s AND {_LIVES}
 RETURNING mine.run_id, mine.number, mine.state""",
         lapsed=f"""{clock}, late AS MATERIALIZED (
@@ -141,7 +150,8 @@ ORDER BY a.lease_until_ms, a.run_seq""",
 UPDATE attempts SET lease_until_ms = least(lease_until_ms, (SELECT ms FROM clock))
 WHERE ended_ms IS NULL AND node <> %s""",
         take_over=f"""{clock}
-UPDATE attempts a SET node = %s, lease_until_ms = (SELECT ms FROM clock) + %s
+UPDATE attempts a SET node = %s, lease_until_ms = (SELECT ms FROM clock) + %s,
+    progress_stage = NULL
 FROM runs r WHERE r.id = %s AND r.attempt = %s AND a.run_seq = r.seq AND a.number = r.attempt
     AND {_LIVES} AND a.lease_until_ms <= (SELECT ms FROM clock)""",
         next_ready=f"""

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from queryrun.db.rows import ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_of, move_of, request_values
+from queryrun.db.rows import (
+    ATTEMPT_COLUMNS,
+    PROGRESS_COLUMNS,
+    RUN_COLUMNS,
+    attempt_of,
+    move_of,
+    progress_of,
+    progress_values,
+    request_values,
+)
 from queryrun.db.sqlite import claims, moves
 from queryrun.db.sqlite import once as keys
 from queryrun.db.sqlite.finds import find
@@ -15,7 +24,16 @@ from queryrun.db.sqlite.rows import read_run
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import IdempotencyInFlight, LostRace, QueueFull, Unavailable
-from queryrun.runs.model import FRESH_ATTEMPTS, Attempt, AttemptRef, Once, Run, RunMove, RunRequest
+from queryrun.runs.model import (
+    FRESH_ATTEMPTS,
+    Attempt,
+    AttemptProgress,
+    AttemptRef,
+    Once,
+    Run,
+    RunMove,
+    RunRequest,
+)
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
     Accepted,
@@ -49,9 +67,19 @@ _SAVE_HANDLE = (
     " AND state = 'in_progress') AND number = ?"
 )
 EXTEND = (
-    "UPDATE attempts SET lease_until_ms = ?"
-    " WHERE run_seq = (SELECT seq FROM runs WHERE id = ?) AND number = ?"
-    " AND node = ? AND ended_ms IS NULL"
+    "UPDATE attempts SET lease_until_ms = :until_ms,"
+    " progress_stage = coalesce(:stage, progress_stage),"
+    " progress_percent = CASE WHEN :stage IS NULL THEN progress_percent ELSE :percent END,"
+    " progress_rows = coalesce(:rows, progress_rows),"
+    " progress_size_bytes = coalesce(:size_bytes, progress_size_bytes)"
+    " WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) AND number = :number"
+    " AND node = :node AND ended_ms IS NULL"
+)
+_PROGRESS_NAMES = ("stage", "percent", "rows", "size_bytes")
+PROGRESS = (
+    f"SELECT {PROGRESS_COLUMNS} FROM runs r JOIN attempts a ON a.run_seq = r.seq"
+    " AND a.number = r.attempt"
+    " WHERE r.id = ? AND a.ended_ms IS NULL AND a.progress_stage IS NOT NULL"
 )
 HELD = "SELECT state FROM runs WHERE id = ? AND attempt = ?"
 _END_OTHER_LEASES = (
@@ -65,7 +93,7 @@ LAPSED = (
     " ORDER BY a.lease_until_ms, a.run_seq LIMIT ?"
 )
 _TAKE_OVER = (
-    "UPDATE attempts SET node = ?, lease_until_ms = ?"
+    "UPDATE attempts SET node = ?, lease_until_ms = ?, progress_stage = NULL"
     " WHERE run_seq = (SELECT seq FROM runs WHERE id = ? AND attempt = ?) AND number = ?"
     " AND ended_ms IS NULL AND lease_until_ms <= ?"
 )
@@ -160,6 +188,11 @@ class SqliteRunStore:
         rows = self._reader.read(lambda db: db.execute(_MOVES, (run_id,)).fetchall())
         return [move_of(run_id, row) for row in rows]
 
+    async def progress(self, run_id: str) -> AttemptProgress | None:
+        """How far the run's attempt was when its lease was last extended."""
+        row = self._reader.read(lambda db: db.execute(PROGRESS, (run_id,)).fetchone())
+        return None if row is None else progress_of(row)
+
     async def queue_position(self, run_id: str) -> int | None:
         """How many runs of the same entity and source stand before this one."""
         row = await self._reader.scan(lambda db: db.execute(POSITION, (run_id,)).fetchone())
@@ -204,15 +237,21 @@ class SqliteRunStore:
 
         await self._writer.write(unit, durable=False)
 
-    async def extend(self, node: str, refs: Sequence[AttemptRef], *, lease_s: float) -> list[Held]:
-        """Renew the leases of these attempts of `node` and say in which state each run is."""
+    async def extend(
+        self,
+        node: str,
+        refs: Sequence[AttemptRef],
+        *,
+        lease_s: float,
+        progress: Mapping[AttemptRef, AttemptProgress] | None = None,
+    ) -> list[Held]:
+        """Renew the leases of these attempts of `node`, keep how far they are, and say in which
+        state each run is."""
 
         def unit(connection: sqlite3.Connection) -> list[Held]:
-            until_ms = self._now_ms() + _ms(lease_s)
+            lease = {"node": node, "until_ms": self._now_ms() + _ms(lease_s)}
             renewed = [
-                ref
-                for ref in refs
-                if connection.execute(EXTEND, (until_ms, ref.run_id, ref.number, node)).rowcount
+                ref for ref in refs if _extend(connection, ref, lease, (progress or {}).get(ref))
             ]
             return [Held(ref, _state_at(connection, ref)) for ref in renewed]
 
@@ -275,6 +314,18 @@ class SqliteRunStore:
         return await self._writer.write(
             lambda db: _remove_ended(db, before_ms, limit), durable=False
         )
+
+
+def _extend(
+    connection: sqlite3.Connection,
+    ref: AttemptRef,
+    lease: dict[str, object],
+    progress: AttemptProgress | None,
+) -> bool:
+    """Renew one lease, and keep how far the attempt is; False when it is not this node's."""
+    known = dict(zip(_PROGRESS_NAMES, progress_values(progress), strict=True))
+    values = {**lease, "run_id": ref.run_id, "number": ref.number, **known}
+    return connection.execute(EXTEND, values).rowcount == 1
 
 
 def _state_at(connection: sqlite3.Connection, ref: AttemptRef) -> RunState:

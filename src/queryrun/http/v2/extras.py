@@ -1,4 +1,5 @@
-"""What extension fields cost extra to read: the queue position, the attempts of a run."""
+"""What extension fields cost extra to read: the queue position, the attempts of a run,
+how far another node is with it."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from queryrun.http.v2.render import NO_EXTRAS, Extras
 from queryrun.http.v2.view import View
 from queryrun.runs.desk import Desk
 from queryrun.runs.model import Run, RunMove
+from queryrun.runs.read import progress_of
 from queryrun.runs.state import RunEvent, RunState
 
 OUTCOMES = {
@@ -31,7 +33,7 @@ async def gather_extras(desk: Desk, run: Run, view: View) -> Extras:
     return Extras(
         queue_position=position,
         waiting_for=None if position is None else waiting_for(desk, run, position),
-        progress=desk.progress(run.id) if view.wants("progress") else None,
+        progress=await progress_of(desk, run) if view.wants("progress") else None,
         attempts=tuple(attempts_of(moves)),
     )
 
