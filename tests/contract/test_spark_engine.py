@@ -274,6 +274,37 @@ class TestSparkInTrinosSql(EngineContract):
     def test_its_tables_can_be_asked_for(self, session: SparkSession) -> None:
         assert rows(session, "SHOW TABLES") == [("account",), ("marked",)]
 
+    def test_what_spark_cannot_do_is_not_said_to_be_the_statements_mistake(
+        self, session: SparkSession
+    ) -> None:
+        """Trino orders by such a subquery; Spark does not find the outer column in it."""
+        inner = "SELECT max(m.id) FROM marked m WHERE m.id < account.id"
+        refused = failure(session, f"SELECT id FROM account ORDER BY ({inner})")
+        assert refused.code is FailureCode.NOT_SUPPORTED
+        assert refused.message.startswith("Spark cannot run this statement: column 'id' cannot")
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "SELECT id, count(*) FROM account",
+            "SELECT id FROM account WHERE count(*) > 1",
+            "SELECT sum(count(*)) FROM account GROUP BY id",
+            "SELECT id FROM account WHERE rank() OVER (ORDER BY id) > 1",
+            "SELECT org, grouping(org) FROM marked GROUP BY org",
+        ],
+    )
+    def test_rules_of_grouping_are_the_statements_own(
+        self, session: SparkSession, statement: str
+    ) -> None:
+        """Which are Spark's to check, also for statements in Trino's SQL."""
+        assert failure(session, statement).code is FailureCode.TYPE_MISMATCH
+
+    def test_names_that_mean_nothing_have_their_place(self, session: SparkSession) -> None:
+        """They are found before Spark is asked."""
+        refused = failure(session, "SELECT id,\n nothing FROM account")
+        assert refused.code is FailureCode.NAME_NOT_FOUND
+        assert (refused.line, refused.column) == (2, 2)
+
 
 class _Silent:
     """A report that nobody reads."""

@@ -78,6 +78,109 @@ def test_a_translated_statement_has_no_places() -> None:
     assert failure_of(said, Scene(STATEMENT, is_translated=True)).failure.line is None
 
 
+TRANSLATED = Scene(STATEMENT, is_translated=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            Said("INTERNAL", "…", "UNRESOLVED_ROUTINE", "42883", {"routineName": "`listagg`"}),
+            "it has no function 'listagg'",
+        ),
+        (
+            Said(
+                "INTERNAL",
+                "…",
+                "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+                "42703",
+                {"objectName": "`q_r1`.`name`", "proposal": "`q_r2`.`id`"},
+            ),
+            "column 'name' cannot be used in this place. Is it grouped?",
+        ),
+        (
+            Said("INTERNAL", "…", "UNRESOLVED_COLUMN", "42703", {"objectName": "`q_r1`.`c2`"}),
+            "a column cannot be used in this place. Is it grouped?",
+        ),
+        (
+            Said("INTERNAL", "[X] The SQL type is not recognized. SQLSTATE: 42704", "X", "42704"),
+            "The SQL type is not recognized.",
+        ),
+        (
+            Said("INTERNAL", "[X] It cannot be cast. SQLSTATE: 42846", "X", "42846"),
+            "It cannot be cast.",
+        ),
+        (
+            Said("INTERNAL", "[PARSE_SYNTAX_ERROR] Syntax error at 'x'. SQLSTATE: 42601 (line 1)",
+                 "PARSE_SYNTAX_ERROR", "42601"),
+            "Syntax error at 'x'.",
+        ),
+    ],
+)  # fmt: skip
+def test_names_types_and_syntax_of_a_translated_statement_are_what_spark_lacks(
+    said: Said, told: str
+) -> None:
+    """Our compiler has found those of the statement itself before."""
+    failure = failure_of(said, TRANSLATED).failure
+    assert failure.code is FailureCode.NOT_SUPPORTED
+    assert failure.message == f"Spark cannot run this statement: {told}"
+
+
+@pytest.mark.parametrize(
+    ("error_class", "state"),
+    [
+        ("TABLE_OR_VIEW_NOT_FOUND", "42P01"),
+        ("SCHEMA_NOT_FOUND", "42704"),
+        ("CATALOG_NOT_FOUND", "42P08"),
+    ],
+)
+def test_a_table_that_has_gone_since_it_was_translated_is_not_found(
+    error_class: str, state: str
+) -> None:
+    said = Said("INTERNAL", "[X] gone", error_class, state, {"relationName": "`a`.`b`"})
+    assert failure_of(said, TRANSLATED).failure.code is FailureCode.NAME_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("error_class", "state"),
+    [
+        ("MISSING_AGGREGATION", "42803"),
+        ("INVALID_WHERE_CONDITION", "42903"),
+        ("NESTED_AGGREGATE_FUNCTION", "42607"),
+        ("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", "42601"),
+        ("UNSUPPORTED_GROUPING_EXPRESSION", "42K0E"),
+    ],
+)
+def test_rules_that_the_compiler_leaves_to_spark_are_the_statements_own(
+    error_class: str, state: str
+) -> None:
+    failure = failure_of(Said("INTERNAL", f"[{error_class}] why", error_class, state), TRANSLATED)
+    assert failure.failure.code is FailureCode.TYPE_MISMATCH
+    assert failure.failure.message == "why"
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("42501", FailureCode.NOT_ALLOWED),
+        ("42K03", FailureCode.DATA_UNREADABLE),
+        ("22012", FailureCode.INVALID_VALUE),
+        ("XX000", FailureCode.INTERNAL_ERROR),
+    ],
+)
+def test_rights_data_and_values_are_the_same_for_a_translated_statement(
+    state: str, code: FailureCode
+) -> None:
+    assert failure_of(Said("INTERNAL", "x", "X", state), TRANSLATED).failure.code is code
+
+
+@pytest.mark.parametrize("status", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
+def test_a_token_that_is_not_accepted_is_told_as_that(status: str) -> None:
+    failure = failure_of(Said(status, "Invalid token of s3cr3t"), Scene()).failure
+    assert failure.code is FailureCode.ENGINE_UNAVAILABLE
+    assert failure.message == "Spark does not accept the source's credentials"
+
+
 def test_a_message_is_what_happened_without_plans_traces_and_advice() -> None:
     message = (
         '[DIVIDE_BY_ZERO] Division by zero. If necessary set "spark.sql.ansi.enabled" to "false" '

@@ -90,6 +90,22 @@ A bare SparkException is a job that lost its executors, an IllegalStateException
 has been stopped.
 """
 
+_COMPILED = frozenset(
+    [FailureCode.NAME_NOT_FOUND, FailureCode.SYNTAX_ERROR, FailureCode.TYPE_MISMATCH]
+)
+"""What is not wrong with a translated statement: our compiler has found its names and types and
+written its syntax. Spark refuses what it lacks, an older one functions for example."""
+_ABOUT_TABLES = frozenset(["42P01", "42P08", "SCHEMA_NOT_FOUND"])
+"""But a table may have gone since the compiler saw it."""
+_LEFT_TO_SPARK = frozenset(
+    [
+        *("42607", "42803", "42903", "UNSUPPORTED_GROUPING_EXPRESSION"),
+        *("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE",),
+        "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
+    ]
+)
+"""And the compiler does not check what may stand where there are groups and windows."""
+
 INTERRUPTED = "The statement was interrupted"
 _SPOKEN_FOR = {
     FailureCode.DATA_UNREADABLE: "The source's data could not be read",
@@ -99,7 +115,14 @@ _SPOKEN_FOR = {
     FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
 }
 """Codes whose own text stays inside: it is about the cluster, its paths and its hosts."""
+_NOT_ACCEPTED = "Spark does not accept the source's credentials"
+_REFUSALS = frozenset(["PERMISSION_DENIED", "UNAUTHENTICATED"])
+"""gRPC's words for a call that never reached a session: its token was missing or wrong."""
 _FAILED = "Spark could not run the statement"
+_LACKING = "Spark cannot run this statement"
+_OUR_ALIAS = re.compile(r"q_[a-z]+\d+")
+_OUR_COLUMN = re.compile(r"c\d+")
+"""How the compiler calls tables and columns for itself."""
 _MAX_MESSAGE_CHARS = 2_000
 _HEAD = re.compile(r"^\s*(?:\[[A-Z0-9_.]+\]\s*)+")
 _TAIL = re.compile(r"\s*(?:SQLSTATE: \w{5}|\n+== SQL|\n+\s+at |\n+Driver stacktrace).*", re.S)
@@ -125,6 +148,8 @@ class Scene:
 def failure_of(said: Said, scene: Scene) -> RunFailed:
     """The failure that an error of Spark amounts to, with its place in the statement."""
     code = code_of(said)
+    if scene.is_translated and code in _COMPILED:
+        return _of_translation(code, said)
     place = _place(said, scene)
     line, column = (place.line, place.column) if place else (None, None)
     return RunFailed(Failure(code, _message(code, said), line, column))
@@ -145,6 +170,8 @@ def code_of(said: Said) -> FailureCode:
 def _message(code: FailureCode, said: Said) -> str:
     if said.status == "CANCELLED":
         return INTERRUPTED
+    if said.status in _REFUSALS:
+        return _NOT_ACCEPTED
     if code in _SPOKEN_FOR:
         return _SPOKEN_FOR[code]
     if not said.error_class:
@@ -162,6 +189,35 @@ def _told_shortly(said: Said) -> str:
     if said.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
         return f"Function '{_bare(parameters['routineName'])}' does not exist"
     return ""
+
+
+def _of_translation(code: FailureCode, said: Said) -> RunFailed:
+    words = {said.error_class, said.sql_state}
+    if words & _ABOUT_TABLES:
+        return RunFailed.of(code, _message(code, said))
+    if words & _LEFT_TO_SPARK:
+        return RunFailed.of(FailureCode.TYPE_MISMATCH, _message(code, said))
+    told = f"{_LACKING}: {_limitation(said)}"
+    return RunFailed.of(FailureCode.NOT_SUPPORTED, told[:_MAX_MESSAGE_CHARS])
+
+
+def _limitation(said: Said) -> str:
+    """What Spark cannot do for a translated statement, without names of the compiler's own."""
+    parameters = said.parameters
+    if said.error_class.startswith("UNRESOLVED_COLUMN"):
+        name = _submitted(parameters.get("objectName", ""))
+        column = f"column '{name}'" if name else "a column"
+        return f"{column} cannot be used in this place. Is it grouped?"
+    if said.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
+        return f"it has no function '{_bare(parameters['routineName'])}'"
+    return _cleaned(said.message) or said.error_class
+
+
+def _submitted(name: str) -> str:
+    """What of a translated name was in the statement as submitted; nothing for our own columns."""
+    alias, _, rest = _bare(name).partition(".")
+    column = rest if _OUR_ALIAS.fullmatch(alias) else _bare(name)
+    return "" if _OUR_COLUMN.fullmatch(column) else column
 
 
 def _close(said: Said) -> str:
