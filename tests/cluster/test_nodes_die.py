@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -42,6 +43,32 @@ def test_a_cancel_of_what_a_killed_node_ran_is_proven_by_its_lease(cluster: Clus
     cluster.start(WORKER)
     assert front.ended(run_id)["state"] == "canceled"
     assert is_gone(pid)
+
+
+SWEEPER = (
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock'"
+    " AND (classid::bigint << 32 | objid::bigint) = hashtextextended('sweep', 7103)"
+)
+"""The session of the node that sweeps the bucket."""
+
+
+def test_one_node_sweeps_the_bucket_and_another_when_it_is_killed(cluster: Cluster) -> None:
+    doomed = cluster.start(WORKER)
+    first = sweeper_of(cluster, besides=[])
+    other = cluster.start(WORKER)
+    cluster.wait_ready(other)
+    assert cluster.query(SWEEPER) == first
+    doomed.kill()
+    assert sweeper_of(cluster, besides=first) != first
+
+
+def sweeper_of(cluster: Cluster, besides: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Who sweeps, once it is anybody but those."""
+    deadline = time.monotonic() + 30
+    while (found := cluster.query(SWEEPER)) in ([], besides):
+        assert time.monotonic() < deadline
+    assert len(found) == 1
+    return found
 
 
 def test_an_api_node_that_is_killed_in_the_middle_of_a_cancel_changes_nothing(

@@ -16,6 +16,7 @@ from queryrun.db.sqlite.open import open_sqlite
 from queryrun.engines.base import work_name
 from queryrun.errors import Unavailable
 from queryrun.results.local import LocalResultStore
+from queryrun.runs.chores import EveryChore
 from queryrun.runs.desk import Changes
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import EngineStop, Stage
@@ -115,7 +116,7 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
         retry=RetryPolicy(),
         now=clock,
     )
-    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing)
+    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, EveryChore())
     stuck, well = [await started(store) for _ in range(2)]
     for number, attempt in enumerate((stuck, well), start=1):
         await store.save_handle(attempt.ref, handle=f"process-{number}", file_key="k.csv")
@@ -180,7 +181,7 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     async def nothing() -> None:
         """No housekeeping."""
 
-    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing)
+    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, EveryChore())
     attempt = await started(store)
     await store.save_handle(attempt.ref, handle="process", file_key="k.csv")
     await store.cancel(attempt.ref.run_id, BY_USER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from queryrun.auth.store import AuthStore
+from queryrun.runs.chores import Chores
 from queryrun.runs.hints import Hints
 from queryrun.runs.once import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
@@ -37,6 +38,11 @@ class Database(Protocol):
     @property
     def hints(self) -> Hints:
         """How nodes that share it tell each other of changes; close it before the database."""
+        ...
+
+    @property
+    def chores(self) -> Chores:
+        """Which of the nodes that share it does what one can do for all."""
         ...
 
     async def tidy(self) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.runs.chores import Chore, Chores
 from queryrun.runs.crew import Crew
 from queryrun.runs.model import (
     Attempt,
@@ -51,11 +52,13 @@ class Reaper:
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
         housekeeping: Callable[[], Awaitable[None]],
+        chores: Chores,
     ) -> None:
         self._crew = crew
         self._options = options
         self._kill_by_handle = kill_by_handle
         self._housekeeping = housekeeping
+        self._chores = chores
         self._loop: asyncio.Task[None] | None = None
         self._unproven: set[AttemptRef] = set()
         """Attempts that could not be killed when it was their turn."""
@@ -75,7 +78,7 @@ class Reaper:
             await asyncio.sleep(self._options.every_s)
             try:
                 await self.reap_lapsed()
-                await self._crew.remote.end_orphans(self._crew.store)
+                await self.end_orphans()
                 await self.remove_expired()
                 await self._housekeeping()
             except Unavailable:
@@ -198,6 +201,14 @@ class Reaper:
             await asyncio.to_thread(self._crew.results.discard, file_key)
         except (RunFailed, OSError) as error:
             log.warning("file_not_discarded", error=type(error).__name__)
+
+    async def end_orphans(self) -> int:
+        """End work in engines elsewhere that no attempt owns, if that is this node's to do; how
+        many there were."""
+        remote = self._crew.remote
+        if not remote.is_used or not await self._chores.mine(Chore.ORPHANS):
+            return 0
+        return await remote.end_orphans(self._crew.store)
 
     async def remove_expired(self) -> int:
         """Remove all runs past their retention: the row first, then the file; how many.

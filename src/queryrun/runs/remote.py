@@ -47,6 +47,11 @@ class RemoteWork:
         self._stops = stops
         self._place = place
 
+    @property
+    def is_used(self) -> bool:
+        """Whether there is any source whose engine is elsewhere."""
+        return bool(self._sources)
+
     def is_remote(self, source: str) -> bool:
         """Whether work on this source outlives the worker that started it."""
         return source in self._sources
@@ -65,7 +70,8 @@ class RemoteWork:
 
         The last net, behind `end`: an engine that was away when an attempt on it failed, or a
         request that reached it later than anyone would think. A source that does not answer
-        is left for the next time.
+        is left for the next time. Two nodes that do this at once end the same work twice, which
+        is harmless.
         """
         ended = 0
         for source in self._sources:

@@ -27,6 +27,7 @@ from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.results.store import ResultStore
+from queryrun.runs.chores import Chores, EveryChore
 from queryrun.runs.crew import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
@@ -40,7 +41,7 @@ from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
 from queryrun.wiring.database import open_database
-from queryrun.wiring.results import result_store, sweeper
+from queryrun.wiring.results import Sweeper, result_store
 from queryrun.wiring.sources import Places
 from queryrun.worker import handles
 from queryrun.worker.catalog import TableReader
@@ -100,6 +101,7 @@ class Node:
     sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
+    sweeper: Sweeper
     lock: IO[str]
 
     async def start(self) -> None:
@@ -142,6 +144,7 @@ class Node:
     async def close(self) -> None:
         """End every part. Nothing of this node runs when this returns."""
         await self.reaper.close()
+        await self.sweeper.close()
         await self.database.hints.close()
         await self.sources.close()
         await self.stopper.close()
@@ -167,8 +170,10 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     work = RemoteWork(remote, stopper, places.spec)
     crew = _crew(settings, ground, Fleet(changes, places, work, sources))
     dispatcher = Dispatcher(crew, _dispatch_options(settings), sources.usable)
-    housekeeping = _housekeeping(database, sweeper(settings, ground.results))
-    reaper = Reaper(crew, _reap_options(settings), _kill_by_handle, housekeeping)
+    sweeper = Sweeper(settings, ground.results, _chores_of_results(settings, database))
+    housekeeping = _housekeeping(database, sweeper)
+    options = _reap_options(settings)
+    reaper = Reaper(crew, options, _kill_by_handle, housekeeping, database.chores)
     desk = Desk(
         store=ground.runs,
         guard=checker,
@@ -208,6 +213,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,
+        sweeper=sweeper,
         lock=ground.lock,
     )
 
@@ -294,17 +300,20 @@ async def _kill_by_handle(handle: str) -> EngineStop:
     return EngineStop.KILLED
 
 
-def _housekeeping(
-    database: Database, sweep: Callable[[], Awaitable[None]]
-) -> Callable[[], Awaitable[None]]:
+def _housekeeping(database: Database, sweeper: Sweeper) -> Callable[[], Awaitable[None]]:
     async def tidy() -> None:
-        await sweep()
+        await sweeper.round()
         await database.auth.remove_expired_tokens(_now())
         await database.once.remove_expired_keys()
         await database.tidy()
         await database.requests.remove_expired_requests(created_before=_now() - REQUESTS_KEPT)
 
     return tidy
+
+
+def _chores_of_results(settings: Settings, database: Database) -> Chores:
+    """A bucket is everybody's, so one node can sweep it for all; a directory is a node's own."""
+    return EveryChore() if settings.results.store == "local" else database.chores
 
 
 def _pool_options(settings: Settings) -> PoolOptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,7 @@ from queryrun.results.local import LocalResultStore
 from queryrun.results.s3place import S3Place
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
+from queryrun.runs.chores import Chore, Chores
 from queryrun.settings import ResultSettings, Settings, s3_credentials, size_bytes
 from queryrun.worker.frames import ResultsSpec
 
@@ -84,28 +85,48 @@ def results_specs(settings: Settings) -> Callable[[], ResultsSpec]:
     return lambda: ResultsSpec("s3", options, credentials())
 
 
-def sweeper(settings: Settings, results: ResultStore) -> Callable[[], Awaitable[None]]:
-    """Once an hour, remove what no run names: files older than any that a run can have."""
-    longest_s = max(source.time_limit_s for source in settings.sources.values())
-    longest_s = max(longest_s, MAX_TIMEOUT_S)
-    attempt = timedelta(seconds=longest_s) + SWEEP_MARGIN
-    kept = timedelta(days=settings.results.retention_days) + SWEEP_MARGIN
-    due = _now()
+class Sweeper:
+    """Once an hour, removes what no run names: files older than any that a run can have.
 
-    async def sweep() -> None:
-        nonlocal due
-        if (now := _now()) < due:
-            return
-        due = now + SWEEP_EVERY
+    Of the nodes that share a bucket, one does it for all (`chores`).
+    """
+
+    def __init__(self, settings: Settings, results: ResultStore, chores: Chores) -> None:
+        longest_s = max(source.time_limit_s for source in settings.sources.values())
+        self._attempt = timedelta(seconds=max(longest_s, MAX_TIMEOUT_S)) + SWEEP_MARGIN
+        self._kept = timedelta(days=settings.results.retention_days) + SWEEP_MARGIN
+        self._results = results
+        self._chores = chores
+        self._due = _now()
+        self._sweep: asyncio.Task[None] | None = None
+
+    async def round(self) -> None:
+        """Begin to sweep if it is time, and this node's to do. Returns at once: a large bucket
+        takes minutes, and what else the node looks after must go on."""
+        is_mine = await self._chores.mine(Chore.SWEEP)  # asked each time: that keeps it ours
+        is_busy = self._sweep is not None and not self._sweep.done()
+        if is_mine and not is_busy and (now := _now()) >= self._due:
+            self._due = now + SWEEP_EVERY
+            self._sweep = asyncio.create_task(self.sweep(now), name="sweep")
+
+    async def sweep(self, now: datetime) -> None:
+        """Sweep, whoever else does. Never raises: the next one comes."""
+        attempt, kept = now - self._attempt, now - self._kept
         try:
-            swept = await asyncio.to_thread(results.sweep, now - attempt, now - kept)
+            swept = await asyncio.to_thread(self._results.sweep, attempt, kept)
         except (RunFailed, OSError) as error:
             log.warning("results_not_swept", error=type(error).__name__)
-            return
-        if swept:
-            log.info("results_swept", files=len(swept))
+        except Exception as error:  # nobody waits for it who could be told
+            log.exception("sweep_broke", error=type(error).__name__)
+        else:
+            if swept:
+                log.info("results_swept", files=len(swept))
 
-    return sweep
+    async def close(self) -> None:
+        """Wait for no sweep any more; one that is under way ends with its thread."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.gather(self._sweep, return_exceptions=True)
 
 
 def _now() -> datetime:

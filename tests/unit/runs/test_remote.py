@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
 from queryrun.engines.base import work_name
 from queryrun.errors import Unavailable
+from queryrun.runs.chores import Chore
 from queryrun.runs.model import AttemptRef
+from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import ClaimLimits
@@ -88,6 +92,46 @@ async def test_an_engine_that_is_away_is_looked_at_another_time(
     assert await work.end_orphans(database.runs) == 0
     engine.is_away = False
     assert await work.end_orphans(database.runs) == 1
+
+
+class Told:
+    """Chores that are this node's when the test says so."""
+
+    def __init__(self) -> None:
+        self.is_mine = False
+        self.asked = 0
+
+    async def mine(self, chore: Chore, /) -> bool:
+        """What the test says."""
+        assert chore is Chore.ORPHANS
+        self.asked += 1
+        return self.is_mine
+
+
+def reaper_with(work: RemoteWork, database: SqliteDatabase, chores: Told) -> Reaper:
+    """A reaper that only looks for orphans."""
+    crew: Any = SimpleNamespace(store=database.runs, remote=work)
+    unused: Any = None
+    return Reaper(crew, ReapOptions(), unused, unused, chores)
+
+
+async def test_a_reaper_ends_orphans_when_that_is_its_nodes_to_do(
+    database: SqliteDatabase,
+) -> None:
+    engine, chores = Engine(work_name(OTHER, 1)), Told()
+    reaper = reaper_with(RemoteWork(["warehouse"], engine, place), database, chores)
+    assert await reaper.end_orphans() == 0
+    assert engine.work
+    chores.is_mine = True
+    assert await reaper.end_orphans() == 1
+
+
+async def test_without_engines_elsewhere_nobody_is_asked_who_looks_for_orphans(
+    database: SqliteDatabase,
+) -> None:
+    chores = Told()
+    assert await reaper_with(RemoteWork([], Engine(), place), database, chores).end_orphans() == 0
+    assert chores.asked == 0
 
 
 async def test_a_source_that_is_down_is_not_usable_until_it_is_back() -> None:

@@ -8,6 +8,7 @@ import psycopg
 
 from queryrun.db.postgres.access import DATABASE_CLOCK, Access, Sizes
 from queryrun.db.postgres.auth import PostgresAuthStore
+from queryrun.db.postgres.chores import PostgresChores
 from queryrun.db.postgres.connect import connect, conninfo_of, translated
 from queryrun.db.postgres.hints import Hints
 from queryrun.db.postgres.lanes import ANSWER_LIMIT_S
@@ -29,6 +30,7 @@ class PostgresDatabase:
     once: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
     rates: PostgresRates
+    chores: PostgresChores
 
     async def tidy(self) -> None:
         """Forget the rates of callers who stayed away."""
@@ -37,6 +39,7 @@ class PostgresDatabase:
     def close(self) -> None:
         """Finish the work that is queued, then close every connection; await `hints.close()`
         before. Takes seconds when the server does not answer. May be repeated."""
+        self.chores.close()
         self.access.close()
 
 
@@ -71,6 +74,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         once=PostgresIdempotencyStore(access),
         requests=PostgresAsyncRequestStore(access),
         rates=PostgresRates(access),
+        chores=PostgresChores(conninfo, access),
     )
 
 

@@ -15,6 +15,7 @@ from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
+from queryrun.runs.chores import Chores, EveryChore
 from queryrun.runs.hints import Hints, NoHints
 
 BUSY_TIMEOUT_S = 5.0
@@ -34,6 +35,7 @@ class SqliteDatabase:
     once: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
     hints: Hints = field(default_factory=NoHints)
+    chores: Chores = field(default_factory=EveryChore)
 
     async def tidy(self) -> None:
         """Nothing that the stores do not remove themselves."""
