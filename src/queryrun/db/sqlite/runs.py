@@ -249,7 +249,8 @@ class SqliteRunStore:
         state each run is."""
 
         def unit(connection: sqlite3.Connection) -> list[Held]:
-            lease = {"node": node, "until_ms": self._now_ms() + _ms(lease_s)}
+            until_ms = self._now_ms() + _ms(lease_s)
+            lease = {"node": node, "until_ms": until_ms}
             renewed = [
                 ref for ref in refs if _extend(connection, ref, lease, (progress or {}).get(ref))
             ]
