@@ -134,8 +134,8 @@ PROGRESS = _object(
         "size_bytes": _whole("Bytes of the result file so far.", minimum=0),
         "stage": _text("What is being done. Absent once the run is complete.", enum=list(Stage)),
     },
-    "How far a run is. Within an attempt no figure shrinks. A few seconds old when another node than "
-    "the one that is asked runs the statement. An addition of this service.",
+    "How far a run is. Within an attempt no figure shrinks. A few seconds old when another node "
+    "than the one that is asked runs the statement. An addition of this service.",
     ("percent", "rows", "size_bytes"),
 )
 PROBLEM = _object(
