@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 
 from queryrun.db.postgres.access import Sizes
 from queryrun.db.postgres.hints import PROBE_EVERY_S
-from queryrun.runs.reap import _BATCH as BATCH
 from queryrun.runs.sources import LOOK_EVERY_S
 from queryrun.settings import LeaseSettings, ResultSettings, WorkerSettings
 from queryrun.wiring.results import SWEEP_EVERY
@@ -97,7 +96,6 @@ class Constants:
     poll_s: float = LeaseSettings().poll_s
     heartbeat_s: float = LeaseSettings().heartbeat_s
     reap_every_s: float = LeaseSettings().reap_every_s
-    removals_per_reap: int = BATCH
     probe_every_s: float = PROBE_EVERY_S
     connections: int = Sizes().durable + Sizes().relaxed + Sizes().reads + 2
     source_look_every_s: float = LOOK_EVERY_S
@@ -199,8 +197,9 @@ class Model:
         return self.runs_per_s(nodes) * self.costs.hints_per_run * self.costs.hint_heard_us / 1e6
 
     def engine_requests(self, nodes: float) -> float:
-        """What one source elsewhere is asked besides statements: is it up, is work orphaned."""
-        return nodes / self.constants.source_look_every_s + nodes / self.constants.reap_every_s
+        """What one source elsewhere is asked besides statements: by every node whether it is up,
+        by one whether work there is orphaned."""
+        return nodes / self.constants.source_look_every_s + 1 / self.constants.reap_every_s
 
     def walls(self) -> list[Wall]:
         """Everything with an end that grows with the nodes."""
@@ -226,7 +225,7 @@ class Model:
                 "/s",
                 self.engine_requests,
                 assumed.engine_requests_per_s,
-                "one node looks for all (an advisory lock), and tells the others",
+                "one node looks whether it is up (as one looks for orphans), and tells the others",
             ),
             Wall(
                 "PostgreSQL's CPU",
@@ -290,12 +289,10 @@ class Model:
 
     def one_node_rows(self) -> Rows:
         """What one node carries, whatever its database could."""
-        costs, k = self.costs, self.constants
-        removals = k.removals_per_reap / k.reap_every_s
+        costs = self.costs
         return [
             ["runs/s per core, `SELECT 1`", _digits(1_000 / costs.node_cpu_ms_per_run)],
             ["runs/s with all slots busy", _digits(self.runs_per_s(1))],
-            ["runs/s whose retention one reaper keeps up with", _digits(removals)],
             ["runs/s of PostgreSQL, per core", _digits(1_000 / costs.db_cpu_ms_per_run)],
         ]
 
@@ -313,10 +310,8 @@ class Model:
              * costs.wal_bytes_per_run / 1e9),
             ("restore of a copy, hours", lambda kept: kept * each / assumed.restore_bytes_per_s
              / 3_600),
-            ("nodes whose reapers keep up", lambda kept: kept / k.retention_days / DAY_S
-             / (k.removals_per_reap / k.reap_every_s)),
             ("requests of one sweep of the bucket", lambda kept: kept / assumed.s3_list_keys),
-            ("hours that it takes (every node begins one an hour)",
+            ("hours that it takes (one node begins one an hour)",
              lambda kept: kept / assumed.s3_list_keys * assumed.s3_list_s / 3_600),
         ]  # fmt: skip
         return [[name, *(_digits(load(kept)) for kept in KEPT)] for name, load in lines]
