@@ -100,9 +100,10 @@ async def _serve(
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(HOST, port)
         try:
-            await asyncio.gather(
-                _copy(reader, far_writer, wire.sent), _copy(far_reader, writer, bytearray())
-            )
+            with suppress(asyncio.CancelledError):  # the wire is cut
+                await asyncio.gather(
+                    _copy(reader, far_writer, wire.sent), _copy(far_reader, writer, bytearray())
+                )
         finally:
             far_writer.close()
             writer.close()
@@ -111,7 +112,7 @@ async def _serve(
     wire.port = server.sockets[0].getsockname()[1]
     started.set_result((asyncio.get_running_loop(), over))
     await over.wait()
-    server.close()  # what is still being carried is cut off by the end of the loop
+    server.close()  # what is still being carried is canceled by the end of the loop
 
 
 async def _copy(

@@ -43,9 +43,10 @@ class Served:
         assert answer.json()["state"] == "canceled", answer.text
         return server.get(run_id, "state,cancellation")
 
-    def wait_until_away(self, server: Server) -> None:
-        """Return when the server knows that its source cannot be used."""
+    def wait_until_away(self, server: Server) -> str:
+        """Return when the server knows that its source cannot be used, with what it says of it."""
         _wait_until(lambda: self._check(server) not in {"ok", "not asked yet"})
+        return self._check(server)
 
     def assert_hidden(self, server: Server, secret: str) -> None:
         """The server itself was given the secret; nothing that it has started shows it."""

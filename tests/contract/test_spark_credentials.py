@@ -204,7 +204,7 @@ def test_a_service_with_a_wrong_token_says_what_its_runs_wait_for(warehouse: Ser
     wrong = secrets.token_urlsafe(24)
     server = warehouse.serve(wrong)
     run = server.submit("SELECT 1 AS one", source="warehouse")
-    warehouse.wait_until_away(server)
+    assert warehouse.wait_until_away(server) == NOT_ACCEPTED
     assert server.get(run["id"], "state,waiting_for")["waiting_for"] == "source"
     server.end()
     assert NOT_ACCEPTED in warehouse.log
