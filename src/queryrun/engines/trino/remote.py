@@ -20,6 +20,7 @@ import orjson
 import requests
 
 from queryrun.engines.base import REMOTE_BOUND_S, WORK_PREFIX, RemotePlace
+from queryrun.engines.trino.failures import failure_of
 from queryrun.engines.trino.place import TrinoPlace
 from queryrun.errors import FailureCode, RunFailed
 
@@ -151,7 +152,7 @@ class _Coordinator:
         try:
             return ask(self._left_s())
         except requests.RequestException as error:
-            raise _unavailable("The engine does not answer") from error
+            raise failure_of(error) from error
 
     def _left_s(self) -> float:
         left_s = self._until - time.monotonic()

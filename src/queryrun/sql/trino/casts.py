@@ -69,7 +69,7 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
     if written.name in _SIMPLE:
         length = numbers[0] if numbers and written.name == "varchar" else None
         return _SIMPLE[written.name], length
-    raise UnsupportedCastError(f"Type {written.name} is not supported")
+    raise UnsupportedCastError(f"Type {written.name}")
 
 
 def explicit(value: Typed, wanted: Type, length: int | None, site: CastSite) -> Typed:
