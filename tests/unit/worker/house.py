@@ -146,7 +146,15 @@ def _descendants() -> set[int]:
     todo = [os.getpid()]
     while todo:
         for task in Path(f"/proc/{todo.pop()}/task").glob("*"):
-            pids = [int(pid) for pid in (task / "children").read_text().split()]
+            pids = _children_of(task)
             found.update(pids)
             todo.extend(pids)
     return found
+
+
+def _children_of(task: Path) -> list[int]:
+    """Of one thread; a thread that has ended since it was listed has none."""
+    try:
+        return [int(pid) for pid in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
