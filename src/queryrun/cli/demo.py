@@ -169,8 +169,12 @@ _BUSY_S = 0.5
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    """Every process below `pid`."""
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    """Every process below `pid`; one that has just ended has none."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    for child in children:
         yield int(child)
         yield from _descendants(int(child))
 
@@ -178,7 +182,7 @@ def _descendants(pid: int) -> Iterator[int]:
 def _comm(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
@@ -186,7 +190,7 @@ def _cpu_s(pid: int) -> float:
     """Seconds of CPU a process has used, in user and kernel mode (proc(5), fields 14 and 15)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
