@@ -23,6 +23,7 @@ QUEUE = {
 STATEMENTS = (
     "cross join count",
     "list_sum of many ranges",
+    "spill: sort at the memory limit",
     "plan: IN list of 1,000,000 characters",
     "copy 2e9 rows: csv, gzip",
     "copy 2e9 rows: gzip, encrypted",
@@ -59,6 +60,8 @@ def test_statements_of_every_kind_are_stopped(tmp_path: Path) -> None:
     _, [found] = run_suite(tmp_path / "report", "--classes", "C", "--scale", "0.2", *wanted)
     assert_kept(found)
     assert [row["name"] for row in found["rows"]] == list(STATEMENTS)
+    [spilled] = [note for note in found["notes"] if note.endswith("KB spilled")]
+    assert ": 0 KB" not in spilled
 
 
 def test_a_server_elsewhere_is_tested_by_its_answers_and_the_rest_is_named(

@@ -9,7 +9,7 @@ from queryrun.cancel_suite.engine import Bounds
 from queryrun.cancel_suite.plan import Plan, Progress
 from queryrun.cancel_suite.proof import begun, cancel_and_prove
 from queryrun.cancel_suite.report import Bar, Finding, Latency, Row, percentile
-from queryrun.cancel_suite.spill import until_it_spills
+from queryrun.cancel_suite.spill import see_it_spill
 from queryrun.cancel_suite.statements import Statement, body_of
 from queryrun.cancel_suite.target import Target, Unexpected
 
@@ -75,8 +75,7 @@ async def _once(
     run_id = await target.submit(statement.sql(), statement.content_type, **body)
     busy = await begun(target, run_id, abs(used_s))
     if used_s == SPILLED and target.local is not None:
-        spilled = await until_it_spills(target.local)
-        finding.notes.append(f"{statement.name}: {spilled // 1024**2} MB spilled at its cancel")
+        await see_it_spill(target.local, finding, statement.name)
     if busy is None and (target.local is not None or target.engine.is_elsewhere):
         run = await target.read(run_id, "state,error")
         await target.cancel(run_id)

@@ -10,7 +10,7 @@ from queryrun.cancel_suite.plan import Plan, Progress
 from queryrun.cancel_suite.processes import open_paths, proportional_bytes
 from queryrun.cancel_suite.proof import begun, cancel_and_prove
 from queryrun.cancel_suite.report import Bar, Finding, Latency, Row
-from queryrun.cancel_suite.spill import spill_bytes, until_it_spills
+from queryrun.cancel_suite.spill import see_it_spill, spill_bytes
 from queryrun.cancel_suite.target import Local, Target
 
 ROUNDS = 10
@@ -107,8 +107,7 @@ async def _round(
     spilling = spilling and words.spilling is not None
     runs = [await target.submit(words.spilling if words.spilling and spilling else words.heavy)]
     if spilling and target.local is not None:
-        spilled = await until_it_spills(target.local)
-        finding.notes.append(f"{_mb(spilled)} MB spilled before the first round's cancels")
+        await see_it_spill(target.local, finding, "before the first round's cancels")
     others = (words.stubborn, words.runaway, words.heavy, words.runaway)
     runs += [await target.submit(others[n % len(others)]) for n in range(target.slots - 1)]
     busy = await asyncio.gather(*(begun(target, run_id, BUSY_S) for run_id in runs))

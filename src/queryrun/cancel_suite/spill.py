@@ -1,10 +1,16 @@
-"""The spill files of a server's workers, as they lie on the disk of this machine."""
+"""The spill files of a server's workers, as they lie on the disk of this machine.
+
+A result file that the engine writes by itself lies among them, as the second name of a file in the
+directory of results; it is not counted while it has both.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from stat import S_ISREG
 
+from queryrun.cancel_suite.report import Finding
 from queryrun.cancel_suite.target import Local
 
 _WITHIN_S = 60.0
@@ -18,13 +24,20 @@ def spill_bytes(local: Local) -> int:
     return sum(_size(path) for path in local.spill.rglob("*"))
 
 
-async def until_it_spills(local: Local) -> int:
-    """Wait until there are spill files, a minute at most; their bytes then."""
+async def see_it_spill(local: Local, finding: Finding, when: str) -> None:
+    """Wait until there are spill files, a minute at most, and note how large they are.
+
+    That there are none then is a violation, unless the home is unknown: what was to be cancelled
+    while it spills did not.
+    """
+    if local.spill is None:
+        return
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + (_WITHIN_S if local.spill else 0)
+    deadline = loop.time() + _WITHIN_S
     while (spilled := spill_bytes(local)) == 0 and loop.time() < deadline:  # noqa: ASYNC110 - no event
         await asyncio.sleep(_LOOK_EVERY_S)
-    return spilled
+    finding.notes.append(f"{when}: {spilled // 1024:,} KB spilled")
+    finding.expect(spilled > 0, f"{when}: nothing was spilled")
 
 
 def _size(path: Path) -> int:
@@ -32,4 +45,4 @@ def _size(path: Path) -> int:
         found = path.lstat()
     except FileNotFoundError:
         return 0
-    return found.st_size if path.is_file() else 0
+    return found.st_size if S_ISREG(found.st_mode) and found.st_nlink == 1 else 0
