@@ -7,10 +7,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
+from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
 
+from queryrun.engines.trino.remote import TrinoRemote
 from tests.cluster.namespace import HERE, Bridge, tcp
 from tests.cluster.nodes import Cluster
 from tests.e2e.conftest import Server
@@ -137,13 +139,19 @@ def test_the_query_of_a_killed_node_is_ended_by_name_and_the_run_goes_on_elsewhe
     assert queries_of(trino_server, run_id) == []
 
 
-def test_work_that_nobody_holds_is_ended(cluster: Cluster, trino_server: TrinoServer) -> None:
-    """A query under the name of a run that does not exist: the last net catches it."""
-    run_id = "11111111-2222-4333-8444-555555555555"
-    begin_elsewhere(trino_server, f"queryrun-{run_id}-1")
-    assert queries_of(trino_server, run_id)
-    cluster.start(WORKER, warehouse(port_of(trino_server)))
-    until(lambda: not queries_of(trino_server, run_id), "the end of the orphan")
+def test_work_that_nobody_holds_is_ended_and_that_of_other_services_is_not(
+    cluster: Cluster, trino_server: TrinoServer
+) -> None:
+    """The last net catches a query under the name of a run that has ended; a run that this
+    database does not know is one of another service's, on the same Trino."""
+    unknown = str(uuid4())
+    begin_elsewhere(trino_server, f"queryrun-{unknown}-1")
+    node = cluster.start(environ=warehouse(port_of(trino_server)))
+    ended = node.ended(node.submit("SELECT 1")["id"])["id"]
+    begin_elsewhere(trino_server, f"queryrun-{ended}-1")
+    until(lambda: not queries_of(trino_server, ended), "the end of the orphan")
+    assert queries_of(trino_server, unknown)
+    TrinoRemote().stop(trino_server.place(), f"queryrun-{unknown}-1")
 
 
 def begin_elsewhere(server: TrinoServer, name: str) -> None:

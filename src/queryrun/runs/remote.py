@@ -71,7 +71,8 @@ class RemoteWork:
         The last net, behind `end`: an engine that was away when an attempt on it failed, or a
         request that reached it later than anyone would think. A source that does not answer
         is left for the next time. Two nodes that do this at once end the same work twice, which
-        is harmless.
+        is harmless. Work for runs that the store does not know is left alone: another service
+        with a database of its own may use the same engine.
         """
         ended = 0
         for source in self._sources:
@@ -88,10 +89,9 @@ class RemoteWork:
             if ref is None:
                 continue
             run = await store.get(ref.run_id)
-            if run is not None and run.attempt == ref.number and run.state in _HELD:
+            if run is None or (run.attempt == ref.number and run.state in _HELD):
                 continue
-            entity_id = run.request.entity_id if run is not None else None
-            await self._stops.stop(await self._place(source, entity_id), name)
+            await self._stops.stop(await self._place(source, run.request.entity_id), name)
             log.warning("orphan_ended", source=source, run_id=ref.run_id, attempt=ref.number)
             ended += 1
         return ended

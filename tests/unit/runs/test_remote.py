@@ -73,19 +73,28 @@ async def test_an_attempts_work_is_ended_by_its_name() -> None:
 
 
 async def test_only_work_that_nobody_holds_is_an_orphan(database: SqliteDatabase) -> None:
-    """Kept: an attempt that is held. Ended: an earlier attempt of it, a run that is unknown."""
+    """Kept: an attempt that is held. Ended: another attempt of it, a run that nobody works on."""
     run = await database.runs.accept(request(), run_id=RUN, queue_limit=0)
     source = run.run.request.source
     await database.runs.claim("n1", lease_s=60, limits=ClaimLimits([source], 1, {}))
+    await database.runs.accept(request(), run_id=OTHER, queue_limit=0)
     held = work_name(RUN, 1)
     engine = Engine(held, work_name(RUN, 7), work_name(OTHER, 1), "queryrun-", "somebody-elses")
     ended = await RemoteWork(["warehouse"], engine, place).end_orphans(database.runs)
     assert (ended, engine.work) == (2, [held, "queryrun-", "somebody-elses"])
 
 
+async def test_work_of_a_run_that_is_unknown_here_is_left_alone(database: SqliteDatabase) -> None:
+    """It is a run of another service, with a database of its own, on the same engine."""
+    engine = Engine(work_name(OTHER, 1))
+    assert await RemoteWork(["warehouse"], engine, place).end_orphans(database.runs) == 0
+    assert engine.work
+
+
 async def test_an_engine_that_is_away_is_looked_at_another_time(
     database: SqliteDatabase,
 ) -> None:
+    await database.runs.accept(request(), run_id=OTHER, queue_limit=0)
     engine = Engine(work_name(OTHER, 1))
     work = RemoteWork(["warehouse"], engine, place)
     engine.is_away = True
@@ -118,6 +127,7 @@ def reaper_with(work: RemoteWork, database: SqliteDatabase, chores: Told) -> Rea
 async def test_a_reaper_ends_orphans_when_that_is_its_nodes_to_do(
     database: SqliteDatabase,
 ) -> None:
+    await database.runs.accept(request(), run_id=OTHER, queue_limit=0)
     engine, chores = Engine(work_name(OTHER, 1)), Told()
     reaper = reaper_with(RemoteWork(["warehouse"], engine, place), database, chores)
     assert await reaper.end_orphans() == 0
