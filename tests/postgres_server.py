@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -29,6 +28,7 @@ from queryrun.db.postgres.access import Sizes
 from queryrun.db.postgres.open import PostgresDatabase, PostgresOptions, open_postgres
 from queryrun.db.times import to_ms
 from tests.conftest import Clock
+from tests.ports import free_port
 
 TEST_NOW = "(SELECT ms FROM test_clock)"
 """Time as a test's database has it."""
@@ -162,7 +162,7 @@ def running(**settings: str) -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="qr-pg-"))
     try:
         _initialise(folder)
-        server = PostgresServer(folder, _free_port(), settings)
+        server = PostgresServer(folder, free_port(), settings)
         try:
             server.start()
             yield server
@@ -266,9 +266,3 @@ def _program(name: str) -> str:
     folder = _programs()
     assert folder is not None
     return str(folder / name)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,7 +8,6 @@ It checks signatures, answers ranges with 206 and keeps multipart uploads, which
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3http import Patience, S3Error, S3Http, S3Request
 from queryrun.results.s3place import S3Place
 from queryrun.results.sigv4 import Credentials
+from tests.ports import free_port
 
 PROGRAM = Path(__file__).parent.parent / ".cache" / "bin" / "versitygw"
 CREDENTIALS = Credentials("test-access-key", "test-secret-key-0123456789")
@@ -80,7 +80,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[S3Server]:
     """moto's S3 in a process of its own: knows the operations, checks no signature."""
-    address = ("127.0.0.1", _free_port())
+    address = ("127.0.0.1", free_port())
     command = [sys.executable, "-m", "moto.server", "-H", address[0], "-p", str(address[1])]
     with _process(command, {}, Path(os.devnull)) as process:
         server = S3Server(f"http://{address[0]}:{address[1]}")
@@ -93,7 +93,7 @@ def running(directory: Path, access_log: Path | None = None) -> Iterator[S3Serve
     """Start a server over `directory` and end it afterwards."""
     root = directory / "root"
     root.mkdir()
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     environ = {
         "ROOT_ACCESS_KEY": CREDENTIALS.access_key_id,
         "ROOT_SECRET_KEY": CREDENTIALS.secret_access_key,
@@ -133,9 +133,3 @@ def _wait_for(server: S3Server, process: subprocess.Popen[bytes]) -> None:
                 http.send(S3Request("GET", "/"))
                 return
     raise AssertionError("the server does not answer")
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

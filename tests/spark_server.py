@@ -26,13 +26,14 @@ import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
 from queryrun.worker.child import die_with_parent
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".cache" / "spark" / "pyspark"
@@ -172,7 +173,7 @@ class _Process:
 
 
 def _start_master(ending: ExitStack, directory: Path) -> str:
-    port, ui_port = _free_port(), _free_port()
+    port, ui_port = free_port(), free_port()
     where = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", str(ui_port)]
     command = ["spark-class", f"{_DEPLOY}.master.Master", *where]
     process = ending.enter_context(_process(directory, "master", command))
@@ -182,7 +183,7 @@ def _start_master(ending: ExitStack, directory: Path) -> str:
 
 def _start_worker(ending: ExitStack, directory: Path, master: str, number: int) -> None:
     name = f"worker-{number}"
-    ports = ["--port", str(_free_port()), "--webui-port", str(_free_port())]
+    ports = ["--port", str(free_port()), "--webui-port", str(free_port())]
     size = ["--cores", "1", "--memory", "700m", "--work-dir", str(directory / name)]
     where = ["--host", "127.0.0.1", *ports, *size, master]
     command = ["spark-class", f"{_DEPLOY}.worker.Worker", *where]
@@ -190,7 +191,7 @@ def _start_worker(ending: ExitStack, directory: Path, master: str, number: int) 
 
 
 def _start_connect(ending: ExitStack, directory: Path, master: str, token: str = "") -> SparkServer:
-    port, ui_port = _free_port(), _free_port()
+    port, ui_port = free_port(), free_port()
     settings = {
         "spark.master": master,
         "spark.driver.host": "127.0.0.1",
@@ -274,12 +275,6 @@ def _java_version(home: Path) -> int:
             if found := re.match(r'JAVA_VERSION="(\d+)', line):
                 return int(found[1]) if (home / "bin" / "java").exists() else 0
     return 0
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- waiting --------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import tarfile
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 import httpx2 as httpx
 
 from tests.differential.suite import TRINO_VERSION as VERSION
+from tests.ports import free_port
 
 OLDEST_JAVA = 24
 START_S = 180
@@ -206,13 +206,6 @@ def _is_up(client: httpx.Client, url: str) -> bool:
         return client.get(f"{url}/v1/info").json().get("starting") is False
     except (httpx.TransportError, ValueError):
         return False
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody has at this moment."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

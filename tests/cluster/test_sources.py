@@ -3,10 +3,8 @@ cancel on any node ends the work in the engine itself."""
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
-from contextlib import closing
 from uuid import uuid4
 
 import httpx2 as httpx
@@ -16,6 +14,7 @@ from queryrun.engines.trino.remote import TrinoRemote
 from tests.cluster.namespace import HERE, Bridge, tcp
 from tests.cluster.nodes import Cluster
 from tests.e2e.conftest import Server
+from tests.ports import free_port
 from tests.trino_server import TrinoServer
 from tests.trino_server import trino_server as trino_server  # a fixture of theirs
 
@@ -49,16 +48,9 @@ def until(holds: Callable[[], bool], what: str, patience_s: float = 30) -> None:
         time.sleep(0.05)
 
 
-def unused_port() -> int:
-    """Nobody listens there."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_runs_on_a_source_that_is_away_wait_and_say_for_what(cluster: Cluster) -> None:
     """Other sources go on as if nothing were; nothing of the waiting run is used up."""
-    settings = warehouse(unused_port())
+    settings = warehouse(free_port())
     front = cluster.start(API, settings)
     cluster.start(WORKER, settings)
     until(lambda: is_away(front), "the source is known to be away")
@@ -78,7 +70,7 @@ def is_away(node: Server) -> bool:
 
 
 def test_they_go_on_when_the_source_is_back(cluster: Cluster, trino_server: TrinoServer) -> None:
-    port = unused_port()
+    port = free_port()
     settings = warehouse(port)
     front = cluster.start(API, settings)
     cluster.start(WORKER, settings)

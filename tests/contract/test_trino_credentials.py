@@ -27,6 +27,7 @@ from queryrun.engines.trino.session import open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests import trino_process
 from tests.contract.served import Served, served
+from tests.ports import free_port
 from tests.tls import Authority, wire_to
 
 pytestmark = [pytest.mark.xdist_group("trino_server"), pytest.mark.timeout(300)]
@@ -74,7 +75,7 @@ def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredTrino]:
     password, key, port = (
         secrets.token_urlsafe(24),
         secrets.token_bytes(32),
-        trino_process.free_port(),
+        free_port(),
     )
     options = trino_process.Options(
         catalogs={"memory": trino_process.CATALOGS["memory"]},

@@ -9,12 +9,11 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import httpx2 as httpx
 import yaml
 
 from tests import s3_server
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -52,12 +52,6 @@ def first_client_command() -> list[str]:
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     (told,) = re.findall(r"^# +docker compose .* run --rm admin (.*)$", text, re.MULTILINE)
     return shlex.split(told)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -17,7 +17,7 @@ from queryrun.runs.meter import Meter
 from queryrun.settings import LeaseSettings
 from queryrun.wiring.node import FENCE
 from tests.docs.executed import ROOT, Place, blocks_of
-from tests.docs.test_readme import free_port
+from tests.ports import free_port
 from tests.postgres_server import PostgresServer
 from tests.postgres_server import _program as postgres_program
 from tests.postgres_server import postgres_server as postgres_server  # a fixture of theirs

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.docs.executed import Block, Place, blocks_of
-from tests.docs.test_readme import free_port
+from tests.ports import free_port
 
 BIN = Path(sys.executable).parent
 
