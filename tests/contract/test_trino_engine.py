@@ -74,7 +74,7 @@ def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Ite
 @pytest.fixture
 def free(trino_server: TrinoServer, limits: EngineLimits) -> Iterator[TrinoSession]:
     """A session that may read the generated tables."""
-    session = open_session(trino_server.options(reach="all"), None, limits)
+    session = open_session(trino_server.options(name_scope="all"), None, limits)
     yield session
     session.close()
 
@@ -247,7 +247,7 @@ from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
 url, spill, name, statement = sys.argv[1:]
 session = open_session(
-    {"url": url, "reach": "all"}, None, EngineLimits(256 * 1024**2, 1, spill, 0)
+    {"url": url, "name_scope": "all"}, None, EngineLimits(256 * 1024**2, 1, spill, 0)
 )
 rows = session.plan(statement, name=name)
 print("planned", flush=True)
@@ -445,7 +445,9 @@ def test_rows_are_the_same_whichever_way_they_come(
 ) -> None:
     if encodings and not trino_server.spools:
         pytest.skip("this Trino spools nothing: `make s3-server` builds what it would spool to")
-    session = open_session(trino_server.options(reach="all"), None, limits, encodings=encodings)
+    session = open_session(
+        trino_server.options(name_scope="all"), None, limits, encodings=encodings
+    )
     rows = session.plan("SELECT * FROM tpch.tiny.orders")
     sql = (
         "SELECT count(*), sum(o_orderkey), sum(o_totalprice), min(o_orderdate), "

@@ -90,7 +90,7 @@ async def _v1_key_in_flight(house: House) -> None:
 
 
 async def _no_warehouse(house: House) -> None:
-    sources = house.parts.desk.sources
+    sources = house.parts.runs.sources
     assert isinstance(sources, dict)
     del sources["warehouse"]
 

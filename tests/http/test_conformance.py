@@ -30,7 +30,7 @@ async def test_the_service_does_what_the_contract_says(
 ) -> None:
     """With the production rates and limits, as it is delivered."""
     settings = settings_of(row.scene)
-    async with open_house(tmp_path, clock, settings, queued_per_tenant=10) as house:
+    async with open_house(tmp_path, clock, settings, max_queued_per_tenant=10) as house:
         run_id = await prepared(house, row.run)
         await enter(house, row.scene)
         answer = await send(house, row, run_id)

@@ -72,7 +72,7 @@ async def test_orgs_of_the_header_or_all_of_the_client_restrict_the_run(house: H
         ({}, ("emea", "apac")),
     ):
         created = await house.call("POST", RUNS, json=SELECT, token=token, headers=header)
-        run = await house.parts.desk.store.get(created.json()["id"])
+        run = await house.parts.runs.store.get(created.json()["id"])
         assert run is not None
         assert run.request.org_ids == expected
 

@@ -88,7 +88,7 @@ async def test_read_deleted_includes_them_on_this_face(house: House) -> None:
     """Contract H3."""
     for flag, meaning in ((True, DeletedRows.INCLUDE), (False, DeletedRows.EXCLUDE)):
         created = await house.create(read_deleted=flag)
-        run = await house.parts.desk.store.get(created["id"])
+        run = await house.parts.runs.store.get(created["id"])
         assert run is not None
         assert run.request.deleted_rows is meaning
 
@@ -114,7 +114,7 @@ async def test_a_key_is_accepted_and_never_shown(house: House) -> None:
     assert answer.status_code == 201
     assert text not in answer.text
     assert "warning" not in answer.headers
-    run = await house.parts.desk.store.get(answer.json()["id"])
+    run = await house.parts.runs.store.get(answer.json()["id"])
     assert run is not None
     assert run.request.output.encryption_key == text
 

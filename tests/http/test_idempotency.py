@@ -21,7 +21,7 @@ RUNS = "/v2/query_runs"
 
 async def runs_of(house: House) -> int:
     """How many runs there are."""
-    return len((await house.parts.desk.store.find(RunQuery(TENANT, limit=99))).runs)
+    return len((await house.parts.runs.store.find(RunQuery(TENANT, limit=99))).runs)
 
 
 async def create(house: House, **headers: str) -> httpx2.Response:

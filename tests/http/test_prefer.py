@@ -35,7 +35,7 @@ async def test_a_create_answers_201_with_the_ended_run(house: House) -> None:
             tasks.append(asyncio.ensure_future(house.complete(run.id)))
 
     tasks: list[asyncio.Future[Run]] = []
-    house.parts.desk.changes.listen(complete_soon)
+    house.parts.runs.notifier.add_listener(complete_soon)
     answer = await house.call("POST", RUNS, json=SELECT, headers={"prefer": "wait=30"})
     assert answer.status_code == 201
     assert answer.json()["state"] == "complete"
@@ -86,7 +86,7 @@ async def test_a_wait_is_cut_short_when_the_node_drains(house: House) -> None:
     )
     await house.changes.waited_for.wait()
     house.knobs.accepting = False
-    house.changes.wake_everyone()
+    house.changes.notify_all()
     async with asyncio.timeout(30):
         answer = await waiting
     assert answer.json()["state"] == "accepted"

@@ -153,7 +153,7 @@ def come_up(directory: Path) -> Iterator[str]:
     runs.fates = cycle(("complete", "running", "complete", "waiting"))
     brief = replace(OPEN_SETTINGS, stream_pace=Pace(quiet_s=0.01, life_s=0.02))
     parts = parts_over(replace(database, runs=runs), clock, runs.results, brief)
-    SERVICE.app = build_app(replace(parts, desk=replace(parts.desk, guard=WillingGuard())))
+    SERVICE.app = build_app(replace(parts, runs=replace(parts.runs, guard=WillingGuard())))
     yield asyncio.run(_token(database, clock))
     database.close()
 

@@ -79,7 +79,7 @@ async def test_a_cancel_answers_once_the_engine_is_free(house: House) -> None:
     house.free_on_cancel(await house.claim(job["id"]))
     answer = await house.call("DELETE", f"{JOBS}/{job['id']}")
     assert answer.json()["data"]["queryStatus"] == "cancelled"
-    run = await house.parts.desk.store.get(job["id"])
+    run = await house.parts.runs.store.get(job["id"])
     assert run is not None
     assert run.cancellation is not None
     assert run.cancellation.engine_stop is EngineStop.KILLED
@@ -112,18 +112,18 @@ async def test_read_deleted_means_only_the_deleted(
 ) -> None:
     """Contract H3: unlike v2's `read_deleted`, which includes them."""
     job = await submitted(house, readDeleted=read_deleted)
-    run = await house.parts.desk.store.get(job["id"])
+    run = await house.parts.runs.store.get(job["id"])
     assert run is not None
     assert run.request.deleted_rows is rows
 
 
 async def test_live_is_the_default_source_where_none_has_that_name(house: House) -> None:
     """Contract H20."""
-    rules = {"sales": house.parts.desk.sources["live"]}
-    desk = replace(house.parts.desk, sources=rules, default_source="sales")
-    house.http._transport.app = build_app(replace(house.parts, desk=desk))  # type: ignore[attr-defined] # the house behind the same door
+    rules = {"sales": house.parts.runs.sources["live"]}
+    runs = replace(house.parts.runs, sources=rules, default_source="sales")
+    house.http._transport.app = build_app(replace(house.parts, runs=runs))  # type: ignore[attr-defined] # the house behind the same door
     job = await submitted(house, sourceData="LIVE")
-    run = await house.parts.desk.store.get(job["id"])
+    run = await house.parts.runs.store.get(job["id"])
     assert run is not None
     assert run.request.source == "sales"
     assert job["sourceData"] == "LIVE"

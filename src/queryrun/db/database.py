@@ -6,7 +6,7 @@ from typing import Protocol
 
 from queryrun.auth.store import AuthStore
 from queryrun.runs.chores import Chores
-from queryrun.runs.hints import Hints
+from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.once import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.store import RunStore
@@ -36,7 +36,7 @@ class Database(Protocol):
         ...
 
     @property
-    def hints(self) -> Hints:
+    def notifier(self) -> NodeNotifier:
         """How nodes that share it tell each other of changes; close it before the database."""
         ...
 

@@ -25,7 +25,7 @@ async def ready(parts: HttpParts, _call: Call) -> Answer:
     another node could do no better.
     """
     checks = await parts.ready()
-    if not parts.desk.accepting():
+    if not parts.runs.accepting():
         checks = {**checks, "node": "draining"}
     unwell = [name for name, state in checks.items() if state != OK]
     away = not all(name.startswith(SOURCE) for name in unwell)
@@ -35,5 +35,5 @@ async def ready(parts: HttpParts, _call: Call) -> Answer:
 
 async def metrics(parts: HttpParts, _call: Call) -> Answer:
     """Prometheus' text format."""
-    counts = await parts.desk.store.counts()
+    counts = await parts.runs.store.counts()
     return Answer(200, parts.metrics.render(counts), CONTENT_TYPE)

@@ -15,7 +15,7 @@ async def waited(parts: HttpParts, call: Call, run: Run, wish: Preference) -> Ru
     if not wish.wait_s or run.state.is_terminal:
         return run
     call.extend_deadline(wish.wait_s)
-    return await await_end(parts.desk, run, wish.wait_s)
+    return await await_end(parts.runs, run, wish.wait_s)
 
 
 def cancel_wait_s(call: Call, wish: Preference) -> float:

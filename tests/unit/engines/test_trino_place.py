@@ -55,7 +55,7 @@ def test_a_secret_shows_nowhere() -> None:
         {"url": "https://"},
         {"url": "https://trino.example:99999"},
         {"url": "https://trino.example", "auth": "kerberos"},
-        {"url": "https://trino.example", "reach": "everywhere"},
+        {"url": "https://trino.example", "name_scope": "everywhere"},
         {"url": "http://trino.example", "auth": "password"},
         {"url": "http://trino.example", "auth": "token"},
     ],

@@ -87,10 +87,10 @@ def test_the_sources_own_schema_may_be_named(name: str) -> None:
 
 
 def test_a_wider_reach_has_wider_walls() -> None:
-    catalog = TrinoPlace("http://localhost", "sales", "acme", reach="catalog")
+    catalog = TrinoPlace("http://localhost", "sales", "acme", name_scope="catalog")
     assert sent("TABLE other.t", catalog) == "TABLE other.t"
     assert refusal("TABLE hive.acme.t", catalog) is FailureCode.NOT_ALLOWED
-    everything = TrinoPlace("http://localhost", "sales", "acme", reach="all")
+    everything = TrinoPlace("http://localhost", "sales", "acme", name_scope="all")
     assert sent("TABLE hive.x.t", everything) == "TABLE hive.x.t"
     assert refusal("TABLE system.runtime.queries", everything) is FailureCode.NOT_ALLOWED
 
@@ -133,7 +133,7 @@ def test_other_catalogs_and_schemas_are_not_shown() -> None:
 
 
 def test_a_wider_reach_may_ask_for_other_schemas_tables() -> None:
-    place = TrinoPlace("http://localhost", "sales", "acme", reach="catalog")
+    place = TrinoPlace("http://localhost", "sales", "acme", name_scope="catalog")
     assert sent("SHOW TABLES FROM other", place) == 'SHOW TABLES FROM "other"'
     assert sent("SHOW SCHEMAS FROM sales", place) == 'SHOW SCHEMAS FROM "sales"'
     assert refusal("SHOW SCHEMAS FROM hive", place) is FailureCode.NOT_ALLOWED

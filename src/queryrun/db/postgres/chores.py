@@ -49,7 +49,7 @@ class PostgresChores:
         try:
             return await self._lane.run(lambda session: self._take(session, chore))
         except Unavailable as error:
-            log.warning("chore_done_without_a_lock", chore=chore, reason=str(error))
+            log.warning("leader_lease_lost", chore=chore, reason=str(error))
             return True
 
     def close(self) -> None:

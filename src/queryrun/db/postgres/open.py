@@ -24,7 +24,7 @@ class PostgresDatabase:
     """One node's view of the shared database, and every store in it."""
 
     access: Access
-    hints: Hints
+    notifier: Hints
     runs: PostgresRunStore
     auth: PostgresAuthStore
     once: PostgresIdempotencyStore
@@ -37,7 +37,7 @@ class PostgresDatabase:
         await self.rates.forget_full()
 
     def close(self) -> None:
-        """Finish the work that is queued, then close every connection; await `hints.close()`
+        """Finish the work that is queued, then close every connection; await `notifier.close()`
         before. Takes seconds when the server does not answer. May be repeated."""
         self.chores.close()
         self.access.close()
@@ -68,7 +68,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     access = Access(conninfo, options.sizes, now=options.now, answer_limit_s=options.answer_limit_s)
     return PostgresDatabase(
         access=access,
-        hints=Hints(conninfo),
+        notifier=Hints(conninfo),
         runs=PostgresRunStore(access),
         auth=PostgresAuthStore(access),
         once=PostgresIdempotencyStore(access),

@@ -26,7 +26,7 @@ _DESCRIBES_OUR_TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a place's statements may name: with `reach` of `schema`, `catalog` or `all`.
+    """What a place's statements may name: with `name_scope` of `schema`, `catalog` or `all`.
 
     A place without a schema, or without a catalog, has no wall there.
     """
@@ -60,12 +60,12 @@ class Reach:
     @property
     def catalog(self) -> str:
         """The one catalog that may be named; empty when any may."""
-        return "" if self.place.reach == "all" else self.place.catalog.lower()
+        return "" if self.place.name_scope == "all" else self.place.catalog.lower()
 
     @property
     def schema(self) -> str:
         """The one schema that may be named; empty when any may."""
-        return self.place.schema.lower() if self.place.reach == "schema" else ""
+        return self.place.schema.lower() if self.place.name_scope == "schema" else ""
 
     def _beyond(self, table: ast.Table, statement: str) -> Exception:
         shown = ".".join(part.text for part in table.parts)

@@ -24,7 +24,7 @@ from queryrun.http.v1.body import JobBody, parse_job_body
 from queryrun.http.v1.render import INDEX_JOIN, WORDS, job_body, job_object
 from queryrun.http.waits import cancel_wait_s, waited
 from queryrun.runs.cancel import cancel
-from queryrun.runs.desk import Desk
+from queryrun.runs.context import RequestContext
 from queryrun.runs.model import Run, RunRequest, StoredAnswer
 from queryrun.runs.read import is_run_id, read_many, read_one
 from queryrun.runs.state import RunState
@@ -65,11 +65,11 @@ async def _create(
     body = parse_job_body(content, wrong)
     if wrong or body is None:
         raise InvalidRequest(*wrong)
-    request = _request(parts.desk, call, body, org_ids)
+    request = _request(parts.runs, call, body, org_ids)
     links = links_of(parts)
     stored = once.stored_with(key, lambda run: StoredAnswer(200, job_body(run, links)))
     call.run_id = str(uuid4())
-    accepted = await submit(parts.desk, request, once=stored, run_id=call.run_id)
+    accepted = await submit(parts.runs, request, once=stored, run_id=call.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     answer = await _shown_after(parts, call, accepted.run)
@@ -77,13 +77,15 @@ async def _create(
     return answer
 
 
-def _request(desk: Desk, call: Call, body: JobBody, org_ids: tuple[str, ...]) -> RunRequest:
+def _request(
+    context: RequestContext, call: Call, body: JobBody, org_ids: tuple[str, ...]
+) -> RunRequest:
     who = call.who
     return RunRequest(
         tenant_id=who.tenant_id,
         entity_id=who.entity_id,
         client_id=who.client_id,
-        source=_source(desk, body.source_data),
+        source=_source(context, body.source_data),
         sql=body.query,
         output=body.output,
         deleted_rows=body.deleted_rows,
@@ -92,28 +94,28 @@ def _request(desk: Desk, call: Call, body: JobBody, org_ids: tuple[str, ...]) ->
     )
 
 
-def _source(desk: Desk, source_data: str) -> str:
+def _source(context: RequestContext, source_data: str) -> str:
     """The source that a word of v1 means (contract H20): `live`, or the default where there is
     none of that name; `warehouse`, or a 400."""
     if source_data == "LIVE":
-        return "live" if "live" in desk.sources else desk.default_source
-    if "warehouse" in desk.sources:
+        return "live" if "live" in context.sources else context.default_source
+    if "warehouse" in context.sources:
         return "warehouse"
     raise InvalidRequest.of("sourceData", f"'sourceData' {source_data} is not available here")
 
 
 async def get_job(parts: HttpParts, call: Call) -> Answer:
     """`GET /query/jobs/{job_id}` (contract A8)."""
-    run = await _visible(parts.desk, call, call.path_parameters["job_id"])
+    run = await _visible(parts.runs, call, call.path_parameters["job_id"])
     return await _shown_after(parts, call, run)
 
 
 async def cancel_job(parts: HttpParts, call: Call) -> Answer:
     """`DELETE /query/jobs/{job_id}` (contract A9). Waits like v2's cancel, and as provably."""
-    run = await _visible(parts.desk, call, _without_padding(call.path_parameters["job_id"]))
+    run = await _visible(parts.runs, call, _without_padding(call.path_parameters["job_id"]))
     wish = headers.preference(call)
     try:
-        run = await cancel(parts.desk, call.who, run.id, wait_s=cancel_wait_s(call, wish))
+        run = await cancel(parts.runs, call.who, run.id, wait_s=cancel_wait_s(call, wish))
     except NotCancellable as error:
         message = f"Job {run.id} is not in accepted or in_progress status"
         raise InvalidRequest(Problem(error.problem.code, "job_id", message)) from error
@@ -128,7 +130,7 @@ async def list_jobs(parts: HttpParts, call: Call) -> Answer:
     if wrong:
         raise InvalidRequest(*wrong)
     query = RunQuery(call.who.tenant_id, states=states or frozenset(), limit=size)
-    runs = () if states == frozenset() else (await read_many(parts.desk, call.who, query)).runs
+    runs = () if states == frozenset() else (await read_many(parts.runs, call.who, query)).runs
     links = links_of(parts)
     return Answer(200, msgspec.json.encode({"data": [job_object(run, links) for run in runs]}))
 
@@ -148,14 +150,14 @@ def _without_padding(text: str) -> str:
     return text[:36] if len(text) == 64 and text.endswith(PADDING) else text
 
 
-async def _visible(desk: Desk, call: Call, job_id: str) -> Run:
+async def _visible(context: RequestContext, call: Call, job_id: str) -> Run:
     """The run, if the caller may see it. On this face somebody else's is a 403 (contract A8), as
     long as it is the same tenant's: beyond that nothing exists."""
     call.run_id = job_id
     try:
-        return await read_one(desk, call.who, job_id)
+        return await read_one(context, call.who, job_id)
     except NotFound:
-        run = await desk.store.get(job_id) if is_run_id(job_id) else None
+        run = await context.store.get(job_id) if is_run_id(job_id) else None
     if run is not None and run.request.tenant_id == call.who.tenant_id:
         raise Forbidden(f"Job {job_id} belongs to somebody else")
     raise NotFound("job_id", f"Job {job_id[:64]} could not be found")

@@ -37,14 +37,14 @@ async def run_events(parts: HttpParts, call: Call) -> Answer:
     """
     call.run_id = call.path_parameters["query_run_id"]
     after = _last_seen(call)
-    run = await read_one(parts.desk, call.who, call.run_id)
+    run = await read_one(parts.runs, call.who, call.run_id)
     if run.state.is_terminal and after is not None and after >= run.updated_time:
         return Answer(204, content_type=None)
     answer = Answer(200, content_type=EVENT_STREAM, headers=list(HEADERS), stream_bytes=None)
     if call.method == "HEAD":
         return answer
     answer.on_end = parts.streams.take(call.who.client_id)
-    answer.stream = _pieces(follow(parts.desk, run.id, after, parts.settings.stream_pace))
+    answer.stream = _pieces(follow(parts.runs, run.id, after, parts.settings.stream_pace))
     return answer
 
 

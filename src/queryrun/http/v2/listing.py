@@ -66,7 +66,7 @@ async def list_query_runs(parts: HttpParts, call: Call) -> Answer:
     query = _continued(parts, call, wanted.query, wrong)
     if wrong:
         raise InvalidRequest(*wrong)
-    page = NOTHING if wanted.nothing else await read_many(parts.desk, call.who, query)
+    page = NOTHING if wanted.nothing else await read_many(parts.runs, call.who, query)
     return await _shown(parts, page, query, view)
 
 
@@ -74,7 +74,7 @@ async def _shown(parts: HttpParts, page: RunPage, query: RunQuery, view: View) -
     links = links_of(parts)
     data = []
     for run in page.runs:
-        extras = await gather_extras(parts.desk, run, view)
+        extras = await gather_extras(parts.runs, run, view)
         data.append(run_object(Shown(run, links, extras, view.wants("file")), view))
     after = page.next_after
     next_page = None if after is None else write_cursor(query, after, parts.link_secret)
@@ -122,7 +122,7 @@ def _one(parts: HttpParts, call: Call, wanted: Wanted, clause: Clause) -> Wanted
     if clause.field == "state":
         return _states(wanted, clause)
     if clause.field == "source":
-        return _sources(wanted, clause, parts.desk.sources)
+        return _sources(wanted, clause, parts.runs.sources)
     if clause.field == "created_time":
         return _times(wanted, clause)
     if clause.field == "created_by_id":

@@ -60,7 +60,7 @@ async def _create_now(
         key, lambda run: StoredAnswer(201, render_run(Shown(run, links), view))
     )
     call.run_id = str(uuid4())
-    accepted = await submit(parts.desk, request, once=stored, run_id=call.run_id)
+    accepted = await submit(parts.runs, request, once=stored, run_id=call.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     wish = headers.preference(call)
@@ -78,7 +78,7 @@ async def get_query_run(parts: HttpParts, call: Call) -> Answer:
     headers.org_ids(call, call.who.org_ids, wrong)
     if wrong:
         raise InvalidRequest(*wrong)
-    run = await read_one(parts.desk, call.who, _run_id(call))
+    run = await read_one(parts.runs, call.who, _run_id(call))
     wish = headers.preference(call)
     run = await waited(parts, call, run, wish)
     answer = await _shown(parts, run, view, 200)
@@ -112,7 +112,7 @@ async def _cancel_now(parts: HttpParts, call: Call, key: once.Key | None, view: 
         key, lambda run: StoredAnswer(200, render_run(Shown(run, links), view))
     )
     wait_s = cancel_wait_s(call, wish)
-    run = await cancel(parts.desk, call.who, _run_id(call), wait_s=wait_s, once=stored)
+    run = await cancel(parts.runs, call.who, _run_id(call), wait_s=wait_s, once=stored)
     answer = await _shown(parts, run, view, 200)
     await once.finish(parts, key, answer)
     answer.headers += wish.applied
@@ -132,7 +132,7 @@ def _request(
         tenant_id=who.tenant_id,
         entity_id=who.entity_id,
         client_id=who.client_id,
-        source=body.source or parts.desk.default_source,
+        source=body.source or parts.runs.default_source,
         sql=body.sql,
         output=body.output,
         deleted_rows=body.deleted_rows(means_only=parts.settings.read_deleted_means_only),
@@ -143,6 +143,6 @@ def _request(
 
 
 async def _shown(parts: HttpParts, run: Run, view: View, status: int) -> Answer:
-    extras = await gather_extras(parts.desk, run, view)
+    extras = await gather_extras(parts.runs, run, view)
     shown = Shown(run, links_of(parts), extras, full_file=view.wants("file"))
     return Answer(status, render_run(shown, view))

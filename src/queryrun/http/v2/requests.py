@@ -40,7 +40,7 @@ async def create_later(
     answer = _only_ids(call, f"/v2/query_runs/{run_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(answer.status, answer.body))
     try:
-        accepted = await submit(parts.desk, request, once=stored, run_id=run_id)
+        accepted = await submit(parts.runs, request, once=stored, run_id=run_id)
     except InvalidRequest as error:
         await _record(parts, call, _failed(answer_for(error, call.face)))
         await once.keep(parts, key, answer)
@@ -57,7 +57,7 @@ async def cancel_later(parts: HttpParts, call: Call, run_id: str, key: once.Key 
     answer = _only_ids(call, f"/v2/requests/{call.request_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(answer.status, answer.body))
     try:
-        run = await cancel(parts.desk, call.who, run_id, wait_s=0.0, once=stored)
+        run = await cancel(parts.runs, call.who, run_id, wait_s=0.0, once=stored)
     except (NotFound, NotCancellable) as error:
         await _record(parts, call, _failed(answer_for(error, call.face)))
         await once.keep(parts, key, answer)
@@ -95,7 +95,7 @@ async def _settled(parts: HttpParts, found: AsyncRequest) -> AsyncRequest:
     target = CANCEL_PATH.fullmatch(found.request.path)
     if found.outcome is not None or target is None:
         return found
-    run = await parts.desk.store.get(target[1])
+    run = await parts.runs.store.get(target[1])
     outcome = None if run is None else _cancel_outcome(parts, run)
     if outcome is None:
         return found

@@ -53,7 +53,7 @@ async def get_rows(parts: HttpParts, call: Call) -> Answer:
     if wrong:
         raise InvalidRequest(*wrong)
     call.run_id = call.path_parameters["query_run_id"]
-    run = await read_one(parts.desk, call.who, call.run_id)
+    run = await read_one(parts.runs, call.who, call.run_id)
     file = _file(run)
     found = await asyncio.to_thread(_read, parts.results, file, run.request.output, window)
     return Answer(200, _encode(_body(found, window, file)))

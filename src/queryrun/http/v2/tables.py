@@ -15,14 +15,14 @@ _encode = msgspec.json.Encoder().encode
 
 async def get_tables(parts: HttpParts, call: Call) -> Answer:
     """Every table of a source that the caller's entity has, with its columns."""
-    found = await list_tables(parts.desk, parts.tables, call.who, _source(call))
+    found = await list_tables(parts.runs, parts.tables, call.who, _source(call))
     return Answer(200, _encode({"data": [_body(table) for table in found]}))
 
 
 async def get_table(parts: HttpParts, call: Call) -> Answer:
     """One table; 404 when the entity has none of this name."""
     name = call.path_parameters["name"]
-    found = await describe_table(parts.desk, parts.tables, call.who, _source(call), name)
+    found = await describe_table(parts.runs, parts.tables, call.who, _source(call), name)
     return Answer(200, _encode(_body(found)))
 
 
