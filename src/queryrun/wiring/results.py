@@ -12,7 +12,7 @@ import structlog
 from queryrun.errors import ConfigurationError, RunFailed
 from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.results.local import LocalResultStore
-from queryrun.results.s3place import S3Place
+from queryrun.results.s3location import S3Location
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.runs.leader import LeaderLease, LeaderTask
@@ -62,8 +62,8 @@ def _credentials(settings: Settings) -> Callable[[], Credentials]:
     return current
 
 
-def _s3_place(results: ResultSettings) -> S3Place:
-    return S3Place(
+def _s3_place(results: ResultSettings) -> S3Location:
+    return S3Location(
         bucket=results.bucket,
         prefix=results.prefix,
         endpoint=results.endpoint,
