@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from queryrun.errors import InvalidRequest, Problem, Unavailable
 from queryrun.runs.context import RequestContext
-from queryrun.runs.model import Once, RunRequest
+from queryrun.runs.model import IdempotentWrite, RunRequest
 from queryrun.runs.store import Accepted
 from queryrun.sql.guard import Verdict, within
 
@@ -16,12 +16,12 @@ async def submit(
     context: RequestContext,
     request: RunRequest,
     *,
-    once: Once | None = None,
+    idempotent: IdempotentWrite | None = None,
     run_id: str | None = None,
 ) -> Accepted:
     """Accept the request as a new run, durably, and return it in state `accepted`.
 
-    Nothing has started when this returns. With `once`, a repeat returns the first run and its
+    Nothing has started when this returns. With `idempotent`, a repeat returns the first run and its
     stored answer instead. `run_id` is for callers that had to name the run beforehand.
 
     Raises `InvalidRequest` for a statement that the guard refuses or an unknown source,
@@ -40,7 +40,7 @@ async def submit(
         _within_limits(request, rules.time_limit_s),
         run_id=run_id or str(uuid4()),
         queue_limit=rules.max_queued_per_tenant,
-        once=once,
+        idempotent=idempotent,
     )
     context.notifier.publish(accepted.run)
     return accepted
