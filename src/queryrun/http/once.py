@@ -17,7 +17,7 @@ from queryrun.errors import RequestError
 from queryrun.http.context import AppContext
 from queryrun.http.problems import response_for
 from queryrun.http.request import ApiRequest, Response
-from queryrun.runs.model import Once, Run, StoredAnswer
+from queryrun.runs.model import IdempotentWrite, Run, StoredAnswer
 
 KEPT_REFUSALS = frozenset({400, 404, 422})
 REPLAYED = ("idempotency-replayed", "true")
@@ -48,9 +48,11 @@ def key_of(
     return Key(who.tenant_id, text, digest)
 
 
-def stored_with(key: Key | None, response: Callable[[Run], StoredAnswer]) -> Once | None:
+def stored_with(key: Key | None, response: Callable[[Run], StoredAnswer]) -> IdempotentWrite | None:
     """What the store needs to keep the answer together with its effect; None without a key."""
-    return None if key is None else Once(key.tenant_id, key.text, key.fingerprint, response)
+    return (
+        None if key is None else IdempotentWrite(key.tenant_id, key.text, key.fingerprint, response)
+    )
 
 
 async def replay_of(app: AppContext, key: Key | None) -> Response | None:
@@ -58,7 +60,7 @@ async def replay_of(app: AppContext, key: Key | None) -> Response | None:
     or its first request is still being answered."""
     if key is None:
         return None
-    stored = await app.once.look_once(key.tenant_id, key.text, key.fingerprint)
+    stored = await app.idempotency.find_key(key.tenant_id, key.text, key.fingerprint)
     return None if stored is None else replayed(stored)
 
 
@@ -88,7 +90,7 @@ async def keep(app: AppContext, key: Key | None, response: Response) -> None:
     """Store the answer of a request that had no effect of its own to be stored with."""
     if key is None or (response.status >= 400 and response.status not in KEPT_REFUSALS):
         return
-    if await app.once.begin_once(key.tenant_id, key.text, key.fingerprint) is None:
+    if await app.idempotency.reserve_key(key.tenant_id, key.text, key.fingerprint) is None:
         await finish(app, key, response)
 
 
@@ -96,4 +98,4 @@ async def finish(app: AppContext, key: Key | None, response: Response) -> None:
     """Store the final answer of a key that is in flight."""
     if key is not None:
         stored = StoredAnswer(response.status, response.body)
-        await app.once.finish_once(key.tenant_id, key.text, stored)
+        await app.idempotency.complete_key(key.tenant_id, key.text, stored)

@@ -71,7 +71,7 @@ async def _create(
     links = links_of(app)
     stored = once.stored_with(key, lambda run: StoredAnswer(200, job_body(run, links)))
     request.run_id = str(uuid4())
-    accepted = await submit(app.desk, run_request, once=stored, run_id=request.run_id)
+    accepted = await submit(app.desk, run_request, idempotent=stored, run_id=request.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     response = await _shown_after(app, request, accepted.run)

@@ -62,7 +62,7 @@ async def _create_now(
         key, lambda run: StoredAnswer(201, render_run(Shown(run, links), view))
     )
     request.run_id = str(uuid4())
-    accepted = await submit(app.desk, run_request, once=stored, run_id=request.run_id)
+    accepted = await submit(app.desk, run_request, idempotent=stored, run_id=request.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     preference = headers.preference(request)
@@ -116,7 +116,7 @@ async def _cancel_now(
         key, lambda run: StoredAnswer(200, render_run(Shown(run, links), view))
     )
     wait_s = cancel_wait_s(request, preference)
-    run = await cancel(app.desk, request.who, _run_id(request), wait_s=wait_s, once=stored)
+    run = await cancel(app.desk, request.who, _run_id(request), wait_s=wait_s, idempotent=stored)
     response = await _shown(app, run, view, 200)
     await once.finish(app, key, response)
     response.headers += preference.applied

@@ -40,7 +40,7 @@ async def create_later(
     response = _only_ids(request, f"/v2/query_runs/{run_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(response.status, response.body))
     try:
-        accepted = await submit(app.desk, run_request, once=stored, run_id=run_id)
+        accepted = await submit(app.desk, run_request, idempotent=stored, run_id=run_id)
     except InvalidRequest as error:
         await _record(app, request, _failed(response_for(error, request.api_version)))
         await once.keep(app, key, response)
@@ -59,7 +59,7 @@ async def cancel_later(
     response = _only_ids(request, f"/v2/requests/{request.request_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(response.status, response.body))
     try:
-        run = await cancel(app.desk, request.who, run_id, wait_s=0.0, once=stored)
+        run = await cancel(app.desk, request.who, run_id, wait_s=0.0, idempotent=stored)
     except (NotFound, NotCancellable) as error:
         await _record(app, request, _failed(response_for(error, request.api_version)))
         await once.keep(app, key, response)
