@@ -13,7 +13,7 @@ from queryrun.engines.base import EngineLimits, EngineSession, RowFilter
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.results.local import LocalResultStore
-from queryrun.results.write import ResultJob, write_result
+from queryrun.results.write import WriteRequest, write_result
 from tests.contract.engine import EngineContract, Statements
 from tests.spark_server import SparkServer, sql
 
@@ -219,7 +219,7 @@ class TestSpark(EngineContract):
     def test_a_result_becomes_a_file(self, session: SparkSession, tmp_path: Path) -> None:
         (tmp_path / "results").mkdir()
         store = LocalResultStore(tmp_path / "results")
-        job = ResultJob("SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", "csv")
+        job = WriteRequest("SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", "csv")
         written = write_result(session, job, store, _Silent())
         assert written.rows == 3
         (file,) = (path for path in (tmp_path / "results").rglob("*") if path.is_file())

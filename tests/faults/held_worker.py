@@ -131,7 +131,7 @@ class HeldWriter(LocalResultWriter):
     def share(self, path: str) -> SharedFile | None:
         """The engine writes the file by itself; whoever reads along may be held."""
         shared = super().share(path)
-        return None if shared is None else replace(shared, grown=self._held_when_grown)
+        return None if shared is None else replace(shared, on_growth=self._held_when_grown)
 
     def _held_when_grown(self, size_bytes: int) -> None:
         if size_bytes > HEADERS_BYTES:

@@ -109,11 +109,11 @@ class Execute(Frame, frozen=True, tag="execute"):
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""
     until_s: float = 0.0
-    """When the worker dies by itself unless a `Keep` moves that; 0: never. On the monotonic
+    """When the worker dies by itself unless a `ExtendLease` moves that; 0: never. On the monotonic
     clock, which all processes of a machine share."""
 
 
-class Keep(Frame, frozen=True, tag="keep"):
+class ExtendLease(Frame, frozen=True, tag="keep"):
     """The lease was extended: the running statement may go on until then. No news otherwise."""
 
     until_s: float
@@ -176,7 +176,7 @@ class Trouble(Frame, frozen=True, tag="trouble"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = Bind | Execute | Keep | Interrupt
+ToWorker = Bind | Execute | ExtendLease | Interrupt
 ToNode = Ready | StageReached | Progress | Done | Failed | Trouble
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,4 +1,4 @@
-"""A `COPY` and the thread beside it that consumes what it writes. Whichever fails ends both."""
+"""Runs a `COPY` and the thread that consumes its output. A failure of either side ends both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERRUPT_EVERY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One `COPY` to be made: `run` executes it, writing to `path`; `interrupt` asks it to stop."""
+    """One `COPY` statement: `run` executes it, writing to `path`; `interrupt` asks it to stop."""
 
     path: str
     run: Callable[[], int]
@@ -19,40 +19,40 @@ class Copy:
 
 
 def _nothing() -> None:
-    """For a side that needs no help to end."""
+    """The default hook."""
 
 
-class Companion:
-    """Runs `work` in a thread of its own for as long as the `COPY` runs in the caller's.
+class ConcurrentCopy:
+    """Runs a `COPY` in the caller's thread and `work`, its consumer, in a second one.
 
-    `wake` makes a `work` that waits see that the `COPY` is over; `finish` is done after a `COPY`
-    that succeeded, while `work` ends. `hinder` makes a `COPY` fail that nobody has a use for any
-    more, beside being interrupted. One interrupt may get lost, so both are repeated until it is
-    over.
+    `unblock_consumer` wakes a consumer that waits for data after the `COPY` has ended. `finish`
+    runs after a successful `COPY`, while the consumer completes. `abort_copy` makes the `COPY`
+    fail after its consumer has failed. An interrupt may get lost, so `abort_copy` and the
+    interrupt are repeated until the `COPY` has ended.
     """
 
     def __init__(
         self,
         copy: Copy,
         work: Callable[[], None],
-        wake: Callable[[], None] = _nothing,
+        unblock_consumer: Callable[[], None] = _nothing,
         finish: Callable[[], None] = _nothing,
-        hinder: Callable[[], None] = _nothing,
+        abort_copy: Callable[[], None] = _nothing,
     ) -> None:
-        self.copy_is_over = threading.Event()
+        self.copy_ended = threading.Event()
         self.copy_failed = False
         self._copy = copy
         self._do = work
-        self._wake = wake
+        self._unblock_consumer = unblock_consumer
         self._finish = finish
-        self._hinder = hinder
+        self._abort_copy = abort_copy
         self._error: BaseException | None = None
 
-    def accompany(self) -> int:
-        """The rows copied. Both sides have ended when this returns or raises.
+    def run(self) -> int:
+        """Return the number of rows copied. Both sides have ended when this returns or raises.
 
-        When `work` raises, that is the error that comes out, also if the `COPY` then breaks for
-        want of a reader; otherwise the `COPY`'s own.
+        An error of the consumer takes precedence over the error that the `COPY` raises because
+        its consumer is gone.
         """
         try:
             copied = self._side_by_side()
@@ -81,8 +81,8 @@ class Companion:
             self.copy_failed = True
             raise
         finally:
-            self.copy_is_over.set()
-            self._wake()
+            self.copy_ended.set()
+            self._unblock_consumer()
 
     def _work(self) -> None:
         try:
@@ -92,7 +92,7 @@ class Companion:
             self._stop_copy()
 
     def _stop_copy(self) -> None:
-        while not self.copy_is_over.is_set():
-            self._hinder()
+        while not self.copy_ended.is_set():
+            self._abort_copy()
             self._copy.interrupt()
-            self.copy_is_over.wait(INTERRUPT_EVERY_S)
+            self.copy_ended.wait(INTERRUPT_EVERY_S)

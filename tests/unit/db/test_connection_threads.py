@@ -12,10 +12,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from queryrun.db.postgres.access import Sizes
 from queryrun.db.postgres.connect import Connection
-from queryrun.db.postgres.lanes import Lanes
-from queryrun.db.postgres.open import PostgresDatabase, open_postgres
+from queryrun.db.postgres.connection_threads import ConnectionThreads
+from queryrun.db.postgres.connections import ConnectionCounts
+from queryrun.db.postgres.database import PostgresDatabase, open_postgres
 from queryrun.errors import Unavailable
 from queryrun.runs.model import ContentType, Output, RunRequest
 from queryrun.runs.store import ClaimLimits
@@ -24,7 +24,7 @@ from tests.postgres_server import SMALL, PostgresServer, database_of_its_own, ru
 pytestmark = pytest.mark.anyio
 
 REQUEST = RunRequest("t", "e", "c", "live", "SELECT 1", Output(ContentType.CSV))
-HASTY = replace(SMALL, sizes=Sizes(durable=1, relaxed=1, reads=1), answer_limit_s=1.0)
+HASTY = replace(SMALL, sizes=ConnectionCounts(durable=1, relaxed=1, reads=1), answer_limit_s=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +183,8 @@ async def test_a_unit_that_fails_leaves_nothing_and_spares_its_connection(
     await accepted(database)
     before = backends(own_server)
     with pytest.raises(LookupError):
-        await database.access.write(unit, durable=True)
-    assert await database.access.write(count, durable=True) == 0
+        await database.connections.write(unit, durable=True)
+    assert await database.connections.write(count, durable=True) == 0
     assert set(before) <= set(backends(own_server))
 
 
@@ -192,7 +192,11 @@ async def test_a_deadlock_is_resolved_by_running_its_victim_again(
     own_server: PostgresServer,
 ) -> None:
     """Both lock the same two rows in opposite order, and both get through."""
-    with database_of_its_own(own_server, replace(SMALL, sizes=Sizes(2, 1, 1))) as (database, _, _):
+    with database_of_its_own(own_server, replace(SMALL, sizes=ConnectionCounts(2, 1, 1))) as (
+        database,
+        _,
+        _,
+    ):
         for name in "ab":
             await database.auth.add_tenant(name, "0")
         meet = [asyncio.Event(), asyncio.Event()]
@@ -218,9 +222,9 @@ async def test_a_deadlock_is_resolved_by_running_its_victim_again(
             return work
 
         await asyncio.gather(
-            *(database.access.write(unit(me), durable=True) for me in (0, 1))  # type: ignore[arg-type]  # a unit, whatever it returns
+            *(database.connections.write(unit(me), durable=True) for me in (0, 1))  # type: ignore[arg-type]  # a unit, whatever it returns
         )
-        names = await database.access.read(
+        names = await database.connections.read(
             lambda db: db.execute("SELECT name FROM tenants").fetchall()
         )
         assert names == [("011",), ("011",)]
@@ -233,12 +237,12 @@ async def test_a_write_on_a_demoted_server_is_unavailable(database: PostgresData
             connection.execute("INSERT INTO tenants VALUES ('t', 'T')")
 
     with pytest.raises(Unavailable):
-        await database.access.write(unit, durable=True)
+        await database.connections.write(unit, durable=True)
 
 
 async def test_a_mistake_of_ours_is_not_called_unavailable(database: PostgresDatabase) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
-        await database.access.read(lambda db: db.execute("SELECT 1 FROM no_such_table"))
+        await database.connections.read(lambda db: db.execute("SELECT 1 FROM no_such_table"))
 
 
 async def test_after_a_failed_connect_callers_fail_at_once() -> None:
@@ -248,7 +252,7 @@ async def test_after_a_failed_connect_callers_fail_at_once() -> None:
         attempts.append(1)
         raise psycopg.OperationalError("refused")
 
-    lanes = Lanes(refuse, 1, "test")
+    lanes = ConnectionThreads(refuse, 1, "test")
     for _ in range(20):
         with pytest.raises(Unavailable):
             await lanes.run(lambda _: None)

@@ -1,7 +1,7 @@
 """DuckDB's `COPY` into a named pipe, and its bytes out of it again, without a file in between.
 
 The road of every result that is packed or encrypted or stored elsewhere: no plain byte of it
-touches a disk. Plain files in a directory go the shorter way of `follow.py`.
+touches a disk. Plain files in a directory go the shorter way of `copy_direct.py`.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import select
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from queryrun.results.companion import Companion, Copy
+from queryrun.results.concurrent_copy import ConcurrentCopy, Copy
 
 if TYPE_CHECKING:
-    from queryrun.results.compress import Pieces
+    from queryrun.results.compress import Chunks
 
 PIPE_BYTES = 1024 * 1024
 """The kernel's usual limit for a pipe; DuckDB waits when so much has not been taken."""
 
 
-def copy_through(copy: Copy, consume: Callable[[Pieces], None]) -> int:
+def copy_through_pipe(copy: Copy, consume: Callable[[Chunks], None]) -> int:
     """Run the `COPY` here and `consume` its bytes in a second thread. Returns the rows copied.
 
     `consume` gets an iterator that ends when the `COPY` has closed the pipe, whether it succeeded
-    or not: nothing may be committed before this returns. Errors: see `Companion.accompany`.
+    or not: nothing may be committed before this returns. Errors: see `ConcurrentCopy.accompany`.
     """
     _make_pipe(copy.path)
     reader = _Reader(copy.path)
-    companion = Companion(
+    concurrent_copy = ConcurrentCopy(
         copy,
-        lambda: consume(reader.pieces()),
-        wake=lambda: _wave(copy.path),
-        hinder=reader.close_once_open,
+        lambda: consume(reader.chunks()),
+        unblock_consumer=lambda: _wave(copy.path),
+        abort_copy=reader.close_once_open,
     )
     try:
-        return companion.accompany()
+        return concurrent_copy.run()
     finally:
         reader.close()
         with contextlib.suppress(FileNotFoundError):
@@ -55,7 +55,7 @@ class _Reader:
         self._poll = select.poll()
         self._poll.register(self._pipe, select.POLLIN)
 
-    def pieces(self) -> Iterator[memoryview]:
+    def chunks(self) -> Iterator[memoryview]:
         """The bytes as they come, in one buffer that is used again and again."""
         buffer = bytearray(PIPE_BYTES)
         view = memoryview(buffer)

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from queryrun.results.companion import Copy
-from queryrun.results.compress import Pieces
-from queryrun.results.follow import PIECE_BYTES, Reader, copy_followed
+from queryrun.results.compress import Chunks
+from queryrun.results.concurrent_copy import Copy
+from queryrun.results.copy_direct import CHUNK_BYTES, CopyReader, copy_direct
 from queryrun.results.store import SharedFile
 
 ENDLESS = "SELECT * FROM range(100000000000)"
@@ -39,16 +39,16 @@ def _nothing(size_bytes: int) -> None:
 def _follow(
     copy: Copy,
     file: SharedFile,
-    consume: Callable[[Pieces], None],
+    consume: Callable[[Chunks], None],
     watch: Callable[[int], None] = _nothing,
 ) -> int:
     """As for text."""
-    return copy_followed(copy, file, Reader(consume, watch), is_appended=False)
+    return copy_direct(copy, file, CopyReader(consume, watch), is_appended=False)
 
 
-def _keep(into: list[bytes]) -> Callable[[Pieces], None]:
-    def consume(pieces: Pieces) -> None:
-        into.extend(bytes(piece) for piece in pieces)
+def _keep(into: list[bytes]) -> Callable[[Chunks], None]:
+    def consume(chunks: Chunks) -> None:
+        into.extend(bytes(chunk) for chunk in chunks)
 
     return consume
 
@@ -90,7 +90,7 @@ def test_a_piece_that_is_written_before_the_one_in_front_of_it_is_not_read_too_e
     path: Path, file: SharedFile
 ) -> None:
     """The engine's threads write side by side: for a while there is a hole, and it reads as 0."""
-    text = bytes(range(1, 251)) * (PIECE_BYTES // 100)
+    text = bytes(range(1, 251)) * (CHUNK_BYTES // 100)
     middle = len(text) // 2 + 17
     has_looked_again = threading.Event()
     looks = 0
@@ -113,7 +113,7 @@ def test_a_piece_that_is_written_before_the_one_in_front_of_it_is_not_read_too_e
 
 
 def test_zeros_that_are_meant_come_at_the_end(path: Path, file: SharedFile) -> None:
-    text = b"x" * PIECE_BYTES + bytes(3 * PIECE_BYTES) + b"y" * 100
+    text = b"x" * CHUNK_BYTES + bytes(3 * CHUNK_BYTES) + b"y" * 100
     kept: list[bytes] = []
     _follow(_by_hand(path, lambda target: os.pwrite(target, text, 0)), file, _keep(kept))
     assert b"".join(kept) == text
@@ -123,12 +123,12 @@ def test_bytes_are_read_while_more_are_written(path: Path, file: SharedFile) -> 
     has_read = threading.Event()
 
     def write(target: int) -> int:
-        os.pwrite(target, b"x" * 2 * PIECE_BYTES, 0)
+        os.pwrite(target, b"x" * 2 * CHUNK_BYTES, 0)
         assert has_read.wait(20)
         return 1
 
-    def consume(pieces: Pieces) -> None:
-        for _ in pieces:
+    def consume(chunks: Chunks) -> None:
+        for _ in chunks:
             has_read.set()
 
     assert _follow(_by_hand(path, write), file, consume) == 1
@@ -139,19 +139,19 @@ def test_an_appended_file_is_read_at_once_zeros_and_all(path: Path, file: Shared
     kept: list[bytes] = []
 
     def write(target: int) -> int:
-        os.pwrite(target, bytes(2 * PIECE_BYTES), 0)
+        os.pwrite(target, bytes(2 * CHUNK_BYTES), 0)
         assert has_read.wait(20)
-        os.pwrite(target, b"x", 2 * PIECE_BYTES)
+        os.pwrite(target, b"x", 2 * CHUNK_BYTES)
         return 1
 
-    def consume(pieces: Pieces) -> None:
-        for piece in pieces:
-            kept.append(bytes(piece))
+    def consume(chunks: Chunks) -> None:
+        for chunk in chunks:
+            kept.append(bytes(chunk))
             has_read.set()
 
-    reader = Reader(consume, _nothing)
-    assert copy_followed(_by_hand(path, write), file, reader, is_appended=True) == 1
-    assert b"".join(kept) == bytes(2 * PIECE_BYTES) + b"x"
+    reader = CopyReader(consume, _nothing)
+    assert copy_direct(_by_hand(path, write), file, reader, is_appended=True) == 1
+    assert b"".join(kept) == bytes(2 * CHUNK_BYTES) + b"x"
 
 
 def test_a_file_that_is_too_large_ends_an_endless_copy(
@@ -169,8 +169,8 @@ def test_a_file_that_is_too_large_ends_an_endless_copy(
 def test_a_reader_that_fails_ends_an_endless_copy(
     connection: duckdb.DuckDBPyConnection, path: Path, file: SharedFile
 ) -> None:
-    def consume(pieces: Pieces) -> None:
-        next(iter(pieces))
+    def consume(chunks: Chunks) -> None:
+        next(iter(chunks))
         raise RuntimeError("enough")
 
     with pytest.raises(RuntimeError, match="enough"):
@@ -198,7 +198,7 @@ def test_an_error_of_the_copy_comes_out_and_nothing_more_is_read(
     kept: list[bytes] = []
 
     def write(target: int) -> int:
-        os.pwrite(target, b"\0" + b"x" * PIECE_BYTES, 0)
+        os.pwrite(target, b"\0" + b"x" * CHUNK_BYTES, 0)
         raise duckdb.InvalidInputException("late")
 
     with pytest.raises(duckdb.InvalidInputException, match="late"):

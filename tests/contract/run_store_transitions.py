@@ -18,8 +18,9 @@ from queryrun.errors import (
     NotCancellable,
     NotFound,
 )
+from queryrun.runs.idempotency import KEY_RESERVATION_S, IdempotencyStore
 from queryrun.runs.model import (
-    FRESH_ATTEMPTS,
+    DEFAULT_MAX_RETRIES,
     AttemptRef,
     Cancellation,
     EngineStop,
@@ -27,14 +28,13 @@ from queryrun.runs.model import (
     StopReason,
     StoredAnswer,
 )
-from queryrun.runs.once import IN_FLIGHT_S, IdempotencyStore
 from queryrun.runs.state import RunEvent, RunState
 from queryrun.runs.store import (
-    CancelAsked,
+    CancelRequested,
     Failed,
     RunStore,
 )
-from tests.contract.run_store_scene import (
+from tests.contract.run_store_fixtures import (
     BAD_NAME,
     BY_USER,
     CLIENT,
@@ -45,8 +45,8 @@ from tests.contract.run_store_scene import (
     BackDoor,
     back,
     claimed,
+    idempotent,
     limits,
-    once,
     read,
     request,
     started,
@@ -54,7 +54,7 @@ from tests.contract.run_store_scene import (
 )
 
 
-class MovesContract:
+class TransitionsContract:
     """From the attempt to the end, whichever comes first."""
 
     pytestmark = pytest.mark.anyio
@@ -103,7 +103,7 @@ class MovesContract:
         )
         run = await store.requeue(attempt.ref, replace(back(ready), stop=stop))
         assert (run.state, run.ready_time) == (RunState.ACCEPTED, ready)
-        assert (run.attempt, run.remaining_attempts) == (1, FRESH_ATTEMPTS - 1)
+        assert (run.attempt, run.remaining_attempts) == (1, DEFAULT_MAX_RETRIES - 1)
         assert (run.failure, run.cancellation, run.file) == (None, None, None)
         assert run == await read(store, run.id)
         [record] = await back_door.attempts(run.id)
@@ -115,13 +115,13 @@ class MovesContract:
     ) -> None:
         attempt = await started(store)
         run = await store.requeue(attempt.ref, back(back_door.now(), charge=False))
-        assert run.remaining_attempts == FRESH_ATTEMPTS
+        assert run.remaining_attempts == DEFAULT_MAX_RETRIES
 
     async def test_a_requeue_without_attempts_left_is_refused(
         self, store: RunStore, back_door: BackDoor
     ) -> None:
         attempt = await started(store)
-        for _ in range(FRESH_ATTEMPTS):
+        for _ in range(DEFAULT_MAX_RETRIES):
             await store.requeue(attempt.ref, back(back_door.now()))
             attempt = await claimed(store)
         with pytest.raises(LostRace):
@@ -154,7 +154,7 @@ class MovesContract:
         self, store: RunStore, back_door: BackDoor
     ) -> None:
         attempt = await started(store)
-        asked = await store.cancel(attempt.ref.run_id, CancelAsked(StopReason.ADMIN, "root"))
+        asked = await store.cancel(attempt.ref.run_id, CancelRequested(StopReason.ADMIN, "root"))
         assert asked.state is RunState.CANCELING
         assert asked.cancellation == Cancellation(asked.updated_time, StopReason.ADMIN, "root")
         await back_door.pass_time(1)
@@ -173,7 +173,7 @@ class MovesContract:
     async def test_asking_twice_is_not_an_error(self, store: RunStore) -> None:
         attempt = await started(store)
         first = await store.cancel(attempt.ref.run_id, BY_USER)
-        second = await store.cancel(attempt.ref.run_id, CancelAsked(StopReason.ADMIN, "root"))
+        second = await store.cancel(attempt.ref.run_id, CancelRequested(StopReason.ADMIN, "root"))
         assert second == first
 
     async def test_cancel_of_an_ended_run_says_how_it_ended(self, store: RunStore) -> None:
@@ -202,47 +202,49 @@ class MovesContract:
         assert run.state is RunState.CANCELED
         assert run.attempt == 1
 
-    # --- cancel, once ----------------------------------------------------------------------------
+    # --- cancel, idempotent ----------------------------------------------------------------------
 
     async def test_a_cancel_keeps_its_key_in_flight_until_it_is_finished(
-        self, store: RunStore, once_store: IdempotencyStore
+        self, store: RunStore, idempotency_store: IdempotencyStore
     ) -> None:
         attempt = await started(store)
-        await store.cancel(attempt.ref.run_id, BY_USER, once=once())
+        await store.cancel(attempt.ref.run_id, BY_USER, idempotent=idempotent())
         with pytest.raises(IdempotencyInFlight):
-            await once_store.look_once(TENANT, "key-1", "fp-1")
+            await idempotency_store.find_key(TENANT, "key-1", "fp-1")
         with pytest.raises(IdempotencyInFlight):
-            await store.cancel(attempt.ref.run_id, BY_USER, once=once())
+            await store.cancel(attempt.ref.run_id, BY_USER, idempotent=idempotent())
         final = StoredAnswer(200, b"canceled")
-        await once_store.finish_once(TENANT, "key-1", final)
-        assert await once_store.look_once(TENANT, "key-1", "fp-1") == final
+        await idempotency_store.complete_key(TENANT, "key-1", final)
+        assert await idempotency_store.find_key(TENANT, "key-1", "fp-1") == final
 
     async def test_a_cancel_nobody_finished_replays_what_it_knew(
-        self, store: RunStore, once_store: IdempotencyStore, back_door: BackDoor
+        self, store: RunStore, idempotency_store: IdempotencyStore, back_door: BackDoor
     ) -> None:
         """The node died between the cancel and its answer: a repeat must not hear 'too late'."""
         run = await submitted(store)
-        await store.cancel(run.id, BY_USER, once=once())
-        await back_door.pass_time(IN_FLIGHT_S)
-        answer = await once_store.look_once(TENANT, "key-1", "fp-1")
+        await store.cancel(run.id, BY_USER, idempotent=idempotent())
+        await back_door.pass_time(KEY_RESERVATION_S)
+        answer = await idempotency_store.find_key(TENANT, "key-1", "fp-1")
         assert answer == StoredAnswer(201, run.id.encode())
 
     async def test_a_cancel_under_a_used_key_changes_nothing(self, store: RunStore) -> None:
-        first = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        first = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         with pytest.raises(IdempotencyMismatch):
-            await store.cancel(first.run.id, BY_USER, once=once(fingerprint="fp-2"))
+            await store.cancel(first.run.id, BY_USER, idempotent=idempotent(fingerprint="fp-2"))
         with pytest.raises(IdempotencyInFlight):
-            await store.cancel(first.run.id, BY_USER, once=once())
+            await store.cancel(first.run.id, BY_USER, idempotent=idempotent())
         assert await read(store, first.run.id) == first.run
 
     async def test_a_refused_cancel_does_not_use_the_key_up(
-        self, store: RunStore, once_store: IdempotencyStore
+        self, store: RunStore, idempotency_store: IdempotencyStore
     ) -> None:
         attempt = await started(store)
         await store.complete(attempt.ref, FILE)
         with pytest.raises(NotCancellable):
-            await store.cancel(attempt.ref.run_id, BY_USER, once=once())
-        assert await once_store.look_once(TENANT, "key-1", "fp-1") is None
+            await store.cancel(attempt.ref.run_id, BY_USER, idempotent=idempotent())
+        assert await idempotency_store.find_key(TENANT, "key-1", "fp-1") is None
 
     # --- too late --------------------------------------------------------------------------------
 
@@ -333,7 +335,7 @@ class MovesContract:
         second = await claimed(store, node="node-b")
         await store.cancel(run_id, BY_USER)
         await store.freed(second.ref, KILLED)
-        history = [(m.attempt, m.event, m.state, m.detail) for m in await store.moves(run_id)]
+        history = [(m.attempt, m.event, m.state, m.detail) for m in await store.events(run_id)]
         assert history == [
             (0, None, RunState.ACCEPTED, None),
             (1, RunEvent.CLAIM, RunState.IN_PROGRESS, "node-a"),
@@ -348,12 +350,12 @@ class MovesContract:
     ) -> None:
         attempt = await started(store)
         await store.complete(attempt.ref, FILE)
-        before = await store.moves(attempt.ref.run_id)
+        before = await store.events(attempt.ref.run_id)
         await self._refuses_all_but_freed(store, attempt.ref, back_door.now())
-        assert await store.moves(attempt.ref.run_id) == before
+        assert await store.events(attempt.ref.run_id) == before
 
     async def test_an_unknown_run_has_no_history(self, store: RunStore) -> None:
-        assert await store.moves(str(uuid4())) == []
+        assert await store.events(str(uuid4())) == []
 
     async def test_the_update_time_grows_although_the_clock_stands_still(
         self, store: RunStore
@@ -361,6 +363,6 @@ class MovesContract:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
         run = await store.freed(attempt.ref, KILLED)
-        times = [move.at for move in await store.moves(run.id)]
+        times = [move.at for move in await store.events(run.id)]
         assert times == sorted(set(times))
         assert run.updated_time == times[-1]

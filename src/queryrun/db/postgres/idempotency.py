@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from queryrun.db.postgres.connect import Connection
 from queryrun.errors import IdempotencyInFlight, IdempotencyMismatch
+from queryrun.runs.idempotency import KEY_RESERVATION_S, KEY_RETENTION_S
 from queryrun.runs.model import StoredAnswer
-from queryrun.runs.once import IN_FLIGHT_S, KEPT_S
 
-KEPT_MS = int(KEPT_S * 1000)
-IN_FLIGHT_MS = int(IN_FLIGHT_S * 1000)
+KEPT_MS = int(KEY_RETENTION_S * 1000)
+IN_FLIGHT_MS = int(KEY_RESERVATION_S * 1000)
 
 TAKE = f"""
 INSERT INTO idempotency AS kept
@@ -77,7 +77,7 @@ FROM clock LEFT JOIN idempotency i ON i.tenant_id = %(tenant)s AND i.key = %(key
 
 
 def look(connection: Connection, statement: str, use: KeyUse) -> Looked:
-    """What the key holds, if anything. Raises as `IdempotencyStore.look_once` says."""
+    """What the key holds, if anything. Raises as `IdempotencyStore.find_key` says."""
     row = connection.execute(statement, {"tenant": use.tenant_id, "key": use.key}).fetchone()
     assert row is not None  # noqa: S101 - a LEFT JOIN from one row
     now_ms, fingerprint, created_ms, claim_until_ms, run_id, status, body = row

@@ -8,7 +8,7 @@ AWS_ENDPOINT = "https://s3.{region}.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
-class S3Place:
+class S3Location:
     """Where result files lie. Without an endpoint it is AWS's own.
 
     `link_endpoint` is what links start with, where clients know the store by another name.

@@ -11,11 +11,11 @@ from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import to_ms
 from queryrun.errors import IdempotencyInFlight, IdempotencyMismatch
-from queryrun.runs.model import Once, Run, StoredAnswer
-from queryrun.runs.once import IN_FLIGHT_S, KEPT_S
+from queryrun.runs.idempotency import KEY_RESERVATION_S, KEY_RETENTION_S
+from queryrun.runs.model import IdempotentWrite, Run, StoredAnswer
 
-_KEPT_MS = int(KEPT_S * 1000)
-_IN_FLIGHT_MS = int(IN_FLIGHT_S * 1000)
+_KEPT_MS = int(KEY_RETENTION_S * 1000)
+_IN_FLIGHT_MS = int(KEY_RESERVATION_S * 1000)
 
 _LOOK = (
     "SELECT fingerprint, created_ms, claim_until_ms, run_id, status, body FROM idempotency"
@@ -51,13 +51,13 @@ class KeyUse:
     fingerprint: str
 
     @classmethod
-    def of(cls, once: Once) -> KeyUse:
+    def of(cls, idempotent: IdempotentWrite) -> KeyUse:
         """The key without the rendering of its answer."""
-        return cls(once.tenant_id, once.key, once.fingerprint)
+        return cls(idempotent.tenant_id, idempotent.key, idempotent.fingerprint)
 
 
 def look(connection: sqlite3.Connection, use: KeyUse, now_ms: int) -> Kept | None:
-    """What the key holds; None when it is unused. Raises as `IdempotencyStore.look_once` says."""
+    """What the key holds; None when it is unused. Raises as `IdempotencyStore.find_key` says."""
     row = connection.execute(_LOOK, (use.tenant_id, use.key)).fetchone()
     if row is None:
         return None
@@ -72,17 +72,21 @@ def look(connection: sqlite3.Connection, use: KeyUse, now_ms: int) -> Kept | Non
     return Kept(run_id, StoredAnswer(status, body))
 
 
-def keep_answer(connection: sqlite3.Connection, once: Once, run: Run, now_ms: int) -> None:
+def keep_answer(
+    connection: sqlite3.Connection, idempotent: IdempotentWrite, run: Run, now_ms: int
+) -> None:
     """Bind the key to the run and store the final answer."""
-    answer = once.answer(run)
-    key = once.tenant_id, once.key, once.fingerprint
+    answer = idempotent.answer(run)
+    key = idempotent.tenant_id, idempotent.key, idempotent.fingerprint
     connection.execute(_PUT, (*key, now_ms, None, run.id, answer.status, answer.body))
 
 
-def keep_in_flight(connection: sqlite3.Connection, once: Once, run: Run, now_ms: int) -> None:
+def keep_in_flight(
+    connection: sqlite3.Connection, idempotent: IdempotentWrite, run: Run, now_ms: int
+) -> None:
     """Bind the key to the run, in flight, with an answer for the case that nobody finishes it."""
-    answer = once.answer(run)
-    key = once.tenant_id, once.key, once.fingerprint
+    answer = idempotent.answer(run)
+    key = idempotent.tenant_id, idempotent.key, idempotent.fingerprint
     claim_until_ms = now_ms + _IN_FLIGHT_MS
     connection.execute(_PUT, (*key, now_ms, claim_until_ms, run.id, answer.status, answer.body))
 
@@ -95,14 +99,14 @@ class SqliteIdempotencyStore:
         self._reader = reader
         self._now = now
 
-    async def look_once(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
+    async def find_key(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
         """The answer to replay, or None when the key is unused."""
         use = KeyUse(tenant_id, key, fingerprint)
         kept = self._reader.read(lambda connection: look(connection, use, self._now_ms()))
         return kept.answer if kept else None
 
-    async def begin_once(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
-        """Like `look_once`, and on None the key is now in flight for this caller."""
+    async def reserve_key(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
+        """Like `find_key`, and on None the key is now in flight for this caller."""
         use = KeyUse(tenant_id, key, fingerprint)
 
         def unit(connection: sqlite3.Connection) -> StoredAnswer | None:
@@ -117,19 +121,19 @@ class SqliteIdempotencyStore:
 
         return await self._writer.write(unit, durable=False)
 
-    async def finish_once(self, tenant_id: str, key: str, answer: StoredAnswer) -> None:
+    async def complete_key(self, tenant_id: str, key: str, answer: StoredAnswer) -> None:
         """Store the answer for replay, durably."""
         row = answer.status, answer.body, tenant_id, key
         await self._writer.write(lambda db: db.execute(_FINISH, row).rowcount, durable=True)
 
-    async def drop_once(self, tenant_id: str, key: str) -> None:
+    async def release_key(self, tenant_id: str, key: str) -> None:
         """Free a key in flight whose outcome is not to be stored."""
         await self._writer.write(
             lambda db: db.execute(_DROP, (tenant_id, key)).rowcount, durable=False
         )
 
     async def remove_expired_keys(self) -> int:
-        """Delete keys older than `KEPT_S`; how many."""
+        """Delete keys older than `KEY_RETENTION_S`; how many."""
         before = self._now_ms() - _KEPT_MS
         return await self._writer.write(
             lambda db: db.execute(_EXPIRE, (before,)).rowcount, durable=False

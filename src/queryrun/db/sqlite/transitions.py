@@ -18,7 +18,7 @@ from queryrun.errors import Failure, LostRace, NotCancellable
 from queryrun.runs.model import AttemptRef, Cancellation, EngineStop, Run, Stage
 from queryrun.runs.read import not_found
 from queryrun.runs.state import RunEvent, RunState, advance
-from queryrun.runs.store import CancelAsked, Completed, Failed, Freed, Requeued
+from queryrun.runs.store import CancelRequested, Completed, Failed, Freed, Requeued
 
 _STOP_COLUMNS = (
     "cancel_requested_ms",
@@ -174,7 +174,9 @@ def _fenced(connection: sqlite3.Connection, ref: AttemptRef) -> StoredRun:
 # --- cancel ---------------------------------------------------------------------------------
 
 
-def cancel(connection: sqlite3.Connection, run_id: str, detail: CancelAsked, now_ms: int) -> Run:
+def cancel(
+    connection: sqlite3.Connection, run_id: str, detail: CancelRequested, now_ms: int
+) -> Run:
     """`accepted` -> `canceled`, `in_progress` -> `canceling`; `canceling` stays as it is."""
     stored = read_run(connection, run_id)
     if stored is None:

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from queryrun.results.companion import Companion, Copy
+from queryrun.results.concurrent_copy import ConcurrentCopy, Copy
 
 if TYPE_CHECKING:
-    from queryrun.results.compress import Pieces
+    from queryrun.results.compress import Chunks
     from queryrun.results.store import SharedFile
 
-PIECE_BYTES = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 """Small enough to stay in a core's own cache between reading and digesting."""
 LOOK_EVERY_S = 0.004
 STRIDE_BYTES = 8 * 1024 * 1024
@@ -34,27 +34,27 @@ nothing to read, or so many bytes later."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class CopyReader:
     """`consume` gets all bytes in order, `watch` the file's size every few milliseconds, the last
     time after the `COPY`; what either raises ends the `COPY`."""
 
-    consume: Callable[[Pieces], None]
+    consume: Callable[[Chunks], None]
     watch: Callable[[int], None]
 
 
-def copy_followed(copy: Copy, file: SharedFile, reader: Reader, *, is_appended: bool) -> int:
+def copy_direct(copy: Copy, file: SharedFile, reader: CopyReader, *, is_appended: bool) -> int:
     """Run the `COPY` here, to the place of `file`, and bring it to the disk. Returns the rows.
 
     `reader` reads along in a second thread; after a failed `COPY` its bytes end early.
-    `is_appended`: this format is written from beginning to end. Errors: `Companion.accompany`.
+    `is_appended`: this format is written from beginning to end. Errors: `ConcurrentCopy.accompany`.
     """
     follower = _Follower(file, reader.watch, is_appended=is_appended)
 
     def follow() -> None:
-        reader.consume(follower.pieces(companion))
+        reader.consume(follower.chunks(concurrent_copy))
 
-    companion = Companion(copy, follow, finish=file.sync)
-    return companion.accompany()
+    concurrent_copy = ConcurrentCopy(copy, follow, finish=file.sync)
+    return concurrent_copy.run()
 
 
 class _Follower:
@@ -65,21 +65,21 @@ class _Follower:
     ) -> None:
         self._is_appended = is_appended
         self._file = file.descriptor
-        self._grown = file.grown
+        self._grown = file.on_growth
         self._watch = watch
-        self._buffer = bytearray(PIECE_BYTES)
+        self._buffer = bytearray(CHUNK_BYTES)
         self._view = memoryview(self._buffer)
         self._at = 0
 
-    def pieces(self, companion: Companion) -> Iterator[memoryview]:
+    def chunks(self, concurrent_copy: ConcurrentCopy) -> Iterator[memoryview]:
         """All bytes of the file in order; none any more once the `COPY` has failed."""
-        while not companion.copy_is_over.is_set():
+        while not concurrent_copy.copy_ended.is_set():
             before = self._at
             yield from self._written(min(self._size(), before + STRIDE_BYTES))
             if self._at == before:
-                companion.copy_is_over.wait(LOOK_EVERY_S)
+                concurrent_copy.copy_ended.wait(LOOK_EVERY_S)
         size_bytes = self._size()
-        if not companion.copy_failed:
+        if not concurrent_copy.copy_failed:
             yield from self._all(size_bytes)
 
     def _size(self) -> int:
@@ -90,10 +90,10 @@ class _Follower:
 
     def _written(self, end: int) -> Iterator[memoryview]:
         """Whole pieces before `end` whose bytes are all final."""
-        while end - self._at >= PIECE_BYTES and self._read() == PIECE_BYTES:
+        while end - self._at >= CHUNK_BYTES and self._read() == CHUNK_BYTES:
             if not self._is_appended and self._buffer.find(0) >= 0:
                 return
-            self._at += PIECE_BYTES
+            self._at += CHUNK_BYTES
             yield self._view
 
     def _all(self, end: int) -> Iterator[memoryview]:

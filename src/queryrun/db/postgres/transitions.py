@@ -15,7 +15,7 @@ from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import Failure, LostRace
 from queryrun.runs.model import AttemptRef, Cancellation, EngineStop, Run, Stage
 from queryrun.runs.state import TRANSITIONS, RunEvent, RunState, sources_of
-from queryrun.runs.store import CancelAsked, Completed, Failed, Freed, Requeued
+from queryrun.runs.store import CancelRequested, Completed, Failed, Freed, Requeued
 
 _INTEGERS = frozenset(
     {
@@ -202,7 +202,7 @@ def freed_values(detail: Freed) -> dict[str, object]:
     }
 
 
-def cancel_values(run_id: str, detail: CancelAsked) -> dict[str, object]:
+def cancel_values(run_id: str, detail: CancelRequested) -> dict[str, object]:
     """For `cancel`."""
     return {
         "run_id": run_id,

@@ -10,15 +10,15 @@ import asyncio
 import pytest
 
 from queryrun.errors import IdempotencyInFlight, IdempotencyMismatch
+from queryrun.runs.idempotency import KEY_RESERVATION_S, KEY_RETENTION_S, IdempotencyStore
 from queryrun.runs.model import StoredAnswer
-from queryrun.runs.once import IN_FLIGHT_S, KEPT_S, IdempotencyStore
 from queryrun.runs.requests import (
     AsyncRequestStore,
     NewRequest,
     RequestOutcome,
     RequestState,
 )
-from tests.contract.run_store_scene import BackDoor
+from tests.contract.run_store_fixtures import BackDoor
 
 REFUSED = StoredAnswer(400, b'{"type":"bad_request"}')
 KEY = ("tenant-1", "key-1")
@@ -30,77 +30,77 @@ class IdempotencyStoreContract:
     pytestmark = pytest.mark.anyio
 
     async def test_a_finished_answer_is_replayed(self, store: IdempotencyStore) -> None:
-        assert await store.begin_once(*KEY, "fp") is None
-        await store.finish_once(*KEY, REFUSED)
-        assert await store.look_once(*KEY, "fp") == REFUSED
-        assert await store.begin_once(*KEY, "fp") == REFUSED
+        assert await store.reserve_key(*KEY, "fp") is None
+        await store.complete_key(*KEY, REFUSED)
+        assert await store.find_key(*KEY, "fp") == REFUSED
+        assert await store.reserve_key(*KEY, "fp") == REFUSED
 
     async def test_a_look_claims_nothing(self, store: IdempotencyStore) -> None:
-        assert await store.look_once(*KEY, "fp") is None
-        assert await store.begin_once(*KEY, "fp") is None
+        assert await store.find_key(*KEY, "fp") is None
+        assert await store.reserve_key(*KEY, "fp") is None
 
     async def test_a_repeat_in_flight_is_turned_away(self, store: IdempotencyStore) -> None:
-        await store.begin_once(*KEY, "fp")
+        await store.reserve_key(*KEY, "fp")
         with pytest.raises(IdempotencyInFlight):
-            await store.look_once(*KEY, "fp")
+            await store.find_key(*KEY, "fp")
         with pytest.raises(IdempotencyInFlight):
-            await store.begin_once(*KEY, "fp")
+            await store.reserve_key(*KEY, "fp")
 
     async def test_another_request_under_the_key_is_a_mismatch(
         self, store: IdempotencyStore
     ) -> None:
-        await store.begin_once(*KEY, "fp")
+        await store.reserve_key(*KEY, "fp")
         with pytest.raises(IdempotencyMismatch):
-            await store.begin_once(*KEY, "other")
-        await store.finish_once(*KEY, REFUSED)
+            await store.reserve_key(*KEY, "other")
+        await store.complete_key(*KEY, REFUSED)
         with pytest.raises(IdempotencyMismatch):
-            await store.look_once(*KEY, "other")
+            await store.find_key(*KEY, "other")
 
     async def test_of_two_beginnings_at_once_one_wins(self, store: IdempotencyStore) -> None:
         results = await asyncio.gather(
-            *(store.begin_once(*KEY, "fp") for _ in range(5)), return_exceptions=True
+            *(store.reserve_key(*KEY, "fp") for _ in range(5)), return_exceptions=True
         )
         assert results.count(None) == 1
         assert sum(isinstance(result, IdempotencyInFlight) for result in results) == 4
 
     async def test_tenants_have_their_own_keys(self, store: IdempotencyStore) -> None:
-        await store.begin_once(*KEY, "fp")
-        assert await store.begin_once("tenant-2", "key-1", "other") is None
+        await store.reserve_key(*KEY, "fp")
+        assert await store.reserve_key("tenant-2", "key-1", "other") is None
 
     async def test_a_dropped_key_is_unused(self, store: IdempotencyStore) -> None:
-        await store.begin_once(*KEY, "fp")
-        await store.drop_once(*KEY)
-        assert await store.begin_once(*KEY, "other") is None
+        await store.reserve_key(*KEY, "fp")
+        await store.release_key(*KEY)
+        assert await store.reserve_key(*KEY, "other") is None
 
     async def test_an_answered_key_is_neither_dropped_nor_answered_again(
         self, store: IdempotencyStore
     ) -> None:
-        await store.begin_once(*KEY, "fp")
-        await store.finish_once(*KEY, REFUSED)
-        await store.drop_once(*KEY)
-        await store.finish_once(*KEY, StoredAnswer(200, b"{}"))
-        assert await store.look_once(*KEY, "fp") == REFUSED
+        await store.reserve_key(*KEY, "fp")
+        await store.complete_key(*KEY, REFUSED)
+        await store.release_key(*KEY)
+        await store.complete_key(*KEY, StoredAnswer(200, b"{}"))
+        assert await store.find_key(*KEY, "fp") == REFUSED
 
     async def test_a_key_whose_node_died_does_not_block_for_ever(
         self, store: IdempotencyStore, back_door: BackDoor
     ) -> None:
-        await store.begin_once(*KEY, "fp")
-        await back_door.pass_time(IN_FLIGHT_S - 0.001)
+        await store.reserve_key(*KEY, "fp")
+        await back_door.pass_time(KEY_RESERVATION_S - 0.001)
         with pytest.raises(IdempotencyInFlight):
-            await store.begin_once(*KEY, "fp")
+            await store.reserve_key(*KEY, "fp")
         await back_door.pass_time(0.001)
-        assert await store.begin_once(*KEY, "other") is None
+        assert await store.reserve_key(*KEY, "other") is None
 
     async def test_an_answer_is_kept_for_a_day_and_then_removed(
         self, store: IdempotencyStore, back_door: BackDoor
     ) -> None:
-        await store.begin_once(*KEY, "fp")
-        await store.finish_once(*KEY, REFUSED)
-        await back_door.pass_time(KEPT_S - 0.001)
-        assert await store.look_once(*KEY, "fp") == REFUSED
+        await store.reserve_key(*KEY, "fp")
+        await store.complete_key(*KEY, REFUSED)
+        await back_door.pass_time(KEY_RETENTION_S - 0.001)
+        assert await store.find_key(*KEY, "fp") == REFUSED
         assert await store.remove_expired_keys() == 0
         await back_door.pass_time(0.001)
-        assert await store.look_once(*KEY, "other") is None
+        assert await store.find_key(*KEY, "other") is None
         assert await store.remove_expired_keys() == 1
 
 

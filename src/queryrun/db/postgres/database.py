@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from queryrun.db.postgres.access import DATABASE_CLOCK, Access, Sizes
 from queryrun.db.postgres.auth import PostgresAuthStore
-from queryrun.db.postgres.chores import PostgresChores
 from queryrun.db.postgres.connect import connect, conninfo_of, translated
+from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S
+from queryrun.db.postgres.connections import DATABASE_CLOCK, ConnectionCounts, Connections
 from queryrun.db.postgres.hints import Hints
-from queryrun.db.postgres.lanes import ANSWER_LIMIT_S
+from queryrun.db.postgres.idempotency_store import PostgresIdempotencyStore
+from queryrun.db.postgres.leader import PostgresLeaderLease
 from queryrun.db.postgres.migrate import migrate_postgres
-from queryrun.db.postgres.once import PostgresIdempotencyStore
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.runs import PostgresRunStore
@@ -23,14 +23,14 @@ from queryrun.db.postgres.runs import PostgresRunStore
 class PostgresDatabase:
     """One node's view of the shared database, and every store in it."""
 
-    access: Access
+    connections: Connections
     hints: Hints
     runs: PostgresRunStore
     auth: PostgresAuthStore
-    once: PostgresIdempotencyStore
+    idempotency: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
     rates: PostgresRates
-    chores: PostgresChores
+    leader: PostgresLeaderLease
 
     async def tidy(self) -> None:
         """Forget the rates of callers who stayed away."""
@@ -39,15 +39,15 @@ class PostgresDatabase:
     def close(self) -> None:
         """Finish the work that is queued, then close every connection; await `hints.close()`
         before. Takes seconds when the server does not answer. May be repeated."""
-        self.chores.close()
-        self.access.close()
+        self.leader.close()
+        self.connections.close()
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresOptions:
     """How a node uses the database. The defaults are what a node needs; tests move the time."""
 
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: ConnectionCounts = field(default_factory=ConnectionCounts)
     now: str = DATABASE_CLOCK
     """The SQL expression, in milliseconds since 1970, that every statement takes the time from."""
     answer_limit_s: float = ANSWER_LIMIT_S
@@ -65,16 +65,18 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     options = options or PostgresOptions()
     conninfo = conninfo_of(url)
     _migrate(conninfo)
-    access = Access(conninfo, options.sizes, now=options.now, answer_limit_s=options.answer_limit_s)
+    connections = Connections(
+        conninfo, options.sizes, now=options.now, answer_limit_s=options.answer_limit_s
+    )
     return PostgresDatabase(
-        access=access,
+        connections=connections,
         hints=Hints(conninfo),
-        runs=PostgresRunStore(access),
-        auth=PostgresAuthStore(access),
-        once=PostgresIdempotencyStore(access),
-        requests=PostgresAsyncRequestStore(access),
-        rates=PostgresRates(access),
-        chores=PostgresChores(conninfo, access),
+        runs=PostgresRunStore(connections),
+        auth=PostgresAuthStore(connections),
+        idempotency=PostgresIdempotencyStore(connections),
+        requests=PostgresAsyncRequestStore(connections),
+        rates=PostgresRates(connections),
+        leader=PostgresLeaderLease(conninfo, connections),
     )
 
 

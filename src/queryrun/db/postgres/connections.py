@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from queryrun.db.postgres.connect import Connection, connect
+from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S, ConnectionThreads
 from queryrun.db.postgres.functions import create_functions
-from queryrun.db.postgres.lanes import ANSWER_LIMIT_S, Lanes
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class ConnectionCounts:
     """How many connections of each kind a node opens at most; it opens them when first needed.
 
     Durable writes wait for the disk, so several of them share a flush.
@@ -28,13 +28,13 @@ class Sizes:
     reads: int = 3
 
 
-class Access:
+class Connections:
     """Runs units on the right kind of connection."""
 
     def __init__(
         self,
         conninfo: str,
-        sizes: Sizes,
+        sizes: ConnectionCounts,
         *,
         now: str = DATABASE_CLOCK,
         answer_limit_s: float = ANSWER_LIMIT_S,
@@ -50,8 +50,10 @@ class Access:
 
             return open_one
 
-        def lanes(name: str, count: int, *, durable: bool = False) -> Lanes:
-            return Lanes(opener(durable), count, f"pg-{name}", answer_limit_s=answer_limit_s)
+        def lanes(name: str, count: int, *, durable: bool = False) -> ConnectionThreads:
+            return ConnectionThreads(
+                opener(durable), count, f"pg-{name}", answer_limit_s=answer_limit_s
+            )
 
         self._durable = lanes("durable", sizes.durable, durable=True)
         self._relaxed = lanes("relaxed", sizes.relaxed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.db.sqlite.open import SqliteDatabase
-from queryrun.runs.once import IdempotencyStore
+from queryrun.db.sqlite.database import SqliteDatabase
+from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
-from tests.contract.answer_stores import AsyncRequestStoreContract, IdempotencyStoreContract
+from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.sqlite_database import OnSqlite
 
 
@@ -17,7 +17,7 @@ class TestSqliteIdempotencyStore(OnSqlite, IdempotencyStoreContract):
     @pytest.fixture
     def store(self, database: SqliteDatabase) -> IdempotencyStore:
         """The store under test."""
-        return database.once
+        return database.idempotency
 
 
 class TestSqliteAsyncRequestStore(OnSqlite, AsyncRequestStoreContract):

@@ -11,7 +11,7 @@ import pytest
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.s3 import S3ResultStore
 from queryrun.results.s3bucket import S3Bucket
-from queryrun.results.s3place import S3Place
+from queryrun.results.s3location import S3Location
 from queryrun.results.sigv4 import Credentials
 from tests.s3_proxy import Plan, Trouble, TroubleProxy, first, trouble_in_front_of
 from tests.s3_server import HASTY, S3Server, bucket_at, names_in
@@ -30,22 +30,22 @@ def proxy(s3_server: S3Server) -> Iterator[TroubleProxy]:
 
 
 @pytest.fixture
-def place(s3_server: S3Server, proxy: TroubleProxy) -> S3Place:
+def location(s3_server: S3Server, proxy: TroubleProxy) -> S3Location:
     """A new bucket, reached through the proxy."""
     return s3_server.new_bucket(endpoint=proxy.endpoint)
 
 
 @pytest.fixture
-def store(place: S3Place) -> Iterator[S3ResultStore]:
+def store(location: S3Location) -> Iterator[S3ResultStore]:
     """The store that is tried, without patience."""
-    with bucket_at(place, HASTY) as bucket:
+    with bucket_at(location, HASTY) as bucket:
         yield S3ResultStore(bucket, part_bytes=PART_BYTES)
 
 
 @pytest.fixture
-def bucket(place: S3Place) -> Iterator[S3Bucket]:
+def bucket(location: S3Location) -> Iterator[S3Bucket]:
     """The same bucket; for looking, when the trouble is over."""
-    with bucket_at(place) as bucket:
+    with bucket_at(location) as bucket:
         yield bucket
 
 
@@ -148,9 +148,9 @@ def test_a_download_that_breaks_off_is_never_taken_for_whole(
     write(store, LARGE)
     proxy.plan = first(1, Trouble.CUT, "GET")
     got = bytearray()
-    pieces = store.read(KEY, 0, len(LARGE))
+    chunks = store.read(KEY, 0, len(LARGE))
     with pytest.raises(RunFailed) as failed:
-        got.extend(itertools.chain.from_iterable(pieces))
+        got.extend(itertools.chain.from_iterable(chunks))
     assert failed.value.failure.code is FailureCode.STORAGE_FAILED
     assert len(got) < len(LARGE)
 
@@ -159,9 +159,9 @@ def test_a_reader_that_stops_early_leaves_no_connection_in_the_middle_of_an_answ
     store: S3ResultStore,
 ) -> None:
     write(store, LARGE)
-    pieces = store.read(KEY, 0, len(LARGE))
-    next(pieces)
-    pieces.close()  # type: ignore[attr-defined]  # it is a generator
+    chunks = store.read(KEY, 0, len(LARGE))
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]  # it is a generator
     assert b"".join(store.read(KEY, 10, 20)) == LARGE[10:20]
 
 
@@ -177,9 +177,9 @@ def test_stat_sees_the_file(store: S3ResultStore, proxy: TroubleProxy, plan: Pla
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["one put", "parts"])
-def test_wrong_credentials_fail_the_attempt_by_name(place: S3Place, data: bytes) -> None:
+def test_wrong_credentials_fail_the_attempt_by_name(location: S3Location, data: bytes) -> None:
     wrong = Credentials("test-access-key", "not-the-secret")
-    with closing(S3Bucket(place, lambda: wrong, HASTY)) as bucket:
+    with closing(S3Bucket(location, lambda: wrong, HASTY)) as bucket:
         failed = failure(S3ResultStore(bucket, part_bytes=PART_BYTES), data).failure
     assert failed.code is FailureCode.STORAGE_FAILED
     assert "SignatureDoesNotMatch" in failed.message
@@ -188,14 +188,14 @@ def test_wrong_credentials_fail_the_attempt_by_name(place: S3Place, data: bytes)
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["one put", "parts"])
 def test_a_bucket_that_is_gone_fails_the_attempt_by_name(s3_server: S3Server, data: bytes) -> None:
-    with bucket_at(s3_server.place(), HASTY) as bucket:
+    with bucket_at(s3_server.location(), HASTY) as bucket:
         failed = failure(S3ResultStore(bucket, part_bytes=PART_BYTES), data).failure
     assert failed.code is FailureCode.STORAGE_FAILED
     assert "NoSuchBucket" in failed.message
 
 
 def test_a_server_that_is_gone_fails_the_attempt() -> None:
-    with bucket_at(S3Place("results", endpoint="http://127.0.0.1:9"), HASTY) as bucket:
+    with bucket_at(S3Location("results", endpoint="http://127.0.0.1:9"), HASTY) as bucket:
         failed = failure(S3ResultStore(bucket), SMALL).failure
     assert failed.code is FailureCode.STORAGE_FAILED
     assert "Unreachable" in failed.message

@@ -53,7 +53,7 @@ class _Job:
     error: BaseException | None = None
 
 
-class Lanes:
+class ConnectionThreads:
     """`count` threads that take units off one queue. Construct, use, `close`.
 
     `connect` opens a connection in autocommit; it is called on first use, and again whenever a

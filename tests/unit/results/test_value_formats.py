@@ -105,20 +105,20 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("expression", "spelled"), [(case[0], case[1]) for case in CASES if case[1] is not None]
+    ("expression", "formatted"), [(case[0], case[1]) for case in CASES if case[1] is not None]
 )
-def test_a_value_in_json(write: Write, expression: str, spelled: str) -> None:
+def test_a_value_in_json(write: Write, expression: str, formatted: str) -> None:
     data = write(f"SELECT {expression} AS x, 1 AS y", Format("json", time_zone=LOS_ANGELES))
-    assert data.decode() == f'{{"x":{spelled},"y":1}}\n'
+    assert data.decode() == f'{{"x":{formatted},"y":1}}\n'
 
 
 @pytest.mark.parametrize(
-    ("expression", "spelled"), [(case[0], case[2]) for case in CASES if case[2] is not None]
+    ("expression", "formatted"), [(case[0], case[2]) for case in CASES if case[2] is not None]
 )
-def test_a_value_in_csv(write: Write, expression: str, spelled: str) -> None:
+def test_a_value_in_csv(write: Write, expression: str, formatted: str) -> None:
     data = write(f"SELECT {expression} AS x, 1 AS y", Format("csv", time_zone=LOS_ANGELES))
-    quoted = f'"{spelled}"' if "," in spelled and not spelled.startswith('"') else spelled
-    assert data.decode().split("\n", 1)[1] in {f"{spelled},1\n", f"{quoted},1\n"}
+    quoted = f'"{formatted}"' if "," in formatted and not formatted.startswith('"') else formatted
+    assert data.decode().split("\n", 1)[1] in {f"{formatted},1\n", f"{quoted},1\n"}
 
 
 @pytest.mark.parametrize(

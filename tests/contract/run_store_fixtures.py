@@ -15,7 +15,7 @@ from queryrun.runs.model import (
     Attempt,
     ContentType,
     EngineStop,
-    Once,
+    IdempotentWrite,
     Output,
     ResultFile,
     Run,
@@ -25,7 +25,7 @@ from queryrun.runs.model import (
     StoredAnswer,
 )
 from queryrun.runs.store import (
-    CancelAsked,
+    CancelRequested,
     ClaimLimits,
     Completed,
     Freed,
@@ -37,7 +37,7 @@ TENANT = "tenant-1"
 ENTITY = "entity-1"
 CLIENT = "client-1"
 LEASE_S = 30.0
-BY_USER = CancelAsked(StopReason.USER, CLIENT)
+BY_USER = CancelRequested(StopReason.USER, CLIENT)
 KILLED = Freed(EngineStop.KILLED, Stage.EXECUTING)
 WORKER_LOST = Failure(FailureCode.WORKER_LOST, "the worker died")
 BAD_NAME = Failure(FailureCode.NAME_NOT_FOUND, "no such column", line=2, column=7)
@@ -129,6 +129,8 @@ def back(ready: datetime, *, charge: bool = True) -> Requeued:
     return Requeued(WORKER_LOST, ready, charge=charge)
 
 
-def once(key: str = "key-1", *, tenant: str = TENANT, fingerprint: str = "fp-1") -> Once:
+def idempotent(
+    key: str = "key-1", *, tenant: str = TENANT, fingerprint: str = "fp-1"
+) -> IdempotentWrite:
     """An idempotency key whose answer is the run's id."""
-    return Once(tenant, key, fingerprint, lambda run: StoredAnswer(201, run.id.encode()))
+    return IdempotentWrite(tenant, key, fingerprint, lambda run: StoredAnswer(201, run.id.encode()))

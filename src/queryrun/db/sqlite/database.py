@@ -10,13 +10,13 @@ from pathlib import Path
 
 from queryrun.db.migrate import migrate_sqlite
 from queryrun.db.sqlite.auth import SqliteAuthStore
-from queryrun.db.sqlite.once import SqliteIdempotencyStore
+from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
-from queryrun.runs.chores import Chores, EveryChore
 from queryrun.runs.hints import Hints, NoHints
+from queryrun.runs.leader import AlwaysLeader, LeaderLease
 
 BUSY_TIMEOUT_S = 5.0
 """How long a write waits for another process's (`queryrun clients create`) before it fails."""
@@ -32,10 +32,10 @@ class SqliteDatabase:
     reader: Reader
     runs: SqliteRunStore
     auth: SqliteAuthStore
-    once: SqliteIdempotencyStore
+    idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
     hints: Hints = field(default_factory=NoHints)
-    chores: Chores = field(default_factory=EveryChore)
+    leader: LeaderLease = field(default_factory=AlwaysLeader)
 
     async def tidy(self) -> None:
         """Nothing that the stores do not remove themselves."""
@@ -66,7 +66,7 @@ def open_sqlite(path: Path, now: Callable[[], datetime]) -> SqliteDatabase:
         reader=reader,
         runs=SqliteRunStore(writer, reader, now),
         auth=SqliteAuthStore(writer, reader),
-        once=SqliteIdempotencyStore(writer, reader, now),
+        idempotency=SqliteIdempotencyStore(writer, reader, now),
         requests=SqliteAsyncRequestStore(writer, reader, now),
     )
 
