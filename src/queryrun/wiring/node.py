@@ -21,11 +21,11 @@ from queryrun.db.database import Database
 from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
+from queryrun.http.context import AppContext, HttpSettings
 from queryrun.http.health import OK, SOURCE
 from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
-from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import AttemptContext, RequestContext, Workers
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
@@ -202,7 +202,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         unavailable_reason=sources.unavailable_reason,
         statements=settings.statement_kinds,
     )
-    parts = HttpParts(
+    context = AppContext(
         runs=requests,
         auth=database.auth,
         idempotency=database.idempotency,
@@ -219,7 +219,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     )
     return Node(
         settings=settings,
-        app=build_app(parts),
+        app=build_app(context),
         runs=requests,
         database=database,
         pool=pool,
