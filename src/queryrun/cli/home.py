@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from queryrun.auth.clients import ClientWish, create_client
+from queryrun.auth.clients import ClientOptions, create_client
 from queryrun.auth.model import Entity, IssuedSecret, Scope
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME, Settings, load
 from queryrun.wiring.database import open_database
+from queryrun_cli.plugins import HomeServer
 
 FIRST_CLIENT_NAME = "first-client.id"
 FIRST_SECRET_NAME = "first-client.secret"  # noqa: S105 a file name
@@ -92,6 +93,18 @@ def init_home(
     return MadeHome(home, issued.client.entities[0], issued, data_dir, tables)
 
 
+def home_server(home: Path) -> HomeServer:
+    """Where the home's configuration says that it is served, and its first client.
+
+    `ConfigurationError` when the directory is not a home. The first client's files may be gone.
+    """
+    if not (home / CONFIG_NAME).exists():
+        raise ConfigurationError(f"{home} is not a home; `queryrun init --home {home}` makes one")
+    server = load(home).server
+    url = server.public_url or f"http://{server.host}:{server.port}"
+    return HomeServer(url, home / FIRST_CLIENT_NAME, home / FIRST_SECRET_NAME)
+
+
 def check_entity_name(name: str) -> None:
     """Entity names become directory names: letters, digits, `_` and `-`, at most 63."""
     if not _ENTITY.fullmatch(name):
@@ -112,8 +125,8 @@ async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
     database = open_database(settings, lambda: datetime.now(UTC))
     try:
         entity = await ensure_entity(database, settings, entity_name)
-        wish = ClientWish("first", (entity,), frozenset(Scope))
-        return await create_client(database.auth, wish, lambda: datetime.now(UTC))
+        options = ClientOptions("first", (entity,), frozenset(Scope))
+        return await create_client(database.auth, options, lambda: datetime.now(UTC))
     finally:
         database.close()
 

@@ -1,0 +1,325 @@
+"""A whole HTTP service in one process: the real app and SQLite stores, a guard that knows a few
+words, results in memory, and a dispatcher that tests move by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client
+from queryrun.auth.model import Entity, Scope
+from queryrun.auth.tokens import issue_token
+from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
+from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
+from queryrun.http.app import build_app
+from queryrun.http.context import AppContext, HttpSettings
+from queryrun.http.limits import Rates
+from queryrun.results.store import ResultWriter, StoredFile
+from queryrun.runs.desk import Changes, Desk, SourceRules
+from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
+from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
+from queryrun.sql.guard import Refusal, Verdict
+from queryrun.worker.cataloging import TableShape
+from tests.conftest import Clock
+
+TENANT = "tenant-1"
+ACME = Entity("11111111-1111-4111-8111-111111111111", TENANT, "acme")
+GLOBEX = Entity("22222222-2222-4222-8222-222222222222", TENANT, "globex")
+FOREIGN = Entity("33333333-3333-4333-8333-333333333333", "tenant-2", "initech")
+LINK_SECRET = b"a secret for links, only in tests"
+PUBLIC_URL = "http://queries.test"
+NODE = "node-1"
+NO_RATES = Rates()
+OPEN_SETTINGS = HttpSettings(api_rates=NO_RATES, auth_address_rates=NO_RATES)
+"""Without rate limits; tests of rates set their own."""
+
+SELECT = {"sql": "SELECT 1 AS one", "content_type": "csv"}
+
+
+class FakeGuard:
+    """Refuses what starts with a writing word, and anything with a semicolon inside. Tests may
+    break it, or make it hang until `go_on` is set."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def check(self, statement: str, dialect: str) -> Verdict:
+        """The verdict of a guard that knows three words."""
+        await self.go_on.wait()
+        if self.broken:
+            raise RuntimeError(f"cannot check {statement}")
+        if statement.split()[0].upper() in ("DELETE", "INSERT", "DROP"):
+            return Verdict(statement, Refusal.NOT_READ_ONLY, "only SELECT is allowed", 1, 1)
+        if ";" in statement.rstrip().rstrip(";"):
+            return Verdict(statement, Refusal.SEVERAL_STATEMENTS, "one statement only")
+        return Verdict(statement)
+
+
+class MemoryResults:
+    """A ResultStore over a dictionary. `away`: it cannot be reached."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.away = False
+
+    def _answer(self) -> None:
+        if self.away:
+            raise RunFailed.of(FailureCode.STORAGE_FAILED, "the store does not answer")
+
+    def open(self, key: str) -> ResultWriter:
+        """Tests put files in directly."""
+        raise NotImplementedError(key)
+
+    def stat(self, key: str) -> StoredFile | None:
+        """The file, or None."""
+        self._answer()
+        data = self.files.get(key)
+        return None if data is None else StoredFile(key, len(data), sha256(data).hexdigest()[:16])
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """In pieces of seven bytes, so that streams have several."""
+        self._answer()
+        if key not in self.files:
+            raise FileNotFoundError(key)
+        data = self.files[key][start:end]
+        return (data[at : at + 7] for at in range(0, len(data), 7))
+
+    def discard(self, key: str) -> None:
+        """Forget the file."""
+        self.files.pop(key, None)
+
+    def sweep(self, unfinished_before: datetime, committed_before: datetime) -> list[str]:
+        """Nothing here knows its age."""
+        return []
+
+    def link(self, key: str, life_s: int) -> str | None:
+        """Downloads go through the service."""
+        return None
+
+
+class KnownTables:
+    """A `TableCatalog` that knows what tests tell it. `away`: its sources do not answer."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], tuple[TableShape, ...]] = {}
+        self.away = False
+
+    async def tables(self, source: str, entity_id: str) -> tuple[TableShape, ...]:
+        """What a test said that there is."""
+        if self.away:
+            raise Unavailable("the source does not answer")
+        return self.known.get((source, entity_id), ())
+
+    async def table(self, source: str, entity_id: str, name: str) -> TableShape | None:
+        """One of them."""
+        known = await self.tables(source, entity_id)
+        return next((table for table in known if table.name == name.lower()), None)
+
+
+class NoticedChanges(Changes):
+    """Changes that say when somebody begins to wait for a run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_for = asyncio.Event()
+
+    @asynccontextmanager
+    async def watch(self, run_id: str) -> AsyncIterator[asyncio.Event]:
+        """As ever, and noticed."""
+        async with super().watch(run_id) as event:
+            self.waited_for.set()
+            yield event
+
+
+@dataclass
+class Knobs:
+    """What tests turn while the service runs."""
+
+    accepting: bool = True
+    checks: dict[str, str] = field(default_factory=lambda: {"store": "ok"})
+
+
+@dataclass
+class AppHarness:
+    """The running service and what tests do to it behind its back."""
+
+    app: AppContext
+    database: SqliteDatabase
+    clock: Clock
+    results: MemoryResults
+    tables: KnownTables
+    knobs: Knobs
+    guard: FakeGuard
+    changes: NoticedChanges
+    http: httpx2.AsyncClient
+    token: str = ""
+    client_id: str = ""
+    secret: str = ""
+
+    async def new_client(
+        self,
+        *entities: Entity,
+        scopes: frozenset[Scope] = DEFAULT_SCOPES,
+        org_ids: tuple[str, ...] = (),
+    ) -> tuple[str, str]:
+        """Id and secret of a new client."""
+        options = ClientOptions("test", entities or (ACME,), scopes, org_ids)
+        issued = await create_client(self.database.auth, options, self.clock)
+        return issued.client.id, issued.secret
+
+    async def new_token(
+        self,
+        *entities: Entity,
+        scopes: frozenset[Scope] = DEFAULT_SCOPES,
+        org_ids: tuple[str, ...] = (),
+    ) -> str:
+        """A token of a new client."""
+        client_id, secret = await self.new_client(*entities, scopes=scopes, org_ids=org_ids)
+        return (await issue_token(self.database.auth, client_id, secret, self.clock)).token
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> httpx2.Response:
+        """One request with the harness's own token, another, or ('') none."""
+        used = self.token if token is None else token
+        sent = {"authorization": f"Bearer {used}"} if used else {}
+        return await self.http.request(method, path, headers={**sent, **(headers or {})}, **options)
+
+    async def create(self, **body: Any) -> dict[str, Any]:
+        """A new run, as the service answers it; `SELECT` unless told otherwise."""
+        response = await self.call("POST", "/v2/query_runs", json={**SELECT, **body})
+        assert response.status_code == 201, response.text
+        return dict(response.json())
+
+    # --- the dispatcher ---------------------------------------------------------------------
+
+    async def claim(self, run_id: str) -> AttemptRef:
+        """Claim everything that waits; the attempt of this run."""
+        limits = ClaimLimits(["live", "warehouse"], 1000, {})
+        attempts = await self.app.desk.store.claim(NODE, lease_s=60, limits=limits)
+        (ref,) = [one.ref for one in attempts if one.ref.run_id == run_id]
+        return ref
+
+    async def complete(self, run_id: str, data: bytes = b"one\n1\n", suffix: str = ".csv") -> Run:
+        """Claim the run and complete it with a file."""
+        ref = await self.claim(run_id)
+        key = f"{run_id}_1833251171549653{suffix}"
+        self.results.files[key] = data
+        file = ResultFile(key, len(data), sha256(data).hexdigest(), data.count(b"\n") - 1)
+        return self._published(
+            await self.app.desk.store.complete(ref, Completed(file, processing_ms=6519))
+        )
+
+    async def fail(self, run_id: str, failure: Failure) -> Run:
+        """Claim the run and fail it."""
+        ref = await self.claim(run_id)
+        return self._published(await self.app.desk.store.fail(ref, Failed(failure)))
+
+    async def requeue(self, ref: AttemptRef, failure: Failure) -> Run:
+        """Send the attempt's run back to the queue."""
+        detail = Requeued(failure, ready_time=self.clock())
+        return self._published(await self.app.desk.store.requeue(ref, detail))
+
+    async def free(self, ref: AttemptRef) -> Run:
+        """Prove the engine of a cancelled attempt free."""
+        detail = Freed(EngineStop.KILLED, Stage.EXECUTING)
+        return self._published(await self.app.desk.store.freed(ref, detail))
+
+    def free_on_cancel(self, ref: AttemptRef) -> None:
+        """From now on, free the attempt as soon as its run is being cancelled."""
+
+        def listener(run: Run) -> None:
+            if run.id == ref.run_id and run.state.value == "canceling":
+                self._tasks.append(asyncio.ensure_future(self.free(ref)))
+
+        self.app.desk.changes.listen(listener)
+
+    _tasks: list[Any] = field(default_factory=list)
+
+    def _published(self, run: Run) -> Run:
+        self.app.desk.changes.publish(run)
+        return run
+
+
+@asynccontextmanager
+async def open_app_harness(
+    directory: Path,
+    clock: Clock,
+    settings: HttpSettings = OPEN_SETTINGS,
+    *,
+    queued_per_tenant: int = 0,
+) -> AsyncIterator[AppHarness]:
+    """A service over a fresh database in `directory`, with one client of one entity."""
+    database = open_sqlite(directory / "queryrun.db", clock)
+    knobs, guard, changes, results = Knobs(), FakeGuard(), NoticedChanges(), MemoryResults()
+    tables = KnownTables()
+    app = app_over(database, clock, results, settings, queued_per_tenant)
+    desk = replace(app.desk, guard=guard, changes=changes, accepting=lambda: knobs.accepting)
+    app = replace(app, desk=desk, tables=tables, ready=_ready(knobs))
+    transport = httpx2.ASGITransport(app=build_app(app), client=("192.0.2.1", 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
+        harness = AppHarness(app, database, clock, results, tables, knobs, guard, changes, http)
+        for tenant in ("tenant-1", "tenant-2"):
+            await database.auth.add_tenant(tenant, tenant)
+        for entity in (ACME, GLOBEX, FOREIGN):
+            await database.auth.add_entity(entity)
+        harness.client_id, harness.secret = await harness.new_client(ACME)
+        issued = await issue_token(database.auth, harness.client_id, harness.secret, clock)
+        harness.token = issued.token
+        yield harness
+    database.close()
+
+
+def app_over(
+    database: SqliteDatabase,
+    clock: Clock,
+    results: MemoryResults,
+    settings: HttpSettings = OPEN_SETTINGS,
+    queued_per_tenant: int = 0,
+) -> AppContext:
+    """What the HTTP face works with, over this database."""
+    rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued_per_tenant)
+    return AppContext(
+        desk=Desk(
+            store=database.runs,
+            guard=FakeGuard(),
+            changes=Changes(),
+            sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
+            default_source="live",
+            now=clock,
+        ),
+        auth=database.auth,
+        idempotency=database.idempotency,
+        requests=database.requests,
+        results=results,
+        tables=KnownTables(),
+        link_secret=LINK_SECRET,
+        public_url=PUBLIC_URL,
+        now=clock,
+        ready=_ready(Knobs()),
+        settings=settings,
+        ticks_s=lambda: clock().timestamp(),
+    )
+
+
+def _ready(knobs: Knobs) -> Callable[[], Any]:
+    async def ready() -> dict[str, str]:
+        return knobs.checks
+
+    return ready
