@@ -123,14 +123,14 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
         await store.cancel(attempt.ref.run_id, BY_USER)
     clock.move(LEASE_S)
 
-    assert await reaper.reap_lapsed() == 1
+    assert await reaper.reap_expired_leases() == 1
     assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELING
     assert (await read(store, well.ref.run_id)).state is RunState.CANCELED
     assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 1
 
     sick.clear()
     clock.move(LEASE_S)
-    assert await reaper.reap_lapsed() == 1
+    assert await reaper.reap_expired_leases() == 1
     assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELED
     assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 0
     database.close()
@@ -187,13 +187,13 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     await store.cancel(attempt.ref.run_id, BY_USER)
     clock.move(LEASE_S)
     engine.is_away = True
-    assert await reaper.reap_lapsed() == 0
+    assert await reaper.reap_expired_leases() == 0
     assert (await read(store, attempt.ref.run_id)).state is RunState.CANCELING
     assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 1
 
     engine.is_away = False
     clock.move(LEASE_S)
-    assert await reaper.reap_lapsed() == 1
+    assert await reaper.reap_expired_leases() == 1
     run = await read(store, attempt.ref.run_id)
     assert run.cancellation is not None
     assert run.cancellation.engine_stop is EngineStop.REMOTE_CONFIRMED
