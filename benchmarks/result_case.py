@@ -72,7 +72,7 @@ def _sync(path: Path) -> None:
 def _pipeline(case: dict[str, Any], directory: Path) -> Callable[[], int]:
     """What a worker does, in this process."""
     from queryrun.engines.base import EngineLimits
-    from queryrun.engines.duckdb import open_session
+    from queryrun.engines.duckdb.session import open_session
     from queryrun.results.write import WriteRequest, write_result
 
     for name in ("spill", "data", "results"):

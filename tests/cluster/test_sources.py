@@ -40,9 +40,9 @@ def warehouse(port: int) -> dict[str, str]:
     return {f"{prefix}{name}": value for name, value in settings.items()}
 
 
-def until(holds: Callable[[], bool], what: str, patience_s: float = 30) -> None:
+def until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
     """Ask again and again: neither readiness nor an engine's list tells of changes."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.05)
@@ -143,7 +143,7 @@ def test_work_that_nobody_holds_is_ended_and_that_of_other_services_is_not(
     begin_elsewhere(trino_server, f"queryrun-{ended}-1")
     until(lambda: not queries_of(trino_server, ended), "the end of the orphan")
     assert queries_of(trino_server, unknown)
-    TrinoRemote().stop(trino_server.place(), f"queryrun-{unknown}-1")
+    TrinoRemote().stop(trino_server.endpoint(), f"queryrun-{unknown}-1")
 
 
 def begin_elsewhere(server: TrinoServer, name: str) -> None:

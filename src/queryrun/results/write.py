@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from queryrun.engines.base import Visible
+from queryrun.engines.base import RowFilter
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.concurrent_copy import Copy
 from queryrun.results.copy_direct import CopyReader, copy_direct
@@ -53,7 +53,7 @@ class WriteRequest:
     row_limit: int = 0
     size_limit_bytes: int = 0
     time_zone: str = "UTC"
-    visible: Visible = field(default_factory=Visible)
+    row_filter: RowFilter = field(default_factory=RowFilter)
     name: str = ""
     """What an engine elsewhere knows the work by (`engines.base.work_name`)."""
 
@@ -67,7 +67,7 @@ def write_result(
     then nothing is left under the key. A result over a limit fails, it is never cut short.
     """
     report.stage("planning")
-    rows = session.plan(job.statement, job.visible, job.name)
+    rows = session.plan(job.statement, job.row_filter, job.name)
     writer = store.open(job.file_key)
     try:
         written = _Pipeline(session, rows, job, writer, report).write()

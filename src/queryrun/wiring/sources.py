@@ -12,7 +12,7 @@ NO_ENTITY = "queryrun"
 """Stands for `{entity}` where an engine is asked something that is no entity's."""
 
 
-class Places:
+class SourceResolver:
     """Where an entity's data of a source is. Entities are looked up once each."""
 
     def __init__(self, settings: Settings, auth: AuthStore) -> None:
@@ -62,5 +62,10 @@ def _options(rules: SourceSettings, entity: str) -> dict[str, str]:
     """Names of entities are letters, digits, `_` and `-`, so nothing can be smuggled in."""
     templates = {"catalog": rules.catalog, "schema": rules.schema, "user": rules.user}
     filled = {name: text.replace("{entity}", entity) for name, text in templates.items()}
-    fixed = {"url": rules.url, "auth": rules.auth, "ui_url": rules.ui_url, "reach": rules.reach}
+    fixed = {
+        "url": rules.url,
+        "auth": rules.auth,
+        "ui_url": rules.ui_url,
+        "name_scope": rules.name_scope,
+    }
     return filled | fixed | {"dialect": rules.dialect}

@@ -9,11 +9,11 @@ from queryrun.engines.base import (
     EngineLimits,
     EngineSession,
     RemoteEngine,
-    Visible,
+    RowFilter,
     work_name,
 )
-from queryrun.engines.duckdb import open_session as open_duckdb
-from queryrun.engines.duckdb_catalog import open_catalog as open_duckdb_catalog
+from queryrun.engines.duckdb.catalog import open_catalog as open_duckdb_catalog
+from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
@@ -102,7 +102,7 @@ class SourceSession:
             row_limit=execute.row_limit,
             size_limit_bytes=execute.size_limit_bytes,
             time_zone=self._time_zone,
-            visible=Visible(execute.deleted_rows, execute.org_column, execute.org_ids),
+            row_filter=RowFilter(execute.deleted_rows, execute.org_column, execute.org_ids),
             name=work_name(execute.run_id, execute.attempt),
         )
 

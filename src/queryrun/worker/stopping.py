@@ -14,7 +14,7 @@ from typing import Literal, NoReturn
 
 import msgspec
 
-from queryrun.engines.base import RemoteEngine, RemotePlace
+from queryrun.engines.base import RemoteEndpoint, RemoteEngine
 from queryrun.errors import RunFailed
 from queryrun.worker.channel import Channel
 from queryrun.worker.child import limit_memory, name_process
@@ -74,17 +74,17 @@ def _answer(channel: Channel, asked: RemoteAsked, open_remote: OpenRemote) -> No
 
 
 def _call(engine: RemoteEngine, asked: RemoteAsked) -> list[str]:
-    place = place_of(asked.source)
+    endpoint = endpoint_of(asked.source)
     match asked.call:
         case "names":
-            return engine.names(place)
+            return engine.names(endpoint)
         case "check":
-            engine.check(place)
+            engine.check(endpoint)
         case "stop":
-            engine.stop(place, asked.name)
+            engine.stop(endpoint, asked.name)
     return []
 
 
-def place_of(source: SourceSpec) -> RemotePlace:
+def endpoint_of(source: SourceSpec) -> RemoteEndpoint:
     """A source as its engine's module wants it."""
-    return RemotePlace(source.options, source.secret.text if source.secret else None)
+    return RemoteEndpoint(source.options, source.secret.text if source.secret else None)

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from queryrun.engines.base import Column, EngineLimits, Rows
-from queryrun.engines.duckdb import DuckDBSession, open_session
+from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.encrypt import decrypted
 from queryrun.results.local import LocalResultStore

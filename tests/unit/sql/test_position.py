@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.sql.place import Place, place_of
+from queryrun.sql.position import SourcePosition, position_after
 
 
 @pytest.mark.parametrize(
-    ("before", "place"),
+    ("before", "position"),
     [
         ("", (1, 1)),
         ("SELECT ", (1, 8)),
@@ -18,6 +18,6 @@ from queryrun.sql.place import Place, place_of
     ],
 )
 def test_lines_and_columns_count_from_one_and_columns_in_characters(
-    before: str, place: tuple[int, int]
+    before: str, position: tuple[int, int]
 ) -> None:
-    assert place_of(before.encode()) == Place(*place)
+    assert position_after(before.encode()) == SourcePosition(*position)

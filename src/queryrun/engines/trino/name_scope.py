@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queryrun.engines.trino.place import TrinoPlace
+from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.tokens import failure_at
@@ -25,13 +25,13 @@ _DESCRIBES_OUR_TABLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What a place's statements may name: with `reach` of `schema`, `catalog` or `all`.
+class NameScope:
+    """What a place's statements may name: with `name_scope` of `schema`, `catalog` or `all`.
 
     A place without a schema, or without a catalog, has no wall there.
     """
 
-    place: TrinoPlace
+    endpoint: TrinoEndpoint
 
     def condition(self, table: ast.Table, statement: str) -> str | None:
         """What restricts a description of the tables to our own; None: an ordinary table.
@@ -50,7 +50,7 @@ class Reach:
         """Raise `RunFailed` (`not_allowed`) when the table lies beyond."""
         catalog, schema = _catalog(table), _schema(table)
         is_beyond = (
-            (catalog or self.place.catalog.lower()) == _ABOUT_THE_ENGINE
+            (catalog or self.endpoint.catalog.lower()) == _ABOUT_THE_ENGINE
             or bool(catalog and self.catalog and catalog != self.catalog)
             or bool(schema and self.schema and schema not in {self.schema, INFORMATION})
         )
@@ -60,12 +60,12 @@ class Reach:
     @property
     def catalog(self) -> str:
         """The one catalog that may be named; empty when any may."""
-        return "" if self.place.reach == "all" else self.place.catalog.lower()
+        return "" if self.endpoint.name_scope == "all" else self.endpoint.catalog.lower()
 
     @property
     def schema(self) -> str:
         """The one schema that may be named; empty when any may."""
-        return self.place.schema.lower() if self.place.reach == "schema" else ""
+        return self.endpoint.schema.lower() if self.endpoint.name_scope == "schema" else ""
 
     def _beyond(self, table: ast.Table, statement: str) -> Exception:
         shown = ".".join(part.text for part in table.parts)

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.place import place_of
+from queryrun.sql.position import position_after
 
 CODES: dict[type[duckdb.Error], FailureCode] = {
     duckdb.BinderException: FailureCode.TYPE_MISMATCH,
@@ -75,7 +75,7 @@ _SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ErrorContext:
     """What an error is read against: the statement as submitted, and the tables there are."""
 
     statement: str
@@ -84,104 +84,110 @@ class Scene:
     """Directories of ours that no message may name."""
 
 
-def failure_of(error: duckdb.Error, scene: Scene, relation_at: int) -> RunFailed:
+def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> RunFailed:
     """The failure that an error of DuckDB amounts to, with its place in the statement."""
-    said = _Said.by(error)
-    code = _code_of(error, said, scene)
-    message = _SPOKEN_FOR.get(code) or _message_of(code, said, scene)
-    line, column = _place(said, scene, relation_at)
+    details = _ErrorDetails.by(error)
+    code = _code_of(error, details, context)
+    message = _SPOKEN_FOR.get(code) or _message_of(code, details, context)
+    line, column = _position(details, context, relation_at)
     return RunFailed(Failure(code, message, line, column))
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """An error of DuckDB, taken apart. `detail` is what `errors_as_json` tells."""
+class _ErrorDetails:
+    """An error of DuckDB, taken apart. `fields` is what `errors_as_json` tells."""
 
     message: str
-    detail: dict[str, Any]
+    fields: dict[str, Any]
 
     @classmethod
-    def by(cls, error: duckdb.Error) -> _Said:
+    def by(cls, error: duckdb.Error) -> _ErrorDetails:
         text = str(error)
         start = text.find("{")
         try:
-            detail = json.loads(text[start:]) if start >= 0 else {}
+            fields = json.loads(text[start:]) if start >= 0 else {}
         except ValueError:
-            detail = {}
-        if not isinstance(detail, dict) or "exception_message" not in detail:
+            fields = {}
+        if not isinstance(fields, dict) or "exception_message" not in fields:
             return cls(text.split("\n\nLINE ")[0].strip(), {})
-        return cls(str(detail["exception_message"]).strip(), detail)
+        return cls(str(fields["exception_message"]).strip(), fields)
 
     def kind(self, error: duckdb.Error) -> type[duckdb.Error]:
         """The error's class, also when it came through Arrow, which keeps only its text."""
-        name = str(self.detail.get("exception_type", "")).replace(" ", "").lower() + "exception"
+        name = str(self.fields.get("exception_type", "")).replace(" ", "").lower() + "exception"
         return _BY_NAME.get(name, type(error))
 
     @property
     def offset(self) -> int | None:
-        position = str(self.detail.get("position", ""))
+        position = str(self.fields.get("position", ""))
         return int(position) if position.isdecimal() else None
 
     @property
     def subtype(self) -> str:
-        return str(self.detail.get("error_subtype", ""))
+        return str(self.fields.get("error_subtype", ""))
 
     @property
     def name(self) -> str:
-        return str(self.detail.get("name", ""))
+        return str(self.fields.get("name", ""))
 
     @property
     def candidates(self) -> list[str]:
-        return [c for c in str(self.detail.get("candidates", "")).split(",") if c]
+        return [c for c in str(self.fields.get("candidates", "")).split(",") if c]
 
 
-def _code_of(error: duckdb.Error, said: _Said, scene: Scene) -> FailureCode:
-    if any(words in said.message for words in _SPILL_IS_FULL):
+def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext) -> FailureCode:
+    if any(words in details.message for words in _SPILL_IS_FULL):
         return FailureCode.MEMORY_LIMIT_EXCEEDED
-    if isinstance(error, duckdb.IOException) and any(w in said.message for w in _DISK_IS_FULL):
+    if isinstance(error, duckdb.IOException) and any(w in details.message for w in _DISK_IS_FULL):
         return FailureCode.STORAGE_FULL
-    names_our_files = any(path in said.message for path in scene.secret_paths)
+    names_our_files = any(path in details.message for path in context.secret_paths)
     if names_our_files and not isinstance(error, duckdb.PermissionException):
         return FailureCode.DATA_UNREADABLE
-    if said.subtype == "COLUMN_NOT_FOUND" or _NO_COLUMN.search(said.message):
+    if details.subtype == "COLUMN_NOT_FOUND" or _NO_COLUMN.search(details.message):
         return FailureCode.NAME_NOT_FOUND
-    if _IS_ABOUT_PARAMETERS in said.message:
+    if _IS_ABOUT_PARAMETERS in details.message:
         return FailureCode.SYNTAX_ERROR
-    return next(CODES[kind] for kind in said.kind(error).__mro__ if kind in CODES)
+    return next(CODES[kind] for kind in details.kind(error).__mro__ if kind in CODES)
 
 
-def _message_of(code: FailureCode, said: _Said, scene: Scene) -> str:
+def _message_of(code: FailureCode, details: _ErrorDetails, context: ErrorContext) -> str:
     if code is FailureCode.MEMORY_LIMIT_EXCEEDED:
-        return _out_of_memory(said)
+        return _out_of_memory(details)
     if code is FailureCode.STORAGE_FULL:
         return "There is no space left for intermediate results"
     if code is FailureCode.NAME_NOT_FOUND:
-        return _not_found(said, scene)
+        return _not_found(details, context)
     if code is FailureCode.DATA_UNREADABLE:
         return "A table's data could not be read"
-    if _IS_ABOUT_PARAMETERS in said.message:
+    if _IS_ABOUT_PARAMETERS in details.message:
         return "Parameters (?, $1) are not supported in a statement"
-    return _harmless(said.message, scene)
+    return _harmless(details.message, context)
 
 
-def _out_of_memory(said: _Said) -> str:
-    if any(words in said.message for words in _SPILL_IS_FULL):
+def _out_of_memory(details: _ErrorDetails) -> str:
+    if any(words in details.message for words in _SPILL_IS_FULL):
         return "Query exceeded the maximum space for intermediate results"
     return OUT_OF_MEMORY
 
 
-def _not_found(said: _Said, scene: Scene) -> str:
-    column = _NO_COLUMN.search(said.message)
+def _not_found(details: _ErrorDetails, context: ErrorContext) -> str:
+    column = _NO_COLUMN.search(details.message)
     if column:
         return f"Column '{column['name'] or column['field']}' cannot be resolved"
-    if said.subtype == "COLUMN_NOT_FOUND":
-        return f"Column '{said.name}' cannot be resolved" + _did_you_mean(_bare(said.candidates))
-    if said.detail.get("type") == "Table":
-        close = difflib.get_close_matches(said.name.lower(), scene.table_names, n=3, cutoff=0.6)
-        return f"Table '{said.name}' does not exist" + _did_you_mean(close)
-    if str(said.detail.get("type", "")).endswith("Function"):
-        return f"Function '{said.name}' does not exist" + _did_you_mean(_bare(said.candidates))
-    return _harmless(said.message, scene)
+    if details.subtype == "COLUMN_NOT_FOUND":
+        return f"Column '{details.name}' cannot be resolved" + _did_you_mean(
+            _bare(details.candidates)
+        )
+    if details.fields.get("type") == "Table":
+        close = difflib.get_close_matches(
+            details.name.lower(), context.table_names, n=3, cutoff=0.6
+        )
+        return f"Table '{details.name}' does not exist" + _did_you_mean(close)
+    if str(details.fields.get("type", "")).endswith("Function"):
+        return f"Function '{details.name}' does not exist" + _did_you_mean(
+            _bare(details.candidates)
+        )
+    return _harmless(details.message, context)
 
 
 def _bare(candidates: Iterable[str]) -> list[str]:
@@ -194,17 +200,19 @@ def _did_you_mean(names: Sequence[str]) -> str:
     return ". Did you mean " + " or ".join(f"'{name}'" for name in names) + "?"
 
 
-def _harmless(message: str, scene: Scene) -> str:
+def _harmless(message: str, context: ErrorContext) -> str:
     """The engine's words without our paths and without advice on settings nobody may change."""
     text = _CANDIDATE_FUNCTIONS.sub("", _ADVICE_ON_SETTINGS.sub("", message))
-    for path in scene.secret_paths:
+    for path in context.secret_paths:
         text = text.replace(path, "[data]")
     return text[:_MAX_MESSAGE_CHARS].strip()
 
 
-def _place(said: _Said, scene: Scene, relation_at: int) -> tuple[int | None, int | None]:
-    if said.offset is None or said.offset < relation_at:
+def _position(
+    details: _ErrorDetails, context: ErrorContext, relation_at: int
+) -> tuple[int | None, int | None]:
+    if details.offset is None or details.offset < relation_at:
         return None, None
-    data = scene.statement.encode()
-    place = place_of(data[: min(said.offset - relation_at, len(data))])
-    return place.line, place.column
+    data = context.statement.encode()
+    position = position_after(data[: min(details.offset - relation_at, len(data))])
+    return position.line, position.column

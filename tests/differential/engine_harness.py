@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from queryrun.engines.base import EngineLimits
-from queryrun.engines.duckdb import DuckDBSession, open_session
+from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import Failure, RunFailed
 from queryrun.sql.trino.types import Type, from_duckdb
 from tests.differential.suite import own_tables

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import duckdb
 
 from queryrun.engines.base import ColumnInfo, EngineLimits
-from queryrun.engines.duckdb import DuckDBSession, open_session
-from queryrun.engines.duckdb_tables import Tables
+from queryrun.engines.duckdb.session import DuckDBSession, open_session
+from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.trino.information import described
 

@@ -17,7 +17,7 @@ _NAMESPACE = uuid.UUID("6f1f0d0e-33a3-5d0a-9b5e-6f9a0f6a3a11")
 
 
 @dataclass(frozen=True, slots=True)
-class SparkPlace:
+class SparkEndpoint:
     """One source's server for one entity. `token` goes with every call, over TLS only."""
 
     address: str
@@ -29,7 +29,7 @@ class SparkPlace:
     token: str | None = field(default=None, repr=False)
 
 
-def place_of_options(options: Mapping[str, str], secret: str | None) -> SparkPlace:
+def endpoint_from_options(options: Mapping[str, str], secret: str | None) -> SparkEndpoint:
     """Read an engine's options (`url`, `user`, `catalog`, `schema`, `auth`, `ui_url`).
 
     `url` is `sc://host:port`, or `sc://host:port/;use_ssl=true` as Spark writes it. `auth` is
@@ -41,7 +41,7 @@ def place_of_options(options: Mapping[str, str], secret: str | None) -> SparkPla
     if url.scheme != "sc" or not url.hostname or (needs_token and not secret):
         raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    return SparkPlace(
+    return SparkEndpoint(
         address=f"{host}:{url.port or DEFAULT_PORT}",
         is_secure=needs_token or "use_ssl=true" in url.path.lower(),
         user=options.get("user", "") or "queryrun",

@@ -13,9 +13,9 @@ from __future__ import annotations
 import time
 
 from queryrun.engines.spark.client import SparkClient
-from queryrun.engines.spark.place import SparkPlace
+from queryrun.engines.spark.endpoint import SparkEndpoint
+from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 from queryrun.engines.spark.proto import GetStatusResponse
-from queryrun.engines.spark.said import Said, SparkError
 from queryrun.engines.spark.ui import SparkUi
 
 LOOK_AGAIN_S = 0.05
@@ -32,7 +32,7 @@ _ENDED = frozenset(
 _RELEASED = "INVALID_HANDLE.SESSION_CLOSED"
 
 
-def end_work(client: SparkClient, place: SparkPlace, name: str, deadline: float) -> None:
+def stop_work(client: SparkClient, endpoint: SparkEndpoint, name: str, deadline: float) -> None:
     """End everything in the client's session, which is that of `name`, and the session itself.
 
     Returns when Spark shows no operation of it, and with `ui_url` no job and no task either. Its id
@@ -43,8 +43,8 @@ def end_work(client: SparkClient, place: SparkPlace, name: str, deadline: float)
     if _make(client):
         _interrupt_until_ended(client, deadline)
         client.release()
-    if place.ui_url:  # also when nothing has run here: the same name may have, as another user
-        _kill_until_quiet(SparkUi(place.ui_url, deadline), name)
+    if endpoint.ui_url:  # also when nothing has run here: the same name may have, as another user
+        _kill_until_quiet(SparkUi(endpoint.ui_url, deadline), name)
 
 
 def _make(client: SparkClient) -> bool:
@@ -52,7 +52,7 @@ def _make(client: SparkClient) -> bool:
     try:
         client.touch()
     except SparkError as error:
-        if error.said.error_class == _RELEASED:
+        if error.details.error_class == _RELEASED:
             return False
         raise
     return True
@@ -89,5 +89,5 @@ def _kill_until_quiet(ui: SparkUi, name: str) -> None:
 
 def _pause(deadline: float) -> None:
     if time.monotonic() + LOOK_AGAIN_S > deadline:
-        raise SparkError(Said("DEADLINE_EXCEEDED"))
+        raise SparkError(SparkErrorDetails("DEADLINE_EXCEEDED"))
     time.sleep(LOOK_AGAIN_S)

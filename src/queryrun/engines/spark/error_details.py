@@ -14,7 +14,7 @@ from queryrun.engines.spark.proto import FetchErrorDetailsResponse
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SparkErrorDetails:
     """One error. `status` is gRPC's word; the rest is Spark's and may be empty.
 
     `error_class` names the error (`CAST_INVALID_INPUT`), `sql_state` its kind; `offsets` is where
@@ -35,19 +35,19 @@ class Said:
 class SparkError(Exception):
     """A call to Spark failed. Carries no text of its own: it may be logged, what Spark says not."""
 
-    def __init__(self, said: Said) -> None:
-        super().__init__(said.error_class or said.status)
-        self.said = said
+    def __init__(self, details: SparkErrorDetails) -> None:
+        super().__init__(details.error_class or details.status)
+        self.details = details
 
 
-def said_by(error: grpc.RpcError) -> Said:
+def error_details_of(error: grpc.RpcError) -> SparkErrorDetails:
     """What comes along with the failed call itself; Spark cuts long messages short here."""
     status = error.code().name if isinstance(error, grpc.Call) else "UNKNOWN"
     message = (error.details() if isinstance(error, grpc.Call) else "") or ""
     info = _info(error)
     if info is None:
-        return Said(status, message)
-    return Said(
+        return SparkErrorDetails(status, message)
+    return SparkErrorDetails(
         status=status,
         message=message,
         error_class=info.get("errorClass", ""),
@@ -58,25 +58,27 @@ def said_by(error: grpc.RpcError) -> Said:
     )
 
 
-def with_details(said: Said, details: FetchErrorDetailsResponse) -> Said:
-    """The same error with its whole message, its place, and the causes below it.
+def with_fetched(
+    details: SparkErrorDetails, response: FetchErrorDetailsResponse
+) -> SparkErrorDetails:
+    """The same error with its whole message, its position, and the causes below it.
 
     A failed job is wrapped in errors without a class: the first cause that has one speaks.
     """
-    errors = list(details.errors)
+    errors = list(response.errors)
     if not errors:
-        return said
+        return details
     hierarchy = tuple(name for error in errors for name in error.error_type_hierarchy)
-    speaking = next((e for e in errors if e.spark_throwable.error_class), errors[0])
-    throwable = speaking.spark_throwable
-    return Said(
-        status=said.status,
-        message=speaking.message or said.message,
-        error_class=throwable.error_class or said.error_class,
-        sql_state=throwable.sql_state or said.sql_state,
-        parameters=dict(throwable.message_parameters) or said.parameters,
+    named = next((e for e in errors if e.spark_throwable.error_class), errors[0])
+    throwable = named.spark_throwable
+    return SparkErrorDetails(
+        status=details.status,
+        message=named.message or details.message,
+        error_class=throwable.error_class or details.error_class,
+        sql_state=throwable.sql_state or details.sql_state,
+        parameters=dict(throwable.message_parameters) or details.parameters,
         offsets=tuple(context.start_index for context in throwable.query_contexts),
-        error_id=said.error_id,
+        error_id=details.error_id,
         hierarchy=hierarchy,
     )
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourcePosition:
     """A place in a statement as submitted."""
 
     line: int
     column: int
 
 
-def place_of(before: bytes) -> Place:
+def position_after(before: bytes) -> SourcePosition:
     """The place that comes right after `before`, the UTF-8 bytes in front of it."""
     line_start = before.rfind(b"\n") + 1
     column = len(before[line_start:].decode(errors="replace")) + 1
-    return Place(before.count(b"\n") + 1, column)
+    return SourcePosition(before.count(b"\n") + 1, column)

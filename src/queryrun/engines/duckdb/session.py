@@ -14,14 +14,14 @@ from pathlib import Path
 
 import duckdb
 
-from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows, Visible
+from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
 from queryrun.engines.directory import quoted_text
-from queryrun.engines.duckdb_explain import VALID_RELATION, explained_sql, plan_relation
-from queryrun.engines.duckdb_failures import OUT_OF_MEMORY, Scene, failure_of
-from queryrun.engines.duckdb_tables import DELETED, Tables
+from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
+from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
+from queryrun.engines.duckdb.tables import DELETED, Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.place import place_of
 from queryrun.sql.policy import objection_to
+from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 
@@ -106,7 +106,7 @@ class DuckDBSession:
     def plan(
         self,
         statement: str,
-        visible: Visible | None = None,
+        row_filter: RowFilter | None = None,
         name: str = "",  # noqa: ARG002 - for engines elsewhere
     ) -> Rows:
         """Translate, check, bind and describe one statement; nothing is computed.
@@ -115,13 +115,13 @@ class DuckDBSession:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
         self._statement, self._parsed = statement, None
-        visible = visible or Visible()
+        row_filter = row_filter or RowFilter()
         try:
-            tables = self.offered(visible)
+            tables = self.offered(row_filter)
             self._tables = tables
             if self._is_trino:
                 parsed = self._parsed = read(statement)
-                sql = self._translated(parsed, tables, visible.deleted_rows)
+                sql = self._translated(parsed, tables, row_filter.deleted_rows)
                 tree = self._checked(sql)
                 if parsed.explain:
                     sql = self._explained(sql, parsed.explain)
@@ -129,16 +129,16 @@ class DuckDBSession:
                 sql = statement
                 tree = self._checked(sql)
                 _offer_tables(tables, tree)
-            _refuse_ways_round(tree, visible)
+            _refuse_ways_round(tree, row_filter)
             described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
         except duckdb.Error as error:
             raise self.failure_of(error, self._relation_at(error)) from error
         columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
         return Rows(self._connection, f"{sql}\n", columns)
 
-    def offered(self, visible: Visible | None = None) -> Tables:
+    def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
-        return Tables(self._connection, self._data_dir, _ATTACHED, visible or Visible())
+        return Tables(self._connection, self._data_dir, _ATTACHED, row_filter or RowFilter())
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -146,10 +146,10 @@ class DuckDBSession:
             return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
-        scene = Scene(self._statement, self._table_names(), self._secret_paths())
+        context = ErrorContext(self._statement, self._table_names(), self._secret_paths())
         if self._parsed is None:
-            return failure_of(error, scene, relation_at)
-        return RunFailed(placed(self._parsed, failure_of(error, scene, _NOWHERE).failure))
+            return failure_of(error, context, relation_at)
+        return RunFailed(placed(self._parsed, failure_of(error, context, _NOWHERE).failure))
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -233,8 +233,8 @@ class DuckDBSession:
             return
         line = column = None
         if objection.offset is not None:
-            place = place_of(self._statement.encode()[: objection.offset])
-            line, column = place.line, place.column
+            position = position_after(self._statement.encode()[: objection.offset])
+            line, column = position.line, position.column
         raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
 
     def _translated(self, parsed: Parsed, tables: Tables, deleted_rows: str) -> str:
@@ -275,10 +275,10 @@ def _offer_tables(tables: Tables, tree: Tree) -> None:
         tables.hide_deleted(names)
 
 
-def _refuse_ways_round(tree: Tree, visible: Visible) -> None:
+def _refuse_ways_round(tree: Tree, row_filter: RowFilter) -> None:
     """A name with its schema in front would reach past the view that keeps other orgs' rows out."""
     around = [t.name for t in tree.tables if t.schema.lower() not in _PLAIN_SCHEMAS]
-    if visible.is_by_org and around:
+    if row_filter.is_by_org and around:
         message = f"Name the table '{around[0]}' without its schema: rows are restricted by org"
         raise RunFailed.of(FailureCode.NOT_ALLOWED, message)
 

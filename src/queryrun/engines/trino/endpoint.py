@@ -16,7 +16,7 @@ from queryrun.errors import FailureCode, RunFailed
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _AUTHS = {"none", "password", "token"}
-_REACHES = {"schema", "catalog", "all"}
+_NAME_SCOPES = {"schema", "catalog", "all"}
 _DEFAULT_USER = "queryrun"
 
 
@@ -25,36 +25,36 @@ class UnencryptedError(requests.RequestException):
 
 
 @dataclass(frozen=True, slots=True)
-class TrinoPlace:
-    """A source's options, checked. `reach`: how far a statement's names may go (`reach.py`)."""
+class TrinoEndpoint:
+    """A source's options, validated. `name_scope`: which names a statement may use."""
 
     url: str
     catalog: str = ""
     schema: str = ""
     user: str = _DEFAULT_USER
     auth: str = "none"
-    reach: str = "schema"
+    name_scope: str = "schema"
     secret: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, options: Mapping[str, str], secret: str | None) -> TrinoPlace:
-        """Read a source's options: `url`, `catalog`, `schema`, `user`, `auth`, `reach`.
+    def of(cls, options: Mapping[str, str], secret: str | None) -> TrinoEndpoint:
+        """Read a source's options: `url`, `catalog`, `schema`, `user`, `auth`, `name_scope`.
 
         Raises `RunFailed` (`internal_error`) for what cannot work, and for a secret that would
         leave this machine unencrypted.
         """
-        place = cls(
+        endpoint = cls(
             url=options.get("url", "").rstrip("/"),
             catalog=options.get("catalog", ""),
             schema=options.get("schema", ""),
             user=options.get("user") or _DEFAULT_USER,
             auth=options.get("auth", "none"),
-            reach=options.get("reach", "schema"),
+            name_scope=options.get("name_scope", "schema"),
             secret=secret,
         )
-        if not place._can_work():
+        if not endpoint._can_work():
             raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
-        return place
+        return endpoint
 
     @property
     def scheme(self) -> str:
@@ -99,7 +99,7 @@ class TrinoPlace:
             is_url = bool(self.scheme in _PORTS and self.host and self.port)
         except ValueError:
             return False
-        is_known = self.auth in _AUTHS and self.reach in _REACHES
+        is_known = self.auth in _AUTHS and self.name_scope in _NAME_SCOPES
         is_private = self.scheme == "https" or self.host in _LOOPBACK
         is_open = self.auth == "none"
         return is_url and is_known and (is_open or (bool(self.secret) and is_private))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from queryrun.engines.base import Visible
+from queryrun.engines.base import RowFilter
 from queryrun.engines.directory import (
     TableFiles,
     quoted_name,
@@ -39,10 +39,10 @@ class Tables:
         connection: duckdb.DuckDBPyConnection,
         data_dir: Path | None,
         catalog: str,
-        visible: Visible,
+        row_filter: RowFilter,
     ) -> None:
         self._connection = connection
-        self._visible = visible
+        self._row_filter = row_filter
         self._catalog = catalog
         self._files: Mapping[str, TableFiles] | None = tables_in(data_dir) if data_dir else None
         self._names: list[str] | None = list(self._files) if self._files is not None else None
@@ -62,7 +62,7 @@ class Tables:
 
     def offer(self, wanted: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""
-        known = set(self.names()) if self._visible.is_by_org else set(self._files or ())
+        known = set(self.names()) if self._row_filter.is_by_org else set(self._files or ())
         for name in {name.lower() for name in wanted} & known:
             self._show(name)
 
@@ -100,7 +100,7 @@ class Tables:
 
         A table that is named with its schema in front is not covered.
         """
-        condition = _VISIBLE.get(self._visible.deleted_rows)
+        condition = _VISIBLE.get(self._row_filter.deleted_rows)
         if condition is None:
             return
         for name in sorted({name.lower() for name in wanted} & set(self.names())):
@@ -116,13 +116,13 @@ class Tables:
 
     def _by_org(self, source: str) -> str:
         """What keeps other orgs' rows out of a table, when it tells them apart at all."""
-        if not self._visible.is_by_org:
+        if not self._row_filter.is_by_org:
             return ""
         described = self._connection.execute(f"DESCRIBE FROM {source}").fetchall()
-        column = self._visible.org_column.lower()
+        column = self._row_filter.org_column.lower()
         if column not in {str(name).lower() for name, *_ in described}:
             return ""
-        ids = ", ".join(quoted_text(org) for org in self._visible.org_ids)
+        ids = ", ".join(quoted_text(org) for org in self._row_filter.org_ids)
         return f"CAST({quoted_name(column)} AS VARCHAR) IN ({ids})"
 
     def _source(self, name: str) -> str:
