@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from queryrun.results.preview import PACKED_BYTES, NoPreviewError, Wanted
-from queryrun.worker.peek import peek
+from queryrun.services.preview.client import peek
 
 
 def arrow_file(table: pyarrow.Table) -> bytes:

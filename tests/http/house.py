@@ -26,8 +26,8 @@ from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
+from queryrun.services.catalog.frames import TableShape
 from queryrun.sql.guard import Refusal, Verdict
-from queryrun.worker.cataloging import TableShape
 from tests.conftest import Clock
 
 TENANT = "tenant-1"

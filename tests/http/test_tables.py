@@ -6,7 +6,7 @@ import pytest
 
 from queryrun.auth.model import Scope
 from queryrun.engines.base import ColumnInfo
-from queryrun.worker.cataloging import TableShape
+from queryrun.services.catalog.frames import TableShape
 from tests.http.house import ACME, GLOBEX, House
 from tests.http.problem import assert_problem
 

@@ -14,7 +14,7 @@ from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
-from queryrun.worker.frames import Bind
+from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 
@@ -22,7 +22,7 @@ from queryrun.worker.worker import Worker
 class Workers(Protocol):
     """The part of the worker pool that an attempt uses (`worker.pool.WorkerPool` is the one)."""
 
-    async def take(self, bind: Bind) -> Worker:
+    async def take(self, bind: WorkerConfig) -> Worker:
         """A worker bound as asked; cancelling this call leaks nothing."""
         ...
 
@@ -45,7 +45,7 @@ class Crew:
     results: ResultStore
     changes: Changes
     rules: Callable[[str], SourceRules]
-    bind: Callable[[str, str], Awaitable[Bind]]
+    bind: Callable[[str, str], Awaitable[WorkerConfig]]
     """(source, entity id) -> which data the worker opens."""
     remote: RemoteWork
     sources: SourceHealth

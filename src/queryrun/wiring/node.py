@@ -26,6 +26,8 @@ from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.parts import HttpParts, HttpSettings
+from queryrun.processes import handles
+from queryrun.processes.fork_client import Roles
 from queryrun.results.store import ResultStore
 from queryrun.runs.chores import Chores, EveryChore
 from queryrun.runs.crew import Crew, Workers
@@ -39,16 +41,15 @@ from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
+from queryrun.services.catalog.client import TableReader
+from queryrun.services.guard.client import StatementChecker
+from queryrun.services.remote_stop.client import Stopper
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
+from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
 from queryrun.wiring.results import Sweeper, result_store
 from queryrun.wiring.sources import Places
-from queryrun.worker import handles
-from queryrun.worker.catalog import TableReader
-from queryrun.worker.checker import StatementChecker
-from queryrun.worker.forkclient import Roles
 from queryrun.worker.pool import PoolOptions, WorkerPool
-from queryrun.worker.stopper import Stopper
 
 log = structlog.get_logger()
 
@@ -75,7 +76,7 @@ class Ground:
     results: ResultStore
 
 
-def open_ground(settings: Settings, roles: Roles | None = None) -> Ground:
+def open_ground(settings: Settings, roles: Roles = CHILD_ROLES) -> Ground:
     """Take the home for this process, open (and migrate) its store, make its pool.
 
     Raises `ConfigurationError` when another node serves the same home.
@@ -162,9 +163,9 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     """
     ground = ground or open_ground(settings)
     database, pool = ground.database, ground.pool
-    checker, stopper = StatementChecker(pool.fork_server), Stopper(pool.fork_server)
+    checker, stopper = StatementChecker(pool.fork_client), Stopper(pool.fork_client)
     changes, places = Changes(), Places(settings, database.auth)
-    tables = TableReader(pool.fork_server, places.spec)
+    tables = TableReader(pool.fork_client, places.spec)
     remote = settings.remote_sources
     sources = SourceHealth(settings.sources, remote, stopper, places.spec)
     work = RemoteWork(remote, stopper, places.spec)
