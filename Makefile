@@ -9,6 +9,10 @@ PORT   ?= 8080
 S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
+EXTRAS := $(addprefix --extra ,postgres trino spark demo decrypt arrow pandas zstd)
+CODE   := src packages tests benchmarks
+LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check serve bench bench-results s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
@@ -18,10 +22,11 @@ help: ## this list
 
 setup: $(VENV)/.installed ## build .venv from the lock file
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml packages/client/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
+	  -e packages/client -e .
 	@touch $@
 
 demo: setup ## the main job, visibly: submit, download, cancel a runaway; leaves nothing running
@@ -32,8 +37,8 @@ serve: setup ## a server that stays; makes a home with sample data in .queryrun 
 	@$(BIN)/queryrun serve --home $(HOME_DIR) --port $(PORT)
 
 check: setup ## the quick gate: format, lint, types, import directions, unit tests
-	@$(BIN)/ruff format --check --quiet src tests benchmarks
-	@$(BIN)/ruff check --quiet src tests benchmarks
+	@$(BIN)/ruff format --check --quiet $(CODE)
+	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest tests/unit -n 2
@@ -83,25 +88,18 @@ existing-clients: .cache/clients/.installed ## install the clients that tests dr
 	@touch $@
 
 fmt: setup ## format and fix what can be fixed
-	@$(BIN)/ruff check --quiet --fix src tests benchmarks || true
-	@$(BIN)/ruff format --quiet src tests benchmarks
+	@$(BIN)/ruff check --quiet --fix $(CODE) || true
+	@$(BIN)/ruff format --quiet $(CODE)
 
 lock: setup ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --generate-hashes \
-	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
-	  --universal --python-version 3.11 -o requirements.lock
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --extra trino --extra spark \
-	  --constraints requirements.lock --generate-hashes \
-	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
-	  --universal --python-version 3.11 -o deploy/requirements.lock
-	@printf 'hatchling\nsetuptools\n' | $(BIN)/uv pip compile --quiet - --generate-hashes \
-	  --constraints requirements.lock \
-	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
-	  --universal --python-version 3.11 -o deploy/build.lock
-	@$(BIN)/uv pip compile --quiet tests/clients/requirements.in --generate-hashes \
-	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate \
-	  --universal --python-version 3.11 -o tests/clients/requirements.lock
+	@$(BIN)/$(LOCK) pyproject.toml packages/client/pyproject.toml $(EXTRAS) --group dev \
+	  --no-emit-package queryrun-client -o requirements.lock
+	@$(BIN)/$(LOCK) pyproject.toml --extra postgres --extra trino --extra spark \
+	  --no-emit-package queryrun-client --constraints requirements.lock -o deploy/requirements.lock
+	@printf 'hatchling\nsetuptools\n' | $(BIN)/$(LOCK) - \
+	  --constraints requirements.lock -o deploy/build.lock
+	@$(BIN)/$(LOCK) tests/clients/requirements.in -o tests/clients/requirements.lock
 
 clean: ## remove what setup, tests and serve have made
 	@rm -rf $(VENV) .queryrun .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache

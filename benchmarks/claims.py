@@ -19,8 +19,8 @@ from uuid import uuid4
 from tests.postgres_server import running
 
 from benchmarks import table
-from queryrun.db.postgres.open import open_postgres
-from queryrun.db.sqlite.open import open_sqlite
+from queryrun.db.postgres.database import open_postgres
+from queryrun.db.sqlite.database import open_sqlite
 from queryrun.runs.model import Attempt, ContentType, Output, ResultFile, RunRequest
 from queryrun.runs.store import ClaimLimits, Completed, RunStore
 

@@ -14,7 +14,7 @@ import httpx2 as httpx
 
 from benchmarks import table
 from benchmarks.served import Served, served
-from queryrun.client import Client, Options
+from queryrun_client import Client, Options
 
 STARTS = 20
 SUBMITS = 500

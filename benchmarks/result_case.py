@@ -72,8 +72,8 @@ def _sync(path: Path) -> None:
 def _pipeline(case: dict[str, Any], directory: Path) -> Callable[[], int]:
     """What a worker does, in this process."""
     from queryrun.engines.base import EngineLimits
-    from queryrun.engines.duckdb import open_session
-    from queryrun.results.write import ResultJob, write_result
+    from queryrun.engines.duckdb.session import open_session
+    from queryrun.results.write import WriteRequest, write_result
 
     for name in ("spill", "data", "results"):
         (directory / name).mkdir(exist_ok=True)
@@ -81,7 +81,7 @@ def _pipeline(case: dict[str, Any], directory: Path) -> Callable[[], int]:
         (directory / "data" / "t.parquet").hardlink_to(case["table"])
     limits = EngineLimits(MEMORY_BYTES, THREADS, str(directory / "spill"), 10**11)
     session = open_session({"data_dir": str(directory / "data")}, limits)
-    job = ResultJob(case["sql"], f"result.{case['content_type']}", case["content_type"])
+    job = WriteRequest(case["sql"], f"result.{case['content_type']}", case["content_type"])
     job = _with(job, case)
     store = _store(case, directory / "results")
     return lambda: write_result(session, job, store, _Silent()).size_bytes
@@ -102,11 +102,11 @@ def _store(case: dict[str, Any], directory: Path) -> Any:
         return LocalResultStore(directory)
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
-    from queryrun.results.s3place import S3Place
+    from queryrun.results.s3location import S3Location
     from queryrun.results.sigv4 import Credentials
 
     credentials = Credentials(**case["s3"]["credentials"])
-    return S3ResultStore(S3Bucket(S3Place(**case["s3"]["place"]), lambda: credentials))
+    return S3ResultStore(S3Bucket(S3Location(**case["s3"]["place"]), lambda: credentials))
 
 
 class _Silent:

@@ -19,8 +19,8 @@ from tests.postgres_server import PostgresServer, running
 
 from benchmarks.scale_model import Costs
 from benchmarks.served import Served, served
+from queryrun.db.postgres.database import open_postgres
 from queryrun.db.postgres.hints import CHANNEL, Hints
-from queryrun.db.postgres.open import open_postgres
 from queryrun.runs.model import Attempt, AttemptRef, ContentType, Output, ResultFile, RunRequest
 from queryrun.runs.store import ClaimLimits, Completed, RunStore
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
-from queryrun.db.postgres.access import Sizes
+from queryrun.db.postgres.connections import ConnectionCounts
 from queryrun.db.postgres.hints import PROBE_EVERY_S
 from queryrun.runs.sources import LOOK_EVERY_S
 from queryrun.settings import LeaseSettings, ResultSettings, WorkerSettings
@@ -97,7 +97,9 @@ class Constants:
     heartbeat_s: float = LeaseSettings().heartbeat_s
     reap_every_s: float = LeaseSettings().reap_every_s
     probe_every_s: float = PROBE_EVERY_S
-    connections: int = Sizes().durable + Sizes().relaxed + Sizes().reads + 2
+    connections: int = (
+        ConnectionCounts().durable + ConnectionCounts().relaxed + ConnectionCounts().reads + 2
+    )
     source_look_every_s: float = LOOK_EVERY_S
     sweep_every_s: float = SWEEP_EVERY.total_seconds()
     retention_days: float = ResultSettings().retention_days

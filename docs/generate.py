@@ -12,8 +12,8 @@ from typing import Any
 
 import typer
 
-from queryrun.cli import client_commands
-from queryrun.cli.main import app
+from queryrun_cli import commands
+from queryrun_cli.main import program
 
 ROOT = Path(__file__).resolve().parent.parent
 HIDDEN = {"help", "install_completion", "show_completion"}
@@ -86,15 +86,15 @@ def _text(following: ast.stmt | None) -> str:
 
 def cli_page() -> str:
     """The command line, read off the program itself: every command with its help."""
-    program = typer.main.get_command(app)
+    root = typer.main.get_command(program())
     parts = [
         "# Command line\n",
         "Generated from the program by `python docs/generate.py`; do not edit. How it is used is\n"
         "in [a how-to](../how-to/command-line.md). `queryrun --install-completion` teaches your\n"
         "shell the commands.\n",
-        *_command("queryrun", program),
+        *_command("queryrun", root),
     ]
-    exits = " ".join(client_commands.EXITS.split()).removeprefix("Exit status: ")
+    exits = " ".join(commands.EXITS.split()).removeprefix("Exit status: ")
     parts += ["## Exit status\n", "Of the commands that talk to a server:\n"]
     parts += [f"- {text}" for text in re.split(r", (?=\d)", exits.rstrip("."))]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,11 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("house")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs with SIGINT ignored, and every child inherits that: a
+    # command under test would not hear the Ctrl-C that its test sends.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Clock:
@@ -45,15 +51,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-ENGINES = ("trino_server", "spark_server")
+ENGINE_SERVERS = ("trino_server", "spark_server")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects and xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on servers that take a while to start get the time for it, and one worker does all
-    of a server's: two cores are enough for one statement on it at a time."""
+    """Tests on servers that take a while to start are marked `jvm`, get the time for it, and one
+    worker does all of a server's: two cores are enough for one statement on it at a time."""
     for item in items:
-        for engine in set(ENGINES) & set(getattr(item, "fixturenames", ())):
+        for engine in set(ENGINE_SERVERS) & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.jvm)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(300))
             if item.get_closest_marker("xdist_group") is None:

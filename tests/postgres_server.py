@@ -24,15 +24,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from queryrun.db.postgres.access import Sizes
-from queryrun.db.postgres.open import PostgresDatabase, PostgresOptions, open_postgres
+from queryrun.db.postgres.connections import ConnectionCounts
+from queryrun.db.postgres.database import PostgresDatabase, PostgresOptions, open_postgres
 from queryrun.db.times import to_ms
 from tests.conftest import Clock
 from tests.ports import free_port
 
 TEST_NOW = "(SELECT ms FROM test_clock)"
 """Time as a test's database has it."""
-SMALL = PostgresOptions(Sizes(durable=3, relaxed=3, reads=1), now=TEST_NOW)
+SMALL = PostgresOptions(ConnectionCounts(durable=3, relaxed=3, reads=1), now=TEST_NOW)
 """Enough connections for writes to overlap."""
 _EMPTY = "; ".join(
     f"DELETE FROM {table}"

@@ -20,14 +20,14 @@ from pathlib import Path
 import pytest
 
 from queryrun.results.s3bucket import S3Bucket
-from queryrun.results.s3http import Patience, S3Error, S3Http, S3Request
-from queryrun.results.s3place import S3Place
+from queryrun.results.s3http import RequestPolicy, S3Error, S3Http, S3Request
+from queryrun.results.s3location import S3Location
 from queryrun.results.sigv4 import Credentials
 from tests.ports import free_port
 
 PROGRAM = Path(__file__).parent.parent / ".cache" / "bin" / "versitygw"
 CREDENTIALS = Credentials("test-access-key", "test-secret-key-0123456789")
-HASTY = Patience(connect_s=2.0, answer_s=1.0, pauses_s=(0.0,))
+HASTY = RequestPolicy(connect_timeout_s=2.0, response_timeout_s=1.0, retry_delays_s=(0.0,))
 """For stores that are made to fail: nobody waits for them longer than they need."""
 
 _numbers = count(1)
@@ -39,23 +39,23 @@ class S3Server:
 
     endpoint: str
 
-    def place(self, **changes: str) -> S3Place:
+    def location(self, **changes: str) -> S3Location:
         """A place in a bucket that does not exist yet."""
-        place = S3Place(f"results-{next(_numbers)}", "runs/", self.endpoint)
-        return replace(place, **changes)
+        location = S3Location(f"results-{next(_numbers)}", "runs/", self.endpoint)
+        return replace(location, **changes)
 
-    def new_bucket(self, **changes: str) -> S3Place:
+    def new_bucket(self, **changes: str) -> S3Location:
         """A place in a new and empty bucket."""
-        place = self.place(**changes)
-        with closing(S3Http(self.endpoint, place.region, lambda: CREDENTIALS)) as http:
-            http.send(S3Request("PUT", f"/{place.bucket}"))
-        return place
+        location = self.location(**changes)
+        with closing(S3Http(self.endpoint, location.region, lambda: CREDENTIALS)) as http:
+            http.send(S3Request("PUT", f"/{location.bucket}"))
+        return location
 
 
 @contextmanager
-def bucket_at(place: S3Place, patience: Patience | None = None) -> Iterator[S3Bucket]:
+def bucket_at(location: S3Location, policy: RequestPolicy | None = None) -> Iterator[S3Bucket]:
     """The bucket with the right credentials."""
-    with closing(S3Bucket(place, lambda: CREDENTIALS, patience)) as bucket:
+    with closing(S3Bucket(location, lambda: CREDENTIALS, policy)) as bucket:
         yield bucket
 
 
@@ -124,9 +124,9 @@ def _process(
 
 def _wait_for(server: S3Server, process: subprocess.Popen[bytes]) -> None:
     """Return when it answers."""
-    patience = Patience(connect_s=1.0, pauses_s=())
+    policy = RequestPolicy(connect_timeout_s=1.0, retry_delays_s=())
     deadline = time.monotonic() + 20
-    with closing(S3Http(server.endpoint, "us-east-1", lambda: CREDENTIALS, patience)) as http:
+    with closing(S3Http(server.endpoint, "us-east-1", lambda: CREDENTIALS, policy)) as http:
         while time.monotonic() < deadline:
             assert process.poll() is None, "the server has ended"
             with suppress(S3Error):

@@ -23,7 +23,7 @@ from uuid import uuid4
 import duckdb
 import pytest
 
-from queryrun.engines.base import RemotePlace
+from queryrun.engines.base import RemoteEndpoint
 from tests import trino_process
 from tests.differential.trino_client import Answer, TrinoClient
 from tests.s3_server import CREDENTIALS, PROGRAM, S3Server
@@ -46,9 +46,9 @@ class TrinoServer:
         """A source's options."""
         return {"url": self.url, "catalog": "memory", "schema": "default", **changes}
 
-    def place(self, **changes: str) -> RemotePlace:
+    def endpoint(self, **changes: str) -> RemoteEndpoint:
         """The same for a stopper."""
-        return RemotePlace(self.options(**changes))
+        return RemoteEndpoint(self.options(**changes))
 
     def new_schema(self) -> str:
         """A schema of the memory catalog that nobody else uses."""
@@ -60,9 +60,9 @@ class TrinoServer:
         """Make the Parquet files of a directory readable as tables of `files.<schema>`."""
         self.make(f"CREATE SCHEMA IF NOT EXISTS files.{schema}")
         for file in sorted(data.glob("*.parquet")):
-            place = self.files / schema / file.stem
-            place.mkdir(parents=True)
-            shutil.copy(file, place)
+            endpoint = self.files / schema / file.stem
+            endpoint.mkdir(parents=True)
+            shutil.copy(file, endpoint)
             described = duckdb.execute("DESCRIBE FROM read_parquet(?)", [str(file)]).fetchall()
             columns = ", ".join(f'"{column}" {_hives(kind)}' for column, kind, *_ in described)
             self.make(
@@ -188,10 +188,10 @@ def _everything(directory: Path) -> Iterator[tuple[str, bool]]:
 
 def _spool(server: S3Server) -> str:
     """Where Trino spools results to: a bucket of the S3 server that other tests use too."""
-    place = server.new_bucket()
+    endpoint = server.new_bucket()
     return (
         "spooling-manager.name=filesystem\nfs.s3.enabled=true\n"
-        f"fs.location=s3://{place.bucket}/\nfs.segment.encryption=false\n"
+        f"fs.location=s3://{endpoint.bucket}/\nfs.segment.encryption=false\n"
         f"s3.endpoint={server.endpoint}\ns3.region=us-east-1\ns3.path-style-access=true\n"
         f"s3.aws-access-key={CREDENTIALS.access_key_id}\n"
         f"s3.aws-secret-key={CREDENTIALS.secret_access_key}\n"

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from queryrun.errors import ConfigurationError
-from queryrun.results.sigv4 import MOST_LINK_LIFE_S, Credentials
+from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S, Credentials
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
 
 CONFIG_NAME = "queryrun.toml"
@@ -414,5 +414,5 @@ def _check_results(results: ResultSettings) -> None:
     for name, url in (("endpoint", results.endpoint), ("link_endpoint", results.link_endpoint)):
         if url and not re.fullmatch(r"https?://[^/?#]+", url):
             raise ConfigurationError(f"results.{name} must be http(s)://host[:port] and no more")
-    if results.links == "presigned" and results.link_ttl_s > MOST_LINK_LIFE_S:
+    if results.links == "presigned" and results.link_ttl_s > MAX_LINK_LIFETIME_S:
         raise ConfigurationError("results.link_ttl_s: presigned links live 7 days at most")

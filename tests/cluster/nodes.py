@@ -16,7 +16,7 @@ import httpx2 as httpx
 import psycopg
 
 from queryrun.cli.home import MadeHome, init_home
-from queryrun.results.s3place import S3Place
+from queryrun.results.s3location import S3Location
 from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME
 from tests.e2e.conftest import Server, authorize, start_serving
 from tests.postgres_server import PostgresServer
@@ -33,12 +33,12 @@ class Cluster:
     root: Path
     postgres: PostgresServer
     url: str
-    place: S3Place
+    place: S3Location
     environ: dict[str, str]
     nodes: list[Server] = field(default_factory=list)
 
     @classmethod
-    def over(cls, postgres: PostgresServer, place: S3Place, root: Path) -> Cluster:
+    def over(cls, postgres: PostgresServer, place: S3Location, root: Path) -> Cluster:
         """A cluster without nodes yet: the first home is made, its client is in the database."""
         url = postgres.url(postgres.new_database())
         url_file = root / "database.url"

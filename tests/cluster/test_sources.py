@@ -143,7 +143,7 @@ def test_work_that_nobody_holds_is_ended_and_that_of_other_services_is_not(
     begin_elsewhere(trino_server, f"queryrun-{ended}-1")
     until(lambda: not queries_of(trino_server, ended), "the end of the orphan")
     assert queries_of(trino_server, unknown)
-    TrinoRemote().stop(trino_server.place(), f"queryrun-{unknown}-1")
+    TrinoRemote().stop(trino_server.endpoint(), f"queryrun-{unknown}-1")
 
 
 def begin_elsewhere(server: TrinoServer, name: str) -> None:

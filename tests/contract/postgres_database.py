@@ -8,8 +8,8 @@ from datetime import datetime
 import psycopg
 import pytest
 
-from queryrun.db.postgres.open import PostgresDatabase
-from tests.contract.run_store_scene import AttemptRecord
+from queryrun.db.postgres.database import PostgresDatabase
+from tests.contract.run_store_fixtures import AttemptRecord
 from tests.postgres_server import DatabaseClock, PostgresServer, database_of_its_own
 
 _ATTEMPTS = (

@@ -88,7 +88,7 @@ class ResultStoreContract:
 
     def test_pieces_are_of_bounded_size(self, store: ResultStore) -> None:
         put(store)
-        assert max(len(piece) for piece in store.read(KEY, 0, len(DATA))) <= 1024 * 1024
+        assert max(len(chunk) for chunk in store.read(KEY, 0, len(DATA))) <= 1024 * 1024
 
     def test_a_file_that_is_not_there_has_no_stat_and_cannot_be_read(
         self, store: ResultStore

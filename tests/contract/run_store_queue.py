@@ -14,8 +14,9 @@ from queryrun.errors import (
     LostRace,
     QueueFull,
 )
+from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import (
-    FRESH_ATTEMPTS,
+    DEFAULT_MAX_RETRIES,
     AttemptProgress,
     AttemptRef,
     ContentEncoding,
@@ -26,15 +27,14 @@ from queryrun.runs.model import (
     Stage,
     StoredAnswer,
 )
-from queryrun.runs.once import IdempotencyStore
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
     ClaimLimits,
     Failed,
-    Held,
+    HeldAttempt,
     RunStore,
 )
-from tests.contract.run_store_scene import (
+from tests.contract.run_store_fixtures import (
     BAD_NAME,
     BY_USER,
     CLIENT,
@@ -46,8 +46,8 @@ from tests.contract.run_store_scene import (
     BackDoor,
     back,
     claimed,
+    idempotent,
     limits,
-    once,
     read,
     request,
     started,
@@ -65,7 +65,7 @@ class QueueContract:
     async def test_an_accepted_run_reads_as_it_was_answered(self, store: RunStore) -> None:
         run = await submitted(store)
         assert run.state is RunState.ACCEPTED
-        assert (run.attempt, run.remaining_attempts) == (0, FRESH_ATTEMPTS)
+        assert (run.attempt, run.remaining_attempts) == (0, DEFAULT_MAX_RETRIES)
         assert run.created_time == run.updated_time == run.ready_time
         assert await store.get(run.id) == run
 
@@ -108,12 +108,16 @@ class QueueContract:
         await started(store)
         await store.accept(request(), run_id=str(uuid4()), queue_limit=1)
 
-    # --- accept, once ----------------------------------------------------------------------------
+    # --- accept, idempotent ----------------------------------------------------------------------
 
     async def test_a_repeat_returns_the_first_run_and_its_answer(self, store: RunStore) -> None:
-        first = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        first = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         await store.cancel(first.run.id, BY_USER)
-        second = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        second = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         assert first.replay is None
         assert second.replay == StoredAnswer(201, first.run.id.encode())
         assert second.run == await read(store, first.run.id)
@@ -121,49 +125,57 @@ class QueueContract:
     async def test_a_repeat_writes_nothing_even_when_the_queue_is_full(
         self, store: RunStore
     ) -> None:
-        await store.accept(request(), run_id=str(uuid4()), queue_limit=1, once=once())
+        await store.accept(request(), run_id=str(uuid4()), queue_limit=1, idempotent=idempotent())
         unwanted = str(uuid4())
-        await store.accept(request(), run_id=unwanted, queue_limit=1, once=once())
+        await store.accept(request(), run_id=unwanted, queue_limit=1, idempotent=idempotent())
         assert await store.get(unwanted) is None
 
     async def test_another_request_under_the_key_is_a_mismatch(self, store: RunStore) -> None:
-        await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        await store.accept(request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent())
         unwanted = str(uuid4())
         with pytest.raises(IdempotencyMismatch):
             await store.accept(
-                request(), run_id=unwanted, queue_limit=0, once=once(fingerprint="fp-2")
+                request(), run_id=unwanted, queue_limit=0, idempotent=idempotent(fingerprint="fp-2")
             )
         assert await store.get(unwanted) is None
 
     async def test_tenants_have_their_own_keys(self, store: RunStore) -> None:
-        mine = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        mine = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         theirs = await store.accept(
             request(tenant="tenant-2"),
             run_id=str(uuid4()),
             queue_limit=0,
-            once=once(tenant="tenant-2", fingerprint="fp-2"),
+            idempotent=idempotent(tenant="tenant-2", fingerprint="fp-2"),
         )
         assert theirs.replay is None
         assert theirs.run.id != mine.run.id
 
     async def test_a_key_in_flight_turns_the_repeat_away(
-        self, store: RunStore, once_store: IdempotencyStore
+        self, store: RunStore, idempotency_store: IdempotencyStore
     ) -> None:
-        await once_store.begin_once(TENANT, "key-1", "fp-1")
+        await idempotency_store.reserve_key(TENANT, "key-1", "fp-1")
         with pytest.raises(IdempotencyInFlight):
-            await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+            await store.accept(
+                request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+            )
 
     async def test_a_refused_run_does_not_use_the_key_up(self, store: RunStore) -> None:
         await submitted(store)
         with pytest.raises(QueueFull):
-            await store.accept(request(), run_id=str(uuid4()), queue_limit=1, once=once())
-        accepted = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+            await store.accept(
+                request(), run_id=str(uuid4()), queue_limit=1, idempotent=idempotent()
+            )
+        accepted = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         assert accepted.replay is None
 
     async def test_of_two_first_requests_at_once_one_makes_the_run(self, store: RunStore) -> None:
         answers = await asyncio.gather(
             *(
-                store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+                store.accept(request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent())
                 for _ in range(8)
             )
         )
@@ -173,9 +185,13 @@ class QueueContract:
     async def test_a_key_counts_as_unused_after_a_day(
         self, store: RunStore, back_door: BackDoor
     ) -> None:
-        first = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        first = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         await back_door.pass_time(24 * 3600)
-        second = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        second = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         assert second.replay is None
         assert second.run.id != first.run.id
 
@@ -329,9 +345,13 @@ class QueueContract:
         attempt = await started(store)
         await store.save_handle(attempt.ref, handle="pid 7", file_key="run_1.csv")
         await back_door.pass_time(LEASE_S)
-        [lapsed] = await store.lapsed()
-        assert (lapsed.handle, lapsed.file_key) == ("pid 7", "run_1.csv")
-        assert (lapsed.ref, lapsed.node, lapsed.run) == (attempt.ref, "node-a", attempt.run)
+        [expired] = await store.expired_leases()
+        assert (expired.handle, expired.file_key) == ("pid 7", "run_1.csv")
+        assert (expired.ref, expired.node, expired.run) == (
+            attempt.ref,
+            "node-a",
+            attempt.run,
+        )
 
     async def test_no_handle_is_saved_once_a_cancel_came(
         self, store: RunStore, back_door: BackDoor
@@ -366,15 +386,15 @@ class QueueContract:
         theirs = await started(store, node="node-b")
         await back_door.pass_time(LEASE_S - 1)
         held = await store.extend("node-a", [mine.ref, theirs.ref], lease_s=LEASE_S)
-        assert held == [Held(mine.ref, RunState.IN_PROGRESS)]
+        assert held == [HeldAttempt(mine.ref, RunState.IN_PROGRESS)]
         await back_door.pass_time(1)
-        assert [attempt.ref for attempt in await store.lapsed()] == [theirs.ref]
+        assert [attempt.ref for attempt in await store.expired_leases()] == [theirs.ref]
 
     async def test_an_extension_says_which_runs_must_be_stopped(self, store: RunStore) -> None:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
         held = await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
-        assert held == [Held(attempt.ref, RunState.CANCELING)]
+        assert held == [HeldAttempt(attempt.ref, RunState.CANCELING)]
 
     async def test_an_attempt_that_its_node_does_not_name_lapses(
         self, store: RunStore, back_door: BackDoor
@@ -386,7 +406,7 @@ class QueueContract:
             item.ref for item in await store.extend("node-a", [lived.ref], lease_s=LEASE_S)
         ] == [lived.ref]
         await back_door.pass_time(1)
-        assert [attempt.ref for attempt in await store.lapsed()] == [unheard.ref]
+        assert [attempt.ref for attempt in await store.expired_leases()] == [unheard.ref]
 
     async def test_an_attempt_that_ended_is_missing_from_the_extension(
         self, store: RunStore, back_door: BackDoor
@@ -481,10 +501,10 @@ class QueueContract:
         for _ in range(3):
             expected.append((await started(store)).ref)
             await back_door.pass_time(1)
-        assert await store.lapsed() == []
+        assert await store.expired_leases() == []
         await back_door.pass_time(LEASE_S)
-        assert [attempt.ref for attempt in await store.lapsed()] == expected
-        assert [attempt.ref for attempt in await store.lapsed(limit=2)] == expected[:2]
+        assert [attempt.ref for attempt in await store.expired_leases()] == expected
+        assert [attempt.ref for attempt in await store.expired_leases(limit=2)] == expected[:2]
 
     async def test_a_canceling_attempt_lapses_too(
         self, store: RunStore, back_door: BackDoor
@@ -492,15 +512,17 @@ class QueueContract:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
         await back_door.pass_time(LEASE_S)
-        [lapsed] = await store.lapsed()
-        assert lapsed.run.state is RunState.CANCELING
+        [expired] = await store.expired_leases()
+        assert expired.run.state is RunState.CANCELING
 
     async def test_on_a_store_of_its_own_a_node_finds_what_others_left(
         self, store: RunStore
     ) -> None:
         mine = await started(store, node="node-a")
         left = await started(store, node="node-b")
-        assert [attempt.ref for attempt in await store.lapsed(besides="node-a")] == [left.ref]
+        assert [attempt.ref for attempt in await store.expired_leases(exclude_node="node-a")] == [
+            left.ref
+        ]
         assert await store.take_over(left.ref, "node-a", lease_s=LEASE_S)
         assert not await store.take_over(mine.ref, "node-c", lease_s=LEASE_S)
         held = await store.extend("node-a", [mine.ref, left.ref], lease_s=LEASE_S)
@@ -517,16 +539,16 @@ class QueueContract:
         )
         assert sorted(won) == [False, False, True]
         assert await store.extend("node-a", [attempt.ref], lease_s=LEASE_S) == []
-        assert await store.lapsed() == []
+        assert await store.expired_leases() == []
 
     async def test_a_lease_extended_in_time_is_not_taken_over(
         self, store: RunStore, back_door: BackDoor
     ) -> None:
         attempt = await started(store)
         await back_door.pass_time(LEASE_S)
-        [lapsed] = await store.lapsed()
+        [expired] = await store.expired_leases()
         await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
-        assert not await store.take_over(lapsed.ref, "node-b", lease_s=LEASE_S)
+        assert not await store.take_over(expired.ref, "node-b", lease_s=LEASE_S)
         assert (await store.extend("node-a", [attempt.ref], lease_s=LEASE_S))[0].ref == attempt.ref
 
     async def test_an_attempt_that_ended_is_not_taken_over(

@@ -12,7 +12,7 @@ from queryrun.runs.store import (
     RunQuery,
     RunStore,
 )
-from tests.contract.run_store_scene import (
+from tests.contract.run_store_fixtures import (
     BY_USER,
     CLIENT,
     FILE,
@@ -20,7 +20,7 @@ from tests.contract.run_store_scene import (
     BackDoor,
     back,
     claimed,
-    once,
+    idempotent,
     read,
     request,
     started,
@@ -166,10 +166,14 @@ class ReadsContract:
     async def test_a_key_whose_run_is_gone_makes_a_new_run(
         self, store: RunStore, back_door: BackDoor
     ) -> None:
-        first = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        first = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         await store.cancel(first.run.id, BY_USER)
         await back_door.pass_time(10)
         await store.remove_expired(ended_before=back_door.now(), limit=10)
-        second = await store.accept(request(), run_id=str(uuid4()), queue_limit=0, once=once())
+        second = await store.accept(
+            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
+        )
         assert second.replay is None
         assert await store.get(second.run.id) == second.run

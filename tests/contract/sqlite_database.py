@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from tests.conftest import Clock
-from tests.contract.run_store_scene import AttemptRecord
+from tests.contract.run_store_fixtures import AttemptRecord
 
 _ATTEMPTS = (
     "SELECT number, node, handle, file_key, ended_ms IS NOT NULL, outcome, failure_code,"

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from queryrun.engines.base import EngineLimits
-from queryrun.engines.duckdb import DuckDBSession, open_session
+from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from tests.contract.engine import EngineContract, Statements
 
 

@@ -60,12 +60,12 @@ class TestLocalResultStore(ResultStoreContract):
         self, store: LocalResultStore, tmp_path: Path, visible: Visible
     ) -> None:
         (tmp_path / "spill").mkdir()
-        place = tmp_path / "spill" / "out"
-        place.write_text("left over")
+        location = tmp_path / "spill" / "out"
+        location.write_text("left over")
         writer = store.open(KEY)
-        shared = writer.share(str(place))
+        shared = writer.share(str(location))
         assert shared is not None
-        place.write_bytes(DATA)
+        location.write_bytes(DATA)
         assert os.pread(shared.descriptor, len(DATA), 0) == DATA
         assert store.stat(KEY) is None
         writer.commit()
@@ -77,10 +77,10 @@ class TestLocalResultStore(ResultStoreContract):
     def test_an_abort_ends_what_somebody_else_writes(
         self, store: LocalResultStore, tmp_path: Path
     ) -> None:
-        place = tmp_path / "out"
+        location = tmp_path / "out"
         writer = store.open(KEY)
-        assert writer.share(str(place)) is not None
-        place.write_bytes(DATA)
+        assert writer.share(str(location)) is not None
+        location.write_bytes(DATA)
         writer.abort()
         assert list(tmp_path.iterdir()) == []
 
@@ -89,9 +89,9 @@ class TestLocalResultStore(ResultStoreContract):
     ) -> None:
         """The other name lies in the worker's spill directory, which goes with the worker."""
         (tmp_path / "spill").mkdir()
-        place = tmp_path / "spill" / "out"
-        assert store.open(KEY).share(str(place)) is not None
-        place.write_bytes(DATA)
+        location = tmp_path / "spill" / "out"
+        assert store.open(KEY).share(str(location)) is not None
+        location.write_bytes(DATA)
         store.discard(KEY)
         assert list(tmp_path.iterdir()) == [tmp_path / "spill"]
 

@@ -13,8 +13,8 @@ import pytest
 
 from queryrun.db.postgres.auth import TOKEN_BELIEVED_S, PostgresAuthStore
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of
+from queryrun.db.postgres.database import PostgresDatabase, open_postgres
 from queryrun.db.postgres.functions import create_functions
-from queryrun.db.postgres.open import PostgresDatabase, open_postgres
 from queryrun.db.postgres.statements import CLAIM
 from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
 from queryrun.runs.model import Attempt, ContentType, Output, RunRequest, StoredAnswer
@@ -22,13 +22,13 @@ from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, Failed, RunQuery, RunStore
 from tests.contract.auth_store import HOUR, NOW, with_client
 from tests.contract.postgres_database import OnPostgres, Opened
-from tests.contract.run_store_scene import (
+from tests.contract.run_store_fixtures import (
     BY_USER,
     FILE,
     LEASE_S,
     TENANT,
+    idempotent,
     limits,
-    once,
     read,
     request,
     started,
@@ -129,7 +129,9 @@ class TestSeveralNodes(OnPostgres):
     ) -> None:
         answers = await asyncio.gather(
             *(
-                node.runs.accept(request(), run_id=str(uuid4()), queue_limit=1, once=once())
+                node.runs.accept(
+                    request(), run_id=str(uuid4()), queue_limit=1, idempotent=idempotent()
+                )
                 for node in nodes
                 for _ in range(4)
             )
@@ -154,7 +156,7 @@ class TestSeveralNodes(OnPostgres):
         attempts = [await started(nodes[0].runs) for _ in nodes]
         outcomes = await asyncio.gather(
             *(
-                node.runs.cancel(attempt.ref.run_id, BY_USER, once=once())
+                node.runs.cancel(attempt.ref.run_id, BY_USER, idempotent=idempotent())
                 for node, attempt in zip(nodes, attempts, strict=True)
             ),
             return_exceptions=True,
@@ -208,7 +210,7 @@ class TestSeveralNodes(OnPostgres):
             return_exceptions=True,
         )
         for ref in refs:
-            history = await nodes[0].runs.moves(ref.run_id)
+            history = await nodes[0].runs.events(ref.run_id)
             assert [move.state for move in history[:2]] == [RunState.ACCEPTED, RunState.IN_PROGRESS]
             assert len(history) == 3
 
@@ -229,7 +231,7 @@ class TestSeveralNodes(OnPostgres):
         self, nodes: list[PostgresDatabase]
     ) -> None:
         here, time_s = nodes[0].auth, [0.0]
-        there = PostgresAuthStore(nodes[1].access, lambda: time_s[0])
+        there = PostgresAuthStore(nodes[1].connections, lambda: time_s[0])
         known = await with_client(here)
         await here.add_token("token", known.id, NOW + HOUR)
         assert await there.client_of_token("token", NOW) == known
@@ -270,7 +272,7 @@ class TestSeveralNodes(OnPostgres):
             assert await node.runs.get(odd) is None
             assert await node.requests.get_request(odd) is None
             assert await node.auth.client_of_token(odd, NOW) is None
-            assert await node.once.look_once(odd, odd, odd) is None
+            assert await node.idempotency.find_key(odd, odd, odd) is None
             assert (await node.runs.find(RunQuery(odd, tags=((odd, odd),)))).runs == ()
 
     async def test_a_failure_message_with_a_nul_still_ends_the_run(
@@ -301,7 +303,7 @@ async def _done_or_waiting(task: asyncio.Task[Any], opened: Opened) -> None:
     """Until the task is done, or waits for an advisory lock of ours."""
     statement = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     while not task.done():
-        [(waiting,)] = await opened[0].access.read(lambda db: db.execute(statement).fetchall())
+        [(waiting,)] = await opened[0].connections.read(lambda db: db.execute(statement).fetchall())
         if waiting:
             return
 
@@ -319,5 +321,5 @@ async def _accept(store: RunStore, *, queue_limit: int, key: str | None = None) 
         request(),
         run_id=str(uuid4()),
         queue_limit=queue_limit,
-        once=None if key is None else once(key),
+        idempotent=None if key is None else idempotent(key),
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from queryrun.auth.store import AuthStore
-from queryrun.db.postgres.open import PostgresDatabase
-from queryrun.runs.once import IdempotencyStore
+from queryrun.db.postgres.database import PostgresDatabase
+from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.store import RunStore
-from tests.contract.answer_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.auth_store import AuthStoreContract
 from tests.contract.postgres_database import OnPostgres
+from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.run_store import RunStoreContract
 
 
@@ -24,9 +24,9 @@ class TestPostgresRunStore(OnPostgres, RunStoreContract):
         return database.runs
 
     @pytest.fixture
-    def once_store(self, database: PostgresDatabase) -> IdempotencyStore:
+    def idempotency_store(self, database: PostgresDatabase) -> IdempotencyStore:
         """The keys in the same database."""
-        return database.once
+        return database.idempotency
 
 
 class TestPostgresAuthStore(OnPostgres, AuthStoreContract):
@@ -44,7 +44,7 @@ class TestPostgresIdempotencyStore(OnPostgres, IdempotencyStoreContract):
     @pytest.fixture
     def store(self, database: PostgresDatabase) -> IdempotencyStore:
         """The store under test."""
-        return database.once
+        return database.idempotency
 
 
 class TestPostgresAsyncRequestStore(OnPostgres, AsyncRequestStoreContract):

@@ -17,7 +17,7 @@ import pytest
 
 from queryrun.results.s3 import S3ResultStore
 from queryrun.results.s3bucket import S3Bucket
-from queryrun.results.s3place import S3Place
+from queryrun.results.s3location import S3Location
 from queryrun.results.store import ResultStore
 from tests.contract.result_store import DATA, KEY, Lose, ResultStoreContract, Visible, put
 from tests.s3_server import S3Server, bucket_at, names_in
@@ -27,9 +27,9 @@ PART_BYTES = 5 * 1024 * 1024
 
 
 @pytest.fixture
-def bucket(place: S3Place) -> Iterator[S3Bucket]:
+def bucket(location: S3Location) -> Iterator[S3Bucket]:
     """A new and empty one."""
-    with bucket_at(place) as bucket:
+    with bucket_at(location) as bucket:
         yield bucket
 
 
@@ -46,21 +46,21 @@ def visible(bucket: S3Bucket) -> Visible:
 
 
 @pytest.fixture
-def lose(place: S3Place) -> Lose:
+def lose(location: S3Location) -> Lose:
     """A process that ends in the middle of its upload."""
 
     def lose(key: str) -> None:
         context = multiprocessing.get_context("spawn")
-        process = context.Process(target=write_and_die, args=(place, key))
+        process = context.Process(target=write_and_die, args=(location, key))
         process.start()
         process.join()
 
     return lose
 
 
-def write_and_die(place: S3Place, key: str) -> None:
+def write_and_die(location: S3Location, key: str) -> None:
     """What the lost process does."""
-    with bucket_at(place) as bucket:
+    with bucket_at(location) as bucket:
         S3ResultStore(bucket, part_bytes=PART_BYTES).open(key).write(DATA)
         os._exit(0)
 
@@ -69,7 +69,7 @@ class TestS3ResultStore(ResultStoreContract):
     """The contract, in a bucket of a real server."""
 
     @pytest.fixture
-    def place(self, s3_server: S3Server) -> S3Place:
+    def location(self, s3_server: S3Server) -> S3Location:
         """A new bucket."""
         return s3_server.new_bucket()
 
@@ -101,7 +101,7 @@ class TestS3ResultStoreOnMoto(ResultStoreContract):
     """The contract, in a bucket of moto's."""
 
     @pytest.fixture
-    def place(self, moto_server: S3Server) -> S3Place:
+    def location(self, moto_server: S3Server) -> S3Location:
         """A new bucket."""
         return moto_server.new_bucket()
 

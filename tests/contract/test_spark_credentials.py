@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import pytest
 
-from queryrun.engines.base import EngineLimits, RemotePlace, work_name
+from queryrun.engines.base import EngineLimits, RemoteEndpoint, work_name
 from queryrun.engines.spark.remote import SparkRemote
 from queryrun.engines.spark.session import open_session
 from queryrun.errors import FailureCode, RunFailed
@@ -106,8 +106,8 @@ def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
 
     asked: dict[str, Ask] = {
         "plan": plan,
-        "check": lambda options, secret: SparkRemote().check(RemotePlace(options, secret)),
-        "stop": lambda options, secret: SparkRemote().stop(RemotePlace(options, secret), name),
+        "check": lambda options, secret: SparkRemote().check(RemoteEndpoint(options, secret)),
+        "stop": lambda options, secret: SparkRemote().stop(RemoteEndpoint(options, secret), name),
     }
     return asked[str(request.param)]
 
@@ -186,15 +186,15 @@ def warehouse(spark: SecuredSpark, tmp_path: Path) -> Iterator[Served]:
 
 def test_a_service_keeps_the_token_to_itself(warehouse: Served, trusted: SecuredSpark) -> None:
     """It runs statements and ends them in Spark; nobody who looks at processes or logs sees it."""
-    token, place = trusted.token, RemotePlace(trusted.options(), trusted.token)
+    token, endpoint = trusted.token, RemoteEndpoint(trusted.options(), trusted.token)
     server = warehouse.serve(token)
     run = server.ended(server.submit("SELECT 42 AS answer", source="warehouse")["id"])
     assert server.file_text(run) == "answer\n42\n"
     canceled = warehouse.cancel_running(
-        server, ENDLESS, lambda name: name in SparkRemote().names(place)
+        server, ENDLESS, lambda name: name in SparkRemote().names(endpoint)
     )
     assert canceled["cancellation"]["engine_stop"] == "remote_confirmed"
-    assert SparkRemote().names(place) == []
+    assert SparkRemote().names(endpoint) == []
     warehouse.assert_hidden(server, token)
     server.end()
     assert token not in warehouse.log

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from queryrun.engines.base import EngineLimits, EngineSession, Visible
+from queryrun.engines.base import EngineLimits, EngineSession, RowFilter
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.results.local import LocalResultStore
-from queryrun.results.write import ResultJob, write_result
+from queryrun.results.write import WriteRequest, write_result
 from tests.contract.engine import EngineContract, Statements
 from tests.spark_server import SparkServer, sql
 
@@ -70,16 +70,16 @@ def session(options: dict[str, str], limits: EngineLimits) -> Iterator[SparkSess
     session.close()
 
 
-def rows(session: SparkSession, statement: str, visible: Visible | None = None) -> list[Any]:
+def rows(session: SparkSession, statement: str, row_filter: RowFilter | None = None) -> list[Any]:
     """All rows of a statement."""
-    planned = session.plan(statement, visible)
+    planned = session.plan(statement, row_filter)
     return planned.connection.execute(f"FROM (\n{planned.relation}\n)").fetchall()
 
 
-def failure(session: SparkSession, statement: str, visible: Visible | None = None) -> Failure:
+def failure(session: SparkSession, statement: str, row_filter: RowFilter | None = None) -> Failure:
     """Why a statement is refused before it has rows."""
     with pytest.raises(RunFailed) as failed:
-        session.plan(statement, visible)
+        session.plan(statement, row_filter)
     return failed.value.failure
 
 
@@ -181,23 +181,23 @@ class TestSpark(EngineContract):
         assert refused.code is FailureCode.NOT_SUPPORTED
 
     @pytest.mark.parametrize(
-        ("visible", "ids"),
+        ("row_filter", "ids"),
         [
-            (Visible(), [1, 3]),
-            (Visible("only"), [2]),
-            (Visible("include"), [1, 2, 3]),
-            (Visible("include", "ORG", ("o1", "o'\\")), [1, 3]),
-            (Visible("exclude", "org", ("o0",)), []),
+            (RowFilter(), [1, 3]),
+            (RowFilter("only"), [2]),
+            (RowFilter("include"), [1, 2, 3]),
+            (RowFilter("include", "ORG", ("o1", "o'\\")), [1, 3]),
+            (RowFilter("exclude", "org", ("o0",)), []),
         ],
     )
     def test_only_visible_rows_are_seen(
-        self, session: SparkSession, visible: Visible, ids: list[int]
+        self, session: SparkSession, row_filter: RowFilter, ids: list[int]
     ) -> None:
-        found = rows(session, "SELECT id FROM Marked ORDER BY id", visible)
+        found = rows(session, "SELECT id FROM Marked ORDER BY id", row_filter)
         assert [number for (number,) in found] == ids
 
     def test_a_schema_in_front_is_no_way_round_the_org(self, session: SparkSession) -> None:
-        by_org = Visible("include", "org", ("o1",))
+        by_org = RowFilter("include", "org", ("o1",))
         refused = failure(session, f"SELECT id FROM {SCHEMA}.marked", by_org)
         assert refused.code is FailureCode.NOT_ALLOWED
 
@@ -219,7 +219,7 @@ class TestSpark(EngineContract):
     def test_a_result_becomes_a_file(self, session: SparkSession, tmp_path: Path) -> None:
         (tmp_path / "results").mkdir()
         store = LocalResultStore(tmp_path / "results")
-        job = ResultJob("SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", "csv")
+        job = WriteRequest("SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", "csv")
         written = write_result(session, job, store, _Silent())
         assert written.rows == 3
         (file,) = (path for path in (tmp_path / "results").rglob("*") if path.is_file())
@@ -232,8 +232,8 @@ class TestSparkInTrinosSql(EngineContract):
     @pytest.fixture
     def options(self, tables: SparkServer) -> dict[str, str]:
         """As above, in Trino's dialect."""
-        place = {"url": tables.url, "ui_url": tables.ui_url, "user": "ann"}
-        return {**place, "schema": SCHEMA, "dialect": "trino"}
+        endpoint = {"url": tables.url, "ui_url": tables.ui_url, "user": "ann"}
+        return {**endpoint, "schema": SCHEMA, "dialect": "trino"}
 
     @pytest.fixture
     def statements(self) -> Statements:
@@ -257,18 +257,18 @@ class TestSparkInTrinosSql(EngineContract):
         assert failed.failure.code is FailureCode.INVALID_VALUE
 
     @pytest.mark.parametrize(
-        ("visible", "ids"),
+        ("row_filter", "ids"),
         [
-            (Visible(), [1, 3]),
-            (Visible("only"), [2]),
-            (Visible("include"), [1, 2, 3]),
-            (Visible("include", "org", ("o1",)), [1, 3]),
+            (RowFilter(), [1, 3]),
+            (RowFilter("only"), [2]),
+            (RowFilter("include"), [1, 2, 3]),
+            (RowFilter("include", "org", ("o1",)), [1, 3]),
         ],
     )
     def test_only_visible_rows_are_seen(
-        self, session: SparkSession, visible: Visible, ids: list[int]
+        self, session: SparkSession, row_filter: RowFilter, ids: list[int]
     ) -> None:
-        found = rows(session, "SELECT id FROM marked ORDER BY id", visible)
+        found = rows(session, "SELECT id FROM marked ORDER BY id", row_filter)
         assert [number for (number,) in found] == ids
 
     def test_its_tables_can_be_asked_for(self, session: SparkSession) -> None:

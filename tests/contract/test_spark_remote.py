@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.engines.base import EngineLimits, RemotePlace, work_name
+from queryrun.engines.base import EngineLimits, RemoteEndpoint, work_name
 from queryrun.engines.spark.client import SparkClient
-from queryrun.engines.spark.place import place_of_options, session_id_of
+from queryrun.engines.spark.endpoint import endpoint_from_options, session_id_of
+from queryrun.engines.spark.error_details import SparkError
 from queryrun.engines.spark.remote import SparkRemote
-from queryrun.engines.spark.said import SparkError
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests.contract.spark_worker import Order
@@ -37,9 +37,9 @@ def options(spark_server: SparkServer) -> dict[str, str]:
 
 
 @pytest.fixture
-def place(options: dict[str, str]) -> RemotePlace:
+def endpoint(options: dict[str, str]) -> RemoteEndpoint:
     """The same, for a stopper."""
-    return RemotePlace(options)
+    return RemoteEndpoint(options)
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def session(options: dict[str, str], tmp_path: Path) -> Iterator[SparkSession]:
         yield session
 
 
-def stop(place: RemotePlace, name: str) -> None:
+def stop(endpoint: RemoteEndpoint, name: str) -> None:
     """Stop it as a node does: again, as long as Spark still shows it."""
     for _ in range(5):
         with suppress(RunFailed):
-            SparkRemote().stop(place, name)
+            SparkRemote().stop(endpoint, name)
             return
     raise AssertionError("the work does not end")
 
@@ -111,76 +111,76 @@ def interrupt_until(session: SparkSession, failures: list[RunFailed]) -> None:
 PHASES = ("pending", "opening", "planning", "running")
 
 
-def has_come_to(phase: str, session: SparkSession, place: RemotePlace, name: str) -> bool:
+def has_come_to(phase: str, session: SparkSession, endpoint: RemoteEndpoint, name: str) -> bool:
     """Whether a statement is that far."""
     if phase == "running":
-        return name in SparkRemote().names(place)
+        return name in SparkRemote().names(endpoint)
     inside = {"pending": session, "opening": session._client, "planning": session._stream}
     return inside[phase] is not None
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_stop_in_any_phase_leaves_nothing(
-    session: SparkSession, place: RemotePlace, name: str, phase: str
+    session: SparkSession, endpoint: RemoteEndpoint, name: str, phase: str
 ) -> None:
     with running(session, name) as failures:
-        wait_for(lambda: failures or has_come_to(phase, session, place, name))
-        stop(place, name)
+        wait_for(lambda: failures or has_come_to(phase, session, endpoint, name))
+        stop(endpoint, name)
     assert failures
-    assert name not in SparkRemote().names(place)
+    assert name not in SparkRemote().names(endpoint)
 
 
 @pytest.mark.parametrize("phase", ["planning", "running"])
 def test_an_interrupt_and_then_a_stop_leave_nothing(
-    session: SparkSession, place: RemotePlace, name: str, phase: str
+    session: SparkSession, endpoint: RemoteEndpoint, name: str, phase: str
 ) -> None:
     """Spark calls it cancelled, and may submit a job of it a moment later (`ending.py`)."""
     with running(session, name) as failures:
-        wait_for(lambda: failures or has_come_to(phase, session, place, name))
+        wait_for(lambda: failures or has_come_to(phase, session, endpoint, name))
         interrupt_until(session, failures)
-    stop(place, name)
+    stop(endpoint, name)
     assert failures[0].failure.message == "The statement was interrupted"
-    assert name not in SparkRemote().names(place)
+    assert name not in SparkRemote().names(endpoint)
 
 
 def test_work_of_another_user_is_ended_by_its_name(
-    session: SparkSession, place: RemotePlace, name: str
+    session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     """A session is a user's own; the sweep for work that no one owns has one user for all."""
     with running(session, name) as failures:
-        wait_for(lambda: has_come_to("running", session, place, name))
-        stop(RemotePlace({**place.options, "user": "sweeper"}), name)
+        wait_for(lambda: has_come_to("running", session, endpoint, name))
+        stop(RemoteEndpoint({**endpoint.options, "user": "sweeper"}), name)
     assert failures
-    assert name not in SparkRemote().names(place)
+    assert name not in SparkRemote().names(endpoint)
 
 
 def test_a_stop_while_rows_are_fetched_ends_it(
-    session: SparkSession, place: RemotePlace, name: str
+    session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     many = "SELECT id, repeat('x', 100) FROM range(0, 20000000, 1, 400)"
     planned = session.plan(many, None, name)
     planned.connection.execute(planned.relation).fetchmany(10)
-    stop(place, name)
-    assert name not in SparkRemote().names(place)
+    stop(endpoint, name)
+    assert name not in SparkRemote().names(endpoint)
 
 
 def test_nothing_starts_under_a_name_that_was_stopped(
-    session: SparkSession, place: RemotePlace, name: str
+    session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     """Also when nothing of it had ever reached Spark: the name is known before the work."""
-    SparkRemote().stop(place, name)
+    SparkRemote().stop(endpoint, name)
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT 1", None, name)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
 
 
 def test_a_call_that_comes_late_starts_nothing(
-    options: dict[str, str], place: RemotePlace, name: str
+    options: dict[str, str], endpoint: RemoteEndpoint, name: str
 ) -> None:
     """A killed client's last call may still be under way when the work is stopped."""
-    with closing(SparkClient(place_of_options(options, None), session_id_of(name))) as client:
+    with closing(SparkClient(endpoint_from_options(options, None), session_id_of(name))) as client:
         client.open({})
-        SparkRemote().stop(place, name)
+        SparkRemote().stop(endpoint, name)
         with pytest.raises(SparkError, match="SESSION_CLOSED"):
             client.command("SELECT 1", name)
 
@@ -189,7 +189,7 @@ def test_a_call_that_comes_very_late_finds_another_session_and_starts_nothing(
     options: dict[str, str], name: str
 ) -> None:
     """The server forgets released sessions in the end, and its restart forgets all."""
-    with closing(SparkClient(place_of_options(options, None), session_id_of(name))) as client:
+    with closing(SparkClient(endpoint_from_options(options, None), session_id_of(name))) as client:
         client.open({})
         client.release(for_good=False)
         with pytest.raises(SparkError, match="SESSION_CHANGED"):
@@ -197,7 +197,7 @@ def test_a_call_that_comes_very_late_finds_another_session_and_starts_nothing(
 
 
 def test_a_killed_workers_work_is_ended(
-    options: dict[str, str], place: RemotePlace, tmp_path: Path
+    options: dict[str, str], endpoint: RemoteEndpoint, tmp_path: Path
 ) -> None:
     run_id = uuid.uuid4().hex
     order = Order(options, str(tmp_path), run_id, ENDLESS)
@@ -205,47 +205,49 @@ def test_a_killed_workers_work_is_ended(
     with subprocess.Popen(order.command(), stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout
         assert [next(worker.stdout).strip() for _ in range(2)] == ["planning", "executing"]
-        wait_for(lambda: name in SparkRemote().names(place))
+        wait_for(lambda: name in SparkRemote().names(endpoint))
         worker.kill()
-    assert name in SparkRemote().names(place)  # Spark would let it run for five minutes
-    stop(place, name)
-    assert name not in SparkRemote().names(place)
+    assert name in SparkRemote().names(endpoint)  # Spark would let it run for five minutes
+    stop(endpoint, name)
+    assert name not in SparkRemote().names(endpoint)
 
 
 def test_a_session_lost_is_worth_another_attempt(
-    session: SparkSession, options: dict[str, str], place: RemotePlace, name: str
+    session: SparkSession, options: dict[str, str], endpoint: RemoteEndpoint, name: str
 ) -> None:
     with running(session, name) as failures:
-        wait_for(lambda: has_come_to("running", session, place, name))
-        client = SparkClient(place_of_options(options, None), session_id_of(name))
+        wait_for(lambda: has_come_to("running", session, endpoint, name))
+        client = SparkClient(endpoint_from_options(options, None), session_id_of(name))
         with closing(client):
             client.release()
     assert failures[0].failure.code.retryable
-    stop(place, name)
+    stop(endpoint, name)
 
 
 def test_many_rows_come_in_little_memory(options: dict[str, str], tmp_path: Path) -> None:
     """Behind a worker's walls, and its limit of memory."""
     order = Order(options, str(tmp_path), uuid.uuid4().hex, MANY_ROWS)
     worker = subprocess.run(order.command(), stdout=subprocess.PIPE, text=True, check=True)
-    said = json.loads(worker.stdout.splitlines()[-1])
-    assert said["rows"] == 5_000_000
-    assert said["largest_bytes"] < 1024**3
+    report = json.loads(worker.stdout.splitlines()[-1])
+    assert report["rows"] == 5_000_000
+    assert report["largest_bytes"] < 1024**3
 
 
-def test_a_server_that_takes_statements_passes_the_check(place: RemotePlace) -> None:
-    SparkRemote().check(place)
+def test_a_server_that_takes_statements_passes_the_check(endpoint: RemoteEndpoint) -> None:
+    SparkRemote().check(endpoint)
 
 
-def test_a_server_that_is_not_there_proves_nothing(place: RemotePlace, name: str) -> None:
-    nowhere = RemotePlace({**place.options, "url": "sc://127.0.0.1:1"})
+def test_a_server_that_is_not_there_proves_nothing(endpoint: RemoteEndpoint, name: str) -> None:
+    nowhere = RemoteEndpoint({**endpoint.options, "url": "sc://127.0.0.1:1"})
     with pytest.raises(RunFailed, match="engine_unavailable"):
         SparkRemote().check(nowhere)
     with pytest.raises(RunFailed, match="engine_unavailable"):
         SparkRemote().stop(nowhere, name)
 
 
-def test_an_address_of_the_ui_that_is_wrong_proves_nothing(place: RemotePlace, name: str) -> None:
-    blind = RemotePlace({**place.options, "ui_url": "http://127.0.0.1:1"})
+def test_an_address_of_the_ui_that_is_wrong_proves_nothing(
+    endpoint: RemoteEndpoint, name: str
+) -> None:
+    blind = RemoteEndpoint({**endpoint.options, "ui_url": "http://127.0.0.1:1"})
     with pytest.raises(RunFailed):
         SparkRemote().names(blind)

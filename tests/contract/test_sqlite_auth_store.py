@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queryrun.auth.store import AuthStore
-from queryrun.db.sqlite.open import SqliteDatabase
+from queryrun.db.sqlite.database import SqliteDatabase
 from tests.contract.auth_store import AuthStoreContract
 from tests.contract.sqlite_database import OnSqlite
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.db.sqlite.open import SqliteDatabase
-from queryrun.runs.once import IdempotencyStore
+from queryrun.db.sqlite.database import SqliteDatabase
+from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.store import RunStore
 from tests.contract.run_store import RunStoreContract
 from tests.contract.sqlite_database import OnSqlite
@@ -20,6 +20,6 @@ class TestSqliteRunStore(OnSqlite, RunStoreContract):
         return database.runs
 
     @pytest.fixture
-    def once_store(self, database: SqliteDatabase) -> IdempotencyStore:
+    def idempotency_store(self, database: SqliteDatabase) -> IdempotencyStore:
         """The keys in the same database."""
-        return database.once
+        return database.idempotency

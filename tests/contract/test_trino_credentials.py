@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import pytest
 
-from queryrun.engines.base import EngineLimits, RemotePlace, work_name
+from queryrun.engines.base import EngineLimits, RemoteEndpoint, work_name
 from queryrun.engines.trino.remote import TrinoRemote
 from queryrun.engines.trino.session import open_session
 from queryrun.errors import FailureCode, RunFailed
@@ -145,9 +145,9 @@ def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
 
     asked: dict[str, Ask] = {
         "plan": plan,
-        "check": lambda options, secret: TrinoRemote().check(RemotePlace(options, secret)),
-        "names": lambda options, secret: TrinoRemote().names(RemotePlace(options, secret)),
-        "stop": lambda options, secret: TrinoRemote().stop(RemotePlace(options, secret), name),
+        "check": lambda options, secret: TrinoRemote().check(RemoteEndpoint(options, secret)),
+        "names": lambda options, secret: TrinoRemote().names(RemoteEndpoint(options, secret)),
+        "stop": lambda options, secret: TrinoRemote().stop(RemoteEndpoint(options, secret), name),
     }
     return asked[str(request.param)]
 
@@ -222,16 +222,16 @@ def test_a_stop_ends_a_query_of_a_user_with_a_secret(
     trusted: SecuredTrino, limits: EngineLimits, name: str, auth: str
 ) -> None:
     options, secret = trusted.options(auth), trusted.secrets[auth]
-    place = RemotePlace(options, secret)
+    endpoint = RemoteEndpoint(options, secret)
     with closing(open_session(options, secret, limits)) as session:
         session.plan(
             "SELECT x FROM UNNEST(sequence(1, 10000)) a (x), "
             "UNNEST(sequence(1, 10000)) b (y), UNNEST(sequence(1, 10000)) c (z)",
             name=name,
         )
-        assert name in TrinoRemote().names(place)
-        TrinoRemote().stop(place, name)
-        assert name not in TrinoRemote().names(place)
+        assert name in TrinoRemote().names(endpoint)
+        TrinoRemote().stop(endpoint, name)
+        assert name not in TrinoRemote().names(endpoint)
 
 
 # --- the whole service ----------------------------------------------------------------------
@@ -239,7 +239,7 @@ def test_a_stop_ends_a_query_of_a_user_with_a_secret(
 
 def names(trino: SecuredTrino) -> list[str]:
     """The names of our work there."""
-    return TrinoRemote().names(RemotePlace(trino.options("password"), trino.secrets["password"]))
+    return TrinoRemote().names(RemoteEndpoint(trino.options("password"), trino.secrets["password"]))
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from queryrun.demo.write import write_sample_data
 from queryrun.engines.base import (
     EngineLimits,
     EngineSession,
-    RemotePlace,
+    RemoteEndpoint,
+    RowFilter,
     Rows,
-    Visible,
     work_name,
 )
-from queryrun.engines.duckdb import open_session as open_embedded
+from queryrun.engines.duckdb.session import open_session as open_embedded
 from queryrun.engines.trino.remote import ALIVE, TrinoRemote
 from queryrun.engines.trino.session import TrinoSession, open_session
 from queryrun.errors import FailureCode, RunFailed
@@ -74,7 +74,7 @@ def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Ite
 @pytest.fixture
 def free(trino_server: TrinoServer, limits: EngineLimits) -> Iterator[TrinoSession]:
     """A session that may read the generated tables."""
-    session = open_session(trino_server.options(reach="all"), None, limits)
+    session = open_session(trino_server.options(name_scope="all"), None, limits)
     yield session
     session.close()
 
@@ -86,9 +86,9 @@ def name() -> str:
 
 
 @pytest.fixture
-def place(trino_server: TrinoServer) -> RemotePlace:
+def endpoint(trino_server: TrinoServer) -> RemoteEndpoint:
     """What a stopper knows."""
-    return trino_server.place()
+    return trino_server.endpoint()
 
 
 def read(rows: Rows) -> list[tuple[object, ...]]:
@@ -125,19 +125,21 @@ class TestTrino(EngineContract):
 # --- stopping -------------------------------------------------------------------------------
 
 
-def test_stopping_a_name_that_never_started_anything_returns(place: RemotePlace, name: str) -> None:
-    TrinoRemote().stop(place, name)
+def test_stopping_a_name_that_never_started_anything_returns(
+    endpoint: RemoteEndpoint, name: str
+) -> None:
+    TrinoRemote().stop(endpoint, name)
 
 
 def test_stop_ends_a_running_query_by_its_name(
-    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+    trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     free.plan(MANY_ROWS, name=name)
     assert trino_server.alive(name)
-    assert name in TrinoRemote().names(place)
-    TrinoRemote().stop(place, name)
+    assert name in TrinoRemote().names(endpoint)
+    TrinoRemote().stop(endpoint, name)
     assert not trino_server.alive(name)
-    assert name not in TrinoRemote().names(place)
+    assert name not in TrinoRemote().names(endpoint)
 
 
 def test_the_list_can_be_asked_for_several_states_at_once(
@@ -165,15 +167,15 @@ def _sources(trino_server: TrinoServer, *states: str) -> set[str]:
 
 
 def test_stop_leaves_other_work_alone(
-    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+    trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     free.plan(MANY_ROWS, name=f"{name}1")
-    TrinoRemote().stop(place, name)
+    TrinoRemote().stop(endpoint, name)
     assert trino_server.alive(f"{name}1")
 
 
 def test_an_interrupted_plan_leaves_nothing_at_trino(
-    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+    trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     """Wherever it was: on its way, queued, planned, or running without a row yet."""
     has_ended = threading.Event()
@@ -192,7 +194,7 @@ def test_an_interrupted_plan_leaves_nothing_at_trino(
         free.interrupt()
     thread.join()
     assert isinstance(failures[0], RunFailed)
-    TrinoRemote().stop(place, name)
+    TrinoRemote().stop(endpoint, name)
     assert not trino_server.alive(name)
 
 
@@ -219,14 +221,14 @@ def _swallow(session: TrinoSession, statement: str, name: str) -> None:
 
 
 def test_a_cancel_while_rows_are_fetched_is_heard_by_trino(
-    trino_server: TrinoServer, free: TrinoSession, place: RemotePlace, name: str
+    trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     rows = free.plan(MANY_ROWS, name=name)
     reader = rows.connection.execute(f"FROM (\n{rows.relation})")
     assert reader.fetchone()
     free.interrupt()
     free.renew()
-    TrinoRemote().stop(place, name)
+    TrinoRemote().stop(endpoint, name)
     assert not trino_server.alive(name)
 
 
@@ -247,7 +249,7 @@ from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
 url, spill, name, statement = sys.argv[1:]
 session = open_session(
-    {"url": url, "reach": "all"}, None, EngineLimits(256 * 1024**2, 1, spill, 0)
+    {"url": url, "name_scope": "all"}, None, EngineLimits(256 * 1024**2, 1, spill, 0)
 )
 rows = session.plan(statement, name=name)
 print("planned", flush=True)
@@ -258,7 +260,7 @@ rows.connection.execute(f"FROM ({rows.relation})").fetchall()
 @pytest.mark.parametrize(("statement", "waits"), [(MANY_ROWS, True), (ENDLESS, False)])
 def test_a_killed_process_leaves_nothing_after_a_stop(
     trino_server: TrinoServer,
-    place: RemotePlace,
+    endpoint: RemoteEndpoint,
     name: str,
     tmp_path: Path,
     statement: str,
@@ -275,12 +277,12 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
-    TrinoRemote().stop(place, name)
+    TrinoRemote().stop(endpoint, name)
     assert not trino_server.alive(name)
 
 
 def test_a_statement_that_was_only_sent_never_begins(
-    trino_server: TrinoServer, place: RemotePlace, name: str
+    trino_server: TrinoServer, endpoint: RemoteEndpoint, name: str
 ) -> None:
     """What `stop` relies on: Trino begins a statement when its first page is asked for."""
     import httpx2 as httpx
@@ -288,20 +290,20 @@ def test_a_statement_that_was_only_sent_never_begins(
     headers = {"x-trino-user": "queryrun", "x-trino-source": name}
     httpx.post(f"{trino_server.url}/v1/statement", content="SELECT 1", headers=headers)
     assert not trino_server.alive(name)
-    assert name not in TrinoRemote().names(place)
+    assert name not in TrinoRemote().names(endpoint)
 
 
-def test_a_server_that_is_up_passes_the_check(place: RemotePlace) -> None:
-    TrinoRemote().check(place)
+def test_a_server_that_is_up_passes_the_check(endpoint: RemoteEndpoint) -> None:
+    TrinoRemote().check(endpoint)
 
 
 @pytest.mark.parametrize("ask", ["stop", "names", "check"])
 def test_a_server_that_is_away_proves_nothing(ask: str) -> None:
-    place = RemotePlace({"url": "http://127.0.0.1:1"})
+    endpoint = RemoteEndpoint({"url": "http://127.0.0.1:1"})
     calls: dict[str, Callable[[], object]] = {
-        "stop": lambda: TrinoRemote().stop(place, "queryrun-x-1"),
-        "names": lambda: TrinoRemote().names(place),
-        "check": lambda: TrinoRemote().check(place),
+        "stop": lambda: TrinoRemote().stop(endpoint, "queryrun-x-1"),
+        "names": lambda: TrinoRemote().names(endpoint),
+        "check": lambda: TrinoRemote().check(endpoint),
     }
     with pytest.raises(RunFailed) as failed:
         calls[ask]()
@@ -321,20 +323,20 @@ def test_a_statement_for_a_server_that_is_away_may_be_tried_again(limits: Engine
 
 
 @pytest.mark.parametrize(
-    ("visible", "ids"),
+    ("row_filter", "ids"),
     [
-        (Visible(), [1, 3]),
-        (Visible("include"), [1, 2, 3]),
-        (Visible("only"), [2]),
-        (Visible("include", "org", ("b",)), [2, 3]),
-        (Visible("exclude", "ORG", ("b",)), [3]),
-        (Visible("exclude", "other", ("b",)), [1, 3]),
+        (RowFilter(), [1, 3]),
+        (RowFilter("include"), [1, 2, 3]),
+        (RowFilter("only"), [2]),
+        (RowFilter("include", "org", ("b",)), [2, 3]),
+        (RowFilter("exclude", "ORG", ("b",)), [3]),
+        (RowFilter("exclude", "other", ("b",)), [1, 3]),
     ],
 )
 def test_only_visible_rows_are_seen(
-    session: TrinoSession, visible: Visible, ids: list[int]
+    session: TrinoSession, row_filter: RowFilter, ids: list[int]
 ) -> None:
-    rows = session.plan("SELECT id FROM marked ORDER BY id", visible)
+    rows = session.plan("SELECT id FROM marked ORDER BY id", row_filter)
     assert read(rows) == [(one,) for one in ids]
 
 
@@ -445,7 +447,9 @@ def test_rows_are_the_same_whichever_way_they_come(
 ) -> None:
     if encodings and not trino_server.spools:
         pytest.skip("this Trino spools nothing: `make s3-server` builds what it would spool to")
-    session = open_session(trino_server.options(reach="all"), None, limits, encodings=encodings)
+    session = open_session(
+        trino_server.options(name_scope="all"), None, limits, encodings=encodings
+    )
     rows = session.plan("SELECT * FROM tpch.tiny.orders")
     sql = (
         "SELECT count(*), sum(o_orderkey), sum(o_totalprice), min(o_orderdate), "
@@ -507,8 +511,8 @@ def test_sample_data_reads_the_same_on_trino_and_embedded(
     )
     there = open_session(trino_server.options(catalog="files", schema=schema), None, limits)
     here = open_embedded({"data_dir": str(data), "dialect": "trino"}, limits)
-    for visible in (Visible(), Visible("include"), Visible("only")):
-        assert read(there.plan(statement, visible)) == read(here.plan(statement, visible))
+    for row_filter in (RowFilter(), RowFilter("include"), RowFilter("only")):
+        assert read(there.plan(statement, row_filter)) == read(here.plan(statement, row_filter))
     tables = read(there.plan("SHOW TABLES"))
     assert tables == read(here.plan("SHOW TABLES"))
     there.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from queryrun.engines.base import EngineLimits, EngineSession
-from queryrun.engines.duckdb import open_session as open_embedded
+from queryrun.engines.duckdb.session import open_session as open_embedded
 from queryrun.engines.trino.session import open_session as open_trino
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.encode import Format, select_sql

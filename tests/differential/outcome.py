@@ -16,7 +16,7 @@ from tests.differential.compare import (
     same_names,
     same_type,
 )
-from tests.differential.house import OurAnswer, OurSide, write_tables
+from tests.differential.engine_harness import OurAnswer, OurSide, write_tables
 from tests.differential.suite import TPCDS, Case, Recorded
 from tests.differential.tpcds_tables import FILES as TPCDS_FILES
 

@@ -18,7 +18,7 @@ from queryrun.sql.spark.types import quoted
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.translate import Needs
 from queryrun.sql.trino.types import Type
-from tests.differential.house import OurAnswer, write_tables
+from tests.differential.engine_harness import OurAnswer, write_tables
 from tests.differential.suite import TPCDS
 from tests.differential.tpcds_tables import FILES as TPCDS_FILES
 

@@ -23,7 +23,7 @@ import pytest
 from queryrun.auth.model import IssuedSecret
 from queryrun.cli.home import MadeHome, init_home
 from queryrun.runs.model import StopReason
-from queryrun.runs.store import CancelAsked
+from queryrun.runs.store import CancelRequested
 from queryrun.settings import load
 from queryrun.wiring.database import open_database
 from tests.s3_server import s3_server as s3_server  # a fixture of theirs
@@ -186,7 +186,7 @@ class House:
         async def write() -> None:
             database = open_database(settings, lambda: datetime.now(UTC))
             try:
-                await database.runs.cancel(run_id, CancelAsked(StopReason.USER, "test"))
+                await database.runs.cancel(run_id, CancelRequested(StopReason.USER, "test"))
             finally:
                 database.close()
 

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from queryrun.client import (
+from queryrun_client import (
     AsyncClient,
     BadRequest,
     CancelOutcome,
@@ -106,8 +106,8 @@ def test_a_download_is_put_in_place_whole_and_again(serve: Serve, tmp_path: Path
 
 def test_a_broken_download_is_continued_and_verified(serve: Serve, tmp_path: Path) -> None:
     """A part left by an earlier try is not fetched again: its first bytes are marked."""
-    from queryrun.client import ChecksumMismatch
-    from queryrun.client.download import PartFile
+    from queryrun_client import ChecksumMismatch
+    from queryrun_client.download import PartFile
 
     with client_of(serve()) as client:
         run = client.submit("SELECT i FROM range(50000) r(i)", content_type="csv").wait()

@@ -15,7 +15,7 @@ import httpx2 as httpx
 import pytest
 
 from queryrun.results.s3bucket import S3Bucket
-from queryrun.results.s3place import S3Place
+from queryrun.results.s3location import S3Location
 from tests.e2e.conftest import House, Server
 from tests.s3_server import CREDENTIALS, S3Server, bucket_at, names_in
 
@@ -26,20 +26,20 @@ ENDLESS = "SELECT i, hash(i) AS h FROM range(100000000000) t(i)"
 
 
 @pytest.fixture
-def place(s3_server: S3Server) -> S3Place:
+def place(s3_server: S3Server) -> S3Location:
     """A new bucket."""
     return s3_server.new_bucket()
 
 
 @pytest.fixture
-def bucket(place: S3Place) -> Iterator[S3Bucket]:
+def bucket(place: S3Location) -> Iterator[S3Bucket]:
     """The bucket, to look into it."""
     with bucket_at(place) as bucket:
         yield bucket
 
 
 @pytest.fixture
-def environ(place: S3Place) -> dict[str, str]:
+def environ(place: S3Location) -> dict[str, str]:
     """What makes a server use the bucket."""
     return {
         "QUERYRUN_RESULTS__STORE": "s3",
@@ -70,7 +70,7 @@ def wait_for(names: Callable[[], list[str]], pattern: str) -> str:
 
 @pytest.mark.parametrize("sql", ["SELECT 1 AS a", LARGE], ids=["one put", "parts"])
 def test_a_result_lies_in_the_bucket_and_its_link_leads_there(
-    server: Server, bucket: S3Bucket, place: S3Place, sql: str
+    server: Server, bucket: S3Bucket, place: S3Location, sql: str
 ) -> None:
     done = server.ended(server.submit(sql, content_encoding="gzip")["id"])
     assert done["state"] == "complete", done
@@ -109,7 +109,7 @@ def test_the_first_rows_of_a_parquet_result_come_from_the_bucket(server: Server)
 
 
 def test_links_through_us_hide_the_bucket(
-    house: House, environ: dict[str, str], place: S3Place
+    house: House, environ: dict[str, str], place: S3Location
 ) -> None:
     server = house.serve({**environ, "QUERYRUN_RESULTS__LINKS": "through"})
     done = server.ended(server.submit(LARGE)["id"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from queryrun.client import BadRequest, CancelOutcome, Client, RunFailed, RunQuery, State
+from queryrun_client import BadRequest, CancelOutcome, Client, RunFailed, RunQuery, State
 from tests.e2e.conftest import RUNAWAY, Server
 
 Serve = Callable[..., Server]

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, Rows, Visible
-from queryrun.engines.duckdb import open_session as open_duckdb
+from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
+from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
 from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
@@ -82,10 +82,10 @@ class HeldEngine:
         self.handle = engine.handle
         self.output_path = engine.output_path
 
-    def plan(self, statement: str, visible: Visible | None = None, name: str = "") -> Rows:
+    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Held at `planning`."""
         self._place.hold_at("planning")
-        return self._engine.plan(statement, visible, name)
+        return self._engine.plan(statement, row_filter, name)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """As always."""
@@ -138,7 +138,7 @@ class HeldWriter(LocalResultWriter):
     def share(self, path: str) -> SharedFile | None:
         """The engine writes the file by itself; whoever reads along may be held."""
         shared = super().share(path)
-        return None if shared is None else replace(shared, grown=self._held_when_grown)
+        return None if shared is None else replace(shared, on_growth=self._held_when_grown)
 
     def _held_when_grown(self, size_bytes: int) -> None:
         if size_bytes > HEADERS_BYTES:

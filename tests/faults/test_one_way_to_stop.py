@@ -103,7 +103,7 @@ async def test_a_lost_lease(made: MadeHome) -> None:
     async with open_node(made) as scene:
         run_id = await computing(scene)
         store = scene.node.database.runs
-        await store.lapsed(besides="another")
+        await store.expired_leases(exclude_node="another")
         assert await store.take_over(AttemptRef(run_id, 1), "another", lease_s=60)
         await scene.node.dispatcher.keep_leases()
         await until(lambda: scene.node.dispatcher.held == 0, "the slot")
@@ -132,11 +132,11 @@ async def test_a_cancel_of_which_no_hint_came_is_found_by_the_next_heartbeat(
     made: MadeHome,
 ) -> None:
     """As another node would write it: this node hears of it from the store alone."""
-    from queryrun.runs.store import CancelAsked
+    from queryrun.runs.store import CancelRequested
 
     async with open_node(made) as scene:
         run_id = await computing(scene)
-        asked = CancelAsked(StopReason.USER, "elsewhere")
+        asked = CancelRequested(StopReason.USER, "elsewhere")
         await scene.node.database.runs.cancel(run_id, asked)
         await scene.node.dispatcher.keep_leases()
         run = await scene.ended(run_id)

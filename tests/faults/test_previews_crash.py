@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from queryrun.results.preview import PACKED_BYTES, NoPreviewError, Wanted
+from queryrun.results.preview import MAX_READ_BYTES, NoPreviewError, PreviewRequest
 from queryrun.services.preview.client import peek
 
 
@@ -27,7 +27,7 @@ def look(data: bytes, content_type: str, encoding: str = "none") -> list[list[ob
     def read(start: int, end: int) -> Iterator[bytes]:
         return (data[at : min(at + 1000, end)] for at in range(start, end, 1000))
 
-    found = peek(read, len(data), Wanted(content_type, encoding, ",", 0, 10))
+    found = peek(read, len(data), PreviewRequest(content_type, encoding, ",", 0, 10))
     return [list(row) for row in found.rows]
 
 
@@ -70,10 +70,10 @@ def test_no_more_of_a_file_is_read_than_a_preview_may() -> None:
         yield bytes(end - start)
 
     with pytest.raises(NoPreviewError):
-        peek(read, 10**12, Wanted("csv", "zstd", ",", 0, 10))
+        peek(read, 10**12, PreviewRequest("csv", "zstd", ",", 0, 10))
     with pytest.raises(NoPreviewError):
-        peek(read, 10**12, Wanted("parquet", "gzip", ",", 0, 10))
-    assert read_bytes <= 2 * PACKED_BYTES
+        peek(read, 10**12, PreviewRequest("parquet", "gzip", ",", 0, 10))
+    assert read_bytes <= 2 * MAX_READ_BYTES
 
 
 def test_what_the_store_meets_with_comes_out() -> None:
@@ -82,4 +82,4 @@ def test_what_the_store_meets_with_comes_out() -> None:
         raise FileNotFoundError
 
     with pytest.raises(FileNotFoundError):
-        peek(read, 1000, Wanted("parquet", "none", "", 0, 10))
+        peek(read, 1000, PreviewRequest("parquet", "none", "", 0, 10))

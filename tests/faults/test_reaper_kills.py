@@ -8,7 +8,7 @@ from queryrun.cancel_suite.processes import state_of
 from queryrun.cli.home import MadeHome
 from queryrun.runs.model import EngineStop, Stage, StopReason
 from queryrun.runs.state import RunState
-from queryrun.runs.store import CancelAsked
+from queryrun.runs.store import CancelRequested
 from tests.faults.node import RUNAWAY, Scene, open_node
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def computing_and_lapsed(scene: Scene) -> tuple[str, int]:
     run_id = await scene.submit(RUNAWAY)
     await scene.reaches(run_id, Stage.EXECUTING)
     pid = await scene.computes(run_id)
-    await scene.node.database.runs.lapsed(besides="a node that owns the store")
+    await scene.node.database.runs.expired_leases(exclude_node="a node that owns the store")
     return run_id, pid
 
 
@@ -48,7 +48,7 @@ async def test_the_worker_of_a_lapsed_attempt_is_gone_before_the_run_is_queued_a
 async def test_a_lapsed_cancel_ends_canceled_and_its_worker_is_gone(made: MadeHome) -> None:
     async with open_node(made, environ=CALM) as scene:
         run_id, pid = await computing_and_lapsed(scene)
-        await scene.node.database.runs.cancel(run_id, CancelAsked(StopReason.USER, "elsewhere"))
+        await scene.node.database.runs.cancel(run_id, CancelRequested(StopReason.USER, "elsewhere"))
         await scene.node.reaper.reap_lapsed()
         assert state_of(pid) in ENDED
         run = await scene.read(run_id)

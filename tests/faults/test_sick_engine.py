@@ -12,14 +12,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from queryrun.cli.home import MadeHome
-from queryrun.db.sqlite.open import open_sqlite
+from queryrun.db.sqlite.database import open_sqlite
 from queryrun.engines.base import work_name
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
 from queryrun.processes.errors import NotReaped
 from queryrun.results.local import LocalResultStore
-from queryrun.runs.chores import EveryChore
 from queryrun.runs.desk import Changes
+from queryrun.runs.leader import AlwaysLeader
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import EngineStop, Stage
 from queryrun.runs.reap import Reaper, ReapOptions
@@ -30,7 +30,7 @@ from queryrun.wiring.node import Ground
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 from tests.conftest import Clock
-from tests.contract.run_store_scene import BY_USER, LEASE_S, read, started
+from tests.contract.run_store_fixtures import BY_USER, LEASE_S, read, started
 from tests.faults.node import RUNAWAY, Scene, open_node
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +116,7 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
         retry=RetryPolicy(),
         now=clock,
     )
-    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, EveryChore())
+    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
     stuck, well = [await started(store) for _ in range(2)]
     for number, attempt in enumerate((stuck, well), start=1):
         await store.save_handle(attempt.ref, handle=f"process-{number}", file_key="k.csv")
@@ -181,7 +181,7 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     async def nothing() -> None:
         """No housekeeping."""
 
-    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, EveryChore())
+    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
     attempt = await started(store)
     await store.save_handle(attempt.ref, handle="process", file_key="k.csv")
     await store.cancel(attempt.ref.run_id, BY_USER)

@@ -17,7 +17,7 @@ import httpx2
 from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client
 from queryrun.auth.model import Entity, Scope
 from queryrun.auth.tokens import issue_token
-from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.limits import Rates
@@ -305,7 +305,7 @@ def parts_over(
             now=clock,
         ),
         auth=database.auth,
-        once=database.once,
+        idempotency=database.idempotency,
         requests=database.requests,
         results=results,
         tables=KnownTables(),

@@ -29,16 +29,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from queryrun.auth import model as auth
 from queryrun.auth.clients import ClientWish, create_client
 from queryrun.auth.tokens import issue_token
-from queryrun.db.sqlite.open import open_sqlite
+from queryrun.db.sqlite.database import open_sqlite
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.http.app import build_app
 from queryrun.http.document import document_bytes
 from queryrun.http.properties import MAX_KEY_CHARS
 from queryrun.results.sign import sign
 from queryrun.runs.follow import Pace
-from queryrun.runs.model import AttemptRef, EngineStop, Once, ResultFile, Run, RunRequest
+from queryrun.runs.model import AttemptRef, EngineStop, IdempotentWrite, ResultFile, Run, RunRequest
 from queryrun.runs.state import RunState
-from queryrun.runs.store import Accepted, CancelAsked, ClaimLimits, Completed, Freed
+from queryrun.runs.store import Accepted, CancelRequested, ClaimLimits, Completed, Freed
 from queryrun.sql.guard import Verdict
 from tests.conftest import Clock
 from tests.http.house import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, parts_over
@@ -67,10 +67,17 @@ class EagerRuns(SqliteRunStore):
     fates: Iterator[str]
 
     async def accept(
-        self, request: RunRequest, *, run_id: str, queue_limit: int, once: Once | None = None
+        self,
+        request: RunRequest,
+        *,
+        run_id: str,
+        queue_limit: int,
+        idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Accept, then perhaps run."""
-        accepted = await super().accept(request, run_id=run_id, queue_limit=queue_limit, once=once)
+        accepted = await super().accept(
+            request, run_id=run_id, queue_limit=queue_limit, idempotent=idempotent
+        )
         if accepted.replay is None and (fate := next(self.fates)) != "waiting":
             await self._run(run_id, complete=fate == "complete")
         return accepted
@@ -84,9 +91,11 @@ class EagerRuns(SqliteRunStore):
                 digest = sha256(self.results.files[key]).hexdigest()
                 await self.complete(attempt.ref, Completed(ResultFile(key, 6, digest, 1), 7))
 
-    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+    async def cancel(
+        self, run_id: str, detail: CancelRequested, *, idempotent: IdempotentWrite | None = None
+    ) -> Run:
         """Cancel, and let the engine go."""
-        run = await super().cancel(run_id, detail, once=once)
+        run = await super().cancel(run_id, detail, idempotent=idempotent)
         if run.state is not RunState.CANCELING:
             return run
         return await self.freed(AttemptRef(run_id, run.attempt), Freed(EngineStop.KILLED))

@@ -93,7 +93,7 @@ def must_import() -> None:
     """A commit that is not in one piece would be noticed by everybody, whatever is broken."""
     whole = Mutation("nothing", ())
     with mutated(whole) as tree:
-        command = ["-c", "import queryrun.wiring.node, queryrun.cli.main; print('whole')"]
+        command = ["-c", "import queryrun.wiring.node, queryrun_cli.main; print('whole')"]
         if "whole" not in _run(tree, command):
             raise SystemExit("the commit cannot even be imported; name another: COMMIT=…")
 
@@ -139,7 +139,7 @@ def committed() -> Path:
     """The tree as committed (`COMMIT`, or the last), and so in one piece; removed when we end."""
     directory = tempfile.mkdtemp(prefix="queryrun-committed-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    parts = ("src", "tests", "pyproject.toml")
+    parts = ("src", "packages", "tests", "pyproject.toml")
     archive = subprocess.run(
         ["git", "archive", os.environ.get("COMMIT", "HEAD"), *parts],
         cwd=ROOT,
@@ -197,7 +197,8 @@ _HARD_MS = 2_000.0
 
 
 def _run(tree: Path, arguments: list[str]) -> str:
-    environ = os.environ | {"PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    source = os.pathsep.join(str(tree / folder) for folder in ("src", "packages/client/src"))
+    environ = os.environ | {"PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, *arguments]
     try:
         done = subprocess.run(

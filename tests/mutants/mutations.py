@@ -31,7 +31,7 @@ _ATTEMPT = "src/queryrun/runs/attempt.py"
 _POOL = "src/queryrun/worker/pool.py"
 _STATE = "src/queryrun/runs/state.py"
 _STORE = "src/queryrun/db/sqlite/runs.py"
-_MOVES = "src/queryrun/db/sqlite/moves.py"
+_MOVES = "src/queryrun/db/sqlite/transitions.py"
 _REAP = "src/queryrun/runs/reap.py"
 _DISPATCH = "src/queryrun/runs/dispatch.py"
 

@@ -42,7 +42,7 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.state import HELD, TRANSITIONS, RunState
 from queryrun.runs.store import (
-    CancelAsked,
+    CancelRequested,
     ClaimLimits,
     Completed,
     Failed,
@@ -127,7 +127,7 @@ class RunLifecycle(RuleBasedStateMachine):
     def cancel(self, run_id: str) -> None:
         """A cancel is accepted for good, or refused because the run had ended."""
         try:
-            run = self.do(self.store.cancel(run_id, CancelAsked(StopReason.USER, "c")))
+            run = self.do(self.store.cancel(run_id, CancelRequested(StopReason.USER, "c")))
         except NotFound:
             assert run_id in self.gone
             return
@@ -239,11 +239,11 @@ class RunLifecycle(RuleBasedStateMachine):
     @rule(node=nodes, rival=nodes)
     def reap(self, node: str, rival: str) -> None:
         """A reaper takes lapsed attempts over, stops their work and ends them."""
-        lapsed = self.do(self.store.lapsed())
-        assert {attempt.ref for attempt in lapsed} == {
+        expired = self.do(self.store.expired_leases())
+        assert {attempt.ref for attempt in expired} == {
             ref for ref, (_, until) in self.leases.items() if until <= self.clock()
         }
-        for attempt in lapsed[:1]:
+        for attempt in expired[:1]:
             assert self.do(self.store.take_over(attempt.ref, node, lease_s=LEASE_S))
             assert not self.do(self.store.take_over(attempt.ref, rival, lease_s=LEASE_S))
             self.leases[attempt.ref] = (node, self.clock() + timedelta(seconds=LEASE_S))
@@ -258,7 +258,7 @@ class RunLifecycle(RuleBasedStateMachine):
         removed = self.do(self.store.remove_expired(ended_before=self.clock(), limit=1000))
         assert {expired.run_id for expired in removed} == gone
         for run_id in gone:
-            assert self.do(self.store.moves(run_id)) == []
+            assert self.do(self.store.events(run_id)) == []
             del self.told[run_id]
         self.gone |= gone
 
@@ -399,7 +399,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     def check_history(self, run_id: str, told: Run) -> None:
         """Each move follows from the one before, and the last one is where the run is."""
-        history = self.do(self.store.moves(run_id))
+        history = self.do(self.store.events(run_id))
         for before, move in pairwise(history):
             assert move.event is not None
             assert TRANSITIONS[before.state, move.event] is move.state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.runs.store import RunStore
 from tests.conftest import Clock
 from tests.stateful.run_lifecycle import RunLifecycle

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from queryrun.db.sqlite.open import SqliteDatabase
+from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.errors import LostRace
-from queryrun.runs.model import AttemptRef, Once, Run
+from queryrun.runs.model import AttemptRef, IdempotentWrite, Run
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
-    CancelAsked,
+    CancelRequested,
     Completed,
     Failed,
     Freed,
@@ -43,9 +43,11 @@ def broken(database: SqliteDatabase, mutant: type[SqliteRunStore], clock: Clock)
 class CancelsStraightAway(SqliteRunStore):
     """Writes `canceled` and hopes that the engine stops."""
 
-    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+    async def cancel(
+        self, run_id: str, detail: CancelRequested, *, idempotent: IdempotentWrite | None = None
+    ) -> Run:
         """Cancel and free in one breath."""
-        run = await super().cancel(run_id, detail, once=once)
+        run = await super().cancel(run_id, detail, idempotent=idempotent)
         if run.state is RunState.CANCELING:
             return await super().freed(AttemptRef(run_id, run.attempt), KILLED)
         return run

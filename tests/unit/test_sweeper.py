@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.runs.chores import Chore
+from queryrun.runs.leader import LeaderTask
 from queryrun.settings import load
 from queryrun.wiring.results import Sweeper
 
@@ -26,9 +26,9 @@ class Told:
         self.is_mine = True
         self.asked = 0
 
-    async def mine(self, chore: Chore, /) -> bool:
+    async def held(self, task: LeaderTask, /) -> bool:
         """What the test says."""
-        assert chore is Chore.SWEEP
+        assert task is LeaderTask.SWEEP
         self.asked += 1
         return self.is_mine
 
@@ -53,7 +53,7 @@ class Bucket:
 
 
 @pytest.fixture
-def chores() -> Told:
+def leader() -> Told:
     return Told()
 
 
@@ -63,30 +63,30 @@ def bucket() -> Bucket:
 
 
 @pytest.fixture
-async def sweeper(tmp_path: Path, bucket: Bucket, chores: Told) -> AsyncIterator[Sweeper]:
+async def sweeper(tmp_path: Path, bucket: Bucket, leader: Told) -> AsyncIterator[Sweeper]:
     results: Any = bucket
-    sweeper = Sweeper(load(tmp_path, {}), results, chores)
+    sweeper = Sweeper(load(tmp_path, {}), results, leader)
     yield sweeper
     bucket.go_on.release(9)
     await sweeper.close()
 
 
 async def test_a_sweep_is_begun_once_and_nothing_waits_for_it(
-    sweeper: Sweeper, bucket: Bucket, chores: Told
+    sweeper: Sweeper, bucket: Bucket, leader: Told
 ) -> None:
     for _ in range(3):
         await sweeper.round()
     await asyncio.to_thread(bucket.begun.acquire)
     assert bucket.sweeps == 1
-    assert chores.asked == 3, "who sweeps must go on asking, to keep it"
+    assert leader.asked == 3, "who sweeps must go on asking, to keep it"
 
 
 async def test_a_node_that_is_not_to_sweep_does_not_and_does_as_soon_as_it_is(
-    sweeper: Sweeper, bucket: Bucket, chores: Told
+    sweeper: Sweeper, bucket: Bucket, leader: Told
 ) -> None:
-    chores.is_mine = False
+    leader.is_mine = False
     await sweeper.round()
-    chores.is_mine = True
+    leader.is_mine = True
     await sweeper.round()
     await asyncio.to_thread(bucket.begun.acquire)
     assert bucket.sweeps == 1

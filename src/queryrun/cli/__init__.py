@@ -1,1 +1,1 @@
-"""The command line. Each command imports what it needs, so that `--help` answers at once."""
+"""The operator's commands. `queryrun_cli` is the program; `commands.PLUGIN` adds these to it."""

@@ -17,6 +17,7 @@ from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME, Settings, load
 from queryrun.wiring.database import open_database
+from queryrun_cli.plugins import HomeServer
 
 FIRST_CLIENT_NAME = "first-client.id"
 FIRST_SECRET_NAME = "first-client.secret"  # noqa: S105 a file name
@@ -90,6 +91,18 @@ def init_home(
     tables = _write_samples(data_dir, factor)
     (home / CONFIG_NAME).write_text(config, encoding="utf-8")
     return MadeHome(home, issued.client.entities[0], issued, data_dir, tables)
+
+
+def home_server(home: Path) -> HomeServer:
+    """Where the home's configuration says that it is served, and its first client.
+
+    `ConfigurationError` when the directory is not a home. The first client's files may be gone.
+    """
+    if not (home / CONFIG_NAME).exists():
+        raise ConfigurationError(f"{home} is not a home; `queryrun init --home {home}` makes one")
+    server = load(home).server
+    url = server.public_url or f"http://{server.host}:{server.port}"
+    return HomeServer(url, home / FIRST_CLIENT_NAME, home / FIRST_SECRET_NAME)
 
 
 def check_entity_name(name: str) -> None:

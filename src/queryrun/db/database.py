@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from queryrun.auth.store import AuthStore
-from queryrun.runs.chores import Chores
 from queryrun.runs.hints import Hints
-from queryrun.runs.once import IdempotencyStore
+from queryrun.runs.idempotency import IdempotencyStore
+from queryrun.runs.leader import LeaderLease
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.store import RunStore
 
 
 class Database(Protocol):
-    """One open database and every store in it (`db.sqlite.open`, `db.postgres.open`)."""
+    """One open database and every store in it (`db.sqlite.database`, `db.postgres.database`)."""
 
     @property
     def runs(self) -> RunStore:
@@ -26,7 +26,7 @@ class Database(Protocol):
         ...
 
     @property
-    def once(self) -> IdempotencyStore:
+    def idempotency(self) -> IdempotencyStore:
         """Answers kept under a caller's key."""
         ...
 
@@ -41,7 +41,7 @@ class Database(Protocol):
         ...
 
     @property
-    def chores(self) -> Chores:
+    def leader(self) -> LeaderLease:
         """Which of the nodes that share it does what one can do for all."""
         ...
 

@@ -26,7 +26,7 @@ from queryrun.runs.model import (
     Output,
     ResultFile,
     Run,
-    RunMove,
+    RunEventRecord,
     RunRequest,
     Stage,
     StopReason,
@@ -120,10 +120,10 @@ def progress_values(progress: AttemptProgress | None) -> tuple[object, ...]:
     return progress.stage.value, progress.percent, progress.rows, progress.size_bytes
 
 
-def move_of(run_id: str, row: Row) -> RunMove:
+def event_record_of(run_id: str, row: Row) -> RunEventRecord:
     """Unpack `at_ms, attempt, event, state, detail` of `run_events`."""
     at_ms, attempt, event, state, detail = row
-    return RunMove(
+    return RunEventRecord(
         run_id,
         attempt,
         None if event is None else RunEvent(event),

@@ -43,7 +43,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
+class RowFilter:
     """Which rows a statement sees of the tables that it names.
 
     `deleted_rows` (contract F3): `exclude`, `include` or `only`, for tables that mark theirs.
@@ -82,7 +82,7 @@ def work_name(run_id: str, attempt: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class RemotePlace:
+class RemoteEndpoint:
     """Where an engine elsewhere is and as whom to speak to it, for one entity of one source.
 
     `options` are the engine's own (`url`, `catalog`, `schema`, `user`, …); `secret` is the
@@ -100,7 +100,7 @@ class RemoteEngine(Protocol):
     module's own timeouts (at most `REMOTE_BOUND_S`) and opens what it needs: nothing is kept.
     """
 
-    def stop(self, place: RemotePlace, name: str) -> None:
+    def stop(self, endpoint: RemoteEndpoint, name: str) -> None:
         """End all work of this name; returns when the engine itself says that none is left.
 
         For a name that never started anything too. Whoever might still start something under
@@ -110,14 +110,14 @@ class RemoteEngine(Protocol):
         """
         ...
 
-    def names(self, place: RemotePlace) -> list[str]:
+    def names(self, endpoint: RemoteEndpoint) -> list[str]:
         """The names (`WORK_PREFIX`…) of all our work that the engine runs or has queued now.
 
         Raises `RunFailed` when it does not answer. For finding work that no one owns.
         """
         ...
 
-    def check(self, place: RemotePlace) -> None:
+    def check(self, endpoint: RemoteEndpoint) -> None:
         """Return when the engine would take a statement; `RunFailed` says why it would not."""
         ...
 
@@ -172,10 +172,10 @@ class EngineSession(Protocol):
         """
         ...
 
-    def plan(self, statement: str, visible: Visible | None = None, name: str = "") -> Rows:
+    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Bind the statement and say what it returns. An embedded engine has computed nothing yet.
 
-        `visible` says which rows the statement may see; None is `Visible()`. `name`
+        `row_filter` says which rows the statement may see; None is `RowFilter()`. `name`
         (`work_name`) is what an engine elsewhere knows this work by, from before it starts;
         embedded engines have no use for it.
 

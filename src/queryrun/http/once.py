@@ -17,7 +17,7 @@ from queryrun.errors import RequestError
 from queryrun.http.call import Answer, Call
 from queryrun.http.parts import HttpParts
 from queryrun.http.problems import answer_for
-from queryrun.runs.model import Once, Run, StoredAnswer
+from queryrun.runs.model import IdempotentWrite, Run, StoredAnswer
 
 KEPT_REFUSALS = frozenset({400, 404, 422})
 REPLAYED = ("idempotency-replayed", "true")
@@ -46,9 +46,11 @@ def key_of(call: Call, text: str | None, body: bytes | dict[str, object] = b"") 
     return Key(who.tenant_id, text, digest)
 
 
-def stored_with(key: Key | None, answer: Callable[[Run], StoredAnswer]) -> Once | None:
+def stored_with(key: Key | None, answer: Callable[[Run], StoredAnswer]) -> IdempotentWrite | None:
     """What the store needs to keep the answer together with its effect; None without a key."""
-    return None if key is None else Once(key.tenant_id, key.text, key.fingerprint, answer)
+    return (
+        None if key is None else IdempotentWrite(key.tenant_id, key.text, key.fingerprint, answer)
+    )
 
 
 async def replay_of(parts: HttpParts, key: Key | None) -> Answer | None:
@@ -56,7 +58,7 @@ async def replay_of(parts: HttpParts, key: Key | None) -> Answer | None:
     or its first request is still being answered."""
     if key is None:
         return None
-    stored = await parts.once.look_once(key.tenant_id, key.text, key.fingerprint)
+    stored = await parts.idempotency.find_key(key.tenant_id, key.text, key.fingerprint)
     return None if stored is None else replayed(stored)
 
 
@@ -86,7 +88,7 @@ async def keep(parts: HttpParts, key: Key | None, answer: Answer) -> None:
     """Store the answer of a request that had no effect of its own to be stored with."""
     if key is None or (answer.status >= 400 and answer.status not in KEPT_REFUSALS):
         return
-    if await parts.once.begin_once(key.tenant_id, key.text, key.fingerprint) is None:
+    if await parts.idempotency.reserve_key(key.tenant_id, key.text, key.fingerprint) is None:
         await finish(parts, key, answer)
 
 
@@ -94,4 +96,4 @@ async def finish(parts: HttpParts, key: Key | None, answer: Answer) -> None:
     """Store the final answer of a key that is in flight."""
     if key is not None:
         stored = StoredAnswer(answer.status, answer.body)
-        await parts.once.finish_once(key.tenant_id, key.text, stored)
+        await parts.idempotency.complete_key(key.tenant_id, key.text, stored)

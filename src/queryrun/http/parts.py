@@ -14,7 +14,7 @@ from queryrun.http.metrics import HttpMetrics
 from queryrun.results.store import ResultStore
 from queryrun.runs.desk import Desk
 from queryrun.runs.follow import Pace
-from queryrun.runs.once import IdempotencyStore
+from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.tables import TableCatalog
 
@@ -60,7 +60,7 @@ class HttpParts:
 
     desk: Desk
     auth: AuthStore
-    once: IdempotencyStore
+    idempotency: IdempotencyStore
     requests: AsyncRequestStore
     results: ResultStore
     tables: TableCatalog

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from queryrun.results.compress import Pieces
-from queryrun.results.framing import BadKeyError, Source, framed, nonce
+from queryrun.results.compress import Chunks
+from queryrun.results.framing import BadKeyError, FrameSource, framed, nonce
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -53,7 +53,7 @@ class AgeRecipient:
         del shared
         return cls(key)
 
-    def encrypted(self, pieces: Pieces) -> Iterator[bytes]:
+    def encrypted(self, chunks: Chunks) -> Iterator[bytes]:
         """The pieces as an age file, in chunks that are each authenticated."""
         from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -61,7 +61,7 @@ class AgeRecipient:
         yield self._header(file_key) + salt
         cipher = ChaCha20Poly1305(_derived(file_key, salt, b"payload"))
         sealed: list[bytes] = []
-        for number, (chunk, is_last) in enumerate(framed(Source(pieces), CHUNK_BYTES)):
+        for number, (chunk, is_last) in enumerate(framed(FrameSource(chunks), CHUNK_BYTES)):
             sealed.append(cipher.encrypt(nonce(number, is_last=is_last), chunk, None))
             if len(sealed) == _BATCH_CHUNKS:
                 yield b"".join(sealed)

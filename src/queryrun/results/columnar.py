@@ -16,20 +16,20 @@ import msgspec
 import pyarrow
 
 from queryrun.results.preview import (
-    SCANNED_BYTES,
-    TOO_FAR,
+    MAX_SCAN_BYTES,
+    PREVIEW_TOO_FAR,
     NoPreviewError,
     Preview,
+    PreviewRequest,
     Row,
-    Wanted,
     preview,
     taken,
     unpacked,
 )
 from queryrun.results.types import parse_type
-from queryrun.results.values import Speller
+from queryrun.results.values import ValueFormatter
 
-_PIECE_BYTES = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 _BATCH_ROWS = 1024
 _PAGE_BYTES = 64 * 1024
 """So much of a column is read at a time: the first rows need its first pages only."""
@@ -43,7 +43,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def columnar_preview(file: BinaryIO, wanted: Wanted) -> Preview:
+def columnar_preview(file: BinaryIO, wanted: PreviewRequest) -> Preview:
     """The wanted rows of a file that can be read at any place; see `preview.preview`.
 
     Values of Parquet and Arrow are spelled like those of a JSON result, instants in UTC.
@@ -62,25 +62,25 @@ def columnar_preview(file: BinaryIO, wanted: Wanted) -> Preview:
 def _plain(file: BinaryIO, content_encoding: str) -> Iterable[bytes]:
     if content_encoding == "zstd":
         packed: Any = pyarrow.PythonFile(file, mode="r")
-        return _pieces(pyarrow.CompressedInputStream(packed, "zstd"))
-    return unpacked(_pieces(file), content_encoding)
+        return _chunks(pyarrow.CompressedInputStream(packed, "zstd"))
+    return unpacked(_chunks(file), content_encoding)
 
 
-def _pieces(source: Any) -> Iterator[bytes]:
-    while piece := source.read(_PIECE_BYTES):
-        yield piece
+def _chunks(source: Any) -> Iterator[bytes]:
+    while chunk := source.read(_CHUNK_BYTES):
+        yield chunk
 
 
-def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
     size_bytes = 0
-    for piece in pieces:
-        size_bytes += len(piece)
-        if size_bytes > SCANNED_BYTES:
-            raise NoPreviewError(TOO_FAR)
-        yield piece
+    for chunk in chunks:
+        size_bytes += len(chunk)
+        if size_bytes > MAX_SCAN_BYTES:
+            raise NoPreviewError(PREVIEW_TOO_FAR)
+        yield chunk
 
 
-def _seekable(file: BinaryIO, wanted: Wanted) -> BinaryIO:
+def _seekable(file: BinaryIO, wanted: PreviewRequest) -> BinaryIO:
     """Parquet begins at its end: one that was packed as well has to be unpacked whole."""
     if wanted.content_encoding == "none":
         return file
@@ -90,8 +90,8 @@ def _seekable(file: BinaryIO, wanted: Wanted) -> BinaryIO:
 class _Stream(io.RawIOBase):
     """Pieces as a file that is read from beginning to end."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
         self._held = b""
 
     def readable(self) -> bool:
@@ -99,10 +99,10 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._held:
-            piece = next(self._pieces, None)
-            if piece is None:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 return 0
-            self._held = piece
+            self._held = chunk
         size = min(len(buffer), len(self._held))
         buffer[:size], self._held = self._held[:size], self._held[size:]
         return size
@@ -111,7 +111,7 @@ class _Stream(io.RawIOBase):
 # --- rows of the formats --------------------------------------------------------------------
 
 
-def _parquet(file: BinaryIO, wanted: Wanted) -> tuple[Any, Iterator[Any]]:
+def _parquet(file: BinaryIO, wanted: PreviewRequest) -> tuple[Any, Iterator[Any]]:
     """Schema and wanted rows. Row groups in front of them are passed over unread."""
     from pyarrow import parquet
 
@@ -127,8 +127,8 @@ def _parquet(file: BinaryIO, wanted: Wanted) -> tuple[Any, Iterator[Any]]:
     return found.schema_arrow, _window(batches, wanted.offset - skipped, wanted.limit)
 
 
-def _arrow(plain: Iterable[bytes], wanted: Wanted) -> tuple[Any, Iterator[Any]]:
-    stream = io.BufferedReader(_Stream(_bounded(plain)), _PIECE_BYTES)
+def _arrow(plain: Iterable[bytes], wanted: PreviewRequest) -> tuple[Any, Iterator[Any]]:
+    stream = io.BufferedReader(_Stream(_bounded(plain)), _CHUNK_BYTES)
     found: Any = pyarrow.ipc.open_stream(stream)
     return found.schema, _window(iter(found), wanted.offset, wanted.limit)
 
@@ -149,11 +149,11 @@ def _window(batches: Iterator[Any], offset: int, limit: int) -> Iterator[Any]:
 def _shown(schema: Any, batches: Iterator[Any], limit: int) -> Preview:
     with duckdb.connect(":memory:", config=_SETTINGS) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        rows = taken(row for batch in batches for row in _spelled(connection, batch))
+        rows = taken(row for batch in batches for row in _formatted(connection, batch))
     return Preview(list(schema.names), rows[:limit])
 
 
-def _spelled(connection: duckdb.DuckDBPyConnection, batch: Any) -> Iterator[tuple[Row, int]]:
+def _formatted(connection: duckdb.DuckDBPyConnection, batch: Any) -> Iterator[tuple[Row, int]]:
     """Each row as JSON values, and how long they are."""
     fields = [f"field_{number}" for number in range(batch.num_columns)]
     connection.register("batch", pyarrow.table(batch.columns, names=fields))
@@ -165,7 +165,7 @@ def _spelled(connection: duckdb.DuckDBPyConnection, batch: Any) -> Iterator[tupl
 
 
 def _json(field: str, kind: str) -> str:
-    return f"to_json({Speller().in_json(parse_type(kind), field) or field})"
+    return f"to_json({ValueFormatter().as_json(parse_type(kind), field) or field})"
 
 
 def _raw(row: tuple[str | None, ...]) -> Row:

@@ -10,7 +10,7 @@ from datetime import datetime
 from stat import S_IFREG
 from typing import Any, cast
 
-Pieces = Iterable[bytes | bytearray | memoryview]
+Chunks = Iterable[bytes | bytearray | memoryview]
 """Bytes in order. A piece may be a view of a buffer that is used again for the next one."""
 
 _LEVEL = 1
@@ -18,44 +18,44 @@ _GZIP_WINDOW, _RAW_WINDOW = 31, -15
 _MEMBER_TIME = datetime(1980, 1, 1)
 """The oldest time a zip file can hold: the same result gives the same bytes."""
 _MEMBER_MODE = S_IFREG | 0o600
-_ZIP_PIECE = 256 * 1024
-_ZSTD_PIECE = 1024 * 1024
+_ZIP_CHUNK_BYTES = 256 * 1024
+_ZSTD_CHUNK_BYTES = 1024 * 1024
 
 
-def compressed(pieces: Pieces, content_encoding: str, member_name: str) -> Pieces:
+def compressed(chunks: Chunks, content_encoding: str, member_name: str) -> Chunks:
     """The pieces compressed as asked; `none` gives them back as they are."""
-    packers: dict[str, Callable[[Pieces], Pieces]] = {
+    packers: dict[str, Callable[[Chunks], Chunks]] = {
         "none": lambda plain: plain,
         "gzip": _gzip,
         "zip": lambda plain: _zip(plain, member_name),
         "zstd": _zstd,
     }
-    return packers[content_encoding](pieces)
+    return packers[content_encoding](chunks)
 
 
-def _gzip(pieces: Pieces) -> Iterator[bytes]:
+def _gzip(chunks: Chunks) -> Iterator[bytes]:
     """One member, so that readers who stop after the first get everything."""
     packer = _isal(_GZIP_WINDOW)
-    for piece in pieces:
-        if packed := packer.compress(piece):
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
             yield packed
     yield packer.flush()
 
 
-def _zip(pieces: Pieces, member_name: str) -> Iterator[bytes]:
+def _zip(chunks: Chunks, member_name: str) -> Iterator[bytes]:
     """One member, always ZIP64: nobody knows beforehand whether a result passes 4 GB."""
     from stream_zip import ZIP_64, stream_zip
 
-    content = cast("Iterable[bytes]", _non_empty(pieces))  # any buffer does
+    content = cast("Iterable[bytes]", _non_empty(chunks))  # any buffer does
     member = (member_name, _MEMBER_TIME, _MEMBER_MODE, ZIP_64, content)
     packed: Iterable[bytes] = stream_zip(
-        [member], chunk_size=_ZIP_PIECE, get_compressobj=lambda: _isal(_RAW_WINDOW)
+        [member], chunk_size=_ZIP_CHUNK_BYTES, get_compressobj=lambda: _isal(_RAW_WINDOW)
     )
     yield from packed
 
 
-def _non_empty(pieces: Pieces) -> Iterator[bytes | bytearray | memoryview]:
-    return (piece for piece in pieces if len(piece))
+def _non_empty(chunks: Chunks) -> Iterator[bytes | bytearray | memoryview]:
+    return (chunk for chunk in chunks if len(chunk))
 
 
 def _isal(window_bits: int) -> Any:
@@ -64,15 +64,15 @@ def _isal(window_bits: int) -> Any:
     return isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, window_bits)
 
 
-def _zstd(pieces: Pieces) -> Iterator[bytes]:
+def _zstd(chunks: Chunks) -> Iterator[bytes]:
     """One frame, by Arrow's codec; its import costs 300 ms, paid by who asks for zstd."""
     import pyarrow
 
     sink = Sink()
     with pyarrow.CompressedOutputStream(pyarrow.PythonFile(sink, mode="w"), "zstd") as packer:
-        for piece in pieces:
-            packer.write(piece)
-            if sink.size_bytes >= _ZSTD_PIECE:
+        for chunk in chunks:
+            packer.write(chunk)
+            if sink.size_bytes >= _ZSTD_CHUNK_BYTES:
                 yield sink.take()
     yield sink.take()
 
@@ -83,14 +83,14 @@ class Sink:
     closed = False
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self.size_bytes = 0
 
     def write(self, data: Any) -> int:
-        piece = bytes(data)
-        self._pieces.append(piece)
-        self.size_bytes += len(piece)
-        return len(piece)
+        chunk = bytes(data)
+        self._chunks.append(chunk)
+        self.size_bytes += len(chunk)
+        return len(chunk)
 
     def flush(self) -> None:
         """Nothing waits here."""
@@ -109,7 +109,7 @@ class Sink:
 
     def take(self) -> bytes:
         """Everything written since the last time."""
-        data = b"".join(self._pieces)
-        self._pieces.clear()
+        data = b"".join(self._chunks)
+        self._chunks.clear()
         self.size_bytes = 0
         return data

@@ -125,15 +125,15 @@ class RowEstimate:
     def __init__(self, content_type: str) -> None:
         self.rows = 0
         self._line_ends = _line_ends_of(content_type)
-        self._pieces = self._bytes = self._sample_bytes = self._sample_rows = 0
+        self._chunks = self._bytes = self._sample_bytes = self._sample_rows = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Look at the next bytes, perhaps."""
         self._bytes += len(data)
-        if self._pieces % _ONE_IN == 0:
+        if self._chunks % _ONE_IN == 0:
             self._sample_bytes += len(data)
             self._sample_rows += self._line_ends(bytes(data))
-        self._pieces += 1
+        self._chunks += 1
         estimate = self._sample_rows * self._bytes / max(self._sample_bytes, 1)
         self.rows = max(self.rows, int(estimate * _CAUTION))
 

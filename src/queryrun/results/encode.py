@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queryrun.results.types import parse_type
-from queryrun.results.values import Speller
+from queryrun.results.values import ValueFormatter
 
 if TYPE_CHECKING:
     from queryrun.engines.base import Column
@@ -66,12 +66,12 @@ def select_sql(
 
     When nothing has to be converted the relation is read as it is, at the engine's own speed.
     """
-    spelled = [_spelled(column, number, form) for number, column in enumerate(columns)]
-    if not any(spelled):
+    formatted = [_formatted(column, number, form) for number, column in enumerate(columns)]
+    if not any(formatted):
         before, after = "SELECT * FROM (", ")"
     else:
-        before = f"SELECT {_projection(columns, spelled)} FROM ("
-        after = f") AS {_SOURCE}({', '.join(_place(n) for n in range(len(columns)))})"
+        before = f"SELECT {_projection(columns, formatted)} FROM ("
+        after = f") AS {_SOURCE}({', '.join(_location(n) for n in range(len(columns)))})"
     if most_rows:
         after += f" LIMIT {most_rows}"
     return CopySql(f"{before}\n{relation}\n{after}", len(before.encode()) + 1)
@@ -84,19 +84,19 @@ def copy_sql(select: CopySql, form: Format, path: str) -> CopySql:
     return CopySql(text, select.relation_at + len(before))
 
 
-def _spelled(column: Column, number: int, form: Format) -> str | None:
-    kind, value = parse_type(column.type), _place(number)
+def _formatted(column: Column, number: int, form: Format) -> str | None:
+    kind, value = parse_type(column.type), _location(number)
     if form.content_type == "json":
-        return Speller(form.time_zone).in_json(kind, value)
+        return ValueFormatter(form.time_zone).as_json(kind, value)
     if form.content_type in DELIMITED:
-        return Speller(form.time_zone).in_text(kind, value)
+        return ValueFormatter(form.time_zone).as_text(kind, value)
     return None
 
 
-def _projection(columns: Sequence[Column], spelled: Sequence[str | None]) -> str:
+def _projection(columns: Sequence[Column], formatted: Sequence[str | None]) -> str:
     return ", ".join(
-        f"{new or _place(number)} AS {_name(column.name)}"
-        for number, (column, new) in enumerate(zip(columns, spelled, strict=True))
+        f"{new or _location(number)} AS {_name(column.name)}"
+        for number, (column, new) in enumerate(zip(columns, formatted, strict=True))
     )
 
 
@@ -107,7 +107,7 @@ def _options(form: Format) -> str:
     return {"json": "FORMAT json", "parquet": "FORMAT parquet"}[form.content_type]
 
 
-def _place(number: int) -> str:
+def _location(number: int) -> str:
     return f"field_{number}"
 
 

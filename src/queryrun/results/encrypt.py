@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from queryrun.results.compress import Pieces
-from queryrun.results.framing import BadKeyError, Source, framed, nonce
+from queryrun.results.compress import Chunks
+from queryrun.results.framing import BadKeyError, FrameSource, framed, nonce
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.padding import OAEP
@@ -85,15 +85,15 @@ def parse_public_key(text: str) -> PublicKey:
     return PublicKey(key.key_size, _fingerprint(key), key)
 
 
-def encrypted(pieces: Pieces, key: PublicKey | AgeRecipient | None) -> Pieces:
+def encrypted(chunks: Chunks, key: PublicKey | AgeRecipient | None) -> Chunks:
     """The pieces encrypted to `key`; without one they come back as they are."""
     if key is None:
-        return pieces
-    return _encrypt(pieces, key) if isinstance(key, PublicKey) else key.encrypted(pieces)
+        return chunks
+    return _encrypt(chunks, key) if isinstance(key, PublicKey) else key.encrypted(chunks)
 
 
 def decrypted(
-    pieces: Iterable[bytes], private_key_pem: bytes, password: bytes | None = None
+    chunks: Iterable[bytes], private_key_pem: bytes, password: bytes | None = None
 ) -> Iterator[bytes]:
     """The plain bytes of an encrypted file, frame by frame, each verified before it is given.
 
@@ -103,7 +103,7 @@ def decrypted(
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    source = Source(pieces)
+    source = FrameSource(chunks)
     head = source.take(_HEAD.size)
     wrapped, frame_bytes = _read_head(head, source)
     cipher = AESGCM(_unwrap(wrapped, private_key_pem, password))
@@ -114,7 +114,7 @@ def decrypted(
         raise DecryptionError("the file is cut off or was changed") from error
 
 
-def _encrypt(pieces: Pieces, key: PublicKey) -> Iterator[bytes]:
+def _encrypt(chunks: Chunks, key: PublicKey) -> Iterator[bytes]:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     secret = os.urandom(_KEY_BYTES)
@@ -122,11 +122,11 @@ def _encrypt(pieces: Pieces, key: PublicKey) -> Iterator[bytes]:
     header = _HEAD.pack(MAGIC, FRAME_BYTES, key.fingerprint, len(wrapped)) + wrapped
     cipher = AESGCM(secret)
     yield header
-    for number, (frame, is_last) in enumerate(framed(Source(pieces), FRAME_BYTES)):
+    for number, (frame, is_last) in enumerate(framed(FrameSource(chunks), FRAME_BYTES)):
         yield cipher.encrypt(nonce(number, is_last=is_last), frame, header)
 
 
-def _read_head(head: bytes, source: Source) -> tuple[bytes, int]:
+def _read_head(head: bytes, source: FrameSource) -> tuple[bytes, int]:
     if len(head) < _HEAD.size:
         raise DecryptionError("the file is cut off")
     magic, frame_bytes, _, wrapped_bytes = _HEAD.unpack(head)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from queryrun.results.compress import Pieces
+from queryrun.results.compress import Chunks
 
 
 class BadKeyError(ValueError):
@@ -16,7 +16,7 @@ def nonce(number: int, *, is_last: bool) -> bytes:
     return number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
 
 
-def framed(source: Source, size: int) -> Iterator[tuple[bytes, bool]]:
+def framed(source: FrameSource, size: int) -> Iterator[tuple[bytes, bool]]:
     """Full frames, then a last one that may be short; an empty file is one empty frame."""
     frame = source.take(size)
     while True:
@@ -27,20 +27,20 @@ def framed(source: Source, size: int) -> Iterator[tuple[bytes, bool]]:
         frame = following
 
 
-class Source:
+class FrameSource:
     """Pieces of any size, taken in sizes of ours."""
 
-    def __init__(self, pieces: Pieces) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = iter(chunks)
         self._held = bytearray()
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes; fewer at the end."""
         while len(self._held) < size:
-            piece = next(self._pieces, None)
-            if piece is None:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 break
-            self._held += piece
+            self._held += chunk
         with memoryview(self._held) as view:
             taken = bytes(view[:size])
         del self._held[: len(taken)]

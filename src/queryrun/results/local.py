@@ -14,7 +14,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.names import checked_key
 from queryrun.results.store import SharedFile, StoredFile
 
-_PIECE_BYTES = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 _WRITE_BACK_BYTES = 8 * 1024 * 1024
 """So much is handed to the disk at a time while more is written: the fsync at the end then takes
 milliseconds, not a second per 3 GB."""
@@ -52,9 +52,9 @@ class LocalResultStore:
         with self._path(key).open("rb", buffering=0) as file:
             file.seek(start)
             left = end - start
-            while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
-                left -= len(piece)
-                yield piece
+            while left > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
+                left -= len(chunk)
+                yield chunk
 
     def discard(self, key: str) -> None:
         """Remove the file and what was being written. Durable when it returns."""
@@ -74,7 +74,7 @@ class LocalResultStore:
                     swept.append(path.name.removeprefix(".").removesuffix(".part"))
         return swept
 
-    def link(self, key: str, life_s: int) -> str | None:  # noqa: ARG002 - as the protocol says
+    def link(self, key: str, lifetime_s: int) -> str | None:  # noqa: ARG002 - as the protocol says
         """None: a directory serves nothing."""
         return None
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.results.compress import Pieces, compressed
+from queryrun.results.compress import Chunks, compressed
 from queryrun.results.count import RowEstimate, counter_for, has_rows, rows_before
 from queryrun.results.encrypt import encrypted, parse_key
 from queryrun.results.names import member_name
 
 if TYPE_CHECKING:
     from queryrun.results.store import ResultWriter
-    from queryrun.results.write import Report, ResultJob
+    from queryrun.results.write import Report, WriteRequest
 
 RECOUNT_FACTOR = 1.25
 """So much must an estimate have grown since rows were last counted before they are again."""
@@ -29,10 +29,10 @@ class WrittenResult:
     sha256: str
 
 
-class Packed:
+class PipedWrite:
     """Bytes that come by are counted, packed, encrypted, digested and stored."""
 
-    def __init__(self, job: ResultJob, writer: ResultWriter, report: Report) -> None:
+    def __init__(self, job: WriteRequest, writer: ResultWriter, report: Report) -> None:
         self._job = job
         self._writer = writer
         self._report = report
@@ -41,15 +41,15 @@ class Packed:
         self._digest = hashlib.sha256()
         self._size_bytes = 0
 
-    def take(self, pieces: Pieces) -> None:
+    def take(self, chunks: Chunks) -> None:
         """Bring all pieces to the store. Raises `RunFailed` as soon as a limit is passed."""
         name = member_name(self._job.file_key)
-        packed = compressed(self._counted(pieces), self._job.content_encoding, name)
-        for piece in encrypted(packed, self._key):
-            self._size_bytes += len(piece)
+        packed = compressed(self._counted(chunks), self._job.content_encoding, name)
+        for chunk in encrypted(packed, self._key):
+            self._size_bytes += len(chunk)
             check_size(self._job, self._size_bytes)
-            self._writer.write(piece)
-            self._digest.update(piece)
+            self._writer.write(chunk)
+            self._digest.update(chunk)
 
     def result(self, rows: int) -> WrittenResult:
         """What was written, once the engine has said how many rows there were."""
@@ -57,16 +57,16 @@ class Packed:
         self._check_count(rows)
         return WrittenResult(rows, self._size_bytes, self._digest.hexdigest())
 
-    def _counted(self, pieces: Pieces) -> Pieces:
+    def _counted(self, chunks: Chunks) -> Chunks:
         is_first = True
-        for piece in pieces:
+        for chunk in chunks:
             if is_first:
                 self._report.stage("writing")
                 is_first = False
-            self._counter.feed(piece)
+            self._counter.feed(chunk)
             check_rows(self._job, self._counter.rows)
             self._report.written(self._counter.rows, self._size_bytes)
-            yield piece
+            yield chunk
 
     def _check_count(self, rows: int) -> None:
         """Two counts of the same rows: a difference means that bytes were lost or invented."""
@@ -76,14 +76,14 @@ class Packed:
             )
 
 
-class Followed:
+class DirectWrite:
     """Bytes that the engine has put in their place by itself: digested and kept within limits.
 
     Rows are estimated while they are written, since counting them costs half as much as the
     digest; a result that seems to be over the limit is counted. The engine's own number decides.
     """
 
-    def __init__(self, job: ResultJob, file: int, report: Report) -> None:
+    def __init__(self, job: WriteRequest, file: int, report: Report) -> None:
         self._job = job
         self._file = file
         self._report = report
@@ -93,12 +93,12 @@ class Followed:
         self._digested_bytes = 0
         self._is_writing = False
 
-    def take(self, pieces: Pieces) -> None:
+    def take(self, chunks: Chunks) -> None:
         """Digest all pieces. Raises `RunFailed` when they hold too many rows."""
-        for piece in pieces:
-            self._digest.update(piece)
-            self._digested_bytes += len(piece)
-            self._estimate.feed(piece)
+        for chunk in chunks:
+            self._digest.update(chunk)
+            self._digested_bytes += len(chunk)
+            self._estimate.feed(chunk)
             if self._job.row_limit and self._estimate.rows > self._count_from:
                 self._count()
 
@@ -121,7 +121,7 @@ class Followed:
         self._count_from = int(self._estimate.rows * RECOUNT_FACTOR)
 
 
-def check_rows(job: ResultJob, rows: int) -> None:
+def check_rows(job: WriteRequest, rows: int) -> None:
     """Raise `RunFailed` when these are more rows than the job may have."""
     if job.row_limit and rows > job.row_limit:
         raise RunFailed.of(
@@ -130,7 +130,7 @@ def check_rows(job: ResultJob, rows: int) -> None:
         )
 
 
-def check_size(job: ResultJob, size_bytes: int) -> None:
+def check_size(job: WriteRequest, size_bytes: int) -> None:
     """Raise `RunFailed` when these are more bytes than the job's file may have."""
     limit = job.size_limit_bytes
     if limit and size_bytes > limit:

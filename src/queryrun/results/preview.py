@@ -17,15 +17,15 @@ from itertools import islice
 
 import msgspec
 
-MOST_ROWS = 1_000
-SCANNED_BYTES = 16 * 1024 * 1024
+MAX_PREVIEW_ROWS = 1_000
+MAX_SCAN_BYTES = 16 * 1024 * 1024
 """So far into the file, unpacked, a preview reaches: a tenth of a second of work."""
-ANSWER_BYTES = 4 * 1024 * 1024
+MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 """Rows stop when they would make the answer longer."""
-PACKED_BYTES = SCANNED_BYTES + 1024 * 1024
+MAX_READ_BYTES = MAX_SCAN_BYTES + 1024 * 1024
 """More of the stored file need not be read: what is packed is shorter than what is in it."""
-TOO_FAR = "a preview does not reach so far; download the file"
-_PIECE_BYTES = 256 * 1024
+PREVIEW_TOO_FAR = "a preview does not reach so far; download the file"
+_CHUNK_BYTES = 256 * 1024
 _TEXTS = frozenset({"json", "csv", "tsv", "dsv"})
 _ZIP_HEADER = struct.Struct("<4s22xHH")
 """A local file header: signature, then the lengths of name and extra fields."""
@@ -38,7 +38,7 @@ class NoPreviewError(ValueError):
     """There is none of this file; the text says why."""
 
 
-class DamagedError(NoPreviewError):
+class CorruptFileError(NoPreviewError):
     """The bytes are not a file of the kind that they should be; no other rows would do."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class DamagedError(NoPreviewError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PreviewRequest:
     """Which rows of which kind of file. `separator` is that of a delimited one."""
 
     content_type: str
@@ -72,41 +72,41 @@ def is_simple(content_type: str, content_encoding: str) -> bool:
     return content_type in _TEXTS and content_encoding in _UNPACK
 
 
-def preview(pieces: Iterable[bytes], wanted: Wanted) -> Preview:
+def preview(chunks: Iterable[bytes], wanted: PreviewRequest) -> Preview:
     """The wanted rows, from the stored bytes of the file.
 
     Fewer than wanted when the file ends, or when they would be too much for one answer. Raises
     `NoPreviewError` when the first of them lies further in than a preview reaches, and
-    `DamagedError` for bytes that are not a file of that kind.
+    `CorruptFileError` for bytes that are not a file of that kind.
     """
-    plain = unpacked(pieces, wanted.content_encoding)
+    plain = unpacked(chunks, wanted.content_encoding)
     try:
         if wanted.content_type == "json":
             return _json_preview(_records(plain), wanted)
         return _delimited_preview(_records(plain, quotes=True), wanted)
     except _DAMAGED as error:
-        raise DamagedError from error
+        raise CorruptFileError from error
 
 
 # --- unpacking --------------------------------------------------------------------------------
 
 
-def unpacked(pieces: Iterable[bytes], content_encoding: str) -> Iterable[bytes]:
+def unpacked(chunks: Iterable[bytes], content_encoding: str) -> Iterable[bytes]:
     """The file's bytes in pieces of bounded size. For `none`, `gzip` and `zip`."""
-    return _UNPACK[content_encoding](pieces)
+    return _UNPACK[content_encoding](chunks)
 
 
-def _gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    return _inflated(pieces, zlib.decompressobj(31))
+def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    return _inflated(chunks, zlib.decompressobj(31))
 
 
-def _zip(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _zip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The one member of a file of ours."""
-    source = iter(pieces)
+    source = iter(chunks)
     head = next(source, b"")
     signature, name_bytes, extra_bytes = _ZIP_HEADER.unpack_from(head)
     if signature != b"PK\x03\x04":
-        raise DamagedError
+        raise CorruptFileError
     start = _ZIP_HEADER.size + name_bytes + extra_bytes
     yield from _inflated(_chain(head[start:], source), zlib.decompressobj(-15))
 
@@ -116,17 +116,17 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _inflated(pieces: Iterable[bytes], inflater: zlib._Decompress) -> Iterator[bytes]:
+def _inflated(chunks: Iterable[bytes], inflater: zlib._Decompress) -> Iterator[bytes]:
     """Pieces of bounded size, however well they were packed."""
-    for piece in pieces:
-        waiting = piece
+    for chunk in chunks:
+        waiting = chunk
         while waiting and not inflater.eof:
-            yield inflater.decompress(waiting, _PIECE_BYTES)
+            yield inflater.decompress(waiting, _CHUNK_BYTES)
             waiting = inflater.unconsumed_tail
 
 
 _UNPACK: dict[str, Callable[[Iterable[bytes]], Iterable[bytes]]] = {
-    "none": lambda pieces: pieces,
+    "none": lambda chunks: chunks,
     "gzip": _gzip,
     "zip": _zip,
 }
@@ -135,14 +135,14 @@ _UNPACK: dict[str, Callable[[Iterable[bytes]], Iterable[bytes]]] = {
 # --- records ----------------------------------------------------------------------------------
 
 
-def _records(pieces: Iterable[bytes], *, quotes: bool = False) -> Iterator[bytes]:
+def _records(chunks: Iterable[bytes], *, quotes: bool = False) -> Iterator[bytes]:
     """Whole records without their line ends; a line end inside quotes belongs to its record.
 
     Raises `NoPreviewError` when they do not end within the bound.
     """
     held: list[bytes] = []
     is_inside = False
-    for line in _lines(pieces):
+    for line in _lines(chunks):
         held.append(line)
         is_inside ^= quotes and line.count(b'"') % 2 == 1
         if not is_inside:
@@ -150,18 +150,18 @@ def _records(pieces: Iterable[bytes], *, quotes: bool = False) -> Iterator[bytes
             held.clear()
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     begun: list[bytes] = []
     scanned_bytes = 0
-    for piece in pieces:
-        scanned_bytes += len(piece)
-        first, *others = piece.split(b"\n")
+    for chunk in chunks:
+        scanned_bytes += len(chunk)
+        first, *others = chunk.split(b"\n")
         begun.append(first)
         for other in others:
             yield b"".join(begun)
             begun = [other]
-        if scanned_bytes > SCANNED_BYTES:
-            raise NoPreviewError(TOO_FAR)
+        if scanned_bytes > MAX_SCAN_BYTES:
+            raise NoPreviewError(PREVIEW_TOO_FAR)
 
 
 def taken(rows: Iterable[tuple[Row, int]]) -> list[Row]:
@@ -171,7 +171,7 @@ def taken(rows: Iterable[tuple[Row, int]]) -> list[Row]:
     try:
         for row, size_bytes in rows:
             answer_bytes += size_bytes
-            if answer_bytes > ANSWER_BYTES and kept:
+            if answer_bytes > MAX_RESPONSE_BYTES and kept:
                 break
             kept.append(row)
     except NoPreviewError:
@@ -185,7 +185,7 @@ def taken(rows: Iterable[tuple[Row, int]]) -> list[Row]:
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _json_preview(records: Iterator[bytes], wanted: Wanted) -> Preview:
+def _json_preview(records: Iterator[bytes], wanted: PreviewRequest) -> Preview:
     columns: list[str] = []
 
     def rows() -> Iterator[tuple[Row, int]]:
@@ -198,7 +198,7 @@ def _json_preview(records: Iterator[bytes], wanted: Wanted) -> Preview:
     return Preview(columns, found)
 
 
-def _delimited_preview(records: Iterator[bytes], wanted: Wanted) -> Preview:
+def _delimited_preview(records: Iterator[bytes], wanted: PreviewRequest) -> Preview:
     field = _field(wanted.separator.encode())
     header = next(records, b"")
     columns = [str(name or "") for name in _fields(header, field)]

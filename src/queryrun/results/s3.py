@@ -21,10 +21,10 @@ from queryrun.results.store import SharedFile, StoredFile
 
 PART_BYTES = 16 * 1024 * 1024
 """10,000 parts are the most there can be: with this, files of up to 160 GB."""
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 PARTS_IN_FLIGHT = 2
 """Together with the one being filled, the memory a writer holds: three parts."""
-_PIECE_BYTES = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 _NO_ROOM = 507
 """HTTP's own status for it, which several servers use; AWS has no such thing."""
 
@@ -57,7 +57,7 @@ class S3ResultStore:
         checked_key(key)
         if end > start:
             with storage_failures():
-                yield from self._bucket.get(key, start, end, _PIECE_BYTES)
+                yield from self._bucket.get(key, start, end, _CHUNK_BYTES)
 
     def discard(self, key: str) -> None:
         """Abort every upload of the key, then remove the object."""
@@ -71,7 +71,9 @@ class S3ResultStore:
     def sweep(self, unfinished_before: datetime, committed_before: datetime) -> list[str]:
         """Abort uploads and remove objects that are so old that they are nobody's any more."""
         with storage_failures():
-            uploads = [one for one in self._bucket.uploads() if one.began < unfinished_before]
+            uploads = [
+                one for one in self._bucket.uploads() if one.initiated_time < unfinished_before
+            ]
             for upload in uploads:
                 self._bucket.abort_upload(upload.id, upload.key)
             objects = [one for one in self._bucket.objects() if one.modified < committed_before]
@@ -79,9 +81,9 @@ class S3ResultStore:
                 self._bucket.delete(found.key)
         return [one.key for one in uploads] + [one.key for one in objects]
 
-    def link(self, key: str, life_s: int) -> str | None:
+    def link(self, key: str, lifetime_s: int) -> str | None:
         """A presigned link, when the settings say so."""
-        return self._bucket.link(checked_key(key), life_s) if self._presigned else None
+        return self._bucket.link(checked_key(key), lifetime_s) if self._presigned else None
 
 
 class S3ResultWriter:
@@ -180,10 +182,10 @@ def _metadata(key: str) -> dict[str, str]:
 
 
 def _check_parts(number: int, part_bytes: int) -> None:
-    if number > MOST_PARTS:
+    if number > MAX_PARTS:
         raise RunFailed.of(
             FailureCode.SIZE_LIMIT_EXCEEDED,
-            f"A result file in this store can have {MOST_PARTS * part_bytes} bytes at most",
+            f"A result file in this store can have {MAX_PARTS * part_bytes} bytes at most",
         )
 
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from queryrun.results.s3http import Patience, S3Answer, S3Error, S3Http, S3Request
-from queryrun.results.s3place import AWS_ENDPOINT, S3Place
-from queryrun.results.sigv4 import UNSIGNED, Credentials, Unsigned, encoded_path
+from queryrun.results.s3http import RequestPolicy, S3Error, S3Http, S3Request, S3Response
+from queryrun.results.s3location import AWS_ENDPOINT, S3Location
+from queryrun.results.sigv4 import UNSIGNED, Credentials, UnsignedRequest, encoded_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Upload:
 
     key: str
     id: str
-    began: datetime
+    initiated_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedObject:
     """An object in a listing."""
 
     key: str
@@ -36,14 +36,14 @@ class S3Bucket:
 
     def __init__(
         self,
-        place: S3Place,
+        location: S3Location,
         credentials: Callable[[], Credentials],
-        patience: Patience | None = None,
+        policy: RequestPolicy | None = None,
     ) -> None:
-        self._place = place
-        endpoint = place.endpoint or AWS_ENDPOINT.format(region=place.region)
-        self._http = S3Http(self._address(endpoint), place.region, credentials, patience)
-        self._link_base = self._address(place.link_endpoint or endpoint)
+        self._location = location
+        endpoint = location.endpoint or AWS_ENDPOINT.format(region=location.region)
+        self._http = S3Http(self._address(endpoint), location.region, credentials, policy)
+        self._link_base = self._address(location.link_endpoint or endpoint)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -64,31 +64,31 @@ class S3Bucket:
                 return None
             raise
 
-    def get(self, key: str, start: int, end: int, piece_bytes: int) -> Iterator[bytes]:
+    def get(self, key: str, start: int, end: int, chunk_bytes: int) -> Iterator[bytes]:
         """The bytes from `start` to before `end`, which must be some. `FileNotFoundError`."""
         headers = {"range": f"bytes={start}-{end - 1}"}
         request = S3Request("GET", self._path(key), headers=headers)
         try:
-            answer, pieces = self._http.stream(request, piece_bytes)
+            answer, chunks = self._http.stream(request, chunk_bytes)
         except S3Error as error:
             if error.code == "NoSuchKey":
                 raise FileNotFoundError(key) from error
             raise
         _insist_on_part(answer, start, end)
-        return pieces
+        return chunks
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""
         self._http.send(S3Request("DELETE", self._path(key)))
 
-    def objects(self) -> Iterator[Listed]:
+    def objects(self) -> Iterator[ListedObject]:
         """Every object below the prefix, in pages of 1,000."""
         token: str | None = None
         while True:
             more = [("continuation-token", token)] if token else []
-            page = self._listing([("list-type", "2"), ("prefix", self._place.prefix), *more])
+            page = self._listing([("list-type", "2"), ("prefix", self._location.prefix), *more])
             for entry in page.iterfind("{*}Contents"):
-                yield Listed(self._key(entry), _time(_text(entry, "LastModified")))
+                yield ListedObject(self._key(entry), _time(_text(entry, "LastModified")))
             token = page.findtext("{*}NextContinuationToken")
             if not token:
                 return
@@ -133,11 +133,11 @@ class S3Bucket:
         """Unfinished uploads of all keys that begin with `key`, in pages of 1,000."""
         marks: list[tuple[str, str]] = []
         while True:
-            prefix = ("prefix", self._place.prefix + key)
+            prefix = ("prefix", self._location.prefix + key)
             page = self._listing([("uploads", ""), prefix, *marks])
             for entry in page.iterfind("{*}Upload"):
-                began = _time(_text(entry, "Initiated"))
-                yield Upload(self._key(entry), _text(entry, "UploadId"), began)
+                initiated_time = _time(_text(entry, "Initiated"))
+                yield Upload(self._key(entry), _text(entry, "UploadId"), initiated_time)
             if page.findtext("{*}IsTruncated") != "true":
                 return
             marks = [
@@ -147,11 +147,11 @@ class S3Bucket:
 
     # --- links -------------------------------------------------------------------------------
 
-    def link(self, key: str, life_s: int) -> str:
-        """A link that anybody can GET the object with for `life_s` seconds. No request is made."""
+    def link(self, key: str, lifetime_s: int) -> str:
+        """A presigned GET link that is valid for `lifetime_s` seconds. Makes no request."""
         base = urlsplit(self._link_base)
-        request = Unsigned("GET", base.netloc, self._path(key), payload_sha256=UNSIGNED)
-        query = self._http.signer().link_query(request, datetime.now(UTC), life_s)
+        request = UnsignedRequest("GET", base.netloc, self._path(key), payload_sha256=UNSIGNED)
+        query = self._http.signer().link_query(request, datetime.now(UTC), lifetime_s)
         return f"{self._link_base}{request.path}?{query}"
 
     # --- names -------------------------------------------------------------------------------
@@ -162,29 +162,29 @@ class S3Bucket:
 
     @property
     def _is_path_style(self) -> bool:
-        return self._place.addressing == "path"
+        return self._location.addressing == "path"
 
     def _address(self, endpoint: str) -> str:
         parts = urlsplit(endpoint)
-        host = parts.netloc if self._is_path_style else f"{self._place.bucket}.{parts.netloc}"
+        host = parts.netloc if self._is_path_style else f"{self._location.bucket}.{parts.netloc}"
         return f"{parts.scheme}://{host}"
 
     def _path(self, key: str) -> str:
-        bucket = self._place.bucket if self._is_path_style else ""
-        return encoded_path(bucket, self._place.prefix + key if key else "")
+        bucket = self._location.bucket if self._is_path_style else ""
+        return encoded_path(bucket, self._location.prefix + key if key else "")
 
     def _key(self, entry: ElementTree.Element) -> str:
-        return _text(entry, "Key").removeprefix(self._place.prefix)
+        return _text(entry, "Key").removeprefix(self._location.prefix)
 
 
-def _insist_on_part(answer: S3Answer, start: int, end: int) -> None:
+def _insist_on_part(answer: S3Response, start: int, end: int) -> None:
     """A store that does not know ranges answers 200 with everything: better nothing than that."""
     announced = int(answer.headers.get("content-length", "-1"))
     if announced != end - start or (answer.status != 206 and start > 0):
         raise S3Error("RangeIgnored", answer.status)
 
 
-def _parsed(answer: S3Answer) -> ElementTree.Element:
+def _parsed(answer: S3Response) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(answer.body)  # noqa: S314 - our own store's, of bounded size
     except ElementTree.ParseError as error:

@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from queryrun.results.sigv4 import Credentials, Signer, Unsigned, encoded
+from queryrun.results.sigv4 import Credentials, Signer, UnsignedRequest, encoded
 
-ANSWER_BYTES = 8 * 1024 * 1024
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """The longest answer that is held whole: a page of a listing has at most 1,000 entries."""
 _KEPT_CONNECTIONS = 4
 _BUSY = frozenset({429, 500, 502, 503, 504})
@@ -40,19 +40,19 @@ class S3Error(Exception):
         """0: there was no answer."""
 
     @property
-    def may_pass(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether the same request may succeed in a moment."""
         return self.status == 0 or self.status in _BUSY
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RequestPolicy:
     """How long a request may take. Retries are few and short: the run has its own."""
 
-    connect_s: float = 5.0
-    answer_s: float = 30.0
+    connect_timeout_s: float = 5.0
+    response_timeout_s: float = 30.0
     """For sending a body, and then for every wait for bytes."""
-    pauses_s: tuple[float, ...] = (0.0, 0.3, 1.0)
+    retry_delays_s: tuple[float, ...] = (0.0, 0.3, 1.0)
     """Before each further try of a request that may pass; the first is for a stale connection."""
 
 
@@ -68,7 +68,7 @@ class S3Request:
 
 
 @dataclass(frozen=True, slots=True)
-class S3Answer:
+class S3Response:
     """A whole answer with a good status."""
 
     status: int
@@ -84,11 +84,11 @@ class S3Http:
         endpoint: str,
         region: str,
         credentials: Callable[[], Credentials],
-        patience: Patience | None = None,
+        policy: RequestPolicy | None = None,
     ) -> None:
         parts = urlsplit(endpoint)
         self.host = parts.netloc
-        self.patience = patience or Patience()
+        self.policy = policy or RequestPolicy()
         self._is_tls = parts.scheme == "https"
         self._name, self._port = parts.hostname or "", parts.port
         self._region = region
@@ -96,18 +96,18 @@ class S3Http:
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
 
-    def send(self, request: S3Request) -> S3Answer:
+    def send(self, request: S3Request) -> S3Response:
         """Send it, again if that may help, and return the answer. `S3Error` for bad statuses."""
         return self._persistently(lambda: self._exchange(request))
 
-    def stream(self, request: S3Request, piece_bytes: int) -> tuple[S3Answer, Iterator[bytes]]:
+    def stream(self, request: S3Request, chunk_bytes: int) -> tuple[S3Response, Iterator[bytes]]:
         """The answer without its body, and the body in pieces, which must be read or closed.
 
         The pieces raise `S3Error` when the body ends before its announced length.
         """
         connection, response = self._persistently(lambda: self._begin(request))
-        answer = S3Answer(response.status, _headers(response), b"")
-        return answer, self._pieces(connection, response, piece_bytes)
+        answer = S3Response(response.status, _headers(response), b"")
+        return answer, self._chunks(connection, response, chunk_bytes)
 
     def close(self) -> None:
         """Let go of the connections that were kept. It may be used again."""
@@ -120,21 +120,21 @@ class S3Http:
         return Signer(self._credentials(), self._region)
 
     def _persistently(self, attempt: Callable[[], T]) -> T:
-        for pause_s in self.patience.pauses_s:
+        for pause_s in self.policy.retry_delays_s:
             try:
                 return attempt()
             except S3Error as error:
-                if not error.may_pass:
+                if not error.is_transient:
                     raise
                 time.sleep(pause_s)
         return attempt()
 
-    def _exchange(self, request: S3Request) -> S3Answer:
+    def _exchange(self, request: S3Request) -> S3Response:
         connection, response = self._begin(request)
         with self._closing_on_error(connection):
             body = _whole_body(response)
         self._keep(connection, response)
-        return S3Answer(response.status, _headers(response), body)
+        return S3Response(response.status, _headers(response), body)
 
     def _begin(
         self, request: S3Request
@@ -150,7 +150,7 @@ class S3Http:
 
     def _put(self, connection: http.client.HTTPConnection, request: S3Request) -> None:
         digest = hashlib.sha256(request.body).hexdigest()
-        unsigned = Unsigned(
+        unsigned = UnsignedRequest(
             request.method, self.host, request.path, request.query, request.headers, digest
         )
         headers = self.signer().headers(unsigned, datetime.now(UTC))
@@ -171,20 +171,20 @@ class S3Http:
             connection.close()
             raise
 
-    def _pieces(
+    def _chunks(
         self,
         connection: http.client.HTTPConnection,
         response: http.client.HTTPResponse,
-        piece_bytes: int,
+        chunk_bytes: int,
     ) -> Iterator[bytes]:
         left = response.length or 0
         with self._closing_on_error(connection):
             while left:
-                piece = response.read(min(left, piece_bytes))
-                if not piece:
+                chunk = response.read(min(left, chunk_bytes))
+                if not chunk:
                     raise S3Error("Truncated")
-                left -= len(piece)
-                yield piece
+                left -= len(chunk)
+                yield chunk
         self._keep(connection, response)
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -194,11 +194,11 @@ class S3Http:
         connection = self._new_connection()
         with self._closing_on_error(connection):
             connection.connect()
-            connection.sock.settimeout(self.patience.answer_s)
+            connection.sock.settimeout(self.policy.response_timeout_s)
         return connection
 
     def _new_connection(self) -> http.client.HTTPConnection:
-        timeout_s = self.patience.connect_s
+        timeout_s = self.policy.connect_timeout_s
         if not self._is_tls:
             return http.client.HTTPConnection(self._name, self._port, timeout=timeout_s)
         context = ssl.create_default_context()
@@ -217,7 +217,7 @@ class S3Http:
 
 
 def _whole_body(response: http.client.HTTPResponse) -> bytes:
-    body = response.read(ANSWER_BYTES)
+    body = response.read(MAX_RESPONSE_BYTES)
     if response.read(1):
         raise S3Error("AnswerTooLong", response.status)
     return body

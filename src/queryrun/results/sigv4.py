@@ -15,7 +15,7 @@ from urllib.parse import quote
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
 """What stands for the body's hash in a link: whoever makes it does not know the body."""
-MOST_LINK_LIFE_S = 7 * 24 * 3600
+MAX_LINK_LIFETIME_S = 7 * 24 * 3600
 """S3 refuses links that are to live longer."""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
@@ -33,7 +33,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsigned:
+class UnsignedRequest:
     """A request before it is signed. `path` is percent-encoded, `query` and `headers` are not."""
 
     method: str
@@ -52,7 +52,7 @@ class Signer:
     region: str
     service: str = "s3"
 
-    def headers(self, request: Unsigned, at: datetime) -> dict[str, str]:
+    def headers(self, request: UnsignedRequest, at: datetime) -> dict[str, str]:
         """The request's headers with the signature among them. All of them are signed."""
         headers = {name.lower(): " ".join(text.split()) for name, text in request.headers.items()}
         headers["host"] = request.host
@@ -67,17 +67,17 @@ class Signer:
         )
         return headers
 
-    def link_query(self, request: Unsigned, at: datetime, life_s: int) -> str:
-        """The query string that makes `request` work for whoever sends it, for `life_s` seconds.
+    def link_query(self, request: UnsignedRequest, at: datetime, lifetime_s: int) -> str:
+        """The query string that presigns `request` for `lifetime_s` seconds.
 
-        `life_s` is at most `MOST_LINK_LIFE_S`. The request must have no headers of its own.
+        `lifetime_s` is at most `MAX_LINK_LIFETIME_S`. The request must have no headers of its own.
         """
         token = self.credentials.session_token
         signing = [
             ("X-Amz-Algorithm", _ALGORITHM),
             ("X-Amz-Credential", self._credential(at)),
             ("X-Amz-Date", at.strftime(_TIME)),
-            ("X-Amz-Expires", str(life_s)),
+            ("X-Amz-Expires", str(lifetime_s)),
             ("X-Amz-SignedHeaders", "host"),
             *([("X-Amz-Security-Token", token)] if token else []),
         ]
@@ -86,7 +86,7 @@ class Signer:
         return f"{query}&X-Amz-Signature={signature}"
 
     def _signature(
-        self, request: Unsigned, query: str, headers: Mapping[str, str], at: datetime
+        self, request: UnsignedRequest, query: str, headers: Mapping[str, str], at: datetime
     ) -> str:
         canonical = "\n".join(
             [

@@ -23,7 +23,7 @@ class SharedFile:
 
     descriptor: int
     """To read it meanwhile; the writer's own."""
-    grown: Callable[[int], None]
+    on_growth: Callable[[int], None]
     """To be told now and then how large the file has become."""
     sync: Callable[[], None]
     """Bring what was written to the disk. May be left out: `commit` does it too, and then waits.
@@ -93,8 +93,8 @@ class ResultStore(Protocol):
         """
         ...
 
-    def link(self, key: str, life_s: int) -> str | None:
-        """A link to the file that the store serves by itself for `life_s` seconds.
+    def link(self, key: str, lifetime_s: int) -> str | None:
+        """A link to the file that the store serves by itself for `lifetime_s` seconds.
 
         None: it serves none, and downloads go through us. Makes no request and does not look
         whether the file exists.

@@ -15,12 +15,12 @@ _YEAR_1 = "0001-01-01"
 
 
 @dataclass(frozen=True, slots=True)
-class Speller:
+class ValueFormatter:
     """Spells values for one file. `time_zone` is the session's: instants are shown in it."""
 
     time_zone: str = "UTC"
 
-    def in_json(self, kind: Type, value: str) -> str | None:
+    def as_json(self, kind: Type, value: str) -> str | None:
         """SQL for a value as DuckDB's JSON writer needs it; None when it is right as it is."""
         if kind.is_nested:
             return self._nested(kind, value)
@@ -30,11 +30,11 @@ class Speller:
             return f"CASE WHEN isfinite({value}) THEN {value} END"
         return self._plain(kind, value)
 
-    def in_text(self, kind: Type, value: str) -> str | None:
+    def as_text(self, kind: Type, value: str) -> str | None:
         """SQL for a value as a field of a delimited file; None when it is right as it is."""
         if kind.is_nested:
-            spelled = self._nested(kind, value) or value
-            return f"CASE WHEN {value} IS NOT NULL THEN CAST(to_json({spelled}) AS VARCHAR) END"
+            formatted = self._nested(kind, value) or value
+            return f"CASE WHEN {value} IS NOT NULL THEN CAST(to_json({formatted}) AS VARCHAR) END"
         if kind.name in {"FLOAT", "DOUBLE"}:
             return (
                 f"CASE WHEN isfinite({value}) THEN CAST({value} AS VARCHAR) "
@@ -62,14 +62,14 @@ class Speller:
 
     def _list(self, kind: Type, value: str) -> str | None:
         part = _variable(value)
-        spelled = self.in_json(kind.children[0], part)
-        return f"list_transform({value}, lambda {part}: {spelled})" if spelled else None
+        formatted = self.as_json(kind.children[0], part)
+        return f"list_transform({value}, lambda {part}: {formatted})" if formatted else None
 
     def _map(self, kind: Type, value: str) -> str | None:
         part = _variable(value)
         key, item = f"{part}.key", f"{part}.value"
-        spelled_key = self.in_json(kind.children[0], key)
-        spelled_item = self.in_json(kind.children[1], item)
+        spelled_key = self.as_json(kind.children[0], key)
+        spelled_item = self.as_json(kind.children[1], item)
         if not spelled_key and not spelled_item:
             return None
         entry = f"{{'key': {spelled_key or key}, 'value': {spelled_item or item}}}"
@@ -77,31 +77,31 @@ class Speller:
 
     def _struct(self, kind: Type, value: str) -> str | None:
         parts = [f"struct_extract({value}, {_text(name)})" for name in kind.names]
-        spelled = [self.in_json(*pair) for pair in zip(kind.children, parts, strict=True)]
-        if not any(spelled):
+        formatted = [self.as_json(*pair) for pair in zip(kind.children, parts, strict=True)]
+        if not any(formatted):
             return None
         members = ", ".join(
             f"{_text(name)}: {new or old}"
-            for name, new, old in zip(kind.names, spelled, parts, strict=True)
+            for name, new, old in zip(kind.names, formatted, parts, strict=True)
         )
         return f"CASE WHEN {value} IS NOT NULL THEN {{{members}}} END"
 
     def _tuple(self, kind: Type, value: str) -> str | None:
         parts = [f"struct_extract({value}, {n})" for n in range(1, len(kind.children) + 1)]
-        spelled = [self.in_json(*pair) for pair in zip(kind.children, parts, strict=True)]
-        if not any(spelled):
+        formatted = [self.as_json(*pair) for pair in zip(kind.children, parts, strict=True)]
+        if not any(formatted):
             return None
-        members = ", ".join(new or old for new, old in zip(spelled, parts, strict=True))
+        members = ", ".join(new or old for new, old in zip(formatted, parts, strict=True))
         return f"CASE WHEN {value} IS NOT NULL THEN row({members}) END"
 
     def _union(self, kind: Type, value: str) -> str | None:
         parts = [f"union_extract({value}, {_text(name)})" for name in kind.names]
-        spelled = [self.in_json(*pair) for pair in zip(kind.children, parts, strict=True)]
-        if not any(spelled):
+        formatted = [self.as_json(*pair) for pair in zip(kind.children, parts, strict=True)]
+        if not any(formatted):
             return None
         cases = " ".join(
             f"WHEN {_text(name)} THEN to_json({{{_text(name)}: {new or old}}})"
-            for name, new, old in zip(kind.names, spelled, parts, strict=True)
+            for name, new, old in zip(kind.names, formatted, parts, strict=True)
         )
         return f"CASE CAST(union_tag({value}) AS VARCHAR) {cases} END"
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from queryrun.engines.base import Visible
+from queryrun.engines.base import RowFilter
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.results.companion import Copy
+from queryrun.results.concurrent_copy import Copy
+from queryrun.results.copy_direct import CopyReader, copy_direct
+from queryrun.results.copy_pipe import copy_through_pipe
 from queryrun.results.count import BatchCounter, counter_for
 from queryrun.results.encode import APPENDED, Format, copy_sql, select_sql
-from queryrun.results.follow import Reader, copy_followed
-from queryrun.results.output import Followed, Packed, WrittenResult
-from queryrun.results.pipe import copy_through
+from queryrun.results.output import DirectWrite, PipedWrite, WrittenResult
 
 if TYPE_CHECKING:
     from queryrun.engines.base import EngineSession, Rows
@@ -41,7 +41,7 @@ class Report(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ResultJob:
+class WriteRequest:
     """One statement, and what its file is to be. Limits of 0 are none."""
 
     statement: str = field(repr=False)
@@ -53,13 +53,13 @@ class ResultJob:
     row_limit: int = 0
     size_limit_bytes: int = 0
     time_zone: str = "UTC"
-    visible: Visible = field(default_factory=Visible)
+    row_filter: RowFilter = field(default_factory=RowFilter)
     name: str = ""
     """What an engine elsewhere knows the work by (`engines.base.work_name`)."""
 
 
 def write_result(
-    session: EngineSession, job: ResultJob, store: ResultStore, report: Report
+    session: EngineSession, job: WriteRequest, store: ResultStore, report: Report
 ) -> WrittenResult:
     """Run the statement and commit its result under `job.file_key`; blocks until that is done.
 
@@ -67,10 +67,10 @@ def write_result(
     then nothing is left under the key. A result over a limit fails, it is never cut short.
     """
     report.stage("planning")
-    rows = session.plan(job.statement, job.visible, job.name)
+    rows = session.plan(job.statement, job.row_filter, job.name)
     writer = store.open(job.file_key)
     try:
-        written = _Way(session, rows, job, writer, report).write()
+        written = _Pipeline(session, rows, job, writer, report).write()
         report.written(written.rows, written.size_bytes)
         report.stage("committing")
         writer.commit()
@@ -81,12 +81,12 @@ def write_result(
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Pipeline:
     """What every step needs, and the three ways there are."""
 
     session: EngineSession
     rows: Rows
-    job: ResultJob
+    job: WriteRequest
     writer: ResultWriter
     report: Report
 
@@ -103,23 +103,23 @@ class _Way:
 
     def _followed(self, sql: CopySql, file: SharedFile) -> WrittenResult:
         """The engine writes the store's file by itself; we only read along."""
-        output = Followed(self.job, file.descriptor, self.report)
+        output = DirectWrite(self.job, file.descriptor, self.report)
         with _failures(self.session, sql), self._storage_failures():
-            reader = Reader(output.take, output.watch)
+            reader = CopyReader(output.take, output.watch)
             is_appended = self.job.content_type in APPENDED
-            copied = copy_followed(self._copy(sql), file, reader, is_appended=is_appended)
+            copied = copy_direct(self._copy(sql), file, reader, is_appended=is_appended)
             return output.result(copied)
 
     def _piped(self, sql: CopySql) -> WrittenResult:
         """The engine writes into a pipe; what comes out of it is packed and stored by us."""
-        output = Packed(self.job, self.writer, self.report)
+        output = PipedWrite(self.job, self.writer, self.report)
         with _failures(self.session, sql):
-            return output.result(copy_through(self._copy(sql), output.take))
+            return output.result(copy_through_pipe(self._copy(sql), output.take))
 
     def _arrow(self, query: CopySql) -> WrittenResult:
         from queryrun.results.arrow import arrow_stream
 
-        output, batches = Packed(self.job, self.writer, self.report), BatchCounter()
+        output, batches = PipedWrite(self.job, self.writer, self.report), BatchCounter()
         with _failures(self.session, query):
             output.take(arrow_stream(self.rows.connection, query.text, batches))
         return output.result(batches.rows)
@@ -142,7 +142,7 @@ class _Way:
             raise _storage_failure(str(error)) from error
 
 
-def _is_plain(job: ResultJob) -> bool:
+def _is_plain(job: WriteRequest) -> bool:
     """Whether the engine's bytes are the file's. Those to be encrypted never touch a disk."""
     return job.content_encoding == "none" and job.encryption_key is None
 
@@ -153,7 +153,7 @@ def _storage_failure(said: str) -> RunFailed:
     return RunFailed.of(FailureCode.STORAGE_FAILED, "The result file could not be written")
 
 
-def _most_rows(job: ResultJob) -> int:
+def _most_rows(job: WriteRequest) -> int:
     """Formats whose rows we cannot count as they pass end by themselves one row too late."""
     is_counted = counter_for(job.content_type).is_exact
     return 0 if is_counted or not job.row_limit else job.row_limit + 1

@@ -104,7 +104,7 @@ class LiveAttempt:
             self._told_event.set()
             self._log.info("attempt_told_to_stop", reason=reason, stage=stage)
 
-    def keep_until(self, until_s: float | None) -> None:
+    def set_lease_deadline(self, until_s: float | None) -> None:
         """The lease is ours until then, on the monotonic clock; None: nobody else can take it.
 
         When that is not moved in time the attempt stops, and its worker, should this process
@@ -148,7 +148,7 @@ class LiveAttempt:
         finally:
             limit.cancel()
         run = await self._settle(worker, end)
-        self.keep_until(None)
+        self.set_lease_deadline(None)
         self._crew.meter.attempt_s.labels(self.attempt.run.request.source).observe(
             time.monotonic() - began_s
         )
@@ -358,7 +358,7 @@ class LiveAttempt:
     async def _tidy_up_elsewhere(self, end: Done | Failure) -> None:
         """After a failure that is not the statement's, something may still run there."""
         if isinstance(end, Failure) and end.code.blame is not Blame.USER:
-            await self._proof.look_once()
+            await self._proof.find_key()
 
     async def _discard_file(self) -> None:
         """Leave nothing under the attempt's key. What cannot be removed now, the reaper finds."""

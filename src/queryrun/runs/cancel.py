@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from queryrun.auth.model import Principal
 from queryrun.runs.desk import Desk
-from queryrun.runs.model import Once, Run, StopReason
+from queryrun.runs.model import IdempotentWrite, Run, StopReason
 from queryrun.runs.read import await_end, read_one
-from queryrun.runs.store import CancelAsked
+from queryrun.runs.store import CancelRequested
 
 WAIT_S = 1.0
 """How long a cancel waits for the engine to be proven free before it answers (cancel.md)."""
@@ -23,22 +23,22 @@ async def cancel(
     run_id: str,
     *,
     wait_s: float = WAIT_S,
-    once: Once | None = None,
+    idempotent: IdempotentWrite | None = None,
 ) -> Run:
     """Cancel the run and return it: `canceled` when nothing of it runs any more.
 
     A run that was waiting is `canceled` at once. A running one is `canceling` until its
     engine is proven to have let go; this waits up to `wait_s` for that and then returns the
     run as it is (0: answer at once). A cancel that was accepted is final: the run can only
-    become `canceled`. With `once`, the key is in flight until the caller finishes it, and its
+    become `canceled`. With `idempotent`, the key is in flight until the caller finishes it, and its
     rendering of the run is what counts should that never happen.
 
     Raises `NotFound` for a run that does not exist for this principal, and `NotCancellable`
     (which says how it ended) for one that was not in time; nothing is changed then.
     """
     run = await read_one(desk, principal, run_id)
-    asked = CancelAsked(_reason(principal, run), canceled_by=principal.client_id)
-    run = await desk.store.cancel(run.id, asked, once=once)
+    asked = CancelRequested(_reason(principal, run), canceled_by=principal.client_id)
+    run = await desk.store.cancel(run.id, asked, idempotent=idempotent)
     desk.changes.publish(run)
     return await await_end(desk, run, wait_s)
 

@@ -16,7 +16,7 @@ from queryrun.runs.attempt import LiveAttempt
 from queryrun.runs.crew import Crew
 from queryrun.runs.model import Attempt, AttemptProgress, AttemptRef, Run, StopReason
 from queryrun.runs.state import RunState
-from queryrun.runs.store import ClaimLimits, Held
+from queryrun.runs.store import ClaimLimits, HeldAttempt
 
 log = structlog.get_logger()
 
@@ -181,7 +181,7 @@ class Dispatcher:
 
     def _begin(self, attempt: Attempt, until_s: float | None) -> None:
         live = LiveAttempt(attempt, self._crew)
-        live.keep_until(until_s)
+        live.set_lease_deadline(until_s)
         self._live[attempt.ref] = live
         self._tasks[attempt.ref] = asyncio.create_task(self._see_through(live))
         self._crew.meter.busy_slots.set(len(self._tasks))
@@ -235,10 +235,10 @@ class Dispatcher:
         states = {item.ref: item for item in held}
         for ref, live in before.items():
             if ref in states:
-                live.keep_until(self._until_s(asked_s))
+                live.set_lease_deadline(self._until_s(asked_s))
             await self._check(live, states.get(ref))
 
-    async def _check(self, live: LiveAttempt, held: Held | None) -> None:
+    async def _check(self, live: LiveAttempt, held: HeldAttempt | None) -> None:
         if live.ref not in self._live:
             return
         if held is None:

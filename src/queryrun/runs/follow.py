@@ -1,4 +1,4 @@
-"""Follow one run: its moves from the beginning (or from where one left off), and its progress."""
+"""Follow one run: its event records from the start or from a given time, and its progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from queryrun.runs.desk import Desk, Follower
-from queryrun.runs.model import AttemptProgress, RunMove
+from queryrun.runs.model import AttemptProgress, RunEventRecord
 from queryrun.runs.state import HELD
 
 POLL_S = 5.0
@@ -25,7 +25,7 @@ class Quiet:
 
 
 QUIET = Quiet()
-Step = RunMove | AttemptProgress | Quiet
+Step = RunEventRecord | AttemptProgress | Quiet
 """What a follower is told."""
 
 
@@ -40,13 +40,13 @@ class Pace:
 async def follow(
     desk: Desk, run_id: str, after: datetime | None, pace: Pace
 ) -> AsyncIterator[Step]:
-    """Every move of the run later than `after` (None: from its creation), then what comes.
+    """Every event record of the run later than `after` (None: from its creation), then what comes.
 
     Moves come whole and in order; of progress the newest, in between: of a run of this node at
     once, of another node's within `PROGRESS_POLL_S` of when that node wrote it down. Ends after
-    the move that ended the run, after `pace.life_s`, and when the node begins to drain: whoever
-    is not done then continues from the last move they saw. Between hints nothing is read but
-    moves once every `POLL_S`, and progress once every `PROGRESS_POLL_S`.
+    the event that ended the run, after `pace.life_s`, and when the node begins to drain: whoever
+    is not done then continues from the last record they saw. Between hints nothing is read but
+    event records once every `POLL_S`, and progress once every `PROGRESS_POLL_S`.
     """
     watch = _Watch(desk, run_id, after)
     now_s = asyncio.get_running_loop().time
@@ -88,7 +88,7 @@ class _Watch:
     async def news(self, follower: Follower) -> list[Step]:
         """What has come since the last call."""
         follower.woken.clear()
-        steps: list[Step] = list(await self._moves(follower))
+        steps: list[Step] = list(await self._new_records(follower))
         progress = await self._newest_progress()
         if progress is not None and progress != self._progress and not self.has_ended:
             steps.append(progress)
@@ -106,17 +106,17 @@ class _Watch:
         self._asked_at_s = now_s
         return await self._desk.store.progress(self._run_id)
 
-    async def _moves(self, follower: Follower) -> list[RunMove]:
+    async def _new_records(self, follower: Follower) -> list[RunEventRecord]:
         now_s = asyncio.get_running_loop().time()
         if not follower.changed and now_s < self._read_at_s + POLL_S:
             return []
         follower.changed, self._read_at_s = False, now_s
-        moves = await self._desk.store.moves(self._run_id)
-        new = [move for move in moves if self._after is None or move.at > self._after]
+        records = await self._desk.store.events(self._run_id)
+        new = [record for record in records if self._after is None or record.at > self._after]
         if new:
             self._after = new[-1].at
-        self.has_ended = not moves or moves[-1].state.is_terminal
-        self._is_held = bool(moves) and moves[-1].state in HELD
+        self.has_ended = not records or records[-1].state.is_terminal
+        self._is_held = bool(records) and records[-1].state in HELD
         return new
 
 

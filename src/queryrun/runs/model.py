@@ -10,7 +10,7 @@ from enum import StrEnum
 from queryrun.errors import Failure
 from queryrun.runs.state import RunEvent, RunState
 
-FRESH_ATTEMPTS = 3
+DEFAULT_MAX_RETRIES = 3
 """`remaining_attempts` of a new run: retries left, not attempts left (contract F8)."""
 
 
@@ -185,7 +185,7 @@ class AttemptProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class RunMove:
+class RunEventRecord:
     """One row of a run's history: an event that was applied, and what it led to."""
 
     run_id: str
@@ -206,7 +206,7 @@ class StoredAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotentWrite:
     """An idempotency key (contract C11): its effect and its answer are stored together.
 
     `fingerprint` digests method, path and canonical body. `answer` renders the stored answer

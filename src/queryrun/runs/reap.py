@@ -11,8 +11,8 @@ import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.processes.errors import NotReaped
-from queryrun.runs.chores import Chore, Chores
 from queryrun.runs.crew import Crew
+from queryrun.runs.leader import LeaderLease, LeaderTask
 from queryrun.runs.model import (
     Attempt,
     AttemptRef,
@@ -52,13 +52,13 @@ class Reaper:
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
         housekeeping: Callable[[], Awaitable[None]],
-        chores: Chores,
+        leader: LeaderLease,
     ) -> None:
         self._crew = crew
         self._options = options
         self._kill_by_handle = kill_by_handle
         self._housekeeping = housekeeping
-        self._chores = chores
+        self._leader = leader
         self._loop: asyncio.Task[None] | None = None
         self._unproven: set[AttemptRef] = set()
         """Attempts that could not be killed when it was their turn."""
@@ -92,16 +92,16 @@ class Reaper:
         Whatever an earlier process of this node held is lapsed by definition. Returns how many
         attempts were settled.
         """
-        return await self._settle_all(besides=self._crew.node)
+        return await self._settle_all(exclude_node=self._crew.node)
 
     async def reap_lapsed(self) -> int:
         """Settle the attempts whose lease has run out; how many."""
-        return await self._settle_all(besides=None)
+        return await self._settle_all(exclude_node=None)
 
-    async def _settle_all(self, besides: str | None) -> int:
-        lapsed = await self._crew.store.lapsed(besides=besides, limit=_BATCH)
+    async def _settle_all(self, exclude_node: str | None) -> int:
+        expired = await self._crew.store.expired_leases(exclude_node=exclude_node, limit=_BATCH)
         turns = asyncio.Semaphore(_AT_ONCE)
-        return sum(await asyncio.gather(*(self._take(attempt, turns) for attempt in lapsed)))
+        return sum(await asyncio.gather(*(self._take(attempt, turns) for attempt in expired)))
 
     async def _take(self, attempt: Attempt, turns: asyncio.Semaphore) -> int:
         """Settle it, if no other node's reaper was quicker: 1 when it was settled."""
@@ -206,7 +206,7 @@ class Reaper:
         """End work in engines elsewhere that no attempt owns, if that is this node's to do; how
         many there were."""
         remote = self._crew.remote
-        if not remote.is_used or not await self._chores.mine(Chore.ORPHANS):
+        if not remote.is_used or not await self._leader.held(LeaderTask.ORPHANS):
             return 0
         return await remote.end_orphans(self._crew.store)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from queryrun.errors import Failure
-from queryrun.runs.model import FRESH_ATTEMPTS, Cancellation, Run
+from queryrun.runs.model import Cancellation, Run
 from queryrun.runs.store import Failed, Requeued
 
 
@@ -56,7 +56,3 @@ def _every_time(failure: Failure, attempts: int) -> Failure:
     """The last failure, saying that it was the last of several."""
     tries = f"all {attempts} attempts failed" if attempts > 1 else "the only attempt failed"
     return replace(failure, message=f"{failure.message} ({tries}; no retries left)")
-
-
-MOST_ATTEMPTS = FRESH_ATTEMPTS + 1
-"""A run is tried at most this often, leaving shutdowns of nodes aside."""

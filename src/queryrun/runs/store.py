@@ -14,10 +14,10 @@ from queryrun.runs.model import (
     AttemptRef,
     Cancellation,
     EngineStop,
-    Once,
+    IdempotentWrite,
     ResultFile,
     Run,
-    RunMove,
+    RunEventRecord,
     RunRequest,
     Stage,
     StopReason,
@@ -35,7 +35,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldAttempt:
     """What a lease extension learnt about one attempt that this node still holds."""
 
     ref: AttemptRef
@@ -109,7 +109,7 @@ class Requeued:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelAsked:
+class CancelRequested:
     """Detail of `cancel`."""
 
     reason: StopReason
@@ -124,11 +124,11 @@ class Freed:
     stage: Stage | None = None
 
 
-Detail = Completed | Failed | Requeued | CancelAsked | Freed
+Detail = Completed | Failed | Requeued | CancelRequested | Freed
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
+class RemovedRun:
     """A run past its retention, removed from the store; its file is the caller's to discard."""
 
     run_id: str
@@ -150,7 +150,12 @@ class RunStore(Protocol):
     """
 
     async def accept(
-        self, request: RunRequest, *, run_id: str, queue_limit: int, once: Once | None = None
+        self,
+        request: RunRequest,
+        *,
+        run_id: str,
+        queue_limit: int,
+        idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, and return it. Durable before this returns.
 
@@ -158,11 +163,11 @@ class RunStore(Protocol):
         source; 0 means no limit. Beyond it: `QueueFull`, nothing written. Counting costs up to
         `queue_limit` index entries.
 
-        With `once`: the first call stores `once.answer(run)` in the same transaction. A later
-        call with the same tenant, key and fingerprint writes nothing and returns the first
+        With `idempotent`: the first call stores `idempotent.answer(run)` in the same transaction.
+        A later call with the same tenant, key and fingerprint writes nothing and returns the first
         run with `replay` set; another fingerprint raises `IdempotencyMismatch`; a key whose
         first request has not been answered yet, or was answered without making a run, raises
-        `IdempotencyInFlight` (`IdempotencyStore.look_once`, before, finds the latter's answer).
+        `IdempotencyInFlight` (`IdempotencyStore.find_key`, before, finds the latter's answer).
         """
         ...
 
@@ -215,7 +220,7 @@ class RunStore(Protocol):
         *,
         lease_s: float,
         progress: Mapping[AttemptRef, AttemptProgress] | None = None,
-    ) -> list[Held]:
+    ) -> list[HeldAttempt]:
         """Renew the leases of these attempts of `node` and say in which state each run now is.
 
         How far they are (`progress`) is written along, for other nodes to show; what is known of
@@ -246,17 +251,19 @@ class RunStore(Protocol):
         """
         ...
 
-    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+    async def cancel(
+        self, run_id: str, detail: CancelRequested, *, idempotent: IdempotentWrite | None = None
+    ) -> Run:
         """`accepted` -> `canceled`, or `in_progress` -> `canceling`.
 
         A run that is already `canceling` is returned as it is (asking twice is not an error).
         `NotCancellable` when it had ended; `NotFound` when there is no such run.
 
-        With `once`: the key is written in the same transaction, in flight, with
-        `once.answer(run)` as what is replayed should nobody finish it. The caller waits for
-        the engine, then calls `IdempotencyStore.finish_once` with the final answer. A key that
+        With `idempotent`: the key is written in the same transaction, in flight, with
+        `idempotent.answer(run)` as what is replayed should nobody finish it. The caller waits for
+        the engine, then calls `IdempotencyStore.complete_key` with the final answer. A key that
         is in use already raises `IdempotencyMismatch` or `IdempotencyInFlight` and nothing is
-        written: replays are found by `IdempotencyStore.look_once`, before.
+        written: replays are found by `IdempotencyStore.find_key`, before.
         """
         ...
 
@@ -264,10 +271,12 @@ class RunStore(Protocol):
         """`canceling` -> `canceled`. Only after the engine is proven to have let go."""
         ...
 
-    async def lapsed(self, *, besides: str | None = None, limit: int = 100) -> list[Attempt]:
+    async def expired_leases(
+        self, *, exclude_node: str | None = None, limit: int = 100
+    ) -> list[Attempt]:
         """Attempts whose lease has run out, oldest first: `in_progress` or `canceling`.
 
-        With `besides`, every attempt that is not held by that node counts as lapsed: true on
+        With `exclude_node`, every attempt that is not held by that node counts as lapsed: true on
         one node that owns its store alone, and used when it starts. Those leases are ended by
         this, so that `take_over` works.
         """
@@ -280,7 +289,7 @@ class RunStore(Protocol):
         """
         ...
 
-    async def moves(self, run_id: str) -> list[RunMove]:
+    async def events(self, run_id: str) -> list[RunEventRecord]:
         """The run's history, oldest first; empty for an unknown run."""
         ...
 
@@ -297,7 +306,7 @@ class RunStore(Protocol):
         """How many runs of the same entity and source are before it; None if not waiting."""
         ...
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[Expired]:
+    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
         """Delete ended runs whose last change is before `ended_before`, with their history."""
         ...
 

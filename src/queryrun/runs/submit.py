@@ -7,17 +7,21 @@ from uuid import uuid4
 
 from queryrun.errors import InvalidRequest, Problem, Unavailable
 from queryrun.runs.desk import Desk
-from queryrun.runs.model import Once, RunRequest
+from queryrun.runs.model import IdempotentWrite, RunRequest
 from queryrun.runs.store import Accepted
 from queryrun.sql.guard import Verdict, within
 
 
 async def submit(
-    desk: Desk, request: RunRequest, *, once: Once | None = None, run_id: str | None = None
+    desk: Desk,
+    request: RunRequest,
+    *,
+    idempotent: IdempotentWrite | None = None,
+    run_id: str | None = None,
 ) -> Accepted:
     """Accept the request as a new run, durably, and return it in state `accepted`.
 
-    Nothing has started when this returns. With `once`, a repeat returns the first run and its
+    Nothing has started when this returns. With `idempotent`, a repeat returns the first run and its
     stored answer instead. `run_id` is for callers that had to name the run beforehand.
 
     Raises `InvalidRequest` for a statement that the guard refuses or an unknown source,
@@ -36,7 +40,7 @@ async def submit(
         _within_limits(request, rules.time_limit_s),
         run_id=run_id or str(uuid4()),
         queue_limit=rules.queued_per_tenant,
-        once=once,
+        idempotent=idempotent,
     )
     desk.changes.publish(accepted.run)
     return accepted

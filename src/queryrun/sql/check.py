@@ -12,8 +12,8 @@ import re
 import duckdb
 
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
-from queryrun.sql.place import Place, place_of
 from queryrun.sql.policy import objection_to
+from queryrun.sql.position import SourcePosition, position_after
 from queryrun.sql.tree import NotSerializableError, read_tree
 from queryrun.sql.trino.check import check_trino
 
@@ -62,11 +62,11 @@ def _look_at_text(statement: str) -> Verdict | None:
         )
     bad = _BAD_CHARACTER.search(statement)
     if bad:
-        place = place_of(statement[: bad.start()].encode(errors="replace"))
+        position = position_after(statement[: bad.start()].encode(errors="replace"))
         return _refused(
             Refusal.BAD_CHARACTER,
             f"The statement has a character that is not text: U+{ord(bad.group()):04X}",
-            place,
+            position,
         )
     if not statement.strip():
         return _refused(Refusal.BLANK, "The statement is blank")
@@ -97,8 +97,8 @@ def _look_at_tree(statement: str) -> Verdict:
         return Verdict(statement)
     refusal = Refusal.NOT_READ_ONLY if objection.writes else Refusal.NOT_ALLOWED
     data = statement.encode()
-    place = None if objection.offset is None else place_of(data[: objection.offset])
-    return _refused(refusal, objection.message, place)
+    position = None if objection.offset is None else position_after(data[: objection.offset])
+    return _refused(refusal, objection.message, position)
 
 
 def _unparsable(statement: str, error: str) -> Verdict:
@@ -117,8 +117,8 @@ def _not_a_query(kind: duckdb.StatementType) -> Verdict:
     )
 
 
-def _refused(refusal: Refusal, message: str, place: Place | None = None) -> Verdict:
-    line, column = (place.line, place.column) if place else (None, None)
+def _refused(refusal: Refusal, message: str, position: SourcePosition | None = None) -> Verdict:
+    line, column = (position.line, position.column) if position else (None, None)
     return Verdict("", refusal, message, line, column)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from queryrun.db.database import Database
-from queryrun.db.sqlite.open import open_sqlite
+from queryrun.db.sqlite.database import open_sqlite
 from queryrun.settings import DATABASE_NAME, Settings, database_url
 
 
@@ -18,6 +18,6 @@ def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
     """
     if not settings.is_shared:
         return open_sqlite(settings.path(DATABASE_NAME), now)
-    from queryrun.db.postgres.open import open_postgres
+    from queryrun.db.postgres.database import open_postgres
 
     return open_postgres(database_url(settings))

@@ -18,7 +18,7 @@ import structlog
 from starlette.routing import Router
 
 from queryrun.db.database import Database
-from queryrun.db.sqlite.open import SqliteDatabase
+from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.health import OK, SOURCE
@@ -29,10 +29,10 @@ from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.processes import handles
 from queryrun.processes.fork_client import Roles
 from queryrun.results.store import ResultStore
-from queryrun.runs.chores import Chores, EveryChore
 from queryrun.runs.crew import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
+from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.meter import Meter
 from queryrun.runs.model import EngineStop
 from queryrun.runs.reap import Reaper, ReapOptions
@@ -171,10 +171,10 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     work = RemoteWork(remote, stopper, places.spec)
     crew = _crew(settings, ground, Fleet(changes, places, work, sources))
     dispatcher = Dispatcher(crew, _dispatch_options(settings), sources.usable)
-    sweeper = Sweeper(settings, ground.results, _chores_of_results(settings, database))
+    sweeper = Sweeper(settings, ground.results, _leader_of_results(settings, database))
     housekeeping = _housekeeping(database, sweeper)
     options = _reap_options(settings)
-    reaper = Reaper(crew, options, _kill_by_handle, housekeeping, database.chores)
+    reaper = Reaper(crew, options, _kill_by_handle, housekeeping, database.leader)
     desk = Desk(
         store=ground.runs,
         guard=checker,
@@ -190,7 +190,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     parts = HttpParts(
         desk=desk,
         auth=database.auth,
-        once=database.once,
+        idempotency=database.idempotency,
         requests=database.requests,
         results=crew.results,
         tables=tables,
@@ -305,16 +305,16 @@ def _housekeeping(database: Database, sweeper: Sweeper) -> Callable[[], Awaitabl
     async def tidy() -> None:
         await sweeper.round()
         await database.auth.remove_expired_tokens(_now())
-        await database.once.remove_expired_keys()
+        await database.idempotency.remove_expired_keys()
         await database.tidy()
         await database.requests.remove_expired_requests(created_before=_now() - REQUESTS_KEPT)
 
     return tidy
 
 
-def _chores_of_results(settings: Settings, database: Database) -> Chores:
+def _leader_of_results(settings: Settings, database: Database) -> LeaderLease:
     """A bucket is everybody's, so one node can sweep it for all; a directory is a node's own."""
-    return EveryChore() if settings.results.store == "local" else database.chores
+    return AlwaysLeader() if settings.results.store == "local" else database.leader
 
 
 def _pool_options(settings: Settings) -> PoolOptions:
@@ -361,7 +361,7 @@ def _make_limiter(database: Database) -> MakeLimiter | None:
     """Rates hold across the nodes that share a database. None: this node counts alone."""
     if isinstance(database, SqliteDatabase):
         return None
-    from queryrun.db.postgres.open import PostgresDatabase
+    from queryrun.db.postgres.database import PostgresDatabase
     from queryrun.wiring.rates import shared
 
     assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are two

@@ -12,10 +12,10 @@ import structlog
 from queryrun.errors import ConfigurationError, RunFailed
 from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.results.local import LocalResultStore
-from queryrun.results.s3place import S3Place
+from queryrun.results.s3location import S3Location
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
-from queryrun.runs.chores import Chore, Chores
+from queryrun.runs.leader import LeaderLease, LeaderTask
 from queryrun.settings import ResultSettings, Settings, s3_credentials, size_bytes
 from queryrun.worker.frames import ResultsSpec
 
@@ -62,8 +62,8 @@ def _credentials(settings: Settings) -> Callable[[], Credentials]:
     return current
 
 
-def _s3_place(results: ResultSettings) -> S3Place:
-    return S3Place(
+def _s3_place(results: ResultSettings) -> S3Location:
+    return S3Location(
         bucket=results.bucket,
         prefix=results.prefix,
         endpoint=results.endpoint,
@@ -88,22 +88,22 @@ def results_specs(settings: Settings) -> Callable[[], ResultsSpec]:
 class Sweeper:
     """Once an hour, removes what no run names: files older than any that a run can have.
 
-    Of the nodes that share a bucket, one does it for all (`chores`).
+    Of the nodes that share a bucket, one does it for all (`leader`).
     """
 
-    def __init__(self, settings: Settings, results: ResultStore, chores: Chores) -> None:
+    def __init__(self, settings: Settings, results: ResultStore, leader: LeaderLease) -> None:
         longest_s = max(source.time_limit_s for source in settings.sources.values())
         self._attempt = timedelta(seconds=max(longest_s, MAX_TIMEOUT_S)) + SWEEP_MARGIN
         self._kept = timedelta(days=settings.results.retention_days) + SWEEP_MARGIN
         self._results = results
-        self._chores = chores
+        self._leader = leader
         self._due = _now()
         self._sweep: asyncio.Task[None] | None = None
 
     async def round(self) -> None:
         """Begin to sweep if it is time, and this node's to do. Returns at once: a large bucket
         takes minutes, and what else the node looks after must go on."""
-        is_mine = await self._chores.mine(Chore.SWEEP)  # asked each time: that keeps it ours
+        is_mine = await self._leader.held(LeaderTask.SWEEP)  # asked each time: that keeps it ours
         is_busy = self._sweep is not None and not self._sweep.done()
         if is_mine and not is_busy and (now := _now()) >= self._due:
             self._due = now + SWEEP_EVERY

@@ -63,5 +63,10 @@ def _options(rules: SourceSettings, entity: str) -> dict[str, str]:
     """Names of entities are letters, digits, `_` and `-`, so nothing can be smuggled in."""
     templates = {"catalog": rules.catalog, "schema": rules.schema, "user": rules.user}
     filled = {name: text.replace("{entity}", entity) for name, text in templates.items()}
-    fixed = {"url": rules.url, "auth": rules.auth, "ui_url": rules.ui_url, "reach": rules.reach}
+    fixed = {
+        "url": rules.url,
+        "auth": rules.auth,
+        "ui_url": rules.ui_url,
+        "name_scope": rules.reach,
+    }
     return filled | fixed | {"dialect": rules.dialect}

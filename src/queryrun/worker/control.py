@@ -17,7 +17,7 @@ import time
 from typing import NoReturn
 
 from queryrun.processes.channel import Channel
-from queryrun.worker.frames import Execute, Interrupt, Keep, Progress, StageReached, ToWorker
+from queryrun.worker.frames import Execute, ExtendLease, Interrupt, Progress, StageReached, ToWorker
 from queryrun.worker.runtime import WorkerSession
 
 INTERRUPT_EVERY_S = 0.005
@@ -115,7 +115,7 @@ class Control:
             self._work.put(None)
         elif isinstance(frame, Execute):
             self._work.put(frame)
-        elif isinstance(frame, Keep):
+        elif isinstance(frame, ExtendLease):
             self._keep(frame.until_s)
 
     def _keep(self, until_s: float) -> None:

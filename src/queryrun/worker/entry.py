@@ -11,14 +11,14 @@ from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no
 from queryrun.engines.base import (
     EngineLimits,
     EngineSession,
-    Visible,
+    RowFilter,
     work_name,
 )
-from queryrun.engines.duckdb import open_session as open_duckdb
+from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
-from queryrun.results.write import ResultJob, write_result
+from queryrun.results.write import WriteRequest, write_result
 from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
@@ -68,8 +68,8 @@ class SourceSession:
         """Give the engine's memory and files back."""
         self._engine.close()
 
-    def _job(self, execute: Execute) -> ResultJob:
-        return ResultJob(
+    def _job(self, execute: Execute) -> WriteRequest:
+        return WriteRequest(
             statement=execute.statement,
             file_key=execute.file_key,
             content_type=execute.content_type,
@@ -79,7 +79,7 @@ class SourceSession:
             row_limit=execute.row_limit,
             size_limit_bytes=execute.size_limit_bytes,
             time_zone=self._time_zone,
-            visible=Visible(execute.deleted_rows, execute.org_column, execute.org_ids),
+            row_filter=RowFilter(execute.deleted_rows, execute.org_column, execute.org_ids),
             name=work_name(execute.run_id, execute.attempt),
         )
 
@@ -119,8 +119,8 @@ def _s3_results(options: dict[str, str], credentials: Credentials) -> ResultStor
     """Imported here: it costs 25 ms, and most workers write to a directory."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
-    from queryrun.results.s3place import S3Place
+    from queryrun.results.s3location import S3Location
 
-    place = S3Place(**{name: text for name, text in options.items() if name != "part_bytes"})
+    place = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
     bucket = S3Bucket(place, lambda: credentials)
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))

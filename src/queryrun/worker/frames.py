@@ -1,6 +1,6 @@
 """What a node and a worker say to each other (`processes/frames.py` has the wire format).
 
-The node sends:     WorkerConfig, (Execute, (Keep | Interrupt)*)*
+The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*
 The worker sends:   Ready, (Stage* | Progress*, Trouble?, Done | Failed, Ready?)*
 
 A configured worker serves one entity of one source for the rest of its life. After a clean
@@ -66,11 +66,11 @@ class Execute(Frame, frozen=True, tag="execute"):
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""
     until_s: float = 0.0
-    """When the worker dies by itself unless a `Keep` moves that; 0: never. On the monotonic
+    """When the worker dies by itself unless a `ExtendLease` moves that; 0: never. On the monotonic
     clock, which all processes of a machine share."""
 
 
-class Keep(Frame, frozen=True, tag="keep"):
+class ExtendLease(Frame, frozen=True, tag="keep"):
     """The lease was extended: the running statement may go on until then. No news otherwise."""
 
     until_s: float
@@ -133,7 +133,7 @@ class Trouble(Frame, frozen=True, tag="trouble"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = WorkerConfig | Execute | Keep | Interrupt
+ToWorker = WorkerConfig | Execute | ExtendLease | Interrupt
 FromWorker = Ready | StageReached | Progress | Done | Failed | Trouble
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker)

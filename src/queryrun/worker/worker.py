@@ -18,10 +18,10 @@ from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
     Done,
     Execute,
+    ExtendLease,
     Failed,
     FromWorker,
     Interrupt,
-    Keep,
     Progress,
     Ready,
     StageReached,
@@ -129,7 +129,7 @@ class Worker:
 
     def keep(self, until_s: float) -> None:
         """Let its running statement go on until then (`frames.Keep`); nothing when none runs."""
-        self.send(Keep(until_s))
+        self.send(ExtendLease(until_s))
 
     def send(self, frame: Frame) -> None:
         """Send a frame, or nothing when it is gone: its death is told by `gone`, not by this."""

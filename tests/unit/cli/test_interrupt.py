@@ -7,8 +7,8 @@ from typing import Unpack
 import pytest
 import typer
 
-from queryrun.cli.run import RunWish, _submitted
-from queryrun.client import (
+from queryrun_cli.run import RunWish, _submitted
+from queryrun_client import (
     Cancellation,
     CancelOutcome,
     Client,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.cli.profiles import (
+from queryrun_cli.errors import CommandError
+from queryrun_cli.profiles import (
     Profile,
     add_profile,
     load_profiles,
@@ -15,8 +16,7 @@ from queryrun.cli.profiles import (
     remove_profile,
     use_profile,
 )
-from queryrun.cli.remote import find_server, secret_in
-from queryrun.errors import ConfigurationError
+from queryrun_cli.remote import find_server, secret_in
 
 ONE = Profile("http://one", "id-1", "secret-1")
 TWO = Profile("http://two", "id-2", "secret-2", face="v1")
@@ -46,20 +46,20 @@ def test_a_removed_profile_takes_its_secret_along() -> None:
 def test_a_file_that_others_may_read_is_refused() -> None:
     add_profile("one", ONE)
     profiles_path().chmod(0o640)
-    with pytest.raises(ConfigurationError, match="chmod 600"):
+    with pytest.raises(CommandError, match="chmod 600"):
         load_profiles()
 
 
 def test_a_file_that_is_broken_is_named() -> None:
     add_profile("one", ONE)
     profiles_path().write_text("{")
-    with pytest.raises(ConfigurationError, match=r"profiles\.json"):
+    with pytest.raises(CommandError, match=r"profiles\.json"):
         load_profiles()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-x"])
 def test_odd_names_are_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(CommandError):
         add_profile(name, ONE)
 
 
@@ -79,13 +79,13 @@ def test_the_option_wins_then_the_address_then_the_variable_then_the_current_one
 
 
 def test_no_server_at_all_says_what_to_do() -> None:
-    with pytest.raises(ConfigurationError, match="queryrun login"):
+    with pytest.raises(CommandError, match="queryrun login"):
         find_server(None, {})
 
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
     add_profile("one", ONE)
-    with pytest.raises(ConfigurationError, match=r"'none'.*one"):
+    with pytest.raises(CommandError, match=r"'none'.*one"):
         find_server("none", {})
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from queryrun.cli.exits import describe, status_of
-from queryrun.cli.ls import Filters
-from queryrun.cli.run import RunWish, read_sql
-from queryrun.cli.texts import aligned, cell_text, run_cells, run_object, shortened
-from queryrun.client import (
+from queryrun_cli.exits import describe, status_of
+from queryrun_cli.ls import Filters
+from queryrun_cli.run import RunWish, read_sql
+from queryrun_cli.texts import aligned, cell_text, run_cells, run_object, shortened
+from queryrun_client import (
     ClientError,
     FileInfo,
     RunCanceled,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from queryrun.client.core import Core, Credentials
-from queryrun.client.effects import (
+from queryrun_client.core import Core, Credentials
+from queryrun_client.effects import (
     Block,
     Effect,
     Fetch,
@@ -20,7 +20,7 @@ from queryrun.client.effects import (
     Send,
     Sleep,
 )
-from queryrun.client.model import Options
+from queryrun_client.model import Options
 
 T = TypeVar("T")
 Answer = Response | NoAnswerError | tuple[Response, list[bytes]]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.client import ChecksumMismatch, DownloadFailed, RunFailed, RunInfo, State, Unreachable
-from queryrun.client.download import DownloadWish, PartFile, download
-from queryrun.client.effects import Response
-from queryrun.client.model import FileInfo
+from queryrun_client import ChecksumMismatch, DownloadFailed, RunFailed, RunInfo, State, Unreachable
+from queryrun_client.download import DownloadWish, PartFile, download
+from queryrun_client.effects import Response
+from queryrun_client.model import FileInfo
 from tests.unit.client.scripted import TOKEN, Script, answer, run_body, script, silence
 
 DATA = b"0123456789" * 100

@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from queryrun.client import (
+from queryrun.results.encrypt import FRAME_BYTES, encrypted, parse_public_key
+from queryrun_client import (
     DecryptFailed,
     FileInfo,
     MissingPackage,
@@ -22,10 +23,9 @@ from queryrun.client import (
     UnexpectedAnswer,
     Unsupported,
 )
-from queryrun.client.decrypt import PrivateKey, decrypt_file
-from queryrun.client.plain import open_plain
-from queryrun.client.rows import polars_of, read_arrow, read_rows
-from queryrun.results.encrypt import FRAME_BYTES, encrypted, parse_public_key
+from queryrun_client.decrypt import PrivateKey, decrypt_file
+from queryrun_client.plain import open_plain
+from queryrun_client.rows import polars_of, read_arrow, read_rows
 
 LINES = b'{"a":1}\n{"a":2}\n'
 

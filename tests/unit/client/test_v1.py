@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from queryrun.client import (
+from queryrun_client import (
     AsyncClient,
     BadRequest,
     CancelOutcome,

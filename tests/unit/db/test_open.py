@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from queryrun.db.sqlite.open import open_sqlite
+from queryrun.db.sqlite.database import open_sqlite
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.runs.model import ContentType, Output, RunRequest
 from queryrun.runs.store import RunQuery

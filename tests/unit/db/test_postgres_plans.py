@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from queryrun.db.postgres import auth, functions, moves, statements
-from queryrun.db.postgres.access import DATABASE_CLOCK
+from queryrun.db.postgres import auth, functions, statements, transitions
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of
-from queryrun.db.postgres.finds import find_sql
+from queryrun.db.postgres.connections import DATABASE_CLOCK
+from queryrun.db.postgres.database import open_postgres
 from queryrun.db.postgres.functions import create_functions
-from queryrun.db.postgres.open import open_postgres
+from queryrun.db.postgres.list_query import find_sql
 from queryrun.runs.state import TRANSITIONS, RunEvent
 from queryrun.runs.store import RunQuery
 from tests.postgres_server import PostgresServer
@@ -99,7 +99,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         (statements.REMOVE_ENDED, {"runs_ended", "attempts_pkey", "run_requests_pkey"}),
         (statements.PROGRESS, {"runs_id_key", "attempts_pkey"}),
         (SQL.extend, {"runs_id_key", "attempts_pkey"}),
-        (SQL.lapsed, {"attempts_live", "runs_pkey"}),
+        (SQL.expired_leases, {"attempts_live", "runs_pkey"}),
         (SQL.take_over, {"runs_id_key", "attempts_pkey"}),
         (SQL.next_ready, {"runs_waiting"}),
         (auth.CLIENT_OF_TOKEN, {"tokens_pkey", "clients_id_key"}),
@@ -120,7 +120,7 @@ def test_hot_statements_use_their_indexes(
 
 @pytest.mark.parametrize("event", [RunEvent.COMPLETE, RunEvent.CANCEL, RunEvent.FREED])
 def test_a_move_finds_its_rows_by_their_keys(connection: Connection, event: RunEvent) -> None:
-    text = moves.move_sql(event, DATABASE_CLOCK)
+    text = transitions.move_sql(event, DATABASE_CLOCK)
     bound = text.replace("%(run_id)s", "'run-1'").replace("%(number)s", "1")
     plain = "NULL".join(part.split(")s", 1)[-1] for part in bound.split("%("))
     found = list(nodes(explained(connection, plain)["Plan"]))
@@ -183,17 +183,17 @@ def test_every_move_is_one_conditional_update() -> None:
     for event in RunEvent:
         if event is RunEvent.CLAIM:
             continue
-        text = moves.move_sql(event, "0")
+        text = transitions.move_sql(event, "0")
         assert text.count("UPDATE runs") == 1
         for (state, candidate), after in TRANSITIONS.items():
             assert (f"WHEN '{state}' THEN '{after}'" in text) == (candidate is event)
 
 
 def test_only_two_places_write_the_state_of_a_run() -> None:
-    """The moves of `moves.py`, and the claim, which chooses what it moves."""
-    folder = Path(moves.__file__).parent
+    """The moves of `transitions.py`, and the claim, which chooses what it moves."""
+    folder = Path(transitions.__file__).parent
     writers = {path.name for path in folder.glob("*.py") if "UPDATE runs" in path.read_text()}
-    assert writers == {"moves.py", "functions.py"}
+    assert writers == {"transitions.py", "functions.py"}
     assert functions.CLAIM_RUNS.count("UPDATE runs") == 1
     claim = TRANSITIONS[next(key for key in TRANSITIONS if key[1] is RunEvent.CLAIM)]
     assert f"SET state = '{claim}'" in functions.CLAIM_RUNS

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from queryrun.db.postgres.open import PostgresDatabase
+from queryrun.db.postgres.database import PostgresDatabase
 from queryrun.db.postgres.rates import PostgresRates, RateWindow, portion_of
 from tests.postgres_server import DatabaseClock, PostgresServer, database_of_its_own
 
@@ -24,7 +24,7 @@ class Nodes:
     def __init__(self, database: PostgresDatabase, clock: DatabaseClock) -> None:
         self.clock = clock
         self.database = database
-        self.all = [PostgresRates(database.access, self._now) for _ in range(3)]
+        self.all = [PostgresRates(database.connections, self._now) for _ in range(3)]
 
     def _now(self) -> float:
         return self.clock.time.timestamp()
@@ -86,7 +86,7 @@ async def test_a_large_quota_is_taken_in_portions(nodes: Nodes) -> None:
     assert (portion_of(FEW), portion_of(MANY)) == (1, 50)
     rates = nodes.all[0]
     assert await granted(rates, MANY, 50) == 50
-    [(full_at,)] = await nodes.database.access.read(
+    [(full_at,)] = await nodes.database.connections.read(
         lambda db: db.execute("SELECT full_at[1] FROM rate_buckets").fetchall()
     )
     assert full_at - nodes.clock.time.timestamp() * 1000 == pytest.approx(50 * 60_000 / 50_000)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from queryrun.db.migrate import migrate_sqlite
-from queryrun.db.sqlite import claims, moves, runs
+from queryrun.db.sqlite import claims, runs, transitions
 from queryrun.db.sqlite.rows import RUN_BY_ID
 from queryrun.runs.store import ClaimLimits
 
@@ -117,15 +117,15 @@ def test_a_claim_costs_the_same_for_ten_runs_and_for_ten_thousand(
 
 
 def test_every_move_is_one_conditional_update() -> None:
-    for statement in moves.UPDATES.values():
+    for statement in transitions.UPDATES.values():
         assert statement.endswith("WHERE seq = :seq AND state = :before AND attempt = :attempt")
 
 
 def test_only_one_function_writes_the_state_of_a_run() -> None:
     """The moves and the insert of a new run are the only statements that set `runs.state`."""
-    folder = Path(moves.__file__).parent
+    folder = Path(transitions.__file__).parent
     writers = [path.name for path in folder.glob("*.py") if "UPDATE runs" in path.read_text()]
-    assert writers == ["moves.py"]
-    source = (folder / "moves.py").read_text()
+    assert writers == ["transitions.py"]
+    source = (folder / "transitions.py").read_text()
     assert source.count("UPDATE runs") == 1
     assert source.count("UPDATES[") == 1

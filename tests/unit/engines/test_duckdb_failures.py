@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from queryrun.engines.duckdb_failures import CODES, Scene, failure_of
+from queryrun.engines.duckdb.failures import CODES, ErrorContext, failure_of
 from queryrun.errors import FailureCode
 
-SCENE = Scene("SELECT 1", (), ("/data/entities/one",))
+SCENE = ErrorContext("SELECT 1", (), ("/data/entities/one",))
 
 
 def _kinds(kind: type[duckdb.Error]) -> Iterator[type[duckdb.Error]]:

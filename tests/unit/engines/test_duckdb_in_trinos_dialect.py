@@ -7,15 +7,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from queryrun.engines.base import Visible
-from queryrun.engines.duckdb import DuckDBSession
+from queryrun.engines.base import RowFilter
+from queryrun.engines.duckdb.session import DuckDBSession
 from queryrun.errors import FailureCode, RunFailed
 from tests.unit.engines.conftest import Open
 
 
-def answer(session: DuckDBSession, statement: str, visible: Visible | None = None) -> list[object]:
+def answer(
+    session: DuckDBSession, statement: str, row_filter: RowFilter | None = None
+) -> list[object]:
     """The rows of a statement; the session is ready for another afterwards."""
-    rows = session.plan(statement, visible)
+    rows = session.plan(statement, row_filter)
     found = rows.connection.execute(f"SELECT * FROM ({rows.relation})").fetchall()
     session.renew()
     return list(found)
@@ -53,7 +55,7 @@ def test_a_database_file_is_asked_in_the_same_language(open_engine: Open, tmp_pa
         )
     session = open_engine(database=str(path), dialect="trino")
     assert answer(session, "SELECT id / 2 FROM account") == [(3,)]
-    assert answer(session, "SELECT count(*) FROM account", Visible("include")) == [(2,)]
+    assert answer(session, "SELECT count(*) FROM account", RowFilter("include")) == [(2,)]
     assert answer(session, "SHOW TABLES") == [("account",)]
 
 

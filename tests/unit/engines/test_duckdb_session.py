@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from queryrun.engines.base import Column, EngineLimits
-from queryrun.engines.duckdb import STATEMENTS_PER_INSTANCE, DuckDBSession, open_session
+from queryrun.engines.duckdb.session import STATEMENTS_PER_INSTANCE, DuckDBSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
 from tests.unit.engines.conftest import Open
 
@@ -177,7 +177,7 @@ def test_progress_is_unknown_while_nothing_runs(session: DuckDBSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "code", "message", "place"),
+    ("statement", "code", "message", "position"),
     [
         (
             "SELECT\n  acountnumber FROM account",
@@ -251,12 +251,12 @@ def test_a_failure_says_what_and_where(
     statement: str,
     code: FailureCode,
     message: str,
-    place: tuple[int, int] | None,
+    position: tuple[int, int] | None,
 ) -> None:
     failure = _failure(session, statement)
     assert failure.code is code
     assert failure.message.startswith(message)
-    assert (failure.line, failure.column) == (place or (None, None))
+    assert (failure.line, failure.column) == (position or (None, None))
 
 
 def test_no_failure_names_a_setting_that_nobody_may_change(session: DuckDBSession) -> None:

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow
 import pytest
 
-from queryrun.engines.duckdb import DuckDBSession
+from queryrun.engines.duckdb.session import DuckDBSession
 from queryrun.errors import FailureCode, RunFailed
 from tests.unit.engines.conftest import Open
 
@@ -122,7 +122,7 @@ def test_without_the_look_at_the_tree_the_engine_itself_refuses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last wall by itself: parentheses, external access, the lock."""
-    monkeypatch.setattr("queryrun.engines.duckdb.objection_to", lambda _tree: None)
+    monkeypatch.setattr("queryrun.engines.duckdb.session.objection_to", lambda _tree: None)
     before = _digest(data_dir.parent)
     with pytest.raises(RunFailed) as failed:
         _try_to_run(session, statement.format(data=data_dir, other=other_dir))

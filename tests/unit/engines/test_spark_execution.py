@@ -12,13 +12,13 @@ import pytest
 
 from queryrun.engines.spark import execution
 from queryrun.engines.spark.client import SparkClient
-from queryrun.engines.spark.place import place_of_options
+from queryrun.engines.spark.endpoint import endpoint_from_options
+from queryrun.engines.spark.error_details import SparkError
 from queryrun.engines.spark.proto import (
     ExecutePlanRequest,
     ExecutePlanResponse,
     ReattachExecuteRequest,
 )
-from queryrun.engines.spark.said import SparkError
 
 
 def response(number: int, *, is_last: bool = False) -> ExecutePlanResponse:
@@ -75,7 +75,7 @@ def client(server: Server) -> Iterator[SparkClient]:
     port = running.add_insecure_port("127.0.0.1:0")
     running.start()
     with closing(
-        SparkClient(place_of_options({"url": f"sc://127.0.0.1:{port}"}, None), "s")
+        SparkClient(endpoint_from_options({"url": f"sc://127.0.0.1:{port}"}, None), "s")
     ) as one:
         yield one
     running.stop(None).wait()
@@ -107,7 +107,7 @@ def test_a_stream_that_breaks_too_often_is_given_up(server: Server, client: Spar
     server.script = [([response(1)], True), ([], True), ([], True)]
     with pytest.raises(SparkError) as failed:
         ids(client)
-    assert failed.value.said.status == "UNAVAILABLE"
+    assert failed.value.details.status == "UNAVAILABLE"
     assert server.calls.count("execute") == 1
 
 
@@ -130,5 +130,5 @@ def test_an_interrupted_statement_is_neither_started_nor_taken_up(
     statement.interrupt()
     with pytest.raises(SparkError) as failed:
         list(responses)
-    assert failed.value.said.status == "CANCELLED"
+    assert failed.value.details.status == "CANCELLED"
     assert server.calls == ["execute"]

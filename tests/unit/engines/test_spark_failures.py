@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.engines.spark.failures import BY_SQL_STATE, Scene, code_of, failure_of
-from queryrun.engines.spark.said import Said
+from queryrun.engines.spark.error_details import SparkErrorDetails
+from queryrun.engines.spark.failures import BY_SQL_STATE, ErrorContext, code_of, failure_of
 from queryrun.errors import FailureCode
 from tests.unit.engines.spark_sql_states import COMMITTED
 
@@ -26,39 +26,41 @@ def test_nothing_is_decided_that_spark_does_not_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("details", "code"),
     [
-        (Said("UNAVAILABLE"), FailureCode.ENGINE_UNAVAILABLE),
-        (Said("DEADLINE_EXCEEDED"), FailureCode.ENGINE_UNAVAILABLE),
-        (Said("DATA_LOSS"), FailureCode.ENGINE_UNAVAILABLE),
-        (Said("CANCELLED"), FailureCode.STATEMENT_FAILED),
-        (Said("INTERNAL"), FailureCode.STATEMENT_FAILED),
-        (Said("INTERNAL", sql_state="HY000"), FailureCode.ENGINE_UNAVAILABLE),
-        (Said("INTERNAL", sql_state="HY008"), FailureCode.STATEMENT_FAILED),
-        (Said("INTERNAL", sql_state="42K09"), FailureCode.TYPE_MISMATCH),
+        (SparkErrorDetails("UNAVAILABLE"), FailureCode.ENGINE_UNAVAILABLE),
+        (SparkErrorDetails("DEADLINE_EXCEEDED"), FailureCode.ENGINE_UNAVAILABLE),
+        (SparkErrorDetails("DATA_LOSS"), FailureCode.ENGINE_UNAVAILABLE),
+        (SparkErrorDetails("CANCELLED"), FailureCode.STATEMENT_FAILED),
+        (SparkErrorDetails("INTERNAL"), FailureCode.STATEMENT_FAILED),
+        (SparkErrorDetails("INTERNAL", sql_state="HY000"), FailureCode.ENGINE_UNAVAILABLE),
+        (SparkErrorDetails("INTERNAL", sql_state="HY008"), FailureCode.STATEMENT_FAILED),
+        (SparkErrorDetails("INTERNAL", sql_state="42K09"), FailureCode.TYPE_MISMATCH),
         (
-            Said(
+            SparkErrorDetails(
                 "INTERNAL",
                 hierarchy=("org.apache.spark.SparkException", "java.lang.OutOfMemoryError"),
             ),
             FailureCode.MEMORY_LIMIT_EXCEEDED,
         ),
         (
-            Said("INTERNAL", hierarchy=("org.apache.spark.SparkException",)),
+            SparkErrorDetails("INTERNAL", hierarchy=("org.apache.spark.SparkException",)),
             FailureCode.ENGINE_UNAVAILABLE,
         ),
     ],
 )
 def test_what_has_no_better_name_is_told_by_status_or_exception(
-    said: Said, code: FailureCode
+    details: SparkErrorDetails, code: FailureCode
 ) -> None:
-    assert code_of(said) is code
+    assert code_of(details) is code
 
 
 def test_a_place_is_that_in_the_statement_as_submitted() -> None:
     at = len(BEFORE) + STATEMENT.index("nothing")
-    said = Said("INTERNAL", "…", "UNRESOLVED_COLUMN", "42703", {"objectName": "`nothing`"}, (at,))
-    failure = failure_of(said, Scene(STATEMENT, BEFORE)).failure
+    details = SparkErrorDetails(
+        "INTERNAL", "…", "UNRESOLVED_COLUMN", "42703", {"objectName": "`nothing`"}, (at,)
+    )
+    failure = failure_of(details, ErrorContext(STATEMENT, BEFORE)).failure
     assert (failure.code, failure.line, failure.column) == (FailureCode.NAME_NOT_FOUND, 2, 2)
     assert failure.message == "Column 'nothing' cannot be resolved"
 
@@ -67,29 +69,32 @@ def test_a_place_outside_the_statement_is_not_told() -> None:
     """A query that does not end is noticed at our parenthesis behind it."""
     message = "[PARSE_SYNTAX_ERROR] Syntax error at or near ')'. SQLSTATE: 42601 (line 4, pos 0)"
     failure = failure_of(
-        Said("INTERNAL", message, "PARSE_SYNTAX_ERROR", "42601"), Scene(STATEMENT, BEFORE)
+        SparkErrorDetails("INTERNAL", message, "PARSE_SYNTAX_ERROR", "42601"),
+        ErrorContext(STATEMENT, BEFORE),
     ).failure
     assert failure.line is None
     assert failure.message == "Syntax error at or near ')'."
 
 
 def test_a_translated_statement_has_no_places() -> None:
-    said = Said("INTERNAL", "…", "DIVIDE_BY_ZERO", "22012", offsets=(3,))
-    assert failure_of(said, Scene(STATEMENT, is_translated=True)).failure.line is None
+    details = SparkErrorDetails("INTERNAL", "…", "DIVIDE_BY_ZERO", "22012", offsets=(3,))
+    assert failure_of(details, ErrorContext(STATEMENT, is_translated=True)).failure.line is None
 
 
-TRANSLATED = Scene(STATEMENT, is_translated=True)
+TRANSLATED = ErrorContext(STATEMENT, is_translated=True)
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("details", "told"),
     [
         (
-            Said("INTERNAL", "…", "UNRESOLVED_ROUTINE", "42883", {"routineName": "`listagg`"}),
+            SparkErrorDetails(
+                "INTERNAL", "…", "UNRESOLVED_ROUTINE", "42883", {"routineName": "`listagg`"}
+            ),
             "it has no function 'listagg'",
         ),
         (
-            Said(
+            SparkErrorDetails(
                 "INTERNAL",
                 "…",
                 "UNRESOLVED_COLUMN.WITH_SUGGESTION",
@@ -99,29 +104,37 @@ TRANSLATED = Scene(STATEMENT, is_translated=True)
             "column 'name' cannot be used in this place. Is it grouped?",
         ),
         (
-            Said("INTERNAL", "…", "UNRESOLVED_COLUMN", "42703", {"objectName": "`q_r1`.`c2`"}),
+            SparkErrorDetails(
+                "INTERNAL", "…", "UNRESOLVED_COLUMN", "42703", {"objectName": "`q_r1`.`c2`"}
+            ),
             "a column cannot be used in this place. Is it grouped?",
         ),
         (
-            Said("INTERNAL", "[X] The SQL type is not recognized. SQLSTATE: 42704", "X", "42704"),
+            SparkErrorDetails(
+                "INTERNAL", "[X] The SQL type is not recognized. SQLSTATE: 42704", "X", "42704"
+            ),
             "The SQL type is not recognized.",
         ),
         (
-            Said("INTERNAL", "[X] It cannot be cast. SQLSTATE: 42846", "X", "42846"),
+            SparkErrorDetails("INTERNAL", "[X] It cannot be cast. SQLSTATE: 42846", "X", "42846"),
             "It cannot be cast.",
         ),
         (
-            Said("INTERNAL", "[PARSE_SYNTAX_ERROR] Syntax error at 'x'. SQLSTATE: 42601 (line 1)",
-                 "PARSE_SYNTAX_ERROR", "42601"),
+            SparkErrorDetails(
+                "INTERNAL",
+                "[PARSE_SYNTAX_ERROR] Syntax error at 'x'. SQLSTATE: 42601 (line 1)",
+                "PARSE_SYNTAX_ERROR",
+                "42601",
+            ),
             "Syntax error at 'x'.",
         ),
     ],
-)  # fmt: skip
+)
 def test_names_types_and_syntax_of_a_translated_statement_are_what_spark_lacks(
-    said: Said, told: str
+    details: SparkErrorDetails, told: str
 ) -> None:
     """Our compiler has found those of the statement itself before."""
-    failure = failure_of(said, TRANSLATED).failure
+    failure = failure_of(details, TRANSLATED).failure
     assert failure.code is FailureCode.NOT_SUPPORTED
     assert failure.message == f"Spark cannot run this statement: {told}"
 
@@ -137,8 +150,10 @@ def test_names_types_and_syntax_of_a_translated_statement_are_what_spark_lacks(
 def test_a_table_that_has_gone_since_it_was_translated_is_not_found(
     error_class: str, state: str
 ) -> None:
-    said = Said("INTERNAL", "[X] gone", error_class, state, {"relationName": "`a`.`b`"})
-    assert failure_of(said, TRANSLATED).failure.code is FailureCode.NAME_NOT_FOUND
+    details = SparkErrorDetails(
+        "INTERNAL", "[X] gone", error_class, state, {"relationName": "`a`.`b`"}
+    )
+    assert failure_of(details, TRANSLATED).failure.code is FailureCode.NAME_NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -154,7 +169,9 @@ def test_a_table_that_has_gone_since_it_was_translated_is_not_found(
 def test_rules_that_the_compiler_leaves_to_spark_are_the_statements_own(
     error_class: str, state: str
 ) -> None:
-    failure = failure_of(Said("INTERNAL", f"[{error_class}] why", error_class, state), TRANSLATED)
+    failure = failure_of(
+        SparkErrorDetails("INTERNAL", f"[{error_class}] why", error_class, state), TRANSLATED
+    )
     assert failure.failure.code is FailureCode.TYPE_MISMATCH
     assert failure.failure.message == "why"
 
@@ -171,12 +188,16 @@ def test_rules_that_the_compiler_leaves_to_spark_are_the_statements_own(
 def test_rights_data_and_values_are_the_same_for_a_translated_statement(
     state: str, code: FailureCode
 ) -> None:
-    assert failure_of(Said("INTERNAL", "x", "X", state), TRANSLATED).failure.code is code
+    assert (
+        failure_of(SparkErrorDetails("INTERNAL", "x", "X", state), TRANSLATED).failure.code is code
+    )
 
 
 @pytest.mark.parametrize("status", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
 def test_a_token_that_is_not_accepted_is_told_as_that(status: str) -> None:
-    failure = failure_of(Said(status, "Invalid token of s3cr3t"), Scene()).failure
+    failure = failure_of(
+        SparkErrorDetails(status, "Invalid token of s3cr3t"), ErrorContext()
+    ).failure
     assert failure.code is FailureCode.ENGINE_UNAVAILABLE
     assert failure.message == "Spark does not accept the source's credentials"
 
@@ -187,18 +208,25 @@ def test_a_message_is_what_happened_without_plans_traces_and_advice() -> None:
         "to bypass this error. SQLSTATE: 22012\n== SQL (line 3, position 2) ==\n 1/id\n ^^^^\n"
     )
     failure = failure_of(
-        Said("INTERNAL", message, "DIVIDE_BY_ZERO", "22012"), Scene(STATEMENT, BEFORE)
+        SparkErrorDetails("INTERNAL", message, "DIVIDE_BY_ZERO", "22012"),
+        ErrorContext(STATEMENT, BEFORE),
     ).failure
     assert (failure.message, failure.line, failure.column) == ("Division by zero.", 2, 2)
 
 
 def test_what_is_about_the_cluster_is_not_passed_on() -> None:
     message = "[FAILED_READ_FILE] Error while reading file s3://secret/one.parquet. SQLSTATE: KD001"
-    failure = failure_of(Said("INTERNAL", message, "FAILED_READ_FILE", "KD001"), Scene()).failure
+    failure = failure_of(
+        SparkErrorDetails("INTERNAL", message, "FAILED_READ_FILE", "KD001"), ErrorContext()
+    ).failure
     assert failure.code is FailureCode.DATA_UNREADABLE
     assert "secret" not in failure.message
 
 
 def test_an_error_without_a_class_says_nothing_of_itself() -> None:
-    said = Said("INTERNAL", "Lost task 0.3 (10.0.0.1 executor 2): java.lang.Foo\n\tat org.Bar")
-    assert failure_of(said, Scene()).failure.message == "Spark could not run the statement"
+    details = SparkErrorDetails(
+        "INTERNAL", "Lost task 0.3 (10.0.0.1 executor 2): java.lang.Foo\n\tat org.Bar"
+    )
+    assert (
+        failure_of(details, ErrorContext()).failure.message == "Spark could not run the statement"
+    )

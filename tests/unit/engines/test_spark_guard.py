@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
+from queryrun.engines.spark.endpoint import endpoint_from_options, session_id_of
 from queryrun.engines.spark.guard import Reading, UnreadableError, read_native
-from queryrun.engines.spark.place import place_of_options, session_id_of
 from queryrun.errors import FailureCode, RunFailed
 
 
@@ -97,14 +97,14 @@ def test_nothing_of_a_statement_is_logged(caplog: pytest.LogCaptureFixture) -> N
 def test_a_source_that_is_set_up_wrongly_is_refused() -> None:
     for options in ({}, {"url": "http://x"}, {"url": "sc://x", "auth": "token"}):
         with pytest.raises(RunFailed):
-            place_of_options(options, None)
+            endpoint_from_options(options, None)
 
 
 def test_a_token_travels_encrypted_only_and_is_not_shown() -> None:
-    place = place_of_options({"url": "sc://x", "auth": "token"}, "s3cret")
-    assert place.is_secure
-    assert place.address == "x:15002"
-    assert "s3cret" not in repr(place)
+    endpoint = endpoint_from_options({"url": "sc://x", "auth": "token"}, "s3cret")
+    assert endpoint.is_secure
+    assert endpoint.address == "x:15002"
+    assert "s3cret" not in repr(endpoint)
 
 
 def test_a_name_leads_to_its_session_in_every_process() -> None:

@@ -9,10 +9,10 @@ import pytest
 import requests
 from trino.exceptions import TrinoConnectionError, TrinoQueryError
 
-from queryrun.engines.trino.failures import CODES, Scene, code_of, failure_of
+from queryrun.engines.trino.failures import CODES, ErrorContext, code_of, failure_of
 from queryrun.engines.trino.query import CanceledHereError, HttpRefusal
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.place import Place
+from queryrun.sql.position import SourcePosition
 
 NAMES = dict(
     line.split()
@@ -62,8 +62,8 @@ def test_a_place_is_told_in_the_statement_as_submitted() -> None:
         "message": "line 3:40: Column 'x' cannot be resolved",
         "errorLocation": {"lineNumber": 3, "columnNumber": 40},
     }
-    scene = Scene(lambda line, column: Place(line - 1, column - 30))
-    found = failure_of(TrinoQueryError(error), scene)
+    context = ErrorContext(lambda line, column: SourcePosition(line - 1, column - 30))
+    found = failure_of(TrinoQueryError(error), context)
     assert isinstance(found, RunFailed)
     expected = Failure(FailureCode.NAME_NOT_FOUND, "Column 'x' cannot be resolved", 2, 10)
     assert found.failure == expected

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from queryrun.engines.trino.place import TrinoPlace
-from queryrun.engines.trino.query import Asked, CanceledHereError, HttpRefusal, Query
+from queryrun.engines.trino.endpoint import TrinoEndpoint
+from queryrun.engines.trino.query import CanceledHereError, HttpRefusal, Query, QueryRequest
 
 COLUMN = {"name": "x", "type": "bigint", "typeSignature": {"rawType": "bigint", "arguments": []}}
 
@@ -86,7 +86,7 @@ def coordinator(script: Script) -> Iterator[Coordinator]:
 @contextmanager
 def query_at(server: Coordinator) -> Iterator[Query]:
     """A query that is let go of afterwards."""
-    query = Query(TrinoPlace(server.url), Asked("SELECT 1", "queryrun-x-1", "UTC"))
+    query = Query(TrinoEndpoint(server.url), QueryRequest("SELECT 1", "queryrun-x-1", "UTC"))
     try:
         yield query
     finally:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from queryrun.engines.base import RemotePlace
+from queryrun.engines.base import RemoteEndpoint
 from queryrun.engines.trino.remote import ALIVE, TrinoRemote
 
 NAME = "queryrun-r1-1"
@@ -29,8 +29,8 @@ class Coordinator(ThreadingHTTPServer):
         self.asked_for: list[list[str]] = []
 
     @property
-    def place(self) -> RemotePlace:
-        return RemotePlace({"url": f"http://127.0.0.1:{self.server_address[1]}"})
+    def endpoint(self) -> RemoteEndpoint:
+        return RemoteEndpoint({"url": f"http://127.0.0.1:{self.server_address[1]}"})
 
     def listed(self, states: list[str]) -> list[dict[str, object]]:
         """Its list, of these states or of all."""
@@ -96,7 +96,7 @@ _OLD = pytest.mark.parametrize(
 
 @_NEW
 def test_only_queries_that_may_be_alive_are_asked_for(coordinator: Coordinator) -> None:
-    TrinoRemote().stop(coordinator.place, NAME)
+    TrinoRemote().stop(coordinator.endpoint, NAME)
     assert coordinator.state == "FAILED"
     assert coordinator.asked_for == [list(ALIVE)] * 2
 
@@ -104,6 +104,6 @@ def test_only_queries_that_may_be_alive_are_asked_for(coordinator: Coordinator) 
 @_OLD
 def test_an_older_coordinator_is_asked_for_its_whole_list(coordinator: Coordinator) -> None:
     """It would show none but those of the first state, and a running query would be missed."""
-    TrinoRemote().stop(coordinator.place, NAME)
+    TrinoRemote().stop(coordinator.endpoint, NAME)
     assert coordinator.state == "FAILED"
     assert coordinator.asked_for == [[]] * 2

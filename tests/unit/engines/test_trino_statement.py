@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from queryrun.engines.trino.place import TrinoPlace
-from queryrun.engines.trino.reach import Reach
+from queryrun.engines.trino.endpoint import TrinoEndpoint
+from queryrun.engines.trino.name_scope import NameScope
 from queryrun.engines.trino.statement import prepare
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.place import Place
+from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.restrict import RowRules
 
-PLACE = TrinoPlace("http://localhost:8080", catalog="Sales", schema="Acme")
+ENDPOINT = TrinoEndpoint("http://localhost:8080", catalog="Sales", schema="Acme")
 
 
 def columns(tables: Sequence[ast.Table]) -> list[dict[str, str]]:
@@ -22,15 +22,15 @@ def columns(tables: Sequence[ast.Table]) -> list[dict[str, str]]:
     return [{"id": "bigint", "deleted": "boolean"} for _ in tables]
 
 
-def sent(statement: str, place: TrinoPlace = PLACE, deleted: str = "include") -> str:
+def sent(statement: str, endpoint: TrinoEndpoint = ENDPOINT, deleted: str = "include") -> str:
     """The text for Trino."""
-    return prepare(statement, RowRules(deleted), Reach(place), columns).text
+    return prepare(statement, RowRules(deleted), NameScope(endpoint), columns).text
 
 
-def refusal(statement: str, place: TrinoPlace = PLACE) -> FailureCode:
+def refusal(statement: str, endpoint: TrinoEndpoint = ENDPOINT) -> FailureCode:
     """Why there is none."""
     with pytest.raises(RunFailed) as failed:
-        sent(statement, place)
+        sent(statement, endpoint)
     return failed.value.failure.code
 
 
@@ -87,17 +87,17 @@ def test_the_sources_own_schema_may_be_named(name: str) -> None:
 
 
 def test_a_wider_reach_has_wider_walls() -> None:
-    catalog = TrinoPlace("http://localhost", "sales", "acme", reach="catalog")
+    catalog = TrinoEndpoint("http://localhost", "sales", "acme", name_scope="catalog")
     assert sent("TABLE other.t", catalog) == "TABLE other.t"
     assert refusal("TABLE hive.acme.t", catalog) is FailureCode.NOT_ALLOWED
-    everything = TrinoPlace("http://localhost", "sales", "acme", reach="all")
+    everything = TrinoEndpoint("http://localhost", "sales", "acme", name_scope="all")
     assert sent("TABLE hive.x.t", everything) == "TABLE hive.x.t"
     assert refusal("TABLE system.runtime.queries", everything) is FailureCode.NOT_ALLOWED
 
 
 def test_the_engines_own_catalog_is_closed_to_sources_in_it() -> None:
-    place = TrinoPlace("http://localhost", "system", "runtime")
-    assert refusal("TABLE queries", place) is FailureCode.NOT_ALLOWED
+    endpoint = TrinoEndpoint("http://localhost", "system", "runtime")
+    assert refusal("TABLE queries", endpoint) is FailureCode.NOT_ALLOWED
 
 
 def test_descriptions_tell_of_the_sources_schema_alone() -> None:
@@ -133,11 +133,11 @@ def test_other_catalogs_and_schemas_are_not_shown() -> None:
 
 
 def test_a_wider_reach_may_ask_for_other_schemas_tables() -> None:
-    place = TrinoPlace("http://localhost", "sales", "acme", reach="catalog")
-    assert sent("SHOW TABLES FROM other", place) == 'SHOW TABLES FROM "other"'
-    assert sent("SHOW SCHEMAS FROM sales", place) == 'SHOW SCHEMAS FROM "sales"'
-    assert refusal("SHOW SCHEMAS FROM hive", place) is FailureCode.NOT_ALLOWED
-    assert refusal("SHOW TABLES FROM hive.x", place) is FailureCode.NOT_ALLOWED
+    endpoint = TrinoEndpoint("http://localhost", "sales", "acme", name_scope="catalog")
+    assert sent("SHOW TABLES FROM other", endpoint) == 'SHOW TABLES FROM "other"'
+    assert sent("SHOW SCHEMAS FROM sales", endpoint) == 'SHOW SCHEMAS FROM "sales"'
+    assert refusal("SHOW SCHEMAS FROM hive", endpoint) is FailureCode.NOT_ALLOWED
+    assert refusal("SHOW TABLES FROM hive.x", endpoint) is FailureCode.NOT_ALLOWED
 
 
 def test_an_explained_query_is_restricted_too() -> None:
@@ -148,11 +148,13 @@ def test_an_explained_query_is_restricted_too() -> None:
 
 def test_places_are_those_of_the_statement_as_submitted() -> None:
     statement = "/* a\nb */ SELECT id FROM t WHERE x"
-    prepared = prepare(statement, RowRules(), Reach(PLACE), columns)
+    prepared = prepare(statement, RowRules(), NameScope(ENDPOINT), columns)
     column = prepared.text.split("\n")[1].index("x") + 1
-    assert prepared.place(2, column) == Place(2, statement.split("\n")[1].index("x") + 1)
+    assert prepared.position(2, column) == SourcePosition(
+        2, statement.split("\n")[1].index("x") + 1
+    )
 
 
 def test_a_metadata_statements_errors_are_about_its_table() -> None:
-    prepared = prepare("SHOW COLUMNS\n FROM t", RowRules(), Reach(PLACE), columns)
-    assert prepared.place(1, 1) == Place(2, 7)
+    prepared = prepare("SHOW COLUMNS\n FROM t", RowRules(), NameScope(ENDPOINT), columns)
+    assert prepared.position(1, 1) == SourcePosition(2, 7)

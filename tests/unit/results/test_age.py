@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queryrun.client.decrypt import PrivateKey, decrypt_file, is_encrypted
-from queryrun.client.errors import DecryptFailed
 from queryrun.results.age import CHUNK_BYTES, AgeRecipient
 from queryrun.results.encrypt import encrypted, parse_key
 from queryrun.results.framing import BadKeyError
+from queryrun_client.decrypt import PrivateKey, decrypt_file, is_encrypted
+from queryrun_client.errors import DecryptFailed
 
 IDENTITY = pyrage.x25519.Identity.generate()
 RECIPIENT = str(IDENTITY.to_public())
@@ -23,8 +23,8 @@ SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 40 * CHUNK_BYTES +
 
 def sealed(data: bytes) -> bytes:
     """The age file of some bytes, which come in pieces of odd size."""
-    pieces = (data[at : at + 50_001] for at in range(0, len(data), 50_001))
-    return b"".join(bytes(piece) for piece in encrypted(pieces, parse_key(RECIPIENT)))
+    chunks = (data[at : at + 50_001] for at in range(0, len(data), 50_001))
+    return b"".join(bytes(chunk) for chunk in encrypted(chunks, parse_key(RECIPIENT)))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -71,7 +71,7 @@ def test_another_key_does_not_open_the_file() -> None:
 
 
 def opened(file: bytes, key: bytes = str(IDENTITY).encode()) -> bytes:
-    from queryrun.client.age import plain_chunks
+    from queryrun_client.age import plain_chunks
 
     return b"".join(plain_chunks(io.BytesIO(file), key))
 

@@ -17,7 +17,7 @@ from queryrun.results.columnar import columnar_preview
 from queryrun.results.compress import compressed
 from queryrun.results.count import BatchCounter
 from queryrun.results.encode import Format, copy_sql, select_sql
-from queryrun.results.preview import NoPreviewError, Wanted, preview
+from queryrun.results.preview import NoPreviewError, PreviewRequest, preview
 from tests.unit.results.conftest import Write
 
 VALUES = """SELECT 1 AS i, 1.5::DECIMAL(38, 10) AS exact, DATE '2024-01-02' AS day, NULL AS nothing,
@@ -28,7 +28,7 @@ MANY = "SELECT i, 'x' || i AS t FROM range(300000) r(i)"
 
 
 def file_of(
-    connection: duckdb.DuckDBPyConnection, sql: str, content_type: str, place: Path
+    connection: duckdb.DuckDBPyConnection, sql: str, content_type: str, location: Path
 ) -> bytes:
     """A result as the pipeline writes it."""
     if content_type == "arrow":
@@ -36,15 +36,15 @@ def file_of(
     form = Format(content_type)
     described = connection.execute(f"DESCRIBE {sql}").fetchall()
     columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
-    copy = copy_sql(select_sql(sql, columns, form), form, str(place / "file"))
+    copy = copy_sql(select_sql(sql, columns, form), form, str(location / "file"))
     connection.execute(copy.text)
-    return (place / "file").read_bytes()
+    return (location / "file").read_bytes()
 
 
 def look(
     data: bytes, content_type: str, encoding: str = "none", offset: int = 0, limit: int = 100
 ) -> tuple[list[str], list[list[object]]]:
-    wanted = Wanted(content_type, encoding, ",", offset, limit)
+    wanted = PreviewRequest(content_type, encoding, ",", offset, limit)
     found = columnar_preview(io.BytesIO(data), wanted)
     return found.columns, json.loads(msgspec.json.encode(found.rows))
 
@@ -54,7 +54,7 @@ def test_values_are_those_of_a_json_result(
     connection: duckdb.DuckDBPyConnection, write: Write, tmp_path: Path, content_type: str
 ) -> None:
     lines = write(VALUES, Format("json"))
-    expected = preview([lines], Wanted("json", "none", "", 0, 10))
+    expected = preview([lines], PreviewRequest("json", "none", "", 0, 10))
     columns, rows = look(file_of(connection, VALUES, content_type, tmp_path), content_type)
     assert columns == expected.columns
     assert rows == json.loads(msgspec.json.encode(expected.rows))
@@ -85,7 +85,7 @@ def test_rows_are_found_in_every_packing(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, content_type: str, encoding: str
 ) -> None:
     data = file_of(connection, MANY, content_type, tmp_path)
-    packed = b"".join(bytes(piece) for piece in compressed([data], encoding, "file"))
+    packed = b"".join(bytes(chunk) for chunk in compressed([data], encoding, "file"))
     columns, rows = look(packed, content_type, encoding, offset=70_000, limit=1)
     assert columns == ["i", "t"]
     assert [str(value) for value in rows[0]] == ["70000", "x70000"]
@@ -109,12 +109,12 @@ def test_the_first_rows_of_a_parquet_file_are_found_without_reading_all_of_it(
         given = 0
 
         def read(self, size: int | None = -1, /) -> bytes:
-            piece = super().read(size)
-            self.given += len(piece)
-            return piece
+            chunk = super().read(size)
+            self.given += len(chunk)
+            return chunk
 
     file = Counted(data)
-    found = columnar_preview(file, Wanted("parquet", "none", "", 450_000, 2))
+    found = columnar_preview(file, PreviewRequest("parquet", "none", "", 450_000, 2))
     assert len(found.rows) == 2
     assert file.given < len(data) / 3
 

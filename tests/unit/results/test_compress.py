@@ -18,17 +18,17 @@ from queryrun.results.compress import compressed
 PLAIN = [b"id,name\n", b"1,a\n" * 100_000, b"", os.urandom(100_000)]
 
 
-def _pack(encoding: str, pieces: list[bytes]) -> bytes:
-    return b"".join(bytes(piece) for piece in compressed(pieces, encoding, "a_1.csv"))
+def _pack(encoding: str, chunks: list[bytes]) -> bytes:
+    return b"".join(bytes(chunk) for chunk in compressed(chunks, encoding, "a_1.csv"))
 
 
-@pytest.mark.parametrize("pieces", [PLAIN, [], [b""]], ids=["data", "nothing", "empty piece"])
-def test_every_encoding_gives_back_what_went_in(pieces: list[bytes]) -> None:
-    plain = b"".join(pieces)
-    assert _pack("none", pieces) == plain
-    assert gzip.decompress(_pack("gzip", pieces)) == plain
-    assert zstandard.ZstdDecompressor().stream_reader(_pack("zstd", pieces)).read() == plain
-    with zipfile.ZipFile(io.BytesIO(_pack("zip", pieces))) as archive:
+@pytest.mark.parametrize("chunks", [PLAIN, [], [b""]], ids=["data", "nothing", "empty piece"])
+def test_every_encoding_gives_back_what_went_in(chunks: list[bytes]) -> None:
+    plain = b"".join(chunks)
+    assert _pack("none", chunks) == plain
+    assert gzip.decompress(_pack("gzip", chunks)) == plain
+    assert zstandard.ZstdDecompressor().stream_reader(_pack("zstd", chunks)).read() == plain
+    with zipfile.ZipFile(io.BytesIO(_pack("zip", chunks))) as archive:
         assert archive.testzip() is None
         assert archive.read("a_1.csv") == plain
 
@@ -55,20 +55,20 @@ def test_compression_reads_a_buffer_that_is_used_again(encoding: str) -> None:
     """The pipe hands out views of one buffer; keeping one would keep the wrong bytes."""
     buffer = bytearray(10_000)
 
-    def pieces() -> Iterator[memoryview]:
+    def chunks() -> Iterator[memoryview]:
         for number in range(20):
             buffer[:] = bytes([number]) * len(buffer)
             yield memoryview(buffer)
 
-    reused = b"".join(bytes(piece) for piece in compressed(pieces(), encoding, "a_1.csv"))
+    reused = b"".join(bytes(chunk) for chunk in compressed(chunks(), encoding, "a_1.csv"))
     assert reused == _pack(encoding, [bytes([number]) * 10_000 for number in range(20)])
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zip"])
 def test_memory_does_not_grow_with_the_file(encoding: str) -> None:
-    piece = os.urandom(256 * 1024)
+    chunk = os.urandom(256 * 1024)
     tracemalloc.start()
-    for _ in compressed((piece for _ in range(200)), encoding, "x.csv"):
+    for _ in compressed((chunk for _ in range(200)), encoding, "x.csv"):
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -43,14 +43,14 @@ def _pem(key: rsa.RSAPrivateKey, password: bytes | None = None) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
 
 
-def _encrypt(plain: bytes, key: rsa.RSAPrivateKey = PRIVATE, piece: int = 300_000) -> bytes:
-    pieces = (plain[start : start + piece] for start in range(0, len(plain), piece))
-    return b"".join(bytes(part) for part in encrypted(pieces, parse_public_key(_spki(key))))
+def _encrypt(plain: bytes, key: rsa.RSAPrivateKey = PRIVATE, chunk: int = 300_000) -> bytes:
+    chunks = (plain[start : start + chunk] for start in range(0, len(plain), chunk))
+    return b"".join(bytes(part) for part in encrypted(chunks, parse_public_key(_spki(key))))
 
 
-def _decrypt(data: bytes, key: rsa.RSAPrivateKey = PRIVATE, piece: int = 70_000) -> bytes:
-    pieces = (data[start : start + piece] for start in range(0, len(data), piece))
-    return b"".join(decrypted(pieces, _pem(key)))
+def _decrypt(data: bytes, key: rsa.RSAPrivateKey = PRIVATE, chunk: int = 70_000) -> bytes:
+    chunks = (data[start : start + chunk] for start in range(0, len(data), chunk))
+    return b"".join(decrypted(chunks, _pem(key)))
 
 
 # --- keys -------------------------------------------------------------------------------------
@@ -179,13 +179,13 @@ def test_frames_are_given_as_they_come_in_bounded_memory() -> None:
     """The second frame is not needed to read the first but for knowing that it is not the last."""
     taken = 0
 
-    def pieces() -> object:
+    def chunks() -> object:
         nonlocal taken
         for start in range(0, len(SEALED), 65_536):
             taken += 1
             yield SEALED[start : start + 65_536]
 
-    first = next(decrypted(pieces(), _pem(PRIVATE)))  # type: ignore[arg-type]  # a generator
+    first = next(decrypted(chunks(), _pem(PRIVATE)))  # type: ignore[arg-type]  # a generator
     assert first == BIG[:FRAME_BYTES]
     assert taken * 65_536 < 2 * FRAME + 2 * 65_536
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from queryrun.results.compress import compressed
 from queryrun.results.encode import Format
 from queryrun.results.preview import (
-    ANSWER_BYTES,
-    SCANNED_BYTES,
-    DamagedError,
+    MAX_RESPONSE_BYTES,
+    MAX_SCAN_BYTES,
+    CorruptFileError,
     NoPreviewError,
     Preview,
-    Wanted,
+    PreviewRequest,
     is_simple,
     preview,
 )
@@ -36,8 +36,8 @@ def wanted(
     separator: str = ",",
     offset: int = 0,
     limit: int = 100,
-) -> Wanted:
-    return Wanted(content_type, encoding, separator, offset, limit)
+) -> PreviewRequest:
+    return PreviewRequest(content_type, encoding, separator, offset, limit)
 
 
 def cut(data: bytes, size: int = 7) -> Iterator[bytes]:
@@ -108,15 +108,15 @@ def test_an_offset_behind_the_end_finds_nothing() -> None:
 
 
 def test_one_row_too_many_bytes_ends_the_answer() -> None:
-    line = b"x" * (ANSWER_BYTES // 2) + b"\n"
+    line = b"x" * (MAX_RESPONSE_BYTES // 2) + b"\n"
     found = preview([b"a\n", line, line, line], wanted())
     assert len(found.rows) == 2
 
 
 def test_rows_beyond_the_reach_are_refused() -> None:
-    lines = (b"x" * 65_535 + b"\n" for _ in range(SCANNED_BYTES // 65_536 + 10))
+    lines = (b"x" * 65_535 + b"\n" for _ in range(MAX_SCAN_BYTES // 65_536 + 10))
     with pytest.raises(NoPreviewError, match="download the file"):
-        preview(lines, wanted(offset=SCANNED_BYTES // 65_536 + 5))
+        preview(lines, wanted(offset=MAX_SCAN_BYTES // 65_536 + 5))
 
 
 def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
@@ -129,7 +129,7 @@ def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
         preview(cut(bomb, 100_000), wanted(encoding="gzip"))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak_bytes < 3 * SCANNED_BYTES
+    assert peak_bytes < 3 * MAX_SCAN_BYTES
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_bytes_that_are_no_file_of_ours_give_no_preview_and_no_other_error(
     content_type: str, content_encoding: str, content: bytes
 ) -> None:
     """What has not begun yet has no rows; of anything else it is said that it is damaged."""
-    wanted = Wanted(content_type, content_encoding, ",", 0, 2)
-    with suppress(DamagedError):
+    wanted = PreviewRequest(content_type, content_encoding, ",", 0, 2)
+    with suppress(CorruptFileError):
         assert preview([content] if content else [], wanted).rows == []
 
 
 def test_a_file_that_is_damaged_is_said_to_be() -> None:
-    with pytest.raises(DamagedError):
-        preview([b"no archive at all"], Wanted("csv", "zip", ",", 0, 2))
+    with pytest.raises(CorruptFileError):
+        preview([b"no archive at all"], PreviewRequest("csv", "zip", ",", 0, 2))

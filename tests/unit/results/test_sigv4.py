@@ -15,7 +15,14 @@ from botocore.credentials import (  # type: ignore[import-untyped]  # the same
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queryrun.results.sigv4 import UNSIGNED, Credentials, Signer, Unsigned, encoded, encoded_path
+from queryrun.results.sigv4 import (
+    UNSIGNED,
+    Credentials,
+    Signer,
+    UnsignedRequest,
+    encoded,
+    encoded_path,
+)
 
 EXAMPLE = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 EXAMPLE_TIME = datetime(2013, 5, 24, tzinfo=UTC)
@@ -28,7 +35,7 @@ names = st.from_regex(r"[a-z][a-z-]{0,8}", fullmatch=True)
 
 def test_the_example_of_a_get_with_a_range() -> None:
     """From the Amazon S3 API reference, "Signature calculations for the Authorization header"."""
-    request = Unsigned("GET", EXAMPLE_HOST, "/test.txt", headers={"Range": "bytes=0-9"})
+    request = UnsignedRequest("GET", EXAMPLE_HOST, "/test.txt", headers={"Range": "bytes=0-9"})
     headers = Signer(EXAMPLE, "us-east-1").headers(request, EXAMPLE_TIME)
     assert headers["authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, "
@@ -41,7 +48,7 @@ def test_the_example_of_a_list() -> None:
     """From the same page."""
     query = [("max-keys", "2"), ("prefix", "J")]
     headers = Signer(EXAMPLE, "us-east-1").headers(
-        Unsigned("GET", EXAMPLE_HOST, "/", query), EXAMPLE_TIME
+        UnsignedRequest("GET", EXAMPLE_HOST, "/", query), EXAMPLE_TIME
     )
     assert headers["authorization"].endswith(
         "Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"
@@ -50,7 +57,7 @@ def test_the_example_of_a_list() -> None:
 
 def test_the_example_of_a_link() -> None:
     """From "Authenticating requests: using query parameters"."""
-    request = Unsigned("GET", EXAMPLE_HOST, "/test.txt", payload_sha256=UNSIGNED)
+    request = UnsignedRequest("GET", EXAMPLE_HOST, "/test.txt", payload_sha256=UNSIGNED)
     query = Signer(EXAMPLE, "us-east-1").link_query(request, EXAMPLE_TIME, 86400)
     assert parse_qs(query)["X-Amz-Signature"] == [
         "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
@@ -72,12 +79,12 @@ def test_botocore_signs_the_same(
     token: str | None,
 ) -> None:
     credentials = Credentials("AKIDEXAMPLE", "secret/key+1", token)
-    request = Unsigned(method, "s3.test:9000", encoded_path("bucket", key), query, headers)
+    request = UnsignedRequest(method, "s3.test:9000", encoded_path("bucket", key), query, headers)
     ours = Signer(credentials, "eu-central-1").headers(request, EXAMPLE_TIME)
     assert ours["authorization"] == _signed_by_botocore(request, credentials)
 
 
-def _signed_by_botocore(request: Unsigned, credentials: Credentials) -> str:
+def _signed_by_botocore(request: UnsignedRequest, credentials: Credentials) -> str:
     class Frozen(botocore.auth.S3SigV4Auth):  # type: ignore[misc]  # the same
         """At a time of ours; the hash of the body as S3 wants it, over http too."""
 
@@ -113,10 +120,9 @@ def test_secrets_do_not_show() -> None:
     assert "token-secret" not in shown
 
 
-@pytest.mark.parametrize("life_s", [1, 604800])
-def test_a_link_says_when_it_ends(life_s: int) -> None:
-    request = Unsigned("GET", EXAMPLE_HOST, "/x", payload_sha256=UNSIGNED)
-    link = (
-        f"https://{EXAMPLE_HOST}/x?{Signer(EXAMPLE, 'r').link_query(request, EXAMPLE_TIME, life_s)}"
-    )
-    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(life_s)]
+@pytest.mark.parametrize("lifetime_s", [1, 604800])
+def test_a_link_says_when_it_ends(lifetime_s: int) -> None:
+    request = UnsignedRequest("GET", EXAMPLE_HOST, "/x", payload_sha256=UNSIGNED)
+    query = Signer(EXAMPLE, "r").link_query(request, EXAMPLE_TIME, lifetime_s)
+    link = f"https://{EXAMPLE_HOST}/x?{query}"
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(lifetime_s)]

@@ -27,17 +27,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from queryrun.engines.base import Column, EngineLimits, Rows
-from queryrun.engines.duckdb import DuckDBSession, open_session
+from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.encrypt import decrypted
 from queryrun.results.local import LocalResultStore
 from queryrun.results.output import WrittenResult
-from queryrun.results.write import ResultJob, write_result
+from queryrun.results.write import WriteRequest, write_result
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-JOB = ResultJob("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", "csv")
+JOB = WriteRequest("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", "csv")
 FORMATS = ["json", "csv", "tsv", "dsv", "parquet", "arrow"]
 ENDLESS = "SELECT i AS id FROM range(1000000000000) t(i)"
 
@@ -84,12 +84,12 @@ def session(tmp_path: Path, spill: Path) -> Iterator[DuckDBSession]:
     session.close()
 
 
-def _write(session: DuckDBSession, results: Path, job: ResultJob) -> tuple[WrittenResult, bytes]:
+def _write(session: DuckDBSession, results: Path, job: WriteRequest) -> tuple[WrittenResult, bytes]:
     written = write_result(session, job, LocalResultStore(results), Told())
     return written, (results / job.file_key).read_bytes()
 
 
-def _failure(session: DuckDBSession, results: Path, job: ResultJob) -> RunFailed:
+def _failure(session: DuckDBSession, results: Path, job: WriteRequest) -> RunFailed:
     with pytest.raises(RunFailed) as failed:
         write_result(session, job, LocalResultStore(results), Told())
     return failed.value

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from queryrun.db.sqlite.open import SqliteDatabase, open_sqlite
+from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.engines.base import work_name
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
-from queryrun.runs.chores import Chore
+from queryrun.runs.leader import LeaderTask
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import ClaimLimits
 from tests.conftest import Clock
-from tests.contract.run_store_scene import request
+from tests.contract.run_store_fixtures import request
 
 pytestmark = pytest.mark.anyio
 
@@ -110,38 +110,38 @@ class Told:
         self.is_mine = False
         self.asked = 0
 
-    async def mine(self, chore: Chore, /) -> bool:
+    async def held(self, task: LeaderTask, /) -> bool:
         """What the test says."""
-        assert chore is Chore.ORPHANS
+        assert task is LeaderTask.ORPHANS
         self.asked += 1
         return self.is_mine
 
 
-def reaper_with(work: RemoteWork, database: SqliteDatabase, chores: Told) -> Reaper:
+def reaper_with(work: RemoteWork, database: SqliteDatabase, leader: Told) -> Reaper:
     """A reaper that only looks for orphans."""
     crew: Any = SimpleNamespace(store=database.runs, remote=work)
     unused: Any = None
-    return Reaper(crew, ReapOptions(), unused, unused, chores)
+    return Reaper(crew, ReapOptions(), unused, unused, leader)
 
 
 async def test_a_reaper_ends_orphans_when_that_is_its_nodes_to_do(
     database: SqliteDatabase,
 ) -> None:
     await database.runs.accept(request(), run_id=OTHER, queue_limit=0)
-    engine, chores = Engine(work_name(OTHER, 1)), Told()
-    reaper = reaper_with(RemoteWork(["warehouse"], engine, place), database, chores)
+    engine, leader = Engine(work_name(OTHER, 1)), Told()
+    reaper = reaper_with(RemoteWork(["warehouse"], engine, place), database, leader)
     assert await reaper.end_orphans() == 0
     assert engine.work
-    chores.is_mine = True
+    leader.is_mine = True
     assert await reaper.end_orphans() == 1
 
 
 async def test_without_engines_elsewhere_nobody_is_asked_who_looks_for_orphans(
     database: SqliteDatabase,
 ) -> None:
-    chores = Told()
-    assert await reaper_with(RemoteWork([], Engine(), place), database, chores).end_orphans() == 0
-    assert chores.asked == 0
+    leader = Told()
+    assert await reaper_with(RemoteWork([], Engine(), place), database, leader).end_orphans() == 0
+    assert leader.asked == 0
 
 
 async def test_a_source_that_is_down_is_not_usable_until_it_is_back() -> None:

@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import NoReturn
 
-from queryrun.engines.base import RemotePlace
+from queryrun.engines.base import RemoteEndpoint
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.services.remote_stop.process import run_remote_stop
 
@@ -15,22 +15,22 @@ from queryrun.services.remote_stop.process import run_remote_stop
 class MoodyEngine:
     """`mood`: well, away, dying, silent, broken; `work`: what it says that it runs."""
 
-    def stop(self, place: RemotePlace, name: str) -> None:
+    def stop(self, endpoint: RemoteEndpoint, name: str) -> None:
         """There is nothing to end; well, or not."""
-        _suffer(place)
+        _suffer(endpoint)
 
-    def names(self, place: RemotePlace) -> list[str]:
+    def names(self, endpoint: RemoteEndpoint) -> list[str]:
         """Its work; the secret too, to show that it arrives."""
-        _suffer(place)
-        return [*place.options["work"].split(","), str(place.secret)]
+        _suffer(endpoint)
+        return [*endpoint.options["work"].split(","), str(endpoint.secret)]
 
-    def check(self, place: RemotePlace) -> None:
+    def check(self, endpoint: RemoteEndpoint) -> None:
         """Well, or not."""
-        _suffer(place)
+        _suffer(endpoint)
 
 
-def _suffer(place: RemotePlace) -> None:
-    match place.options.get("mood"):
+def _suffer(endpoint: RemoteEndpoint) -> None:
+    match endpoint.options.get("mood"):
         case "away":
             raise RunFailed.of(FailureCode.ENGINE_UNAVAILABLE, "it is away")
         case "dying":

@@ -15,8 +15,8 @@ from itertools import groupby
 from typing import Any
 
 from queryrun.auth.model import Client, Entity, Scope
-from queryrun.db.postgres.access import Access
 from queryrun.db.postgres.connect import Connection
+from queryrun.db.postgres.connections import Connections
 from queryrun.db.rows import json_text, words
 from queryrun.db.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
 from queryrun.errors import NotFound
@@ -75,8 +75,10 @@ _EXPIRE_TOKENS = (
 class PostgresAuthStore:
     """AuthStore on PostgreSQL."""
 
-    def __init__(self, access: Access, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._access = access
+    def __init__(
+        self, connections: Connections, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._connections = connections
         self._believed = _Believed(monotonic)
 
     async def add_tenant(self, tenant_id: str, name: str) -> None:
@@ -92,11 +94,11 @@ class PostgresAuthStore:
             [row] = connection.execute(_ENTITY_BY_NAME, key).fetchall()
             return Entity(*row)
 
-        return await self._access.write(unit, durable=True)
+        return await self._connections.write(unit, durable=True)
 
     async def entities(self) -> list[Entity]:
         """Every entity, by name."""
-        rows = await self._access.read(lambda db: db.execute(_ENTITIES).fetchall())
+        rows = await self._connections.read(lambda db: db.execute(_ENTITIES).fetchall())
         return [Entity(*row) for row in rows]
 
     async def add_client(self, client: Client, secret_digest: str) -> None:
@@ -109,15 +111,15 @@ class PostgresAuthStore:
                 connection.execute(_ADD_MEMBERS, (client.id, members))
                 connection.execute(_INSERT_DIGEST, (client.id, secret_digest))
 
-        await self._access.write(unit, durable=True)
+        await self._connections.write(unit, durable=True)
 
     async def clients(self) -> list[Client]:
         """Every client, newest last, revoked ones included."""
-        return _clients(await self._access.read(lambda db: db.execute(_CLIENTS).fetchall()))
+        return _clients(await self._connections.read(lambda db: db.execute(_CLIENTS).fetchall()))
 
     async def client(self, client_id: str) -> Client | None:
         """The client, revoked or not; None when unknown."""
-        rows = await self._access.read(
+        rows = await self._connections.read(
             lambda db: db.execute(_CLIENT_BY_ID, (client_id,)).fetchall()
         )
         return next(iter(_clients(rows)), None)
@@ -125,7 +127,7 @@ class PostgresAuthStore:
     async def secret_digests(self, client_id: str, now: datetime) -> list[str]:
         """The digests that count at `now`, the current one first; none for a revoked client."""
         values = client_id, to_ms(now)
-        rows = await self._access.read(lambda db: db.execute(_DIGESTS, values).fetchall())
+        rows = await self._connections.read(lambda db: db.execute(_DIGESTS, values).fetchall())
         return [digest for (digest,) in rows]
 
     async def rotate_secret(
@@ -142,7 +144,7 @@ class PostgresAuthStore:
                 connection.execute(_RETIRE_DIGEST, (until_ms, client_id))
                 connection.execute(_INSERT_DIGEST, (client_id, secret_digest))
 
-        await self._access.write(unit, durable=True)
+        await self._connections.write(unit, durable=True)
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:
         """End the client and every token of it at once; False when there is no such client."""
@@ -161,7 +163,9 @@ class PostgresAuthStore:
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
         """Remember a token. May be lost with the machine, not with the process."""
         values = token_digest, client_id, to_ms(expires)
-        await self._access.write(lambda db: db.execute(_REMEMBER, values).rowcount, durable=False)
+        await self._connections.write(
+            lambda db: db.execute(_REMEMBER, values).rowcount, durable=False
+        )
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked."""
@@ -169,7 +173,7 @@ class PostgresAuthStore:
         believed = self._believed.get(token_digest)
         if believed is None:
             asked = self._believed.now()
-            rows = await self._access.read(
+            rows = await self._connections.read(
                 lambda db: db.execute(CLIENT_OF_TOKEN, (token_digest,)).fetchall()
             )
             if not rows:
@@ -185,7 +189,7 @@ class PostgresAuthStore:
 
     async def _change(self, statement: str, *values: object) -> int:
         """Run one statement durably; the number of rows it touched."""
-        return await self._access.write(
+        return await self._connections.write(
             lambda db: db.execute(statement, values).rowcount, durable=True
         )
 

@@ -15,8 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from queryrun.db.postgres.access import Access
 from queryrun.db.postgres.connect import Connection
+from queryrun.db.postgres.connections import Connections
 
 MOST_AT_ONCE = 100
 PORTIONS = 1_000
@@ -95,11 +95,13 @@ WHERE NOT EXISTS (SELECT 1 FROM unnest(full_at) f WHERE f > ms)
 class PostgresRates:
     """Counts requests against keys that all nodes share."""
 
-    def __init__(self, access: Access, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._access = access
+    def __init__(
+        self, connections: Connections, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._connections = connections
         self._monotonic = monotonic
-        self._take = _TAKE.format(now=access.now)
-        self._forget = _FORGET.format(now=access.now)
+        self._take = _TAKE.format(now=connections.now)
+        self._forget = _FORGET.format(now=connections.now)
         self._held: OrderedDict[str, _Portion] = OrderedDict()
 
     async def take(self, key: str, windows: Sequence[RateWindow]) -> Taken:
@@ -121,7 +123,9 @@ class PostgresRates:
 
     async def forget_full(self) -> int:
         """Delete keys whose windows are whole again, which is what no row means; how many."""
-        return await self._access.write(lambda db: db.execute(self._forget).rowcount, durable=False)
+        return await self._connections.write(
+            lambda db: db.execute(self._forget).rowcount, durable=False
+        )
 
     async def _ask(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
         """Take a portion from the database, or learn when there will be one."""
@@ -136,7 +140,7 @@ class PostgresRates:
             [(granted, full_in_ms)] = connection.execute(self._take, values).fetchall()
             return granted, full_in_ms
 
-        granted, full_in_ms = await self._access.write(unit, durable=False)
+        granted, full_in_ms = await self._connections.write(unit, durable=False)
         now_s = self._monotonic()
         full_in_s = tuple(ms / 1000 for ms in full_in_ms)
         wait_s = 0.0 if granted else _wait_s(full_in_s, windows)

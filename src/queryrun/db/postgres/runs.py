@@ -1,4 +1,4 @@
-"""RunStore on PostgreSQL. What to claim is chosen in `functions.py`, moves are in `moves.py`."""
+"""RunStore on PostgreSQL. `functions.py` chooses what to claim, `transitions.py` changes states."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from queryrun.db.postgres import statements as sql
-from queryrun.db.postgres.access import Access
 from queryrun.db.postgres.connect import Connection
-from queryrun.db.postgres.finds import find
-from queryrun.db.postgres.keys import Kept, KeyUse, look
-from queryrun.db.postgres.moves import (
+from queryrun.db.postgres.connections import Connections
+from queryrun.db.postgres.idempotency import Kept, KeyUse, look
+from queryrun.db.postgres.list_query import find
+from queryrun.db.postgres.transitions import (
     cancel_values,
     complete_values,
     fail_values,
@@ -22,7 +22,7 @@ from queryrun.db.postgres.moves import (
 )
 from queryrun.db.rows import (
     attempt_of,
-    move_of,
+    event_record_of,
     progress_of,
     progress_values,
     request_values,
@@ -38,26 +38,26 @@ from queryrun.errors import (
     Unavailable,
 )
 from queryrun.runs.model import (
-    FRESH_ATTEMPTS,
+    DEFAULT_MAX_RETRIES,
     Attempt,
     AttemptProgress,
     AttemptRef,
-    Once,
+    IdempotentWrite,
     Run,
-    RunMove,
+    RunEventRecord,
     RunRequest,
 )
 from queryrun.runs.read import not_found
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
     Accepted,
-    CancelAsked,
+    CancelRequested,
     ClaimLimits,
     Completed,
-    Expired,
     Failed,
     Freed,
-    Held,
+    HeldAttempt,
+    RemovedRun,
     Requeued,
     RunPage,
     RunQuery,
@@ -84,24 +84,29 @@ _REQUEST_COLUMNS = (
 class PostgresRunStore:
     """RunStore on PostgreSQL, for as many nodes as share the database."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
-        self._sql = sql.statements(access.now)
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._sql = sql.statements(connections.now)
 
     # --- requests ---------------------------------------------------------------------------
 
     async def accept(
-        self, request: RunRequest, *, run_id: str, queue_limit: int, once: Once | None = None
+        self,
+        request: RunRequest,
+        *,
+        run_id: str,
+        queue_limit: int,
+        idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
         _check_text(request)
         values = _new_run_values(request, run_id, queue_limit)
-        if once is None:
-            return await self._access.write(
+        if idempotent is None:
+            return await self._connections.write(
                 lambda db: self._accept(db, request, values), durable=True
             )
-        return await self._access.write(
-            lambda db: self._accept_once(db, request, values, once), durable=True
+        return await self._connections.write(
+            lambda db: self._accept_idempotent(db, request, values, idempotent), durable=True
         )
 
     def _accept(
@@ -113,11 +118,15 @@ class PostgresRunStore:
             raise _queue_full(request, values)
         return Accepted(_new_run(request, values, created_ms))
 
-    def _accept_once(
-        self, connection: Connection, request: RunRequest, values: dict[str, object], once: Once
+    def _accept_idempotent(
+        self,
+        connection: Connection,
+        request: RunRequest,
+        values: dict[str, object],
+        idempotent: IdempotentWrite,
     ) -> Accepted:
         """Look, then write run and answer in one statement; look again when that did nothing."""
-        use, room = KeyUse(once.tenant_id, once.key, once.fingerprint), True
+        use, room = KeyUse(idempotent.tenant_id, idempotent.key, idempotent.fingerprint), True
         for _ in range(_TRIES):
             looked = look(connection, self._sql.look, use)
             if looked.kept is not None:
@@ -127,9 +136,9 @@ class PostgresRunStore:
             if not room:
                 raise _queue_full(request, values)
             run = _new_run(request, values, looked.now_ms)
-            taken = use.taken_by(run_id=run.id, answer=once.answer(run), in_flight=False)
+            taken = use.taken_by(run_id=run.id, answer=idempotent.answer(run), in_flight=False)
             bound = {**values, **taken, "now_ms": looked.now_ms}
-            row = connection.execute(self._sql.accept_once, bound).fetchone() or (0, None)
+            row = connection.execute(self._sql.accept_idempotent, bound).fetchone() or (0, None)
             room = bool(row[0])
             if row[1] is not None:
                 return Accepted(run)
@@ -145,17 +154,19 @@ class PostgresRunStore:
         connection.execute(sql.FORGET_KEY, (use.tenant_id, use.key, kept.run_id))
         return None
 
-    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+    async def cancel(
+        self, run_id: str, detail: CancelRequested, *, idempotent: IdempotentWrite | None = None
+    ) -> Run:
         """`accepted` -> `canceled`, or `in_progress` -> `canceling`."""
-        if once is None:
-            return await self._access.write(
+        if idempotent is None:
+            return await self._connections.write(
                 lambda db: self._cancel(db, run_id, detail), durable=True
             )
-        return await self._access.write(
-            lambda db: self._cancel_once(db, run_id, detail, once), durable=True
+        return await self._connections.write(
+            lambda db: self._cancel_idempotent(db, run_id, detail, idempotent), durable=True
         )
 
-    def _cancel(self, connection: Connection, run_id: str, detail: CancelAsked) -> Run:
+    def _cancel(self, connection: Connection, run_id: str, detail: CancelRequested) -> Run:
         values = cancel_values(run_id, detail)
         for _ in range(_TRIES):
             if (run := moved(connection, self._sql.cancel, values)) is not None:
@@ -170,15 +181,19 @@ class PostgresRunStore:
                 raise NotCancellable(run_id, run.state)
         raise Unavailable("the run moves too quickly; try again")
 
-    def _cancel_once(
-        self, connection: Connection, run_id: str, detail: CancelAsked, once: Once
+    def _cancel_idempotent(
+        self,
+        connection: Connection,
+        run_id: str,
+        detail: CancelRequested,
+        idempotent: IdempotentWrite,
     ) -> Run:
         """Cancel and bind the key in one transaction; the key decides when it is used already."""
-        use = KeyUse(once.tenant_id, once.key, once.fingerprint)
+        use = KeyUse(idempotent.tenant_id, idempotent.key, idempotent.fingerprint)
         _refuse_used(look(connection, self._sql.look, use).kept)
         with connection.transaction():
             run = self._cancel(connection, run_id, detail)
-            taken = use.taken_by(run_id=run.id, answer=once.answer(run), in_flight=True)
+            taken = use.taken_by(run_id=run.id, answer=idempotent.answer(run), in_flight=True)
             if connection.execute(self._sql.take_key, taken).fetchone() is None:
                 _refuse_used(look(connection, self._sql.look, use).kept)
                 raise IdempotencyInFlight("this key is being used by another request")
@@ -188,37 +203,46 @@ class PostgresRunStore:
 
     async def get(self, run_id: str) -> Run | None:
         """The run as last written, or None."""
-        row = await self._access.read(lambda db: db.execute(sql.RUN_BY_ID, (run_id,)).fetchone())
+        row = await self._connections.read(
+            lambda db: db.execute(sql.RUN_BY_ID, (run_id,)).fetchone()
+        )
         return None if row is None else stored_run(row).run
 
     async def find(self, query: RunQuery) -> RunPage:
         """Runs that match, newest (or oldest) first."""
-        return await self._access.read(lambda db: find(db, query))
+        return await self._connections.read(lambda db: find(db, query))
 
-    async def moves(self, run_id: str) -> list[RunMove]:
+    async def events(self, run_id: str) -> list[RunEventRecord]:
         """The run's history, oldest first."""
-        rows = await self._access.read(lambda db: db.execute(sql.MOVES, (run_id,)).fetchall())
-        return [move_of(run_id, row) for row in rows]
+        rows = await self._connections.read(lambda db: db.execute(sql.MOVES, (run_id,)).fetchall())
+        return [event_record_of(run_id, row) for row in rows]
 
     async def progress(self, run_id: str) -> AttemptProgress | None:
         """How far the run's attempt was when its lease was last extended."""
-        row = await self._access.read(lambda db: db.execute(sql.PROGRESS, (run_id,)).fetchone())
+        row = await self._connections.read(
+            lambda db: db.execute(sql.PROGRESS, (run_id,)).fetchone()
+        )
         return None if row is None else progress_of(row)
 
     async def queue_position(self, run_id: str) -> int | None:
         """How many runs of the same entity and source stand before this one."""
-        row = await self._access.read(lambda db: db.execute(sql.POSITION, (run_id,)).fetchone())
+        row = await self._connections.read(
+            lambda db: db.execute(sql.POSITION, (run_id,)).fetchone()
+        )
         return None if row is None else int(row[0])
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not ended, by source and state."""
-        rows = await self._access.read(lambda db: db.execute(sql.COUNTS).fetchall())
+        rows = await self._connections.read(lambda db: db.execute(sql.COUNTS).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
     async def healthy(self) -> bool:
         """True when the store answers a trivial read."""
         try:
-            return await self._access.read(lambda db: db.execute("SELECT 1").fetchone()) is not None
+            return (
+                await self._connections.read(lambda db: db.execute("SELECT 1").fetchone())
+                is not None
+            )
         except Unavailable:
             return False
 
@@ -231,14 +255,14 @@ class PostgresRunStore:
             return []
         most = [limits.per_tenant_running.get(source, 0) for source in sources]
         values = node, _ms(lease_s), sources, most, limits.free_slots
-        return await self._access.write(lambda db: _claim(db, node, values), durable=False)
+        return await self._connections.write(lambda db: _claim(db, node, values), durable=False)
 
     async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
         """When the earliest run waiting out a back-off becomes ready."""
         if not sources:
             return None
         values = (list(sources),)
-        [(ready_ms,)] = await self._access.read(
+        [(ready_ms,)] = await self._connections.read(
             lambda db: db.execute(self._sql.next_ready, values).fetchall()
         )
         return None if ready_ms is None else from_ms(ready_ms)
@@ -251,7 +275,7 @@ class PostgresRunStore:
             if connection.execute(sql.SAVE_HANDLE, values).rowcount != 1:
                 raise LostRace(f"attempt {ref.number} of run {ref.run_id} may not start")
 
-        await self._access.write(unit, durable=False)
+        await self._connections.write(unit, durable=False)
 
     async def extend(
         self,
@@ -260,7 +284,7 @@ class PostgresRunStore:
         *,
         lease_s: float,
         progress: Mapping[AttemptRef, AttemptProgress] | None = None,
-    ) -> list[Held]:
+    ) -> list[HeldAttempt]:
         """Renew the leases of these attempts of `node`, keep how far they are, and say in which
         state each run is."""
         if not refs:
@@ -269,10 +293,13 @@ class PostgresRunStore:
             (ref.run_id, ref.number, *progress_values((progress or {}).get(ref))) for ref in refs
         ]
         values = *map(list, zip(*named, strict=True)), _ms(lease_s), node
-        rows = await self._access.write(
+        rows = await self._connections.write(
             lambda db: db.execute(self._sql.extend, values).fetchall(), durable=False
         )
-        return [Held(AttemptRef(run_id, number), RunState(state)) for run_id, number, state in rows]
+        return [
+            HeldAttempt(AttemptRef(run_id, number), RunState(state))
+            for run_id, number, state in rows
+        ]
 
     async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
         """`in_progress` -> `complete`."""
@@ -293,37 +320,41 @@ class PostgresRunStore:
     async def _report(
         self, statement: str, ref: AttemptRef, values: dict[str, object], *, durable: bool = True
     ) -> Run:
-        return await self._access.write(
+        return await self._connections.write(
             lambda db: reported(db, statement, ref, values), durable=durable
         )
 
     # --- the reaper -------------------------------------------------------------------------
 
-    async def lapsed(self, *, besides: str | None = None, limit: int = 100) -> list[Attempt]:
+    async def expired_leases(
+        self, *, exclude_node: str | None = None, limit: int = 100
+    ) -> list[Attempt]:
         """Attempts whose lease has run out, oldest first."""
-        if besides is not None:
-            await self._access.write(
-                lambda db: db.execute(self._sql.end_other_leases, (besides,)).rowcount,
+        if exclude_node is not None:
+            await self._connections.write(
+                lambda db: db.execute(self._sql.end_other_leases, (exclude_node,)).rowcount,
                 durable=False,
             )
-        rows = await self._access.read(lambda db: db.execute(self._sql.lapsed, (limit,)).fetchall())
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql.expired_leases, (limit,)).fetchall()
+        )
         return [attempt_of(row) for row in rows]
 
     async def take_over(self, ref: AttemptRef, node: str, *, lease_s: float) -> bool:
         """Give a lapsed attempt's lease to `node`."""
         values = node, _ms(lease_s), ref.run_id, ref.number
-        taken = await self._access.write(
+        taken = await self._connections.write(
             lambda db: db.execute(self._sql.take_over, values).rowcount, durable=False
         )
         return taken == 1
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[Expired]:
+    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
         """Delete ended runs whose last change is before `ended_before`, with their history."""
         values = to_ms(ended_before), limit
-        rows = await self._access.write(
+        rows = await self._connections.write(
             lambda db: db.execute(sql.REMOVE_ENDED, values).fetchall(), durable=False
         )
-        return [Expired(run_id, tuple(keys)) for run_id, keys in rows]
+        return [RemovedRun(run_id, tuple(keys)) for run_id, keys in rows]
 
 
 def _claim(connection: Connection, node: str, values: tuple[object, ...]) -> list[Attempt]:
@@ -385,4 +416,6 @@ def _new_run_values(request: RunRequest, run_id: str, queue_limit: int) -> dict[
 def _new_run(request: RunRequest, values: dict[str, object], created_ms: int) -> Run:
     created = from_ms(created_ms)
     run_id = str(values["run_id"])
-    return Run(run_id, request, RunState.ACCEPTED, 0, FRESH_ATTEMPTS, created, created, created)
+    return Run(
+        run_id, request, RunState.ACCEPTED, 0, DEFAULT_MAX_RETRIES, created, created, created
+    )

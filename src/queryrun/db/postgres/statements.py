@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queryrun.db.postgres.functions import groups_sql
-from queryrun.db.postgres.keys import TAKE, look_sql
-from queryrun.db.postgres.moves import move_sql, state_of
+from queryrun.db.postgres.idempotency import TAKE, look_sql
+from queryrun.db.postgres.transitions import move_sql, state_of
 from queryrun.db.rows import ATTEMPT_COLUMNS, PROGRESS_COLUMNS, RUN_COLUMNS
-from queryrun.runs.model import FRESH_ATTEMPTS
+from queryrun.runs.model import DEFAULT_MAX_RETRIES
 from queryrun.runs.state import RunEvent
 
 _LIVES = "coalesce(a.ended_ms, 0) = 0"
-"""Of an attempt that is looked up by its key; see `moves.state_of`."""
+"""Of an attempt that is looked up by its key; see `transitions.state_of`."""
 _RUNS = "runs r JOIN run_requests q ON q.run_seq = r.seq"
 RUN_BY_ID = f"SELECT {RUN_COLUMNS} FROM {_RUNS} WHERE r.id = %s"
 RUNS_AT = f"SELECT {RUN_COLUMNS} FROM {_RUNS} WHERE r.seq = ANY (%s::bigint[])"
@@ -69,7 +69,7 @@ added AS (
     INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,
         remaining_attempts, created_ms, updated_ms, ready_ms)
     SELECT %(run_id)s, %(of_tenant)s, %(entity)s, %(client)s, %(source)s, 'accepted', 0,
-        {FRESH_ATTEMPTS}, clock.ms, clock.ms, clock.ms FROM clock, {{after}}
+        {DEFAULT_MAX_RETRIES}, clock.ms, clock.ms, clock.ms FROM clock, {{after}}
     RETURNING seq, created_ms
 ), request AS (
     INSERT INTO run_requests (run_seq, sql, content_type, content_encoding, column_separator,
@@ -93,7 +93,7 @@ class Statements:
     """Those that need the time."""
 
     accept: str
-    accept_once: str
+    accept_idempotent: str
     look: str
     take_key: str
     cancel: str
@@ -102,7 +102,7 @@ class Statements:
     requeue: str
     freed: str
     extend: str
-    lapsed: str
+    expired_leases: str
     end_other_leases: str
     take_over: str
     next_ready: str
@@ -115,7 +115,9 @@ def statements(now: str) -> Statements:
     take_in_room = TAKE.format(also=", room")
     return Statements(
         accept=f"{clock}, {_ROOM}, {_ADD.format(after='room')}",
-        accept_once=f"{given}, {_ROOM}, taken AS ({take_in_room}), {_ADD.format(after='taken')}",
+        accept_idempotent=(
+            f"{given}, {_ROOM}, taken AS ({take_in_room}), {_ADD.format(after='taken')}"
+        ),
         look=look_sql(now),
         take_key=clock + TAKE.format(also=""),
         cancel=move_sql(RunEvent.CANCEL, now),
@@ -138,7 +140,7 @@ UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %s,
 FROM mine WHERE a.run_seq = mine.seq AND a.number = mine.number
     AND a.node || '' = %s AND {_LIVES}
 RETURNING mine.run_id, mine.number, mine.state""",
-        lapsed=f"""{clock}, late AS MATERIALIZED (
+        expired_leases=f"""{clock}, late AS MATERIALIZED (
     SELECT * FROM attempts
     WHERE ended_ms IS NULL AND node >= '' AND lease_until_ms <= (SELECT ms FROM clock)
     ORDER BY lease_until_ms, run_seq LIMIT %s

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from queryrun.db.rows import StoredRun
-from queryrun.db.sqlite.moves import move
 from queryrun.db.sqlite.rows import read_run_at
+from queryrun.db.sqlite.transitions import move
 from queryrun.db.times import from_ms
 from queryrun.runs.model import Attempt, AttemptRef
 from queryrun.runs.state import RunEvent

@@ -1,4 +1,4 @@
-"""RunStore on SQLite. The moves are in `moves.py`, the choice of what to claim in `claims.py`."""
+"""RunStore on SQLite. `transitions.py` changes states, `claims.py` chooses what to claim."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from queryrun.db.rows import (
     PROGRESS_COLUMNS,
     RUN_COLUMNS,
     attempt_of,
-    move_of,
+    event_record_of,
     progress_of,
     progress_values,
     request_values,
 )
-from queryrun.db.sqlite import claims, moves
-from queryrun.db.sqlite import once as keys
-from queryrun.db.sqlite.finds import find
+from queryrun.db.sqlite import claims, transitions
+from queryrun.db.sqlite import idempotency as keys
+from queryrun.db.sqlite.list_query import find
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.rows import read_run
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import IdempotencyInFlight, LostRace, QueueFull, Unavailable
 from queryrun.runs.model import (
-    FRESH_ATTEMPTS,
+    DEFAULT_MAX_RETRIES,
     Attempt,
     AttemptProgress,
     AttemptRef,
-    Once,
+    IdempotentWrite,
     Run,
-    RunMove,
+    RunEventRecord,
     RunRequest,
 )
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
     Accepted,
-    CancelAsked,
+    CancelRequested,
     ClaimLimits,
     Completed,
-    Expired,
     Failed,
     Freed,
-    Held,
+    HeldAttempt,
+    RemovedRun,
     Requeued,
     RunPage,
     RunQuery,
@@ -142,32 +142,42 @@ class SqliteRunStore:
     # --- requests ---------------------------------------------------------------------------
 
     async def accept(
-        self, request: RunRequest, *, run_id: str, queue_limit: int, once: Once | None = None
+        self,
+        request: RunRequest,
+        *,
+        run_id: str,
+        queue_limit: int,
+        idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
 
         def unit(connection: sqlite3.Connection) -> Accepted:
             now_ms = self._now_ms()
-            if once is not None and (replay := _replay(connection, once, now_ms)) is not None:
+            if (
+                idempotent is not None
+                and (replay := _replay(connection, idempotent, now_ms)) is not None
+            ):
                 return replay
             _check_queue(connection, request, queue_limit)
             run = _add_run(connection, request, run_id, now_ms)
-            if once is not None:
-                keys.keep_answer(connection, once, run, now_ms)
+            if idempotent is not None:
+                keys.keep_answer(connection, idempotent, run, now_ms)
             return Accepted(run)
 
         return await self._writer.write(unit, durable=True)
 
-    async def cancel(self, run_id: str, detail: CancelAsked, *, once: Once | None = None) -> Run:
+    async def cancel(
+        self, run_id: str, detail: CancelRequested, *, idempotent: IdempotentWrite | None = None
+    ) -> Run:
         """`accepted` -> `canceled`, or `in_progress` -> `canceling`."""
 
         def unit(connection: sqlite3.Connection) -> Run:
             now_ms = self._now_ms()
-            if once is not None:
-                _refuse_used(connection, once, now_ms)
-            run = moves.cancel(connection, run_id, detail, now_ms)
-            if once is not None:
-                keys.keep_in_flight(connection, once, run, now_ms)
+            if idempotent is not None:
+                _refuse_used(connection, idempotent, now_ms)
+            run = transitions.cancel(connection, run_id, detail, now_ms)
+            if idempotent is not None:
+                keys.keep_in_flight(connection, idempotent, run, now_ms)
             return run
 
         return await self._writer.write(unit, durable=True)
@@ -183,10 +193,10 @@ class SqliteRunStore:
         """Runs that match, newest (or oldest) first."""
         return await self._reader.scan(lambda db: find(db, query))
 
-    async def moves(self, run_id: str) -> list[RunMove]:
+    async def events(self, run_id: str) -> list[RunEventRecord]:
         """The run's history, oldest first."""
         rows = self._reader.read(lambda db: db.execute(_MOVES, (run_id,)).fetchall())
-        return [move_of(run_id, row) for row in rows]
+        return [event_record_of(run_id, row) for row in rows]
 
     async def progress(self, run_id: str) -> AttemptProgress | None:
         """How far the run's attempt was when its lease was last extended."""
@@ -244,57 +254,59 @@ class SqliteRunStore:
         *,
         lease_s: float,
         progress: Mapping[AttemptRef, AttemptProgress] | None = None,
-    ) -> list[Held]:
+    ) -> list[HeldAttempt]:
         """Renew the leases of these attempts of `node`, keep how far they are, and say in which
         state each run is."""
 
-        def unit(connection: sqlite3.Connection) -> list[Held]:
+        def unit(connection: sqlite3.Connection) -> list[HeldAttempt]:
             until_ms = self._now_ms() + _ms(lease_s)
             lease = {"node": node, "until_ms": until_ms}
             renewed = [
                 ref for ref in refs if _extend(connection, ref, lease, (progress or {}).get(ref))
             ]
-            return [Held(ref, _state_at(connection, ref)) for ref in renewed]
+            return [HeldAttempt(ref, _state_at(connection, ref)) for ref in renewed]
 
         return await self._writer.write(unit, durable=False)
 
     async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
         """`in_progress` -> `complete`."""
         return await self._writer.write(
-            lambda db: moves.complete(db, ref, detail, self._now_ms()), durable=True
+            lambda db: transitions.complete(db, ref, detail, self._now_ms()), durable=True
         )
 
     async def fail(self, ref: AttemptRef, detail: Failed) -> Run:
         """`in_progress` -> `failed`."""
         return await self._writer.write(
-            lambda db: moves.fail(db, ref, detail, self._now_ms()), durable=True
+            lambda db: transitions.fail(db, ref, detail, self._now_ms()), durable=True
         )
 
     async def requeue(self, ref: AttemptRef, detail: Requeued) -> Run:
         """`in_progress` -> `accepted`."""
         return await self._writer.write(
-            lambda db: moves.requeue(db, ref, detail, self._now_ms()), durable=False
+            lambda db: transitions.requeue(db, ref, detail, self._now_ms()), durable=False
         )
 
     async def freed(self, ref: AttemptRef, detail: Freed) -> Run:
         """`canceling` -> `canceled`."""
         return await self._writer.write(
-            lambda db: moves.freed(db, ref, detail, self._now_ms()), durable=True
+            lambda db: transitions.freed(db, ref, detail, self._now_ms()), durable=True
         )
 
     # --- the reaper -------------------------------------------------------------------------
 
-    async def lapsed(self, *, besides: str | None = None, limit: int = 100) -> list[Attempt]:
+    async def expired_leases(
+        self, *, exclude_node: str | None = None, limit: int = 100
+    ) -> list[Attempt]:
         """Attempts whose lease has run out, oldest first."""
 
         def unit(connection: sqlite3.Connection) -> list[Attempt]:
             now_ms = self._now_ms()
-            if besides is not None:
-                connection.execute(_END_OTHER_LEASES, (now_ms, besides))
+            if exclude_node is not None:
+                connection.execute(_END_OTHER_LEASES, (now_ms, exclude_node))
             rows = connection.execute(LAPSED, (now_ms, limit)).fetchall()
             return [attempt_of(row) for row in rows]
 
-        if besides is None:
+        if exclude_node is None:
             return self._reader.read(unit)
         return await self._writer.write(unit, durable=False)
 
@@ -309,7 +321,7 @@ class SqliteRunStore:
 
         return await self._writer.write(unit, durable=False)
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[Expired]:
+    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
         """Delete ended runs whose last change is before `ended_before`, with their history."""
         before_ms = to_ms(ended_before)
         return await self._writer.write(
@@ -338,9 +350,11 @@ def _ms(duration_s: float) -> int:
     return round(duration_s * 1000)
 
 
-def _replay(connection: sqlite3.Connection, once: Once, now_ms: int) -> Accepted | None:
+def _replay(
+    connection: sqlite3.Connection, idempotent: IdempotentWrite, now_ms: int
+) -> Accepted | None:
     """The first run and answer under this key; None when the key, or that run, is gone."""
-    kept = keys.look(connection, keys.KeyUse.of(once), now_ms)
+    kept = keys.look(connection, keys.KeyUse.of(idempotent), now_ms)
     if kept is None:
         return None
     if kept.run_id is None:
@@ -349,8 +363,8 @@ def _replay(connection: sqlite3.Connection, once: Once, now_ms: int) -> Accepted
     return Accepted(stored.run, kept.answer) if stored else None
 
 
-def _refuse_used(connection: sqlite3.Connection, once: Once, now_ms: int) -> None:
-    if keys.look(connection, keys.KeyUse.of(once), now_ms) is not None:
+def _refuse_used(connection: sqlite3.Connection, idempotent: IdempotentWrite, now_ms: int) -> None:
+    if keys.look(connection, keys.KeyUse.of(idempotent), now_ms) is not None:
         raise IdempotencyInFlight("this key was answered a moment ago; ask again")
 
 
@@ -368,17 +382,17 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int
 def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, now_ms: int) -> Run:
     owner = run_id, request.tenant_id, request.entity_id, request.client_id, request.source
     times = now_ms, now_ms, now_ms
-    seq = connection.execute(_ADD_RUN, (*owner, FRESH_ATTEMPTS, *times)).lastrowid or 0
+    seq = connection.execute(_ADD_RUN, (*owner, DEFAULT_MAX_RETRIES, *times)).lastrowid or 0
     connection.execute(_ADD_REQUEST, (seq, *request_values(request)))
-    moves.record_creation(connection, seq, now_ms)
+    transitions.record_creation(connection, seq, now_ms)
     now = from_ms(now_ms)
-    return Run(run_id, request, RunState.ACCEPTED, 0, FRESH_ATTEMPTS, now, now, now)
+    return Run(run_id, request, RunState.ACCEPTED, 0, DEFAULT_MAX_RETRIES, now, now, now)
 
 
-def _remove_ended(connection: sqlite3.Connection, before_ms: int, limit: int) -> list[Expired]:
+def _remove_ended(connection: sqlite3.Connection, before_ms: int, limit: int) -> list[RemovedRun]:
     ended = connection.execute(ENDED, (before_ms, limit)).fetchall()
     removed = [
-        Expired(run_id, tuple(key for (key,) in connection.execute(_FILE_KEYS, {"seq": seq})))
+        RemovedRun(run_id, tuple(key for (key,) in connection.execute(_FILE_KEYS, {"seq": seq})))
         for seq, run_id in ended
     ]
     for statement in _REMOVE:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from typing import TypeVar
 
-from queryrun.engines.base import ColumnInfo, Visible
+from queryrun.engines.base import ColumnInfo, RowFilter
 from queryrun.engines.spark.client import SparkClient
-from queryrun.engines.spark.failures import Scene, failure_of
-from queryrun.engines.spark.place import place_of_options, session_id_of
-from queryrun.engines.spark.said import SparkError
+from queryrun.engines.spark.endpoint import endpoint_from_options, session_id_of
+from queryrun.engines.spark.error_details import SparkError
+from queryrun.engines.spark.failures import ErrorContext, failure_of
 from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
 from queryrun.sql.spark.translate import table_column
@@ -21,15 +21,15 @@ _T = TypeVar("_T")
 
 
 def open_catalog(options: Mapping[str, str], secret: str | None) -> SparkCatalog:
-    """The tables of one entity's schema, by a session of its own. `options`: `place_of_options`.
+    """The tables of one schema, in a session of its own. `options`: see `endpoint_from_options`.
 
     Raises `RunFailed` when Spark cannot be reached.
     """
-    place = place_of_options(options, secret)
+    endpoint = endpoint_from_options(options, secret)
     name = f"tables-{uuid.uuid4()}"  # no attempt's name: nobody ends it as work without an owner
-    client = SparkClient(place, session_id_of(name))
+    client = SparkClient(endpoint, session_id_of(name))
     _told(lambda: client.open({}))
-    return SparkCatalog(client, Tables(client, place, Visible(), name))
+    return SparkCatalog(client, Tables(client, endpoint, RowFilter(), name))
 
 
 class SparkCatalog:
@@ -61,4 +61,4 @@ def _told(ask: Callable[[], _T]) -> _T:
     try:
         return ask()
     except SparkError as error:
-        raise failure_of(error.said, Scene()) from error
+        raise failure_of(error.details, ErrorContext()) from error

@@ -16,8 +16,14 @@ from typing import Any
 
 import grpc
 
+from queryrun.engines.spark.endpoint import SparkEndpoint
+from queryrun.engines.spark.error_details import (
+    SparkError,
+    SparkErrorDetails,
+    error_details_of,
+    with_fetched,
+)
 from queryrun.engines.spark.execution import Execution
-from queryrun.engines.spark.place import SparkPlace
 from queryrun.engines.spark.proto import (
     SQL,
     AnalyzePlanRequest,
@@ -37,7 +43,6 @@ from queryrun.engines.spark.proto import (
     SparkConnectServiceStub,
     UserContext,
 )
-from queryrun.engines.spark.said import Said, SparkError, said_by, with_details
 
 CALL_BOUND_S = 20.0
 """How long a call that computes nothing may take: analysis may have to list many files."""
@@ -64,14 +69,16 @@ class SparkClient:
     raise `SparkError`, and are bounded by `bound_s` each.
     """
 
-    def __init__(self, place: SparkPlace, session_id: str, bound_s: float = CALL_BOUND_S) -> None:
-        self._channel = _channel(place)
+    def __init__(
+        self, endpoint: SparkEndpoint, session_id: str, bound_s: float = CALL_BOUND_S
+    ) -> None:
+        self._channel = _channel(endpoint)
         self.stub = SparkConnectServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._bound_s = bound_s
         self._current: grpc.Future | None = None
         self.session: dict[str, Any] = {
             "session_id": session_id,
-            "user_context": UserContext(user_id=place.user, user_name=place.user),
+            "user_context": UserContext(user_id=endpoint.user, user_name=endpoint.user),
             "client_type": _CLIENT,
         }
 
@@ -141,7 +148,7 @@ class SparkClient:
         try:
             return list(self._call(self.stub.GetStatus, request).operation_statuses)
         except SparkError as error:
-            if error.said.status == "UNIMPLEMENTED":
+            if error.details.status == "UNIMPLEMENTED":
                 return []
             raise
 
@@ -176,38 +183,40 @@ class SparkClient:
             self._current = method.future(request, timeout=self._bound_s)
             return self._current.result()
         except grpc.FutureCancelledError as error:
-            raise SparkError(Said("CANCELLED")) from error
+            raise SparkError(SparkErrorDetails("CANCELLED")) from error
         except grpc.RpcError as error:
             raise SparkError(self._explained(error)) from error
         except ValueError as error:  # the channel has been closed
-            raise SparkError(Said("CANCELLED")) from error
+            raise SparkError(SparkErrorDetails("CANCELLED")) from error
         finally:
             self._current = None
 
-    def _explained(self, error: grpc.RpcError) -> Said:
+    def _explained(self, error: grpc.RpcError) -> SparkErrorDetails:
         """What Spark says of an error, asked for its details when it has any."""
-        said = said_by(error)
-        if not said.error_id:
-            return said
-        request = FetchErrorDetailsRequest(error_id=said.error_id, **self.session)
+        details = error_details_of(error)
+        if not details.error_id:
+            return details
+        request = FetchErrorDetailsRequest(error_id=details.error_id, **self.session)
         try:
-            return with_details(said, self.stub.FetchErrorDetails(request, timeout=DETAILS_BOUND_S))
+            return with_fetched(
+                details, self.stub.FetchErrorDetails(request, timeout=DETAILS_BOUND_S)
+            )
         except (grpc.RpcError, ValueError):  # what came along must do
-            return said
+            return details
 
 
 def _plan(sql: str) -> Plan:
     return Plan(root=Relation(sql=SQL(query=sql)))
 
 
-def _channel(place: SparkPlace) -> grpc.Channel:
-    if not place.is_secure:
-        return grpc.insecure_channel(place.address, options=_OPTIONS)
+def _channel(endpoint: SparkEndpoint) -> grpc.Channel:
+    if not endpoint.is_secure:
+        return grpc.insecure_channel(endpoint.address, options=_OPTIONS)
     credentials = grpc.ssl_channel_credentials(root_certificates=_trusted())
-    if place.token:
-        bearer = grpc.access_token_call_credentials(place.token)
+    if endpoint.token:
+        bearer = grpc.access_token_call_credentials(endpoint.token)
         credentials = grpc.composite_channel_credentials(credentials, bearer)
-    return grpc.secure_channel(place.address, credentials, options=_OPTIONS)
+    return grpc.secure_channel(endpoint.address, credentials, options=_OPTIONS)
 
 
 def _trusted() -> bytes | None:

@@ -45,7 +45,7 @@ class Encoder:
     def rows(self, reader: Any, fields: Sequence[Field]) -> Rows:
         """Make the batches of `reader` readable, once, under their columns' own names."""
         self._connection.register(_ROWS, reader)
-        columns = ", ".join(f"{one.place} AS {quoted_name(one.name)}" for one in fields)
+        columns = ", ".join(f"{one.arrow_name} AS {quoted_name(one.name)}" for one in fields)
         relation = f"SELECT {columns} FROM {_ROWS}"
         described = self._connection.execute(f"DESCRIBE {relation}").fetchall()
         names = [Column(str(name), str(kind)) for name, kind, *_ in described]

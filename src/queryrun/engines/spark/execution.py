@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 from queryrun.engines.spark.proto import (
     ExecutePlanRequest,
     ExecutePlanResponse,
@@ -17,7 +18,6 @@ from queryrun.engines.spark.proto import (
     ReleaseExecuteRequest,
     SparkConnectServiceStub,
 )
-from queryrun.engines.spark.said import Said, SparkError
 
 REATTACH_PAUSES_S = (0.0, 0.1, 0.5, 2.0)
 """Waits before each try to take a broken stream up again; they begin anew with each response."""
@@ -33,7 +33,7 @@ class Execution:
         self,
         stub: SparkConnectServiceStub,
         request: ExecutePlanRequest,
-        explain: Callable[[grpc.RpcError], Said],
+        explain: Callable[[grpc.RpcError], SparkErrorDetails],
     ) -> None:
         self._stub = stub
         self._request = request
@@ -90,14 +90,14 @@ class Execution:
     def _listen(self, method: Any, request: object) -> None:
         """Open a stream, unless we have been interrupted: then nothing is started any more."""
         if self._is_interrupted.is_set():
-            raise SparkError(Said("CANCELLED"))
+            raise SparkError(SparkErrorDetails("CANCELLED"))
         self._call = method(request)
 
     def _endure(self, error: grpc.RpcError) -> None:
         """Wait before the next try; raise when the error is one that trying does not mend."""
         is_broken = isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAVAILABLE
         if self._is_interrupted.is_set():
-            raise SparkError(Said("CANCELLED")) from error
+            raise SparkError(SparkErrorDetails("CANCELLED")) from error
         if not is_broken or not self._last_response_id or self._tries >= len(REATTACH_PAUSES_S):
             raise SparkError(self._explain(error)) from error
         self._is_interrupted.wait(REATTACH_PAUSES_S[self._tries])

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from queryrun.engines.spark.said import Said
+from queryrun.engines.spark.error_details import SparkErrorDetails
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.place import Place, place_of
+from queryrun.sql.position import SourcePosition, position_after
 
 BY_SQL_STATE: Mapping[str, FailureCode] = {
     "02": FailureCode.STATEMENT_FAILED,
@@ -134,7 +134,7 @@ _RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ErrorContext:
     """What an error is read against. `sent` is the statement with `before` in front of it.
 
     `is_translated`: places in what was sent say nothing about the statement as submitted.
@@ -145,72 +145,72 @@ class Scene:
     is_translated: bool = False
 
 
-def failure_of(said: Said, scene: Scene) -> RunFailed:
+def failure_of(details: SparkErrorDetails, context: ErrorContext) -> RunFailed:
     """The failure that an error of Spark amounts to, with its place in the statement."""
-    code = code_of(said)
-    if scene.is_translated and code in _COMPILED:
-        return _of_translation(code, said)
-    place = _place(said, scene)
-    line, column = (place.line, place.column) if place else (None, None)
-    return RunFailed(Failure(code, _message(code, said), line, column))
+    code = code_of(details)
+    if context.is_translated and code in _COMPILED:
+        return _of_translation(code, details)
+    position = _position(details, context)
+    line, column = (position.line, position.column) if position else (None, None)
+    return RunFailed(Failure(code, _message(code, details), line, column))
 
 
-def code_of(said: Said) -> FailureCode:
+def code_of(details: SparkErrorDetails) -> FailureCode:
     """Which failure it is: by SQLSTATE, else by exception, else by gRPC's status."""
-    state = said.sql_state
+    state = details.sql_state
     for known in (state, state[:2]):
         if known in BY_SQL_STATE:
             return BY_SQL_STATE[known]
     for ending, code in _BY_EXCEPTION:
-        if any(name.endswith(ending) for name in said.hierarchy):
+        if any(name.endswith(ending) for name in details.hierarchy):
             return code
-    return BY_STATUS.get(said.status, FailureCode.STATEMENT_FAILED)
+    return BY_STATUS.get(details.status, FailureCode.STATEMENT_FAILED)
 
 
-def _message(code: FailureCode, said: Said) -> str:
-    if said.status == "CANCELLED":
+def _message(code: FailureCode, details: SparkErrorDetails) -> str:
+    if details.status == "CANCELLED":
         return INTERRUPTED
-    if said.status in _REFUSALS:
+    if details.status in _REFUSALS:
         return _NOT_ACCEPTED
     if code in _SPOKEN_FOR:
         return _SPOKEN_FOR[code]
-    if not said.error_class:
+    if not details.error_class:
         return _FAILED
-    return (_told_shortly(said) or _cleaned(said.message) or _FAILED)[:_MAX_MESSAGE_CHARS]
+    return (_told_shortly(details) or _cleaned(details.message) or _FAILED)[:_MAX_MESSAGE_CHARS]
 
 
-def _told_shortly(said: Said) -> str:
+def _told_shortly(details: SparkErrorDetails) -> str:
     """What users of this service know, in the words that they know from other engines."""
-    parameters = said.parameters
-    if said.error_class.startswith("UNRESOLVED_COLUMN") and "objectName" in parameters:
-        return f"Column '{_bare(parameters['objectName'])}' cannot be resolved" + _close(said)
-    if said.error_class == "TABLE_OR_VIEW_NOT_FOUND" and "relationName" in parameters:
+    parameters = details.parameters
+    if details.error_class.startswith("UNRESOLVED_COLUMN") and "objectName" in parameters:
+        return f"Column '{_bare(parameters['objectName'])}' cannot be resolved" + _close(details)
+    if details.error_class == "TABLE_OR_VIEW_NOT_FOUND" and "relationName" in parameters:
         return f"Table '{_bare(parameters['relationName'])}' does not exist"
-    if said.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
+    if details.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
         return f"Function '{_bare(parameters['routineName'])}' does not exist"
     return ""
 
 
-def _of_translation(code: FailureCode, said: Said) -> RunFailed:
-    words = {said.error_class, said.sql_state}
+def _of_translation(code: FailureCode, details: SparkErrorDetails) -> RunFailed:
+    words = {details.error_class, details.sql_state}
     if words & _ABOUT_TABLES:
-        return RunFailed.of(code, _message(code, said))
+        return RunFailed.of(code, _message(code, details))
     if words & _LEFT_TO_SPARK:
-        return RunFailed.of(FailureCode.TYPE_MISMATCH, _message(code, said))
-    told = f"{_LACKING}: {_limitation(said)}"
+        return RunFailed.of(FailureCode.TYPE_MISMATCH, _message(code, details))
+    told = f"{_LACKING}: {_limitation(details)}"
     return RunFailed.of(FailureCode.NOT_SUPPORTED, told[:_MAX_MESSAGE_CHARS])
 
 
-def _limitation(said: Said) -> str:
+def _limitation(details: SparkErrorDetails) -> str:
     """What Spark cannot do for a translated statement, without names of the compiler's own."""
-    parameters = said.parameters
-    if said.error_class.startswith("UNRESOLVED_COLUMN"):
+    parameters = details.parameters
+    if details.error_class.startswith("UNRESOLVED_COLUMN"):
         name = _submitted(parameters.get("objectName", ""))
         column = f"column '{name}'" if name else "a column"
         return f"{column} cannot be used in this place. Is it grouped?"
-    if said.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
+    if details.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
         return f"it has no function '{_bare(parameters['routineName'])}'"
-    return _cleaned(said.message) or said.error_class
+    return _cleaned(details.message) or details.error_class
 
 
 def _submitted(name: str) -> str:
@@ -220,8 +220,8 @@ def _submitted(name: str) -> str:
     return "" if _OUR_COLUMN.fullmatch(column) else column
 
 
-def _close(said: Said) -> str:
-    names = [_bare(name) for name in said.parameters.get("proposal", "").split(", ") if name]
+def _close(details: SparkErrorDetails) -> str:
+    names = [_bare(name) for name in details.parameters.get("proposal", "").split(", ") if name]
     return f". Did you mean {', '.join(names[:3])}?" if names else ""
 
 
@@ -235,23 +235,23 @@ def _cleaned(message: str) -> str:
     return _ADVICE_ON_SETTINGS.sub("", text).strip()
 
 
-def _place(said: Said, scene: Scene) -> Place | None:
+def _position(details: SparkErrorDetails, context: ErrorContext) -> SourcePosition | None:
     """Where in the statement as submitted; None when that is not known, or not in it."""
-    if scene.is_translated:
+    if context.is_translated:
         return None
-    for offset in said.offsets:
-        at = offset - len(scene.before)
-        if 0 <= at <= len(scene.statement):
-            return place_of(scene.statement[:at].encode())
-    return _place_told(said.message, scene)
+    for offset in details.offsets:
+        at = offset - len(context.before)
+        if 0 <= at <= len(context.statement):
+            return position_after(context.statement[:at].encode())
+    return _place_told(details.message, context)
 
 
-def _place_told(message: str, scene: Scene) -> Place | None:
+def _place_told(message: str, context: ErrorContext) -> SourcePosition | None:
     parsed, running = _PARSED_AT.search(message), _RUNNING_AT.search(message)
     found = parsed or running
     if found is None:
         return None
-    line = int(found[1]) - scene.before.count("\n")
+    line = int(found[1]) - context.before.count("\n")
     column = int(found[2]) + (1 if parsed else 0)
-    is_inside = 1 <= line <= scene.statement.count("\n") + 1
-    return Place(line, column) if is_inside else None
+    is_inside = 1 <= line <= context.statement.count("\n") + 1
+    return SourcePosition(line, column) if is_inside else None

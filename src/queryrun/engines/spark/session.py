@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from queryrun.engines import duckdb_failures
-from queryrun.engines.base import WORK_PREFIX, EngineLimits, EngineProgress, Rows, Visible
+from queryrun.engines.base import WORK_PREFIX, EngineLimits, EngineProgress, RowFilter, Rows
+from queryrun.engines.duckdb import failures as duckdb_failures
 from queryrun.engines.spark.client import SparkClient
 from queryrun.engines.spark.encoder import Encoder
-from queryrun.engines.spark.ending import end_work
-from queryrun.engines.spark.failures import INTERRUPTED, Scene, failure_of
-from queryrun.engines.spark.place import SparkPlace, place_of_options, session_id_of
-from queryrun.engines.spark.said import SparkError
+from queryrun.engines.spark.endpoint import SparkEndpoint, endpoint_from_options, session_id_of
+from queryrun.engines.spark.error_details import SparkError
+from queryrun.engines.spark.failures import INTERRUPTED, ErrorContext, failure_of
+from queryrun.engines.spark.stop import stop_work
 from queryrun.engines.spark.stream import RowStream
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, quoted
 from queryrun.engines.spark.types import fields_of
@@ -46,26 +46,26 @@ def open_session(
 ) -> SparkSession:
     """Ready to speak to the server; nothing is sent before `plan`, which brings the name.
 
-    `options`: see `place_of_options`, and `dialect`: `native` (Spark's own SQL) or `trino`.
+    `options`: see `endpoint_from_options`, and `dialect`: `native` (Spark's own SQL) or `trino`.
     Raises `RunFailed` for options that cannot work.
     """
-    place = place_of_options(options, secret)
-    return SparkSession(place, Encoder(limits, time_zone), time_zone, options.get("dialect", ""))
+    endpoint = endpoint_from_options(options, secret)
+    return SparkSession(endpoint, Encoder(limits, time_zone), time_zone, options.get("dialect", ""))
 
 
 class SparkSession:
     """One statement at a time, each in a session of its own on the server. See `EngineSession`."""
 
     def __init__(
-        self, place: SparkPlace, encoder: Encoder, time_zone: str, dialect: str = "native"
+        self, endpoint: SparkEndpoint, encoder: Encoder, time_zone: str, dialect: str = "native"
     ) -> None:
-        self._place = place
+        self._endpoint = endpoint
         self._encoder = encoder
         self._time_zone = time_zone
         self._is_trino = dialect == "trino"
         self._client: SparkClient | None = None
         self._stream: RowStream | None = None
-        self._scene = Scene()
+        self._context = ErrorContext()
         self._name = ""
 
     @property
@@ -78,18 +78,20 @@ class SparkSession:
         """The pipe's place in the spill directory."""
         return self._encoder.output_path
 
-    def plan(self, statement: str, visible: Visible | None = None, name: str = "") -> Rows:
+    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Start the statement under `name` and return as soon as Spark has analyzed it.
 
         It runs from then on, and is at most a few batches ahead of whoever reads its rows.
         """
         self._name = name or f"{WORK_PREFIX}unnamed-{uuid.uuid4()}"
-        self._scene = Scene(statement, BEFORE)
+        self._context = ErrorContext(statement, BEFORE)
         with self._translated():
-            client = self._client = SparkClient(self._place, session_id_of(self._name))
+            client = self._client = SparkClient(self._endpoint, session_id_of(self._name))
             client.open(self._settings())
-            client.command(f"USE {quoted(self._place.catalog, self._place.schema)}", self._name)
-            sql = self._sql(client, statement, visible or Visible())
+            client.command(
+                f"USE {quoted(self._endpoint.catalog, self._endpoint.schema)}", self._name
+            )
+            sql = self._sql(client, statement, row_filter or RowFilter())
             stream = self._stream = RowStream(client.execute(sql, self._name))
             fields = fields_of(stream.schema())
             return self._encoder.rows(stream.reader(fields), fields)
@@ -103,13 +105,13 @@ class SparkSession:
             return error
         error = (self._stream and self._stream.error) or error
         if isinstance(error, SparkError):
-            return failure_of(error.said, self._scene)
+            return failure_of(error.details, self._context)
         if not isinstance(error, duckdb.Error):
             return error  # the stream broke on an error of ours
         if isinstance(error, duckdb.InterruptException):
             return RunFailed.of(FailureCode.STATEMENT_FAILED, INTERRUPTED)
-        scene = duckdb_failures.Scene("", (), (self.output_path,))
-        return duckdb_failures.failure_of(error, scene, _NOWHERE)
+        context = duckdb_failures.ErrorContext("", (), (self.output_path,))
+        return duckdb_failures.failure_of(error, context, _NOWHERE)
 
     def interrupt(self) -> None:
         """Interrupt Spark's operation by its tag, the call that waits, and the encoder."""
@@ -148,27 +150,27 @@ class SparkSession:
             if client.is_open and is_complete:
                 client.release()
             elif client.is_open:
-                end_work(client, self._place, self._name, time.monotonic() + LET_GO_BOUND_S)
+                stop_work(client, self._endpoint, self._name, time.monotonic() + LET_GO_BOUND_S)
 
-    def _translate(self, statement: str, tables: Tables, visible: Visible) -> str:
+    def _translate(self, statement: str, tables: Tables, row_filter: RowFilter) -> str:
         """Imported here: the translator is not small, and not every source needs it."""
         from queryrun.engines.spark.trino_dialect import translated
 
-        return translated(statement, tables, visible, self._time_zone)
+        return translated(statement, tables, row_filter, self._time_zone)
 
     def _settings(self) -> Mapping[str, str]:
         zone = {"spark.sql.session.timeZone": self._time_zone}
         return {**_SETTINGS, **(TRANSLATED_SETTINGS if self._is_trino else zone)}
 
-    def _sql(self, client: SparkClient, statement: str, visible: Visible) -> str:
+    def _sql(self, client: SparkClient, statement: str, row_filter: RowFilter) -> str:
         """What is sent for the statement: checked, its rows restricted, in parentheses."""
-        tables = Tables(client, self._place, visible, self._name)
+        tables = Tables(client, self._endpoint, row_filter, self._name)
         if self._is_trino:
-            self._scene = Scene(statement, is_translated=True)
-            return in_parentheses(self._translate(statement, tables, visible))
+            self._context = ErrorContext(statement, is_translated=True)
+            return in_parentheses(self._translate(statement, tables, row_filter))
         if tables.offer_for(statement):
             return in_parentheses(statement)
-        self._scene = Scene(statement)
+        self._context = ErrorContext(statement)
         return statement
 
     @contextmanager

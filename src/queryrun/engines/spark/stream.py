@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow
 
+from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 from queryrun.engines.spark.execution import Execution
 from queryrun.engines.spark.proto import DataType, ExecutePlanResponse
-from queryrun.engines.spark.said import Said, SparkError
 from queryrun.engines.spark.types import Field, as_wanted
 
 
@@ -35,11 +35,11 @@ class RowStream:
             self._note(response)
             if response.HasField("schema"):
                 return response.schema
-        raise SparkError(Said("INTERNAL"))
+        raise SparkError(SparkErrorDetails("INTERNAL"))
 
     def reader(self, fields: Sequence[Field]) -> Any:
         """The rows, to be read once: a `pyarrow.RecordBatchReader`."""
-        schema = pyarrow.schema([pyarrow.field(one.place, one.type) for one in fields])
+        schema = pyarrow.schema([pyarrow.field(one.arrow_name, one.type) for one in fields])
         return pyarrow.RecordBatchReader.from_batches(schema, self._batches(schema))
 
     def interrupt(self) -> None:
@@ -74,7 +74,7 @@ class RowStream:
                 if batch.num_rows:
                     yield pyarrow.RecordBatch.from_arrays(columns, schema=schema)
         if not is_next or self._rows - before != sent.row_count:
-            raise SparkError(Said("DATA_LOSS"))
+            raise SparkError(SparkErrorDetails("DATA_LOSS"))
 
     def _note(self, response: ExecutePlanResponse) -> None:
         self.is_complete = response.HasField("result_complete")

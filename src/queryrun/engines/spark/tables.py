@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from queryrun.engines.spark.client import SparkClient
+from queryrun.engines.spark.endpoint import SparkEndpoint
+from queryrun.engines.spark.error_details import SparkError
 from queryrun.engines.spark.failures import code_of
 from queryrun.engines.spark.guard import UnreadableError, read_native
-from queryrun.engines.spark.place import SparkPlace
-from queryrun.engines.spark.said import SparkError
 from queryrun.engines.spark.stream import rows_of
 from queryrun.errors import FailureCode, RunFailed
 
 if TYPE_CHECKING:
-    from queryrun.engines.base import Visible
+    from queryrun.engines.base import RowFilter
     from queryrun.engines.spark.proto import DataType
 
 DELETED = "deleted"
@@ -33,10 +33,12 @@ class Tables:
     A temporary view stands before a table of the same name, and is gone with the session.
     """
 
-    def __init__(self, client: SparkClient, place: SparkPlace, visible: Visible, tag: str) -> None:
+    def __init__(
+        self, client: SparkClient, endpoint: SparkEndpoint, row_filter: RowFilter, tag: str
+    ) -> None:
         self._client = client
-        self._place = place
-        self._visible = visible
+        self._endpoint = endpoint
+        self._row_filter = row_filter
         self._tag = tag
 
     def offer_for(self, statement: str) -> bool:
@@ -45,12 +47,12 @@ class Tables:
         Raises `RunFailed` for what is not allowed, `SparkError` for what Spark cannot parse.
         """
         try:
-            reading = read_native(statement, self._place.catalog, self._place.schema)
+            reading = read_native(statement, self._endpoint.catalog, self._endpoint.schema)
         except UnreadableError:
             self._client.schema(in_parentheses(statement))  # raises when it is wrong
             message = "This kind of statement is not supported"
             raise RunFailed.of(FailureCode.NOT_SUPPORTED, message) from None
-        if reading.qualified and self._visible.is_by_org:
+        if reading.qualified and self._row_filter.is_by_org:
             table = f"Name the table '{reading.qualified}' without its schema"
             raise RunFailed.of(FailureCode.NOT_ALLOWED, f"{table}: rows are restricted by org")
         self.restrict(reading.tables, hides_deleted=DELETED not in reading.columns)
@@ -58,8 +60,8 @@ class Tables:
 
     def restrict(self, names: Iterable[str], *, hides_deleted: bool) -> None:
         """Put a view before each table of which the statement may not see all rows."""
-        deleted = _VISIBLE.get(self._visible.deleted_rows) if hides_deleted else None
-        if deleted is None and not self._visible.is_by_org:
+        deleted = _VISIBLE.get(self._row_filter.deleted_rows) if hides_deleted else None
+        if deleted is None and not self._row_filter.is_by_org:
             return
         for name in sorted(names):
             schema = self.schema(name)
@@ -69,20 +71,20 @@ class Tables:
 
     def names(self) -> list[str]:
         """All tables and views of the schema, in lower case."""
-        where = quoted(self._place.catalog, self._place.schema)
+        where = quoted(self._endpoint.catalog, self._endpoint.schema)
         rows = rows_of(self._client.execute(f"SHOW TABLES IN {where}", self._tag))
         return sorted({str(row["tableName"]).lower() for row in rows if row["namespace"]})
 
     def full(self, name: str) -> str:
         """A table's whole name, quoted."""
-        return quoted(self._place.catalog, self._place.schema, name)
+        return quoted(self._endpoint.catalog, self._endpoint.schema, name)
 
     def schema(self, name: str) -> DataType | None:
         """A table's columns; None when there is no such table."""
         try:
             return self._client.schema(f"SELECT * FROM {self.full(name)}")
         except SparkError as error:
-            if code_of(error.said) is FailureCode.NAME_NOT_FOUND:
+            if code_of(error.details) is FailureCode.NAME_NOT_FOUND:
                 return None
             raise
 
@@ -91,11 +93,11 @@ class Tables:
         self._client.command(f"{view} WHERE {condition}", self._tag)
 
     def _by_org(self, schema: DataType) -> str:
-        column = self._visible.org_column
+        column = self._row_filter.org_column
         names = {field.name.lower() for field in schema.struct.fields}
-        if not self._visible.is_by_org or column.lower() not in names:
+        if not self._row_filter.is_by_org or column.lower() not in names:
             return ""
-        ids = ", ".join(_text(org) for org in self._visible.org_ids)
+        ids = ", ".join(_text(org) for org in self._row_filter.org_ids)
         return f"CAST({quoted(column)} AS STRING) IN ({ids})"
 
     def _by_mark(self, schema: DataType, condition: str | None) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from queryrun.engines.base import Visible
+from queryrun.engines.base import RowFilter
 from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.place import Place
+from queryrun.sql.position import SourcePosition
 from queryrun.sql.spark.translate import SparkTables, table_column, to_spark
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
@@ -18,26 +18,26 @@ from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.translate import Needs, read
 
 
-def translated(statement: str, tables: Tables, visible: Visible, zone: str) -> str:
+def translated(statement: str, tables: Tables, row_filter: RowFilter, zone: str) -> str:
     """Spark's SQL for a query or a metadata statement in Trino's.
 
     Rows that may not be seen are kept out of it. Raises `RunFailed` with the place in the
     statement as submitted.
     """
-    text, place = _restricted(statement, tables, visible)
+    text, position = _restricted(statement, tables, row_filter)
     try:
         return to_spark(text, lambda needs: _found(needs, tables), zone).sql
     except RunFailed as error:
-        raise _told_in(error.failure, place) from error
+        raise _told_in(error.failure, position) from error
 
 
 def _restricted(
-    statement: str, tables: Tables, visible: Visible
-) -> tuple[str, Callable[[int, int], Place]]:
+    statement: str, tables: Tables, row_filter: RowFilter
+) -> tuple[str, Callable[[int, int], SourcePosition]]:
     node = _read(statement)
     if not isinstance(node, ast.Query):  # about tables, not about their rows
-        return statement, Place
-    rules = RowRules(visible.deleted_rows, visible.org_column, visible.org_ids)
+        return statement, SourcePosition
+    rules = RowRules(row_filter.deleted_rows, row_filter.org_column, row_filter.org_ids)
 
     def look_up(named: Sequence[ast.Table]) -> list[Facts]:
         if rules.restrict_nothing:
@@ -45,7 +45,7 @@ def _restricted(
         return [_facts(table, tables) for table in named]
 
     rewritten = restricted(statement, node, rules, look_up)
-    return rewritten.text, rewritten.place
+    return rewritten.text, rewritten.position
 
 
 def _read(statement: str) -> ast.Statement:
@@ -79,8 +79,8 @@ def _found(needs: Needs, tables: Tables) -> SparkTables:
     return SparkTables(columns, {name: tables.full(name) for name in columns})
 
 
-def _told_in(failure: Failure, place: Callable[[int, int], Place]) -> RunFailed:
+def _told_in(failure: Failure, position: Callable[[int, int], SourcePosition]) -> RunFailed:
     if failure.line is None or failure.column is None:
         return RunFailed(failure)
-    found = place(failure.line, failure.column)
+    found = position(failure.line, failure.column)
     return RunFailed(replace(failure, line=found.line, column=found.column))

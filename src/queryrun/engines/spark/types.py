@@ -15,10 +15,10 @@ from queryrun.errors import FailureCode, RunFailed
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column on its way: `place` is what it is called in Arrow, where names are unique."""
+    """A column on its way: `arrow_name` is what it is called in Arrow, where names are unique."""
 
     name: str
-    place: str
+    arrow_name: str
     type: Any
     """A pyarrow type."""
 
@@ -61,9 +61,9 @@ def _quoted(name: str) -> str:
 
 
 def _field(number: int, field: DataType.StructField) -> Field:
-    place = f"field_{number}"
+    arrow_name = f"field_{number}"
     try:
-        return Field(field.name, place, _arrow(field.data_type))
+        return Field(field.name, arrow_name, _arrow(field.data_type))
     except LookupError as error:
         kind = str(error.args[0]).replace("_", " ")
         message = f"Column '{field.name}' has the type {kind}: cast it to STRING"

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from queryrun.engines.base import WORK_PREFIX
-from queryrun.engines.spark.said import Said, SparkError
+from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 
 MAX_ANSWER_BYTES = 32 * 1024**2
 """The UI keeps 1,000 jobs, of about a kilobyte each."""
@@ -67,7 +67,7 @@ class SparkUi:
         """The one that this UI belongs to."""
         for application in self._get("/applications"):
             return str(application["id"])
-        raise SparkError(Said("UNAVAILABLE"))
+        raise SparkError(SparkErrorDetails("UNAVAILABLE"))
 
     def _jobs(self, application: str, *states: str) -> Iterable[Json]:
         wanted = "&".join(f"status={state}" for state in states)
@@ -83,7 +83,7 @@ class SparkUi:
         try:
             return json.loads(self._send("GET", f"/api/v1{path}") or b"[]")
         except ValueError as error:
-            raise SparkError(Said("UNAVAILABLE")) from error
+            raise SparkError(SparkErrorDetails("UNAVAILABLE")) from error
 
     def _send(self, method: str, path: str, form: Mapping[str, str] | None = None) -> bytes:
         """The body of an answer; empty for one that sends us elsewhere, or knows nothing."""
@@ -94,17 +94,17 @@ class SparkUi:
                 answer = connection.getresponse()
                 told = answer.read(MAX_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as error:
-            raise SparkError(Said("UNAVAILABLE")) from error
+            raise SparkError(SparkErrorDetails("UNAVAILABLE")) from error
         if answer.status == http.HTTPStatus.OK:
             return told
         if answer.status in _NOTHING:
             return b""
-        raise SparkError(Said("UNAVAILABLE"))
+        raise SparkError(SparkErrorDetails("UNAVAILABLE"))
 
     def _connection(self) -> http.client.HTTPConnection:
         bound_s = self.deadline - time.monotonic()
         if bound_s <= 0:
-            raise SparkError(Said("DEADLINE_EXCEEDED"))
+            raise SparkError(SparkErrorDetails("DEADLINE_EXCEEDED"))
         is_secure = self._at.scheme == "https"
         kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
         return kind(self._at.hostname or "", self._at.port, timeout=bound_s)

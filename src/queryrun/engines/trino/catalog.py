@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from trino.exceptions import TrinoQueryError
 
 from queryrun.engines.base import ColumnInfo
+from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import failure_of
-from queryrun.engines.trino.place import TrinoPlace
-from queryrun.engines.trino.query import Asked, Query
+from queryrun.engines.trino.query import Query, QueryRequest
 from queryrun.errors import RunFailed
 from queryrun.sql.trino.typed import name as quoted
 
@@ -18,15 +18,15 @@ _MISSING = "TABLE_NOT_FOUND"
 
 
 def open_catalog(options: Mapping[str, str], secret: str | None) -> TrinoCatalog:
-    """The tables of one entity's schema. `options` are `TrinoPlace.of`'s; nothing is asked yet."""
-    return TrinoCatalog(TrinoPlace.of(options, secret))
+    """The tables of one schema. `options`: see `TrinoEndpoint.of`. Sends nothing yet."""
+    return TrinoCatalog(TrinoEndpoint.of(options, secret))
 
 
 class TrinoCatalog:
     """Asks Trino by its metadata statements (`base.Catalog`); each is a query of its own."""
 
-    def __init__(self, place: TrinoPlace) -> None:
-        self._place = place
+    def __init__(self, endpoint: TrinoEndpoint) -> None:
+        self._endpoint = endpoint
 
     def tables(self) -> list[str]:
         """Tables and views."""
@@ -46,7 +46,7 @@ class TrinoCatalog:
         """Nothing is kept between questions."""
 
     def _ask(self, text: str) -> list[list[str]]:
-        query = Query(self._place, Asked(text, _NAME, "UTC", encodings=()))
+        query = Query(self._endpoint, QueryRequest(text, _NAME, "UTC", encodings=()))
         try:
             query.start()
             return [[cell or "" for cell in row] for page in query.pages() for row in page]

@@ -11,10 +11,10 @@ import requests
 from trino.exceptions import Error as LibraryError
 from trino.exceptions import TrinoQueryError
 
-from queryrun.engines.trino.place import UnencryptedError
+from queryrun.engines.trino.endpoint import UnencryptedError
 from queryrun.engines.trino.query import CanceledHereError, HttpRefusal
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.place import Place
+from queryrun.sql.position import SourcePosition
 
 _NAMES = FailureCode.NAME_NOT_FOUND
 _TYPES = FailureCode.TYPE_MISMATCH
@@ -246,22 +246,22 @@ _ADDRESS = re.compile(
 )
 """URLs, IP addresses, hosts with their port: where servers are is nobody's business."""
 
-Told = Callable[[int, int], Place]
+Told = Callable[[int, int], SourcePosition]
 """The place in the statement as submitted for one in the statement as sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ErrorContext:
     """How places in the statement that was sent are told in the one that was submitted."""
 
-    place: Told = Place
+    position: Told = SourcePosition
 
 
-def failure_of(error: BaseException, scene: Scene | None = None) -> BaseException:
+def failure_of(error: BaseException, context: ErrorContext | None = None) -> BaseException:
     """What an error of Trino, of its library or of the way there amounts to; others untouched."""
     match error:
         case TrinoQueryError():
-            return _of_statement(error, scene or Scene())
+            return _of_statement(error, context or ErrorContext())
         case HttpRefusal():
             return RunFailed.of(_AWAY, _refusal(error.status))
         case CanceledHereError():
@@ -282,14 +282,14 @@ def code_of(name: str | None, kind: str | None) -> FailureCode:
     return CODES.get(name or "") or _BY_TYPE.get(kind or "", _BROKEN)
 
 
-def _of_statement(error: TrinoQueryError, scene: Scene) -> RunFailed:
+def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
     code = code_of(error.error_name, error.error_type)
     location = error.error_location
     message = _message(code, error)
     if location is None:
         return RunFailed.of(code, message)
-    place = scene.place(*location)
-    return RunFailed(Failure(code, message, place.line, place.column))
+    position = context.position(*location)
+    return RunFailed(Failure(code, message, position.line, position.column))
 
 
 def _message(code: FailureCode, error: TrinoQueryError) -> str:

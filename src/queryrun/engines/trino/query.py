@@ -16,7 +16,7 @@ import requests
 from trino.client import ClientSession, TrinoRequest, TrinoStatus
 
 from queryrun.engines.trino.channel import Channel
-from queryrun.engines.trino.place import TrinoPlace
+from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.segments import Page, Segments, is_spooled
 
 ENCODINGS = ("json+zstd", "json+lz4", "json")
@@ -44,7 +44,7 @@ class CanceledHereError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryRequest:
     """A statement, under which name, and how its result may come."""
 
     text: str = field(repr=False)
@@ -56,11 +56,11 @@ class Asked:
 class Query:
     """One statement. `start` once, then `pages` once; the rest from any thread at any time."""
 
-    def __init__(self, place: TrinoPlace, asked: Asked) -> None:
-        self._place = place
+    def __init__(self, endpoint: TrinoEndpoint, asked: QueryRequest) -> None:
+        self._endpoint = endpoint
         self._asked = asked
-        self._http = place.http()
-        self._request = _request(place, asked, self._http)
+        self._http = endpoint.http()
+        self._request = _request(endpoint, asked, self._http)
         self._channel: Channel[Page] = Channel()
         self._segments = Segments()
         self._canceled = threading.Event()
@@ -172,7 +172,7 @@ class Query:
         if self._is_over or self._next_uri is None or not self._cancels.acquire(blocking=False):
             return
         try:
-            with self._place.http() as http:
+            with self._endpoint.http() as http:
                 http.delete(self._next_uri, timeout=_CANCEL_PATIENCE)
         except requests.RequestException:
             return  # whoever needs it repeats it; a stopper asks by name
@@ -180,22 +180,22 @@ class Query:
             self._cancels.release()
 
 
-def _request(place: TrinoPlace, asked: Asked, http: requests.Session) -> TrinoRequest:
+def _request(endpoint: TrinoEndpoint, asked: QueryRequest, http: requests.Session) -> TrinoRequest:
     session = ClientSession(
-        user=place.user,
-        catalog=place.catalog or None,
-        schema=place.schema or None,
+        user=endpoint.user,
+        catalog=endpoint.catalog or None,
+        schema=endpoint.schema or None,
         source=asked.name,
         client_tags=[asked.name, "queryrun"],
         timezone=asked.time_zone,
         encoding=list(asked.encodings) or None,
     )
     return TrinoRequest(
-        host=place.host,
-        port=place.port,
+        host=endpoint.host,
+        port=endpoint.port,
         client_session=session,
         http_session=http,
-        http_scheme=place.scheme,
+        http_scheme=endpoint.scheme,
         max_attempts=1,
         request_timeout=_PATIENCE,
     )

@@ -19,9 +19,9 @@ from typing import Any
 import orjson
 import requests
 
-from queryrun.engines.base import REMOTE_BOUND_S, WORK_PREFIX, RemotePlace
+from queryrun.engines.base import REMOTE_BOUND_S, WORK_PREFIX, RemoteEndpoint
+from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import failure_of
-from queryrun.engines.trino.place import TrinoPlace
 from queryrun.errors import FailureCode, RunFailed
 
 _ENDED = frozenset(["FINISHED", "FAILED"])
@@ -57,12 +57,12 @@ class _Work:
 class TrinoRemote:
     """See `RemoteEngine`. Keeps nothing between calls."""
 
-    def stop(self, place: RemotePlace, name: str) -> None:
+    def stop(self, endpoint: RemoteEndpoint, name: str) -> None:
         """End all queries whose source is `name`; returns when Trino shows none of them alive.
 
         Found none, it looks twice. About 150 ms for a name that is not there.
         """
-        with _Coordinator(place) as trino:
+        with _Coordinator(endpoint) as trino:
             found = trino.work(name)
             if not found:
                 trino.sleep(_LOOK_AGAIN_S)
@@ -75,14 +75,14 @@ class TrinoRemote:
                 trino.sleep(pause_s)
                 found = trino.work(name)
 
-    def names(self, place: RemotePlace) -> list[str]:
+    def names(self, endpoint: RemoteEndpoint) -> list[str]:
         """The names of all our work there, each once."""
-        with _Coordinator(place) as trino:
+        with _Coordinator(endpoint) as trino:
             return sorted({work.name for work in trino.work()})
 
-    def check(self, place: RemotePlace) -> None:
+    def check(self, endpoint: RemoteEndpoint) -> None:
         """Whether Trino has started and accepts who we are; it says nothing about its workers."""
-        with _Coordinator(place) as trino:
+        with _Coordinator(endpoint) as trino:
             if trino.get("/v1/info").get("starting") is not False:
                 raise _unavailable("The engine is starting")
             trino.work()
@@ -97,10 +97,10 @@ def _pauses() -> Iterator[float]:
 class _Coordinator:
     """One conversation with a coordinator, `REMOTE_BOUND_S` long at most."""
 
-    def __init__(self, place: RemotePlace) -> None:
-        self._place = TrinoPlace.of(place.options, place.secret)
+    def __init__(self, endpoint: RemoteEndpoint) -> None:
+        self._endpoint = TrinoEndpoint.of(endpoint.options, endpoint.secret)
         self._until = time.monotonic() + REMOTE_BOUND_S
-        self._http = self._place.http()
+        self._http = self._endpoint.http()
 
     def __enter__(self) -> _Coordinator:
         return self
@@ -120,14 +120,14 @@ class _Coordinator:
 
     def kill(self, work: _Work) -> None:
         """Ask for its end. That it is gone already is as good."""
-        url = f"{self._place.url}/v1/query/{work.query_id}"
+        url = f"{self._endpoint.url}/v1/query/{work.query_id}"
         response = self._answered(lambda patience: self._http.delete(url, timeout=patience))
         if not response.ok and response.status_code not in _MISSING:
             raise _refused(response.status_code)
 
     def get(self, path: str) -> Any:
         """What the coordinator answers to a question."""
-        url = f"{self._place.url}{path}"
+        url = f"{self._endpoint.url}{path}"
         response = self._answered(lambda patience: self._http.get(url, timeout=patience))
         if not response.ok:
             raise _refused(response.status_code)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from queryrun.engines.base import Column, EngineLimits, EngineProgress, Rows, Visible
-from queryrun.engines.duckdb import DuckDBSession
-from queryrun.engines.trino.failures import Scene, failure_of
-from queryrun.engines.trino.place import TrinoPlace
-from queryrun.engines.trino.query import ENCODINGS, Asked, Query
-from queryrun.engines.trino.reach import Reach
-from queryrun.engines.trino.statement import Prepared, prepare
+from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
+from queryrun.engines.duckdb.session import DuckDBSession
+from queryrun.engines.trino.endpoint import TrinoEndpoint
+from queryrun.engines.trino.failures import ErrorContext, failure_of
+from queryrun.engines.trino.name_scope import NameScope
+from queryrun.engines.trino.query import ENCODINGS, Query, QueryRequest
+from queryrun.engines.trino.statement import PreparedStatement, prepare
 from queryrun.engines.trino.tables import columns_of_tables
 from queryrun.engines.trino.types import ResultColumn, columns_of
 from queryrun.engines.trino.values import batches, schema_of
@@ -37,14 +37,14 @@ def open_session(
     time_zone: str = "UTC",
     encodings: Sequence[str] = ENCODINGS,
 ) -> TrinoSession:
-    """A session for one entity of one source; `options` are those of `TrinoPlace.of`.
+    """A session for one entity of one source; `options` are those of `TrinoEndpoint.of`.
 
     Trino is not asked for anything yet. `limits` are the encoder's.
     """
-    place = TrinoPlace.of(options, secret)
+    endpoint = TrinoEndpoint.of(options, secret)
     encoder = DuckDBSession(None, limits)
     encoder.set_up(None, time_zone)
-    return TrinoSession(place, encoder, time_zone, encodings)
+    return TrinoSession(endpoint, encoder, time_zone, encodings)
 
 
 class TrinoSession:
@@ -52,18 +52,18 @@ class TrinoSession:
 
     def __init__(
         self,
-        place: TrinoPlace,
+        endpoint: TrinoEndpoint,
         encoder: DuckDBSession,
         time_zone: str,
         encodings: Sequence[str] = ENCODINGS,
     ) -> None:
-        self._place = place
+        self._endpoint = endpoint
         self._encoder = encoder
         self._time_zone = time_zone
         self._encodings = encodings
         self._name = _NAMELESS
         self._query: Query | None = None
-        self._scene = Scene()
+        self._context = ErrorContext()
         self._trouble: BaseException | None = None
 
     @property
@@ -76,7 +76,7 @@ class TrinoSession:
         """The encoder's pipe."""
         return self._encoder.output_path
 
-    def plan(self, statement: str, visible: Visible | None = None, name: str = "") -> Rows:
+    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Start the statement at Trino under `name` and wait until its columns are known.
 
         It is running there then, and goes on as far as its rows are taken. Its rows can be read
@@ -85,8 +85,8 @@ class TrinoSession:
         self._release()
         self._name = name or _NAMELESS
         try:
-            prepared = self._prepared(statement, visible or Visible())
-            self._scene = Scene(prepared.place)
+            prepared = self._prepared(statement, row_filter or RowFilter())
+            self._context = ErrorContext(prepared.position)
             query = self._started(prepared.text)
             return self._rows(query, columns_of(query.columns))
         except Exception as error:
@@ -102,7 +102,7 @@ class TrinoSession:
         """
         cause = self._trouble or error
         self._release()
-        found = failure_of(cause, self._scene)
+        found = failure_of(cause, self._context)
         if found is not cause or isinstance(cause, RunFailed):
             return found
         return self._encoder.failure_of(cause, relation_at)
@@ -131,14 +131,14 @@ class TrinoSession:
 
     # --- planning ---------------------------------------------------------------------------
 
-    def _prepared(self, statement: str, visible: Visible) -> Prepared:
-        self._scene = Scene()
-        rules = RowRules(visible.deleted_rows, visible.org_column, visible.org_ids)
+    def _prepared(self, statement: str, row_filter: RowFilter) -> PreparedStatement:
+        self._context = ErrorContext()
+        rules = RowRules(row_filter.deleted_rows, row_filter.org_column, row_filter.org_ids)
 
         def columns(tables: Sequence[ast.Table]) -> list[dict[str, str]]:
             return columns_of_tables(tables, statement, self._described)
 
-        return prepare(statement, rules, Reach(self._place), columns)
+        return prepare(statement, rules, NameScope(self._endpoint), columns)
 
     def _described(self, text: str) -> list[dict[str, Any]]:
         """The columns of what a query of ours would return; it returns no rows."""
@@ -149,8 +149,8 @@ class TrinoSession:
         return query.columns
 
     def _started(self, text: str) -> Query:
-        asked = Asked(text, self._name, self._time_zone, self._encodings)
-        self._query = query = Query(self._place, asked)
+        asked = QueryRequest(text, self._name, self._time_zone, self._encodings)
+        self._query = query = Query(self._endpoint, asked)
         query.start()
         return query
 
@@ -183,7 +183,7 @@ class TrinoSession:
 def _relation(columns: Sequence[ResultColumn]) -> str:
     items = []
     for number, column in enumerate(columns):
-        place = f"c{number}"
-        value = f"CAST({place} AS {column.kind.shown})" if column.kind.is_cast else place
+        endpoint = f"c{number}"
+        value = f"CAST({endpoint} AS {column.kind.shown})" if column.kind.is_cast else endpoint
         items.append(f"{value} AS {quoted(column.name)}")
     return f"SELECT {', '.join(items)} FROM {_BATCHES}\n"

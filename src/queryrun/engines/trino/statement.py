@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from queryrun.engines.trino.reach import INFORMATION, Reach
+from queryrun.engines.trino.name_scope import INFORMATION, NameScope
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.place import Place
+from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.metadata import HEADINGS
@@ -26,14 +26,16 @@ Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedStatement:
     """What is sent, and how its places are told in the statement as submitted."""
 
     text: str = field(repr=False)
-    place: Callable[[int, int], Place]
+    position: Callable[[int, int], SourcePosition]
 
 
-def prepare(statement: str, rules: RowRules, reach: Reach, columns: Columns) -> Prepared:
+def prepare(
+    statement: str, rules: RowRules, name_scope: NameScope, columns: Columns
+) -> PreparedStatement:
     """Read, check and rewrite one statement.
 
     Raises `RunFailed` with line and column: a syntax error, a statement that is no query, names
@@ -42,19 +44,23 @@ def prepare(statement: str, rules: RowRules, reach: Reach, columns: Columns) -> 
     blanked = _without_comments(statement)
     node = _read(blanked)
     if isinstance(node, ast.Show):
-        return _show(node, reach, statement)
+        return _show(node, name_scope, statement)
 
     def look_up(tables: Sequence[ast.Table]) -> list[Facts]:
-        return _facts(tables, statement, rules, reach, columns)
+        return _facts(tables, statement, rules, name_scope, columns)
 
     rewritten = restricted(blanked, node, rules, look_up)
-    return Prepared(rewritten.text, rewritten.place)
+    return PreparedStatement(rewritten.text, rewritten.position)
 
 
 def _facts(
-    tables: Sequence[ast.Table], statement: str, rules: RowRules, reach: Reach, columns: Columns
+    tables: Sequence[ast.Table],
+    statement: str,
+    rules: RowRules,
+    name_scope: NameScope,
+    columns: Columns,
 ) -> list[Facts]:
-    conditions = [reach.condition(table, statement) for table in tables]
+    conditions = [name_scope.condition(table, statement) for table in tables]
     ordinary = [t for t, c in zip(tables, conditions, strict=True) if c is None]
     wanted = [] if rules.restrict_nothing else ordinary
     known = iter(columns(wanted) if wanted else [{} for _ in ordinary])
@@ -94,47 +100,49 @@ def _read(statement: str) -> ast.Query | ast.Show:
 # --- metadata -------------------------------------------------------------------------------
 
 
-def _show(node: ast.Show, reach: Reach, statement: str) -> Prepared:
+def _show(node: ast.Show, name_scope: NameScope, statement: str) -> PreparedStatement:
     """Written anew from what was understood; places are those of the table, or of SHOW."""
     at = node.table.at if node.table else node.at
     before = statement[:at]
-    place = Place(before.count("\n") + 1, at - before.rfind("\n"))
-    return Prepared(_show_text(node, reach, statement), lambda _line, _column: place)
+    position = SourcePosition(before.count("\n") + 1, at - before.rfind("\n"))
+    return PreparedStatement(
+        _show_text(node, name_scope, statement), lambda _line, _column: position
+    )
 
 
-def _show_text(node: ast.Show, reach: Reach, statement: str) -> str:
+def _show_text(node: ast.Show, name_scope: NameScope, statement: str) -> str:
     like = f" LIKE {text(node.like)}" if node.like is not None else ""
     like += f" ESCAPE {text(node.escape)}" if node.escape is not None else ""
-    own = _own(node.what, reach)
+    own = _own(node.what, name_scope)
     if own:
         heading = name(HEADINGS[node.what][0])
         rows = ", ".join(f"CAST({text(word)} AS varchar)" for word in own)
         condition = f" WHERE {heading}{like}" if like else ""
         return f"SELECT * FROM (VALUES {rows}) AS t ({heading}){condition} ORDER BY 1"
-    return f"SHOW {node.what.upper()}{_from(node, reach, statement)}{like}"
+    return f"SHOW {node.what.upper()}{_from(node, name_scope, statement)}{like}"
 
 
-def _own(what: str, reach: Reach) -> list[str]:
+def _own(what: str, name_scope: NameScope) -> list[str]:
     """All that there is, when the source has but one; empty: Trino says."""
-    if what == "schemas" and reach.schema:
-        return [reach.schema, INFORMATION]
-    return [reach.catalog] if what == "catalogs" and reach.catalog else []
+    if what == "schemas" and name_scope.schema:
+        return [name_scope.schema, INFORMATION]
+    return [name_scope.catalog] if what == "catalogs" and name_scope.catalog else []
 
 
-def _from(node: ast.Show, reach: Reach, statement: str) -> str:
+def _from(node: ast.Show, name_scope: NameScope, statement: str) -> str:
     """Of which table or schema. With one schema of ours any name means it, as everywhere."""
     named = node.table or node.of
     if named is None or node.what == "functions":
         return ""
     if node.table is None:
-        if node.what == "tables" and reach.schema and named.parts[-1].key != INFORMATION:
+        if node.what == "tables" and name_scope.schema and named.parts[-1].key != INFORMATION:
             return ""
         levels = 3 if node.what == "schemas" else len(named.parts) + 1
-        reach.check(
+        name_scope.check(
             ast.Table([*named.parts, *[_SOME] * (levels - len(named.parts))], named.at), statement
         )
     else:
-        reach.check(named, statement)
+        name_scope.check(named, statement)
     return " FROM " + ".".join(name(part.text) for part in named.parts)
 
 

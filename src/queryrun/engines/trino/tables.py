@@ -7,8 +7,8 @@ from typing import Any
 
 from trino.exceptions import TrinoQueryError
 
-from queryrun.engines.trino.failures import Scene, failure_of
-from queryrun.sql.place import Place
+from queryrun.engines.trino.failures import ErrorContext, failure_of
+from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.typed import name
 
@@ -29,8 +29,8 @@ def columns_of_tables(
     try:
         columns = describe(_query(tables))
     except TrinoQueryError as error:
-        scene = Scene(lambda line, _column: _place(tables, line, statement))
-        raise failure_of(error, scene) from error
+        context = ErrorContext(lambda line, _column: _position(tables, line, statement))
+        raise failure_of(error, context) from error
     found: list[dict[str, str]] = []
     for column in columns:
         if column["name"] == _BORDER and column["type"] == "tinyint":
@@ -54,7 +54,7 @@ def _query(tables: Sequence[ast.Table]) -> str:
     return f"SELECT {items} FROM {sources} LIMIT 0"
 
 
-def _place(tables: Sequence[ast.Table], line: int, statement: str) -> Place:
+def _position(tables: Sequence[ast.Table], line: int, statement: str) -> SourcePosition:
     at = tables[min(line, len(tables)) - 1].at
     before = statement[:at]
-    return Place(before.count("\n") + 1, at - before.rfind("\n"))
+    return SourcePosition(before.count("\n") + 1, at - before.rfind("\n"))

@@ -69,7 +69,7 @@ async def _create(
     links = links_of(parts)
     stored = once.stored_with(key, lambda run: StoredAnswer(200, job_body(run, links)))
     call.run_id = str(uuid4())
-    accepted = await submit(parts.desk, request, once=stored, run_id=call.run_id)
+    accepted = await submit(parts.desk, request, idempotent=stored, run_id=call.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     answer = await _shown_after(parts, call, accepted.run)

@@ -17,7 +17,7 @@ from queryrun.http.parts import HttpParts
 from queryrun.http.times import iso
 from queryrun.http.v2.render import progress_object
 from queryrun.runs.follow import Quiet, Step, follow
-from queryrun.runs.model import AttemptProgress, RunMove
+from queryrun.runs.model import AttemptProgress, RunEventRecord
 from queryrun.runs.read import read_one
 
 EVENT_STREAM = "text/event-stream"
@@ -30,7 +30,7 @@ HEADERS = [("cache-control", "no-store"), ("x-accel-buffering", "no")]
 
 
 async def run_events(parts: HttpParts, call: Call) -> Answer:
-    """The run's moves from its creation, or after `Last-Event-ID`, and progress meanwhile.
+    """The run's event records from its creation, or after `Last-Event-ID`, and progress meanwhile.
 
     Ends after the event that ended the run. Asked for more after that event: 204, which tells a
     browser not to come back.
@@ -69,23 +69,23 @@ def _written(step: Step) -> bytes:
         return HEARTBEAT
     if isinstance(step, AttemptProgress):
         return _event("progress", progress_object(step))
-    return b"id: %d\n" % _id_of(step) + _event("state", _move_object(step))
+    return b"id: %d\n" % _id_of(step) + _event("state", _record_object(step))
 
 
-def _id_of(move: RunMove) -> int:
-    """A run's moves are each at a millisecond of their own, in order."""
-    return round(move.at.timestamp() * 1000)
+def _id_of(record: RunEventRecord) -> int:
+    """A run's event records are each at a millisecond of their own, in order."""
+    return round(record.at.timestamp() * 1000)
 
 
 def _event(name: str, data: dict[str, object]) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
 
 
-def _move_object(move: RunMove) -> dict[str, object]:
+def _record_object(record: RunEventRecord) -> dict[str, object]:
     return {
-        "id": move.run_id,
-        "state": move.state.shown.value,
-        "event": "accept" if move.event is None else move.event.value,
-        "attempt": move.attempt,
-        "time": iso(move.at),
+        "id": record.run_id,
+        "state": record.state.shown.value,
+        "event": "accept" if record.event is None else record.event.value,
+        "attempt": record.attempt,
+        "time": iso(record.at),
     }

@@ -9,7 +9,7 @@ from queryrun.http.times import iso
 from queryrun.http.v2.render import NO_EXTRAS, Extras
 from queryrun.http.v2.view import View
 from queryrun.runs.desk import Desk
-from queryrun.runs.model import Run, RunMove
+from queryrun.runs.model import Run, RunEventRecord
 from queryrun.runs.read import progress_of
 from queryrun.runs.state import RunEvent, RunState
 
@@ -26,7 +26,7 @@ async def gather_extras(desk: Desk, run: Run, view: View) -> Extras:
     """Read what the view asks for by name; nothing at all for most requests."""
     if view.fields is None:
         return NO_EXTRAS
-    moves = await desk.store.moves(run.id) if view.wants("attempts") else []
+    records = await desk.store.events(run.id) if view.wants("attempts") else []
     asked = view.wants("queue_position") or view.wants("waiting_for")
     waits = asked and run.state is RunState.ACCEPTED
     position = await desk.store.queue_position(run.id) if waits else None
@@ -34,7 +34,7 @@ async def gather_extras(desk: Desk, run: Run, view: View) -> Extras:
         queue_position=position,
         waiting_for=None if position is None else waiting_for(desk, run, position),
         progress=await progress_of(desk, run) if view.wants("progress") else None,
-        attempts=tuple(attempts_of(moves)),
+        attempts=tuple(attempts_of(records)),
     )
 
 
@@ -48,12 +48,15 @@ def waiting_for(desk: Desk, run: Run, position: int) -> str:
     return "turn" if position else "slot"
 
 
-def attempts_of(moves: Iterable[RunMove]) -> list[dict[str, object]]:
+def attempts_of(records: Iterable[RunEventRecord]) -> list[dict[str, object]]:
     """The attempts in a run's history, oldest first: when each started, ended, and how."""
     attempts: dict[int, dict[str, object]] = {}
-    for move in moves:
-        if move.event is RunEvent.CLAIM:
-            attempts[move.attempt] = {"number": move.attempt, "started_time": iso(move.at)}
-        elif move.event in OUTCOMES and move.attempt in attempts:
-            attempts[move.attempt] |= {"ended_time": iso(move.at), "outcome": OUTCOMES[move.event]}
+    for record in records:
+        if record.event is RunEvent.CLAIM:
+            attempts[record.attempt] = {"number": record.attempt, "started_time": iso(record.at)}
+        elif record.event in OUTCOMES and record.attempt in attempts:
+            attempts[record.attempt] |= {
+                "ended_time": iso(record.at),
+                "outcome": OUTCOMES[record.event],
+            }
     return list(attempts.values())

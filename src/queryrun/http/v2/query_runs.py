@@ -60,7 +60,7 @@ async def _create_now(
         key, lambda run: StoredAnswer(201, render_run(Shown(run, links), view))
     )
     call.run_id = str(uuid4())
-    accepted = await submit(parts.desk, request, once=stored, run_id=call.run_id)
+    accepted = await submit(parts.desk, request, idempotent=stored, run_id=call.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     wish = headers.preference(call)
@@ -112,7 +112,7 @@ async def _cancel_now(parts: HttpParts, call: Call, key: once.Key | None, view: 
         key, lambda run: StoredAnswer(200, render_run(Shown(run, links), view))
     )
     wait_s = cancel_wait_s(call, wish)
-    run = await cancel(parts.desk, call.who, _run_id(call), wait_s=wait_s, once=stored)
+    run = await cancel(parts.desk, call.who, _run_id(call), wait_s=wait_s, idempotent=stored)
     answer = await _shown(parts, run, view, 200)
     await once.finish(parts, key, answer)
     answer.headers += wish.applied

@@ -40,7 +40,7 @@ async def create_later(
     answer = _only_ids(call, f"/v2/query_runs/{run_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(answer.status, answer.body))
     try:
-        accepted = await submit(parts.desk, request, once=stored, run_id=run_id)
+        accepted = await submit(parts.desk, request, idempotent=stored, run_id=run_id)
     except InvalidRequest as error:
         await _record(parts, call, _failed(answer_for(error, call.face)))
         await once.keep(parts, key, answer)
@@ -57,7 +57,7 @@ async def cancel_later(parts: HttpParts, call: Call, run_id: str, key: once.Key 
     answer = _only_ids(call, f"/v2/requests/{call.request_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(answer.status, answer.body))
     try:
-        run = await cancel(parts.desk, call.who, run_id, wait_s=0.0, once=stored)
+        run = await cancel(parts.desk, call.who, run_id, wait_s=0.0, idempotent=stored)
     except (NotFound, NotCancellable) as error:
         await _record(parts, call, _failed(answer_for(error, call.face)))
         await once.keep(parts, key, answer)

@@ -14,12 +14,12 @@ from queryrun.http.parts import HttpParts
 from queryrun.http.refusals import FileGone
 from queryrun.results.encode import DELIMITED, Format
 from queryrun.results.preview import (
-    MOST_ROWS,
-    PACKED_BYTES,
-    DamagedError,
+    MAX_PREVIEW_ROWS,
+    MAX_READ_BYTES,
+    CorruptFileError,
     NoPreviewError,
     Preview,
-    Wanted,
+    PreviewRequest,
     is_simple,
     preview,
 )
@@ -48,7 +48,7 @@ async def get_rows(parts: HttpParts, call: Call) -> Answer:
     wrong: list[Problem] = []
     window = Window(
         _whole(call, "offset", 0, MOST_OFFSET, wrong),
-        _whole(call, "limit", DEFAULT_ROWS, MOST_ROWS, wrong),
+        _whole(call, "limit", DEFAULT_ROWS, MAX_PREVIEW_ROWS, wrong),
     )
     if wrong:
         raise InvalidRequest(*wrong)
@@ -81,7 +81,7 @@ def _file(run: Run) -> ResultFile:
 
 
 def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) -> Preview:
-    """The rows, read in a thread: at most `PACKED_BYTES` of the file, one piece at a time.
+    """The rows, read in a thread: at most `MAX_READ_BYTES` of the file, one piece at a time.
 
     Binary formats are looked into by a process of their own, which a broken file may crash.
     """
@@ -89,9 +89,9 @@ def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) 
     read = partial(store.read, file.key)
     try:
         if is_simple(wanted.content_type, wanted.content_encoding):
-            return preview(read(0, min(file.size_bytes, PACKED_BYTES)), wanted)
+            return preview(read(0, min(file.size_bytes, MAX_READ_BYTES)), wanted)
         return peek(read, file.size_bytes, wanted)
-    except DamagedError as error:
+    except CorruptFileError as error:
         raise NotFound("rows", str(error)) from error
     except NoPreviewError as error:
         raise InvalidRequest.of("offset", str(error)) from error
@@ -101,12 +101,12 @@ def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) 
         raise Unavailable("the store of result files cannot be reached") from error
 
 
-def _wanted(output: Output, window: Window) -> Wanted:
+def _wanted(output: Output, window: Window) -> PreviewRequest:
     content_type = output.content_type.value
     form = Format(content_type, output.column_separator)
     separator = form.separator if content_type in DELIMITED else ""
     encoding = output.content_encoding.value
-    return Wanted(content_type, encoding, separator, window.offset, window.limit)
+    return PreviewRequest(content_type, encoding, separator, window.offset, window.limit)
 
 
 def _body(found: Preview, window: Window, file: ResultFile) -> dict[str, object]:

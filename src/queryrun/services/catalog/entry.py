@@ -6,7 +6,7 @@ import socket
 from typing import NoReturn
 
 from queryrun.engines.base import Catalog
-from queryrun.engines.duckdb_catalog import open_catalog as open_duckdb_catalog
+from queryrun.engines.duckdb.catalog import open_catalog as open_duckdb_catalog
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.services.catalog.process import run_catalog
 

@@ -14,12 +14,12 @@ import msgspec
 
 from queryrun.errors import Unavailable
 from queryrun.results.preview import (
-    ANSWER_BYTES,
-    PACKED_BYTES,
-    TOO_FAR,
+    MAX_READ_BYTES,
+    MAX_RESPONSE_BYTES,
+    PREVIEW_TOO_FAR,
     NoPreviewError,
     Preview,
-    Wanted,
+    PreviewRequest,
 )
 from queryrun.services.preview.process import BytesAsked, Look, NothingSeen, Said, Seen
 
@@ -27,8 +27,8 @@ AT_ONCE = 2
 """Each takes up to `peeking.MEMORY_BYTES`, usually 150 MB, and half a second of CPU."""
 PATIENCE_S = 10.0
 """How long one may take, and how long others wait for their turn."""
-_LINE_BYTES = 8 * ANSWER_BYTES
-"""The longest line it may say: an answer ends at `ANSWER_BYTES`, give or take one row."""
+_LINE_BYTES = 8 * MAX_RESPONSE_BYTES
+"""The longest line it may say: an answer ends at `MAX_RESPONSE_BYTES`, give or take one row."""
 
 Read = Callable[[int, int], Iterable[bytes]]
 """The file's bytes from the first place to before the second."""
@@ -37,8 +37,8 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 _decode = msgspec.json.Decoder(Said).decode
 
 
-def peek(read: Read, size_bytes: int, wanted: Wanted) -> Preview:
-    """The wanted rows. Blocks, in a thread; reads at most `PACKED_BYTES` of the file.
+def peek(read: Read, size_bytes: int, wanted: PreviewRequest) -> Preview:
+    """The wanted rows. Blocks, in a thread; reads at most `MAX_READ_BYTES` of the file.
 
     Raises `NoPreviewError` when there is none within the bounds, `Unavailable` when too many are
     being made, and whatever `read` raises.
@@ -57,8 +57,8 @@ def _talk(process: subprocess.Popen[bytes], read: Read) -> Preview:
     for said in _heard(process):
         if isinstance(said, BytesAsked):
             given_bytes += said.end - said.start
-            if given_bytes > PACKED_BYTES:
-                raise NoPreviewError(TOO_FAR)
+            if given_bytes > MAX_READ_BYTES:
+                raise NoPreviewError(PREVIEW_TOO_FAR)
             _give(process, read(said.start, said.end))
         elif isinstance(said, NothingSeen):
             raise NoPreviewError(said.reason)

@@ -17,7 +17,13 @@ import msgspec
 
 from queryrun.processes.child_setup import die_with_parent, limit_memory
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
-from queryrun.results.preview import PACKED_BYTES, TOO_FAR, NoPreviewError, Preview, Wanted
+from queryrun.results.preview import (
+    MAX_READ_BYTES,
+    PREVIEW_TOO_FAR,
+    NoPreviewError,
+    Preview,
+    PreviewRequest,
+)
 
 MEMORY_BYTES = 1024**3
 CPU_S = 5
@@ -26,7 +32,7 @@ CPU_S = 5
 class Look(msgspec.Struct, frozen=True):
     """What to look for, and the size of the file; the one argument, as JSON."""
 
-    wanted: Wanted
+    wanted: PreviewRequest
     size_bytes: int
 
 
@@ -82,8 +88,8 @@ class AskedFile(io.RawIOBase):
         size = max(end - self._at, 0)
         if size:
             self._asked_bytes += size
-            if self._asked_bytes > PACKED_BYTES:
-                raise NoPreviewError(TOO_FAR)
+            if self._asked_bytes > MAX_READ_BYTES:
+                raise NoPreviewError(PREVIEW_TOO_FAR)
             say(self._questions, BytesAsked(self._at, end))
             buffer[:size] = _exactly(self._answers, size)
             self._at = end
@@ -115,7 +121,7 @@ def main() -> NoReturn:
     os._exit(0)
 
 
-def _seen(file: AskedFile, wanted: Wanted) -> Said:
+def _seen(file: AskedFile, wanted: PreviewRequest) -> Said:
     from queryrun.results.columnar import columnar_preview
 
     try:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import msgspec
 
-from queryrun.engines.base import RemoteEngine, RemotePlace
+from queryrun.engines.base import RemoteEndpoint, RemoteEngine
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import RunFailed
 from queryrun.processes.channel import Channel
@@ -57,17 +57,17 @@ def _respond(
 
 
 def _call(engine: RemoteEngine, request: RemoteRequest) -> list[str]:
-    place = place_of(request.source)
+    endpoint = endpoint_of(request.source)
     match request.call:
         case "names":
-            return engine.names(place)
+            return engine.names(endpoint)
         case "check":
-            engine.check(place)
+            engine.check(endpoint)
         case "stop":
-            engine.stop(place, request.name)
+            engine.stop(endpoint, request.name)
     return []
 
 
-def place_of(source: SourceSpec) -> RemotePlace:
+def endpoint_of(source: SourceSpec) -> RemoteEndpoint:
     """A source as its engine's module takes it."""
-    return RemotePlace(source.options, source.secret.text if source.secret else None)
+    return RemoteEndpoint(source.options, source.secret.text if source.secret else None)

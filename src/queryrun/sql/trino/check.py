@@ -53,7 +53,7 @@ def _parsed(statement: str, tokens: list[Token], first: Token) -> Verdict:
     kind = _kind(tokens, first, node)
     if not kind:
         return Verdict(statement)
-    return Verdict(statement, None, "", *_place(statement, first), kind=kind)
+    return Verdict(statement, None, "", *_position(statement, first), kind=kind)
 
 
 def _kind(tokens: list[Token], first: Token, node: object) -> str:
@@ -85,9 +85,9 @@ def _writing(statement: str, tokens: list[Token], failed: RunFailed) -> Token | 
 
 def _wrong_kind(statement: str, token: Token) -> Verdict:
     message = f"Only SELECT, SHOW and DESCRIBE statements are allowed, not {token.text}"
-    return Verdict("", Refusal.NOT_READ_ONLY, message, *_place(statement, token))
+    return Verdict("", Refusal.NOT_READ_ONLY, message, *_position(statement, token))
 
 
-def _place(statement: str, token: Token) -> tuple[int, int]:
+def _position(statement: str, token: Token) -> tuple[int, int]:
     line_start = statement.rfind("\n", 0, token.at) + 1
     return statement.count("\n", 0, token.at) + 1, token.at - line_start + 1

@@ -70,19 +70,19 @@ def query_of(name: str, schema: Schema) -> ast.Query:
 def _rows(name: str, schema: Schema) -> Iterator[tuple[Cell, ...]]:
     places = ((SCHEMA_NAME, schema), (INFORMATION, TABLES))
     if name == "schemata":
-        yield from ((CATALOG, place) for place, _ in places)
+        yield from ((CATALOG, position) for position, _ in places)
     elif name != "views":
-        for place, tables in places:
+        for position, tables in places:
             for table in sorted(tables):
                 if name == "tables":
-                    yield (CATALOG, place, table, "BASE TABLE")
+                    yield (CATALOG, position, table, "BASE TABLE")
                 else:
-                    yield from _columns_of(place, table, tables)
+                    yield from _columns_of(position, table, tables)
 
 
-def _columns_of(place: str, table: str, tables: Schema) -> Iterator[tuple[Cell, ...]]:
+def _columns_of(position: str, table: str, tables: Schema) -> Iterator[tuple[Cell, ...]]:
     for number, (column, kind, *_) in enumerate(described(tables[table]), 1):
-        yield (CATALOG, place, table, column, number, None, "YES", kind)
+        yield (CATALOG, position, table, column, number, None, "YES", kind)
 
 
 def _type_of(column: str) -> str:

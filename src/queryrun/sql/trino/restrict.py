@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queryrun.errors import FailureCode
-from queryrun.sql.place import Place
+from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.tokens import failure_at, tokens_of
 from queryrun.sql.trino.typed import name, text
@@ -152,14 +152,14 @@ class Rewritten:
             statement,
         )
 
-    def place(self, line: int, column: int) -> Place:
+    def position(self, line: int, column: int) -> SourcePosition:
         """The place in the statement as submitted; line and column count from 1 in both texts."""
         at = _offset(self.text, line, column)
         number = bisect_right(self._starts, at) - 1
         origin, is_copied = self._pieces[number]
         old = origin + (at - self._starts[number] if is_copied else 0)
         before = self._statement[:old]
-        return Place(before.count("\n") + 1, old - before.rfind("\n"))
+        return SourcePosition(before.count("\n") + 1, old - before.rfind("\n"))
 
 
 def _offset(whole: str, line: int, column: int) -> int:

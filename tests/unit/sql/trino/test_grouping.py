@@ -16,7 +16,7 @@ NO_CHILD = 'GROUPING child "x" must be a grouping column'
 
 
 @pytest.mark.parametrize(
-    ("statement", "refusal", "words", "place"),
+    ("statement", "refusal", "words", "position"),
     [
         ("SELECT id, count(*) FROM account GROUP BY balance", UNGROUPED, "'id' must be", (1, 8)),
         ("SELECT count(*)\nFROM account a ORDER BY a.id", UNGROUPED, "'a.id' must be", (2, 25)),
@@ -32,12 +32,12 @@ NO_CHILD = 'GROUPING child "x" must be a grouping column'
     ],
 )  # fmt: skip
 def test_a_problem_of_grouping_has_its_place(
-    statement: str, refusal: str, words: str, place: tuple[int, int]
+    statement: str, refusal: str, words: str, position: tuple[int, int]
 ) -> None:
     bare = Failure(FailureCode.TYPE_MISMATCH, refusal)
     found = placed(read(statement), bare)
     assert words in found.message
-    assert (found.code, found.line, found.column) == (FailureCode.TYPE_MISMATCH, *place)
+    assert (found.code, found.line, found.column) == (FailureCode.TYPE_MISMATCH, *position)
 
 
 @pytest.mark.parametrize(

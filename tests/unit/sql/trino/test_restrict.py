@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.place import Place
+from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.restrict import Facts, Rewritten, RowRules, restricted
 from queryrun.sql.trino.translate import read
@@ -263,14 +263,14 @@ def test_places_are_told_in_the_statement_as_submitted() -> None:
         before = statement[: statement.index(word)]
         told = found.text[: found.text.index(word)]
         line, column = told.count("\n") + 1, len(told) - told.rfind("\n")
-        expected = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        assert found.place(line, column) == expected
+        expected = SourcePosition(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        assert found.position(line, column) == expected
 
 
 def test_a_place_in_what_was_added_is_told_as_the_tables() -> None:
     found = rewritten("SELECT 1 FROM\n  account")
     column = found.text.split("\n")[1].index("coalesce") + 1
-    assert found.place(2, column) == Place(2, 3)
+    assert found.position(2, column) == SourcePosition(2, 3)
 
 
 def test_a_chain_of_joins_may_be_long() -> None:

@@ -25,7 +25,7 @@ def test_a_table_may_have_a_schema_in_front(prefix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "code", "place"),
+    ("statement", "code", "position"),
     [
         ("SELECT nothing FROM account", FailureCode.NAME_NOT_FOUND, (1, 8)),
         ("SELECT id\nFROM nowhere", FailureCode.NAME_NOT_FOUND, (2, 6)),
@@ -44,10 +44,10 @@ def test_a_table_may_have_a_schema_in_front(prefix: str) -> None:
     ],
 )
 def test_errors_have_a_code_and_a_place(
-    statement: str, code: FailureCode, place: tuple[int, int]
+    statement: str, code: FailureCode, position: tuple[int, int]
 ) -> None:
     found = failure(statement)
-    assert (found.code, found.line, found.column) == (code, *place)
+    assert (found.code, found.line, found.column) == (code, *position)
 
 
 @pytest.mark.parametrize(

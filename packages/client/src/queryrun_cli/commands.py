@@ -1,0 +1,247 @@
+"""The commands that talk to a server as its client: declared here, done in the modules beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXITS = """\
+Exit status: 0 done (the run is complete), 1 refused or wrong, 2 usage, 3 the run failed,
+4 the run was canceled, 5 the server cannot be reached, 6 still running, 7 too late to cancel,
+130 interrupted (the run was canceled)."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+ProfileName = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", help="Which server; see `login`. Else QUERYRUN_PROFILE."),
+]
+Source = Annotated[str | None, typer.Option("--source", help="Where to run; as the server knows.")]
+StateName = Annotated[
+    str | None,
+    typer.Option("--state", help="accepted, in_progress, complete, failed or canceled."),
+]
+Since = Annotated[
+    str | None, typer.Option("--since", help="30m, 2h, 7d, or a date: runs made since then.")
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--private-key", help="PEM file or age identity that decrypts a result."),
+]
+
+profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for command in (run, tables, describe, ls, show, cancel, get, decrypt, login, config):
+        app.command(epilog=EXITS)(command)
+    app.add_typer(profiles_app, name="profiles")
+
+
+def run(
+    sql: Annotated[str | None, typer.Argument(help="The statement; - reads it from stdin.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the statement from a file.")
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="table, csv, json, tsv, parquet, arrow. Default: table in a terminal."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File for the rows; its ending says the format."),
+    ] = None,
+    source: Source = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Stop the run after so many seconds (the server does).")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="name=value, kept with the run.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and ends.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")] = False,
+    profile: ProfileName = None,
+    as_json: Json = False,
+) -> None:
+    """Run a statement and show its rows: a table in a terminal, CSV in a pipe.
+
+    Ctrl-C cancels the run, waits until the server says that nothing of it runs any more, and
+    ends with status 130. With --json the run itself is printed instead of its rows.
+    """
+    from queryrun_cli.run import RunWish, read_sql, run_statement
+
+    wish = RunWish(
+        read_sql(sql, file),
+        format=format,
+        output=output,
+        source=source,
+        timeout_s=timeout,
+        tags=tuple(tag or ()),
+        wait=wait,
+        quiet=quiet,
+        as_json=as_json,
+    )
+    run_statement(wish, profile)
+
+
+def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:
+    """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line."""
+    from queryrun_cli.run import RunWish, run_statement
+
+    wish = RunWish("SHOW TABLES", "json" if as_json else None, source=source, quiet=True)
+    run_statement(wish, profile)
+
+
+def describe(
+    table: str, source: Source = None, profile: ProfileName = None, as_json: Json = False
+) -> None:
+    """Show a table's columns and their types: a run of DESCRIBE. --json: one object a line."""
+    from queryrun_cli.run import RunWish, describe_sql, run_statement
+
+    wish = RunWish(describe_sql(table), "json" if as_json else None, source=source, quiet=True)
+    run_statement(wish, profile)
+
+
+def ls(
+    state: StateName = None,
+    source: Source = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep it up to date until Ctrl-C.")
+    ] = False,
+    profile: ProfileName = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    from queryrun_cli.ls import Filters, list_runs
+
+    list_runs(Filters(state, source, since, limit), profile, watch=watch, as_json=as_json)
+
+
+def show(run_id: str, profile: ProfileName = None, as_json: Json = False) -> None:
+    """Show everything about one run."""
+    from queryrun_cli.ls import show_run
+
+    show_run(run_id, profile, as_json=as_json)
+
+
+def cancel(
+    run_ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All runs that are under way.")] = False,
+    state: StateName = None,
+    source: Source = None,
+    since: Since = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --all.")] = False,
+    profile: ProfileName = None,
+    as_json: Json = False,
+) -> None:
+    """Cancel runs, and return when nothing of them runs any more.
+
+    Already canceled is success; a run that had ended by itself is status 7 and stays as it is.
+    """
+    from queryrun_cli.cancel import cancel_runs
+    from queryrun_cli.ls import Filters
+
+    filters = Filters(state, source, since) if every else None
+    cancel_runs(run_ids or [], filters, profile, yes=yes, as_json=as_json)
+
+
+def get(
+    run_id: str,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="A file, a directory, or - for stdout.")
+    ] = ".",
+    private_key: KeyFile = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Continue a download that broke off.")
+    ] = True,
+    profile: ProfileName = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a run's result file, waiting for the run's end; verified, then put in place."""
+    from queryrun_cli.get import get_file, show_file
+
+    path = get_file(run_id, output, profile, private_key=private_key, resume=resume)
+    show_file(path, as_json=as_json)
+
+
+def decrypt(
+    file: Annotated[Path, typer.Argument(help="The encrypted file.")],
+    key: Annotated[Path, typer.Option("--key", "-k", help="The RSA private key, PEM.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: the name without .enc.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Decrypt a result file; no server is asked. The key's password: QUERYRUN_KEY_PASSWORD."""
+    from queryrun_cli.get import decrypt_to, show_file
+
+    show_file(decrypt_to(file, key, output), as_json=as_json)
+
+
+def login(
+    url: Annotated[str | None, typer.Argument(help="The server, such as https://host:8080")] = None,
+    name: Annotated[str, typer.Option("--name", help="What you call it.")] = "default",
+    client_id: Annotated[str | None, typer.Option("--client-id")] = None,
+    secret_file: Annotated[
+        Path | None, typer.Option("--secret-file", help="File that holds the client's secret.")
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="A home on this machine: its first client.")
+    ] = None,
+    face: Annotated[str, typer.Option("--face", help="v2, or v1 (/query/jobs).")] = "v2",
+    entity_id: Annotated[
+        str | None, typer.Option("--entity-id", help="For a client with several entities.")
+    ] = None,
+    private_key: KeyFile = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Try the credentials first.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Keep a server's address and your credentials as a profile, and use it from now on.
+
+    The secret comes from --secret-file, QUERYRUN_CLIENT_SECRET, QUERYRUN_CLIENT_SECRET_FILE or a
+    prompt: never from the command line, which every process can read.
+    """
+    from queryrun_cli.login import LoginWish
+    from queryrun_cli.login import login as keep
+
+    wish = LoginWish(name, url, client_id, secret_file, home, face, entity_id, private_key, check)
+    keep(wish, as_json=as_json)
+
+
+def config(profile: ProfileName = None, as_json: Json = False) -> None:
+    """Show which server commands would talk to now, and why."""
+    from queryrun_cli.login import show_config
+
+    show_config(profile, as_json=as_json)
+
+
+@profiles_app.command("ls")
+def profiles_ls(as_json: Json = False) -> None:
+    """List the profiles; never their secrets."""
+    from queryrun_cli.login import show_profiles
+
+    show_profiles(as_json=as_json)
+
+
+@profiles_app.command("use")
+def profiles_use(name: str) -> None:
+    """Use this profile when none is named."""
+    from queryrun_cli.profiles import use_profile
+
+    use_profile(name)
+    typer.echo(f"using {name}")
+
+
+@profiles_app.command("rm")
+def profiles_rm(name: str) -> None:
+    """Forget a profile and its secret."""
+    from queryrun_cli.profiles import remove_profile
+
+    remove_profile(name)
+    typer.echo(f"removed {name}")

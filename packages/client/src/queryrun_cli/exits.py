@@ -1,0 +1,59 @@
+"""Exit statuses of the commands that talk to a server, and the errors that lead to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from queryrun_client import ClientError, RunCanceled, RunFailed, StillRunning, Unreachable
+
+DONE = 0
+REFUSED = 1
+USAGE = 2
+FAILED = 3
+CANCELED = 4
+UNREACHABLE = 5
+STILL_RUNNING = 6
+TOO_LATE = 7
+INTERRUPTED = 130
+
+KINDS: dict[type[ClientError], int] = {
+    RunFailed: FAILED,
+    RunCanceled: CANCELED,
+    Unreachable: UNREACHABLE,
+    StillRunning: STILL_RUNNING,
+}
+"""Every other error of the client is `REFUSED`."""
+
+
+def status_of(error: ClientError) -> int:
+    """The exit status for an error."""
+    return next((status for kind, status in KINDS.items() if isinstance(error, kind)), REFUSED)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of the client and of files become one line on stderr and an exit status."""
+    try:
+        yield
+    except ClientError as error:
+        say(describe(error))
+        raise typer.Exit(status_of(error)) from None
+    except OSError as error:
+        say(f"{error.filename or 'files'}: {error.strerror or error}")
+        raise typer.Exit(REFUSED) from None
+
+
+def describe(error: ClientError) -> str:
+    """The error in one line, with the place in the statement where there is one."""
+    failed = error.run.error if isinstance(error, RunFailed) else None
+    if failed is None or failed.line is None:
+        return str(error)
+    return f"line {failed.line}, column {failed.column}: {error}"
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    typer.echo(f"queryrun: {text}", err=True)

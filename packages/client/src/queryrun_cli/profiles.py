@@ -1,0 +1,106 @@
+"""Profiles: the servers a person talks to, in one file of the user's configuration directory.
+
+The file holds client secrets, so it is made readable by its owner alone (0600, in a 0700
+directory) and a file that others may read is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import typer
+
+from queryrun_cli.errors import CommandError
+
+FILE_NAME = "profiles.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One server and who one is there."""
+
+    url: str
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    face: str = "v2"
+    entity_id: str = ""
+    private_key_file: str = ""
+
+
+@dataclass(slots=True)
+class Profiles:
+    """All of them, and the one used when none is named."""
+
+    current: str = ""
+    profiles: dict[str, Profile] = field(default_factory=dict)
+
+    def get(self, name: str) -> Profile:
+        """The profile of that name; `CommandError` when there is none."""
+        if name not in self.profiles:
+            known = ", ".join(sorted(self.profiles)) or "none; `queryrun login` makes one"
+            raise CommandError(f"no profile is called {name!r} (there are: {known})")
+        return self.profiles[name]
+
+
+def profiles_path() -> Path:
+    """Where the file is: the platform's place for configuration."""
+    return Path(typer.get_app_dir("queryrun")) / FILE_NAME
+
+
+def load_profiles() -> Profiles:
+    """The profiles; none when the file is not there."""
+    path = profiles_path()
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return Profiles()
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise CommandError(f"{path} holds secrets and others may read it: chmod 600 {path}")
+    try:
+        return msgspec.json.decode(text, type=Profiles)
+    except msgspec.DecodeError as error:
+        raise CommandError(f"{path}: {error}") from error
+
+
+def save_profiles(profiles: Profiles) -> None:
+    """Write the file anew, in one step, for its owner alone."""
+    path = profiles_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(profiles)))
+    part.replace(path)
+
+
+def add_profile(name: str, profile: Profile) -> None:
+    """Keep a profile, and use it from now on."""
+    if not _NAME.fullmatch(name):
+        raise CommandError(f"profile {name!r}: use letters, digits, '_', '.' and '-'")
+    profiles = load_profiles()
+    profiles.profiles[name] = profile
+    profiles.current = name
+    save_profiles(profiles)
+
+
+def use_profile(name: str) -> None:
+    """Use this profile when none is named."""
+    profiles = load_profiles()
+    profiles.get(name)
+    profiles.current = name
+    save_profiles(profiles)
+
+
+def remove_profile(name: str) -> None:
+    """Forget a profile and its secret."""
+    profiles = load_profiles()
+    profiles.get(name)
+    del profiles.profiles[name]
+    if profiles.current == name:
+        profiles.current = ""
+    save_profiles(profiles)

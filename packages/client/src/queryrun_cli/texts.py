@@ -1,0 +1,98 @@
+"""How runs and rows look: text for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from queryrun_client import RunInfo
+
+COLUMNS = ("id", "state", "source", "created", "rows", "ms", "sql")
+SQL_CHARS = 40
+
+
+def run_object(info: RunInfo) -> dict[str, Any]:
+    """A run as JSON for programs: v2's words whatever the face, and never the signed link."""
+    shown = {
+        "id": info.id,
+        "state": info.state.value,
+        "sql": info.sql or None,
+        "source": info.source,
+        "created_time": _iso(info.created_time),
+        "started_time": _iso(info.started_time),
+        "updated_time": _iso(info.updated_time),
+        "number_of_rows": info.number_of_rows,
+        "percent": info.percent,
+        "processing_duration": info.processing_ms,
+        "remaining_attempts": info.remaining_attempts,
+        "queue_position": info.queue_position,
+        "waiting_for": info.waiting_for,
+        "content_type": info.content_type,
+        "content_encoding": info.content_encoding,
+        "tags": info.tags,
+        "cancellation": info.cancellation,
+        "error": info.raw.get("error") or info.raw.get("errorMessage"),
+        "file": _file_object(info),
+    }
+    return {name: value for name, value in shown.items() if value not in (None, {})}
+
+
+def _file_object(info: RunInfo) -> dict[str, Any] | None:
+    if info.file is None:
+        return None
+    file = {"id": info.file.id, "size": info.file.size_bytes, "sha256": info.file.sha256}
+    return {name: value for name, value in file.items() if value is not None}
+
+
+def run_cells(info: RunInfo) -> tuple[str, ...]:
+    """A run as one line of `COLUMNS`."""
+    return (
+        info.id,
+        info.state.value,
+        info.source or "",
+        _when(info.created_time or info.updated_time),
+        "" if info.number_of_rows is None else f"{info.number_of_rows:,}",
+        "" if info.processing_ms is None else f"{info.processing_ms:,}",
+        shortened(info.sql, SQL_CHARS),
+    )
+
+
+def run_lines(info: RunInfo) -> Iterator[str]:
+    """A run in full, one property a line."""
+    for name, value in run_object(info).items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        yield f"{name:<20} {text}"
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Rows of cells as lines with aligned columns."""
+    kept = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*kept, strict=True)]
+    for row in kept:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        yield "  ".join(cells).rstrip()
+
+
+def cell_text(value: object) -> str:
+    """One value of a result: NULL apart from the text, nested values as JSON."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def shortened(text: str, most: int) -> str:
+    """One line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="milliseconds")
+
+
+def _when(time: datetime | None) -> str:
+    return "" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,212 @@
+"""`AsyncClient` and `AsyncRun`: the protocol carried out with `await`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar, Unpack, overload
+
+import anyio
+import httpx2
+from anyio.to_thread import run_sync
+
+from queryrun_client import http
+from queryrun_client.core import Cancellation, Core, Watcher
+from queryrun_client.download import DownloadWish, download
+from queryrun_client.effects import (
+    Block,
+    Effect,
+    Fetch,
+    Flow,
+    NeedToken,
+    NoAnswerError,
+    Response,
+    Send,
+    Sleep,
+)
+from queryrun_client.model import Options, RunInfo, RunQuery, Submission, SubmitOptions
+from queryrun_client.rows import Row, check_rows, pandas_of, polars_of, read_arrow, read_rows
+from queryrun_client.view import RunView
+
+T = TypeVar("T")
+R = TypeVar("R")
+DEFAULT_OPTIONS = Options()
+EVERY = RunQuery()
+BATCH_ROWS = 500
+"""Rows that one visit to a thread brings."""
+
+
+class AsyncClient:
+    """`Client`, with `await`. Belongs to one event loop; close it."""
+
+    def __init__(
+        self,
+        url: str,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        *,
+        face: str = "v2",
+        options: Options = DEFAULT_OPTIONS,
+    ) -> None:
+        self._core = Core(url, http.credentials(client_id, client_secret), face, options)
+        self._http = httpx2.AsyncClient(
+            follow_redirects=False, timeout=options.timeout_s, headers=http.AGENT
+        )
+        self._token_lock = anyio.Lock()
+
+    async def authenticate(self) -> None:
+        """Get a token now, to learn whether the credentials count; else the first call does."""
+        await self.carry_out(self._core.token(None))
+
+    async def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> AsyncRun:
+        """Submit a statement; the run, accepted. Never makes two, whatever the network does."""
+        return AsyncRun(self, await self.carry_out(self._core.submit(Submission(sql, **options))))
+
+    async def run(self, run_id: str) -> AsyncRun:
+        """The run with this id, as it is now."""
+        return AsyncRun(self, await self.carry_out(self._core.read(run_id)))
+
+    async def runs(self, query: RunQuery = EVERY) -> AsyncIterator[AsyncRun]:
+        """Runs, newest first, page by page as they are used. On v1 the server has one page."""
+        left, cursor = query.limit, None
+        while left is None or left > 0:
+            page = await self.carry_out(self._core.page(query, cursor))
+            for info in page.runs[:left]:
+                yield AsyncRun(self, info)
+            left = None if left is None else left - len(page.runs)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def core(self) -> Core:
+        """The protocol; for `AsyncRun`."""
+        return self._core
+
+    async def carry_out(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, doing what it asks for."""
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    reply = await self._do(effect)
+                except httpx2.RequestError as trouble:
+                    effect = flow.throw(NoAnswerError(http.described(trouble)))
+                else:
+                    effect = flow.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _do(self, effect: Effect) -> Any:
+        if isinstance(effect, Send):
+            return http.response_of(await self._http.send(http.built(self._http, effect.request)))
+        if isinstance(effect, Sleep):
+            return await anyio.sleep(effect.seconds)
+        if isinstance(effect, Block):
+            return await run_sync(effect.call)
+        if isinstance(effect, NeedToken):
+            async with self._token_lock:
+                return await self.carry_out(self._core.token(effect.refused))
+        return await self._fetch(effect)
+
+    async def _fetch(self, effect: Fetch) -> Response:
+        answer = await self._http.send(http.built(self._http, effect.request), stream=True)
+        head = http.head_of(answer)
+        try:
+            if await run_sync(effect.sink.open, head):
+                async for chunk in answer.aiter_raw(http.CHUNK_BYTES):
+                    await run_sync(effect.sink.write, chunk)
+        finally:
+            effect.sink.close()
+            with anyio.CancelScope(shield=True):
+                await answer.aclose()
+        return head
+
+
+class AsyncRun(RunView):
+    """`Run`, with `await`."""
+
+    def __init__(self, client: AsyncClient, info: RunInfo) -> None:
+        self._client = client
+        self.info = info
+
+    async def refresh(self) -> AsyncRun:
+        """Look again."""
+        self.info = await self._client.carry_out(self._client.core.read(self.id))
+        return self
+
+    async def wait(
+        self, progress: Watcher | None = None, timeout_s: float | None = None
+    ) -> AsyncRun:
+        """See `Run.wait`. `progress` is called on the event loop and must not block."""
+        flow = self._client.core.wait(self.info, watcher=progress, timeout_s=timeout_s)
+        self.info = await self._client.carry_out(flow)
+        return self
+
+    async def cancel(self, timeout_s: float | None = None) -> Cancellation:
+        """See `Run.cancel`."""
+        answer = await self._client.carry_out(self._client.core.cancel(self.id, timeout_s))
+        self.info = answer.info
+        return answer
+
+    @overload
+    def rows(self) -> AsyncIterator[Row]: ...
+    @overload
+    def rows(self, row_type: type[R]) -> AsyncIterator[R]: ...
+    async def rows(self, row_type: Any = Row) -> AsyncIterator[Any]:
+        """See `Run.rows`."""
+        check_rows(await self._ended())
+        with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
+            rows = read_rows(await self.download(Path(directory) / "rows"), row_type)
+            while batch := await run_sync(lambda: list(islice(rows, BATCH_ROWS))):
+                for row in batch:
+                    yield row
+
+    async def download(
+        self, path: str | os.PathLike[str], *, resume: bool = True, decrypt: bool = True
+    ) -> Path:
+        """See `Run.download`."""
+        key = http.private_key(self._client.core.options) if decrypt else None
+        wish = DownloadWish(Path(path), resume, key)
+        return await self._client.carry_out(download(self._client.core, await self._ended(), wish))
+
+    async def to_arrow(self) -> Any:
+        """The result as a `pyarrow.Table`; needs pyarrow."""
+        info = await self._ended()
+        with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
+            path = await self.download(Path(directory) / "table")
+            return await run_sync(read_arrow, path, info)
+
+    async def to_pandas(self) -> Any:
+        """The result as a `pandas.DataFrame`; needs pyarrow and pandas."""
+        return pandas_of(await self.to_arrow())
+
+    async def to_polars(self) -> Any:
+        """The result as a `polars.DataFrame`; needs pyarrow and polars."""
+        return polars_of(await self.to_arrow())
+
+    async def _ended(self) -> RunInfo:
+        if not self.ended:
+            await self.wait()
+        self.check()
+        return self.info

@@ -1,0 +1,128 @@
+"""The v1 face: /query/jobs (contract A6-A10, D2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from queryrun_client.effects import Request, Response
+from queryrun_client.errors import Refused, UnexpectedAnswer, Unsupported
+from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, State, Submission, state_of
+from queryrun_client.wire import (
+    JSON_HEADERS,
+    Page,
+    id_of,
+    items_of,
+    name_in,
+    object_of,
+    object_or_none,
+    posted,
+    refused_by,
+    text_of,
+    time_of,
+    waiting,
+    whole_of,
+)
+
+V1_PAGE = 1000
+"""Largest page (contract A7)."""
+
+V1_STATES = {State.COMPLETE: "completed", State.CANCELED: "cancelled", State.PENDING: "submitted"}
+
+
+@dataclass(slots=True)
+class V1Face:
+    """/query/jobs."""
+
+    base: str
+
+    def submit(self, wish: Submission, key: str) -> Request:
+        """`POST /query/jobs`. Tags and a time limit are not in this face: an error, not a loss."""
+        if wish.tags or wish.timeout_s is not None:
+            raise Unsupported("tags and timeout_s do not exist on the v1 face")
+        body: dict[str, Any] = {
+            "query": wish.sql,
+            "outputFormat": wish.content_type.upper(),
+            "compression": wish.content_encoding.upper(),
+            "output": {"target": "S3"},
+        }
+        optional = {
+            "columnSeparator": wish.column_separator,
+            "encryptionKey": wish.encryption_key,
+            "readDeleted": wish.read_deleted or None,
+            "sourceData": wish.source and wish.source.upper(),
+        }
+        body |= {name: value for name, value in optional.items() if value is not None}
+        return posted(f"{self.base}/query/jobs", body, key)
+
+    def read(self, run_id: str, wait_s: float = 0.0) -> Request:
+        """`GET /query/jobs/{id}`."""
+        return waiting(Request("GET", self._path(run_id)), wait_s)
+
+    def cancel(self, run_id: str, _key: str, wait_s: float, /) -> Request:
+        """`DELETE /query/jobs/{id}`: no key, which DELETE must not carry (contract C11); asking
+        twice is harmless, because a read tells how the run ended."""
+        return waiting(Request("DELETE", self._path(run_id)), wait_s)
+
+    def listing(self, query: RunQuery, _cursor: str | None, /) -> Request:
+        """`GET /query/jobs`: one page, there is no cursor (contract A7)."""
+        narrowed = query.since is not None or query.source is not None
+        size = V1_PAGE if query.limit is None or narrowed else min(query.limit, V1_PAGE)
+        pairs = {"pageSize": str(size)}
+        if query.state is not None:
+            pairs["queryStatus"] = V1_STATES.get(query.state, query.state.value)
+        return Request("GET", f"{self.base}/query/jobs?{urlencode(pairs)}", JSON_HEADERS)
+
+    def run(self, response: Response) -> RunInfo:
+        """The run in `data`."""
+        data = object_of(response).get("data")
+        if not isinstance(data, dict):
+            raise UnexpectedAnswer("the answer holds no job")
+        return _run_of_v1(data)
+
+    def page(self, response: Response) -> Page:
+        """The runs in `data`."""
+        return Page([_run_of_v1(item) for item in items_of(object_of(response))])
+
+    def refusal(self, response: Response) -> Refused:
+        """`{code, message}`, or `{message}` alone (contract D2)."""
+        content = object_or_none(response) or {}
+        message = str(content.get("message") or f"HTTP {response.status}")
+        return refused_by(response, str(content.get("code") or response.status), message, None)
+
+    def ended_before(self, error: Refused) -> bool:
+        """Contract A9: 400 and this text, on the real service too."""
+        return error.status == 400 and "accepted or in_progress" in error.message
+
+    def _path(self, run_id: str) -> str:
+        return f"{self.base}/query/jobs/{quote(run_id, safe='')}"
+
+
+def _run_of_v1(item: Mapping[str, Any]) -> RunInfo:
+    state = state_of(item.get("queryStatus"))
+    link = text_of(item.get("dataFile"))
+    message = item.get("errorMessage")
+    name = name_in(link) if link else ""
+    return RunInfo(
+        id=id_of(item),
+        state=state,
+        sql=str(item.get("query", "")),
+        source=(text_of(item.get("sourceData")) or "").lower() or None,
+        content_type=_format_in(name) or None,
+        number_of_rows=whole_of(item.get("outputRows")),
+        processing_ms=whole_of(item.get("processingTime")),
+        remaining_attempts=whole_of(item.get("remainingRetries")),
+        created_time=time_of(item.get("createdOn")),
+        updated_time=time_of(item.get("updatedOn")),
+        file=FileInfo(name, link, _format_in(name)) if link else None,
+        error=RunError("unknown", str(message)) if message else None,
+        raw=item,
+    )
+
+
+def _format_in(name: str) -> str:
+    """The format by the file's name (`<run id>_<digits>.<ext>…`, contract F4)."""
+    formats = {"json", "jsonl", "csv", "tsv", "dsv", "parquet", "arrow"}
+    return next((part for part in name.lower().split(".")[1:] if part in formats), "")

@@ -1,0 +1,177 @@
+"""The operator's commands: parse, call one function, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from queryrun.cli import guarantee
+from queryrun.errors import QueryrunError
+from queryrun_cli.plugins import HomeServer, Plugin
+
+clients_app = typer.Typer(
+    help="OAuth clients: who may call the service, and in which entities.", no_args_is_help=True
+)
+
+Home = Annotated[
+    Path,
+    typer.Option("--home", envvar="QUERYRUN_HOME", help="The directory that holds everything."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DEFAULT_HOME = Path(".queryrun")
+
+
+def init(
+    home: Home = DEFAULT_HOME,
+    entity: Annotated[str, typer.Option(help="Name of the first entity.")] = "main",
+    sample_data: Annotated[
+        bool, typer.Option("--sample-data", help="Write the sample tables for the entity.")
+    ] = False,
+    factor: Annotated[float, typer.Option(help="Size of the sample billing data.")] = 1.0,
+    database_url_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with a postgresql:// URL: a database that several nodes share."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a home: configuration, store, an entity with its data directory, a first client.
+
+    The client's secret is printed here and kept nowhere but in HOME/first-client.secret (mode
+    0600), which you may delete. Refuses a home that is already made. Another node on the same
+    database needs no `init`: copy queryrun.toml and link.key into a home of its own.
+    """
+    from queryrun.cli.home import init_home
+    from queryrun.cli.show import show_init
+
+    made = init_home(
+        home,
+        entity=entity,
+        factor=factor if sample_data else None,
+        database_url_file=database_url_file,
+    )
+    show_init(made, as_json=as_json)
+
+
+def serve(
+    home: Home = DEFAULT_HOME,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(help="api, worker, or api,worker: answer requests, run statements, or both."),
+    ] = None,
+) -> None:
+    """Serve a home in the foreground until SIGTERM or Ctrl-C.
+
+    Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still answers
+    /healthz, /readyz and /metrics.
+
+    On SIGTERM nothing new is accepted, running statements get `server.drain_s` seconds to end,
+    and what still runs then is stopped and queued again for the next start. A second signal
+    cuts the waiting short. The exit status is 0 after an orderly end.
+    """
+    from queryrun.cli.serve import Listening, serve_home
+
+    serve_home(home, Listening(host, port, roles))
+
+
+def demo_data(
+    directory: Annotated[Path, typer.Argument(help="Where the Parquet files go.")],
+    factor: Annotated[float, typer.Option(help="Size of the billing data; 1 is ~90,000 rows.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write the sample tables: an invented billing system and the real flights of 2013."""
+    from queryrun.cli.show import show_sample_data
+    from queryrun.demo import write_sample_data
+
+    directory.mkdir(parents=True, exist_ok=True)
+    show_sample_data(write_sample_data(directory, factor=factor), as_json=as_json)
+
+
+def demo() -> None:
+    """The main job, visibly, in a temporary home: submit, download, cancel a runaway.
+
+    Starts a server on a free loopback port, and leaves nothing running and nothing behind.
+    """
+    from queryrun.cli.demo import run_demo
+
+    run_demo()
+
+
+@clients_app.command("create")
+def clients_create(
+    home: Home = DEFAULT_HOME,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option(help="Entity the client acts in; repeat for several. Made when missing."),
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="read, submit, cancel or admin; repeat. Default: the first three."),
+    ] = None,
+    org: Annotated[
+        list[str] | None,
+        typer.Option(help="Org whose rows the client may see; repeat. Default: no restriction."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What you call the client.")] = "client",
+    as_json: Json = False,
+) -> None:
+    """Create a client. Its secret is shown once, here."""
+    from queryrun.cli.clients import Wanted, create
+    from queryrun.cli.show import show_client
+
+    wanted = Wanted(entity or [], scope or [], org or [], name)
+    show_client(create(home, wanted), as_json=as_json)
+
+
+@clients_app.command("ls")
+def clients_ls(home: Home = DEFAULT_HOME, as_json: Json = False) -> None:
+    """List the clients; never their secrets."""
+    from queryrun.cli.clients import every
+    from queryrun.cli.show import show_clients
+
+    show_clients(every(home), as_json=as_json)
+
+
+@clients_app.command("rotate")
+def clients_rotate(
+    client_id: str,
+    home: Home = DEFAULT_HOME,
+    grace_hours: Annotated[float, typer.Option(help="How long the old secret counts.")] = 24,
+    as_json: Json = False,
+) -> None:
+    """Give a client a new secret, shown once. The old one counts for a grace period."""
+    from queryrun.cli.clients import rotate
+    from queryrun.cli.show import show_client
+
+    show_client(rotate(home, client_id, grace_hours * 3600), as_json=as_json)
+
+
+@clients_app.command("revoke")
+def clients_revoke(client_id: str, home: Home = DEFAULT_HOME) -> None:
+    """End a client and every token of it, at once. Its runs go on."""
+    from queryrun.cli.clients import revoke
+
+    revoke(home, client_id)
+    typer.echo(f"revoked {client_id}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for command in (init, serve, demo):
+        app.command()(command)
+    app.command("demo-data")(demo_data)
+    app.add_typer(clients_app, name="clients")
+    guarantee.register(app)
+
+
+def _find_home(home: Path) -> HomeServer:
+    from queryrun.cli.home import home_server
+
+    return home_server(home)
+
+
+PLUGIN = Plugin(register, (QueryrunError,), _find_home)
+"""The entry point that the package metadata names."""

@@ -1,0 +1,253 @@
+"""Threads with a connection each, that run units of work and never let a caller wait for ever.
+
+A unit is a plain function of the connection. psycopg waits for the server without the
+interpreter's lock, so a handful of threads serves a node and the event loop is never blocked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from queryrun.db.postgres.connect import Connection, translated
+from queryrun.errors import Unavailable
+
+T = TypeVar("T")
+Unit = Callable[[Connection], T]
+
+QUEUE_LIMIT = 5_000
+"""Units that may wait for a thread. Beyond it new ones are refused, so memory stays bounded."""
+ANSWER_LIMIT_S = 15.0
+"""How long a caller waits, the queue included. Then the outcome is unknown: `Unavailable`."""
+CONNECT_PAUSE_S = 0.25
+"""After a failed connect, units fail at once for this long, instead of each waiting for its own."""
+CLOSE_LIMIT_S = 5.0
+TRIES = 5
+"""How often a unit is run when the server rolled it back for the sake of another."""
+
+_ROLLED_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
+@dataclass(slots=True)
+class _Job:
+    """A unit, who waits for it, and how it went."""
+
+    unit: Unit[Any]
+    again: bool
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    abandoned: bool = False
+    result: Any = None
+    error: BaseException | None = None
+
+
+class ConnectionThreads:
+    """`count` threads that take units off one queue. Construct, use, `close`.
+
+    `connect` opens a connection in autocommit; it is called on first use, and again whenever a
+    connection has been lost. Units may therefore run on any connection, at any time.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        count: int,
+        name: str,
+        *,
+        answer_limit_s: float = ANSWER_LIMIT_S,
+    ) -> None:
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._answer_limit_s = answer_limit_s
+        self._closed = False
+        self._lanes = [_Lane(f"{name}-{n}", self._queue, connect) for n in range(count)]
+
+    async def run(self, unit: Unit[T], *, again: bool = False) -> T:
+        """Run `unit` on one of the connections and return its result.
+
+        The connection is in autocommit: a unit of one statement is one transaction, a longer
+        one opens its own (`connection.transaction()`). It is run anew when the server rolled it
+        back for a deadlock and, with `again` (units that only read), when its connection broke.
+
+        `Unavailable` when the database cannot be reached, did not answer in time or broke off;
+        what the unit wrote may or may not have been kept then. A caller that is cancelled while
+        it waits does not take the unit back.
+        """
+        if self._closed:
+            raise Unavailable("the store is closed")
+        if self._queue.qsize() >= QUEUE_LIMIT:
+            raise Unavailable("too many reads and writes are waiting; try again")
+        loop = asyncio.get_running_loop()
+        job = _Job(unit, again, loop.create_future(), loop)
+        self._queue.put(job)
+        try:
+            async with asyncio.timeout(self._answer_limit_s):
+                result: T = await job.future
+        except TimeoutError:
+            self._abandon(job)
+            raise Unavailable("the store does not answer") from None
+        return result
+
+    def close(self) -> None:
+        """Finish what is queued, then end the threads and their connections. May be repeated.
+
+        Bounded: a thread whose server does not answer is broken off after `CLOSE_LIMIT_S`.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        for _ in self._lanes:
+            self._queue.put(None)
+        deadline = time.monotonic() + CLOSE_LIMIT_S
+        for lane in self._lanes:
+            lane.join(max(0.0, deadline - time.monotonic()))
+
+    def _abandon(self, job: _Job) -> None:
+        """Nobody waits any more: skip it if it has not begun, break it off if it has."""
+        job.abandoned = True
+        for lane in self._lanes:
+            lane.break_off(job)
+
+
+class _Lane:
+    """One thread and its connection."""
+
+    def __init__(
+        self, name: str, queue: SimpleQueue[_Job | None], connect: Callable[[], Connection]
+    ) -> None:
+        self._queue = queue
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._job: _Job | None = None
+        self._guard = threading.Lock()
+        """Held while the connection is replaced or broken off: its socket's number is reused."""
+        self._connect_from = 0.0
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of the thread, and break off what it waits for when that takes long."""
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self.break_off(self._job)
+            self._thread.join(1.0)
+
+    def break_off(self, job: _Job | None) -> None:
+        """End the connection under `job`, if that is what this thread is waiting for."""
+        with self._guard:
+            connection = self._connection
+            if job is None or self._job is not job or connection is None or connection.closed:
+                return
+            with (
+                suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(connection.fileno())) as line,
+            ):
+                line.shutdown(socket.SHUT_RDWR)
+
+    # --- on the thread ----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if not job.abandoned:
+                self._job = job
+                self._do(job)
+                self._job = None
+                _answer(job)
+            del job  # its result is not to live until the next one comes
+        self._drop()
+
+    def _do(self, job: _Job) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                job.result = job.unit(self._live())
+            except _ROLLED_BACK as error:
+                job.error = translated(error)
+                if not left:
+                    return
+            except Exception as error:
+                job.error = translated(error)
+                broke = self._tidy()
+                if not (broke and job.again and not job.abandoned):
+                    return
+                job.again = False
+            else:
+                job.error = None
+                return
+
+    def _live(self) -> Connection:
+        """The connection, opened anew when it has been lost."""
+        if self._connection is not None and not _is_dead(self._connection):
+            return self._connection
+        self._drop()
+        if time.monotonic() < self._connect_from:
+            raise Unavailable("the store cannot be reached at the moment")
+        try:
+            connection = self._connect()
+        except psycopg.Error:
+            self._connect_from = time.monotonic() + CONNECT_PAUSE_S
+            raise
+        with self._guard:
+            self._connection = connection
+        return connection
+
+    def _tidy(self) -> bool:
+        """After an error: leave no transaction open. Whether the connection was lost."""
+        connection = self._connection
+        if connection is None:
+            return False
+        if not connection.closed:
+            with suppress(psycopg.Error):
+                if connection.info.transaction_status is not TransactionStatus.IDLE:
+                    connection.rollback()
+                return False
+        self._drop()
+        return True
+
+    def _drop(self) -> None:
+        with self._guard:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                with suppress(psycopg.Error):
+                    connection.close()
+
+
+def _is_dead(connection: Connection) -> bool:
+    """Whether the server has ended the connection while nobody used it.
+
+    An idle connection has nothing to say, so what can be read is a notice or the end.
+    """
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if not poll.poll(0):
+        return False
+    with suppress(psycopg.Error):
+        connection.pgconn.consume_input()
+        return bool(poll.poll(0))
+    return True
+
+
+def _answer(job: _Job) -> None:
+    with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+        job.loop.call_soon_threadsafe(_resolve, job)
+
+
+def _resolve(job: _Job) -> None:
+    if job.future.done():
+        return
+    if job.error is not None:
+        job.future.set_exception(job.error)
+    else:
+        job.future.set_result(job.result)

@@ -1,0 +1,73 @@
+"""The three kinds of connections of a node: durable writes, relaxed writes, and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from queryrun.db.postgres.connect import Connection, connect
+from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S, ConnectionThreads
+from queryrun.db.postgres.functions import create_functions
+
+T = TypeVar("T")
+
+DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+"""The database's time in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCounts:
+    """How many connections of each kind a node opens at most; it opens them when first needed.
+
+    Durable writes wait for the disk, so several of them share a flush.
+    """
+
+    durable: int = 4
+    relaxed: int = 3
+    reads: int = 3
+
+
+class Connections:
+    """Runs units on the right kind of connection."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        sizes: ConnectionCounts,
+        *,
+        now: str = DATABASE_CLOCK,
+        answer_limit_s: float = ANSWER_LIMIT_S,
+    ) -> None:
+        self.now = now
+        """The SQL expression for the time, which every statement takes it from."""
+
+        def opener(durable: bool) -> Callable[[], Connection]:
+            def open_one() -> Connection:
+                connection = connect(conninfo, durable=durable)
+                create_functions(connection, now)
+                return connection
+
+            return open_one
+
+        def lanes(name: str, count: int, *, durable: bool = False) -> ConnectionThreads:
+            return ConnectionThreads(
+                opener(durable), count, f"pg-{name}", answer_limit_s=answer_limit_s
+            )
+
+        self._durable = lanes("durable", sizes.durable, durable=True)
+        self._relaxed = lanes("relaxed", sizes.relaxed)
+        self._reads = lanes("reads", sizes.reads)
+
+    async def read(self, unit: Callable[[Connection], T]) -> T:
+        """Run a unit that only reads; it is run once more when its connection broke."""
+        return await self._reads.run(unit, again=True)
+
+    async def write(self, unit: Callable[[Connection], T], *, durable: bool) -> T:
+        """Run a unit that writes. `Unavailable` says nothing of whether it was committed."""
+        return await (self._durable if durable else self._relaxed).run(unit)
+
+    def close(self) -> None:
+        """Finish what is queued, then close every connection. May be repeated."""
+        for lanes in (self._durable, self._relaxed, self._reads):
+            lanes.close()

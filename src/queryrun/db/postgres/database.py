@@ -1,0 +1,88 @@
+"""Open a PostgreSQL database: schema, connections, and the stores on top of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import psycopg
+
+from queryrun.db.postgres.auth import PostgresAuthStore
+from queryrun.db.postgres.connect import connect, conninfo_of, translated
+from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S
+from queryrun.db.postgres.connections import DATABASE_CLOCK, ConnectionCounts, Connections
+from queryrun.db.postgres.hints import Hints
+from queryrun.db.postgres.idempotency_store import PostgresIdempotencyStore
+from queryrun.db.postgres.leader import PostgresLeaderLease
+from queryrun.db.postgres.migrate import migrate_postgres
+from queryrun.db.postgres.rates import PostgresRates
+from queryrun.db.postgres.requests import PostgresAsyncRequestStore
+from queryrun.db.postgres.runs import PostgresRunStore
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDatabase:
+    """One node's view of the shared database, and every store in it."""
+
+    connections: Connections
+    hints: Hints
+    runs: PostgresRunStore
+    auth: PostgresAuthStore
+    idempotency: PostgresIdempotencyStore
+    requests: PostgresAsyncRequestStore
+    rates: PostgresRates
+    leader: PostgresLeaderLease
+
+    async def tidy(self) -> None:
+        """Forget the rates of callers who stayed away."""
+        await self.rates.forget_full()
+
+    def close(self) -> None:
+        """Finish the work that is queued, then close every connection; await `hints.close()`
+        before. Takes seconds when the server does not answer. May be repeated."""
+        self.leader.close()
+        self.connections.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOptions:
+    """How a node uses the database. The defaults are what a node needs; tests move the time."""
+
+    sizes: ConnectionCounts = field(default_factory=ConnectionCounts)
+    now: str = DATABASE_CLOCK
+    """The SQL expression, in milliseconds since 1970, that every statement takes the time from."""
+    answer_limit_s: float = ANSWER_LIMIT_S
+
+
+def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresDatabase:
+    """Open, and create or migrate, the database at `url` (`postgresql://user:password@host/name`).
+
+    Blocks, for seconds when the server is slow: call it before the event loop runs. Any number
+    of nodes may have the database open, and start at once.
+
+    `ConfigurationError` when the URL cannot be read or a newer program has made the database
+    unusable for this one; `Unavailable` when the server cannot be reached or refuses.
+    """
+    options = options or PostgresOptions()
+    conninfo = conninfo_of(url)
+    _migrate(conninfo)
+    connections = Connections(
+        conninfo, options.sizes, now=options.now, answer_limit_s=options.answer_limit_s
+    )
+    return PostgresDatabase(
+        connections=connections,
+        hints=Hints(conninfo),
+        runs=PostgresRunStore(connections),
+        auth=PostgresAuthStore(connections),
+        idempotency=PostgresIdempotencyStore(connections),
+        requests=PostgresAsyncRequestStore(connections),
+        rates=PostgresRates(connections),
+        leader=PostgresLeaderLease(conninfo, connections),
+    )
+
+
+def _migrate(conninfo: str) -> None:
+    try:
+        with connect(conninfo, durable=True) as connection:
+            migrate_postgres(connection)
+    except psycopg.Error as error:
+        raise translated(error) from error

@@ -1,0 +1,133 @@
+"""Where a Trino is and as whom to speak to it; the one place that knows the secret."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from queryrun.errors import FailureCode, RunFailed
+
+_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_AUTHS = {"none", "password", "token"}
+_NAME_SCOPES = {"schema", "catalog", "all"}
+_DEFAULT_USER = "queryrun"
+
+
+class UnencryptedError(requests.RequestException):
+    """Trino's answer leads from https to http; nothing has been sent there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrinoEndpoint:
+    """A source's options, validated. `name_scope`: which names a statement may use."""
+
+    url: str
+    catalog: str = ""
+    schema: str = ""
+    user: str = _DEFAULT_USER
+    auth: str = "none"
+    name_scope: str = "schema"
+    secret: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, options: Mapping[str, str], secret: str | None) -> TrinoEndpoint:
+        """Read a source's options: `url`, `catalog`, `schema`, `user`, `auth`, `name_scope`.
+
+        Raises `RunFailed` (`internal_error`) for what cannot work, and for a secret that would
+        leave this machine unencrypted.
+        """
+        endpoint = cls(
+            url=options.get("url", "").rstrip("/"),
+            catalog=options.get("catalog", ""),
+            schema=options.get("schema", ""),
+            user=options.get("user") or _DEFAULT_USER,
+            auth=options.get("auth", "none"),
+            name_scope=options.get("name_scope", "schema"),
+            secret=secret,
+        )
+        if not endpoint._can_work():
+            raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
+        return endpoint
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+        return self._split.scheme
+
+    @property
+    def host(self) -> str:
+        """The coordinator's name."""
+        return self._split.hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The coordinator's port."""
+        return self._split.port or _PORTS[self.scheme]
+
+    def http(self) -> requests.Session:
+        """A new session that says who we are.
+
+        Proxies and `.netrc` of the environment don't count; certificates are those of the
+        system (`SSL_CERT_FILE`, `SSL_CERT_DIR`) beside the library's own. Where we speak https
+        we do not follow to http, which a Trino behind a proxy may lead to: `UnencryptedError`.
+        """
+        session = requests.Session()
+        session.trust_env = False
+        session.mount("https://", _SystemCertificates())
+        if self.scheme == "https":
+            session.mount("http://", _NoWayInClear())
+        session.headers["X-Trino-User"] = self.user
+        if self.auth == "password":
+            session.auth = (self.user, self.secret or "")
+        elif self.auth == "token":
+            session.auth = _Bearer(self.secret or "")
+        return session
+
+    @property
+    def _split(self) -> SplitResult:
+        return urlsplit(self.url)
+
+    def _can_work(self) -> bool:
+        try:
+            is_url = bool(self.scheme in _PORTS and self.host and self.port)
+        except ValueError:
+            return False
+        is_known = self.auth in _AUTHS and self.name_scope in _NAME_SCOPES
+        is_private = self.scheme == "https" or self.host in _LOOPBACK
+        is_open = self.auth == "none"
+        return is_url and is_known and (is_open or (bool(self.secret) and is_private))
+
+
+class _Bearer(requests.auth.AuthBase):
+    """A token; requests drops it when it is led to another host."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _NoWayInClear(HTTPAdapter):
+    """Connects to nothing."""
+
+    def send(self, *_: object, **__: object) -> NoReturn:
+        """Refuse."""
+        raise UnencryptedError
+
+
+class _SystemCertificates(HTTPAdapter):
+    """Trusts whom the system trusts: an operator's own authority is usually kept there."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make connections with the system's certificates."""
+        options["ssl_context"] = ssl.create_default_context()
+        super().init_poolmanager(*args, **options)

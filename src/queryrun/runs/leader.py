@@ -1,0 +1,42 @@
+"""The LeaderLease protocol: which of the nodes that share a database does a task for all of them.
+
+This only saves work: every task named here is harmless when two nodes do it at once.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class LeaderTask(StrEnum):
+    """A task that one node does for all."""
+
+    SWEEP = "sweep"
+    """Removing files that no run names."""
+    ORPHANS = "orphans"
+    """Stopping work in remote engines that no attempt owns (`RemoteWork.end_orphans`)."""
+
+
+class LeaderLease(Protocol):
+    """Says which of the nodes on one database does a task."""
+
+    async def held(self, task: LeaderTask, /) -> bool:
+        """Acquire or renew the lease on `task`. False: another node holds it, skip this round.
+
+        The lease stays with the node while it renews at least once a minute, and ends with its
+        database connection: when the node dies, freezes or is cut off, another node gets it.
+
+        It is no lock. Two nodes may hold it for a moment, and a node that cannot find out gets
+        True, because a task that nobody does is worse than one done twice. `Unavailable` when
+        the database does not respond.
+        """
+        ...
+
+
+class AlwaysLeader:
+    """For a node that owns its database alone: it holds every lease."""
+
+    async def held(self, _task: LeaderTask, /) -> bool:
+        """Always true."""
+        return True

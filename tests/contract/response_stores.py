@@ -1,0 +1,154 @@
+"""What every IdempotencyStore and every AsyncRequestStore must do.
+
+An implementation provides the fixtures `store` and `back_door`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from queryrun.errors import IdempotencyInFlight, IdempotencyMismatch
+from queryrun.runs.idempotency import KEY_RESERVATION_S, KEY_RETENTION_S, IdempotencyStore
+from queryrun.runs.model import StoredAnswer
+from queryrun.runs.requests import (
+    AsyncRequestStore,
+    NewRequest,
+    RequestOutcome,
+    RequestState,
+)
+from tests.contract.run_store_fixtures import BackDoor
+
+REFUSED = StoredAnswer(400, b'{"type":"bad_request"}')
+KEY = ("tenant-1", "key-1")
+
+
+class IdempotencyStoreContract:
+    """Inherit this, provide `store` and `back_door`."""
+
+    pytestmark = pytest.mark.anyio
+
+    async def test_a_finished_answer_is_replayed(self, store: IdempotencyStore) -> None:
+        assert await store.reserve_key(*KEY, "fp") is None
+        await store.complete_key(*KEY, REFUSED)
+        assert await store.find_key(*KEY, "fp") == REFUSED
+        assert await store.reserve_key(*KEY, "fp") == REFUSED
+
+    async def test_a_look_claims_nothing(self, store: IdempotencyStore) -> None:
+        assert await store.find_key(*KEY, "fp") is None
+        assert await store.reserve_key(*KEY, "fp") is None
+
+    async def test_a_repeat_in_flight_is_turned_away(self, store: IdempotencyStore) -> None:
+        await store.reserve_key(*KEY, "fp")
+        with pytest.raises(IdempotencyInFlight):
+            await store.find_key(*KEY, "fp")
+        with pytest.raises(IdempotencyInFlight):
+            await store.reserve_key(*KEY, "fp")
+
+    async def test_another_request_under_the_key_is_a_mismatch(
+        self, store: IdempotencyStore
+    ) -> None:
+        await store.reserve_key(*KEY, "fp")
+        with pytest.raises(IdempotencyMismatch):
+            await store.reserve_key(*KEY, "other")
+        await store.complete_key(*KEY, REFUSED)
+        with pytest.raises(IdempotencyMismatch):
+            await store.find_key(*KEY, "other")
+
+    async def test_of_two_beginnings_at_once_one_wins(self, store: IdempotencyStore) -> None:
+        results = await asyncio.gather(
+            *(store.reserve_key(*KEY, "fp") for _ in range(5)), return_exceptions=True
+        )
+        assert results.count(None) == 1
+        assert sum(isinstance(result, IdempotencyInFlight) for result in results) == 4
+
+    async def test_tenants_have_their_own_keys(self, store: IdempotencyStore) -> None:
+        await store.reserve_key(*KEY, "fp")
+        assert await store.reserve_key("tenant-2", "key-1", "other") is None
+
+    async def test_a_dropped_key_is_unused(self, store: IdempotencyStore) -> None:
+        await store.reserve_key(*KEY, "fp")
+        await store.release_key(*KEY)
+        assert await store.reserve_key(*KEY, "other") is None
+
+    async def test_an_answered_key_is_neither_dropped_nor_answered_again(
+        self, store: IdempotencyStore
+    ) -> None:
+        await store.reserve_key(*KEY, "fp")
+        await store.complete_key(*KEY, REFUSED)
+        await store.release_key(*KEY)
+        await store.complete_key(*KEY, StoredAnswer(200, b"{}"))
+        assert await store.find_key(*KEY, "fp") == REFUSED
+
+    async def test_a_key_whose_node_died_does_not_block_for_ever(
+        self, store: IdempotencyStore, back_door: BackDoor
+    ) -> None:
+        await store.reserve_key(*KEY, "fp")
+        await back_door.pass_time(KEY_RESERVATION_S - 0.001)
+        with pytest.raises(IdempotencyInFlight):
+            await store.reserve_key(*KEY, "fp")
+        await back_door.pass_time(0.001)
+        assert await store.reserve_key(*KEY, "other") is None
+
+    async def test_an_answer_is_kept_for_a_day_and_then_removed(
+        self, store: IdempotencyStore, back_door: BackDoor
+    ) -> None:
+        await store.reserve_key(*KEY, "fp")
+        await store.complete_key(*KEY, REFUSED)
+        await back_door.pass_time(KEY_RETENTION_S - 0.001)
+        assert await store.find_key(*KEY, "fp") == REFUSED
+        assert await store.remove_expired_keys() == 0
+        await back_door.pass_time(0.001)
+        assert await store.find_key(*KEY, "other") is None
+        assert await store.remove_expired_keys() == 1
+
+
+NEW = NewRequest("request-1", "tenant-1", "client-1", "POST", "/v2/query_runs")
+DONE = RequestOutcome(RequestState.SUCCEEDED, StoredAnswer(201, b"{}"), "run-1")
+
+
+class AsyncRequestStoreContract:
+    """Inherit this, provide `store` and `back_door`."""
+
+    pytestmark = pytest.mark.anyio
+
+    async def test_a_request_begins_in_progress(
+        self, store: AsyncRequestStore, back_door: BackDoor
+    ) -> None:
+        begun = await store.begin_request(NEW)
+        assert begun.state is RequestState.IN_PROGRESS
+        assert (begun.created_time, begun.completed_time) == (back_door.now(), None)
+        assert await store.get_request(NEW.id) == begun
+
+    async def test_a_finished_request_has_its_outcome(
+        self, store: AsyncRequestStore, back_door: BackDoor
+    ) -> None:
+        await store.begin_request(NEW)
+        await back_door.pass_time(2)
+        assert await store.finish_request(NEW.id, DONE)
+        found = await store.get_request(NEW.id)
+        assert found is not None
+        assert (found.request, found.outcome, found.state) == (NEW, DONE, RequestState.SUCCEEDED)
+        assert found.completed_time == back_door.now()
+
+    async def test_the_first_outcome_stays(self, store: AsyncRequestStore) -> None:
+        await store.begin_request(NEW)
+        await store.finish_request(NEW.id, RequestOutcome(RequestState.FAILED, REFUSED))
+        assert not await store.finish_request(NEW.id, DONE)
+        found = await store.get_request(NEW.id)
+        assert found is not None
+        assert found.outcome == RequestOutcome(RequestState.FAILED, REFUSED)
+
+    async def test_an_unknown_request_is_none(self, store: AsyncRequestStore) -> None:
+        assert await store.get_request("request-9") is None
+        assert not await store.finish_request("request-9", DONE)
+
+    async def test_old_requests_are_forgotten(
+        self, store: AsyncRequestStore, back_door: BackDoor
+    ) -> None:
+        await store.begin_request(NEW)
+        assert await store.remove_expired_requests(created_before=back_door.now()) == 0
+        await back_door.pass_time(1)
+        assert await store.remove_expired_requests(created_before=back_door.now()) == 1
+        assert await store.get_request(NEW.id) is None

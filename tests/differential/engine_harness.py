@@ -1,0 +1,100 @@
+"""Our side of the comparison: the suite's tables as files, and a session that speaks Trino."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.duckdb.session import DuckDBSession, open_session
+from queryrun.errors import Failure, RunFailed
+from queryrun.sql.trino.types import Type, from_duckdb
+from tests.differential.suite import own_tables
+
+SCALE = "0.01"
+"""What Trino's catalogue tpch calls `tiny`."""
+_MEMORY_BYTES = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class OurAnswer:
+    """What we answered: rows and their types, or why not."""
+
+    names: list[str]
+    kinds: list[Type]
+    rows: list[tuple[Any, ...]]
+    failure: Failure | None = None
+
+
+def write_tables(directory: Path) -> None:
+    """The tables of the suite, one Parquet file each."""
+    directory.mkdir(parents=True)
+    generator = Path(sys.executable).parent / "tpchgen-cli"
+    subprocess.run(
+        [str(generator), "parquet", "-s", SCALE, "--output-dir", str(directory)],
+        check=True,
+        capture_output=True,
+    )
+    empty = directory.parent / "empty"
+    empty.mkdir()
+    session = open_one(empty, directory.parent / "spill")
+    for name, query in own_tables().items():
+        rows = session.plan(query)
+        sql = f"SELECT * FROM ({rows.relation})"
+        with duckdb.connect(":memory:") as writer:
+            table = rows.connection.sql(sql).to_arrow_table()
+            writer.execute("SET TimeZone='UTC'")
+            writer.register("rows_of_it", table)
+            writer.execute(f"COPY (FROM rows_of_it) TO '{directory}/{name}.parquet'")
+    session.close()
+
+
+def open_one(directory: Path, spill: Path) -> DuckDBSession:
+    """A session over a directory, in Trino's dialect."""
+    spill.mkdir(parents=True, exist_ok=True)
+    limits = EngineLimits(_MEMORY_BYTES, 2, str(spill), _MEMORY_BYTES)
+    return open_session({"data_dir": str(directory), "dialect": "trino"}, limits)
+
+
+class OurSide:
+    """Answers statements about one directory; a session serves several, as a worker's does."""
+
+    def __init__(self, directory: Path, spill: Path) -> None:
+        self._directory = directory
+        self._spill = spill
+        self._session = open_one(directory, spill)
+
+    def ask(self, statement: str) -> OurAnswer:
+        """Run one statement to its end."""
+        try:
+            rows = self._session.plan(statement)
+            return self._fetch(rows.connection, rows.relation, rows.columns)
+        except RunFailed as failed:
+            return OurAnswer([], [], [], failed.failure)
+        finally:
+            if not self._session.renew():
+                self.close()
+                self._session = open_one(self._directory, self._spill)
+
+    def _fetch(self, connection: Any, relation: str, columns: Any) -> OurAnswer:
+        kinds = []
+        for column in columns:
+            known = from_duckdb(column.type)
+            assert known is not None, f"a result of type {column.type}"
+            kinds.append(known[0])
+        try:
+            found = connection.execute(f"SELECT * FROM (\n{relation}\n)").fetchall()
+        except duckdb.Error as error:
+            failure = self._session.failure_of(error)
+            assert isinstance(failure, RunFailed)
+            return OurAnswer([], [], [], failure.failure)
+        return OurAnswer([column.name for column in columns], kinds, found)
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()

@@ -1,0 +1,107 @@
+"""Edits of a syntax tree: what a mutation breaks is found by its structure, not by its text.
+
+Line breaks, comments and quotes do not matter, and neither does anything outside the function that
+an edit names; an edit whose target is not there exactly once does not apply.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+_Scope = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class DoesNotApply(ValueError):
+    """What the edit names is not there exactly once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replaces the one expression or statement `old` inside `within` by `new`.
+
+    `within` is the qualified name of a function or class, or empty for the whole module. `new` is
+    an expression where `old` is one, else any number of statements, none included.
+    """
+
+    file: str
+    within: str
+    old: str
+    new: str
+
+    def apply(self, tree: Path) -> None:
+        """Rewrite the file below `tree`. Raises `DoesNotApply`, and then nothing has changed."""
+        path = tree / self.file
+        path.write_text(self.edited(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def edited(self, source: str) -> str:
+        """The source with the edit in it, formatted as `ast.unparse` does."""
+        module = ast.parse(source)
+        replacer = _replacer(self.old, self.new)
+        replacer.visit(_scope(module, self.within))
+        if replacer.found != 1:
+            raise DoesNotApply(f"{self.old!r} is {replacer.found} times in {self.where}")
+        return ast.unparse(ast.fix_missing_locations(module))
+
+    @property
+    def where(self) -> str:
+        """The file, and the scope in it."""
+        return f"{self.file}: {self.within}" if self.within else self.file
+
+
+def _scope(module: ast.Module, qualified: str) -> _Scope:
+    scope: _Scope = module
+    for name in filter(None, qualified.split(".")):
+        inner = [node for node in scope.body if _is_named(node, name)]
+        if len(inner) != 1:
+            raise DoesNotApply(f"{qualified} is not there once")
+        scope = inner[0]
+    return scope
+
+
+def _is_named(
+    node: ast.stmt, name: str
+) -> TypeGuard[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    return isinstance(node, named) and node.name == name
+
+
+def _replacer(old: str, new: str) -> _ReplaceExpression | _ReplaceStatement:
+    statements = ast.parse(old).body
+    if len(statements) != 1:
+        raise DoesNotApply(f"{old!r} is not one statement or expression")
+    if isinstance(statements[0], ast.Expr) and (replacement := _expression(new)) is not None:
+        return _ReplaceExpression(statements[0].value, replacement)
+    return _ReplaceStatement(statements[0], ast.parse(new).body)
+
+
+def _expression(text: str) -> ast.expr | None:
+    """The expression that the text is; None when it is statements, or nothing."""
+    body = ast.parse(text).body
+    return body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
+
+
+class _ReplaceExpression(ast.NodeTransformer):
+    def __init__(self, old: ast.expr, new: ast.expr) -> None:
+        self._old, self._new = ast.dump(old), new
+        self.found = 0
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.expr) and ast.dump(node) == self._old:
+            self.found += 1
+            return self._new
+        return self.generic_visit(node)
+
+
+class _ReplaceStatement(ast.NodeTransformer):
+    def __init__(self, old: ast.stmt, new: list[ast.stmt]) -> None:
+        self._old, self._new = ast.dump(old), new
+        self.found = 0
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.stmt) and ast.dump(node) == self._old:
+            self.found += 1
+            return self._new or ast.Pass()
+        return self.generic_visit(node)
