@@ -21,11 +21,11 @@ from queryrun.db.database import Database
 from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
+from queryrun.http.context import AppContext, HttpSettings
 from queryrun.http.health import OK, SOURCE
 from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
-from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.processes import handles
 from queryrun.processes.fork_client import Roles
 from queryrun.results.store import ResultStore
@@ -187,7 +187,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         trouble=sources.trouble,
         statements=settings.statement_kinds,
     )
-    parts = HttpParts(
+    context = AppContext(
         desk=desk,
         auth=database.auth,
         idempotency=database.idempotency,
@@ -204,7 +204,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     )
     return Node(
         settings=settings,
-        app=build_app(parts),
+        app=build_app(context),
         desk=desk,
         database=database,
         pool=pool,
