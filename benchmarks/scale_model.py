@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from queryrun.db.postgres.connections import ConnectionCounts
 from queryrun.db.postgres.hints import PROBE_EVERY_S
 from queryrun.runs.sources import CHECK_INTERVAL_S
-from queryrun.settings import LeaseSettings, ResultSettings, WorkerSettings
 from queryrun.runs.sweep import INTERVAL as SWEEP_INTERVAL
+from queryrun.settings import LeaseSettings, ResultSettings, WorkerSettings
 
 NODES = (10, 100, 1_000)
 KEPT = (10**6, 10**8, 10**9)

@@ -11,7 +11,7 @@ from queryrun.cli.home import MadeHome
 from queryrun.errors import Unavailable
 from queryrun.runs.model import Attempt
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import NodeResources
+from queryrun.wiring.resources import NodeResources
 from tests.faults.node import RUNAWAY, Scene, open_node, until
 
 pytestmark = pytest.mark.anyio

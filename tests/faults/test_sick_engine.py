@@ -14,7 +14,9 @@ from structlog.testing import capture_logs
 from queryrun.cli.home import MadeHome
 from queryrun.db.sqlite.database import open_sqlite
 from queryrun.engines.base import work_name
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
+from queryrun.processes.errors import NotReaped
 from queryrun.results.local import LocalResultStore
 from queryrun.runs.leader import AlwaysLeader
 from queryrun.runs.metrics import RunMetrics
@@ -24,9 +26,7 @@ from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import NodeResources
-from queryrun.worker.errors import NotReaped
-from queryrun.worker.frames import SourceSpec
+from queryrun.wiring.resources import NodeResources
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 from tests.conftest import Clock
@@ -102,9 +102,6 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
             raise NotReaped(1)
         return EngineStop.KILLED
 
-    async def nothing() -> None:
-        """No housekeeping."""
-
     metrics = RunMetrics()
     context: Any = SimpleNamespace(
         node="here",
@@ -116,7 +113,7 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
         retry=RetryPolicy(),
         now=clock,
     )
-    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, [], AlwaysLeader())
     stuck, well = [await started(store) for _ in range(2)]
     for number, attempt in enumerate((stuck, well), start=1):
         await store.save_handle(attempt.ref, handle=f"process-{number}", file_key="k.csv")
@@ -178,10 +175,7 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     async def kill(handle: str) -> EngineStop:
         return EngineStop.KILLED
 
-    async def nothing() -> None:
-        """No housekeeping."""
-
-    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, [], AlwaysLeader())
     attempt = await started(store)
     await store.save_handle(attempt.ref, handle="process", file_key="k.csv")
     await store.cancel(attempt.ref.run_id, BY_USER)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.processes.errors import ForkServerLost
 from queryrun.results.names import file_key
 from queryrun.runs.confirm_stop import StopConfirmation
 from queryrun.runs.context import AttemptContext
@@ -32,7 +33,7 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.retry import after_failure, on_shutdown, while_source_down
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
-from queryrun.worker.errors import ForkServerLost, PoolClosed, WorkerDied
+from queryrun.worker.errors import PoolClosed, WorkerDied
 from queryrun.worker.frames import Done, Execute, Progress, StageReached
 from queryrun.worker.worker import Worker
 
@@ -99,7 +100,8 @@ class AttemptRunner:
         """
         if self._stop_request is None:
             stage = self.progress.stage
-            self._stop_request = StopRequest(reason, by, stage, self._context.now(), time.monotonic())
+            at, at_s = self._context.now(), time.monotonic()
+            self._stop_request = StopRequest(reason, by, stage, at, at_s)
             self._stop_requested.set()
             self._log.info("attempt_stop_requested", reason=reason, stage=stage)
 
@@ -149,7 +151,7 @@ class AttemptRunner:
             time_limit.cancel()
         run = await self._settle(worker, outcome)
         self.set_lease_deadline(None)
-        self._context.metrics.attempt_s.labels(self.attempt.run.request.source).observe(
+        self._context.metrics.attempt_duration_s.labels(self.attempt.run.request.source).observe(
             time.monotonic() - started_s
         )
         return run
@@ -358,9 +360,10 @@ class AttemptRunner:
             self._give_back(worker)
             return EngineStop.NEVER_STARTED
         engine_stop = await self._confirmation.stop(worker)
-        if self._stop_request is not None:
-            duration_s = time.monotonic() - self._stop_request.at_s
-            self._context.metrics.stop_s.labels(self._stop_request.reason, engine_stop).observe(duration_s)
+        if (request := self._stop_request) is not None:
+            duration_s = time.monotonic() - request.at_s
+            stops = self._context.metrics.stop_duration_s
+            stops.labels(request.reason, engine_stop).observe(duration_s)
             duration_ms = round(duration_s * 1000)
             self._log.info("attempt_stopped", engine_stop=engine_stop, duration_ms=duration_ms)
         return engine_stop

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from structlog.typing import FilteringBoundLogger
 
 from queryrun.errors import Unavailable
+from queryrun.processes.errors import NotReaped
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.model import Attempt, EngineStop
-from queryrun.worker.errors import NotReaped
 from queryrun.worker.worker import Worker
 
 STOP_RETRY_S = 1.0

@@ -1,4 +1,4 @@
-"""The dispatcher of a node: claims runs, keeps their leases, drains. Nothing else starts attempts."""
+"""The dispatcher of a node: claims runs, extends leases, drains. Only it starts attempts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class Dispatcher:
     """Claims waiting runs while it has free slots, and supervises the attempts it holds."""
 
     def __init__(
-        self, context: AttemptContext, options: DispatchOptions, sources: Callable[[], Sequence[str]]
+        self,
+        context: AttemptContext,
+        options: DispatchOptions,
+        sources: Callable[[], Sequence[str]],
     ) -> None:
         self._context = context
         self._options = options
@@ -187,7 +190,9 @@ class Dispatcher:
         try:
             await runner.run()
         except Exception as error:  # its lease expires, and a reaper stops what is left
-            log.exception("attempt_task_error", run_id=runner.ref.run_id, error=type(error).__name__)
+            log.exception(
+                "attempt_task_error", run_id=runner.ref.run_id, error=type(error).__name__
+            )
         finally:
             self._runners.pop(runner.ref, None)
             self._tasks.pop(runner.ref, None)

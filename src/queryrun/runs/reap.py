@@ -6,13 +6,14 @@ It stops work, requeues or ends runs, and never starts an attempt.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.processes.errors import NotReaped
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.leader import LeaderLease, LeaderTask
 from queryrun.runs.loop import BackgroundLoops, survive
@@ -28,7 +29,6 @@ from queryrun.runs.model import (
 from queryrun.runs.retry import after_failure
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Freed, Requeued
-from queryrun.worker.errors import NotReaped
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class Reaper:
         context: AttemptContext,
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
-        housekeeping: Callable[[], Awaitable[None]],
+        housekeeping: Sequence[Callable[[], Awaitable[object]]],
         leader: LeaderLease,
     ) -> None:
         self._context = context
@@ -84,7 +84,8 @@ class Reaper:
         await self.reap_expired_leases()
         await self.stop_orphans()
         await self.remove_expired()
-        await self._housekeeping()
+        for task in self._housekeeping:
+            await task()
 
     async def recover(self) -> int:
         """At the start of a node that owns its store alone: settle every attempt left behind.

@@ -1,4 +1,4 @@
-"""Health of the sources. Runs on a source that is down wait, and report which source they wait for."""
+"""Health of the sources. A run on a source that is down waits until the source is back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Protocol
 
 import structlog
 
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
 from queryrun.runs.loop import BackgroundLoops
 from queryrun.runs.remote import ResolveSource
-from queryrun.worker.frames import SourceSpec
 
 log = structlog.get_logger()
 

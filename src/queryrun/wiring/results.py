@@ -17,6 +17,7 @@ from queryrun.worker.frames import ResultsSpec
 
 log = structlog.get_logger()
 
+
 def result_store(settings: Settings) -> ResultStore:
     if settings.results.store == "s3":
         return _s3_results(settings)

@@ -12,7 +12,7 @@ import pytest
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.runs.leader import LeaderTask
-from queryrun.runs.sweep import SweepOptions, Sweeper
+from queryrun.runs.sweep import Sweeper, SweepOptions
 
 pytestmark = pytest.mark.anyio
 
