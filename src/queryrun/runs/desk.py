@@ -40,7 +40,7 @@ class SourceRules:
     memory_bytes: int = 2 * 1024**3
     threads: int = 2
     time_limit_s: float = 3600.0
-    dialect: str = "native"
+    dialect: str = "duckdb"
     """What the guard reads statements as: `trino`, `spark`, or `native` for DuckDB's own."""
     org_column: str = ""
     """The column that tells rows of orgs apart; empty when the source has no orgs."""

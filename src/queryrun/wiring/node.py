@@ -290,7 +290,7 @@ def _source_rules(name: str, source: SourceSettings) -> SourceRules:
         threads=source.threads,
         time_limit_s=source.time_limit_s,
         org_column=source.org_column,
-        dialect=source.language,
+        dialect=source.kind.guard(source.dialect),
     )
 
 

@@ -67,7 +67,7 @@ def run_catalog(control: socket.socket, open_catalog: OpenCatalog) -> NoReturn:
 
 def walls_of(source: SourceSpec) -> Walls:
     """The entity's data to read, or the network for an engine elsewhere; nothing to write."""
-    return Walls(read=source.places, network=source.engine != "duckdb")
+    return Walls(read=source.places, network=source.kind.is_remote)
 
 
 def answer(asked: TablesAsked, open_catalog: OpenCatalog) -> TablesAnswered:

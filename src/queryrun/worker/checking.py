@@ -26,7 +26,7 @@ class CheckAsked(Frame, frozen=True, tag="check"):
     """Node to checker: is this acceptable?"""
 
     statement: str
-    dialect: str = "native"
+    dialect: str = "duckdb"
 
 
 class CheckAnswered(Frame, frozen=True, tag="verdict"):

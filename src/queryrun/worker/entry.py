@@ -1,4 +1,4 @@
-"""What a worker really runs: the only place beside `wiring` that names engines and stores."""
+"""What the child processes open: engines through their registry, and result stores."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from queryrun.engines.base import (
     RowFilter,
     work_name,
 )
-from queryrun.engines.duckdb.catalog import open_catalog as open_duckdb_catalog
-from queryrun.engines.duckdb.session import open_session as open_duckdb
+from queryrun.engines.registry import ENGINES, preload_embedded
 from queryrun.results.local import LocalResultStore
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
@@ -28,33 +27,13 @@ def open_session(bind: Bind) -> SourceSession:
 
 
 def open_remote(engine: str) -> RemoteEngine:
-    """How to speak to an engine elsewhere without a session (`stopping.OpenRemote`).
-
-    Imported here: only nodes with such sources need their libraries.
-    """
-    if engine == "trino":
-        from queryrun.engines.trino.remote import TrinoRemote
-
-        return TrinoRemote()
-    if engine == "spark":
-        from queryrun.engines.spark.remote import SparkRemote
-
-        return SparkRemote()
-    raise ValueError(engine)
+    """How to speak to an engine elsewhere without a session (`stopping.OpenRemote`)."""
+    return ENGINES[engine].open_remote()
 
 
 def open_catalog(source: SourceSpec) -> Catalog:
     """The tables of a source (`cataloging.OpenCatalog`)."""
-    secret = source.secret.text if source.secret else None
-    if source.engine == "trino":
-        from queryrun.engines.trino.catalog import open_catalog as open_trino_catalog
-
-        return open_trino_catalog(source.options, secret)
-    if source.engine == "spark":
-        from queryrun.engines.spark.catalog import open_catalog as open_spark_catalog
-
-        return open_spark_catalog(source.options, secret)
-    return open_duckdb_catalog(source.options)
+    return source.kind.open_catalog(source.options, source.secret_text)
 
 
 class SourceSession:
@@ -64,11 +43,6 @@ class SourceSession:
         self._engine = engine
         self._results = results
         self._time_zone = time_zone
-
-    @property
-    def handle(self) -> str | None:
-        """None: an embedded engine is this very process."""
-        return None
 
     def run(self, execute: Execute, report: Report) -> Done:
         """Run the statement through the whole pipeline and commit its file."""
@@ -109,27 +83,8 @@ class SourceSession:
 
 def _engine(bind: Bind) -> EngineSession:
     limits = EngineLimits(bind.memory_bytes, bind.threads, bind.spill_dir, bind.spill_bytes)
-    if bind.source.engine == "trino":
-        return _trino(bind, limits)
-    if bind.source.engine == "spark":
-        return _spark(bind, limits)
-    return open_duckdb(bind.source.options, limits, bind.time_zone)
-
-
-def _trino(bind: Bind, limits: EngineLimits) -> EngineSession:
-    """Imported here: it costs half a second, and only a source on Trino needs it."""
-    from queryrun.engines.trino.session import open_session
-
-    secret = bind.source.secret.text if bind.source.secret else None
-    return open_session(bind.source.options, secret, limits, bind.time_zone)
-
-
-def _spark(bind: Bind, limits: EngineLimits) -> EngineSession:
-    """Imported here: it costs half a second, and only a source on Spark needs it."""
-    from queryrun.engines.spark.session import open_session
-
-    secret = bind.source.secret.text if bind.source.secret else None
-    return open_session(bind.source.options, secret, limits, bind.time_zone)
+    source = bind.source
+    return source.kind.open_session(source.options, limits, bind.time_zone, source.secret_text)
 
 
 def _results(spec: ResultsSpec) -> ResultStore:
@@ -147,3 +102,6 @@ def _s3_results(options: dict[str, str], credentials: Credentials) -> ResultStor
     place = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
     bucket = S3Bucket(place, lambda: credentials)
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
+
+
+preload_embedded()  # once in the fork server, instead of in each worker that it forks

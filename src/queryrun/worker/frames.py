@@ -19,6 +19,7 @@ from typing import Literal
 
 import msgspec
 
+from queryrun.engines.registry import ENGINES, EngineKind
 from queryrun.results.sigv4 import Credentials
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -50,9 +51,19 @@ class SourceSpec(msgspec.Struct, frozen=True):
     `ResultsSpec` gives.
     """
 
-    engine: Literal["duckdb", "trino", "spark"]
+    engine: str
     options: dict[str, str]
     secret: Secret | None = None
+
+    @property
+    def kind(self) -> EngineKind:
+        """What the engine can do (`engines.registry`)."""
+        return ENGINES[self.engine]
+
+    @property
+    def secret_text(self) -> str | None:
+        """The secret itself, for the engine alone."""
+        return self.secret.text if self.secret else None
 
     @property
     def places(self) -> tuple[str, ...]:

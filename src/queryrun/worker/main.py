@@ -63,7 +63,7 @@ def walls_of(bind: Bind) -> Walls:
         read=bind.source.places,
         write=(results["directory"],) if bind.results.kind == "local" else (),
         read_write=(bind.spill_dir,),
-        network=bind.source.engine != "duckdb" or bind.results.kind != "local",
+        network=bind.source.kind.is_remote or bind.results.kind != "local",
     )
 
 
@@ -94,7 +94,7 @@ class WorkerMain:
 
     def _serve_session(self, session: WorkerSession) -> None:
         """Say ready, and run one statement."""
-        self._say_ready(session)
+        self._say_ready()
         execute = self._control.next_work()
         if execute is None or self._control.interrupted:
             os._exit(0)
@@ -114,10 +114,10 @@ class WorkerMain:
             self._channel.send(self._failed(error))
             os._exit(1)
 
-    def _say_ready(self, session: WorkerSession) -> None:
+    def _say_ready(self) -> None:
         if self._control.interrupted:
             os._exit(0)
-        self._channel.send(Ready(session.handle or self._process_handle))
+        self._channel.send(Ready(self._process_handle))
 
     def _run(self, session: WorkerSession, execute: Execute) -> None:
         name_process(f"qr:{execute.run_id}")

@@ -19,8 +19,6 @@ from queryrun.worker.runtime import Report
 class ScriptedSession:
     """Obeys the first word of a statement; the rest are its arguments."""
 
-    handle = None
-
     def __init__(self, bind: Bind) -> None:
         self._bind = bind
         self._interrupted = threading.Event()
