@@ -1,39 +1,37 @@
-"""What the child processes open: engines through their registry, and result stores."""
+"""What a worker really runs: the only place beside `wiring` that names engines and stores."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from typing import NoReturn
+
+from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no worker has to
 
 from queryrun.engines.base import (
-    Catalog,
     EngineLimits,
     EngineSession,
-    RemoteEngine,
     RowFilter,
     work_name,
 )
-from queryrun.engines.registry import ENGINES, preload_embedded
+from queryrun.engines.registry import preload_embedded
 from queryrun.results.local import LocalResultStore
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.results.write import WriteRequest, write_result
-from queryrun.worker.frames import Bind, Done, Execute, ResultsSpec, SourceSpec
+from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
+from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
 
 
-def open_session(bind: Bind) -> SourceSession:
+def main(control: socket.socket) -> NoReturn:
+    """The entry point: run statements on real engines."""
+    run_worker(control, open_session)
+
+
+def open_session(config: WorkerConfig) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
-    return SourceSession(_engine(bind), _results(bind.results), bind.time_zone)
-
-
-def open_remote(engine: str) -> RemoteEngine:
-    """How to speak to an engine elsewhere without a session (`stopping.OpenRemote`)."""
-    return ENGINES[engine].open_remote()
-
-
-def open_catalog(source: SourceSpec) -> Catalog:
-    """The tables of a source (`cataloging.OpenCatalog`)."""
-    return source.kind.open_catalog(source.options, source.secret_text)
+    return SourceSession(_engine(config), _results(config.results), config.time_zone)
 
 
 class SourceSession:
@@ -81,10 +79,10 @@ class SourceSession:
         )
 
 
-def _engine(bind: Bind) -> EngineSession:
-    limits = EngineLimits(bind.memory_bytes, bind.threads, bind.spill_dir, bind.spill_bytes)
-    source = bind.source
-    return source.kind.open_session(source.options, limits, bind.time_zone, source.secret_text)
+def _engine(config: WorkerConfig) -> EngineSession:
+    limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
+    source = config.source
+    return source.kind.open_session(source.options, limits, config.time_zone, source.secret_text)
 
 
 def _results(spec: ResultsSpec) -> ResultStore:
