@@ -23,7 +23,8 @@ class PostgresAsyncRequestStore:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._add = (
-            "INSERT INTO async_requests (id, tenant_id, client_id, operation, run_id, state, created_ms)"
+            "INSERT INTO async_requests"
+            " (id, tenant_id, client_id, operation, run_id, state, created_ms)"
             f" VALUES (%s, %s, %s, %s, %s, 'in_progress', {connections.now}) RETURNING created_ms"
         )
         self._finish = (
