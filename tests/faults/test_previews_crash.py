@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from queryrun.results.preview import MAX_READ_BYTES, NoPreviewError, PreviewRequest
-from queryrun.worker.peek import peek
+from queryrun.services.preview.client import peek
 
 
 def arrow_file(table: pyarrow.Table) -> bytes:

@@ -1,4 +1,4 @@
-"""The first rows of Parquet, Arrow and zstd results. Runs in a process of its own (worker/peek.py).
+"""The first rows of Parquet, Arrow and zstd results. From a child process.
 
 Its libraries are large and written in C++, and what they unpack has no bound of its own; so the
 process that serves requests keeps away from them.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from queryrun.auth.store import AuthStore
+from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.settings import Settings, SourceSettings, size_bytes, source_secret
 from queryrun.wiring.results import results_specs
-from queryrun.worker.frames import Bind, Secret, SourceSpec
+from queryrun.worker.frames import WorkerConfig
 
 NO_ENTITY = "queryrun"
 """Stands for `{entity}` where an engine is asked something that is no entity's."""
 
 
-class Places:
+class SourceResolver:
     """Where an entity's data of a source is. Entities are looked up once each."""
 
     def __init__(self, settings: Settings, auth: AuthStore) -> None:
@@ -21,10 +22,10 @@ class Places:
         self._names: dict[str, str] = {}
         self._results = results_specs(settings)
 
-    async def bind(self, source: str, entity_id: str) -> Bind:
+    async def bind(self, source: str, entity_id: str) -> WorkerConfig:
         """What a worker for this entity opens; `NotFound` for an entity that is not there."""
         rules = self._settings.sources[source]
-        return Bind(
+        return WorkerConfig(
             entity_id=entity_id,
             source=await self.spec(source, entity_id),
             results=self._results(),
@@ -66,6 +67,6 @@ def _options(rules: SourceSettings, entity: str) -> dict[str, str]:
         "url": rules.url,
         "auth": rules.auth,
         "ui_url": rules.ui_url,
-        "name_scope": rules.reach,
+        "name_scope": rules.name_scope,
     }
     return filled | fixed | {"dialect": rules.dialect}

@@ -64,7 +64,7 @@ async def _create_now(
     links = links_of(app)
     write = idempotency.write_with(key, 201, lambda run: render_run(Shown(run, links), view))
     request.run_id = str(uuid4())
-    accepted = await submit(app.desk, run_request, idempotent=write, run_id=request.run_id)
+    accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
     if accepted.replay is not None:
         return idempotency.replayed(accepted.replay)
     preference = headers.preference(request)
@@ -82,7 +82,7 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     headers.org_ids(request, request.who.org_ids, problems)
     if problems:
         raise InvalidRequest(*problems)
-    run = await read_one(app.desk, request.who, _run_id(request))
+    run = await read_one(app.runs, request.who, _run_id(request))
     preference = headers.preference(request)
     run = await waited(app, request, run, preference)
     response = await _shown(app, run, view, 200)
@@ -118,7 +118,7 @@ async def _cancel_now(
     links = links_of(app)
     write = idempotency.write_with(key, 200, lambda run: render_run(Shown(run, links), view))
     wait_s = cancel_wait_s(request, preference)
-    run = await cancel(app.desk, request.who, _run_id(request), wait_s=wait_s, idempotent=write)
+    run = await cancel(app.runs, request.who, _run_id(request), wait_s=wait_s, idempotent=write)
     response = await _shown(app, run, view, 200)
     await idempotency.complete(app, key, response)
     response.headers += preference.applied
@@ -138,7 +138,7 @@ def _request(
         tenant_id=who.tenant_id,
         entity_id=who.entity_id,
         client_id=who.client_id,
-        source=body.source or app.desk.default_source,
+        source=body.source or app.runs.default_source,
         sql=body.sql,
         output=body.output,
         deleted_rows=body.deleted_rows(means_only=app.settings.read_deleted_means_only),
@@ -149,6 +149,6 @@ def _request(
 
 
 async def _shown(app: AppContext, run: Run, view: View, status: int) -> Response:
-    extras = await gather_extras(app.desk, run, view)
+    extras = await gather_extras(app.runs, run, view)
     shown = Shown(run, links_of(app), extras, full_file=view.wants("file"))
     return Response(status, render_run(shown, view))

@@ -52,7 +52,7 @@ async def create_later(
     response = _only_ids(request, f"/v2/query_runs/{run_id}")
     write = idempotency.write_with(key, response.status, lambda _: response.body)
     try:
-        accepted = await submit(app.desk, run_request, idempotent=write, run_id=run_id)
+        accepted = await submit(app.runs, run_request, idempotent=write, run_id=run_id)
     except InvalidRequest as error:
         await _record(app, creation, _failed(response_for(error, request.api_version)))
         await idempotency.store_response(app, key, response)
@@ -72,7 +72,7 @@ async def cancel_later(
     response = _only_ids(request, f"/v2/requests/{request.request_id}")
     write = idempotency.write_with(key, response.status, lambda _: response.body)
     try:
-        run = await cancel(app.desk, request.who, run_id, wait_s=0.0, idempotent=write)
+        run = await cancel(app.runs, request.who, run_id, wait_s=0.0, idempotent=write)
     except (NotFound, NotCancellable) as error:
         await _record(app, cancellation, _failed(response_for(error, request.api_version)))
         await idempotency.store_response(app, key, response)
@@ -112,7 +112,7 @@ async def _settled(app: AppContext, found: AsyncRequest) -> AsyncRequest:
     """The request with its outcome. A cancel's outcome is known once its run is terminal."""
     if found.outcome is not None or found.request.operation != Operation.CANCEL:
         return found
-    run = await app.desk.store.get(found.request.run_id)
+    run = await app.runs.store.get(found.request.run_id)
     outcome = None if run is None else _cancel_outcome(app, run)
     if outcome is None:
         return found

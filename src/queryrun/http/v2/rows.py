@@ -26,7 +26,7 @@ from queryrun.results.preview import (
 from queryrun.results.store import ResultStore
 from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
-from queryrun.worker.peek import peek
+from queryrun.services.preview.client import peek
 
 DEFAULT_ROWS = 100
 MOST_OFFSET = 10**9
@@ -53,7 +53,7 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
     if problems:
         raise InvalidRequest(*problems)
     request.run_id = request.path_parameters["query_run_id"]
-    run = await read_one(app.desk, request.who, request.run_id)
+    run = await read_one(app.runs, request.who, request.run_id)
     file = _file(run)
     found = await asyncio.to_thread(_read, app.results, file, run.request.output, window)
     return Response(200, _encode(_body(found, window, file)))

@@ -1,0 +1,113 @@
+"""One forked process as its node sees it: watched through a pidfd from birth until it is reaped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+from pathlib import Path
+from typing import Protocol
+
+from queryrun.processes.errors import ForkServerLost
+from queryrun.processes.handles import handle_of, kill_group
+from queryrun.processes.release import WORTH_BYTES, release_memory
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Parent(Protocol):
+    """Who forked the process, and alone can collect it."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the parent has ended; its children end with it."""
+        ...
+
+    async def reap(self, pid: int) -> int:
+        """Collect a dead child and give its wait status. Raises `ForkServerLost`."""
+        ...
+
+
+class ChildProcess:
+    """A process of ours. Takes over `pidfd` and closes it when the process is reaped."""
+
+    def __init__(self, pid: int, pidfd: int, parent: Parent) -> None:
+        self.pid = pid
+        self.handle = _handle_or_bare(pid)
+        self.exited = asyncio.Event()
+        """Set as soon as the process has ended and given its memory back (it may be a zombie)."""
+        self._pidfd = pidfd
+        self._parent = parent
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(pidfd, self._notice_exit)
+
+    @property
+    def is_doomed(self) -> bool:
+        """Whether it has ended, or is about to because its parent has; known before `exited`."""
+        if self.exited.is_set() or self._parent.lost:
+            return True
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def kill(self) -> None:
+        """SIGKILL it and its process group. Harmless when it has ended, also after `reap`."""
+        if self._pidfd < 0:
+            return
+        kill_group(self._pidfd, self.pid)
+        if not self.exited.is_set() and self.resident_bytes() > WORTH_BYTES:
+            release_memory(self._pidfd)
+
+    def resident_bytes(self) -> int:
+        """Its resident memory now; 0 once it has ended."""
+        try:
+            text = Path(f"/proc/{self.pid}/statm").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        return int(text.split()[1]) * _PAGE_BYTES
+
+    async def reap(self) -> int | None:
+        """Wait for its end, take it out of the process table, and give its exit code.
+
+        Negative for a signal. None when its parent is gone, so that nobody could collect the
+        code; then the kernel has handed it to a new parent, and the pidfd proves its end.
+        For one caller, once.
+        """
+        await self.exited.wait()
+        self.kill()  # what it left in its group
+        status: int | None
+        try:
+            status = await self._parent.reap(self.pid)
+        except ForkServerLost:
+            status = self._collect_orphan()
+        finally:
+            pidfd, self._pidfd = self._pidfd, -1
+            os.close(pidfd)
+        return None if status is None else os.waitstatus_to_exitcode(status)
+
+    def _notice_exit(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        self.exited.set()
+
+    def _collect_orphan(self) -> int | None:
+        """As process 1 of a container the node itself inherits the children of its fork-server."""
+        with contextlib.suppress(ChildProcessError):
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            return status if pid else None
+        return None
+
+
+def _handle_or_bare(pid: int) -> str:
+    try:
+        return handle_of(pid)
+    except ProcessLookupError:  # its parent died and someone reaped it: there is nothing to name
+        return f"process:{pid}:0:-"
+
+
+def describe_exit(exit_code: int | None) -> str:
+    """An exit code in words for a log line."""
+    if exit_code is None:
+        return "unknown"
+    return signal.Signals(-exit_code).name if exit_code < 0 else f"exit {exit_code}"

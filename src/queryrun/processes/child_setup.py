@@ -1,0 +1,113 @@
+"""What a process of ours does to itself first: die with its parent, own group, limits.
+
+Used by the fork-server and by what it forks. Single-threaded code; nothing here starts a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+from pathlib import Path
+
+MAX_DESCRIPTORS = 16_384
+"""Open files per worker: a directory of many Parquet files, and some room."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_NAME_BYTES = 15
+_PR_SET_NO_NEW_PRIVS = 38
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, argument: int) -> None:
+    if _libc.prctl(option, argument, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel SIGKILL this process when the parent's *thread* that made it ends.
+
+    Exits at once if the parent ended before we could ask. fork clears the wish, so every
+    process asks for itself.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def ignore_terminal_signals() -> None:
+    """Ignore what is meant for the node: it drains on SIGTERM, and its workers work meanwhile.
+
+    A service manager sends SIGTERM to every process of the service, a terminal SIGINT to the
+    group. Our processes end when the node says so, when it is gone, or by SIGKILL.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def become_child(parent_pid: int, keep: int) -> None:
+    """Turn a fresh fork into a process of its own: group, signals, descriptors, first limits.
+
+    `keep` is the one descriptor that stays open beside 0, 1 and 2, which become /dev/null: what
+    an engine prints may hold SQL.
+    """
+    with contextlib.suppress(PermissionError):
+        os.setpgid(0, 0)  # the fork-server does it too; whoever comes first
+    die_with_parent(parent_pid)
+    _default_signals()
+    _only_descriptor(keep)
+    _volunteer_for_the_memory_killer()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def name_process(name: str) -> None:
+    """Show `name` (its first 15 bytes) as this process's name in `ps`, `top` and /proc/PID/comm."""
+    buffer = ctypes.create_string_buffer(name.encode()[:_NAME_BYTES])
+    _libc.prctl(_PR_SET_NAME, buffer, 0, 0, 0)
+
+
+def limit_memory(size_bytes: int) -> None:
+    """Let the kernel refuse allocations beyond `size_bytes` of private writable memory."""
+    _lower(resource.RLIMIT_DATA, size_bytes)
+
+
+def limit_file_size(size_bytes: int) -> None:
+    """Let writes beyond `size_bytes` into any file fail with EFBIG; 0 lifts the limit again."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes or hard, hard))
+
+
+def _default_signals() -> None:
+    kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - kept:
+        with contextlib.suppress(OSError, ValueError):  # the C library's own real-time signals
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    ignore_terminal_signals()
+
+
+def _only_descriptor(keep: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - plain names are what we need
+        if int(name) > 2 and int(name) != keep:
+            with contextlib.suppress(OSError):  # the listing's own descriptor
+                os.close(int(name))
+
+
+def _volunteer_for_the_memory_killer() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _lower(limit: int, value: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(limit, (value, value))

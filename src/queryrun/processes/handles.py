@@ -1,0 +1,138 @@
+"""The handle of an embedded engine, which is a process: name it, see it, kill it, from anywhere.
+
+A handle is `process:<pid>:<start>:<boot>`: the pid, the process's start in clock ticks since
+boot (proc(5), `/proc/<pid>/stat` field 22) and the kernel's boot id. Together they name one
+process for ever; a reused pid has another start. It can be judged on the machine it was made
+on. Any other machine sees another boot id and calls the process gone, so who asks must know
+that the handle's node ran here. Behind a `;` a handle may name what the process has begun in an
+engine elsewhere (`with_work`), which is nothing to us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from queryrun.processes.errors import NotReaped
+
+KILL_BOUND_S = 10.0
+"""How long a killed process may take to give its memory back before we call it stuck."""
+
+_PREFIX = "process"
+_SIGNAL_PROCESS_GROUP = 1 << 2  # PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    pid: int
+    start: int
+    boot: str
+
+
+def handle_of(pid: int) -> str:
+    """The handle of a process that is not reaped yet. `ProcessLookupError`: gone."""
+    status = _status(pid)
+    if status is None:
+        raise ProcessLookupError(errno.ESRCH, "no such process")
+    return f"{_PREFIX}:{pid}:{status[1]}:{_boot_id()}"
+
+
+def with_work(handle: str, name: str) -> str:
+    """The handle of a process together with the name of its work in an engine elsewhere."""
+    return f"{handle};{name}"
+
+
+def is_alive(handle: str) -> bool:
+    """Whether exactly this process still runs. A zombie does not: it holds nothing any more.
+
+    Raises `ValueError` for a text that is not a handle of a process.
+    """
+    return _lives(_parse(handle))
+
+
+async def kill(handle: str, bound_s: float = KILL_BOUND_S) -> None:
+    """Kill the process group of exactly this process; return when the process has ended.
+
+    Works from any process that may signal it, also when it is no child of ours, and does
+    nothing when it has ended before. It does not collect the zombie: that is its parent's.
+    Raises `NotReaped` when it has not ended within `bound_s`.
+    """
+    named = _parse(handle)
+    try:
+        pidfd = os.pidfd_open(named.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if _lives(named):  # looked up after the pidfd was opened: the pidfd is this process
+            kill_group(pidfd, named.pid)
+            await _ended(pidfd, named.pid, bound_s)
+    finally:
+        os.close(pidfd)
+
+
+def kill_group(pidfd: int, pid: int) -> None:
+    """SIGKILL the process behind `pidfd` and the group it leads. Nothing happens when it is gone.
+
+    Never hits a process that took over the pid: either the kernel finds the group through the
+    pidfd, or (before Linux 6.9) the pidfd proves a moment before that the pid is still taken.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, _SIGNAL_PROCESS_GROUP)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            _kill_group_by_pid(pidfd, pid)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # also when it leads no group
+
+
+def _kill_group_by_pid(pidfd: int, pid: int) -> None:
+    signal.pidfd_send_signal(pidfd, 0)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+async def _ended(pidfd: int, pid: int, bound_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(pidfd, ended.set)
+    try:
+        async with asyncio.timeout(bound_s):
+            await ended.wait()
+    except TimeoutError:
+        raise NotReaped(pid) from None
+    finally:
+        loop.remove_reader(pidfd)
+
+
+def _lives(named: _Named) -> bool:
+    status = _status(named.pid) if named.boot == _boot_id() else None
+    return status is not None and status[1] == named.start and status[0] not in "ZX"
+
+
+def _parse(handle: str) -> _Named:
+    prefix, pid, start, boot = handle.partition(";")[0].split(":", 3)
+    if prefix != _PREFIX:
+        raise ValueError("not the handle of a process")
+    return _Named(int(pid), int(start), boot)
+
+
+def _status(pid: int) -> tuple[str, int] | None:
+    """State letter and start ticks. The command before them may hold anything, so cut behind it."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text[text.rindex(")") + 2 :].split()
+    return fields[0], int(fields[19])
+
+
+@cache
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

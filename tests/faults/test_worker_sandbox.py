@@ -1,0 +1,155 @@
+"""What a bound worker cannot do although its code tries: the kernel's walls, not the engine's."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from queryrun.processes.sandbox import landlock_abi
+from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
+from queryrun.worker.main import FILE_SIZE_ROOM_BYTES
+from queryrun.worker.worker import Worker
+from tests.unit.worker.house import bind_to, open_pool, run
+
+pytestmark = pytest.mark.anyio
+
+needs_landlock = pytest.mark.skipif(landlock_abi() == 0, reason="this kernel has no Landlock")
+needs_network_rules = pytest.mark.skipif(
+    landlock_abi() < 4, reason="this kernel's Landlock knows no network"
+)
+needs_scopes = pytest.mark.skipif(
+    landlock_abi() < 6, reason="this kernel's Landlock knows no scopes"
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Two entities' data and a result of somebody."""
+    for entity in ("e1", "e2"):
+        bind_to(tmp_path, entity)
+        (tmp_path / f"data-{entity}" / "file").write_text("data")
+    (tmp_path / "results" / "others").write_text("a result")
+    return tmp_path
+
+
+@pytest.fixture
+async def worker(place: Path) -> AsyncIterator[Worker]:
+    """A worker bound to entity e1."""
+    async with open_pool(place / "spill") as pool:
+        yield await pool.take(bind_to(place, "e1"))
+
+
+async def test_it_reads_its_own_entitys_data(worker: Worker, place: Path) -> None:
+    assert isinstance(await run(worker, f"read {place}/data-e1/file"), Done)
+
+
+async def test_it_writes_to_its_spill_directory_and_the_results(
+    worker: Worker, place: Path
+) -> None:
+    assert isinstance(await run(worker, "spill file"), Done)
+    assert isinstance(await run(worker, f"write {place}/results/new"), Done)
+
+
+async def test_it_renames_within_the_results(worker: Worker, place: Path) -> None:
+    (place / "results" / "below").mkdir()
+    moved = await run(worker, f"rename {place}/results/below/a {place}/results/b")
+    assert isinstance(moved, Done)
+
+
+@needs_landlock
+@pytest.mark.parametrize("path", ["data-e2/file", "results/others", "spill/lock"])
+async def test_it_cannot_read(worker: Worker, place: Path, path: str) -> None:
+    assert await _is_refused(worker, f"read {place}/{path}")
+
+
+@needs_landlock
+@pytest.mark.parametrize("way", ["link", "rename"])
+async def test_it_cannot_bring_a_result_of_others_to_where_it_may_read(
+    worker: Worker, place: Path, way: str
+) -> None:
+    spill = await _spill_of(worker)
+    assert await _is_refused(worker, f"{way} {place}/results/others {spill}/mine")
+
+
+async def test_it_can_put_a_file_of_its_own_among_the_results(worker: Worker, place: Path) -> None:
+    """So the engine writes a plain result file by itself (`results/local.py`)."""
+    spill = await _spill_of(worker)
+    assert isinstance(await run(worker, f"write {spill}/mine"), Done)
+    assert isinstance(await run(worker, f"link {spill}/mine {place}/results/mine"), Done)
+
+
+async def _spill_of(worker: Worker) -> Path:
+    """The worker's own spill directory: the scripted engine tells in which of it a run was."""
+    outcome = await run(worker, "rows 1")
+    assert isinstance(outcome, Done)
+    return Path(outcome.sha256).parent
+
+
+@needs_landlock
+@pytest.mark.parametrize("path", ["data-e1/file", "data-e1/new", "data-e2/new", "new"])
+async def test_it_cannot_write(worker: Worker, place: Path, path: str) -> None:
+    assert await _is_refused(worker, f"write {place}/{path}")
+
+
+@needs_landlock
+async def test_it_cannot_read_the_systems_files(worker: Worker) -> None:
+    assert await _is_refused(worker, "read /etc/passwd")
+
+
+@needs_landlock
+async def test_it_cannot_read_another_process(worker: Worker) -> None:
+    assert await _is_refused(worker, "read /proc/1/environ")
+
+
+@needs_network_rules
+async def test_it_cannot_connect_when_everything_it_needs_is_local(worker: Worker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert await _is_refused(worker, f"connect {server.getsockname()[1]}")
+
+
+async def test_it_may_connect_when_its_results_are_elsewhere(place: Path) -> None:
+    bind = bind_to(place, "e1")
+    away = WorkerConfig(
+        entity_id="e1",
+        source=bind.source,
+        results=ResultsSpec("s3", {}),
+        memory_bytes=bind.memory_bytes,
+        threads=1,
+        spill_dir="",
+        spill_bytes=0,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        async with open_pool(place / "spill") as pool:
+            worker = await pool.take(away)
+            assert isinstance(await run(worker, f"connect {server.getsockname()[1]}"), Done)
+
+
+@needs_scopes
+async def test_it_cannot_signal_another_process(worker: Worker, place: Path) -> None:
+    assert await _is_refused(worker, "signal 1")
+
+
+async def test_the_kernel_refuses_memory_far_beyond_the_limit(worker: Worker) -> None:
+    """The engine's own limit comes first; this is for what the engine does not count."""
+    outcome = await run(worker, f"eat {4 * 1024**3}")
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "memory_limit_exceeded"
+    assert isinstance(await run(worker, "rows 1"), Done)
+
+
+async def test_files_are_limited_while_a_statement_has_a_size_limit(worker: Worker) -> None:
+    limited = await run(worker, "limits", size_limit_bytes=2 * 1024**3)
+    unlimited = await run(worker, "limits")
+    assert isinstance(limited, Done)
+    assert isinstance(unlimited, Done)
+    assert limited.rows == 2 * 1024**3 + FILE_SIZE_ROOM_BYTES
+    assert unlimited.rows == -1
+
+
+async def _is_refused(worker: Worker, text: str) -> bool:
+    """The scripted engine raises PermissionError, which a worker reports as its own trouble."""
+    outcome = await run(worker, text)
+    return isinstance(outcome, Failed) and outcome.code == "internal_error"
