@@ -6,7 +6,12 @@ from queryrun.errors import FailureCode
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import create_body_schema
-from queryrun.runs.model import ContentEncoding, ContentType, EngineStop, Stage, StopReason
+from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.runs.model import (
+    EngineStop,
+    Stage,
+    StopReason,
+)
 
 Schema = dict[str, object]
 

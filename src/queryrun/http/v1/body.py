@@ -24,7 +24,11 @@ from queryrun.http.properties import (
     statement,
     text,
 )
-from queryrun.runs.model import ContentEncoding, ContentType, DeletedRows, Output
+from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.runs.model import (
+    DeletedRows,
+    Output,
+)
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
 FORMATS = ("JSON", "CSV", "TSV", "DSV")

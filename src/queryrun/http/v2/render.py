@@ -13,7 +13,13 @@ from queryrun.http.links import Links
 from queryrun.http.times import iso
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.view import View
-from queryrun.runs.model import AttemptProgress, Cancellation, ContentType, DeletedRows, Run
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    AttemptProgress,
+    Cancellation,
+    DeletedRows,
+    Run,
+)
 from queryrun.runs.state import RunState
 
 ABSENT = object()

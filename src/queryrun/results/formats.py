@@ -1,0 +1,203 @@
+"""The registry of result formats and of their compressions.
+
+One member of `ContentType` adds a format, one member of `ContentEncoding` a compression. The
+encoder, row counts, file names, media types, previews, request validation and the OpenAPI document
+read these entries (docs/contributing/add-a-format.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from queryrun.results import compress, decompress, preview_rows
+from queryrun.results.compress import Chunks
+from queryrun.results.count import LineCounter, NoCounter, RecordCounter, RowCounter
+from queryrun.results.preview_rows import Preview, RowWindow
+from queryrun.results.separator import parse_separator
+from queryrun.results.types import Type
+from queryrun.results.values import ValueFormatter
+
+CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAPE '\"'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFormat:
+    """What the service knows about one format of result files."""
+
+    suffix: str
+    media_type: str
+    copy_options: str | None
+    """Options of DuckDB's `COPY`, `{separator}` being the quoted separator. None: the rows are
+    written as Arrow record batches."""
+    is_extension: bool = False
+    """An addition of this service, not offered by v1."""
+    is_text: bool = True
+    """Safe to print on a terminal."""
+    separator: str | None = None
+    """Between the fields of a delimited format."""
+    needs_separator: bool = False
+    """The caller chooses the separator, and must."""
+    is_sequential: bool = False
+    """DuckDB writes the file from beginning to end. In other formats a later part may be written
+    before an earlier one."""
+    value_sql: Callable[[ValueFormatter, Type, str], str | None] | None = None
+    """Formats a value as SQL; None: `COPY` writes values as they are."""
+    counter: type[RowCounter] = NoCounter
+    preview: Callable[[Iterable[bytes], RowWindow], Preview] | None = None
+    """Reads the first rows of the plain bytes. None: a reader in `columnar.py`, which runs in a
+    process of its own."""
+
+    @property
+    def is_delimited(self) -> bool:
+        """One record per row, fields between separators, values as text."""
+        return self.needs_separator or self.separator is not None
+
+    def separator_for(self, requested: str | None) -> str:
+        """The separator of a file: the format's own, else the requested one; "" without fields.
+
+        Raises `ValueError` when the caller must choose one and it is not valid.
+        """
+        if self.needs_separator:
+            return parse_separator(requested)
+        return self.separator or ""
+
+
+def delimited(
+    suffix: str, media_type: str, separator: str | None, *, is_extension: bool = False
+) -> ResultFormat:
+    """A format with a header and one record per row. No separator: the caller chooses it."""
+    return ResultFormat(
+        suffix=suffix,
+        media_type=f"{media_type}; charset=utf-8",
+        copy_options=CSV_OPTIONS,
+        is_extension=is_extension,
+        separator=separator,
+        needs_separator=separator is None,
+        value_sql=ValueFormatter.as_text,
+        counter=RecordCounter,
+        preview=preview_rows.read_delimited,
+    )
+
+
+class ContentType(StrEnum):
+    """The format of a result file; the value is its name in the API, in keys and in the store."""
+
+    spec: ResultFormat
+
+    def __new__(cls, name: str, spec: ResultFormat) -> Self:
+        """A member that is its name, with its entry in `spec`."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.spec = spec
+        return member
+
+    JSON = (
+        "json",
+        ResultFormat(
+            suffix=".json",
+            media_type="application/x-ndjson",
+            copy_options="FORMAT json",
+            value_sql=ValueFormatter.as_json,
+            counter=LineCounter,
+            preview=preview_rows.read_json_lines,
+        ),
+    )
+    CSV = "csv", delimited(".csv", "text/csv", ",")
+    TSV = "tsv", delimited(".tsv", "text/tab-separated-values", "\t")
+    DSV = "dsv", delimited(".dsv", "text/plain", None)
+    PARQUET = (
+        "parquet",
+        ResultFormat(
+            suffix=".parquet",
+            media_type="application/vnd.apache.parquet",
+            copy_options="FORMAT parquet",
+            is_extension=True,
+            is_text=False,
+            is_sequential=True,
+        ),
+    )
+    ARROW = (
+        "arrow",
+        ResultFormat(
+            suffix=".arrow",
+            media_type="application/vnd.apache.arrow.stream",
+            copy_options=None,
+            is_extension=True,
+            is_text=False,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """What the service knows about one compression of result files."""
+
+    suffix: str
+    media_type: str
+    """Of the compressed file. A `Content-Encoding` header instead would make clients decompress
+    what they requested compressed (contract A11)."""
+    compress: Callable[[Chunks, str], Chunks]
+    """Gets the plain chunks and the name of the file inside, which only archives use."""
+    decompress: Callable[[Iterable[bytes]], Iterable[bytes]] | None
+    """In chunks of bounded size. None: by a library that only the preview process loads."""
+    is_extension: bool = False
+    """An addition of this service, not offered by v1."""
+
+
+class ContentEncoding(StrEnum):
+    """The compression of a result file (contract A2)."""
+
+    spec: Compression
+
+    def __new__(cls, name: str, spec: Compression) -> Self:
+        """A member that is its name, with its entry in `spec`."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.spec = spec
+        return member
+
+    NONE = (
+        "none",
+        Compression(
+            suffix="",
+            media_type="",
+            compress=lambda chunks, _: chunks,
+            decompress=lambda chunks: chunks,
+        ),
+    )
+    GZIP = (
+        "gzip",
+        Compression(
+            suffix=".gz",
+            media_type="application/gzip",
+            compress=compress.gzip,
+            decompress=decompress.gunzip,
+        ),
+    )
+    ZIP = (
+        "zip",
+        Compression(
+            suffix=".zip",
+            media_type="application/zip",
+            compress=compress.zip_archive,
+            decompress=decompress.unzip,
+        ),
+    )
+    ZSTD = (
+        "zstd",
+        Compression(
+            suffix=".zst",
+            media_type="application/zstd",
+            compress=compress.zstd,
+            decompress=None,
+            is_extension=True,
+        ),
+    )
+
+
+def format_names(include: Callable[[ResultFormat], bool] = lambda _: True) -> list[str]:
+    """The names of the formats for which `include` holds, in the order of the registry."""
+    return [member.value for member in ContentType if include(member.spec)]
