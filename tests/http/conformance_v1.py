@@ -6,8 +6,8 @@ import base64
 import gzip
 from typing import Any
 
+from tests.http.app_harness import ACME, GLOBEX
 from tests.http.conformance import FORM, JSON, Row
-from tests.http.house import ACME, GLOBEX
 
 V1_SECTIONS = ("A6", "A7", "A8", "A9", "A10", "A11", "B2", "B4", "C5", "C7", "C9", "C11", "C13",
                "D2", "D3")  # fmt: skip
@@ -94,7 +94,7 @@ A = [
     create("A6", "sourceData not in the list", 400, names="sourceData",
            body={"sourceData": "live"}),
     create("A6", "sourceData WAREHOUSE where there is none (H20)", 400, names="sourceData",
-           body={"sourceData": "WAREHOUSE"}, scene="no_warehouse"),
+           body={"sourceData": "WAREHOUSE"}, fixture="no_warehouse"),
     create("A6", "useIndexJoin is echoed", 200, "v1_index_join", body={"useIndexJoin": True}),
     create("A6", "useIndexJoin of another type", 400, names="useIndexJoin",
            body={"useIndexJoin": 1}),
@@ -153,18 +153,18 @@ C = [
     *(listed("C5", f"pageSize {size!r:.8}", 400, names="pageSize", params=(("pageSize", size),))
       for size in ("0", "1001", "-1", "x", "", "1.5", "²")),
     create("C7", "track id is echoed", 200, "v1_accepted", headers={"zuora-track-id": "t-1"},
-           answer_headers={"zuora-track-id": "t-1", "zuora-request-id": "*"}),
+           response_headers={"zuora-track-id": "t-1", "zuora-request-id": "*"}),
     create("C7", "a bad one is refused and not echoed", 400, names="zuora-track-id",
-           headers={"zuora-track-id": "a:b"}, answer_headers={"zuora-track-id": None}),
+           headers={"zuora-track-id": "a:b"}, response_headers={"zuora-track-id": None}),
     create("C9", "a matching entity", 200, "v1_accepted", headers={"zuora-entity-ids": ACME.id}),
     create("C9", "another entity", 403, headers={"zuora-entity-ids": GLOBEX.id}),
-    create("C11", "a repeat is replayed (H6)", 200, "v1_accepted", scene="v1_key_answered",
-           headers=KEY, answer_headers={"idempotency-replayed": "true"}),
-    create("C11", "a key of another request", 422, scene="v1_key_answered", headers=KEY,
+    create("C11", "a repeat is replayed (H6)", 200, "v1_accepted", fixture="v1_key_answered",
+           headers=KEY, response_headers={"idempotency-replayed": "true"}),
+    create("C11", "a key of another request", 422, fixture="v1_key_answered", headers=KEY,
            body={"compression": "GZIP"}),
-    create("C11", "v2's key is another request's", 422, scene="key_answered", headers=KEY),
-    create("C11", "in flight", 409, scene="v1_key_in_flight", headers=KEY,
-           answer_headers={"retry-after": "1"}),
+    create("C11", "v2's key is another request's", 422, fixture="key_answered", headers=KEY),
+    create("C11", "in flight", 409, fixture="v1_key_in_flight", headers=KEY,
+           response_headers={"retry-after": "1"}),
     create("C11", "an empty key", 400, names="idempotency-key", headers={"idempotency-key": ""}),
     cancel("C11", "ignored on DELETE", 200, "v1_cancelled",
            headers={"idempotency-key": "k" * 300}),
@@ -185,23 +185,23 @@ D = [
     create("D2", "403 without the scope", 403, token="reader"),
     cancel("D2", "403 without the scope to cancel", 403, token="reader"),
     Row("D2", "v1: 404 beside the paths", "GET", JOBS + "/a/b", 404, "v1_404"),
-    Row("D2", "v1: 405", "PUT", JOBS, 405, "v1_405", answer_headers={"allow": "GET, HEAD, POST"}),
+    Row("D2", "v1: 405", "PUT", JOBS, 405, "v1_405", response_headers={"allow": "GET, HEAD, POST"}),
     Row("D2", "v1: 413", "POST", JOBS, 413, "v1_error", headers=JSON, content=b" " * 9_000_000),
     Row("D2", "v1: 415 for a form", "POST", JOBS, 415, "v1_415", headers=FORM, content=b"a=b"),
-    create("D2", "429 when the rate is used up", 429, scene="rate_used_up",
-           answer_headers={"retry-after": "1"}),
-    create("D2", "429 when the queue is full (H14)", 429, scene="queue_full",
-           answer_headers={"retry-after": "*"}),
-    create("D2", "500 says nothing", 500, scene="broken"),
-    create("D2", "503 while draining", 503, scene="draining",
-           answer_headers={"retry-after": "1"}),
-    create("D2", "504", 504, scene="hanging"),
-    create("D3", "rate and concurrency headers", 200, "v1_accepted", answer_headers=LIMITS),
-    get("D3", "on reads", 200, "v1_accepted", answer_headers=LIMITS),
-    listed("D3", "on lists", 200, "v1_list", answer_headers=LIMITS),
-    Row("D3", "v1: on errors", "GET", NO_JOB, 404, "v1_error", answer_headers=LIMITS),
+    create("D2", "429 when the rate is used up", 429, fixture="rate_used_up",
+           response_headers={"retry-after": "1"}),
+    create("D2", "429 when the queue is full (H14)", 429, fixture="queue_full",
+           response_headers={"retry-after": "*"}),
+    create("D2", "500 says nothing", 500, fixture="broken"),
+    create("D2", "503 while draining", 503, fixture="draining",
+           response_headers={"retry-after": "1"}),
+    create("D2", "504", 504, fixture="hanging"),
+    create("D3", "rate and concurrency headers", 200, "v1_accepted", response_headers=LIMITS),
+    get("D3", "on reads", 200, "v1_accepted", response_headers=LIMITS),
+    listed("D3", "on lists", 200, "v1_list", response_headers=LIMITS),
+    Row("D3", "v1: on errors", "GET", NO_JOB, 404, "v1_error", response_headers=LIMITS),
     Row("D3", "no concurrency headers on v2", "GET", "/v2/query_runs", 200, "list",
-        answer_headers={"concurrency-limit-limit": None}),
+        response_headers={"concurrency-limit-limit": None}),
 ]  # fmt: skip
 
 V1_ROWS = [*A, *B, *C, *D]

@@ -1,4 +1,4 @@
-"""The house that HTTP tests ring at, and the one way to check an error."""
+"""The service that HTTP tests call."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Clock
-from tests.http.house import House, open_house
+from tests.http.app_harness import AppHarness, open_app_harness
 
 
 @pytest.fixture
-async def house(tmp_path: Path, clock: Clock) -> AsyncIterator[House]:
+async def harness(tmp_path: Path, clock: Clock) -> AsyncIterator[AppHarness]:
     """A service without rate or queue limits."""
-    async with open_house(tmp_path, clock) as built:
+    async with open_app_harness(tmp_path, clock) as built:
         yield built

@@ -8,7 +8,7 @@ from queryrun.http.problems import RETRYABLE, TYPES
 
 
 def assert_problem(
-    answer: httpx2.Response,
+    response: httpx2.Response,
     status: int,
     parameter: str | None = None,
     *,
@@ -16,10 +16,10 @@ def assert_problem(
 ) -> None:
     """The answer is an error of v2 with this status (contract D1) and, when given, an entry that
     names the parameter with this code."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["zuora-request-id"]
-    body = answer.json()
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["zuora-request-id"]
+    body = response.json()
     assert set(body) == {"type", "errors", "retryable"}
     assert body["type"] == TYPES[status]
     assert body["retryable"] is (status in RETRYABLE)

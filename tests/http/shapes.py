@@ -15,8 +15,8 @@ Check = Callable[[httpx2.Response], None]
 
 
 def _run(state: str, *more: str) -> Check:
-    def check(answer: httpx2.Response) -> None:
-        body = answer.json()
+    def check(response: httpx2.Response) -> None:
+        body = response.json()
         assert set(body) == ALWAYS | set(more)
         assert body["state"] == state
         assert UUID.fullmatch(body["id"])
@@ -28,65 +28,65 @@ def _run(state: str, *more: str) -> Check:
 
 
 def _keys(*names: str) -> Check:
-    def check(answer: httpx2.Response) -> None:
-        assert set(answer.json()) == set(names)
+    def check(response: httpx2.Response) -> None:
+        assert set(response.json()) == set(names)
 
     return check
 
 
 def _separator(character: str) -> Check:
-    def check(answer: httpx2.Response) -> None:
-        _run("accepted", "column_separator")(answer)
-        assert answer.json()["column_separator"] == character
+    def check(response: httpx2.Response) -> None:
+        _run("accepted", "column_separator")(response)
+        assert response.json()["column_separator"] == character
 
     return check
 
 
-def _complete(answer: httpx2.Response) -> None:
-    _run("complete", "file", "number_of_rows", "processing_duration")(answer)
-    assert set(answer.json()["file"]) == {"id", "url", "content_type", "type"}
+def _complete(response: httpx2.Response) -> None:
+    _run("complete", "file", "number_of_rows", "processing_duration")(response)
+    assert set(response.json()["file"]) == {"id", "url", "content_type", "type"}
 
 
-def _only_file(answer: httpx2.Response) -> None:
-    assert set(answer.json()) == {"file"}
-    assert {"id", "url", "content_type", "type"} <= set(answer.json()["file"])
+def _only_file(response: httpx2.Response) -> None:
+    assert set(response.json()) == {"file"}
+    assert {"id", "url", "content_type", "type"} <= set(response.json()["file"])
 
 
-def _failed(answer: httpx2.Response) -> None:
-    _run("failed", "error")(answer)
-    assert {"code", "message", "retryable"} <= set(answer.json()["error"])
+def _failed(response: httpx2.Response) -> None:
+    _run("failed", "error")(response)
+    assert {"code", "message", "retryable"} <= set(response.json()["error"])
 
 
-def _empty(answer: httpx2.Response) -> None:
-    assert answer.content == b""
-    assert int(answer.headers["content-length"]) > 0
+def _empty(response: httpx2.Response) -> None:
+    assert response.content == b""
+    assert int(response.headers["content-length"]) > 0
 
 
-def _extensions(answer: httpx2.Response) -> None:
-    body = answer.json()
+def _extensions(response: httpx2.Response) -> None:
+    body = response.json()
     assert set(body) == {"id", "created_time", "cancellation", "attempts", "tags", "source"}
     assert TIME.fullmatch(body["created_time"])
     assert body["cancellation"]["reason"] == "user"
 
 
-def _only_ids(answer: httpx2.Response) -> None:
-    assert answer.json() == {"request_id": answer.headers["zuora-request-id"]}
+def _only_ids(response: httpx2.Response) -> None:
+    assert response.json() == {"request_id": response.headers["zuora-request-id"]}
 
 
-def _list(answer: httpx2.Response) -> None:
-    body = answer.json()
+def _list(response: httpx2.Response) -> None:
+    body = response.json()
     assert set(body) == {"next_page", "data"}
     assert isinstance(body["data"], list)
 
 
-def _token(answer: httpx2.Response) -> None:
-    body = answer.json()
+def _token(response: httpx2.Response) -> None:
+    body = response.json()
     assert set(body) == {"access_token", "expires_in", "jti", "scope", "token_type"}
     assert isinstance(body["expires_in"], int)
 
 
-def _oauth_error(answer: httpx2.Response) -> None:
-    assert set(answer.json()) == {"error", "error_description", "message"}
+def _oauth_error(response: httpx2.Response) -> None:
+    assert set(response.json()) == {"error", "error_description", "message"}
 
 
 JOB_ALWAYS = {
@@ -98,9 +98,9 @@ JOB_ALWAYS = {
 def _job(status: str, *more: str, **values: object) -> Check:
     """A job of v1 with exactly these keys, wrapped in `data`."""
 
-    def check(answer: httpx2.Response) -> None:
-        assert set(answer.json()) == {"data"}
-        job = answer.json()["data"]
+    def check(response: httpx2.Response) -> None:
+        assert set(response.json()) == {"data"}
+        job = response.json()["data"]
         assert set(job) == JOB_ALWAYS | set(more)
         assert job["queryStatus"] == status
         assert UUID.fullmatch(job["id"])
@@ -114,29 +114,29 @@ def _job(status: str, *more: str, **values: object) -> Check:
     return check
 
 
-def _v1_list(answer: httpx2.Response) -> None:
-    assert set(answer.json()) == {"data"}
-    assert isinstance(answer.json()["data"], list)
+def _v1_list(response: httpx2.Response) -> None:
+    assert set(response.json()) == {"data"}
+    assert isinstance(response.json()["data"], list)
 
 
-def _v1_error(answer: httpx2.Response) -> None:
-    assert set(answer.json()) == {"code", "message"}
-    assert answer.json()["code"] == answer.status_code
-    assert answer.json()["message"]
+def _v1_error(response: httpx2.Response) -> None:
+    assert set(response.json()) == {"code", "message"}
+    assert response.json()["code"] == response.status_code
+    assert response.json()["message"]
 
 
 def _is(**body: object) -> Check:
     """Exactly this body."""
 
-    def check(answer: httpx2.Response) -> None:
-        assert answer.json() == body
+    def check(response: httpx2.Response) -> None:
+        assert response.json() == body
 
     return check
 
 
-def _too_late(answer: httpx2.Response) -> None:
-    _v1_error(answer)
-    assert answer.json()["message"].endswith("is not in accepted or in_progress status")
+def _too_late(response: httpx2.Response) -> None:
+    _v1_error(response)
+    assert response.json()["message"].endswith("is not in accepted or in_progress status")
 
 
 SHAPES: dict[str, Check] = {

@@ -12,11 +12,11 @@ import pytest
 from queryrun.auth.model import Scope
 from queryrun.errors import Failure, FailureCode
 from tests.conftest import Clock
+from tests.http.app_harness import ACME, FOREIGN, GLOBEX, AppHarness, open_app_harness
 from tests.http.conformance import ROWS, V2_SECTIONS, Row
 from tests.http.conformance_v1 import V1_ROWS, V1_SECTIONS
-from tests.http.house import ACME, FOREIGN, GLOBEX, House, open_house
+from tests.http.fixtures import apply_fixture, settings_of
 from tests.http.problem import assert_problem
-from tests.http.scenes import enter, settings_of
 from tests.http.shapes import SHAPES
 
 pytestmark = pytest.mark.anyio
@@ -29,22 +29,22 @@ async def test_the_service_does_what_the_contract_says(
     tmp_path: Path, clock: Clock, row: Row
 ) -> None:
     """With the production rates and limits, as it is delivered."""
-    settings = settings_of(row.scene)
-    async with open_house(tmp_path, clock, settings, queued_per_tenant=10) as house:
-        run_id = await prepared(house, row.run)
-        await enter(house, row.scene)
-        answer = await send(house, row, run_id)
+    settings = settings_of(row.fixture)
+    async with open_app_harness(tmp_path, clock, settings, queued_per_tenant=10) as harness:
+        run_id = await prepared(harness, row.run)
+        await apply_fixture(harness, row.fixture)
+        response = await send(harness, row, run_id)
     if row.shape == "problem":
-        assert_problem(answer, row.status, row.names, code=row.code)
+        assert_problem(response, row.status, row.names, code=row.code)
     else:
-        assert answer.status_code == row.status, answer.text
-        SHAPES[row.shape](answer)
-        assert row.names is None or f"'{row.names}'" in answer.text
-    for name, value in row.answer_headers.items():
+        assert response.status_code == row.status, response.text
+        SHAPES[row.shape](response)
+        assert row.names is None or f"'{row.names}'" in response.text
+    for name, value in row.response_headers.items():
         if value == "*":
-            assert answer.headers[name]
+            assert response.headers[name]
         else:
-            assert answer.headers.get(name) == value
+            assert response.headers.get(name) == value
 
 
 def test_every_section_has_rows() -> None:
@@ -57,40 +57,40 @@ def test_no_two_rows_have_the_same_name() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-async def prepared(house: House, state: str) -> str:
+async def prepared(harness: AppHarness, state: str) -> str:
     """The id of a run in this state; '' for none."""
     if not state:
         return ""
-    run = await house.create(**({"sql": LONG_SQL} if state == "long" else {}))
+    run = await harness.create(**({"sql": LONG_SQL} if state == "long" else {}))
     run_id = str(run["id"])
     if state in ("complete", "long"):
-        await house.complete(run_id)
+        await harness.complete(run_id)
     elif state == "failed":
-        await house.fail(run_id, Failure(FailureCode.NAME_NOT_FOUND, "Table x does not exist"))
+        await harness.fail(run_id, Failure(FailureCode.NAME_NOT_FOUND, "Table x does not exist"))
     elif state == "canceled":
-        await house.call("POST", f"/v2/query_runs/{run_id}/cancel")
+        await harness.call("POST", f"/v2/query_runs/{run_id}/cancel")
     elif state in ("in_progress", "canceling", "freeing"):
-        ref = await house.claim(run_id)
+        ref = await harness.claim(run_id)
         if state == "freeing":
-            house.free_on_cancel(ref)
+            harness.free_on_cancel(ref)
         if state == "canceling":
-            await house.call(
+            await harness.call(
                 "POST", f"/v2/query_runs/{run_id}/cancel", headers={"prefer": "respond-async"}
             )
     return run_id
 
 
-async def send(house: House, row: Row, run_id: str) -> httpx2.Response:
+async def send(harness: AppHarness, row: Row, run_id: str) -> httpx2.Response:
     """The row's request."""
     content = row.content
     if content is not None:
-        pair = {"client_id": house.client_id, "client_secret": house.secret}
+        pair = {"client_id": harness.client_id, "client_secret": harness.secret}
         content = content.replace(b"{credentials}", urlencode(pair).encode())
     headers = {name.encode(): value.encode() for name, value in row.headers.items()}
-    token = await token_of(house, row.token)
+    token = await token_of(harness, row.token)
     if token:
         headers.setdefault(b"authorization", f"Bearer {token}".encode())
-    return await house.http.request(
+    return await harness.http.request(
         row.method,
         row.path.replace("{run}", run_id),
         headers=list(headers.items()),
@@ -100,19 +100,19 @@ async def send(house: House, row: Row, run_id: str) -> httpx2.Response:
     )
 
 
-async def token_of(house: House, kind: str) -> str:
+async def token_of(harness: AppHarness, kind: str) -> str:
     """A token of the kind that a row names."""
     if kind in ("own", "none", "bad"):
-        return {"own": house.token, "none": "", "bad": "qrt_unknown"}[kind]
+        return {"own": harness.token, "none": "", "bad": "qrt_unknown"}[kind]
     if kind == "foreign":
-        return await house.new_token(FOREIGN)
+        return await harness.new_token(FOREIGN)
     if kind == "both":
-        return await house.new_token(ACME, GLOBEX)
+        return await harness.new_token(ACME, GLOBEX)
     scopes = {
         "admin": frozenset({Scope.ADMIN}),
         "reader": frozenset({Scope.READ}),
         "submitter": frozenset({Scope.SUBMIT}),
     }.get(kind)
     if scopes is not None:
-        return await house.new_token(ACME, scopes=scopes)
-    return await house.new_token(ACME, org_ids=("emea", "apac") if kind == "orgs" else ())
+        return await harness.new_token(ACME, scopes=scopes)
+    return await harness.new_token(ACME, org_ids=("emea", "apac") if kind == "orgs" else ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queryrun.auth.model import Scope
-from tests.http.house import ACME, FOREIGN, GLOBEX, SELECT, House
+from tests.http.app_harness import ACME, FOREIGN, GLOBEX, SELECT, AppHarness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -18,25 +18,27 @@ def acting_in(entity_id: str) -> dict[str, str]:
     return {"zuora-entity-ids": entity_id}
 
 
-async def test_a_run_of_one_entity_does_not_exist_in_another(house: House) -> None:
+async def test_a_run_of_one_entity_does_not_exist_in_another(harness: AppHarness) -> None:
     """Even for the client that made it."""
-    token = await house.new_token(ACME, GLOBEX)
-    created = await house.call("POST", RUNS, json=SELECT, token=token, headers=acting_in(GLOBEX.id))
+    token = await harness.new_token(ACME, GLOBEX)
+    created = await harness.call(
+        "POST", RUNS, json=SELECT, token=token, headers=acting_in(GLOBEX.id)
+    )
     path = f"{RUNS}/{created.json()['id']}"
-    there = await house.call("GET", path, token=token, headers=acting_in(GLOBEX.id))
-    here = await house.call("GET", path, token=token, headers=acting_in(ACME.id))
+    there = await harness.call("GET", path, token=token, headers=acting_in(GLOBEX.id))
+    here = await harness.call("GET", path, token=token, headers=acting_in(ACME.id))
     assert there.status_code == 200
     assert_problem(here, 404, "query_run_id", code="resource_not_found")
-    cancel = await house.call("POST", path + "/cancel", token=token, headers=acting_in(ACME.id))
+    cancel = await harness.call("POST", path + "/cancel", token=token, headers=acting_in(ACME.id))
     assert_problem(cancel, 404)
 
 
-async def test_the_answer_for_a_foreign_run_is_that_for_an_unknown_one(house: House) -> None:
-    run = await house.create()
-    other = await house.new_token(ACME)
-    foreign = await house.call("GET", f"{RUNS}/{run['id']}", token=other)
+async def test_the_answer_for_a_foreign_run_is_that_for_an_unknown_one(harness: AppHarness) -> None:
+    run = await harness.create()
+    other = await harness.new_token(ACME)
+    foreign = await harness.call("GET", f"{RUNS}/{run['id']}", token=other)
     unknown_id = "0" + run["id"][1:] if run["id"][0] != "0" else "1" + run["id"][1:]
-    unknown = await house.call("GET", f"{RUNS}/{unknown_id}", token=other)
+    unknown = await harness.call("GET", f"{RUNS}/{unknown_id}", token=other)
     assert foreign.json() == {
         **unknown.json(),
         "errors": [
@@ -49,34 +51,36 @@ async def test_the_answer_for_a_foreign_run_is_that_for_an_unknown_one(house: Ho
 
 
 async def test_an_admin_sees_and_cancels_every_run_of_the_tenant_and_no_other(
-    house: House,
+    harness: AppHarness,
 ) -> None:
-    admin = await house.new_token(GLOBEX, scopes=frozenset({Scope.ADMIN}))
-    outsider = await house.new_token(FOREIGN, scopes=frozenset({Scope.ADMIN}))
-    run = await house.create()
+    admin = await harness.new_token(GLOBEX, scopes=frozenset({Scope.ADMIN}))
+    outsider = await harness.new_token(FOREIGN, scopes=frozenset({Scope.ADMIN}))
+    run = await harness.create()
     path = f"{RUNS}/{run['id']}"
-    assert_problem(await house.call("GET", path, token=outsider), 404)
-    canceled = await house.call(
+    assert_problem(await harness.call("GET", path, token=outsider), 404)
+    canceled = await harness.call(
         "POST", f"{path}/cancel", token=admin, params={"fields[]": "state,cancellation"}
     )
     assert canceled.json()["state"] == "canceled"
     assert canceled.json()["cancellation"]["reason"] == "admin"
-    assert canceled.json()["cancellation"]["canceled_by"] != house.client_id
+    assert canceled.json()["cancellation"]["canceled_by"] != harness.client_id
 
 
-async def test_orgs_of_the_header_or_all_of_the_client_restrict_the_run(house: House) -> None:
-    token = await house.new_token(ACME, org_ids=("emea", "apac"))
+async def test_orgs_of_the_header_or_all_of_the_client_restrict_the_run(
+    harness: AppHarness,
+) -> None:
+    token = await harness.new_token(ACME, org_ids=("emea", "apac"))
     for header, expected in (
         ({"zuora-org-ids": "apac"}, ("apac",)),
         ({"zuora-org-ids": " apac , emea,apac"}, ("apac", "emea")),
         ({}, ("emea", "apac")),
     ):
-        created = await house.call("POST", RUNS, json=SELECT, token=token, headers=header)
-        run = await house.parts.desk.store.get(created.json()["id"])
+        created = await harness.call("POST", RUNS, json=SELECT, token=token, headers=header)
+        run = await harness.app.desk.store.get(created.json()["id"])
         assert run is not None
         assert run.request.org_ids == expected
 
 
-async def test_two_entity_headers_must_agree(house: House) -> None:
+async def test_two_entity_headers_must_agree(harness: AppHarness) -> None:
     both = {"zuora-entity-ids": ACME.id, "zuora-entity-id": GLOBEX.id}
-    assert_problem(await house.call("GET", f"{RUNS}/x", headers=both), 400, "zuora-entity-id")
+    assert_problem(await harness.call("GET", f"{RUNS}/x", headers=both), 400, "zuora-entity-id")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from queryrun.http.app import build_app
-from queryrun.http.parts import HttpSettings
+from queryrun.http.context import HttpSettings
 from queryrun.http.v2 import events
 from queryrun.runs.follow import Pace
 from queryrun.runs.model import AttemptProgress, AttemptRef, Stage
 from tests.conftest import Clock
-from tests.http.house import NO_RATES, NODE, House, open_house
+from tests.http.app_harness import NO_RATES, NODE, AppHarness, open_app_harness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -76,29 +76,29 @@ class Seen:
 
 @dataclass
 class Watched:
-    """A house whose runs have progress."""
+    """A service whose runs have progress."""
 
-    house: House
+    harness: AppHarness
     seen: Seen
 
     def tell(self, run_id: str, progress: AttemptProgress) -> None:
         """The run's worker says how far it is."""
         self.seen.progress[run_id] = progress
-        self.house.changes.nudge(run_id)
+        self.harness.changes.nudge(run_id)
 
     async def read(self, run_id: str, fields: str) -> dict[str, Any]:
-        answer = await self.house.call("GET", f"{RUNS}/{run_id}", params={"fields[]": fields})
-        return dict(answer.json())
+        response = await self.harness.call("GET", f"{RUNS}/{run_id}", params={"fields[]": fields})
+        return dict(response.json())
 
     @asynccontextmanager
     async def listen(self, run_id: str, last: str | None = None) -> AsyncIterator[Listener]:
         """A stream of the run's events, hung up at the end of the block."""
-        headers = [(b"authorization", f"Bearer {self.house.token}".encode())]
+        headers = [(b"authorization", f"Bearer {self.harness.token}".encode())]
         headers += [] if last is None else [(b"last-event-id", last.encode())]
         path = f"{RUNS}/{run_id}/events"
         scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
         listener = Listener()
-        app = self.house.http._transport.app  # type: ignore[attr-defined] # its ASGI app
+        app = self.harness.http._transport.app  # type: ignore[attr-defined] # its ASGI app
         task = asyncio.create_task(
             app({**scope, "query_string": b""}, listener.receive, listener.send)
         )
@@ -112,10 +112,10 @@ class Watched:
 @asynccontextmanager
 async def opened(directory: Path, clock: Clock, settings: HttpSettings) -> AsyncIterator[Watched]:
     seen = Seen()
-    async with open_house(directory, clock, settings) as house:
-        parts = replace(house.parts, desk=replace(house.parts.desk, progress=seen))
-        house.http._transport.app = build_app(parts)  # type: ignore[attr-defined] # the same door
-        yield Watched(house, seen)
+    async with open_app_harness(directory, clock, settings) as harness:
+        app = replace(harness.app, desk=replace(harness.app.desk, progress=seen))
+        harness.http._transport.app = build_app(app)  # type: ignore[attr-defined] # the same transport
+        yield Watched(harness, seen)
 
 
 @pytest.fixture
@@ -128,12 +128,12 @@ async def watched(tmp_path: Path, clock: Clock) -> AsyncIterator[Watched]:
 async def test_a_stream_tells_every_move_and_ends_with_the_run(
     watched: Watched, moment: str
 ) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     async with contextlib.AsyncExitStack() as stack:
         if moment == "before":
             listener = await stack.enter_async_context(watched.listen(run_id))
             assert (await listener.event())["event"] == "accept"
-        await watched.house.complete(run_id)
+        await watched.harness.complete(run_id)
         if moment == "after":
             listener = await stack.enter_async_context(watched.listen(run_id))
             assert (await listener.event())["event"] == "accept"
@@ -149,10 +149,10 @@ async def test_a_stream_tells_every_move_and_ends_with_the_run(
 async def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice(
     watched: Watched,
 ) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     async with watched.listen(run_id) as first:
         last = (await first.event())["last"]
-    await watched.house.complete(run_id)
+    await watched.harness.complete(run_id)
     async with watched.listen(run_id, last) as second:
         heard = [(await second.event())["event"], (await second.event())["event"]]
         assert await second.piece() is None
@@ -160,8 +160,8 @@ async def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice
 
 
 async def test_whoever_has_heard_the_end_is_told_not_to_come_back(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
-    await watched.house.complete(run_id)
+    run_id = (await watched.harness.create())["id"]
+    await watched.harness.complete(run_id)
     async with watched.listen(run_id) as listener:
         last = [(await listener.event())["last"] for _ in range(3)][-1]
     async with watched.listen(run_id, last) as again:
@@ -170,8 +170,8 @@ async def test_whoever_has_heard_the_end_is_told_not_to_come_back(watched: Watch
 
 
 async def test_progress_is_told_between_the_moves_without_an_id(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
-    await watched.house.claim(run_id)
+    run_id = (await watched.harness.create())["id"]
+    await watched.harness.claim(run_id)
     async with watched.listen(run_id) as listener:
         assert [(await listener.event())["name"] for _ in range(2)] == ["state", "state"]
         watched.tell(run_id, AttemptProgress(Stage.EXECUTING, 12.5, 3, 40))
@@ -190,14 +190,14 @@ ELSEWHERE = AttemptProgress(Stage.WRITING, 12.5, 3, 40)
 
 async def said_elsewhere(watched: Watched, run_id: str) -> AttemptRef:
     """Another node works on the run, and wrote down how far it is."""
-    ref = await watched.house.claim(run_id)
-    store = watched.house.parts.desk.store
+    ref = await watched.harness.claim(run_id)
+    store = watched.harness.app.desk.store
     await store.extend(NODE, [ref], lease_s=60, progress={ref: ELSEWHERE})
     return ref
 
 
 async def test_progress_of_a_run_on_another_node_is_shown(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     assert await watched.read(run_id, "progress") == {}
     await said_elsewhere(watched, run_id)
     shown = {"percent": 12.5, "rows": 3, "size_bytes": 40, "stage": "writing"}
@@ -208,46 +208,46 @@ async def test_progress_of_a_run_on_another_node_is_shown(watched: Watched) -> N
 
 
 async def test_progress_of_a_run_on_another_node_is_told(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     ref = await said_elsewhere(watched, run_id)
     async with watched.listen(run_id) as listener:
         assert [(await listener.event())["name"] for _ in range(2)] == ["state", "state"]
         progress = await listener.event()
         headers = {"prefer": "respond-async"}
-        await watched.house.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
+        await watched.harness.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
         assert (await listener.event())["event"] == "cancel", "progress is told once"
-        await watched.house.free(ref)
+        await watched.harness.free(ref)
         assert (await listener.event())["event"] == "freed"
     assert (progress["name"], progress["rows"], progress["stage"]) == ("progress", 3, "writing")
 
 
 async def test_a_cancel_reads_in_progress_until_the_engine_is_free(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
-    ref = await watched.house.claim(run_id)
+    run_id = (await watched.harness.create())["id"]
+    ref = await watched.harness.claim(run_id)
     async with watched.listen(run_id) as listener:
         [await listener.event() for _ in range(2)]
         headers = {"prefer": "respond-async"}
-        await watched.house.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
+        await watched.harness.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
         asked = await listener.event()
-        await watched.house.free(ref)
+        await watched.harness.free(ref)
         freed = await listener.event()
     assert (asked["event"], asked["state"]) == ("cancel", "in_progress")
     assert (freed["event"], freed["state"]) == ("freed", "canceled")
 
 
 async def test_a_stream_ends_when_the_node_drains(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     async with watched.listen(run_id) as listener:
         await listener.event()
-        watched.house.knobs.accepting = False
-        watched.house.changes.wake_everyone()
+        watched.harness.knobs.accepting = False
+        watched.harness.changes.wake_everyone()
         assert await listener.piece() is None
 
 
 async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None:
     settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=0.01, life_s=60))
     async with opened(tmp_path, clock, settings) as watched:
-        run_id = (await watched.house.create())["id"]
+        run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:
             await listener.event()
             assert await listener.piece() == events.HEARTBEAT
@@ -257,7 +257,7 @@ async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None
 async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> None:
     settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=60, life_s=0.01))
     async with opened(tmp_path, clock, settings) as watched:
-        run_id = (await watched.house.create())["id"]
+        run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:
             await listener.event()
             assert await listener.piece() is None
@@ -266,10 +266,10 @@ async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> N
 async def test_a_client_may_hold_so_many_streams(tmp_path: Path, clock: Clock) -> None:
     settings = HttpSettings(api_rates=NO_RATES, streams_per_client=1)
     async with opened(tmp_path, clock, settings) as watched:
-        run_id = (await watched.house.create())["id"]
+        run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as first:
             await first.event()
-            refused = await watched.house.call("GET", f"{RUNS}/{run_id}/events")
+            refused = await watched.harness.call("GET", f"{RUNS}/{run_id}/events")
         async with watched.listen(run_id) as again:
             await again.event()
     assert_problem(refused, 429)
@@ -277,55 +277,55 @@ async def test_a_client_may_hold_so_many_streams(tmp_path: Path, clock: Clock) -
 
 
 async def test_a_caller_that_hangs_up_is_forgotten(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     async with watched.listen(run_id) as listener:
         await listener.event()
-    assert watched.house.changes._followers == {}
+    assert watched.harness.changes._followers == {}
 
 
 async def test_a_head_opens_no_stream(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
-    answer = await watched.house.call("HEAD", f"{RUNS}/{run_id}/events")
-    assert answer.headers["content-type"] == "text/event-stream"
-    assert answer.content == b""
+    run_id = (await watched.harness.create())["id"]
+    response = await watched.harness.call("HEAD", f"{RUNS}/{run_id}/events")
+    assert response.headers["content-type"] == "text/event-stream"
+    assert response.content == b""
 
 
 @pytest.mark.parametrize("last", ["x", "1" * 15, "-1", "1.5"])
 async def test_an_id_that_was_never_given_is_refused(watched: Watched, last: str) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     headers = {"last-event-id": last}
-    answer = await watched.house.call("GET", f"{RUNS}/{run_id}/events", headers=headers)
-    assert_problem(answer, 400, "last-event-id")
+    response = await watched.harness.call("GET", f"{RUNS}/{run_id}/events", headers=headers)
+    assert_problem(response, 400, "last-event-id")
 
 
 async def test_somebody_elses_run_has_no_events(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
-    token = await watched.house.new_token()
-    answer = await watched.house.call("GET", f"{RUNS}/{run_id}/events", token=token)
-    assert_problem(answer, 404, "query_run_id", code="resource_not_found")
+    run_id = (await watched.harness.create())["id"]
+    token = await watched.harness.new_token()
+    response = await watched.harness.call("GET", f"{RUNS}/{run_id}/events", token=token)
+    assert_problem(response, 404, "query_run_id", code="resource_not_found")
 
 
 # --- fields[]=progress,waiting_for ----------------------------------------------------------
 
 
 async def test_progress_is_shown_while_running_and_whole_at_the_end(watched: Watched) -> None:
-    run_id = (await watched.house.create())["id"]
+    run_id = (await watched.harness.create())["id"]
     assert await watched.read(run_id, "progress") == {}
     watched.tell(run_id, AttemptProgress(Stage.WRITING, None, 7, 90))
     assert await watched.read(run_id, "progress") == {
         "progress": {"percent": None, "rows": 7, "size_bytes": 90, "stage": "writing"}
     }
-    await watched.house.complete(run_id, b"one\n1\n")
+    await watched.harness.complete(run_id, b"one\n1\n")
     assert await watched.read(run_id, "progress") == {
         "progress": {"percent": 100.0, "rows": 1, "size_bytes": 6}
     }
 
 
 async def test_a_waiting_run_says_what_it_waits_for(watched: Watched) -> None:
-    first = (await watched.house.create())["id"]
-    second = (await watched.house.create())["id"]
+    first = (await watched.harness.create())["id"]
+    second = (await watched.harness.create())["id"]
     fields = "queue_position,waiting_for"
     assert await watched.read(first, fields) == {"queue_position": 0, "waiting_for": "slot"}
     assert await watched.read(second, fields) == {"queue_position": 1, "waiting_for": "turn"}
-    await watched.house.complete(first)
+    await watched.harness.complete(first)
     assert await watched.read(first, fields) == {}

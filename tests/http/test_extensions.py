@@ -10,35 +10,35 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.runs.model import DeletedRows
-from tests.http.house import SELECT, House
+from tests.http.app_harness import SELECT, AppHarness
 
 pytestmark = pytest.mark.anyio
 
 RUNS = "/v2/query_runs"
 
 
-async def asked(house: House, run_id: str, *fields: str) -> dict[str, object]:
+async def asked(harness: AppHarness, run_id: str, *fields: str) -> dict[str, object]:
     """The run with these fields."""
-    answer = await house.call("GET", f"{RUNS}/{run_id}", params={"fields[]": ",".join(fields)})
-    return dict(answer.json())
+    response = await harness.call("GET", f"{RUNS}/{run_id}", params={"fields[]": ",".join(fields)})
+    return dict(response.json())
 
 
-async def test_the_queue_position_counts_those_before(house: House) -> None:
-    first, second = await house.create(), await house.create()
-    assert await asked(house, first["id"], "queue_position") == {"queue_position": 0}
-    assert await asked(house, second["id"], "queue_position") == {"queue_position": 1}
-    await house.complete(first["id"])
-    assert await asked(house, first["id"], "queue_position") == {}
+async def test_the_queue_position_counts_those_before(harness: AppHarness) -> None:
+    first, second = await harness.create(), await harness.create()
+    assert await asked(harness, first["id"], "queue_position") == {"queue_position": 0}
+    assert await asked(harness, second["id"], "queue_position") == {"queue_position": 1}
+    await harness.complete(first["id"])
+    assert await asked(harness, first["id"], "queue_position") == {}
 
 
-async def test_attempts_tell_the_history(house: House) -> None:
-    run = await house.create()
-    ref = await house.claim(run["id"])
-    house.clock.move(1)
-    await house.requeue(ref, Failure(FailureCode.WORKER_LOST, "the worker was killed"))
-    house.clock.move(1)
-    await house.complete(run["id"])
-    found = await asked(house, run["id"], "attempts", "remaining_attempts")
+async def test_attempts_tell_the_history(harness: AppHarness) -> None:
+    run = await harness.create()
+    ref = await harness.claim(run["id"])
+    harness.clock.move(1)
+    await harness.requeue(ref, Failure(FailureCode.WORKER_LOST, "the worker was killed"))
+    harness.clock.move(1)
+    await harness.complete(run["id"])
+    found = await asked(harness, run["id"], "attempts", "remaining_attempts")
     assert found["remaining_attempts"] == 2
     attempts = found["attempts"]
     assert isinstance(attempts, list)
@@ -49,22 +49,22 @@ async def test_attempts_tell_the_history(house: House) -> None:
     assert attempts[0]["started_time"] < attempts[0]["ended_time"] < attempts[1]["started_time"]
 
 
-async def test_a_cancellation_is_on_the_record(house: House) -> None:
-    run = await house.create()
-    house.free_on_cancel(await house.claim(run["id"]))
-    await house.call("POST", f"{RUNS}/{run['id']}/cancel")
-    found = await asked(house, run["id"], "cancellation")
+async def test_a_cancellation_is_on_the_record(harness: AppHarness) -> None:
+    run = await harness.create()
+    harness.free_on_cancel(await harness.claim(run["id"]))
+    await harness.call("POST", f"{RUNS}/{run['id']}/cancel")
+    found = await asked(harness, run["id"], "cancellation")
     record = found["cancellation"]
     assert isinstance(record, dict)
     assert record["reason"] == "user"
-    assert record["canceled_by"] == house.client_id
+    assert record["canceled_by"] == harness.client_id
     assert record["engine_stop"] == "killed"
     assert record["stage"] == "executing"
     assert record["requested_time"] <= record["canceled_time"]
 
 
-async def test_what_was_asked_for_can_be_read_back(house: House) -> None:
-    run = await house.create(
+async def test_what_was_asked_for_can_be_read_back(harness: AppHarness) -> None:
+    run = await harness.create(
         source="warehouse",
         tags={"b": "2", "a": "1"},
         timeout_seconds=90.5,
@@ -72,7 +72,7 @@ async def test_what_was_asked_for_can_be_read_back(house: House) -> None:
         read_deleted=True,
     )
     wanted = ("source", "tags", "timeout_seconds", "content_encoding", "content_type")
-    found = await asked(house, run["id"], *wanted, "read_deleted", "created_time", "started_time")
+    found = await asked(harness, run["id"], *wanted, "read_deleted", "created_time", "started_time")
     assert found == {
         "source": "warehouse",
         "tags": {"a": "1", "b": "2"},
@@ -84,19 +84,19 @@ async def test_what_was_asked_for_can_be_read_back(house: House) -> None:
     }
 
 
-async def test_read_deleted_includes_them_on_this_face(house: House) -> None:
+async def test_read_deleted_includes_them_on_this_face(harness: AppHarness) -> None:
     """Contract H3."""
     for flag, meaning in ((True, DeletedRows.INCLUDE), (False, DeletedRows.EXCLUDE)):
-        created = await house.create(read_deleted=flag)
-        run = await house.parts.desk.store.get(created["id"])
+        created = await harness.create(read_deleted=flag)
+        run = await harness.app.desk.store.get(created["id"])
         assert run is not None
         assert run.request.deleted_rows is meaning
 
 
-async def test_a_run_has_at_most_its_sources_time(house: House) -> None:
+async def test_a_run_has_at_most_its_sources_time(harness: AppHarness) -> None:
     """`timeout_seconds` lowers the limit and never raises it."""
-    run = await house.create(timeout_seconds=7200)
-    assert (await asked(house, run["id"], "timeout_seconds"))["timeout_seconds"] <= 3600  # type: ignore[operator]
+    run = await harness.create(timeout_seconds=7200)
+    assert (await asked(harness, run["id"], "timeout_seconds"))["timeout_seconds"] <= 3600  # type: ignore[operator]
 
 
 def public_key(bits: int) -> str:
@@ -108,25 +108,25 @@ def public_key(bits: int) -> str:
     return base64.b64encode(der).decode()
 
 
-async def test_a_key_is_accepted_and_never_shown(house: House) -> None:
+async def test_a_key_is_accepted_and_never_shown(harness: AppHarness) -> None:
     text = public_key(2048)
-    answer = await house.call("POST", RUNS, json={**SELECT, "encryption_key": text})
-    assert answer.status_code == 201
-    assert text not in answer.text
-    assert "warning" not in answer.headers
-    run = await house.parts.desk.store.get(answer.json()["id"])
+    response = await harness.call("POST", RUNS, json={**SELECT, "encryption_key": text})
+    assert response.status_code == 201
+    assert text not in response.text
+    assert "warning" not in response.headers
+    run = await harness.app.desk.store.get(response.json()["id"])
     assert run is not None
     assert run.request.output.encryption_key == text
 
 
-async def test_the_contracts_own_key_size_is_accepted_with_a_warning(house: House) -> None:
-    answer = await house.call("POST", RUNS, json={**SELECT, "encryption_key": public_key(1024)})
-    assert answer.status_code == 201
-    assert "1024 bits" in answer.headers["warning"]
+async def test_the_contracts_own_key_size_is_accepted_with_a_warning(harness: AppHarness) -> None:
+    response = await harness.call("POST", RUNS, json={**SELECT, "encryption_key": public_key(1024)})
+    assert response.status_code == 201
+    assert "1024 bits" in response.headers["warning"]
 
 
-async def test_every_wrong_property_is_reported_at_once(house: House) -> None:
+async def test_every_wrong_property_is_reported_at_once(harness: AppHarness) -> None:
     body = {"sql": "", "content_type": "xml", "read_deleted": 1, "other": 1, "tags": 5}
-    answer = await house.call("POST", RUNS, json=body, params={"page_size": "0"})
-    named = {entry["parameter"] for entry in answer.json()["errors"]}
+    response = await harness.call("POST", RUNS, json=body, params={"page_size": "0"})
+    named = {entry["parameter"] for entry in response.json()["errors"]}
     assert named == {"sql", "content_type", "read_deleted", "other", "tags", "page_size"}

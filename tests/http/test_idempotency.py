@@ -10,7 +10,7 @@ import pytest
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.runs.store import RunQuery
-from tests.http.house import ACME, GLOBEX, SELECT, TENANT, House
+from tests.http.app_harness import ACME, GLOBEX, SELECT, TENANT, AppHarness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -19,36 +19,36 @@ KEY = {"idempotency-key": "1f6b7b0e-6f0e-4d0c-9b52-3f4f6a0f8f11"}
 RUNS = "/v2/query_runs"
 
 
-async def runs_of(house: House) -> int:
+async def runs_of(harness: AppHarness) -> int:
     """How many runs there are."""
-    return len((await house.parts.desk.store.find(RunQuery(TENANT, limit=99))).runs)
+    return len((await harness.app.desk.store.find(RunQuery(TENANT, limit=99))).runs)
 
 
-async def create(house: House, **headers: str) -> httpx2.Response:
+async def create(harness: AppHarness, **headers: str) -> httpx2.Response:
     """The same create each time."""
-    return await house.call("POST", RUNS, json=SELECT, headers={**KEY, **headers})
+    return await harness.call("POST", RUNS, json=SELECT, headers={**KEY, **headers})
 
 
-async def test_fifty_parallel_duplicates_make_one_run(house: House) -> None:
-    answers = await asyncio.gather(*(create(house) for _ in range(50)))
-    assert await runs_of(house) == 1
-    made = [answer for answer in answers if "idempotency-replayed" not in answer.headers]
-    assert len([answer for answer in made if answer.status_code == 201]) == 1
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    bodies = {answer.content for answer in answers if answer.status_code == 201}
+async def test_fifty_parallel_duplicates_make_one_run(harness: AppHarness) -> None:
+    answers = await asyncio.gather(*(create(harness) for _ in range(50)))
+    assert await runs_of(harness) == 1
+    made = [response for response in answers if "idempotency-replayed" not in response.headers]
+    assert len([response for response in made if response.status_code == 201]) == 1
+    assert {response.status_code for response in answers} <= {201, 409}
+    bodies = {response.content for response in answers if response.status_code == 201}
     assert len(bodies) == 1
 
 
-async def test_fifty_parallel_async_duplicates_make_one_run(house: House) -> None:
-    answers = await asyncio.gather(*(create(house, **{"async": "true"}) for _ in range(50)))
-    assert await runs_of(house) == 1
-    assert len({answer.content for answer in answers if answer.status_code == 202}) == 1
+async def test_fifty_parallel_async_duplicates_make_one_run(harness: AppHarness) -> None:
+    answers = await asyncio.gather(*(create(harness, **{"async": "true"}) for _ in range(50)))
+    assert await runs_of(harness) == 1
+    assert len({response.content for response in answers if response.status_code == 202}) == 1
 
 
-async def test_a_replay_is_the_first_answer_with_fresh_ids_of_its_own(house: House) -> None:
-    first = await create(house, **{"zuora-track-id": "first"})
-    await house.complete(first.json()["id"])
-    again = await create(house, **{"zuora-track-id": "second"})
+async def test_a_replay_is_the_first_answer_with_fresh_ids_of_its_own(harness: AppHarness) -> None:
+    first = await create(harness, **{"zuora-track-id": "first"})
+    await harness.complete(first.json()["id"])
+    again = await create(harness, **{"zuora-track-id": "second"})
     assert again.status_code == 201
     assert again.content == first.content
     assert again.headers["location"] == first.headers["location"]
@@ -58,32 +58,32 @@ async def test_a_replay_is_the_first_answer_with_fresh_ids_of_its_own(house: Hou
     assert "idempotency-replayed" not in first.headers
 
 
-async def test_a_body_counts_by_content_not_by_spelling(house: House) -> None:
-    first = await create(house)
+async def test_a_body_counts_by_content_not_by_spelling(harness: AppHarness) -> None:
+    first = await create(harness)
     body = b'{ "content_type": "csv",\n "sql": "SELECT 1 AS one" }'
     headers = {**KEY, "content-type": "application/json", "content-encoding": "gzip"}
-    again = await house.call("POST", RUNS, content=gzip.compress(body), headers=headers)
+    again = await harness.call("POST", RUNS, content=gzip.compress(body), headers=headers)
     assert again.json()["id"] == first.json()["id"]
 
 
-async def test_another_body_is_422(house: House) -> None:
-    await create(house)
-    other = await house.call("POST", RUNS, json={**SELECT, "content_type": "tsv"}, headers=KEY)
+async def test_another_body_is_422(harness: AppHarness) -> None:
+    await create(harness)
+    other = await harness.call("POST", RUNS, json={**SELECT, "content_type": "tsv"}, headers=KEY)
     assert_problem(other, 422, "idempotency-key", code="idempotency_key_mismatch")
 
 
-async def test_another_path_is_422(house: House) -> None:
-    first = await create(house)
-    other = await house.call("POST", f"{RUNS}/{first.json()['id']}/cancel", headers=KEY)
+async def test_another_path_is_422(harness: AppHarness) -> None:
+    first = await create(harness)
+    other = await harness.call("POST", f"{RUNS}/{first.json()['id']}/cancel", headers=KEY)
     assert_problem(other, 422)
-    run = await house.call("GET", f"{RUNS}/{first.json()['id']}")
+    run = await harness.call("GET", f"{RUNS}/{first.json()['id']}")
     assert run.json()["state"] == "accepted"
 
 
-async def test_another_entity_of_the_same_client_is_422(house: House) -> None:
-    token = await house.new_token(ACME, GLOBEX)
+async def test_another_entity_of_the_same_client_is_422(harness: AppHarness) -> None:
+    token = await harness.new_token(ACME, GLOBEX)
     answers = [
-        await house.call(
+        await harness.call(
             "POST",
             RUNS,
             json=SELECT,
@@ -96,73 +96,73 @@ async def test_another_entity_of_the_same_client_is_422(house: House) -> None:
     assert_problem(answers[1], 422)
 
 
-async def test_another_client_of_the_tenant_does_not_get_the_answer(house: House) -> None:
+async def test_another_client_of_the_tenant_does_not_get_the_answer(harness: AppHarness) -> None:
     """Keys are per tenant, but a run of another client does not exist for this one (H11)."""
-    await create(house)
-    token = await house.new_token(ACME)
-    other = await house.call("POST", RUNS, json=SELECT, headers=KEY, token=token)
+    await create(harness)
+    token = await harness.new_token(ACME)
+    other = await harness.call("POST", RUNS, json=SELECT, headers=KEY, token=token)
     assert_problem(other, 422)
 
 
-async def test_a_refusal_is_stored(house: House) -> None:
+async def test_a_refusal_is_stored(harness: AppHarness) -> None:
     body = {"content_type": "xml"}
-    first = await house.call("POST", RUNS, json=body, headers=KEY)
-    again = await house.call("POST", RUNS, json=body, headers=KEY)
+    first = await harness.call("POST", RUNS, json=body, headers=KEY)
+    again = await harness.call("POST", RUNS, json=body, headers=KEY)
     assert_problem(again, 400, "sql")
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
 
 
-async def test_a_full_queue_is_not_stored(house: House) -> None:
+async def test_a_full_queue_is_not_stored(harness: AppHarness) -> None:
     """A retry is meant to get past it."""
-    house.knobs.accepting = False
-    assert_problem(await create(house), 503)
-    house.knobs.accepting = True
-    assert (await create(house)).status_code == 201
+    harness.knobs.accepting = False
+    assert_problem(await create(harness), 503)
+    harness.knobs.accepting = True
+    assert (await create(harness)).status_code == 201
 
 
-async def test_a_missing_scope_is_not_stored(house: House) -> None:
-    bad = await house.call("POST", RUNS, json=SELECT, headers=KEY, token="bad")
+async def test_a_missing_scope_is_not_stored(harness: AppHarness) -> None:
+    bad = await harness.call("POST", RUNS, json=SELECT, headers=KEY, token="bad")
     assert_problem(bad, 401)
-    assert (await create(house)).status_code == 201
+    assert (await create(harness)).status_code == 201
 
 
-async def test_a_repeated_cancel_replays_its_200(house: House) -> None:
-    run = await house.create()
+async def test_a_repeated_cancel_replays_its_200(harness: AppHarness) -> None:
+    run = await harness.create()
     path = f"{RUNS}/{run['id']}/cancel"
-    first = await house.call("POST", path, headers=KEY)
-    again = await house.call("POST", path, headers=KEY, content=b"{}")
+    first = await harness.call("POST", path, headers=KEY)
+    again = await harness.call("POST", path, headers=KEY, content=b"{}")
     assert first.status_code == again.status_code == 200
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
-    without = await house.call("POST", path)
+    without = await harness.call("POST", path)
     assert_problem(without, 400, "query_run_id", code="run_already_canceled")
 
 
-async def test_a_cancel_that_came_too_late_stays_too_late(house: House) -> None:
-    run = await house.create()
-    await house.fail(run["id"], Failure(FailureCode.SYNTAX_ERROR, "no"))
+async def test_a_cancel_that_came_too_late_stays_too_late(harness: AppHarness) -> None:
+    run = await harness.create()
+    await harness.fail(run["id"], Failure(FailureCode.SYNTAX_ERROR, "no"))
     path = f"{RUNS}/{run['id']}/cancel"
-    first = await house.call("POST", path, headers=KEY)
-    again = await house.call("POST", path, headers=KEY)
+    first = await harness.call("POST", path, headers=KEY)
+    again = await harness.call("POST", path, headers=KEY)
     assert_problem(again, 400, "query_run_id", code="run_already_failed")
     assert again.content == first.content
 
 
-async def test_parallel_duplicate_cancels_agree(house: House) -> None:
-    run = await house.create()
-    house.free_on_cancel(await house.claim(run["id"]))
+async def test_parallel_duplicate_cancels_agree(harness: AppHarness) -> None:
+    run = await harness.create()
+    harness.free_on_cancel(await harness.claim(run["id"]))
     path = f"{RUNS}/{run['id']}/cancel"
-    answers = await asyncio.gather(*(house.call("POST", path, headers=KEY) for _ in range(20)))
-    assert {answer.status_code for answer in answers} <= {200, 409}
-    assert {answer.json()["state"] for answer in answers if answer.status_code == 200} == {
+    answers = await asyncio.gather(*(harness.call("POST", path, headers=KEY) for _ in range(20)))
+    assert {response.status_code for response in answers} <= {200, 409}
+    assert {response.json()["state"] for response in answers if response.status_code == 200} == {
         "canceled"
     }
 
 
-async def test_a_key_is_forgotten_after_24_hours(house: House) -> None:
-    first = await create(house)
-    house.clock.move(24 * 3600 + 1)
-    house.token = await house.new_token(ACME)
-    second = await create(house)
+async def test_a_key_is_forgotten_after_24_hours(harness: AppHarness) -> None:
+    first = await create(harness)
+    harness.clock.move(24 * 3600 + 1)
+    harness.token = await harness.new_token(ACME)
+    second = await create(harness)
     assert second.json()["id"] != first.json()["id"]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from tests.http.house import SELECT, House
+from tests.http.app_harness import SELECT, AppHarness
 
 pytestmark = pytest.mark.anyio
 
 PRIVATE = "SELECT 'private words' AS x"
 
 
-async def test_an_answer_is_logged_with_its_ids_and_without_its_content(house: House) -> None:
+async def test_an_answer_is_logged_with_its_ids_and_without_its_content(
+    harness: AppHarness,
+) -> None:
     with capture_logs() as lines:
-        run = await house.create(sql=PRIVATE, tags={"t": "private words"})
-        await house.call(
+        run = await harness.create(sql=PRIVATE, tags={"t": "private words"})
+        await harness.call(
             "GET",
             f"/v2/query_runs/{run['id']}",
             params={"filter[]": "sql.EQ:private words"},
@@ -26,56 +28,56 @@ async def test_an_answer_is_logged_with_its_ids_and_without_its_content(house: H
     assert created["route"] == "/v2/query_runs"
     assert created["status"] == 201
     assert created["run_id"] == run["id"]
-    assert created["client_id"] == house.client_id
+    assert created["client_id"] == harness.client_id
     assert created["entity_id"]
     assert read["track_id"] == "nightly"
     assert read["request_id"] != created["request_id"]
     assert read["route"] == "/v2/query_runs/{query_run_id}"
     assert "private" not in str(lines)
-    assert house.token not in str(lines)
+    assert harness.token not in str(lines)
 
 
-async def test_a_download_is_logged_without_its_signature(house: House) -> None:
-    run = await house.create()
-    await house.complete(run["id"])
-    url = (await house.call("GET", f"/v2/query_runs/{run['id']}")).json()["file"]["url"]
+async def test_a_download_is_logged_without_its_signature(harness: AppHarness) -> None:
+    run = await harness.create()
+    await harness.complete(run["id"])
+    url = (await harness.call("GET", f"/v2/query_runs/{run['id']}")).json()["file"]["url"]
     with capture_logs() as lines:
-        await house.call("GET", url, token="")
+        await harness.call("GET", url, token="")
     assert lines[0]["route"] == "/files/{key}"
     assert url.partition("signature=")[2] not in str(lines)
 
 
-async def test_a_token_request_is_logged_without_its_secret(house: House) -> None:
+async def test_a_token_request_is_logged_without_its_secret(harness: AppHarness) -> None:
     form = {
-        "client_id": house.client_id,
-        "client_secret": house.secret,
+        "client_id": harness.client_id,
+        "client_secret": harness.secret,
         "grant_type": "client_credentials",
     }
     with capture_logs() as lines:
-        answer = await house.call("POST", "/oauth/token", token="", data=form)
-    assert house.secret not in str(lines)
-    assert answer.json()["access_token"] not in str(lines)
+        response = await harness.call("POST", "/oauth/token", token="", data=form)
+    assert harness.secret not in str(lines)
+    assert response.json()["access_token"] not in str(lines)
 
 
-async def test_a_surprise_is_logged_by_kind_and_place_not_by_its_words(house: House) -> None:
+async def test_a_surprise_is_logged_by_kind_and_place_not_by_its_words(harness: AppHarness) -> None:
     """The words of a foreign exception may quote a statement."""
-    house.guard.broken = True
+    harness.guard.broken = True
     with capture_logs() as lines:
-        answer = await house.call("POST", "/v2/query_runs", json={**SELECT, "sql": PRIVATE})
-    assert answer.status_code == 500
+        response = await harness.call("POST", "/v2/query_runs", json={**SELECT, "sql": PRIVATE})
+    assert response.status_code == 500
     surprise = lines[0]
     assert surprise["event"] == "internal_error"
     assert surprise["error"] == "RuntimeError"
-    assert any("house.py" in place for place in surprise["places"])
+    assert any("app_harness.py" in place for place in surprise["places"])
     assert "private" not in str(lines)
 
 
-async def test_an_unknown_path_is_logged_as_no_route(house: House) -> None:
+async def test_an_unknown_path_is_logged_as_no_route(harness: AppHarness) -> None:
     """So that nobody can fill the log or the metrics with names of their own."""
     with capture_logs() as lines:
-        await house.call("GET", "/private-words")
-        await house.call("PRIVATE", "/private-words")
+        await harness.call("GET", "/private-words")
+        await harness.call("PRIVATE", "/private-words")
     assert [line["route"] for line in lines] == ["-", "-"]
     assert "private-words" not in str(lines)
-    metrics = (await house.call("GET", "/metrics", token="")).text
+    metrics = (await harness.call("GET", "/metrics", token="")).text
     assert "private" not in metrics.lower()

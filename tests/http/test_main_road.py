@@ -7,19 +7,19 @@ import re
 import pytest
 
 from queryrun.errors import Failure, FailureCode
-from tests.http.house import PUBLIC_URL, SELECT, House
+from tests.http.app_harness import PUBLIC_URL, SELECT, AppHarness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_created_run_is_accepted_and_says_where_it_is(house: House) -> None:
-    answer = await house.call("POST", "/v2/query_runs", json=SELECT)
-    body = answer.json()
-    assert answer.status_code == 201
-    assert answer.headers["location"] == f"/v2/query_runs/{body['id']}"
+async def test_a_created_run_is_accepted_and_says_where_it_is(harness: AppHarness) -> None:
+    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    body = response.json()
+    assert response.status_code == 201
+    assert response.headers["location"] == f"/v2/query_runs/{body['id']}"
     assert body == {
-        "created_by_id": house.client_id,
+        "created_by_id": harness.client_id,
         "id": body["id"],
         "sql": "SELECT 1 AS one",
         "remaining_attempts": 3,
@@ -29,11 +29,11 @@ async def test_a_created_run_is_accepted_and_says_where_it_is(house: House) -> N
 
 
 async def test_a_complete_run_has_rows_duration_and_a_file_that_can_be_fetched(
-    house: House,
+    harness: AppHarness,
 ) -> None:
-    run = await house.create()
-    await house.complete(run["id"])
-    body = (await house.call("GET", f"/v2/query_runs/{run['id']}")).json()
+    run = await harness.create()
+    await harness.complete(run["id"])
+    body = (await harness.call("GET", f"/v2/query_runs/{run['id']}")).json()
     assert body["state"] == "complete"
     assert body["number_of_rows"] == 1
     assert body["processing_duration"] == 6519
@@ -46,16 +46,16 @@ async def test_a_complete_run_has_rows_duration_and_a_file_that_can_be_fetched(
         "type": "query_run",
     }
     assert file["url"].startswith(f"{PUBLIC_URL}/files/{file['id']}?expires=")
-    download = await house.call("GET", file["url"], token="")
+    download = await harness.call("GET", file["url"], token="")
     assert download.status_code == 200
     assert download.content == b"one\n1\n"
 
 
-async def test_cancelling_a_waiting_run_answers_canceled_at_once(house: House) -> None:
-    run = await house.create()
-    answer = await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
-    assert answer.status_code == 200
-    assert set(answer.json()) == {
+async def test_cancelling_a_waiting_run_answers_canceled_at_once(harness: AppHarness) -> None:
+    run = await harness.create()
+    response = await harness.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    assert response.status_code == 200
+    assert set(response.json()) == {
         "created_by_id",
         "id",
         "sql",
@@ -63,20 +63,20 @@ async def test_cancelling_a_waiting_run_answers_canceled_at_once(house: House) -
         "updated_time",
         "state",
     }
-    assert answer.json()["state"] == "canceled"
+    assert response.json()["state"] == "canceled"
 
 
-async def test_cancelling_a_running_run_waits_until_the_engine_is_free(house: House) -> None:
-    run = await house.create()
-    house.free_on_cancel(await house.claim(run["id"]))
-    answer = await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
-    assert answer.json()["state"] == "canceled"
+async def test_cancelling_a_running_run_waits_until_the_engine_is_free(harness: AppHarness) -> None:
+    run = await harness.create()
+    harness.free_on_cancel(await harness.claim(run["id"]))
+    response = await harness.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    assert response.json()["state"] == "canceled"
 
 
-async def test_a_cancel_whose_engine_has_not_let_go_reads_in_progress(house: House) -> None:
-    run = await house.create()
-    await house.claim(run["id"])
-    cancel = await house.call(
+async def test_a_cancel_whose_engine_has_not_let_go_reads_in_progress(harness: AppHarness) -> None:
+    run = await harness.create()
+    await harness.claim(run["id"])
+    cancel = await harness.call(
         "POST", f"/v2/query_runs/{run['id']}/cancel", headers={"prefer": "respond-async"}
     )
     assert cancel.status_code == 200
@@ -86,25 +86,25 @@ async def test_a_cancel_whose_engine_has_not_let_go_reads_in_progress(house: Hou
 
 @pytest.mark.parametrize("end", ["complete", "failed", "canceled"])
 async def test_cancelling_an_ended_run_is_refused_and_says_how_it_ended(
-    house: House, end: str
+    harness: AppHarness, end: str
 ) -> None:
-    run = await house.create()
+    run = await harness.create()
     if end == "complete":
-        await house.complete(run["id"])
+        await harness.complete(run["id"])
     elif end == "failed":
-        await house.fail(run["id"], Failure(FailureCode.NAME_NOT_FOUND, "no such table"))
+        await harness.fail(run["id"], Failure(FailureCode.NAME_NOT_FOUND, "no such table"))
     else:
-        await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
-    answer = await house.call("POST", f"/v2/query_runs/{run['id']}/cancel")
-    assert_problem(answer, 400, "query_run_id", code=f"run_already_{end}")
-    assert "is not in accepted or in_progress state" in answer.json()["errors"][0]["message"]
+        await harness.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    response = await harness.call("POST", f"/v2/query_runs/{run['id']}/cancel")
+    assert_problem(response, 400, "query_run_id", code=f"run_already_{end}")
+    assert "is not in accepted or in_progress state" in response.json()["errors"][0]["message"]
 
 
-async def test_a_failed_run_says_why(house: House) -> None:
-    run = await house.create()
+async def test_a_failed_run_says_why(harness: AppHarness) -> None:
+    run = await harness.create()
     failure = Failure(FailureCode.NAME_NOT_FOUND, "Table acount does not exist", 1, 15)
-    await house.fail(run["id"], failure)
-    body = (await house.call("GET", f"/v2/query_runs/{run['id']}")).json()
+    await harness.fail(run["id"], failure)
+    body = (await harness.call("GET", f"/v2/query_runs/{run['id']}")).json()
     assert body["state"] == "failed"
     assert body["error"] == {
         "code": "name_not_found",

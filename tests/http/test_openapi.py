@@ -14,15 +14,15 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from queryrun.http.context import HttpSettings
 from queryrun.http.document import document_bytes
-from queryrun.http.parts import HttpSettings
 from queryrun.http.problems import STATUSES, TYPES
 from queryrun.http.routes import TABLE, operations
 from queryrun.http.schemas import QUERY_RUN
 from queryrun.http.v2.body import BY_NAME, create_body_schema
 from queryrun.http.v2.fields import KNOWN_FIELDS
 from queryrun.http.v2.render import FIELDS
-from tests.http.house import PUBLIC_URL, SELECT, House
+from tests.http.app_harness import PUBLIC_URL, SELECT, AppHarness
 
 pytestmark = pytest.mark.anyio
 
@@ -46,9 +46,9 @@ def test_the_committed_copy_is_the_services_own() -> None:
     assert COMMITTED.read_bytes() == document_bytes(list_runs=True)
 
 
-async def test_the_service_serves_it(house: House) -> None:
-    answer = await house.call("GET", "/openapi.json", token="")
-    assert answer.json() == DOCUMENT
+async def test_the_service_serves_it(harness: AppHarness) -> None:
+    response = await harness.call("GET", "/openapi.json", token="")
+    assert response.json() == DOCUMENT
 
 
 def examples() -> Iterator[Any]:
@@ -119,7 +119,7 @@ def test_every_reference_leads_somewhere() -> None:
 # --- the links ------------------------------------------------------------------------------
 
 
-def target(answer: httpx2.Response, link: dict[str, Any]) -> tuple[str, str]:
+def target(response: httpx2.Response, link: dict[str, Any]) -> tuple[str, str]:
     """Method and path of the operation that a link leads to, after this answer."""
     ((method, path),) = [
         (method, path)
@@ -128,7 +128,7 @@ def target(answer: httpx2.Response, link: dict[str, Any]) -> tuple[str, str]:
         if operation["operationId"] == link["operationId"]
     ]
     for name, expression in link["parameters"].items():
-        value = answer.json()
+        value = response.json()
         for step in expression.removeprefix("$response.body#/").split("/"):
             value = value[step]
         path = path.replace("{" + name + "}", value)
@@ -140,22 +140,22 @@ def links(operation: str, status: str) -> dict[str, Any]:
     return dict(dict(described())[operation]["responses"][status]["links"])
 
 
-async def test_links_lead_from_a_create_to_its_read_cancel_and_file(house: House) -> None:
-    created = await house.call("POST", "/v2/query_runs", json=SELECT)
+async def test_links_lead_from_a_create_to_its_read_cancel_and_file(harness: AppHarness) -> None:
+    created = await harness.call("POST", "/v2/query_runs", json=SELECT)
     from_create = links("createQueryRun", "201")
-    await house.complete(created.json()["id"])
-    read = await house.call(*target(created, from_create["GetQueryRun"]))
+    await harness.complete(created.json()["id"])
+    read = await harness.call(*target(created, from_create["GetQueryRun"]))
     assert read.json()["state"] == "complete"
     _, path = target(read, links("getQueryRun", "200")["DownloadFile"])
     assert read.json()["file"]["url"].startswith(PUBLIC_URL + path + "?")
-    other = await house.call("POST", "/v2/query_runs", json=SELECT)
-    canceled = await house.call(*target(other, from_create["CancelQueryRun"]))
+    other = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    canceled = await harness.call(*target(other, from_create["CancelQueryRun"]))
     assert canceled.json()["state"] == "canceled"
 
 
-async def test_a_link_leads_from_a_202_to_its_request(house: House) -> None:
-    later = await house.call("POST", "/v2/query_runs", json=SELECT, headers={"async": "true"})
-    request = await house.call(*target(later, links("createQueryRun", "202")["GetRequest"]))
+async def test_a_link_leads_from_a_202_to_its_request(harness: AppHarness) -> None:
+    later = await harness.call("POST", "/v2/query_runs", json=SELECT, headers={"async": "true"})
+    request = await harness.call(*target(later, links("createQueryRun", "202")["GetRequest"]))
     assert request.json()["state"] == "succeeded"
 
 
@@ -183,13 +183,15 @@ class Page(HTMLParser):
                 self.loads.append(tag)
 
 
-async def test_the_page_names_every_operation_and_field_and_loads_nothing(house: House) -> None:
-    answer = await house.call("GET", "/docs", token="")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    page = Page(answer.text)
+async def test_the_page_names_every_operation_and_field_and_loads_nothing(
+    harness: AppHarness,
+) -> None:
+    response = await harness.call("GET", "/docs", token="")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    page = Page(response.text)
     assert {name for name, _ in described()} <= page.ids
     assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
     assert page.loads == []
     for field in KNOWN_FIELDS:
-        assert f"<code>{field}</code>" in answer.text
+        assert f"<code>{field}</code>" in response.text

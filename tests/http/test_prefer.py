@@ -7,94 +7,94 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.http.parts import HttpSettings
+from queryrun.http.context import HttpSettings
 from queryrun.runs.model import Run
 from tests.conftest import Clock
-from tests.http.house import NO_RATES, SELECT, House, open_house
+from tests.http.app_harness import NO_RATES, SELECT, AppHarness, open_app_harness
 
 pytestmark = pytest.mark.anyio
 
 RUNS = "/v2/query_runs"
 
 
-async def test_a_get_answers_as_soon_as_the_run_ends(house: House) -> None:
-    run = await house.create()
+async def test_a_get_answers_as_soon_as_the_run_ends(harness: AppHarness) -> None:
+    run = await harness.create()
     waiting = asyncio.create_task(
-        house.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=30"})
+        harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=30"})
     )
-    await house.changes.waited_for.wait()
-    await house.complete(run["id"])
-    answer = await waiting
-    assert answer.json()["state"] == "complete"
-    assert answer.headers["preference-applied"] == "wait=30"
+    await harness.changes.waited_for.wait()
+    await harness.complete(run["id"])
+    response = await waiting
+    assert response.json()["state"] == "complete"
+    assert response.headers["preference-applied"] == "wait=30"
 
 
-async def test_a_create_answers_201_with_the_ended_run(house: House) -> None:
+async def test_a_create_answers_201_with_the_ended_run(harness: AppHarness) -> None:
     def complete_soon(run: Run) -> None:
         if run.state.value == "accepted":
-            tasks.append(asyncio.ensure_future(house.complete(run.id)))
+            tasks.append(asyncio.ensure_future(harness.complete(run.id)))
 
     tasks: list[asyncio.Future[Run]] = []
-    house.parts.desk.changes.listen(complete_soon)
-    answer = await house.call("POST", RUNS, json=SELECT, headers={"prefer": "wait=30"})
-    assert answer.status_code == 201
-    assert answer.json()["state"] == "complete"
+    harness.app.desk.changes.listen(complete_soon)
+    response = await harness.call("POST", RUNS, json=SELECT, headers={"prefer": "wait=30"})
+    assert response.status_code == 201
+    assert response.json()["state"] == "complete"
 
 
-async def test_a_wait_of_nothing_answers_at_once(house: House) -> None:
-    run = await house.create()
-    answer = await house.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=0"})
-    assert answer.json()["state"] == "accepted"
+async def test_a_wait_of_nothing_answers_at_once(harness: AppHarness) -> None:
+    run = await harness.create()
+    response = await harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=0"})
+    assert response.json()["state"] == "accepted"
 
 
-async def test_a_longer_wait_is_lowered_to_sixty(house: House) -> None:
-    run = await house.create()
-    await house.complete(run["id"])
-    answer = await house.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=900"})
-    assert answer.headers["preference-applied"] == "wait=60"
+async def test_a_longer_wait_is_lowered_to_sixty(harness: AppHarness) -> None:
+    run = await harness.create()
+    await harness.complete(run["id"])
+    response = await harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=900"})
+    assert response.headers["preference-applied"] == "wait=60"
 
 
 @pytest.mark.parametrize("text", ["wait=soon", "wait", "return=minimal", "wait=-1", "", ",,"])
-async def test_what_is_not_understood_is_ignored(house: House, text: str) -> None:
-    run = await house.create()
-    answer = await house.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": text})
-    assert answer.status_code == 200
-    assert "preference-applied" not in answer.headers
+async def test_what_is_not_understood_is_ignored(harness: AppHarness, text: str) -> None:
+    run = await harness.create()
+    response = await harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": text})
+    assert response.status_code == 200
+    assert "preference-applied" not in response.headers
 
 
 async def test_a_wait_comes_on_top_of_the_request_timeout(tmp_path: Path, clock: Clock) -> None:
     """The caller asked for it, so it is no time-out."""
     settings = HttpSettings(request_timeout_s=0.05, api_rates=NO_RATES)
-    async with open_house(tmp_path, clock, settings) as house:
-        run = await house.create()
+    async with open_app_harness(tmp_path, clock, settings) as harness:
+        run = await harness.create()
         waiting = asyncio.create_task(
-            house.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=30"})
+            harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=30"})
         )
-        await house.changes.waited_for.wait()
+        await harness.changes.waited_for.wait()
         timed_out, _ = await asyncio.wait({waiting}, timeout=0.1)
-        await house.complete(run["id"])
-        answer = await waiting
+        await harness.complete(run["id"])
+        response = await waiting
     assert not timed_out
-    assert answer.json()["state"] == "complete"
+    assert response.json()["state"] == "complete"
 
 
-async def test_a_wait_is_cut_short_when_the_node_drains(house: House) -> None:
+async def test_a_wait_is_cut_short_when_the_node_drains(harness: AppHarness) -> None:
     """A client that asked for a minute must not hold up the node's end; it asks another node."""
-    run = await house.create()
+    run = await harness.create()
     waiting = asyncio.create_task(
-        house.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=60"})
+        harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=60"})
     )
-    await house.changes.waited_for.wait()
-    house.knobs.accepting = False
-    house.changes.wake_everyone()
+    await harness.changes.waited_for.wait()
+    harness.knobs.accepting = False
+    harness.changes.wake_everyone()
     async with asyncio.timeout(30):
-        answer = await waiting
-    assert answer.json()["state"] == "accepted"
+        response = await waiting
+    assert response.json()["state"] == "accepted"
 
 
-async def test_a_cancel_is_still_proven_while_the_node_drains(house: House) -> None:
-    run = await house.create()
-    house.free_on_cancel(await house.claim(run["id"]))
-    house.knobs.accepting = False
-    answer = await house.call("POST", f"{RUNS}/{run['id']}/cancel")
-    assert answer.json()["state"] == "canceled"
+async def test_a_cancel_is_still_proven_while_the_node_drains(harness: AppHarness) -> None:
+    run = await harness.create()
+    harness.free_on_cancel(await harness.claim(run["id"]))
+    harness.knobs.accepting = False
+    response = await harness.call("POST", f"{RUNS}/{run['id']}/cancel")
+    assert response.json()["state"] == "canceled"

@@ -27,7 +27,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from queryrun.auth import model as auth
-from queryrun.auth.clients import ClientWish, create_client
+from queryrun.auth.clients import ClientOptions, create_client
 from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.database import open_sqlite
 from queryrun.db.sqlite.runs import SqliteRunStore
@@ -41,7 +41,7 @@ from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, CancelRequested, ClaimLimits, Completed, Freed
 from queryrun.sql.guard import Verdict
 from tests.conftest import Clock
-from tests.http.house import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, parts_over
+from tests.http.app_harness import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, app_over
 
 FAR = 4_000_000_000
 PUBLIC_KEY = (
@@ -161,8 +161,8 @@ def come_up(directory: Path) -> Iterator[str]:
     runs.results = MemoryResults()
     runs.fates = cycle(("complete", "running", "complete", "waiting"))
     brief = replace(OPEN_SETTINGS, stream_pace=Pace(quiet_s=0.01, life_s=0.02))
-    parts = parts_over(replace(database, runs=runs), clock, runs.results, brief)
-    SERVICE.app = build_app(replace(parts, desk=replace(parts.desk, guard=WillingGuard())))
+    app = app_over(replace(database, runs=runs), clock, runs.results, brief)
+    SERVICE.app = build_app(replace(app, desk=replace(app.desk, guard=WillingGuard())))
     yield asyncio.run(_token(database, clock))
     database.close()
 
@@ -170,8 +170,8 @@ def come_up(directory: Path) -> Iterator[str]:
 async def _token(database: Any, clock: Clock) -> str:
     await database.auth.add_tenant(ACME.tenant_id, "tenant")
     await database.auth.add_entity(ACME)
-    wish = ClientWish("test", (ACME,), frozenset({auth.Scope.ADMIN}))
-    issued = await create_client(database.auth, wish, clock)
+    options = ClientOptions("test", (ACME,), frozenset({auth.Scope.ADMIN}))
+    issued = await create_client(database.auth, options, clock)
     return (await issue_token(database.auth, issued.client.id, issued.secret, clock)).token
 
 

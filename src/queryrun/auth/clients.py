@@ -21,7 +21,7 @@ Now = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class ClientWish:
+class ClientOptions:
     """What an operator asks for. All entities must be of the same tenant."""
 
     name: str
@@ -30,19 +30,19 @@ class ClientWish:
     org_ids: tuple[str, ...] = ()
 
 
-async def create_client(store: AuthStore, wish: ClientWish, now: Now) -> IssuedSecret:
+async def create_client(store: AuthStore, options: ClientOptions, now: Now) -> IssuedSecret:
     """Create a client and return its secret, which can't be read again afterwards."""
-    tenants = {entity.tenant_id for entity in wish.entities}
+    tenants = {entity.tenant_id for entity in options.entities}
     if len(tenants) != 1:
         raise InvalidRequest.of("entity", "a client needs entities of exactly one tenant")
     client = Client(
         id=new_client_id(),
         tenant_id=tenants.pop(),
-        name=wish.name,
-        entities=wish.entities,
-        scopes=wish.scopes,
+        name=options.name,
+        entities=options.entities,
+        scopes=options.scopes,
         created_time=now(),
-        org_ids=wish.org_ids,
+        org_ids=options.org_ids,
     )
     secret = new_secret()
     await store.add_client(client, digest(secret))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client, revoke_client
+from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client, revoke_client
 from queryrun.auth.clients import rotate_secret as rotate_client_secret
 from queryrun.auth.model import Client, IssuedSecret, Scope
 from queryrun.cli.home import ensure_entity
@@ -40,8 +40,8 @@ def create(home: Path, wanted: Wanted) -> IssuedSecret:
 
     async def work(database: Database, settings: Settings) -> IssuedSecret:
         made = [await ensure_entity(database, settings, entity) for entity in entities]
-        wish = ClientWish(wanted.name, tuple(made), granted, tuple(wanted.orgs))
-        issued = await create_client(database.auth, wish, _now)
+        options = ClientOptions(wanted.name, tuple(made), granted, tuple(wanted.orgs))
+        issued = await create_client(database.auth, options, _now)
         _make_data_dirs(settings, entities)
         return issued
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from queryrun.auth.clients import ClientWish, create_client
+from queryrun.auth.clients import ClientOptions, create_client
 from queryrun.auth.model import Entity, IssuedSecret, Scope
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
@@ -125,8 +125,8 @@ async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
     database = open_database(settings, lambda: datetime.now(UTC))
     try:
         entity = await ensure_entity(database, settings, entity_name)
-        wish = ClientWish("first", (entity,), frozenset(Scope))
-        return await create_client(database.auth, wish, lambda: datetime.now(UTC))
+        options = ClientOptions("first", (entity,), frozenset(Scope))
+        return await create_client(database.auth, options, lambda: datetime.now(UTC))
     finally:
         database.close()
 

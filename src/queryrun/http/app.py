@@ -28,23 +28,23 @@ from queryrun.errors import InvalidRequest, Problem, RequestError
 from queryrun.http import access
 from queryrun.http.admit import admit
 from queryrun.http.bodies import compress
-from queryrun.http.call import Answer, Call, Face, face_of
+from queryrun.http.context import AppContext
 from queryrun.http.headers import track_id
 from queryrun.http.limiters import concurrency_headers
 from queryrun.http.operations import Operation
-from queryrun.http.parts import HttpParts
-from queryrun.http.problems import answer_for
+from queryrun.http.problems import response_for
 from queryrun.http.refusals import MethodNotAllowed, PathNotFound, TimedOut
+from queryrun.http.request import ApiRequest, ApiVersion, Response, api_version_of
 from queryrun.http.routes import operations
 
 
-def build_app(parts: HttpParts, lifespan: Lifespan[Router] | None = None) -> Router:
+def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Router:
     """The application over live parts. Routing is made from the same table as the document."""
     paths: dict[str, dict[str, Operation]] = {}
-    for operation in operations(parts.settings):
+    for operation in operations(app.settings):
         paths.setdefault(operation.path, {})[operation.method] = operation
-    routes = [Route(_pattern(path), Door(parts, path, table)) for path, table in paths.items()]
-    nowhere = Door(parts, "-", {})
+    routes = [Route(_pattern(path), Endpoint(app, path, table)) for path, table in paths.items()]
+    nowhere = Endpoint(app, "-", {})
     return Router(routes, redirect_slashes=False, default=nowhere, lifespan=lifespan)
 
 
@@ -53,11 +53,11 @@ def _pattern(path: str) -> str:
     return path.replace("{key}", "{key:path}")
 
 
-class Door:
+class Endpoint:
     """One path of the table: an ASGI app that knows the path's methods."""
 
-    def __init__(self, parts: HttpParts, path: str, table: dict[str, Operation]) -> None:
-        self._parts = parts
+    def __init__(self, app: AppContext, path: str, table: dict[str, Operation]) -> None:
+        self._app = app
         self._path = path
         self._table = dict(table)
         if "GET" in table:
@@ -70,56 +70,58 @@ class Door:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
         began_s = perf_counter()
-        call = _open(scope, receive, self._path)
-        answer = await self._answer(call)
-        compress(call, answer)
-        _stamp(call, answer)
+        request = _open(scope, receive, self._path)
+        response = await self._answer(request)
+        compress(request, response)
+        _stamp(request, response)
         took_s = perf_counter() - began_s
         try:
-            await answer.send(call, send)
+            await response.send(request, send)
         finally:
-            if answer.on_end is not None:
-                answer.on_end()
-            access.record(self._parts, call, answer.status, took_s)
+            if response.on_end is not None:
+                response.on_end()
+            access.record(self._app, request, response.status, took_s)
 
-    async def _answer(self, call: Call) -> Answer:
+    async def _answer(self, request: ApiRequest) -> Response:
         """The handler's answer, or the answer to what went wrong."""
         try:
-            async with asyncio.timeout(self._parts.settings.request_timeout_s) as call.deadline:
-                return await self._handled(call)
+            async with asyncio.timeout(self._app.settings.request_timeout_s) as request.deadline:
+                return await self._handled(request)
         except RequestError as error:
-            return answer_for(error, call.face)
+            return response_for(error, request.api_version)
         except TimeoutError as error:
-            late = call.deadline is not None and call.deadline.expired()
-            return answer_for(TimedOut("no answer in time") if late else error, call.face)
+            late = request.deadline is not None and request.deadline.expired()
+            return response_for(
+                TimedOut("no answer in time") if late else error, request.api_version
+            )
         except Exception as error:  # the outermost: a 500 and a log line
-            access.failed(call, error)
-            return answer_for(error, call.face)
+            access.failed(request, error)
+            return response_for(error, request.api_version)
 
-    async def _handled(self, call: Call) -> Answer:
-        operation = self._table.get(call.method)
+    async def _handled(self, request: ApiRequest) -> Response:
+        operation = self._table.get(request.method)
         if operation is None:
             raise MethodNotAllowed(self._allowed) if self._table else PathNotFound("no such path")
-        wrong: list[Problem] = []
-        call.track_id = track_id(call, wrong)
-        if wrong:
-            raise InvalidRequest(*wrong)
+        problems: list[Problem] = []
+        request.track_id = track_id(request, problems)
+        if problems:
+            raise InvalidRequest(*problems)
         if operation.scope is not None:
-            await admit(self._parts, call, operation.scope)
-        if call.face is not Face.V1:
-            return await operation.handler(self._parts, call)
-        with self._parts.in_flight.counted(call.who.tenant_id) as call.at_once:
-            return await operation.handler(self._parts, call)
+            await admit(self._app, request, operation.scope)
+        if request.api_version is not ApiVersion.V1:
+            return await operation.handler(self._app, request)
+        with self._app.in_flight.counted(request.who.tenant_id) as request.at_once:
+            return await operation.handler(self._app, request)
 
 
-def _open(scope: Scope, receive: Receive, route: str) -> Call:
+def _open(scope: Scope, receive: Receive, route: str) -> ApiRequest:
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         headers.setdefault(name, value)
-    return Call(
+    return ApiRequest(
         scope=scope,
         receive=receive,
-        face=face_of(scope["path"]),
+        api_version=api_version_of(scope["path"]),
         request_id=str(uuid4()),
         headers=headers,
         route=route,
@@ -127,15 +129,15 @@ def _open(scope: Scope, receive: Receive, route: str) -> Call:
     )
 
 
-def _stamp(call: Call, answer: Answer) -> None:
+def _stamp(request: ApiRequest, response: Response) -> None:
     """The headers of every answer (contract C7, D3)."""
-    headers = answer.headers
-    headers.append(("zuora-request-id", call.request_id))
-    if call.track_id is not None:
-        headers.append(("zuora-track-id", call.track_id))
-    if call.quota is not None and call.face is not Face.OAUTH:
-        headers.append(("ratelimit-limit", call.quota.described))
-        headers.append(("ratelimit-remaining", str(call.quota.remaining)))
-        headers.append(("ratelimit-reset", str(call.quota.reset_s)))
-    if call.at_once is not None:
-        headers += concurrency_headers(call.at_once)
+    headers = response.headers
+    headers.append(("zuora-request-id", request.request_id))
+    if request.track_id is not None:
+        headers.append(("zuora-track-id", request.track_id))
+    if request.quota is not None and request.api_version is not ApiVersion.OAUTH:
+        headers.append(("ratelimit-limit", request.quota.described))
+        headers.append(("ratelimit-remaining", str(request.quota.remaining)))
+        headers.append(("ratelimit-reset", str(request.quota.reset_s)))
+    if request.at_once is not None:
+        headers += concurrency_headers(request.at_once)

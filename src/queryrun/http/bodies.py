@@ -6,8 +6,8 @@ import re
 import zlib
 
 from queryrun.errors import InvalidRequest
-from queryrun.http.call import JSON, Answer, Call
 from queryrun.http.refusals import PayloadTooLarge, UnsupportedMediaType
+from queryrun.http.request import JSON, ApiRequest, Response
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31
@@ -20,24 +20,24 @@ COMPRESSIBLE = (JSON, "application/xml", "text/html", "text/csv", "text/plain")
 GZIP_LEVEL = 5
 
 
-async def read_json_body(call: Call, limit_bytes: int) -> bytes:
+async def read_json_body(request: ApiRequest, limit_bytes: int) -> bytes:
     """The body of a request that must be JSON, inflated when it was gzipped."""
-    media_type = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
+    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType("the body must be sent as Content-Type: application/json")
-    return inflated(await read_body(call, limit_bytes), content_encoding(call), limit_bytes)
+    return inflated(await read_body(request, limit_bytes), content_encoding(request), limit_bytes)
 
 
-async def read_body(call: Call, limit_bytes: int) -> bytes:
+async def read_body(request: ApiRequest, limit_bytes: int) -> bytes:
     """The body as sent. `PayloadTooLarge` as soon as it is known to be over the limit, so that
     memory is bounded by the limit plus one piece."""
-    announced = call.headers.get(b"content-length", b"")
+    announced = request.headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit_bytes:
         raise PayloadTooLarge(limit_bytes)
     pieces: list[bytes] = []
     size = 0
     while True:
-        message = await call.receive()
+        message = await request.receive()
         if message["type"] == "http.disconnect":
             raise InvalidRequest.of("body", "the connection closed before the body was complete")
         piece = message.get("body", b"")
@@ -49,9 +49,9 @@ async def read_body(call: Call, limit_bytes: int) -> bytes:
             return b"".join(pieces)
 
 
-def content_encoding(call: Call) -> str:
+def content_encoding(request: ApiRequest) -> str:
     """`gzip` or `identity`; anything else is a 415 (contract C13)."""
-    encoding = (call.header(b"content-encoding") or "identity").lower()
+    encoding = (request.header(b"content-encoding") or "identity").lower()
     if encoding in ("gzip", "x-gzip"):
         return "gzip"
     if encoding == "identity":
@@ -79,9 +79,9 @@ def inflated(body: bytes, encoding: str, limit_bytes: int) -> bytes:
 GZIP_ITEM = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
 
 
-def accepts_gzip(call: Call) -> bool:
+def accepts_gzip(request: ApiRequest) -> bool:
     """Whether the caller takes gzip; `q=0` means it does not, and `gzip` outranks `*`."""
-    text = call.header(b"accept-encoding")
+    text = request.header(b"accept-encoding")
     if text is None:
         return False
     found = {
@@ -100,16 +100,16 @@ def _weight(text: str | None) -> float:
         return 0.0
 
 
-def compress(call: Call, answer: Answer) -> None:
+def compress(request: ApiRequest, response: Response) -> None:
     """Gzip the answer when contract C12 says so. Streams (result files) have no body here."""
-    if len(answer.body) <= COMPRESS_ABOVE_BYTES:
+    if len(response.body) <= COMPRESS_ABOVE_BYTES:
         return
-    media_type = (answer.content_type or "").partition(";")[0]
-    if media_type not in COMPRESSIBLE or any(k == "content-encoding" for k, _ in answer.headers):
+    media_type = (response.content_type or "").partition(";")[0]
+    if media_type not in COMPRESSIBLE or any(k == "content-encoding" for k, _ in response.headers):
         return
-    answer.headers.append(("vary", "accept-encoding"))
-    if not accepts_gzip(call):
+    response.headers.append(("vary", "accept-encoding"))
+    if not accepts_gzip(request):
         return
     packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    answer.body = packer.compress(answer.body) + packer.flush()
-    answer.headers.append(("content-encoding", "gzip"))
+    response.body = packer.compress(response.body) + packer.flush()
+    response.headers.append(("content-encoding", "gzip"))

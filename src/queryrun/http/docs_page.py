@@ -43,8 +43,8 @@ TAG_ORDER = ["Tokens", "Query runs", "Files", "Requests", "Operations"]
 
 def _prose(text: str) -> Markup:
     """Escaped text with `code` and paragraphs."""
-    parts = [CODE.sub(r"<code>\1</code>", str(escape(part))) for part in PARAGRAPH.split(text)]
-    return Markup("</p><p>".join(parts))  # noqa: S704 (escaped above)
+    paragraphs = [CODE.sub(r"<code>\1</code>", str(escape(part))) for part in PARAGRAPH.split(text)]
+    return Markup("</p><p>".join(paragraphs))  # noqa: S704 (escaped above)
 
 
 def _sample(value: object) -> str:

@@ -6,9 +6,9 @@ from functools import cache
 
 import msgspec
 
-from queryrun.http.call import Answer, Call
+from queryrun.http.context import AppContext
 from queryrun.http.openapi import openapi
-from queryrun.http.parts import HttpParts
+from queryrun.http.request import ApiRequest, Response
 
 CACHE = ("cache-control", "max-age=300")
 CONTENT_SECURITY = (
@@ -17,15 +17,15 @@ CONTENT_SECURITY = (
 )
 
 
-async def openapi_json(parts: HttpParts, _call: Call) -> Answer:
+async def openapi_json(app: AppContext, _call: ApiRequest) -> Response:
     """The OpenAPI 3.1 document of what this service serves."""
-    return Answer(200, document_bytes(list_runs=parts.settings.list_runs), headers=[CACHE])
+    return Response(200, document_bytes(list_runs=app.settings.list_runs), headers=[CACHE])
 
 
-async def docs_page(parts: HttpParts, _call: Call) -> Answer:
+async def docs_page(app: AppContext, _call: ApiRequest) -> Response:
     """The same as a page: rendered here, no scripts, nothing loaded from anywhere."""
-    page = _page(list_runs=parts.settings.list_runs)
-    return Answer(200, page, "text/html; charset=utf-8", headers=[CACHE, CONTENT_SECURITY])
+    page = _page(list_runs=app.settings.list_runs)
+    return Response(200, page, "text/html; charset=utf-8", headers=[CACHE, CONTENT_SECURITY])
 
 
 @cache
@@ -38,7 +38,7 @@ def document_bytes(*, list_runs: bool) -> bytes:
 
 def _document(*, list_runs: bool) -> dict[str, object]:
     # Imported here: the table names these very handlers.
-    from queryrun.http.parts import HttpSettings
+    from queryrun.http.context import HttpSettings
     from queryrun.http.routes import operations
 
     return openapi(operations(HttpSettings(list_runs=list_runs)))

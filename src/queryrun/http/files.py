@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 
 from queryrun.errors import RunFailed, Unavailable
-from queryrun.http.call import Answer, Call
-from queryrun.http.parts import HttpParts
+from queryrun.http.context import AppContext
 from queryrun.http.refusals import FileGone, LinkRefused, RangeNotSatisfiable
+from queryrun.http.request import ApiRequest, Response
 from queryrun.results.names import disposition, media_type
 from queryrun.results.sign import verify
 from queryrun.results.store import ResultStore, StoredFile
@@ -27,33 +27,33 @@ RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 EXPIRES = re.compile(r"[0-9]{1,12}")
 
 
-async def download(parts: HttpParts, call: Call) -> Answer:
+async def download(app: AppContext, request: ApiRequest) -> Response:
     """The file, or the part of it that `Range` asks for."""
-    key = call.path_parameters["key"]
-    _check_link(parts, call, key)
-    file = await _stat(parts.results, key)
+    key = request.path_parameters["key"]
+    _check_link(app, request, key)
+    file = await _stat(app.results, key)
     if file is None:
         raise FileGone("file", f"File {PurePosixPath(key).name[:100]!r} could not be found")
     etag = f'"{file.etag.strip(chr(34))}"'
     headers = _headers(key, etag)
-    if _has_it(call.header(b"if-none-match"), etag):
-        return Answer(304, content_type=None, headers=headers)
-    span = _span(call, file, etag)
+    if _has_it(request.header(b"if-none-match"), etag):
+        return Response(304, content_type=None, headers=headers)
+    span = _span(request, file, etag)
     if span is None:
-        return _part(parts, file, (0, file.size_bytes), 200, headers)
+        return _part(app, file, (0, file.size_bytes), 200, headers)
     start, end = span
     headers.append(("content-range", f"bytes {start}-{end - 1}/{file.size_bytes}"))
-    return _part(parts, file, span, 206, headers)
+    return _part(app, file, span, 206, headers)
 
 
-def _check_link(parts: HttpParts, call: Call, key: str) -> None:
+def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
     """Whether the link was made by us and has not expired; one answer for every kind of no."""
-    expires = (call.values("expires") or [""])[-1]
-    signature = (call.values("signature") or [""])[-1]
+    expires = (request.values("expires") or [""])[-1]
+    signature = (request.values("signature") or [""])[-1]
     genuine = EXPIRES.fullmatch(expires) is not None and verify(
-        key, int(expires), signature, parts.link_secret
+        key, int(expires), signature, app.link_secret
     )
-    if not genuine or int(expires) < parts.now().timestamp():
+    if not genuine or int(expires) < app.now().timestamp():
         raise LinkRefused("the link is not valid, or no longer; read the run again for a new one")
 
 
@@ -81,10 +81,10 @@ def _has_it(if_none_match: str | None, etag: str) -> bool:
     return "*" in known or etag in known
 
 
-def _span(call: Call, file: StoredFile, etag: str) -> tuple[int, int] | None:
+def _span(request: ApiRequest, file: StoredFile, etag: str) -> tuple[int, int] | None:
     """Start and end (exclusive) of the part asked for; None for the whole file."""
-    asked = RANGE.fullmatch((call.header(b"range") or "").replace(" ", ""))
-    if_range = call.header(b"if-range")
+    asked = RANGE.fullmatch((request.header(b"range") or "").replace(" ", ""))
+    if_range = request.header(b"if-range")
     if asked is None or asked[0] == "bytes=-" or if_range not in (None, etag):
         return None
     start, end = _bounds(asked[1], asked[2], file.size_bytes)
@@ -102,17 +102,17 @@ def _bounds(first: str, last: str, size_bytes: int) -> tuple[int, int]:
 
 
 def _part(
-    parts: HttpParts,
+    app: AppContext,
     file: StoredFile,
     span: tuple[int, int],
     status: int,
     headers: list[tuple[str, str]],
-) -> Answer:
-    return Answer(
+) -> Response:
+    return Response(
         status,
         content_type=media_type(file.key),
         headers=headers,
-        stream=_pieces(parts.results, file.key, span),
+        stream=_pieces(app.results, file.key, span),
         stream_bytes=span[1] - span[0],
     )
 

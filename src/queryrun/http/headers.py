@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from queryrun.errors import InvalidRequest, Problem
-from queryrun.http.call import Call
+from queryrun.http.request import ApiRequest
 
 TRACK_ID = re.compile(r"""[\x20-\x7e]{1,64}""")
 TRACK_ID_FORBIDDEN = frozenset(":;\"'")
@@ -21,46 +21,46 @@ MAX_WAIT_S = 60.0
 PREFERENCE = re.compile(r"\s*([A-Za-z_-]+)\s*(?:=\s*\"?([^\",;]*)\"?)?\s*(?:;.*)?")
 
 
-def track_id(call: Call, wrong: list[Problem]) -> str | None:
+def track_id(request: ApiRequest, problems: list[Problem]) -> str | None:
     """The caller's id for this request, or None. A bad one is a problem and is never echoed."""
-    text = call.header(b"zuora-track-id")
+    text = request.header(b"zuora-track-id")
     if text is None:
         return None
     if TRACK_ID.fullmatch(text) and not TRACK_ID_FORBIDDEN & set(text):
         return text
     message = "'zuora-track-id' must be at most 64 US-ASCII characters without : ; \" '"
-    wrong.append(Problem("invalid_parameter", "zuora-track-id", message))
+    problems.append(Problem("invalid_parameter", "zuora-track-id", message))
     return None
 
 
-def asynchronous(call: Call, wrong: list[Problem]) -> bool:
+def asynchronous(request: ApiRequest, problems: list[Problem]) -> bool:
     """Whether the caller wants a 202 (contract C8)."""
-    text = call.header(b"async")
+    text = request.header(b"async")
     if text is None or text.lower() in ("true", "false"):
         return text is not None and text.lower() == "true"
-    wrong.append(Problem("invalid_parameter", "async", "'async' must be true or false"))
+    problems.append(Problem("invalid_parameter", "async", "'async' must be true or false"))
     return False
 
 
-def idempotency_key(call: Call, wrong: list[Problem]) -> str | None:
+def idempotency_key(request: ApiRequest, problems: list[Problem]) -> str | None:
     """The caller's idempotency key, or None."""
-    raw = call.headers.get(b"idempotency-key")
+    raw = request.headers.get(b"idempotency-key")
     if raw is None:
         return None
     text = raw.decode("latin-1")
     if IDEMPOTENCY_KEY.fullmatch(text):
         return text
     message = "'idempotency-key' must have 1 to 255 printable US-ASCII characters"
-    wrong.append(Problem("invalid_parameter", "idempotency-key", message))
+    problems.append(Problem("invalid_parameter", "idempotency-key", message))
     return None
 
 
-def entity_header(call: Call) -> tuple[str | None, str]:
+def entity_header(request: ApiRequest) -> tuple[str | None, str]:
     """The entity the caller names, and the header it used: plural, or its singular twin (C9).
 
     `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
     """
-    plural, singular = call.header(b"zuora-entity-ids"), call.header(b"zuora-entity-id")
+    plural, singular = request.header(b"zuora-entity-ids"), request.header(b"zuora-entity-id")
     if singular is None:
         return plural, "zuora-entity-ids"
     if plural not in (None, singular):
@@ -69,18 +69,20 @@ def entity_header(call: Call) -> tuple[str | None, str]:
     return singular, "zuora-entity-id"
 
 
-def org_ids(call: Call, allowed: tuple[str, ...], wrong: list[Problem]) -> tuple[str, ...]:
+def org_ids(
+    request: ApiRequest, allowed: tuple[str, ...], problems: list[Problem]
+) -> tuple[str, ...]:
     """The orgs whose rows the statement may see (contract C10): those named, or all allowed.
 
     Ignored for clients without orgs: multi-org is off for them.
     """
-    text = call.header(b"zuora-org-ids")
+    text = request.header(b"zuora-org-ids")
     if not allowed or text is None:
         return allowed
     named = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not named or not set(named) <= set(allowed):
         message = "'zuora-org-ids' must name orgs that this client may access"
-        wrong.append(Problem("invalid_parameter", "zuora-org-ids", message))
+        problems.append(Problem("invalid_parameter", "zuora-org-ids", message))
         return allowed
     return named
 
@@ -104,9 +106,9 @@ class Preference:
 NO_PREFERENCE = Preference()
 
 
-def preference(call: Call) -> Preference:
+def preference(request: ApiRequest) -> Preference:
     """What `Prefer` asks for. Unknown or malformed preferences are ignored, as RFC 7240 wants."""
-    text = call.header(b"prefer")
+    text = request.header(b"prefer")
     if text is None:
         return NO_PREFERENCE
     wait_s: float | None = None

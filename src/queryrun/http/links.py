@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from queryrun.http.parts import HttpParts
+from queryrun.http.context import AppContext
 from queryrun.results.sign import sign
 from queryrun.results.store import ResultStore
 
@@ -34,8 +34,8 @@ class Links:
         return f"{path}?expires={self.expires}&signature={signature}"
 
 
-def links_of(parts: HttpParts) -> Links:
+def links_of(app: AppContext) -> Links:
     """Links that live as long as the settings say, from now on."""
-    life_s = parts.settings.link_life_s
-    expires = int(parts.now().timestamp()) + life_s
-    return Links(parts.public_url, parts.link_secret, expires, parts.results, life_s)
+    life_s = app.settings.link_life_s
+    expires = int(app.now().timestamp()) + life_s
+    return Links(app.public_url, app.link_secret, expires, app.results, life_s)

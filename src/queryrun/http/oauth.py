@@ -14,11 +14,11 @@ from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
 from queryrun.auth.tokens import issue_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
 from queryrun.http.bodies import content_encoding, inflated, read_body
-from queryrun.http.call import Answer, Call
+from queryrun.http.context import AppContext
 from queryrun.http.headers import entity_header
 from queryrun.http.limiters import let_through
-from queryrun.http.parts import HttpParts
 from queryrun.http.refusals import TokenRefused
+from queryrun.http.request import ApiRequest, Response
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = 16 * 1024
@@ -29,21 +29,21 @@ NO_STORE = [("cache-control", "no-store"), ("pragma", "no-cache")]
 """RFC 6749 section 5.1."""
 
 
-async def issue(parts: HttpParts, call: Call) -> Answer:
+async def issue(app: AppContext, request: ApiRequest) -> Response:
     """Exchange client credentials for a token that lives an hour."""
-    call.quota = await parts.limiters.auth_address.take(call.address)
-    let_through(call.quota, "address")
-    form = await _form(call)
+    request.quota = await app.limiters.auth_address.take(request.address)
+    let_through(request.quota, "address")
+    form = await _form(request)
     if form.get("grant_type") != "client_credentials":
         raise _wrong_grant(form.get("grant_type"))
-    client_id, secret = _credentials(call, form)
+    client_id, secret = _credentials(request, form)
     try:
-        issued = await issue_token(parts.auth, client_id, secret, parts.now)
+        issued = await issue_token(app.auth, client_id, secret, app.now)
     except Unauthenticated as error:
         raise TokenRefused("invalid_client", str(error)) from error
-    let_through(await parts.limiters.auth_tenant.take(issued.client.tenant_id), "tenant")
-    _check_entity(call, issued.client)
-    return Answer(200, msgspec.json.encode(_shown(issued)), headers=list(NO_STORE))
+    let_through(await app.limiters.auth_tenant.take(issued.client.tenant_id), "tenant")
+    _check_entity(request, issued.client)
+    return Response(200, msgspec.json.encode(_shown(issued)), headers=list(NO_STORE))
 
 
 def _wrong_grant(grant: str | None) -> TokenRefused:
@@ -52,13 +52,13 @@ def _wrong_grant(grant: str | None) -> TokenRefused:
     return TokenRefused("unsupported_grant_type", "grant_type must be client_credentials")
 
 
-async def _form(call: Call) -> dict[str, str]:
+async def _form(request: ApiRequest) -> dict[str, str]:
     """The fields that we know; one that is given twice is refused (RFC 6749 section 3.2)."""
-    media_type = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
+    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != FORM:
         raise TokenRefused("invalid_request", f"the body must be sent as {FORM}")
-    body = await read_body(call, MAX_FORM_BYTES)
-    plain = inflated(body, content_encoding(call), MAX_FORM_BYTES)
+    body = await read_body(request, MAX_FORM_BYTES)
+    plain = inflated(body, content_encoding(request), MAX_FORM_BYTES)
     try:
         pairs = parse_qsl(
             plain.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS
@@ -72,7 +72,7 @@ async def _form(call: Call) -> dict[str, str]:
     return form
 
 
-def _credentials(call: Call, form: dict[str, str]) -> tuple[str, str]:
+def _credentials(request: ApiRequest, form: dict[str, str]) -> tuple[str, str]:
     """The client's id and secret: from the form, or from HTTP Basic when the form has neither.
 
     Any other Authorization header is ignored: one SDK sends its old bearer token (contract E).
@@ -80,7 +80,7 @@ def _credentials(call: Call, form: dict[str, str]) -> tuple[str, str]:
     if "client_id" in form or "client_secret" in form:
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
     else:
-        client_id, secret = _basic(call)
+        client_id, secret = _basic(request)
     if not client_id or not secret:
         raise TokenRefused("invalid_request", "client_id and client_secret are required")
     if len(client_id) != CLIENT_ID_LENGTH or len(secret) > SECRET_LENGTH:
@@ -88,9 +88,9 @@ def _credentials(call: Call, form: dict[str, str]) -> tuple[str, str]:
     return client_id, secret
 
 
-def _basic(call: Call) -> tuple[str, str]:
+def _basic(request: ApiRequest) -> tuple[str, str]:
     """Basic credentials, which RFC 6749 section 2.3.1 wants form-encoded; empty when absent."""
-    scheme, _, encoded = (call.header(b"authorization") or "").partition(" ")
+    scheme, _, encoded = (request.header(b"authorization") or "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""
     try:
@@ -100,10 +100,10 @@ def _basic(call: Call) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _check_entity(call: Call, client: Client) -> None:
+def _check_entity(request: ApiRequest, client: Client) -> None:
     """`Zuora-Entity-Ids` is optional here; when sent it must be one of the client's."""
     try:
-        wanted, name = entity_header(call)
+        wanted, name = entity_header(request)
         if wanted is not None:
             principal_of(client, wanted, name)
     except InvalidRequest as error:

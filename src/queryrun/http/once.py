@@ -14,9 +14,9 @@ from hashlib import sha256
 import msgspec
 
 from queryrun.errors import RequestError
-from queryrun.http.call import Answer, Call
-from queryrun.http.parts import HttpParts
-from queryrun.http.problems import answer_for
+from queryrun.http.context import AppContext
+from queryrun.http.problems import response_for
+from queryrun.http.request import ApiRequest, Response
 from queryrun.runs.model import IdempotentWrite, Run, StoredAnswer
 
 KEPT_REFUSALS = frozenset({400, 404, 422})
@@ -32,68 +32,70 @@ class Key:
     fingerprint: str
 
 
-def key_of(call: Call, text: str | None, body: bytes | dict[str, object] = b"") -> Key | None:
+def key_of(
+    request: ApiRequest, text: str | None, body: bytes | dict[str, object] = b""
+) -> Key | None:
     """The key with its fingerprint: who, where, method, path and the body's meaning.
 
     A JSON body counts by content, so that a client that orders its keys anew still retries.
     """
     if text is None:
         return None
-    who = call.who
+    who = request.who
     content = body if isinstance(body, bytes) else msgspec.json.encode(body, order="sorted")
-    parts = (who.client_id, who.entity_id, call.method, call.path)
-    digest = sha256("\n".join(parts).encode() + b"\n" + content).hexdigest()
+    identity = (who.client_id, who.entity_id, request.method, request.path)
+    digest = sha256("\n".join(identity).encode() + b"\n" + content).hexdigest()
     return Key(who.tenant_id, text, digest)
 
 
-def stored_with(key: Key | None, answer: Callable[[Run], StoredAnswer]) -> IdempotentWrite | None:
+def stored_with(key: Key | None, response: Callable[[Run], StoredAnswer]) -> IdempotentWrite | None:
     """What the store needs to keep the answer together with its effect; None without a key."""
     return (
-        None if key is None else IdempotentWrite(key.tenant_id, key.text, key.fingerprint, answer)
+        None if key is None else IdempotentWrite(key.tenant_id, key.text, key.fingerprint, response)
     )
 
 
-async def replay_of(parts: HttpParts, key: Key | None) -> Answer | None:
+async def replay_of(app: AppContext, key: Key | None) -> Response | None:
     """The first answer once more, when there was one. Raises when the key is another request's
     or its first request is still being answered."""
     if key is None:
         return None
-    stored = await parts.idempotency.find_key(key.tenant_id, key.text, key.fingerprint)
+    stored = await app.idempotency.find_key(key.tenant_id, key.text, key.fingerprint)
     return None if stored is None else replayed(stored)
 
 
 async def answered(
-    parts: HttpParts, call: Call, key: Key | None, work: Callable[[], Awaitable[Answer]]
-) -> Answer:
+    app: AppContext, request: ApiRequest, key: Key | None, work: Callable[[], Awaitable[Response]]
+) -> Response:
     """The first answer once more, or that of `work`, whose refusal is kept as well as raised."""
-    if (replay := await replay_of(parts, key)) is not None:
+    if (replay := await replay_of(app, key)) is not None:
         return replay
     try:
         return await work()
     except RequestError as error:
-        await keep(parts, key, answer_for(error, call.face))
+        await keep(app, key, response_for(error, request.api_version))
         raise
 
 
-def replayed(stored: StoredAnswer) -> Answer:
+def replayed(stored: StoredAnswer) -> Response:
     """A stored answer, marked as such; a created run's `Location` comes along when it is known."""
-    answer = Answer(stored.status, stored.body, headers=[REPLAYED])
+    response = Response(stored.status, stored.body, headers=[REPLAYED])
     if stored.status == 201:
         run_id = msgspec.json.decode(stored.body).get("id")
-        answer.headers += [("location", f"/v2/query_runs/{run_id}")] if run_id else []
-    return answer
+        response.headers += [("location", f"/v2/query_runs/{run_id}")] if run_id else []
+    return response
 
 
-async def keep(parts: HttpParts, key: Key | None, answer: Answer) -> None:
+async def keep(app: AppContext, key: Key | None, response: Response) -> None:
     """Store the answer of a request that had no effect of its own to be stored with."""
-    if key is None or (answer.status >= 400 and answer.status not in KEPT_REFUSALS):
+    if key is None or (response.status >= 400 and response.status not in KEPT_REFUSALS):
         return
-    if await parts.idempotency.reserve_key(key.tenant_id, key.text, key.fingerprint) is None:
-        await finish(parts, key, answer)
+    if await app.idempotency.reserve_key(key.tenant_id, key.text, key.fingerprint) is None:
+        await finish(app, key, response)
 
 
-async def finish(parts: HttpParts, key: Key | None, answer: Answer) -> None:
+async def finish(app: AppContext, key: Key | None, response: Response) -> None:
     """Store the final answer of a key that is in flight."""
     if key is not None:
-        stored = StoredAnswer(answer.status, answer.body)
-        await parts.idempotency.complete_key(key.tenant_id, key.text, stored)
+        stored = StoredAnswer(response.status, response.body)
+        await app.idempotency.complete_key(key.tenant_id, key.text, stored)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from queryrun.http.call import JSON, Face, face_of
 from queryrun.http.operations import Body, Operation, Parameter, Reply
 from queryrun.http.problems import TYPES
+from queryrun.http.request import JSON, ApiVersion, api_version_of
 from queryrun.http.samples import BAD_REQUEST, TOO_LATE
 from queryrun.http.schemas import ALWAYS, CONCURRENCY, HEADERS, RATES, SCHEMAS
 
@@ -159,7 +159,7 @@ def _error_examples(operation: Operation, status: int) -> list[tuple[str, object
 
 def _headers(operation: Operation, names: Iterable[str]) -> dict[str, object]:
     rates = RATES if operation.scope is not None else ()
-    more = CONCURRENCY if face_of(operation.path) is Face.V1 else ()
+    more = CONCURRENCY if api_version_of(operation.path) is ApiVersion.V1 else ()
     every = (*names, *ALWAYS, *rates, *more)
     return {name: {"$ref": f"#/components/headers/{name}"} for name in every}
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from queryrun.auth.model import Scope
-from queryrun.http.call import Answer, Call
-from queryrun.http.parts import HttpParts
+from queryrun.http.context import AppContext
+from queryrun.http.request import ApiRequest, Response
 
-Handler = Callable[[HttpParts, Call], Awaitable[Answer]]
+Handler = Callable[[AppContext, ApiRequest], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import msgspec
 
 from queryrun import errors as e
 from queryrun.http import refusals as r
-from queryrun.http.call import Answer, Face
+from queryrun.http.request import ApiVersion, Response
 
 TYPES: dict[int, str] = {
     400: "bad_request",
@@ -87,11 +87,11 @@ class Rendered:
     word: str | None = None
 
 
-def answer_for(error: Exception, face: Face) -> Answer:
+def response_for(error: Exception, api_version: ApiVersion) -> Response:
     """The answer to an error. Anything that was not raised on purpose is a 500 without a word."""
     shown = _rendered(error)
-    body = msgspec.json.encode(BODIES[face](shown))
-    return Answer(shown.status, body, headers=_headers(error))
+    body = msgspec.json.encode(BODIES[api_version](shown))
+    return Response(shown.status, body, headers=_headers(error))
 
 
 def status_of(error: Exception) -> int:
@@ -150,7 +150,7 @@ def _oauth(shown: Rendered) -> dict[str, object]:
     return {"error": word, "error_description": shown.message, "message": shown.message}
 
 
-BODIES = {Face.V2: _v2, Face.V1: _v1, Face.OAUTH: _oauth}
+BODIES = {ApiVersion.V2: _v2, ApiVersion.V1: _v1, ApiVersion.OAUTH: _oauth}
 
 
 def _headers(error: Exception) -> list[tuple[str, str]]:

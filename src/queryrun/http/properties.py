@@ -35,16 +35,16 @@ class Property:
     required: bool = False
 
 
-def decode_object(raw: bytes, wrong: list[Problem]) -> dict[str, object] | None:
+def decode_object(raw: bytes, problems: list[Problem]) -> dict[str, object] | None:
     """The JSON object in `raw`, or None and a problem."""
     try:
         content = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        wrong.append(Problem("invalid_parameter", "body", "the body is not valid JSON"))
+        problems.append(Problem("invalid_parameter", "body", "the body is not valid JSON"))
         return None
     if isinstance(content, dict):
         return content
-    wrong.append(Problem("invalid_parameter", "body", "the body must be a JSON object"))
+    problems.append(Problem("invalid_parameter", "body", "the body must be a JSON object"))
     return None
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from queryrun.auth.model import Scope
 from queryrun.http import document, files, health, oauth, samples
 from queryrun.http import parameters as p
+from queryrun.http.context import HttpSettings
 from queryrun.http.operations import Body, Operation, Reply
-from queryrun.http.parts import HttpSettings
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE

@@ -21,11 +21,11 @@ from queryrun.db.database import Database
 from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
+from queryrun.http.context import AppContext, HttpSettings
 from queryrun.http.health import OK, SOURCE
 from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
-from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.results.store import ResultStore
 from queryrun.runs.crew import Crew, Workers
 from queryrun.runs.desk import Changes, Desk, SourceRules
@@ -186,7 +186,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         trouble=sources.trouble,
         statements=settings.statement_kinds,
     )
-    parts = HttpParts(
+    context = AppContext(
         desk=desk,
         auth=database.auth,
         idempotency=database.idempotency,
@@ -203,7 +203,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
     )
     return Node(
         settings=settings,
-        app=build_app(parts),
+        app=build_app(context),
         desk=desk,
         database=database,
         pool=pool,

@@ -12,13 +12,13 @@ from starlette.types import Message
 
 from queryrun.errors import InvalidRequest
 from queryrun.http.bodies import accepts_gzip, compress, inflated, read_body
-from queryrun.http.call import Answer, Call, Face
 from queryrun.http.refusals import PayloadTooLarge
+from queryrun.http.request import ApiRequest, ApiVersion, Response
 
 pytestmark = pytest.mark.anyio
 
 
-def call_with(pieces: list[bytes] | None = None, **headers: str) -> Call:
+def call_with(pieces: list[bytes] | None = None, **headers: str) -> ApiRequest:
     """A request with these headers, whose body comes in pieces."""
     messages: list[Message] = [
         {"type": "http.request", "body": piece, "more_body": True} for piece in pieces or []
@@ -31,7 +31,7 @@ def call_with(pieces: list[bytes] | None = None, **headers: str) -> Call:
         return next(source)
 
     scope = {"method": "POST", "path": "/", "query_string": b""}
-    return Call(scope, receive, Face.V2, "id", raw)
+    return ApiRequest(scope, receive, ApiVersion.V2, "id", raw)
 
 
 @given(st.binary(max_size=2000))
@@ -69,14 +69,14 @@ async def test_a_body_without_a_length_is_stopped_when_it_grows_too_large() -> N
 
 
 async def test_a_body_that_announces_too_much_is_not_even_read() -> None:
-    call = call_with(content_length="101")
+    request = call_with(content_length="101")
 
     async def never() -> Message:
         raise AssertionError("must not read")
 
-    call.receive = never
+    request.receive = never
     with pytest.raises(PayloadTooLarge):
-        await read_body(call, 100)
+        await read_body(request, 100)
 
 
 async def test_a_body_of_exactly_the_limit_is_read() -> None:
@@ -84,14 +84,14 @@ async def test_a_body_of_exactly_the_limit_is_read() -> None:
 
 
 async def test_a_connection_that_closes_early_is_a_bad_request() -> None:
-    call = call_with()
+    request = call_with()
 
     async def gone() -> Message:
         return {"type": "http.disconnect"}
 
-    call.receive = gone
+    request.receive = gone
     with pytest.raises(InvalidRequest):
-        await read_body(call, 100)
+        await read_body(request, 100)
 
 
 @pytest.mark.parametrize(
@@ -118,20 +118,20 @@ def test_accept_encoding_is_understood(text: str, *, accepted: bool) -> None:
 
 @pytest.mark.parametrize(("size", "packed"), [(1000, False), (1001, True)])
 def test_only_bodies_over_a_thousand_bytes_are_compressed(size: int, *, packed: bool) -> None:
-    answer = Answer(200, b"x" * size)
-    compress(call_with(accept_encoding="gzip"), answer)
-    assert (("content-encoding", "gzip") in answer.headers) is packed
-    assert (zlib.decompress(answer.body, 31) if packed else answer.body) == b"x" * size
+    response = Response(200, b"x" * size)
+    compress(call_with(accept_encoding="gzip"), response)
+    assert (("content-encoding", "gzip") in response.headers) is packed
+    assert (zlib.decompress(response.body, 31) if packed else response.body) == b"x" * size
 
 
 @pytest.mark.parametrize("content_type", ["application/gzip", "image/png", None])
 def test_other_types_are_not_compressed(content_type: str | None) -> None:
-    answer = Answer(200, b"x" * 5000, content_type)
-    compress(call_with(accept_encoding="gzip"), answer)
-    assert answer.headers == []
+    response = Response(200, b"x" * 5000, content_type)
+    compress(call_with(accept_encoding="gzip"), response)
+    assert response.headers == []
 
 
 def test_caches_are_told_that_the_encoding_varies_even_when_it_is_not_used() -> None:
-    answer = Answer(200, b"x" * 5000)
-    compress(call_with(), answer)
-    assert answer.headers == [("vary", "accept-encoding")]
+    response = Response(200, b"x" * 5000)
+    compress(call_with(), response)
+    assert response.headers == [("vary", "accept-encoding")]

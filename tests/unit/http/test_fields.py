@@ -1,4 +1,4 @@
-"""`fields[]`: properties that hold for any spelling of the same wish (contract C1)."""
+"""`fields[]`: properties that hold for any spelling of the same choice (contract C1)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def spelled(draw: st.DrawFn, names: list[str]) -> list[tuple[str, str]]:
 def test_however_it_is_spelled_the_same_fields_are_meant(
     data: st.DataObject, names: list[str]
 ) -> None:
-    wrong: list[Problem] = []
-    assert parse_fields(data.draw(spelled(names)), wrong) == frozenset(names)
-    assert wrong == []
+    problems: list[Problem] = []
+    assert parse_fields(data.draw(spelled(names)), problems) == frozenset(names)
+    assert problems == []
 
 
 @given(st.lists(st.tuples(parameter, st.sampled_from(["", ",", " , ", "  "]))))
@@ -53,9 +53,9 @@ def test_an_empty_list_is_no_projection(pairs: list[tuple[str, str]]) -> None:
 @given(unknown.filter(lambda text: text.strip() != ""))
 def test_unknown_names_are_ignored_or_in_strict_mode_refused(name: str) -> None:
     assert parse_fields([("fields[]", name)], []) == frozenset()
-    wrong: list[Problem] = []
-    parse_fields([("fields[]", name)], wrong, strict=True)
-    assert [problem.parameter for problem in wrong] == ["fields[]"]
+    problems: list[Problem] = []
+    parse_fields([("fields[]", name)], problems, strict=True)
+    assert [problem.parameter for problem in problems] == ["fields[]"]
 
 
 def test_other_parameters_name_no_fields() -> None:

@@ -61,10 +61,10 @@ def test_times_compare_as_instants(actual: datetime, value: datetime) -> None:
 
 @given(st.text(max_size=60))
 def test_whatever_is_sent_there_is_a_clause_or_a_problem_that_names_it(text: str) -> None:
-    wrong: list[Problem] = []
-    clauses = parse_filters([text], wrong)
-    assert len(clauses) + len(wrong) == 1
-    assert all(problem.parameter == "filter[]" for problem in wrong)
+    problems: list[Problem] = []
+    clauses = parse_filters([text], problems)
+    assert len(clauses) + len(problems) == 1
+    assert all(problem.parameter == "filter[]" for problem in problems)
 
 
 @pytest.mark.parametrize("operator", list(Operator))

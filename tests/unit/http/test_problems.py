@@ -9,8 +9,8 @@ import pytest
 
 from queryrun import errors as e
 from queryrun.http import refusals as r
-from queryrun.http.call import Face
-from queryrun.http.problems import RETRYABLE, STATUSES, TYPES, answer_for, status_of
+from queryrun.http.problems import RETRYABLE, STATUSES, TYPES, response_for, status_of
+from queryrun.http.request import ApiVersion
 
 
 def kinds(of: type[e.RequestError]) -> Iterator[type[e.RequestError]]:
@@ -56,20 +56,20 @@ def test_every_error_has_a_status_of_its_own(error: e.RequestError) -> None:
 @pytest.mark.parametrize("error", SAMPLES.values(), ids=lambda error: type(error).__name__)
 def test_every_error_has_a_body_on_every_face(error: e.RequestError) -> None:
     status = status_of(error)
-    v2 = msgspec.json.decode(answer_for(error, Face.V2).body)
+    v2 = msgspec.json.decode(response_for(error, ApiVersion.V2).body)
     assert set(v2) == {"type", "errors", "retryable"}
     assert v2["type"] == TYPES[status]
     assert v2["retryable"] is (status in RETRYABLE)
-    v1 = msgspec.json.decode(answer_for(error, Face.V1).body)
+    v1 = msgspec.json.decode(response_for(error, ApiVersion.V1).body)
     assert set(v1) == ({"message"} if status == 401 else {"code", "message"})
-    oauth = msgspec.json.decode(answer_for(error, Face.OAUTH).body)
+    oauth = msgspec.json.decode(response_for(error, ApiVersion.OAUTH).body)
     assert set(oauth) == {"error", "error_description", "message"}
 
 
 def test_a_surprise_is_a_500_that_says_nothing() -> None:
-    answer = answer_for(RuntimeError("SELECT secret FROM account"), Face.V2)
-    assert answer.status == 500
-    assert b"secret" not in answer.body
+    response = response_for(RuntimeError("SELECT secret FROM account"), ApiVersion.V2)
+    assert response.status == 500
+    assert b"secret" not in response.body
 
 
 def test_the_documented_bare_errors_have_no_entries() -> None:
@@ -81,7 +81,7 @@ def test_the_documented_bare_errors_have_no_entries() -> None:
         SAMPLES[r.TimedOut],
         RuntimeError(),
     ):
-        assert msgspec.json.decode(answer_for(error, Face.V2).body)["errors"] == []
+        assert msgspec.json.decode(response_for(error, ApiVersion.V2).body)["errors"] == []
 
 
 def test_what_is_retryable() -> None:
@@ -107,13 +107,13 @@ def test_all_statuses_have_a_type() -> None:
 def test_errors_carry_the_headers_that_help(
     kind: type[e.RequestError], header: tuple[str, str]
 ) -> None:
-    assert header in answer_for(SAMPLES[kind], Face.V2).headers
+    assert header in response_for(SAMPLES[kind], ApiVersion.V2).headers
 
 
 def test_v1_says_what_the_contract_quotes() -> None:
     """Contract D2 and A9."""
     found = {
-        kind: msgspec.json.decode(answer_for(SAMPLES[kind], Face.V1).body)
+        kind: msgspec.json.decode(response_for(SAMPLES[kind], ApiVersion.V1).body)
         for kind in (r.UnsupportedMediaType, e.Unauthenticated, e.NotCancellable)
     }
     assert found[e.Unauthenticated] == {"message": "Authentication error"}

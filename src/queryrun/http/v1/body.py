@@ -50,11 +50,11 @@ class JobBody:
     use_index_join: bool
 
 
-def parse_job_body(content: Mapping[str, object], wrong: list[Problem]) -> JobBody | None:
-    """The body, or None with at least one problem added to `wrong`."""
+def parse_job_body(content: Mapping[str, object], problems: list[Problem]) -> JobBody | None:
+    """The body, or None with at least one problem added to `problems`."""
     given = {name: value for name, value in content.items() if value is not None}
     found = [*property_problems(given, PROPERTIES, BY_NAME), *_separator_problems(given)]
-    wrong.extend(found)
+    problems.extend(found)
     return None if found else _built(given)
 
 

@@ -16,10 +16,10 @@ from queryrun.errors import (
 )
 from queryrun.http import headers, once
 from queryrun.http.bodies import read_json_body
-from queryrun.http.call import Answer, Call
+from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
-from queryrun.http.parts import HttpParts
 from queryrun.http.properties import decode_object, key_warning
+from queryrun.http.request import ApiRequest, Response
 from queryrun.http.v1.body import JobBody, parse_job_body
 from queryrun.http.v1.render import INDEX_JOIN, WORDS, job_body, job_object
 from queryrun.http.waits import cancel_wait_s, waited
@@ -42,43 +42,47 @@ NOT_JSON = "Unable to process JSON"
 """Contract D2."""
 
 
-async def create_job(parts: HttpParts, call: Call) -> Answer:
+async def create_job(app: AppContext, request: ApiRequest) -> Response:
     """`POST /query/jobs` (contract A6): 200, and once per idempotency key, refusals included."""
-    wrong: list[Problem] = []
-    key_text = headers.idempotency_key(call, wrong)
-    raw = await read_json_body(call, parts.settings.body_bytes)
+    problems: list[Problem] = []
+    key_text = headers.idempotency_key(request, problems)
+    raw = await read_json_body(request, app.settings.body_bytes)
     content = decode_object(raw, [])
-    key = once.key_of(call, key_text, raw if content is None else content)
-    return await once.answered(parts, call, key, lambda: _create(parts, call, content, key, wrong))
+    key = once.key_of(request, key_text, raw if content is None else content)
+    return await once.answered(
+        app, request, key, lambda: _create(app, request, content, key, problems)
+    )
 
 
 async def _create(
-    parts: HttpParts,
-    call: Call,
+    app: AppContext,
+    request: ApiRequest,
     content: dict[str, object] | None,
     key: once.Key | None,
-    wrong: list[Problem],
-) -> Answer:
+    problems: list[Problem],
+) -> Response:
     if content is None:
         raise InvalidRequest.of("body", NOT_JSON)
-    org_ids = headers.org_ids(call, call.who.org_ids, wrong)
-    body = parse_job_body(content, wrong)
-    if wrong or body is None:
-        raise InvalidRequest(*wrong)
-    request = _request(parts.desk, call, body, org_ids)
-    links = links_of(parts)
+    org_ids = headers.org_ids(request, request.who.org_ids, problems)
+    body = parse_job_body(content, problems)
+    if problems or body is None:
+        raise InvalidRequest(*problems)
+    run_request = _request(app.desk, request, body, org_ids)
+    links = links_of(app)
     stored = once.stored_with(key, lambda run: StoredAnswer(200, job_body(run, links)))
-    call.run_id = str(uuid4())
-    accepted = await submit(parts.desk, request, idempotent=stored, run_id=call.run_id)
+    request.run_id = str(uuid4())
+    accepted = await submit(app.desk, run_request, idempotent=stored, run_id=request.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
-    answer = await _shown_after(parts, call, accepted.run)
-    answer.headers += key_warning(request.output)
-    return answer
+    response = await _shown_after(app, request, accepted.run)
+    response.headers += key_warning(run_request.output)
+    return response
 
 
-def _request(desk: Desk, call: Call, body: JobBody, org_ids: tuple[str, ...]) -> RunRequest:
-    who = call.who
+def _request(
+    desk: Desk, request: ApiRequest, body: JobBody, org_ids: tuple[str, ...]
+) -> RunRequest:
+    who = request.who
     return RunRequest(
         tenant_id=who.tenant_id,
         entity_id=who.entity_id,
@@ -102,42 +106,42 @@ def _source(desk: Desk, source_data: str) -> str:
     raise InvalidRequest.of("sourceData", f"'sourceData' {source_data} is not available here")
 
 
-async def get_job(parts: HttpParts, call: Call) -> Answer:
+async def get_job(app: AppContext, request: ApiRequest) -> Response:
     """`GET /query/jobs/{job_id}` (contract A8)."""
-    run = await _visible(parts.desk, call, call.path_parameters["job_id"])
-    return await _shown_after(parts, call, run)
+    run = await _visible(app.desk, request, request.path_parameters["job_id"])
+    return await _shown_after(app, request, run)
 
 
-async def cancel_job(parts: HttpParts, call: Call) -> Answer:
+async def cancel_job(app: AppContext, request: ApiRequest) -> Response:
     """`DELETE /query/jobs/{job_id}` (contract A9). Waits like v2's cancel, and as provably."""
-    run = await _visible(parts.desk, call, _without_padding(call.path_parameters["job_id"]))
-    wish = headers.preference(call)
+    run = await _visible(app.desk, request, _without_padding(request.path_parameters["job_id"]))
+    preference = headers.preference(request)
     try:
-        run = await cancel(parts.desk, call.who, run.id, wait_s=cancel_wait_s(call, wish))
+        run = await cancel(app.desk, request.who, run.id, wait_s=cancel_wait_s(request, preference))
     except NotCancellable as error:
         message = f"Job {run.id} is not in accepted or in_progress status"
         raise InvalidRequest(Problem(error.problem.code, "job_id", message)) from error
-    return Answer(200, job_body(run, links_of(parts)), headers=wish.applied)
+    return Response(200, job_body(run, links_of(app)), headers=preference.applied)
 
 
-async def list_jobs(parts: HttpParts, call: Call) -> Answer:
+async def list_jobs(app: AppContext, request: ApiRequest) -> Response:
     """`GET /query/jobs` (contract A7): newest first; one page, there is no cursor."""
-    wrong: list[Problem] = []
-    states = _states(call.values("queryStatus"), wrong)
-    size = _page_size(call.values("pageSize"), wrong)
-    if wrong:
-        raise InvalidRequest(*wrong)
-    query = RunQuery(call.who.tenant_id, states=states or frozenset(), limit=size)
-    runs = () if states == frozenset() else (await read_many(parts.desk, call.who, query)).runs
-    links = links_of(parts)
-    return Answer(200, msgspec.json.encode({"data": [job_object(run, links) for run in runs]}))
+    problems: list[Problem] = []
+    states = _states(request.values("queryStatus"), problems)
+    size = _page_size(request.values("pageSize"), problems)
+    if problems:
+        raise InvalidRequest(*problems)
+    query = RunQuery(request.who.tenant_id, states=states or frozenset(), limit=size)
+    runs = () if states == frozenset() else (await read_many(app.desk, request.who, query)).runs
+    links = links_of(app)
+    return Response(200, msgspec.json.encode({"data": [job_object(run, links) for run in runs]}))
 
 
-async def _shown_after(parts: HttpParts, call: Call, run: Run) -> Answer:
+async def _shown_after(app: AppContext, request: ApiRequest, run: Run) -> Response:
     """The job, after the wait that `Prefer` asked for."""
-    wish = headers.preference(call)
-    run = await waited(parts, call, run, wish)
-    return Answer(200, job_body(run, links_of(parts)), headers=wish.applied)
+    preference = headers.preference(request)
+    run = await waited(app, request, run, preference)
+    return Response(200, job_body(run, links_of(app)), headers=preference.applied)
 
 
 # --- ids ------------------------------------------------------------------------------------
@@ -148,15 +152,15 @@ def _without_padding(text: str) -> str:
     return text[:36] if len(text) == 64 and text.endswith(PADDING) else text
 
 
-async def _visible(desk: Desk, call: Call, job_id: str) -> Run:
+async def _visible(desk: Desk, request: ApiRequest, job_id: str) -> Run:
     """The run, if the caller may see it. On this face somebody else's is a 403 (contract A8), as
     long as it is the same tenant's: beyond that nothing exists."""
-    call.run_id = job_id
+    request.run_id = job_id
     try:
-        return await read_one(desk, call.who, job_id)
+        return await read_one(desk, request.who, job_id)
     except NotFound:
         run = await desk.store.get(job_id) if is_run_id(job_id) else None
-    if run is not None and run.request.tenant_id == call.who.tenant_id:
+    if run is not None and run.request.tenant_id == request.who.tenant_id:
         raise Forbidden(f"Job {job_id} belongs to somebody else")
     raise NotFound("job_id", f"Job {job_id[:64]} could not be found")
 
@@ -177,24 +181,24 @@ SPELLINGS = _spellings()
 STATUS_WORDS = ("submitted", "accepted", "in_progress", "completed", "failed", "cancelled")
 
 
-def _states(values: Iterable[str], wrong: list[Problem]) -> frozenset[RunState] | None:
+def _states(values: Iterable[str], problems: list[Problem]) -> frozenset[RunState] | None:
     """The states to list; None for all of them."""
     words = list(values)
     if not words:
         return None
     if not all(word in SPELLINGS for word in words):
         message = f"'queryStatus' must be one of {', '.join(STATUS_WORDS)}"
-        wrong.append(Problem("invalid_parameter", "queryStatus", message))
+        problems.append(Problem("invalid_parameter", "queryStatus", message))
         return None
     return frozenset[RunState]().union(*(SPELLINGS[word] for word in words))
 
 
-def _page_size(values: list[str], wrong: list[Problem]) -> int:
+def _page_size(values: list[str], problems: list[Problem]) -> int:
     if not values:
         return DEFAULT_PAGE_SIZE
     text = values[-1]
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
     if not 1 <= number <= MAX_PAGE_SIZE:
         message = f"'pageSize' must be a whole number from 1 to {MAX_PAGE_SIZE}"
-        wrong.append(Problem("invalid_parameter", "pageSize", message))
+        problems.append(Problem("invalid_parameter", "pageSize", message))
     return number

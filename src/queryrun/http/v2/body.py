@@ -51,10 +51,10 @@ class CreateBody:
         return DeletedRows.ONLY if means_only else DeletedRows.INCLUDE
 
 
-def parse_create_body(content: dict[str, object], wrong: list[Problem]) -> CreateBody | None:
-    """The body, or None with at least one problem added to `wrong`."""
+def parse_create_body(content: dict[str, object], problems: list[Problem]) -> CreateBody | None:
+    """The body, or None with at least one problem added to `problems`."""
     found = [*property_problems(content, PROPERTIES, BY_NAME), *_separator_problems(content)]
-    wrong.extend(found)
+    problems.extend(found)
     return None if found else _built(content)
 
 

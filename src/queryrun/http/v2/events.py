@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from queryrun.errors import InvalidRequest
-from queryrun.http.call import Answer, Call
-from queryrun.http.parts import HttpParts
+from queryrun.http.context import AppContext
+from queryrun.http.request import ApiRequest, Response
 from queryrun.http.times import iso
 from queryrun.http.v2.render import progress_object
 from queryrun.runs.follow import Quiet, Step, follow
@@ -29,27 +29,27 @@ HEADERS = [("cache-control", "no-store"), ("x-accel-buffering", "no")]
 """The second asks proxies of one kind to pass pieces on as they come."""
 
 
-async def run_events(parts: HttpParts, call: Call) -> Answer:
+async def run_events(app: AppContext, request: ApiRequest) -> Response:
     """The run's event records from its creation, or after `Last-Event-ID`, and progress meanwhile.
 
     Ends after the event that ended the run. Asked for more after that event: 204, which tells a
     browser not to come back.
     """
-    call.run_id = call.path_parameters["query_run_id"]
-    after = _last_seen(call)
-    run = await read_one(parts.desk, call.who, call.run_id)
+    request.run_id = request.path_parameters["query_run_id"]
+    after = _last_seen(request)
+    run = await read_one(app.desk, request.who, request.run_id)
     if run.state.is_terminal and after is not None and after >= run.updated_time:
-        return Answer(204, content_type=None)
-    answer = Answer(200, content_type=EVENT_STREAM, headers=list(HEADERS), stream_bytes=None)
-    if call.method == "HEAD":
-        return answer
-    answer.on_end = parts.streams.take(call.who.client_id)
-    answer.stream = _pieces(follow(parts.desk, run.id, after, parts.settings.stream_pace))
-    return answer
+        return Response(204, content_type=None)
+    response = Response(200, content_type=EVENT_STREAM, headers=list(HEADERS), stream_bytes=None)
+    if request.method == "HEAD":
+        return response
+    response.on_end = app.streams.take(request.who.client_id)
+    response.stream = _pieces(follow(app.desk, run.id, after, app.settings.stream_pace))
+    return response
 
 
-def _last_seen(call: Call) -> datetime | None:
-    text = call.header(b"last-event-id")
+def _last_seen(request: ApiRequest) -> datetime | None:
+    text = request.header(b"last-event-id")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 14):

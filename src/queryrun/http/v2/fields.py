@@ -45,7 +45,7 @@ PARAMETERS = ("fields[]", "query_run.fields[]")
 
 
 def parse_fields(
-    parameters: Iterable[tuple[str, str]], wrong: list[Problem], *, strict: bool = False
+    parameters: Iterable[tuple[str, str]], problems: list[Problem], *, strict: bool = False
 ) -> frozenset[str] | None:
     """The fields asked for: the union of both parameters, each repeated or comma-joined.
 
@@ -57,5 +57,5 @@ def parse_fields(
     } - {""}
     if strict and (unknown := names - KNOWN_FIELDS):
         message = f"'fields[]' has unknown names: {', '.join(sorted(unknown))[:200]}"
-        wrong.append(Problem("invalid_parameter", "fields[]", message))
+        problems.append(Problem("invalid_parameter", "fields[]", message))
     return frozenset(names & KNOWN_FIELDS) if names else None

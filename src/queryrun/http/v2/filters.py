@@ -117,7 +117,7 @@ def _ordered(operator: Operator, actual: Value, value: Value) -> bool:
     return left <= right if operator is Operator.LE else left >= right
 
 
-def parse_filters(texts: Iterable[str], wrong: list[Problem]) -> list[Clause]:
+def parse_filters(texts: Iterable[str], problems: list[Problem]) -> list[Clause]:
     """The well-formed clauses; every other one is a problem that quotes it."""
     clauses: list[Clause] = []
     for text in texts:
@@ -125,13 +125,13 @@ def parse_filters(texts: Iterable[str], wrong: list[Problem]) -> list[Clause]:
             clauses.append(parse_clause(text))
         except BadClauseError as error:
             message = f"'filter[]' clause {text[:100]!r}: {error}"
-            wrong.append(Problem("invalid_parameter", "filter[]", message))
+            problems.append(Problem("invalid_parameter", "filter[]", message))
     return clauses
 
 
-def check_filters(texts: Iterable[str], wrong: list[Problem]) -> None:
+def check_filters(texts: Iterable[str], problems: list[Problem]) -> None:
     """Validate clauses that have no effect here."""
-    parse_filters(texts, wrong)
+    parse_filters(texts, problems)
 
 
 def parse_clause(text: str) -> Clause:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from queryrun.errors import InvalidRequest, Problem
-from queryrun.http.call import Answer, Call
+from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
-from queryrun.http.parts import HttpParts
+from queryrun.http.request import ApiRequest, Response
 from queryrun.http.v2.cursor import BadCursorError, read_cursor, write_cursor
 from queryrun.http.v2.extras import gather_extras
 from queryrun.http.v2.filters import BadClauseError, Clause, Operator, parse_filters
@@ -52,52 +52,54 @@ class Wanted:
     nothing: bool = False
 
 
-async def list_query_runs(parts: HttpParts, call: Call) -> Answer:
+async def list_query_runs(app: AppContext, request: ApiRequest) -> Response:
     """One page, and the cursor of the next."""
-    wrong: list[Problem] = []
-    view = parse_view(call, wrong, strict=parts.settings.strict_fields, check_filter=False)
-    clauses = parse_filters(call.values("filter[]"), wrong)
+    problems: list[Problem] = []
+    view = parse_view(request, problems, strict=app.settings.strict_fields, check_filter=False)
+    clauses = parse_filters(request.values("filter[]"), problems)
     start = RunQuery(
-        call.who.tenant_id,
+        request.who.tenant_id,
         limit=view.page_size or DEFAULT_PAGE_SIZE,
-        oldest_first=_oldest_first(call.values("sort[]"), wrong),
+        oldest_first=_oldest_first(request.values("sort[]"), problems),
     )
-    wanted = _narrowed(parts, call, Wanted(start), clauses, wrong)
-    query = _continued(parts, call, wanted.query, wrong)
-    if wrong:
-        raise InvalidRequest(*wrong)
-    page = NOTHING if wanted.nothing else await read_many(parts.desk, call.who, query)
-    return await _shown(parts, page, query, view)
+    wanted = _narrowed(app, request, Wanted(start), clauses, problems)
+    query = _continued(app, request, wanted.query, problems)
+    if problems:
+        raise InvalidRequest(*problems)
+    page = NOTHING if wanted.nothing else await read_many(app.desk, request.who, query)
+    return await _shown(app, page, query, view)
 
 
-async def _shown(parts: HttpParts, page: RunPage, query: RunQuery, view: View) -> Answer:
-    links = links_of(parts)
+async def _shown(app: AppContext, page: RunPage, query: RunQuery, view: View) -> Response:
+    links = links_of(app)
     data = []
     for run in page.runs:
-        extras = await gather_extras(parts.desk, run, view)
+        extras = await gather_extras(app.desk, run, view)
         data.append(run_object(Shown(run, links, extras, view.wants("file")), view))
     after = page.next_after
-    next_page = None if after is None else write_cursor(query, after, parts.link_secret)
-    return Answer(200, msgspec.json.encode({"next_page": next_page, "data": data}))
+    next_page = None if after is None else write_cursor(query, after, app.link_secret)
+    return Response(200, msgspec.json.encode({"next_page": next_page, "data": data}))
 
 
-def _continued(parts: HttpParts, call: Call, query: RunQuery, wrong: list[Problem]) -> RunQuery:
-    cursors = call.values("cursor")
+def _continued(
+    app: AppContext, request: ApiRequest, query: RunQuery, problems: list[Problem]
+) -> RunQuery:
+    cursors = request.values("cursor")
     if not cursors:
         return query
     try:
-        return replace(query, after=read_cursor(query, cursors[-1], parts.link_secret))
+        return replace(query, after=read_cursor(query, cursors[-1], app.link_secret))
     except BadCursorError:
         message = "'cursor' must be the next_page of a list with the same filters and order"
-        wrong.append(Problem("invalid_parameter", "cursor", message))
+        problems.append(Problem("invalid_parameter", "cursor", message))
         return query
 
 
-def _oldest_first(values: list[str], wrong: list[Problem]) -> bool:
+def _oldest_first(values: list[str], problems: list[Problem]) -> bool:
     found = [SORT.fullmatch(value.strip()) for value in values]
     if len(found) > 1 or None in found:
         message = "'sort[]' takes one of created_time.asc and created_time.desc"
-        wrong.append(Problem("invalid_parameter", "sort[]", message))
+        problems.append(Problem("invalid_parameter", "sort[]", message))
         return False
     return bool(found) and found[0] is not None and found[0][1].lower() == "asc"
 
@@ -106,27 +108,31 @@ def _oldest_first(values: list[str], wrong: list[Problem]) -> bool:
 
 
 def _narrowed(
-    parts: HttpParts, call: Call, wanted: Wanted, clauses: Iterable[Clause], wrong: list[Problem]
+    app: AppContext,
+    request: ApiRequest,
+    wanted: Wanted,
+    clauses: Iterable[Clause],
+    problems: list[Problem],
 ) -> Wanted:
     """The query held inside every clause; a clause that cannot be asked is a problem."""
     for clause in clauses:
         try:
-            wanted = _one(parts, call, wanted, clause)
+            wanted = _one(app, request, wanted, clause)
         except BadClauseError as error:
             message = f"'filter[]' on {clause.field[:64]!r}: {error}"
-            wrong.append(Problem("invalid_parameter", "filter[]", message))
+            problems.append(Problem("invalid_parameter", "filter[]", message))
     return wanted
 
 
-def _one(parts: HttpParts, call: Call, wanted: Wanted, clause: Clause) -> Wanted:
+def _one(app: AppContext, request: ApiRequest, wanted: Wanted, clause: Clause) -> Wanted:
     if clause.field == "state":
         return _states(wanted, clause)
     if clause.field == "source":
-        return _sources(wanted, clause, parts.desk.sources)
+        return _sources(wanted, clause, app.desk.sources)
     if clause.field == "created_time":
         return _times(wanted, clause)
     if clause.field == "created_by_id":
-        return _creator(wanted, clause, call)
+        return _creator(wanted, clause, request)
     if (tag := TAG.fullmatch(clause.field)) is not None:
         return _tag(wanted, clause, tag[1])
     raise BadClauseError("can be state, source, created_time, created_by_id or tags[name]")
@@ -188,12 +194,12 @@ TIME_SPANS: dict[Operator, Callable[[datetime], Span]] = {
 }
 
 
-def _creator(wanted: Wanted, clause: Clause, call: Call) -> Wanted:
+def _creator(wanted: Wanted, clause: Clause, request: ApiRequest) -> Wanted:
     """One creator. Whoever is no admin sees only their own, so any other is nobody."""
     if clause.operator is not Operator.EQ or clause.value is None:
         raise BadClauseError("takes EQ with a client id")
     creator = str(clause.value)
-    hidden = not call.who.is_admin and creator != call.who.client_id
+    hidden = not request.who.is_admin and creator != request.who.client_id
     other = wanted.query.client_id not in (None, creator)
     query = replace(wanted.query, client_id=creator)
     return Wanted(query, wanted.nothing or hidden or other)

@@ -9,9 +9,9 @@ from functools import partial
 import msgspec
 
 from queryrun.errors import InvalidRequest, NotFound, Problem, RunFailed, Unavailable
-from queryrun.http.call import Answer, Call
-from queryrun.http.parts import HttpParts
+from queryrun.http.context import AppContext
 from queryrun.http.refusals import FileGone
+from queryrun.http.request import ApiRequest, Response
 from queryrun.results.encode import DELIMITED, Format
 from queryrun.results.preview import (
     MAX_PREVIEW_ROWS,
@@ -42,31 +42,31 @@ class Window:
     limit: int
 
 
-async def get_rows(parts: HttpParts, call: Call) -> Answer:
+async def get_rows(app: AppContext, request: ApiRequest) -> Response:
     """Columns and rows as JSON. 404 for runs that have no rows to show: not complete, or
     encrypted."""
-    wrong: list[Problem] = []
+    problems: list[Problem] = []
     window = Window(
-        _whole(call, "offset", 0, MOST_OFFSET, wrong),
-        _whole(call, "limit", DEFAULT_ROWS, MAX_PREVIEW_ROWS, wrong),
+        _whole(request, "offset", 0, MOST_OFFSET, problems),
+        _whole(request, "limit", DEFAULT_ROWS, MAX_PREVIEW_ROWS, problems),
     )
-    if wrong:
-        raise InvalidRequest(*wrong)
-    call.run_id = call.path_parameters["query_run_id"]
-    run = await read_one(parts.desk, call.who, call.run_id)
+    if problems:
+        raise InvalidRequest(*problems)
+    request.run_id = request.path_parameters["query_run_id"]
+    run = await read_one(app.desk, request.who, request.run_id)
     file = _file(run)
-    found = await asyncio.to_thread(_read, parts.results, file, run.request.output, window)
-    return Answer(200, _encode(_body(found, window, file)))
+    found = await asyncio.to_thread(_read, app.results, file, run.request.output, window)
+    return Response(200, _encode(_body(found, window, file)))
 
 
-def _whole(call: Call, name: str, default: int, most: int, wrong: list[Problem]) -> int:
+def _whole(request: ApiRequest, name: str, default: int, most: int, problems: list[Problem]) -> int:
     """A whole number of the query, or its default."""
-    text = (call.values(name) or [""])[-1].strip()
+    text = (request.values(name) or [""])[-1].strip()
     if not text:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= most):
         message = f"'{name}' must be a whole number from 0 to {most}"
-        wrong.append(Problem("invalid_parameter", name, message))
+        problems.append(Problem("invalid_parameter", name, message))
         return default
     return int(text)
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 
 import msgspec
 
-from queryrun.http.call import Answer, Call
-from queryrun.http.parts import HttpParts
+from queryrun.http.context import AppContext
+from queryrun.http.request import ApiRequest, Response
 from queryrun.runs.tables import describe_table, list_tables
 from queryrun.worker.cataloging import TableShape
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def get_tables(parts: HttpParts, call: Call) -> Answer:
+async def get_tables(app: AppContext, request: ApiRequest) -> Response:
     """Every table of a source that the caller's entity has, with its columns."""
-    found = await list_tables(parts.desk, parts.tables, call.who, _source(call))
-    return Answer(200, _encode({"data": [_body(table) for table in found]}))
+    found = await list_tables(app.desk, app.tables, request.who, _source(request))
+    return Response(200, _encode({"data": [_body(table) for table in found]}))
 
 
-async def get_table(parts: HttpParts, call: Call) -> Answer:
+async def get_table(app: AppContext, request: ApiRequest) -> Response:
     """One table; 404 when the entity has none of this name."""
-    name = call.path_parameters["name"]
-    found = await describe_table(parts.desk, parts.tables, call.who, _source(call), name)
-    return Answer(200, _encode(_body(found)))
+    name = request.path_parameters["name"]
+    found = await describe_table(app.desk, app.tables, request.who, _source(request), name)
+    return Response(200, _encode(_body(found)))
 
 
-def _source(call: Call) -> str | None:
-    return (call.values("source") or [""])[-1].strip() or None
+def _source(request: ApiRequest) -> str | None:
+    return (request.values("source") or [""])[-1].strip() or None
 
 
 def _body(table: TableShape) -> dict[str, object]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from queryrun.errors import Problem
-from queryrun.http.call import Call
+from queryrun.http.request import ApiRequest
 from queryrun.http.v2.fields import parse_fields
 from queryrun.http.v2.filters import check_filters
 
@@ -33,28 +33,28 @@ DEFAULT_VIEW = View()
 
 
 def parse_view(
-    call: Call, wrong: list[Problem], *, strict: bool = False, check_filter: bool = True
+    request: ApiRequest, problems: list[Problem], *, strict: bool = False, check_filter: bool = True
 ) -> View:
-    """Read and validate the shared parameters; what is wrong with them is added to `wrong`."""
-    if not call.scope["query_string"]:
+    """Read and validate the shared parameters; what is wrong with them is added to `problems`."""
+    if not request.scope["query_string"]:
         return DEFAULT_VIEW
-    _check_expand(call, wrong)
+    _check_expand(request, problems)
     if check_filter:
-        check_filters(call.values("filter[]"), wrong)
-    fields = parse_fields(call.query(), wrong, strict=strict)
-    return View(fields, _page_size(call.values("page_size"), wrong))
+        check_filters(request.values("filter[]"), problems)
+    fields = parse_fields(request.query(), problems, strict=strict)
+    return View(fields, _page_size(request.values("page_size"), problems))
 
 
-def _check_expand(call: Call, wrong: list[Problem]) -> None:
-    for value in call.values("expand[]"):
+def _check_expand(request: ApiRequest, problems: list[Problem]) -> None:
+    for value in request.values("expand[]"):
         paths = [path.strip() for path in value.split(",")]
         if not all(EXPAND.fullmatch(path) for path in paths if path):
             message = "'expand[]' takes names joined by dots, at most three deep"
-            wrong.append(Problem("invalid_parameter", "expand[]", message))
+            problems.append(Problem("invalid_parameter", "expand[]", message))
             return
 
 
-def _page_size(values: list[str], wrong: list[Problem]) -> int | None:
+def _page_size(values: list[str], problems: list[Problem]) -> int | None:
     for value in values:
         if not (value.isascii() and value.isdigit() and len(value) <= 4):
             break
@@ -63,5 +63,5 @@ def _page_size(values: list[str], wrong: list[Problem]) -> int | None:
     else:
         return int(values[-1]) if values else None
     message = f"'page_size' must be a whole number from 1 to {MAX_PAGE_SIZE}"
-    wrong.append(Problem("invalid_parameter", "page_size", message))
+    problems.append(Problem("invalid_parameter", "page_size", message))
     return None

@@ -14,14 +14,14 @@ from typing import Any
 
 import httpx2
 
-from queryrun.auth.clients import DEFAULT_SCOPES, ClientWish, create_client
+from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client
 from queryrun.auth.model import Entity, Scope
 from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
+from queryrun.http.context import AppContext, HttpSettings
 from queryrun.http.limits import Rates
-from queryrun.http.parts import HttpParts, HttpSettings
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.desk import Changes, Desk, SourceRules
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
@@ -150,10 +150,10 @@ class Knobs:
 
 
 @dataclass
-class House:
+class AppHarness:
     """The running service and what tests do to it behind its back."""
 
-    parts: HttpParts
+    app: AppContext
     database: SqliteDatabase
     clock: Clock
     results: MemoryResults
@@ -173,8 +173,8 @@ class House:
         org_ids: tuple[str, ...] = (),
     ) -> tuple[str, str]:
         """Id and secret of a new client."""
-        wish = ClientWish("test", entities or (ACME,), scopes, org_ids)
-        issued = await create_client(self.database.auth, wish, self.clock)
+        options = ClientOptions("test", entities or (ACME,), scopes, org_ids)
+        issued = await create_client(self.database.auth, options, self.clock)
         return issued.client.id, issued.secret
 
     async def new_token(
@@ -196,23 +196,23 @@ class House:
         headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> httpx2.Response:
-        """One request with the house's own token, another, or ('') none."""
+        """One request with the harness's own token, another, or ('') none."""
         used = self.token if token is None else token
         sent = {"authorization": f"Bearer {used}"} if used else {}
         return await self.http.request(method, path, headers={**sent, **(headers or {})}, **options)
 
     async def create(self, **body: Any) -> dict[str, Any]:
         """A new run, as the service answers it; `SELECT` unless told otherwise."""
-        answer = await self.call("POST", "/v2/query_runs", json={**SELECT, **body})
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json())
+        response = await self.call("POST", "/v2/query_runs", json={**SELECT, **body})
+        assert response.status_code == 201, response.text
+        return dict(response.json())
 
     # --- the dispatcher ---------------------------------------------------------------------
 
     async def claim(self, run_id: str) -> AttemptRef:
         """Claim everything that waits; the attempt of this run."""
         limits = ClaimLimits(["live", "warehouse"], 1000, {})
-        attempts = await self.parts.desk.store.claim(NODE, lease_s=60, limits=limits)
+        attempts = await self.app.desk.store.claim(NODE, lease_s=60, limits=limits)
         (ref,) = [one.ref for one in attempts if one.ref.run_id == run_id]
         return ref
 
@@ -223,23 +223,23 @@ class House:
         self.results.files[key] = data
         file = ResultFile(key, len(data), sha256(data).hexdigest(), data.count(b"\n") - 1)
         return self._published(
-            await self.parts.desk.store.complete(ref, Completed(file, processing_ms=6519))
+            await self.app.desk.store.complete(ref, Completed(file, processing_ms=6519))
         )
 
     async def fail(self, run_id: str, failure: Failure) -> Run:
         """Claim the run and fail it."""
         ref = await self.claim(run_id)
-        return self._published(await self.parts.desk.store.fail(ref, Failed(failure)))
+        return self._published(await self.app.desk.store.fail(ref, Failed(failure)))
 
     async def requeue(self, ref: AttemptRef, failure: Failure) -> Run:
         """Send the attempt's run back to the queue."""
         detail = Requeued(failure, ready_time=self.clock())
-        return self._published(await self.parts.desk.store.requeue(ref, detail))
+        return self._published(await self.app.desk.store.requeue(ref, detail))
 
     async def free(self, ref: AttemptRef) -> Run:
         """Prove the engine of a cancelled attempt free."""
         detail = Freed(EngineStop.KILLED, Stage.EXECUTING)
-        return self._published(await self.parts.desk.store.freed(ref, detail))
+        return self._published(await self.app.desk.store.freed(ref, detail))
 
     def free_on_cancel(self, ref: AttemptRef) -> None:
         """From now on, free the attempt as soon as its run is being cancelled."""
@@ -248,54 +248,54 @@ class House:
             if run.id == ref.run_id and run.state.value == "canceling":
                 self._tasks.append(asyncio.ensure_future(self.free(ref)))
 
-        self.parts.desk.changes.listen(listener)
+        self.app.desk.changes.listen(listener)
 
     _tasks: list[Any] = field(default_factory=list)
 
     def _published(self, run: Run) -> Run:
-        self.parts.desk.changes.publish(run)
+        self.app.desk.changes.publish(run)
         return run
 
 
 @asynccontextmanager
-async def open_house(
+async def open_app_harness(
     directory: Path,
     clock: Clock,
     settings: HttpSettings = OPEN_SETTINGS,
     *,
     queued_per_tenant: int = 0,
-) -> AsyncIterator[House]:
-    """A house over a fresh database in `directory`, with one client of one entity."""
+) -> AsyncIterator[AppHarness]:
+    """A service over a fresh database in `directory`, with one client of one entity."""
     database = open_sqlite(directory / "queryrun.db", clock)
     knobs, guard, changes, results = Knobs(), FakeGuard(), NoticedChanges(), MemoryResults()
     tables = KnownTables()
-    parts = parts_over(database, clock, results, settings, queued_per_tenant)
-    desk = replace(parts.desk, guard=guard, changes=changes, accepting=lambda: knobs.accepting)
-    parts = replace(parts, desk=desk, tables=tables, ready=_ready(knobs))
-    transport = httpx2.ASGITransport(app=build_app(parts), client=("192.0.2.1", 1234))
+    app = app_over(database, clock, results, settings, queued_per_tenant)
+    desk = replace(app.desk, guard=guard, changes=changes, accepting=lambda: knobs.accepting)
+    app = replace(app, desk=desk, tables=tables, ready=_ready(knobs))
+    transport = httpx2.ASGITransport(app=build_app(app), client=("192.0.2.1", 1234))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
-        house = House(parts, database, clock, results, tables, knobs, guard, changes, http)
+        harness = AppHarness(app, database, clock, results, tables, knobs, guard, changes, http)
         for tenant in ("tenant-1", "tenant-2"):
             await database.auth.add_tenant(tenant, tenant)
         for entity in (ACME, GLOBEX, FOREIGN):
             await database.auth.add_entity(entity)
-        house.client_id, house.secret = await house.new_client(ACME)
-        issued = await issue_token(database.auth, house.client_id, house.secret, clock)
-        house.token = issued.token
-        yield house
+        harness.client_id, harness.secret = await harness.new_client(ACME)
+        issued = await issue_token(database.auth, harness.client_id, harness.secret, clock)
+        harness.token = issued.token
+        yield harness
     database.close()
 
 
-def parts_over(
+def app_over(
     database: SqliteDatabase,
     clock: Clock,
     results: MemoryResults,
     settings: HttpSettings = OPEN_SETTINGS,
     queued_per_tenant: int = 0,
-) -> HttpParts:
+) -> AppContext:
     """What the HTTP face works with, over this database."""
     rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued_per_tenant)
-    return HttpParts(
+    return AppContext(
         desk=Desk(
             store=database.runs,
             guard=FakeGuard(),

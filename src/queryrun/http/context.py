@@ -1,4 +1,4 @@
-"""What the HTTP skin works with: live parts and the limits it keeps. Built once, in `wiring`."""
+"""What the HTTP layer works with: live parts and the limits it keeps. Built once, in `wiring`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpParts:
+class AppContext:
     """Everything that handlers need. Frozen: a handler keeps no state between requests."""
 
     desk: Desk

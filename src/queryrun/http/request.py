@@ -1,4 +1,4 @@
-"""One request on its way in (`Call`) and one answer on its way out (`Answer`). No rules here."""
+"""The request as handlers get it, and the response that they return. No rules here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON = "application/json"
 MAX_QUERY_PARAMETERS = 500
 
 
-class Face(Enum):
+class ApiVersion(Enum):
     """Whose body shapes an answer uses: problems are rendered by face (contract D1, D2, E)."""
 
     V2 = "v2"
@@ -27,20 +27,20 @@ class Face(Enum):
     OAUTH = "oauth"
 
 
-def face_of(path: str) -> Face:
+def api_version_of(path: str) -> ApiVersion:
     """The face a path belongs to; everything that is not another face's is v2's."""
     if path.startswith("/query/jobs"):
-        return Face.V1
-    return Face.OAUTH if path.startswith("/oauth/") else Face.V2
+        return ApiVersion.V1
+    return ApiVersion.OAUTH if path.startswith("/oauth/") else ApiVersion.V2
 
 
 @dataclass(slots=True)
-class Call:
+class ApiRequest:
     """What is known about one request so far; filled in as it passes the stages of `app.py`."""
 
     scope: Scope
     receive: Receive
-    face: Face
+    api_version: ApiVersion
     request_id: str
     headers: dict[bytes, bytes]
     """Names in lower case; of a repeated header the first counts."""
@@ -113,7 +113,7 @@ def _parse_query(raw: bytes) -> list[tuple[str, str]]:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """What goes back: a whole body, or a stream of known length."""
 
     status: int
@@ -131,17 +131,17 @@ class Answer:
         """Bytes of the body as sent; None for a live stream."""
         return self.stream_bytes if self.stream is not None else len(self.body)
 
-    async def send(self, call: Call, send: Send) -> None:
+    async def send(self, request: ApiRequest, send: Send) -> None:
         """Put the answer on the wire. HEAD and 304 get the headers alone."""
         await send(
             {"type": "http.response.start", "status": self.status, "headers": self._raw_headers()}
         )
-        if call.method == "HEAD" or self.status in (204, 304):
+        if request.method == "HEAD" or self.status in (204, 304):
             await send({"type": "http.response.body", "body": b""})
         elif self.stream is None:
             await send({"type": "http.response.body", "body": self.body})
         elif self.stream_bytes is None:
-            await _send_live(self.stream, call.receive, send)
+            await _send_live(self.stream, request.receive, send)
         else:
             await self._send_stream(self.stream, send)
 
