@@ -1,4 +1,4 @@
-"""Decompression of result files for previews: chunks of bounded size, however well they compress."""
+"""Decompression of result files for previews, in chunks of bounded size."""
 
 from __future__ import annotations
 

@@ -201,3 +201,9 @@ class ContentEncoding(StrEnum):
 def format_names(include: Callable[[ResultFormat], bool] = lambda _: True) -> list[str]:
     """The names of the formats for which `include` holds, in the order of the registry."""
     return [member.value for member in ContentType if include(member.spec)]
+
+
+def names_of(names: Iterable[str]) -> str:
+    """The names for a description in Markdown: "`csv`, `tsv` and `dsv`"."""
+    *first, last = [f"`{name}`" for name in names]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,4 +1,4 @@
-"""The second half of the pipeline: counts, digests and limits of the bytes, until they are stored."""
+"""The second half of the pipeline: bytes are counted, limited, digested and stored."""
 
 from __future__ import annotations
 

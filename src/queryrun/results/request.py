@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from queryrun.engines.base import Visible
+from queryrun.engines.base import RowFilter
 from queryrun.results.formats import ContentEncoding, ContentType
 
 
@@ -22,7 +22,7 @@ class WriteRequest:
     row_limit: int = 0
     size_limit_bytes: int = 0
     time_zone: str = "UTC"
-    visible: Visible = field(default_factory=Visible)
+    row_filter: RowFilter = field(default_factory=RowFilter)
     name: str = ""
     """Identifies the work on a remote engine (`engines.base.work_name`)."""
 

@@ -1,4 +1,4 @@
-"""The rule for separators of delimited files, which requests and the encoder share (contract H7)."""
+"""The rule for separators of delimited files; requests and the encoder share it (contract H7)."""
 
 from __future__ import annotations
 
