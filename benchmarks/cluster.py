@@ -145,12 +145,16 @@ def _settings() -> dict[str, str]:
     limits = {
         "QUERYRUN_LEASES__LEASE_S": str(LEASE_S),
         "QUERYRUN_RETRIES__FIRST_S": "0.05",
-        "QUERYRUN_RETRIES__MOST_S": "0.2",
+        "QUERYRUN_RETRIES__MAX_S": "0.2",
     }
     if TRINO:
         prefix = "QUERYRUN_SOURCES__WAREHOUSE__"
         of_trino = {"ENGINE": "trino", "DIALECT": "trino", "URL": TRINO, "CATALOG": "memory"}
-        of_trino |= {"SCHEMA": "default", "QUEUED_PER_TENANT": "0", "RUNNING_PER_TENANT": "0"}
+        of_trino |= {
+            "SCHEMA": "default",
+            "MAX_QUEUED_PER_TENANT": "0",
+            "MAX_RUNNING_PER_TENANT": "0",
+        }
         limits |= {f"{prefix}{name}": value for name, value in of_trino.items()}
     return limits
 

@@ -41,7 +41,7 @@ class Elsewhere:
     def settings(self) -> Mapping[str, str]:
         """The nodes' only source."""
         told = {"ENGINE": self.name, "URL": self.url, "UI_URL": self.ui_url, "DIALECT": "native"}
-        told["OUTPUT_ROWS"] = "0"
+        told["MAX_OUTPUT_ROWS"] = "0"
         return {f"{_SOURCE}{name}": value for name, value in told.items()}
 
     @property

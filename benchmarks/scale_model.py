@@ -95,7 +95,7 @@ class Constants:
     slots: int = WorkerSettings().slots
     poll_s: float = LeaseSettings().poll_s
     heartbeat_s: float = LeaseSettings().heartbeat_s
-    reap_every_s: float = LeaseSettings().reap_every_s
+    reap_interval_s: float = LeaseSettings().reap_interval_s
     probe_every_s: float = PROBE_EVERY_S
     connections: int = (
         ConnectionCounts().durable + ConnectionCounts().relaxed + ConnectionCounts().reads + 2
@@ -201,7 +201,7 @@ class Model:
     def engine_requests(self, nodes: float) -> float:
         """What one source elsewhere is asked besides statements: by every node whether it is up,
         by one whether work there is orphaned."""
-        return nodes / self.constants.source_look_every_s + 1 / self.constants.reap_every_s
+        return nodes / self.constants.source_look_every_s + 1 / self.constants.reap_interval_s
 
     def walls(self) -> list[Wall]:
         """Everything with an end that grows with the nodes."""

@@ -61,7 +61,7 @@ class ServerSettings(Section, frozen=True):
     port: int = 8080
     public_url: str = ""
     """What links start with, when it is not http://host:port (behind a proxy)."""
-    drain_s: float = 10.0
+    drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM before they are stopped and queued."""
     request_timeout_s: float = 60.0
     """Contract A1: a request that takes longer is answered 504."""
@@ -101,12 +101,12 @@ class SourceSettings(Section, frozen=True):
     """the environment variable that holds it."""
     ui_url: str = ""
     """Spark's web UI: without it nobody could see that a statement's jobs have ended."""
-    reach: Literal["schema", "catalog", "all"] = "schema"
-    """How far names in a statement may go on Trino: other schemas, other catalogs."""
-    running_per_tenant: int = 5
-    queued_per_tenant: int = 10
-    output_rows: int = 500_000
-    output_size: str = "0"
+    name_scope: Literal["schema", "catalog", "all"] = "schema"
+    """Trino: which tables a statement may name: those of its schema, of its catalog, or all."""
+    max_running_per_tenant: int = 5
+    max_queued_per_tenant: int = 10
+    max_output_rows: int = 500_000
+    max_output_size: str = "0"
     memory: str = "2GB"
     threads: int = 2
     spill: str = "20GB"
@@ -148,13 +148,14 @@ class ResultSettings(Section, frozen=True):
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
     environment."""
-    links: Literal["presigned", "through"] = "presigned"
-    """Whether links lead to the bucket, presigned, or through us, where clients cannot reach it."""
+    links: Literal["presigned", "proxied"] = "presigned"
+    """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
+    that cannot."""
     link_endpoint: str = ""
     """What presigned links start with, where clients know the store by another name."""
     part_size: str = "16MiB"
     """Of an upload: a worker holds three parts in memory, and a file has 10,000 at most."""
-    link_key: str = LINK_KEY_NAME
+    link_key_file: str = LINK_KEY_NAME
     """A file with the key that links are signed with. Nodes that share a database share it."""
     link_ttl_s: int = 4 * 3600
     """Contract F9: 4 hours, signed anew on each GET."""
@@ -168,7 +169,7 @@ class LeaseSettings(Section, frozen=True):
     lease_s: float = 15.0
     heartbeat_s: float = 3.0
     poll_s: float = 1.0
-    reap_every_s: float = 5.0
+    reap_interval_s: float = 5.0
 
 
 class RetrySettings(Section, frozen=True):
@@ -176,7 +177,7 @@ class RetrySettings(Section, frozen=True):
 
     first_s: float = 1.0
     factor: float = 4.0
-    most_s: float = 60.0
+    max_s: float = 60.0
 
 
 class RateSettings(Section, frozen=True):
@@ -383,7 +384,7 @@ def _check(settings: Settings) -> None:
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
-        size_bytes(source.output_size, f"sources.{name}.output_size")
+        size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
         _check_engine(name, source)
 
 

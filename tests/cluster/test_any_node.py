@@ -75,7 +75,7 @@ def test_one_key_makes_one_run_whichever_nodes_are_asked(cluster: Cluster) -> No
 
 
 def test_the_queue_is_full_for_all_nodes_together(cluster: Cluster) -> None:
-    limit = {"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "5"}
+    limit = {"QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "5"}
     nodes = [cluster.start(API, limit), cluster.start(API, limit)]
     body = {"sql": "SELECT 1", "content_type": "csv"}
 
@@ -89,7 +89,7 @@ def test_the_queue_is_full_for_all_nodes_together(cluster: Cluster) -> None:
 
 def test_running_runs_are_limited_for_all_nodes_together(cluster: Cluster) -> None:
     """Two nodes with free slots, a limit of one: no attempt begins before the last has ended."""
-    limit = {"QUERYRUN_SOURCES__LIVE__RUNNING_PER_TENANT": "1"}
+    limit = {"QUERYRUN_SOURCES__LIVE__MAX_RUNNING_PER_TENANT": "1"}
     front = cluster.start(API, limit)
     cluster.start(WORKER, limit)
     cluster.start(WORKER, limit)

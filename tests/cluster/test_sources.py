@@ -40,9 +40,9 @@ def warehouse(port: int) -> dict[str, str]:
     return {f"{prefix}{name}": value for name, value in settings.items()}
 
 
-def until(holds: Callable[[], bool], what: str, patience_s: float = 30) -> None:
+def until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
     """Ask again and again: neither readiness nor an engine's list tells of changes."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.05)

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from queryrun.http.metrics import HttpMetrics
-from queryrun.runs.meter import Meter
+from queryrun.runs.metrics import RunMetrics
 from queryrun.settings import LeaseSettings
 from queryrun.wiring.node import FENCE
 from tests.docs.executed import ROOT, Place, blocks_of
@@ -57,7 +57,7 @@ def test_the_commands_make_a_cluster_and_restart_it(place: Place) -> None:
 
 def test_every_metric_that_is_named_is_one_that_nodes_show() -> None:
     registry = CollectorRegistry()
-    Meter(registry)
+    RunMetrics(registry)
     HttpMetrics(registry)
     shown = {metric.name for metric in registry.collect()}
     named = set(re.findall(r"`(queryrun_[a-z_]+)", TEXT))

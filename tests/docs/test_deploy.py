@@ -64,8 +64,8 @@ def test_the_nodes_configuration_is_one_that_the_program_takes(tmp_path: Path) -
 
 @pytest.mark.parametrize("node", NODES)
 def test_compose_waits_longer_than_a_node_drains(node: str, tmp_path: Path) -> None:
-    drain_s = settings_of(DEPLOY / "queryrun.toml", tmp_path).server.drain_s
-    assert seconds(SERVICES[node]["stop_grace_period"]) > drain_s + CLOSE_S
+    drain_timeout_s = settings_of(DEPLOY / "queryrun.toml", tmp_path).server.drain_timeout_s
+    assert seconds(SERVICES[node]["stop_grace_period"]) > drain_timeout_s + CLOSE_S
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -212,11 +212,13 @@ def pod(deployment: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("deployment", deployments(), ids=name_of)
 def test_a_pod_is_given_longer_than_its_node_drains(deployment: dict[str, Any]) -> None:
     (node,) = pod(deployment)["containers"]
-    (drain_s,) = [
-        float(one["value"]) for one in node["env"] if one["name"] == "QUERYRUN_SERVER__DRAIN_S"
+    (drain_timeout_s,) = [
+        float(one["value"])
+        for one in node["env"]
+        if one["name"] == "QUERYRUN_SERVER__DRAIN_TIMEOUT_S"
     ]
     before_s = node.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    assert pod(deployment)["terminationGracePeriodSeconds"] > before_s + drain_s + CLOSE_S
+    assert pod(deployment)["terminationGracePeriodSeconds"] > before_s + drain_timeout_s + CLOSE_S
 
 
 @pytest.mark.parametrize("deployment", deployments(), ids=name_of)
@@ -289,7 +291,7 @@ def test_systemd_understands_the_unit(path: Path, tmp_path: Path) -> None:
 def test_systemd_signals_the_node_alone_and_waits_for_its_drain(path: Path) -> None:
     service = unit(path)["Service"]
     assert service["KillMode"] == "mixed", "workers are the node's to end"
-    assert float(service["TimeoutStopSec"]) > Settings().server.drain_s + CLOSE_S
+    assert float(service["TimeoutStopSec"]) > Settings().server.drain_timeout_s + CLOSE_S
     assert service["OOMPolicy"] == "continue", "a worker that is killed must not end the node"
 
 

@@ -17,8 +17,8 @@ import pytest
 from tests.e2e.conftest import House
 
 QUEUE = {
-    "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
-    "QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0",
+    "QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0",
+    "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
 }
 STATEMENTS = (
     "cross join count",

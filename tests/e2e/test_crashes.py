@@ -69,11 +69,11 @@ def test_a_running_run_costs_an_attempt_when_its_server_is_killed_and_goes_on(
 def test_a_half_written_file_of_a_killed_server_is_never_seen_and_is_removed(
     house: House,
 ) -> None:
-    first = house.serve({"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0"})
+    first = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
     run = first.submit("SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)")
     first.wait_for_bytes(run["id"])
     first.kill()
-    second = house.serve({"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "1000"})
+    second = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "1000"})
     done = second.ended(run["id"])
     assert done["error"]["code"] == "row_limit_exceeded"
     assert second.result_files() == []
@@ -131,7 +131,7 @@ def test_the_fork_server_may_die_and_the_service_goes_on(serve: Serve) -> None:
 
 
 def test_sigterm_lets_running_statements_end_and_the_exit_is_orderly(house: House) -> None:
-    server = house.serve({"QUERYRUN_SERVER__DRAIN_S": "100"})
+    server = house.serve({"QUERYRUN_SERVER__DRAIN_TIMEOUT_S": "100"})
     run = server.submit("SELECT sum(hash(i)::DOUBLE) AS n FROM range(300000000) t(i)")
     server.computing_worker(run["id"])
     assert server.end() == 0
@@ -140,7 +140,7 @@ def test_sigterm_lets_running_statements_end_and_the_exit_is_orderly(house: Hous
 
 
 def test_sigterm_requeues_what_does_not_end_in_time_and_charges_nothing(house: House) -> None:
-    first = house.serve({"QUERYRUN_SERVER__DRAIN_S": "0.2"})
+    first = house.serve({"QUERYRUN_SERVER__DRAIN_TIMEOUT_S": "0.2"})
     run = first.submit(RUNAWAY)
     worker = first.computing_worker(run["id"])
     assert first.end() == 0
@@ -161,8 +161,8 @@ def test_submits_answered_before_a_kill_are_all_there_after_it(
     house: House, after_s: float
 ) -> None:
     """An accepted run is never lost, wherever in the batch of submits the kill falls."""
-    first = house.serve({"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0"})
+    first = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0"})
     answered = first.submit_until_killed(after_s)
-    second = house.serve({"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0"})
+    second = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0"})
     for run_id in answered:
         assert second.ended(run_id)["state"] == "complete"

@@ -157,7 +157,7 @@ def test_a_second_cancel_says_that_it_was_already_canceled(serve: Serve) -> None
 
 def test_too_many_rows_fail_the_run_and_leave_no_file(house: House) -> None:
     """Exceeded means failed, never truncated (contract F7)."""
-    server = house.serve({"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "1000"})
+    server = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "1000"})
     fits = server.ended(server.submit("SELECT i FROM range(1000) t(i)")["id"])
     assert fits["number_of_rows"] == 1000
     over = server.ended(server.submit("SELECT i FROM range(1001) t(i)")["id"])

@@ -15,7 +15,7 @@ Serve = Callable[..., Server]
 
 LONG = "SELECT i, hash(i) AS h FROM range(6000000) r(i)"
 """Some seconds of writing."""
-NO_ROW_LIMIT = {"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0"}
+NO_ROW_LIMIT = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"}
 
 
 def events(server: Server, run_id: str, last: str | None = None) -> Iterator[dict[str, Any]]:
@@ -84,7 +84,7 @@ def test_a_stream_that_broke_is_continued(serve: Serve) -> None:
 
 
 def test_neither_a_wait_nor_a_stream_holds_up_the_end_of_the_server(serve: Serve) -> None:
-    server = serve({"QUERYRUN_SERVER__DRAIN_S": "0"})
+    server = serve({"QUERYRUN_SERVER__DRAIN_TIMEOUT_S": "0"})
     run_id = server.submit(RUNAWAY)["id"]
     stream = events(server, run_id)
     assert next(stream)["event"] == "accept"

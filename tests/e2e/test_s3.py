@@ -108,10 +108,10 @@ def test_the_first_rows_of_a_parquet_result_come_from_the_bucket(server: Server)
     assert (body["columns"], body["rows"][0][0]) == (["i", "h"], 200_000)
 
 
-def test_links_through_us_hide_the_bucket(
+def test_proxied_links_hide_the_bucket(
     house: House, environ: dict[str, str], place: S3Location
 ) -> None:
-    server = house.serve({**environ, "QUERYRUN_RESULTS__LINKS": "through"})
+    server = house.serve({**environ, "QUERYRUN_RESULTS__LINKS": "proxied"})
     done = server.ended(server.submit(LARGE)["id"])
     url = done["file"]["url"]
     assert url.startswith(server.url)

@@ -24,7 +24,7 @@ from queryrun.cli.serve import listen, serve_node, url_of
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.state import RunState
 from queryrun.settings import load
-from queryrun.wiring.node import Ground, build_node, open_ground
+from queryrun.wiring.node import NodeResources, build_node, open_resources
 
 
 class Crashing:
@@ -85,19 +85,19 @@ def main() -> None:
     listener = listen(given.host, given.port)
 
     async def serve() -> None:
-        ground = crashing_ground(open_ground(settings), given.point)
-        await serve_node(build_node(settings, url_of(listener), ground), listener)
+        resources = crashing_resources(open_resources(settings), given.point)
+        await serve_node(build_node(settings, url_of(listener), resources), listener)
 
     uvloop.run(serve())
 
 
-def crashing_ground(ground: Ground, point: str) -> Ground:
-    """The ground with the part that `point` names made to crash."""
+def crashing_resources(resources: NodeResources, point: str) -> NodeResources:
+    """The resources with the part that `point` names made to crash."""
     name, _, moment = point.partition(":")
     part, _, method = name.partition(".")
-    broken: Any = Crashing(getattr(ground, part), method, moment)
+    broken: Any = Crashing(getattr(resources, part), method, moment)
     changed: dict[str, Any] = {part: broken}
-    return replace(ground, **changed)
+    return replace(resources, **changed)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from queryrun.wiring.node import Ground
+from queryrun.wiring.node import NodeResources
 
 
 class Gate:
@@ -50,12 +50,12 @@ class Held:
 
 def holding(
     part: str, method: str, gate: Gate, *, after: bool = False
-) -> Callable[[Ground], Ground]:
-    """A ground whose `part` stops at the gate in `method`; `after`: with its (true) result."""
+) -> Callable[[NodeResources], NodeResources]:
+    """A resources whose `part` stops at the gate in `method`; `after`: with its (true) result."""
 
-    def wrap(ground: Ground) -> Ground:
-        held: Any = Held(getattr(ground, part), method, gate, after=after)
+    def wrap(resources: NodeResources) -> NodeResources:
+        held: Any = Held(getattr(resources, part), method, gate, after=after)
         changed: dict[str, Any] = {part: held}
-        return replace(ground, **changed)
+        return replace(resources, **changed)
 
     return wrap

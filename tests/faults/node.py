@@ -26,7 +26,7 @@ from queryrun.runs.model import (
 from queryrun.runs.read import wait_for_end
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
-from queryrun.wiring.node import Ground, Node, build_node, open_ground
+from queryrun.wiring.node import Node, NodeResources, build_node, open_resources
 from queryrun.worker.forkclient import Roles
 from tests.e2e.conftest import QUICK
 
@@ -72,15 +72,15 @@ class Scene:
             output or Output(ContentType.CSV),
             timeout_s=timeout_s,
         )
-        return (await submit(self.node.desk, request)).run.id
+        return (await submit(self.node.runs, request)).run.id
 
     async def cancel(self, run_id: str, who: Principal | None = None, wait_s: float = 10.0) -> Run:
         """Cancel as the caller, or as somebody else."""
-        return await cancel(self.node.desk, who or self.caller, run_id, wait_s=wait_s)
+        return await cancel(self.node.runs, who or self.caller, run_id, wait_s=wait_s)
 
     async def ended(self, run_id: str) -> Run:
         """The run at its end."""
-        return await wait_for_end(self.node.desk, self.caller, run_id, PATIENCE_S)
+        return await wait_for_end(self.node.runs, self.caller, run_id, PATIENCE_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""
@@ -153,13 +153,13 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 async def open_node(
     made: MadeHome,
     *,
-    wrap: Callable[[Ground], Ground] = lambda ground: ground,
+    wrap: Callable[[NodeResources], NodeResources] = lambda resources: resources,
     roles: Roles | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Scene]:
     """A started node on a home, its parts wrapped; nothing of it runs afterwards."""
     settings = load(made.home, QUICK | dict(environ or {}))
-    node = build_node(settings, URL, wrap(open_ground(settings, roles)))
+    node = build_node(settings, URL, wrap(open_resources(settings, roles)))
     await node.start()
     try:
         yield Scene(node, made)

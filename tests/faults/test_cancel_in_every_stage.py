@@ -29,7 +29,7 @@ from tests.faults.node import (
 )
 
 pytestmark = pytest.mark.anyio
-ALL_ROWS = {"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0"}
+ALL_ROWS = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"}
 
 
 def assert_canceled(scene: Scene, run: Run, stage: Stage, stop: EngineStop) -> None:

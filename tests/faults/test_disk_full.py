@@ -69,7 +69,7 @@ def spilled_bytes(place: Path) -> int:
 def test_a_full_result_disk_fails_the_run_and_leaves_nothing(
     house: House, results: Path, encoding: str
 ) -> None:
-    server = house.serve({"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0"})
+    server = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
     done = server.ended(server.submit(LARGE, content_encoding=encoding)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "storage_full")
     assert done["error"]["retryable"] is False
@@ -78,7 +78,7 @@ def test_a_full_result_disk_fails_the_run_and_leaves_nothing(
 
 
 def test_a_full_spill_disk_fails_the_run_and_leaves_nothing(house: House, spill: Path) -> None:
-    server = house.serve(LITTLE_MEMORY | {"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0"})
+    server = house.serve(LITTLE_MEMORY | {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
     done = server.ended(server.submit(SORT)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "storage_full")
     assert str(house.made.home) not in done["error"]["message"]
@@ -87,7 +87,10 @@ def test_a_full_spill_disk_fails_the_run_and_leaves_nothing(house: House, spill:
 
 
 def test_a_used_up_spill_quota_fails_the_run_and_leaves_nothing(house: House) -> None:
-    quota = {"QUERYRUN_SOURCES__LIVE__SPILL": "40MB", "QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0"}
+    quota = {
+        "QUERYRUN_SOURCES__LIVE__SPILL": "40MB",
+        "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
+    }
     server = house.serve(LITTLE_MEMORY | quota)
     done = server.ended(server.submit(SORT)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "memory_limit_exceeded")
@@ -97,8 +100,8 @@ def test_a_used_up_spill_quota_fails_the_run_and_leaves_nothing(house: House) ->
 
 
 def test_a_used_up_size_quota_fails_the_run_and_leaves_nothing(house: House) -> None:
-    quota = {"QUERYRUN_SOURCES__LIVE__OUTPUT_SIZE": "5MB"}
-    server = house.serve(quota | {"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0"})
+    quota = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_SIZE": "5MB"}
+    server = house.serve(quota | {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
     done = server.ended(server.submit(LARGE)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "size_limit_exceeded")
     assert "5000000 bytes" in done["error"]["message"]
@@ -107,7 +110,7 @@ def test_a_used_up_size_quota_fails_the_run_and_leaves_nothing(house: House) -> 
 
 
 def test_a_size_quota_counts_the_file_as_it_is_stored(house: House) -> None:
-    quota = {"QUERYRUN_SOURCES__LIVE__OUTPUT_SIZE": "5MB"}
+    quota = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_SIZE": "5MB"}
     server = house.serve(quota)
     sql = "SELECT 'the same words again and again' AS a FROM range(400000)"
     plain = server.ended(server.submit(sql)["id"])

@@ -9,7 +9,7 @@ import pytest
 
 from queryrun.cli.home import MadeHome
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import Ground
+from queryrun.wiring.node import NodeResources
 from tests.faults.node import RUNAWAY, open_node, until
 
 pytestmark = pytest.mark.anyio
@@ -40,10 +40,10 @@ class BreaksOnce:
 def breaking(method: str, stores: list[BreaksOnce]) -> Any:
     """A wrap that keeps the store, which breaks once, in `stores`."""
 
-    def wrap(ground: Ground) -> Ground:
-        stores.append(BreaksOnce(ground.runs, method))
+    def wrap(resources: NodeResources) -> NodeResources:
+        stores.append(BreaksOnce(resources.runs, method))
         broken: Any = stores[0]
-        return replace(ground, runs=broken)
+        return replace(resources, runs=broken)
 
     return wrap
 

@@ -11,7 +11,7 @@ from queryrun.cli.home import MadeHome
 from queryrun.errors import Unavailable
 from queryrun.runs.model import Attempt
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import Ground
+from queryrun.wiring.node import NodeResources
 from tests.faults.node import RUNAWAY, Scene, open_node, until
 
 pytestmark = pytest.mark.anyio
@@ -39,10 +39,10 @@ class LosesAClaim:
 def losing(stores: list[LosesAClaim]) -> Any:
     """A wrap that keeps the broken store in `stores`."""
 
-    def wrap(ground: Ground) -> Ground:
-        stores.append(LosesAClaim(ground.runs))
+    def wrap(resources: NodeResources) -> NodeResources:
+        stores.append(LosesAClaim(resources.runs))
         broken: Any = stores[0]
-        return replace(ground, runs=broken)
+        return replace(resources, runs=broken)
 
     return wrap
 

@@ -69,8 +69,8 @@ async def test_the_time_limit(made: MadeHome) -> None:
 @pytest.mark.parametrize(
     ("limit", "sql", "code", "stage"),
     [
-        ("OUTPUT_ROWS=1000", MANY_ROWS, FailureCode.ROW_LIMIT_EXCEEDED, Stage.WRITING),
-        ("OUTPUT_SIZE=1MB", MANY_ROWS, FailureCode.SIZE_LIMIT_EXCEEDED, Stage.WRITING),
+        ("MAX_OUTPUT_ROWS=1000", MANY_ROWS, FailureCode.ROW_LIMIT_EXCEEDED, Stage.WRITING),
+        ("MAX_OUTPUT_SIZE=1MB", MANY_ROWS, FailureCode.SIZE_LIMIT_EXCEEDED, Stage.WRITING),
         ("MEMORY=100MB", MUCH_MEMORY, FailureCode.MEMORY_LIMIT_EXCEEDED, Stage.EXECUTING),
     ],
     ids=["rows", "size", "memory"],
@@ -80,7 +80,10 @@ async def test_a_limit(
 ) -> None:
     """The worker is stopped like any other: what an overstepping statement left of it is gone."""
     name, _, value = limit.partition("=")
-    environ = {"QUERYRUN_SOURCES__LIVE__OUTPUT_ROWS": "0", f"QUERYRUN_SOURCES__LIVE__{name}": value}
+    environ = {
+        "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
+        f"QUERYRUN_SOURCES__LIVE__{name}": value,
+    }
     async with open_node(made, environ=environ) as scene:
         run_id = await scene.submit(sql, Output(ContentType.JSON))
         pid = await scene.computes(run_id)

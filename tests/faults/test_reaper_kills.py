@@ -13,11 +13,11 @@ from tests.faults.node import RUNAWAY, Scene, open_node
 
 pytestmark = pytest.mark.anyio
 CALM = {
-    "QUERYRUN_LEASES__REAP_EVERY_S": "3600",
+    "QUERYRUN_LEASES__REAP_INTERVAL_S": "3600",
     "QUERYRUN_LEASES__HEARTBEAT_S": "3600",
     "QUERYRUN_LEASES__LEASE_S": "36000",
     "QUERYRUN_RETRIES__FIRST_S": "3600",
-    "QUERYRUN_RETRIES__MOST_S": "3600",
+    "QUERYRUN_RETRIES__MAX_S": "3600",
 }
 """Nothing is reaped and no lease renewed but by the test; what is queued again stays queued."""
 ENDED = {"", "Z"}

@@ -16,15 +16,15 @@ from queryrun.db.sqlite.database import open_sqlite
 from queryrun.engines.base import work_name
 from queryrun.errors import Unavailable
 from queryrun.results.local import LocalResultStore
-from queryrun.runs.desk import Changes
 from queryrun.runs.leader import AlwaysLeader
-from queryrun.runs.meter import Meter
+from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop, Stage
+from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import Ground
+from queryrun.wiring.node import NodeResources
 from queryrun.worker.errors import NotReaped
 from queryrun.worker.frames import SourceSpec
 from queryrun.worker.pool import Stopped
@@ -56,20 +56,20 @@ class SickPool:
         return stopped
 
 
-async def unproven_stops(scene: Scene) -> str:
+async def stops_unconfirmed(scene: Scene) -> str:
     """The alarm's line at /metrics."""
     async with scene.http() as http:
         text = (await http.get("/metrics")).text
-    [line] = [one for one in text.splitlines() if one.startswith("queryrun_unproven_stops ")]
+    [line] = [one for one in text.splitlines() if one.startswith("queryrun_stops_unconfirmed ")]
     return line
 
 
 async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
     pools: list[SickPool] = []
 
-    def wrap(ground: Ground) -> Ground:
-        pools.append(SickPool(ground.pool))
-        return replace(ground, workers=pools[0])
+    def wrap(resources: NodeResources) -> NodeResources:
+        pools.append(SickPool(resources.pool))
+        return replace(resources, workers=pools[0])
 
     environ = {"QUERYRUN_WORKERS__SLOTS": "1"}
     async with open_node(made, wrap=wrap, environ=environ) as scene:
@@ -81,12 +81,12 @@ async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
         assert asked.state is RunState.CANCELING
         await assert_held(scene, run_id)
         assert any(line["event"] == "worker_not_reaped" for line in log)
-        assert await unproven_stops(scene) == "queryrun_unproven_stops 1.0"
+        assert await stops_unconfirmed(scene) == "queryrun_stops_unconfirmed 1.0"
 
         pools[0].sick = False
         assert (await scene.ended(run_id)).state is RunState.CANCELED
         assert scene.workers_of(run_id) == []
-        assert await unproven_stops(scene) == "queryrun_unproven_stops 0.0"
+        assert await stops_unconfirmed(scene) == "queryrun_stops_unconfirmed 0.0"
         assert (await scene.ended(await scene.submit("SELECT 1 AS a"))).state is RunState.COMPLETE
 
 
@@ -105,18 +105,18 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
     async def nothing() -> None:
         """No housekeeping."""
 
-    meter = Meter()
-    crew: Any = SimpleNamespace(
+    metrics = RunMetrics()
+    context: Any = SimpleNamespace(
         node="here",
         store=store,
         results=LocalResultStore(tmp_path),
-        changes=Changes(),
+        notifier=ChangeNotifier(),
         remote=RemoteWork((), Elsewhere(), no_place),
-        meter=meter,
+        metrics=metrics,
         retry=RetryPolicy(),
         now=clock,
     )
-    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
     stuck, well = [await started(store) for _ in range(2)]
     for number, attempt in enumerate((stuck, well), start=1):
         await store.save_handle(attempt.ref, handle=f"process-{number}", file_key="k.csv")
@@ -126,13 +126,13 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
     assert await reaper.reap_lapsed() == 1
     assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELING
     assert (await read(store, well.ref.run_id)).state is RunState.CANCELED
-    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 1
+    assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 1
 
     sick.clear()
     clock.move(LEASE_S)
     assert await reaper.reap_lapsed() == 1
     assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELED
-    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 0
+    assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 0
     database.close()
 
 
@@ -164,14 +164,14 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
 ) -> None:
     """Killing the worker that spoke to it proves nothing."""
     database, engine = open_sqlite(tmp_path / "store.db", clock), Elsewhere()
-    store, meter = database.runs, Meter()
-    crew: Any = SimpleNamespace(
+    store, metrics = database.runs, RunMetrics()
+    context: Any = SimpleNamespace(
         node="here",
         store=store,
         results=LocalResultStore(tmp_path),
-        changes=Changes(),
+        notifier=ChangeNotifier(),
         remote=RemoteWork(("live",), engine, no_place),
-        meter=meter,
+        metrics=metrics,
         now=clock,
     )
 
@@ -181,7 +181,7 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     async def nothing() -> None:
         """No housekeeping."""
 
-    reaper = Reaper(crew, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
     attempt = await started(store)
     await store.save_handle(attempt.ref, handle="process", file_key="k.csv")
     await store.cancel(attempt.ref.run_id, BY_USER)
@@ -189,7 +189,7 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     engine.is_away = True
     assert await reaper.reap_lapsed() == 0
     assert (await read(store, attempt.ref.run_id)).state is RunState.CANCELING
-    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 1
+    assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 1
 
     engine.is_away = False
     clock.move(LEASE_S)
@@ -198,7 +198,7 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     assert run.cancellation is not None
     assert run.cancellation.engine_stop is EngineStop.REMOTE_CONFIRMED
     assert engine.ended == [work_name(attempt.ref.run_id, 1)]
-    assert meter.registry.get_sample_value("queryrun_unproven_stops") == 0
+    assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 0
     database.close()
 
 

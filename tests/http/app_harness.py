@@ -23,8 +23,10 @@ from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpSettings
 from queryrun.http.limits import Rates
 from queryrun.results.store import ResultWriter, StoredFile
-from queryrun.runs.desk import Changes, Desk, SourceRules
+from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
+from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
 from queryrun.sql.guard import Refusal, Verdict
 from queryrun.worker.cataloging import TableShape
@@ -126,7 +128,7 @@ class KnownTables:
         return next((table for table in known if table.name == name.lower()), None)
 
 
-class NoticedChanges(Changes):
+class NoticedChanges(ChangeNotifier):
     """Changes that say when somebody begins to wait for a run."""
 
     def __init__(self) -> None:
@@ -212,7 +214,7 @@ class AppHarness:
     async def claim(self, run_id: str) -> AttemptRef:
         """Claim everything that waits; the attempt of this run."""
         limits = ClaimLimits(["live", "warehouse"], 1000, {})
-        attempts = await self.app.desk.store.claim(NODE, lease_s=60, limits=limits)
+        attempts = await self.app.runs.store.claim(NODE, lease_s=60, limits=limits)
         (ref,) = [one.ref for one in attempts if one.ref.run_id == run_id]
         return ref
 
@@ -223,23 +225,23 @@ class AppHarness:
         self.results.files[key] = data
         file = ResultFile(key, len(data), sha256(data).hexdigest(), data.count(b"\n") - 1)
         return self._published(
-            await self.app.desk.store.complete(ref, Completed(file, processing_ms=6519))
+            await self.app.runs.store.complete(ref, Completed(file, processing_ms=6519))
         )
 
     async def fail(self, run_id: str, failure: Failure) -> Run:
         """Claim the run and fail it."""
         ref = await self.claim(run_id)
-        return self._published(await self.app.desk.store.fail(ref, Failed(failure)))
+        return self._published(await self.app.runs.store.fail(ref, Failed(failure)))
 
     async def requeue(self, ref: AttemptRef, failure: Failure) -> Run:
         """Send the attempt's run back to the queue."""
         detail = Requeued(failure, ready_time=self.clock())
-        return self._published(await self.app.desk.store.requeue(ref, detail))
+        return self._published(await self.app.runs.store.requeue(ref, detail))
 
     async def free(self, ref: AttemptRef) -> Run:
         """Prove the engine of a cancelled attempt free."""
         detail = Freed(EngineStop.KILLED, Stage.EXECUTING)
-        return self._published(await self.app.desk.store.freed(ref, detail))
+        return self._published(await self.app.runs.store.freed(ref, detail))
 
     def free_on_cancel(self, ref: AttemptRef) -> None:
         """From now on, free the attempt as soon as its run is being cancelled."""
@@ -248,12 +250,12 @@ class AppHarness:
             if run.id == ref.run_id and run.state.value == "canceling":
                 self._tasks.append(asyncio.ensure_future(self.free(ref)))
 
-        self.app.desk.changes.listen(listener)
+        self.app.runs.notifier.add_listener(listener)
 
     _tasks: list[Any] = field(default_factory=list)
 
     def _published(self, run: Run) -> Run:
-        self.app.desk.changes.publish(run)
+        self.app.runs.notifier.publish(run)
         return run
 
 
@@ -270,8 +272,8 @@ async def open_app_harness(
     knobs, guard, changes, results = Knobs(), FakeGuard(), NoticedChanges(), MemoryResults()
     tables = KnownTables()
     app = app_over(database, clock, results, settings, queued_per_tenant)
-    desk = replace(app.desk, guard=guard, changes=changes, accepting=lambda: knobs.accepting)
-    app = replace(app, desk=desk, tables=tables, ready=_ready(knobs))
+    runs = replace(app.runs, guard=guard, notifier=changes, accepting=lambda: knobs.accepting)
+    app = replace(app, runs=runs, tables=tables, ready=_ready(knobs))
     transport = httpx2.ASGITransport(app=build_app(app), client=("192.0.2.1", 1234))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
         harness = AppHarness(app, database, clock, results, tables, knobs, guard, changes, http)
@@ -294,12 +296,12 @@ def app_over(
     queued_per_tenant: int = 0,
 ) -> AppContext:
     """What the HTTP face works with, over this database."""
-    rules = SourceRules("live", running_per_tenant=0, queued_per_tenant=queued_per_tenant)
+    rules = SourcePolicy("live", max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
     return AppContext(
-        desk=Desk(
+        runs=RequestContext(
             store=database.runs,
             guard=FakeGuard(),
-            changes=Changes(),
+            notifier=ChangeNotifier(),
             sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
             default_source="live",
             now=clock,

@@ -92,7 +92,7 @@ async def _v1_key_in_flight(harness: AppHarness) -> None:
 
 
 async def _no_warehouse(harness: AppHarness) -> None:
-    sources = harness.app.desk.sources
+    sources = harness.app.runs.sources
     assert isinstance(sources, dict)
     del sources["warehouse"]
 

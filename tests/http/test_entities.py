@@ -76,7 +76,7 @@ async def test_orgs_of_the_header_or_all_of_the_client_restrict_the_run(
         ({}, ("emea", "apac")),
     ):
         created = await harness.call("POST", RUNS, json=SELECT, token=token, headers=header)
-        run = await harness.app.desk.store.get(created.json()["id"])
+        run = await harness.app.runs.store.get(created.json()["id"])
         assert run is not None
         assert run.request.org_ids == expected
 

@@ -84,7 +84,7 @@ class Watched:
     def tell(self, run_id: str, progress: AttemptProgress) -> None:
         """The run's worker says how far it is."""
         self.seen.progress[run_id] = progress
-        self.harness.changes.nudge(run_id)
+        self.harness.changes.notify_progress(run_id)
 
     async def read(self, run_id: str, fields: str) -> dict[str, Any]:
         response = await self.harness.call("GET", f"{RUNS}/{run_id}", params={"fields[]": fields})
@@ -113,7 +113,7 @@ class Watched:
 async def opened(directory: Path, clock: Clock, settings: HttpSettings) -> AsyncIterator[Watched]:
     seen = Seen()
     async with open_app_harness(directory, clock, settings) as harness:
-        app = replace(harness.app, desk=replace(harness.app.desk, progress=seen))
+        app = replace(harness.app, runs=replace(harness.app.runs, progress=seen))
         harness.http._transport.app = build_app(app)  # type: ignore[attr-defined] # the same transport
         yield Watched(harness, seen)
 
@@ -191,7 +191,7 @@ ELSEWHERE = AttemptProgress(Stage.WRITING, 12.5, 3, 40)
 async def said_elsewhere(watched: Watched, run_id: str) -> AttemptRef:
     """Another node works on the run, and wrote down how far it is."""
     ref = await watched.harness.claim(run_id)
-    store = watched.harness.app.desk.store
+    store = watched.harness.app.runs.store
     await store.extend(NODE, [ref], lease_s=60, progress={ref: ELSEWHERE})
     return ref
 
@@ -240,7 +240,7 @@ async def test_a_stream_ends_when_the_node_drains(watched: Watched) -> None:
     async with watched.listen(run_id) as listener:
         await listener.event()
         watched.harness.knobs.accepting = False
-        watched.harness.changes.wake_everyone()
+        watched.harness.changes.notify_all()
         assert await listener.piece() is None
 
 
@@ -280,7 +280,7 @@ async def test_a_caller_that_hangs_up_is_forgotten(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     async with watched.listen(run_id) as listener:
         await listener.event()
-    assert watched.harness.changes._followers == {}
+    assert watched.harness.changes._subscriptions == {}
 
 
 async def test_a_head_opens_no_stream(watched: Watched) -> None:

@@ -88,7 +88,7 @@ async def test_read_deleted_includes_them_on_this_face(harness: AppHarness) -> N
     """Contract H3."""
     for flag, meaning in ((True, DeletedRows.INCLUDE), (False, DeletedRows.EXCLUDE)):
         created = await harness.create(read_deleted=flag)
-        run = await harness.app.desk.store.get(created["id"])
+        run = await harness.app.runs.store.get(created["id"])
         assert run is not None
         assert run.request.deleted_rows is meaning
 
@@ -114,7 +114,7 @@ async def test_a_key_is_accepted_and_never_shown(harness: AppHarness) -> None:
     assert response.status_code == 201
     assert text not in response.text
     assert "warning" not in response.headers
-    run = await harness.app.desk.store.get(response.json()["id"])
+    run = await harness.app.runs.store.get(response.json()["id"])
     assert run is not None
     assert run.request.output.encryption_key == text
 

@@ -21,7 +21,7 @@ RUNS = "/v2/query_runs"
 
 async def runs_of(harness: AppHarness) -> int:
     """How many runs there are."""
-    return len((await harness.app.desk.store.find(RunQuery(TENANT, limit=99))).runs)
+    return len((await harness.app.runs.store.find(RunQuery(TENANT, limit=99))).runs)
 
 
 async def create(harness: AppHarness, **headers: str) -> httpx2.Response:

@@ -35,7 +35,7 @@ async def test_a_create_answers_201_with_the_ended_run(harness: AppHarness) -> N
             tasks.append(asyncio.ensure_future(harness.complete(run.id)))
 
     tasks: list[asyncio.Future[Run]] = []
-    harness.app.desk.changes.listen(complete_soon)
+    harness.app.runs.notifier.add_listener(complete_soon)
     response = await harness.call("POST", RUNS, json=SELECT, headers={"prefer": "wait=30"})
     assert response.status_code == 201
     assert response.json()["state"] == "complete"
@@ -86,7 +86,7 @@ async def test_a_wait_is_cut_short_when_the_node_drains(harness: AppHarness) -> 
     )
     await harness.changes.waited_for.wait()
     harness.knobs.accepting = False
-    harness.changes.wake_everyone()
+    harness.changes.notify_all()
     async with asyncio.timeout(30):
         response = await waiting
     assert response.json()["state"] == "accepted"

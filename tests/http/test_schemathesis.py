@@ -162,7 +162,7 @@ def come_up(directory: Path) -> Iterator[str]:
     runs.fates = cycle(("complete", "running", "complete", "waiting"))
     brief = replace(OPEN_SETTINGS, stream_pace=Pace(quiet_s=0.01, life_s=0.02))
     app = app_over(replace(database, runs=runs), clock, runs.results, brief)
-    SERVICE.app = build_app(replace(app, desk=replace(app.desk, guard=WillingGuard())))
+    SERVICE.app = build_app(replace(app, runs=replace(app.runs, guard=WillingGuard())))
     yield asyncio.run(_token(database, clock))
     database.close()
 

@@ -81,7 +81,7 @@ async def test_a_cancel_answers_once_the_engine_is_free(harness: AppHarness) -> 
     harness.free_on_cancel(await harness.claim(job["id"]))
     response = await harness.call("DELETE", f"{JOBS}/{job['id']}")
     assert response.json()["data"]["queryStatus"] == "cancelled"
-    run = await harness.app.desk.store.get(job["id"])
+    run = await harness.app.runs.store.get(job["id"])
     assert run is not None
     assert run.cancellation is not None
     assert run.cancellation.engine_stop is EngineStop.KILLED
@@ -114,18 +114,18 @@ async def test_read_deleted_means_only_the_deleted(
 ) -> None:
     """Contract H3: unlike v2's `read_deleted`, which includes them."""
     job = await submitted(harness, readDeleted=read_deleted)
-    run = await harness.app.desk.store.get(job["id"])
+    run = await harness.app.runs.store.get(job["id"])
     assert run is not None
     assert run.request.deleted_rows is rows
 
 
 async def test_live_is_the_default_source_where_none_has_that_name(harness: AppHarness) -> None:
     """Contract H20."""
-    rules = {"sales": harness.app.desk.sources["live"]}
-    desk = replace(harness.app.desk, sources=rules, default_source="sales")
-    harness.http._transport.app = build_app(replace(harness.app, desk=desk))  # type: ignore[attr-defined] # the app behind the same transport
+    rules = {"sales": harness.app.runs.sources["live"]}
+    runs = replace(harness.app.runs, sources=rules, default_source="sales")
+    harness.http._transport.app = build_app(replace(harness.app, runs=runs))  # type: ignore[attr-defined] # the app behind the same transport
     job = await submitted(harness, sourceData="LIVE")
-    run = await harness.app.desk.store.get(job["id"])
+    run = await harness.app.runs.store.get(job["id"])
     assert run is not None
     assert run.request.source == "sales"
     assert job["sourceData"] == "LIVE"

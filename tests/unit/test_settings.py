@@ -17,7 +17,11 @@ def write(home: Path, text: str) -> Path:
 
 def test_a_home_without_a_file_has_the_contracts_limits(tmp_path: Path) -> None:
     live = load(tmp_path, {}).sources["live"]
-    assert (live.running_per_tenant, live.queued_per_tenant, live.output_rows) == (5, 10, 500_000)
+    assert (live.max_running_per_tenant, live.max_queued_per_tenant, live.max_output_rows) == (
+        5,
+        10,
+        500_000,
+    )
     assert (live.memory, live.time_limit_s) == ("2GB", 3600)
 
 

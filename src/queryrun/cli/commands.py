@@ -68,9 +68,9 @@ def serve(
     Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still answers
     /healthz, /readyz and /metrics.
 
-    On SIGTERM nothing new is accepted, running statements get `server.drain_s` seconds to end,
-    and what still runs then is stopped and queued again for the next start. A second signal
-    cuts the waiting short. The exit status is 0 after an orderly end.
+    On SIGTERM the service accepts nothing new and gives running statements
+    `server.drain_timeout_s` seconds to finish. It then stops the rest and queues them again for
+    the next start. A second signal stops them at once. The exit status is 0 after an orderly end.
     """
     from queryrun.cli.serve import Listening, serve_home
 

@@ -39,9 +39,9 @@ warm = 2               # worker processes kept ready
 engine = "duckdb"
 dialect = "trino"      # Trino's SQL, on any engine; "native": the engine's own
 data = "data/{entity}" # a directory of Parquet, CSV and JSON files, or a .duckdb file
-running_per_tenant = 5
-queued_per_tenant = 10
-output_rows = 500000
+max_running_per_tenant = 5
+max_queued_per_tenant = 10
+max_output_rows = 500000
 memory = "2GB"
 time_limit_s = 3600
 """

@@ -70,7 +70,7 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
         server.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
         await node.close()
-        log.info("ended")
+        log.info("stopped")
 
 
 async def _until_told_to_end(signals: _Signals, serving: asyncio.Task[None]) -> None:
@@ -81,10 +81,10 @@ async def _until_told_to_end(signals: _Signals, serving: asyncio.Task[None]) -> 
 
 
 async def _drain(node: Node, signals: _Signals) -> None:
-    """Let running statements end, for `server.drain_s` or until a second signal."""
-    patience_s = node.settings.server.drain_s
-    log.info("draining", running=node.dispatcher.held, patience_s=patience_s)
-    drain = asyncio.create_task(node.drain(patience_s))
+    """Let running statements end, for `server.drain_timeout_s` or until a second signal."""
+    timeout_s = node.settings.server.drain_timeout_s
+    log.info("draining", running=node.dispatcher.held, timeout_s=timeout_s)
+    drain = asyncio.create_task(node.drain(timeout_s))
     hurry = asyncio.create_task(signals.second.wait())
     await asyncio.wait({drain, hurry}, return_when=asyncio.FIRST_COMPLETED)
     hurry.cancel()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from queryrun.auth.store import AuthStore
-from queryrun.runs.hints import Hints
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
+from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.store import RunStore
 
@@ -36,7 +36,7 @@ class Database(Protocol):
         ...
 
     @property
-    def hints(self) -> Hints:
+    def notifier(self) -> NodeNotifier:
         """How nodes that share it tell each other of changes; close it before the database."""
         ...
 

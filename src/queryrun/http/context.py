@@ -12,7 +12,7 @@ from queryrun.http.limiters import InFlight, Limiters, MakeLimiter, Streams, in_
 from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.results.store import ResultStore
-from queryrun.runs.desk import Desk
+from queryrun.runs.context import RequestContext
 from queryrun.runs.follow import Pace
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
@@ -58,7 +58,7 @@ class HttpSettings:
 class AppContext:
     """Everything that handlers need. Frozen: a handler keeps no state between requests."""
 
-    desk: Desk
+    runs: RequestContext
     auth: AuthStore
     idempotency: IdempotencyStore
     requests: AsyncRequestStore

@@ -25,7 +25,7 @@ async def ready(app: AppContext, _call: ApiRequest) -> Response:
     another node could do no better.
     """
     checks = await app.ready()
-    if not app.desk.accepting():
+    if not app.runs.accepting():
         checks = {**checks, "node": "draining"}
     unwell = [name for name, state in checks.items() if state != OK]
     away = not all(name.startswith(SOURCE) for name in unwell)
@@ -35,5 +35,5 @@ async def ready(app: AppContext, _call: ApiRequest) -> Response:
 
 async def metrics(app: AppContext, _call: ApiRequest) -> Response:
     """Prometheus' text format."""
-    counts = await app.desk.store.counts()
+    counts = await app.runs.store.counts()
     return Response(200, app.metrics.render(counts), CONTENT_TYPE)

@@ -15,7 +15,7 @@ async def waited(app: AppContext, request: ApiRequest, run: Run, preference: Pre
     if not preference.wait_s or run.state.is_terminal:
         return run
     request.extend_deadline(preference.wait_s)
-    return await await_end(app.desk, run, preference.wait_s)
+    return await await_end(app.runs, run, preference.wait_s)
 
 
 def cancel_wait_s(request: ApiRequest, preference: Preference) -> float:

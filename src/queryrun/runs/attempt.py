@@ -1,7 +1,7 @@
 """One attempt of a run: claim -> worker -> file -> store. One way out, whatever happens.
 
 Everything that ends an attempt early (a cancel, the time limit, a shutdown, a lost lease) goes
-through `LiveAttempt.stop`, and everything that ends it at all goes through `_settle`.
+through `AttemptRunner.stop`, and everything that ends it at all goes through `_settle`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import structlog
 
 from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.results.names import file_key
-from queryrun.runs.crew import Crew
+from queryrun.runs.confirm_stop import StopConfirmation
+from queryrun.runs.context import AttemptContext
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
@@ -29,7 +30,6 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
-from queryrun.runs.proof import Proof
 from queryrun.runs.retry import after_failure, on_leaving, while_away
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
 from queryrun.worker.errors import ForkServerLost, PoolClosed, WorkerDied
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StopRequest:
     """Why an attempt was told to stop, when, and how far it was."""
 
     reason: StopReason
@@ -68,15 +68,15 @@ class Told:
     """On the monotonic clock, to measure the stop."""
 
 
-class LiveAttempt:
+class AttemptRunner:
     """An attempt that this node holds, from its claim to its one way out."""
 
-    def __init__(self, attempt: Attempt, crew: Crew) -> None:
+    def __init__(self, attempt: Attempt, context: AttemptContext) -> None:
         self.attempt = attempt
         self.progress = AttemptProgress(Stage.CLAIMED)
-        self._crew = crew
-        self._told: Told | None = None
-        self._told_event = asyncio.Event()
+        self._context = context
+        self._told: StopRequest | None = None
+        self._stop_requested = asyncio.Event()
         self._worker: Worker | None = None
         self._until_s: float | None = None
         self._lease_end: asyncio.TimerHandle | None = None
@@ -84,7 +84,7 @@ class LiveAttempt:
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
-        self._proof = Proof(attempt, crew, self._log)
+        self._proof = StopConfirmation(attempt, context, self._log)
 
     @property
     def ref(self) -> AttemptRef:
@@ -99,9 +99,9 @@ class LiveAttempt:
         """
         if self._told is None:
             stage = self.progress.stage
-            self._told = Told(reason, by, stage, self._crew.now(), time.monotonic())
-            self._told_event.set()
-            self._log.info("attempt_told_to_stop", reason=reason, stage=stage)
+            self._told = StopRequest(reason, by, stage, self._context.now(), time.monotonic())
+            self._stop_requested.set()
+            self._log.info("attempt_stop_requested", reason=reason, stage=stage)
 
     def set_lease_deadline(self, until_s: float | None) -> None:
         """The lease is ours until then, on the monotonic clock; None: nobody else can take it.
@@ -132,9 +132,9 @@ class LiveAttempt:
         worker: Worker | None = None
         end: Done | Failure | None = None
         try:
-            worker = self._worker = await self._unless_told(self._take_worker())
+            worker = self._worker = await self._until_stopped(self._take_worker())
             if worker is not None and await self._may_start(worker):
-                end = await self._unless_told(self._execute(worker))
+                end = await self._until_stopped(self._execute(worker))
         except WorkerDied as death:
             end = _worker_lost(death)
         except Unavailable:
@@ -142,13 +142,13 @@ class LiveAttempt:
         except (ForkServerLost, PoolClosed):
             end = Failure(FailureCode.ENGINE_UNAVAILABLE, "No worker process could be started")
         except Exception as error:  # whatever goes wrong, the run must have an end
-            self._log.exception("attempt_broke", error=type(error).__name__)
+            self._log.exception("attempt_error", error=type(error).__name__)
             end = Failure(FailureCode.INTERNAL_ERROR, "The service failed to run the statement")
         finally:
             limit.cancel()
         run = await self._settle(worker, end)
         self.set_lease_deadline(None)
-        self._crew.meter.attempt_s.labels(self.attempt.run.request.source).observe(
+        self._context.metrics.attempt_s.labels(self.attempt.run.request.source).observe(
             time.monotonic() - began_s
         )
         return run
@@ -158,19 +158,19 @@ class LiveAttempt:
     def _time_limit_s(self) -> float:
         """Seconds this attempt may take: the request's own limit, or its source's."""
         request = self.attempt.run.request
-        return request.timeout_s or self._crew.rules(request.source).time_limit_s
+        return request.timeout_s or self._context.policy(request.source).time_limit_s
 
     async def _take_worker(self) -> Worker:
         request = self.attempt.run.request
-        return await self._crew.workers.take(
-            await self._crew.bind(request.source, request.entity_id)
+        return await self._context.workers.take(
+            await self._context.bind(request.source, request.entity_id)
         )
 
     async def _may_start(self, worker: Worker) -> bool:
         """Save the handle before anything waits on the engine; False when a cancel was first."""
         try:
             handle = self._proof.handle(worker)
-            await self._crew.store.save_handle(self.ref, handle=handle, file_key=self._key)
+            await self._context.store.save_handle(self.ref, handle=handle, file_key=self._key)
         except LostRace:
             self.stop(*await self._why_lost())
             return False
@@ -189,9 +189,9 @@ class LiveAttempt:
         """The run as last written, however long the store is away."""
         while True:
             try:
-                return await self._crew.store.get(self.ref.run_id)
+                return await self._context.store.get(self.ref.run_id)
             except Unavailable:
-                self._log.warning("run_not_read_store_away")
+                self._log.warning("store_unavailable_retrying", operation="read_run")
                 await asyncio.sleep(STORE_RETRY_S)
 
     async def _execute(self, worker: Worker) -> Done | Failure:
@@ -205,7 +205,7 @@ class LiveAttempt:
 
     def _execute_frame(self) -> Execute:
         run = self.attempt.run
-        rules = self._crew.rules(run.request.source)
+        rules = self._context.policy(run.request.source)
         output = run.request.output
         return Execute(
             run_id=run.id,
@@ -216,8 +216,8 @@ class LiveAttempt:
             content_encoding=output.content_encoding.value,
             column_separator=output.column_separator,
             encryption_key=output.encryption_key,
-            row_limit=rules.output_rows,
-            size_limit_bytes=rules.output_bytes,
+            row_limit=rules.max_output_rows,
+            size_limit_bytes=rules.max_output_bytes,
             deleted_rows=run.request.deleted_rows.value,
             org_column=rules.org_column,
             org_ids=run.request.org_ids,
@@ -232,15 +232,15 @@ class LiveAttempt:
             self.progress = replace(
                 self.progress, percent=frame.percent, rows=frame.rows, size_bytes=frame.size_bytes
             )
-        self._crew.changes.nudge(self.ref.run_id)
+        self._context.notifier.notify_progress(self.ref.run_id)
 
-    async def _unless_told(self, work: Coroutine[Any, Any, T]) -> T | None:
+    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """The result of `work`, or None when the attempt was told to stop before it was done.
 
         A result that is there at the same moment counts: the store decides who was first.
         """
         task = asyncio.ensure_future(work)
-        told = asyncio.ensure_future(self._told_event.wait())
+        told = asyncio.ensure_future(self._stop_requested.wait())
         try:
             await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
@@ -276,37 +276,37 @@ class LiveAttempt:
 
     def _give_back(self, worker: Worker | None) -> None:
         if worker is not None:
-            self._crew.workers.give_back(worker)
+            self._context.workers.give_back(worker)
 
     async def _write_clean(self, end: Done | Failure) -> Run:
         """The statement came to its own end and the worker is whole."""
         if isinstance(end, Done):
             file = ResultFile(self._key, end.size_bytes, end.sha256, end.rows)
-            return await self._crew.store.complete(self.ref, Completed(file, self._took_ms()))
+            return await self._context.store.complete(self.ref, Completed(file, self._took_ms()))
         return await self._write_failure(end, None)
 
     def _took_ms(self) -> int:
         """Milliseconds since the attempt was claimed: `processing_duration` (contract A5)."""
-        began = self.attempt.run.started_time or self._crew.now()
-        return max(0, round((self._crew.now() - began).total_seconds() * 1000))
+        began = self.attempt.run.started_time or self._context.now()
+        return max(0, round((self._context.now() - began).total_seconds() * 1000))
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
         self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame)
         if failure.code is FailureCode.ENGINE_UNAVAILABLE and not await self._is_source_up():
-            detail = while_away(failure, self._crew.retry, self._crew.now(), stop)
+            detail = while_away(failure, self._context.retry, self._context.now(), stop)
             return await self._write(detail)
         return await self._write(
-            after_failure(self.attempt.run, failure, self._crew.retry, self._crew.now(), stop)
+            after_failure(self.attempt.run, failure, self._context.retry, self._context.now(), stop)
         )
 
     async def _is_source_up(self) -> bool:
         """Whether another attempt could start now; if not, the run waits and is not to blame."""
-        return await self._crew.sources.look(self.attempt.run.request.source)
+        return await self._context.sources.look(self.attempt.run.request.source)
 
     async def _write(self, detail: Failed | Requeued) -> Run:
         if isinstance(detail, Requeued):
-            return await self._crew.store.requeue(self.ref, detail)
-        return await self._crew.store.fail(self.ref, detail)
+            return await self._context.store.requeue(self.ref, detail)
+        return await self._context.store.fail(self.ref, detail)
 
     async def _write_stopped(self, end: Done | Failure | None, engine_stop: EngineStop) -> Run:
         """The work is proven stopped: how the run goes on depends on why it was stopped."""
@@ -317,7 +317,7 @@ class LiveAttempt:
         match told.reason:
             case StopReason.USER | StopReason.ADMIN:
                 freed = Freed(engine_stop, told.stage)
-                return await self._crew.store.freed(self.ref, freed)
+                return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
                 return await self._write_failure(failure, _record(told, engine_stop))
             case StopReason.TIMEOUT:
@@ -326,7 +326,7 @@ class LiveAttempt:
             case StopReason.SHUTDOWN:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
                 return await self._write(
-                    on_leaving(left, self._crew.now(), _record(told, engine_stop))
+                    on_leaving(left, self._context.now(), _record(told, engine_stop))
                 )
             case StopReason.LEASE:
                 raise LostRace("the lease was lost; the attempt is another node's to settle")
@@ -339,7 +339,7 @@ class LiveAttempt:
             except LostRace:
                 return None
             except Unavailable:
-                self._log.warning("outcome_not_written_store_away")
+                self._log.warning("store_unavailable_retrying", operation="write_outcome")
                 await asyncio.sleep(STORE_RETRY_S)
 
     async def _stop_for_certain(self, worker: Worker | None) -> EngineStop:
@@ -349,9 +349,10 @@ class LiveAttempt:
             return EngineStop.NEVER_STARTED
         engine_stop = await self._proof.of(worker)
         if self._told is not None:
-            took_s = time.monotonic() - self._told.at_s
-            self._crew.meter.stop_s.labels(self._told.reason, engine_stop).observe(took_s)
-            self._log.info("attempt_stopped", engine_stop=engine_stop, took_ms=round(took_s * 1000))
+            duration_s = time.monotonic() - self._told.at_s
+            self._context.metrics.stop_s.labels(self._told.reason, engine_stop).observe(duration_s)
+            duration_ms = round(duration_s * 1000)
+            self._log.info("attempt_stopped", engine_stop=engine_stop, duration_ms=duration_ms)
         return engine_stop
 
     async def _tidy_up_elsewhere(self, end: Done | Failure) -> None:
@@ -362,21 +363,21 @@ class LiveAttempt:
     async def _discard_file(self) -> None:
         """Leave nothing under the attempt's key. What cannot be removed now, the reaper finds."""
         try:
-            await asyncio.to_thread(self._crew.results.discard, self._key)
+            await asyncio.to_thread(self._context.results.discard, self._key)
         except (RunFailed, OSError) as error:
-            self._log.warning("file_not_discarded", error=type(error).__name__)
+            self._log.warning("result_file_discard_failed", error=type(error).__name__)
 
     def _ended(self, run: Run | None) -> Run | None:
         """Tell everyone who waits, count it, and say it in the log."""
         outcome = run.state.value if run is not None else "lost"
-        self._crew.meter.attempts.labels(self.attempt.run.request.source, outcome).inc()
-        self._log.info("attempt_ended", outcome=outcome)
+        self._context.metrics.attempts.labels(self.attempt.run.request.source, outcome).inc()
+        self._log.info("attempt_finished", outcome=outcome)
         if run is not None:
-            self._crew.changes.publish(run)
+            self._context.notifier.publish(run)
         return run
 
 
-def _record(told: Told, engine_stop: EngineStop) -> Cancellation:
+def _record(told: StopRequest, engine_stop: EngineStop) -> Cancellation:
     """The record of a stop that nobody asked for through the API."""
     return Cancellation(told.at, told.reason, told.by, told.stage, engine_stop)
 

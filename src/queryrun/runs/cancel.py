@@ -8,7 +8,7 @@ and, should the hint be lost, by its next lease extension.
 from __future__ import annotations
 
 from queryrun.auth.model import Principal
-from queryrun.runs.desk import Desk
+from queryrun.runs.context import RequestContext
 from queryrun.runs.model import IdempotentWrite, Run, StopReason
 from queryrun.runs.read import await_end, read_one
 from queryrun.runs.store import CancelRequested
@@ -18,7 +18,7 @@ WAIT_S = 1.0
 
 
 async def cancel(
-    desk: Desk,
+    context: RequestContext,
     principal: Principal,
     run_id: str,
     *,
@@ -36,11 +36,11 @@ async def cancel(
     Raises `NotFound` for a run that does not exist for this principal, and `NotCancellable`
     (which says how it ended) for one that was not in time; nothing is changed then.
     """
-    run = await read_one(desk, principal, run_id)
+    run = await read_one(context, principal, run_id)
     asked = CancelRequested(_reason(principal, run), canceled_by=principal.client_id)
-    run = await desk.store.cancel(run.id, asked, idempotent=idempotent)
-    desk.changes.publish(run)
-    return await await_end(desk, run, wait_s)
+    run = await context.store.cancel(run.id, asked, idempotent=idempotent)
+    context.notifier.publish(run)
+    return await await_end(context, run, wait_s)
 
 
 def _reason(principal: Principal, run: Run) -> StopReason:

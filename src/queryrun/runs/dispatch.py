@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 
 from queryrun.errors import Unavailable
-from queryrun.runs.attempt import LiveAttempt
-from queryrun.runs.crew import Crew
+from queryrun.runs.attempt import AttemptRunner
+from queryrun.runs.context import AttemptContext
 from queryrun.runs.model import Attempt, AttemptProgress, AttemptRef, Run, StopReason
 from queryrun.runs.state import RunState
 from queryrun.runs.store import ClaimLimits, HeldAttempt
@@ -41,19 +41,22 @@ class Dispatcher:
     """Claims waiting runs while it has free slots, and supervises the attempts it holds."""
 
     def __init__(
-        self, crew: Crew, options: DispatchOptions, sources: Callable[[], Sequence[str]]
+        self,
+        context: AttemptContext,
+        options: DispatchOptions,
+        sources: Callable[[], Sequence[str]],
     ) -> None:
-        self._crew = crew
+        self._context = context
         self._options = options
         self._sources = sources
-        self._live: dict[AttemptRef, LiveAttempt] = {}
+        self._live: dict[AttemptRef, AttemptRunner] = {}
         self._tasks: dict[AttemptRef, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._beat = asyncio.Event()
         self._looks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._draining = False
-        crew.changes.listen(self._hint)
+        context.notifier.add_listener(self._hint)
 
     @property
     def accepting(self) -> bool:
@@ -80,15 +83,15 @@ class Dispatcher:
         ]
         self._wake.set()
 
-    async def drain(self, patience_s: float) -> None:
-        """Stop claiming, give running attempts `patience_s` to end, then stop and re-queue them.
+    async def drain(self, timeout_s: float) -> None:
+        """Stop claiming, give running attempts `timeout_s` to end, then stop and re-queue them.
 
         Returns when nothing of this node's attempts runs any more.
         """
         self._draining = True
         self._wake.set()
-        self._crew.changes.wake_everyone()
-        await self._let_end(patience_s)
+        self._context.notifier.notify_all()
+        await self._let_end(timeout_s)
         for live in list(self._live.values()):
             live.stop(StopReason.SHUTDOWN)
         await self._let_end(None)
@@ -102,7 +105,7 @@ class Dispatcher:
 
     # --- hints -------------------------------------------------------------------------------
 
-    def heed(self, run_id: str, state: RunState) -> None:
+    def on_remote_change(self, run_id: str, state: RunState) -> None:
         """Another node has changed the run, and says so: like a hint of our own."""
         if state is RunState.ACCEPTED:
             self._wake.set()
@@ -110,7 +113,7 @@ class Dispatcher:
             for live in [live for live in self._live.values() if live.ref.run_id == run_id]:
                 self._in_background(self._look_at(live))
 
-    def heed_anything(self) -> None:
+    def resync(self) -> None:
         """Hints may have been lost: look at everything at once instead of at the next beat."""
         self._wake.set()
         self._beat.set()
@@ -135,27 +138,27 @@ class Dispatcher:
             try:
                 await self._claim()
             except Unavailable:
-                log.warning("claim_failed_store_away")
+                log.warning("store_unavailable_retrying", operation="claim")
             except Exception as error:  # a node that stops claiming would look healthy and be dead
-                log.exception("claim_broke", error=type(error).__name__)
+                log.exception("claim_error", error=type(error).__name__)
             await self._until_woken()
 
     async def _until_woken(self) -> None:
         """Wait for a hint, for the next back-off to end, or for the poll."""
         try:
-            async with asyncio.timeout(await self._patience_s()):
+            async with asyncio.timeout(await self._poll_timeout_s()):
                 await self._wake.wait()
         except TimeoutError:
             return
 
-    async def _patience_s(self) -> float:
+    async def _poll_timeout_s(self) -> float:
         try:
-            ready = await self._crew.store.next_ready_time(self._sources())
+            ready = await self._context.store.next_ready_time(self._sources())
         except Exception:  # said by the claim, if it lasts
             return self._options.poll_s
         if ready is None:
             return self._options.poll_s
-        until_s = (ready - self._crew.now()).total_seconds()
+        until_s = (ready - self._context.now()).total_seconds()
         return min(max(until_s, 0.01), self._options.poll_s)
 
     async def _claim(self) -> None:
@@ -164,8 +167,8 @@ class Dispatcher:
         if free <= 0 or self._draining:
             return
         asked_s = time.monotonic()
-        for attempt in await self._crew.store.claim(
-            self._crew.node, lease_s=self._options.lease_s, limits=self._limits(free)
+        for attempt in await self._context.store.claim(
+            self._context.node, lease_s=self._options.lease_s, limits=self._limits(free)
         ):
             self._begin(attempt, self._until_s(asked_s))
 
@@ -176,27 +179,29 @@ class Dispatcher:
 
     def _limits(self, free: int) -> ClaimLimits:
         sources = self._sources()
-        running = {source: self._crew.rules(source).running_per_tenant for source in sources}
+        running = {
+            source: self._context.policy(source).max_running_per_tenant for source in sources
+        }
         return ClaimLimits(sources, free, running)
 
     def _begin(self, attempt: Attempt, until_s: float | None) -> None:
-        live = LiveAttempt(attempt, self._crew)
+        live = AttemptRunner(attempt, self._context)
         live.set_lease_deadline(until_s)
         self._live[attempt.ref] = live
-        self._tasks[attempt.ref] = asyncio.create_task(self._see_through(live))
-        self._crew.meter.busy_slots.set(len(self._tasks))
-        self._crew.changes.publish(attempt.run)
+        self._tasks[attempt.ref] = asyncio.create_task(self._run_attempt(live))
+        self._context.metrics.busy_slots.set(len(self._tasks))
+        self._context.notifier.publish(attempt.run)
 
-    async def _see_through(self, live: LiveAttempt) -> None:
+    async def _run_attempt(self, live: AttemptRunner) -> None:
         """Let the attempt live; its slot is free only when nothing of it runs any more."""
         try:
             await live.live()
         except Exception as error:  # its lease lapses now, and the reaper stops what it left
-            log.exception("attempt_lost", run_id=live.ref.run_id, error=type(error).__name__)
+            log.exception("attempt_task_error", run_id=live.ref.run_id, error=type(error).__name__)
         finally:
             self._live.pop(live.ref, None)
             self._tasks.pop(live.ref, None)
-            self._crew.meter.busy_slots.set(len(self._tasks))
+            self._context.metrics.busy_slots.set(len(self._tasks))
             self._wake.set()
 
     # --- leases ------------------------------------------------------------------------------
@@ -207,9 +212,9 @@ class Dispatcher:
             try:
                 await self.keep_leases()
             except Unavailable:
-                log.warning("leases_not_extended_store_away")
+                log.warning("store_unavailable_retrying", operation="extend_leases")
             except Exception as error:  # without heartbeats every attempt here would be lost
-                log.exception("heartbeat_broke", error=type(error).__name__)
+                log.exception("lease_extension_error", error=type(error).__name__)
 
     async def _until_beat(self) -> None:
         with suppress(TimeoutError):
@@ -226,8 +231,8 @@ class Dispatcher:
         not live here (its claim was committed, the answer lost) is left to lapse.
         """
         before, asked_s = dict(self._live), time.monotonic()
-        held = await self._crew.store.extend(
-            self._crew.node,
+        held = await self._context.store.extend(
+            self._context.node,
             list(before),
             lease_s=self._options.lease_s,
             progress={ref: live.progress for ref, live in before.items()},
@@ -238,7 +243,7 @@ class Dispatcher:
                 live.set_lease_deadline(self._until_s(asked_s))
             await self._check(live, states.get(ref))
 
-    async def _check(self, live: LiveAttempt, held: HeldAttempt | None) -> None:
+    async def _check(self, live: AttemptRunner, held: HeldAttempt | None) -> None:
         if live.ref not in self._live:
             return
         if held is None:
@@ -246,10 +251,10 @@ class Dispatcher:
         elif held.state is RunState.CANCELING:
             await self._look_at(live)
 
-    async def _look_at(self, live: LiveAttempt) -> None:
+    async def _look_at(self, live: AttemptRunner) -> None:
         """Stop the attempt if its run is being canceled. What fails here, the next beat finds."""
         with suppress(Unavailable):
-            run = await self._crew.store.get(live.ref.run_id)
+            run = await self._context.store.get(live.ref.run_id)
             if run is not None and run.state is RunState.CANCELING:
                 self._stop_canceled(run)
 
@@ -258,9 +263,9 @@ class Dispatcher:
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
 
-    async def _stop_if_lost(self, live: LiveAttempt) -> None:
+    async def _stop_if_lost(self, live: AttemptRunner) -> None:
         """Missing from the extension: it ended a moment ago, or another node has it."""
-        run = await self._crew.store.get(live.ref.run_id)
+        run = await self._context.store.get(live.ref.run_id)
         ended = run is not None and run.attempt == live.ref.number and run.state.is_terminal
         if not ended and live.ref in self._live:
             live.stop(StopReason.LEASE)

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from queryrun.runs.desk import Desk, Follower
+from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptProgress, RunEventRecord
+from queryrun.runs.notify import Subscription
 from queryrun.runs.state import HELD
 
 POLL_S = 5.0
-"""How long a follower trusts hints alone before it reads the store: another node may have acted."""
+"""Interval between reads of the store without a notification: another node may have acted."""
 
 PROGRESS_POLL_S = 3.0
 """How often the store is asked for the progress of a run that another node works on: about as often
@@ -26,7 +27,7 @@ class Quiet:
 
 QUIET = Quiet()
 Step = RunEventRecord | AttemptProgress | Quiet
-"""What a follower is told."""
+"""What a subscription is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Pace:
 
 
 async def follow(
-    desk: Desk, run_id: str, after: datetime | None, pace: Pace
+    context: RequestContext, run_id: str, after: datetime | None, pace: Pace
 ) -> AsyncIterator[Step]:
     """Every event record of the run later than `after` (None: from its creation), then what comes.
 
@@ -48,29 +49,29 @@ async def follow(
     is not done then continues from the last record they saw. Between hints nothing is read but
     event records once every `POLL_S`, and progress once every `PROGRESS_POLL_S`.
     """
-    watch = _Watch(desk, run_id, after)
+    watch = _Watch(context, run_id, after)
     now_s = asyncio.get_running_loop().time
     end_s, quiet_at_s = now_s() + pace.life_s, now_s() + pace.quiet_s
-    async with desk.changes.follow(run_id) as follower:
+    async with context.notifier.subscribe(run_id) as subscription:
         while True:
-            steps = await watch.news(follower)
+            steps = await watch.news(subscription)
             for step in steps:
                 yield step
-            if watch.has_ended or now_s() >= end_s or not desk.accepting():
+            if watch.has_ended or now_s() >= end_s or not context.accepting():
                 return
             if steps:
                 quiet_at_s = now_s() + pace.quiet_s
             elif now_s() >= quiet_at_s:
                 quiet_at_s = now_s() + pace.quiet_s
                 yield QUIET
-            await _woken(follower, min(quiet_at_s - now_s(), end_s - now_s(), watch.patience_s))
+            await _woken(subscription, min(quiet_at_s - now_s(), end_s - now_s(), watch.timeout_s))
 
 
 class _Watch:
-    """What one follower has seen so far."""
+    """What one subscription has seen so far."""
 
-    def __init__(self, desk: Desk, run_id: str, after: datetime | None) -> None:
-        self._desk = desk
+    def __init__(self, context: RequestContext, run_id: str, after: datetime | None) -> None:
+        self._context = context
         self._run_id = run_id
         self._after = after
         self._progress: AttemptProgress | None = None
@@ -80,15 +81,15 @@ class _Watch:
         self.has_ended = False
 
     @property
-    def patience_s(self) -> float:
+    def timeout_s(self) -> float:
         """How long there can be no news without a hint."""
-        is_elsewhere = self._is_held and self._desk.progress(self._run_id) is None
+        is_elsewhere = self._is_held and self._context.progress(self._run_id) is None
         return PROGRESS_POLL_S if is_elsewhere else POLL_S
 
-    async def news(self, follower: Follower) -> list[Step]:
+    async def news(self, subscription: Subscription) -> list[Step]:
         """What has come since the last call."""
-        follower.woken.clear()
-        steps: list[Step] = list(await self._new_records(follower))
+        subscription.event.clear()
+        steps: list[Step] = list(await self._new_records(subscription))
         progress = await self._newest_progress()
         if progress is not None and progress != self._progress and not self.has_ended:
             steps.append(progress)
@@ -97,21 +98,21 @@ class _Watch:
 
     async def _newest_progress(self) -> AttemptProgress | None:
         """From this node at once; of another node's run, what the store was last asked for."""
-        here = self._desk.progress(self._run_id)
+        here = self._context.progress(self._run_id)
         if here is not None or not self._is_held:
             return here
         now_s = asyncio.get_running_loop().time()
         if now_s < self._asked_at_s + PROGRESS_POLL_S:
             return self._progress
         self._asked_at_s = now_s
-        return await self._desk.store.progress(self._run_id)
+        return await self._context.store.progress(self._run_id)
 
-    async def _new_records(self, follower: Follower) -> list[RunEventRecord]:
+    async def _new_records(self, subscription: Subscription) -> list[RunEventRecord]:
         now_s = asyncio.get_running_loop().time()
-        if not follower.changed and now_s < self._read_at_s + POLL_S:
+        if not subscription.changed and now_s < self._read_at_s + POLL_S:
             return []
-        follower.changed, self._read_at_s = False, now_s
-        records = await self._desk.store.events(self._run_id)
+        subscription.changed, self._read_at_s = False, now_s
+        records = await self._context.store.events(self._run_id)
         new = [record for record in records if self._after is None or record.at > self._after]
         if new:
             self._after = new[-1].at
@@ -120,10 +121,10 @@ class _Watch:
         return new
 
 
-async def _woken(follower: Follower, timeout_s: float) -> None:
+async def _woken(subscription: Subscription, timeout_s: float) -> None:
     """Return when there may be news, or after `timeout_s`."""
     try:
         async with asyncio.timeout(max(0.0, timeout_s)):
-            await follower.woken.wait()
+            await subscription.event.wait()
     except TimeoutError:
         return

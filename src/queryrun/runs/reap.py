@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
-from queryrun.runs.crew import Crew
+from queryrun.runs.context import AttemptContext
 from queryrun.runs.leader import LeaderLease, LeaderTask
 from queryrun.runs.model import (
     Attempt,
@@ -48,13 +48,13 @@ class Reaper:
 
     def __init__(
         self,
-        crew: Crew,
+        context: AttemptContext,
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
         housekeeping: Callable[[], Awaitable[None]],
         leader: LeaderLease,
     ) -> None:
-        self._crew = crew
+        self._context = context
         self._options = options
         self._kill_by_handle = kill_by_handle
         self._housekeeping = housekeeping
@@ -82,9 +82,9 @@ class Reaper:
                 await self.remove_expired()
                 await self._housekeeping()
             except Unavailable:
-                log.warning("reaper_store_away")
+                log.warning("store_unavailable_retrying", operation="reap")
             except Exception as error:  # the loop must outlive any single surprise
-                log.exception("reaper_broke", error=type(error).__name__)
+                log.exception("reaper_error", error=type(error).__name__)
 
     async def recover(self) -> int:
         """At the start of a node that owns its store alone: settle all that others held.
@@ -92,22 +92,22 @@ class Reaper:
         Whatever an earlier process of this node held is lapsed by definition. Returns how many
         attempts were settled.
         """
-        return await self._settle_all(exclude_node=self._crew.node)
+        return await self._settle_all(exclude_node=self._context.node)
 
     async def reap_lapsed(self) -> int:
         """Settle the attempts whose lease has run out; how many."""
         return await self._settle_all(exclude_node=None)
 
     async def _settle_all(self, exclude_node: str | None) -> int:
-        expired = await self._crew.store.expired_leases(exclude_node=exclude_node, limit=_BATCH)
+        expired = await self._context.store.expired_leases(exclude_node=exclude_node, limit=_BATCH)
         turns = asyncio.Semaphore(_AT_ONCE)
         return sum(await asyncio.gather(*(self._take(attempt, turns) for attempt in expired)))
 
     async def _take(self, attempt: Attempt, turns: asyncio.Semaphore) -> int:
         """Settle it, if no other node's reaper was quicker: 1 when it was settled."""
         async with turns:
-            mine = await self._crew.store.take_over(
-                attempt.ref, self._crew.node, lease_s=self._options.lease_s
+            mine = await self._context.store.take_over(
+                attempt.ref, self._context.node, lease_s=self._options.lease_s
             )
             return await self._settle(attempt) if mine else 0
 
@@ -127,12 +127,12 @@ class Reaper:
             await self._write(attempt, engine_stop)
         except LostRace:
             return 0
-        self._crew.meter.reaped.labels("attempt").inc()
+        self._context.metrics.reaped.labels("attempt").inc()
         log.warning(
-            "lapsed_attempt_settled",
+            "expired_attempt_recovered",
             run_id=attempt.ref.run_id,
             attempt=attempt.ref.number,
-            was=attempt.run.state,
+            state=attempt.run.state,
             engine_stop=engine_stop,
         )
         return 1
@@ -147,9 +147,9 @@ class Reaper:
             return EngineStop.NEVER_STARTED
         engine_stop = await self._kill_by_handle(attempt.handle)
         request = attempt.run.request
-        if not self._crew.remote.is_remote(request.source):
+        if not self._context.remote.is_remote(request.source):
             return engine_stop
-        await self._crew.remote.end(attempt.ref, request.source, request.entity_id)
+        await self._context.remote.end(attempt.ref, request.source, request.entity_id)
         return EngineStop.REMOTE_CONFIRMED
 
     def _alarm(self, attempt: Attempt) -> None:
@@ -158,27 +158,27 @@ class Reaper:
         log.exception("worker_not_reaped", run_id=ref.run_id, attempt=ref.number)
         if ref not in self._unproven:
             self._unproven.add(ref)
-            self._crew.meter.unproven_stops.inc()
+            self._context.metrics.stops_unconfirmed.inc()
 
     def _all_clear(self, ref: AttemptRef) -> None:
         if ref in self._unproven:
             self._unproven.remove(ref)
-            self._crew.meter.unproven_stops.dec()
+            self._context.metrics.stops_unconfirmed.dec()
 
     async def _write(self, attempt: Attempt, engine_stop: EngineStop) -> None:
-        current = await self._crew.store.get(attempt.ref.run_id)
+        current = await self._context.store.get(attempt.ref.run_id)
         if current is not None and current.state is RunState.CANCELING:
             run = await self._free(attempt, engine_stop)
         else:
             run = await self._give_another_chance(attempt)
             await self._discard(attempt.file_key)
-        self._crew.changes.publish(run)
+        self._context.notifier.publish(run)
 
     async def _free(self, attempt: Attempt, engine_stop: EngineStop) -> Run:
         """`canceled` means that the file is gone too."""
         await self._discard(attempt.file_key)
         stage = Stage.CLAIMED if attempt.handle is None else None  # unknown: its node is gone
-        return await self._crew.store.freed(attempt.ref, Freed(engine_stop, stage))
+        return await self._context.store.freed(attempt.ref, Freed(engine_stop, stage))
 
     async def _give_another_chance(self, attempt: Attempt) -> Run:
         """Queued again with a retry less, or failed when none is left.
@@ -187,28 +187,28 @@ class Reaper:
         the run at this moment, and then the file is the run's.
         """
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
-        now = self._crew.now()
+        now = self._context.now()
         stop = Cancellation(now, StopReason.LEASE, None)
-        detail = after_failure(attempt.run, lost, self._crew.retry, now, stop)
+        detail = after_failure(attempt.run, lost, self._context.retry, now, stop)
         if isinstance(detail, Requeued):
-            return await self._crew.store.requeue(attempt.ref, detail)
-        return await self._crew.store.fail(attempt.ref, detail)
+            return await self._context.store.requeue(attempt.ref, detail)
+        return await self._context.store.fail(attempt.ref, detail)
 
     async def _discard(self, file_key: str | None) -> None:
         if file_key is None:
             return
         try:
-            await asyncio.to_thread(self._crew.results.discard, file_key)
+            await asyncio.to_thread(self._context.results.discard, file_key)
         except (RunFailed, OSError) as error:
-            log.warning("file_not_discarded", error=type(error).__name__)
+            log.warning("result_file_discard_failed", error=type(error).__name__)
 
     async def end_orphans(self) -> int:
         """End work in engines elsewhere that no attempt owns, if that is this node's to do; how
         many there were."""
-        remote = self._crew.remote
+        remote = self._context.remote
         if not remote.is_used or not await self._leader.held(LeaderTask.ORPHANS):
             return 0
-        return await remote.end_orphans(self._crew.store)
+        return await remote.end_orphans(self._context.store)
 
     async def remove_expired(self) -> int:
         """Remove all runs past their retention: the row first, then the file; how many.
@@ -216,12 +216,12 @@ class Reaper:
         A crash between the two leaves a file that no run names and no link opens; the store of
         results sweeps those.
         """
-        before, removed = self._crew.now() - timedelta(seconds=self._options.retention_s), 0
+        before, removed = self._context.now() - timedelta(seconds=self._options.retention_s), 0
         while True:
-            expired = await self._crew.store.remove_expired(ended_before=before, limit=_BATCH)
+            expired = await self._context.store.remove_expired(ended_before=before, limit=_BATCH)
             for key in (key for run in expired for key in run.file_keys):
                 await self._discard(key)
-            self._crew.meter.reaped.labels("run").inc(len(expired))
+            self._context.metrics.reaped.labels("run").inc(len(expired))
             removed += len(expired)
             if len(expired) < _BATCH:
                 return removed

@@ -79,7 +79,7 @@ class RemoteWork:
             try:
                 ended += await self._end_orphans_of(source, store)
             except Unavailable as error:
-                log.warning("orphans_not_looked_for", source=source, reason=str(error))
+                log.warning("orphan_scan_skipped", source=source, reason=str(error))
         return ended
 
     async def _end_orphans_of(self, source: str, store: RunStore) -> int:
@@ -92,7 +92,7 @@ class RemoteWork:
             if run is None or (run.attempt == ref.number and run.state in _HELD):
                 continue
             await self._stops.stop(await self._place(source, run.request.entity_id), name)
-            log.warning("orphan_ended", source=source, run_id=ref.run_id, attempt=ref.number)
+            log.warning("orphan_stopped", source=source, run_id=ref.run_id, attempt=ref.number)
             ended += 1
         return ended
 

@@ -12,15 +12,15 @@ from queryrun.runs.store import Failed, Requeued
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Back-off before the next attempt: `first_s`, then `factor` times that, at most `most_s`."""
+    """Back-off before the next attempt: `first_s`, then `factor` times that, at most `max_s`."""
 
     first_s: float = 1.0
     factor: float = 4.0
-    most_s: float = 60.0
+    max_s: float = 60.0
 
     def delay_s(self, attempt: int) -> float:
         """How long to wait after attempt number `attempt` (from 1)."""
-        return float(min(self.most_s, self.first_s * self.factor ** (attempt - 1)))
+        return float(min(self.max_s, self.first_s * self.factor ** (attempt - 1)))
 
 
 def after_failure(

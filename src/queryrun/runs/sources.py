@@ -51,7 +51,7 @@ class SourceHealth:
         """The sources whose runs may start now."""
         return [name for name in self._names if name not in self._down]
 
-    def trouble(self, source: str) -> str | None:
+    def unavailable_reason(self, source: str) -> str | None:
         """Why runs on the source wait; None when they do not wait for it."""
         return self._down.get(source)
 
@@ -89,7 +89,7 @@ class SourceHealth:
             try:
                 await self.look(source)
             except Exception as error:  # the loop must outlive any single surprise
-                log.exception("source_not_looked_at", source=source, error=type(error).__name__)
+                log.exception("source_check_error", source=source, error=type(error).__name__)
             await asyncio.sleep(LOOK_AGAIN_S if source in self._down else LOOK_EVERY_S)
 
     def _note_down(self, source: str, reason: str) -> None:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from uuid import uuid4
 
 from queryrun.errors import InvalidRequest, Problem, Unavailable
-from queryrun.runs.desk import Desk
+from queryrun.runs.context import RequestContext
 from queryrun.runs.model import IdempotentWrite, RunRequest
 from queryrun.runs.store import Accepted
 from queryrun.sql.guard import Verdict, within
 
 
 async def submit(
-    desk: Desk,
+    context: RequestContext,
     request: RunRequest,
     *,
     idempotent: IdempotentWrite | None = None,
@@ -28,21 +28,21 @@ async def submit(
     `QueueFull` when too many of the tenant's runs wait, `Unavailable` while draining, and the
     idempotency errors. Nothing is written in any of these cases.
     """
-    if not desk.accepting():
+    if not context.accepting():
         raise Unavailable("this node is shutting down; try again")
-    rules = desk.sources.get(request.source)
+    rules = context.sources.get(request.source)
     if rules is None:
-        raise InvalidRequest.of("source", f"'source' must be one of {', '.join(desk.sources)}")
-    verdict = within(await desk.guard.check(request.sql, rules.dialect), desk.statements)
+        raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
+    verdict = within(await context.guard.check(request.sql, rules.dialect), context.statements)
     if not verdict.accepted:
         raise refused(verdict)
-    accepted = await desk.store.accept(
+    accepted = await context.store.accept(
         _within_limits(request, rules.time_limit_s),
         run_id=run_id or str(uuid4()),
-        queue_limit=rules.queued_per_tenant,
+        queue_limit=rules.max_queued_per_tenant,
         idempotent=idempotent,
     )
-    desk.changes.publish(accepted.run)
+    context.notifier.publish(accepted.run)
     return accepted
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest, NotFound
-from queryrun.runs.desk import Desk
+from queryrun.runs.context import RequestContext
 from queryrun.worker.cataloging import TableShape
 
 
@@ -25,20 +25,24 @@ class TableCatalog(Protocol):
 
 
 async def list_tables(
-    desk: Desk, catalog: TableCatalog, principal: Principal, source: str | None
+    context: RequestContext, catalog: TableCatalog, principal: Principal, source: str | None
 ) -> Sequence[TableShape]:
     """The tables that the principal's statements see on a source; None is the default source.
 
     The answer may be up to a minute old. Raises `InvalidRequest` for an unknown source.
     """
-    return await catalog.tables(_known(desk, source), principal.entity_id)
+    return await catalog.tables(_known(context, source), principal.entity_id)
 
 
 async def describe_table(
-    desk: Desk, catalog: TableCatalog, principal: Principal, source: str | None, name: str
+    context: RequestContext,
+    catalog: TableCatalog,
+    principal: Principal,
+    source: str | None,
+    name: str,
 ) -> TableShape:
     """One of these tables. Raises `NotFound`, with the name that may have been meant."""
-    known = _known(desk, source)
+    known = _known(context, source)
     found = await catalog.table(known, principal.entity_id, name)
     if found is not None:
         return found
@@ -48,8 +52,8 @@ async def describe_table(
     raise NotFound("name", f"Table '{name[:128]}' could not be found{guess}")
 
 
-def _known(desk: Desk, source: str | None) -> str:
-    name = source or desk.default_source
-    if name not in desk.sources:
-        raise InvalidRequest.of("source", f"'source' must be one of {', '.join(desk.sources)}")
+def _known(context: RequestContext, source: str | None) -> str:
+    name = source or context.default_source
+    if name not in context.sources:
+        raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
     return name

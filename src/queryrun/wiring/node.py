@@ -27,22 +27,23 @@ from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
 from queryrun.results.store import ResultStore
-from queryrun.runs.crew import Crew, Workers
-from queryrun.runs.desk import Changes, Desk, SourceRules
+from queryrun.runs.context import AttemptContext, RequestContext, Workers
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
-from queryrun.runs.meter import Meter
+from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
+from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
 from queryrun.wiring.database import open_database
 from queryrun.wiring.results import Sweeper, result_store
-from queryrun.wiring.sources import Places
+from queryrun.wiring.sources import SourceResolver
 from queryrun.worker import handles
 from queryrun.worker.catalog import TableReader
 from queryrun.worker.checker import StatementChecker
@@ -64,7 +65,7 @@ differs between clocks and for a killed worker to give its memory back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class NodeResources:
     """What a node stands on: its store, its workers, its results. The rest is made of these."""
 
     lock: IO[str]
@@ -75,7 +76,7 @@ class Ground:
     results: ResultStore
 
 
-def open_ground(settings: Settings, roles: Roles | None = None) -> Ground:
+def open_resources(settings: Settings, roles: Roles | None = None) -> NodeResources:
     """Take the home for this process, open (and migrate) its store, make its pool.
 
     Raises `ConfigurationError` when another node serves the same home.
@@ -83,7 +84,7 @@ def open_ground(settings: Settings, roles: Roles | None = None) -> Ground:
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_database(settings, _now)
     pool = WorkerPool(_pool_options(settings), roles)
-    return Ground(lock, database, pool, database.runs, pool, result_store(settings))
+    return NodeResources(lock, database, pool, database.runs, pool, result_store(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Node:
 
     settings: Settings
     app: Router
-    desk: Desk
+    runs: RequestContext
     database: Database
     pool: WorkerPool
     checker: StatementChecker
@@ -108,10 +109,12 @@ class Node:
         """Settle what an earlier process left, then begin to claim. Call on the main thread:
         the kernel ends the workers when the thread that started them ends."""
         await self.pool.start()
-        self.sources.on_back(self.dispatcher.heed_anything)
+        self.sources.on_back(self.dispatcher.resync)
         self.sources.start()
-        self.database.hints.start(self._hear)
-        self.desk.changes.listen(lambda run: self.database.hints.publish(run.id, run.state))
+        self.database.notifier.start(self._on_remote_change)
+        self.runs.notifier.add_listener(
+            lambda run: self.database.notifier.publish(run.id, run.state)
+        )
         if "api" in self.settings.roles:
             await self.checker.check(_FIRST_CHECK)
         if "worker" in self.settings.roles:
@@ -123,29 +126,29 @@ class Node:
         if not self.settings.is_shared:
             settled = await self.reaper.recover()
             if settled:
-                log.warning("recovered", attempts=settled)
+                log.warning("attempts_recovered", attempts=settled)
         self.dispatcher.start()
         self.reaper.start()
 
-    def _hear(self, changes: Sequence[tuple[str, RunState]] | None) -> None:
+    def _on_remote_change(self, changes: Sequence[tuple[str, RunState]] | None) -> None:
         """Other nodes have changed these runs; None: anything may have changed."""
         if changes is None:
-            self.desk.changes.wake_everyone(changed=True)
-            self.dispatcher.heed_anything()
+            self.runs.notifier.notify_all(changed=True)
+            self.dispatcher.resync()
             return
         for run_id, state in changes:
-            self.desk.changes.hear(run_id)
-            self.dispatcher.heed(run_id, state)
+            self.runs.notifier.on_remote_change(run_id)
+            self.dispatcher.on_remote_change(run_id, state)
 
-    async def drain(self, patience_s: float) -> None:
+    async def drain(self, timeout_s: float) -> None:
         """Accept and claim nothing more; give running attempts their time, then re-queue them."""
-        await self.dispatcher.drain(patience_s)
+        await self.dispatcher.drain(timeout_s)
 
     async def close(self) -> None:
         """End every part. Nothing of this node runs when this returns."""
         await self.reaper.close()
         await self.sweeper.close()
-        await self.database.hints.close()
+        await self.database.notifier.close()
         await self.sources.close()
         await self.stopper.close()
         await self.checker.close()
@@ -155,56 +158,69 @@ class Node:
         self.lock.close()
 
 
-def build_node(settings: Settings, public_url: str, ground: Ground | None = None) -> Node:
-    """The parts of a node, connected and not yet started, on `ground` or one opened for it.
+def build_node(settings: Settings, public_url: str, resources: NodeResources | None = None) -> Node:
+    """The parts of a node, connected and not yet started, on `resources` or one opened for it.
 
     Raises `ConfigurationError` when another node serves the same home.
     """
-    ground = ground or open_ground(settings)
-    database, pool = ground.database, ground.pool
+    resources = resources or open_resources(settings)
+    database, pool = resources.database, resources.pool
     checker, stopper = StatementChecker(pool.fork_server), Stopper(pool.fork_server)
-    changes, places = Changes(), Places(settings, database.auth)
-    tables = TableReader(pool.fork_server, places.spec)
+    notifier, resolver = ChangeNotifier(), SourceResolver(settings, database.auth)
+    tables = TableReader(pool.fork_server, resolver.spec)
     remote = settings.remote_sources
-    sources = SourceHealth(settings.sources, remote, stopper, places.spec)
-    work = RemoteWork(remote, stopper, places.spec)
-    crew = _crew(settings, ground, Fleet(changes, places, work, sources))
-    dispatcher = Dispatcher(crew, _dispatch_options(settings), sources.usable)
-    sweeper = Sweeper(settings, ground.results, _leader_of_results(settings, database))
+    sources = SourceHealth(settings.sources, remote, stopper, resolver.spec)
+    policies = {name: _policy(name, source) for name, source in settings.sources.items()}
+    attempts = AttemptContext(
+        node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        store=resources.runs,
+        workers=resources.workers,
+        results=resources.results,
+        notifier=notifier,
+        policy=policies.__getitem__,
+        bind=resolver.bind,
+        remote=RemoteWork(remote, stopper, resolver.spec),
+        sources=sources,
+        retry=_retry_policy(settings),
+        metrics=RunMetrics(),
+        now=_now,
+    )
+    dispatcher = Dispatcher(attempts, _dispatch_options(settings), sources.usable)
+    sweeper = Sweeper(settings, resources.results, _leader_of_results(settings, database))
     housekeeping = _housekeeping(database, sweeper)
     options = _reap_options(settings)
-    reaper = Reaper(crew, options, _kill_by_handle, housekeeping, database.leader)
-    desk = Desk(
-        store=ground.runs,
+    reaper = Reaper(attempts, options, _kill_by_handle, housekeeping, database.leader)
+    requests = RequestContext(
+        store=resources.runs,
         guard=checker,
-        changes=changes,
-        sources=_rules(settings),
+        notifier=notifier,
+        sources=policies,
         default_source=settings.default_source,
         now=_now,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
-        trouble=sources.trouble,
+        unavailable_reason=sources.unavailable_reason,
         statements=settings.statement_kinds,
     )
     context = AppContext(
-        desk=desk,
+        runs=requests,
         auth=database.auth,
         idempotency=database.idempotency,
         requests=database.requests,
-        results=crew.results,
+        results=resources.results,
         tables=tables,
-        link_secret=_link_key(settings.path(settings.results.link_key)),
+        link_secret=_link_key(settings.path(settings.results.link_key_file)),
         public_url=settings.server.public_url or public_url,
         now=_now,
         make_limiter=_make_limiter(database),
-        ready=_ready_checks(settings, ground, dispatcher, sources),
+        ready=_ready_checks(settings, resources, dispatcher, sources),
         settings=_http_settings(settings),
-        metrics=HttpMetrics(crew.meter.registry),
+        metrics=HttpMetrics(attempts.metrics.registry),
     )
     return Node(
         settings=settings,
         app=build_app(context),
-        desk=desk,
+        runs=requests,
         database=database,
         pool=pool,
         checker=checker,
@@ -214,7 +230,7 @@ def build_node(settings: Settings, public_url: str, ground: Ground | None = None
         dispatcher=dispatcher,
         reaper=reaper,
         sweeper=sweeper,
-        lock=ground.lock,
+        lock=resources.lock,
     )
 
 
@@ -245,47 +261,18 @@ def _link_key(path: Path) -> bytes:
 # --- the core -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """What attempts need to know of the world around this node."""
-
-    changes: Changes
-    places: Places
-    remote: RemoteWork
-    sources: SourceHealth
+def _retry_policy(settings: Settings) -> RetryPolicy:
+    retries = settings.retries
+    return RetryPolicy(retries.first_s, retries.factor, retries.max_s)
 
 
-def _crew(settings: Settings, ground: Ground, fleet: Fleet) -> Crew:
-    rules = _rules(settings)
-    return Crew(
-        node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
-        store=ground.runs,
-        workers=ground.workers,
-        results=ground.results,
-        changes=fleet.changes,
-        rules=rules.__getitem__,
-        bind=fleet.places.bind,
-        remote=fleet.remote,
-        sources=fleet.sources,
-        retry=RetryPolicy(
-            settings.retries.first_s, settings.retries.factor, settings.retries.most_s
-        ),
-        meter=Meter(),
-        now=_now,
-    )
-
-
-def _rules(settings: Settings) -> dict[str, SourceRules]:
-    return {name: _source_rules(name, source) for name, source in settings.sources.items()}
-
-
-def _source_rules(name: str, source: SourceSettings) -> SourceRules:
-    return SourceRules(
+def _policy(name: str, source: SourceSettings) -> SourcePolicy:
+    return SourcePolicy(
         name=name,
-        running_per_tenant=source.running_per_tenant,
-        queued_per_tenant=source.queued_per_tenant,
-        output_rows=source.output_rows,
-        output_bytes=size_bytes(source.output_size, "output_size"),
+        max_running_per_tenant=source.max_running_per_tenant,
+        max_queued_per_tenant=source.max_queued_per_tenant,
+        max_output_rows=source.max_output_rows,
+        max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
         memory_bytes=size_bytes(source.memory, "memory"),
         threads=source.threads,
         time_limit_s=source.time_limit_s,
@@ -336,7 +323,7 @@ def _dispatch_options(settings: Settings) -> DispatchOptions:
 
 def _reap_options(settings: Settings) -> ReapOptions:
     return ReapOptions(
-        every_s=settings.leases.reap_every_s,
+        every_s=settings.leases.reap_interval_s,
         lease_s=settings.leases.lease_s,
         retention_s=settings.results.retention_days * 24 * 3600,
     )
@@ -368,14 +355,14 @@ def _make_limiter(database: Database) -> MakeLimiter | None:
 
 
 def _ready_checks(
-    settings: Settings, ground: Ground, dispatcher: Dispatcher, sources: SourceHealth
+    settings: Settings, resources: NodeResources, dispatcher: Dispatcher, sources: SourceHealth
 ) -> Callable[[], Awaitable[dict[str, str]]]:
     async def ready() -> dict[str, str]:
         checks = {
-            "store": await _store_state(ground.database),
+            "store": await _store_state(resources.database),
             "dispatcher": "ok" if dispatcher.accepting else "draining",
         }
-        away = {name: sources.trouble(name) or OK for name in settings.remote_sources}
+        away = {name: sources.unavailable_reason(name) or OK for name in settings.remote_sources}
         return checks | {f"{SOURCE}{name}": state for name, state in away.items()}
 
     return ready

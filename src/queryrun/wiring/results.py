@@ -56,7 +56,7 @@ def _credentials(settings: Settings) -> Callable[[], Credentials]:
         try:
             good = s3_credentials(settings)
         except ConfigurationError as error:
-            log.warning("s3_credentials_not_read", error=str(error))
+            log.warning("s3_credentials_unreadable", error=str(error))
         return good
 
     return current
@@ -115,12 +115,12 @@ class Sweeper:
         try:
             swept = await asyncio.to_thread(self._results.sweep, attempt, kept)
         except (RunFailed, OSError) as error:
-            log.warning("results_not_swept", error=type(error).__name__)
+            log.warning("result_sweep_failed", error=type(error).__name__)
         except Exception as error:  # nobody waits for it who could be told
-            log.exception("sweep_broke", error=type(error).__name__)
+            log.exception("result_sweep_error", error=type(error).__name__)
         else:
             if swept:
-                log.info("results_swept", files=len(swept))
+                log.info("result_files_swept", files=len(swept))
 
     async def close(self) -> None:
         """Wait for no sweep any more; one that is under way ends with its thread."""

@@ -48,7 +48,7 @@ class CheckerOptions:
 
 
 class StatementChecker:
-    """A `runs.desk.StatementGuard` that neither stalls the event loop nor dies of a statement."""
+    """A `runs.context.StatementGuard` that never stalls the event loop nor dies of a statement."""
 
     def __init__(self, fork_client: ForkClient, options: CheckerOptions | None = None) -> None:
         options = options or CheckerOptions()

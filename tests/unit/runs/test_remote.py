@@ -119,9 +119,9 @@ class Told:
 
 def reaper_with(work: RemoteWork, database: SqliteDatabase, leader: Told) -> Reaper:
     """A reaper that only looks for orphans."""
-    crew: Any = SimpleNamespace(store=database.runs, remote=work)
+    context: Any = SimpleNamespace(store=database.runs, remote=work)
     unused: Any = None
-    return Reaper(crew, ReapOptions(), unused, unused, leader)
+    return Reaper(context, ReapOptions(), unused, unused, leader)
 
 
 async def test_a_reaper_ends_orphans_when_that_is_its_nodes_to_do(
@@ -152,10 +152,13 @@ async def test_a_source_that_is_down_is_not_usable_until_it_is_back() -> None:
     engine.is_away = True
     assert not await health.look("warehouse")
     assert await health.look("live")
-    assert (health.usable(), health.trouble("warehouse")) == (["live"], "away")
+    assert (health.usable(), health.unavailable_reason("warehouse")) == (["live"], "away")
     engine.is_away = False
     assert await health.look("warehouse")
-    assert (health.usable(), health.trouble("warehouse")) == (["live", "warehouse"], None)
+    assert (health.usable(), health.unavailable_reason("warehouse")) == (
+        ["live", "warehouse"],
+        None,
+    )
     assert back == [True]
 
 

@@ -19,7 +19,7 @@ from queryrun.runs.state import RunState
 from queryrun.runs.store import Failed, Requeued
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-POLICY = RetryPolicy(first_s=1, factor=4, most_s=10)
+POLICY = RetryPolicy(first_s=1, factor=4, max_s=10)
 
 
 def a_run(*, attempt: int = 1, remaining: int = 3) -> Run:

@@ -24,7 +24,7 @@ class PostgresDatabase:
     """One node's view of the shared database, and every store in it."""
 
     connections: Connections
-    hints: Hints
+    notifier: Hints
     runs: PostgresRunStore
     auth: PostgresAuthStore
     idempotency: PostgresIdempotencyStore
@@ -37,7 +37,7 @@ class PostgresDatabase:
         await self.rates.forget_full()
 
     def close(self) -> None:
-        """Finish the work that is queued, then close every connection; await `hints.close()`
+        """Finish the work that is queued, then close every connection; await `notifier.close()`
         before. Takes seconds when the server does not answer. May be repeated."""
         self.leader.close()
         self.connections.close()
@@ -70,7 +70,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     )
     return PostgresDatabase(
         connections=connections,
-        hints=Hints(conninfo),
+        notifier=Hints(conninfo),
         runs=PostgresRunStore(connections),
         auth=PostgresAuthStore(connections),
         idempotency=PostgresIdempotencyStore(connections),

@@ -15,8 +15,8 @@ from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
-from queryrun.runs.hints import Hints, NoHints
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
+from queryrun.runs.notify import NodeNotifier, NoOtherNodes
 
 BUSY_TIMEOUT_S = 5.0
 """How long a write waits for another process's (`queryrun clients create`) before it fails."""
@@ -34,7 +34,7 @@ class SqliteDatabase:
     auth: SqliteAuthStore
     idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
-    hints: Hints = field(default_factory=NoHints)
+    notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
     async def tidy(self) -> None:

@@ -24,7 +24,7 @@ from queryrun.http.v1.body import JobBody, parse_job_body
 from queryrun.http.v1.render import INDEX_JOIN, WORDS, job_body, job_object
 from queryrun.http.waits import cancel_wait_s, waited
 from queryrun.runs.cancel import cancel
-from queryrun.runs.desk import Desk
+from queryrun.runs.context import RequestContext
 from queryrun.runs.model import Run, RunRequest, StoredAnswer
 from queryrun.runs.read import is_run_id, read_many, read_one
 from queryrun.runs.state import RunState
@@ -67,11 +67,11 @@ async def _create(
     body = parse_job_body(content, problems)
     if problems or body is None:
         raise InvalidRequest(*problems)
-    run_request = _request(app.desk, request, body, org_ids)
+    run_request = _request(app.runs, request, body, org_ids)
     links = links_of(app)
     stored = once.stored_with(key, lambda run: StoredAnswer(200, job_body(run, links)))
     request.run_id = str(uuid4())
-    accepted = await submit(app.desk, run_request, idempotent=stored, run_id=request.run_id)
+    accepted = await submit(app.runs, run_request, idempotent=stored, run_id=request.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     response = await _shown_after(app, request, accepted.run)
@@ -80,14 +80,14 @@ async def _create(
 
 
 def _request(
-    desk: Desk, request: ApiRequest, body: JobBody, org_ids: tuple[str, ...]
+    context: RequestContext, request: ApiRequest, body: JobBody, org_ids: tuple[str, ...]
 ) -> RunRequest:
     who = request.who
     return RunRequest(
         tenant_id=who.tenant_id,
         entity_id=who.entity_id,
         client_id=who.client_id,
-        source=_source(desk, body.source_data),
+        source=_source(context, body.source_data),
         sql=body.query,
         output=body.output,
         deleted_rows=body.deleted_rows,
@@ -96,28 +96,28 @@ def _request(
     )
 
 
-def _source(desk: Desk, source_data: str) -> str:
+def _source(context: RequestContext, source_data: str) -> str:
     """The source that a word of v1 means (contract H20): `live`, or the default where there is
     none of that name; `warehouse`, or a 400."""
     if source_data == "LIVE":
-        return "live" if "live" in desk.sources else desk.default_source
-    if "warehouse" in desk.sources:
+        return "live" if "live" in context.sources else context.default_source
+    if "warehouse" in context.sources:
         return "warehouse"
     raise InvalidRequest.of("sourceData", f"'sourceData' {source_data} is not available here")
 
 
 async def get_job(app: AppContext, request: ApiRequest) -> Response:
     """`GET /query/jobs/{job_id}` (contract A8)."""
-    run = await _visible(app.desk, request, request.path_parameters["job_id"])
+    run = await _visible(app.runs, request, request.path_parameters["job_id"])
     return await _shown_after(app, request, run)
 
 
 async def cancel_job(app: AppContext, request: ApiRequest) -> Response:
     """`DELETE /query/jobs/{job_id}` (contract A9). Waits like v2's cancel, and as provably."""
-    run = await _visible(app.desk, request, _without_padding(request.path_parameters["job_id"]))
+    run = await _visible(app.runs, request, _without_padding(request.path_parameters["job_id"]))
     preference = headers.preference(request)
     try:
-        run = await cancel(app.desk, request.who, run.id, wait_s=cancel_wait_s(request, preference))
+        run = await cancel(app.runs, request.who, run.id, wait_s=cancel_wait_s(request, preference))
     except NotCancellable as error:
         message = f"Job {run.id} is not in accepted or in_progress status"
         raise InvalidRequest(Problem(error.problem.code, "job_id", message)) from error
@@ -132,7 +132,7 @@ async def list_jobs(app: AppContext, request: ApiRequest) -> Response:
     if problems:
         raise InvalidRequest(*problems)
     query = RunQuery(request.who.tenant_id, states=states or frozenset(), limit=size)
-    runs = () if states == frozenset() else (await read_many(app.desk, request.who, query)).runs
+    runs = () if states == frozenset() else (await read_many(app.runs, request.who, query)).runs
     links = links_of(app)
     return Response(200, msgspec.json.encode({"data": [job_object(run, links) for run in runs]}))
 
@@ -152,14 +152,14 @@ def _without_padding(text: str) -> str:
     return text[:36] if len(text) == 64 and text.endswith(PADDING) else text
 
 
-async def _visible(desk: Desk, request: ApiRequest, job_id: str) -> Run:
+async def _visible(context: RequestContext, request: ApiRequest, job_id: str) -> Run:
     """The run, if the caller may see it. On this face somebody else's is a 403 (contract A8), as
     long as it is the same tenant's: beyond that nothing exists."""
     request.run_id = job_id
     try:
-        return await read_one(desk, request.who, job_id)
+        return await read_one(context, request.who, job_id)
     except NotFound:
-        run = await desk.store.get(job_id) if is_run_id(job_id) else None
+        run = await context.store.get(job_id) if is_run_id(job_id) else None
     if run is not None and run.request.tenant_id == request.who.tenant_id:
         raise Forbidden(f"Job {job_id} belongs to somebody else")
     raise NotFound("job_id", f"Job {job_id[:64]} could not be found")

@@ -37,14 +37,14 @@ async def run_events(app: AppContext, request: ApiRequest) -> Response:
     """
     request.run_id = request.path_parameters["query_run_id"]
     after = _last_seen(request)
-    run = await read_one(app.desk, request.who, request.run_id)
+    run = await read_one(app.runs, request.who, request.run_id)
     if run.state.is_terminal and after is not None and after >= run.updated_time:
         return Response(204, content_type=None)
     response = Response(200, content_type=EVENT_STREAM, headers=list(HEADERS), stream_bytes=None)
     if request.method == "HEAD":
         return response
     response.on_end = app.streams.take(request.who.client_id)
-    response.stream = _pieces(follow(app.desk, run.id, after, app.settings.stream_pace))
+    response.stream = _pieces(follow(app.runs, run.id, after, app.settings.stream_pace))
     return response
 
 

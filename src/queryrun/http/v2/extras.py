@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from queryrun.http.times import iso
 from queryrun.http.v2.render import NO_EXTRAS, Extras
 from queryrun.http.v2.view import View
-from queryrun.runs.desk import Desk
+from queryrun.runs.context import RequestContext
 from queryrun.runs.model import Run, RunEventRecord
 from queryrun.runs.read import progress_of
 from queryrun.runs.state import RunEvent, RunState
@@ -22,28 +22,28 @@ OUTCOMES = {
 """How an attempt ended, by the event that ended it."""
 
 
-async def gather_extras(desk: Desk, run: Run, view: View) -> Extras:
+async def gather_extras(context: RequestContext, run: Run, view: View) -> Extras:
     """Read what the view asks for by name; nothing at all for most requests."""
     if view.fields is None:
         return NO_EXTRAS
-    records = await desk.store.events(run.id) if view.wants("attempts") else []
+    records = await context.store.events(run.id) if view.wants("attempts") else []
     asked = view.wants("queue_position") or view.wants("waiting_for")
     waits = asked and run.state is RunState.ACCEPTED
-    position = await desk.store.queue_position(run.id) if waits else None
+    position = await context.store.queue_position(run.id) if waits else None
     return Extras(
         queue_position=position,
-        waiting_for=None if position is None else waiting_for(desk, run, position),
-        progress=await progress_of(desk, run) if view.wants("progress") else None,
+        waiting_for=None if position is None else waiting_for(context, run, position),
+        progress=await progress_of(context, run) if view.wants("progress") else None,
         attempts=tuple(attempts_of(records)),
     )
 
 
-def waiting_for(desk: Desk, run: Run, position: int) -> str:
+def waiting_for(context: RequestContext, run: Run, position: int) -> str:
     """What keeps a waiting run: `source` (its engine is away), `retry` (the pause before another
     attempt), `turn` (runs of its entity are before it) or `slot` (a place to run in)."""
-    if desk.trouble(run.request.source) is not None:
+    if context.unavailable_reason(run.request.source) is not None:
         return "source"
-    if run.ready_time > desk.now():
+    if run.ready_time > context.now():
         return "retry"
     return "turn" if position else "slot"
 

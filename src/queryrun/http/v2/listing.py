@@ -66,7 +66,7 @@ async def list_query_runs(app: AppContext, request: ApiRequest) -> Response:
     query = _continued(app, request, wanted.query, problems)
     if problems:
         raise InvalidRequest(*problems)
-    page = NOTHING if wanted.nothing else await read_many(app.desk, request.who, query)
+    page = NOTHING if wanted.nothing else await read_many(app.runs, request.who, query)
     return await _shown(app, page, query, view)
 
 
@@ -74,7 +74,7 @@ async def _shown(app: AppContext, page: RunPage, query: RunQuery, view: View) ->
     links = links_of(app)
     data = []
     for run in page.runs:
-        extras = await gather_extras(app.desk, run, view)
+        extras = await gather_extras(app.runs, run, view)
         data.append(run_object(Shown(run, links, extras, view.wants("file")), view))
     after = page.next_after
     next_page = None if after is None else write_cursor(query, after, app.link_secret)
@@ -128,7 +128,7 @@ def _one(app: AppContext, request: ApiRequest, wanted: Wanted, clause: Clause) -
     if clause.field == "state":
         return _states(wanted, clause)
     if clause.field == "source":
-        return _sources(wanted, clause, app.desk.sources)
+        return _sources(wanted, clause, app.runs.sources)
     if clause.field == "created_time":
         return _times(wanted, clause)
     if clause.field == "created_by_id":

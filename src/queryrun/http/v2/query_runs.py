@@ -62,7 +62,7 @@ async def _create_now(
         key, lambda run: StoredAnswer(201, render_run(Shown(run, links), view))
     )
     request.run_id = str(uuid4())
-    accepted = await submit(app.desk, run_request, idempotent=stored, run_id=request.run_id)
+    accepted = await submit(app.runs, run_request, idempotent=stored, run_id=request.run_id)
     if accepted.replay is not None:
         return once.replayed(accepted.replay)
     preference = headers.preference(request)
@@ -80,7 +80,7 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     headers.org_ids(request, request.who.org_ids, problems)
     if problems:
         raise InvalidRequest(*problems)
-    run = await read_one(app.desk, request.who, _run_id(request))
+    run = await read_one(app.runs, request.who, _run_id(request))
     preference = headers.preference(request)
     run = await waited(app, request, run, preference)
     response = await _shown(app, run, view, 200)
@@ -116,7 +116,7 @@ async def _cancel_now(
         key, lambda run: StoredAnswer(200, render_run(Shown(run, links), view))
     )
     wait_s = cancel_wait_s(request, preference)
-    run = await cancel(app.desk, request.who, _run_id(request), wait_s=wait_s, idempotent=stored)
+    run = await cancel(app.runs, request.who, _run_id(request), wait_s=wait_s, idempotent=stored)
     response = await _shown(app, run, view, 200)
     await once.finish(app, key, response)
     response.headers += preference.applied
@@ -136,7 +136,7 @@ def _request(
         tenant_id=who.tenant_id,
         entity_id=who.entity_id,
         client_id=who.client_id,
-        source=body.source or app.desk.default_source,
+        source=body.source or app.runs.default_source,
         sql=body.sql,
         output=body.output,
         deleted_rows=body.deleted_rows(means_only=app.settings.read_deleted_means_only),
@@ -147,6 +147,6 @@ def _request(
 
 
 async def _shown(app: AppContext, run: Run, view: View, status: int) -> Response:
-    extras = await gather_extras(app.desk, run, view)
+    extras = await gather_extras(app.runs, run, view)
     shown = Shown(run, links_of(app), extras, full_file=view.wants("file"))
     return Response(status, render_run(shown, view))

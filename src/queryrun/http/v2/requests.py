@@ -40,7 +40,7 @@ async def create_later(
     response = _only_ids(request, f"/v2/query_runs/{run_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(response.status, response.body))
     try:
-        accepted = await submit(app.desk, run_request, idempotent=stored, run_id=run_id)
+        accepted = await submit(app.runs, run_request, idempotent=stored, run_id=run_id)
     except InvalidRequest as error:
         await _record(app, request, _failed(response_for(error, request.api_version)))
         await once.keep(app, key, response)
@@ -59,7 +59,7 @@ async def cancel_later(
     response = _only_ids(request, f"/v2/requests/{request.request_id}")
     stored = once.stored_with(key, lambda _: StoredAnswer(response.status, response.body))
     try:
-        run = await cancel(app.desk, request.who, run_id, wait_s=0.0, idempotent=stored)
+        run = await cancel(app.runs, request.who, run_id, wait_s=0.0, idempotent=stored)
     except (NotFound, NotCancellable) as error:
         await _record(app, request, _failed(response_for(error, request.api_version)))
         await once.keep(app, key, response)
@@ -99,7 +99,7 @@ async def _settled(app: AppContext, found: AsyncRequest) -> AsyncRequest:
     target = CANCEL_PATH.fullmatch(found.request.path)
     if found.outcome is not None or target is None:
         return found
-    run = await app.desk.store.get(target[1])
+    run = await app.runs.store.get(target[1])
     outcome = None if run is None else _cancel_outcome(app, run)
     if outcome is None:
         return found

@@ -51,7 +51,7 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
     if problems:
         raise InvalidRequest(*problems)
     request.run_id = request.path_parameters["query_run_id"]
-    run = await read_one(app.desk, request.who, request.run_id)
+    run = await read_one(app.runs, request.who, request.run_id)
     file = _file(run)
     found = await asyncio.to_thread(_read, app.results, file, run.request.output, window)
     return Response(200, _encode(_body(found, window, file)))

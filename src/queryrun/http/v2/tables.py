@@ -15,14 +15,14 @@ _encode = msgspec.json.Encoder().encode
 
 async def get_tables(app: AppContext, request: ApiRequest) -> Response:
     """Every table of a source that the caller's entity has, with its columns."""
-    found = await list_tables(app.desk, app.tables, request.who, _source(request))
+    found = await list_tables(app.runs, app.tables, request.who, _source(request))
     return Response(200, _encode({"data": [_body(table) for table in found]}))
 
 
 async def get_table(app: AppContext, request: ApiRequest) -> Response:
     """One table; 404 when the entity has none of this name."""
     name = request.path_parameters["name"]
-    found = await describe_table(app.desk, app.tables, request.who, _source(request), name)
+    found = await describe_table(app.runs, app.tables, request.who, _source(request), name)
     return Response(200, _encode(_body(found)))
 
 

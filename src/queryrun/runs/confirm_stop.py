@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from queryrun.engines.base import work_name
 from queryrun.errors import Unavailable
-from queryrun.runs.crew import Crew
+from queryrun.runs.context import AttemptContext
 from queryrun.runs.model import Attempt, EngineStop
 from queryrun.worker.errors import NotReaped
 from queryrun.worker.handles import with_work
@@ -24,13 +24,15 @@ STOP_RETRY_S = 1.0
 """Pause between tries to stop what could not be proven stopped."""
 
 
-class Proof:
+class StopConfirmation:
     """Ends one attempt's work for certain. While that cannot be proven, it says so and goes on."""
 
-    def __init__(self, attempt: Attempt, crew: Crew, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, attempt: Attempt, context: AttemptContext, log: FilteringBoundLogger
+    ) -> None:
         self._ref = attempt.ref
         self._request = attempt.run.request
-        self._crew = crew
+        self._context = context
         self._log = log
         self._alarmed = False
 
@@ -61,16 +63,16 @@ class Proof:
         try:
             await self._end_elsewhere()
         except Unavailable as error:
-            self._log.warning("left_for_the_orphans", reason=str(error))
+            self._log.warning("orphan_cleanup_deferred", reason=str(error))
 
     @property
     def _is_remote(self) -> bool:
-        return self._crew.remote.is_remote(self._request.source)
+        return self._context.remote.is_remote(self._request.source)
 
     async def _until_reaped(self, worker: Worker) -> EngineStop:
         while True:
             try:
-                return EngineStop((await self._crew.workers.stop(worker)).how.value)
+                return EngineStop((await self._context.workers.stop(worker)).how.value)
             except NotReaped:
                 self._raise_alarm("worker_not_reaped")
                 await asyncio.sleep(STOP_RETRY_S)
@@ -80,11 +82,11 @@ class Proof:
             try:
                 return await self._end_elsewhere()
             except Unavailable as error:
-                self._raise_alarm("engine_has_not_let_go", reason=str(error))
+                self._raise_alarm("engine_stop_unconfirmed", reason=str(error))
                 await asyncio.sleep(STOP_RETRY_S)
 
     async def _end_elsewhere(self) -> None:
-        await self._crew.remote.end(self._ref, self._request.source, self._request.entity_id)
+        await self._context.remote.end(self._ref, self._request.source, self._request.entity_id)
 
     @contextmanager
     def _alarm(self) -> Iterator[None]:
@@ -94,11 +96,11 @@ class Proof:
         finally:
             if self._alarmed:
                 self._alarmed = False
-                self._crew.meter.unproven_stops.dec()
+                self._context.metrics.stops_unconfirmed.dec()
 
     def _raise_alarm(self, event: str, **more: str) -> None:
         """Say it each time, and count the attempt once."""
         if not self._alarmed:
             self._alarmed = True
-            self._crew.meter.unproven_stops.inc()
+            self._context.metrics.stops_unconfirmed.inc()
         self._log.error(event, **more)

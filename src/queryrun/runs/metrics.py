@@ -8,7 +8,7 @@ _STOP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 _RUN_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 
 
-class Meter:
+class RunMetrics:
     """The core's metrics, in a registry of their own. Labels are few and bounded."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -33,8 +33,8 @@ class Meter:
             buckets=_RUN_BUCKETS,
             registry=self.registry,
         )
-        self.unproven_stops = Gauge(
-            "queryrun_unproven_stops",
+        self.stops_unconfirmed = Gauge(
+            "queryrun_stops_unconfirmed",
             "Attempts told to stop whose engine has not been proven to have let go: alarm on > 0",
             registry=self.registry,
         )
@@ -44,6 +44,6 @@ class Meter:
         self.reaped = Counter(
             "queryrun_reaped",
             "Lapsed attempts and expired runs handled by this node's reaper",
-            ["what"],
+            ["kind"],
             registry=self.registry,
         )

@@ -1,0 +1,94 @@
+"""The dependencies of the core's two sides: requests, and attempts. Both are built in `wiring`.
+
+The functions of the request side (`submit`, `cancel`, `read`, `follow`, `tables`) take a
+`RequestContext` first. The dispatcher, its attempts and the reaper share an `AttemptContext`.
+Neither holds the state of a run: the store is the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from queryrun.results.store import ResultStore
+from queryrun.runs.metrics import RunMetrics
+from queryrun.runs.model import AttemptProgress
+from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.remote import RemoteWork
+from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.source_policy import SourcePolicy
+from queryrun.runs.sources import SourceHealth
+from queryrun.runs.store import RunStore
+from queryrun.sql.guard import Verdict
+from queryrun.worker.frames import Bind
+from queryrun.worker.pool import Stopped
+from queryrun.worker.worker import Worker
+
+
+class StatementGuard(Protocol):
+    """Decides whether a statement may be accepted, without stalling the event loop."""
+
+    async def check(self, statement: str, dialect: str) -> Verdict:
+        """The verdict on one statement in its source's dialect. Never raises for a bad one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What submitting, reading and cancelling need."""
+
+    store: RunStore
+    guard: StatementGuard
+    notifier: ChangeNotifier
+    sources: Mapping[str, SourcePolicy]
+    default_source: str
+    now: Callable[[], datetime]
+    statements: frozenset[str] = frozenset()
+    """Kinds of statement accepted in addition to the contract's (contract H9,
+    `guard.BEYOND_THE_CONTRACT`)."""
+    accepting: Callable[[], bool] = lambda: True
+    """False while the node drains: it refuses submits (503), still serves reads and cancels, and
+    shortens waits."""
+    progress: Callable[[str], AttemptProgress | None] = lambda _run_id: None
+    """Current progress of a run whose attempt this node holds; None for every other run
+    (`read.progress_of` covers those too)."""
+    unavailable_reason: Callable[[str], str | None] = lambda _source: None
+    """Why a source cannot be used at the moment; None when it can."""
+
+
+class Workers(Protocol):
+    """What an attempt uses of the worker pool (`worker.pool.WorkerPool` implements it)."""
+
+    async def take(self, bind: Bind) -> Worker:
+        """A worker with this configuration; cancelling this call leaks nothing."""
+        ...
+
+    def give_back(self, worker: Worker) -> None:
+        """The worker ended cleanly and may serve the same entity again."""
+        ...
+
+    async def stop(self, worker: Worker) -> Stopped:
+        """End the worker and return only when it is reaped; `NotReaped` when it cannot be."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptContext:
+    """What the attempts of this node, its dispatcher and its reaper need."""
+
+    node: str
+    store: RunStore
+    workers: Workers
+    results: ResultStore
+    notifier: ChangeNotifier
+    policy: Callable[[str], SourcePolicy]
+    """source -> its limits"""
+    bind: Callable[[str, str], Awaitable[Bind]]
+    """(source, entity id) -> what the worker opens"""
+    remote: RemoteWork
+    sources: SourceHealth
+    retry: RetryPolicy
+    metrics: RunMetrics
+    now: Callable[[], datetime]

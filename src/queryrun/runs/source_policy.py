@@ -1,0 +1,23 @@
+"""The limits and options of one source, as `runs/` applies them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """Limits that a source sets on runs (defaults: contract F7). 0 means no limit."""
+
+    name: str
+    max_running_per_tenant: int = 5
+    max_queued_per_tenant: int = 10
+    max_output_rows: int = 500_000
+    max_output_bytes: int = 0
+    memory_bytes: int = 2 * 1024**3
+    threads: int = 2
+    time_limit_s: float = 3600.0
+    dialect: str = "native"
+    """The SQL that the guard parses: `trino`, `spark`, or `native` for DuckDB's own."""
+    org_column: str = ""
+    """The column that holds a row's org; empty when the source has no orgs."""
