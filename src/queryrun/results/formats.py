@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from queryrun.results import compress, decompress, preview_rows
 from queryrun.results.compress import Chunks
@@ -27,6 +27,8 @@ CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAP
 class ResultFormat:
     """What the service knows about one format of result files."""
 
+    name: str
+    """In the API, in the store and in file names."""
     suffix: str
     media_type: str
     copy_options: str | None
@@ -66,11 +68,12 @@ class ResultFormat:
 
 
 def delimited(
-    suffix: str, media_type: str, separator: str | None, *, is_extension: bool = False
+    name: str, media_type: str, separator: str | None, *, is_extension: bool = False
 ) -> ResultFormat:
     """A format with a header and one record per row. No separator: the caller chooses it."""
     return ResultFormat(
-        suffix=suffix,
+        name=name,
+        suffix=f".{name}",
         media_type=f"{media_type}; charset=utf-8",
         copy_options=CSV_OPTIONS,
         is_extension=is_extension,
@@ -83,51 +86,45 @@ def delimited(
 
 
 class ContentType(StrEnum):
-    """The format of a result file; the value is its name in the API, in keys and in the store."""
+    """The registry of formats. A member equals its name; its entry is in `spec`."""
 
     spec: ResultFormat
 
-    def __new__(cls, name: str, spec: ResultFormat) -> Self:
-        """A member that is its name, with its entry in `spec`."""
-        member = str.__new__(cls, name)
-        member._value_ = name
-        member.spec = spec
+    def __new__(cls, entry: Any) -> Self:  # Any: `ContentType("csv")` looks a member up by name
+        """A member that equals the name of its entry."""
+        member = str.__new__(cls, entry.name)
+        member._value_ = entry.name
+        member.spec = entry
         return member
 
-    JSON = (
-        "json",
-        ResultFormat(
-            suffix=".json",
-            media_type="application/x-ndjson",
-            copy_options="FORMAT json",
-            value_sql=ValueFormatter.as_json,
-            counter=LineCounter,
-            preview=preview_rows.read_json_lines,
-        ),
+    JSON = ResultFormat(
+        name="json",
+        suffix=".json",
+        media_type="application/x-ndjson",
+        copy_options="FORMAT json",
+        value_sql=ValueFormatter.as_json,
+        counter=LineCounter,
+        preview=preview_rows.read_json_lines,
     )
-    CSV = "csv", delimited(".csv", "text/csv", ",")
-    TSV = "tsv", delimited(".tsv", "text/tab-separated-values", "\t")
-    DSV = "dsv", delimited(".dsv", "text/plain", None)
-    PARQUET = (
-        "parquet",
-        ResultFormat(
-            suffix=".parquet",
-            media_type="application/vnd.apache.parquet",
-            copy_options="FORMAT parquet",
-            is_extension=True,
-            is_text=False,
-            is_sequential=True,
-        ),
+    CSV = delimited("csv", "text/csv", ",")
+    TSV = delimited("tsv", "text/tab-separated-values", "\t")
+    DSV = delimited("dsv", "text/plain", None)
+    PARQUET = ResultFormat(
+        name="parquet",
+        suffix=".parquet",
+        media_type="application/vnd.apache.parquet",
+        copy_options="FORMAT parquet",
+        is_extension=True,
+        is_text=False,
+        is_sequential=True,
     )
-    ARROW = (
-        "arrow",
-        ResultFormat(
-            suffix=".arrow",
-            media_type="application/vnd.apache.arrow.stream",
-            copy_options=None,
-            is_extension=True,
-            is_text=False,
-        ),
+    ARROW = ResultFormat(
+        name="arrow",
+        suffix=".arrow",
+        media_type="application/vnd.apache.arrow.stream",
+        copy_options=None,
+        is_extension=True,
+        is_text=False,
     )
 
 
@@ -135,6 +132,8 @@ class ContentType(StrEnum):
 class Compression:
     """What the service knows about one compression of result files."""
 
+    name: str
+    """In the API and in the store."""
     suffix: str
     media_type: str
     """Of the compressed file. A `Content-Encoding` header instead would make clients decompress
@@ -148,53 +147,45 @@ class Compression:
 
 
 class ContentEncoding(StrEnum):
-    """The compression of a result file (contract A2)."""
+    """The registry of compressions (contract A2). A member equals its name, as in `ContentType`."""
 
     spec: Compression
 
-    def __new__(cls, name: str, spec: Compression) -> Self:
-        """A member that is its name, with its entry in `spec`."""
-        member = str.__new__(cls, name)
-        member._value_ = name
-        member.spec = spec
+    def __new__(cls, entry: Any) -> Self:
+        """A member that equals the name of its entry."""
+        member = str.__new__(cls, entry.name)
+        member._value_ = entry.name
+        member.spec = entry
         return member
 
-    NONE = (
-        "none",
-        Compression(
-            suffix="",
-            media_type="",
-            compress=lambda chunks, _: chunks,
-            decompress=lambda chunks: chunks,
-        ),
+    NONE = Compression(
+        name="none",
+        suffix="",
+        media_type="",
+        compress=lambda chunks, _: chunks,
+        decompress=lambda chunks: chunks,
     )
-    GZIP = (
-        "gzip",
-        Compression(
-            suffix=".gz",
-            media_type="application/gzip",
-            compress=compress.gzip,
-            decompress=decompress.gunzip,
-        ),
+    GZIP = Compression(
+        name="gzip",
+        suffix=".gz",
+        media_type="application/gzip",
+        compress=compress.gzip,
+        decompress=decompress.gunzip,
     )
-    ZIP = (
-        "zip",
-        Compression(
-            suffix=".zip",
-            media_type="application/zip",
-            compress=compress.zip_archive,
-            decompress=decompress.unzip,
-        ),
+    ZIP = Compression(
+        name="zip",
+        suffix=".zip",
+        media_type="application/zip",
+        compress=compress.zip_archive,
+        decompress=decompress.unzip,
     )
-    ZSTD = (
-        "zstd",
-        Compression(
-            suffix=".zst",
-            media_type="application/zstd",
-            compress=compress.zstd,
-            decompress=None,
-            is_extension=True,
-        ),
+    ZSTD = Compression(
+        name="zstd",
+        suffix=".zst",
+        media_type="application/zstd",
+        compress=compress.zstd,
+        decompress=None,
+        is_extension=True,
     )
 
 

@@ -14,10 +14,12 @@ from queryrun.engines.base import (
 )
 from queryrun.engines.duckdb.catalog import open_catalog as open_duckdb_catalog
 from queryrun.engines.duckdb.session import open_session as open_duckdb
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
+from queryrun.results.request import WriteRequest
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
-from queryrun.results.write import WriteRequest, write_result
+from queryrun.results.write import write_result
 from queryrun.worker.frames import Bind, Done, Execute, ResultsSpec, SourceSpec
 from queryrun.worker.runtime import Report
 
@@ -93,10 +95,10 @@ class SourceSession:
 
     def _job(self, execute: Execute) -> WriteRequest:
         return WriteRequest(
-            statement=execute.statement,
+            sql=execute.statement,
             file_key=execute.file_key,
-            content_type=execute.content_type,
-            content_encoding=execute.content_encoding,
+            content_type=ContentType(execute.content_type),
+            content_encoding=ContentEncoding(execute.content_encoding),
             column_separator=execute.column_separator,
             encryption_key=execute.encryption_key,
             row_limit=execute.row_limit,

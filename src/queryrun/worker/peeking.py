@@ -15,12 +15,12 @@ from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
-from queryrun.results.preview import (
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import (
     MAX_READ_BYTES,
     PREVIEW_TOO_FAR,
     NoPreviewError,
     Preview,
-    PreviewRequest,
 )
 from queryrun.worker.child import die_with_parent, limit_memory
 from queryrun.worker.sandbox import Walls, confine
