@@ -32,7 +32,7 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.worker.child import die_with_parent
+from queryrun.processes.child_setup import die_with_parent
 from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent

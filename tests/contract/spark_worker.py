@@ -12,9 +12,10 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.worker.entry import open_session
-from queryrun.worker.frames import Bind, Execute, ResultsSpec, SourceSpec
-from queryrun.worker.main import put_up_walls
+from queryrun.worker.frames import Execute, ResultsSpec, WorkerConfig
+from queryrun.worker.main import confine_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,12 @@ class Order:
         """How the process is started."""
         return [sys.executable, "-m", "tests.contract.spark_worker", json.dumps(asdict(self))]
 
-    def bind(self) -> Bind:
+    def bind(self) -> WorkerConfig:
         """The frame that binds a worker."""
         results, spill = Path(self.directory, "results"), Path(self.directory, "spill")
         for place in (results, spill):
             place.mkdir()
-        return Bind(
+        return WorkerConfig(
             entity_id="entity",
             source=SourceSpec("spark", self.options),
             results=ResultsSpec("local", {"directory": str(results)}),
@@ -65,7 +66,7 @@ def main() -> None:
     """See the module."""
     order = Order(**json.loads(sys.argv[1]))
     bind = order.bind()
-    put_up_walls(bind)
+    confine_worker(bind)
     session = open_session(bind)
     done = session.run(order.execute(), _Loud())
     session.close()

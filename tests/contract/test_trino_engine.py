@@ -475,7 +475,7 @@ def test_progress_is_trinos(free: TrinoSession) -> None:
 
 _WALLED = """
 import sys
-from queryrun.worker.sandbox import Walls, confine
+from queryrun.processes.sandbox import Walls, confine
 url, spill = sys.argv[1:]
 confine(Walls(read_write=(spill,), network=True))
 from queryrun.engines.base import EngineLimits

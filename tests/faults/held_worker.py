@@ -7,6 +7,7 @@ being opened there is no statement yet, so there a file in the entity's data dir
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
 from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
-from queryrun.worker.frames import Bind, Done, Execute
+from queryrun.worker.frames import Done, Execute, WorkerConfig
+from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
 
 HEADERS_BYTES = 100_000
@@ -42,14 +44,19 @@ class Place:
             hold()
 
 
-def open_session(bind: Bind) -> SourceSession:
+def open_session(config: WorkerConfig) -> SourceSession:
     """The real engine and store, held where the statement says."""
-    if Path(bind.source.options["data_dir"], OPENING_MARK).exists():
+    if Path(config.source.options["data_dir"], OPENING_MARK).exists():
         hold()
-    limits = EngineLimits(bind.memory_bytes, bind.threads, bind.spill_dir, bind.spill_bytes)
-    engine = open_duckdb(bind.source.options, limits, bind.time_zone)
-    results = HeldResults(Path(bind.results.options["directory"]))
-    return HeldSession(engine, results, bind.time_zone)
+    limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
+    engine = open_duckdb(config.source.options, limits, config.time_zone)
+    results = HeldResults(Path(config.results.options["directory"]))
+    return HeldSession(engine, results, config.time_zone)
+
+
+def main(control: socket.socket) -> NoReturn:
+    """The entry point of a worker that may be held."""
+    run_worker(control, open_session)
 
 
 class HeldSession(SourceSession):

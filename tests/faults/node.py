@@ -15,6 +15,7 @@ import httpx2 as httpx
 from queryrun.auth.model import Principal, Scope
 from queryrun.cancel_suite.processes import ServerProcesses
 from queryrun.cli.home import MadeHome
+from queryrun.processes.fork_client import Roles
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.cancel import cancel
 from queryrun.runs.model import (
@@ -26,11 +27,11 @@ from queryrun.runs.model import (
 from queryrun.runs.read import wait_for_end
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
+from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.node import Node, NodeResources, build_node, open_resources
-from queryrun.worker.forkclient import Roles
 from tests.e2e.conftest import QUICK
 
-HELD_WORKERS = Roles(opener="tests.faults.held_worker:open_session")
+HELD_WORKERS = {**CHILD_ROLES, "worker": "tests.faults.held_worker:main"}
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
 """Heeds interrupts; ends on no machine."""
 ENDLESS_ROWS = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
@@ -154,7 +155,7 @@ async def open_node(
     made: MadeHome,
     *,
     wrap: Callable[[NodeResources], NodeResources] = lambda resources: resources,
-    roles: Roles | None = None,
+    roles: Roles = CHILD_ROLES,
     environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Scene]:
     """A started node on a home, its parts wrapped; nothing of it runs afterwards."""

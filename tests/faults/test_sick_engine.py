@@ -14,7 +14,9 @@ from structlog.testing import capture_logs
 from queryrun.cli.home import MadeHome
 from queryrun.db.sqlite.database import open_sqlite
 from queryrun.engines.base import work_name
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
+from queryrun.processes.errors import NotReaped
 from queryrun.results.local import LocalResultStore
 from queryrun.runs.leader import AlwaysLeader
 from queryrun.runs.metrics import RunMetrics
@@ -25,8 +27,6 @@ from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.state import RunState
 from queryrun.wiring.node import NodeResources
-from queryrun.worker.errors import NotReaped
-from queryrun.worker.frames import SourceSpec
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 from tests.conftest import Clock

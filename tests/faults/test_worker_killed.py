@@ -19,10 +19,12 @@ import msgspec
 import pytest
 
 from queryrun.errors import ConfigurationError
-from queryrun.worker import handles
-from queryrun.worker.errors import ForkServerLost, WorkerDied
-from queryrun.worker.forkclient import Roles
-from queryrun.worker.frames import Bind, Done, encode
+from queryrun.processes import handles
+from queryrun.processes.errors import ForkServerLost
+from queryrun.processes.frames import encode
+from queryrun.wiring.child_roles import CHILD_ROLES
+from queryrun.worker.errors import WorkerDied
+from queryrun.worker.frames import Done, WorkerConfig
 from queryrun.worker.pool import PoolOptions, StopHow, WorkerPool
 from tests.unit.worker.house import (
     PATIENCE_S,
@@ -123,7 +125,7 @@ async def test_a_broken_worker_fails_its_statement_and_is_not_used_again(tmp_pat
 async def test_all_workers_die_with_the_fork_server_and_a_new_one_starts(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
-        fork_server = pool.fork_server.pid
+        fork_server = pool.fork_client.pid
         assert fork_server is not None
         os.kill(fork_server, signal.SIGKILL)
         with pytest.raises(WorkerDied):
@@ -135,7 +137,7 @@ async def test_all_workers_die_with_the_fork_server_and_a_new_one_starts(tmp_pat
 async def test_stop_returns_when_the_fork_server_died_too(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
-        fork_server = pool.fork_server.pid
+        fork_server = pool.fork_client.pid
         assert fork_server is not None
         os.kill(fork_server, signal.SIGKILL)
         assert (await pool.stop(running.worker)).how is StopHow.KILLED
@@ -144,7 +146,9 @@ async def test_stop_returns_when_the_fork_server_died_too(tmp_path: Path) -> Non
 
 
 async def test_a_fork_server_that_cannot_start_is_told_to_the_taker(tmp_path: Path) -> None:
-    pool = WorkerPool(PoolOptions(tmp_path / "spill"), Roles(opener="queryrun.nowhere:nothing"))
+    pool = WorkerPool(
+        PoolOptions(tmp_path / "spill"), {**CHILD_ROLES, "worker": "queryrun.nowhere:nothing"}
+    )
     await pool.start()
     with pytest.raises(ForkServerLost):
         await asyncio.wait_for(pool.take(bind_to(tmp_path)), PATIENCE_S)
@@ -154,7 +158,7 @@ async def test_a_fork_server_that_cannot_start_is_told_to_the_taker(tmp_path: Pa
 async def test_the_fork_server_survives_garbage(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         first = await pool.take(bind_to(tmp_path))
-        server = pool.fork_server._server
+        server = pool.fork_client._server
         assert server is not None
         for garbage in (b"\xc1", b"\x00" * 4000, os.urandom(64)):
             server._socket.send(garbage)
@@ -167,7 +171,7 @@ async def test_a_worker_ignores_the_signals_that_are_meant_for_the_node(tmp_path
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         await worker.ready()
-        fork_server = pool.fork_server.pid
+        fork_server = pool.fork_client.pid
         assert fork_server is not None
         for pid in (worker.pid, fork_server):
             os.kill(pid, signal.SIGTERM)
@@ -185,7 +189,7 @@ async def test_what_a_killed_node_left_in_the_spill_root_is_removed(tmp_path: Pa
 async def test_a_second_node_may_not_use_the_same_spill_root(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill"):
         with pytest.raises(ConfigurationError):
-            await WorkerPool(PoolOptions(tmp_path / "spill")).start()
+            await WorkerPool(PoolOptions(tmp_path / "spill"), CHILD_ROLES).start()
 
 
 async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path) -> None:
@@ -237,7 +241,7 @@ def test_a_worker_ends_when_its_socket_closes_though_no_parent_died(tmp_path: Pa
     assert worker.wait(PATIENCE_S) == -signal.SIGKILL
 
 
-def _with_spill(place: Path, spill: Path) -> Bind:
+def _with_spill(place: Path, spill: Path) -> WorkerConfig:
     return msgspec.structs.replace(bind_to(place), spill_dir=str(spill))
 
 

@@ -28,8 +28,8 @@ from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
+from queryrun.services.catalog.frames import TableShape
 from queryrun.sql.guard import Refusal, Verdict
-from queryrun.worker.cataloging import TableShape
 from tests.conftest import Clock
 
 TENANT = "tenant-1"

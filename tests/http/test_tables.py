@@ -6,7 +6,7 @@ import pytest
 
 from queryrun.auth.model import Scope
 from queryrun.engines.base import ColumnInfo
-from queryrun.worker.cataloging import TableShape
+from queryrun.services.catalog.frames import TableShape
 from tests.http.app_harness import ACME, GLOBEX, AppHarness
 from tests.http.problem import assert_problem
 

@@ -89,7 +89,7 @@ MUTATIONS = (
         "workers outlive their server",
         (
             Edit(
-                "src/queryrun/worker/child.py",
+                "src/queryrun/processes/child_setup.py",
                 "    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)\n",
                 "",
             ),
@@ -105,7 +105,7 @@ MUTATIONS = (
         "no PDEATHSIG, but the end of the pipe is noticed",
         (
             Edit(
-                "src/queryrun/worker/child.py",
+                "src/queryrun/processes/child_setup.py",
                 "    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)\n",
                 "",
             ),

@@ -94,7 +94,7 @@ class RemoteEndpoint:
 
 
 class RemoteEngine(Protocol):
-    """An engine elsewhere as a node's stopper sees it (`worker/stopper.py`): no statements.
+    """A remote engine as the remote-stop process sees it (`services/remote_stop`): no statements.
 
     Blocking, and callable from several threads at once. Every call is bounded by the engine
     module's own timeouts (at most `REMOTE_BOUND_S`) and opens what it needs: nothing is kept.

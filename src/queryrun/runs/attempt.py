@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.processes.errors import ForkServerLost
 from queryrun.results.names import file_key
 from queryrun.runs.confirm_stop import StopConfirmation
 from queryrun.runs.context import AttemptContext
@@ -32,7 +33,7 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.retry import after_failure, on_leaving, while_away
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
-from queryrun.worker.errors import ForkServerLost, PoolClosed, WorkerDied
+from queryrun.worker.errors import PoolClosed, WorkerDied
 from queryrun.worker.frames import Done, Execute, Progress, StageReached
 from queryrun.worker.worker import Worker
 

@@ -14,10 +14,10 @@ from structlog.typing import FilteringBoundLogger
 
 from queryrun.engines.base import work_name
 from queryrun.errors import Unavailable
+from queryrun.processes.errors import NotReaped
+from queryrun.processes.handles import with_work
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.model import Attempt, EngineStop
-from queryrun.worker.errors import NotReaped
-from queryrun.worker.handles import with_work
 from queryrun.worker.worker import Worker
 
 STOP_RETRY_S = 1.0

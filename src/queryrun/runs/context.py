@@ -22,7 +22,7 @@ from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
 from queryrun.sql.guard import Verdict
-from queryrun.worker.frames import Bind
+from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 
@@ -61,7 +61,7 @@ class RequestContext:
 class Workers(Protocol):
     """What an attempt uses of the worker pool (`worker.pool.WorkerPool` implements it)."""
 
-    async def take(self, bind: Bind) -> Worker:
+    async def take(self, bind: WorkerConfig) -> Worker:
         """A worker with this configuration; cancelling this call leaks nothing."""
         ...
 
@@ -85,7 +85,7 @@ class AttemptContext:
     notifier: ChangeNotifier
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""
-    bind: Callable[[str, str], Awaitable[Bind]]
+    bind: Callable[[str, str], Awaitable[WorkerConfig]]
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth

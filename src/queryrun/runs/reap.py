@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.processes.errors import NotReaped
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.leader import LeaderLease, LeaderTask
 from queryrun.runs.model import (
@@ -24,7 +25,6 @@ from queryrun.runs.model import (
 from queryrun.runs.retry import after_failure
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Freed, Requeued
-from queryrun.worker.errors import NotReaped
 
 log = structlog.get_logger()
 

@@ -12,11 +12,11 @@ from typing import Protocol
 import structlog
 
 from queryrun.engines.base import WORK_PREFIX, work_name
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
-from queryrun.worker.frames import SourceSpec
 
 log = structlog.get_logger()
 

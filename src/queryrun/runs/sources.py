@@ -8,9 +8,9 @@ from typing import Protocol
 
 import structlog
 
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
 from queryrun.runs.remote import Place
-from queryrun.worker.frames import SourceSpec
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest, NotFound
 from queryrun.runs.context import RequestContext
-from queryrun.worker.cataloging import TableShape
+from queryrun.services.catalog.frames import TableShape
 
 
 class TableCatalog(Protocol):

@@ -26,6 +26,8 @@ from queryrun.http.health import OK, SOURCE
 from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
+from queryrun.processes import handles
+from queryrun.processes.fork_client import Roles
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import AttemptContext, RequestContext, Workers
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
@@ -40,16 +42,15 @@ from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
+from queryrun.services.catalog.client import TableReader
+from queryrun.services.guard.client import StatementChecker
+from queryrun.services.remote_stop.client import Stopper
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
+from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
 from queryrun.wiring.results import Sweeper, result_store
 from queryrun.wiring.sources import SourceResolver
-from queryrun.worker import handles
-from queryrun.worker.catalog import TableReader
-from queryrun.worker.checker import StatementChecker
-from queryrun.worker.forkclient import Roles
 from queryrun.worker.pool import PoolOptions, WorkerPool
-from queryrun.worker.stopper import Stopper
 
 log = structlog.get_logger()
 
@@ -76,7 +77,7 @@ class NodeResources:
     results: ResultStore
 
 
-def open_resources(settings: Settings, roles: Roles | None = None) -> NodeResources:
+def open_resources(settings: Settings, roles: Roles = CHILD_ROLES) -> NodeResources:
     """Take the home for this process, open (and migrate) its store, make its pool.
 
     Raises `ConfigurationError` when another node serves the same home.
@@ -165,9 +166,9 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     """
     resources = resources or open_resources(settings)
     database, pool = resources.database, resources.pool
-    checker, stopper = StatementChecker(pool.fork_server), Stopper(pool.fork_server)
+    checker, stopper = StatementChecker(pool.fork_client), Stopper(pool.fork_client)
     notifier, resolver = ChangeNotifier(), SourceResolver(settings, database.auth)
-    tables = TableReader(pool.fork_server, resolver.spec)
+    tables = TableReader(pool.fork_client, resolver.spec)
     remote = settings.remote_sources
     sources = SourceHealth(settings.sources, remote, stopper, resolver.spec)
     policies = {name: _policy(name, source) for name, source in settings.sources.items()}

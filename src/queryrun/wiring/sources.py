@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from queryrun.auth.store import AuthStore
+from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.settings import Settings, SourceSettings, size_bytes, source_secret
 from queryrun.wiring.results import results_specs
-from queryrun.worker.frames import Bind, Secret, SourceSpec
+from queryrun.worker.frames import WorkerConfig
 
 NO_ENTITY = "queryrun"
 """Stands for `{entity}` where an engine is asked something that is no entity's."""
@@ -21,10 +22,10 @@ class SourceResolver:
         self._names: dict[str, str] = {}
         self._results = results_specs(settings)
 
-    async def bind(self, source: str, entity_id: str) -> Bind:
+    async def bind(self, source: str, entity_id: str) -> WorkerConfig:
         """What a worker for this entity opens; `NotFound` for an entity that is not there."""
         rules = self._settings.sources[source]
-        return Bind(
+        return WorkerConfig(
             entity_id=entity_id,
             source=await self.spec(source, entity_id),
             results=self._results(),

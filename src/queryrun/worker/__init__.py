@@ -1,1 +1,1 @@
-"""The child process that runs one statement, and the pool that keeps them warm, kills, reaps."""
+"""The process of one attempt, and the pool that keeps such processes warm, kills and reaps."""

@@ -16,8 +16,8 @@ import threading
 import time
 from typing import NoReturn
 
-from queryrun.worker.channel import Channel
-from queryrun.worker.frames import Execute, ExtendLease, Interrupt, Progress, StageReached
+from queryrun.processes.channel import Channel
+from queryrun.worker.frames import Execute, ExtendLease, Interrupt, Progress, StageReached, ToWorker
 from queryrun.worker.runtime import WorkerSession
 
 INTERRUPT_EVERY_S = 0.005
@@ -29,7 +29,7 @@ _AT_ONCE_S = 0.001
 class RunReport:
     """What one running statement has said about itself. Numbers never go back."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel[ToWorker]) -> None:
         self._channel = channel
         self._percent: float | None = None
         self._rows = 0
@@ -54,7 +54,7 @@ class RunReport:
 class Control:
     """The thread, and what the main thread asks of it."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel[ToWorker]) -> None:
         self._channel = channel
         self._work: queue.SimpleQueue[Execute | None] = queue.SimpleQueue()
         self._lock = threading.Lock()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from typing import NoReturn
+
+from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no worker has to
 
 from queryrun.engines.base import (
-    Catalog,
     EngineLimits,
     EngineSession,
-    RemoteEngine,
     RowFilter,
     work_name,
 )
-from queryrun.engines.duckdb.catalog import open_catalog as open_duckdb_catalog
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
@@ -20,43 +21,19 @@ from queryrun.results.request import WriteRequest
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
-from queryrun.worker.frames import Bind, Done, Execute, ResultsSpec, SourceSpec
+from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
+from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
 
 
-def open_session(bind: Bind) -> SourceSession:
+def main(control: socket.socket) -> NoReturn:
+    """The entry point: run statements on real engines."""
+    run_worker(control, open_session)
+
+
+def open_session(config: WorkerConfig) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
-    return SourceSession(_engine(bind), _results(bind.results), bind.time_zone)
-
-
-def open_remote(engine: str) -> RemoteEngine:
-    """How to speak to an engine elsewhere without a session (`stopping.OpenRemote`).
-
-    Imported here: only nodes with such sources need their libraries.
-    """
-    if engine == "trino":
-        from queryrun.engines.trino.remote import TrinoRemote
-
-        return TrinoRemote()
-    if engine == "spark":
-        from queryrun.engines.spark.remote import SparkRemote
-
-        return SparkRemote()
-    raise ValueError(engine)
-
-
-def open_catalog(source: SourceSpec) -> Catalog:
-    """The tables of a source (`cataloging.OpenCatalog`)."""
-    secret = source.secret.text if source.secret else None
-    if source.engine == "trino":
-        from queryrun.engines.trino.catalog import open_catalog as open_trino_catalog
-
-        return open_trino_catalog(source.options, secret)
-    if source.engine == "spark":
-        from queryrun.engines.spark.catalog import open_catalog as open_spark_catalog
-
-        return open_spark_catalog(source.options, secret)
-    return open_duckdb_catalog(source.options)
+    return SourceSession(_engine(config), _results(config.results), config.time_zone)
 
 
 class SourceSession:
@@ -109,29 +86,29 @@ class SourceSession:
         )
 
 
-def _engine(bind: Bind) -> EngineSession:
-    limits = EngineLimits(bind.memory_bytes, bind.threads, bind.spill_dir, bind.spill_bytes)
-    if bind.source.engine == "trino":
-        return _trino(bind, limits)
-    if bind.source.engine == "spark":
-        return _spark(bind, limits)
-    return open_duckdb(bind.source.options, limits, bind.time_zone)
+def _engine(config: WorkerConfig) -> EngineSession:
+    limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
+    if config.source.engine == "trino":
+        return _trino(config, limits)
+    if config.source.engine == "spark":
+        return _spark(config, limits)
+    return open_duckdb(config.source.options, limits, config.time_zone)
 
 
-def _trino(bind: Bind, limits: EngineLimits) -> EngineSession:
+def _trino(config: WorkerConfig, limits: EngineLimits) -> EngineSession:
     """Imported here: it costs half a second, and only a source on Trino needs it."""
     from queryrun.engines.trino.session import open_session
 
-    secret = bind.source.secret.text if bind.source.secret else None
-    return open_session(bind.source.options, secret, limits, bind.time_zone)
+    secret = config.source.secret.text if config.source.secret else None
+    return open_session(config.source.options, secret, limits, config.time_zone)
 
 
-def _spark(bind: Bind, limits: EngineLimits) -> EngineSession:
+def _spark(config: WorkerConfig, limits: EngineLimits) -> EngineSession:
     """Imported here: it costs half a second, and only a source on Spark needs it."""
     from queryrun.engines.spark.session import open_session
 
-    secret = bind.source.secret.text if bind.source.secret else None
-    return open_session(bind.source.options, secret, limits, bind.time_zone)
+    secret = config.source.secret.text if config.source.secret else None
+    return open_session(config.source.options, secret, limits, config.time_zone)
 
 
 def _results(spec: ResultsSpec) -> ResultStore:

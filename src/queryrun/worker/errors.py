@@ -1,4 +1,4 @@
-"""What can go wrong with a process of ours, as its node sees it. Not what goes wrong with a run."""
+"""What can go wrong with a worker as its node sees it. Not what goes wrong with a run."""
 
 from __future__ import annotations
 
@@ -9,28 +9,13 @@ class WorkerDied(QueryrunError):
     """The worker ended, by itself or because someone killed it, before it had answered.
 
     `exit_code` is negative for a signal (-9: SIGKILL, as the kernel's memory killer sends),
-    0 or positive for an exit, None when nobody could learn it (the fork-server died too).
+    0 or positive for an exit, None when nobody could learn it (the fork server died too).
     The process is already reaped, its spill directory gone.
     """
 
     def __init__(self, exit_code: int | None) -> None:
         super().__init__(f"the worker process ended (exit code {exit_code})")
         self.exit_code = exit_code
-
-
-class NotReaped(QueryrunError):
-    """A process did not end within the bound although it was sent SIGKILL. It may still work.
-
-    Whoever holds a slot for it must go on holding it; stopping it again is allowed.
-    """
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"process {pid} does not end although it was killed")
-        self.pid = pid
-
-
-class ForkServerLost(QueryrunError):
-    """The fork-server ended, or refused, before a new process was there."""
 
 
 class PoolClosed(QueryrunError):

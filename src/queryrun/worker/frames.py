@@ -1,73 +1,30 @@
-"""What a node and a worker say to each other: length-prefixed msgpack over one socket pair.
+"""What a node and a worker say to each other (`processes/frames.py` has the wire format).
 
-Nothing is pickled. Every frame is a 4-byte big-endian length followed by one tagged struct.
-A frame is at most `MAX_FRAME_BYTES`; a peer that sends more is broken and is dropped.
+The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*
+The worker sends:   Ready, (Stage* | Progress*, Trouble?, Done | Failed, Ready?)*
 
-The node's side of the talk:   Bind, (Execute, (Keep | Interrupt)*)*
-The worker's side:             Ready, (Stage* | Progress*, Trouble?, Done | Failed, Ready?)*
-
-A worker that has been bound serves one entity of one source for the rest of its life. After a
-clean `Done` or `Failed` it opens a fresh engine session, says `Ready` and may serve again.
+A configured worker serves one entity of one source for the rest of its life. After a clean
+`Done` or `Failed` it opens a fresh engine session, sends `Ready` and may serve again.
 """
 
 from __future__ import annotations
 
-import asyncio
-import struct
-from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
+from queryrun.engines.source_spec import SourceSpec
+from queryrun.processes.frames import Frame
 from queryrun.results.sigv4 import Credentials
 
-MAX_FRAME_BYTES = 16 * 1024 * 1024
-"""A statement is at most 1,000,000 characters (contract F7), 4 bytes each, and some room."""
-
-_LENGTH = struct.Struct(">I")
-
-
-class Frame(msgspec.Struct, frozen=True, tag_field="t"):
-    """Anything sent either way."""
-
-
 # --- node to worker -------------------------------------------------------------------------
-
-
-class Secret(msgspec.Struct, frozen=True):
-    """A password or token that never shows in a repr."""
-
-    text: str
-
-    def __repr__(self) -> str:
-        return "Secret()"
-
-
-class SourceSpec(msgspec.Struct, frozen=True):
-    """Which data a worker opens: an engine and its entity-resolved options (paths, catalog, …).
-
-    `secret` is what an engine elsewhere asks for; it comes along for the reason that
-    `ResultsSpec` gives.
-    """
-
-    engine: Literal["duckdb", "trino", "spark"]
-    options: dict[str, str]
-    secret: Secret | None = None
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The files and directories that an embedded engine reads; none for one elsewhere."""
-        found = [self.options[name] for name in ("data_dir", "database") if name in self.options]
-        if "database" in self.options:
-            found.append(f"{self.options['database']}.wal")
-        return tuple(found)
 
 
 class ResultsSpec(msgspec.Struct, frozen=True):
     """Where the worker writes result files.
 
-    The credentials come along because a worker reads no file of ours and inherits no environment;
-    so new ones count from the next attempt on. They never show in a repr.
+    The credentials are sent along because a worker reads no file of ours and inherits no
+    environment, so new ones count from the next attempt on. They never show in a repr.
     """
 
     kind: Literal["local", "s3"]
@@ -75,8 +32,8 @@ class ResultsSpec(msgspec.Struct, frozen=True):
     credentials: Credentials | None = None
 
 
-class Bind(Frame, frozen=True, tag="bind"):
-    """Which walls the worker lives behind from now on. Sent once, first."""
+class WorkerConfig(Frame, frozen=True, tag="config"):
+    """What the worker may read, write and use for the rest of its life. Sent once, first."""
 
     entity_id: str
     source: SourceSpec
@@ -176,18 +133,11 @@ class Trouble(Frame, frozen=True, tag="trouble"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = Bind | Execute | ExtendLease | Interrupt
-ToNode = Ready | StageReached | Progress | Done | Failed | Trouble
+ToWorker = WorkerConfig | Execute | ExtendLease | Interrupt
+FromWorker = Ready | StageReached | Progress | Done | Failed | Trouble
 
-_encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
-_to_node = msgspec.msgpack.Decoder(ToNode)
-
-
-def encode(frame: Frame) -> bytes:
-    """One frame as it goes over the wire, its length in front."""
-    body = _encoder.encode(frame)
-    return _LENGTH.pack(len(body)) + body
+_from_worker = msgspec.msgpack.Decoder(FromWorker)
 
 
 def decode_to_worker(body: bytes) -> ToWorker:
@@ -196,38 +146,7 @@ def decode_to_worker(body: bytes) -> ToWorker:
     return frame
 
 
-def decode_to_node(body: bytes) -> ToNode:
+def decode_from_worker(body: bytes) -> FromWorker:
     """A frame's body as a node reads it. Raises `msgspec.DecodeError` for anything else."""
-    frame: ToNode = _to_node.decode(body)
+    frame: FromWorker = _from_worker.decode(body)
     return frame
-
-
-def body_length(prefix: bytes) -> int:
-    """The length that a 4-byte prefix announces; `ValueError` beyond `MAX_FRAME_BYTES`."""
-    (length,) = _LENGTH.unpack(prefix)
-    if length > MAX_FRAME_BYTES:
-        raise ValueError(f"frame of {length} bytes is larger than {MAX_FRAME_BYTES}")
-    return int(length)
-
-
-async def receive_body(reader: asyncio.StreamReader) -> bytes:
-    """The next frame's body. `EOFError` at the end, `ValueError` for one that is too large."""
-    return await reader.readexactly(body_length(await reader.readexactly(_LENGTH.size)))
-
-
-class FrameSplitter:
-    """Cuts a stream of bytes into frame bodies. Holds at most one frame and one read's bytes."""
-
-    def __init__(self) -> None:
-        self._pending = bytearray()
-
-    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-        """The bodies that are whole now. `ValueError` for a frame that is too large."""
-        self._pending += data
-        while len(self._pending) >= _LENGTH.size:
-            end = _LENGTH.size + body_length(bytes(self._pending[: _LENGTH.size]))
-            if len(self._pending) < end:
-                return
-            body = bytes(self._pending[_LENGTH.size : end])
-            del self._pending[:end]
-            yield body

@@ -1,4 +1,4 @@
-"""The worker process: is bound, puts up its walls, then runs one statement after another."""
+"""The worker process: takes its configuration, confines itself, runs statements in turn."""
 
 from __future__ import annotations
 
@@ -13,13 +13,22 @@ from typing import NoReturn
 import msgspec
 
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.worker.channel import Channel
-from queryrun.worker.child import limit_file_size, limit_memory, name_process
+from queryrun.processes.channel import Channel
+from queryrun.processes.child_setup import limit_file_size, limit_memory, name_process
+from queryrun.processes.handles import handle_of
+from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.worker.control import Control
-from queryrun.worker.frames import Bind, Done, Execute, Failed, Ready, Trouble
-from queryrun.worker.handles import handle_of
+from queryrun.worker.frames import (
+    Done,
+    Execute,
+    Failed,
+    Ready,
+    ToWorker,
+    Trouble,
+    WorkerConfig,
+    decode_to_worker,
+)
 from queryrun.worker.runtime import Opener, WorkerSession
-from queryrun.worker.sandbox import Walls, confine
 
 MEMORY_BACKSTOP_FACTOR = 1.3
 MEMORY_BACKSTOP_BASE_BYTES = 2 * 1024**3
@@ -34,36 +43,36 @@ FILE_SIZE_ROOM_BYTES = 64 * 1024**2
 
 def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
     """Serve one node on `control` until told to stop. The process is already a child of its own."""
-    channel = Channel(control)
-    bind = channel.receive()
-    if isinstance(bind, Bind):
+    channel = Channel(control, decode_to_worker)
+    config = channel.receive()
+    if isinstance(config, WorkerConfig):
         handle = handle_of(os.getpid())
-        put_up_walls(bind)
-        WorkerMain(channel, bind, open_session, handle).serve()
-    os._exit(0)  # never bound: the node has let go, or does not know what it wants
+        confine_worker(config)
+        WorkerMain(channel, config, open_session, handle).serve()
+    os._exit(0)  # never configured: the node has let go
 
 
-def put_up_walls(bind: Bind) -> None:
-    """Limit memory and confine the process to what `bind` names. Before any second thread."""
-    limit_memory(memory_backstop(bind))
-    confine(walls_of(bind))
+def confine_worker(config: WorkerConfig) -> None:
+    """Limit memory and confine the process to what `config` names. Before any second thread."""
+    limit_memory(memory_backstop(config))
+    apply_sandbox(sandbox_policy(config))
 
 
-def memory_backstop(bind: Bind) -> int:
+def memory_backstop(config: WorkerConfig) -> int:
     """Private writable bytes a worker may have: RLIMIT_DATA counts thread stacks in full."""
-    engine = int(bind.memory_bytes * MEMORY_BACKSTOP_FACTOR)
-    stacks = STACK_BYTES_PER_THREAD * (bind.threads + 4)
+    engine = int(config.memory_bytes * MEMORY_BACKSTOP_FACTOR)
+    stacks = STACK_BYTES_PER_THREAD * (config.threads + 4)
     return engine + stacks + MEMORY_BACKSTOP_BASE_BYTES
 
 
-def walls_of(bind: Bind) -> Walls:
+def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
     """What this worker needs: its entity's data to read, its spill and the results to write."""
-    results = bind.results.options
-    return Walls(
-        read=bind.source.places,
-        write=(results["directory"],) if bind.results.kind == "local" else (),
-        read_write=(bind.spill_dir,),
-        network=bind.source.engine != "duckdb" or bind.results.kind != "local",
+    results = config.results.options
+    return SandboxPolicy(
+        read=config.source.paths,
+        write=(results["directory"],) if config.results.kind == "local" else (),
+        read_write=(config.spill_dir,),
+        network=config.source.engine != "duckdb" or config.results.kind != "local",
     )
 
 
@@ -71,11 +80,15 @@ class WorkerMain:
     """The main thread of a bound worker: a clean session and empty spill space per statement."""
 
     def __init__(
-        self, channel: Channel, bind: Bind, open_session: Opener, process_handle: str
+        self,
+        channel: Channel[ToWorker],
+        config: WorkerConfig,
+        open_session: Opener,
+        process_handle: str,
     ) -> None:
         self._channel = channel
         self._process_handle = process_handle
-        self._bind = bind
+        self._config = config
         self._open_session = open_session
         self._control = Control(channel)
         self._sessions = 0
@@ -102,14 +115,14 @@ class WorkerMain:
 
     def _next_spill_dir(self) -> Path:
         self._sessions += 1
-        spill_dir = Path(self._bind.spill_dir) / str(self._sessions)
+        spill_dir = Path(self._config.spill_dir) / str(self._sessions)
         spill_dir.mkdir(mode=0o700)
         return spill_dir
 
     def _open(self, spill_dir: Path) -> WorkerSession:
-        bind = msgspec.structs.replace(self._bind, spill_dir=str(spill_dir))
+        config = msgspec.structs.replace(self._config, spill_dir=str(spill_dir))
         try:
-            return self._open_session(bind)
+            return self._open_session(config)
         except Exception as error:  # whatever it is, the node must hear of it
             self._channel.send(self._failed(error))
             os._exit(1)
@@ -140,7 +153,7 @@ class WorkerMain:
             self._control.end()
 
     def _limit_files(self, execute: Execute) -> None:
-        largest = max(execute.size_limit_bytes, self._bind.spill_bytes) + FILE_SIZE_ROOM_BYTES
+        largest = max(execute.size_limit_bytes, self._config.spill_bytes) + FILE_SIZE_ROOM_BYTES
         limit_file_size(largest if execute.size_limit_bytes else 0)
 
     def _failed(self, error: Exception) -> Failed:

@@ -1,6 +1,6 @@
 """The pool of worker processes as a node sees it: take one, use it, stop it for certain.
 
-    hired ──► warm ──take(bind)──► in use ──give_back──► idle ──take(equal bind)──► in use
+    hired ──► warm ──take(config)► in use ──give_back──► idle ──take(equal config)──► in use
                                       │                    │
                                       └──────── stop ──────┴──► buried: reaped, spill removed
 
@@ -20,16 +20,18 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from queryrun.worker.errors import ForkServerLost, NotReaped, PoolClosed
-from queryrun.worker.forkclient import ForkClient, Roles
-from queryrun.worker.forkframes import Role
-from queryrun.worker.frames import Bind, Failed
-from queryrun.worker.process import describe_exit
+from queryrun.processes.child_process import describe_exit
+from queryrun.processes.errors import ForkServerLost, NotReaped
+from queryrun.processes.fork_client import ForkClient, Roles
+from queryrun.worker.errors import PoolClosed
+from queryrun.worker.frames import Failed, WorkerConfig
 from queryrun.worker.spill import SpillRoot
 from queryrun.worker.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
+ROLE = "worker"
+"""Of its processes, in the fork server's table."""
 GRACE_S = 0.025
 """What a statement that heeds interrupts usually needs; longer would only delay the kill."""
 REAP_BOUND_S = 10.0
@@ -88,9 +90,9 @@ class Stopped:
 class WorkerPool:
     """Warm workers for one node. Used from the event loop of the main thread alone."""
 
-    def __init__(self, options: PoolOptions, roles: Roles | None = None) -> None:
-        self.fork_server = ForkClient(roles)
-        """Shared with the statement checker; `close` ends it."""
+    def __init__(self, options: PoolOptions, roles: Roles) -> None:
+        self.fork_client = ForkClient(roles)
+        """Shared with the services; `close` ends it."""
         self._options = options
         self._spill = SpillRoot(options.spill_root)
         self._warm: list[Worker] = []
@@ -122,7 +124,7 @@ class WorkerPool:
         Raises `ConfigurationError` when another node uses the spill root.
         """
         await asyncio.to_thread(self._spill.open)
-        self.fork_server.start()
+        self.fork_client.start()
         self._tend()
 
     async def close(self) -> None:
@@ -139,20 +141,20 @@ class WorkerPool:
             await asyncio.gather(*(self.stop(worker, grace_s=0.0) for worker in self._living))
             if self._hiring:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        await self.fork_server.close()
+        await self.fork_client.close()
         self._spill.close()
 
-    async def take(self, bind: Bind) -> Worker:
-        """A worker bound to `bind`, whose `spill_dir` is left empty: the pool fills it in.
+    async def take(self, config: WorkerConfig) -> Worker:
+        """A worker bound to `config`, whose `spill_dir` is left empty: the pool fills it in.
 
-        An idle one with an equal bind, else a warm one, else a new one; waits while there are
+        An idle one with an equal config, else a warm one, else a new one; waits while there are
         `max_workers`. It may still be opening its source: `Worker.execute` waits for that.
         The caller must hand it to `give_back` or `stop`. Cancelling this call costs nothing.
 
         Raises `PoolClosed`, and `ForkServerLost` when no process can be started.
         """
         while not self._closed:
-            worker = self._pick_idle(bind) or self._pick_warm(bind)
+            worker = self._pick_idle(config) or self._pick_warm(config)
             if worker is not None:
                 worker.started = False
                 self._tend()
@@ -161,7 +163,7 @@ class WorkerPool:
         raise PoolClosed("the pool is closed")
 
     def give_back(self, worker: Worker) -> None:
-        """The user is done with it. Kept for the same bind if it ended cleanly and is still good.
+        """The user is done with it. Kept for the same config if it ended cleanly and is still good.
 
         Otherwise it is stopped in the background. Returns at once. One that was never sent a
         statement may be given back too.
@@ -254,20 +256,20 @@ class WorkerPool:
 
     # --- giving out -----------------------------------------------------------------------
 
-    def _pick_idle(self, bind: Bind) -> Worker | None:
+    def _pick_idle(self, config: WorkerConfig) -> Worker | None:
         self._drop_doomed()
-        fitting = [w for w in self._idle if w.template == bind and w.clean]
+        fitting = [w for w in self._idle if w.template == config and w.clean]
         worker = next((w for w in fitting if w.is_ready), fitting[0] if fitting else None)
         if worker is not None:
             self._forget_spare(worker)
         return worker
 
-    def _pick_warm(self, bind: Bind) -> Worker | None:
+    def _pick_warm(self, config: WorkerConfig) -> Worker | None:
         if not self._warm:
             return None
         worker = self._warm.pop(0)
         self._directories[worker] = self._spill.new()
-        worker.bind(bind, str(self._directories[worker]))
+        worker.bind(config, str(self._directories[worker]))
         return worker
 
     def _drop_doomed(self) -> None:
@@ -367,7 +369,7 @@ class WorkerPool:
 
     async def _hire(self) -> None:
         try:
-            process, control = await self.fork_server.fork(Role.WORKER)
+            process, control = await self.fork_client.fork(ROLE)
         except (ForkServerLost, OSError) as error:
             self._hiring -= 1
             self._hire_later(error)

@@ -1,6 +1,6 @@
 """What a worker process runs: the interface between its main loop and the engine behind it.
 
-The fork-server is told by name which `Opener` to use, so the main loop knows no engine.
+`main.run_worker` is given an `Opener`, so the main loop knows no engine.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from queryrun.worker.frames import Bind, Done, Execute
+from queryrun.worker.frames import Done, Execute, WorkerConfig
 
 
 class Report(Protocol):
@@ -56,8 +56,8 @@ class WorkerSession(Protocol):
         ...
 
 
-Opener = Callable[[Bind], WorkerSession]
-"""Opens the bound source. `bind.spill_dir` is this session's own and is removed after it.
+Opener = Callable[[WorkerConfig], WorkerSession]
+"""Opens the configured source. `config.spill_dir` is this session's own and is removed after it.
 
 Raises `RunFailed` when the source cannot be opened.
 """

@@ -12,25 +12,23 @@ import msgspec
 import structlog
 
 from queryrun.errors import FailureCode
+from queryrun.processes.child_process import ChildProcess
+from queryrun.processes.frames import Frame, FrameSplitter, encode
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
-    Bind,
     Done,
     Execute,
     ExtendLease,
     Failed,
-    Frame,
-    FrameSplitter,
+    FromWorker,
     Interrupt,
     Progress,
     Ready,
     StageReached,
-    ToNode,
     Trouble,
-    decode_to_node,
-    encode,
+    WorkerConfig,
+    decode_from_worker,
 )
-from queryrun.worker.process import ChildProcess
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +48,7 @@ class Worker:
         self.born_at = loop.time()
         self.runs = 0
         """Statements sent to it in its life."""
-        self.template: Bind | None = None
+        self.template: WorkerConfig | None = None
         """What it is bound to, with `spill_dir` left empty; None: to nothing yet."""
         self.started = False
         """Whether its present user has sent it a statement."""
@@ -73,7 +71,7 @@ class Worker:
 
     @property
     def handle(self) -> str:
-        """Its process's handle (`worker/handles.py`), good in any process of this machine."""
+        """Its process's handle (`processes/handles.py`), good in any process of this machine."""
         return self.process.handle
 
     @property
@@ -91,7 +89,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: _Talk(self), sock=control)
 
-    def bind(self, template: Bind, spill_dir: str) -> None:
+    def bind(self, template: WorkerConfig, spill_dir: str) -> None:
         """Tie it to one entity of one source for good. `ready` tells when it has opened it."""
         self.template = template
         self.send(msgspec.structs.replace(template, spill_dir=spill_dir))
@@ -161,7 +159,7 @@ class Worker:
         """For the talk: the way to it is open."""
         self._transport = transport
 
-    def hear(self, frame: ToNode) -> None:
+    def hear(self, frame: FromWorker) -> None:
         """For the talk: it said this."""
         match frame:
             case StageReached() | Progress():
@@ -207,7 +205,7 @@ class _Talk(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for body in self._splitter.feed(data):
-                self._worker.hear(decode_to_node(body))
+                self._worker.hear(decode_from_worker(body))
         except (ValueError, msgspec.DecodeError):
             _log.error("worker_talks_nonsense", pid=self._worker.pid)
             self._worker.process.kill()

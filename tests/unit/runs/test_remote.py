@@ -11,6 +11,7 @@ import pytest
 
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.engines.base import work_name
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
 from queryrun.runs.leader import LeaderTask
 from queryrun.runs.model import AttemptRef
@@ -18,7 +19,6 @@ from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import ClaimLimits
-from queryrun.worker.frames import SourceSpec
 from tests.conftest import Clock
 from tests.contract.run_store_fixtures import request
 

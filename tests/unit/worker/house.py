@@ -8,24 +8,26 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from queryrun.worker.forkclient import Roles
+from queryrun.engines.source_spec import SourceSpec
+from queryrun.processes.fork_client import Roles
+from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.worker.frames import (
-    Bind,
     Done,
     Execute,
     Failed,
     Progress,
     ResultsSpec,
-    SourceSpec,
     StageReached,
+    WorkerConfig,
 )
 from queryrun.worker.pool import PoolOptions, WorkerPool
 from queryrun.worker.worker import Worker
 
-SCRIPTED = Roles(
-    opener="tests.unit.worker.scripted:open_session",
-    check="tests.unit.worker.scripted:check_statement",
-)
+SCRIPTED: Roles = {
+    **CHILD_ROLES,
+    "worker": "tests.unit.worker.scripted:worker_main",
+    "guard": "tests.unit.worker.scripted:guard_main",
+}
 PATIENCE_S = 20.0
 """How long a test waits for what must happen; far beyond what it takes."""
 
@@ -44,12 +46,12 @@ async def open_pool(
         await pool.close()
 
 
-def bind_to(place: Path, entity_id: str = "e1", **options: str) -> Bind:
+def bind_to(place: Path, entity_id: str = "e1", **options: str) -> WorkerConfig:
     """A bind whose data and results lie below `place`."""
     data, results = place / f"data-{entity_id}", place / "results"
     data.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)
-    return Bind(
+    return WorkerConfig(
         entity_id=entity_id,
         source=SourceSpec("duckdb", {"data_dir": str(data), **options}),
         results=ResultsSpec("local", {"directory": str(results)}),

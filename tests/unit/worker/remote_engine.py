@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
+from typing import NoReturn
 
 from queryrun.engines.base import RemoteEndpoint
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.services.remote_stop.process import run_remote_stop
 
 
 class MoodyEngine:
@@ -42,3 +45,8 @@ def open_remote(engine: str) -> MoodyEngine:
     """The one engine there is."""
     assert engine in {"trino", "spark"}
     return MoodyEngine()
+
+
+def main(control: socket.socket) -> NoReturn:
+    """The entry point of a remote-stop process on this engine."""
+    run_remote_stop(control, open_remote)

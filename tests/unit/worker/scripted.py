@@ -9,10 +9,13 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.services.guard.process import run_guard
 from queryrun.sql.guard import Verdict
-from queryrun.worker.frames import Bind, Done, Execute
+from queryrun.worker.frames import Done, Execute, WorkerConfig
+from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
 
 
@@ -21,8 +24,8 @@ class ScriptedSession:
 
     handle = None
 
-    def __init__(self, bind: Bind) -> None:
-        self._bind = bind
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
         self._interrupted = threading.Event()
         self._percent: float | None = None
         self._ballast = b""
@@ -31,7 +34,7 @@ class ScriptedSession:
         report.stage("executing")
         word, *arguments = execute.statement.split()
         script: Callable[..., int] = getattr(self, f"_{word}")
-        return Done(rows=script(report, *arguments), size_bytes=0, sha256=self._bind.spill_dir)
+        return Done(rows=script(report, *arguments), size_bytes=0, sha256=self._config.spill_dir)
 
     def interrupt(self) -> None:
         self._interrupted.set()
@@ -87,7 +90,7 @@ class ScriptedSession:
         return len(self._ballast)
 
     def _spill(self, report: Report, name: str) -> int:
-        return Path(self._bind.spill_dir, name).write_bytes(b"spilled")
+        return Path(self._config.spill_dir, name).write_bytes(b"spilled")
 
     def _read(self, report: Report, path: str) -> int:
         return len(Path(path).read_bytes())
@@ -126,13 +129,13 @@ class ScriptedSession:
         return sum(str(link.readlink()).startswith("socket:") for link in links)
 
 
-def open_session(bind: Bind) -> ScriptedSession:
+def open_session(config: WorkerConfig) -> ScriptedSession:
     """`broken` in the options: the source cannot be opened. `stuck`: opening never ends."""
-    if "broken" in bind.source.options:
+    if "broken" in config.source.options:
         raise RunFailed.of(FailureCode.DATA_UNREADABLE, "no data here")
-    if "stuck" in bind.source.options:
+    if "stuck" in config.source.options:
         threading.Event().wait()
-    return ScriptedSession(bind)
+    return ScriptedSession(config)
 
 
 def check_statement(statement: str, dialect: str) -> Verdict:
@@ -142,3 +145,13 @@ def check_statement(statement: str, dialect: str) -> Verdict:
     if statement.startswith("stall"):
         threading.Event().wait()
     return Verdict(f"{statement} {os.getpid()}")
+
+
+def worker_main(control: socket.socket) -> NoReturn:
+    """The entry point of a worker on the scripted engine."""
+    run_worker(control, open_session)
+
+
+def guard_main(control: socket.socket) -> NoReturn:
+    """The entry point of a guard that obeys the first word of a statement."""
+    run_guard(control, check_statement)

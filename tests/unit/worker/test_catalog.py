@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 import pytest
 
 from queryrun.engines.base import ColumnInfo
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode, RunFailed, Unavailable
-from queryrun.worker.catalog import CatalogOptions, TableReader
-from queryrun.worker.cataloging import TableShape
-from queryrun.worker.forkclient import ForkClient, Roles
-from queryrun.worker.frames import SourceSpec
+from queryrun.processes.fork_client import ForkClient
+from queryrun.services.catalog.client import CatalogOptions, TableReader
+from queryrun.services.catalog.frames import TableShape
+from queryrun.services.catalog.process import run_catalog
 from tests.faults.node import until
 from tests.unit.worker.house import SCRIPTED, children
 
@@ -54,17 +57,12 @@ class HalfBroken:
         """Nothing to give back."""
 
 
-def open_half_broken(source: SourceSpec) -> HalfBroken:
-    """A `cataloging.OpenCatalog`."""
-    return HalfBroken(source)
+def broken_main(control: socket.socket) -> NoReturn:
+    """The entry point of a catalog process that is half broken."""
+    run_catalog(control, HalfBroken)
 
 
-REAL = Roles(opener=SCRIPTED.opener, check=SCRIPTED.check)
-BROKEN = Roles(
-    opener=SCRIPTED.opener,
-    check=SCRIPTED.check,
-    catalog="tests.unit.worker.test_catalog:open_half_broken",
-)
+BROKEN = {**SCRIPTED, "catalog": "tests.unit.worker.test_catalog:broken_main"}
 
 
 class Rooms:
@@ -97,7 +95,7 @@ def rooms(tmp_path: Path) -> Rooms:
 @pytest.fixture
 async def real() -> AsyncIterator[ForkClient]:
     """Forks what runs in production; nothing is left behind."""
-    client = ForkClient(REAL)
+    client = ForkClient(SCRIPTED)
     yield client
     await client.close()
     assert children() == set()

@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from queryrun.errors import Unavailable
+from queryrun.processes.fork_client import ForkClient
+from queryrun.services.guard.client import SMALL_CHARS, CheckerOptions, StatementChecker
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
-from queryrun.worker.checker import SMALL_CHARS, CheckerOptions, StatementChecker
-from queryrun.worker.forkclient import ForkClient, Roles
+from queryrun.wiring.child_roles import CHILD_ROLES
 from tests.unit.worker.house import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ async def checker(fork_server: ForkClient) -> AsyncIterator[StatementChecker]:
 @pytest.fixture
 async def real_checker() -> AsyncIterator[StatementChecker]:
     """A checker on the guard that runs in production."""
-    fork_server = ForkClient(Roles(opener=SCRIPTED.opener))
+    fork_server = ForkClient(CHILD_ROLES)
     checker = StatementChecker(fork_server)
     yield checker
     await checker.close()
@@ -120,7 +121,7 @@ async def test_a_statement_beyond_the_limit_starts_no_process(checker: Statement
 
 
 async def test_without_checkers_the_service_is_unavailable() -> None:
-    fork_server = ForkClient(Roles(check="queryrun.nowhere:nothing"))
+    fork_server = ForkClient({**CHILD_ROLES, "guard": "queryrun.nowhere:nothing"})
     checker = StatementChecker(fork_server)
     with pytest.raises(Unavailable):
         await checker.check("SELECT")

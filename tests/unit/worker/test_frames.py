@@ -7,18 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queryrun.processes.frames import MAX_FRAME_BYTES, Frame, FrameSplitter, encode
 from queryrun.worker.frames import (
-    MAX_FRAME_BYTES,
     Done,
     Failed,
-    Frame,
-    FrameSplitter,
     Progress,
     Ready,
     StageReached,
     Trouble,
-    decode_to_node,
-    encode,
+    decode_from_worker,
 )
 
 _FRAMES = st.one_of(
@@ -39,7 +36,7 @@ def test_frames_arrive_whole_and_in_order_however_they_are_cut(
     splitter = FrameSplitter()
     pieces = [stream[at : at + piece_bytes] for at in range(0, len(stream), piece_bytes)]
     bodies = [body for piece in pieces for body in splitter.feed(piece)]
-    assert [decode_to_node(body) for body in bodies] == frames
+    assert [decode_from_worker(body) for body in bodies] == frames
 
 
 def test_a_frame_that_is_too_large_is_refused_before_it_is_read() -> None:
@@ -51,4 +48,4 @@ def test_a_frame_that_is_too_large_is_refused_before_it_is_read() -> None:
 @pytest.mark.parametrize("body", [b"", b"\xc1", msgspec.msgpack.encode({"t": "execute"})])
 def test_what_no_worker_says_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
-        decode_to_node(body)
+        decode_from_worker(body)

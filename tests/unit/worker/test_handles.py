@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from queryrun.worker import handles
-from queryrun.worker.errors import NotReaped
+from queryrun.processes import handles
+from queryrun.processes.errors import NotReaped
 
 pytestmark = pytest.mark.anyio
 
 _SLEEPER = "import signal; print(flush=True); signal.pause()"
 _KILLER = """
 import asyncio, sys
-from queryrun.worker import handles
+from queryrun.processes import handles
 asyncio.run(handles.kill(sys.argv[1]))
 print(handles.is_alive(sys.argv[1]))
 """

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from queryrun.worker.release import release_memory
+from queryrun.processes.release import release_memory
 from tests.unit.worker.house import open_descriptors
 
 HOLDS_MEMORY = (

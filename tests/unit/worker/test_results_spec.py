@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from queryrun.engines.source_spec import SourceSpec
+from queryrun.processes.frames import encode
 from queryrun.results.sigv4 import Credentials
-from queryrun.worker.frames import Bind, ResultsSpec, SourceSpec, decode_to_worker, encode
-from queryrun.worker.main import walls_of
+from queryrun.worker.frames import ResultsSpec, WorkerConfig, decode_to_worker
+from queryrun.worker.main import sandbox_policy
 
 CREDENTIALS = Credentials("the-id", "the-secret", "the-token")
-LOCAL = Bind(
+LOCAL = WorkerConfig(
     entity_id="e",
     source=SourceSpec("duckdb", {"data_dir": "/data"}),
     results=ResultsSpec("local", {"directory": "/results"}),
@@ -22,19 +24,19 @@ S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}, C
 
 
 def test_results_in_a_directory_need_that_directory_and_no_network() -> None:
-    walls = walls_of(LOCAL)
+    walls = sandbox_policy(LOCAL)
     assert (walls.write, walls.network) == (("/results",), False)
 
 
 def test_results_in_a_bucket_need_the_network_and_no_directory() -> None:
-    walls = walls_of(S3)
+    walls = sandbox_policy(S3)
     assert (walls.write, walls.network) == ((), True)
 
 
 def test_credentials_reach_the_worker_and_no_repr() -> None:
     received = decode_to_worker(encode(S3)[4:])
     assert received == S3
-    assert isinstance(received, Bind)
+    assert isinstance(received, WorkerConfig)
     assert received.results.credentials == CREDENTIALS
     assert "the-secret" not in repr(received)
     assert "the-token" not in repr(received)

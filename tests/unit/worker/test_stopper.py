@@ -7,20 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import Unavailable
-from queryrun.worker import stopper as stopper_module
-from queryrun.worker.forkclient import ForkClient, Roles
-from queryrun.worker.frames import Secret, SourceSpec
-from queryrun.worker.stopper import Stopper
+from queryrun.processes.fork_client import ForkClient
+from queryrun.services.remote_stop import client as stopper_module
+from queryrun.services.remote_stop.client import Stopper
 from tests.unit.worker.house import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 
-ROLES = Roles(
-    opener=SCRIPTED.opener,
-    check=SCRIPTED.check,
-    remote="tests.unit.worker.remote_engine:open_remote",
-)
+ROLES = {**SCRIPTED, "remote_stop": "tests.unit.worker.remote_engine:main"}
 
 
 @pytest.fixture

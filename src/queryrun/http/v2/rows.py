@@ -24,7 +24,7 @@ from queryrun.results.preview_rows import (
 from queryrun.results.store import ResultStore
 from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
-from queryrun.worker.peek import peek
+from queryrun.services.preview.client import peek
 
 DEFAULT_ROWS = 100
 MOST_OFFSET = 10**9

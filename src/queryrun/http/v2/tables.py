@@ -8,7 +8,7 @@ import msgspec
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest, Response
 from queryrun.runs.tables import describe_table, list_tables
-from queryrun.worker.cataloging import TableShape
+from queryrun.services.catalog.frames import TableShape
 
 _encode = msgspec.json.Encoder().encode
 

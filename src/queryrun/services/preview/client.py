@@ -21,7 +21,7 @@ from queryrun.results.preview_rows import (
     NoPreviewError,
     Preview,
 )
-from queryrun.worker.peeking import BytesAsked, Look, NothingSeen, Said, Seen
+from queryrun.services.preview.process import BytesAsked, Look, NothingSeen, Said, Seen
 
 AT_ONCE = 2
 """Each takes up to `peeking.MEMORY_BYTES`, usually 150 MB, and half a second of CPU."""
@@ -98,7 +98,13 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 def _process(look: Look) -> Iterator[subprocess.Popen[bytes]]:
     """A new one; killed and reaped afterwards, and when it takes too long."""
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "queryrun.worker.peeking", msgspec.json.encode(look).decode()],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "queryrun.services.preview.process",
+            msgspec.json.encode(look).decode(),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
+from queryrun.processes.child_setup import die_with_parent, limit_memory
+from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import (
     MAX_READ_BYTES,
@@ -22,8 +24,6 @@ from queryrun.results.preview_rows import (
     NoPreviewError,
     Preview,
 )
-from queryrun.worker.child import die_with_parent, limit_memory
-from queryrun.worker.sandbox import Walls, confine
 
 MEMORY_BYTES = 1024**3
 CPU_S = 5
@@ -114,7 +114,7 @@ def main() -> NoReturn:
     die_with_parent(os.getppid())
     limit_memory(MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    confine(Walls())
+    apply_sandbox(SandboxPolicy())
     look = msgspec.json.decode(sys.argv[1], type=Look)
     file = AskedFile(look.size_bytes, sys.stdin.buffer, sys.stdout.buffer)
     say(sys.stdout.buffer, _seen(file, look.wanted))

@@ -1,7 +1,6 @@
-"""Engines elsewhere as a node sees them: end work by its name, list it, look whether they are up.
+"""Remote engines as a node sees them: stop work by its name, list it, check their health.
 
-Everything goes through one process (`worker/stopping.py`), started when it is first needed and
-again when it has died.
+One process makes all calls. It is started when it is first needed, and again when it has died.
 """
 
 from __future__ import annotations
@@ -13,16 +12,18 @@ import msgspec
 import structlog
 
 from queryrun.engines.base import REMOTE_BOUND_S
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
-from queryrun.worker.errors import ForkServerLost
-from queryrun.worker.forkclient import ForkClient
-from queryrun.worker.forkframes import Role
-from queryrun.worker.frames import SourceSpec, encode, receive_body
-from queryrun.worker.process import ChildProcess
-from queryrun.worker.stopping import RemoteAnswered, RemoteAsked, RemoteCall
+from queryrun.processes.child_process import ChildProcess
+from queryrun.processes.errors import ForkServerLost
+from queryrun.processes.fork_client import ForkClient
+from queryrun.processes.frames import encode, receive_body
+from queryrun.services.remote_stop.frames import RemoteCall, RemoteRequest, RemoteResponse
 
 _log = structlog.get_logger(__name__)
 
+ROLE = "remote_stop"
+"""Of its processes, in the fork server's table."""
 ANSWER_BOUND_S = 2 * REMOTE_BOUND_S
 """A stopper that has not answered by then is replaced."""
 
@@ -58,7 +59,7 @@ class Stopper:
         if self._process is not None:
             await self._process.end()
 
-    async def _ask(self, call: RemoteCall, source: SourceSpec, name: str = "") -> RemoteAnswered:
+    async def _ask(self, call: RemoteCall, source: SourceSpec, name: str = "") -> RemoteResponse:
         process = await self._any()
         try:
             async with asyncio.timeout(ANSWER_BOUND_S):
@@ -83,7 +84,7 @@ class Stopper:
 
     async def _start(self) -> _Process:
         try:
-            child, control = await self._fork_client.fork(Role.STOPPER)
+            child, control = await self._fork_client.fork(ROLE)
         except (ForkServerLost, OSError) as error:
             raise Unavailable("engines elsewhere cannot be asked at the moment") from error
         process = _Process(child)
@@ -97,7 +98,7 @@ class _Process:
     def __init__(self, child: ChildProcess) -> None:
         self._child = child
         self._number = 0
-        self._waiting: dict[int, asyncio.Future[RemoteAnswered]] = {}
+        self._waiting: dict[int, asyncio.Future[RemoteResponse]] = {}
         self._listening: asyncio.Task[None] | None = None
         self._ended = False
         self.lost = False
@@ -106,16 +107,16 @@ class _Process:
         reader, self._writer = await asyncio.open_unix_connection(sock=control)
         self._listening = asyncio.create_task(self._listen(reader), name="stopper")
 
-    async def ask(self, call: RemoteCall, source: SourceSpec, name: str) -> RemoteAnswered:
+    async def ask(self, call: RemoteCall, source: SourceSpec, name: str) -> RemoteResponse:
         """Its answer. `Unavailable` when it dies first."""
         if self.lost:
             raise Unavailable("the stopper process has ended")
         self._number += 1
         number = self._number
-        waiting: asyncio.Future[RemoteAnswered] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[RemoteResponse] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
         try:
-            self._writer.write(encode(RemoteAsked(number, call, source, name)))
+            self._writer.write(encode(RemoteRequest(number, call, source, name)))
             return await waiting
         finally:
             self._waiting.pop(number, None)
@@ -132,7 +133,7 @@ class _Process:
         self._writer.close()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        answers = msgspec.msgpack.Decoder(RemoteAnswered)
+        answers = msgspec.msgpack.Decoder(RemoteResponse)
         try:
             while True:
                 body = await receive_body(reader)

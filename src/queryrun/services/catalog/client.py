@@ -16,15 +16,18 @@ from time import monotonic
 import msgspec
 import structlog
 
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode, Unavailable
-from queryrun.worker.cataloging import TablesAnswered, TablesAsked, TableShape
-from queryrun.worker.errors import ForkServerLost
-from queryrun.worker.forkclient import ForkClient
-from queryrun.worker.forkframes import Role
-from queryrun.worker.frames import SourceSpec, encode, receive_body
-from queryrun.worker.process import ChildProcess
+from queryrun.processes.child_process import ChildProcess
+from queryrun.processes.errors import ForkServerLost
+from queryrun.processes.fork_client import ForkClient
+from queryrun.processes.frames import encode, receive_body
+from queryrun.services.catalog.frames import TableShape, TablesRequest, TablesResponse
 
 _log = structlog.get_logger(__name__)
+
+ROLE = "catalog"
+"""Of its processes, in the fork server's table."""
 
 SpecOf = Callable[[str, str], Awaitable[SourceSpec]]
 """(source, entity id) -> which data it is."""
@@ -113,7 +116,7 @@ class TableReader:
     async def _ask(self, key: tuple[str, str, str | None], spec: SourceSpec, state: int) -> Tables:
         source, _, table = key
         async with self._turns:
-            found = await self._asked_of_a_process(source, TablesAsked(spec, table))
+            found = await self._asked_of_a_process(source, TablesRequest(spec, table))
         options = self._options
         fresh_s = options.fresh_s if spec.engine == "duckdb" else options.remote_fresh_s
         self._kept[key] = _Remembered(found.tables, state, monotonic() + fresh_s)
@@ -122,9 +125,9 @@ class TableReader:
             self._kept.popitem(last=False)
         return found.tables
 
-    async def _asked_of_a_process(self, source: str, asked: TablesAsked) -> TablesAnswered:
+    async def _asked_of_a_process(self, source: str, asked: TablesRequest) -> TablesResponse:
         try:
-            process, control = await self._fork_client.fork(Role.CATALOG)
+            process, control = await self._fork_client.fork(ROLE)
         except (ForkServerLost, OSError) as error:
             raise Unavailable("tables cannot be listed at the moment") from error
         is_embedded = asked.source.engine == "duckdb"
@@ -171,13 +174,13 @@ def _looks(place: str) -> Iterator[tuple[str, int, int]]:
             yield os.path.join(parent, name), found.st_size, found.st_mtime_ns  # noqa: PTH118
 
 
-async def _exchange(control: socket.socket, asked: TablesAsked) -> TablesAnswered | None:
+async def _exchange(control: socket.socket, asked: TablesRequest) -> TablesResponse | None:
     """The process's answer; None when it died instead."""
     reader, writer = await asyncio.open_unix_connection(sock=control)
     try:
         writer.write(encode(asked))
         body = await receive_body(reader)
-        return msgspec.msgpack.decode(body, type=TablesAnswered)
+        return msgspec.msgpack.decode(body, type=TablesResponse)
     except (OSError, EOFError, ValueError, msgspec.MsgspecError):
         return None
     finally:
@@ -189,7 +192,7 @@ async def _end(process: ChildProcess) -> None:
     await process.reap()
 
 
-def _words(source: str, answer: TablesAnswered) -> str:
+def _words(source: str, answer: TablesResponse) -> str:
     """What the caller is told; only messages that are meant for people come from engines."""
     if answer.code == FailureCode.INTERNAL_ERROR:
         return f"the tables of source '{source}' cannot be listed"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.worker.frames import Bind, Done, Failed, ResultsSpec
+from queryrun.processes.sandbox import landlock_abi
+from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
 from queryrun.worker.main import FILE_SIZE_ROOM_BYTES
-from queryrun.worker.sandbox import landlock_abi
 from queryrun.worker.worker import Worker
 from tests.unit.worker.house import bind_to, open_pool, run
 
@@ -112,7 +112,7 @@ async def test_it_cannot_connect_when_everything_it_needs_is_local(worker: Worke
 
 async def test_it_may_connect_when_its_results_are_elsewhere(place: Path) -> None:
     bind = bind_to(place, "e1")
-    away = Bind(
+    away = WorkerConfig(
         entity_id="e1",
         source=bind.source,
         results=ResultsSpec("s3", {}),

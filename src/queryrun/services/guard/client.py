@@ -16,16 +16,17 @@ import msgspec
 import structlog
 
 from queryrun.errors import Unavailable
+from queryrun.processes.child_process import ChildProcess
+from queryrun.processes.errors import ForkServerLost
+from queryrun.processes.fork_client import ForkClient
+from queryrun.processes.frames import encode, receive_body
+from queryrun.services.guard.frames import CheckRequest, CheckResponse
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
-from queryrun.worker.checking import CheckAnswered, CheckAsked
-from queryrun.worker.errors import ForkServerLost
-from queryrun.worker.forkclient import ForkClient
-from queryrun.worker.forkframes import Role
-from queryrun.worker.frames import encode, receive_body
-from queryrun.worker.process import ChildProcess
 
 _log = structlog.get_logger(__name__)
 
+ROLE = "guard"
+"""Of its processes, in the fork server's table."""
 SMALL_CHARS = 20_000
 """Up to here a statement is small: parsed in milliseconds, its verdict remembered."""
 MAX_RESIDENT_BYTES = 192 * 1024**2
@@ -91,7 +92,7 @@ class _Lane:
 
     async def check(self, statement: str, dialect: str) -> Verdict:
         try:
-            asked = encode(CheckAsked(statement, dialect))
+            asked = encode(CheckRequest(statement, dialect))
         except UnicodeEncodeError:
             return Verdict(statement, Refusal.BAD_CHARACTER, "The statement is not valid text.")
         async with self._turns:
@@ -135,7 +136,7 @@ class _Lane:
 
     async def _start(self) -> _Checker:
         try:
-            process, control = await self._fork_client.fork(Role.CHECKER)
+            process, control = await self._fork_client.fork(ROLE)
         except (ForkServerLost, OSError) as error:
             raise Unavailable("statements cannot be checked at the moment") from error
         checker = _Checker(process)
@@ -167,7 +168,7 @@ class _Checker:
 
     def __init__(self, process: ChildProcess) -> None:
         self.process = process
-        self._answers = msgspec.msgpack.Decoder(CheckAnswered)
+        self._answers = msgspec.msgpack.Decoder(CheckResponse)
 
     async def connect(self, control: socket.socket) -> None:
         self._reader, self._writer = await asyncio.open_unix_connection(sock=control)

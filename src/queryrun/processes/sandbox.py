@@ -67,7 +67,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Walls:
+class SandboxPolicy:
     """What a process may still touch. Everything else on the file system is out of reach."""
 
     read: tuple[str, ...] = ()
@@ -83,8 +83,8 @@ def landlock_abi() -> int:
     return max(version, 0)
 
 
-def confine(walls: Walls) -> bool:
-    """Put this thread, and every thread it starts from now on, behind `walls` for good.
+def apply_sandbox(policy: SandboxPolicy) -> bool:
+    """Put this thread, and every thread it starts from now on, under `policy` for good.
 
     The Python installation stays readable. False: the kernel has no Landlock, nothing changed.
     Raises `OSError` when the kernel has it but refuses; then nothing may run here.
@@ -93,13 +93,13 @@ def confine(walls: Walls) -> bool:
     if abi == 0:
         return False
     rights = _handled_rights(abi)
-    ruleset = _create_ruleset(abi, rights, network=walls.network)
+    ruleset = _create_ruleset(abi, rights, network=policy.network)
     try:
-        _allow(ruleset, rights & _READ, (*runtime_places(), *walls.read))
-        if walls.network:
+        _allow(ruleset, rights & _READ, (*runtime_places(), *policy.read))
+        if policy.network:
             _allow(ruleset, rights & _READ, network_places())
-        _allow(ruleset, rights & _WRITE, walls.write)
-        _allow(ruleset, rights & (_READ | _WRITE), walls.read_write)
+        _allow(ruleset, rights & _WRITE, policy.write)
+        _allow(ruleset, rights & (_READ | _WRITE), policy.read_write)
         _allow(ruleset, rights & (_READ | _WRITE_FILE), (os.devnull,))
         _checked(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
     finally:

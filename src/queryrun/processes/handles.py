@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from queryrun.worker.errors import NotReaped
+from queryrun.processes.errors import NotReaped
 
 KILL_BOUND_S = 10.0
 """How long a killed process may take to give its memory back before we call it stuck."""

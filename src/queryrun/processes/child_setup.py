@@ -38,7 +38,7 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
-def outlive_the_terminal() -> None:
+def ignore_terminal_signals() -> None:
     """Ignore what is meant for the node: it drains on SIGTERM, and its workers work meanwhile.
 
     A service manager sends SIGTERM to every process of the service, a terminal SIGINT to the
@@ -88,7 +88,7 @@ def _default_signals() -> None:
         with contextlib.suppress(OSError, ValueError):  # the C library's own real-time signals
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    outlive_the_terminal()
+    ignore_terminal_signals()
 
 
 def _only_descriptor(keep: int) -> None:

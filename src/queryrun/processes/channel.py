@@ -1,27 +1,24 @@
-"""A worker's end of its socket: blocking reads by one thread, whole frames sent by any."""
+"""A child's end of its socket: blocking reads by one thread, whole frames sent by any."""
 
 from __future__ import annotations
 
 import select
 import socket
 import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from queryrun.worker.frames import (
-    Frame,
-    ToWorker,
-    body_length,
-    decode_to_worker,
-    encode,
-)
+from queryrun.processes.frames import PREFIX_BYTES, Frame, body_length, encode
 
-_PREFIX_BYTES = 4
+Received = TypeVar("Received")
 
 
-class Channel:
-    """Frames in and out of a worker. Reading is for one thread; sending is safe from any."""
+class Channel(Generic[Received]):
+    """Frames in and out of a child process. Reading is for one thread; sending is safe from any."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, decode: Callable[[bytes], Received]) -> None:
         self._socket = control
+        self._decode = decode
         self._sending = threading.Lock()
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
@@ -36,18 +33,16 @@ class Channel:
         """Wait until there is something to receive, or the end; False after `timeout_s`."""
         return bool(self._poll.poll(None if timeout_s is None else timeout_s * 1000))
 
-    def receive(self) -> ToWorker | None:
+    def receive(self) -> Received | None:
         """The next frame; None at the end of the stream: the node is gone or has let go.
 
-        Raises `ValueError` or `msgspec.DecodeError` for bytes that are no frame.
+        Raises `ValueError` (`msgspec.DecodeError`) for bytes that `decode` does not accept.
         """
-        body = self.receive_body()
-        return None if body is None else decode_to_worker(body)
-
-    def receive_body(self) -> bytes | None:
-        """The next frame's body as it came; None at the end of the stream."""
-        prefix = self._exactly(_PREFIX_BYTES)
-        return None if prefix is None else self._exactly(body_length(prefix))
+        prefix = self._exactly(PREFIX_BYTES)
+        if prefix is None:
+            return None
+        body = self._exactly(body_length(prefix))
+        return None if body is None else self._decode(body)
 
     def _exactly(self, count: int) -> bytes | None:
         data = bytearray(count)

@@ -10,9 +10,9 @@ import signal
 from pathlib import Path
 from typing import Protocol
 
-from queryrun.worker.errors import ForkServerLost
-from queryrun.worker.handles import handle_of, kill_group
-from queryrun.worker.release import WORTH_BYTES, release_memory
+from queryrun.processes.errors import ForkServerLost
+from queryrun.processes.handles import handle_of, kill_group
+from queryrun.processes.release import WORTH_BYTES, release_memory
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

@@ -1,0 +1,36 @@
+"""Which data a child process opens: an engine and its options, as it goes over the wire."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A password or token that never shows in a repr."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Secret()"
+
+
+class SourceSpec(msgspec.Struct, frozen=True):
+    """An engine and its entity-resolved options (paths, catalog, …).
+
+    `secret` is what a remote engine asks for. It is sent along because a child process reads no
+    file of ours and inherits no environment, so a new one counts from the next process on.
+    """
+
+    engine: Literal["duckdb", "trino", "spark"]
+    options: dict[str, str]
+    secret: Secret | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files and directories that an embedded engine reads; none for a remote one."""
+        found = [self.options[name] for name in ("data_dir", "database") if name in self.options]
+        if "database" in self.options:
+            found.append(f"{self.options['database']}.wal")
+        return tuple(found)

@@ -1,0 +1,68 @@
+"""What a node and its fork server say to each other: one frame per SEQPACKET packet.
+
+`Fork` carries one descriptor, the new process's end of a socket pair; `Forked` carries one
+back, a pidfd, opened before anybody could have reaped the process. A packet keeps a frame and
+its descriptor together, which a stream would not.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from queryrun.processes.frames import Frame, packet_body
+
+MAX_PACKET_BYTES = 4096
+
+
+class Fork(Frame, frozen=True, tag="fork"):
+    """Start a process of this role on the socket that comes along."""
+
+    number: int
+    role: str
+
+
+class Reap(Frame, frozen=True, tag="reap"):
+    """Collect a dead process. Until then it stays a zombie, so that its pid cannot be reused."""
+
+    number: int
+    pid: int
+
+
+class Forked(Frame, frozen=True, tag="forked"):
+    """The process exists; its pidfd comes along."""
+
+    number: int
+    pid: int
+
+
+class Reaped(Frame, frozen=True, tag="reaped"):
+    """The process is gone from the process table. `wait_status` is as `waitpid` gave it."""
+
+    number: int
+    wait_status: int
+
+
+class Refused(Frame, frozen=True, tag="refused"):
+    """The request could not be met; nothing was started or collected."""
+
+    number: int
+    reason: str
+
+
+ForkRequest = Fork | Reap
+ForkResponse = Forked | Reaped | Refused
+
+_requests = msgspec.msgpack.Decoder(ForkRequest)
+_responses = msgspec.msgpack.Decoder(ForkResponse)
+
+
+def decode_request(packet: bytes) -> ForkRequest:
+    """A packet as the fork server reads it. `ValueError` (`msgspec.DecodeError`) for others."""
+    request: ForkRequest = _requests.decode(packet_body(packet))
+    return request
+
+
+def decode_response(packet: bytes) -> ForkResponse:
+    """A packet as the node reads it. `ValueError` (`msgspec.DecodeError`) for others."""
+    response: ForkResponse = _responses.decode(packet_body(packet))
+    return response

@@ -1,0 +1,164 @@
+"""The fork server: a small process with one thread that has everything imported, and forks.
+
+Started by the node's main thread (`fork_client.py`) as `python -m queryrun.processes.fork_server`.
+It is told by name what its children run and knows nothing of it. It never collects a dead child
+by itself: a zombie keeps its pid from being reused until the node, which watches the pidfd,
+requests it.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import NoReturn, cast
+
+from queryrun.processes.child_setup import become_child, die_with_parent, ignore_terminal_signals
+from queryrun.processes.fork_frames import (
+    MAX_PACKET_BYTES,
+    Fork,
+    Forked,
+    ForkResponse,
+    Reap,
+    Reaped,
+    Refused,
+    decode_request,
+)
+from queryrun.processes.frames import encode
+
+_DESCRIPTORS_PER_PACKET = 4
+
+EntryPoint = Callable[[socket.socket], NoReturn]
+"""What a child runs, on its end of a socket pair. Its module starts no thread when imported."""
+
+
+def main(arguments: list[str]) -> None:
+    """`<control descriptor> <node pid>`, and `role=module:function` for each role."""
+    control_fd, node_pid, *roles = arguments
+    ignore_terminal_signals()
+    die_with_parent(int(node_pid))
+    entry_points = {role: _load(name) for role, _, name in (one.partition("=") for one in roles)}
+    gc.collect()
+    gc.freeze()  # what was imported stays on pages that every child shares
+    ForkServer(socket.socket(fileno=int(control_fd)), entry_points).serve()
+
+
+def _load(name: str) -> EntryPoint:
+    module, _, attribute = name.partition(":")
+    return cast("EntryPoint", getattr(import_module(module), attribute))
+
+
+class ForkServer:
+    """Serves one node's requests until the node is gone. Survives whatever it is sent."""
+
+    def __init__(self, control: socket.socket, entry_points: Mapping[str, EntryPoint]) -> None:
+        self._control = control
+        self._entry_points = entry_points
+        self._pid = os.getpid()
+
+    def serve(self) -> None:
+        """Returns when the node has closed its end."""
+        while True:
+            packet, descriptors = self._receive()
+            if not packet:
+                return
+            self._handle(packet, descriptors)
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        ancillary_bytes = socket.CMSG_SPACE(_DESCRIPTORS_PER_PACKET * array.array("i").itemsize)
+        packet, attached, _, _ = self._control.recvmsg(
+            MAX_PACKET_BYTES, ancillary_bytes, socket.MSG_CMSG_CLOEXEC
+        )
+        return packet, _descriptors(attached)
+
+    def _handle(self, packet: bytes, descriptors: list[int]) -> None:
+        """Descriptors are closed whatever the packet holds: each one kept would be a leak."""
+        try:
+            request = decode_request(packet)
+        except ValueError:
+            request = None
+        try:
+            if isinstance(request, Fork):
+                self._fork(request, descriptors)
+            elif isinstance(request, Reap):
+                self._respond(_reap(request))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _fork(self, request: Fork, descriptors: list[int]) -> None:
+        """Every refusal comes before the fork, so that a refused request has started nothing."""
+        entry_point = self._entry_points.get(request.role)
+        if entry_point is None:
+            self._respond(Refused(request.number, f"no role '{request.role}'"))
+            return
+        if len(descriptors) != 1:
+            self._respond(Refused(request.number, "exactly one descriptor must be attached"))
+            return
+        _exit_unless_single_threaded()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._respond(Refused(request.number, f"fork: {error.strerror}"))
+            return
+        if pid == 0:
+            self._run_child(entry_point, descriptors[0])
+        self._announce(request.number, pid)
+
+    def _announce(self, number: int, pid: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.setpgid(pid, pid)  # the child does it too; whoever comes first
+        pidfd = os.pidfd_open(pid)
+        try:
+            self._respond(Forked(number, pid), pidfd)
+        finally:
+            os.close(pidfd)
+
+    def _run_child(self, entry_point: EntryPoint, control_fd: int) -> NoReturn:
+        try:
+            become_child(self._pid, control_fd)
+            entry_point(socket.socket(fileno=control_fd))
+        finally:  # never back into the server's loop; a traceback may hold SQL
+            os._exit(1)
+
+    def _respond(self, response: ForkResponse, *descriptors: int) -> None:
+        attached = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        self._control.sendmsg([encode(response)], attached if descriptors else [])
+
+
+def _descriptors(attached: list[tuple[int, int, bytes]]) -> list[int]:
+    found = array.array("i")
+    for level, kind, data in attached:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return list(found)
+
+
+def _reap(request: Reap) -> ForkResponse:
+    """Pids up to 0 would mean a group or any child, so they are never passed to waitpid."""
+    try:
+        pid, status = os.waitpid(request.pid, os.WNOHANG) if request.pid > 0 else (0, 0)
+    except ChildProcessError:
+        return Refused(request.number, "no such child")
+    if pid == 0:
+        return Refused(request.number, "it has not ended")
+    return Reaped(request.number, status)
+
+
+def _exit_unless_single_threaded() -> None:
+    """A fork copies only the calling thread; locks that others held would stay locked for good."""
+    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - only their number matters
+    if threads != 1:
+        sys.stderr.write(f"fork server: {threads} threads instead of one; exiting\n")
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the node is gone
+        main(sys.argv[1:])
+    os._exit(0)

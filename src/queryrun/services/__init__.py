@@ -1,0 +1,1 @@
+"""Child processes that answer questions of the node: a folder each, client and process."""

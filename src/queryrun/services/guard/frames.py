@@ -1,0 +1,19 @@
+"""What a node and a guard process say to each other."""
+
+from __future__ import annotations
+
+from queryrun.processes.frames import Frame
+from queryrun.sql.guard import Verdict
+
+
+class CheckRequest(Frame, frozen=True, tag="check"):
+    """Node to guard: may this statement run?"""
+
+    statement: str
+    dialect: str = "native"
+
+
+class CheckResponse(Frame, frozen=True, tag="verdict"):
+    """Guard to node."""
+
+    verdict: Verdict

@@ -1,0 +1,38 @@
+"""The guard process: parses statements away from the node's event loop, one after another."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+import msgspec
+
+from queryrun.processes.channel import Channel
+from queryrun.processes.child_setup import limit_memory
+from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
+from queryrun.services.guard.frames import CheckRequest, CheckResponse
+from queryrun.sql.check import check_statement
+from queryrun.sql.guard import Verdict
+
+MEMORY_BYTES = 2 * 1024**3
+"""Parsing a statement of 1,000,000 characters may take some hundred megabytes, no more."""
+
+Check = Callable[[str, str], Verdict]
+"""(statement, dialect) -> verdict."""
+
+
+def main(control: socket.socket) -> NoReturn:
+    """The entry point: check statements as a node does."""
+    run_guard(control, check_statement)
+
+
+def run_guard(control: socket.socket, check: Check) -> NoReturn:
+    """Respond until the node closes its end. Any error ends the process, which the node notices."""
+    limit_memory(MEMORY_BYTES)
+    apply_sandbox(SandboxPolicy())
+    channel = Channel(control, msgspec.msgpack.Decoder(CheckRequest).decode)
+    while (request := channel.receive()) is not None:
+        channel.send(CheckResponse(check(request.statement, request.dialect)))
+    os._exit(0)
