@@ -19,7 +19,7 @@ MAX_KEY_CHARS = 16_384
 SEPARATOR_ESCAPES = {"\\t": "\t"}
 SEPARATOR_FORBIDDEN = frozenset('"\r\n\0')
 SEPARATOR_PATTERN = r'^([^"\r\n\x00]|\\t)$'
-"""Contract H7."""
+"""One character, no quote and no line break; or `\\t` (contract H7)."""
 
 Check = Callable[[object], str | None]
 """What is wrong with a value, or None."""

@@ -12,7 +12,7 @@ from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE
 
 DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
-"""Contract A1: of every operation; 403 is ours (scopes, entities)."""
+"""Of every operation (contract A1); 403 is ours, for scopes and entities."""
 WRITING_ERRORS = (*DOCUMENTED_ERRORS, 409, 413, 415, 422)
 OPEN_ERRORS = (405, 500, 503, 504)
 JSON_LINES_AND_OTHERS = tuple(dict.fromkeys((*MEDIA_TYPES.values(), UNKNOWN_TYPE)))

@@ -26,7 +26,7 @@ class ContentType(StrEnum):
 
 
 class ContentEncoding(StrEnum):
-    """The compression of a result file (contract A2; zstd is ours)."""
+    """The compression of a result file (contract A2); zstd is ours."""
 
     NONE = "none"
     GZIP = "gzip"
@@ -35,7 +35,7 @@ class ContentEncoding(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why we stopped an attempt's work; `cancellation.reason` on the record (cancel.md, 6)."""
+    """Why we stopped an attempt's work; `cancellation.reason` (docs/cancel.md#the-record)."""
 
     USER = "user"
     TIMEOUT = "timeout"

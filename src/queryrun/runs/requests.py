@@ -1,4 +1,4 @@
-"""The AsyncRequestStore protocol: requests answered later (`async: true`, contract C8)."""
+"""The AsyncRequestStore protocol: requests with `async: true` (contract C8)."""
 
 from __future__ import annotations
 
