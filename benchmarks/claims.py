@@ -36,7 +36,7 @@ NODES = 4
 SLOTS = 16
 TENANTS, ENTITIES = 8, 4
 LIMIT = 15
-"""Running per tenant: contract F7's for WAREHOUSE."""
+"""Running runs per tenant, as the hosted service allows on WAREHOUSE (contract F7)."""
 
 
 def measure() -> None:

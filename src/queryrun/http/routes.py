@@ -13,7 +13,7 @@ from queryrun.results.formats import format_names, names_of
 from queryrun.results.names import MEDIA_TYPES
 
 DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
-"""Contract A1: of every operation; 403 is ours (scopes, entities)."""
+"""Of every operation (contract A1); 403 is ours, for scopes and entities."""
 WRITING_ERRORS = (*DOCUMENTED_ERRORS, 409, 413, 415, 422)
 OPEN_ERRORS = (405, 500, 503, 504)
 TEXT_VALUES = names_of(format_names(lambda spec: spec.is_delimited))

@@ -16,7 +16,7 @@ DEFAULT_MAX_RETRIES = 3
 
 
 class StopReason(StrEnum):
-    """Why we stopped an attempt's work; `cancellation.reason` on the record (cancel.md, 6)."""
+    """Why we stopped an attempt's work; `cancellation.reason` (docs/cancel.md#the-record)."""
 
     USER = "user"
     TIMEOUT = "timeout"

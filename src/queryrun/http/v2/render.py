@@ -145,7 +145,7 @@ def _cancellation(shown: Shown) -> object:
 
 
 def cancellation_object(record: Cancellation) -> dict[str, object]:
-    """The record of a stop (cancel.md, 6); what is not known yet is left out."""
+    """The record of a stop (docs/cancel.md#the-record); what is not known yet is left out."""
     shape = {
         "requested_time": _time(record.requested_time),
         "canceled_time": _time(record.canceled_time),
