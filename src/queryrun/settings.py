@@ -65,7 +65,7 @@ class ServerSettings(Section, frozen=True):
     drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM before they are stopped and queued."""
     request_timeout_s: float = 60.0
-    """Contract A1: a request that takes longer is answered 504."""
+    """A request that takes longer gets 504."""
     body_limit_bytes: int = 8 * 1024 * 1024
     """A request body, inflated: a statement of 1,000,000 characters, escaped, and room."""
 
@@ -80,7 +80,7 @@ class DatabaseSettings(Section, frozen=True):
 
 
 class SourceSettings(Section, frozen=True):
-    """A named place to run SQL: an engine, its data, its limits (contract F7). 0 is no limit."""
+    """A named place to run SQL: an engine, its data, its limits. A limit of 0 is no limit."""
 
     engine: str = DEFAULT_ENGINE
     """What runs the statements: {engines}."""
@@ -114,7 +114,7 @@ class SourceSettings(Section, frozen=True):
     spill: str = "20GB"
     time_limit_s: float = 3600.0
     org_column: str = ""
-    """Clients with orgs see, of tables that have this column, only their orgs' rows (C10)."""
+    """In tables that have this column, clients with orgs see only the rows of their orgs."""
 
     @property
     def kind(self) -> EngineKind:
@@ -158,9 +158,9 @@ class ResultSettings(Section, frozen=True):
     link_key_file: str = LINK_KEY_NAME
     """A file with the key that links are signed with. Nodes that share a database share it."""
     link_ttl_s: int = 4 * 3600
-    """Contract F9: 4 hours, signed anew on each GET."""
+    """How long a download link is valid. Every read of a run gives a new one."""
     retention_days: float = 30.0
-    """Contract F9: runs and files, then both go."""
+    """How long runs and their files are kept after their end; then both are removed."""
 
 
 class LeaseSettings(Section, frozen=True):
@@ -173,7 +173,7 @@ class LeaseSettings(Section, frozen=True):
 
 
 class RetrySettings(Section, frozen=True):
-    """Back-off before another attempt (contract F8: three retries)."""
+    """The pause before another attempt. A run has three retries, for failures that may pass."""
 
     first_s: float = 1.0
     factor: float = 4.0
@@ -181,11 +181,11 @@ class RetrySettings(Section, frozen=True):
 
 
 class RateSettings(Section, frozen=True):
-    """Request rates (contract D3, E). The presets carry the hosted service's figures."""
+    """Request rates per tenant. The presets are those of the hosted service's tenant types."""
 
     preset: Literal["off", "production", "developer_sandbox", "api_sandbox"] = "production"
     auth_per_address_per_minute: int = 100
-    """Contract E: token requests per IP. 0: no limit."""
+    """Token requests per client address. 0 is no limit."""
 
 
 class LogSettings(Section, frozen=True):
@@ -201,10 +201,10 @@ class Settings(Section, frozen=True):
     home: Path = Path()
     tenant: str = "default"
     time_zone: str = "UTC"
-    """Contract H22: the zone that timestamps with time zone are written in."""
+    """The zone in which timestamps with time zone are written to result files."""
     default_source: str = "live"
     statements: str = ""
-    """Contract H9: kinds of statement in Trino's SQL that are taken besides SELECT, SHOW TABLES,
+    """Kinds of statement in Trino's SQL that are accepted in addition to SELECT, SHOW TABLES,
     SHOW COLUMNS, DESCRIBE and SHOW FUNCTIONS: any of `values`, `explain`, `schemas`, `catalogs`,
     separated by commas, or `all`."""
     server: ServerSettings = ServerSettings()

@@ -401,8 +401,8 @@ def _file_key(run: Run) -> str:
     return file_key(
         run.id,
         str(time.time_ns() // 1000),
-        output.content_type.value,
-        output.content_encoding.value,
+        output.content_type,
+        output.content_encoding,
         encrypted=output.encryption_key is not None,
     )
 
