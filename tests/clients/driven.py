@@ -50,7 +50,7 @@ class Driven:
 
 @contextmanager
 def driven(script: str) -> Iterator[Driven]:
-    """A driver that exits with the block. Without the clients the test is skipped, in CI it fails."""
+    """A driver for the block. Without the clients the test is skipped, or in CI fails."""
     if not PYTHON.exists():
         if os.environ.get("CI"):
             raise AssertionError("`make existing-clients` has not been run")

@@ -203,7 +203,7 @@ def _running(shell: Shell) -> str:
 
 
 @pytest.mark.parametrize(
-    ("sql", "status", "said"),
+    ("sql", "status", "reported"),
     [
         ("DROP TABLE account", 1, "SELECT"),
         ("SELECT nothing_of_this_name", 3, "line 1, column 8"),
