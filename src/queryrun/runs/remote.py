@@ -24,7 +24,7 @@ _HELD = {RunState.IN_PROGRESS, RunState.CANCELING}
 
 
 class Stops(Protocol):
-    """The part of `worker.stopper.Stopper` that is used here."""
+    """The part of `services.remote_stop.client.RemoteStopClient` that is used here."""
 
     async def stop(self, source: SourceSpec, name: str) -> None:
         """End all work of this name for certain; `Unavailable` when that is not proven."""

@@ -22,7 +22,7 @@ _UNKNOWN = "not asked yet"
 
 
 class Checks(Protocol):
-    """The part of `worker.stopper.Stopper` that is used here."""
+    """The part of `services.remote_stop.client.RemoteStopClient` that is used here."""
 
     async def check(self, source: SourceSpec) -> None:
         """Return when the engine would take a statement; `Unavailable` says why not."""

@@ -42,9 +42,10 @@ from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunStore
-from queryrun.services.catalog.client import TableReader
-from queryrun.services.guard.client import StatementChecker
-from queryrun.services.remote_stop.client import Stopper
+from queryrun.services.catalog.client import CatalogClient
+from queryrun.services.guard.client import GuardClient
+from queryrun.services.preview.client import PreviewClient
+from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
@@ -55,7 +56,7 @@ from queryrun.worker.pool import PoolOptions, WorkerPool
 log = structlog.get_logger()
 
 _FIRST_CHECK = "SELECT 1"
-"""Checked at start, so that the first caller does not wait for a checker process."""
+"""Checked at start, so that the first caller does not wait for a guard process."""
 
 REQUESTS_KEPT = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read, like a key's answer."""
@@ -97,9 +98,10 @@ class Node:
     runs: RequestContext
     database: Database
     pool: WorkerPool
-    checker: StatementChecker
-    stopper: Stopper
-    tables: TableReader
+    guard: GuardClient
+    remote_stop: RemoteStopClient
+    tables: CatalogClient
+    previews: PreviewClient
     sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
@@ -117,7 +119,7 @@ class Node:
             lambda run: self.database.notifier.publish(run.id, run.state)
         )
         if "api" in self.settings.roles:
-            await self.checker.check(_FIRST_CHECK)
+            await self.guard.check(_FIRST_CHECK)
         if "worker" in self.settings.roles:
             await self._start_working()
 
@@ -151,9 +153,10 @@ class Node:
         await self.sweeper.close()
         await self.database.notifier.close()
         await self.sources.close()
-        await self.stopper.close()
-        await self.checker.close()
+        await self.remote_stop.close()
+        await self.guard.close()
         await self.tables.close()
+        await self.previews.close()
         await self.pool.close()
         self.database.close()
         self.lock.close()
@@ -166,11 +169,12 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     """
     resources = resources or open_resources(settings)
     database, pool = resources.database, resources.pool
-    checker, stopper = StatementChecker(pool.fork_client), Stopper(pool.fork_client)
+    guard, remote_stop = GuardClient(pool.fork_client), RemoteStopClient(pool.fork_client)
     notifier, resolver = ChangeNotifier(), SourceResolver(settings, database.auth)
-    tables = TableReader(pool.fork_client, resolver.spec)
+    tables = CatalogClient(pool.fork_client, resolver.spec)
+    previews = PreviewClient(pool.fork_client)
     remote = settings.remote_sources
-    sources = SourceHealth(settings.sources, remote, stopper, resolver.spec)
+    sources = SourceHealth(settings.sources, remote, remote_stop, resolver.spec)
     policies = {name: _policy(name, source) for name, source in settings.sources.items()}
     attempts = AttemptContext(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
@@ -180,7 +184,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         notifier=notifier,
         policy=policies.__getitem__,
         bind=resolver.bind,
-        remote=RemoteWork(remote, stopper, resolver.spec),
+        remote=RemoteWork(remote, remote_stop, resolver.spec),
         sources=sources,
         retry=_retry_policy(settings),
         metrics=RunMetrics(),
@@ -193,7 +197,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     reaper = Reaper(attempts, options, _kill_by_handle, housekeeping, database.leader)
     requests = RequestContext(
         store=resources.runs,
-        guard=checker,
+        guard=guard,
         notifier=notifier,
         sources=policies,
         default_source=settings.default_source,
@@ -210,6 +214,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         requests=database.requests,
         results=resources.results,
         tables=tables,
+        previews=previews,
         link_secret=_link_key(settings.path(settings.results.link_key_file)),
         public_url=settings.server.public_url or public_url,
         now=_now,
@@ -224,9 +229,10 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         runs=requests,
         database=database,
         pool=pool,
-        checker=checker,
-        stopper=stopper,
+        guard=guard,
+        remote_stop=remote_stop,
         tables=tables,
+        previews=previews,
         sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,
