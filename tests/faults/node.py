@@ -16,8 +16,14 @@ from queryrun.auth.model import Principal, Scope
 from queryrun.cancel_suite.processes import ServerProcesses
 from queryrun.cli.home import MadeHome
 from queryrun.processes.fork_client import Roles
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import ContentEncoding, ContentType, Output, Run, RunRequest, Stage
+from queryrun.runs.model import (
+    Output,
+    Run,
+    RunRequest,
+    Stage,
+)
 from queryrun.runs.read import wait_for_end
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load

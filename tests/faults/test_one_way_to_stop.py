@@ -6,7 +6,15 @@ import pytest
 
 from queryrun.cli.home import MadeHome
 from queryrun.errors import FailureCode
-from queryrun.runs.model import AttemptRef, ContentType, EngineStop, Output, Run, Stage, StopReason
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    AttemptRef,
+    EngineStop,
+    Output,
+    Run,
+    Stage,
+    StopReason,
+)
 from queryrun.runs.state import RunState
 from tests.faults.node import RUNAWAY, Scene, open_node, until
 

@@ -10,7 +10,9 @@ import pytest
 from pyarrow import parquet
 
 from queryrun.processes.fork_client import ForkClient
-from queryrun.results.preview import MAX_READ_BYTES, NoPreviewError, PreviewRequest
+from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import MAX_READ_BYTES, NoPreviewError, RowWindow
 from queryrun.services.preview.client import PreviewClient
 from queryrun.wiring.child_roles import CHILD_ROLES
 from tests.unit.worker.house import children
@@ -46,7 +48,9 @@ async def rows_of(
         return (data[at : min(at + 1000, end)] for at in range(start, end, 1000))
 
     found = await previews.preview(
-        read, len(data), PreviewRequest(content_type, encoding, ",", 0, 10)
+        read,
+        len(data),
+        PreviewRequest(ContentType(content_type), ContentEncoding(encoding), RowWindow(0, 10, ",")),
     )
     return [list(row) for row in found.rows]
 
@@ -94,9 +98,17 @@ async def test_no_more_of_a_file_is_read_than_a_preview_may(previews: PreviewCli
         yield bytes(end - start)
 
     with pytest.raises(NoPreviewError):
-        await previews.preview(read, 10**12, PreviewRequest("csv", "zstd", ",", 0, 10))
+        await previews.preview(
+            read,
+            10**12,
+            PreviewRequest(ContentType.CSV, ContentEncoding.ZSTD, RowWindow(0, 10, ",")),
+        )
     with pytest.raises(NoPreviewError):
-        await previews.preview(read, 10**12, PreviewRequest("parquet", "gzip", ",", 0, 10))
+        await previews.preview(
+            read,
+            10**12,
+            PreviewRequest(ContentType.PARQUET, ContentEncoding.GZIP, RowWindow(0, 10, ",")),
+        )
     assert read_bytes <= 2 * MAX_READ_BYTES
 
 
@@ -106,4 +118,8 @@ async def test_an_error_of_the_store_reaches_the_caller(previews: PreviewClient)
         raise FileNotFoundError
 
     with pytest.raises(FileNotFoundError):
-        await previews.preview(read, 1000, PreviewRequest("parquet", "none", "", 0, 10))
+        await previews.preview(
+            read,
+            1000,
+            PreviewRequest(ContentType.PARQUET, ContentEncoding.NONE, RowWindow(0, 10, "")),
+        )

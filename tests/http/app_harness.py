@@ -23,7 +23,8 @@ from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpSettings
 from queryrun.http.limits import Rates
 from queryrun.processes.fork_client import ForkClient
-from queryrun.results.preview import NoPreviewError, Preview, PreviewRequest
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import NoPreviewError, Preview
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage

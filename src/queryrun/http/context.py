@@ -12,7 +12,8 @@ from queryrun.auth.store import AuthStore
 from queryrun.http.limiters import InFlight, Limiters, MakeLimiter, Streams, in_memory
 from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
 from queryrun.http.metrics import HttpMetrics
-from queryrun.results.preview import Preview, PreviewRequest
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import RequestContext
 from queryrun.runs.follow import Pace
@@ -49,7 +50,7 @@ class HttpSettings:
     request_timeout_s: float = 60.0
     """Until the answer begins (contract A1); a wait that was asked for comes on top."""
     link_life_s: int = 4 * 3600
-    """Contract F9."""
+    """How long a download link is valid (contract F9)."""
     api_rates: Rates = API_PRESETS["production"]
     auth_tenant_rates: Rates = AUTH_PER_TENANT
     auth_address_rates: Rates = AUTH_PER_ADDRESS
@@ -59,11 +60,11 @@ class HttpSettings:
     api: bool = True
     """False on a node that only runs statements: it answers probes and metrics, nothing else."""
     list_runs: bool = True
-    """Contract H13: the list is ours; switched off, `GET /v2/query_runs` is a 405."""
+    """The list is an addition of ours; without it `GET /v2/query_runs` is a 405 (contract H13)."""
     strict_fields: bool = False
-    """Contract C1: refuse unknown `fields[]` names instead of ignoring them."""
+    """Refuse unknown `fields[]` names instead of ignoring them (contract C1)."""
     read_deleted_means_only: bool = False
-    """Contract H3: give v2's `read_deleted` v1's meaning."""
+    """Give v2's `read_deleted` v1's meaning (contract H3)."""
 
 
 @dataclass(frozen=True, slots=True)

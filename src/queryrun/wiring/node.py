@@ -284,7 +284,7 @@ def _policy(name: str, source: SourceSettings) -> SourcePolicy:
         threads=source.threads,
         time_limit_s=source.time_limit_s,
         org_column=source.org_column,
-        dialect=source.language,
+        dialect=source.kind.guard(source.dialect),
     )
 
 

@@ -8,7 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from queryrun.errors import Failure, FailureCode
-from queryrun.runs.model import ContentType, Output, Run, RunRequest
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    Output,
+    Run,
+    RunRequest,
+)
 from queryrun.runs.retry import RetryPolicy, after_failure, on_leaving
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Failed, Requeued

@@ -12,16 +12,14 @@ from queryrun.errors import InvalidRequest, NotFound, Problem, RunFailed, Unavai
 from queryrun.http.context import AppContext
 from queryrun.http.refusals import FileGone
 from queryrun.http.request import ApiRequest, Response
-from queryrun.results.encode import DELIMITED, Format
-from queryrun.results.preview import (
+from queryrun.results.preview import PreviewRequest, is_simple, preview
+from queryrun.results.preview_rows import (
     MAX_PREVIEW_ROWS,
     MAX_READ_BYTES,
     CorruptFileError,
     NoPreviewError,
     Preview,
-    PreviewRequest,
-    is_simple,
-    preview,
+    RowWindow,
 )
 from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
@@ -97,11 +95,9 @@ async def _preview(app: AppContext, file: ResultFile, request: PreviewRequest) -
 
 
 def _preview_request(output: Output, window: Window) -> PreviewRequest:
-    content_type = output.content_type.value
-    form = Format(content_type, output.column_separator)
-    separator = form.separator if content_type in DELIMITED else ""
-    encoding = output.content_encoding.value
-    return PreviewRequest(content_type, encoding, separator, window.offset, window.limit)
+    separator = output.content_type.spec.separator_for(output.column_separator)
+    rows = RowWindow(window.offset, window.limit, separator)
+    return PreviewRequest(output.content_type, output.content_encoding, rows)
 
 
 def _body(found: Preview, window: Window, file: ResultFile) -> dict[str, object]:

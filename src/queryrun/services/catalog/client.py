@@ -125,15 +125,15 @@ class CatalogClient:
         async with self._slots:
             tables = await self._list(key.source, TablesRequest(spec, key.table))
         options = self._options
-        is_embedded = spec.engine == "duckdb"
-        lifetime_s = options.lifetime_s if is_embedded else options.remote_lifetime_s
+        is_remote = spec.kind.is_remote
+        lifetime_s = options.remote_lifetime_s if is_remote else options.lifetime_s
         self._cache.put(key, _CachedTables(tables, version, monotonic() + lifetime_s))
         return tables
 
     async def _list(self, source: str, request: TablesRequest) -> Tables:
         """Every way to fail is `Unavailable`: the caller may try again, and nothing is cached."""
-        is_embedded = request.source.engine == "duckdb"
-        timeout_s = self._options.timeout_s if is_embedded else self._options.remote_timeout_s
+        is_remote = request.source.kind.is_remote
+        timeout_s = self._options.remote_timeout_s if is_remote else self._options.timeout_s
         async with self._processes.one() as process:
             try:
                 async with asyncio.timeout(timeout_s):

@@ -53,7 +53,7 @@ class GuardClient:
         self._large = _GuardPool(fork_client, options.large_processes, options.large_timeout_s)
         self._verdicts: RecentResults[bytes, Verdict] = RecentResults(options.cached_verdicts)
 
-    async def check(self, statement: str, dialect: str = "native") -> Verdict:
+    async def check(self, statement: str, dialect: str = "duckdb") -> Verdict:
         """The verdict on one statement; `TOO_COMPLEX` when it takes too long or kills its process.
 
         Small statements never wait behind large ones. Raises `Unavailable` when no process can

@@ -11,13 +11,8 @@ import msgspec
 from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
-from queryrun.results.preview import (
-    MAX_READ_BYTES,
-    PREVIEW_TOO_FAR,
-    NoPreviewError,
-    Preview,
-    PreviewRequest,
-)
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import MAX_READ_BYTES, PREVIEW_TOO_FAR, NoPreviewError, Preview
 from queryrun.services.base import ServiceProcess, ServiceProcesses
 from queryrun.services.preview.frames import (
     FileChunk,

@@ -17,12 +17,12 @@ import msgspec
 from queryrun.processes.channel import Channel
 from queryrun.processes.child_setup import limit_memory, name_process
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
-from queryrun.results.preview import (
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import (
     MAX_READ_BYTES,
     PREVIEW_TOO_FAR,
     NoPreviewError,
     Preview,
-    PreviewRequest,
 )
 from queryrun.services.preview.frames import (
     FileChunk,
