@@ -21,7 +21,13 @@ from tests.postgres_server import running
 from benchmarks import table
 from queryrun.db.postgres.database import open_postgres
 from queryrun.db.sqlite.database import open_sqlite
-from queryrun.runs.model import Attempt, ContentType, Output, ResultFile, RunRequest
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    Attempt,
+    Output,
+    ResultFile,
+    RunRequest,
+)
 from queryrun.runs.store import ClaimLimits, Completed, RunStore
 
 RUNS = 3000
