@@ -45,7 +45,7 @@ def test_settings_that_pages_name_exist() -> None:
         for page in pages
         for section, name in named.findall(page.read_text(encoding="utf-8"))
     ]
-    assert len(found) > 20
+    assert len(found) > 10
     assert not [one for one in found if not hasattr(sections[one[1]], one[2])]
 
 
