@@ -20,7 +20,7 @@ from queryrun.services.catalog.client import CatalogClient, CatalogOptions
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.catalog.process import run_catalog
 from tests.faults.node import until
-from tests.unit.worker.house import SCRIPTED, children
+from tests.unit.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.remote_stop import client
 from queryrun.services.remote_stop.client import RemoteStopClient
-from tests.unit.worker.house import SCRIPTED, children
+from tests.unit.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 
