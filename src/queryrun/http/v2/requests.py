@@ -46,7 +46,7 @@ async def create_later(
     app: AppContext, request: ApiRequest, run_request: RunRequest, key: IdempotencyKey | None
 ) -> Response:
     """Accept the run, record the outcome, answer with ids alone. The run's id is in `Location`
-    even when the statement was refused: which of the two is the request's outcome (H4)."""
+    even when the statement was refused: which of the two is the outcome (contract H4)."""
     run_id = str(uuid4())
     creation = _new_request(request, Operation.CREATE, run_id)
     response = _only_ids(request, f"/v2/query_runs/{run_id}")
