@@ -24,6 +24,7 @@ from queryrun.results.s3http import RequestPolicy, S3Error, S3Http, S3Request
 from queryrun.results.s3location import S3Location
 from queryrun.results.sigv4 import Credentials
 from tests.ports import free_port
+from tests.server_start import started
 
 PROGRAM = Path(__file__).parent.parent / ".cache" / "bin" / "versitygw"
 CREDENTIALS = Credentials("test-access-key", "test-secret-key-0123456789")
@@ -73,7 +74,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with running(tmp_path_factory.mktemp("s3")) as server:
+    with started("versitygw", running(tmp_path_factory.mktemp("s3"))) as server:
         yield server
 
 

@@ -44,7 +44,7 @@ class ChildProcess:
         self._loop.add_reader(pidfd, self._notice_exit)
 
     @property
-    def is_doomed(self) -> bool:
+    def is_exiting(self) -> bool:
         """Whether it has ended, or is about to because its parent has; known before `exited`."""
         if self.exited.is_set() or self._parent.lost:
             return True

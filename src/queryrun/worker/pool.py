@@ -274,7 +274,7 @@ class WorkerPool:
 
     def _drop_doomed(self) -> None:
         """Their death would cost the taker an attempt; `_watch` buries them in its own time."""
-        for worker in [w for w in (*self._warm, *self._idle) if w.process.is_doomed]:
+        for worker in [w for w in (*self._warm, *self._idle) if w.process.is_exiting]:
             self._forget_spare(worker)
 
     async def _change(self) -> None:
@@ -380,7 +380,7 @@ class WorkerPool:
         self._hires_failed = 0
         await worker.connect(control)
         self._in_background(self._watch(worker))
-        if not worker.process.is_doomed:
+        if not worker.process.is_exiting:
             self._warm.append(worker)
         self._wake_waiting()
         self._tend()
