@@ -66,7 +66,7 @@ def limits(tmp_path: Path) -> EngineLimits:
 @pytest.fixture
 def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Iterator[TrinoSession]:
     """A session in the contract's schema."""
-    session = open_session(trino_server.options(schema=schema), None, limits)
+    session = open_session(trino_server.options(schema=schema), limits)
     yield session
     session.close()
 
@@ -74,7 +74,7 @@ def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Ite
 @pytest.fixture
 def free(trino_server: TrinoServer, limits: EngineLimits) -> Iterator[TrinoSession]:
     """A session that may read the generated tables."""
-    session = open_session(trino_server.options(name_scope="all"), None, limits)
+    session = open_session(trino_server.options(name_scope="all"), limits)
     yield session
     session.close()
 
@@ -206,12 +206,11 @@ def test_a_cancel_in_any_state_is_heard_by_trino(
     thread = threading.Thread(target=_swallow, args=(free, ENDLESS, name))
     thread.start()
     later = {"QUEUED": {"PLANNING", "STARTING", "RUNNING"}, "PLANNING": {"STARTING", "RUNNING"}}
-    while not {state, *later.get(state, set())} & set(trino_server.alive(name)):
-        assert thread.is_alive()
+    trino_server.wait_until_alive(name, {state, *later.get(state, set())})
+    assert thread.is_alive()
     free.interrupt()
     thread.join()
-    while trino_server.alive(name):
-        free.interrupt()
+    trino_server.wait_until_none_is_alive(name, meanwhile=free.interrupt)
 
 
 def _swallow(session: TrinoSession, statement: str, name: str) -> None:
@@ -239,8 +238,7 @@ def test_rows_that_nobody_wants_any_more_are_no_longer_computed(
     rows = free.plan(MANY_ROWS, name=name)
     rows.connection.execute(f"SELECT * FROM (\n{rows.relation}) LIMIT 3").fetchall()
     free.renew()
-    while trino_server.alive(name):
-        pass
+    trino_server.wait_until_none_is_alive(name)
 
 
 _CHILD = """
@@ -249,7 +247,7 @@ from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
 url, spill, name, statement = sys.argv[1:]
 session = open_session(
-    {"url": url, "name_scope": "all"}, None, EngineLimits(256 * 1024**2, 1, spill, 0)
+    {"url": url, "name_scope": "all"}, EngineLimits(256 * 1024**2, 1, spill, 0)
 )
 rows = session.plan(statement, name=name)
 print("planned", flush=True)
@@ -273,8 +271,8 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
     with process.stdout:
         if waits:
             assert process.stdout.readline()
-        while not trino_server.alive(name):
-            assert process.poll() is None
+        trino_server.wait_until_alive(name)
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
     TrinoRemote().stop(endpoint, name)
@@ -311,7 +309,7 @@ def test_a_server_that_is_away_proves_nothing(ask: str) -> None:
 
 
 def test_a_statement_for_a_server_that_is_away_may_be_tried_again(limits: EngineLimits) -> None:
-    session = open_session({"url": "http://127.0.0.1:1"}, None, limits)
+    session = open_session({"url": "http://127.0.0.1:1"}, limits)
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT 1")
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
@@ -447,9 +445,7 @@ def test_rows_are_the_same_whichever_way_they_come(
 ) -> None:
     if encodings and not trino_server.spools:
         pytest.skip("this Trino spools nothing: `make s3-server` builds what it would spool to")
-    session = open_session(
-        trino_server.options(name_scope="all"), None, limits, encodings=encodings
-    )
+    session = open_session(trino_server.options(name_scope="all"), limits, encodings=encodings)
     rows = session.plan("SELECT * FROM tpch.tiny.orders")
     sql = (
         "SELECT count(*), sum(o_orderkey), sum(o_totalprice), min(o_orderdate), "
@@ -473,14 +469,14 @@ def test_progress_is_trinos(free: TrinoSession) -> None:
     assert free.progress().percent == 100
 
 
-_WALLED = """
+_SANDBOXED = """
 import sys
-from queryrun.processes.sandbox import Walls, confine
+from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 url, spill = sys.argv[1:]
-confine(Walls(read_write=(spill,), network=True))
+apply_sandbox(SandboxPolicy(read_write=(spill,), network=True))
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
-session = open_session({"url": url}, None, EngineLimits(256 * 1024**2, 1, spill, 0), "Asia/Tokyo")
+session = open_session({"url": url}, EngineLimits(256 * 1024**2, 1, spill, 0), "Asia/Tokyo")
 rows = session.plan(
     "SELECT 1, timestamp '2020-01-01 00:00:00 Europe/Berlin' FROM UNNEST(sequence(1, 2000))"
 )
@@ -488,9 +484,11 @@ print(len(rows.connection.execute(f"FROM ({rows.relation})").fetchall()))
 """
 
 
-def test_a_session_works_behind_a_workers_walls(trino_server: TrinoServer, tmp_path: Path) -> None:
+def test_a_session_works_in_the_sandbox_of_a_worker(
+    trino_server: TrinoServer, tmp_path: Path
+) -> None:
     """Libraries that read files late (time zones, certificates) find what they need."""
-    command = [sys.executable, "-c", _WALLED, trino_server.url, str(tmp_path)]
+    command = [sys.executable, "-c", _SANDBOXED, trino_server.url, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("2000\n", "")
 
@@ -509,7 +507,7 @@ def test_sample_data_reads_the_same_on_trino_and_embedded(
         "max(i.invoicedate) FROM account a JOIN invoice i ON i.accountid = a.id "
         "GROUP BY a.status ORDER BY a.status"
     )
-    there = open_session(trino_server.options(catalog="files", schema=schema), None, limits)
+    there = open_session(trino_server.options(catalog="files", schema=schema), limits)
     here = open_embedded({"data_dir": str(data), "dialect": "trino"}, limits)
     for row_filter in (RowFilter(), RowFilter("include"), RowFilter("only")):
         assert read(there.plan(statement, row_filter)) == read(here.plan(statement, row_filter))
@@ -524,7 +522,7 @@ import resource, sys
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
 url, spill, statement = sys.argv[1:]
-session = open_session({"url": url}, None, EngineLimits(64 * 1024**2, 1, spill, 0))
+session = open_session({"url": url}, EngineLimits(64 * 1024**2, 1, spill, 0))
 rows = session.plan(statement)
 reader = rows.connection.execute(f"FROM ({rows.relation})")
 size = 0

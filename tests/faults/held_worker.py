@@ -68,7 +68,7 @@ class HeldSession(SourceSession):
 
     def run(self, execute: Execute, report: Report) -> Done:
         """As always, but for the place."""
-        named = re.search(r"/\* hold (\w+) \*/", execute.statement)
+        named = re.search(r"/\* hold (\w+) \*/", execute.sql)
         self._place.name = named.group(1) if named else ""
         return super().run(execute, report)
 
@@ -79,7 +79,6 @@ class HeldEngine:
     def __init__(self, engine: EngineSession, place: Place) -> None:
         self._engine = engine
         self._place = place
-        self.handle = engine.handle
         self.output_path = engine.output_path
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from typing import Protocol
 
 from queryrun.auth.store import AuthStore
 from queryrun.http.limiters import InFlight, Limiters, MakeLimiter, Streams, in_memory
 from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
 from queryrun.http.metrics import HttpMetrics
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import RequestContext
 from queryrun.runs.follow import Pace
@@ -27,6 +30,16 @@ STREAM_PACE = Pace(quiet_s=15.0, life_s=900.0)
 revoked token still hears. Clients come back by themselves."""
 
 
+class BinaryPreviews(Protocol):
+    """The part of `services.preview.client.PreviewClient` that is used here."""
+
+    async def preview(
+        self, read: Callable[[int, int], Iterable[bytes]], size_bytes: int, request: PreviewRequest
+    ) -> Preview:
+        """The requested rows. Raises `NoPreviewError`, `Unavailable`, and what `read` raises."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
     """Limits and switches of the HTTP face. Figures without a source are ours."""
@@ -37,7 +50,7 @@ class HttpSettings:
     request_timeout_s: float = 60.0
     """Until the answer begins (contract A1); a wait that was asked for comes on top."""
     link_life_s: int = 4 * 3600
-    """Contract F9."""
+    """How long a download link is valid (contract F9)."""
     api_rates: Rates = API_PRESETS["production"]
     auth_tenant_rates: Rates = AUTH_PER_TENANT
     auth_address_rates: Rates = AUTH_PER_ADDRESS
@@ -47,11 +60,11 @@ class HttpSettings:
     api: bool = True
     """False on a node that only runs statements: it answers probes and metrics, nothing else."""
     list_runs: bool = True
-    """Contract H13: the list is ours; switched off, `GET /v2/query_runs` is a 405."""
+    """The list is an addition of ours; without it `GET /v2/query_runs` is a 405 (contract H13)."""
     strict_fields: bool = False
-    """Contract C1: refuse unknown `fields[]` names instead of ignoring them."""
+    """Refuse unknown `fields[]` names instead of ignoring them (contract C1)."""
     read_deleted_means_only: bool = False
-    """Contract H3: give v2's `read_deleted` v1's meaning."""
+    """Give v2's `read_deleted` v1's meaning (contract H3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class AppContext:
     requests: AsyncRequestStore
     results: ResultStore
     tables: TableCatalog
+    previews: BinaryPreviews
     link_secret: bytes = field(repr=False)
     public_url: str
     """Scheme, host and port of links, without a trailing slash."""

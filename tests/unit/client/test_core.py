@@ -27,8 +27,9 @@ from queryrun_client import (
     Unreachable,
 )
 from queryrun_client.core import EARLY_POLLS_S, Core
-from queryrun_client.model import Submission, state_of
+from queryrun_client.model import Submission
 from queryrun_client.v2 import ApiV2
+from queryrun_client.wire import state_of
 from tests.unit.client.scripted import TOKEN, keys, response, run_body, script, silence
 
 SUBMISSION = Submission("SELECT 1")

@@ -22,8 +22,6 @@ from queryrun.worker.runtime import Report
 class ScriptedSession:
     """Obeys the first word of a statement; the rest are its arguments."""
 
-    handle = None
-
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._interrupted = threading.Event()
@@ -32,7 +30,7 @@ class ScriptedSession:
 
     def run(self, execute: Execute, report: Report) -> Done:
         report.stage("executing")
-        word, *arguments = execute.statement.split()
+        word, *arguments = execute.sql.split()
         script: Callable[..., int] = getattr(self, f"_{word}")
         return Done(rows=script(report, *arguments), size_bytes=0, sha256=self._config.spill_dir)
 

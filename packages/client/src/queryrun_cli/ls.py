@@ -16,7 +16,7 @@ from queryrun_cli.exits import translated
 from queryrun_cli.remote import connect, find_server
 from queryrun_cli.texts import COLUMNS, aligned, run_cells, run_lines, run_object
 from queryrun_client import Client, RunInfo, RunQuery, State, UnexpectedResponse
-from queryrun_client.model import state_of
+from queryrun_client.wire import state_of
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -26,10 +26,8 @@ No message repeats a statement, a secret, a token or a signed link.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from queryrun_client.model import RunInfo
+from queryrun_client.model import RunInfo
 
 
 class ClientError(Exception):

@@ -8,8 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from queryrun_client.errors import UnexpectedResponse
-
 
 class State(StrEnum):
     """The states of a run, named as in v2 (contract B1)."""
@@ -25,22 +23,6 @@ class State(StrEnum):
     def is_terminal(self) -> bool:
         """Whether the run has finished."""
         return self in (State.COMPLETE, State.FAILED, State.CANCELED)
-
-
-OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
-"""The names of v1, which some v2 servers use too (contract B1)."""
-
-
-def state_of(word: object) -> State:
-    """The state, in either spelling.
-
-    An unknown state raises `UnexpectedResponse`: treating it as running could wait forever.
-    """
-    text = str(word).strip().lower()
-    try:
-        return State(OTHER_SPELLINGS.get(text, text))
-    except ValueError:
-        raise UnexpectedResponse(f"the server reports an unknown state: {text[:40]!r}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Version 1 of the API: /query/jobs (contract A6-A10, D2)."""
+"""Version 1 of the API: /query/jobs (contract A6, A7, A8, A9, A10, D2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused, UnexpectedResponse, Unsupported
-from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, State, Submission, state_of
+from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, State, Submission
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
@@ -21,6 +21,7 @@ from queryrun_client.wire import (
     object_or_none,
     post_request,
     refusal_error,
+    state_of,
     text_of,
     time_of,
     with_wait,
@@ -95,7 +96,7 @@ class ApiV1:
         return refusal_error(response, str(content.get("code") or response.status), message, None)
 
     def is_already_finished(self, error: Refused) -> bool:
-        """Contract A9: 400 and this message, also from the hosted service."""
+        """400 and this message, also from the hosted service (contract A9)."""
         return error.status == 400 and "accepted or in_progress" in error.message
 
     def _path(self, run_id: str) -> str:
@@ -125,6 +126,6 @@ def _run_of_v1(item: Mapping[str, Any]) -> RunInfo:
 
 
 def _format_in(name: str) -> str:
-    """The format by the file's name (`<run id>_<digits>.<ext>…`, contract F4)."""
+    """The format by the name of the file, `<run id>_<digits>.<ext>…` (contract F4)."""
     formats = {"json", "jsonl", "csv", "tsv", "dsv", "parquet", "arrow"}
     return next((part for part in name.lower().split(".")[1:] if part in formats), "")

@@ -1,4 +1,4 @@
-"""Version 2 of the API: /v2/query_runs (contract A2-A5, D1)."""
+"""Version 2 of the API: /v2/query_runs (contract A2, A3, A4, A5, D1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused
-from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, Submission, state_of
+from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, Submission
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
@@ -24,6 +24,7 @@ from queryrun_client.wire import (
     object_or_none,
     post_request,
     refusal_error,
+    state_of,
     text_of,
     time_of,
     with_wait,
@@ -105,7 +106,7 @@ class ApiV2:
         return refusal_error(response, code, message, entry.get("parameter"))
 
     def is_already_finished(self, error: Refused) -> bool:
-        """Contract B4: 400 with a code that names the state, or with the documented message."""
+        """400 with a code that names the state, or with the documented message (contract B4)."""
         return error.status == 400 and (
             error.code.startswith("run_already_") or "accepted or in_progress" in error.message
         )

@@ -15,9 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refusal, Refused, UnexpectedResponse, refused
-from queryrun_client.model import RunInfo, RunQuery, Submission
+from queryrun_client.model import RunInfo, RunQuery, State, Submission
 
 JSON_HEADERS = {"accept": "application/json"}
+OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
+"""The names of v1, which some v2 servers use too (contract B1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +175,15 @@ def time_of(value: object) -> datetime | None:
     except ValueError:
         return None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def state_of(word: object) -> State:
+    """The state, in either spelling.
+
+    An unknown state raises `UnexpectedResponse`: treating it as running could wait forever.
+    """
+    text = str(word).strip().lower()
+    try:
+        return State(OTHER_SPELLINGS.get(text, text))
+    except ValueError:
+        raise UnexpectedResponse(f"the server reports an unknown state: {text[:40]!r}") from None
