@@ -86,6 +86,7 @@ def _source_policy(name: str, source: SourceSettings) -> SourcePolicy:
         memory_bytes=size_bytes(source.memory, "memory"),
         threads=source.threads,
         time_limit_s=source.time_limit_s,
+        max_retries=source.max_retries,
         org_column=source.org_column,
         dialect=source.kind.guard(source.dialect),
     )
