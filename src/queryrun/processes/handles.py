@@ -4,8 +4,7 @@ A handle is `process:<pid>:<start>:<boot>`: the pid, the process's start in cloc
 boot (proc(5), `/proc/<pid>/stat` field 22) and the kernel's boot id. Together they name one
 process for ever; a reused pid has another start. It can be judged on the machine it was made
 on. Any other machine sees another boot id and calls the process gone, so who asks must know
-that the handle's node ran here. Behind a `;` a handle may name what the process has begun in an
-engine elsewhere (`with_work`), which is nothing to us.
+that the handle's node ran here.
 """
 
 from __future__ import annotations
@@ -41,11 +40,6 @@ def handle_of(pid: int) -> str:
     if status is None:
         raise ProcessLookupError(errno.ESRCH, "no such process")
     return f"{_PREFIX}:{pid}:{status[1]}:{_boot_id()}"
-
-
-def with_work(handle: str, name: str) -> str:
-    """The handle of a process together with the name of its work in an engine elsewhere."""
-    return f"{handle};{name}"
 
 
 def is_alive(handle: str) -> bool:
@@ -117,7 +111,7 @@ def _lives(named: _Named) -> bool:
 
 
 def _parse(handle: str) -> _Named:
-    prefix, pid, start, boot = handle.partition(";")[0].split(":", 3)
+    prefix, pid, start, boot = handle.split(":", 3)
     if prefix != _PREFIX:
         raise ValueError("not the handle of a process")
     return _Named(int(pid), int(start), boot)
