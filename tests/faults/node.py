@@ -24,7 +24,7 @@ from queryrun.runs.model import (
     RunRequest,
     Stage,
 )
-from queryrun.runs.read import wait_for_end
+from queryrun.runs.read import read_one, wait_for_end
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
 from queryrun.wiring.child_roles import CHILD_ROLES
@@ -82,7 +82,8 @@ class Scene:
 
     async def ended(self, run_id: str) -> Run:
         """The run at its end."""
-        return await wait_for_end(self.node.runs, self.caller, run_id, PATIENCE_S)
+        run = await read_one(self.node.runs, self.caller, run_id)
+        return await wait_for_end(self.node.runs, run, PATIENCE_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""

@@ -296,7 +296,7 @@ def app_over(
     queued_per_tenant: int = 0,
 ) -> AppContext:
     """What the HTTP face works with, over this database."""
-    rules = SourcePolicy("live", max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
+    rules = SourcePolicy(max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
     return AppContext(
         runs=RequestContext(
             store=database.runs,

@@ -16,7 +16,7 @@ import pytest
 from queryrun.http.app import build_app
 from queryrun.http.context import HttpSettings
 from queryrun.http.v2 import events
-from queryrun.runs.follow import Pace
+from queryrun.runs.follow import FollowOptions
 from queryrun.runs.model import AttemptProgress, AttemptRef, Stage
 from tests.conftest import Clock
 from tests.http.app_harness import NO_RATES, NODE, AppHarness, open_app_harness
@@ -245,7 +245,8 @@ async def test_a_stream_ends_when_the_node_drains(watched: Watched) -> None:
 
 
 async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None:
-    settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=0.01, life_s=60))
+    options = FollowOptions(keep_alive_s=0.01, max_duration_s=60)
+    settings = HttpSettings(api_rates=NO_RATES, follow_options=options)
     async with opened(tmp_path, clock, settings) as watched:
         run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:
@@ -255,7 +256,8 @@ async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None
 
 
 async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> None:
-    settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=60, life_s=0.01))
+    options = FollowOptions(keep_alive_s=60, max_duration_s=0.01)
+    settings = HttpSettings(api_rates=NO_RATES, follow_options=options)
     async with opened(tmp_path, clock, settings) as watched:
         run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:

@@ -35,7 +35,7 @@ from queryrun.http.app import build_app
 from queryrun.http.document import document_bytes
 from queryrun.http.properties import MAX_KEY_CHARS
 from queryrun.results.sign import sign
-from queryrun.runs.follow import Pace
+from queryrun.runs.follow import FollowOptions
 from queryrun.runs.model import AttemptRef, EngineStop, IdempotentWrite, ResultFile, Run, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, CancelRequested, ClaimLimits, Completed, Freed
@@ -160,7 +160,8 @@ def come_up(directory: Path) -> Iterator[str]:
     runs = EagerRuns(database.writer, database.reader, clock)
     runs.results = MemoryResults()
     runs.fates = cycle(("complete", "running", "complete", "waiting"))
-    brief = replace(OPEN_SETTINGS, stream_pace=Pace(quiet_s=0.01, life_s=0.02))
+    options = FollowOptions(keep_alive_s=0.01, max_duration_s=0.02)
+    brief = replace(OPEN_SETTINGS, follow_options=options)
     app = app_over(replace(database, runs=runs), clock, runs.results, brief)
     SERVICE.app = build_app(replace(app, runs=replace(app.runs, guard=WillingGuard())))
     yield asyncio.run(_token(database, clock))

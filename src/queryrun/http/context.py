@@ -13,7 +13,7 @@ from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT,
 from queryrun.http.metrics import HttpMetrics
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import RequestContext
-from queryrun.runs.follow import Pace
+from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.tables import TableCatalog
@@ -22,7 +22,7 @@ ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
 """Name of a part -> `ok`, or what is wrong with it."""
 
 
-STREAM_PACE = Pace(quiet_s=15.0, life_s=900.0)
+FOLLOW_OPTIONS = FollowOptions(keep_alive_s=15.0, max_duration_s=900.0)
 """A heartbeat keeps proxies from closing a quiet stream; a quarter of an hour bounds how long a
 revoked token still hears. Clients come back by themselves."""
 
@@ -43,7 +43,7 @@ class HttpSettings:
     auth_address_rates: Rates = AUTH_PER_ADDRESS
     streams_per_client: int = 20
     """Event streams that one client may hold open on this node; each costs about 30 kB."""
-    stream_pace: Pace = STREAM_PACE
+    follow_options: FollowOptions = FOLLOW_OPTIONS
     api: bool = True
     """False on a node that only runs statements: it answers probes and metrics, nothing else."""
     list_runs: bool = True

@@ -7,7 +7,7 @@ from queryrun.http.headers import Preference
 from queryrun.http.request import ApiRequest
 from queryrun.runs.cancel import WAIT_S
 from queryrun.runs.model import Run
-from queryrun.runs.read import await_end
+from queryrun.runs.read import wait_for_end
 
 
 async def waited(app: AppContext, request: ApiRequest, run: Run, preference: Preference) -> Run:
@@ -15,7 +15,7 @@ async def waited(app: AppContext, request: ApiRequest, run: Run, preference: Pre
     if not preference.wait_s or run.state.is_terminal:
         return run
     request.extend_deadline(preference.wait_s)
-    return await await_end(app.runs, run, preference.wait_s)
+    return await wait_for_end(app.runs, run, preference.wait_s)
 
 
 def cancel_wait_s(request: ApiRequest, preference: Preference) -> float:

@@ -73,18 +73,15 @@ def retry_policy(settings: Settings) -> RetryPolicy:
 
 def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
     """The limits of every source, by its name."""
-    return {name: _source_policy(name, source) for name, source in settings.sources.items()}
+    return {name: _source_policy(source) for name, source in settings.sources.items()}
 
 
-def _source_policy(name: str, source: SourceSettings) -> SourcePolicy:
+def _source_policy(source: SourceSettings) -> SourcePolicy:
     return SourcePolicy(
-        name=name,
         max_running_per_tenant=source.max_running_per_tenant,
         max_queued_per_tenant=source.max_queued_per_tenant,
         max_output_rows=source.max_output_rows,
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
-        memory_bytes=size_bytes(source.memory, "memory"),
-        threads=source.threads,
         time_limit_s=source.time_limit_s,
         org_column=source.org_column,
         dialect=source.kind.guard(source.dialect),

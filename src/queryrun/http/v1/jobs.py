@@ -172,7 +172,7 @@ def _spellings() -> dict[str, frozenset[RunState]]:
     """Every word for a state, of both faces, and the states it means (contract B2)."""
     meanings: dict[str, set[RunState]] = {"submitted": set(), "pending": set()}
     for state in RunState:
-        for word in (state.shown.value, WORDS.get(state, state.shown.value)):
+        for word in (state.public.value, WORDS.get(state, state.public.value)):
             meanings.setdefault(word, set()).add(state)
     return {word: frozenset(states) for word, states in meanings.items()}
 

@@ -16,7 +16,7 @@ from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest, Response
 from queryrun.http.times import iso
 from queryrun.http.v2.render import progress_object
-from queryrun.runs.follow import Quiet, Step, follow
+from queryrun.runs.follow import KeepAlive, RunUpdate, follow
 from queryrun.runs.model import AttemptProgress, RunEventRecord
 from queryrun.runs.read import read_one
 
@@ -44,7 +44,7 @@ async def run_events(app: AppContext, request: ApiRequest) -> Response:
     if request.method == "HEAD":
         return response
     response.on_end = app.streams.take(request.who.client_id)
-    response.stream = _pieces(follow(app.runs, run.id, after, app.settings.stream_pace))
+    response.stream = _pieces(follow(app.runs, run.id, after, app.settings.follow_options))
     return response
 
 
@@ -58,14 +58,14 @@ def _last_seen(request: ApiRequest) -> datetime | None:
     return datetime.fromtimestamp(int(text) / 1000, UTC)
 
 
-async def _pieces(steps: AsyncIterator[Step]) -> AsyncIterator[bytes]:
+async def _pieces(steps: AsyncIterator[RunUpdate]) -> AsyncIterator[bytes]:
     yield RETRY
     async for step in steps:
         yield _written(step)
 
 
-def _written(step: Step) -> bytes:
-    if isinstance(step, Quiet):
+def _written(step: RunUpdate) -> bytes:
+    if isinstance(step, KeepAlive):
         return HEARTBEAT
     if isinstance(step, AttemptProgress):
         return _event("progress", progress_object(step))
@@ -84,7 +84,7 @@ def _event(name: str, data: dict[str, object]) -> bytes:
 def _record_object(record: RunEventRecord) -> dict[str, object]:
     return {
         "id": record.run_id,
-        "state": record.state.shown.value,
+        "state": record.state.public.value,
         "event": "accept" if record.event is None else record.event.value,
         "attempt": record.attempt,
         "time": iso(record.at),

@@ -142,7 +142,7 @@ def _states(wanted: Wanted, clause: Clause) -> Wanted:
     """All operators on text work: the states are few, so each is simply tried."""
     values = tuple(SPELLINGS.get(str(value), value) for value in clause.values)
     tried = replace(clause, values=values)
-    fitting = frozenset(state for state in RunState if tried.holds(state.shown.value))
+    fitting = frozenset(state for state in RunState if tried.holds(state.public.value))
     left = fitting & wanted.query.states if wanted.query.states else fitting
     return Wanted(replace(wanted.query, states=left), wanted.nothing or not left)
 

@@ -166,7 +166,7 @@ FIELDS: dict[str, Callable[[Shown], object]] = {
     "file": _file,
     "number_of_rows": _rows,
     "processing_duration": _duration,
-    "state": lambda shown: shown.run.state.shown.value,
+    "state": lambda shown: shown.run.state.public.value,
     "column_separator": _separator,
     "error": _error,
     "created_time": lambda shown: iso(shown.run.created_time),
