@@ -36,7 +36,7 @@ HELD_WORKERS = {**CHILD_ROLES, "worker": "tests.faults.held_worker:main"}
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
 """Heeds interrupts; ends on no machine."""
 ENDLESS_ROWS = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 """How long a test waits for what must happen; far beyond what it takes."""
 URL = "http://node.test"
 
@@ -83,7 +83,7 @@ class Scene:
     async def ended(self, run_id: str) -> Run:
         """The run at its end."""
         run = await read_one(self.node.runs, self.caller, run_id)
-        return await wait_for_end(self.node.runs, run, PATIENCE_S)
+        return await wait_for_end(self.node.runs, run, TIMEOUT_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""
@@ -145,7 +145,7 @@ class Scene:
 async def until(holds: Callable[[], bool], what: str) -> None:
     """Look again and again until it holds: the process table and progress tell no event."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not holds():  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.002)
     except TimeoutError:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from typing import Protocol
 
 from queryrun.auth.store import AuthStore
 from queryrun.http.limiters import InFlight, Limiters, MakeLimiter, Streams, in_memory
 from queryrun.http.limits import API_PRESETS, AUTH_PER_ADDRESS, AUTH_PER_TENANT, Rates
 from queryrun.http.metrics import HttpMetrics
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import RequestContext
 from queryrun.runs.follow import FollowOptions
@@ -25,6 +28,16 @@ ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
 FOLLOW_OPTIONS = FollowOptions(keep_alive_s=15.0, max_duration_s=900.0)
 """A heartbeat keeps proxies from closing a quiet stream; a quarter of an hour bounds how long a
 revoked token still hears. Clients come back by themselves."""
+
+
+class BinaryPreviews(Protocol):
+    """The part of `services.preview.client.PreviewClient` that is used here."""
+
+    async def preview(
+        self, read: Callable[[int, int], Iterable[bytes]], size_bytes: int, request: PreviewRequest
+    ) -> Preview:
+        """The requested rows. Raises `NoPreviewError`, `Unavailable`, and what `read` raises."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class AppContext:
     requests: AsyncRequestStore
     results: ResultStore
     tables: TableCatalog
+    previews: BinaryPreviews
     link_secret: bytes = field(repr=False)
     public_url: str
     """Scheme, host and port of links, without a trailing slash."""

@@ -67,7 +67,7 @@ class SourceSession:
 
     def _job(self, execute: Execute) -> WriteRequest:
         return WriteRequest(
-            sql=execute.statement,
+            sql=execute.sql,
             file_key=execute.file_key,
             content_type=ContentType(execute.content_type),
             content_encoding=ContentEncoding(execute.content_encoding),

@@ -21,10 +21,8 @@ from queryrun.results.preview_rows import (
     Preview,
     RowWindow,
 )
-from queryrun.results.store import ResultStore
 from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
-from queryrun.services.preview.client import peek
 
 DEFAULT_ROWS = 100
 MOST_OFFSET = 10**9
@@ -53,7 +51,7 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
     request.run_id = request.path_parameters["query_run_id"]
     run = await read_one(app.runs, request.who, request.run_id)
     file = _file(run)
-    found = await asyncio.to_thread(_read, app.results, file, run.request.output, window)
+    found = await _preview(app, file, _preview_request(run.request.output, window))
     return Response(200, _encode(_body(found, window, file)))
 
 
@@ -78,17 +76,14 @@ def _file(run: Run) -> ResultFile:
     return run.file
 
 
-def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) -> Preview:
-    """The rows, read in a thread: at most `MAX_READ_BYTES` of the file, one piece at a time.
-
-    Binary formats are looked into by a process of their own, which a broken file may crash.
-    """
-    request = _preview_request(output, window)
-    read = partial(store.read, file.key)
+async def _preview(app: AppContext, file: ResultFile, request: PreviewRequest) -> Preview:
+    """Text formats are read in a thread; a binary file may crash its reader, so a process does."""
+    read = partial(app.results.read, file.key)
     try:
         if is_simple(request.content_type, request.content_encoding):
-            return preview(read(0, min(file.size_bytes, MAX_READ_BYTES)), request)
-        return peek(read, file.size_bytes, request)
+            end = min(file.size_bytes, MAX_READ_BYTES)
+            return await asyncio.to_thread(lambda: preview(read(0, end), request))
+        return await app.previews.preview(read, file.size_bytes, request)
     except CorruptFileError as error:
         raise NotFound("rows", str(error)) from error
     except NoPreviewError as error:
