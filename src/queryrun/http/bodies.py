@@ -1,13 +1,17 @@
-"""Bodies on their way in and out: size limits, gzip requests (contract C13), gzip answers (C12)."""
+"""Bodies: size limits, gzip requests (contract C13), gzip responses (contract C12)."""
 
 from __future__ import annotations
 
 import re
 import zlib
 
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
 from queryrun.errors import InvalidRequest
-from queryrun.http.refusals import PayloadTooLarge, UnsupportedMediaType
-from queryrun.http.request import JSON, ApiRequest, Response
+from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JSON
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31
@@ -20,33 +24,32 @@ COMPRESSIBLE = (JSON, "application/xml", "text/html", "text/csv", "text/plain")
 GZIP_LEVEL = 5
 
 
-async def read_json_body(request: ApiRequest, limit_bytes: int) -> bytes:
+async def read_json_body(request: ApiRequest, max_bytes: int) -> bytes:
     """The body of a request that must be JSON, inflated when it was gzipped."""
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType("the body must be sent as Content-Type: application/json")
-    return inflated(await read_body(request, limit_bytes), content_encoding(request), limit_bytes)
+    return inflate(await read_body(request, max_bytes), content_encoding(request), max_bytes)
 
 
-async def read_body(request: ApiRequest, limit_bytes: int) -> bytes:
+async def read_body(request: ApiRequest, max_bytes: int) -> bytes:
     """The body as sent. `PayloadTooLarge` as soon as it is known to be over the limit, so that
-    memory is bounded by the limit plus one piece."""
-    announced = request.headers.get(b"content-length", b"")
-    if announced.isdigit() and int(announced) > limit_bytes:
-        raise PayloadTooLarge(limit_bytes)
-    pieces: list[bytes] = []
+    memory is bounded by the limit plus one chunk."""
+    announced = request.raw_header(b"content-length") or b""
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise PayloadTooLarge(max_bytes)
+    chunks: list[bytes] = []
     size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidRequest.of("body", "the connection closed before the body was complete")
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit_bytes:
-            raise PayloadTooLarge(limit_bytes)
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            return b"".join(pieces)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > max_bytes:
+                raise PayloadTooLarge(max_bytes)
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        message = "the connection closed before the body was complete"
+        raise InvalidRequest.of("body", message) from error
+    return b"".join(chunks)
 
 
 def content_encoding(request: ApiRequest) -> str:
@@ -59,18 +62,18 @@ def content_encoding(request: ApiRequest) -> str:
     raise UnsupportedMediaType("the only content-encoding read is gzip")
 
 
-def inflated(body: bytes, encoding: str, limit_bytes: int) -> bytes:
+def inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
     """The body without its gzip. One SDK announces gzip and sends plain JSON, so the bytes decide
     (contract C13)."""
     if encoding != "gzip" or not body.startswith(GZIP_MAGIC):
         return body
     inflater = zlib.decompressobj(GZIP_WINDOW)
     try:
-        plain = inflater.decompress(body, limit_bytes + 1)
+        plain = inflater.decompress(body, max_bytes + 1)
     except zlib.error as error:
         raise InvalidRequest.of("body", "the body is not valid gzip") from error
-    if len(plain) > limit_bytes:
-        raise PayloadTooLarge(limit_bytes)
+    if len(plain) > max_bytes:
+        raise PayloadTooLarge(max_bytes)
     if not inflater.eof or inflater.unused_data:
         raise InvalidRequest.of("body", "the body is not one whole gzip member")
     return plain
@@ -101,15 +104,17 @@ def _weight(text: str | None) -> float:
 
 
 def compress(request: ApiRequest, response: Response) -> None:
-    """Gzip the answer when contract C12 says so. Streams (result files) have no body here."""
-    if len(response.body) <= COMPRESS_ABOVE_BYTES:
+    """Gzip the response when contract C12 says so. Streams (result files) have no body here."""
+    body: bytes = getattr(response, "body", b"")
+    if len(body) <= COMPRESS_ABOVE_BYTES:
         return
-    media_type = (response.content_type or "").partition(";")[0]
-    if media_type not in COMPRESSIBLE or any(k == "content-encoding" for k, _ in response.headers):
+    media_type = response.headers.get("content-type", "").partition(";")[0]
+    if media_type not in COMPRESSIBLE or "content-encoding" in response.headers:
         return
-    response.headers.append(("vary", "accept-encoding"))
+    response.headers["vary"] = "accept-encoding"
     if not accepts_gzip(request):
         return
-    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    response.body = packer.compress(response.body) + packer.flush()
-    response.headers.append(("content-encoding", "gzip"))
+    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+    response.body = compressor.compress(body) + compressor.flush()
+    response.headers["content-encoding"] = "gzip"
+    response.headers["content-length"] = str(len(response.body))

@@ -121,17 +121,17 @@ def encryption_key(value: object) -> str | None:
     return None
 
 
-def key_warning(output: Output) -> list[tuple[str, str]]:
+def key_warning(output: Output) -> dict[str, str]:
     """A `Warning` header for a key that the contract accepts and nobody should use today."""
     if output.encryption_key is None:
-        return []
+        return {}
     from queryrun.results.encrypt import GOOD_KEY_BITS, PublicKey, parse_key
 
     key = parse_key(output.encryption_key)
-    if not isinstance(key, PublicKey):
-        return []
+    if not isinstance(key, PublicKey) or not key.is_weak:
+        return {}
     text = f"the encryption key has {key.bits} bits; use {GOOD_KEY_BITS} or more"
-    return [("warning", f'299 queryrun "{text}"')] if key.is_weak else []
+    return {"warning": f'299 queryrun "{text}"'}
 
 
 def separator_problems(separator: object, name: str, format_name: str) -> list[Problem]:

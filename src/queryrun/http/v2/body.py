@@ -20,7 +20,7 @@ from queryrun.http.properties import (
     statement,
     text,
 )
-from queryrun.runs.model import ContentEncoding, ContentType, DeletedRows, Output
+from queryrun.runs.model import ContentEncoding, ContentType, Output
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
 MAX_TAGS = 50
@@ -35,16 +35,10 @@ class CreateBody:
 
     sql: str = field(repr=False)
     output: Output
-    deleted: bool = False
+    read_deleted: bool = False
     source: str | None = None
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
-
-    def deleted_rows(self, *, means_only: bool) -> DeletedRows:
-        """What `read_deleted` asks for under this face's reading (contract H3)."""
-        if not self.deleted:
-            return DeletedRows.EXCLUDE
-        return DeletedRows.ONLY if means_only else DeletedRows.INCLUDE
 
 
 def parse_create_body(content: dict[str, object], problems: list[Problem]) -> CreateBody | None:
@@ -76,7 +70,7 @@ def _built(content: dict[str, object]) -> CreateBody:
             separator_of(separator) if separator else None,
             None if key is None else str(key),
         ),
-        deleted=content.get("read_deleted") is True,
+        read_deleted=content.get("read_deleted") is True,
         source=None if source is None else str(source),
         timeout_s=float(timeout) if isinstance(timeout, int | float) else None,
         tags=tuple(sorted(tags.items())) if isinstance(tags, dict) else (),

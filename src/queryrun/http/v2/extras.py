@@ -26,14 +26,14 @@ async def gather_extras(context: RequestContext, run: Run, view: View) -> Extras
     """Read what the view asks for by name; nothing at all for most requests."""
     if view.fields is None:
         return NO_EXTRAS
-    records = await context.store.events(run.id) if view.wants("attempts") else []
-    asked = view.wants("queue_position") or view.wants("waiting_for")
-    waits = asked and run.state is RunState.ACCEPTED
+    records = await context.store.events(run.id) if view.includes("attempts") else []
+    requested = view.includes("queue_position") or view.includes("waiting_for")
+    waits = requested and run.state is RunState.ACCEPTED
     position = await context.store.queue_position(run.id) if waits else None
     return Extras(
         queue_position=position,
         waiting_for=None if position is None else waiting_for(context, run, position),
-        progress=await progress_of(context, run) if view.wants("progress") else None,
+        progress=await progress_of(context, run) if view.includes("progress") else None,
         attempts=tuple(attempts_of(records)),
     )
 

@@ -1,152 +1,124 @@
-"""Create, read and cancel a query run on the v2 face: parse, call one function, render."""
+"""Create, read and cancel a query run on v2: parse, call one function of the core, render."""
 
 from __future__ import annotations
 
 from uuid import uuid4
 
+from starlette.responses import Response
+
 from queryrun.errors import InvalidRequest, Problem
-from queryrun.http import headers, once
+from queryrun.http import headers, idempotency
 from queryrun.http.bodies import read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
+from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import decode_object, key_warning
-from queryrun.http.request import ApiRequest, Response
-from queryrun.http.v2 import requests
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 from queryrun.http.v2.body import CreateBody, parse_create_body
 from queryrun.http.v2.extras import gather_extras
-from queryrun.http.v2.render import Shown, render_run
+from queryrun.http.v2.render import RunDetails, render_run
+from queryrun.http.v2.requests import cancel_async, create_async
 from queryrun.http.v2.view import View, parse_view
-from queryrun.http.waits import cancel_wait_s, waited
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import Run, RunRequest, StoredAnswer
+from queryrun.runs.model import DeletedRows, Run, RunRequest
 from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
 
 
 async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
-    """`POST /v2/query_runs` (contract A2): once per idempotency key, refusals included."""
+    """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
-    key_text = headers.idempotency_key(request, problems)
-    raw = await read_json_body(request, app.settings.body_bytes)
+    key = headers.idempotency_key(request, problems)
+    raw = await read_json_body(request, app.settings.max_body_bytes)
     content = decode_object(raw, problems)
-    key = once.key_of(request, key_text, raw if content is None else content)
-    return await once.answered(
-        app, request, key, lambda: _create(app, request, content, key, problems)
-    )
-
-
-async def _create(
-    app: AppContext,
-    request: ApiRequest,
-    content: dict[str, object] | None,
-    key: once.Key | None,
-    problems: list[Problem],
-) -> Response:
+    if replay := await idempotency.begin(app, request, key, raw if content is None else content):
+        return replay
     view = parse_view(request, problems, strict=app.settings.strict_fields)
-    later = headers.asynchronous(request, problems)
-    org_ids = headers.org_ids(request, request.who.org_ids, problems)
+    is_async = headers.is_async(request, problems)
+    org_ids = headers.org_ids(request, request.principal.org_ids, problems)
     body = None if content is None else parse_create_body(content, problems)
     if problems or body is None:
         raise InvalidRequest(*problems)
-    run_request = _request(app, request, body, org_ids)
-    if later:
-        return await requests.create_later(app, request, run_request, key)
-    return await _create_now(app, request, run_request, key, view)
-
-
-async def _create_now(
-    app: AppContext, request: ApiRequest, run_request: RunRequest, key: once.Key | None, view: View
-) -> Response:
+    run_request = _run_request(app, request, body, org_ids)
+    if is_async:
+        return await create_async(app, request, run_request)
     links = links_of(app)
-    stored = once.stored_with(
-        key, lambda run: StoredAnswer(201, render_run(Shown(run, links), view))
+    write = idempotency.write_for(
+        request, 201, lambda run: render_run(RunDetails(run, links), view)
     )
     request.run_id = str(uuid4())
-    accepted = await submit(app.runs, run_request, idempotent=stored, run_id=request.run_id)
+    accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
     if accepted.replay is not None:
-        return once.replayed(accepted.replay)
-    preference = headers.preference(request)
-    run = await waited(app, request, accepted.run, preference)
-    response = await _shown(app, run, view, 201)
-    response.headers += [("location", f"/v2/query_runs/{run.id}"), *preference.applied]
-    response.headers += key_warning(run_request.output)
-    return response
+        return idempotency.replayed(accepted.replay)
+    preference = preference_of(request)
+    run = await wait_for_end(app, request, accepted.run, preference)
+    extra_headers = {
+        "location": f"/v2/query_runs/{run.id}",
+        **preference.headers,
+        **key_warning(run_request.output),
+    }
+    return JsonResponse(await _rendered(app, run, view), 201, extra_headers)
 
 
 async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`GET /v2/query_runs/{query_run_id}` (contract A3)."""
     problems: list[Problem] = []
     view = parse_view(request, problems, strict=app.settings.strict_fields)
-    headers.org_ids(request, request.who.org_ids, problems)
+    headers.org_ids(request, request.principal.org_ids, problems)
     if problems:
         raise InvalidRequest(*problems)
-    run = await read_one(app.runs, request.who, _run_id(request))
-    preference = headers.preference(request)
-    run = await waited(app, request, run, preference)
-    response = await _shown(app, run, view, 200)
-    response.headers += preference.applied
-    return response
+    run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
+    preference = preference_of(request)
+    run = await wait_for_end(app, request, run, preference)
+    return JsonResponse(await _rendered(app, run, view), headers=preference.headers)
 
 
 async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs/{query_run_id}/cancel` (contract A4). A body is never read."""
     problems: list[Problem] = []
-    key = once.key_of(request, headers.idempotency_key(request, problems))
-    return await once.answered(app, request, key, lambda: _cancel(app, request, key, problems))
-
-
-async def _cancel(
-    app: AppContext, request: ApiRequest, key: once.Key | None, problems: list[Problem]
-) -> Response:
+    key = headers.idempotency_key(request, problems)
+    if replay := await idempotency.begin(app, request, key):
+        return replay
     view = parse_view(request, problems, strict=app.settings.strict_fields)
-    later = headers.asynchronous(request, problems)
+    is_async = headers.is_async(request, problems)
     if problems:
         raise InvalidRequest(*problems)
-    if later:
-        return await requests.cancel_later(app, request, _run_id(request), key)
-    return await _cancel_now(app, request, key, view)
-
-
-async def _cancel_now(
-    app: AppContext, request: ApiRequest, key: once.Key | None, view: View
-) -> Response:
-    preference = headers.preference(request)
+    run_id = request.path_params["query_run_id"]
+    if is_async:
+        return await cancel_async(app, request, run_id)
     links = links_of(app)
-    stored = once.stored_with(
-        key, lambda run: StoredAnswer(200, render_run(Shown(run, links), view))
+    write = idempotency.write_for(
+        request, 200, lambda run: render_run(RunDetails(run, links), view)
     )
+    preference = preference_of(request)
     wait_s = cancel_wait_s(request, preference)
-    run = await cancel(app.runs, request.who, _run_id(request), wait_s=wait_s, idempotent=stored)
-    response = await _shown(app, run, view, 200)
-    await once.finish(app, key, response)
-    response.headers += preference.applied
+    run = await cancel(app.runs, request.principal, run_id, wait_s=wait_s, idempotent=write)
+    response = JsonResponse(await _rendered(app, run, view), headers=preference.headers)
+    await idempotency.complete(app, request, response)
     return response
 
 
-def _run_id(request: ApiRequest) -> str:
-    request.run_id = request.path_parameters["query_run_id"]
-    return request.run_id
-
-
-def _request(
+def _run_request(
     app: AppContext, request: ApiRequest, body: CreateBody, org_ids: tuple[str, ...]
 ) -> RunRequest:
-    who = request.who
+    """The body and who sent it, in the core's terms."""
+    principal = request.principal
     return RunRequest(
-        tenant_id=who.tenant_id,
-        entity_id=who.entity_id,
-        client_id=who.client_id,
+        tenant_id=principal.tenant_id,
+        entity_id=principal.entity_id,
+        client_id=principal.client_id,
         source=body.source or app.runs.default_source,
         sql=body.sql,
         output=body.output,
-        deleted_rows=body.deleted_rows(means_only=app.settings.read_deleted_means_only),
+        deleted_rows=app.settings.read_deleted if body.read_deleted else DeletedRows.EXCLUDE,
         timeout_s=body.timeout_s,
         tags=body.tags,
         org_ids=org_ids,
     )
 
 
-async def _shown(app: AppContext, run: Run, view: View, status: int) -> Response:
+async def _rendered(app: AppContext, run: Run, view: View) -> bytes:
+    """The run's body, with the fields that have to be read first if the view names any."""
     extras = await gather_extras(app.runs, run, view)
-    shown = Shown(run, links_of(app), extras, full_file=view.wants("file"))
-    return Response(status, render_run(shown, view))
+    return render_run(RunDetails(run, links_of(app), extras, view.includes("file")), view)

@@ -1,0 +1,84 @@
+"""Idempotency keys of both API versions (contract C11): fingerprints, replays, what is stored.
+
+`accept` and `cancel` store a run and its response in one transaction. Refusals change no run, so
+the endpoint stores them here. Stored are 2xx, 400, 404 and 422; never 401, 403, 409, 429 or 5xx,
+which a retry is meant to get past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+import msgspec
+from starlette.responses import Response
+
+from queryrun.http.context import AppContext
+from queryrun.http.request import ApiRequest
+from queryrun.http.stored_response import decode_response, encode_response
+from queryrun.runs.model import IdempotencyKey, IdempotentWrite, Run
+
+STORED_REFUSALS = frozenset({400, 404, 422})
+
+
+async def begin(
+    app: AppContext, request: ApiRequest, key: str | None, body: bytes | dict[str, object] = b""
+) -> Response | None:
+    """Bind the request to its key. Returns the first response again if the key has been used.
+
+    None: the request is new, or has no key. From then on its refusals are stored under the key.
+    Raises when the key belongs to another request or its first request is still in progress.
+    """
+    if key is None:
+        return None
+    bound = IdempotencyKey(request.principal.tenant_id, key, _fingerprint(request, body))
+    stored = await app.idempotency.find_key(bound)
+    if stored is not None:
+        return replayed(stored)
+    request.idempotency_key = bound
+    return None
+
+
+def _fingerprint(request: ApiRequest, body: bytes | dict[str, object]) -> str:
+    """Who, where, method, path and the body's meaning. A JSON body counts by content, so that a
+    client that orders its keys differently still repeats the same request."""
+    principal = request.principal
+    content = body if isinstance(body, bytes) else msgspec.json.encode(body, order="sorted")
+    identity = (principal.client_id, principal.entity_id, request.method, request.path)
+    return sha256("\n".join(identity).encode() + b"\n" + content).hexdigest()
+
+
+def write_for(
+    request: ApiRequest, status: int, body: Callable[[Run], bytes]
+) -> IdempotentWrite | None:
+    """What the store needs to keep the response together with its effect; None without a key."""
+    key = request.idempotency_key
+    if key is None:
+        return None
+    return IdempotentWrite(key, lambda run: encode_response(status, body(run)))
+
+
+def replayed(stored: bytes) -> Response:
+    """A stored response, marked as such. `Location` is made anew: headers are not stored."""
+    response = decode_response(stored)
+    response.headers["idempotency-replayed"] = "true"
+    if response.status_code == 201 and (run_id := msgspec.json.decode(response.body).get("id")):
+        response.headers["location"] = f"/v2/query_runs/{run_id}"
+    return response
+
+
+async def store_response(app: AppContext, request: ApiRequest, response: Response) -> None:
+    """Store the response of a request that changed nothing it could be stored with."""
+    key = request.idempotency_key
+    status = response.status_code
+    if key is None or (status >= 400 and status not in STORED_REFUSALS):
+        return
+    if await app.idempotency.reserve_key(key) is None:
+        await complete(app, request, response)
+
+
+async def complete(app: AppContext, request: ApiRequest, response: Response) -> None:
+    """Store the final response of a request whose key is reserved."""
+    if request.idempotency_key is not None:
+        stored = encode_response(response.status_code, bytes(response.body))
+        await app.idempotency.complete_key(request.idempotency_key, stored)
