@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S, Credentials
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
@@ -65,8 +66,20 @@ class ServerSettings(Section, frozen=True):
     """How long running statements may go on after SIGTERM before they are stopped and queued."""
     request_timeout_s: float = 60.0
     """Contract A1: a request that takes longer is answered 504."""
-    body_limit_bytes: int = 8 * 1024 * 1024
-    """A request body, inflated: a statement of 1,000,000 characters, escaped, and room."""
+    max_body_bytes: int = 8 * 1024 * 1024
+    """Size of a request body, as sent and as inflated. An escaped statement of 1,000,000
+    characters fits."""
+    max_streams_per_client: int = 20
+    """Event streams (`/events`) that one client may hold open on a node; each costs about 30 kB."""
+    list_runs: bool = True
+    """Whether `GET /v2/query_runs` lists runs. The hosted service has no such list; without it the
+    path answers 405."""
+    strict_fields: bool = False
+    """Refuse unknown names in `fields[]` with 400, which finds typing errors. The hosted service
+    ignores them."""
+    v2_read_deleted: Literal["include", "only"] = "include"
+    """What `read_deleted: true` reads on v2: deleted rows in addition to the others, or `only`
+    deleted rows, as `readDeleted` does on v1."""
 
 
 class DatabaseSettings(Section, frozen=True):
@@ -81,7 +94,8 @@ class DatabaseSettings(Section, frozen=True):
 class SourceSettings(Section, frozen=True):
     """A named place to run SQL: an engine, its data, its limits (contract F7). 0 is no limit."""
 
-    engine: Literal["duckdb", "trino", "spark"] = "duckdb"
+    engine: str = DEFAULT_ENGINE
+    """What runs the statements: {engines}."""
     dialect: Literal["trino", "native"] = "trino"
     """`trino`: statements are Trino's SQL (docs/reference/sql.md); `native`: the engine's own."""
     data: str = "data/{entity}"
@@ -115,11 +129,9 @@ class SourceSettings(Section, frozen=True):
     """Clients with orgs see, of tables that have this column, only their orgs' rows (C10)."""
 
     @property
-    def language(self) -> str:
-        """Whose SQL statements are checked as: `trino`, `spark`, or `native` for DuckDB's own."""
-        if self.engine == "trino" or self.dialect == "trino":
-            return "trino"
-        return "spark" if self.engine == "spark" else "native"
+    def kind(self) -> EngineKind:
+        """What the engine can do."""
+        return ENGINES[self.engine]
 
 
 class WorkerSettings(Section, frozen=True):
@@ -238,7 +250,7 @@ class Settings(Section, frozen=True):
     @property
     def remote_sources(self) -> list[str]:
         """The sources whose engines are elsewhere."""
-        return [name for name, source in self.sources.items() if source.engine != "duckdb"]
+        return [name for name, source in self.sources.items() if source.kind.is_remote]
 
     def path(self, relative: str) -> Path:
         """A path of the settings, taken from the home directory unless it is absolute."""
@@ -388,18 +400,19 @@ def _check(settings: Settings) -> None:
         _check_engine(name, source)
 
 
-_SCHEMES = {"trino": ("http://", "https://"), "spark": ("sc://",)}
-
-
 def _check_engine(name: str, source: SourceSettings) -> None:
-    if source.engine == "duckdb":
-        return
-    if not source.url.startswith(_SCHEMES[source.engine]):
-        begin = " or ".join(_SCHEMES[source.engine])
-        raise ConfigurationError(f"sources.{name}.url must begin with {begin}")
-    if source.engine == "spark" and not source.ui_url.startswith(("http://", "https://")):
-        raise ConfigurationError(f"sources.{name}.ui_url must begin with http:// or https://")
-    if source.auth != "none" and not (source.secret_file or source.secret_env):
+    """What the registry says of the engine: an operator hears of it at start, not at a run."""
+    if source.engine not in ENGINES:
+        raise ConfigurationError(f"sources.{name}.engine: name one of {', '.join(ENGINES)}")
+    if source.dialect not in source.kind.dialects:
+        dialects = " or ".join(source.kind.dialects)
+        raise ConfigurationError(f"sources.{name}.dialect: {source.engine} takes {dialects}")
+    for setting, beginnings in source.kind.required_urls.items():
+        if not str(getattr(source, setting)).startswith(beginnings):
+            begin = " or ".join(beginnings)
+            raise ConfigurationError(f"sources.{name}.{setting} must begin with {begin}")
+    has_secret = bool(source.secret_file or source.secret_env)
+    if source.kind.is_remote and source.auth != "none" and not has_secret:
         raise ConfigurationError(
             f"sources.{name}: auth = {source.auth!r} needs secret_file or secret_env"
         )

@@ -65,7 +65,7 @@ def limits(tmp_path: Path) -> EngineLimits:
 @pytest.fixture
 def session(options: dict[str, str], limits: EngineLimits) -> Iterator[SparkSession]:
     """A session that is closed after the test."""
-    session = open_session(options, None, limits)
+    session = open_session(options, limits)
     yield session
     session.close()
 
@@ -96,7 +96,7 @@ class TestSpark(EngineContract):
     def test_values_arrive_as_spark_has_them(
         self, options: dict[str, str], limits: EngineLimits
     ) -> None:
-        session = open_session(options, None, limits, "Europe/Berlin")
+        session = open_session(options, limits, "Europe/Berlin")
         planned = session.plan(ALL_TYPES)
         assert [column.type for column in planned.columns] == [
             "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DECIMAL(38,10)", "BLOB",
@@ -205,12 +205,12 @@ class TestSpark(EngineContract):
         self, options: dict[str, str], limits: EngineLimits
     ) -> None:
         with pytest.raises(RunFailed, match="invalid_value"):
-            open_session(options, None, limits, "Mars/Olympus")
+            open_session(options, limits, "Mars/Olympus")
 
     def test_a_server_that_is_not_there_is_worth_another_try(
         self, options: dict[str, str], limits: EngineLimits
     ) -> None:
-        session = open_session({**options, "url": "sc://127.0.0.1:1"}, None, limits)
+        session = open_session({**options, "url": "sc://127.0.0.1:1"}, limits)
         refused = failure(session, "SELECT 1")
         assert refused.code is FailureCode.ENGINE_UNAVAILABLE
         assert refused.code.retryable

@@ -86,7 +86,7 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> EngineLimits:
 @pytest.fixture(scope="module")
 def trino(trino_server: TrinoServer, limits: EngineLimits) -> Iterator[EngineSession]:
     """Trino, in a zone with two offsets."""
-    session = open_trino(trino_server.options(), None, limits, ZONE)
+    session = open_trino(trino_server.options(), limits, ZONE)
     yield session
     session.close()
 

@@ -21,7 +21,7 @@ from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpSettings
-from queryrun.http.limits import Rates
+from queryrun.http.rate_limits import Rates
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
@@ -29,7 +29,9 @@ from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
 from queryrun.services.catalog.frames import TableShape
+from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
+from queryrun.wiring.http import http_settings
 from tests.conftest import Clock
 
 TENANT = "tenant-1"
@@ -40,7 +42,9 @@ LINK_SECRET = b"a secret for links, only in tests"
 PUBLIC_URL = "http://queries.test"
 NODE = "node-1"
 NO_RATES = Rates()
-OPEN_SETTINGS = HttpSettings(api_rates=NO_RATES, auth_address_rates=NO_RATES)
+DEFAULT_SETTINGS = http_settings(Settings())
+"""What an installation has that sets nothing."""
+OPEN_SETTINGS = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, auth_address_rates=NO_RATES)
 """Without rate limits; tests of rates set their own."""
 
 SELECT = {"sql": "SELECT 1 AS one", "content_type": "csv"}
@@ -316,7 +320,7 @@ def app_over(
         now=clock,
         ready=_ready(Knobs()),
         settings=settings,
-        ticks_s=lambda: clock().timestamp(),
+        monotonic_s=lambda: clock().timestamp(),
     )
 
 

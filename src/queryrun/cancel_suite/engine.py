@@ -7,7 +7,7 @@ itself, past the service, what it runs: that is the proof.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,15 +81,31 @@ def run_ids(texts: Mapping[str, object] | list[str] | str) -> frozenset[str]:
     return frozenset(_NAME.findall(str(texts)))
 
 
-def engine_of(name: str, look_at: str) -> Engine:
-    """An engine by its name; `look_at` is where it can be asked what it runs.
-
-    Trino: its own URL. Spark: the URL of its web UI.
-    """
-    from queryrun.cancel_suite.eyes import SparkEyes, TrinoEyes
-
-    if name == "trino":
-        return Engine(name, TRINO, ELSEWHERE, TrinoEyes(look_at))
-    if name == "spark":
-        return Engine(name, SPARK, ELSEWHERE, SparkEyes(look_at))
+def _duckdb(_url: str) -> Engine:
     return Engine()
+
+
+def _trino(url: str) -> Engine:
+    from queryrun.cancel_suite.eyes import TrinoEyes
+
+    return Engine("trino", TRINO, ELSEWHERE, TrinoEyes(url))
+
+
+def _spark(ui_url: str) -> Engine:
+    from queryrun.cancel_suite.eyes import SparkEyes
+
+    return Engine("spark", SPARK, ELSEWHERE, SparkEyes(ui_url))
+
+
+ENGINES: Mapping[str, Callable[[str], Engine]] = {
+    "duckdb": _duckdb,
+    "trino": _trino,
+    "spark": _spark,
+}
+"""The engines that the suite can judge, opened with the URL where each says what it runs: for
+Trino its own, for Spark its web UI's. The suite may not ask the server's registry of engines."""
+
+
+def engine_of(name: str, url: str) -> Engine:
+    """The engine of this name (a key of `ENGINES`), observed at `url`."""
+    return ENGINES[name](url)

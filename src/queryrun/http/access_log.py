@@ -16,20 +16,20 @@ _log = structlog.get_logger("queryrun.http")
 
 def record(metrics: HttpMetrics, request: ApiRequest, status: int, duration_s: float) -> None:
     """Log and count one response. `duration_s` ends when the response begins to be sent."""
-    method = request.method if request.route != "-" else "-"
-    metrics.observe(request.route, method, status, duration_s)
     duration_ms = round(duration_s * 1000, 2)
     _log.info("request_completed", status=status, duration_ms=duration_ms, **_fields(request))
+    method = request.method if request.route != "-" else "-"
+    metrics.observe(request.route, method, status, duration_s)
 
 
 def record_error(request: ApiRequest, error: Exception) -> None:
-    """Log an error that nobody raised on purpose: its type and stack, not its message, which may
+    """Log an error that nobody raised on purpose: its type and frames, not its message, which may
     quote a statement."""
-    stack = [
+    frames = [
         f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
     ]
     name = type(error).__name__
-    _log.error("internal_error", error=name, stack=stack[-MAX_FRAMES:], **_fields(request))
+    _log.error("internal_error", error=name, frames=frames[-MAX_FRAMES:], **_fields(request))
 
 
 def _fields(request: ApiRequest) -> dict[str, str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Scope
 from queryrun.auth.tokens import client_of
-from queryrun.errors import Forbidden, Unauthenticated
+from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
 from queryrun.http.context import AppContext
-from queryrun.http.headers import entity_header
 from queryrun.http.rate_limits import raise_if_exceeded
 from queryrun.http.request import ApiRequest
 
@@ -31,3 +30,17 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     if not principal.may(scope):
         raise Forbidden(f"this client was not given the scope '{scope}'")
     request.authorized = principal
+
+
+def entity_header(request: ApiRequest) -> tuple[str | None, str]:
+    """The entity the caller names, and the header it used: plural, or its singular twin (C9).
+
+    `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
+    """
+    plural, singular = request.header(b"zuora-entity-ids"), request.header(b"zuora-entity-id")
+    if singular is None:
+        return plural, "zuora-entity-ids"
+    if plural not in (None, singular):
+        message = "'zuora-entity-id' must be what 'zuora-entity-ids' is, when both are sent"
+        raise InvalidRequest.of("zuora-entity-id", message)
+    return singular, "zuora-entity-id"

@@ -1,14 +1,13 @@
-"""Bodies: size limits, gzip requests (contract C13), gzip responses (contract C12)."""
+"""Request bodies: size limit, gzip (contract C13), JSON."""
 
 from __future__ import annotations
 
-import re
 import zlib
 
+import msgspec
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 
-from queryrun.errors import InvalidRequest
+from queryrun.errors import InvalidRequest, Problem
 from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
@@ -16,12 +15,6 @@ from queryrun.http.responses import JSON
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31
 """zlib's window size for a gzip header and trailer."""
-
-COMPRESS_ABOVE_BYTES = 1000
-COMPRESSIBLE = (JSON, "application/xml", "text/html", "text/csv", "text/plain")
-"""Contract C12: only bodies of more than this, and only these types."""
-
-GZIP_LEVEL = 5
 
 
 async def read_json_body(request: ApiRequest, max_bytes: int) -> bytes:
@@ -79,42 +72,14 @@ def inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
     return plain
 
 
-GZIP_ITEM = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
-
-
-def accepts_gzip(request: ApiRequest) -> bool:
-    """Whether the caller takes gzip; `q=0` means it does not, and `gzip` outranks `*`."""
-    text = request.header(b"accept-encoding")
-    if text is None:
-        return False
-    found = {
-        match[1].lower(): _weight(match[2])
-        for match in map(GZIP_ITEM.fullmatch, text.split(","))
-        if match
-    }
-    weights = [found[name] for name in ("gzip", "x-gzip", "*") if name in found]
-    return bool(weights) and weights[0] > 0
-
-
-def _weight(text: str | None) -> float:
+def decode_object(raw: bytes, problems: list[Problem]) -> dict[str, object] | None:
+    """The JSON object in `raw`, or None and a problem."""
     try:
-        return 1.0 if text is None else float(text)
-    except ValueError:
-        return 0.0
-
-
-def compress(request: ApiRequest, response: Response) -> None:
-    """Gzip the response when contract C12 says so. Streams (result files) have no body here."""
-    body: bytes = getattr(response, "body", b"")
-    if len(body) <= COMPRESS_ABOVE_BYTES:
-        return
-    media_type = response.headers.get("content-type", "").partition(";")[0]
-    if media_type not in COMPRESSIBLE or "content-encoding" in response.headers:
-        return
-    response.headers["vary"] = "accept-encoding"
-    if not accepts_gzip(request):
-        return
-    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    response.body = compressor.compress(body) + compressor.flush()
-    response.headers["content-encoding"] = "gzip"
-    response.headers["content-length"] = str(len(response.body))
+        content = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        problems.append(Problem("invalid_parameter", "body", "the body is not valid JSON"))
+        return None
+    if isinstance(content, dict):
+        return content
+    problems.append(Problem("invalid_parameter", "body", "the body must be a JSON object"))
+    return None

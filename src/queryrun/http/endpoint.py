@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect
@@ -30,14 +30,14 @@ from queryrun.errors import RequestError
 from queryrun.http import access_log, idempotency
 from queryrun.http.api_version import ApiVersion
 from queryrun.http.authorize import authorize
-from queryrun.http.bodies import compress
-from queryrun.http.concurrency import concurrency_headers
+from queryrun.http.compression import compress
 from queryrun.http.context import AppContext
 from queryrun.http.errors import MethodNotAllowed, PathNotFound, TimedOut
 from queryrun.http.headers import track_id
 from queryrun.http.operations import Operation
 from queryrun.http.problems import response_for
 from queryrun.http.request import ApiRequest
+from queryrun.http.response_headers import add_headers
 
 
 class Endpoint:
@@ -60,7 +60,7 @@ class Endpoint:
         request = ApiRequest(scope, receive, self._route)
         response = await self._respond(request)
         compress(request, response)
-        _add_headers(request, response)
+        add_headers(request, response)
         duration_s = perf_counter() - start_s
         try:
             if request.method == "HEAD":
@@ -87,42 +87,25 @@ class Endpoint:
             return response_for(error, request.api_version)
 
     async def _handle(self, request: ApiRequest) -> Response:
+        """The steps up to the handler. A refusal is stored if the request has an idempotency key,
+        so that handlers may raise wherever they are."""
         operation = self._operations.get(request.method)
         if operation is None:
             raise MethodNotAllowed(self._allowed) if self._allowed else PathNotFound("no such path")
         request.track_id = track_id(request)
         if operation.scope is not None:
             await authorize(self._app, request, operation.scope)
-        if request.api_version is not ApiVersion.V1:
-            return await self._call(operation, request)
-        tenant_id = request.principal.tenant_id
-        with self._app.concurrency.counted(tenant_id) as request.concurrent_requests:
-            return await self._call(operation, request)
-
-    async def _call(self, operation: Operation, request: ApiRequest) -> Response:
-        """The handler. A refusal is stored here if the request has an idempotency key, so that
-        handlers may raise wherever they are."""
-        try:
-            return await operation.handler(self._app, request)
-        except RequestError as error:
-            if request.idempotency_key is not None:
-                refusal = response_for(error, request.api_version)
-                await idempotency.store_response(self._app, request, refusal)
-            raise
-
-
-def _add_headers(request: ApiRequest, response: Response) -> None:
-    """The headers of every response (contract C7, D3). Appended raw: none of them is there yet."""
-    headers = response.raw_headers
-    headers.append((b"zuora-request-id", request.request_id.encode()))
-    if request.track_id is not None:
-        headers.append((b"zuora-track-id", request.track_id.encode()))
-    if (quota := request.quota) is not None and request.api_version is not ApiVersion.OAUTH:
-        headers.append((b"ratelimit-limit", quota.described.encode()))
-        headers.append((b"ratelimit-remaining", str(quota.remaining).encode()))
-        headers.append((b"ratelimit-reset", str(quota.reset_s).encode()))
-    if request.concurrent_requests is not None:
-        headers += concurrency_headers(request.concurrent_requests)
+        is_v1 = request.api_version is ApiVersion.V1
+        count = self._app.concurrency.counted
+        in_progress = count(request.principal.tenant_id) if is_v1 else nullcontext()
+        with in_progress as request.concurrent_requests:
+            try:
+                return await operation.handler(self._app, request)
+            except RequestError as error:
+                if request.idempotency_key is not None:
+                    refusal = response_for(error, request.api_version)
+                    await idempotency.store_response(self._app, request, refusal)
+                raise
 
 
 async def _send_headers(response: Response, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Request headers of the contract: parsed, and refused with a problem that names the header."""
+"""Request headers of the contract. An invalid one is refused with a problem that names it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from queryrun.http.request import ApiRequest
 TRACK_ID = re.compile(r"""[\x20-\x7e]{1,64}""")
 TRACK_ID_FORBIDDEN = frozenset(":;\"'")
 """Contract C7: US-ASCII, none of these, at most 64; control bytes are refused too."""
-
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-"""Contract C11: 1-255 characters."""
 
 
 def track_id(request: ApiRequest) -> str | None:
@@ -31,33 +28,6 @@ def is_async(request: ApiRequest, problems: list[Problem]) -> bool:
         return text is not None and text.lower() == "true"
     problems.append(Problem("invalid_parameter", "async", "'async' must be true or false"))
     return False
-
-
-def idempotency_key(request: ApiRequest, problems: list[Problem]) -> str | None:
-    """The caller's idempotency key, or None."""
-    raw = request.raw_header(b"idempotency-key")
-    if raw is None:
-        return None
-    text = raw.decode("latin-1")
-    if IDEMPOTENCY_KEY.fullmatch(text):
-        return text
-    message = "'idempotency-key' must have 1 to 255 printable US-ASCII characters"
-    problems.append(Problem("invalid_parameter", "idempotency-key", message))
-    return None
-
-
-def entity_header(request: ApiRequest) -> tuple[str | None, str]:
-    """The entity the caller names, and the header it used: plural, or its singular twin (C9).
-
-    `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
-    """
-    plural, singular = request.header(b"zuora-entity-ids"), request.header(b"zuora-entity-id")
-    if singular is None:
-        return plural, "zuora-entity-ids"
-    if plural not in (None, singular):
-        message = "'zuora-entity-id' must be what 'zuora-entity-ids' is, when both are sent"
-        raise InvalidRequest.of("zuora-entity-id", message)
-    return singular, "zuora-entity-id"
 
 
 def org_ids(

@@ -7,28 +7,37 @@ which a retry is meant to get past.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
 from starlette.responses import Response
 
+from queryrun.errors import Problem
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.stored_response import decode_response, encode_response
 from queryrun.runs.model import IdempotencyKey, IdempotentWrite, Run
 
+KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+"""1-255 characters (contract C11)."""
+
 STORED_REFUSALS = frozenset({400, 404, 422})
 
 
 async def begin(
-    app: AppContext, request: ApiRequest, key: str | None, body: bytes | dict[str, object] = b""
+    app: AppContext,
+    request: ApiRequest,
+    problems: list[Problem],
+    body: bytes | dict[str, object] = b"",
 ) -> Response | None:
     """Bind the request to its key. Returns the first response again if the key has been used.
 
-    None: the request is new, or has no key. From then on its refusals are stored under the key.
-    Raises when the key belongs to another request or its first request is still in progress.
+    None: the request is new, or has no valid key. From then on its refusals are stored under the
+    key. Raises when the key belongs to another request or its first request is still in progress.
     """
+    key = _key_header(request, problems)
     if key is None:
         return None
     bound = IdempotencyKey(request.principal.tenant_id, key, _fingerprint(request, body))
@@ -36,6 +45,18 @@ async def begin(
     if stored is not None:
         return replayed(stored)
     request.idempotency_key = bound
+    return None
+
+
+def _key_header(request: ApiRequest, problems: list[Problem]) -> str | None:
+    raw = request.raw_header(b"idempotency-key")
+    if raw is None:
+        return None
+    text = raw.decode("latin-1")
+    if KEY.fullmatch(text):
+        return text
+    message = "'idempotency-key' must have 1 to 255 printable US-ASCII characters"
+    problems.append(Problem("invalid_parameter", "idempotency-key", message))
     return None
 
 

@@ -13,10 +13,10 @@ from queryrun.auth.model import Client, IssuedToken
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
 from queryrun.auth.tokens import issue_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
+from queryrun.http.authorize import entity_header
 from queryrun.http.bodies import content_encoding, inflate, read_body
 from queryrun.http.context import AppContext
 from queryrun.http.errors import TokenRefused
-from queryrun.http.headers import entity_header
 from queryrun.http.rate_limits import raise_if_exceeded
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse

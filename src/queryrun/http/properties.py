@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import msgspec
-
 from queryrun.errors import Problem
 from queryrun.runs.model import Output
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
@@ -33,19 +31,6 @@ class Property:
     check: Check
     schema: dict[str, object]
     required: bool = False
-
-
-def decode_object(raw: bytes, problems: list[Problem]) -> dict[str, object] | None:
-    """The JSON object in `raw`, or None and a problem."""
-    try:
-        content = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        problems.append(Problem("invalid_parameter", "body", "the body is not valid JSON"))
-        return None
-    if isinstance(content, dict):
-        return content
-    problems.append(Problem("invalid_parameter", "body", "the body must be a JSON object"))
-    return None
 
 
 def property_problems(

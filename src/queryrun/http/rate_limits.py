@@ -163,6 +163,6 @@ def in_memory(now_s: Callable[[], float]) -> MakeLimiter:
 
 
 def raise_if_exceeded(quota: Quota | None, what: str) -> None:
-    """Raise `TooManyRequests` if the request was over its quota. `what` has one: tenant, address."""
+    """Raise `TooManyRequests` if a request exceeded the quota of its tenant or address."""
     if quota is not None and quota.retry_after_s:
         raise TooManyRequests(f"too many requests per {what}", quota.retry_after_s)

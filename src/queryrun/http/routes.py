@@ -373,9 +373,3 @@ def operations(settings: HttpSettings) -> tuple[Operation, ...]:
 def full_document() -> bytes:
     """The OpenAPI document of everything that can be served, as it is committed."""
     return ApiDocument(TABLE).json
-
-
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.buffer.write(full_document())

@@ -359,7 +359,7 @@ class AttemptRunner:
     async def _tidy_up_elsewhere(self, end: Done | Failure) -> None:
         """After a failure that is not the statement's, something may still run there."""
         if isinstance(end, Failure) and end.code.blame is not Blame.USER:
-            await self._proof.find_key()
+            await self._proof.check_once()
 
     async def _discard_file(self) -> None:
         """Leave nothing under the attempt's key. What cannot be removed now, the reaper finds."""

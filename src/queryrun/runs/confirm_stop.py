@@ -52,7 +52,7 @@ class StopConfirmation:
                 return EngineStop.REMOTE_CONFIRMED
         return engine_stop
 
-    async def find_key(self) -> None:
+    async def check_once(self) -> None:
         """End what may be left elsewhere, if the engine answers.
 
         Asked for once: an engine that is in trouble must not hold our slots for it. What it

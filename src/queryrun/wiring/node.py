@@ -21,11 +21,10 @@ from queryrun.db.database import Database
 from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
-from queryrun.http.context import AppContext, HttpSettings
+from queryrun.http.context import AppContext
 from queryrun.http.health import OK, SOURCE
-from queryrun.http.limiters import MakeLimiter
-from queryrun.http.limits import API_PRESETS, Rates
 from queryrun.http.metrics import HttpMetrics
+from queryrun.http.rate_limits import MakeLimiter
 from queryrun.processes import handles
 from queryrun.processes.fork_client import Roles
 from queryrun.results.store import ResultStore
@@ -48,6 +47,7 @@ from queryrun.services.remote_stop.client import Stopper
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings, SourceSettings, size_bytes
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
+from queryrun.wiring.http import http_settings
 from queryrun.wiring.results import Sweeper, result_store
 from queryrun.wiring.sources import SourceResolver
 from queryrun.worker.pool import PoolOptions, WorkerPool
@@ -215,7 +215,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         now=_now,
         make_limiter=_make_limiter(database),
         ready=_ready_checks(settings, resources, dispatcher, sources),
-        settings=_http_settings(settings),
+        settings=http_settings(settings),
         metrics=HttpMetrics(attempts.metrics.registry),
     )
     return Node(
@@ -278,7 +278,7 @@ def _policy(name: str, source: SourceSettings) -> SourcePolicy:
         threads=source.threads,
         time_limit_s=source.time_limit_s,
         org_column=source.org_column,
-        dialect=source.language,
+        dialect=source.kind.guard(source.dialect),
     )
 
 
@@ -331,17 +331,6 @@ def _reap_options(settings: Settings) -> ReapOptions:
 
 
 # --- the skin -------------------------------------------------------------------------------
-
-
-def _http_settings(settings: Settings) -> HttpSettings:
-    return HttpSettings(
-        api="api" in settings.roles,
-        body_bytes=settings.server.body_limit_bytes,
-        request_timeout_s=settings.server.request_timeout_s,
-        link_life_s=settings.results.link_ttl_s,
-        api_rates=API_PRESETS[settings.rates.preset],
-        auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
-    )
 
 
 def _make_limiter(database: Database) -> MakeLimiter | None:

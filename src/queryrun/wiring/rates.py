@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from queryrun.db.postgres.rates import PostgresRates, RateWindow
-from queryrun.http.limiters import MakeLimiter
-from queryrun.http.limits import Quota, RateLimiter, Rates, describe
+from queryrun.http.rate_limits import MakeLimiter, Quota, RateLimiter, Rates, describe
 
 
 def shared(counted: PostgresRates) -> MakeLimiter:
@@ -15,7 +14,7 @@ def shared(counted: PostgresRates) -> MakeLimiter:
 
 
 class SharedRateLimiter(RateLimiter):
-    """`http.limits.RateLimiter` on counts in the database; `Unavailable` while that is away."""
+    """`http.rate_limits.RateLimiter` on counts in the database; `Unavailable` without it."""
 
     def __init__(self, name: str, rates: Rates, counted: PostgresRates) -> None:
         self._name = name

@@ -15,11 +15,11 @@ from queryrun.errors import (
     Problem,
 )
 from queryrun.http import headers, idempotency
-from queryrun.http.bodies import read_json_body
+from queryrun.http.bodies import decode_object, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
 from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
-from queryrun.http.properties import decode_object, key_warning
+from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.v1.body import JobBody, parse_job_body
@@ -46,10 +46,11 @@ NOT_JSON = "Unable to process JSON"
 async def create_job(app: AppContext, request: ApiRequest) -> Response:
     """`POST /query/jobs` (contract A6): 200, and once per idempotency key, refusals included."""
     problems: list[Problem] = []
-    key = headers.idempotency_key(request, problems)
     raw = await read_json_body(request, app.settings.max_body_bytes)
     content = decode_object(raw, [])
-    if replay := await idempotency.begin(app, request, key, raw if content is None else content):
+    if replay := await idempotency.begin(
+        app, request, problems, raw if content is None else content
+    ):
         return replay
     if content is None:
         raise InvalidRequest.of("body", NOT_JSON)
@@ -58,15 +59,14 @@ async def create_job(app: AppContext, request: ApiRequest) -> Response:
     if problems or body is None:
         raise InvalidRequest(*problems)
     run_request = _run_request(app.runs, request, body, org_ids)
-    links = links_of(app)
-    write = idempotency.write_for(request, 200, lambda run: job_body(run, links))
+    write = idempotency.write_for(request, 200, lambda run: job_body(run, links_of(app)))
     request.run_id = str(uuid4())
     accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
     if accepted.replay is not None:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
-    extra_headers = {**preference.headers, **key_warning(run_request.output)}
+    extra_headers = preference.headers | key_warning(run_request.output)
     return JsonResponse(job_body(run, links_of(app)), headers=extra_headers)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from queryrun.auth.model import Principal
 from queryrun.errors import Problem
 from queryrun.http.properties import (
     MAX_KEY_CHARS,
@@ -20,7 +21,7 @@ from queryrun.http.properties import (
     statement,
     text,
 )
-from queryrun.runs.model import ContentEncoding, ContentType, Output
+from queryrun.runs.model import ContentEncoding, ContentType, DeletedRows, Output, RunRequest
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
 MAX_TAGS = 50
@@ -39,6 +40,28 @@ class CreateBody:
     source: str | None = None
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
+
+    def run_request(
+        self,
+        principal: Principal,
+        org_ids: tuple[str, ...],
+        default_source: str,
+        read_deleted: DeletedRows,
+    ) -> RunRequest:
+        """The body and who sent it, in the core's terms. `read_deleted` is what the service reads
+        for `read_deleted: true` (contract H3)."""
+        return RunRequest(
+            tenant_id=principal.tenant_id,
+            entity_id=principal.entity_id,
+            client_id=principal.client_id,
+            source=self.source or default_source,
+            sql=self.sql,
+            output=self.output,
+            deleted_rows=read_deleted if self.read_deleted else DeletedRows.EXCLUDE,
+            timeout_s=self.timeout_s,
+            tags=self.tags,
+            org_ids=org_ids,
+        )
 
 
 def parse_create_body(content: dict[str, object], problems: list[Problem]) -> CreateBody | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 
 from starlette.responses import Response
@@ -14,12 +13,11 @@ from queryrun.http.links import links_of
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.v2.cursor import BadCursorError, read_cursor, write_cursor
-from queryrun.http.v2.extras import gather_extras
+from queryrun.http.v2.extras import run_details
 from queryrun.http.v2.filters import parse_filters
 from queryrun.http.v2.list_conditions import narrow
-from queryrun.http.v2.render import RunDetails, run_object
-from queryrun.http.v2.view import View, parse_view
-from queryrun.runs.model import Run
+from queryrun.http.v2.render import run_object
+from queryrun.http.v2.view import parse_view
 from queryrun.runs.read import read_many
 from queryrun.runs.store import RunPage, RunQuery
 
@@ -47,17 +45,10 @@ async def list_query_runs(app: AppContext, request: ApiRequest) -> Response:
     page = EMPTY_PAGE if narrowed.is_empty else await read_many(app.runs, principal, query)
     after = page.next_after
     next_page = None if after is None else write_cursor(query, after, app.link_secret)
-    data = await _rendered(app, page.runs, view)
-    return JsonResponse({"next_page": next_page, "data": data})
-
-
-async def _rendered(app: AppContext, runs: Iterable[Run], view: View) -> list[dict[str, object]]:
     links = links_of(app)
-    data = []
-    for run in runs:
-        extras = await gather_extras(app.runs, run, view)
-        data.append(run_object(RunDetails(run, links, extras, view.includes("file")), view))
-    return data
+    details = [await run_details(app.runs, run, view, links) for run in page.runs]
+    data = [run_object(one, view) for one in details]
+    return JsonResponse({"next_page": next_page, "data": data})
 
 
 def _after_cursor(

@@ -8,20 +8,19 @@ from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest, Problem
 from queryrun.http import headers, idempotency
-from queryrun.http.bodies import read_json_body
+from queryrun.http.bodies import decode_object, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
 from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
-from queryrun.http.properties import decode_object, key_warning
+from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
-from queryrun.http.v2.body import CreateBody, parse_create_body
-from queryrun.http.v2.extras import gather_extras
-from queryrun.http.v2.render import RunDetails, render_run
+from queryrun.http.v2.body import parse_create_body
+from queryrun.http.v2.extras import run_body
+from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.requests import cancel_async, create_async
-from queryrun.http.v2.view import View, parse_view
+from queryrun.http.v2.view import parse_view
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import DeletedRows, Run, RunRequest
 from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
 
@@ -29,10 +28,11 @@ from queryrun.runs.submit import submit
 async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
-    key = headers.idempotency_key(request, problems)
     raw = await read_json_body(request, app.settings.max_body_bytes)
     content = decode_object(raw, problems)
-    if replay := await idempotency.begin(app, request, key, raw if content is None else content):
+    if replay := await idempotency.begin(
+        app, request, problems, raw if content is None else content
+    ):
         return replay
     view = parse_view(request, problems, strict=app.settings.strict_fields)
     is_async = headers.is_async(request, problems)
@@ -40,12 +40,13 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     body = None if content is None else parse_create_body(content, problems)
     if problems or body is None:
         raise InvalidRequest(*problems)
-    run_request = _run_request(app, request, body, org_ids)
+    run_request = body.run_request(
+        request.principal, org_ids, app.runs.default_source, app.settings.read_deleted
+    )
     if is_async:
         return await create_async(app, request, run_request)
-    links = links_of(app)
     write = idempotency.write_for(
-        request, 201, lambda run: render_run(RunDetails(run, links), view)
+        request, 201, lambda run: encode_run(RunDetails(run, links_of(app)), view)
     )
     request.run_id = str(uuid4())
     accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
@@ -53,12 +54,9 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
-    extra_headers = {
-        "location": f"/v2/query_runs/{run.id}",
-        **preference.headers,
-        **key_warning(run_request.output),
-    }
-    return JsonResponse(await _rendered(app, run, view), 201, extra_headers)
+    location = {"location": f"/v2/query_runs/{run.id}"}
+    extra_headers = location | preference.headers | key_warning(run_request.output)
+    return JsonResponse(await run_body(app.runs, run, view, links_of(app)), 201, extra_headers)
 
 
 async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
@@ -71,14 +69,14 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     preference = preference_of(request)
     run = await wait_for_end(app, request, run, preference)
-    return JsonResponse(await _rendered(app, run, view), headers=preference.headers)
+    body = await run_body(app.runs, run, view, links_of(app))
+    return JsonResponse(body, headers=preference.headers)
 
 
 async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs/{query_run_id}/cancel` (contract A4). A body is never read."""
     problems: list[Problem] = []
-    key = headers.idempotency_key(request, problems)
-    if replay := await idempotency.begin(app, request, key):
+    if replay := await idempotency.begin(app, request, problems):
         return replay
     view = parse_view(request, problems, strict=app.settings.strict_fields)
     is_async = headers.is_async(request, problems)
@@ -87,38 +85,13 @@ async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     run_id = request.path_params["query_run_id"]
     if is_async:
         return await cancel_async(app, request, run_id)
-    links = links_of(app)
     write = idempotency.write_for(
-        request, 200, lambda run: render_run(RunDetails(run, links), view)
+        request, 200, lambda run: encode_run(RunDetails(run, links_of(app)), view)
     )
     preference = preference_of(request)
     wait_s = cancel_wait_s(request, preference)
     run = await cancel(app.runs, request.principal, run_id, wait_s=wait_s, idempotent=write)
-    response = JsonResponse(await _rendered(app, run, view), headers=preference.headers)
+    body = await run_body(app.runs, run, view, links_of(app))
+    response = JsonResponse(body, headers=preference.headers)
     await idempotency.complete(app, request, response)
     return response
-
-
-def _run_request(
-    app: AppContext, request: ApiRequest, body: CreateBody, org_ids: tuple[str, ...]
-) -> RunRequest:
-    """The body and who sent it, in the core's terms."""
-    principal = request.principal
-    return RunRequest(
-        tenant_id=principal.tenant_id,
-        entity_id=principal.entity_id,
-        client_id=principal.client_id,
-        source=body.source or app.runs.default_source,
-        sql=body.sql,
-        output=body.output,
-        deleted_rows=app.settings.read_deleted if body.read_deleted else DeletedRows.EXCLUDE,
-        timeout_s=body.timeout_s,
-        tags=body.tags,
-        org_ids=org_ids,
-    )
-
-
-async def _rendered(app: AppContext, run: Run, view: View) -> bytes:
-    """The run's body, with the fields that have to be read first if the view names any."""
-    extras = await gather_extras(app.runs, run, view)
-    return render_run(RunDetails(run, links_of(app), extras, view.includes("file")), view)

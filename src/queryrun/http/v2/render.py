@@ -46,7 +46,7 @@ class RunDetails:
     """`fields[]` named `file`: its size and checksum are included."""
 
 
-def render_run(details: RunDetails, view: View) -> bytes:
+def encode_run(details: RunDetails, view: View) -> bytes:
     """The run's JSON body."""
     return _encode(run_object(details, view))
 

@@ -24,7 +24,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.stored_response import decode_response, encode_response
 from queryrun.http.times import iso
-from queryrun.http.v2.render import RunDetails, render_run
+from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.view import DEFAULT_VIEW
 from queryrun.runs.cancel import cancel
 from queryrun.runs.model import Run, RunRequest
@@ -125,7 +125,7 @@ def _cancel_outcome(app: AppContext, run: Run) -> RequestOutcome | None:
 
 
 def _succeeded(app: AppContext, run: Run, status: int) -> RequestOutcome:
-    body = render_run(RunDetails(run, links_of(app)), DEFAULT_VIEW)
+    body = encode_run(RunDetails(run, links_of(app)), DEFAULT_VIEW)
     return RequestOutcome(RequestState.SUCCEEDED, encode_response(status, body))
 
 
