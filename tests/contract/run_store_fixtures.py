@@ -11,9 +11,9 @@ from queryrun.errors import (
     Failure,
     FailureCode,
 )
+from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     Attempt,
-    ContentType,
     EngineStop,
     IdempotencyKey,
     IdempotentWrite,

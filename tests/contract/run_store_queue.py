@@ -14,13 +14,12 @@ from queryrun.errors import (
     LostRace,
     QueueFull,
 )
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import (
     DEFAULT_MAX_RETRIES,
     AttemptProgress,
     AttemptRef,
-    ContentEncoding,
-    ContentType,
     DeletedRows,
     Output,
     RunRequest,

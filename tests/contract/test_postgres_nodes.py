@@ -17,7 +17,8 @@ from queryrun.db.postgres.database import PostgresDatabase, open_postgres
 from queryrun.db.postgres.functions import create_functions
 from queryrun.db.postgres.statements import CLAIM
 from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
-from queryrun.runs.model import Attempt, ContentType, IdempotencyKey, Output, RunRequest
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, Failed, RunQuery, RunStore
 from tests.contract.auth_store import HOUR, NOW, with_client

@@ -12,8 +12,10 @@ import pytest
 from queryrun.engines.base import EngineLimits, EngineSession, RowFilter
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.results.formats import ContentType
 from queryrun.results.local import LocalResultStore
-from queryrun.results.write import WriteRequest, write_result
+from queryrun.results.request import WriteRequest
+from queryrun.results.write import write_result
 from tests.contract.engine import EngineContract, Statements
 from tests.spark_server import SparkServer, sql
 
@@ -219,7 +221,9 @@ class TestSpark(EngineContract):
     def test_a_result_becomes_a_file(self, session: SparkSession, tmp_path: Path) -> None:
         (tmp_path / "results").mkdir()
         store = LocalResultStore(tmp_path / "results")
-        job = WriteRequest("SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", "csv")
+        job = WriteRequest(
+            "SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", ContentType.CSV
+        )
         written = write_result(session, job, store, _Silent())
         assert written.rows == 3
         (file,) = (path for path in (tmp_path / "results").rglob("*") if path.is_file())

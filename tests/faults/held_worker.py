@@ -68,7 +68,7 @@ class HeldSession(SourceSession):
 
     def run(self, execute: Execute, report: Report) -> Done:
         """As always, but for the place."""
-        named = re.search(r"/\* hold (\w+) \*/", execute.statement)
+        named = re.search(r"/\* hold (\w+) \*/", execute.sql)
         self._place.name = named.group(1) if named else ""
         return super().run(execute, report)
 

@@ -16,20 +16,27 @@ from queryrun.auth.model import Principal, Scope
 from queryrun.cancel_suite.processes import ServerProcesses
 from queryrun.cli.home import MadeHome
 from queryrun.processes.fork_client import Roles
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import ContentEncoding, ContentType, Output, Run, RunRequest, Stage
+from queryrun.runs.model import (
+    Output,
+    Run,
+    RunRequest,
+    Stage,
+)
 from queryrun.runs.read import wait_for_end
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
 from queryrun.wiring.child_roles import CHILD_ROLES
-from queryrun.wiring.node import Node, NodeResources, build_node, open_resources
+from queryrun.wiring.node import Node, build_node
+from queryrun.wiring.resources import NodeResources, open_resources
 from tests.e2e.conftest import QUICK
 
 HELD_WORKERS = {**CHILD_ROLES, "worker": "tests.faults.held_worker:main"}
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
 """Heeds interrupts; ends on no machine."""
 ENDLESS_ROWS = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 """How long a test waits for what must happen; far beyond what it takes."""
 URL = "http://node.test"
 
@@ -75,7 +82,7 @@ class Scene:
 
     async def ended(self, run_id: str) -> Run:
         """The run at its end."""
-        return await wait_for_end(self.node.runs, self.caller, run_id, PATIENCE_S)
+        return await wait_for_end(self.node.runs, self.caller, run_id, TIMEOUT_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""
@@ -137,7 +144,7 @@ class Scene:
 async def until(holds: Callable[[], bool], what: str) -> None:
     """Look again and again until it holds: the process table and progress tell no event."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not holds():  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.002)
     except TimeoutError:

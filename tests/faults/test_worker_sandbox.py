@@ -10,9 +10,9 @@ import pytest
 
 from queryrun.processes.sandbox import landlock_abi
 from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
-from queryrun.worker.main import FILE_SIZE_ROOM_BYTES
+from queryrun.worker.main import FILE_SIZE_MARGIN_BYTES
 from queryrun.worker.worker import Worker
-from tests.unit.worker.house import bind_to, open_pool, run
+from tests.unit.worker.pool_harness import bind_to, open_pool, run
 
 pytestmark = pytest.mark.anyio
 
@@ -145,7 +145,7 @@ async def test_files_are_limited_while_a_statement_has_a_size_limit(worker: Work
     unlimited = await run(worker, "limits")
     assert isinstance(limited, Done)
     assert isinstance(unlimited, Done)
-    assert limited.rows == 2 * 1024**3 + FILE_SIZE_ROOM_BYTES
+    assert limited.rows == 2 * 1024**3 + FILE_SIZE_MARGIN_BYTES
     assert unlimited.rows == -1
 
 

@@ -30,8 +30,8 @@ class Bounds:
 
 EMBEDDED = Bounds(250.0, 2_000.0, 30.0, 100.0, 1.0)
 ELSEWHERE = Bounds(2_000.0, 5_000.0, None, 1_000.0, 0.05)
-"""cancel.md: within 2 s while the engine answers. A cancel takes ten times as long as on the
-embedded engine, so a twentieth of the counts takes as long."""
+"""Within 2 s while the engine responds (docs/cancel.md#bounded). A cancel takes ten times as
+long as on the embedded engine, so a twentieth of the counts takes as long."""
 
 
 class Eyes(Protocol):
@@ -73,7 +73,7 @@ class Engine:
 
 
 _NAME = re.compile(r"queryrun-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d+")
-"""What work is called in an engine elsewhere (docs/cancel.md)."""
+"""What remote work is called (docs/cancel.md#on-several-nodes-and-remote-engines)."""
 
 
 def run_ids(texts: Mapping[str, object] | list[str] | str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from queryrun.http.responses import JSON
 
 COMPRESS_ABOVE_BYTES = 1000
 COMPRESSIBLE = (JSON, "application/xml", "text/html", "text/csv", "text/plain")
-"""Contract C12: only bodies of more than this, and only these types."""
+"""Only larger bodies, and only of these types, are compressed (contract C12)."""
 
 GZIP_LEVEL = 5
 
@@ -42,7 +42,7 @@ def _weight(text: str | None) -> float:
 
 
 def compress(request: ApiRequest, response: Response) -> None:
-    """Gzip the response when contract C12 says so. Streams (result files) have no body here."""
+    """Gzip a large JSON or text body (contract C12). Streams (result files) have no body here."""
     body: bytes = getattr(response, "body", b"")
     if len(body) <= COMPRESS_ABOVE_BYTES:
         return

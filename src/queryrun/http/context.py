@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from typing import Protocol
 
 from queryrun.auth.store import AuthStore
 from queryrun.http.concurrency import RequestConcurrency, StreamLimit
@@ -19,6 +20,8 @@ from queryrun.http.rate_limits import (
     Rates,
     in_memory,
 )
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import RequestContext
 from queryrun.runs.follow import Pace
@@ -35,6 +38,16 @@ STREAM_PACE = Pace(quiet_s=15.0, life_s=900.0)
 outlives a revoked token; clients reconnect by themselves."""
 
 
+class BinaryPreviews(Protocol):
+    """The part of `services.preview.client.PreviewClient` that is used here."""
+
+    async def preview(
+        self, read: Callable[[int, int], Iterable[bytes]], size_bytes: int, request: PreviewRequest
+    ) -> Preview:
+        """The requested rows. Raises `NoPreviewError`, `Unavailable`, and what `read` raises."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
     """Limits and switches of the HTTP layer. What `Settings` has too has its default there."""
@@ -44,7 +57,7 @@ class HttpSettings:
     request_timeout_s: float
     """Until the response begins (contract A1). A wait that the caller requested comes on top."""
     link_lifetime_s: int
-    """Contract F9."""
+    """How long a download link is valid (contract F9)."""
     api_rates: Rates = API_PRESETS["production"]
     auth_tenant_rates: Rates = AUTH_PER_TENANT
     auth_address_rates: Rates = AUTH_PER_ADDRESS
@@ -71,6 +84,7 @@ class AppContext:
     requests: AsyncRequestStore
     results: ResultStore
     tables: TableCatalog
+    previews: BinaryPreviews
     link_secret: bytes = field(repr=False)
     public_url: str
     """Scheme, host and port of links, without a trailing slash."""

@@ -9,7 +9,7 @@ from queryrun.http.request import ApiRequest
 
 TRACK_ID = re.compile(r"""[\x20-\x7e]{1,64}""")
 TRACK_ID_FORBIDDEN = frozenset(":;\"'")
-"""Contract C7: US-ASCII, none of these, at most 64; control bytes are refused too."""
+"""US-ASCII without these, at most 64; control bytes are refused too (contract C7)."""
 
 
 def track_id(request: ApiRequest) -> str | None:

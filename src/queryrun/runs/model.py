@@ -8,34 +8,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from queryrun.errors import Failure
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.state import RunEvent, RunState
 
 DEFAULT_MAX_RETRIES = 3
 """`remaining_attempts` of a new run: retries left, not attempts left (contract F8)."""
 
 
-class ContentType(StrEnum):
-    """The format of a result file; the first four are the contract's, the others ours."""
-
-    JSON = "json"
-    CSV = "csv"
-    TSV = "tsv"
-    DSV = "dsv"
-    PARQUET = "parquet"
-    ARROW = "arrow"
-
-
-class ContentEncoding(StrEnum):
-    """The compression of a result file (contract A2; zstd is ours)."""
-
-    NONE = "none"
-    GZIP = "gzip"
-    ZIP = "zip"
-    ZSTD = "zstd"
-
-
 class StopReason(StrEnum):
-    """Why we stopped an attempt's work; `cancellation.reason` on the record (cancel.md, 6)."""
+    """Why we stopped an attempt's work; `cancellation.reason` (docs/cancel.md#the-record)."""
 
     USER = "user"
     TIMEOUT = "timeout"

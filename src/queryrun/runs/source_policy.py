@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """Limits that a source sets on runs (defaults: contract F7). 0 means no limit."""
+    """Limits that a source sets on runs (contract F7). 0 means no limit."""
 
     name: str
     max_running_per_tenant: int = 5

@@ -51,7 +51,7 @@ class ClaimLimits:
     sources: Sequence[str]
     free_slots: int
     per_tenant_running: dict[str, int]
-    """source -> limit (contract F7: 5 on live, 15 on warehouse)."""
+    """source -> limit (contract F7)."""
 
 
 @dataclass(frozen=True, slots=True)

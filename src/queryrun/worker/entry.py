@@ -15,10 +15,12 @@ from queryrun.engines.base import (
     work_name,
 )
 from queryrun.engines.registry import preload_embedded
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
+from queryrun.results.request import WriteRequest
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
-from queryrun.results.write import WriteRequest, write_result
+from queryrun.results.write import write_result
 from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
@@ -65,10 +67,10 @@ class SourceSession:
 
     def _job(self, execute: Execute) -> WriteRequest:
         return WriteRequest(
-            statement=execute.statement,
+            sql=execute.sql,
             file_key=execute.file_key,
-            content_type=execute.content_type,
-            content_encoding=execute.content_encoding,
+            content_type=ContentType(execute.content_type),
+            content_encoding=ContentEncoding(execute.content_encoding),
             column_separator=execute.column_separator,
             encryption_key=execute.encryption_key,
             row_limit=execute.row_limit,

@@ -30,7 +30,7 @@ class ScriptedSession:
 
     def run(self, execute: Execute, report: Report) -> Done:
         report.stage("executing")
-        word, *arguments = execute.statement.split()
+        word, *arguments = execute.sql.split()
         script: Callable[..., int] = getattr(self, f"_{word}")
         return Done(rows=script(report, *arguments), size_bytes=0, sha256=self._config.spill_dir)
 

@@ -16,11 +16,11 @@ from queryrun.engines.base import ColumnInfo
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode, RunFailed, Unavailable
 from queryrun.processes.fork_client import ForkClient
-from queryrun.services.catalog.client import CatalogOptions, TableReader
+from queryrun.services.catalog.client import CatalogClient, CatalogOptions
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.catalog.process import run_catalog
 from tests.faults.node import until
-from tests.unit.worker.house import SCRIPTED, children
+from tests.unit.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 
@@ -74,9 +74,9 @@ class Rooms:
         for entity in ("e1", "e2"):
             (place / entity).mkdir()
 
-    def reader(self, client: ForkClient, **options: float) -> TableReader:
+    def reader(self, client: ForkClient, **options: float) -> CatalogClient:
         """A reader whose sources are directories named like the entity."""
-        return TableReader(client, self.spec, CatalogOptions(**options))  # type: ignore[arg-type] # numbers of either kind
+        return CatalogClient(client, self.spec, CatalogOptions(**options))  # type: ignore[arg-type] # numbers of either kind
 
     async def spec(self, _source: str, entity_id: str) -> SourceSpec:
         """Which directory an entity has."""
@@ -150,7 +150,7 @@ async def test_an_answer_is_remembered_until_the_files_change(
 
 
 async def test_an_answer_grows_old(rooms: Rooms, broken: ForkClient) -> None:
-    reader = rooms.reader(broken, fresh_s=0)
+    reader = rooms.reader(broken, lifetime_s=0)
     first = await reader.tables("live", "e1")
     assert await reader.tables("live", "e1") != first
 
@@ -178,7 +178,7 @@ async def test_a_catalog_in_trouble_is_a_source_that_cannot_say(
 ) -> None:
     """And the next question is asked again."""
     rooms.options["trouble"] = trouble
-    reader = rooms.reader(broken, budget_s=0.5 if trouble == "hangs" else 20.0)
+    reader = rooms.reader(broken, timeout_s=0.5 if trouble == "hangs" else 20.0)
     with pytest.raises(Unavailable, match="live"):
         await reader.tables("live", "e1")
     del rooms.options["trouble"]

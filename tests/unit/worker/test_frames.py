@@ -11,20 +11,20 @@ from queryrun.processes.frames import MAX_FRAME_BYTES, Frame, FrameSplitter, enc
 from queryrun.worker.frames import (
     Done,
     Failed,
+    InternalError,
     Progress,
     Ready,
     StageReached,
-    Trouble,
     decode_from_worker,
 )
 
 _FRAMES = st.one_of(
-    st.builds(Ready, st.text()),
+    st.builds(Ready),
     st.builds(StageReached, st.text()),
     st.builds(Progress, st.none() | st.floats(0, 100), st.integers(0, 9), st.integers(0, 9)),
     st.builds(Done, st.integers(0, 2**40), st.integers(0, 2**40), st.text()),
     st.builds(Failed, st.text(), st.text(), st.none() | st.integers(1, 9)),
-    st.builds(Trouble, st.text(), st.lists(st.text()).map(tuple)),
+    st.builds(InternalError, st.text(), st.lists(st.text()).map(tuple)),
 )
 
 

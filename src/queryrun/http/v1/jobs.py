@@ -34,13 +34,13 @@ from queryrun.runs.submit import submit
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 1000
-"""Contract A7."""
+"""`pageSize` of the list (contract A7)."""
 
 PADDING = "0" * 28
 """What makes a 36-character id as long as one SDK's DELETE demands (contract A9)."""
 
 NOT_JSON = "Unable to process JSON"
-"""Contract D2."""
+"""The message for a body that is not a JSON object (contract D2)."""
 
 
 async def create_job(app: AppContext, request: ApiRequest) -> Response:

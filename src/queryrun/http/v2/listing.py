@@ -22,7 +22,7 @@ from queryrun.runs.read import read_many
 from queryrun.runs.store import RunPage, RunQuery
 
 DEFAULT_PAGE_SIZE = 30
-"""Contract C5."""
+"""Runs per page (contract C5)."""
 
 SORT = re.compile(r"created_time\.(asc|desc)", re.IGNORECASE)
 

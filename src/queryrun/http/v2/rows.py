@@ -13,21 +13,17 @@ from queryrun.http.context import AppContext
 from queryrun.http.errors import FileGone
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
-from queryrun.results.encode import DELIMITED, Format
-from queryrun.results.preview import (
+from queryrun.results.preview import PreviewRequest, is_simple, preview
+from queryrun.results.preview_rows import (
     MAX_PREVIEW_ROWS,
     MAX_READ_BYTES,
     CorruptFileError,
     NoPreviewError,
     Preview,
-    PreviewRequest,
-    is_simple,
-    preview,
+    RowWindow,
 )
-from queryrun.results.store import ResultStore
 from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
-from queryrun.services.preview.client import peek
 
 DEFAULT_ROWS = 100
 MAX_OFFSET = 10**9
@@ -53,7 +49,7 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
         raise InvalidRequest(*problems)
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     file = _file(run)
-    found = await asyncio.to_thread(_read, app.results, file, run.request.output, window)
+    found = await _preview(app, file, _preview_request(run.request.output, window))
     return JsonResponse(_body(found, window, file))
 
 
@@ -80,17 +76,14 @@ def _file(run: Run) -> ResultFile:
     return run.file
 
 
-def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) -> Preview:
-    """The rows, read in a thread: at most `MAX_READ_BYTES` of the file, one piece at a time.
-
-    Binary formats are looked into by a process of their own, which a broken file may crash.
-    """
-    wanted = _wanted(output, window)
-    read = partial(store.read, file.key)
+async def _preview(app: AppContext, file: ResultFile, request: PreviewRequest) -> Preview:
+    """Text formats are read in a thread; a binary file may crash its reader, so a process does."""
+    read = partial(app.results.read, file.key)
     try:
-        if is_simple(wanted.content_type, wanted.content_encoding):
-            return preview(read(0, min(file.size_bytes, MAX_READ_BYTES)), wanted)
-        return peek(read, file.size_bytes, wanted)
+        if is_simple(request.content_type, request.content_encoding):
+            end = min(file.size_bytes, MAX_READ_BYTES)
+            return await asyncio.to_thread(lambda: preview(read(0, end), request))
+        return await app.previews.preview(read, file.size_bytes, request)
     except CorruptFileError as error:
         raise NotFound("rows", str(error)) from error
     except NoPreviewError as error:
@@ -101,12 +94,10 @@ def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) 
         raise Unavailable("the store of result files cannot be reached") from error
 
 
-def _wanted(output: Output, window: Window) -> PreviewRequest:
-    content_type = output.content_type.value
-    form = Format(content_type, output.column_separator)
-    separator = form.separator if content_type in DELIMITED else ""
-    encoding = output.content_encoding.value
-    return PreviewRequest(content_type, encoding, separator, window.offset, window.limit)
+def _preview_request(output: Output, window: Window) -> PreviewRequest:
+    separator = output.content_type.spec.separator_for(output.column_separator)
+    rows = RowWindow(window.offset, window.limit, separator)
+    return PreviewRequest(output.content_type, output.content_encoding, rows)
 
 
 def _body(found: Preview, window: Window, file: ResultFile) -> dict[str, object]:

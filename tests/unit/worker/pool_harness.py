@@ -28,7 +28,7 @@ SCRIPTED: Roles = {
     "worker": "tests.unit.worker.scripted:worker_main",
     "guard": "tests.unit.worker.scripted:guard_main",
 }
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 """How long a test waits for what must happen; far beyond what it takes."""
 
 
@@ -67,7 +67,7 @@ def statement(text: str, size_limit_bytes: int = 0) -> Execute:
     return Execute(
         run_id="r1",
         attempt=1,
-        statement=text,
+        sql=text,
         file_key="k1",
         content_type="json",
         content_encoding="none",
@@ -96,13 +96,13 @@ class Running:
 
     async def begun(self) -> Running:
         """Wait until it has reached its stage."""
-        await asyncio.wait_for(self._begun.wait(), PATIENCE_S)
+        await asyncio.wait_for(self._begun.wait(), TIMEOUT_S)
         return self
 
     async def progress(self) -> Progress:
         """Wait for the next progress."""
         self._progress.clear()
-        await asyncio.wait_for(self._progress.wait(), PATIENCE_S)
+        await asyncio.wait_for(self._progress.wait(), TIMEOUT_S)
         return next(f for f in reversed(self.heard) if isinstance(f, Progress))
 
     def _hear(self, frame: StageReached | Progress) -> None:
@@ -116,6 +116,18 @@ class Running:
 async def begin(worker: Worker, text: str, until_stage: str = "executing") -> Running:
     """Start a scripted statement and wait until it is under way."""
     return await Running(worker, text, until_stage).begun()
+
+
+def is_running(handle: str) -> bool:
+    """Whether exactly this process still runs; a zombie does not."""
+    _, pid, start, boot = handle.split(":", 3)
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    fields = text[text.rindex(")") + 2 :].split()
+    is_this_boot = boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return is_this_boot and fields[19] == start and fields[0] not in "ZX"
 
 
 def is_in_process_table(pid: int) -> bool:
