@@ -10,17 +10,9 @@ from queryrun.http.times import iso
 from queryrun.http.v2.render import Extras, RunDetails, encode_run
 from queryrun.http.v2.view import View
 from queryrun.runs.context import RequestContext
-from queryrun.runs.model import Run, RunEventRecord
+from queryrun.runs.model import ATTEMPT_OUTCOMES, Run, RunEventRecord
 from queryrun.runs.read import progress_of
 from queryrun.runs.state import RunEvent, RunState
-
-OUTCOMES = {
-    RunEvent.COMPLETE: "complete",
-    RunEvent.FAIL: "failed",
-    RunEvent.REQUEUE: "retried",
-    RunEvent.FREED: "canceled",
-}
-"""How an attempt ended, by the event that ended it."""
 
 
 async def run_body(context: RequestContext, run: Run, view: View, links: Links) -> bytes:
@@ -61,9 +53,9 @@ def attempts_of(records: Iterable[RunEventRecord]) -> list[dict[str, object]]:
     for record in records:
         if record.event is RunEvent.CLAIM:
             attempts[record.attempt] = {"number": record.attempt, "started_time": iso(record.at)}
-        elif record.event in OUTCOMES and record.attempt in attempts:
+        elif record.event in ATTEMPT_OUTCOMES and record.attempt in attempts:
             attempts[record.attempt] |= {
                 "ended_time": iso(record.at),
-                "outcome": OUTCOMES[record.event],
+                "outcome": ATTEMPT_OUTCOMES[record.event].value,
             }
     return list(attempts.values())
