@@ -44,10 +44,10 @@ import asyncio, json, os, sys
 from pathlib import Path
 from tests.unit.worker.pool_harness import begin, bind_to, children, open_pool
 
-async def main(place):
-    async with open_pool(place / "spill", warm=2) as pool:
-        await begin(await pool.take(bind_to(place)), "ignore")
-        await begin(await pool.take(bind_to(place)), "heed")
+async def main(root):
+    async with open_pool(root / "spill", warm=2) as pool:
+        await begin(await pool.take(bind_to(root)), "ignore")
+        await begin(await pool.take(bind_to(root)), "wait_for_interrupt")
         print(json.dumps(sorted(children())), flush=True)
         await asyncio.Event().wait()
 
@@ -196,7 +196,7 @@ async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path
     async with open_pool(tmp_path / "spill", max_workers=3) as pool:
         await pool.stop(await pool.take(bind_to(tmp_path)))
         before = open_descriptors() - 2 * pool.size  # a socket and a pidfd each
-        for text in ("ignore", "heed", "halfway") * 4:
+        for text in ("ignore", "wait_for_interrupt", "halfway") * 4:
             running = await begin(await pool.take(bind_to(tmp_path)), text)
             await pool.stop(running.worker)
             await asyncio.wait([running.outcome])
@@ -241,8 +241,8 @@ def test_a_worker_ends_when_its_socket_closes_though_no_parent_died(tmp_path: Pa
     assert worker.wait(TIMEOUT_S) == -signal.SIGKILL
 
 
-def _with_spill(place: Path, spill: Path) -> WorkerConfig:
-    return msgspec.structs.replace(bind_to(place), spill_dir=str(spill))
+def _with_spill(root: Path, spill: Path) -> WorkerConfig:
+    return msgspec.structs.replace(bind_to(root), spill_dir=str(spill))
 
 
 @contextmanager

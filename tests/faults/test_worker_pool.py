@@ -151,7 +151,7 @@ async def test_a_source_that_cannot_be_opened_fails_the_statement(tmp_path: Path
 
 async def test_stop_of_a_statement_that_heeds_ends_as_interrupted(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
-        running = await begin(await pool.take(bind_to(tmp_path)), "heed")
+        running = await begin(await pool.take(bind_to(tmp_path)), "wait_for_interrupt")
         stopped = await pool.stop(running.worker, grace_s=TIMEOUT_S)
         assert (stopped.how, stopped.exit_code) == (StopHow.INTERRUPTED, 0)
         outcome = await running.outcome
@@ -262,6 +262,6 @@ def _ends(pidfd: int) -> bool:
     """Whether the process ends, within a bound. Closes `pidfd`."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    ended = bool(poll.poll(TIMEOUT_S * 1000))
+    exited = bool(poll.poll(TIMEOUT_S * 1000))
     os.close(pidfd)
-    return ended
+    return exited

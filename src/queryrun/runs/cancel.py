@@ -10,7 +10,7 @@ from __future__ import annotations
 from queryrun.auth.model import Principal
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import IdempotentWrite, Run, StopReason
-from queryrun.runs.read import read_one, wait_for_end
+from queryrun.runs.read import await_end, read_one
 from queryrun.runs.store import CancelRequested
 
 WAIT_S = 1.0
@@ -40,7 +40,7 @@ async def cancel(
     requested = CancelRequested(_reason(principal, run), canceled_by=principal.client_id)
     run = await context.store.cancel(run.id, requested, idempotent=idempotent)
     context.notifier.publish(run)
-    return await wait_for_end(context, run, wait_s)
+    return await await_end(context, run, wait_s)
 
 
 def _reason(principal: Principal, run: Run) -> StopReason:

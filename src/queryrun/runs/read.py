@@ -38,7 +38,7 @@ async def read_many(context: RequestContext, principal: Principal, query: RunQue
     return await context.store.find(_restricted(principal, query))
 
 
-async def wait_for_end(context: RequestContext, run: Run, wait_s: float) -> Run:
+async def await_end(context: RequestContext, run: Run, wait_s: float) -> Run:
     """The run as soon as it has ended, or as it is after `wait_s` seconds.
 
     Checks no access: the caller has read the run with `read_one`. Costs one read per change of the

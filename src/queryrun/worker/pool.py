@@ -79,12 +79,11 @@ class StopHow(StrEnum):
 class Stopped:
     """Confirms that a worker has ended: reaped, its memory and spill given back.
 
-    `duration_s` is from the first call of `stop` to here; `exit_code` as in `WorkerDied`.
+    `exit_code` is as in `WorkerDied`.
     """
 
     how: StopHow
     exit_code: int | None
-    duration_s: float
 
 
 class WorkerPool:
@@ -202,15 +201,13 @@ class WorkerPool:
 
     async def _stop(self, worker: Worker, grace_s: float) -> Stopped:
         """Kills even a worker that has exited: members of its process group may still run."""
-        began_s = asyncio.get_running_loop().time()
         started, had_exited = worker.started, worker.process.exited.is_set()
         exited = had_exited or await self._exits_by_itself(worker, grace_s if started else 0.0)
         worker.process.kill()
         exit_code = await self._wait_reaped(worker)
         interrupted = worker.interrupted or (exited and exit_code == 0)
         how = StopHow.INTERRUPTED if interrupted else StopHow.KILLED
-        duration_s = asyncio.get_running_loop().time() - began_s
-        return Stopped(how if started else StopHow.NEVER_STARTED, exit_code, duration_s)
+        return Stopped(how if started else StopHow.NEVER_STARTED, exit_code)
 
     async def _exits_by_itself(self, worker: Worker, grace_s: float) -> bool:
         """A worker with much memory gets no grace: only a killed one frees it quickly."""

@@ -46,9 +46,9 @@ async def open_pool(
         await pool.close()
 
 
-def bind_to(place: Path, entity_id: str = "e1", **options: str) -> WorkerConfig:
-    """A bind whose data and results lie below `place`."""
-    data, results = place / f"data-{entity_id}", place / "results"
+def bind_to(root: Path, entity_id: str = "e1", **options: str) -> WorkerConfig:
+    """A bind whose data and results lie below `root`."""
+    data, results = root / f"data-{entity_id}", root / "results"
     data.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)
     return WorkerConfig(
@@ -87,12 +87,12 @@ class Running:
     """A statement that has begun, and what it says."""
 
     def __init__(self, worker: Worker, text: str, until_stage: str = "executing") -> None:
-        self.heard: list[StageReached | Progress] = []
+        self.frames: list[StageReached | Progress] = []
         self.worker = worker
         self._until = until_stage
         self._begun = asyncio.Event()
         self._progress = asyncio.Event()
-        self.outcome = asyncio.ensure_future(worker.execute(statement(text), self._hear))
+        self.outcome = asyncio.ensure_future(worker.execute(statement(text), self._on_progress))
 
     async def begun(self) -> Running:
         """Wait until it has reached its stage."""
@@ -103,10 +103,10 @@ class Running:
         """Wait for the next progress."""
         self._progress.clear()
         await asyncio.wait_for(self._progress.wait(), TIMEOUT_S)
-        return next(f for f in reversed(self.heard) if isinstance(f, Progress))
+        return next(f for f in reversed(self.frames) if isinstance(f, Progress))
 
-    def _hear(self, frame: StageReached | Progress) -> None:
-        self.heard.append(frame)
+    def _on_progress(self, frame: StageReached | Progress) -> None:
+        self.frames.append(frame)
         if isinstance(frame, StageReached) and frame.stage == self._until:
             self._begun.set()
         if isinstance(frame, Progress):

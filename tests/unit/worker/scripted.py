@@ -50,7 +50,7 @@ class ScriptedSession:
         report.written(int(count), 10 * int(count))
         return int(count)
 
-    def _heed(self, report: Report) -> int:
+    def _wait_for_interrupt(self, report: Report) -> int:
         self._interrupted.wait()
         raise RunFailed.of(FailureCode.STATEMENT_FAILED, "interrupted")
 

@@ -24,7 +24,7 @@ from queryrun.runs.model import (
     RunRequest,
     Stage,
 )
-from queryrun.runs.read import read_one, wait_for_end
+from queryrun.runs.read import await_end, read_one
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
 from queryrun.wiring.child_roles import CHILD_ROLES
@@ -42,7 +42,7 @@ URL = "http://node.test"
 
 
 @dataclass
-class Scene:
+class NodeHarness:
     """A started node, and its first client as the caller."""
 
     node: Node
@@ -80,10 +80,10 @@ class Scene:
         """Cancel as the caller, or as somebody else."""
         return await cancel(self.node.runs, who or self.caller, run_id, wait_s=wait_s)
 
-    async def ended(self, run_id: str) -> Run:
+    async def wait_finished(self, run_id: str) -> Run:
         """The run at its end."""
         run = await read_one(self.node.runs, self.caller, run_id)
-        return await wait_for_end(self.node.runs, run, TIMEOUT_S)
+        return await await_end(self.node.runs, run, TIMEOUT_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""
@@ -91,7 +91,7 @@ class Scene:
         assert run is not None
         return run
 
-    async def reaches(self, run_id: str, stage: Stage) -> None:
+    async def wait_stage(self, run_id: str, stage: Stage) -> None:
         """Wait until the run's attempt says that it is in this stage."""
         await until(lambda: self._stage(run_id) is stage, f"{run_id} in {stage}")
 
@@ -99,7 +99,7 @@ class Scene:
         progress = self.node.dispatcher.progress(run_id)
         return None if progress is None else progress.stage
 
-    async def computes(self, run_id: str) -> int:
+    async def wait_computing(self, run_id: str) -> int:
         """Wait until a worker carries the run's name; its pid."""
         await until(lambda: bool(self.workers_of(run_id)), f"a worker on {run_id}")
         return self.workers_of(run_id)[0]
@@ -159,13 +159,13 @@ async def open_node(
     wrap: Callable[[NodeResources], NodeResources] = lambda resources: resources,
     roles: Roles = CHILD_ROLES,
     environ: Mapping[str, str] | None = None,
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[NodeHarness]:
     """A started node on a home, its parts wrapped; nothing of it runs afterwards."""
     settings = load(made.home, QUICK | dict(environ or {}))
     node = build_node(settings, URL, wrap(open_resources(settings, roles)))
     await node.start()
     try:
-        yield Scene(node, made)
+        yield NodeHarness(node, made)
     finally:
         await node.drain(0)
         await node.close()
