@@ -9,7 +9,7 @@ import pytest
 from queryrun.cli.home import MadeHome, init_home
 from tests.e2e.conftest import house as house  # a fixture of theirs
 from tests.s3_server import s3_server as s3_server  # the same
-from tests.unit.worker.house import meet_strangers
+from tests.unit.worker.pool_harness import meet_strangers
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import House, Server
 from tests.e2e.test_crashes import gone
-from tests.faults.node import RUNAWAY
+from tests.faults.node_harness import RUNAWAY
 
 RECORDED = [
     "runs.cancel:after",

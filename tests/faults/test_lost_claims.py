@@ -12,7 +12,7 @@ from queryrun.errors import Unavailable
 from queryrun.runs.model import Attempt
 from queryrun.runs.state import RunState
 from queryrun.wiring.resources import NodeResources
-from tests.faults.node import RUNAWAY, Scene, open_node, until
+from tests.faults.node_harness import RUNAWAY, NodeHarness, open_node, until
 
 pytestmark = pytest.mark.anyio
 
@@ -47,29 +47,29 @@ def losing(stores: list[LosesAClaim]) -> Any:
     return wrap
 
 
-async def lost_run(scene: Scene, stores: list[LosesAClaim], sql: str) -> str:
+async def lost_run(harness: NodeHarness, stores: list[LosesAClaim], sql: str) -> str:
     """A run whose claim nobody heard of; its lease is renewed once by a heartbeat, if at all."""
-    run_id = await scene.submit(sql)
+    run_id = await harness.submit(sql)
     await until(lambda: bool(stores[0].lost), "the lost claim")
-    await scene.node.dispatcher.extend_leases()
+    await harness.node.dispatcher.extend_leases()
     return run_id
 
 
 async def test_the_run_is_tried_again_when_its_lease_has_lapsed(made: MadeHome) -> None:
     stores: list[LosesAClaim] = []
-    async with open_node(made, wrap=losing(stores)) as scene:
-        run_id = await lost_run(scene, stores, "SELECT 1 AS a")
-        run = await scene.ended(run_id)
+    async with open_node(made, wrap=losing(stores)) as harness:
+        run_id = await lost_run(harness, stores, "SELECT 1 AS a")
+        run = await harness.wait_finished(run_id)
         assert (run.state, run.attempt) == (RunState.COMPLETE, 2)
 
 
 async def test_a_cancel_of_it_ends_canceled_when_its_lease_has_lapsed(made: MadeHome) -> None:
     """Late, but never a lie: until then it is `canceling`."""
     stores: list[LosesAClaim] = []
-    async with open_node(made, wrap=losing(stores)) as scene:
-        run_id = await lost_run(scene, stores, RUNAWAY)
-        asked = await scene.cancel(run_id, wait_s=0)
-        assert asked.state is RunState.CANCELING
-        run = await scene.ended(run_id)
+    async with open_node(made, wrap=losing(stores)) as harness:
+        run_id = await lost_run(harness, stores, RUNAWAY)
+        cancelling = await harness.cancel(run_id, wait_s=0)
+        assert cancelling.state is RunState.CANCELING
+        run = await harness.wait_finished(run_id)
         assert (run.state, run.attempt) == (RunState.CANCELED, 1)
-        assert scene.workers_of(run_id) == []
+        assert harness.workers_of(run_id) == []

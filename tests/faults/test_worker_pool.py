@@ -13,8 +13,8 @@ import pytest
 from queryrun.worker.errors import PoolClosed, WorkerDied
 from queryrun.worker.frames import Done, Failed, Ready
 from queryrun.worker.pool import StopHow
-from tests.unit.worker.house import (
-    PATIENCE_S,
+from tests.unit.worker.pool_harness import (
+    TIMEOUT_S,
     begin,
     bind_to,
     is_in_process_table,
@@ -34,7 +34,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 async def test_a_worker_becomes_ready_and_names_its_process(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
-        assert await worker.ready() == Ready(worker.handle)
+        assert await worker.ready() == Ready()
         assert worker.handle.split(":")[1] == str(worker.pid)
 
 
@@ -74,8 +74,8 @@ async def test_at_the_limit_an_idle_worker_makes_room_for_another_entity(tmp_pat
         worker = await pool.take(bind_to(tmp_path, "e1"))
         await run(worker, "rows 1")
         pool.give_back(worker)
-        other = await asyncio.wait_for(pool.take(bind_to(tmp_path, "e2")), PATIENCE_S)
-        assert worker.is_gone
+        other = await asyncio.wait_for(pool.take(bind_to(tmp_path, "e2")), TIMEOUT_S)
+        assert worker.is_reaped
         assert isinstance(await run(other, "rows 1"), Done)
 
 
@@ -87,7 +87,7 @@ async def test_take_waits_while_all_workers_are_in_use(tmp_path: Path) -> None:
         assert not waiting.done()
         assert pool.size == 1
         pool.give_back(worker)
-        assert await asyncio.wait_for(waiting, PATIENCE_S) is worker
+        assert await asyncio.wait_for(waiting, TIMEOUT_S) is worker
 
 
 async def test_a_cancelled_take_leaks_no_worker(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_a_cancelled_take_leaks_no_worker(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         waiting.cancel()
         pool.give_back(worker)
-        assert await asyncio.wait_for(pool.take(bind_to(tmp_path)), PATIENCE_S) is worker
+        assert await asyncio.wait_for(pool.take(bind_to(tmp_path)), TIMEOUT_S) is worker
 
 
 async def test_a_worker_is_replaced_after_its_share_of_runs(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ async def test_a_worker_is_replaced_after_its_share_of_runs(tmp_path: Path) -> N
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
         pool.give_back(worker)
-        await asyncio.wait_for(worker.gone(), PATIENCE_S)
+        await asyncio.wait_for(worker.wait_reaped(), TIMEOUT_S)
 
 
 async def test_a_worker_that_kept_memory_is_replaced(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_a_worker_that_kept_memory_is_replaced(tmp_path: Path) -> None:
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
         pool.give_back(worker)
-        await asyncio.wait_for(worker.gone(), PATIENCE_S)
+        await asyncio.wait_for(worker.wait_reaped(), TIMEOUT_S)
 
 
 async def test_an_idle_worker_beyond_the_spares_is_let_go(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_an_idle_worker_beyond_the_spares_is_let_go(tmp_path: Path) -> Non
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
         pool.give_back(worker)
-        await asyncio.wait_for(worker.gone(), PATIENCE_S)
+        await asyncio.wait_for(worker.wait_reaped(), TIMEOUT_S)
 
 
 async def test_each_statement_gets_a_spill_directory_of_its_own(tmp_path: Path) -> None:
@@ -151,8 +151,8 @@ async def test_a_source_that_cannot_be_opened_fails_the_statement(tmp_path: Path
 
 async def test_stop_of_a_statement_that_heeds_ends_as_interrupted(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
-        running = await begin(await pool.take(bind_to(tmp_path)), "heed")
-        stopped = await pool.stop(running.worker, grace_s=PATIENCE_S)
+        running = await begin(await pool.take(bind_to(tmp_path)), "wait_for_interrupt")
+        stopped = await pool.stop(running.worker, grace_s=TIMEOUT_S)
         assert (stopped.how, stopped.exit_code) == (StopHow.INTERRUPTED, 0)
         outcome = await running.outcome
         assert isinstance(outcome, Failed)
@@ -209,7 +209,7 @@ async def test_stop_of_a_statement_that_finishes_instead_still_ends_the_worker(
 ) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "finish_late")
-        stopped = await pool.stop(running.worker, grace_s=PATIENCE_S)
+        stopped = await pool.stop(running.worker, grace_s=TIMEOUT_S)
         assert stopped.exit_code == 0
         assert isinstance(await running.outcome, Done)
 
@@ -262,6 +262,6 @@ def _ends(pidfd: int) -> bool:
     """Whether the process ends, within a bound. Closes `pidfd`."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    ended = bool(poll.poll(PATIENCE_S * 1000))
+    exited = bool(poll.poll(TIMEOUT_S * 1000))
     os.close(pidfd)
-    return ended
+    return exited

@@ -32,8 +32,8 @@ from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.database import open_sqlite
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.http.app import build_app
-from queryrun.http.document import document_bytes
 from queryrun.http.properties import MAX_KEY_CHARS
+from queryrun.http.routes import full_document
 from queryrun.results.sign import sign
 from queryrun.runs.follow import Pace
 from queryrun.runs.model import AttemptRef, EngineStop, IdempotentWrite, ResultFile, Run, RunRequest
@@ -105,7 +105,7 @@ class LateService:
     """The app under test: while tests are collected it only knows its document."""
 
     def __init__(self) -> None:
-        document = Response(document_bytes(list_runs=True), media_type="application/json")
+        document = Response(full_document(), media_type="application/json")
         self.app: ASGIApp = Router(default=document)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

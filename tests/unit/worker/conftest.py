@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.worker.house import meet_strangers
+from tests.unit.worker.pool_harness import meet_strangers
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ class ScriptedSession:
 
     def run(self, execute: Execute, report: Report) -> Done:
         report.stage("executing")
-        word, *arguments = execute.statement.split()
+        word, *arguments = execute.sql.split()
         script: Callable[..., int] = getattr(self, f"_{word}")
         return Done(rows=script(report, *arguments), size_bytes=0, sha256=self._config.spill_dir)
 
@@ -50,7 +50,7 @@ class ScriptedSession:
         report.written(int(count), 10 * int(count))
         return int(count)
 
-    def _heed(self, report: Report) -> int:
+    def _wait_for_interrupt(self, report: Report) -> int:
         self._interrupted.wait()
         raise RunFailed.of(FailureCode.STATEMENT_FAILED, "interrupted")
 

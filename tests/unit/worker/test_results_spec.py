@@ -24,13 +24,13 @@ S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}, C
 
 
 def test_results_in_a_directory_need_that_directory_and_no_network() -> None:
-    walls = sandbox_policy(LOCAL)
-    assert (walls.write, walls.network) == (("/results",), False)
+    policy = sandbox_policy(LOCAL)
+    assert (policy.write, policy.network) == (("/results",), False)
 
 
 def test_results_in_a_bucket_need_the_network_and_no_directory() -> None:
-    walls = sandbox_policy(S3)
-    assert (walls.write, walls.network) == ((), True)
+    policy = sandbox_policy(S3)
+    assert (policy.write, policy.network) == ((), True)
 
 
 def test_credentials_reach_the_worker_and_no_repr() -> None:

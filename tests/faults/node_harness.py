@@ -36,13 +36,13 @@ HELD_WORKERS = {**CHILD_ROLES, "worker": "tests.faults.held_worker:main"}
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
 """Heeds interrupts; ends on no machine."""
 ENDLESS_ROWS = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 """How long a test waits for what must happen; far beyond what it takes."""
 URL = "http://node.test"
 
 
 @dataclass
-class Scene:
+class NodeHarness:
     """A started node, and its first client as the caller."""
 
     node: Node
@@ -80,9 +80,9 @@ class Scene:
         """Cancel as the caller, or as somebody else."""
         return await cancel(self.node.runs, who or self.caller, run_id, wait_s=wait_s)
 
-    async def ended(self, run_id: str) -> Run:
+    async def wait_finished(self, run_id: str) -> Run:
         """The run at its end."""
-        return await wait_for_end(self.node.runs, self.caller, run_id, PATIENCE_S)
+        return await wait_for_end(self.node.runs, self.caller, run_id, TIMEOUT_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""
@@ -90,7 +90,7 @@ class Scene:
         assert run is not None
         return run
 
-    async def reaches(self, run_id: str, stage: Stage) -> None:
+    async def wait_stage(self, run_id: str, stage: Stage) -> None:
         """Wait until the run's attempt says that it is in this stage."""
         await until(lambda: self._stage(run_id) is stage, f"{run_id} in {stage}")
 
@@ -98,7 +98,7 @@ class Scene:
         progress = self.node.dispatcher.progress(run_id)
         return None if progress is None else progress.stage
 
-    async def computes(self, run_id: str) -> int:
+    async def wait_computing(self, run_id: str) -> int:
         """Wait until a worker carries the run's name; its pid."""
         await until(lambda: bool(self.workers_of(run_id)), f"a worker on {run_id}")
         return self.workers_of(run_id)[0]
@@ -144,7 +144,7 @@ class Scene:
 async def until(holds: Callable[[], bool], what: str) -> None:
     """Look again and again until it holds: the process table and progress tell no event."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not holds():  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.002)
     except TimeoutError:
@@ -158,13 +158,13 @@ async def open_node(
     wrap: Callable[[NodeResources], NodeResources] = lambda resources: resources,
     roles: Roles = CHILD_ROLES,
     environ: Mapping[str, str] | None = None,
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[NodeHarness]:
     """A started node on a home, its parts wrapped; nothing of it runs afterwards."""
     settings = load(made.home, QUICK | dict(environ or {}))
     node = build_node(settings, URL, wrap(open_resources(settings, roles)))
     await node.start()
     try:
-        yield Scene(node, made)
+        yield NodeHarness(node, made)
     finally:
         await node.drain(0)
         await node.close()
