@@ -99,7 +99,7 @@ class TransitionsContract:
         stop = Cancellation(
             back_door.now(), StopReason.LEASE, None, Stage.EXECUTING, EngineStop.KILLED
         )
-        run = await store.requeue(attempt.ref, replace(back(ready), stop=stop))
+        run = await store.requeue(attempt.ref, replace(back(ready), cancellation=stop))
         assert (run.state, run.ready_time) == (RunState.ACCEPTED, ready)
         assert (run.attempt, run.remaining_attempts) == (1, DEFAULT_MAX_RETRIES - 1)
         assert (run.failure, run.cancellation, run.file) == (None, None, None)

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from queryrun.db.postgres.auth import TOKEN_BELIEVED_S, PostgresAuthStore
+from queryrun.db.postgres.auth import TOKEN_CACHE_S, PostgresAuthStore
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of
+from queryrun.db.postgres.connections import create_functions
 from queryrun.db.postgres.database import PostgresDatabase, open_postgres
-from queryrun.db.postgres.functions import create_functions
-from queryrun.db.postgres.statements import CLAIM
+from queryrun.db.postgres.statements import statements
 from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
@@ -40,6 +40,7 @@ from tests.postgres_server import SMALL, TEST_NOW
 pytestmark = pytest.mark.anyio
 
 NODES = 3
+SQL = statements(TEST_NOW)
 
 
 @pytest.mark.usefixtures("postgres_server")
@@ -94,8 +95,14 @@ class TestSeveralNodes(OnPostgres):
             await submitted(store, attempt.run.request)
         with _session(opened) as connection:
             with connection.transaction():
-                values = ("n0", 30_000, ["live"], [5], 10)
-                assert len(connection.execute(CLAIM, values).fetchall()) == 5
+                values = {
+                    "node": "n0",
+                    "lease_ms": 30_000,
+                    "sources": ["live"],
+                    "limits": [5],
+                    "slots": 10,
+                }
+                assert len(connection.execute(SQL["claim"], values).fetchall()) == 5
                 for n in range(5):
                     await submitted(store, request(entity=f"newcomer-{n}"))
                 claim = asyncio.create_task(store.claim("n1", lease_s=LEASE_S, limits=most))
@@ -238,11 +245,11 @@ class TestSeveralNodes(OnPostgres):
         assert await there.client_of_token("token", NOW) == known
         await here.revoke_client(known.id, NOW)
         assert await here.client_of_token("token", NOW) is None
-        assert await there.client_of_token("token", NOW) == known, "still believed"
-        time_s[0] += TOKEN_BELIEVED_S
+        assert await there.client_of_token("token", NOW) == known, "still cached"
+        time_s[0] += TOKEN_CACHE_S
         assert await there.client_of_token("token", NOW) is None
 
-    async def test_a_look_that_began_before_a_revocation_is_not_believed(
+    async def test_a_read_that_began_before_a_revocation_is_not_cached(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         auth = nodes[0].auth
@@ -296,7 +303,7 @@ def enum(nodes: list[PostgresDatabase]) -> list[tuple[int, PostgresDatabase]]:
 def _session(opened: Opened) -> Iterator[Connection]:
     """A connection as a further node has it."""
     with closing(connect(conninfo_of(opened[2]), durable=False)) as connection:
-        create_functions(connection, TEST_NOW)
+        create_functions(connection, SQL)
         yield connection
 
 

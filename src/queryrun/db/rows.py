@@ -6,14 +6,14 @@ knows a column's position: it is looked up by name once, when this module is imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import itemgetter
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from queryrun.db.times import from_ms, to_ms
+from queryrun.db.times import from_ms, from_ms_or_none, to_ms
 from queryrun.runs.fields import STORED_FIELDS, FieldKind, RunField, Table
 from queryrun.runs.model import (
     Attempt,
@@ -23,20 +23,15 @@ from queryrun.runs.model import (
     RunEventRecord,
     Stage,
 )
+from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.state import RunEvent, RunState
 
 Row = tuple[Any, ...]
-Values = dict[str, object]
+Values = Mapping[str, object]
 """What a statement binds, by the names of its parameters."""
 
 ALIASES = {Table.RUNS: "r", Table.RUN_REQUESTS: "q"}
 """What the statements call the tables of a run."""
-
-ATTEMPT_COLUMNS = "a.number, a.node, a.lease_until_ms, a.handle, a.file_key"
-"""What `attempt_of` reads after a run's columns; `a` is `attempts`."""
-
-PROGRESS_COLUMNS = "a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes"
-"""What `progress_of` reads."""
 
 _JSON = msgspec.json.Encoder()
 _PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
@@ -51,12 +46,6 @@ def json_text(items: Sequence[object]) -> str:
 def words(text: str) -> tuple[str, ...]:
     """A list of words kept as JSON."""
     return _WORDS.decode(text)
-
-
-RUN_COLUMNS = ", ".join(
-    ["r.seq", *(f"{ALIASES[field.table]}.{field.column}" for field in STORED_FIELDS)]
-)
-"""What `stored_run` reads, of `runs r` and `run_requests q`."""
 
 
 # --- one value ------------------------------------------------------------------------------
@@ -158,7 +147,7 @@ class StoredRun:
 
 
 def stored_run(row: Row) -> StoredRun:
-    """Read `RUN_COLUMNS`; what follows them in the row is ignored."""
+    """Read `{run_columns}`; what follows them in the row is ignored."""
     return StoredRun(row[0], row[_UPDATED_MS], _make_run(row))
 
 
@@ -200,31 +189,41 @@ def _attribute(source: Any, path: str) -> Any:
     return source
 
 
-# --- attempts, progress, events -------------------------------------------------------------
+# --- attempts, progress, events, requests ---------------------------------------------------
 
 
 def attempt_of(row: Row) -> Attempt:
-    """Read `RUN_COLUMNS` followed by `ATTEMPT_COLUMNS`."""
+    """Read `expired_leases`: a run and its attempt."""
     run = stored_run(row).run
     number, node, lease_until_ms, handle, file_key = row[_RUN_WIDTH:]
     return Attempt(AttemptRef(run.id, number), run, node, from_ms(lease_until_ms), handle, file_key)
 
 
 def progress_of(row: Row) -> AttemptProgress:
-    """Read `PROGRESS_COLUMNS` of an attempt whose stage is known."""
+    """Read `progress`."""
     stage, percent, rows, size_bytes = row
     return AttemptProgress(Stage(stage), percent, rows, size_bytes)
 
 
-def progress_values(progress: AttemptProgress | None) -> Row:
-    """What `PROGRESS_COLUMNS` are to hold, in their order; all None when nothing is known."""
+def progress_values(progress: AttemptProgress | None) -> Values:
+    """Progress as columns hold it; all None when nothing is known."""
     if progress is None:
-        return None, None, None, None
-    return progress.stage.value, progress.percent, progress.rows, progress.size_bytes
+        return dict.fromkeys(("stage", "percent", "rows", "size_bytes"))
+    return {
+        "stage": progress.stage.value,
+        "percent": progress.percent,
+        "rows": progress.rows,
+        "size_bytes": progress.size_bytes,
+    }
+
+
+def ref_values(ref: AttemptRef) -> Values:
+    """What names an attempt."""
+    return {"run_id": ref.run_id, "number": ref.number}
 
 
 def event_record_of(run_id: str, row: Row) -> RunEventRecord:
-    """Read `at_ms, attempt, event, state, detail` of `run_events`."""
+    """Read `events`."""
     at_ms, attempt, event, state, detail = row
     return RunEventRecord(
         run_id,
@@ -233,4 +232,28 @@ def event_record_of(run_id: str, row: Row) -> RunEventRecord:
         RunState(state),
         from_ms(at_ms),
         detail,
+    )
+
+
+def new_request_values(request: NewRequest) -> Values:
+    """An asynchronous request as it is added."""
+    return {
+        "id": request.id,
+        "tenant_id": request.tenant_id,
+        "client_id": request.client_id,
+        "operation": request.operation,
+        "run_id": request.run_id,
+    }
+
+
+def async_request_of(row: Row) -> AsyncRequest:
+    """Read `async_request_by_id`."""
+    request_id, tenant_id, client_id, operation, run_id, *progress = row
+    state, created_ms, completed_ms, response = progress
+    finished = RequestState(state) is not RequestState.IN_PROGRESS
+    return AsyncRequest(
+        NewRequest(request_id, tenant_id, client_id, operation, run_id),
+        from_ms(created_ms),
+        from_ms_or_none(completed_ms),
+        RequestOutcome(RequestState(state), response) if finished else None,
     )

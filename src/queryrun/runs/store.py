@@ -91,10 +91,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Detail of `fail`. `stop` is set when we had to stop the work (a limit, the time)."""
+    """Detail of `fail`. `cancellation` is set when we had to stop the work (a limit, the time)."""
 
     failure: Failure
-    stop: Cancellation | None = None
+    cancellation: Cancellation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Requeued:
     failure: Failure
     ready_time: datetime
     charge: bool = True
-    stop: Cancellation | None = None
+    cancellation: Cancellation | None = None
 
 
 @dataclass(frozen=True, slots=True)

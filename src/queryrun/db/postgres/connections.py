@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from queryrun.db.postgres.connect import Connection, connect
 from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S, ConnectionThreads
-from queryrun.db.postgres.functions import create_functions
+from queryrun.db.postgres.statements import DATABASE_CLOCK, statements
 
 T = TypeVar("T")
-
-DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-"""The database's time in milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +36,13 @@ class Connections:
         now: str = DATABASE_CLOCK,
         answer_limit_s: float = ANSWER_LIMIT_S,
     ) -> None:
-        self.now = now
-        """The SQL expression for the time, which every statement takes it from."""
+        self.sql = statements(now)
+        """The statements by name, each with `now` as the expression for the time."""
 
         def opener(durable: bool) -> Callable[[], Connection]:
             def open_one() -> Connection:
                 connection = connect(conninfo, durable=durable)
-                create_functions(connection, now)
+                create_functions(connection, self.sql)
                 return connection
 
             return open_one
@@ -71,3 +68,9 @@ class Connections:
         """Finish what is queued, then close every connection. May be repeated."""
         for lanes in (self._durable, self._relaxed, self._reads):
             lanes.close()
+
+
+def create_functions(connection: Connection, sql: Mapping[str, str]) -> None:
+    """Make the functions of `sql/claims.sql` in this session."""
+    for statement in ("create_queue_has_room", "create_claim_runs"):
+        connection.execute(sql[statement].encode(), prepare=False)

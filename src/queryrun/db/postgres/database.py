@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.auth import PostgresAuthStore
 from queryrun.db.postgres.connect import connect, conninfo_of, translated
 from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S
-from queryrun.db.postgres.connections import DATABASE_CLOCK, ConnectionCounts, Connections
+from queryrun.db.postgres.connections import ConnectionCounts, Connections
 from queryrun.db.postgres.hints import Hints
 from queryrun.db.postgres.idempotency_store import PostgresIdempotencyStore
 from queryrun.db.postgres.leader import PostgresLeaderLease
 from queryrun.db.postgres.migrate import migrate_postgres
 from queryrun.db.postgres.rates import PostgresRates
-from queryrun.db.postgres.requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.runs import PostgresRunStore
+from queryrun.db.postgres.statements import DATABASE_CLOCK
 
 
 @dataclass(frozen=True, slots=True)

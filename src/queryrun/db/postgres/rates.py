@@ -60,38 +60,6 @@ class _Portion:
     asked_s: float
 
 
-_TAKE = """
-WITH clock AS MATERIALIZED (SELECT ({now})::double precision AS ms),
-given AS MATERIALIZED (
-    SELECT array_agg(step ORDER BY n) AS steps, array_agg(length ORDER BY n) AS lengths
-    FROM unnest(%(steps)s::double precision[], %(lengths)s::double precision[])
-        WITH ORDINALITY AS w (step, length, n)
-)
-INSERT INTO rate_buckets AS b (key, full_at, granted)
-SELECT %(key)s, array(SELECT ms + %(portion)s * s FROM unnest(steps) s), %(portion)s
-FROM clock, given
-ON CONFLICT (key) DO UPDATE SET (full_at, granted) = (
-    SELECT array_agg(greatest(w.full_at, ms) + n.granted * w.step ORDER BY w.i), n.granted
-    FROM clock, (
-        SELECT greatest(0, least(%(portion)s, min(floor(
-            (w.length - greatest(coalesce(w.full_at, 0) - ms, 0)) / w.step + 1e-9
-        ))))::bigint AS granted
-        FROM clock, unnest(b.full_at, %(steps)s::double precision[],
-            %(lengths)s::double precision[]) AS w (full_at, step, length)
-        WHERE w.step IS NOT NULL
-    ) n, unnest(b.full_at, %(steps)s::double precision[]) WITH ORDINALITY AS w (full_at, step, i)
-    WHERE w.step IS NOT NULL
-    GROUP BY n.granted
-)
-RETURNING granted, array(SELECT f - ms FROM clock, unnest(full_at) f)
-"""
-_FORGET = """
-WITH clock AS MATERIALIZED (SELECT ({now})::double precision AS ms)
-DELETE FROM rate_buckets USING clock
-WHERE NOT EXISTS (SELECT 1 FROM unnest(full_at) f WHERE f > ms)
-"""
-
-
 class PostgresRates:
     """Counts requests against keys that all nodes share."""
 
@@ -100,8 +68,6 @@ class PostgresRates:
     ) -> None:
         self._connections = connections
         self._monotonic = monotonic
-        self._take = _TAKE.format(now=connections.now)
-        self._forget = _FORGET.format(now=connections.now)
         self._held: OrderedDict[str, _Portion] = OrderedDict()
 
     async def take(self, key: str, windows: Sequence[RateWindow]) -> Taken:
@@ -123,8 +89,9 @@ class PostgresRates:
 
     async def forget_full(self) -> int:
         """Delete keys whose windows are whole again, which is what no row means; how many."""
+        statement = self._connections.sql["remove_full_buckets"]
         return await self._connections.write(
-            lambda db: db.execute(self._forget).rowcount, durable=False
+            lambda db: db.execute(statement).rowcount, durable=False
         )
 
     async def _ask(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
@@ -137,7 +104,9 @@ class PostgresRates:
         }
 
         def unit(connection: Connection) -> tuple[int, list[float]]:
-            [(granted, full_in_ms)] = connection.execute(self._take, values).fetchall()
+            [(granted, full_in_ms)] = connection.execute(
+                self._connections.sql["take_portion"], values
+            ).fetchall()
             return granted, full_in_ms
 
         granted, full_in_ms = await self._connections.write(unit, durable=False)

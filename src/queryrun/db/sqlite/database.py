@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from queryrun.db.migrate import migrate_sqlite
+from queryrun.db.sqlite.async_requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.auth import SqliteAuthStore
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.reader import Reader
-from queryrun.db.sqlite.requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
