@@ -33,7 +33,7 @@ CLIENT_VARIABLES = (
     "QUERYRUN_HOME",
     "QUERYRUN_PROFILE",
     "QUERYRUN_URL",
-    "QUERYRUN_FACE",
+    "QUERYRUN_API_VERSION",
     "QUERYRUN_ENTITY_ID",
     "QUERYRUN_CLIENT_ID",
     "QUERYRUN_CLIENT_SECRET",
@@ -71,9 +71,20 @@ class ServerSettings(Section, frozen=True):
     request_timeout_s: float = 60.0
     """A request that has no response after this time gets 504. A wait that the client asked for
     is added."""
-    body_limit_bytes: int = 8 * 1024 * 1024
+    max_body_bytes: int = 8 * 1024 * 1024
     """The largest request body, also when inflated. The default fits a statement of 1,000,000
     characters."""
+    max_streams_per_client: int = 20
+    """Event streams (`/events`) that one client may hold open on a node; each costs about 30 kB."""
+    list_runs: bool = True
+    """Whether `GET /v2/query_runs` lists runs. The hosted service has no such list; without it the
+    path answers 405."""
+    strict_fields: bool = False
+    """Refuse unknown names in `fields[]` with 400, which finds typing errors. The hosted service
+    ignores them."""
+    v2_read_deleted: Literal["include", "only"] = "include"
+    """What `read_deleted: true` reads on v2: deleted rows in addition to the others, or `only`
+    deleted rows, as `readDeleted` does on v1."""
 
 
 class DatabaseSettings(Section, frozen=True):

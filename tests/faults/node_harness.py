@@ -24,7 +24,7 @@ from queryrun.runs.model import (
     RunRequest,
     Stage,
 )
-from queryrun.runs.read import wait_for_end
+from queryrun.runs.read import await_end, read_one
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
 from queryrun.wiring.child_roles import CHILD_ROLES
@@ -82,7 +82,8 @@ class NodeHarness:
 
     async def wait_finished(self, run_id: str) -> Run:
         """Wait until the run is in a terminal state, and return it."""
-        return await wait_for_end(self.node.runs, self.caller, run_id, TIMEOUT_S)
+        run = await read_one(self.node.runs, self.caller, run_id)
+        return await await_end(self.node.runs, run, TIMEOUT_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""

@@ -43,7 +43,7 @@ async def test_attempts_tell_the_history(harness: AppHarness) -> None:
     attempts = found["attempts"]
     assert isinstance(attempts, list)
     assert [(one["number"], one["outcome"]) for one in attempts] == [
-        (1, "retried"),
+        (1, "requeued"),
         (2, "complete"),
     ]
     assert attempts[0]["started_time"] < attempts[0]["ended_time"] < attempts[1]["started_time"]

@@ -47,6 +47,25 @@ class EngineStop(StrEnum):
     REMOTE_CONFIRMED = "remote_confirmed"
 
 
+class AttemptOutcome(StrEnum):
+    """How an attempt came to its end."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    REQUEUED = "requeued"
+    """The run waits for another attempt."""
+    CANCELED = "canceled"
+
+
+ATTEMPT_OUTCOMES = {
+    RunEvent.COMPLETE: AttemptOutcome.COMPLETE,
+    RunEvent.FAIL: AttemptOutcome.FAILED,
+    RunEvent.REQUEUE: AttemptOutcome.REQUEUED,
+    RunEvent.FREED: AttemptOutcome.CANCELED,
+}
+"""The events that end an attempt. A cancel does not: the attempt ends when its engine is free."""
+
+
 class DeletedRows(StrEnum):
     """Which rows of tables with a `deleted` column a statement sees (contract F3, H3)."""
 

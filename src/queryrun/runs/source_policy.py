@@ -9,13 +9,10 @@ from dataclasses import dataclass
 class SourcePolicy:
     """Limits that a source sets on runs (contract F7). 0 means no limit."""
 
-    name: str
     max_running_per_tenant: int = 5
     max_queued_per_tenant: int = 10
     max_output_rows: int = 500_000
     max_output_bytes: int = 0
-    memory_bytes: int = 2 * 1024**3
-    threads: int = 2
     time_limit_s: float = 3600.0
     dialect: str = "duckdb"
     """The SQL that the guard parses: `trino`, `spark`, or `native` for DuckDB's own."""

@@ -30,7 +30,7 @@ def job_object(run: Run, links: Links) -> dict[str, object]:
     job: dict[str, object] = {
         "id": run.id,
         "query": run.request.sql,
-        "queryStatus": WORDS.get(run.state, run.state.shown.value),
+        "queryStatus": WORDS.get(run.state, run.state.public.value),
         "sourceData": "WAREHOUSE" if run.request.source == "warehouse" else "LIVE",
         "useIndexJoin": INDEX_JOIN in run.request.extras,
         "remainingRetries": run.remaining_attempts,
