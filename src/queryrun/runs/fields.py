@@ -218,6 +218,7 @@ _INTERNAL = (
     RunField(
         "encryption_key", _TEXT, "request.output.encryption_key", "encryption_key", _REQUESTS
     ),
+    RunField("max_retries", _INTEGER, "request.max_retries", "max_retries", _REQUESTS),
     RunField("org_ids", FieldKind.WORDS, "request.org_ids", "org_ids", _REQUESTS),
     RunField("extras", FieldKind.PAIRS, "request.extras", "extras", _REQUESTS),
     RunField("file_key", _TEXT, "file.key", "file_key", set_by=RunEvent.COMPLETE),

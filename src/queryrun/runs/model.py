@@ -12,7 +12,7 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.state import RunEvent, RunState
 
 DEFAULT_MAX_RETRIES = 3
-"""`remaining_attempts` of a new run: retries left, not attempts left (contract F8)."""
+"""Attempts after the first one, unless a source says otherwise (contract F8)."""
 
 
 class StopReason(StrEnum):
@@ -98,6 +98,8 @@ class RunRequest:
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
     org_ids: tuple[str, ...] = ()
+    max_retries: int = DEFAULT_MAX_RETRIES
+    """Attempts after the first one; what `remaining_attempts` of the run starts with."""
     extras: tuple[tuple[str, str], ...] = ()
     """What a face must echo later and nobody else reads (v1's `useIndexJoin`, …)."""
 

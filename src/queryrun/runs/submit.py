@@ -8,6 +8,7 @@ from uuid import uuid4
 from queryrun.errors import InvalidRequest, Problem, Unavailable
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import IdempotentWrite, RunRequest
+from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import Accepted
 from queryrun.sql.guard import Verdict, within
 
@@ -37,7 +38,7 @@ async def submit(
     if not verdict.accepted:
         raise refused(verdict)
     accepted = await context.store.accept(
-        _within_limits(request, policy.time_limit_s),
+        _within_limits(request, policy),
         run_id=run_id or str(uuid4()),
         queue_limit=policy.max_queued_per_tenant,
         idempotent=idempotent,
@@ -52,8 +53,7 @@ def refused(verdict: Verdict) -> InvalidRequest:
     return InvalidRequest(Problem("invalid_parameter", "sql", verdict.message + position))
 
 
-def _within_limits(request: RunRequest, time_limit_s: float) -> RunRequest:
-    """The request with its time limit lowered to the source's, never raised."""
-    if request.timeout_s is None or request.timeout_s <= time_limit_s:
-        return request
-    return replace(request, timeout_s=time_limit_s)
+def _within_limits(request: RunRequest, policy: SourcePolicy) -> RunRequest:
+    """The request with the source's retries, and its time limit lowered to the source's."""
+    timeout_s = request.timeout_s and min(request.timeout_s, policy.time_limit_s)
+    return replace(request, timeout_s=timeout_s, max_retries=policy.max_retries)

@@ -84,6 +84,7 @@ def _source_policy(source: SourceSettings) -> SourcePolicy:
         max_output_rows=source.max_output_rows,
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
         time_limit_s=source.time_limit_s,
+        max_retries=source.max_retries,
         org_column=source.org_column,
         dialect=source.kind.guard(source.dialect),
     )

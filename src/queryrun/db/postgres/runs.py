@@ -39,7 +39,6 @@ from queryrun.errors import (
     Unavailable,
 )
 from queryrun.runs.model import (
-    DEFAULT_MAX_RETRIES,
     Attempt,
     AttemptProgress,
     AttemptRef,
@@ -405,7 +404,7 @@ def _queue_full(request: RunRequest, values: Values) -> QueueFull:
 def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
     created = from_ms(created_ms)
     return Run(
-        run_id, request, RunState.ACCEPTED, 0, DEFAULT_MAX_RETRIES, created, created, created
+        run_id, request, RunState.ACCEPTED, 0, request.max_retries, created, created, created
     )
 
 

@@ -27,7 +27,6 @@ from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import IdempotencyInFlight, LostRace, QueueFull, Unavailable
 from queryrun.runs.fields import Table
 from queryrun.runs.model import (
-    DEFAULT_MAX_RETRIES,
     Attempt,
     AttemptProgress,
     AttemptRef,
@@ -384,7 +383,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int
 
 def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, now_ms: int) -> Run:
     now = from_ms(now_ms)
-    run = Run(run_id, request, RunState.ACCEPTED, 0, DEFAULT_MAX_RETRIES, now, now, now)
+    run = Run(run_id, request, RunState.ACCEPTED, 0, request.max_retries, now, now, now)
     values = creation_values(run)
     seq = connection.execute(_ADD_RUN, values).lastrowid or 0
     connection.execute(_ADD_REQUEST, {**values, "run_seq": seq})
