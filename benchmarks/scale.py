@@ -1,4 +1,4 @@
-"""The model of scale: measured costs, their sums, and the first limit to be reached."""
+"""The model of scale: measured costs, what they add up to, and which limit comes first."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def tables(costs: Costs) -> list[Table]:
         ("One node", ["figure", "value"], model.one_node_rows()),
         ("Nodes with all slots busy, per second", ["what", *_AT_NODES], model.load_rows()),
         (
-            "Capacity limits",
-            ["limit", *_AT_NODES, "full at nodes", "what then"],
+            "Limits",
+            ["limit", *_AT_NODES, "reached at nodes", "what to do then"],
             model.limit_rows(),
         ),
         ("Runs kept", ["what", *(f"{kept:,}" for kept in KEPT)], model.kept_rows()),

@@ -1,4 +1,4 @@
-"""A simulation of claims: a hint makes all nodes poll at once, and the lock admits one at a time.
+"""A simulation of claims: nodes that receive a hint all check at once, and the lock admits one.
 
 Discrete events, a seed, no threads: the same costs give the same figures on any machine. What it
 leaves out: tenants' limits, cancels, retries, and the milliseconds that a hint is under way.
@@ -18,7 +18,7 @@ SEED = 20261125
 BUSY = 0.8
 """How full the slots are on average."""
 STATEMENT_S = 5.0
-WARM_S, SAMPLE_TIMES_S = 15.0, 15.0
+WARM_S, SAMPLE_S = 15.0, 15.0
 SIMULATED = (*NODES, 3_000)
 
 
@@ -28,15 +28,15 @@ class Way:
 
     name: str
     woken: int = 0
-    """How many nodes a hint wakes; 0: all that receive it."""
-    polls_first: bool = False
-    """Whether a node checks for waiting runs before it takes the lock."""
+    """How many nodes a hint wakes; 0: all that hear it."""
+    checks_first: bool = False
+    """Whether a node looks for anything that waits before it asks for the lock."""
 
 
 WAYS = (
-    Way("as it is: all poll, under the lock"),
+    Way("as it is: all check, under the lock"),
     Way("a hint wakes 4 nodes", woken=4),
-    Way("a check before the lock", polls_first=True),
+    Way("a check before the lock", checks_first=True),
 )
 
 _ARRIVES, _ENDS, _POLLS = 0, 1, 2
@@ -44,7 +44,7 @@ _ARRIVES, _ENDS, _POLLS = 0, 1, 2
 
 @dataclass
 class Node:
-    """A node: its free slots, and whether it is polling."""
+    """A node as its dispatcher sees it: free slots, and whether it is looking already."""
 
     free: int
     polls: bool = False
@@ -53,8 +53,8 @@ class Node:
 
 
 @dataclass
-class Measured:
-    """The measurements of a simulation after its warm-up."""
+class Seen:
+    """What a simulation saw after its warm-up."""
 
     waits_s: list[float] = field(default_factory=list)
     claims: int = 0
@@ -67,9 +67,9 @@ class Measured:
             way.name,
             f"{nodes:,}",
             f"{runs_per_s:,.0f}",
-            f"{self.claims / SAMPLE_TIMES_S:,.0f}",
+            f"{self.claims / SAMPLE_S:,.0f}",
             f"{self.empty / max(1, self.claims):.0%}",
-            f"{self.locked_s / SAMPLE_TIMES_S:.0%}",
+            f"{self.locked_s / SAMPLE_S:.0%}",
             f"{table.percentile(self.waits_s, 50) * 1_000:,.1f}",
             f"{table.percentile(self.waits_s, 99) * 1_000:,.1f}",
         ]
@@ -98,20 +98,20 @@ class Claims:
         self.runs_per_s = BUSY * nodes * self._constants.slots / STATEMENT_S
         self._nodes = [Node(self._constants.slots) for _ in range(nodes)]
         self._ready: set[int] = set(range(nodes))
-        """Nodes with a free slot that are not polling."""
+        """Nodes with a free slot that are not looking."""
         self._polling: deque[int] = deque()
         self._waiting: deque[float] = deque()
         self._events: list[tuple[float, int, int]] = []
         self._hinted_s = 0.0
-        self.measured = Measured()
+        self.seen = Seen()
 
-    def run(self) -> Measured:
-        """Simulate, and return the measurements."""
+    def run(self) -> Seen:
+        """Simulate, and say what was seen."""
         for number in range(len(self._nodes)):
             self._at(self._random.random() * self._constants.poll_s, _POLLS, number)
         self._at(self._random.expovariate(self.runs_per_s), _ARRIVES, 0)
         lock_free_s = now = 0.0
-        while now < WARM_S + SAMPLE_TIMES_S:
+        while now < WARM_S + SAMPLE_S:
             if self._polling and lock_free_s <= self._events[0][0]:
                 now = max(now, lock_free_s)
                 lock_free_s = self._claim(now)
@@ -119,7 +119,7 @@ class Claims:
                 now, kind, number = heapq.heappop(self._events)
                 lock_free_s = max(lock_free_s, now if not self._polling else lock_free_s)
                 self._happen(now, kind, number)
-        return self.measured
+        return self.seen
 
     def _happen(self, now: float, kind: int, number: int) -> None:
         if kind == _ARRIVES:
@@ -128,27 +128,27 @@ class Claims:
             self._hint(now)
         elif kind == _ENDS:
             self._nodes[number].free += 1
-            self._check(number)
+            self._poll(number)
         else:
             self._at(now + self._constants.poll_s, _POLLS, number)
             if now - self._nodes[number].polled_s >= self._constants.poll_s:
-                self._check(number)
+                self._poll(number)
 
     def _hint(self, now: float) -> None:
-        """Every node receives the hint, or a few do."""
+        """All nodes receive the hint, or a few do."""
         if not self._way.woken:
             self._hinted_s = now
             for number in tuple(self._ready):
-                self._check(number)
+                self._poll(number)
             return
         count = min(self._way.woken, len(self._nodes))
         for number in self._random.sample(range(len(self._nodes)), count):
-            self._check(number)
+            self._poll(number)
 
-    def _check(self, number: int) -> None:
-        """The node polls: now, or again after the current poll."""
+    def _poll(self, number: int) -> None:
+        """The node wants to claim: now, or once more when it is about to anyway."""
         node = self._nodes[number]
-        if self._way.polls_first and not self._waiting:
+        if self._way.checks_first and not self._waiting:
             self._ready.add(number)
         elif node.polls:
             node.again = True
@@ -158,7 +158,7 @@ class Claims:
             self._polling.append(number)
 
     def _claim(self, now: float) -> float:
-        """The next node takes the lock; returns when it is released."""
+        """The next node has the lock; when it lets go."""
         number = self._polling.popleft()
         node = self._nodes[number]
         taken = [self._waiting.popleft() for _ in range(min(node.free, len(self._waiting)))]
@@ -172,7 +172,7 @@ class Claims:
             self._ready.add(number)
         if node.again or self._hinted_s > now:
             node.again = False
-            self._check(number)
+            self._poll(number)
         if now > WARM_S:
             self._note(now + held_s, held_s, taken)
         return now + held_s
@@ -183,17 +183,17 @@ class Claims:
         return self._costs.claim_ms + (taken - 1) * self._costs.claim_more_ms
 
     def _note(self, done_s: float, held_s: float, taken: list[float]) -> None:
-        self.measured.claims += 1
-        self.measured.empty += not taken
-        self.measured.locked_s += held_s
-        self.measured.waits_s += [done_s - arrived_s for arrived_s in taken]
+        self.seen.claims += 1
+        self.seen.empty += not taken
+        self.seen.locked_s += held_s
+        self.seen.waits_s += [done_s - arrived_s for arrived_s in taken]
 
     def _at(self, when_s: float, kind: int, number: int) -> None:
         heapq.heappush(self._events, (when_s, kind, number))
 
 
 def rows(costs: Costs) -> Rows:
-    """The program as it is, and alternatives."""
+    """As it is, and as it could be."""
     found = []
     for way in WAYS:
         for nodes in SIMULATED:

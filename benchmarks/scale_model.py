@@ -73,7 +73,7 @@ _MEANING = {
     "kept_table_bytes_per_run": "run, statement of 300 characters, attempt, events; after VACUUM",
     "kept_index_bytes_per_run": "their indexes",
     "key_bytes_per_run": "the idempotency key's row, kept 24 hours",
-    "hints_per_run": "changes told to the other nodes",
+    "hints_per_run": "changes sent to the other nodes",
     "s3_requests_per_run": "to write a small result; a large one takes one per 16 MiB more",
     "idle_transactions_per_node_s": "of a node with nothing to do: polls, probes, the reaper",
     "idle_db_cpu_ms_per_node_s": "the same, in PostgreSQL",
@@ -90,7 +90,7 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Constants:
-    """The program's defaults, read from its settings."""
+    """What the program does by default, read off its settings."""
 
     slots: int = WorkerSettings().slots
     poll_s: float = LeaseSettings().poll_s
@@ -111,7 +111,7 @@ class Constants:
 
 @dataclass(frozen=True)
 class Assumed:
-    """Assumptions about the environment of the nodes."""
+    """What the model takes for granted of the world around the nodes."""
 
     statement_s: float = 5.0
     """Mean length of a statement: all slots busy means slots / statement_s runs/s and node."""
@@ -124,7 +124,7 @@ class Assumed:
     s3_list_keys: float = 1_000.0
     s3_list_s: float = 0.1
     engine_requests_per_s: float = 100.0
-    """Small requests that a Trino coordinator or a Spark Connect server handles as well."""
+    """Small requests about status and orphans to a Trino coordinator or a Spark Connect server."""
     restore_bytes_per_s: float = 200e6
 
     def rows(self) -> Rows:
@@ -133,8 +133,8 @@ class Assumed:
 
 
 @dataclass(frozen=True)
-class CapacityLimit:
-    """A limited resource: its load by `n` nodes per second, and its capacity."""
+class ScaleLimit:
+    """Something that has an end: what `n` nodes ask of it per second, and what it gives."""
 
     name: str
     unit: str
@@ -170,8 +170,8 @@ class Model:
     def claim_lock_ms(self, nodes: float) -> float:
         """How long the claims of one source must hold its lock per second.
 
-        Polls that hints and timers cause come on top, but do not add up: a node has at most one
-        at a time, and it serves every hint that came before it. When the lock is full runs wait a
+        Looks that hints and polls cause come on top, and give way: a node has one under way at
+        most, and it serves every hint that came before it. When the lock is full runs wait a
         little, nodes have more slots free, and a claim takes as many runs as there are
         (`scale_claims.py` shows it).
         """
@@ -180,8 +180,8 @@ class Model:
         return self.runs_per_s(nodes) / slots * claim_ms
 
     def db_cores(self, nodes: float) -> float:
-        """Cores of PostgreSQL: runs, idling, beats, hints to every node, polls that find
-        nothing (as many as the lock allows)."""
+        """Cores of PostgreSQL: runs, idling, beats, hints sent to everyone, checks that find
+        nothing (as many as the lock lets through)."""
         costs, runs = self.costs, self.runs_per_s(nodes)
         polls = min(runs * nodes, 1_000 / costs.empty_claim_ms)
         hints_us = runs * costs.hints_per_run * nodes * costs.hint_cpu_us_per_listener
@@ -195,26 +195,26 @@ class Model:
         ) / 1_000
 
     def node_core_share(self, nodes: float) -> float:
-        """The share of one core in each node that receiving all hints takes."""
+        """Of one core in each node, what receiving all hints takes."""
         return self.runs_per_s(nodes) * self.costs.hints_per_run * self.costs.hint_received_us / 1e6
 
     def engine_requests(self, nodes: float) -> float:
-        """Requests to one remote source without statements: every node checks whether it is up,
-        one looks for orphaned work."""
+        """What one source elsewhere is asked besides statements: by every node whether it is up,
+        by one whether work there is orphaned."""
         return nodes / self.constants.source_check_interval_s + 1 / self.constants.reap_interval_s
 
-    def limits(self) -> list[CapacityLimit]:
-        """Every limited resource whose load grows with the nodes."""
+    def limits(self) -> list[ScaleLimit]:
+        """Everything with an end that grows with the nodes."""
         costs, assumed = self.costs, self.assumed
         return [
-            CapacityLimit(
+            ScaleLimit(
                 "claim lock of a source",
                 "ms/s",
                 self.claim_lock_ms,
                 1_000,
                 "more slots per node, so that a claim takes more at once; several sources",
             ),
-            CapacityLimit(
+            ScaleLimit(
                 "connections",
                 "",
                 lambda n: n * self.constants.connections,
@@ -222,46 +222,46 @@ class Model:
                 "nodes with one role need fewer; a pool in session mode does not help, ours are"
                 " sessions; fewer, larger nodes do",
             ),
-            CapacityLimit(
-                "requests on the side to one remote source",
+            ScaleLimit(
+                "status requests to one remote source",
                 "/s",
                 self.engine_requests,
                 assumed.engine_requests_per_s,
-                "one node checks whether it is up, as one looks for orphans, and tells the others",
+                "one node checks whether it is up (as one checks for orphans) and tells the others",
             ),
-            CapacityLimit(
+            ScaleLimit(
                 "PostgreSQL's CPU",
                 "cores",
                 self.db_cores,
                 assumed.db_cores,
-                "hints only to whoever waits or holds (a channel per node); then a database per"
-                " tenant group",
+                "hints only to nodes that wait for or hold the run (a channel per node); then a"
+                " database per tenant group",
             ),
-            CapacityLimit(
+            ScaleLimit(
                 "PostgreSQL's WAL",
                 "B/s",
                 lambda n: self.runs_per_s(n) * costs.wal_bytes_per_run,
                 assumed.wal_bytes_per_s,
                 "ids that sort by time (UUIDv7): fewer pages touched, fewer images of them",
             ),
-            CapacityLimit(
+            ScaleLimit(
                 "requests to the bucket",
                 "/s",
                 lambda n: self.runs_per_s(n) * costs.s3_requests_per_run,
                 assumed.s3_requests_per_s,
                 "nothing: keys begin with random ids, so S3 splits the prefix by itself",
             ),
-            CapacityLimit(
+            ScaleLimit(
                 "one core of every node, receiving hints",
                 "cores",
                 self.node_core_share,
                 1.0,
-                "hints only to whoever waits or holds",
+                "hints only to nodes that wait for or hold the run",
             ),
         ]
 
     def limit_rows(self) -> Rows:
-        """How full each is at 10, 100, 1,000 nodes, where it is full, and the remedy."""
+        """How full each is at 10, 100, 1,000 nodes, where it is reached, and what to do then."""
         limits = sorted(self.limits(), key=lambda limit: limit.first() or 10**9)
         return [
             [limit.name]
@@ -285,7 +285,7 @@ class Model:
             ("PostgreSQL's cores", self.db_cores),
             ("connections", lambda n: n * k.connections),
             ("requests to the bucket", lambda n: self.runs_per_s(n) * costs.s3_requests_per_run),
-            ("requests on the side to a remote source", self.engine_requests),
+            ("status requests to a remote source", self.engine_requests),
         ]
         return [[name, *(_digits(load(n)) for n in NODES)] for name, load in lines]
 

@@ -54,7 +54,7 @@ def test_limits_are_listed_in_the_order_in_which_nodes_reach_them(model: Model) 
     assert [named[row[0]] for row in model.limit_rows()] == sorted(met)
 
 
-def test_a_limit_is_full_exactly_where_its_load_passes_what_it_gives(model: Model) -> None:
+def test_a_limit_is_reached_exactly_where_its_load_exceeds_its_capacity(model: Model) -> None:
     for limit in model.limits():
         first = limit.first()
         if first is not None:

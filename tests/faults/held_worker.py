@@ -1,4 +1,4 @@
-"""A worker that stops dead at a hold_point a test names, and heeds no interrupt there.
+"""A worker that blocks at a point that the test names, and ignores interrupts there.
 
 The statement names the hold_point in a comment: `SELECT 1 /* hold planning */`. While its source is
 being opened there is no statement yet, so there a file in the entity's data directory does it.
@@ -28,18 +28,18 @@ OPENING_MARK = "hold-opening.txt"
 
 
 def hold() -> NoReturn:
-    """Never come back: only a kill ends this."""
+    """Never return: only a kill ends this."""
     while True:
         threading.Event().wait()
 
 
 class HoldPoint:
-    """Where the present statement is to be held."""
+    """Where the present statement blocks."""
 
     name = ""
 
     def hold_at(self, name: str) -> None:
-        """Stop dead if this is the hold_point."""
+        """Block if this is the point."""
         if self.name == name:
             hold()
 
@@ -60,14 +60,14 @@ def main(control: socket.socket) -> NoReturn:
 
 
 class HeldSession(SourceSession):
-    """Tells the parts where to hold, then runs as always."""
+    """Sets where to block, then runs as always."""
 
     def __init__(self, engine: EngineSession, results: HeldResults, time_zone: str) -> None:
         super().__init__(HeldEngine(engine, results.hold_point), results, time_zone)
         self._hold_point = results.hold_point
 
     def run(self, execute: Execute, report: Report) -> Done:
-        """As always, but for the hold_point."""
+        """As always, with the point of this statement."""
         named = re.search(r"/\* hold (\w+) \*/", execute.sql)
         self._hold_point.name = named.group(1) if named else ""
         return super().run(execute, report)

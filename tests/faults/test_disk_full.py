@@ -1,4 +1,4 @@
-"""Disks and quotas that are used up: a clear failure, nothing left, and the next run works."""
+"""Disks and quotas run out: a clear failure, nothing left behind, and the next run works."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def spill(house: House) -> Iterator[Path]:
 
 
 def assert_next_works(server: Server) -> None:
-    """The node is as good as before."""
+    """The node works as before."""
     done = server.ended(server.submit("SELECT 42 AS a")["id"])
     assert server.file_text(done) == "a\n42\n"
 

@@ -1,4 +1,4 @@
-"""A pool on the scripted engine, and what its tests ask of it and of the process table."""
+"""A pool on the scripted engine, and helpers that inspect it and the process table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCRIPTED: Roles = {
     "guard": "tests.unit.worker.scripted:guard_main",
 }
 TIMEOUT_S = 20.0
-"""How long a test waits for what must happen; far beyond what it takes."""
+"""How long a test waits for something that must happen; far more than it needs."""
 
 
 @contextlib.asynccontextmanager
@@ -47,7 +47,7 @@ async def open_pool(
 
 
 def bind_to(root: Path, entity_id: str = "e1", **options: str) -> WorkerConfig:
-    """A bind whose data and results lie below `root`."""
+    """A config whose data and results are below `root`."""
     data, results = root / f"data-{entity_id}", root / "results"
     data.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ async def run(worker: Worker, text: str, size_limit_bytes: int = 0) -> Done | Fa
 
 
 class Running:
-    """A statement that has begun, and what it says."""
+    """A statement that has started, and the frames that it sent."""
 
     def __init__(self, worker: Worker, text: str, until_stage: str = "executing") -> None:
         self.frames: list[StageReached | Progress] = []
@@ -140,19 +140,19 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number matters
 
 
-strangers: set[int] = set()
-"""Processes below this one that were there before the test began; other tests' leftovers."""
+other_processes: set[int] = set()
+"""Processes below this one that existed before the test began."""
 
 
 def children() -> set[int]:
-    """The pids of this process's children and theirs, without the strangers."""
-    return _descendants() - strangers
+    """The pids of this process's descendants, without those of other tests."""
+    return _descendants() - other_processes
 
 
-def meet_strangers() -> None:
-    """Whoever is there now is not this test's."""
-    strangers.clear()
-    strangers.update(_descendants())
+def ignore_other_processes() -> None:
+    """The processes that exist now are not this test's."""
+    other_processes.clear()
+    other_processes.update(_descendants())
 
 
 def _descendants() -> set[int]:

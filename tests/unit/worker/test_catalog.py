@@ -1,4 +1,4 @@
-"""Tables are listed by a process that can see its entity's data alone, and remembered briefly."""
+"""Tables are listed by a process that can read only its entity's data, and cached briefly."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.anyio
 
 
 class FaultyCatalog:
-    """A catalog that says who it is, what it can see, and breaks as its source's options tell."""
+    """A catalog that reports its pid and what it can read, and fails as its options say."""
 
     def __init__(self, source: SourceSpec) -> None:
         self._options = source.options
 
     def tables(self) -> list[str]:
-        """One table for each process that was ever asked: its name is the pid."""
+        """One table, named by the pid of its process."""
         failure = self._options.get("failure")
         if failure == "dies":
             os._exit(9)
@@ -58,7 +58,7 @@ class FaultyCatalog:
 
 
 def broken_main(control: socket.socket) -> NoReturn:
-    """The entry point of a catalog process that is half broken."""
+    """The entry point of a faulty catalog process."""
     run_catalog(control, FaultyCatalog)
 
 
@@ -66,7 +66,7 @@ BROKEN = {**SCRIPTED, "catalog": "tests.unit.worker.test_catalog:broken_main"}
 
 
 class EntityData:
-    """The data of two entities, and readers of their tables."""
+    """The data of two entities, and clients that list their tables."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -75,7 +75,7 @@ class EntityData:
             (root / entity).mkdir()
 
     def client_for(self, client: ForkClient, **options: float) -> CatalogClient:
-        """A client_for whose sources are directories named like the entity."""
+        """A client whose sources are directories named like the entity."""
         return CatalogClient(client, self.spec, CatalogOptions(**options))  # type: ignore[arg-type] # numbers of either kind
 
     async def spec(self, _source: str, entity_id: str) -> SourceSpec:
@@ -94,7 +94,7 @@ def data(tmp_path: Path) -> EntityData:
 
 @pytest.fixture
 async def real() -> AsyncIterator[ForkClient]:
-    """Forks what runs in production; nothing is left behind."""
+    """Forks the real catalog; leaves no process behind."""
     client = ForkClient(SCRIPTED)
     yield client
     await client.close()
@@ -103,7 +103,7 @@ async def real() -> AsyncIterator[ForkClient]:
 
 @pytest.fixture
 async def broken() -> AsyncIterator[ForkClient]:
-    """Forks catalogs that do as they are told; nothing is left behind."""
+    """Forks faulty catalogs; leaves no process behind."""
     client = ForkClient(BROKEN)
     yield client
     await client.close()
@@ -141,7 +141,7 @@ async def test_a_table_that_cannot_be_read_keeps_its_name(
     assert good.columns == (ColumnInfo("a", "integer"),)
 
 
-async def test_an_answer_is_remembered_until_the_files_change(
+async def test_a_list_is_cached_until_the_files_change(
     data: EntityData, broken: ForkClient
 ) -> None:
     client_for = data.client_for(broken)
@@ -151,13 +151,13 @@ async def test_an_answer_is_remembered_until_the_files_change(
     assert await client_for.tables("live", "e1") != first
 
 
-async def test_an_answer_grows_old(data: EntityData, broken: ForkClient) -> None:
+async def test_a_cached_list_expires(data: EntityData, broken: ForkClient) -> None:
     client_for = data.client_for(broken, lifetime_s=0)
     first = await client_for.tables("live", "e1")
     assert await client_for.tables("live", "e1") != first
 
 
-async def test_who_asks_the_same_at_once_shares_an_answer(
+async def test_concurrent_requests_for_the_same_tables_share_a_process(
     data: EntityData, broken: ForkClient
 ) -> None:
     client_for = data.client_for(broken)
@@ -177,10 +177,10 @@ async def test_its_process_cannot_read_what_is_not_its_entitys(
 
 
 @pytest.mark.parametrize("failure", ["dies", "hangs", "says"])
-async def test_a_catalog_in_trouble_is_a_source_that_cannot_say(
+async def test_a_failing_catalog_makes_the_source_unavailable(
     data: EntityData, broken: ForkClient, failure: str
 ) -> None:
-    """And the next question is asked again."""
+    """And the failure is not cached."""
     data.options["failure"] = failure
     client_for = data.client_for(broken, timeout_s=0.5 if failure == "hangs" else 20.0)
     with pytest.raises(Unavailable, match="live"):
@@ -199,7 +199,7 @@ async def test_closing_leaves_no_process(data: EntityData, broken: ForkClient) -
     data.options["failure"] = "hangs"
     client_for = data.client_for(broken)
     pending = asyncio.ensure_future(client_for.tables("live", "e1"))
-    await until(lambda: len(children()) == 2, "the fork-server and its catalog process")
+    await until(lambda: len(children()) == 2, "the fork server and its catalog process")
     await client_for.close()
     with pytest.raises(asyncio.CancelledError):
         await pending

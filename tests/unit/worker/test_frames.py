@@ -1,4 +1,4 @@
-"""Frames survive the wire in any chunks, and nonsense is recognised."""
+"""Frames survive the wire in any chunks, and invalid bytes are rejected."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def test_a_frame_that_is_too_large_is_refused_before_it_is_read() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", msgspec.msgpack.encode({"t": "execute"})])
-def test_what_no_worker_says_is_refused(body: bytes) -> None:
+def test_a_frame_that_no_worker_sends_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_from_worker(body)

@@ -45,7 +45,7 @@ def test_a_running_process_is_alive(sleeper: subprocess.Popen[str]) -> None:
 
 
 def test_a_zombie_is_not_alive(sleeper: subprocess.Popen[str]) -> None:
-    """It holds nothing any more; only its entry waits to be collected."""
+    """It holds nothing any more; only its entry in the process table is left."""
     handle = handles.handle_of(sleeper.pid)
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)

@@ -1,4 +1,4 @@
-"""Helping the kernel to free a killed process's memory changes nothing but the time it takes."""
+"""Releasing a killed process's memory changes only how long that takes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def holder() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_helpers() -> None:
-    """Until the threads that help are through."""
+    """Until the releasing threads have ended."""
     for thread in threading.enumerate():
         if thread.name == "mrelease":
             thread.join()
 
 
 def exits(pidfd: int, within_s: float) -> bool:
-    """Whether the kernel says so within the time."""
+    """Whether the process ends within the time."""
     return bool(select.select([pidfd], [], [], within_s)[0])
 
 
@@ -67,7 +67,7 @@ def test_a_living_process_keeps_its_memory(holder: subprocess.Popen[bytes]) -> N
     os.close(pidfd)
 
 
-def test_a_process_that_is_gone_is_no_trouble(holder: subprocess.Popen[bytes]) -> None:
+def test_releasing_a_process_that_is_gone_does_nothing(holder: subprocess.Popen[bytes]) -> None:
     pidfd = os.pidfd_open(holder.pid)
     holder.kill()
     holder.wait()
