@@ -17,7 +17,16 @@ import time
 from typing import NoReturn
 
 from queryrun.processes.channel import Channel
-from queryrun.worker.frames import Execute, ExtendLease, Interrupt, Progress, StageReached, ToWorker
+from queryrun.results.sigv4 import Credentials
+from queryrun.worker.frames import (
+    Execute,
+    ExtendLease,
+    Interrupt,
+    Progress,
+    RenewCredentials,
+    StageReached,
+    ToWorker,
+)
 from queryrun.worker.runtime import WorkerSession
 
 INTERRUPT_EVERY_S = 0.005
@@ -60,6 +69,7 @@ class Control:
         self._lock = threading.Lock()
         self._session: WorkerSession | None = None
         self._report: RunReport | None = None
+        self._credentials: Credentials | None = None
         self._interrupted = threading.Event()
 
     @property
@@ -83,6 +93,8 @@ class Control:
         with self._lock:
             _die_at(until_s)
             self._session = session
+            if self._credentials is not None:
+                session.use_credentials(self._credentials)
             self._report = RunReport(self._channel)
             return self._report
 
@@ -117,11 +129,20 @@ class Control:
             self._work.put(frame)
         elif isinstance(frame, ExtendLease):
             self._keep(frame.until_s)
+        elif isinstance(frame, RenewCredentials):
+            self._renew_credentials(frame.credentials)
 
     def _keep(self, until_s: float) -> None:
         with self._lock:
             if self._session is not None:  # one that comes late must not arm an idle worker
                 _die_at(until_s)
+
+    def _renew_credentials(self, credentials: Credentials) -> None:
+        """Kept as well, for the sessions that this worker opens later."""
+        with self._lock:
+            self._credentials = credentials
+            if self._session is not None:
+                self._session.use_credentials(credentials)
 
     def _patience_s(self) -> float:
         return INTERRUPT_EVERY_S if self.interrupted else PROGRESS_EVERY_S

@@ -1,6 +1,7 @@
 """What a node and a worker say to each other (`processes/frames.py` has the wire format).
 
-The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*
+The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*, and RenewCredentials at
+                    any time
 The worker sends:   Ready, (Stage* | Progress*, Trouble?, Done | Failed, Ready?)*
 
 A configured worker serves one entity of one source for the rest of its life. After a clean
@@ -24,7 +25,7 @@ class ResultsSpec(msgspec.Struct, frozen=True):
     """Where the worker writes result files.
 
     The credentials are sent along because a worker reads no file of ours and inherits no
-    environment, so new ones count from the next attempt on. They never show in a repr.
+    environment. `RenewCredentials` replaces them. They are never in a repr.
     """
 
     kind: Literal["local", "s3"]
@@ -74,6 +75,12 @@ class ExtendLease(Frame, frozen=True, tag="keep"):
     """The lease was extended: the running statement may go on until then. No news otherwise."""
 
     until_s: float
+
+
+class RenewCredentials(Frame, frozen=True, tag="credentials"):
+    """New credentials of the S3 store; they replace those of `ResultsSpec` at once."""
+
+    credentials: Credentials
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):
@@ -133,7 +140,7 @@ class Trouble(Frame, frozen=True, tag="trouble"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = WorkerConfig | Execute | ExtendLease | Interrupt
+ToWorker = WorkerConfig | Execute | ExtendLease | RenewCredentials | Interrupt
 FromWorker = Ready | StageReached | Progress | Done | Failed | Trouble
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker)

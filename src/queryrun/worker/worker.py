@@ -14,6 +14,7 @@ import structlog
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
+from queryrun.results.sigv4 import Credentials
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
     Done,
@@ -24,6 +25,7 @@ from queryrun.worker.frames import (
     Interrupt,
     Progress,
     Ready,
+    RenewCredentials,
     StageReached,
     Trouble,
     WorkerConfig,
@@ -130,6 +132,15 @@ class Worker:
     def keep(self, until_s: float) -> None:
         """Let its running statement go on until then (`frames.Keep`); nothing when none runs."""
         self.send(ExtendLease(until_s))
+
+    def renew_credentials(self, credentials: Credentials) -> None:
+        """Replace the S3 credentials that it was bound with; nothing when it has none."""
+        template = self.template
+        if template is None or template.results.credentials in (None, credentials):
+            return
+        results = msgspec.structs.replace(template.results, credentials=credentials)
+        self.template = msgspec.structs.replace(template, results=results)
+        self.send(RenewCredentials(credentials))
 
     def send(self, frame: Frame) -> None:
         """Send a frame, or nothing when it is gone: its death is told by `gone`, not by this."""
