@@ -320,7 +320,7 @@ async def test_a_worker_gets_renewed_credentials_in_the_middle_of_its_upload(
 LONG_EXPORT = Execute(
     run_id="r1",
     attempt=1,
-    statement="SELECT i, md5(CAST(i AS VARCHAR)) AS a, md5(CAST(-i AS VARCHAR)) AS b "
+    sql="SELECT i, md5(CAST(i AS VARCHAR)) AS a, md5(CAST(-i AS VARCHAR)) AS b "
     "FROM range(2000000) t(i)",
     file_key=KEY,
     content_type="csv",

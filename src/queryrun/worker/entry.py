@@ -1,4 +1,4 @@
-"""What a worker really runs: the only place beside `wiring` that names engines and stores."""
+"""What a worker really runs: the only location beside `wiring` that names engines and stores."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class SourceSession:
 
     def _job(self, execute: Execute) -> WriteRequest:
         return WriteRequest(
-            sql=execute.statement,
+            sql=execute.sql,
             file_key=execute.file_key,
             content_type=ContentType(execute.content_type),
             content_encoding=ContentEncoding(execute.content_encoding),

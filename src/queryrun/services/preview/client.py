@@ -93,9 +93,11 @@ async def _converse(process: ServiceProcess[FromPreview], read: Read) -> Preview
     raise NoPreviewError(_TOO_EXPENSIVE)
 
 
-async def _send_range(process: ServiceProcess[FromPreview], read: Read, wanted: ReadRange) -> None:
+async def _send_range(
+    process: ServiceProcess[FromPreview], read: Read, requested: ReadRange
+) -> None:
     """One hop to a thread per range, because `read` may block on a network."""
-    data = await asyncio.to_thread(lambda: b"".join(read(wanted.start, wanted.end)))
+    data = await asyncio.to_thread(lambda: b"".join(read(requested.start, requested.end)))
     for start in range(0, len(data), _CHUNK_BYTES):
         process.send(encode(FileChunk(data[start : start + _CHUNK_BYTES])))
         await process.sent()
