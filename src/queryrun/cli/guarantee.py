@@ -38,13 +38,16 @@ def cancel_suite(
     classes: Annotated[str, typer.Option(help="Classes to run.")] = "ABCDEFG",
     scale: Annotated[float, typer.Option(help="Share of the full counts: 0.01 is quick.")] = 1.0,
     statement: Annotated[
-        list[str] | None, typer.Option(help="Run only this statement of class C; repeat for several.")
+        list[str] | None,
+        typer.Option(help="Run only this statement of class C; repeat for several."),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="Engine of the server: duckdb, trino or spark.")
     ] = "duckdb",
     engine_url: Annotated[str, typer.Option(help=_ENGINE)] = "",
-    engine_ui_url: Annotated[str, typer.Option(help="URL of Spark's web UI, which lists its jobs.")] = "",
+    engine_ui_url: Annotated[
+        str, typer.Option(help="URL of Spark's web UI, which lists its jobs.")
+    ] = "",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the whole report to this file.")
     ] = None,
