@@ -9,7 +9,7 @@ import pytest
 from queryrun.cancel_suite import spill
 from queryrun.cancel_suite.processes import ServerProcesses
 from queryrun.cancel_suite.report import Finding
-from queryrun.cancel_suite.spill import wait_for_spill, spill_bytes
+from queryrun.cancel_suite.spill import spill_bytes, wait_for_spill
 from queryrun.cancel_suite.target import Local
 
 pytestmark = pytest.mark.anyio
