@@ -21,7 +21,13 @@ from tests.postgres_server import running
 from benchmarks import table
 from queryrun.db.postgres.database import open_postgres
 from queryrun.db.sqlite.database import open_sqlite
-from queryrun.runs.model import Attempt, ContentType, Output, ResultFile, RunRequest
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    Attempt,
+    Output,
+    ResultFile,
+    RunRequest,
+)
 from queryrun.runs.store import ClaimLimits, Completed, RunStore
 
 RUNS = 3000
@@ -30,7 +36,7 @@ NODES = 4
 SLOTS = 16
 TENANTS, ENTITIES = 8, 4
 LIMIT = 15
-"""Running per tenant: contract F7's for WAREHOUSE."""
+"""Running runs per tenant, as the hosted service allows on WAREHOUSE (contract F7)."""
 
 
 def measure() -> None:

@@ -73,7 +73,9 @@ def _pipeline(case: dict[str, Any], directory: Path) -> Callable[[], int]:
     """What a worker does, in this process."""
     from queryrun.engines.base import EngineLimits
     from queryrun.engines.duckdb.session import open_session
-    from queryrun.results.write import WriteRequest, write_result
+    from queryrun.results.formats import ContentType
+    from queryrun.results.request import WriteRequest
+    from queryrun.results.write import write_result
 
     for name in ("spill", "data", "results"):
         (directory / name).mkdir(exist_ok=True)
@@ -81,7 +83,9 @@ def _pipeline(case: dict[str, Any], directory: Path) -> Callable[[], int]:
         (directory / "data" / "t.parquet").hardlink_to(case["table"])
     limits = EngineLimits(MEMORY_BYTES, THREADS, str(directory / "spill"), 10**11)
     session = open_session({"data_dir": str(directory / "data")}, limits)
-    job = WriteRequest(case["sql"], f"result.{case['content_type']}", case["content_type"])
+    job = WriteRequest(
+        case["sql"], f"result.{case['content_type']}", ContentType(case["content_type"])
+    )
     job = _with(job, case)
     store = _store(case, directory / "results")
     return lambda: write_result(session, job, store, _Silent()).size_bytes
@@ -90,8 +94,12 @@ def _pipeline(case: dict[str, Any], directory: Path) -> Callable[[], int]:
 def _with(job: Any, case: dict[str, Any]) -> Any:
     from dataclasses import replace
 
+    from queryrun.results.formats import ContentEncoding
+
     return replace(
-        job, content_encoding=case["content_encoding"], encryption_key=case["encryption_key"]
+        job,
+        content_encoding=ContentEncoding(case["content_encoding"]),
+        encryption_key=case["encryption_key"],
     )
 
 

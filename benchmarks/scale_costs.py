@@ -21,7 +21,14 @@ from benchmarks.scale_model import Costs
 from benchmarks.served import Served, served
 from queryrun.db.postgres.database import open_postgres
 from queryrun.db.postgres.hints import CHANNEL, Hints
-from queryrun.runs.model import Attempt, AttemptRef, ContentType, Output, ResultFile, RunRequest
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    Attempt,
+    AttemptRef,
+    Output,
+    ResultFile,
+    RunRequest,
+)
 from queryrun.runs.store import ClaimLimits, Completed, RunStore
 
 RUNS = 600

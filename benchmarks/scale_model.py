@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 
 from queryrun.db.postgres.connections import ConnectionCounts
 from queryrun.db.postgres.hints import PROBE_EVERY_S
-from queryrun.runs.sources import LOOK_EVERY_S
+from queryrun.runs.sources import CHECK_INTERVAL_S
+from queryrun.runs.sweep import INTERVAL as SWEEP_INTERVAL
 from queryrun.settings import LeaseSettings, ResultSettings, WorkerSettings
-from queryrun.wiring.results import SWEEP_EVERY
 
 NODES = (10, 100, 1_000)
 KEPT = (10**6, 10**8, 10**9)
@@ -100,8 +100,8 @@ class Constants:
     connections: int = (
         ConnectionCounts().durable + ConnectionCounts().relaxed + ConnectionCounts().reads + 2
     )
-    source_look_every_s: float = LOOK_EVERY_S
-    sweep_every_s: float = SWEEP_EVERY.total_seconds()
+    source_look_every_s: float = CHECK_INTERVAL_S
+    sweep_every_s: float = SWEEP_INTERVAL.total_seconds()
     retention_days: float = ResultSettings().retention_days
 
     def rows(self) -> Rows:

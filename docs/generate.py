@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES
 from queryrun_cli import commands
 from queryrun_cli.main import program
 
@@ -73,6 +74,8 @@ def _plain(default: str) -> str:
     """Defaults as an operator would write them."""
     if "lambda" in default:
         return "one source, live"
+    if default == "DEFAULT_ENGINE":
+        return repr(DEFAULT_ENGINE)
     if default.endswith("Settings()"):
         return "its section"
     return default
@@ -80,7 +83,8 @@ def _plain(default: str) -> str:
 
 def _text(following: ast.stmt | None) -> str:
     if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-        return " ".join(str(following.value.value).split())
+        text = " ".join(str(following.value.value).split())
+        return text.replace("{engines}", ", ".join(f"`{name}`" for name in ENGINES))
     return ""
 
 

@@ -42,7 +42,7 @@ _EMPTY = "; ".join(
         "run_requests",
         "runs",
         "entity_turns",
-        "idempotency",
+        "idempotency_keys",
         "async_requests",
         "rate_buckets",
         "tokens",

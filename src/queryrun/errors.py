@@ -37,7 +37,7 @@ class QueryrunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a request: contract D1's entry. `parameter` is what the caller sent."""
+    """One thing wrong with a request (contract D1). `parameter` is what the caller sent."""
 
     code: str
     parameter: str

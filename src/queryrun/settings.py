@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S, Credentials
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
@@ -64,7 +65,7 @@ class ServerSettings(Section, frozen=True):
     drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM before they are stopped and queued."""
     request_timeout_s: float = 60.0
-    """Contract A1: a request that takes longer is answered 504."""
+    """A request that takes longer gets 504."""
     body_limit_bytes: int = 8 * 1024 * 1024
     """A request body, inflated: a statement of 1,000,000 characters, escaped, and room."""
 
@@ -79,9 +80,10 @@ class DatabaseSettings(Section, frozen=True):
 
 
 class SourceSettings(Section, frozen=True):
-    """A named place to run SQL: an engine, its data, its limits (contract F7). 0 is no limit."""
+    """A named place to run SQL: an engine, its data, its limits. A limit of 0 is no limit."""
 
-    engine: Literal["duckdb", "trino", "spark"] = "duckdb"
+    engine: str = DEFAULT_ENGINE
+    """What runs the statements: {engines}."""
     dialect: Literal["trino", "native"] = "trino"
     """`trino`: statements are Trino's SQL (docs/reference/sql.md); `native`: the engine's own."""
     data: str = "data/{entity}"
@@ -112,14 +114,12 @@ class SourceSettings(Section, frozen=True):
     spill: str = "20GB"
     time_limit_s: float = 3600.0
     org_column: str = ""
-    """Clients with orgs see, of tables that have this column, only their orgs' rows (C10)."""
+    """In tables that have this column, clients with orgs see only the rows of their orgs."""
 
     @property
-    def language(self) -> str:
-        """Whose SQL statements are checked as: `trino`, `spark`, or `native` for DuckDB's own."""
-        if self.engine == "trino" or self.dialect == "trino":
-            return "trino"
-        return "spark" if self.engine == "spark" else "native"
+    def kind(self) -> EngineKind:
+        """What the engine can do."""
+        return ENGINES[self.engine]
 
 
 class WorkerSettings(Section, frozen=True):
@@ -158,9 +158,9 @@ class ResultSettings(Section, frozen=True):
     link_key_file: str = LINK_KEY_NAME
     """A file with the key that links are signed with. Nodes that share a database share it."""
     link_ttl_s: int = 4 * 3600
-    """Contract F9: 4 hours, signed anew on each GET."""
+    """How long a download link is valid. Every read of a run gives a new one."""
     retention_days: float = 30.0
-    """Contract F9: runs and files, then both go."""
+    """How long runs and their files are kept after their end; then both are removed."""
 
 
 class LeaseSettings(Section, frozen=True):
@@ -173,7 +173,7 @@ class LeaseSettings(Section, frozen=True):
 
 
 class RetrySettings(Section, frozen=True):
-    """Back-off before another attempt (contract F8: three retries)."""
+    """The pause before another attempt. A run has three retries, for failures that may pass."""
 
     first_s: float = 1.0
     factor: float = 4.0
@@ -181,11 +181,11 @@ class RetrySettings(Section, frozen=True):
 
 
 class RateSettings(Section, frozen=True):
-    """Request rates (contract D3, E). The presets carry the hosted service's figures."""
+    """Request rates per tenant. The presets are those of the hosted service's tenant types."""
 
     preset: Literal["off", "production", "developer_sandbox", "api_sandbox"] = "production"
     auth_per_address_per_minute: int = 100
-    """Contract E: token requests per IP. 0: no limit."""
+    """Token requests per client address. 0 is no limit."""
 
 
 class LogSettings(Section, frozen=True):
@@ -201,10 +201,10 @@ class Settings(Section, frozen=True):
     home: Path = Path()
     tenant: str = "default"
     time_zone: str = "UTC"
-    """Contract H22: the zone that timestamps with time zone are written in."""
+    """The zone in which timestamps with time zone are written to result files."""
     default_source: str = "live"
     statements: str = ""
-    """Contract H9: kinds of statement in Trino's SQL that are taken besides SELECT, SHOW TABLES,
+    """Kinds of statement in Trino's SQL that are accepted in addition to SELECT, SHOW TABLES,
     SHOW COLUMNS, DESCRIBE and SHOW FUNCTIONS: any of `values`, `explain`, `schemas`, `catalogs`,
     separated by commas, or `all`."""
     server: ServerSettings = ServerSettings()
@@ -238,7 +238,7 @@ class Settings(Section, frozen=True):
     @property
     def remote_sources(self) -> list[str]:
         """The sources whose engines are elsewhere."""
-        return [name for name, source in self.sources.items() if source.engine != "duckdb"]
+        return [name for name, source in self.sources.items() if source.kind.is_remote]
 
     def path(self, relative: str) -> Path:
         """A path of the settings, taken from the home directory unless it is absolute."""
@@ -388,18 +388,19 @@ def _check(settings: Settings) -> None:
         _check_engine(name, source)
 
 
-_SCHEMES = {"trino": ("http://", "https://"), "spark": ("sc://",)}
-
-
 def _check_engine(name: str, source: SourceSettings) -> None:
-    if source.engine == "duckdb":
-        return
-    if not source.url.startswith(_SCHEMES[source.engine]):
-        begin = " or ".join(_SCHEMES[source.engine])
-        raise ConfigurationError(f"sources.{name}.url must begin with {begin}")
-    if source.engine == "spark" and not source.ui_url.startswith(("http://", "https://")):
-        raise ConfigurationError(f"sources.{name}.ui_url must begin with http:// or https://")
-    if source.auth != "none" and not (source.secret_file or source.secret_env):
+    """What the registry says of the engine: an operator hears of it at start, not at a run."""
+    if source.engine not in ENGINES:
+        raise ConfigurationError(f"sources.{name}.engine: name one of {', '.join(ENGINES)}")
+    if source.dialect not in source.kind.dialects:
+        dialects = " or ".join(source.kind.dialects)
+        raise ConfigurationError(f"sources.{name}.dialect: {source.engine} takes {dialects}")
+    for setting, beginnings in source.kind.required_urls.items():
+        if not str(getattr(source, setting)).startswith(beginnings):
+            begin = " or ".join(beginnings)
+            raise ConfigurationError(f"sources.{name}.{setting} must begin with {begin}")
+    has_secret = bool(source.secret_file or source.secret_env)
+    if source.kind.is_remote and source.auth != "none" and not has_secret:
         raise ConfigurationError(
             f"sources.{name}: auth = {source.auth!r} needs secret_file or secret_env"
         )

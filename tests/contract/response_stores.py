@@ -11,7 +11,7 @@ import pytest
 
 from queryrun.errors import IdempotencyInFlight, IdempotencyMismatch
 from queryrun.runs.idempotency import KEY_RESERVATION_S, KEY_RETENTION_S, IdempotencyStore
-from queryrun.runs.model import StoredAnswer
+from queryrun.runs.model import IdempotencyKey
 from queryrun.runs.requests import (
     AsyncRequestStore,
     NewRequest,
@@ -20,8 +20,9 @@ from queryrun.runs.requests import (
 )
 from tests.contract.run_store_fixtures import BackDoor
 
-REFUSED = StoredAnswer(400, b'{"type":"bad_request"}')
-KEY = ("tenant-1", "key-1")
+REFUSED = b'400 {"type":"bad_request"}'
+KEY = IdempotencyKey("tenant-1", "key-1", "fp")
+OTHER = IdempotencyKey("tenant-1", "key-1", "other")
 
 
 class IdempotencyStoreContract:
@@ -30,82 +31,82 @@ class IdempotencyStoreContract:
     pytestmark = pytest.mark.anyio
 
     async def test_a_finished_answer_is_replayed(self, store: IdempotencyStore) -> None:
-        assert await store.reserve_key(*KEY, "fp") is None
-        await store.complete_key(*KEY, REFUSED)
-        assert await store.find_key(*KEY, "fp") == REFUSED
-        assert await store.reserve_key(*KEY, "fp") == REFUSED
+        assert await store.reserve_key(KEY) is None
+        await store.complete_key(KEY, REFUSED)
+        assert await store.find_key(KEY) == REFUSED
+        assert await store.reserve_key(KEY) == REFUSED
 
     async def test_a_look_claims_nothing(self, store: IdempotencyStore) -> None:
-        assert await store.find_key(*KEY, "fp") is None
-        assert await store.reserve_key(*KEY, "fp") is None
+        assert await store.find_key(KEY) is None
+        assert await store.reserve_key(KEY) is None
 
     async def test_a_repeat_in_flight_is_turned_away(self, store: IdempotencyStore) -> None:
-        await store.reserve_key(*KEY, "fp")
+        await store.reserve_key(KEY)
         with pytest.raises(IdempotencyInFlight):
-            await store.find_key(*KEY, "fp")
+            await store.find_key(KEY)
         with pytest.raises(IdempotencyInFlight):
-            await store.reserve_key(*KEY, "fp")
+            await store.reserve_key(KEY)
 
     async def test_another_request_under_the_key_is_a_mismatch(
         self, store: IdempotencyStore
     ) -> None:
-        await store.reserve_key(*KEY, "fp")
+        await store.reserve_key(KEY)
         with pytest.raises(IdempotencyMismatch):
-            await store.reserve_key(*KEY, "other")
-        await store.complete_key(*KEY, REFUSED)
+            await store.reserve_key(OTHER)
+        await store.complete_key(KEY, REFUSED)
         with pytest.raises(IdempotencyMismatch):
-            await store.find_key(*KEY, "other")
+            await store.find_key(OTHER)
 
     async def test_of_two_beginnings_at_once_one_wins(self, store: IdempotencyStore) -> None:
         results = await asyncio.gather(
-            *(store.reserve_key(*KEY, "fp") for _ in range(5)), return_exceptions=True
+            *(store.reserve_key(KEY) for _ in range(5)), return_exceptions=True
         )
         assert results.count(None) == 1
         assert sum(isinstance(result, IdempotencyInFlight) for result in results) == 4
 
     async def test_tenants_have_their_own_keys(self, store: IdempotencyStore) -> None:
-        await store.reserve_key(*KEY, "fp")
-        assert await store.reserve_key("tenant-2", "key-1", "other") is None
+        await store.reserve_key(KEY)
+        assert await store.reserve_key(IdempotencyKey("tenant-2", "key-1", "other")) is None
 
     async def test_a_dropped_key_is_unused(self, store: IdempotencyStore) -> None:
-        await store.reserve_key(*KEY, "fp")
-        await store.release_key(*KEY)
-        assert await store.reserve_key(*KEY, "other") is None
+        await store.reserve_key(KEY)
+        await store.release_key(KEY)
+        assert await store.reserve_key(OTHER) is None
 
     async def test_an_answered_key_is_neither_dropped_nor_answered_again(
         self, store: IdempotencyStore
     ) -> None:
-        await store.reserve_key(*KEY, "fp")
-        await store.complete_key(*KEY, REFUSED)
-        await store.release_key(*KEY)
-        await store.complete_key(*KEY, StoredAnswer(200, b"{}"))
-        assert await store.find_key(*KEY, "fp") == REFUSED
+        await store.reserve_key(KEY)
+        await store.complete_key(KEY, REFUSED)
+        await store.release_key(KEY)
+        await store.complete_key(KEY, b"200 {}")
+        assert await store.find_key(KEY) == REFUSED
 
     async def test_a_key_whose_node_died_does_not_block_for_ever(
         self, store: IdempotencyStore, back_door: BackDoor
     ) -> None:
-        await store.reserve_key(*KEY, "fp")
+        await store.reserve_key(KEY)
         await back_door.pass_time(KEY_RESERVATION_S - 0.001)
         with pytest.raises(IdempotencyInFlight):
-            await store.reserve_key(*KEY, "fp")
+            await store.reserve_key(KEY)
         await back_door.pass_time(0.001)
-        assert await store.reserve_key(*KEY, "other") is None
+        assert await store.reserve_key(OTHER) is None
 
     async def test_an_answer_is_kept_for_a_day_and_then_removed(
         self, store: IdempotencyStore, back_door: BackDoor
     ) -> None:
-        await store.reserve_key(*KEY, "fp")
-        await store.complete_key(*KEY, REFUSED)
+        await store.reserve_key(KEY)
+        await store.complete_key(KEY, REFUSED)
         await back_door.pass_time(KEY_RETENTION_S - 0.001)
-        assert await store.find_key(*KEY, "fp") == REFUSED
+        assert await store.find_key(KEY) == REFUSED
         assert await store.remove_expired_keys() == 0
         await back_door.pass_time(0.001)
-        assert await store.find_key(*KEY, "other") is None
+        assert await store.find_key(OTHER) is None
         assert await store.remove_expired_keys() == 1
 
 
-NEW = NewRequest("request-1", "tenant-1", "client-1", "POST", "/v2/query_runs")
-DONE = RequestOutcome(RequestState.SUCCEEDED, StoredAnswer(201, b"{}"), "run-1")
+NEW = NewRequest("request-1", "tenant-1", "client-1", "create", "run-1")
+DONE = RequestOutcome(RequestState.SUCCEEDED, b"201 {}")
 
 
 class AsyncRequestStoreContract:

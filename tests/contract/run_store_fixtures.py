@@ -11,10 +11,11 @@ from queryrun.errors import (
     Failure,
     FailureCode,
 )
+from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     Attempt,
-    ContentType,
     EngineStop,
+    IdempotencyKey,
     IdempotentWrite,
     Output,
     ResultFile,
@@ -22,7 +23,6 @@ from queryrun.runs.model import (
     RunRequest,
     Stage,
     StopReason,
-    StoredAnswer,
 )
 from queryrun.runs.store import (
     CancelRequested,
@@ -132,5 +132,5 @@ def back(ready: datetime, *, charge: bool = True) -> Requeued:
 def idempotent(
     key: str = "key-1", *, tenant: str = TENANT, fingerprint: str = "fp-1"
 ) -> IdempotentWrite:
-    """An idempotency key whose answer is the run's id."""
-    return IdempotentWrite(tenant, key, fingerprint, lambda run: StoredAnswer(201, run.id.encode()))
+    """A write under an idempotency key; the response is the run's id."""
+    return IdempotentWrite(IdempotencyKey(tenant, key, fingerprint), lambda run: run.id.encode())

@@ -14,18 +14,16 @@ from queryrun.errors import (
     LostRace,
     QueueFull,
 )
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import (
     DEFAULT_MAX_RETRIES,
     AttemptProgress,
     AttemptRef,
-    ContentEncoding,
-    ContentType,
     DeletedRows,
     Output,
     RunRequest,
     Stage,
-    StoredAnswer,
 )
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
@@ -119,7 +117,7 @@ class QueueContract:
             request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
         )
         assert first.replay is None
-        assert second.replay == StoredAnswer(201, first.run.id.encode())
+        assert second.replay == first.run.id.encode()
         assert second.run == await read(store, first.run.id)
 
     async def test_a_repeat_writes_nothing_even_when_the_queue_is_full(
@@ -155,7 +153,7 @@ class QueueContract:
     async def test_a_key_in_flight_turns_the_repeat_away(
         self, store: RunStore, idempotency_store: IdempotencyStore
     ) -> None:
-        await idempotency_store.reserve_key(TENANT, "key-1", "fp-1")
+        await idempotency_store.reserve_key(idempotent().idempotency_key)
         with pytest.raises(IdempotencyInFlight):
             await store.accept(
                 request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()

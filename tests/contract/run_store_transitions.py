@@ -26,7 +26,6 @@ from queryrun.runs.model import (
     EngineStop,
     Stage,
     StopReason,
-    StoredAnswer,
 )
 from queryrun.runs.state import RunEvent, RunState
 from queryrun.runs.store import (
@@ -41,7 +40,6 @@ from tests.contract.run_store_fixtures import (
     FILE,
     KILLED,
     LEASE_S,
-    TENANT,
     BackDoor,
     back,
     claimed,
@@ -210,12 +208,12 @@ class TransitionsContract:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER, idempotent=idempotent())
         with pytest.raises(IdempotencyInFlight):
-            await idempotency_store.find_key(TENANT, "key-1", "fp-1")
+            await idempotency_store.find_key(idempotent().idempotency_key)
         with pytest.raises(IdempotencyInFlight):
             await store.cancel(attempt.ref.run_id, BY_USER, idempotent=idempotent())
-        final = StoredAnswer(200, b"canceled")
-        await idempotency_store.complete_key(TENANT, "key-1", final)
-        assert await idempotency_store.find_key(TENANT, "key-1", "fp-1") == final
+        final = b"canceled"
+        await idempotency_store.complete_key(idempotent().idempotency_key, final)
+        assert await idempotency_store.find_key(idempotent().idempotency_key) == final
 
     async def test_a_cancel_nobody_finished_replays_what_it_knew(
         self, store: RunStore, idempotency_store: IdempotencyStore, back_door: BackDoor
@@ -224,8 +222,8 @@ class TransitionsContract:
         run = await submitted(store)
         await store.cancel(run.id, BY_USER, idempotent=idempotent())
         await back_door.pass_time(KEY_RESERVATION_S)
-        answer = await idempotency_store.find_key(TENANT, "key-1", "fp-1")
-        assert answer == StoredAnswer(201, run.id.encode())
+        answer = await idempotency_store.find_key(idempotent().idempotency_key)
+        assert answer == run.id.encode()
 
     async def test_a_cancel_under_a_used_key_changes_nothing(self, store: RunStore) -> None:
         first = await store.accept(
@@ -244,7 +242,7 @@ class TransitionsContract:
         await store.complete(attempt.ref, FILE)
         with pytest.raises(NotCancellable):
             await store.cancel(attempt.ref.run_id, BY_USER, idempotent=idempotent())
-        assert await idempotency_store.find_key(TENANT, "key-1", "fp-1") is None
+        assert await idempotency_store.find_key(idempotent().idempotency_key) is None
 
     # --- too late --------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Served:
 
     def wait_until_away(self, server: Server) -> str:
         """Return when the server knows that its source cannot be used, with what it says of it."""
-        _wait_until(lambda: self._check(server) not in {"ok", "not asked yet"})
+        _wait_until(lambda: self._check(server) not in {"ok", "not checked yet"})
         return self._check(server)
 
     def assert_hidden(self, server: Server, secret: str) -> None:

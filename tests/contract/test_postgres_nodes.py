@@ -17,7 +17,8 @@ from queryrun.db.postgres.database import PostgresDatabase, open_postgres
 from queryrun.db.postgres.functions import create_functions
 from queryrun.db.postgres.statements import CLAIM
 from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
-from queryrun.runs.model import Attempt, ContentType, Output, RunRequest, StoredAnswer
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, Failed, RunQuery, RunStore
 from tests.contract.auth_store import HOUR, NOW, with_client
@@ -146,7 +147,7 @@ class TestSeveralNodes(OnPostgres):
     ) -> None:
         first = await _accept(nodes[0].runs, queue_limit=1, key="k")
         again = await _accept(nodes[1].runs, queue_limit=1, key="k")
-        assert again.replay == StoredAnswer(201, first.run.id.encode())
+        assert again.replay == first.run.id.encode()
         with pytest.raises(QueueFull):
             await _accept(nodes[1].runs, queue_limit=1, key="other")
 
@@ -272,7 +273,7 @@ class TestSeveralNodes(OnPostgres):
             assert await node.runs.get(odd) is None
             assert await node.requests.get_request(odd) is None
             assert await node.auth.client_of_token(odd, NOW) is None
-            assert await node.idempotency.find_key(odd, odd, odd) is None
+            assert await node.idempotency.find_key(IdempotencyKey(odd, odd, odd)) is None
             assert (await node.runs.find(RunQuery(odd, tags=((odd, odd),)))).runs == ()
 
     async def test_a_failure_message_with_a_nul_still_ends_the_run(

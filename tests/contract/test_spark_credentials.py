@@ -100,7 +100,7 @@ def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
     """Each way to speak to the server. (Names are asked of Spark's UI, which takes no token.)"""
 
     def plan(options: dict[str, str], secret: str | None) -> object:
-        with closing(open_session(options, secret, limits)) as session:
+        with closing(open_session(options, limits, secret=secret)) as session:
             rows = session.plan("SELECT 42 AS answer", name=name)
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 

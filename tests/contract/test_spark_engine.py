@@ -12,8 +12,10 @@ import pytest
 from queryrun.engines.base import EngineLimits, EngineSession, RowFilter
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.results.formats import ContentType
 from queryrun.results.local import LocalResultStore
-from queryrun.results.write import WriteRequest, write_result
+from queryrun.results.request import WriteRequest
+from queryrun.results.write import write_result
 from tests.contract.engine import EngineContract, Statements
 from tests.spark_server import SparkServer, sql
 
@@ -65,7 +67,7 @@ def limits(tmp_path: Path) -> EngineLimits:
 @pytest.fixture
 def session(options: dict[str, str], limits: EngineLimits) -> Iterator[SparkSession]:
     """A session that is closed after the test."""
-    session = open_session(options, None, limits)
+    session = open_session(options, limits)
     yield session
     session.close()
 
@@ -96,7 +98,7 @@ class TestSpark(EngineContract):
     def test_values_arrive_as_spark_has_them(
         self, options: dict[str, str], limits: EngineLimits
     ) -> None:
-        session = open_session(options, None, limits, "Europe/Berlin")
+        session = open_session(options, limits, "Europe/Berlin")
         planned = session.plan(ALL_TYPES)
         assert [column.type for column in planned.columns] == [
             "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DECIMAL(38,10)", "BLOB",
@@ -205,12 +207,12 @@ class TestSpark(EngineContract):
         self, options: dict[str, str], limits: EngineLimits
     ) -> None:
         with pytest.raises(RunFailed, match="invalid_value"):
-            open_session(options, None, limits, "Mars/Olympus")
+            open_session(options, limits, "Mars/Olympus")
 
     def test_a_server_that_is_not_there_is_worth_another_try(
         self, options: dict[str, str], limits: EngineLimits
     ) -> None:
-        session = open_session({**options, "url": "sc://127.0.0.1:1"}, None, limits)
+        session = open_session({**options, "url": "sc://127.0.0.1:1"}, limits)
         refused = failure(session, "SELECT 1")
         assert refused.code is FailureCode.ENGINE_UNAVAILABLE
         assert refused.code.retryable
@@ -219,7 +221,9 @@ class TestSpark(EngineContract):
     def test_a_result_becomes_a_file(self, session: SparkSession, tmp_path: Path) -> None:
         (tmp_path / "results").mkdir()
         store = LocalResultStore(tmp_path / "results")
-        job = WriteRequest("SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", "csv")
+        job = WriteRequest(
+            "SELECT id, 'x' AS note FROM account ORDER BY id", "one.csv", ContentType.CSV
+        )
         written = write_result(session, job, store, _Silent())
         assert written.rows == 3
         (file,) = (path for path in (tmp_path / "results").rglob("*") if path.is_file())

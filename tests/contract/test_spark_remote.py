@@ -54,7 +54,7 @@ def session(options: dict[str, str], tmp_path: Path) -> Iterator[SparkSession]:
     spill = tmp_path / "spill"
     spill.mkdir()
     limits = EngineLimits(256 * 1024**2, 2, str(spill), 64 * 1024**2)
-    with closing(open_session(options, None, limits)) as session:
+    with closing(open_session(options, limits)) as session:
         yield session
 
 

@@ -139,7 +139,7 @@ def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
     """Each way to speak to the server: a worker's, and a stopper's three."""
 
     def plan(options: dict[str, str], secret: str | None) -> object:
-        with closing(open_session(options, secret, limits)) as session:
+        with closing(open_session(options, limits, secret=secret)) as session:
             rows = session.plan("SELECT 42 AS answer", name=name)
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 
@@ -223,7 +223,7 @@ def test_a_stop_ends_a_query_of_a_user_with_a_secret(
 ) -> None:
     options, secret = trusted.options(auth), trusted.secrets[auth]
     endpoint = RemoteEndpoint(options, secret)
-    with closing(open_session(options, secret, limits)) as session:
+    with closing(open_session(options, limits, secret=secret)) as session:
         session.plan(
             "SELECT x FROM UNNEST(sequence(1, 10000)) a (x), "
             "UNNEST(sequence(1, 10000)) b (y), UNNEST(sequence(1, 10000)) c (z)",

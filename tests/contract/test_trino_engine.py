@@ -66,7 +66,7 @@ def limits(tmp_path: Path) -> EngineLimits:
 @pytest.fixture
 def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Iterator[TrinoSession]:
     """A session in the contract's schema."""
-    session = open_session(trino_server.options(schema=schema), None, limits)
+    session = open_session(trino_server.options(schema=schema), limits)
     yield session
     session.close()
 
@@ -74,7 +74,7 @@ def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Ite
 @pytest.fixture
 def free(trino_server: TrinoServer, limits: EngineLimits) -> Iterator[TrinoSession]:
     """A session that may read the generated tables."""
-    session = open_session(trino_server.options(name_scope="all"), None, limits)
+    session = open_session(trino_server.options(name_scope="all"), limits)
     yield session
     session.close()
 
@@ -249,7 +249,7 @@ from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
 url, spill, name, statement = sys.argv[1:]
 session = open_session(
-    {"url": url, "name_scope": "all"}, None, EngineLimits(256 * 1024**2, 1, spill, 0)
+    {"url": url, "name_scope": "all"}, EngineLimits(256 * 1024**2, 1, spill, 0)
 )
 rows = session.plan(statement, name=name)
 print("planned", flush=True)
@@ -311,7 +311,7 @@ def test_a_server_that_is_away_proves_nothing(ask: str) -> None:
 
 
 def test_a_statement_for_a_server_that_is_away_may_be_tried_again(limits: EngineLimits) -> None:
-    session = open_session({"url": "http://127.0.0.1:1"}, None, limits)
+    session = open_session({"url": "http://127.0.0.1:1"}, limits)
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT 1")
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
@@ -447,9 +447,7 @@ def test_rows_are_the_same_whichever_way_they_come(
 ) -> None:
     if encodings and not trino_server.spools:
         pytest.skip("this Trino spools nothing: `make s3-server` builds what it would spool to")
-    session = open_session(
-        trino_server.options(name_scope="all"), None, limits, encodings=encodings
-    )
+    session = open_session(trino_server.options(name_scope="all"), limits, encodings=encodings)
     rows = session.plan("SELECT * FROM tpch.tiny.orders")
     sql = (
         "SELECT count(*), sum(o_orderkey), sum(o_totalprice), min(o_orderdate), "
@@ -480,7 +478,7 @@ url, spill = sys.argv[1:]
 confine(Walls(read_write=(spill,), network=True))
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
-session = open_session({"url": url}, None, EngineLimits(256 * 1024**2, 1, spill, 0), "Asia/Tokyo")
+session = open_session({"url": url}, EngineLimits(256 * 1024**2, 1, spill, 0), "Asia/Tokyo")
 rows = session.plan(
     "SELECT 1, timestamp '2020-01-01 00:00:00 Europe/Berlin' FROM UNNEST(sequence(1, 2000))"
 )
@@ -509,7 +507,7 @@ def test_sample_data_reads_the_same_on_trino_and_embedded(
         "max(i.invoicedate) FROM account a JOIN invoice i ON i.accountid = a.id "
         "GROUP BY a.status ORDER BY a.status"
     )
-    there = open_session(trino_server.options(catalog="files", schema=schema), None, limits)
+    there = open_session(trino_server.options(catalog="files", schema=schema), limits)
     here = open_embedded({"data_dir": str(data), "dialect": "trino"}, limits)
     for row_filter in (RowFilter(), RowFilter("include"), RowFilter("only")):
         assert read(there.plan(statement, row_filter)) == read(here.plan(statement, row_filter))
@@ -524,7 +522,7 @@ import resource, sys
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
 url, spill, statement = sys.argv[1:]
-session = open_session({"url": url}, None, EngineLimits(64 * 1024**2, 1, spill, 0))
+session = open_session({"url": url}, EngineLimits(64 * 1024**2, 1, spill, 0))
 rows = session.plan(statement)
 reader = rows.connection.execute(f"FROM ({rows.relation})")
 size = 0

@@ -10,7 +10,8 @@ from queryrun.engines.base import EngineLimits, EngineSession
 from queryrun.engines.duckdb.session import open_session as open_embedded
 from queryrun.engines.trino.session import open_session as open_trino
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.results.encode import Format, select_sql
+from queryrun.results.encode import FileLayout, select_sql
+from queryrun.results.formats import ContentType
 from tests.trino_server import TrinoServer
 
 pytestmark = pytest.mark.timeout(300)
@@ -86,7 +87,7 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> EngineLimits:
 @pytest.fixture(scope="module")
 def trino(trino_server: TrinoServer, limits: EngineLimits) -> Iterator[EngineSession]:
     """Trino, in a zone with two offsets."""
-    session = open_trino(trino_server.options(), None, limits, ZONE)
+    session = open_trino(trino_server.options(), limits, ZONE)
     yield session
     session.close()
 
@@ -105,7 +106,7 @@ def embedded(
 def shown(session: EngineSession, sql: str, form: str) -> tuple[object, ...]:
     """A statement's columns, and the file that its rows make."""
     rows = session.plan(sql)
-    query = select_sql(rows.relation, rows.columns, Format(form, None, ZONE))
+    query = select_sql(rows.relation, rows.columns, FileLayout(ContentType(form), None, ZONE))
     records = rows.connection.execute(
         f"SELECT to_json(r) FROM (\n{query.text}) AS r" if form == "json" else query.text
     ).fetchall()
@@ -129,7 +130,7 @@ def test_both_engines_show_the_same(
 
 def test_what_only_trino_has_is_shown_as_it_prints_it(trino: EngineSession) -> None:
     rows = trino.plan(together(list(SHOWN)))
-    query = select_sql(rows.relation, rows.columns, Format("csv", None, ZONE)).text
+    query = select_sql(rows.relation, rows.columns, FileLayout(ContentType.CSV, None, ZONE)).text
     texts = rows.connection.execute(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (\n{query})")
     found = dict(zip(SHOWN, texts.fetchall()[0], strict=True))
     assert found == SHOWN

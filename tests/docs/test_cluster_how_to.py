@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from queryrun.http.metrics import HttpMetrics
 from queryrun.runs.metrics import RunMetrics
 from queryrun.settings import LeaseSettings
-from queryrun.wiring.node import FENCE
+from queryrun.wiring.options import FENCE
 from tests.docs.executed import ROOT, Place, blocks_of
 from tests.ports import free_port
 from tests.postgres_server import PostgresServer

@@ -1,7 +1,7 @@
 """The official Python SDK, `zuora-sdk` from the registry, unmodified, against a real server.
 
-Its quirks are contract A9, A11 and E; where a defect of its own cannot be served, the test shows
-the way round that `docs/how-to/moving-from-the-hosted-api.md` gives.
+It has quirks (contract A9, A11, E). Where the server cannot make up for a defect of the SDK, the
+test shows the workaround that `docs/how-to/moving-from-the-hosted-api.md` gives.
 """
 
 from __future__ import annotations

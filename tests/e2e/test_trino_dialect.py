@@ -127,7 +127,7 @@ def test_functions_of_the_engine_do_not_exist(server: Server) -> None:
 
 @pytest.mark.parametrize("sql", ["VALUES 1", "EXPLAIN SELECT 1", "SHOW SCHEMAS", "SHOW CATALOGS"])
 def test_statements_that_the_contract_does_not_name_are_off(server: Server, sql: str) -> None:
-    """Contract H9."""
+    """Off unless the setting `statements` allows them (contract H9)."""
     refused = server.http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
     assert refused.status_code == 400
     assert refused.json()["errors"][0]["parameter"] == "sql"

@@ -24,7 +24,8 @@ from queryrun.cli.serve import listen, serve_node, url_of
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.state import RunState
 from queryrun.settings import load
-from queryrun.wiring.node import NodeResources, build_node, open_resources
+from queryrun.wiring.node import build_node
+from queryrun.wiring.resources import NodeResources, open_resources
 
 
 class Crashing:

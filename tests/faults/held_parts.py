@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from queryrun.wiring.node import NodeResources
+from queryrun.wiring.resources import NodeResources
 
 
 class Gate:

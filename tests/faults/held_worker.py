@@ -79,7 +79,6 @@ class HeldEngine:
     def __init__(self, engine: EngineSession, place: Place) -> None:
         self._engine = engine
         self._place = place
-        self.handle = engine.handle
         self.output_path = engine.output_path
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:

@@ -16,13 +16,20 @@ from queryrun.auth.model import Principal, Scope
 from queryrun.cancel_suite.processes import ServerProcesses
 from queryrun.cli.home import MadeHome
 from queryrun.processes.fork_client import Roles
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import ContentEncoding, ContentType, Output, Run, RunRequest, Stage
+from queryrun.runs.model import (
+    Output,
+    Run,
+    RunRequest,
+    Stage,
+)
 from queryrun.runs.read import wait_for_end
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
 from queryrun.wiring.child_roles import CHILD_ROLES
-from queryrun.wiring.node import Node, NodeResources, build_node, open_resources
+from queryrun.wiring.node import Node, build_node
+from queryrun.wiring.resources import NodeResources, open_resources
 from tests.e2e.conftest import QUICK
 
 HELD_WORKERS = {**CHILD_ROLES, "worker": "tests.faults.held_worker:main"}

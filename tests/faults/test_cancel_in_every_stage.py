@@ -9,7 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from queryrun.cli.home import MadeHome
-from queryrun.runs.model import ContentEncoding, EngineStop, Run, Stage
+from queryrun.results.formats import ContentEncoding
+from queryrun.runs.model import (
+    EngineStop,
+    Run,
+    Stage,
+)
 from queryrun.runs.state import RunState
 from tests.faults.held_parts import Gate, holding
 from tests.faults.held_worker import OPENING_MARK

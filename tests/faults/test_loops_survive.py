@@ -9,7 +9,7 @@ import pytest
 
 from queryrun.cli.home import MadeHome
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import NodeResources
+from queryrun.wiring.resources import NodeResources
 from tests.faults.node import RUNAWAY, open_node, until
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from queryrun.cli.home import MadeHome
 from queryrun.errors import Unavailable
 from queryrun.runs.model import Attempt
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import NodeResources
+from queryrun.wiring.resources import NodeResources
 from tests.faults.node import RUNAWAY, Scene, open_node, until
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ async def lost_run(scene: Scene, stores: list[LosesAClaim], sql: str) -> str:
     """A run whose claim nobody heard of; its lease is renewed once by a heartbeat, if at all."""
     run_id = await scene.submit(sql)
     await until(lambda: bool(stores[0].lost), "the lost claim")
-    await scene.node.dispatcher.keep_leases()
+    await scene.node.dispatcher.extend_leases()
     return run_id
 
 

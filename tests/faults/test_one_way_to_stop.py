@@ -6,7 +6,15 @@ import pytest
 
 from queryrun.cli.home import MadeHome
 from queryrun.errors import FailureCode
-from queryrun.runs.model import AttemptRef, ContentType, EngineStop, Output, Run, Stage, StopReason
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    AttemptRef,
+    EngineStop,
+    Output,
+    Run,
+    Stage,
+    StopReason,
+)
 from queryrun.runs.state import RunState
 from tests.faults.node import RUNAWAY, Scene, open_node, until
 
@@ -108,7 +116,7 @@ async def test_a_lost_lease(made: MadeHome) -> None:
         store = scene.node.database.runs
         await store.expired_leases(exclude_node="another")
         assert await store.take_over(AttemptRef(run_id, 1), "another", lease_s=60)
-        await scene.node.dispatcher.keep_leases()
+        await scene.node.dispatcher.extend_leases()
         await until(lambda: scene.node.dispatcher.held == 0, "the slot")
         assert scene.workers_of(run_id) == []
         run = await scene.read(run_id)
@@ -141,7 +149,7 @@ async def test_a_cancel_of_which_no_hint_came_is_found_by_the_next_heartbeat(
         run_id = await computing(scene)
         asked = CancelRequested(StopReason.USER, "elsewhere")
         await scene.node.database.runs.cancel(run_id, asked)
-        await scene.node.dispatcher.keep_leases()
+        await scene.node.dispatcher.extend_leases()
         run = await scene.ended(run_id)
         assert run.state is RunState.CANCELED
         assert_stopped(run, StopReason.USER, "elsewhere", Stage.EXECUTING)

@@ -9,7 +9,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from queryrun.results.preview import MAX_READ_BYTES, NoPreviewError, PreviewRequest
+from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import MAX_READ_BYTES, NoPreviewError, RowWindow
 from queryrun.services.preview.client import peek
 
 
@@ -27,7 +29,11 @@ def look(data: bytes, content_type: str, encoding: str = "none") -> list[list[ob
     def read(start: int, end: int) -> Iterator[bytes]:
         return (data[at : min(at + 1000, end)] for at in range(start, end, 1000))
 
-    found = peek(read, len(data), PreviewRequest(content_type, encoding, ",", 0, 10))
+    found = peek(
+        read,
+        len(data),
+        PreviewRequest(ContentType(content_type), ContentEncoding(encoding), RowWindow(0, 10, ",")),
+    )
     return [list(row) for row in found.rows]
 
 
@@ -70,9 +76,17 @@ def test_no_more_of_a_file_is_read_than_a_preview_may() -> None:
         yield bytes(end - start)
 
     with pytest.raises(NoPreviewError):
-        peek(read, 10**12, PreviewRequest("csv", "zstd", ",", 0, 10))
+        peek(
+            read,
+            10**12,
+            PreviewRequest(ContentType.CSV, ContentEncoding.ZSTD, RowWindow(0, 10, ",")),
+        )
     with pytest.raises(NoPreviewError):
-        peek(read, 10**12, PreviewRequest("parquet", "gzip", ",", 0, 10))
+        peek(
+            read,
+            10**12,
+            PreviewRequest(ContentType.PARQUET, ContentEncoding.GZIP, RowWindow(0, 10, ",")),
+        )
     assert read_bytes <= 2 * MAX_READ_BYTES
 
 
@@ -82,4 +96,8 @@ def test_what_the_store_meets_with_comes_out() -> None:
         raise FileNotFoundError
 
     with pytest.raises(FileNotFoundError):
-        peek(read, 1000, PreviewRequest("parquet", "none", "", 0, 10))
+        peek(
+            read,
+            1000,
+            PreviewRequest(ContentType.PARQUET, ContentEncoding.NONE, RowWindow(0, 10, "")),
+        )

@@ -39,7 +39,7 @@ async def test_the_worker_of_a_lapsed_attempt_is_gone_before_the_run_is_queued_a
 ) -> None:
     async with open_node(made, environ=CALM) as scene:
         run_id, pid = await computing_and_lapsed(scene)
-        await scene.node.reaper.reap_lapsed()
+        await scene.node.reaper.reap_expired_leases()
         assert state_of(pid) in ENDED
         run = await scene.read(run_id)
         assert (run.state, run.remaining_attempts) == (RunState.ACCEPTED, 2)
@@ -49,7 +49,7 @@ async def test_a_lapsed_cancel_ends_canceled_and_its_worker_is_gone(made: MadeHo
     async with open_node(made, environ=CALM) as scene:
         run_id, pid = await computing_and_lapsed(scene)
         await scene.node.database.runs.cancel(run_id, CancelRequested(StopReason.USER, "elsewhere"))
-        await scene.node.reaper.reap_lapsed()
+        await scene.node.reaper.reap_expired_leases()
         assert state_of(pid) in ENDED
         run = await scene.read(run_id)
         assert run.state is RunState.CANCELED

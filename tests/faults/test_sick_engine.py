@@ -26,7 +26,7 @@ from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.state import RunState
-from queryrun.wiring.node import NodeResources
+from queryrun.wiring.resources import NodeResources
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 from tests.conftest import Clock
@@ -102,9 +102,6 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
             raise NotReaped(1)
         return EngineStop.KILLED
 
-    async def nothing() -> None:
-        """No housekeeping."""
-
     metrics = RunMetrics()
     context: Any = SimpleNamespace(
         node="here",
@@ -116,21 +113,21 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
         retry=RetryPolicy(),
         now=clock,
     )
-    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, [], AlwaysLeader())
     stuck, well = [await started(store) for _ in range(2)]
     for number, attempt in enumerate((stuck, well), start=1):
         await store.save_handle(attempt.ref, handle=f"process-{number}", file_key="k.csv")
         await store.cancel(attempt.ref.run_id, BY_USER)
     clock.move(LEASE_S)
 
-    assert await reaper.reap_lapsed() == 1
+    assert await reaper.reap_expired_leases() == 1
     assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELING
     assert (await read(store, well.ref.run_id)).state is RunState.CANCELED
     assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 1
 
     sick.clear()
     clock.move(LEASE_S)
-    assert await reaper.reap_lapsed() == 1
+    assert await reaper.reap_expired_leases() == 1
     assert (await read(store, stuck.ref.run_id)).state is RunState.CANCELED
     assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 0
     database.close()
@@ -178,22 +175,19 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     async def kill(handle: str) -> EngineStop:
         return EngineStop.KILLED
 
-    async def nothing() -> None:
-        """No housekeeping."""
-
-    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, nothing, AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, [], AlwaysLeader())
     attempt = await started(store)
     await store.save_handle(attempt.ref, handle="process", file_key="k.csv")
     await store.cancel(attempt.ref.run_id, BY_USER)
     clock.move(LEASE_S)
     engine.is_away = True
-    assert await reaper.reap_lapsed() == 0
+    assert await reaper.reap_expired_leases() == 0
     assert (await read(store, attempt.ref.run_id)).state is RunState.CANCELING
     assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 1
 
     engine.is_away = False
     clock.move(LEASE_S)
-    assert await reaper.reap_lapsed() == 1
+    assert await reaper.reap_expired_leases() == 1
     run = await read(store, attempt.ref.run_id)
     assert run.cancellation is not None
     assert run.cancellation.engine_stop is EngineStop.REMOTE_CONFIRMED

@@ -79,7 +79,7 @@ def cancel(section: str, says: str, status: int, shape: str = "problem", **more:
 
 
 def on_all(section: str, says: str, status: int, shape: str, **more: Any) -> list[Row]:
-    """The same on create, get and cancel: parameters are common to the three (A1)."""
+    """The same on create, get and cancel: the three share their parameters (contract A1)."""
     shapes = {"run": ("accepted", "accepted", "canceled")}.get(shape, (shape,) * 3)
     ok = (201, 200, 200) if status == 200 else (status,) * 3
     return [
@@ -132,12 +132,12 @@ A = [
            body={"content_encoding": "bz2"}),
     create("A2", "column_separator is ignored for csv", 201, "accepted",
            body={"column_separator": "too long"}),
-    create("A2", "dsv without a separator (H7)", 400, names="column_separator",
+    create("A2", "dsv without a separator (contract H7)", 400, names="column_separator",
            body={"content_type": "dsv"}),
-    *(create("A2", f"separator {text!r} (H7)", 400, names="column_separator",
+    *(create("A2", f"separator {text!r} (contract H7)", 400, names="column_separator",
              body={"content_type": "dsv", "column_separator": text})
       for text in ("", "||", '"', "\r", "\n")),
-    create("A2", "separator \\t is a tab (H7)", 201, "accepted_tab",
+    create("A2", "separator \\t is a tab (contract H7)", 201, "accepted_tab",
            body={"content_type": "dsv", "column_separator": "\\t"}),
     create("A2", "separator of another type", 400, names="column_separator",
            body={"content_type": "dsv", "column_separator": 7}),
@@ -178,9 +178,9 @@ A = [
     Row("A3", "unknown id", "GET", NO_RUN, 404, names="query_run_id", code="resource_not_found"),
     Row("A3", "malformed id", "GET", RUNS + "/x", 404, names="query_run_id",
         code="resource_not_found"),
-    get("A3", "someone else's run (H11)", 404, names="query_run_id", code="resource_not_found",
-        token="other"),
-    get("A3", "admins see all (H11)", 200, "accepted", token="admin"),
+    get("A3", "someone else's run (contract H11)", 404, names="query_run_id",
+        code="resource_not_found", token="other"),
+    get("A3", "admins see all (contract H11)", 200, "accepted", token="admin"),
     Row("A3", "HEAD is GET without a body", "HEAD", RUN, 200, "empty", run="accepted"),
     cancel("A4", "no body, no content type", 200, "canceled"),
     cancel("A4", "JSON content type, empty body", 200, "canceled", headers=JSON, content=b""),
@@ -192,7 +192,7 @@ A = [
     get("A5", "fields of an accepted run", 200, "accepted"),
     get("A5", "fields of a running run", 200, "in_progress", run="in_progress"),
     get("A5", "fields of a complete run", 200, "complete", run="complete"),
-    get("A5", "fields of a failed run (H10)", 200, "failed", run="failed"),
+    get("A5", "fields of a failed run (contract H10)", 200, "failed", run="failed"),
     get("A5", "fields of a cancelled run", 200, "canceled", run="canceled"),
     get("A11", "unknown client headers are ignored", 200, "accepted",
         headers={"zuora-version": "2025-08-12", "accept": "application/json"}),
@@ -226,13 +226,13 @@ C_QUERY = [
             params=(("fields[]", "id"), ("query_run.fields[]", "state"))),
     *on_all("C1", "repeated", 200, "id_and_state",
             params=(("fields[]", "id"), ("fields[]", "state"))),
-    *query("C1", "unknown names are ignored (H16)", 200, "fields[]", "id,nonsense",
+    *query("C1", "unknown names are ignored (contract H16)", 200, "fields[]", "id,nonsense",
            shape="only_id"),
     *query("C1", "an empty list is no projection", 200, "fields[]", ""),
     *query("C1", "only commas is no projection", 200, "fields[]", ", ,"),
     get("C1", "file is all or nothing", 200, "only_file", run="complete",
         params=(("fields[]", "file"),)),
-    get("C1", "extension fields only when asked (H10)", 200, "extensions", run="canceled",
+    get("C1", "extension fields only when asked (contract H10)", 200, "extensions", run="canceled",
         params=(("fields[]", "id,created_time,cancellation,attempts,tags,source"),)),
     *query("C2", "a relation", 200, "expand[]", "account"),
     *query("C2", "three levels", 200, "expand[]", "a.b.c"),
@@ -264,7 +264,7 @@ C_QUERY = [
       query("C5", f"page_size {value}", 200, "page_size", value)),
     *(row for value in ("0", "100", "-1", "x", "1.5", "", "9" * 30, "²") for row in
       query("C5", f"page_size {value!r:.8}", 400, "page_size", value, names="page_size")),
-    Row("C6", "a list with next_page and data (H13)", "GET", RUNS, 200, "list"),
+    Row("C6", "a list with next_page and data (contract H13)", "GET", RUNS, 200, "list"),
     Row("C6", "unknown cursor", "GET", RUNS, 400, names="cursor", params=(("cursor", "abc"),)),
 ]  # fmt: skip
 
@@ -281,7 +281,7 @@ C_HEADERS = [
              headers={"zuora-track-id": bad}, response_headers={"zuora-track-id": None})),
     Row("C7", "echoed on errors", "GET", NO_RUN, 404, headers={"zuora-track-id": "t1"},
         response_headers={"zuora-track-id": "t1"}),
-    create("C8", "async create: 202, Location of the run (H4)", 202, "only_ids",
+    create("C8", "async create: 202, Location of the run (contract H4)", 202, "only_ids",
            headers={"async": "true"}, response_headers={"location": "*"}),
     create("C8", "case-insensitive", 202, "only_ids", headers={"async": "TRUE"}),
     create("C8", "false", 201, "accepted", headers={"async": "false"}),
@@ -296,7 +296,7 @@ C_HEADERS = [
     create("C8", "async: parameter errors are not", 400, names="content_type",
            headers={"async": "true"}, body={"content_type": "xml"}),
     create("C8", "async: a bad token is not", 401, headers={"async": "true"}, token="bad"),
-    get("C8", "ignored on GET (H5)", 200, "accepted", headers={"async": "true"}),
+    get("C8", "ignored on GET (contract H5)", 200, "accepted", headers={"async": "true"}),
     *on_all("C9", "a matching header", 200, "run", headers={"zuora-entity-ids": ACME.id}),
     *on_all("C9", "the singular twin", 200, "run", headers={"zuora-entity-id": ACME.id}),
     *on_all("C9", "32 hex digits", 200, "run",
@@ -318,7 +318,7 @@ C_HEADERS = [
     create("C11", "a key of 256", 400, names="idempotency-key",
            headers={"idempotency-key": "k" * 256}),
     create("C11", "an empty key", 400, names="idempotency-key", headers={"idempotency-key": ""}),
-    create("C11", "a repeat is replayed (H6)", 201, "accepted", fixture="key_answered",
+    create("C11", "a repeat is replayed (contract H6)", 201, "accepted", fixture="key_answered",
            headers={"idempotency-key": "k"},
            response_headers={"idempotency-replayed": "true", "location": "*"}),
     create("C11", "a stored refusal is replayed", 400, names="sql", fixture="refusal_stored",
@@ -375,8 +375,8 @@ D = [
            headers={"idempotency-key": "k"}),
     *on_all("D1", "429 when the rate is used up", 429, "problem", fixture="rate_used_up",
             response_headers={"retry-after": "1"}),
-    create("D1", "429 when the queue is full (H14)", 429, fixture="queue_full", names="source",
-           code="queue_full", response_headers={"retry-after": "*"}),
+    create("D1", "429 when the queue is full (contract H14)", 429, fixture="queue_full",
+           names="source", code="queue_full", response_headers={"retry-after": "*"}),
     create("D1", "500 says nothing", 500, fixture="broken"),
     create("D1", "503 while draining", 503, fixture="draining",
            response_headers={"retry-after": "1"}),

@@ -68,7 +68,7 @@ async def _key_in_flight(harness: AppHarness) -> None:
 
 
 async def _reopen_keys(harness: AppHarness) -> None:
-    reopen = "UPDATE idempotency SET claim_until_ms = created_ms + 60000"
+    reopen = "UPDATE idempotency_keys SET reserved_until_ms = created_ms + 60000"
     await harness.database.writer.write(lambda db: db.execute(reopen).rowcount, durable=False)
 
 

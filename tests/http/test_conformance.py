@@ -1,4 +1,4 @@
-"""The contract's sections A to E, row by row: the lists are in `conformance.py` and, for v1,
+"""The contract's sections on requests, row by row: the lists are in `conformance.py` and, for v1,
 `conformance_v1.py`."""
 
 from __future__ import annotations

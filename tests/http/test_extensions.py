@@ -85,7 +85,7 @@ async def test_what_was_asked_for_can_be_read_back(harness: AppHarness) -> None:
 
 
 async def test_read_deleted_includes_them_on_this_face(harness: AppHarness) -> None:
-    """Contract H3."""
+    """v2 includes deleted rows, v1 selects only them (contract H3)."""
     for flag, meaning in ((True, DeletedRows.INCLUDE), (False, DeletedRows.EXCLUDE)):
         created = await harness.create(read_deleted=flag)
         run = await harness.app.runs.store.get(created["id"])

@@ -97,7 +97,7 @@ async def test_another_entity_of_the_same_client_is_422(harness: AppHarness) -> 
 
 
 async def test_another_client_of_the_tenant_does_not_get_the_answer(harness: AppHarness) -> None:
-    """Keys are per tenant, but a run of another client does not exist for this one (H11)."""
+    """Keys are per tenant, but another client's run does not exist for this one (contract H11)."""
     await create(harness)
     token = await harness.new_token(ACME)
     other = await harness.call("POST", RUNS, json=SELECT, headers=KEY, token=token)

@@ -87,14 +87,14 @@ def test_every_error_that_can_be_answered_is_documented() -> None:
 def test_the_contracts_statuses_are_documented_on_every_query_run_operation(
     operation: Any,
 ) -> None:
-    """Contract A1."""
+    """The documented statuses of every operation (contract A1)."""
     responses = dict(described())[operation.name]["responses"]
     assert {"400", "401", "404", "405", "429", "500", "502", "503", "504"} <= set(responses)
 
 
 @pytest.mark.parametrize("name", ["createQueryRun", "getQueryRun", "cancelQueryRun"])
 def test_the_contracts_parameters_are_documented(name: str) -> None:
-    """Contract A1's table."""
+    """The table of parameters (contract A1)."""
     documented = {one["name"] for one in dict(described())[name]["parameters"]}
     common = {"fields[]", "query_run.fields[]", "expand[]", "filter[]", "page_size"}
     assert common | {"zuora-track-id", "zuora-entity-ids", "accept-encoding"} <= documented

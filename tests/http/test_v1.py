@@ -112,7 +112,7 @@ async def test_a_get_waits_for_the_end_when_asked_to(harness: AppHarness) -> Non
 async def test_read_deleted_means_only_the_deleted(
     harness: AppHarness, read_deleted: bool, rows: DeletedRows
 ) -> None:
-    """Contract H3: unlike v2's `read_deleted`, which includes them."""
+    """Unlike v2's `read_deleted`, which includes them (contract H3)."""
     job = await submitted(harness, readDeleted=read_deleted)
     run = await harness.app.runs.store.get(job["id"])
     assert run is not None
@@ -120,7 +120,7 @@ async def test_read_deleted_means_only_the_deleted(
 
 
 async def test_live_is_the_default_source_where_none_has_that_name(harness: AppHarness) -> None:
-    """Contract H20."""
+    """`sourceData: LIVE` without a source `live` (contract H20)."""
     rules = {"sales": harness.app.runs.sources["live"]}
     runs = replace(harness.app.runs, sources=rules, default_source="sales")
     harness.http._transport.app = build_app(replace(harness.app, runs=runs))  # type: ignore[attr-defined] # the app behind the same transport

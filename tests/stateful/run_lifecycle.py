@@ -27,11 +27,11 @@ from hypothesis.stateful import (
 )
 
 from queryrun.errors import Failure, FailureCode, LostRace, NotCancellable, NotFound, QueueFull
+from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
     AttemptRef,
-    ContentType,
     EngineStop,
     Output,
     ResultFile,

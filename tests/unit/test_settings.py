@@ -90,7 +90,7 @@ def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
 def test_kinds_of_statement_are_named_one_by_one_or_all(
     tmp_path: Path, text: str, kinds: set[str]
 ) -> None:
-    """Contract H9."""
+    """The kinds that the contract does not name (contract H9)."""
     assert load(tmp_path, {"QUERYRUN_STATEMENTS": text}).statement_kinds == kinds
 
 

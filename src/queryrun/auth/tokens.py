@@ -25,9 +25,9 @@ _NOBODY = ["0" * 64]
 async def issue_token(
     store: AuthStore, client_id: str, secret: str, now: Callable[[], datetime]
 ) -> IssuedToken:
-    """A new token for the client whose secret this is. Its earlier tokens stay valid (contract E:
-    one SDK refreshes every ten minutes). `Unauthenticated` covers an unknown client, a revoked
-    one and a wrong secret alike."""
+    """A new token for the client whose secret this is. Its earlier tokens stay valid, because
+    one SDK refreshes every ten minutes (contract E). `Unauthenticated` covers an unknown client, a
+    revoked one and a wrong secret alike."""
     at = now()
     client = await store.client(client_id)
     live = client is not None and client.revoked_time is None

@@ -15,7 +15,7 @@ from queryrun.cancel_suite.target import Target
 
 
 async def run(target: Target, _plan: Plan, progress: Progress) -> Finding:
-    """Every word of contract B4, on runs in every state."""
+    """Every response to a cancel, on runs in every state (contract B4)."""
     finding = Finding("G", "words a client can rely on")
     progress.begin(finding.title, len(_CHECKS))
     for check in _CHECKS:

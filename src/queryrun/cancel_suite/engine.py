@@ -7,7 +7,7 @@ itself, past the service, what it runs: that is the proof.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,8 +30,8 @@ class Bounds:
 
 EMBEDDED = Bounds(250.0, 2_000.0, 30.0, 100.0, 1.0)
 ELSEWHERE = Bounds(2_000.0, 5_000.0, None, 1_000.0, 0.05)
-"""cancel.md: within 2 s while the engine answers. A cancel takes ten times as long as on the
-embedded engine, so a twentieth of the counts takes as long."""
+"""Within 2 s while the engine responds (docs/cancel.md#bounded). A cancel takes ten times as
+long as on the embedded engine, so a twentieth of the counts takes as long."""
 
 
 class Eyes(Protocol):
@@ -73,7 +73,7 @@ class Engine:
 
 
 _NAME = re.compile(r"queryrun-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d+")
-"""What work is called in an engine elsewhere (docs/cancel.md)."""
+"""What remote work is called (docs/cancel.md#on-several-nodes-and-remote-engines)."""
 
 
 def run_ids(texts: Mapping[str, object] | list[str] | str) -> frozenset[str]:
@@ -81,15 +81,31 @@ def run_ids(texts: Mapping[str, object] | list[str] | str) -> frozenset[str]:
     return frozenset(_NAME.findall(str(texts)))
 
 
-def engine_of(name: str, look_at: str) -> Engine:
-    """An engine by its name; `look_at` is where it can be asked what it runs.
-
-    Trino: its own URL. Spark: the URL of its web UI.
-    """
-    from queryrun.cancel_suite.eyes import SparkEyes, TrinoEyes
-
-    if name == "trino":
-        return Engine(name, TRINO, ELSEWHERE, TrinoEyes(look_at))
-    if name == "spark":
-        return Engine(name, SPARK, ELSEWHERE, SparkEyes(look_at))
+def _duckdb(_url: str) -> Engine:
     return Engine()
+
+
+def _trino(url: str) -> Engine:
+    from queryrun.cancel_suite.eyes import TrinoEyes
+
+    return Engine("trino", TRINO, ELSEWHERE, TrinoEyes(url))
+
+
+def _spark(ui_url: str) -> Engine:
+    from queryrun.cancel_suite.eyes import SparkEyes
+
+    return Engine("spark", SPARK, ELSEWHERE, SparkEyes(ui_url))
+
+
+ENGINES: Mapping[str, Callable[[str], Engine]] = {
+    "duckdb": _duckdb,
+    "trino": _trino,
+    "spark": _spark,
+}
+"""The engines that the suite can judge, opened with the URL where each says what it runs: for
+Trino its own, for Spark its web UI's. The suite may not ask the server's registry of engines."""
+
+
+def engine_of(name: str, url: str) -> Engine:
+    """The engine of this name (a key of `ENGINES`), observed at `url`."""
+    return ENGINES[name](url)

@@ -1,4 +1,4 @@
-"""Reports of the suite as the Markdown tables of docs/cancel.md.
+"""Reports of the suite as Markdown tables (docs/cancel.md#what-was-measured).
 
     python -m queryrun.cancel_suite.markdown report.json [report.json ...]
 

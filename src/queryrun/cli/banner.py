@@ -44,7 +44,7 @@ def _store(settings: Settings) -> str:
 
 
 def _data(settings: Settings, source: SourceSettings) -> str:
-    return str(settings.path(source.data)) if source.engine == "duckdb" else source.url
+    return source.url if source.kind.is_remote else str(settings.path(source.data))
 
 
 def _results(settings: Settings) -> str:

@@ -75,12 +75,12 @@ def _scope(text: str) -> Scope:
 
 
 def _make_data_dirs(settings: Settings, entities: list[str]) -> None:
-    """An entity needs somewhere to put its files; a `.duckdb` file is the operator's to bring."""
+    """An entity needs somewhere to put its files; a database file is the operator's to bring."""
     embedded = [name for name in settings.sources if name not in settings.remote_sources]
     for source in embedded:
         for entity in entities:
             path = settings.data_path(source, entity)
-            if path.suffix != ".duckdb":
+            if not settings.sources[source].kind.is_database(path):
                 path.mkdir(parents=True, exist_ok=True)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from queryrun.engines.registry import ENGINES
 from queryrun.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -74,20 +75,22 @@ def cancel_suite(
 
 
 def _engine(name: str, url: str, ui_url: str) -> Engine:
+    from queryrun.cancel_suite.engine import ENGINES as JUDGED
     from queryrun.cancel_suite.engine import engine_of
 
-    if name not in {"duckdb", "trino", "spark"}:
-        raise ConfigurationError("--engine is duckdb, trino or spark")
-    if name != "duckdb" and not url:
-        raise ConfigurationError(f"--engine {name} needs --engine-url")
-    if name == "spark" and not ui_url:
-        raise ConfigurationError("--engine spark needs --engine-ui-url")
-    return engine_of(name, ui_url if name == "spark" else url)
+    if name not in JUDGED:
+        raise ConfigurationError(f"--engine is one of {', '.join(JUDGED)}")
+    given = {"url": url, "ui_url": ui_url}
+    required = ENGINES[name].required_urls
+    for setting in required:
+        if not given[setting]:
+            raise ConfigurationError(f"--engine {name} needs --engine-{setting.replace('_', '-')}")
+    return engine_of(name, ui_url if "ui_url" in required else url)
 
 
 def _source(name: str, url: str, ui_url: str) -> dict[str, str]:
     """What makes the default source of the suite's own server that engine's."""
-    if name == "duckdb":
+    if not ENGINES[name].is_remote:
         return {}
     return {
         "QUERYRUN_SOURCES__LIVE__ENGINE": name,

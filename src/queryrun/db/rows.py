@@ -14,13 +14,12 @@ import msgspec
 
 from queryrun.db.times import from_ms, from_ms_or_none
 from queryrun.errors import Failure, FailureCode
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
     AttemptRef,
     Cancellation,
-    ContentEncoding,
-    ContentType,
     DeletedRows,
     EngineStop,
     Output,

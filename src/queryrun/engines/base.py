@@ -155,13 +155,43 @@ class Catalog(Protocol):
         ...
 
 
+class CatalogOpener(Protocol):
+    """Opens the catalog of one entity's source (`registry.EngineKind.catalog`)."""
+
+    def __call__(self, options: Mapping[str, str], secret: str | None) -> Catalog:
+        """`options` and `secret` as in `SessionOpener`. Raises `RunFailed` when it cannot."""
+        ...
+
+
+class RemoteOpener(Protocol):
+    """Opens an engine for the remote-stop service (`registry.EngineKind.remote`)."""
+
+    def __call__(self) -> RemoteEngine:
+        """Connects to nothing yet."""
+        ...
+
+
+class SessionOpener(Protocol):
+    """Opens a session for one entity's source (`registry.EngineKind.session`)."""
+
+    def __call__(
+        self,
+        options: Mapping[str, str],
+        limits: EngineLimits,
+        time_zone: str,
+        secret: str | None,
+    ) -> EngineSession:
+        """`options` are the source's settings with the entity's name filled in.
+
+        An embedded engine gets `data_dir` or `database` (a path) and `dialect`; a remote one
+        `url`, `catalog`, `schema`, `user`, `auth`, `ui_url`, `name_scope` and `dialect`, and as
+        `secret` the password or token. Raises `RunFailed` when the source cannot be opened.
+        """
+        ...
+
+
 class EngineSession(Protocol):
     """One opened source, good for one statement, and for another after each `renew`."""
-
-    @property
-    def handle(self) -> str:
-        """What any process needs to stop this session's work; opaque outside its engine."""
-        ...
 
     @property
     def output_path(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
+
+from queryrun.engines.registry import ENGINES, EngineKind
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -23,9 +23,19 @@ class SourceSpec(msgspec.Struct, frozen=True):
     file of ours and inherits no environment, so a new one counts from the next process on.
     """
 
-    engine: Literal["duckdb", "trino", "spark"]
+    engine: str
     options: dict[str, str]
     secret: Secret | None = None
+
+    @property
+    def kind(self) -> EngineKind:
+        """What the engine can do."""
+        return ENGINES[self.engine]
+
+    @property
+    def secret_text(self) -> str | None:
+        """The secret itself, for the engine alone."""
+        return self.secret.text if self.secret else None
 
     @property
     def paths(self) -> tuple[str, ...]:

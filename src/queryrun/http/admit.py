@@ -15,8 +15,8 @@ from queryrun.http.request import ApiRequest
 async def admit(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     """Set the call's principal and quota, or raise: 401, 429, 400 (which entity?), 403.
 
-    Every call of a known client counts against its tenant's rate, whatever becomes of it
-    (contract D3: failed calls count). Calls without a good token count against their address.
+    Every call of a known client counts against its tenant's rate; failed calls count too
+    (contract D3). Calls without a good token count against their address.
     """
     try:
         client = await client_of(app.auth, request.header(b"authorization"), app.now())

@@ -1,4 +1,4 @@
-"""Bodies on their way in and out: size limits, gzip requests (contract C13), gzip answers (C12)."""
+"""Request and response bodies: size limits, and gzip in both directions (contract C12, C13)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GZIP_WINDOW = 31
 
 COMPRESS_ABOVE_BYTES = 1000
 COMPRESSIBLE = (JSON, "application/xml", "text/html", "text/csv", "text/plain")
-"""Contract C12: only bodies of more than this, and only these types."""
+"""Only larger bodies, and only of these types, are compressed (contract C12)."""
 
 GZIP_LEVEL = 5
 
@@ -101,7 +101,7 @@ def _weight(text: str | None) -> float:
 
 
 def compress(request: ApiRequest, response: Response) -> None:
-    """Gzip the answer when contract C12 says so. Streams (result files) have no body here."""
+    """Gzip a large JSON or text body (contract C12). Streams (result files) have no body here."""
     if len(response.body) <= COMPRESS_ABOVE_BYTES:
         return
     media_type = (response.content_type or "").partition(";")[0]

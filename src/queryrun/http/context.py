@@ -37,7 +37,7 @@ class HttpSettings:
     request_timeout_s: float = 60.0
     """Until the answer begins (contract A1); a wait that was asked for comes on top."""
     link_life_s: int = 4 * 3600
-    """Contract F9."""
+    """How long a download link is valid (contract F9)."""
     api_rates: Rates = API_PRESETS["production"]
     auth_tenant_rates: Rates = AUTH_PER_TENANT
     auth_address_rates: Rates = AUTH_PER_ADDRESS
@@ -47,11 +47,11 @@ class HttpSettings:
     api: bool = True
     """False on a node that only runs statements: it answers probes and metrics, nothing else."""
     list_runs: bool = True
-    """Contract H13: the list is ours; switched off, `GET /v2/query_runs` is a 405."""
+    """The list is an addition of ours; without it `GET /v2/query_runs` is a 405 (contract H13)."""
     strict_fields: bool = False
-    """Contract C1: refuse unknown `fields[]` names instead of ignoring them."""
+    """Refuse unknown `fields[]` names instead of ignoring them (contract C1)."""
     read_deleted_means_only: bool = False
-    """Contract H3: give v2's `read_deleted` v1's meaning."""
+    """Give v2's `read_deleted` v1's meaning (contract H3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from queryrun.http.request import ApiRequest
 
 TRACK_ID = re.compile(r"""[\x20-\x7e]{1,64}""")
 TRACK_ID_FORBIDDEN = frozenset(":;\"'")
-"""Contract C7: US-ASCII, none of these, at most 64; control bytes are refused too."""
+"""US-ASCII without these, at most 64; control bytes are refused too (contract C7)."""
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-"""Contract C11: 1-255 characters."""
+"""1 to 255 characters (contract C11)."""
 
 MAX_WAIT_S = 60.0
 """`Prefer: wait=N` is lowered to this (issue: N ≤ 60)."""
@@ -56,7 +56,7 @@ def idempotency_key(request: ApiRequest, problems: list[Problem]) -> str | None:
 
 
 def entity_header(request: ApiRequest) -> tuple[str | None, str]:
-    """The entity the caller names, and the header it used: plural, or its singular twin (C9).
+    """The entity the caller names, and the header it used: plural or singular (contract C9).
 
     `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
     """

@@ -37,8 +37,8 @@ def let_through(quota: Quota | None, what: str) -> None:
 
 STREAM_RETRY_AFTER_S = 5
 AT_ONCE = 40
-"""Contract D3: the hosted service's default for requests at once. Told, not enforced: what bounds
-us is the rate of requests and the queue of runs."""
+"""The hosted service's default for concurrent requests (contract D3). Reported, not enforced: the
+limits are the rate of requests and the queue of runs."""
 
 
 class InFlight:
@@ -81,7 +81,7 @@ class Streams:
 
 
 def concurrency_headers(at_once: int) -> list[tuple[str, str]]:
-    """Contract D3, A11: plain integers, because clients pass them to `int()`."""
+    """Plain integers, because clients pass them to `int()` (contract D3, A11)."""
     return [
         ("concurrency-limit-type", "Default"),
         ("concurrency-limit-limit", str(AT_ONCE)),

@@ -136,6 +136,6 @@ class MemoryRateLimiter:
 
 
 def describe(current: Window, windows: tuple[Window, ...]) -> str:
-    """The windows in the contract's notation, the tightest first (D3)."""
+    """The windows in the hosted service's notation, the tightest first (contract D3)."""
     listed = (f"{window.quota};w={window.length_s}" for window in windows)
     return ", ".join((str(current.quota), *listed))

@@ -1,4 +1,4 @@
-"""`POST /oauth/token`: client credentials for a bearer token (contract E, RFC 6749 section 4.4)."""
+"""`POST /oauth/token`: client credentials for a bearer token (contract E), as in RFC 6749, 4.4."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from queryrun.http.headers import MAX_WAIT_S
 from queryrun.http.operations import Parameter
 from queryrun.http.v2.fields import CONTRACT_FIELDS, EXTENSION_FIELDS
 from queryrun.http.v2.view import EXPAND, MAX_PAGE_SIZE
-from queryrun.results.preview import MAX_PREVIEW_ROWS
+from queryrun.results.preview_rows import MAX_PREVIEW_ROWS
 
 ID = "6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90"
 ENTITY = "1c7d3b4e-2222-4b6a-9a7e-5b8f2f7a0002"

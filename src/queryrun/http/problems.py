@@ -1,8 +1,8 @@
 """Error -> status and body, per face. The only place that knows either.
 
 v2 answers `{type, errors: [{code, parameter, message}], retryable}` (contract D1), v1
-`{code, message}` (D2), the token endpoint RFC 6749's `{error, error_description}` plus the
-`message` that one SDK reads (E).
+`{code, message}` (contract D2), the token endpoint RFC 6749's `{error, error_description}` plus the
+`message` that one SDK reads (contract E).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ TYPES: dict[int, str] = {
     503: "service_unavailable",
     504: "gateway_timeout",
 }
-"""Contract D1: the `type` of every status that is answered."""
+"""The `type` of every error status (contract D1)."""
 
 RETRYABLE = frozenset({409, 429, 502, 503, 504})
-"""Contract H24, and D1 for the 409 of a request that is still in flight."""
+"""Including the 409 of a request that is still in flight (contract H24, D1)."""
 
 STATUSES: dict[type[Exception], int] = {
     e.InvalidRequest: 400,

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 import msgspec
 
 from queryrun.errors import Problem
+from queryrun.results.formats import ContentType
+from queryrun.results.separator import parse_separator
 from queryrun.runs.model import Output
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
 MAX_KEY_CHARS = 16_384
-SEPARATOR_ESCAPES = {"\\t": "\t"}
-SEPARATOR_FORBIDDEN = frozenset('"\r\n\0')
-SEPARATOR_PATTERN = r'^([^"\r\n\x00]|\\t)$'
-"""Contract H7."""
 
 Check = Callable[[object], str | None]
 """What is wrong with a value, or None."""
@@ -134,22 +132,29 @@ def key_warning(output: Output) -> list[tuple[str, str]]:
     return [("warning", f'299 queryrun "{text}"')] if key.is_weak else []
 
 
-def separator_problems(separator: object, name: str, format_name: str) -> list[Problem]:
-    """What is wrong with the separator of a `dsv` file; for no other format does it count
+def separator_problems(
+    content_type: ContentType, separator: object, name: str, format_name: str
+) -> list[Problem]:
+    """What is wrong with the separator, which counts only for formats that need one
     (contract A2, H7). A value of another type is its property's problem already."""
+    if not content_type.spec.needs_separator:
+        return []
     if separator is None:
-        return [problem(name, f"is required when '{format_name}' is dsv")]
-    if isinstance(separator, str) and not _separator_fits(separator):
+        return [problem(name, f"is required when '{format_name}' is {content_type.value}")]
+    if isinstance(separator, str) and not _is_separator(separator):
         fault = "must be exactly one character, not a quote or a line break; \\t is a tab"
         return [problem(name, fault)]
     return []
 
 
-def separator_of(text: str) -> str:
-    """The character that a valid separator stands for."""
-    return SEPARATOR_ESCAPES.get(text, text)
+def separator_of(content_type: ContentType, separator: object) -> str | None:
+    """The character that a valid separator stands for; None when the format has its own."""
+    return parse_separator(str(separator)) if content_type.spec.needs_separator else None
 
 
-def _separator_fits(text: str) -> bool:
-    character = separator_of(text)
-    return len(character) == 1 and character not in SEPARATOR_FORBIDDEN
+def _is_separator(text: str) -> bool:
+    try:
+        parse_separator(text)
+    except ValueError:
+        return False
+    return True

@@ -9,13 +9,14 @@ from queryrun.http.context import HttpSettings
 from queryrun.http.operations import Body, Operation, Reply
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
-from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE
+from queryrun.results.formats import format_names, names_of
+from queryrun.results.names import MEDIA_TYPES
 
 DOCUMENTED_ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
-"""Contract A1: of every operation; 403 is ours (scopes, entities)."""
+"""Of every operation (contract A1); 403 is ours, for scopes and entities."""
 WRITING_ERRORS = (*DOCUMENTED_ERRORS, 409, 413, 415, 422)
 OPEN_ERRORS = (405, 500, 503, 504)
-JSON_LINES_AND_OTHERS = tuple(dict.fromkeys((*MEDIA_TYPES.values(), UNKNOWN_TYPE)))
+TEXT_VALUES = names_of(format_names(lambda spec: spec.is_delimited))
 
 RUN_LINKS: tuple[tuple[str, dict[str, object]], ...] = (
     (
@@ -129,7 +130,7 @@ ROWS = Operation(
     "The first rows of a complete run, without a download, whatever its format and compression; "
     "an addition of this service. 404 for encrypted results and for runs that are not complete. "
     "It reaches about 16 MiB into the file, unpacked; in Parquet, 16 MiB from the row group on "
-    "that holds the first row. Values are texts in `csv`, `tsv` and `dsv`, otherwise JSON's.",
+    f"that holds the first row. Values are texts in {TEXT_VALUES}, otherwise JSON's.",
     (p.QUERY_RUN_ID, p.ROW_OFFSET, p.ROW_LIMIT, *p.EVERYWHERE),
     replies=(Reply(200, "Rows.", "Rows", examples=(("two rows", samples.ROWS),)),),
     errors=DOCUMENTED_ERRORS,
@@ -261,11 +262,11 @@ FILE = Operation(
     "are sent as they are, without `Content-Encoding`.",
     (p.FILE_KEY, p.EXPIRES, p.SIGNATURE, p.RANGE, p.IF_RANGE, p.IF_NONE_MATCH, p.TRACK_ID),
     replies=(
-        Reply(200, "The file.", media_types=JSON_LINES_AND_OTHERS, headers=files.HEADER_NAMES),
+        Reply(200, "The file.", media_types=MEDIA_TYPES, headers=files.HEADER_NAMES),
         Reply(
             206,
             "Part of the file.",
-            media_types=JSON_LINES_AND_OTHERS,
+            media_types=MEDIA_TYPES,
             headers=("content-range", *files.HEADER_NAMES),
         ),
         Reply(304, "The caller has this file already.", media_types=(), headers=("etag",)),

@@ -6,7 +6,12 @@ from queryrun.errors import FailureCode
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import create_body_schema
-from queryrun.runs.model import ContentEncoding, ContentType, EngineStop, Stage, StopReason
+from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
+from queryrun.runs.model import (
+    EngineStop,
+    Stage,
+    StopReason,
+)
 
 Schema = dict[str, object]
 
@@ -32,6 +37,8 @@ def _object(properties: Schema, description: str, required: tuple[str, ...] = ()
         shape["required"] = list(required)
     return {**shape, "description": description}
 
+
+SEPARATED = names_of(format_names(lambda spec: spec.needs_separator))
 
 FILE = _object(
     {
@@ -97,7 +104,7 @@ QUERY_RUN = _object(
         "state": _text(
             "`canceled` means that nothing of the run is running any more.", enum=STATES
         ),
-        "column_separator": _text("Of a `dsv` file."),
+        "column_separator": _text(f"Of a file in {SEPARATED}."),
         "error": {"$ref": "#/components/schemas/RunError"},
         "created_time": TIME,
         "started_time": TIME,

@@ -40,5 +40,5 @@ def arrow_stream(
         while (batch := _next(batches)) is not None:
             writer.write_batch(batch)
             counter.rows += batch.num_rows
-            yield sink.take()
-    yield sink.take()
+            yield sink.drain()
+    yield sink.drain()

@@ -1,13 +1,13 @@
-"""The first rows of Parquet, Arrow and zstd results. From a child process.
+"""The first rows of Parquet, Arrow and zstd results. Runs in a process of its own.
 
-Its libraries are large and written in C++, and what they unpack has no bound of its own; so the
-process that serves requests keeps away from them.
+Its libraries are large and written in C++, and what they decompress has no bound of its own; so
+the process that serves requests does not load them.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -15,16 +15,15 @@ import duckdb
 import msgspec
 import pyarrow
 
-from queryrun.results.preview import (
+from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.results.preview import PreviewRequest, preview
+from queryrun.results.preview_rows import (
     MAX_SCAN_BYTES,
     PREVIEW_TOO_FAR,
     NoPreviewError,
     Preview,
-    PreviewRequest,
     Row,
-    preview,
-    taken,
-    unpacked,
+    take_rows,
 )
 from queryrun.results.types import parse_type
 from queryrun.results.values import ValueFormatter
@@ -32,7 +31,7 @@ from queryrun.results.values import ValueFormatter
 _CHUNK_BYTES = 256 * 1024
 _BATCH_ROWS = 1024
 _PAGE_BYTES = 64 * 1024
-"""So much of a column is read at a time: the first rows need its first pages only."""
+"""How much of a column is read at a time: the first rows need its first pages only."""
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "256MB",
     "threads": 1,
@@ -43,27 +42,25 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def columnar_preview(file: BinaryIO, wanted: PreviewRequest) -> Preview:
-    """The wanted rows of a file that can be read at any place; see `preview.preview`.
+def columnar_preview(file: BinaryIO, request: PreviewRequest) -> Preview:
+    """The requested rows of a seekable file; see `preview.preview`.
 
-    Values of Parquet and Arrow are spelled like those of a JSON result, instants in UTC.
+    Values of Parquet and Arrow are formatted like those of a JSON result, instants in UTC.
     """
-    if wanted.content_type == "parquet":
-        return _shown(*_parquet(_seekable(file, wanted), wanted), wanted.limit)
-    plain = _plain(file, wanted.content_encoding)
-    if wanted.content_type == "arrow":
-        return _shown(*_arrow(plain, wanted), wanted.limit)
-    return preview(plain, replace(wanted, content_encoding="none"))
+    if reader := READERS.get(request.content_type):
+        return _preview(*reader(file, request), request.window.limit)
+    plain = _decompressed(file, request.content_encoding)
+    return preview(plain, replace(request, content_encoding=ContentEncoding.NONE))
 
 
-# --- unpacking ------------------------------------------------------------------------------
+# --- decompression --------------------------------------------------------------------------
 
 
-def _plain(file: BinaryIO, content_encoding: str) -> Iterable[bytes]:
-    if content_encoding == "zstd":
-        packed: Any = pyarrow.PythonFile(file, mode="r")
-        return _chunks(pyarrow.CompressedInputStream(packed, "zstd"))
-    return unpacked(_chunks(file), content_encoding)
+def _decompressed(file: BinaryIO, encoding: ContentEncoding) -> Iterable[bytes]:
+    if encoding.spec.decompress is None:
+        source: Any = pyarrow.PythonFile(file, mode="r")
+        return _chunks(pyarrow.CompressedInputStream(source, encoding.value))
+    return encoding.spec.decompress(_chunks(file))
 
 
 def _chunks(source: Any) -> Iterator[bytes]:
@@ -80,57 +77,66 @@ def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _seekable(file: BinaryIO, wanted: PreviewRequest) -> BinaryIO:
-    """Parquet begins at its end: one that was packed as well has to be unpacked whole."""
-    if wanted.content_encoding == "none":
+def _seekable(file: BinaryIO, encoding: ContentEncoding) -> BinaryIO:
+    """Parquet has its footer at the end: a compressed file has to be decompressed whole."""
+    if encoding is ContentEncoding.NONE:
         return file
-    return io.BytesIO(b"".join(_bounded(_plain(file, wanted.content_encoding))))
+    return io.BytesIO(b"".join(_bounded(_decompressed(file, encoding))))
 
 
 class _Stream(io.RawIOBase):
-    """Pieces as a file that is read from beginning to end."""
+    """Chunks as a file that is read from beginning to end."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
-        self._held = b""
+        self._pending = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._held:
+        while not self._pending:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return 0
-            self._held = chunk
-        size = min(len(buffer), len(self._held))
-        buffer[:size], self._held = self._held[:size], self._held[size:]
+            self._pending = chunk
+        size = min(len(buffer), len(self._pending))
+        buffer[:size], self._pending = self._pending[:size], self._pending[size:]
         return size
 
 
 # --- rows of the formats --------------------------------------------------------------------
 
 
-def _parquet(file: BinaryIO, wanted: PreviewRequest) -> tuple[Any, Iterator[Any]]:
-    """Schema and wanted rows. Row groups in front of them are passed over unread."""
+def _parquet(file: BinaryIO, request: PreviewRequest) -> tuple[Any, Iterator[Any]]:
+    """Schema and requested rows. Row groups before them are skipped unread."""
     from pyarrow import parquet
 
-    found: Any = parquet.ParquetFile(file, pre_buffer=False, buffer_size=_PAGE_BYTES)
-    first, skipped = 0, 0
+    seekable = _seekable(file, request.content_encoding)
+    found: Any = parquet.ParquetFile(seekable, pre_buffer=False, buffer_size=_PAGE_BYTES)
+    window, first, skipped = request.window, 0, 0
     while first < found.num_row_groups:
         rows = found.metadata.row_group(first).num_rows
-        if skipped + rows > wanted.offset:
+        if skipped + rows > window.offset:
             break
         first, skipped = first + 1, skipped + rows
     groups = list(range(first, found.num_row_groups))
     batches = found.iter_batches(_BATCH_ROWS, row_groups=groups, use_threads=False)
-    return found.schema_arrow, _window(batches, wanted.offset - skipped, wanted.limit)
+    return found.schema_arrow, _window(batches, window.offset - skipped, window.limit)
 
 
-def _arrow(plain: Iterable[bytes], wanted: PreviewRequest) -> tuple[Any, Iterator[Any]]:
+def _arrow(file: BinaryIO, request: PreviewRequest) -> tuple[Any, Iterator[Any]]:
+    plain = _decompressed(file, request.content_encoding)
     stream = io.BufferedReader(_Stream(_bounded(plain)), _CHUNK_BYTES)
     found: Any = pyarrow.ipc.open_stream(stream)
-    return found.schema, _window(iter(found), wanted.offset, wanted.limit)
+    return found.schema, _window(iter(found), request.window.offset, request.window.limit)
+
+
+READERS: dict[ContentType, Callable[[BinaryIO, PreviewRequest], tuple[Any, Iterator[Any]]]] = {
+    ContentType.PARQUET: _parquet,
+    ContentType.ARROW: _arrow,
+}
+"""Schema and record batches, of every format that has no `ResultFormat.preview`."""
 
 
 def _window(batches: Iterator[Any], offset: int, limit: int) -> Iterator[Any]:
@@ -143,13 +149,13 @@ def _window(batches: Iterator[Any], offset: int, limit: int) -> Iterator[Any]:
             yield part
 
 
-# --- what is shown --------------------------------------------------------------------------
+# --- rows as JSON values --------------------------------------------------------------------
 
 
-def _shown(schema: Any, batches: Iterator[Any], limit: int) -> Preview:
+def _preview(schema: Any, batches: Iterator[Any], limit: int) -> Preview:
     with duckdb.connect(":memory:", config=_SETTINGS) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        rows = taken(row for batch in batches for row in _formatted(connection, batch))
+        rows = take_rows(row for batch in batches for row in _formatted(connection, batch))
     return Preview(list(schema.names), rows[:limit])
 
 

@@ -39,7 +39,7 @@ class ConcurrentCopy:
         finish: Callable[[], None] = _nothing,
         abort_copy: Callable[[], None] = _nothing,
     ) -> None:
-        self.copy_ended = threading.Event()
+        self.copy_finished = threading.Event()
         self.copy_failed = False
         self._copy = copy
         self._do = work
@@ -81,7 +81,7 @@ class ConcurrentCopy:
             self.copy_failed = True
             raise
         finally:
-            self.copy_ended.set()
+            self.copy_finished.set()
             self._unblock_consumer()
 
     def _work(self) -> None:
@@ -92,7 +92,7 @@ class ConcurrentCopy:
             self._stop_copy()
 
     def _stop_copy(self) -> None:
-        while not self.copy_ended.is_set():
+        while not self.copy_finished.is_set():
             self._abort_copy()
             self._copy.interrupt()
-            self.copy_ended.wait(INTERRUPT_EVERY_S)
+            self.copy_finished.wait(INTERRUPT_EVERY_S)

@@ -1,7 +1,7 @@
 """DuckDB's `COPY` into a named pipe, and its bytes out of it again, without a file in between.
 
-The road of every result that is packed or encrypted or stored elsewhere: no plain byte of it
-touches a disk. Plain files in a directory go the shorter way of `copy_direct.py`.
+Every result that is compressed, encrypted or stored remotely takes this path: no plain byte of it
+touches a disk. Plain files in a directory take the shorter one of `copy_direct.py`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from queryrun.results.compress import Chunks
 
 PIPE_BYTES = 1024 * 1024
-"""The kernel's usual limit for a pipe; DuckDB waits when so much has not been taken."""
+"""The kernel's usual limit for a pipe; DuckDB blocks when the pipe is full."""
 
 
 def copy_through_pipe(copy: Copy, consume: Callable[[Chunks], None]) -> int:
     """Run the `COPY` here and `consume` its bytes in a second thread. Returns the rows copied.
 
-    `consume` gets an iterator that ends when the `COPY` has closed the pipe, whether it succeeded
-    or not: nothing may be committed before this returns. Errors: see `ConcurrentCopy.accompany`.
+    The iterator that `consume` gets ends when the `COPY` has closed the pipe, whether it succeeded
+    or not, so nothing may be committed before this returns. Errors: see `ConcurrentCopy.run`.
     """
     _make_pipe(copy.path)
-    reader = _Reader(copy.path)
+    reader = _PipeReader(copy.path)
     concurrent_copy = ConcurrentCopy(
         copy,
         lambda: consume(reader.chunks()),
-        unblock_consumer=lambda: _wave(copy.path),
+        unblock_consumer=lambda: _signal_end(copy.path),
         abort_copy=reader.close_once_open,
     )
     try:
@@ -44,8 +44,8 @@ def copy_through_pipe(copy: Copy, consume: Callable[[Chunks], None]) -> int:
             os.unlink(copy.path)  # noqa: PTH108 - a path of ours as text, here and below
 
 
-class _Reader:
-    """The reading end. Opened before `COPY` starts, so that never waits for us."""
+class _PipeReader:
+    """The read end. Opened before the `COPY` starts, so that its open does not block."""
 
     def __init__(self, path: str) -> None:
         self._is_open = True
@@ -56,7 +56,7 @@ class _Reader:
         self._poll.register(self._pipe, select.POLLIN)
 
     def chunks(self) -> Iterator[memoryview]:
-        """The bytes as they come, in one buffer that is used again and again."""
+        """The bytes as they arrive, in one buffer that is reused for every chunk."""
         buffer = bytearray(PIPE_BYTES)
         view = memoryview(buffer)
         self._poll.poll()  # until there is a writer: an unopened pipe reads as ended
@@ -65,15 +65,15 @@ class _Reader:
             yield view[:size]
 
     def close_once_open(self) -> None:
-        """Close the pipe if `COPY` has opened it, which its bytes show: its writes then fail.
+        """Close the pipe if the `COPY` has opened it, as its bytes show: its writes then fail.
 
-        Not before: to open a pipe that nobody reads would wait for ever.
+        Not before: opening a pipe that has no reader would block for ever.
         """
         if self._is_open and self._poll.poll(0):
             self.close()
 
     def close(self) -> None:
-        """Let go of the pipe: the next write into it fails. Idempotent."""
+        """Close the pipe: the next write into it fails. Idempotent."""
         if self._is_open:
             self._is_open = False
             os.close(self._pipe)
@@ -85,7 +85,7 @@ def _make_pipe(path: str) -> None:
     os.mkfifo(path, 0o600)
 
 
-def _wave(path: str) -> None:
-    """Open the writing end and let go: a reader that never saw a writer now sees the end."""
-    with contextlib.suppress(OSError):  # no reader any more: nobody is waiting
+def _signal_end(path: str) -> None:
+    """Open and close the write end: a reader that never saw a writer now sees the end."""
+    with contextlib.suppress(OSError):  # no reader any more
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))

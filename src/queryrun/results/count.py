@@ -1,36 +1,41 @@
-"""Counting rows in the bytes of a file: as they pass, afterwards, or by estimate."""
+"""Counts rows in the bytes of a file: as they pass, afterwards, or by estimate."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from queryrun.results.encode import DELIMITED
+_READ_BYTES = 256 * 1024
+_MAGIC_BYTES = 4
+_ONE_IN = 8
+_CAUTION = 15 / 16
 
 
 class RowCounter(Protocol):
-    """How many rows have passed. Exact at the end, and never too high before."""
+    """Counts the rows that have passed. Exact at the end, and never too high before."""
+
+    is_exact: ClassVar[bool]
+    """Whether the rows of the format can be counted in its bytes at all."""
 
     @property
     def rows(self) -> int:
-        """Whole rows so far."""
-        ...
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether this format's rows can be told from its bytes at all."""
+        """Complete rows so far."""
         ...
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Look at the next bytes."""
+        """Count the next bytes."""
+        ...
+
+    @staticmethod
+    def estimate(data: bytes) -> int:
+        """About how many rows end in these bytes, which may begin anywhere in the file."""
         ...
 
 
 class LineCounter:
     """One line, one row: JSON Lines."""
 
-    is_exact = True
+    is_exact: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.rows = 0
@@ -38,14 +43,18 @@ class LineCounter:
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         self.rows += bytes(data).count(b"\n")
 
+    @staticmethod
+    def estimate(data: bytes) -> int:
+        return data.count(b"\n")
+
 
 class RecordCounter:
     """Line ends outside quotes, less the header: delimited files.
 
-    A quote inside a quoted value is doubled, so being inside is a matter of odd and even.
+    A quote inside a quoted value is doubled, so an odd number of quotes means inside.
     """
 
-    is_exact = True
+    is_exact: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._records = 0
@@ -65,94 +74,77 @@ class RecordCounter:
         self._records += sum(part.count(b"\n") for part in outside)
         self._is_inside ^= len(parts) % 2 == 0
 
+    @staticmethod
+    def estimate(data: bytes) -> int:
+        """Line ends outside quotes, or those inside if they are more.
+
+        From the middle of a file nothing tells which is which, but files with more rows than line
+        ends in values are the rule.
+        """
+        lines = data.count(b"\n")
+        if data.find(b'"') < 0:
+            return lines
+        inside = sum(part.count(b"\n") for part in data.split(b'"')[1::2])
+        return max(lines - inside, inside)
+
 
 class NoCounter:
-    """Binary formats: the rows are known at the end, from the engine."""
+    """Binary formats: only the engine knows the rows, at the end."""
 
-    is_exact = False
+    is_exact: ClassVar[bool] = False
     rows = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Nothing can be told from the bytes."""
+        """Binary data tells nothing."""
+
+    @staticmethod
+    def estimate(data: bytes) -> int:  # noqa: ARG004 - as the protocol says
+        return 0
 
 
 class BatchCounter:
-    """Rows that somebody counts by batches, as he makes them."""
+    """Rows counted by the writer of the batches."""
 
     def __init__(self) -> None:
         self.rows = 0
 
 
-def counter_for(content_type: str) -> RowCounter:
-    """The counter for a format."""
-    if content_type == "json":
-        return LineCounter()
-    return RecordCounter() if content_type in DELIMITED else NoCounter()
-
-
-_READ_BYTES = 256 * 1024
-_MAGIC_BYTES = 4
-_ONE_IN = 8
-_CAUTION = 15 / 16
-
-
-def rows_before(file: int, end: int, content_type: str) -> int:
-    """The rows in the first `end` bytes of an open file; a pass over all of them."""
-    counter = counter_for(content_type)
+def rows_before(file: int, end: int, counter: type[RowCounter]) -> int:
+    """The rows in the first `end` bytes of an open file; reads all of them."""
+    counted = counter()
     for start in range(0, end, _READ_BYTES):
-        counter.feed(os.pread(file, min(_READ_BYTES, end - start), start))
-    return counter.rows
+        counted.feed(os.pread(file, min(_READ_BYTES, end - start), start))
+    return counted.rows
 
 
-def has_rows(file: int, end: int, content_type: str) -> bool:
-    """Whether there is more than a beginning in the first `end` bytes of an open file.
+def has_rows(file: int, end: int, counter: type[RowCounter]) -> bool:
+    """Whether the first `end` bytes of an open file hold more than its header.
 
     The engine writes header and magic number when it starts, long before the first row.
     """
     if end > _READ_BYTES:
         return True
-    is_text = counter_for(content_type).is_exact
-    return rows_before(file, end, content_type) > 0 if is_text else end > _MAGIC_BYTES
+    return rows_before(file, end, counter) > 0 if counter.is_exact else end > _MAGIC_BYTES
 
 
 class RowEstimate:
-    """About how many rows have passed, from one piece in eight; never shrinks.
+    """Estimates the rows that have passed, from one chunk in eight; never shrinks.
 
-    Rather too few than too many. Line ends inside values can make it too many all the same,
-    where there are more of them than there are rows.
+    Errs on the low side. Line ends inside values can make it too high all the same, in files that
+    have more of them than rows.
     """
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, counter: type[RowCounter]) -> None:
         self.rows = 0
-        self._line_ends = _line_ends_of(content_type)
+        self._estimate = counter.estimate
         self._chunks = self._bytes = self._sample_bytes = self._sample_rows = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Look at the next bytes, perhaps."""
+        """Sample the next bytes, or skip them."""
         self._bytes += len(data)
         if self._chunks % _ONE_IN == 0:
             self._sample_bytes += len(data)
-            self._sample_rows += self._line_ends(bytes(data))
+            self._sample_rows += self._estimate(bytes(data))
         self._chunks += 1
         estimate = self._sample_rows * self._bytes / max(self._sample_bytes, 1)
         self.rows = max(self.rows, int(estimate * _CAUTION))
-
-
-def _line_ends_of(content_type: str) -> Callable[[bytes], int]:
-    if content_type == "json":
-        return _lines
-    return _records if content_type in DELIMITED else lambda _: 0
-
-
-def _lines(data: bytes) -> int:
-    return data.count(b"\n")
-
-
-def _records(data: bytes) -> int:
-    """Line ends outside quotes, or those inside: from the middle of a file one cannot tell which
-    is which, but that there are more rows than other lines is the rule."""
-    lines = data.count(b"\n")
-    if data.find(b'"') < 0:
-        return lines
-    inside = sum(part.count(b"\n") for part in data.split(b'"')[1::2])
-    return max(lines - inside, inside)

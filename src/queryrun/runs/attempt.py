@@ -31,7 +31,7 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
-from queryrun.runs.retry import after_failure, on_leaving, while_away
+from queryrun.runs.retry import after_failure, on_shutdown, while_source_down
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
 from queryrun.worker.errors import PoolClosed, WorkerDied
 from queryrun.worker.frames import Done, Execute, Progress, StageReached
@@ -40,7 +40,7 @@ from queryrun.worker.worker import Worker
 log = structlog.get_logger()
 
 STORE_RETRY_S = 0.5
-"""Pause between tries to write an outcome while the store is away."""
+"""Pause before another read or write while the store is unavailable."""
 
 _CANCELS = frozenset({StopReason.USER, StopReason.ADMIN})
 
@@ -52,31 +52,31 @@ _LIMITS = frozenset(
     }
 )
 _NOT_CLEAN = _LIMITS | {FailureCode.WORKER_LOST, FailureCode.INTERNAL_ERROR}
-"""Ends after which the worker is not trusted again: it is stopped like any other."""
+"""Outcomes after which the worker is stopped instead of being reused."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """Why an attempt was told to stop, when, and how far it was."""
+    """Why an attempt has to stop, when that was requested, and how far it was."""
 
     reason: StopReason
     by: str | None
     stage: Stage
     at: datetime
     at_s: float
-    """On the monotonic clock, to measure the stop."""
+    """The same moment on the monotonic clock, to measure how long the stop takes."""
 
 
 class AttemptRunner:
-    """An attempt that this node holds, from its claim to its one way out."""
+    """Runs an attempt that this node holds, from its claim to its outcome."""
 
     def __init__(self, attempt: Attempt, context: AttemptContext) -> None:
         self.attempt = attempt
         self.progress = AttemptProgress(Stage.CLAIMED)
         self._context = context
-        self._told: StopRequest | None = None
+        self._stop_request: StopRequest | None = None
         self._stop_requested = asyncio.Event()
         self._worker: Worker | None = None
         self._until_s: float | None = None
@@ -85,7 +85,7 @@ class AttemptRunner:
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
-        self._proof = StopConfirmation(attempt, context, self._log)
+        self._confirmation = StopConfirmation(attempt, context, self._log)
 
     @property
     def ref(self) -> AttemptRef:
@@ -93,22 +93,23 @@ class AttemptRunner:
         return self.attempt.ref
 
     def stop(self, reason: StopReason, by: str | None = None) -> None:
-        """Stop this attempt's work: the one way, whoever asks. The first reason is the record.
+        """Request that this attempt stops. Only the first call counts: its reason is recorded.
 
-        Returns at once. What follows (`live`) interrupts, kills and reaps the worker, discards
-        the file and only then writes how the run goes on.
+        Returns at once. `run` then interrupts, kills and reaps the worker, discards the file, and
+        only after that writes the outcome.
         """
-        if self._told is None:
+        if self._stop_request is None:
             stage = self.progress.stage
-            self._told = StopRequest(reason, by, stage, self._context.now(), time.monotonic())
+            at, at_s = self._context.now(), time.monotonic()
+            self._stop_request = StopRequest(reason, by, stage, at, at_s)
             self._stop_requested.set()
             self._log.info("attempt_stop_requested", reason=reason, stage=stage)
 
     def set_lease_deadline(self, until_s: float | None) -> None:
-        """The lease is ours until then, on the monotonic clock; None: nobody else can take it.
+        """Set when the lease ends, on the monotonic clock. None: no other node can take it over.
 
-        When that is not moved in time the attempt stops, and its worker, should this process
-        be in no state to stop it, is ended by the kernel.
+        Unless a later call moves the deadline, the attempt stops when it passes. The worker has
+        the same deadline and exits by itself should this process be unable to stop it.
         """
         if self._lease_end is not None:
             self._lease_end.cancel()
@@ -121,43 +122,44 @@ class AttemptRunner:
         if self._worker is not None:
             self._worker.keep(until_s)
 
-    async def live(self) -> Run | None:
-        """Do the work and write how it ended; the run as written, None when it was lost to us.
+    async def run(self) -> Run | None:
+        """Execute the statement and write the outcome. Returns when nothing of the attempt runs.
 
-        Returns only when nothing of the attempt runs any more.
+        The result is the run as written, or None when this node lost the attempt: another node
+        holds it now, or the run was removed. Never raises for what goes wrong in the attempt.
         """
-        began_s = time.monotonic()
-        limit = asyncio.get_running_loop().call_later(
+        started_s = time.monotonic()
+        time_limit = asyncio.get_running_loop().call_later(
             self._time_limit_s(), self.stop, StopReason.TIMEOUT
         )
         worker: Worker | None = None
-        end: Done | Failure | None = None
+        outcome: Done | Failure | None = None
         try:
             worker = self._worker = await self._until_stopped(self._take_worker())
             if worker is not None and await self._may_start(worker):
-                end = await self._until_stopped(self._execute(worker))
+                outcome = await self._until_stopped(self._execute(worker))
         except WorkerDied as death:
-            end = _worker_lost(death)
+            outcome = _worker_lost(death)
         except Unavailable:
-            end = Failure(FailureCode.ENGINE_UNAVAILABLE, "The store could not be reached")
+            outcome = Failure(FailureCode.ENGINE_UNAVAILABLE, "The store could not be reached")
         except (ForkServerLost, PoolClosed):
-            end = Failure(FailureCode.ENGINE_UNAVAILABLE, "No worker process could be started")
-        except Exception as error:  # whatever goes wrong, the run must have an end
+            outcome = Failure(FailureCode.ENGINE_UNAVAILABLE, "No worker process could be started")
+        except Exception as error:  # whatever happens, the run needs an outcome
             self._log.exception("attempt_error", error=type(error).__name__)
-            end = Failure(FailureCode.INTERNAL_ERROR, "The service failed to run the statement")
+            outcome = Failure(FailureCode.INTERNAL_ERROR, "The service failed to run the statement")
         finally:
-            limit.cancel()
-        run = await self._settle(worker, end)
+            time_limit.cancel()
+        run = await self._settle(worker, outcome)
         self.set_lease_deadline(None)
-        self._context.metrics.attempt_s.labels(self.attempt.run.request.source).observe(
-            time.monotonic() - began_s
+        self._context.metrics.attempt_duration_s.labels(self.attempt.run.request.source).observe(
+            time.monotonic() - started_s
         )
         return run
 
-    # --- the way in --------------------------------------------------------------------------
+    # --- start and execute -------------------------------------------------------------------
 
     def _time_limit_s(self) -> float:
-        """Seconds this attempt may take: the request's own limit, or its source's."""
+        """Seconds this attempt may take: the request's limit, or else the source's."""
         request = self.attempt.run.request
         return request.timeout_s or self._context.policy(request.source).time_limit_s
 
@@ -168,26 +170,29 @@ class AttemptRunner:
         )
 
     async def _may_start(self, worker: Worker) -> bool:
-        """Save the handle before anything waits on the engine; False when a cancel was first."""
+        """Save the worker's handle. False: the attempt was canceled or lost, so do not start.
+
+        Saved before anything waits on the engine, so that any node can kill what this one starts.
+        """
         try:
-            handle = self._proof.handle(worker)
+            handle = worker.handle
             await self._context.store.save_handle(self.ref, handle=handle, file_key=self._key)
         except LostRace:
-            self.stop(*await self._why_lost())
+            self.stop(*await self._lost_race_reason())
             return False
         self.progress = AttemptProgress(Stage.STARTING)
-        return self._told is None
+        return self._stop_request is None
 
-    async def _why_lost(self) -> tuple[StopReason, str | None]:
-        """The reason that made a write of ours come too late: a cancel, or a lost lease."""
-        run = await self._read()
-        ours = run is not None and run.attempt == self.ref.number
-        if run is not None and ours and run.cancellation is not None:
+    async def _lost_race_reason(self) -> tuple[StopReason, str | None]:
+        """Why the store refused a write of this attempt: a cancel, or a lost lease."""
+        run = await self._read_run()
+        is_newest = run is not None and run.attempt == self.ref.number
+        if run is not None and is_newest and run.cancellation is not None:
             return run.cancellation.reason, run.cancellation.canceled_by
         return StopReason.LEASE, None
 
-    async def _read(self) -> Run | None:
-        """The run as last written, however long the store is away."""
+    async def _read_run(self) -> Run | None:
+        """The run as last written. Retries for as long as the store is unavailable."""
         while True:
             try:
                 return await self._context.store.get(self.ref.run_id)
@@ -196,17 +201,17 @@ class AttemptRunner:
                 await asyncio.sleep(STORE_RETRY_S)
 
     async def _execute(self, worker: Worker) -> Done | Failure:
-        """Run the statement to its end, keeping track of how far it is."""
-        # Opening may take a while, and the frame says until when the lease is ours.
+        """Run the statement on the worker and track its progress."""
+        # Opening may take a while, and the frame carries the lease deadline: build it afterwards.
         await worker.ready()
-        end = await worker.execute(self._execute_frame(), self._take_note)
+        end = await worker.execute(self._execute_frame(), self._on_progress)
         if isinstance(end, Done):
             return end
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
 
     def _execute_frame(self) -> Execute:
         run = self.attempt.run
-        rules = self._context.policy(run.request.source)
+        policy = self._context.policy(run.request.source)
         output = run.request.output
         return Execute(
             run_id=run.id,
@@ -217,16 +222,16 @@ class AttemptRunner:
             content_encoding=output.content_encoding.value,
             column_separator=output.column_separator,
             encryption_key=output.encryption_key,
-            row_limit=rules.max_output_rows,
-            size_limit_bytes=rules.max_output_bytes,
+            row_limit=policy.max_output_rows,
+            size_limit_bytes=policy.max_output_bytes,
             deleted_rows=run.request.deleted_rows.value,
-            org_column=rules.org_column,
+            org_column=policy.org_column,
             org_ids=run.request.org_ids,
             until_s=self._until_s or 0.0,
         )
 
-    def _take_note(self, frame: StageReached | Progress) -> None:
-        """How far the attempt is, as its worker says; numbers only grow (`worker/control.py`)."""
+    def _on_progress(self, frame: StageReached | Progress) -> None:
+        """Keep what the worker reports. Its numbers never decrease (`worker/control.py`)."""
         if isinstance(frame, StageReached):
             self.progress = replace(self.progress, stage=Stage(frame.stage))
         else:
@@ -236,104 +241,110 @@ class AttemptRunner:
         self._context.notifier.notify_progress(self.ref.run_id)
 
     async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """The result of `work`, or None when the attempt was told to stop before it was done.
+        """The result of `work`, or None when a stop is requested before it is done.
 
-        A result that is there at the same moment counts: the store decides who was first.
+        A result that arrives at the same moment counts: the store decides which came first.
         """
         task = asyncio.ensure_future(work)
-        told = asyncio.ensure_future(self._stop_requested.wait())
+        stop = asyncio.ensure_future(self._stop_requested.wait())
         try:
-            await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
-            told.cancel()
-            await _cancelled(task)
+            stop.cancel()
+            await _cancel_and_wait(task)
 
-    # --- the one way out ---------------------------------------------------------------------
+    # --- settle ------------------------------------------------------------------------------
 
-    async def _settle(self, worker: Worker | None, end: Done | Failure | None) -> Run | None:
-        """Write a clean end while the worker is still ours; otherwise stop first, then write."""
-        if end is not None and _is_clean(end):
-            await self._tidy_up_elsewhere(end)
-            run = await self._persist(lambda: self._write_clean(end))
+    async def _settle(self, worker: Worker | None, outcome: Done | Failure | None) -> Run | None:
+        """Write the outcome. Unless the worker finished cleanly, stop it first.
+
+        A run may be read as ended, or start its next attempt, the moment the outcome is written.
+        Nothing of this attempt may then still run.
+        """
+        if outcome is not None and _is_clean(outcome):
+            await self._stop_remote_leftovers(outcome)
+            run = await self._persist(lambda: self._write_clean(outcome))
             if run is not None:
                 self._give_back(worker)
-                return self._ended(run)
-            self.stop(*await self._why_lost())
-        elif isinstance(end, Failure) and end.code in _LIMITS:
+                return self._report(run)
+            self.stop(*await self._lost_race_reason())
+        elif isinstance(outcome, Failure) and outcome.code in _LIMITS:
             self.stop(StopReason.LIMIT)
-        engine_stop = await self._stop_for_certain(worker)
+        engine_stop = await self._stop_and_confirm(worker)
         await self._discard_file()
-        run = await self._persist(lambda: self._write_stopped(end, engine_stop))
-        if run is None and not self._is_told_to_cancel():
-            # A cancel came while we were stopping for another reason; the work is stopped already.
-            self._told = None
-            self.stop(*await self._why_lost())
-            run = await self._persist(lambda: self._write_stopped(end, engine_stop))
-        return self._ended(run)
+        run = await self._persist(lambda: self._write_stopped(outcome, engine_stop))
+        if run is None and not self._is_cancel_requested():
+            # A cancel arrived while we stopped for another reason; the work is stopped already.
+            self._stop_request = None
+            self.stop(*await self._lost_race_reason())
+            run = await self._persist(lambda: self._write_stopped(outcome, engine_stop))
+        return self._report(run)
 
-    def _is_told_to_cancel(self) -> bool:
-        return self._told is not None and self._told.reason in _CANCELS
+    def _is_cancel_requested(self) -> bool:
+        return self._stop_request is not None and self._stop_request.reason in _CANCELS
 
     def _give_back(self, worker: Worker | None) -> None:
         if worker is not None:
             self._context.workers.give_back(worker)
 
-    async def _write_clean(self, end: Done | Failure) -> Run:
-        """The statement came to its own end and the worker is whole."""
-        if isinstance(end, Done):
-            file = ResultFile(self._key, end.size_bytes, end.sha256, end.rows)
-            return await self._context.store.complete(self.ref, Completed(file, self._took_ms()))
-        return await self._write_failure(end, None)
+    async def _write_clean(self, outcome: Done | Failure) -> Run:
+        """Write the outcome of a statement that finished by itself, with its worker intact."""
+        if isinstance(outcome, Done):
+            file = ResultFile(self._key, outcome.size_bytes, outcome.sha256, outcome.rows)
+            completed = Completed(file, self._processing_ms())
+            return await self._context.store.complete(self.ref, completed)
+        return await self._write_failure(outcome, None)
 
-    def _took_ms(self) -> int:
+    def _processing_ms(self) -> int:
         """Milliseconds since the attempt was claimed: `processing_duration` (contract A5)."""
-        began = self.attempt.run.started_time or self._context.now()
-        return max(0, round((self._context.now() - began).total_seconds() * 1000))
+        started = self.attempt.run.started_time or self._context.now()
+        return max(0, round((self._context.now() - started).total_seconds() * 1000))
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
+        """Requeue the run or let it fail. While its source is down, a requeue costs no retry."""
         self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame)
         if failure.code is FailureCode.ENGINE_UNAVAILABLE and not await self._is_source_up():
-            detail = while_away(failure, self._context.retry, self._context.now(), stop)
+            detail = while_source_down(failure, self._context.retry, self._context.now(), stop)
             return await self._write(detail)
         return await self._write(
             after_failure(self.attempt.run, failure, self._context.retry, self._context.now(), stop)
         )
 
     async def _is_source_up(self) -> bool:
-        """Whether another attempt could start now; if not, the run waits and is not to blame."""
-        return await self._context.sources.look(self.attempt.run.request.source)
+        """Whether another attempt could start now."""
+        return await self._context.sources.check(self.attempt.run.request.source)
 
     async def _write(self, detail: Failed | Requeued) -> Run:
         if isinstance(detail, Requeued):
             return await self._context.store.requeue(self.ref, detail)
         return await self._context.store.fail(self.ref, detail)
 
-    async def _write_stopped(self, end: Done | Failure | None, engine_stop: EngineStop) -> Run:
-        """The work is proven stopped: how the run goes on depends on why it was stopped."""
-        told = self._told
-        failure = end if isinstance(end, Failure) else _no_answer()
-        if told is None:
+    async def _write_stopped(self, outcome: Done | Failure | None, engine_stop: EngineStop) -> Run:
+        """Write the outcome of an attempt whose work is confirmed stopped, by the stop's reason."""
+        request = self._stop_request
+        failure = outcome if isinstance(outcome, Failure) else _no_outcome()
+        if request is None:
             return await self._write_failure(failure, None)
-        match told.reason:
+        match request.reason:
             case StopReason.USER | StopReason.ADMIN:
-                freed = Freed(engine_stop, told.stage)
+                freed = Freed(engine_stop, request.stage)
                 return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
-                return await self._write_failure(failure, _record(told, engine_stop))
+                return await self._write_failure(failure, _stop_record(request, engine_stop))
             case StopReason.TIMEOUT:
                 limit = _time_limit_exceeded(self._time_limit_s())
-                return await self._write_failure(limit, _record(told, engine_stop))
+                return await self._write_failure(limit, _stop_record(request, engine_stop))
             case StopReason.SHUTDOWN:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
                 return await self._write(
-                    on_leaving(left, self._context.now(), _record(told, engine_stop))
+                    on_shutdown(left, self._context.now(), _stop_record(request, engine_stop))
                 )
             case StopReason.LEASE:
-                raise LostRace("the lease was lost; the attempt is another node's to settle")
+                raise LostRace("the lease was lost; another node settles the attempt")
 
     async def _persist(self, write: Callable[[], Awaitable[Run]]) -> Run | None:
-        """Write an outcome, however long the store is away; None when it came too late."""
+        """Write an outcome, retrying while the store is unavailable. None: it came too late."""
         while True:
             try:
                 return await write()
@@ -343,33 +354,34 @@ class AttemptRunner:
                 self._log.warning("store_unavailable_retrying", operation="write_outcome")
                 await asyncio.sleep(STORE_RETRY_S)
 
-    async def _stop_for_certain(self, worker: Worker | None) -> EngineStop:
-        """End the worker and return when that is proven; never before, however long it takes."""
+    async def _stop_and_confirm(self, worker: Worker | None) -> EngineStop:
+        """Stop the worker. Returns only when the stop is confirmed, however long that takes."""
         if worker is None or not worker.started:
             self._give_back(worker)
             return EngineStop.NEVER_STARTED
-        engine_stop = await self._proof.of(worker)
-        if self._told is not None:
-            duration_s = time.monotonic() - self._told.at_s
-            self._context.metrics.stop_s.labels(self._told.reason, engine_stop).observe(duration_s)
+        engine_stop = await self._confirmation.stop(worker)
+        if (request := self._stop_request) is not None:
+            duration_s = time.monotonic() - request.at_s
+            stops = self._context.metrics.stop_duration_s
+            stops.labels(request.reason, engine_stop).observe(duration_s)
             duration_ms = round(duration_s * 1000)
             self._log.info("attempt_stopped", engine_stop=engine_stop, duration_ms=duration_ms)
         return engine_stop
 
-    async def _tidy_up_elsewhere(self, end: Done | Failure) -> None:
-        """After a failure that is not the statement's, something may still run there."""
-        if isinstance(end, Failure) and end.code.blame is not Blame.USER:
-            await self._proof.find_key()
+    async def _stop_remote_leftovers(self, outcome: Done | Failure) -> None:
+        """After a failure that is not the statement's, the remote engine may still work on it."""
+        if isinstance(outcome, Failure) and outcome.code.blame is not Blame.USER:
+            await self._confirmation.try_stop_remote()
 
     async def _discard_file(self) -> None:
-        """Leave nothing under the attempt's key. What cannot be removed now, the reaper finds."""
+        """Remove the attempt's file, if there is one. What remains, the sweeper removes later."""
         try:
             await asyncio.to_thread(self._context.results.discard, self._key)
         except (RunFailed, OSError) as error:
             self._log.warning("result_file_discard_failed", error=type(error).__name__)
 
-    def _ended(self, run: Run | None) -> Run | None:
-        """Tell everyone who waits, count it, and say it in the log."""
+    def _report(self, run: Run | None) -> Run | None:
+        """Count and log the outcome, and notify whoever waits for the run."""
         outcome = run.state.value if run is not None else "lost"
         self._context.metrics.attempts.labels(self.attempt.run.request.source, outcome).inc()
         self._log.info("attempt_finished", outcome=outcome)
@@ -378,46 +390,46 @@ class AttemptRunner:
         return run
 
 
-def _record(told: StopRequest, engine_stop: EngineStop) -> Cancellation:
-    """The record of a stop that nobody asked for through the API."""
-    return Cancellation(told.at, told.reason, told.by, told.stage, engine_stop)
+def _stop_record(request: StopRequest, engine_stop: EngineStop) -> Cancellation:
+    """The record of a stop that no caller of the API requested."""
+    return Cancellation(request.at, request.reason, request.by, request.stage, engine_stop)
 
 
 def _file_key(run: Run) -> str:
-    """A key of this attempt's own: the digits are microseconds, 16 of them (contract F4)."""
+    """A key that only this attempt uses. Its digits are microseconds, 16 of them (contract F4)."""
     output = run.request.output
     return file_key(
         run.id,
         str(time.time_ns() // 1000),
-        output.content_type.value,
-        output.content_encoding.value,
+        output.content_type,
+        output.content_encoding,
         encrypted=output.encryption_key is not None,
     )
 
 
-def _is_clean(end: Done | Failure) -> bool:
-    """Whether the worker answered by itself and is fit to serve again."""
-    return isinstance(end, Done) or end.code not in _NOT_CLEAN
+def _is_clean(outcome: Done | Failure) -> bool:
+    """Whether the worker reported the outcome itself and may be reused."""
+    return isinstance(outcome, Done) or outcome.code not in _NOT_CLEAN
 
 
 def _worker_lost(death: WorkerDied) -> Failure:
-    """A worker that died under a run: an OOM kill, a crash of the engine, a kill from outside."""
+    """The worker died during the run: an OOM kill, a crash of the engine, a kill from outside."""
     return Failure(FailureCode.WORKER_LOST, f"The worker process died ({death})")
 
 
-def _no_answer() -> Failure:
+def _no_outcome() -> Failure:
     return Failure(FailureCode.INTERNAL_ERROR, "The attempt ended without an outcome")
 
 
 def _time_limit_exceeded(limit_s: float) -> Failure:
-    """In the words that users of the contract know (contract F10)."""
+    """Worded as the contract words it (contract F10)."""
     return Failure(
         FailureCode.TIME_LIMIT_EXCEEDED, f"Query exceeded the maximum time limit of {limit_s:.2f}s"
     )
 
 
-async def _cancelled(task: asyncio.Future[Any]) -> None:
-    """End the task if it still runs, and wait until it has."""
+async def _cancel_and_wait(task: asyncio.Future[Any]) -> None:
+    """Cancel the task if it still runs, and wait until it has ended."""
     if task.done():
         return
     task.cancel()

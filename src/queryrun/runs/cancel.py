@@ -14,7 +14,7 @@ from queryrun.runs.read import await_end, read_one
 from queryrun.runs.store import CancelRequested
 
 WAIT_S = 1.0
-"""How long a cancel waits for the engine to be proven free before it answers (cancel.md)."""
+"""How long a cancel waits for the proof before it responds (docs/cancel.md#responses)."""
 
 
 async def cancel(

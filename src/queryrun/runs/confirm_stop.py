@@ -1,7 +1,7 @@
-"""The proof that an attempt's engine has let go: its worker reaped, its work elsewhere gone.
+"""Confirms that an attempt's engine has stopped: worker reaped, remote work gone.
 
-Always in this order: once the worker has ended nobody starts anything under the attempt's name any
-more, so what the engine elsewhere then says holds for good.
+Always in this order. Once the worker has ended, nothing starts more work under the attempt's name,
+so what the remote engine then reports is final.
 """
 
 from __future__ import annotations
@@ -12,20 +12,18 @@ from contextlib import contextmanager
 
 from structlog.typing import FilteringBoundLogger
 
-from queryrun.engines.base import work_name
 from queryrun.errors import Unavailable
 from queryrun.processes.errors import NotReaped
-from queryrun.processes.handles import with_work
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.model import Attempt, EngineStop
 from queryrun.worker.worker import Worker
 
 STOP_RETRY_S = 1.0
-"""Pause between tries to stop what could not be proven stopped."""
+"""Pause before another try to stop what is not confirmed stopped."""
 
 
 class StopConfirmation:
-    """Ends one attempt's work for certain. While that cannot be proven, it says so and goes on."""
+    """Stops the work of one attempt and confirms it. Retries, and alerts, until it is confirmed."""
 
     def __init__(
         self, attempt: Attempt, context: AttemptContext, log: FilteringBoundLogger
@@ -34,34 +32,30 @@ class StopConfirmation:
         self._request = attempt.run.request
         self._context = context
         self._log = log
-        self._alarmed = False
+        self._is_alerting = False
 
-    def handle(self, worker: Worker) -> str:
-        """What any process needs to stop this attempt: its process, and its work elsewhere."""
-        if not self._is_remote:
-            return worker.handle
-        return with_work(worker.handle, work_name(self._ref.run_id, self._ref.number))
+    async def stop(self, worker: Worker) -> EngineStop:
+        """End the worker and what it started remotely. Returns when both are confirmed.
 
-    async def of(self, worker: Worker) -> EngineStop:
-        """End the worker, and what it began elsewhere; returns when both are proven, however long
-        that takes: until then the run stays as it is, and its slot stays held."""
-        with self._alarm():
+        There is no timeout: until then the run keeps its state and the attempt keeps its slot.
+        """
+        with self._clear_alert_at_end():
             engine_stop = await self._until_reaped(worker)
             if self._is_remote:
-                await self._until_let_go()
+                await self._until_remote_stopped()
                 return EngineStop.REMOTE_CONFIRMED
         return engine_stop
 
-    async def find_key(self) -> None:
-        """End what may be left elsewhere, if the engine answers.
+    async def try_stop_remote(self) -> None:
+        """Stop what may be left in a remote engine, if the engine responds.
 
-        Asked for once: an engine that is in trouble must not hold our slots for it. What it
-        keeps running then is found by `RemoteWork.end_orphans`.
+        Tries once: an engine that is down must not occupy our slots. What it keeps running is
+        found later by `RemoteWork.stop_orphans`.
         """
         if not self._is_remote:
             return
         try:
-            await self._end_elsewhere()
+            await self._stop_remote()
         except Unavailable as error:
             self._log.warning("orphan_cleanup_deferred", reason=str(error))
 
@@ -74,33 +68,32 @@ class StopConfirmation:
             try:
                 return EngineStop((await self._context.workers.stop(worker)).how.value)
             except NotReaped:
-                self._raise_alarm("worker_not_reaped")
+                self._alert("worker_not_reaped")
                 await asyncio.sleep(STOP_RETRY_S)
 
-    async def _until_let_go(self) -> None:
+    async def _until_remote_stopped(self) -> None:
         while True:
             try:
-                return await self._end_elsewhere()
+                return await self._stop_remote()
             except Unavailable as error:
-                self._raise_alarm("engine_stop_unconfirmed", reason=str(error))
+                self._alert("engine_stop_unconfirmed", reason=str(error))
                 await asyncio.sleep(STOP_RETRY_S)
 
-    async def _end_elsewhere(self) -> None:
-        await self._context.remote.end(self._ref, self._request.source, self._request.entity_id)
+    async def _stop_remote(self) -> None:
+        await self._context.remote.stop(self._ref, self._request.source, self._request.entity_id)
 
     @contextmanager
-    def _alarm(self) -> Iterator[None]:
-        """Whatever was raised meanwhile is over when the proof is there."""
+    def _clear_alert_at_end(self) -> Iterator[None]:
         try:
             yield
         finally:
-            if self._alarmed:
-                self._alarmed = False
+            if self._is_alerting:
+                self._is_alerting = False
                 self._context.metrics.stops_unconfirmed.dec()
 
-    def _raise_alarm(self, event: str, **more: str) -> None:
-        """Say it each time, and count the attempt once."""
-        if not self._alarmed:
-            self._alarmed = True
+    def _alert(self, event: str, **fields: str) -> None:
+        """Log every failed try, but count the attempt once."""
+        if not self._is_alerting:
+            self._is_alerting = True
             self._context.metrics.stops_unconfirmed.inc()
-        self._log.error(event, **more)
+        self._log.error(event, **fields)

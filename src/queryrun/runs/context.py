@@ -46,8 +46,8 @@ class RequestContext:
     default_source: str
     now: Callable[[], datetime]
     statements: frozenset[str] = frozenset()
-    """Kinds of statement accepted in addition to the contract's (contract H9,
-    `guard.BEYOND_THE_CONTRACT`)."""
+    """Kinds of statement accepted in addition to the contract's (contract H9);
+    see `guard.BEYOND_THE_CONTRACT`."""
     accepting: Callable[[], bool] = lambda: True
     """False while the node drains: it refuses submits (503), still serves reads and cancels, and
     shortens waits."""

@@ -1,55 +1,56 @@
-"""The IdempotencyStore protocol: answers kept under a caller's key (contract C11).
+"""The IdempotencyStore protocol: responses kept under a caller's key (contract C11).
 
-A request that makes a run keeps its answer together with the run (`RunStore.accept` with an
-`IdempotentWrite`); so does a cancel (`RunStore.cancel`). This protocol is for everything around
-that: the look-up before, answers that had no effect on a run (a 400), and the end of a cancel
-that waited.
+A write that changes a run stores its response together with the run: `RunStore.accept` and
+`RunStore.cancel` take an `IdempotentWrite`. This protocol is for everything around that: the
+look-up before, refusals that changed no run, and the end of a cancel that waited.
+
+Responses are opaque bytes here.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from queryrun.runs.model import StoredAnswer
+from queryrun.runs.model import IdempotencyKey
 
 KEY_RETENTION_S = 24 * 3600.0
-"""How long an answer is kept after its key was first seen (contract C11)."""
+"""How long a response is kept after its key was first used (contract C11)."""
 
 KEY_RESERVATION_S = 60.0
-"""How long a key that was begun and never finished (its node died) turns repeats away."""
+"""How long a reserved key that is never completed (its node died) refuses repeats."""
 
 
 class IdempotencyStore(Protocol):
     """Keys per tenant, each bound to the fingerprint of the first request that used it.
 
     A key that is older than `KEY_RETENTION_S`, or was reserved more than `KEY_RESERVATION_S` ago
-    without any answer, counts as unused.
+    and has no response, counts as unused.
     """
 
-    async def find_key(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
-        """The answer to replay, or None when the key is unused. Claims nothing.
+    async def find_key(self, key: IdempotencyKey) -> bytes | None:
+        """The response to replay, or None when the key is unused. Reserves nothing.
 
         `IdempotencyMismatch` when the key belongs to another request, `IdempotencyInFlight`
-        when its first request is still being answered. Look before `accept` and `cancel`, which
-        cannot replay an answer that made no run.
+        while the first request is still in progress. Call this before `accept` and `cancel`,
+        which cannot replay the response to a request that changed no run.
         """
         ...
 
-    async def reserve_key(self, tenant_id: str, key: str, fingerprint: str) -> StoredAnswer | None:
-        """Like `find_key`, and on None the key is now in flight for this caller.
+    async def reserve_key(self, key: IdempotencyKey) -> bytes | None:
+        """Like `find_key`; None means that the key is now reserved for this caller.
 
         The caller must then `complete_key` or `release_key`. Of two callers at once, one gets None.
         """
         ...
 
-    async def complete_key(self, tenant_id: str, key: str, answer: StoredAnswer) -> None:
-        """Store the answer for replay, durably. Nothing happens when the key is not in flight."""
+    async def complete_key(self, key: IdempotencyKey, response: bytes) -> None:
+        """Store the response for replay, durably. Does nothing when the key is not reserved."""
         ...
 
-    async def release_key(self, tenant_id: str, key: str) -> None:
-        """Free a key in flight whose outcome is not to be stored; an answered one stays."""
+    async def release_key(self, key: IdempotencyKey) -> None:
+        """Free a reserved key whose response is not to be stored. A completed key stays."""
         ...
 
     async def remove_expired_keys(self) -> int:
-        """Delete keys older than `KEY_RETENTION_S`; how many."""
+        """Delete keys older than `KEY_RETENTION_S`; returns how many."""
         ...

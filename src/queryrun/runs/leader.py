@@ -15,7 +15,7 @@ class LeaderTask(StrEnum):
     SWEEP = "sweep"
     """Removing files that no run names."""
     ORPHANS = "orphans"
-    """Stopping work in remote engines that no attempt owns (`RemoteWork.end_orphans`)."""
+    """Stopping work in remote engines that no attempt owns (`RemoteWork.stop_orphans`)."""
 
 
 class LeaderLease(Protocol):

@@ -1,11 +1,11 @@
-"""What the core counts: how runs end, how long stops take, what could not be proven."""
+"""Metrics of the core: how runs end, how long stops take, which stops are not confirmed."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _STOP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
-_RUN_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
+_ATTEMPT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 
 
 class RunMetrics:
@@ -15,35 +15,35 @@ class RunMetrics:
         self.registry = registry or CollectorRegistry()
         self.attempts = Counter(
             "queryrun_attempts",
-            "Attempts ended on this node, by how they ended",
+            "Attempts finished on this node, by source and outcome",
             ["source", "outcome"],
             registry=self.registry,
         )
-        self.stop_s = Histogram(
+        self.stop_duration_s = Histogram(
             "queryrun_stop_seconds",
-            "From being told to stop until the engine was proven to have let go",
+            "Time from the stop request until the engine's stop is confirmed",
             ["reason", "engine_stop"],
             buckets=_STOP_BUCKETS,
             registry=self.registry,
         )
-        self.attempt_s = Histogram(
+        self.attempt_duration_s = Histogram(
             "queryrun_attempt_seconds",
-            "From claim to the end of the attempt",
+            "Time from the claim of an attempt to its outcome",
             ["source"],
-            buckets=_RUN_BUCKETS,
+            buckets=_ATTEMPT_BUCKETS,
             registry=self.registry,
         )
         self.stops_unconfirmed = Gauge(
             "queryrun_stops_unconfirmed",
-            "Attempts told to stop whose engine has not been proven to have let go: alarm on > 0",
+            "Attempts that have to stop and whose engine's stop is not confirmed: alert on > 0",
             registry=self.registry,
         )
         self.busy_slots = Gauge(
-            "queryrun_busy_slots", "Attempts this node holds", registry=self.registry
+            "queryrun_busy_slots", "Attempts that this node holds", registry=self.registry
         )
         self.reaped = Counter(
             "queryrun_reaped",
-            "Lapsed attempts and expired runs handled by this node's reaper",
+            "Attempts with an expired lease, and runs past their retention, handled by this node",
             ["kind"],
             registry=self.registry,
         )

@@ -8,34 +8,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from queryrun.errors import Failure
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.state import RunEvent, RunState
 
 DEFAULT_MAX_RETRIES = 3
 """`remaining_attempts` of a new run: retries left, not attempts left (contract F8)."""
 
 
-class ContentType(StrEnum):
-    """The format of a result file; the first four are the contract's, the others ours."""
-
-    JSON = "json"
-    CSV = "csv"
-    TSV = "tsv"
-    DSV = "dsv"
-    PARQUET = "parquet"
-    ARROW = "arrow"
-
-
-class ContentEncoding(StrEnum):
-    """The compression of a result file (contract A2; zstd is ours)."""
-
-    NONE = "none"
-    GZIP = "gzip"
-    ZIP = "zip"
-    ZSTD = "zstd"
-
-
 class StopReason(StrEnum):
-    """Why we stopped an attempt's work; `cancellation.reason` on the record (cancel.md, 6)."""
+    """Why we stopped an attempt's work; `cancellation.reason` (docs/cancel.md#the-record)."""
 
     USER = "user"
     TIMEOUT = "timeout"
@@ -198,22 +179,24 @@ class RunEventRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """An HTTP answer kept for replay under an idempotency key. `body` is JSON bytes."""
+class IdempotencyKey:
+    """A caller's key (contract C11), bound to the request that used it first.
 
-    status: int
-    body: bytes
+    `fingerprint` digests that request: a repeat has the same one.
+    """
+
+    tenant_id: str
+    text: str
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotentWrite:
-    """An idempotency key (contract C11): its effect and its answer are stored together.
+    """A write whose effect and response are stored together, under an idempotency key.
 
-    `fingerprint` digests method, path and canonical body. `answer` renders the stored answer
-    from the run as it was written; it runs inside the transaction and must be pure and quick.
+    `response` encodes the response from the run as it was written. It runs inside the
+    transaction, so it must be pure and quick. What the bytes mean is the caller's business.
     """
 
-    tenant_id: str
-    key: str
-    fingerprint: str
-    answer: Callable[[Run], StoredAnswer]
+    idempotency_key: IdempotencyKey
+    response: Callable[[Run], bytes]

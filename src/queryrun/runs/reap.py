@@ -1,9 +1,12 @@
-"""The reaper: lapsed leases, expired runs. It stops, frees, re-queues; it runs nothing."""
+"""The reaper: settles attempts whose lease expired, removes runs past their retention.
+
+It stops work, requeues or ends runs, and never starts an attempt.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +16,7 @@ from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailab
 from queryrun.processes.errors import NotReaped
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.leader import LeaderLease, LeaderTask
+from queryrun.runs.loop import BackgroundLoops, survive
 from queryrun.runs.model import (
     Attempt,
     AttemptRef,
@@ -29,16 +33,16 @@ from queryrun.runs.store import Freed, Requeued
 log = structlog.get_logger()
 
 _BATCH = 100
-_AT_ONCE = 8
-"""Attempts settled side by side: one that is slow to stop must not keep the others waiting until
-the leases we took over lapse."""
+_PARALLEL = 8
+"""Attempts settled at the same time: one that is slow to stop must not delay the others until the
+leases that we took over expire."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReapOptions:
-    """How often the reaper looks, and how long ended runs and files are kept (contract F9)."""
+    """How often the reaper runs, and how long ended runs and files are kept (contract F9)."""
 
-    every_s: float = 5.0
+    interval_s: float = 5.0
     lease_s: float = 30.0
     retention_s: float = 30 * 24 * 3600.0
 
@@ -51,7 +55,7 @@ class Reaper:
         context: AttemptContext,
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
-        housekeeping: Callable[[], Awaitable[None]],
+        housekeeping: Sequence[Callable[[], Awaitable[object]]],
         leader: LeaderLease,
     ) -> None:
         self._context = context
@@ -59,70 +63,67 @@ class Reaper:
         self._kill_by_handle = kill_by_handle
         self._housekeeping = housekeeping
         self._leader = leader
-        self._loop: asyncio.Task[None] | None = None
-        self._unproven: set[AttemptRef] = set()
-        """Attempts that could not be killed when it was their turn."""
+        self._loops = BackgroundLoops()
+        self._unconfirmed: set[AttemptRef] = set()
+        """Attempts whose last stop could not be confirmed."""
 
     def start(self) -> None:
-        """Begin to look every `every_s`."""
-        self._loop = asyncio.create_task(self._reap_forever(), name="reaper")
+        """Begin to reap every `interval_s`."""
+        self._loops.start("reaper", self._reap_forever())
 
     async def close(self) -> None:
-        """Stop looking."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        """Stop reaping."""
+        await self._loops.close()
 
     async def _reap_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._options.every_s)
-            try:
-                await self.reap_lapsed()
-                await self.end_orphans()
-                await self.remove_expired()
-                await self._housekeeping()
-            except Unavailable:
-                log.warning("store_unavailable_retrying", operation="reap")
-            except Exception as error:  # the loop must outlive any single surprise
-                log.exception("reaper_error", error=type(error).__name__)
+            await asyncio.sleep(self._options.interval_s)
+            await survive(self._round, operation="reap", error_event="reaper_error")
+
+    async def _round(self) -> None:
+        await self.reap_expired_leases()
+        await self.stop_orphans()
+        await self.remove_expired()
+        for task in self._housekeeping:
+            await task()
 
     async def recover(self) -> int:
-        """At the start of a node that owns its store alone: settle all that others held.
+        """At the start of a node that owns its store alone: settle every attempt left behind.
 
-        Whatever an earlier process of this node held is lapsed by definition. Returns how many
-        attempts were settled.
+        No other process can hold one, so their leases need not have expired. Returns how many
+        were settled.
         """
         return await self._settle_all(exclude_node=self._context.node)
 
-    async def reap_lapsed(self) -> int:
-        """Settle the attempts whose lease has run out; how many."""
+    async def reap_expired_leases(self) -> int:
+        """Settle the attempts whose lease has expired. Returns how many were settled."""
         return await self._settle_all(exclude_node=None)
 
     async def _settle_all(self, exclude_node: str | None) -> int:
         expired = await self._context.store.expired_leases(exclude_node=exclude_node, limit=_BATCH)
-        turns = asyncio.Semaphore(_AT_ONCE)
-        return sum(await asyncio.gather(*(self._take(attempt, turns) for attempt in expired)))
+        slots = asyncio.Semaphore(_PARALLEL)
+        return sum(await asyncio.gather(*(self._take_over(attempt, slots) for attempt in expired)))
 
-    async def _take(self, attempt: Attempt, turns: asyncio.Semaphore) -> int:
-        """Settle it, if no other node's reaper was quicker: 1 when it was settled."""
-        async with turns:
-            mine = await self._context.store.take_over(
+    async def _take_over(self, attempt: Attempt, slots: asyncio.Semaphore) -> int:
+        """Settle the attempt unless another node's reaper was faster. 1 when it was settled."""
+        async with slots:
+            is_ours = await self._context.store.take_over(
                 attempt.ref, self._context.node, lease_s=self._options.lease_s
             )
-            return await self._settle(attempt) if mine else 0
+            return await self._settle(attempt) if is_ours else 0
 
     async def _settle(self, attempt: Attempt) -> int:
-        """Kill by the stored handle, and only then let the run go on.
+        """Stop the attempt's work, and only then requeue or end its run.
 
-        What cannot be killed is left as it is, and its turn comes again when the lease that we
-        have taken over lapses; it does not keep the others waiting.
+        An attempt that cannot be stopped keeps its state. It is tried again when the lease that
+        we took over expires, and does not delay the others.
         """
         try:
             engine_stop = await self._stop(attempt)
         except (NotReaped, Unavailable):
-            self._alarm(attempt)
+            self._alert(attempt)
             return 0
-        self._all_clear(attempt.ref)
+        self._clear_alert(attempt.ref)
         try:
             await self._write(attempt, engine_stop)
         except LostRace:
@@ -138,10 +139,10 @@ class Reaper:
         return 1
 
     async def _stop(self, attempt: Attempt) -> EngineStop:
-        """End the attempt's work for certain; `NotReaped` or `Unavailable` when it cannot be.
+        """Stop the attempt's work; `NotReaped` or `Unavailable` when that is not confirmed.
 
-        A worker on another machine has ended before its lease did (`worker/control.py`), and
-        the kill finds nothing here; an engine elsewhere is asked.
+        A worker on another machine exits before its lease expires (`worker/control.py`), so the
+        kill finds nothing here. A remote engine has to confirm the stop.
         """
         if attempt.handle is None:
             return EngineStop.NEVER_STARTED
@@ -149,42 +150,42 @@ class Reaper:
         request = attempt.run.request
         if not self._context.remote.is_remote(request.source):
             return engine_stop
-        await self._context.remote.end(attempt.ref, request.source, request.entity_id)
+        await self._context.remote.stop(attempt.ref, request.source, request.entity_id)
         return EngineStop.REMOTE_CONFIRMED
 
-    def _alarm(self, attempt: Attempt) -> None:
-        """Say it loudly each time, and count the attempt once."""
+    def _alert(self, attempt: Attempt) -> None:
+        """Log every failed stop, but count the attempt once."""
         ref = attempt.ref
         log.exception("worker_not_reaped", run_id=ref.run_id, attempt=ref.number)
-        if ref not in self._unproven:
-            self._unproven.add(ref)
+        if ref not in self._unconfirmed:
+            self._unconfirmed.add(ref)
             self._context.metrics.stops_unconfirmed.inc()
 
-    def _all_clear(self, ref: AttemptRef) -> None:
-        if ref in self._unproven:
-            self._unproven.remove(ref)
+    def _clear_alert(self, ref: AttemptRef) -> None:
+        if ref in self._unconfirmed:
+            self._unconfirmed.remove(ref)
             self._context.metrics.stops_unconfirmed.dec()
 
     async def _write(self, attempt: Attempt, engine_stop: EngineStop) -> None:
         current = await self._context.store.get(attempt.ref.run_id)
         if current is not None and current.state is RunState.CANCELING:
-            run = await self._free(attempt, engine_stop)
+            run = await self._write_canceled(attempt, engine_stop)
         else:
-            run = await self._give_another_chance(attempt)
+            run = await self._write_lost(attempt)
             await self._discard(attempt.file_key)
         self._context.notifier.publish(run)
 
-    async def _free(self, attempt: Attempt, engine_stop: EngineStop) -> Run:
-        """`canceled` means that the file is gone too."""
+    async def _write_canceled(self, attempt: Attempt, engine_stop: EngineStop) -> Run:
+        """Discards the file first: a run that reads `canceled` has none."""
         await self._discard(attempt.file_key)
-        stage = Stage.CLAIMED if attempt.handle is None else None  # unknown: its node is gone
+        stage = Stage.CLAIMED if attempt.handle is None else None  # only its lost node knew
         return await self._context.store.freed(attempt.ref, Freed(engine_stop, stage))
 
-    async def _give_another_chance(self, attempt: Attempt) -> Run:
-        """Queued again with a retry less, or failed when none is left.
+    async def _write_lost(self, attempt: Attempt) -> Run:
+        """Requeue the run with one retry less, or fail it when none is left.
 
-        Written before the file is discarded: a node that was given up for lost may be completing
-        the run at this moment, and then the file is the run's.
+        Written before the file is discarded: a node that was given up as lost may be completing
+        the run at this moment, and then the file belongs to the run.
         """
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
         now = self._context.now()
@@ -202,21 +203,24 @@ class Reaper:
         except (RunFailed, OSError) as error:
             log.warning("result_file_discard_failed", error=type(error).__name__)
 
-    async def end_orphans(self) -> int:
-        """End work in engines elsewhere that no attempt owns, if that is this node's to do; how
-        many there were."""
+    async def stop_orphans(self) -> int:
+        """Stop work in remote engines that no attempt owns, if this node is the leader for it.
+
+        Returns how many orphans there were.
+        """
         remote = self._context.remote
         if not remote.is_used or not await self._leader.held(LeaderTask.ORPHANS):
             return 0
-        return await remote.end_orphans(self._context.store)
+        return await remote.stop_orphans(self._context.store)
 
     async def remove_expired(self) -> int:
-        """Remove all runs past their retention: the row first, then the file; how many.
+        """Remove all runs past their retention: the row first, then the file. Returns how many.
 
-        A crash between the two leaves a file that no run names and no link opens; the store of
-        results sweeps those.
+        A crash between the two leaves a file that no run names and no link opens. The sweeper
+        (`runs/sweep.py`) removes it.
         """
-        before, removed = self._context.now() - timedelta(seconds=self._options.retention_s), 0
+        before = self._context.now() - timedelta(seconds=self._options.retention_s)
+        removed = 0
         while True:
             expired = await self._context.store.remove_expired(ended_before=before, limit=_BATCH)
             for key in (key for run in expired for key in run.file_keys):

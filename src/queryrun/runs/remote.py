@@ -1,7 +1,7 @@
-"""What runs need of engines elsewhere: end an attempt's work there, find work that no one owns.
+"""Work of attempts in remote engines: stop it by name, find work that no attempt owns.
 
-A source is *remote* when its engine computes in processes that are not our workers. Killing the
-worker that speaks for an attempt then proves nothing: the engine itself is asked.
+A source is *remote* when its engine computes in processes other than our workers. Killing the
+worker of an attempt then proves nothing: the engine itself has to confirm the stop.
 """
 
 from __future__ import annotations
@@ -15,89 +15,89 @@ from queryrun.engines.base import WORK_PREFIX, work_name
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
 from queryrun.runs.model import AttemptRef
-from queryrun.runs.state import RunState
+from queryrun.runs.state import HELD
 from queryrun.runs.store import RunStore
 
 log = structlog.get_logger()
 
-_HELD = {RunState.IN_PROGRESS, RunState.CANCELING}
 
-
-class Stops(Protocol):
-    """The part of `worker.stopper.Stopper` that is used here."""
+class RemoteStop(Protocol):
+    """Stops and lists work in remote engines (`services.remote_stop` implements it)."""
 
     async def stop(self, source: SourceSpec, name: str) -> None:
-        """End all work of this name for certain; `Unavailable` when that is not proven."""
+        """Stop all work of this name. `Unavailable` when the engine does not confirm it."""
         ...
 
     async def names(self, source: SourceSpec) -> tuple[str, ...]:
-        """The names of our work in that engine; `Unavailable` when it does not answer."""
+        """The names of our work in that engine. `Unavailable` when it does not respond."""
         ...
 
 
-Place = Callable[[str, str | None], Awaitable[SourceSpec]]
-"""(source, entity id) -> where its engine is and as whom to speak to it; None: as no entity."""
+ResolveSource = Callable[[str, str | None], Awaitable[SourceSpec]]
+"""(source, entity id) -> the engine's address and credentials. None: for no entity."""
 
 
 class RemoteWork:
-    """Attempts' work in engines elsewhere, by the attempts' names."""
+    """The work of attempts in remote engines, found by the attempts' names."""
 
-    def __init__(self, sources: Collection[str], stops: Stops, place: Place) -> None:
+    def __init__(
+        self, sources: Collection[str], remote_stop: RemoteStop, resolve: ResolveSource
+    ) -> None:
         self._sources = frozenset(sources)
-        self._stops = stops
-        self._place = place
+        self._remote_stop = remote_stop
+        self._resolve = resolve
 
     @property
     def is_used(self) -> bool:
-        """Whether there is any source whose engine is elsewhere."""
+        """Whether any source has a remote engine."""
         return bool(self._sources)
 
     def is_remote(self, source: str) -> bool:
-        """Whether work on this source outlives the worker that started it."""
+        """Whether work on this source can outlive the worker that started it."""
         return source in self._sources
 
-    async def end(self, ref: AttemptRef, source: str, entity_id: str) -> None:
-        """Return when the engine itself says that nothing of the attempt is left.
+    async def stop(self, ref: AttemptRef, source: str, entity_id: str) -> None:
+        """Stop the attempt's work. Returns when the engine reports that nothing of it is left.
 
-        The attempt's worker has ended before: nobody starts anything under its name any more.
-        `Unavailable`: not proven; ask again.
+        Call it after the attempt's worker has ended, so that nothing starts new work under its
+        name. `Unavailable`: not confirmed, try again.
         """
-        spec = await self._place(source, entity_id)
-        await self._stops.stop(spec, work_name(ref.run_id, ref.number))
+        spec = await self._resolve(source, entity_id)
+        await self._remote_stop.stop(spec, work_name(ref.run_id, ref.number))
 
-    async def end_orphans(self, store: RunStore) -> int:
-        """End work whose attempt nobody holds any more; how many there were.
+    async def stop_orphans(self, store: RunStore) -> int:
+        """Stop work whose attempt nobody holds any more. Returns how many there were.
 
-        The last net, behind `end`: an engine that was away when an attempt on it failed, or a
-        request that reached it later than anyone would think. A source that does not answer
-        is left for the next time. Two nodes that do this at once end the same work twice, which
-        is harmless. Work for runs that the store does not know is left alone: another service
-        with a database of its own may use the same engine.
+        This is the safety net behind `stop`: the engine was down when an attempt on it failed,
+        or a request reached it unexpectedly late. A source that does not respond is skipped until
+        the next scan. Two nodes that scan at once stop the same work twice, which is harmless.
+        Work of runs that the store does not know is left alone: another service, with its own
+        database, may use the same engine.
         """
-        ended = 0
+        stopped = 0
         for source in self._sources:
             try:
-                ended += await self._end_orphans_of(source, store)
+                stopped += await self._stop_orphans_of(source, store)
             except Unavailable as error:
                 log.warning("orphan_scan_skipped", source=source, reason=str(error))
-        return ended
+        return stopped
 
-    async def _end_orphans_of(self, source: str, store: RunStore) -> int:
-        ended = 0
-        for name in await self._stops.names(await self._place(source, None)):
-            ref = _named(name)
+    async def _stop_orphans_of(self, source: str, store: RunStore) -> int:
+        stopped = 0
+        for name in await self._remote_stop.names(await self._resolve(source, None)):
+            ref = _attempt_named(name)
             if ref is None:
                 continue
             run = await store.get(ref.run_id)
-            if run is None or (run.attempt == ref.number and run.state in _HELD):
+            if run is None or (run.attempt == ref.number and run.state in HELD):
                 continue
-            await self._stops.stop(await self._place(source, run.request.entity_id), name)
+            await self._remote_stop.stop(await self._resolve(source, run.request.entity_id), name)
             log.warning("orphan_stopped", source=source, run_id=ref.run_id, attempt=ref.number)
-            ended += 1
-        return ended
+            stopped += 1
+        return stopped
 
 
-def _named(name: str) -> AttemptRef | None:
+def _attempt_named(name: str) -> AttemptRef | None:
     """The attempt of a `work_name`; None for a name that is not one."""
     run_id, _, number = name.removeprefix(WORK_PREFIX).rpartition("-")
     if not name.startswith(WORK_PREFIX) or not number.isdecimal():

@@ -1,4 +1,7 @@
-"""The AsyncRequestStore protocol: requests answered later (`async: true`, contract C8)."""
+"""The AsyncRequestStore protocol: requests whose outcome is read later (contract C8).
+
+What was requested (`operation`) and how it was responded to (`response`) are opaque here.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from queryrun.runs.model import StoredAnswer
-
 
 class RequestState(StrEnum):
-    """How far an asynchronous request has come; the contract's words."""
+    """The state of an asynchronous request; the contract's words."""
 
     IN_PROGRESS = "in_progress"
     SUCCEEDED = "succeeded"
@@ -20,27 +21,27 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A request that was answered with nothing but its id."""
+    """A request whose caller was given nothing but its id."""
 
     id: str
     tenant_id: str
     client_id: str
-    method: str
-    path: str
+    operation: str
+    run_id: str
+    """The run that it is about, as the caller named it. There may be no such run."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """How it went: the answer a synchronous caller would have had, and the run, if there is one."""
+    """What became of it, and the response that a synchronous caller would have had."""
 
     state: RequestState
-    answer: StoredAnswer
-    run_id: str | None = None
+    response: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class AsyncRequest:
-    """A request as last written. `outcome` and `completed_time` are empty while in progress."""
+    """A request as last written. `outcome` and `completed_time` are None while in progress."""
 
     request: NewRequest
     created_time: datetime
@@ -54,7 +55,7 @@ class AsyncRequest:
 
 
 class AsyncRequestStore(Protocol):
-    """What became of asynchronous requests. Does not run them, nor know whether anyone does."""
+    """Records asynchronous requests. It neither runs them nor knows whether anyone does."""
 
     async def begin_request(self, request: NewRequest) -> AsyncRequest:
         """Write it, in progress; durable before this returns. The id must be new."""
@@ -69,5 +70,5 @@ class AsyncRequestStore(Protocol):
         ...
 
     async def remove_expired_requests(self, *, created_before: datetime) -> int:
-        """Forget requests begun before that time, finished or not; how many."""
+        """Delete requests created before that time, finished or not; returns how many."""
         ...

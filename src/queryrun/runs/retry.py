@@ -39,12 +39,12 @@ def after_failure(
     return Requeued(failure, ready, charge=True, stop=stop)
 
 
-def on_leaving(failure: Failure, now: datetime, stop: Cancellation | None) -> Requeued:
+def on_shutdown(failure: Failure, now: datetime, stop: Cancellation | None) -> Requeued:
     """What to write when the node leaves: queued again at once, and the run is not charged."""
     return Requeued(failure, now, charge=False, stop=stop)
 
 
-def while_away(
+def while_source_down(
     failure: Failure, policy: RetryPolicy, now: datetime, stop: Cancellation | None
 ) -> Requeued:
     """What to write when the source is down: the run waits for it, and is not charged."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """Limits that a source sets on runs (defaults: contract F7). 0 means no limit."""
+    """Limits that a source sets on runs (contract F7). 0 means no limit."""
 
     name: str
     max_running_per_tenant: int = 5
@@ -17,7 +17,7 @@ class SourcePolicy:
     memory_bytes: int = 2 * 1024**3
     threads: int = 2
     time_limit_s: float = 3600.0
-    dialect: str = "native"
+    dialect: str = "duckdb"
     """The SQL that the guard parses: `trino`, `spark`, or `native` for DuckDB's own."""
     org_column: str = ""
     """The column that holds a row's org; empty when the source has no orgs."""

@@ -1,4 +1,4 @@
-"""Which sources can be used at the moment. A run on one that is down waits, and says for what."""
+"""Health of the sources. A run on a source that is down waits until the source is back."""
 
 from __future__ import annotations
 
@@ -10,96 +10,93 @@ import structlog
 
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
-from queryrun.runs.remote import Place
+from queryrun.runs.loop import BackgroundLoops
+from queryrun.runs.remote import ResolveSource
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 5.0
-LOOK_AGAIN_S = 1.0
-"""While a source is down: how soon its runs go on once it is back."""
+CHECK_INTERVAL_S = 5.0
+RECHECK_INTERVAL_S = 1.0
+"""Interval while a source is down: bounds how long its runs wait once it is back."""
 
-_UNKNOWN = "not asked yet"
+_UNKNOWN = "not checked yet"
 
 
-class Checks(Protocol):
-    """The part of `worker.stopper.Stopper` that is used here."""
+class SourceCheck(Protocol):
+    """Checks one engine (`services.remote_stop` implements it)."""
 
     async def check(self, source: SourceSpec) -> None:
-        """Return when the engine would take a statement; `Unavailable` says why not."""
+        """Return when the engine would accept a statement; `Unavailable` says why not."""
         ...
 
 
 class SourceHealth:
-    """Looks whether the engines elsewhere are up. Embedded ones always are."""
+    """Checks remote engines periodically. Embedded engines are always available."""
 
     def __init__(
         self,
         names: Collection[str],
         remote: Collection[str],
-        checks: Checks,
-        place: Place,
+        source_check: SourceCheck,
+        resolve: ResolveSource,
     ) -> None:
         self._names = tuple(names)
         self._remote = tuple(remote)
-        self._checks = checks
-        self._place = place
-        self._on_back: Callable[[], None] = lambda: None
+        self._source_check = source_check
+        self._resolve = resolve
+        self._on_recovery: Callable[[], None] = lambda: None
         self._down = dict.fromkeys(self._remote, _UNKNOWN)
-        self._loops: list[asyncio.Task[None]] = []
+        self._loops = BackgroundLoops()
 
-    def usable(self) -> list[str]:
+    def available(self) -> list[str]:
         """The sources whose runs may start now."""
         return [name for name in self._names if name not in self._down]
 
     def unavailable_reason(self, source: str) -> str | None:
-        """Why runs on the source wait; None when they do not wait for it."""
+        """Why runs on the source have to wait for it; None when it is available."""
         return self._down.get(source)
 
     def start(self) -> None:
-        """Begin to look, at once and then every few seconds. Until then no run starts there."""
-        self._loops = [
-            asyncio.create_task(self._look_forever(source), name=f"health {source}")
-            for source in self._remote
-        ]
+        """Start to check: now, and then periodically. Until its first check a source is down."""
+        for source in self._remote:
+            self._loops.start(f"health {source}", self._check_forever(source))
 
     async def close(self) -> None:
-        """Stop looking."""
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        """Stop checking."""
+        await self._loops.close()
 
-    async def look(self, source: str) -> bool:
-        """Ask the source's engine now; whether it is up. Embedded engines are not asked."""
+    async def check(self, source: str) -> bool:
+        """Check the source's engine now; True when it is available. Embedded engines always are."""
         if source not in self._remote:
             return True
         try:
-            await self._checks.check(await self._place(source, None))
+            await self._source_check.check(await self._resolve(source, None))
         except Unavailable as error:
-            self._note_down(source, str(error))
+            self._mark_down(source, str(error))
             return False
-        self._note_up(source)
+        self._mark_up(source)
         return True
 
-    def on_back(self, call: Callable[[], None]) -> None:
-        """Call this when a source that was down is up again."""
-        self._on_back = call
+    def on_recovery(self, call: Callable[[], None]) -> None:
+        """Call this when a source that was down is available again."""
+        self._on_recovery = call
 
-    async def _look_forever(self, source: str) -> None:
+    async def _check_forever(self, source: str) -> None:
         while True:
             try:
-                await self.look(source)
-            except Exception as error:  # the loop must outlive any single surprise
+                await self.check(source)
+            except Exception as error:  # the loop must survive any single error
                 log.exception("source_check_error", source=source, error=type(error).__name__)
-            await asyncio.sleep(LOOK_AGAIN_S if source in self._down else LOOK_EVERY_S)
+            await asyncio.sleep(RECHECK_INTERVAL_S if source in self._down else CHECK_INTERVAL_S)
 
-    def _note_down(self, source: str, reason: str) -> None:
+    def _mark_down(self, source: str, reason: str) -> None:
         if self._down.get(source, _UNKNOWN) == _UNKNOWN:
             log.error("source_down", source=source, reason=reason)
         self._down[source] = reason
 
-    def _note_up(self, source: str) -> None:
+    def _mark_up(self, source: str) -> None:
         if (reason := self._down.pop(source, None)) is None:
             return
         if reason != _UNKNOWN:
             log.warning("source_up", source=source)
-        self._on_back()
+        self._on_recovery()

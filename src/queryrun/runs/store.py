@@ -21,17 +21,16 @@ from queryrun.runs.model import (
     RunRequest,
     Stage,
     StopReason,
-    StoredAnswer,
 )
 from queryrun.runs.state import RunState
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to `accept`: the run, and the stored answer when the key had been used before."""
+    """What `accept` returns: the run, and the stored response when the key had been used before."""
 
     run: Run
-    replay: StoredAnswer | None = None
+    replay: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class ClaimLimits:
     sources: Sequence[str]
     free_slots: int
     per_tenant_running: dict[str, int]
-    """source -> limit (contract F7: 5 on live, 15 on warehouse)."""
+    """source -> limit (contract F7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ class RunStore(Protocol):
         source; 0 means no limit. Beyond it: `QueueFull`, nothing written. Counting costs up to
         `queue_limit` index entries.
 
-        With `idempotent`: the first call stores `idempotent.answer(run)` in the same transaction.
+        With `idempotent`: the first call stores `idempotent.response(run)` in the same transaction.
         A later call with the same tenant, key and fingerprint writes nothing and returns the first
         run with `replay` set; another fingerprint raises `IdempotencyMismatch`; a key whose
         first request has not been answered yet, or was answered without making a run, raises
@@ -260,7 +259,7 @@ class RunStore(Protocol):
         `NotCancellable` when it had ended; `NotFound` when there is no such run.
 
         With `idempotent`: the key is written in the same transaction, in flight, with
-        `idempotent.answer(run)` as what is replayed should nobody finish it. The caller waits for
+        `idempotent.response(run)` as what is replayed should nobody finish it. The caller waits for
         the engine, then calls `IdempotencyStore.complete_key` with the final answer. A key that
         is in use already raises `IdempotencyMismatch` or `IdempotencyInFlight` and nothing is
         written: replays are found by `IdempotencyStore.find_key`, before.

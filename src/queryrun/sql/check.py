@@ -8,6 +8,7 @@ caller brings the time limit, and treats a checker that dies like one that says 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import duckdb
 
@@ -22,11 +23,11 @@ _TOO_DEEP = "Max expression depth limit"
 _connections: list[duckdb.DuckDBPyConnection] = []
 
 
-def check_statement(statement: str, dialect: str = "native") -> Verdict:
-    """Whether one statement may run, and as what text. `dialect`: `trino`, `spark`, else DuckDB's.
+def check_statement(statement: str, guard: str = "duckdb") -> Verdict:
+    """Whether one statement may run, and as what text. `guard`: a `GuardName`.
 
-    Of one in Spark's own only the text is looked at: Spark's session judges it
-    (`engines/spark/guard.py`), and the run fails.
+    For `session` only the text is checked here: the engine's session judges the statement
+    (as `engines/spark/guard.py` does), and the run fails.
 
     A statement that does not parse is accepted (contract H8): its run fails with the engine's
     words, line and column. What is accepted is at least one SELECT by DuckDB's own tree, but may
@@ -36,9 +37,7 @@ def check_statement(statement: str, dialect: str = "native") -> Verdict:
     refused = _look_at_text(statement)
     if refused:
         return refused
-    if dialect == "spark":
-        return Verdict(statement)
-    return check_trino(statement) if dialect == "trino" else _look_at_statements(statement)
+    return _GUARDS[guard](statement)
 
 
 def one_statement(statement: str) -> str:
@@ -142,3 +141,10 @@ def _connection() -> duckdb.DuckDBPyConnection:
         connection.execute("SET enable_external_access=false; SET lock_configuration=true")
         _connections.append(connection)
     return _connections[0]
+
+
+_GUARDS: dict[str, Callable[[str], Verdict]] = {
+    "trino": check_trino,
+    "duckdb": _look_at_statements,
+    "session": Verdict,
+}

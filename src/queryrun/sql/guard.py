@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 MAX_STATEMENT_CHARS = 1_000_000
-"""Contract F7: SQL length for API submissions."""
+"""The length of SQL that the API accepts (contract F7)."""
 
+GuardName = Literal["trino", "duckdb", "session"]
+"""Who checks a statement: our parser of Trino's SQL, DuckDB's parser, or only the engine's own
+session, when the statement runs."""
 
 BEYOND_THE_CONTRACT = ("values", "explain", "schemas", "catalogs")
-"""Kinds of statement that Trino has and the contract does not name (H9): VALUES and TABLE, EXPLAIN,
-SHOW SCHEMAS, SHOW CATALOGS. An installation says which of them it takes."""
+"""Kinds of statement that Trino has and the contract does not name: VALUES and TABLE, EXPLAIN,
+SHOW SCHEMAS, SHOW CATALOGS. A setting allows them (contract H9)."""
 
 
 class Refusal(StrEnum):

@@ -1,4 +1,4 @@
-"""Request rates that all nodes on one database count together."""
+"""Rate limits whose counts all nodes on one database share."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from queryrun.http.limiters import MakeLimiter
 from queryrun.http.limits import Quota, RateLimiter, Rates, describe
 
 
-def shared(counted: PostgresRates) -> MakeLimiter:
-    """Limits of all nodes together."""
-    return lambda name, rates: SharedRateLimiter(name, rates, counted)
+def shared_limiter(counts: PostgresRates) -> MakeLimiter:
+    """Makes limiters whose counts all nodes on the database share."""
+    return lambda name, rates: SharedRateLimiter(name, rates, counts)
 
 
 class SharedRateLimiter(RateLimiter):
-    """`http.limits.RateLimiter` on counts in the database; `Unavailable` while that is away."""
+    """`http.limits.RateLimiter` with its counts in the database."""
 
-    def __init__(self, name: str, rates: Rates, counted: PostgresRates) -> None:
+    def __init__(self, name: str, rates: Rates, counts: PostgresRates) -> None:
         self._name = name
         self._windows = rates.windows
-        self._counted = counted
-        self._asked = [RateWindow(window.quota, window.length_s) for window in rates.windows]
+        self._counts = counts
+        self._rate_windows = [RateWindow(window.quota, window.length_s) for window in rates.windows]
 
     async def take(self, key: str) -> Quota | None:
-        """Count one request. None when there is no limit. A refused request costs nothing."""
+        """Count one request. None when there is no limit. A refused request does not count.
+
+        `Unavailable` while the database is away.
+        """
         if not self._windows:
             return None
-        taken = await self._counted.take(f"{self._name}:{key}", self._asked)
+        taken = await self._counts.take(f"{self._name}:{key}", self._rate_windows)
         state, window = min(
             zip(taken.windows, self._windows, strict=True),
             key=lambda pair: pair[0].left / pair[1].quota,

@@ -40,16 +40,16 @@ class SourceResolver:
         """The source as seen by this entity; None: by nobody in particular."""
         entity = NO_ENTITY if entity_id is None else await self._name(entity_id)
         rules = self._settings.sources[source]
-        if rules.engine == "duckdb":
+        if not rules.kind.is_remote:
             return self._embedded(source, entity)
         secret = source_secret(self._settings, source)
         return SourceSpec(rules.engine, _options(rules, entity), Secret(secret) if secret else None)
 
     def _embedded(self, source: str, entity: str) -> SourceSpec:
         data = self._settings.data_path(source, entity)
-        option = "database" if data.suffix == ".duckdb" else "data_dir"
-        dialect = self._settings.sources[source].dialect
-        return SourceSpec("duckdb", {option: str(data), "dialect": dialect})
+        rules = self._settings.sources[source]
+        option = "database" if rules.kind.is_database(data) else "data_dir"
+        return SourceSpec(rules.engine, {option: str(data), "dialect": rules.dialect})
 
     async def _name(self, entity_id: str) -> str:
         if entity_id not in self._names:

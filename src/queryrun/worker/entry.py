@@ -14,11 +14,13 @@ from queryrun.engines.base import (
     RowFilter,
     work_name,
 )
-from queryrun.engines.duckdb.session import open_session as open_duckdb
+from queryrun.engines.registry import preload_embedded
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
+from queryrun.results.request import WriteRequest
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
-from queryrun.results.write import WriteRequest, write_result
+from queryrun.results.write import write_result
 from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
@@ -41,11 +43,6 @@ class SourceSession:
         self._engine = engine
         self._results = results
         self._time_zone = time_zone
-
-    @property
-    def handle(self) -> str | None:
-        """None: an embedded engine is this very process."""
-        return None
 
     def run(self, execute: Execute, report: Report) -> Done:
         """Run the statement through the whole pipeline and commit its file."""
@@ -70,10 +67,10 @@ class SourceSession:
 
     def _job(self, execute: Execute) -> WriteRequest:
         return WriteRequest(
-            statement=execute.statement,
+            sql=execute.statement,
             file_key=execute.file_key,
-            content_type=execute.content_type,
-            content_encoding=execute.content_encoding,
+            content_type=ContentType(execute.content_type),
+            content_encoding=ContentEncoding(execute.content_encoding),
             column_separator=execute.column_separator,
             encryption_key=execute.encryption_key,
             row_limit=execute.row_limit,
@@ -86,27 +83,8 @@ class SourceSession:
 
 def _engine(config: WorkerConfig) -> EngineSession:
     limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
-    if config.source.engine == "trino":
-        return _trino(config, limits)
-    if config.source.engine == "spark":
-        return _spark(config, limits)
-    return open_duckdb(config.source.options, limits, config.time_zone)
-
-
-def _trino(config: WorkerConfig, limits: EngineLimits) -> EngineSession:
-    """Imported here: it costs half a second, and only a source on Trino needs it."""
-    from queryrun.engines.trino.session import open_session
-
-    secret = config.source.secret.text if config.source.secret else None
-    return open_session(config.source.options, secret, limits, config.time_zone)
-
-
-def _spark(config: WorkerConfig, limits: EngineLimits) -> EngineSession:
-    """Imported here: it costs half a second, and only a source on Spark needs it."""
-    from queryrun.engines.spark.session import open_session
-
-    secret = config.source.secret.text if config.source.secret else None
-    return open_session(config.source.options, secret, limits, config.time_zone)
+    source = config.source
+    return source.kind.open_session(source.options, limits, config.time_zone, source.secret_text)
 
 
 def _results(spec: ResultsSpec) -> ResultStore:
@@ -124,3 +102,6 @@ def _s3_results(options: dict[str, str], credentials: Credentials) -> ResultStor
     place = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
     bucket = S3Bucket(place, lambda: credentials)
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
+
+
+preload_embedded()  # once in the fork server, instead of in each worker that it forks

@@ -72,7 +72,7 @@ def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
         read=config.source.paths,
         write=(results["directory"],) if config.results.kind == "local" else (),
         read_write=(config.spill_dir,),
-        network=config.source.engine != "duckdb" or config.results.kind != "local",
+        network=config.source.kind.is_remote or config.results.kind != "local",
     )
 
 
@@ -107,7 +107,7 @@ class WorkerMain:
 
     def _serve_session(self, session: WorkerSession) -> None:
         """Say ready, and run one statement."""
-        self._say_ready(session)
+        self._say_ready()
         execute = self._control.next_work()
         if execute is None or self._control.interrupted:
             os._exit(0)
@@ -127,10 +127,10 @@ class WorkerMain:
             self._channel.send(self._failed(error))
             os._exit(1)
 
-    def _say_ready(self, session: WorkerSession) -> None:
+    def _say_ready(self) -> None:
         if self._control.interrupted:
             os._exit(0)
-        self._channel.send(Ready(session.handle or self._process_handle))
+        self._channel.send(Ready(self._process_handle))
 
     def _run(self, session: WorkerSession, execute: Execute) -> None:
         name_process(f"qr:{execute.run_id}")

@@ -26,11 +26,6 @@ class Report(Protocol):
 class WorkerSession(Protocol):
     """One opened source and where its results go; good for one `run`, then for one per `renew`."""
 
-    @property
-    def handle(self) -> str | None:
-        """The engine handle when the work happens elsewhere; None: this process is the engine."""
-        ...
-
     def run(self, execute: Execute, report: Report) -> Done:
         """Execute the statement and commit its file.
 

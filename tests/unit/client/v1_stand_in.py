@@ -1,6 +1,6 @@
 """A stand-in for a service that has only /query/jobs, on loopback.
 
-It answers with the shapes of contract A6-A9 and D2, which were read in documents and recorded
+It responds with documented shapes (contract A6, A7, A8, A9, D2), read in documents and recorded
 from clients; it runs no SQL and is no proof that a particular service behaves so.
 """
 

@@ -17,7 +17,11 @@ from queryrun.db.postgres.connection_threads import ConnectionThreads
 from queryrun.db.postgres.connections import ConnectionCounts
 from queryrun.db.postgres.database import PostgresDatabase, open_postgres
 from queryrun.errors import Unavailable
-from queryrun.runs.model import ContentType, Output, RunRequest
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    Output,
+    RunRequest,
+)
 from queryrun.runs.store import ClaimLimits
 from tests.postgres_server import SMALL, PostgresServer, database_of_its_own, running
 

@@ -21,7 +21,7 @@ TABLES = {
     "clients",
     "entities",
     "entity_turns",
-    "idempotency",
+    "idempotency_keys",
     "run_events",
     "run_requests",
     "runs",

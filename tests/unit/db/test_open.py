@@ -11,7 +11,11 @@ import pytest
 
 from queryrun.db.sqlite.database import open_sqlite
 from queryrun.errors import ConfigurationError, Unavailable
-from queryrun.runs.model import ContentType, Output, RunRequest
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import (
+    Output,
+    RunRequest,
+)
 from queryrun.runs.store import RunQuery
 from tests.conftest import Clock
 

@@ -73,7 +73,7 @@ def test_a_surprise_is_a_500_that_says_nothing() -> None:
 
 
 def test_the_documented_bare_errors_have_no_entries() -> None:
-    """Contract D1's samples."""
+    """As in the documented samples (contract D1)."""
     for error in (
         SAMPLES[e.Unauthenticated],
         SAMPLES[r.MethodNotAllowed],
@@ -85,7 +85,7 @@ def test_the_documented_bare_errors_have_no_entries() -> None:
 
 
 def test_what_is_retryable() -> None:
-    """Contract D1 and H24: a 409 only because ours always means 'still being answered'."""
+    """A 409 only because ours always means 'still in flight' (contract D1, H24)."""
     assert frozenset({409, 429, 502, 503, 504}) == RETRYABLE
 
 
@@ -111,7 +111,7 @@ def test_errors_carry_the_headers_that_help(
 
 
 def test_v1_says_what_the_contract_quotes() -> None:
-    """Contract D2 and A9."""
+    """Bodies of errors, and of a cancel that is too late (contract D2, A9)."""
     found = {
         kind: msgspec.json.decode(response_for(SAMPLES[kind], ApiVersion.V1).body)
         for kind in (r.UnsupportedMediaType, e.Unauthenticated, e.NotCancellable)

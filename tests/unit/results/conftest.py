@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from queryrun.engines.base import Column
-from queryrun.results.encode import Format, copy_sql, select_sql
+from queryrun.results.encode import FileLayout, copy_sql, select_sql
 
-Write = Callable[[str, Format], bytes]
+Write = Callable[[str, FileLayout], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def write(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> Write:
     """Writes the rows of a statement to a file and gives its bytes."""
 
-    def write_one(statement: str, form: Format) -> bytes:
+    def write_one(statement: str, form: FileLayout) -> bytes:
         connection.execute(f"SET TimeZone = '{form.time_zone}'")
         described = connection.execute(f"DESCRIBE FROM ({statement})").fetchall()
         columns = [Column(str(name), str(kind)) for name, kind, *_ in described]

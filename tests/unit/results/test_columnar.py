@@ -14,10 +14,11 @@ import pytest
 from queryrun.engines.base import Column
 from queryrun.results.arrow import arrow_stream
 from queryrun.results.columnar import columnar_preview
-from queryrun.results.compress import compressed
 from queryrun.results.count import BatchCounter
-from queryrun.results.encode import Format, copy_sql, select_sql
-from queryrun.results.preview import NoPreviewError, PreviewRequest, preview
+from queryrun.results.encode import FileLayout, copy_sql, select_sql
+from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.results.preview import PreviewRequest, preview
+from queryrun.results.preview_rows import NoPreviewError, RowWindow
 from tests.unit.results.conftest import Write
 
 VALUES = """SELECT 1 AS i, 1.5::DECIMAL(38, 10) AS exact, DATE '2024-01-02' AS day, NULL AS nothing,
@@ -33,7 +34,7 @@ def file_of(
     """A result as the pipeline writes it."""
     if content_type == "arrow":
         return b"".join(arrow_stream(connection, sql, BatchCounter()))
-    form = Format(content_type)
+    form = FileLayout(ContentType(content_type))
     described = connection.execute(f"DESCRIBE {sql}").fetchall()
     columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
     copy = copy_sql(select_sql(sql, columns, form), form, str(location / "file"))
@@ -44,8 +45,10 @@ def file_of(
 def look(
     data: bytes, content_type: str, encoding: str = "none", offset: int = 0, limit: int = 100
 ) -> tuple[list[str], list[list[object]]]:
-    wanted = PreviewRequest(content_type, encoding, ",", offset, limit)
-    found = columnar_preview(io.BytesIO(data), wanted)
+    request = PreviewRequest(
+        ContentType(content_type), ContentEncoding(encoding), RowWindow(offset, limit, ",")
+    )
+    found = columnar_preview(io.BytesIO(data), request)
     return found.columns, json.loads(msgspec.json.encode(found.rows))
 
 
@@ -53,8 +56,10 @@ def look(
 def test_values_are_those_of_a_json_result(
     connection: duckdb.DuckDBPyConnection, write: Write, tmp_path: Path, content_type: str
 ) -> None:
-    lines = write(VALUES, Format("json"))
-    expected = preview([lines], PreviewRequest("json", "none", "", 0, 10))
+    lines = write(VALUES, FileLayout(ContentType.JSON))
+    expected = preview(
+        [lines], PreviewRequest(ContentType.JSON, ContentEncoding.NONE, RowWindow(0, 10, ""))
+    )
     columns, rows = look(file_of(connection, VALUES, content_type, tmp_path), content_type)
     assert columns == expected.columns
     assert rows == json.loads(msgspec.json.encode(expected.rows))
@@ -85,7 +90,9 @@ def test_rows_are_found_in_every_packing(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, content_type: str, encoding: str
 ) -> None:
     data = file_of(connection, MANY, content_type, tmp_path)
-    packed = b"".join(bytes(chunk) for chunk in compressed([data], encoding, "file"))
+    packed = b"".join(
+        bytes(chunk) for chunk in ContentEncoding(encoding).spec.compress([data], "file")
+    )
     columns, rows = look(packed, content_type, encoding, offset=70_000, limit=1)
     assert columns == ["i", "t"]
     assert [str(value) for value in rows[0]] == ["70000", "x70000"]
@@ -114,7 +121,9 @@ def test_the_first_rows_of_a_parquet_file_are_found_without_reading_all_of_it(
             return chunk
 
     file = Counted(data)
-    found = columnar_preview(file, PreviewRequest("parquet", "none", "", 450_000, 2))
+    found = columnar_preview(
+        file, PreviewRequest(ContentType.PARQUET, ContentEncoding.NONE, RowWindow(450_000, 2, ""))
+    )
     assert len(found.rows) == 2
     assert file.given < len(data) / 3
 

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from queryrun.results.compress import compressed
+from queryrun.results.formats import ContentEncoding
 
 PLAIN = [b"id,name\n", b"1,a\n" * 100_000, b"", os.urandom(100_000)]
 
 
 def _pack(encoding: str, chunks: list[bytes]) -> bytes:
-    return b"".join(bytes(chunk) for chunk in compressed(chunks, encoding, "a_1.csv"))
+    return b"".join(
+        bytes(chunk) for chunk in ContentEncoding(encoding).spec.compress(chunks, "a_1.csv")
+    )
 
 
 @pytest.mark.parametrize("chunks", [PLAIN, [], [b""]], ids=["data", "nothing", "empty piece"])
@@ -60,7 +62,9 @@ def test_compression_reads_a_buffer_that_is_used_again(encoding: str) -> None:
             buffer[:] = bytes([number]) * len(buffer)
             yield memoryview(buffer)
 
-    reused = b"".join(bytes(chunk) for chunk in compressed(chunks(), encoding, "a_1.csv"))
+    reused = b"".join(
+        bytes(chunk) for chunk in ContentEncoding(encoding).spec.compress(chunks(), "a_1.csv")
+    )
     assert reused == _pack(encoding, [bytes([number]) * 10_000 for number in range(20)])
 
 
@@ -68,7 +72,7 @@ def test_compression_reads_a_buffer_that_is_used_again(encoding: str) -> None:
 def test_memory_does_not_grow_with_the_file(encoding: str) -> None:
     chunk = os.urandom(256 * 1024)
     tracemalloc.start()
-    for _ in compressed((chunk for _ in range(200)), encoding, "x.csv"):
+    for _ in ContentEncoding(encoding).spec.compress((chunk for _ in range(200)), "x.csv"):
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

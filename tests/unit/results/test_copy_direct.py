@@ -40,10 +40,10 @@ def _follow(
     copy: Copy,
     file: SharedFile,
     consume: Callable[[Chunks], None],
-    watch: Callable[[int], None] = _nothing,
+    on_progress: Callable[[int], None] = _nothing,
 ) -> int:
     """As for text."""
-    return copy_direct(copy, file, CopyReader(consume, watch), is_appended=False)
+    return copy_direct(copy, file, CopyReader(consume, on_progress), is_sequential=False)
 
 
 def _keep(into: list[bytes]) -> Callable[[Chunks], None]:
@@ -95,7 +95,7 @@ def test_a_piece_that_is_written_before_the_one_in_front_of_it_is_not_read_too_e
     has_looked_again = threading.Event()
     looks = 0
 
-    def watch(size_bytes: int) -> None:
+    def on_progress(size_bytes: int) -> None:
         nonlocal looks
         looks += size_bytes > 0
         if looks > 3:
@@ -108,7 +108,7 @@ def test_a_piece_that_is_written_before_the_one_in_front_of_it_is_not_read_too_e
         return 1
 
     kept: list[bytes] = []
-    _follow(_by_hand(path, write), file, _keep(kept), watch)
+    _follow(_by_hand(path, write), file, _keep(kept), on_progress)
     assert b"".join(kept) == text
 
 
@@ -150,19 +150,19 @@ def test_an_appended_file_is_read_at_once_zeros_and_all(path: Path, file: Shared
             has_read.set()
 
     reader = CopyReader(consume, _nothing)
-    assert copy_direct(_by_hand(path, write), file, reader, is_appended=True) == 1
+    assert copy_direct(_by_hand(path, write), file, reader, is_sequential=True) == 1
     assert b"".join(kept) == bytes(2 * CHUNK_BYTES) + b"x"
 
 
 def test_a_file_that_is_too_large_ends_an_endless_copy(
     connection: duckdb.DuckDBPyConnection, path: Path, file: SharedFile
 ) -> None:
-    def watch(size_bytes: int) -> None:
+    def on_progress(size_bytes: int) -> None:
         if size_bytes > 1_000_000:
             raise RuntimeError("too large")
 
     with pytest.raises(RuntimeError, match="too large"):
-        _follow(_by_duckdb(connection, path, ENDLESS), file, _keep([]), watch)
+        _follow(_by_duckdb(connection, path, ENDLESS), file, _keep([]), on_progress)
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -184,12 +184,12 @@ def test_the_size_has_the_last_word_when_the_copy_failed_too(path: Path, file: S
         os.pwrite(target, b"x" * 1000, 0)
         raise duckdb.IOException("File too large")
 
-    def watch(size_bytes: int) -> None:
+    def on_progress(size_bytes: int) -> None:
         if size_bytes >= 1000:
             raise RuntimeError("over the limit")
 
     with pytest.raises(RuntimeError, match="over the limit"):
-        _follow(_by_hand(path, write), file, _keep([]), watch)
+        _follow(_by_hand(path, write), file, _keep([]), on_progress)
 
 
 def test_an_error_of_the_copy_comes_out_and_nothing_more_is_read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.names import checked_key, file_key, member_name
 
 RUN = "2f5b6c1e-0000-4000-8000-000000000001"
@@ -22,7 +23,13 @@ RUN = "2f5b6c1e-0000-4000-8000-000000000001"
 def test_a_key_tells_format_compression_and_encryption(
     content_type: str, encoding: str, encrypted: bool, ending: str
 ) -> None:
-    key = file_key(RUN, "1764016245123456", content_type, encoding, encrypted=encrypted)
+    key = file_key(
+        RUN,
+        "1764016245123456",
+        ContentType(content_type),
+        ContentEncoding(encoding),
+        encrypted=encrypted,
+    )
     assert key == f"{RUN}_1764016245123456{ending}"
 
 

@@ -13,31 +13,32 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queryrun.results.compress import compressed
-from queryrun.results.encode import Format
-from queryrun.results.preview import (
+from queryrun.results.encode import FileLayout
+from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.results.preview import PreviewRequest, is_simple, preview
+from queryrun.results.preview_rows import (
     MAX_RESPONSE_BYTES,
     MAX_SCAN_BYTES,
     CorruptFileError,
     NoPreviewError,
     Preview,
-    PreviewRequest,
-    is_simple,
-    preview,
+    RowWindow,
 )
 from tests.unit.results.conftest import Write
 
 TEXTS = st.none() | st.text("\"\n\r,;|\t\\' aé€", max_size=12)
 
 
-def wanted(
+def requested(
     content_type: str = "csv",
     encoding: str = "none",
     separator: str = ",",
     offset: int = 0,
     limit: int = 100,
 ) -> PreviewRequest:
-    return PreviewRequest(content_type, encoding, separator, offset, limit)
+    return PreviewRequest(
+        ContentType(content_type), ContentEncoding(encoding), RowWindow(offset, limit, separator)
+    )
 
 
 def cut(data: bytes, size: int = 7) -> Iterator[bytes]:
@@ -53,8 +54,8 @@ def plain(found: Preview) -> list[list[object]]:
 @pytest.mark.parametrize("encoding", ["none", "gzip", "zip"])
 def test_rows_are_found_in_every_packing(encoding: str) -> None:
     data = b"a,b\n" + b"".join(b"%d,x%d\n" % (i, i) for i in range(1000))
-    packed = b"".join(bytes(p) for p in compressed(cut(data), encoding, "r.csv"))
-    found = preview(cut(packed, 500), wanted(encoding=encoding, offset=990, limit=3))
+    packed = b"".join(bytes(p) for p in ContentEncoding(encoding).spec.compress(cut(data), "r.csv"))
+    found = preview(cut(packed, 500), requested(encoding=encoding, offset=990, limit=3))
     assert found.columns == ["a", "b"]
     assert plain(found) == [["990", "x990"], ["991", "x991"], ["992", "x992"]]
 
@@ -77,8 +78,8 @@ def test_delimited_texts_come_back(
     connection.execute("CREATE OR REPLACE TEMP TABLE t (a VARCHAR, b VARCHAR)")
     for row in rows:
         connection.execute("INSERT INTO t VALUES (?, ?)", row)
-    data = write("FROM t", Format("dsv", separator))
-    found = preview(cut(data), wanted("dsv", separator=separator))
+    data = write("FROM t", FileLayout(ContentType.DSV, separator))
+    found = preview(cut(data), requested("dsv", separator=separator))
     assert found.columns == ["a", "b"]
     assert plain(found) == [list(row) for row in rows]
 
@@ -88,7 +89,7 @@ def test_json_values_go_through_as_they_stand(
 ) -> None:
     """A decimal of 38 digits stays one."""
     sql = "SELECT 12345678901234567890123456.123456789012 AS d, NULL AS n, [1, 2] AS l, 'é\n' AS t"
-    found = preview(cut(write(sql, Format("json"))), wanted("json"))
+    found = preview(cut(write(sql, FileLayout(ContentType.JSON))), requested("json"))
     assert found.columns == ["d", "n", "l", "t"]
     answer = msgspec.json.encode(found.rows).decode()
     assert (
@@ -99,34 +100,35 @@ def test_json_values_go_through_as_they_stand(
 @pytest.mark.parametrize("content_type", ["csv", "json"])
 def test_an_empty_result_has_no_rows(content_type: str) -> None:
     data = b"a,b\n" if content_type == "csv" else b""
-    found = preview(cut(data), wanted(content_type))
+    found = preview(cut(data), requested(content_type))
     assert (found.columns, found.rows) == (["a", "b"] if data else [], [])
 
 
 def test_an_offset_behind_the_end_finds_nothing() -> None:
-    assert preview([b"a\n1\n"], wanted(offset=5)).rows == []
+    assert preview([b"a\n1\n"], requested(offset=5)).rows == []
 
 
 def test_one_row_too_many_bytes_ends_the_answer() -> None:
     line = b"x" * (MAX_RESPONSE_BYTES // 2) + b"\n"
-    found = preview([b"a\n", line, line, line], wanted())
+    found = preview([b"a\n", line, line, line], requested())
     assert len(found.rows) == 2
 
 
 def test_rows_beyond_the_reach_are_refused() -> None:
     lines = (b"x" * 65_535 + b"\n" for _ in range(MAX_SCAN_BYTES // 65_536 + 10))
     with pytest.raises(NoPreviewError, match="download the file"):
-        preview(lines, wanted(offset=MAX_SCAN_BYTES // 65_536 + 5))
+        preview(lines, requested(offset=MAX_SCAN_BYTES // 65_536 + 5))
 
 
 def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
     """A bomb: 200 MB of nothing in 200 KB."""
     bomb = b"".join(
-        bytes(p) for p in compressed((bytes(1_000_000) for _ in range(200)), "gzip", "")
+        bytes(p)
+        for p in ContentEncoding.GZIP.spec.compress((bytes(1_000_000) for _ in range(200)), "")
     )
     tracemalloc.start()
     with pytest.raises(NoPreviewError):
-        preview(cut(bomb, 100_000), wanted(encoding="gzip"))
+        preview(cut(bomb, 100_000), requested(encoding="gzip"))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 3 * MAX_SCAN_BYTES
@@ -143,7 +145,7 @@ def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
     ],
 )
 def test_binary_files_are_for_others(content_type: str, encoding: str, expected: bool) -> None:
-    assert is_simple(content_type, encoding) is expected
+    assert is_simple(ContentType(content_type), ContentEncoding(encoding)) is expected
 
 
 @pytest.mark.parametrize("content_encoding", ["gzip", "zip"])
@@ -153,11 +155,16 @@ def test_bytes_that_are_no_file_of_ours_give_no_preview_and_no_other_error(
     content_type: str, content_encoding: str, content: bytes
 ) -> None:
     """What has not begun yet has no rows; of anything else it is said that it is damaged."""
-    wanted = PreviewRequest(content_type, content_encoding, ",", 0, 2)
+    request = PreviewRequest(
+        ContentType(content_type), ContentEncoding(content_encoding), RowWindow(0, 2, ",")
+    )
     with suppress(CorruptFileError):
-        assert preview([content] if content else [], wanted).rows == []
+        assert preview([content] if content else [], request).rows == []
 
 
 def test_a_file_that_is_damaged_is_said_to_be() -> None:
     with pytest.raises(CorruptFileError):
-        preview([b"no archive at all"], PreviewRequest("csv", "zip", ",", 0, 2))
+        preview(
+            [b"no archive at all"],
+            PreviewRequest(ContentType.CSV, ContentEncoding.ZIP, RowWindow(0, 2, ",")),
+        )

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queryrun.results.count import counter_for
-from queryrun.results.encode import Format
+from queryrun.results.encode import FileLayout
+from queryrun.results.formats import ContentType
 from tests.unit.results.conftest import Write
 
 AWKWARD = st.text("\"\n\r,;\t\\' a", max_size=12)
@@ -67,7 +67,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> str:
 def test_json_lines_read_back(
     connection: duckdb.DuckDBPyConnection, write: Write, rows: list[Row]
 ) -> None:
-    data = write(_fill(connection, rows), Format("json"))
+    data = write(_fill(connection, rows), FileLayout(ContentType.JSON))
     read = [json.loads(line, parse_float=Decimal) for line in data.decode().split("\n") if line]
     assert [list(row) for row in read] == [NAMES] * len(rows)
     assert [_from_json(row) for row in read] == [tuple(row) for row in rows]
@@ -78,7 +78,7 @@ def test_json_lines_read_back(
 def test_delimited_files_read_back(
     connection: duckdb.DuckDBPyConnection, write: Write, rows: list[Row], content_type: str
 ) -> None:
-    form = Format(content_type, ";")
+    form = FileLayout(ContentType(content_type), ";")
     text = write(_fill(connection, rows), form).decode()
     header, *read = csv.reader(io.StringIO(text, newline=""), delimiter=form.separator)
     assert header == NAMES
@@ -94,7 +94,7 @@ def test_duckdb_reads_back_what_it_wrote_and_tells_null_from_empty(
 ) -> None:
     statement = _fill(connection, rows)
     path = tmp_path / "again.csv"
-    path.write_bytes(write(statement, Format("csv")))
+    path.write_bytes(write(statement, FileLayout(ContentType.CSV)))
     columns = json.dumps(TYPES).replace('"', "'")
     read = connection.execute(
         f"SELECT * FROM read_csv('{path}', columns={columns}, header=true, delim=',', quote='\"', "
@@ -113,8 +113,8 @@ def test_rows_are_counted_as_they_pass_however_they_are_cut(
     content_type: str,
     cut: int,
 ) -> None:
-    data = write(_fill(connection, rows), Format(content_type))
-    counter = counter_for(content_type)
+    data = write(_fill(connection, rows), FileLayout(ContentType(content_type)))
+    counter = ContentType(content_type).spec.counter()
     for start in range(0, len(data), cut):
         before = counter.rows
         counter.feed(memoryview(data)[start : start + cut])
@@ -129,7 +129,7 @@ def test_parquet_keeps_values_and_types(
     row = ("ü", 1, Decimal("1.5"), 0.1, True, date(2024, 1, 1), datetime(2024, 1, 1))
     statement = _fill(connection, [row])
     path = tmp_path / "again.parquet"
-    path.write_bytes(write(statement, Format(content_type)))
+    path.write_bytes(write(statement, FileLayout(ContentType(content_type))))
     read = connection.execute(f"SELECT * FROM read_parquet('{path}')").fetchall()
     assert read == connection.execute(statement).fetchall()
 

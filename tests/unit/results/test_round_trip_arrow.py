@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from queryrun.results.arrow import arrow_stream
 from queryrun.results.count import BatchCounter
-from queryrun.results.encode import Format
+from queryrun.results.encode import FileLayout
+from queryrun.results.formats import ContentType
 from tests.unit.results.conftest import Write
 
 TYPES = {
@@ -101,7 +102,7 @@ def test_an_arrow_stream_keeps_values_and_types(
 def test_a_parquet_file_keeps_values_and_types(
     connection: duckdb.DuckDBPyConnection, write: Write, rows: list[tuple[Any, ...]]
 ) -> None:
-    data = write(fill(connection, rows), Format("parquet"))
+    data = write(fill(connection, rows), FileLayout(ContentType.PARQUET))
     assert_same(pyarrow.parquet.read_table(pyarrow.BufferReader(data)), rows)
 
 
@@ -110,5 +111,7 @@ def test_the_largest_decimal_and_the_first_day_survive(
 ) -> None:
     largest = "9999999999999999999999999999.999999999"
     sql = f"SELECT {largest}::DECIMAL(38, 9) AS d, DATE '0001-01-01' AS day"
-    table = pyarrow.parquet.read_table(pyarrow.BufferReader(write(sql, Format("parquet"))))
+    table = pyarrow.parquet.read_table(
+        pyarrow.BufferReader(write(sql, FileLayout(ContentType.PARQUET)))
+    )
     assert table.to_pylist() == [{"d": Decimal(largest), "day": date(1, 1, 1)}]

@@ -10,7 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from queryrun.results.encode import Format
+from queryrun.results.encode import FileLayout
+from queryrun.results.formats import ContentType
 from tests.unit.results.conftest import Write
 
 LOS_ANGELES = "America/Los_Angeles"
@@ -108,7 +109,9 @@ CASES = [
     ("expression", "formatted"), [(case[0], case[1]) for case in CASES if case[1] is not None]
 )
 def test_a_value_in_json(write: Write, expression: str, formatted: str) -> None:
-    data = write(f"SELECT {expression} AS x, 1 AS y", Format("json", time_zone=LOS_ANGELES))
+    data = write(
+        f"SELECT {expression} AS x, 1 AS y", FileLayout(ContentType.JSON, time_zone=LOS_ANGELES)
+    )
     assert data.decode() == f'{{"x":{formatted},"y":1}}\n'
 
 
@@ -116,7 +119,9 @@ def test_a_value_in_json(write: Write, expression: str, formatted: str) -> None:
     ("expression", "formatted"), [(case[0], case[2]) for case in CASES if case[2] is not None]
 )
 def test_a_value_in_csv(write: Write, expression: str, formatted: str) -> None:
-    data = write(f"SELECT {expression} AS x, 1 AS y", Format("csv", time_zone=LOS_ANGELES))
+    data = write(
+        f"SELECT {expression} AS x, 1 AS y", FileLayout(ContentType.CSV, time_zone=LOS_ANGELES)
+    )
     quoted = f'"{formatted}"' if "," in formatted and not formatted.startswith('"') else formatted
     assert data.decode().split("\n", 1)[1] in {f"{formatted},1\n", f"{quoted},1\n"}
 
@@ -133,19 +138,22 @@ def test_a_value_in_csv(write: Write, expression: str, formatted: str) -> None:
 )
 def test_an_instant_in_utc(write: Write, expression: str, text: str) -> None:
     """The short way that UTC allows must tell the same as the long one."""
-    assert write(f"SELECT {expression} AS x", Format("csv")).decode() == f"x\n{text}\n"
+    assert (
+        write(f"SELECT {expression} AS x", FileLayout(ContentType.CSV)).decode() == f"x\n{text}\n"
+    )
 
 
 @pytest.mark.parametrize("time_zone", ["UTC", "Asia/Kolkata"])
 def test_the_ends_of_time_are_words(write: Write, time_zone: str) -> None:
     statement = "SELECT 'infinity'::TIMESTAMPTZ a, '-infinity'::TIMESTAMP b, 'infinity'::DATE c"
-    data = write(statement, Format("csv", time_zone=time_zone))
+    data = write(statement, FileLayout(ContentType.CSV, time_zone=time_zone))
     assert data == b"a,b,c\ninfinity,-infinity,infinity\n"
 
 
 def test_offsets_with_minutes_stay_as_they_are(write: Write) -> None:
     data = write(
-        "SELECT TIMESTAMPTZ '2025-07-06 00:00:00+00' AS x", Format("csv", time_zone="Asia/Kolkata")
+        "SELECT TIMESTAMPTZ '2025-07-06 00:00:00+00' AS x",
+        FileLayout(ContentType.CSV, time_zone="Asia/Kolkata"),
     )
     assert data == b"x\n2025-07-06T05:30:00+05:30\n"
 
@@ -153,21 +161,24 @@ def test_offsets_with_minutes_stay_as_they_are(write: Write) -> None:
 @pytest.mark.parametrize("separator", [";", "|", "\\t", "§", "a", " "])
 def test_any_character_separates_a_dsv(write: Write, separator: str) -> None:
     statement = "SELECT 'a;b|c§d e' AS x, 'q\"' AS y, NULL AS z"
-    text = write(statement, Format("dsv", separator)).decode()
+    text = write(statement, FileLayout(ContentType.DSV, separator)).decode()
     meant = "\t" if separator == "\\t" else separator
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=meant))
     assert rows == [["x", "y", "z"], ["a;b|c§d e", 'q"', ""]]
 
 
 def test_a_tsv_has_tabs(write: Write) -> None:
-    assert write("SELECT 1 AS x, 'a\tb' AS y", Format("tsv")) == b'x\ty\n1\t"a\tb"\n'
+    assert write("SELECT 1 AS x, 'a\tb' AS y", FileLayout(ContentType.TSV)) == b'x\ty\n1\t"a\tb"\n'
 
 
 @pytest.mark.parametrize(
     ("content_type", "empty"), [("json", b""), ("csv", b"id,b\n"), ("tsv", b"id\tb\n")]
 )
 def test_an_empty_result(write: Write, content_type: str, empty: bytes) -> None:
-    assert write("SELECT 1 AS id, 'x'::BLOB AS b WHERE false", Format(content_type)) == empty
+    assert (
+        write("SELECT 1 AS id, 'x'::BLOB AS b WHERE false", FileLayout(ContentType(content_type)))
+        == empty
+    )
 
 
 @pytest.mark.parametrize("extra", ["", ", 'x'::BLOB AS b"])
@@ -175,16 +186,16 @@ def test_columns_of_the_same_name_are_told_apart_alike_in_every_format(
     write: Write, extra: str
 ) -> None:
     statement = f'SELECT 1 AS a, 2 AS a, 3 AS A, 4 AS "q""z"{extra}'
-    header = write(statement, Format("csv")).decode().split("\n")[0]
+    header = write(statement, FileLayout(ContentType.CSV)).decode().split("\n")[0]
     assert next(csv.reader([header]))[:4] == ["a", "a_1", "A_2", 'q"z']
-    row = json.loads(write(statement, Format("json")))
+    row = json.loads(write(statement, FileLayout(ContentType.JSON)))
     assert list(row)[:4] == ["a", "a_1", "A_2", 'q"z']
 
 
 @pytest.mark.parametrize("extra", ["", ", 'x'::BLOB AS b"])
 def test_the_order_of_the_statement_is_kept(write: Write, extra: str) -> None:
     statement = f"SELECT i{extra} FROM range(200000) t(i) ORDER BY hash(i), i"
-    lines = write(statement, Format("json")).splitlines()
+    lines = write(statement, FileLayout(ContentType.JSON)).splitlines()
     written = [json.loads(line)["i"] for line in lines]
     with duckdb.connect() as connection:
         expected = [i for (i, *_) in connection.execute(statement).fetchall()]
@@ -193,7 +204,9 @@ def test_the_order_of_the_statement_is_kept(write: Write, extra: str) -> None:
 
 @pytest.mark.parametrize("content_type", ["json", "csv"])
 def test_every_type_that_duckdb_has_can_be_written(write: Write, content_type: str) -> None:
-    data = write("FROM test_all_types()", Format(content_type, time_zone=LOS_ANGELES))
+    data = write(
+        "FROM test_all_types()", FileLayout(ContentType(content_type), time_zone=LOS_ANGELES)
+    )
     if content_type == "json":
         rows: list[Any] = [json.loads(line) for line in data.splitlines()]
     else:

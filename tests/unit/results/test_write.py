@@ -30,14 +30,15 @@ from queryrun.engines.base import Column, EngineLimits, Rows
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.encrypt import decrypted
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
-from queryrun.results.output import WrittenResult
-from queryrun.results.write import WriteRequest, write_result
+from queryrun.results.request import WriteRequest, WrittenResult
+from queryrun.results.write import write_result
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-JOB = WriteRequest("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", "csv")
+JOB = WriteRequest("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", ContentType.CSV)
 FORMATS = ["json", "csv", "tsv", "dsv", "parquet", "arrow"]
 ENDLESS = "SELECT i AS id FROM range(1000000000000) t(i)"
 
@@ -99,7 +100,7 @@ def _failure(session: DuckDBSession, results: Path, job: WriteRequest) -> RunFai
 def test_rows_size_and_digest_are_those_of_the_file(
     session: DuckDBSession, results: Path, spill: Path, content_type: str
 ) -> None:
-    job = replace(JOB, content_type=content_type, column_separator=";")
+    job = replace(JOB, content_type=ContentType(content_type), column_separator=";")
     written, data = _write(session, results, job)
     assert written.rows == 100_000
     assert written.size_bytes == len(data)
@@ -109,7 +110,7 @@ def test_rows_size_and_digest_are_those_of_the_file(
 
 
 def test_an_arrow_stream_reads_back(session: DuckDBSession, results: Path) -> None:
-    _, data = _write(session, results, replace(JOB, content_type="arrow"))
+    _, data = _write(session, results, replace(JOB, content_type=ContentType.ARROW))
     table = pyarrow.ipc.open_stream(data).read_all()
     assert table.column("id").to_pylist() == list(range(100_000))
 
@@ -120,21 +121,27 @@ def test_compression_and_encryption_come_in_this_order(
     private = rsa.generate_private_key(65537, 2048)
     public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    job = replace(JOB, content_encoding="gzip", encryption_key=base64.b64encode(public).decode())
+    job = replace(
+        JOB,
+        content_encoding=ContentEncoding.GZIP,
+        encryption_key=base64.b64encode(public).decode(),
+    )
     written, data = _write(session, results, job)
     plain = gzip.decompress(b"".join(decrypted([data], pem)))
     assert plain.count(b"\n") == written.rows + 1
 
 
 def test_a_zips_member_is_named_like_the_file(session: DuckDBSession, results: Path) -> None:
-    job = replace(JOB, content_encoding="zip", file_key="run_1.csv.zip")
+    job = replace(JOB, content_encoding=ContentEncoding.ZIP, file_key="run_1.csv.zip")
     _, data = _write(session, results, job)
     assert zipfile.ZipFile(io.BytesIO(data)).namelist() == ["run_1.csv"]
 
 
 def test_metadata_statements_are_results_like_others(session: DuckDBSession, results: Path) -> None:
     statement = "DESCRIBE SELECT 1 AS a"
-    written, data = _write(session, results, replace(JOB, statement=statement, content_type="json"))
+    written, data = _write(
+        session, results, replace(JOB, sql=statement, content_type=ContentType.JSON)
+    )
     assert written.rows == 1
     assert json.loads(data)["column_name"] == "a"
 
@@ -145,7 +152,7 @@ def test_metadata_statements_are_results_like_others(session: DuckDBSession, res
 def test_a_comment_at_the_end_hides_nothing(
     session: DuckDBSession, results: Path, statement: str
 ) -> None:
-    assert _write(session, results, replace(JOB, statement=statement))[0].rows == 1
+    assert _write(session, results, replace(JOB, sql=statement))[0].rows == 1
 
 
 def test_the_stages_and_numbers_are_told_in_order(session: DuckDBSession, results: Path) -> None:
@@ -159,7 +166,7 @@ def test_the_stages_and_numbers_are_told_in_order(session: DuckDBSession, result
 def test_a_header_alone_is_not_yet_writing(session: DuckDBSession, results: Path) -> None:
     """The engine writes it when it starts, and may then compute for hours."""
     told = Told()
-    job = replace(JOB, statement="SELECT i AS id FROM range(10) t(i) WHERE i < 0")
+    job = replace(JOB, sql="SELECT i AS id FROM range(10) t(i) WHERE i < 0")
     assert write_result(session, job, LocalResultStore(results), told).size_bytes == 3
     assert told.stages == ["planning", "executing", "committing"]
 
@@ -168,7 +175,9 @@ def test_a_header_alone_is_not_yet_writing(session: DuckDBSession, results: Path
 def test_as_many_rows_as_the_limit_are_fine_and_one_more_is_not(
     session: DuckDBSession, results: Path, content_type: str
 ) -> None:
-    job = replace(JOB, content_type=content_type, column_separator=";", row_limit=100_000)
+    job = replace(
+        JOB, content_type=ContentType(content_type), column_separator=";", row_limit=100_000
+    )
     assert _write(session, results, job)[0].rows == 100_000
     LocalResultStore(results).discard(job.file_key)
     failure = _failure(session, results, replace(job, row_limit=99_999)).failure
@@ -182,7 +191,11 @@ def test_a_result_without_end_stops_at_the_limit(
     session: DuckDBSession, results: Path, content_type: str
 ) -> None:
     job = replace(
-        JOB, statement=ENDLESS, content_type=content_type, column_separator=";", row_limit=1000
+        JOB,
+        sql=ENDLESS,
+        content_type=ContentType(content_type),
+        column_separator=";",
+        row_limit=1000,
     )
     failure = _failure(session, results, job).failure
     assert failure.code is FailureCode.ROW_LIMIT_EXCEEDED
@@ -190,7 +203,9 @@ def test_a_result_without_end_stops_at_the_limit(
 
 @pytest.mark.parametrize("encoding", ["none", "gzip", "zip", "zstd"])
 def test_a_file_over_its_size_fails(session: DuckDBSession, results: Path, encoding: str) -> None:
-    job = replace(JOB, statement=ENDLESS, content_encoding=encoding, size_limit_bytes=1_000_000)
+    job = replace(
+        JOB, sql=ENDLESS, content_encoding=ContentEncoding(encoding), size_limit_bytes=1_000_000
+    )
     failure = _failure(session, results, job).failure
     assert failure.code is FailureCode.SIZE_LIMIT_EXCEEDED
     assert not list(results.iterdir())
@@ -201,15 +216,15 @@ def test_an_error_while_rows_are_written_leaves_no_file_and_says_where(
     session: DuckDBSession, results: Path, content_type: str
 ) -> None:
     statement = "SELECT 'x'::BLOB AS b,\n CAST('v' || i AS INTEGER) FROM range(10) t(i)"
-    job = replace(JOB, statement=statement, content_type=content_type, column_separator=";")
+    job = replace(JOB, sql=statement, content_type=ContentType(content_type), column_separator=";")
     failure = _failure(session, results, job).failure
     assert (failure.code, failure.line, failure.column) == (FailureCode.INVALID_VALUE, 2, 2)
     assert not list(results.iterdir())
 
 
 def test_a_session_can_be_used_after_a_failure(session: DuckDBSession, results: Path) -> None:
-    _failure(session, results, replace(JOB, statement="SELECT missing"))
-    _failure(session, results, replace(JOB, statement="SELECT error('x')"))
+    _failure(session, results, replace(JOB, sql="SELECT missing"))
+    _failure(session, results, replace(JOB, sql="SELECT error('x')"))
     assert _write(session, results, JOB)[0].rows == 100_000
 
 
@@ -226,7 +241,9 @@ def test_a_full_disk_is_said_to_be_full_and_leaves_nothing(
 ) -> None:
     """/dev/full takes no byte: every write into it fails as on a full disk."""
     (results / ".run_1.csv.part").symlink_to("/dev/full")
-    failure = _failure(session, results, replace(JOB, content_encoding="gzip")).failure
+    failure = _failure(
+        session, results, replace(JOB, content_encoding=ContentEncoding.GZIP)
+    ).failure
     assert failure.code is FailureCode.STORAGE_FULL
     assert not list(results.iterdir())
 
@@ -270,7 +287,12 @@ def test_many_rows_with_line_ends_in_their_values_are_not_taken_for_more(
 ) -> None:
     """Where rows are only estimated meanwhile, the limit still counts true rows."""
     statement = "SELECT repeat('a\n', 20) AS a, i FROM range(200000) t(i)"
-    job = replace(JOB, statement=statement, content_type=content_type, content_encoding=encoding)
+    job = replace(
+        JOB,
+        sql=statement,
+        content_type=ContentType(content_type),
+        content_encoding=ContentEncoding(encoding),
+    )
     assert _write(session, results, replace(job, row_limit=200_000))[0].rows == 200_000
 
 
@@ -278,7 +300,7 @@ def test_values_with_zero_bytes_are_digested_like_others(
     session: DuckDBSession, results: Path
 ) -> None:
     statement = "SELECT 'a' || chr(0) || 'b' AS a, i FROM range(300000) t(i)"
-    written, data = _write(session, results, replace(JOB, statement=statement))
+    written, data = _write(session, results, replace(JOB, sql=statement))
     assert b"\0" in data
     assert written.sha256 == hashlib.sha256(data).hexdigest()
 
@@ -288,7 +310,7 @@ def test_the_digest_is_that_of_the_file_also_when_many_threads_write_it(
 ) -> None:
     statement = "SELECT i, hash(i) AS h, 'é' || i AS t FROM range(2000000) t(i)"
     for content_type in ("json", "csv", "parquet"):
-        job = replace(JOB, statement=statement, content_type=content_type)
+        job = replace(JOB, sql=statement, content_type=ContentType(content_type))
         written, data = _write(session, results, job)
         assert written.sha256 == hashlib.sha256(data).hexdigest()
 
@@ -327,6 +349,6 @@ def test_a_file_whose_rows_are_not_those_of_the_engine_is_never_committed(
     connection = cast("DuckDBPyConnection", ForgetfulConnection(session.output_path))
     rows = Rows(connection, "SELECT 1", [Column("id", "INTEGER")])
     monkeypatch.setattr(session, "plan", lambda *_: rows)
-    job = replace(JOB, content_encoding="gzip")
+    job = replace(JOB, content_encoding=ContentEncoding.GZIP)
     assert _failure(session, results, job).failure.code is FailureCode.INTERNAL_ERROR
     assert not list(results.iterdir())

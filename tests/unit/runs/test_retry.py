@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from queryrun.errors import Failure, FailureCode
-from queryrun.runs.model import ContentType, Output, Run, RunRequest
-from queryrun.runs.retry import RetryPolicy, after_failure, on_leaving
+from queryrun.results.formats import ContentType
+from queryrun.runs.model import Output, Run, RunRequest
+from queryrun.runs.retry import RetryPolicy, after_failure, on_shutdown
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Failed, Requeued
 
@@ -52,7 +53,7 @@ def test_the_back_off_grows_up_to_its_bound(attempt: int, delay_s: float) -> Non
 
 
 def test_a_node_that_leaves_queues_the_run_at_once_and_does_not_charge_it() -> None:
-    detail = on_leaving(Failure(FailureCode.NODE_LOST, "bye"), NOW, None)
+    detail = on_shutdown(Failure(FailureCode.NODE_LOST, "bye"), NOW, None)
     assert (detail.ready_time, detail.charge) == (NOW, False)
 
 

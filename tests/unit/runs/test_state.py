@@ -14,7 +14,7 @@ REFUSED = [pair for pair in ALL if pair not in TRANSITIONS]
 
 
 def test_there_are_six_states_and_seven_moves() -> None:
-    """cancel.md draws exactly these; another one needs a decision record."""
+    """Another one needs a decision record."""
     assert len(RunState) == 6
     assert len(TRANSITIONS) == 7
 

@@ -132,7 +132,7 @@ def test_what_a_literal_says_is_no_reason_to_refuse() -> None:
 
 @pytest.mark.parametrize("statement", ["SELEC 1", "SHOW COLUMNS FROM t", "SELECT (1", "SELECT 'a"])
 def test_a_statement_that_does_not_parse_is_accepted_as_it_is(statement: str) -> None:
-    """Contract H8: its run fails with the engine's words, line and column."""
+    """Its run fails with the engine's message, line and column (contract H8)."""
     verdict = check_statement(statement)
     assert verdict.accepted
     assert verdict.statement == statement

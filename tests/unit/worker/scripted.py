@@ -22,8 +22,6 @@ from queryrun.worker.runtime import Report
 class ScriptedSession:
     """Obeys the first word of a statement; the rest are its arguments."""
 
-    handle = None
-
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._interrupted = threading.Event()

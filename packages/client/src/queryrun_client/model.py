@@ -28,7 +28,7 @@ class State(StrEnum):
 
 
 OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
-"""Contract B1: the words of v1, which some v2 servers use too."""
+"""The words of v1, which some v2 servers use too (contract B1)."""
 
 
 def state_of(word: object) -> State:

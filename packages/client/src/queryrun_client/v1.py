@@ -1,4 +1,4 @@
-"""The v1 face: /query/jobs (contract A6-A10, D2)."""
+"""The v1 face: /query/jobs (contract A6, A7, A8, A9, A10, D2)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class V1Face:
         return refused_by(response, str(content.get("code") or response.status), message, None)
 
     def ended_before(self, error: Refused) -> bool:
-        """Contract A9: 400 and this text, on the real service too."""
+        """400 and this text, on the hosted service too (contract A9)."""
         return error.status == 400 and "accepted or in_progress" in error.message
 
     def _path(self, run_id: str) -> str:
@@ -123,6 +123,6 @@ def _run_of_v1(item: Mapping[str, Any]) -> RunInfo:
 
 
 def _format_in(name: str) -> str:
-    """The format by the file's name (`<run id>_<digits>.<ext>…`, contract F4)."""
+    """The format by the file's name `<run id>_<digits>.<ext>…` (contract F4)."""
     formats = {"json", "jsonl", "csv", "tsv", "dsv", "parquet", "arrow"}
     return next((part for part in name.lower().split(".")[1:] if part in formats), "")

@@ -1,4 +1,4 @@
-"""The v2 face: /v2/query_runs (contract A2-A5, D1)."""
+"""The v2 face: /v2/query_runs (contract A2, A3, A4, A5, D1)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SHOWN_TOO = (
     "created_time,started_time,queue_position,waiting_for,progress,cancellation,tags,source,"
     "content_type,content_encoding"
 )
-"""What is asked for in `fields[]`: the contract's fields, and our own (H10)."""
+"""What is asked for in `fields[]`: the contract's fields, and our own (contract H10)."""
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class V2Face:
         return refused_by(response, word, message, entry.get("parameter"))
 
     def ended_before(self, error: Refused) -> bool:
-        """Contract B4: 400 with a code that names the state, or at least the documented text."""
+        """400 with a code that names the state, or at least the documented text (contract B4)."""
         return error.status == 400 and (
             error.code.startswith("run_already_") or "accepted or in_progress" in error.message
         )

@@ -8,12 +8,11 @@ from typing import Any
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 from queryrun.db.times import from_ms, from_ms_or_none, to_ms
-from queryrun.runs.model import StoredAnswer
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 
 _GET = (
-    "SELECT id, tenant_id, client_id, method, path, state, created_ms, completed_ms, run_id,"
-    " status, body FROM async_requests WHERE id = %s"
+    "SELECT id, tenant_id, client_id, operation, run_id, state, created_ms, completed_ms,"
+    " response FROM async_requests WHERE id = %s"
 )
 _EXPIRE = "DELETE FROM async_requests WHERE created_ms < %s"
 
@@ -24,12 +23,13 @@ class PostgresAsyncRequestStore:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._add = (
-            "INSERT INTO async_requests (id, tenant_id, client_id, method, path, state, created_ms)"
+            "INSERT INTO async_requests"
+            " (id, tenant_id, client_id, operation, run_id, state, created_ms)"
             f" VALUES (%s, %s, %s, %s, %s, 'in_progress', {connections.now}) RETURNING created_ms"
         )
         self._finish = (
-            "UPDATE async_requests SET state = %s, status = %s::bigint, body = %s::bytea,"
-            f" run_id = %s, completed_ms = {connections.now}"
+            "UPDATE async_requests SET state = %s, response = %s::bytea,"
+            f" completed_ms = {connections.now}"
             " WHERE id = %s AND state = 'in_progress'"
         )
 
@@ -38,7 +38,7 @@ class PostgresAsyncRequestStore:
         sender = request.id, request.tenant_id, request.client_id
 
         def unit(connection: Connection) -> AsyncRequest:
-            values = *sender, request.method, request.path
+            values = *sender, request.operation, request.run_id
             [(created_ms,)] = connection.execute(self._add, values).fetchall()
             return AsyncRequest(request, from_ms(created_ms))
 
@@ -46,8 +46,7 @@ class PostgresAsyncRequestStore:
 
     async def finish_request(self, request_id: str, outcome: RequestOutcome) -> bool:
         """Write its outcome, durably; False when it is unknown or finished."""
-        answer = outcome.answer
-        values = outcome.state, answer.status, answer.body, outcome.run_id, request_id
+        values = outcome.state, outcome.response, request_id
         written = await self._connections.write(
             lambda db: db.execute(self._finish, values).rowcount, durable=True
         )
@@ -67,13 +66,11 @@ class PostgresAsyncRequestStore:
 
 
 def _request(row: tuple[Any, ...]) -> AsyncRequest:
-    state, created_ms, completed_ms, run_id, status, body = row[5:]
+    state, created_ms, completed_ms, response = row[5:]
     finished = RequestState(state) is not RequestState.IN_PROGRESS
     return AsyncRequest(
         NewRequest(*row[:5]),
         from_ms(created_ms),
         from_ms_or_none(completed_ms),
-        RequestOutcome(RequestState(state), StoredAnswer(status, body), run_id)
-        if finished
-        else None,
+        RequestOutcome(RequestState(state), response) if finished else None,
     )

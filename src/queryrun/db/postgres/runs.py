@@ -9,7 +9,7 @@ from datetime import datetime
 from queryrun.db.postgres import statements as sql
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
-from queryrun.db.postgres.idempotency import Kept, KeyUse, look
+from queryrun.db.postgres.idempotency import KeyRecord, find_key, reserve_values
 from queryrun.db.postgres.list_query import find
 from queryrun.db.postgres.transitions import (
     cancel_values,
@@ -42,6 +42,7 @@ from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
     AttemptRef,
+    IdempotencyKey,
     IdempotentWrite,
     Run,
     RunEventRecord,
@@ -65,8 +66,8 @@ from queryrun.runs.store import (
 
 QUEUE_FULL_RETRY_AFTER_S = 5
 """What a caller is told to wait when its queue is full: about the time of a short run."""
-_TRIES = 10
-"""How often a write is tried that others overtake; each time, somebody else got further."""
+_MAX_TRIES = 10
+"""How often a write is tried that others overtake; each time, another node made progress."""
 _REQUEST_COLUMNS = (
     "sql",
     "content_type",
@@ -125,33 +126,40 @@ class PostgresRunStore:
         values: dict[str, object],
         idempotent: IdempotentWrite,
     ) -> Accepted:
-        """Look, then write run and answer in one statement; look again when that did nothing."""
-        use, room = KeyUse(idempotent.tenant_id, idempotent.key, idempotent.fingerprint), True
-        for _ in range(_TRIES):
-            looked = look(connection, self._sql.look, use)
-            if looked.kept is not None:
-                if (replay := self._replay(connection, use, looked.kept)) is not None:
+        """Find the key, then write run and response in one statement; again if another was first.
+
+        The response has to be encoded before the statement is sent, so the time of the look-up
+        becomes the run's creation time.
+        """
+        key, room = idempotent.idempotency_key, True
+        for _ in range(_MAX_TRIES):
+            found = find_key(connection, self._sql.find_key, key)
+            if found.record is not None:
+                if (replay := self._replay(connection, key, found.record)) is not None:
                     return replay
                 continue
             if not room:
                 raise _queue_full(request, values)
-            run = _new_run(request, values, looked.now_ms)
-            taken = use.taken_by(run_id=run.id, answer=idempotent.answer(run), in_flight=False)
-            bound = {**values, **taken, "now_ms": looked.now_ms}
+            run = _new_run(request, values, found.now_ms)
+            response = idempotent.response(run)
+            reserved = reserve_values(key, run_id=run.id, response=response, in_flight=False)
+            bound = {**values, **reserved, "now_ms": found.now_ms}
             row = connection.execute(self._sql.accept_idempotent, bound).fetchone() or (0, None)
             room = bool(row[0])
             if row[1] is not None:
                 return Accepted(run)
-        raise Unavailable("the key changes hands too quickly; try again")
+        raise Unavailable("too many requests use this key at once; try again")
 
-    def _replay(self, connection: Connection, use: KeyUse, kept: Kept) -> Accepted | None:
-        """The first run and answer under this key; None, and the key freed, when it is gone."""
-        if kept.run_id is None:
-            raise IdempotencyInFlight("this key was answered a moment ago; ask again")
-        row = connection.execute(sql.RUN_BY_ID, (kept.run_id,)).fetchone()
+    def _replay(
+        self, connection: Connection, key: IdempotencyKey, record: KeyRecord
+    ) -> Accepted | None:
+        """The first run and response under this key; None, and the key freed, when it is gone."""
+        if record.run_id is None:
+            raise IdempotencyInFlight("this key was completed a moment ago; try again")
+        row = connection.execute(sql.RUN_BY_ID, (record.run_id,)).fetchone()
         if row is not None:
-            return Accepted(stored_run(row).run, kept.answer)
-        connection.execute(sql.FORGET_KEY, (use.tenant_id, use.key, kept.run_id))
+            return Accepted(stored_run(row).run, record.response)
+        connection.execute(sql.FORGET_KEY, (key.tenant_id, key.text, record.run_id))
         return None
 
     async def cancel(
@@ -168,7 +176,7 @@ class PostgresRunStore:
 
     def _cancel(self, connection: Connection, run_id: str, detail: CancelRequested) -> Run:
         values = cancel_values(run_id, detail)
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             if (run := moved(connection, self._sql.cancel, values)) is not None:
                 return run
             row = connection.execute(sql.RUN_BY_ID, (run_id,)).fetchone()
@@ -179,7 +187,7 @@ class PostgresRunStore:
                 return run
             if run.state.is_terminal:
                 raise NotCancellable(run_id, run.state)
-        raise Unavailable("the run moves too quickly; try again")
+        raise Unavailable("the run changes too quickly; try again")
 
     def _cancel_idempotent(
         self,
@@ -189,13 +197,14 @@ class PostgresRunStore:
         idempotent: IdempotentWrite,
     ) -> Run:
         """Cancel and bind the key in one transaction; the key decides when it is used already."""
-        use = KeyUse(idempotent.tenant_id, idempotent.key, idempotent.fingerprint)
-        _refuse_used(look(connection, self._sql.look, use).kept)
+        key = idempotent.idempotency_key
+        _refuse_used(find_key(connection, self._sql.find_key, key).record)
         with connection.transaction():
             run = self._cancel(connection, run_id, detail)
-            taken = use.taken_by(run_id=run.id, answer=idempotent.answer(run), in_flight=True)
-            if connection.execute(self._sql.take_key, taken).fetchone() is None:
-                _refuse_used(look(connection, self._sql.look, use).kept)
+            response = idempotent.response(run)
+            values = reserve_values(key, run_id=run.id, response=response, in_flight=True)
+            if connection.execute(self._sql.reserve_key, values).fetchone() is None:
+                _refuse_used(find_key(connection, self._sql.find_key, key).record)
                 raise IdempotencyInFlight("this key is being used by another request")
         return run
 
@@ -386,9 +395,9 @@ def _ms(duration_s: float) -> int:
     return round(duration_s * 1000)
 
 
-def _refuse_used(kept: Kept | None) -> None:
-    if kept is not None:
-        raise IdempotencyInFlight("this key was answered a moment ago; ask again")
+def _refuse_used(record: KeyRecord | None) -> None:
+    if record is not None:
+        raise IdempotencyInFlight("this key was completed a moment ago; try again")
 
 
 def _check_text(request: RunRequest) -> None:

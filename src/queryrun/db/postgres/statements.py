@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queryrun.db.postgres.functions import groups_sql
-from queryrun.db.postgres.idempotency import TAKE, look_sql
+from queryrun.db.postgres.idempotency import RESERVE, find_sql
 from queryrun.db.postgres.transitions import move_sql, state_of
 from queryrun.db.rows import ATTEMPT_COLUMNS, PROGRESS_COLUMNS, RUN_COLUMNS
 from queryrun.runs.model import DEFAULT_MAX_RETRIES
@@ -20,7 +20,9 @@ CLAIM = (
     "SELECT run_seq, number, at_ms, lease_until_ms FROM"
     " pg_temp.claim_runs(%s::text, %s, %s::text[], %s::bigint[], %s)"
 )
-FORGET_KEY = "DELETE FROM idempotency WHERE tenant_id = %s AND key = %s AND run_id = %s"
+FORGET_KEY = (
+    "DELETE FROM idempotency_keys WHERE tenant_id = %s AND idempotency_key = %s AND run_id = %s"
+)
 SAVE_HANDLE = (
     "UPDATE attempts a SET handle = %s, file_key = %s FROM runs r"
     f" WHERE r.id = %s AND r.attempt = %s AND {state_of('r')} = 'in_progress'"
@@ -94,8 +96,8 @@ class Statements:
 
     accept: str
     accept_idempotent: str
-    look: str
-    take_key: str
+    find_key: str
+    reserve_key: str
     cancel: str
     complete: str
     fail: str
@@ -112,14 +114,14 @@ def statements(now: str) -> Statements:
     """All of them, for one expression of the time in milliseconds."""
     clock = f"WITH clock AS MATERIALIZED (SELECT {now} AS ms)"
     given = "WITH clock AS MATERIALIZED (SELECT %(now_ms)s::bigint AS ms)"
-    take_in_room = TAKE.format(also=", room")
+    reserve_in_room = RESERVE.format(also=", room")
     return Statements(
         accept=f"{clock}, {_ROOM}, {_ADD.format(after='room')}",
         accept_idempotent=(
-            f"{given}, {_ROOM}, taken AS ({take_in_room}), {_ADD.format(after='taken')}"
+            f"{given}, {_ROOM}, taken AS ({reserve_in_room}), {_ADD.format(after='taken')}"
         ),
-        look=look_sql(now),
-        take_key=clock + TAKE.format(also=""),
+        find_key=find_sql(now),
+        reserve_key=clock + RESERVE.format(also=""),
         cancel=move_sql(RunEvent.CANCEL, now),
         complete=move_sql(RunEvent.COMPLETE, now),
         fail=move_sql(RunEvent.FAIL, now),

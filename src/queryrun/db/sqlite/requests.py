@@ -10,20 +10,19 @@ from typing import Any
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import from_ms, from_ms_or_none, to_ms
-from queryrun.runs.model import StoredAnswer
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 
 _ADD = (
-    "INSERT INTO async_requests (id, tenant_id, client_id, method, path, state, created_ms)"
+    "INSERT INTO async_requests (id, tenant_id, client_id, operation, run_id, state, created_ms)"
     " VALUES (?, ?, ?, ?, ?, 'in_progress', ?)"
 )
 _FINISH = (
-    "UPDATE async_requests SET state = ?, status = ?, body = ?, run_id = ?, completed_ms = ?"
+    "UPDATE async_requests SET state = ?, response = ?, completed_ms = ?"
     " WHERE id = ? AND state = 'in_progress'"
 )
 _GET = (
-    "SELECT id, tenant_id, client_id, method, path, state, created_ms, completed_ms, run_id,"
-    " status, body FROM async_requests WHERE id = ?"
+    "SELECT id, tenant_id, client_id, operation, run_id, state, created_ms, completed_ms,"
+    " response FROM async_requests WHERE id = ?"
 )
 _EXPIRE = "DELETE FROM async_requests WHERE created_ms < ?"
 
@@ -42,7 +41,7 @@ class SqliteAsyncRequestStore:
         def unit(connection: sqlite3.Connection) -> AsyncRequest:
             created_ms = to_ms(self._now())
             sender = request.id, request.tenant_id, request.client_id
-            connection.execute(_ADD, (*sender, request.method, request.path, created_ms))
+            connection.execute(_ADD, (*sender, request.operation, request.run_id, created_ms))
             return AsyncRequest(request, from_ms(created_ms))
 
         return await self._writer.write(unit, durable=True)
@@ -51,8 +50,7 @@ class SqliteAsyncRequestStore:
         """Write its outcome, durably; False when it is unknown or finished."""
 
         def unit(connection: sqlite3.Connection) -> bool:
-            answer = outcome.answer.status, outcome.answer.body
-            values = outcome.state, *answer, outcome.run_id, to_ms(self._now()), request_id
+            values = outcome.state, outcome.response, to_ms(self._now()), request_id
             return connection.execute(_FINISH, values).rowcount == 1
 
         return await self._writer.write(unit, durable=True)
@@ -71,13 +69,11 @@ class SqliteAsyncRequestStore:
 
 
 def _request(row: tuple[Any, ...]) -> AsyncRequest:
-    state, created_ms, completed_ms, run_id, status, body = row[5:]
+    state, created_ms, completed_ms, response = row[5:]
     finished = RequestState(state) is not RequestState.IN_PROGRESS
     return AsyncRequest(
         NewRequest(*row[:5]),
         from_ms(created_ms),
         from_ms_or_none(completed_ms),
-        RequestOutcome(RequestState(state), StoredAnswer(status, body), run_id)
-        if finished
-        else None,
+        RequestOutcome(RequestState(state), response) if finished else None,
     )

@@ -161,7 +161,7 @@ class SqliteRunStore:
             _check_queue(connection, request, queue_limit)
             run = _add_run(connection, request, run_id, now_ms)
             if idempotent is not None:
-                keys.keep_answer(connection, idempotent, run, now_ms)
+                keys.store_response(connection, idempotent, run, now_ms)
             return Accepted(run)
 
         return await self._writer.write(unit, durable=True)
@@ -177,7 +177,7 @@ class SqliteRunStore:
                 _refuse_used(connection, idempotent, now_ms)
             run = transitions.cancel(connection, run_id, detail, now_ms)
             if idempotent is not None:
-                keys.keep_in_flight(connection, idempotent, run, now_ms)
+                keys.store_reserved(connection, idempotent, run, now_ms)
             return run
 
         return await self._writer.write(unit, durable=True)
@@ -350,22 +350,20 @@ def _ms(duration_s: float) -> int:
     return round(duration_s * 1000)
 
 
-def _replay(
-    connection: sqlite3.Connection, idempotent: IdempotentWrite, now_ms: int
-) -> Accepted | None:
+def _replay(connection: sqlite3.Connection, write: IdempotentWrite, now_ms: int) -> Accepted | None:
     """The first run and answer under this key; None when the key, or that run, is gone."""
-    kept = keys.look(connection, keys.KeyUse.of(idempotent), now_ms)
-    if kept is None:
+    record = keys.find_key(connection, write.idempotency_key, now_ms)
+    if record is None:
         return None
-    if kept.run_id is None:
-        raise IdempotencyInFlight("this key was answered a moment ago; ask again")
-    stored = read_run(connection, kept.run_id)
-    return Accepted(stored.run, kept.answer) if stored else None
+    if record.run_id is None:
+        raise IdempotencyInFlight("this key was completed a moment ago; try again")
+    stored = read_run(connection, record.run_id)
+    return Accepted(stored.run, record.response) if stored else None
 
 
-def _refuse_used(connection: sqlite3.Connection, idempotent: IdempotentWrite, now_ms: int) -> None:
-    if keys.look(connection, keys.KeyUse.of(idempotent), now_ms) is not None:
-        raise IdempotencyInFlight("this key was answered a moment ago; ask again")
+def _refuse_used(connection: sqlite3.Connection, write: IdempotentWrite, now_ms: int) -> None:
+    if keys.find_key(connection, write.idempotency_key, now_ms) is not None:
+        raise IdempotencyInFlight("this key was completed a moment ago; try again")
 
 
 def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int) -> None:

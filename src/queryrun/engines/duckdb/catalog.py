@@ -16,7 +16,10 @@ MEMORY_BYTES = 256 * 1024**2
 """Of DuckDB's own: it reads the ends of Parquet files and the beginnings of others."""
 
 
-def open_catalog(options: Mapping[str, str]) -> DuckDBCatalog:
+def open_catalog(
+    options: Mapping[str, str],
+    secret: str | None = None,  # noqa: ARG001 - files need no secret
+) -> DuckDBCatalog:
     """The tables of one entity's data, behind the walls that its statements have.
 
     `options` are `duckdb.open_session`'s. Raises `RunFailed` when the data is not there.

@@ -7,7 +7,6 @@ writes; external access is off except for the entity's own directory; the config
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +35,10 @@ _NOWHERE = sys.maxsize
 
 
 def open_session(
-    options: Mapping[str, str], limits: EngineLimits, time_zone: str = "UTC"
+    options: Mapping[str, str],
+    limits: EngineLimits,
+    time_zone: str = "UTC",
+    secret: str | None = None,  # noqa: ARG001 - files need no secret
 ) -> DuckDBSession:
     """A fresh engine over one entity's data; takes about 15 ms.
 
@@ -75,11 +77,6 @@ class DuckDBSession:
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
-
-    @property
-    def handle(self) -> str:
-        """The process that computes: killing it ends the work."""
-        return f"pid:{os.getpid()}"
 
     @property
     def output_path(self) -> str:

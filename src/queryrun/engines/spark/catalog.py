@@ -20,7 +20,7 @@ from queryrun.sql.trino.information import described
 _T = TypeVar("_T")
 
 
-def open_catalog(options: Mapping[str, str], secret: str | None) -> SparkCatalog:
+def open_catalog(options: Mapping[str, str], secret: str | None = None) -> SparkCatalog:
     """The tables of one schema, in a session of its own. `options`: see `endpoint_from_options`.
 
     Raises `RunFailed` when Spark cannot be reached.

@@ -40,9 +40,9 @@ _NOWHERE = 2**62
 
 def open_session(
     options: Mapping[str, str],
-    secret: str | None,
     limits: EngineLimits,
     time_zone: str = "UTC",
+    secret: str | None = None,
 ) -> SparkSession:
     """Ready to speak to the server; nothing is sent before `plan`, which brings the name.
 
@@ -67,11 +67,6 @@ class SparkSession:
         self._stream: RowStream | None = None
         self._context = ErrorContext()
         self._name = ""
-
-    @property
-    def handle(self) -> str:
-        """The name of the work (`base.work_name`): `SparkRemote.stop` ends it by this."""
-        return self._name
 
     @property
     def output_path(self) -> str:

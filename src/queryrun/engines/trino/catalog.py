@@ -17,7 +17,7 @@ _NAME = "queryrun"
 _MISSING = "TABLE_NOT_FOUND"
 
 
-def open_catalog(options: Mapping[str, str], secret: str | None) -> TrinoCatalog:
+def open_catalog(options: Mapping[str, str], secret: str | None = None) -> TrinoCatalog:
     """The tables of one schema. `options`: see `TrinoEndpoint.of`. Sends nothing yet."""
     return TrinoCatalog(TrinoEndpoint.of(options, secret))
 

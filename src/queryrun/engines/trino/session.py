@@ -32,9 +32,9 @@ _NAMELESS = "queryrun"
 
 def open_session(
     options: Mapping[str, str],
-    secret: str | None,
     limits: EngineLimits,
     time_zone: str = "UTC",
+    secret: str | None = None,
     encodings: Sequence[str] = ENCODINGS,
 ) -> TrinoSession:
     """A session for one entity of one source; `options` are those of `TrinoEndpoint.of`.
@@ -65,11 +65,6 @@ class TrinoSession:
         self._query: Query | None = None
         self._context = ErrorContext()
         self._trouble: BaseException | None = None
-
-    @property
-    def handle(self) -> str:
-        """The name of the work (`base.work_name`): `TrinoRemote.stop` ends it by this."""
-        return self._name
 
     @property
     def output_path(self) -> str:
@@ -183,7 +178,8 @@ class TrinoSession:
 def _relation(columns: Sequence[ResultColumn]) -> str:
     items = []
     for number, column in enumerate(columns):
-        endpoint = f"c{number}"
-        value = f"CAST({endpoint} AS {column.kind.shown})" if column.kind.is_cast else endpoint
+        arrow_name = f"c{number}"
+        cast = f"CAST({arrow_name} AS {column.kind.shown})"
+        value = cast if column.kind.is_cast else arrow_name
         items.append(f"{value} AS {quoted(column.name)}")
     return f"SELECT {', '.join(items)} FROM {_BATCHES}\n"

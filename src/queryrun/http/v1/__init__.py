@@ -1,1 +1,1 @@
-"""The v1 face: `/query/jobs`, over the same runs as v2 in its own words (contract A6-A10)."""
+"""The v1 face: `/query/jobs`, over the same runs as v2 (contract A6, A7, A8, A9, A10)."""

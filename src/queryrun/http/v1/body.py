@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from queryrun.errors import Problem
 from queryrun.http.properties import (
     MAX_KEY_CHARS,
-    SEPARATOR_PATTERN,
     Check,
     Property,
     boolean,
@@ -24,11 +23,17 @@ from queryrun.http.properties import (
     statement,
     text,
 )
-from queryrun.runs.model import ContentEncoding, ContentType, DeletedRows, Output
+from queryrun.results.formats import ContentEncoding, ContentType, names_of
+from queryrun.results.separator import SEPARATOR_PATTERN
+from queryrun.runs.model import (
+    DeletedRows,
+    Output,
+)
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
-FORMATS = ("JSON", "CSV", "TSV", "DSV")
-COMPRESSIONS = ("NONE", "GZIP", "ZIP")
+FORMATS = {one.value.upper(): one for one in ContentType if not one.spec.is_extension}
+COMPRESSIONS = {one.value.upper(): one for one in ContentEncoding if not one.spec.is_extension}
+SEPARATED = [name for name, one in FORMATS.items() if one.spec.needs_separator]
 SOURCES = ("LIVE", "WAREHOUSE", "DATAHUB")
 """`DATAHUB` is what an older client calls the warehouse (contract A6)."""
 WAREHOUSE_SIZES = ("xsmall", "NULL")
@@ -55,23 +60,24 @@ def parse_job_body(content: Mapping[str, object], problems: list[Problem]) -> Jo
 
 
 def _separator_problems(given: Mapping[str, object]) -> list[Problem]:
-    if given.get("outputFormat") != "DSV":
+    content_type = FORMATS.get(str(given.get("outputFormat")))
+    if content_type is None:  # which is its own problem
         return []
-    return separator_problems(given.get("columnSeparator"), "columnSeparator", "outputFormat")
+    separator = given.get("columnSeparator")
+    return separator_problems(content_type, separator, "columnSeparator", "outputFormat")
 
 
 def _built(given: Mapping[str, object]) -> JobBody:
     # Every value has passed its property's check; `str` only tells mypy so.
-    content_type = ContentType(str(given["outputFormat"]).lower())
-    is_dsv = content_type is ContentType.DSV
+    content_type = FORMATS[str(given["outputFormat"])]
     key = given.get("encryptionKey")
     only_deleted = given.get("readDeleted") is True
     return JobBody(
         query=str(given["query"]),
         output=Output(
             content_type,
-            ContentEncoding(str(given["compression"]).lower()),
-            separator_of(str(given["columnSeparator"])) if is_dsv else None,
+            COMPRESSIONS[str(given["compression"])],
+            separator_of(content_type, given.get("columnSeparator")),
             None if key is None else str(key),
         ),
         deleted_rows=DeletedRows.ONLY if only_deleted else DeletedRows.EXCLUDE,
@@ -120,10 +126,10 @@ PROPERTIES = (
     ),
     Property(
         "outputFormat",
-        *_enum(FORMATS, "Format of the result file. `JSON` is JSON Lines."),
+        *_enum(tuple(FORMATS), "Format of the result file. `JSON` is JSON Lines."),
         required=True,
     ),
-    Property("compression", *_enum(COMPRESSIONS, "Of the result file."), required=True),
+    Property("compression", *_enum(tuple(COMPRESSIONS), "Of the result file."), required=True),
     Property(
         "output",
         _target,
@@ -140,8 +146,8 @@ PROPERTIES = (
         text,
         {
             "type": "string",
-            "description": "Exactly one character (or `\\t`), required for `DSV`, ignored for "
-            "every other format.",
+            "description": "Exactly one character (or `\\t`), required for "
+            f"{names_of(SEPARATED)}, ignored for every other format.",
         },
     ),
     _optional(
@@ -191,7 +197,7 @@ def job_body_schema() -> dict[str, object]:
         "required": [rule.name for rule in PROPERTIES if rule.required],
         "additionalProperties": False,
         "properties": {rule.name: rule.schema for rule in PROPERTIES},
-        "if": {"required": ["outputFormat"], "properties": {"outputFormat": {"const": "DSV"}}},
+        "if": {"required": ["outputFormat"], "properties": {"outputFormat": {"enum": SEPARATED}}},
         "then": {
             "required": ["columnSeparator"],
             "properties": {"columnSeparator": {"type": "string", "pattern": SEPARATOR_PATTERN}},

@@ -14,7 +14,7 @@ from queryrun.errors import (
     NotFound,
     Problem,
 )
-from queryrun.http import headers, once
+from queryrun.http import headers, idempotency
 from queryrun.http.bodies import read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
@@ -25,7 +25,7 @@ from queryrun.http.v1.render import INDEX_JOIN, WORDS, job_body, job_object
 from queryrun.http.waits import cancel_wait_s, waited
 from queryrun.runs.cancel import cancel
 from queryrun.runs.context import RequestContext
-from queryrun.runs.model import Run, RunRequest, StoredAnswer
+from queryrun.runs.model import IdempotencyKey, Run, RunRequest
 from queryrun.runs.read import is_run_id, read_many, read_one
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunQuery
@@ -33,13 +33,13 @@ from queryrun.runs.submit import submit
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 1000
-"""Contract A7."""
+"""`pageSize` of the list (contract A7)."""
 
 PADDING = "0" * 28
 """What makes a 36-character id as long as one SDK's DELETE demands (contract A9)."""
 
 NOT_JSON = "Unable to process JSON"
-"""Contract D2."""
+"""The message for a body that is not a JSON object (contract D2)."""
 
 
 async def create_job(app: AppContext, request: ApiRequest) -> Response:
@@ -48,8 +48,8 @@ async def create_job(app: AppContext, request: ApiRequest) -> Response:
     key_text = headers.idempotency_key(request, problems)
     raw = await read_json_body(request, app.settings.body_bytes)
     content = decode_object(raw, [])
-    key = once.key_of(request, key_text, raw if content is None else content)
-    return await once.answered(
+    key = idempotency.key_of(request, key_text, raw if content is None else content)
+    return await idempotency.idempotent(
         app, request, key, lambda: _create(app, request, content, key, problems)
     )
 
@@ -58,7 +58,7 @@ async def _create(
     app: AppContext,
     request: ApiRequest,
     content: dict[str, object] | None,
-    key: once.Key | None,
+    key: IdempotencyKey | None,
     problems: list[Problem],
 ) -> Response:
     if content is None:
@@ -69,11 +69,11 @@ async def _create(
         raise InvalidRequest(*problems)
     run_request = _request(app.runs, request, body, org_ids)
     links = links_of(app)
-    stored = once.stored_with(key, lambda run: StoredAnswer(200, job_body(run, links)))
+    write = idempotency.write_with(key, 200, lambda run: job_body(run, links))
     request.run_id = str(uuid4())
-    accepted = await submit(app.runs, run_request, idempotent=stored, run_id=request.run_id)
+    accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
     if accepted.replay is not None:
-        return once.replayed(accepted.replay)
+        return idempotency.replayed(accepted.replay)
     response = await _shown_after(app, request, accepted.run)
     response.headers += key_warning(run_request.output)
     return response

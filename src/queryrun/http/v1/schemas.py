@@ -1,4 +1,4 @@
-"""The document's schemas and samples for v1 (contract A6-A9, D2)."""
+"""The document's schemas and samples for v1 (contract A6, A7, A8, A9, D2)."""
 
 from __future__ import annotations
 

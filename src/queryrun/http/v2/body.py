@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from queryrun.errors import Problem
 from queryrun.http.properties import (
     MAX_KEY_CHARS,
-    SEPARATOR_PATTERN,
     Property,
     boolean,
     encryption_key,
@@ -20,7 +19,12 @@ from queryrun.http.properties import (
     statement,
     text,
 )
-from queryrun.runs.model import ContentEncoding, ContentType, DeletedRows, Output
+from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
+from queryrun.results.separator import SEPARATOR_PATTERN
+from queryrun.runs.model import (
+    DeletedRows,
+    Output,
+)
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
 MAX_TAGS = 50
@@ -55,15 +59,17 @@ def parse_create_body(content: dict[str, object], problems: list[Problem]) -> Cr
 
 
 def _separator_problems(content: dict[str, object]) -> list[Problem]:
-    if content.get("content_type") != ContentType.DSV:
+    name = content.get("content_type")
+    if name not in CONTENT_TYPES:  # which is its own problem
         return []
-    return separator_problems(content.get("column_separator"), "column_separator", "content_type")
+    return separator_problems(
+        ContentType(str(name)), content.get("column_separator"), "column_separator", "content_type"
+    )
 
 
 def _built(content: dict[str, object]) -> CreateBody:
     # Every value has passed its property's check; `str` and friends only tell mypy so.
     content_type = ContentType(str(content["content_type"]))
-    separator = str(content["column_separator"]) if content_type is ContentType.DSV else None
     key = content.get("encryption_key")
     timeout = content.get("timeout_seconds")
     tags = content.get("tags")
@@ -73,7 +79,7 @@ def _built(content: dict[str, object]) -> CreateBody:
         output=Output(
             content_type,
             ContentEncoding(str(content.get("content_encoding", "none"))),
-            separator_of(separator) if separator else None,
+            separator_of(content_type, content.get("column_separator")),
             None if key is None else str(key),
         ),
         deleted=content.get("read_deleted") is True,
@@ -103,6 +109,9 @@ def _tags(value: object) -> str | None:
 
 CONTENT_TYPES = tuple(ContentType)
 CONTENT_ENCODINGS = tuple(ContentEncoding)
+SEPARATED = format_names(lambda spec: spec.needs_separator)
+EXTENSIONS = names_of(one for one in ContentType if one.spec.is_extension)
+COMPRESSION_EXTENSIONS = names_of(one for one in ContentEncoding if one.spec.is_extension)
 
 PROPERTIES = (
     Property(
@@ -123,8 +132,8 @@ PROPERTIES = (
         {
             "type": "string",
             "enum": list(CONTENT_TYPES),
-            "description": "Format of the result file. `json` is JSON Lines; `parquet` and "
-            "`arrow` are additions of this service.",
+            "description": "Format of the result file. `json` is JSON Lines. Additions of this "
+            f"service: {EXTENSIONS}.",
         },
         required=True,
     ),
@@ -135,7 +144,8 @@ PROPERTIES = (
             "type": "string",
             "enum": list(CONTENT_ENCODINGS),
             "default": "none",
-            "description": "Compression of the result file. `zstd` is an addition of this service.",
+            "description": "Compression of the result file. Additions of this service: "
+            f"{COMPRESSION_EXTENSIONS}.",
         },
     ),
     Property(
@@ -143,8 +153,8 @@ PROPERTIES = (
         text,
         {
             "type": "string",
-            "description": "Exactly one character (or `\\t`), required for `dsv`, ignored "
-            "for every other format.",
+            "description": "Exactly one character (or `\\t`), required for "
+            f"{names_of(SEPARATED)}, ignored for every other format.",
         },
     ),
     Property(
@@ -215,7 +225,7 @@ def create_body_schema() -> dict[str, object]:
         "required": [rule.name for rule in PROPERTIES if rule.required],
         "additionalProperties": False,
         "properties": {rule.name: rule.schema for rule in PROPERTIES},
-        "if": {"required": ["content_type"], "properties": {"content_type": {"const": "dsv"}}},
+        "if": {"required": ["content_type"], "properties": {"content_type": {"enum": SEPARATED}}},
         "then": {
             "required": ["column_separator"],
             "properties": {"column_separator": {"pattern": SEPARATOR_PATTERN}},

@@ -18,10 +18,10 @@ CONTRACT_FIELDS = (
     "state",
     "column_separator",
 )
-"""Contract A5, in its order."""
+"""The documented fields, in their order (contract A5)."""
 
 DEFAULT_FIELDS = (*CONTRACT_FIELDS, "error")
-"""What is answered when nothing is asked for; `error` is there on failed runs only (H10)."""
+"""The fields of the default body; `error` is there on failed runs only (contract H10)."""
 
 EXTENSION_FIELDS = (
     "created_time",
@@ -49,8 +49,8 @@ def parse_fields(
 ) -> frozenset[str] | None:
     """The fields asked for: the union of both parameters, each repeated or comma-joined.
 
-    None when nothing was named, which means the default. Unknown names are ignored (H16),
-    or, with `strict`, a problem.
+    None when nothing was named, which means the default. Unknown names are
+    ignored (contract H16) or, with `strict`, a problem.
     """
     names = {
         name.strip() for key, value in parameters if key in PARAMETERS for name in value.split(",")

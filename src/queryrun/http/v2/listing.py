@@ -1,4 +1,4 @@
-"""`GET /v2/query_runs`: the caller's runs, newest first (contract C6, H13; an addition of ours).
+"""`GET /v2/query_runs`: the caller's runs, newest first; an addition of ours (contract C6, H13).
 
 The store answers conditions that its indexes help with: state, source, creation time, creator,
 tags. Everything else is refused, rather than read and thrown away.
@@ -27,7 +27,7 @@ from queryrun.runs.state import RunState
 from queryrun.runs.store import RunPage, RunQuery
 
 DEFAULT_PAGE_SIZE = 30
-"""Contract C5."""
+"""Runs per page (contract C5)."""
 
 STEP = timedelta(milliseconds=1)
 """The store's resolution of times: what turns `GT` into a start and `LE` into an end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from queryrun.errors import InvalidRequest, Problem
-from queryrun.http import headers, once
+from queryrun.http import headers, idempotency
 from queryrun.http.bodies import read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
@@ -18,7 +18,7 @@ from queryrun.http.v2.render import Shown, render_run
 from queryrun.http.v2.view import View, parse_view
 from queryrun.http.waits import cancel_wait_s, waited
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import Run, RunRequest, StoredAnswer
+from queryrun.runs.model import IdempotencyKey, Run, RunRequest
 from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
 
@@ -29,8 +29,8 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     key_text = headers.idempotency_key(request, problems)
     raw = await read_json_body(request, app.settings.body_bytes)
     content = decode_object(raw, problems)
-    key = once.key_of(request, key_text, raw if content is None else content)
-    return await once.answered(
+    key = idempotency.key_of(request, key_text, raw if content is None else content)
+    return await idempotency.idempotent(
         app, request, key, lambda: _create(app, request, content, key, problems)
     )
 
@@ -39,7 +39,7 @@ async def _create(
     app: AppContext,
     request: ApiRequest,
     content: dict[str, object] | None,
-    key: once.Key | None,
+    key: IdempotencyKey | None,
     problems: list[Problem],
 ) -> Response:
     view = parse_view(request, problems, strict=app.settings.strict_fields)
@@ -55,16 +55,18 @@ async def _create(
 
 
 async def _create_now(
-    app: AppContext, request: ApiRequest, run_request: RunRequest, key: once.Key | None, view: View
+    app: AppContext,
+    request: ApiRequest,
+    run_request: RunRequest,
+    key: IdempotencyKey | None,
+    view: View,
 ) -> Response:
     links = links_of(app)
-    stored = once.stored_with(
-        key, lambda run: StoredAnswer(201, render_run(Shown(run, links), view))
-    )
+    write = idempotency.write_with(key, 201, lambda run: render_run(Shown(run, links), view))
     request.run_id = str(uuid4())
-    accepted = await submit(app.runs, run_request, idempotent=stored, run_id=request.run_id)
+    accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
     if accepted.replay is not None:
-        return once.replayed(accepted.replay)
+        return idempotency.replayed(accepted.replay)
     preference = headers.preference(request)
     run = await waited(app, request, accepted.run, preference)
     response = await _shown(app, run, view, 201)
@@ -91,12 +93,14 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
 async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs/{query_run_id}/cancel` (contract A4). A body is never read."""
     problems: list[Problem] = []
-    key = once.key_of(request, headers.idempotency_key(request, problems))
-    return await once.answered(app, request, key, lambda: _cancel(app, request, key, problems))
+    key = idempotency.key_of(request, headers.idempotency_key(request, problems))
+    return await idempotency.idempotent(
+        app, request, key, lambda: _cancel(app, request, key, problems)
+    )
 
 
 async def _cancel(
-    app: AppContext, request: ApiRequest, key: once.Key | None, problems: list[Problem]
+    app: AppContext, request: ApiRequest, key: IdempotencyKey | None, problems: list[Problem]
 ) -> Response:
     view = parse_view(request, problems, strict=app.settings.strict_fields)
     later = headers.asynchronous(request, problems)
@@ -108,17 +112,15 @@ async def _cancel(
 
 
 async def _cancel_now(
-    app: AppContext, request: ApiRequest, key: once.Key | None, view: View
+    app: AppContext, request: ApiRequest, key: IdempotencyKey | None, view: View
 ) -> Response:
     preference = headers.preference(request)
     links = links_of(app)
-    stored = once.stored_with(
-        key, lambda run: StoredAnswer(200, render_run(Shown(run, links), view))
-    )
+    write = idempotency.write_with(key, 200, lambda run: render_run(Shown(run, links), view))
     wait_s = cancel_wait_s(request, preference)
-    run = await cancel(app.runs, request.who, _run_id(request), wait_s=wait_s, idempotent=stored)
+    run = await cancel(app.runs, request.who, _run_id(request), wait_s=wait_s, idempotent=write)
     response = await _shown(app, run, view, 200)
-    await once.finish(app, key, response)
+    await idempotency.complete(app, key, response)
     response.headers += preference.applied
     return response
 

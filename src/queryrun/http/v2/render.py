@@ -13,7 +13,12 @@ from queryrun.http.links import Links
 from queryrun.http.times import iso
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.view import View
-from queryrun.runs.model import AttemptProgress, Cancellation, ContentType, DeletedRows, Run
+from queryrun.runs.model import (
+    AttemptProgress,
+    Cancellation,
+    DeletedRows,
+    Run,
+)
 from queryrun.runs.state import RunState
 
 ABSENT = object()
@@ -130,7 +135,8 @@ def progress_object(progress: AttemptProgress) -> dict[str, object]:
 
 def _separator(shown: Shown) -> object:
     output = shown.run.request.output
-    return _if_set(output.column_separator if output.content_type is ContentType.DSV else None)
+    needs_separator = output.content_type.spec.needs_separator
+    return _if_set(output.column_separator if needs_separator else None)
 
 
 def _cancellation(shown: Shown) -> object:
@@ -139,7 +145,7 @@ def _cancellation(shown: Shown) -> object:
 
 
 def cancellation_object(record: Cancellation) -> dict[str, object]:
-    """The record of a stop (cancel.md, 6); what is not known yet is left out."""
+    """The record of a stop (docs/cancel.md#the-record); what is not known yet is left out."""
     shape = {
         "requested_time": _time(record.requested_time),
         "canceled_time": _time(record.canceled_time),

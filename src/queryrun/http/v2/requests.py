@@ -8,64 +8,77 @@ after that, so no task has to survive a restart.
 
 from __future__ import annotations
 
-import re
+from enum import StrEnum
 from uuid import uuid4
 
 import msgspec
 
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest, NotCancellable, NotFound
-from queryrun.http import once
+from queryrun.http import idempotency
 from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
 from queryrun.http.problems import response_for
 from queryrun.http.request import ApiRequest, Response
+from queryrun.http.stored_response import decode_response, encode_response
 from queryrun.http.times import iso
 from queryrun.http.v2.render import Shown, render_run
 from queryrun.http.v2.view import DEFAULT_VIEW
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import Run, RunRequest, StoredAnswer
+from queryrun.runs.model import IdempotencyKey, Run, RunRequest
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.submit import submit
 
-CANCEL_PATH = re.compile(r"/v2/query_runs/([^/]+)/cancel")
+
+class Operation(StrEnum):
+    """What an asynchronous request asked for; the store keeps the word without reading it."""
+
+    CREATE = "create"
+    CANCEL = "cancel"
+
+    def path(self, run_id: str) -> str:
+        """The path that it was sent to."""
+        created_at = "/v2/query_runs"
+        return created_at if self is Operation.CREATE else f"{created_at}/{run_id}/cancel"
 
 
 async def create_later(
-    app: AppContext, request: ApiRequest, run_request: RunRequest, key: once.Key | None
+    app: AppContext, request: ApiRequest, run_request: RunRequest, key: IdempotencyKey | None
 ) -> Response:
     """Accept the run, record the outcome, answer with ids alone. The run's id is in `Location`
-    even when the statement was refused: which of the two is the request's outcome (H4)."""
+    even when the statement was refused: which of the two is the outcome (contract H4)."""
     run_id = str(uuid4())
+    creation = _new_request(request, Operation.CREATE, run_id)
     response = _only_ids(request, f"/v2/query_runs/{run_id}")
-    stored = once.stored_with(key, lambda _: StoredAnswer(response.status, response.body))
+    write = idempotency.write_with(key, response.status, lambda _: response.body)
     try:
-        accepted = await submit(app.runs, run_request, idempotent=stored, run_id=run_id)
+        accepted = await submit(app.runs, run_request, idempotent=write, run_id=run_id)
     except InvalidRequest as error:
-        await _record(app, request, _failed(response_for(error, request.api_version)))
-        await once.keep(app, key, response)
+        await _record(app, creation, _failed(response_for(error, request.api_version)))
+        await idempotency.store_response(app, key, response)
         return response
     if accepted.replay is not None:
-        return once.replayed(accepted.replay)
+        return idempotency.replayed(accepted.replay)
     request.run_id = run_id
-    await _record(app, request, _succeeded(app, accepted.run, 201))
+    await _record(app, creation, _succeeded(app, accepted.run, 201))
     return response
 
 
 async def cancel_later(
-    app: AppContext, request: ApiRequest, run_id: str, key: once.Key | None
+    app: AppContext, request: ApiRequest, run_id: str, key: IdempotencyKey | None
 ) -> Response:
     """Record the cancel and answer with the request's id; an unknown or ended run is an outcome."""
+    cancellation = _new_request(request, Operation.CANCEL, run_id)
     response = _only_ids(request, f"/v2/requests/{request.request_id}")
-    stored = once.stored_with(key, lambda _: StoredAnswer(response.status, response.body))
+    write = idempotency.write_with(key, response.status, lambda _: response.body)
     try:
-        run = await cancel(app.runs, request.who, run_id, wait_s=0.0, idempotent=stored)
+        run = await cancel(app.runs, request.who, run_id, wait_s=0.0, idempotent=write)
     except (NotFound, NotCancellable) as error:
-        await _record(app, request, _failed(response_for(error, request.api_version)))
-        await once.keep(app, key, response)
+        await _record(app, cancellation, _failed(response_for(error, request.api_version)))
+        await idempotency.store_response(app, key, response)
         return response
-    await _record(app, request, _cancel_outcome(app, run))
-    await once.finish(app, key, response)
+    await _record(app, cancellation, _cancel_outcome(app, run))
+    await idempotency.complete(app, key, response)
     return response
 
 
@@ -84,22 +97,22 @@ def _only_ids(request: ApiRequest, location: str) -> Response:
     return Response(202, body, headers=[("location", location)])
 
 
-async def _record(app: AppContext, request: ApiRequest, outcome: RequestOutcome | None) -> None:
+def _new_request(request: ApiRequest, operation: Operation, run_id: str) -> NewRequest:
     who = request.who
-    run_request = NewRequest(
-        request.request_id, who.tenant_id, who.client_id, request.method, request.path
-    )
-    await app.requests.begin_request(run_request)
+    return NewRequest(request.request_id, who.tenant_id, who.client_id, operation, run_id)
+
+
+async def _record(app: AppContext, new: NewRequest, outcome: RequestOutcome | None) -> None:
+    await app.requests.begin_request(new)
     if outcome is not None:
-        await app.requests.finish_request(run_request.id, outcome)
+        await app.requests.finish_request(new.id, outcome)
 
 
 async def _settled(app: AppContext, found: AsyncRequest) -> AsyncRequest:
-    """The request with its outcome, if its run has ended since."""
-    target = CANCEL_PATH.fullmatch(found.request.path)
-    if found.outcome is not None or target is None:
+    """The request with its outcome. A cancel's outcome is known once its run is terminal."""
+    if found.outcome is not None or found.request.operation != Operation.CANCEL:
         return found
-    run = await app.runs.store.get(target[1])
+    run = await app.runs.store.get(found.request.run_id)
     outcome = None if run is None else _cancel_outcome(app, run)
     if outcome is None:
         return found
@@ -114,11 +127,11 @@ def _cancel_outcome(app: AppContext, run: Run) -> RequestOutcome | None:
 
 def _succeeded(app: AppContext, run: Run, status: int) -> RequestOutcome:
     body = render_run(Shown(run, links_of(app)), DEFAULT_VIEW)
-    return RequestOutcome(RequestState.SUCCEEDED, StoredAnswer(status, body), run.id)
+    return RequestOutcome(RequestState.SUCCEEDED, encode_response(status, body))
 
 
 def _failed(response: Response) -> RequestOutcome:
-    return RequestOutcome(RequestState.FAILED, StoredAnswer(response.status, response.body))
+    return RequestOutcome(RequestState.FAILED, encode_response(response.status, response.body))
 
 
 def _may_see(who: Principal, run_request: NewRequest) -> bool:
@@ -130,15 +143,16 @@ def _shown(found: AsyncRequest) -> dict[str, object]:
     shape: dict[str, object] = {
         "request_id": found.request.id,
         "state": found.state.value,
-        "method": found.request.method,
-        "path": found.request.path,
+        "method": "POST",
+        "path": Operation(found.request.operation).path(found.request.run_id),
         "created_time": iso(found.created_time),
     }
     if found.completed_time is not None:
         shape["completed_time"] = iso(found.completed_time)
     if found.outcome is not None:
-        shape["status"] = found.outcome.answer.status
-        shape["body"] = msgspec.Raw(found.outcome.answer.body)
-        if found.outcome.run_id is not None:
-            shape["data"] = {"id": found.outcome.run_id}
+        response = decode_response(found.outcome.response)
+        shape["status"] = response.status
+        shape["body"] = msgspec.Raw(response.body)
+        if found.outcome.state is RequestState.SUCCEEDED:
+            shape["data"] = {"id": found.request.run_id}
     return shape

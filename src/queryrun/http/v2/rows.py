@@ -12,16 +12,14 @@ from queryrun.errors import InvalidRequest, NotFound, Problem, RunFailed, Unavai
 from queryrun.http.context import AppContext
 from queryrun.http.refusals import FileGone
 from queryrun.http.request import ApiRequest, Response
-from queryrun.results.encode import DELIMITED, Format
-from queryrun.results.preview import (
+from queryrun.results.preview import PreviewRequest, is_simple, preview
+from queryrun.results.preview_rows import (
     MAX_PREVIEW_ROWS,
     MAX_READ_BYTES,
     CorruptFileError,
     NoPreviewError,
     Preview,
-    PreviewRequest,
-    is_simple,
-    preview,
+    RowWindow,
 )
 from queryrun.results.store import ResultStore
 from queryrun.runs.model import Output, ResultFile, Run
@@ -85,12 +83,12 @@ def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) 
 
     Binary formats are looked into by a process of their own, which a broken file may crash.
     """
-    wanted = _wanted(output, window)
+    request = _preview_request(output, window)
     read = partial(store.read, file.key)
     try:
-        if is_simple(wanted.content_type, wanted.content_encoding):
-            return preview(read(0, min(file.size_bytes, MAX_READ_BYTES)), wanted)
-        return peek(read, file.size_bytes, wanted)
+        if is_simple(request.content_type, request.content_encoding):
+            return preview(read(0, min(file.size_bytes, MAX_READ_BYTES)), request)
+        return peek(read, file.size_bytes, request)
     except CorruptFileError as error:
         raise NotFound("rows", str(error)) from error
     except NoPreviewError as error:
@@ -101,12 +99,10 @@ def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) 
         raise Unavailable("the store of result files cannot be reached") from error
 
 
-def _wanted(output: Output, window: Window) -> PreviewRequest:
-    content_type = output.content_type.value
-    form = Format(content_type, output.column_separator)
-    separator = form.separator if content_type in DELIMITED else ""
-    encoding = output.content_encoding.value
-    return PreviewRequest(content_type, encoding, separator, window.offset, window.limit)
+def _preview_request(output: Output, window: Window) -> PreviewRequest:
+    separator = output.content_type.spec.separator_for(output.column_separator)
+    rows = RowWindow(window.offset, window.limit, separator)
+    return PreviewRequest(output.content_type, output.content_encoding, rows)
 
 
 def _body(found: Preview, window: Window, file: ResultFile) -> dict[str, object]:

@@ -11,10 +11,10 @@ from queryrun.http.v2.fields import parse_fields
 from queryrun.http.v2.filters import check_filters
 
 EXPAND = re.compile(r"[a-z_]+(?:\.[a-z_]+){0,2}")
-"""Contract C2: dot-nested, at most three deep. A run has no relation, so none has an effect."""
+"""Names joined by dots, at most three deep; none has an effect on a run (contract C2)."""
 
 MAX_PAGE_SIZE = 99
-"""Contract C5: 1-99, checked even where it has no effect."""
+"""1 to 99, checked even where it has no effect (contract C5)."""
 
 
 @dataclass(frozen=True, slots=True)

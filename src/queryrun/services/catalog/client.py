@@ -118,7 +118,7 @@ class TableReader:
         async with self._turns:
             found = await self._asked_of_a_process(source, TablesRequest(spec, table))
         options = self._options
-        fresh_s = options.fresh_s if spec.engine == "duckdb" else options.remote_fresh_s
+        fresh_s = options.remote_fresh_s if spec.kind.is_remote else options.fresh_s
         self._kept[key] = _Remembered(found.tables, state, monotonic() + fresh_s)
         self._kept.move_to_end(key)
         if len(self._kept) > options.remembered:
@@ -130,8 +130,8 @@ class TableReader:
             process, control = await self._fork_client.fork(ROLE)
         except (ForkServerLost, OSError) as error:
             raise Unavailable("tables cannot be listed at the moment") from error
-        is_embedded = asked.source.engine == "duckdb"
-        budget_s = self._options.budget_s if is_embedded else self._options.remote_budget_s
+        is_remote = asked.source.kind.is_remote
+        budget_s = self._options.remote_budget_s if is_remote else self._options.budget_s
         try:
             async with asyncio.timeout(budget_s):
                 answer = await _exchange(control, asked)

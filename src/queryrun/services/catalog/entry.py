@@ -1,4 +1,4 @@
-"""What a catalog process really opens: names the engines, as `worker/entry.py` does."""
+"""The catalog process with the engines of the registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import socket
 from typing import NoReturn
 
 from queryrun.engines.base import Catalog
-from queryrun.engines.duckdb.catalog import open_catalog as open_duckdb_catalog
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.services.catalog.process import run_catalog
 
@@ -18,13 +17,4 @@ def main(control: socket.socket) -> NoReturn:
 
 def open_catalog(source: SourceSpec) -> Catalog:
     """The tables of a source (`process.OpenCatalog`)."""
-    secret = source.secret.text if source.secret else None
-    if source.engine == "trino":
-        from queryrun.engines.trino.catalog import open_catalog as open_trino_catalog
-
-        return open_trino_catalog(source.options, secret)
-    if source.engine == "spark":
-        from queryrun.engines.spark.catalog import open_catalog as open_spark_catalog
-
-        return open_spark_catalog(source.options, secret)
-    return open_duckdb_catalog(source.options)
+    return source.kind.open_catalog(source.options, source.secret_text)

@@ -45,7 +45,7 @@ def run_catalog(control: socket.socket, open_catalog: OpenCatalog) -> NoReturn:
 
 def sandbox_policy(source: SourceSpec) -> SandboxPolicy:
     """The entity's data to read, or the network for a remote engine; nothing to write."""
-    return SandboxPolicy(read=source.paths, network=source.engine != "duckdb")
+    return SandboxPolicy(read=source.paths, network=source.kind.is_remote)
 
 
 def list_tables(request: TablesRequest, open_catalog: OpenCatalog) -> TablesResponse:

@@ -57,7 +57,7 @@ class StatementChecker:
         self._large = _Lane(fork_client, options.large_processes, options.large_budget_s)
         self._known = _Remembered(options.remembered)
 
-    async def check(self, statement: str, dialect: str = "native") -> Verdict:
+    async def check(self, statement: str, dialect: str = "duckdb") -> Verdict:
         """The verdict on one statement; `TOO_COMPLEX` when it takes too long or kills its checker.
 
         Small statements never wait behind large ones. Raises `Unavailable` when no checker can

@@ -10,7 +10,7 @@ class CheckRequest(Frame, frozen=True, tag="check"):
     """Node to guard: may this statement run?"""
 
     statement: str
-    dialect: str = "native"
+    dialect: str = "duckdb"
 
 
 class CheckResponse(Frame, frozen=True, tag="verdict"):

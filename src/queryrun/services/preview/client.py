@@ -13,13 +13,13 @@ from typing import IO
 import msgspec
 
 from queryrun.errors import Unavailable
-from queryrun.results.preview import (
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import (
     MAX_READ_BYTES,
     MAX_RESPONSE_BYTES,
     PREVIEW_TOO_FAR,
     NoPreviewError,
     Preview,
-    PreviewRequest,
 )
 from queryrun.services.preview.process import BytesAsked, Look, NothingSeen, Said, Seen
 

@@ -17,12 +17,12 @@ import msgspec
 
 from queryrun.processes.child_setup import die_with_parent, limit_memory
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
-from queryrun.results.preview import (
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import (
     MAX_READ_BYTES,
     PREVIEW_TOO_FAR,
     NoPreviewError,
     Preview,
-    PreviewRequest,
 )
 
 MEMORY_BYTES = 1024**3

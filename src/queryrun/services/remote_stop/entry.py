@@ -1,4 +1,4 @@
-"""Which remote engines there are: names them, as `worker/entry.py` does."""
+"""The remote-stop process with the engines of the registry."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 from typing import NoReturn
 
 from queryrun.engines.base import RemoteEngine
+from queryrun.engines.registry import ENGINES
 from queryrun.services.remote_stop.process import run_remote_stop
 
 
@@ -15,16 +16,5 @@ def main(control: socket.socket) -> NoReturn:
 
 
 def open_remote(engine: str) -> RemoteEngine:
-    """How to call a remote engine without a session (`process.OpenRemote`).
-
-    Imported here: only nodes with such sources need their libraries.
-    """
-    if engine == "trino":
-        from queryrun.engines.trino.remote import TrinoRemote
-
-        return TrinoRemote()
-    if engine == "spark":
-        from queryrun.engines.spark.remote import SparkRemote
-
-        return SparkRemote()
-    raise ValueError(engine)
+    """How to call a remote engine without a session (`process.OpenRemote`)."""
+    return ENGINES[engine].open_remote()

@@ -132,7 +132,7 @@ class RelationCompiler(CallCompiler):
         return f"(SELECT {items} FROM {self.quoted(key)}{condition})"
 
     def _visible_rows(self, table: Sequence[TableColumn], shown_as: str) -> str:
-        """Contract F3: selecting `deleted` of a table shows both kinds of its rows."""
+        """Selecting `deleted` of a table shows both kinds of its rows (contract F3)."""
         marks = any(c.name.lower() == DELETED and c.type == t.BOOLEAN for c in table)
         if not marks or self.deleted == "include":
             return ""

@@ -50,7 +50,7 @@ def described(table: Iterable[TableColumn]) -> list[tuple[str, str, str, str]]:
 
 
 def printed(kind: Type) -> str:
-    """A type as metadata statements print it (contract F1: no precision for zoned timestamps)."""
+    """A type as metadata statements print it: zoned timestamps without precision (contract F1)."""
     return t.TSTZ if kind.name == t.TSTZ else str(kind)
 
 

@@ -85,7 +85,7 @@ def test_everything_else_is_refused(statement: str) -> None:
     ],
 )
 def test_kinds_beyond_the_contract_are_named(statement: str, kind: str) -> None:
-    """Contract H9: an installation says which of them it takes; none, unless it is told."""
+    """A setting allows them; by default none is accepted (contract H9)."""
     verdict = check(statement)
     assert (verdict.accepted, verdict.kind) == (True, kind)
     refused = within(verdict, ())
@@ -118,7 +118,7 @@ def test_a_semicolon_in_a_literal_ends_nothing() -> None:
 
 @pytest.mark.parametrize("statement", ["SELEC 1", "SELECT FROM", "SELECT 'open", "SELECT `a`"])
 def test_what_does_not_parse_becomes_a_run_that_fails(statement: str) -> None:
-    """Contract H8."""
+    """Bad SQL is the run's failure, not the request's (contract H8)."""
     assert check(statement).accepted
 
 

@@ -12,7 +12,7 @@ from tests.unit.sql.trino.scene import SCHEMA, failure, headings, translated
 
 
 def test_headings_are_lower_case_unless_an_alias_is_quoted() -> None:
-    """Contract F2."""
+    """Names of result columns (contract F2)."""
     sql = 'SELECT ID, Id AS Mine, id AS "Yours", id + 1 FROM Account'
     assert headings(sql) == ["id", "mine", "Yours", "_col3"]
     assert headings("SELECT * FROM invoice") == ["id", "accountid", "deleted"]
@@ -20,7 +20,7 @@ def test_headings_are_lower_case_unless_an_alias_is_quoted() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "live.", "revenuelive.", "owl.data."])
 def test_a_table_may_have_a_schema_in_front(prefix: str) -> None:
-    """Contract F2: one schema is all there is."""
+    """There is only one schema (contract F2)."""
     assert '"account"' in translated(f"SELECT id FROM {prefix}account")
 
 
@@ -63,7 +63,7 @@ def test_wrong_names_are_answered_with_a_guess(statement: str, guess: str) -> No
 
 
 def test_error_texts_that_users_know() -> None:
-    """Contract F10."""
+    """Connectors search for them (contract F10)."""
     assert "Column 'x' cannot be resolved" in failure("SELECT x FROM account").message
     assert "Table 'x' does not exist" in failure("SELECT 1 FROM x").message
 
@@ -84,7 +84,7 @@ def test_deleted_rows_are_hidden_by_default() -> None:
     ["SELECT deleted FROM account", "SELECT a.deleted AS d, id FROM account AS a"],
 )
 def test_selecting_the_mark_shows_both_kinds(statement: str, deleted: str) -> None:
-    """Contract F3."""
+    """The column `deleted` in a select list (contract F3)."""
     assert "coalesce(deleted" not in translated(statement, deleted)
 
 

@@ -159,33 +159,30 @@ CREATE TABLE entity_turns (
     PRIMARY KEY (tenant_id, entity_id)
 ) WITH (fillfactor = 50);
 
--- claim_until_ms is set while the first request is being answered. status and body may be set
--- then too: the answer to give should that request never be finished.
-CREATE TABLE idempotency (
-    tenant_id      text NOT NULL,
-    key            text NOT NULL,
-    fingerprint    text NOT NULL,
-    created_ms     bigint NOT NULL,
-    claim_until_ms bigint,
-    run_id         text,
-    status         bigint,
-    body           bytea,
-    PRIMARY KEY (tenant_id, key)
+-- reserved_until_ms is set while the first request is in progress. response may be set then too:
+-- it is the one to replay should that request never be completed.
+CREATE TABLE idempotency_keys (
+    tenant_id         text NOT NULL,
+    idempotency_key   text NOT NULL,
+    fingerprint       text NOT NULL,
+    created_ms        bigint NOT NULL,
+    reserved_until_ms bigint,
+    run_id            text,
+    response          bytea,
+    PRIMARY KEY (tenant_id, idempotency_key)
 );
-CREATE INDEX idempotency_created ON idempotency (created_ms);
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_ms);
 
 CREATE TABLE async_requests (
     id           text PRIMARY KEY,
     tenant_id    text NOT NULL,
     client_id    text NOT NULL,
-    method       text NOT NULL,
-    path         text NOT NULL,
+    operation    text NOT NULL,
+    run_id       text NOT NULL,
     state        text NOT NULL,
     created_ms   bigint NOT NULL,
     completed_ms bigint,
-    run_id       text,
-    status       bigint,
-    body         bytea
+    response     bytea
 );
 CREATE INDEX async_requests_created ON async_requests (created_ms);
 

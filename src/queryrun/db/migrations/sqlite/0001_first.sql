@@ -143,30 +143,27 @@ CREATE TABLE entity_turns (
     UNIQUE (tenant_id, entity_id)
 );
 
--- claim_until_ms is set while the first request is being answered. status and body may be set
--- then too: the answer to give should that request never be finished.
-CREATE TABLE idempotency (
-    tenant_id      TEXT NOT NULL,
-    key            TEXT NOT NULL,
-    fingerprint    TEXT NOT NULL,
-    created_ms     INTEGER NOT NULL,
-    claim_until_ms INTEGER,
-    run_id         TEXT,
-    status         INTEGER,
-    body           BLOB,
-    PRIMARY KEY (tenant_id, key)
+-- reserved_until_ms is set while the first request is in progress. response may be set then too:
+-- it is the one to replay should that request never be completed.
+CREATE TABLE idempotency_keys (
+    tenant_id         TEXT NOT NULL,
+    idempotency_key   TEXT NOT NULL,
+    fingerprint       TEXT NOT NULL,
+    created_ms        INTEGER NOT NULL,
+    reserved_until_ms INTEGER,
+    run_id            TEXT,
+    response          BLOB,
+    PRIMARY KEY (tenant_id, idempotency_key)
 ) WITHOUT ROWID;
 
 CREATE TABLE async_requests (
     id           TEXT PRIMARY KEY,
     tenant_id    TEXT NOT NULL,
     client_id    TEXT NOT NULL,
-    method       TEXT NOT NULL,
-    path         TEXT NOT NULL,
+    operation    TEXT NOT NULL,
+    run_id       TEXT NOT NULL,
     state        TEXT NOT NULL,
     created_ms   INTEGER NOT NULL,
     completed_ms INTEGER,
-    run_id       TEXT,
-    status       INTEGER,
-    body         BLOB
+    response     BLOB
 ) WITHOUT ROWID;

@@ -1,0 +1,140 @@
+"""The kinds of engine, one entry each: what an engine can do, what it needs, where its code is.
+
+All other code asks this registry; nothing else compares names of engines. Importing this module
+imports no engine: an entry names its functions as `module:function`, and they are imported on
+first use, because some client libraries take half a second.
+
+docs/contributing/add-an-engine.md adds an entry step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from queryrun.engines.base import (
+    Catalog,
+    CatalogOpener,
+    EngineLimits,
+    EngineSession,
+    RemoteEngine,
+    RemoteOpener,
+    SessionOpener,
+)
+from queryrun.sql.guard import GuardName
+
+TRINO_DIALECT = "trino"
+NATIVE_DIALECT = "native"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineKind:
+    """One engine. Entry points are `module:function`."""
+
+    name: str
+    """The value of the setting `sources.NAME.engine`."""
+    is_remote: bool
+    """True: statements run in other processes, reached over the network, and the entry has
+    `remote`. False: statements run in the worker process, over the entity's files."""
+    session: str
+    """An `SessionOpener`."""
+    catalog: str
+    """An `CatalogOpener`."""
+    remote: str = ""
+    """An `RemoteOpener`, for engines with `is_remote`."""
+    dialects: tuple[str, ...] = (TRINO_DIALECT, NATIVE_DIALECT)
+    """The values of the setting `sources.NAME.dialect` that the engine supports."""
+    native_guard: GuardName
+    """Which guard checks statements in the engine's own dialect when they are submitted."""
+    required_urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The settings that must hold a URL, and how each URL may begin."""
+    database_suffix: str = ""
+    """What a `data` path ends in that names a database file and not a directory of files."""
+
+    def guard(self, dialect: str) -> GuardName:
+        """Which guard checks a statement in this dialect."""
+        return "trino" if dialect == TRINO_DIALECT else self.native_guard
+
+    def is_database(self, path: Path) -> bool:
+        """Whether a source's `data` path names a database file of this engine."""
+        return bool(self.database_suffix) and path.suffix == self.database_suffix
+
+    def open_session(
+        self,
+        options: Mapping[str, str],
+        limits: EngineLimits,
+        time_zone: str = "UTC",
+        secret: str | None = None,
+    ) -> EngineSession:
+        """Open one entity's source for statements. Raises `RunFailed` when it cannot be opened."""
+        opener: SessionOpener = _load(self.session)
+        return opener(options, limits, time_zone, secret)
+
+    def open_catalog(self, options: Mapping[str, str], secret: str | None = None) -> Catalog:
+        """Open one entity's list of tables. Raises `RunFailed` when it cannot be opened."""
+        opener: CatalogOpener = _load(self.catalog)
+        return opener(options, secret)
+
+    def open_remote(self) -> RemoteEngine:
+        """The engine as the remote-stop service uses it. Raises `ValueError` if not remote."""
+        if not self.is_remote:
+            raise ValueError(f"{self.name} runs in the worker process")
+        opener: RemoteOpener = _load(self.remote)
+        return opener()
+
+    def preload(self) -> None:
+        """Import the modules of the entry points, so that forked processes share them."""
+        for entry_point in filter(None, (self.session, self.catalog, self.remote)):
+            _load(entry_point)
+
+
+_HTTP = ("http://", "https://")
+
+_KINDS = (
+    EngineKind(
+        name="duckdb",
+        is_remote=False,
+        session="queryrun.engines.duckdb.session:open_session",
+        catalog="queryrun.engines.duckdb.catalog:open_catalog",
+        native_guard="duckdb",
+        database_suffix=".duckdb",
+    ),
+    EngineKind(
+        name="trino",
+        is_remote=True,
+        session="queryrun.engines.trino.session:open_session",
+        catalog="queryrun.engines.trino.catalog:open_catalog",
+        remote="queryrun.engines.trino.remote:TrinoRemote",
+        native_guard="trino",
+        required_urls={"url": _HTTP},
+    ),
+    EngineKind(
+        name="spark",
+        is_remote=True,
+        session="queryrun.engines.spark.session:open_session",
+        catalog="queryrun.engines.spark.catalog:open_catalog",
+        remote="queryrun.engines.spark.remote:SparkRemote",
+        native_guard="session",
+        required_urls={"url": ("sc://",), "ui_url": _HTTP},
+    ),
+)
+
+ENGINES: Mapping[str, EngineKind] = {kind.name: kind for kind in _KINDS}
+"""All engines by name."""
+DEFAULT_ENGINE = "duckdb"
+"""The engine of a source that names none."""
+
+
+def preload_embedded() -> None:
+    """Import all engines that run in the worker process."""
+    for kind in ENGINES.values():
+        if not kind.is_remote:
+            kind.preload()
+
+
+def _load(entry_point: str) -> Any:
+    module, _, name = entry_point.partition(":")
+    return getattr(import_module(module), name)

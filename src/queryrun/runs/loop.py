@@ -1,0 +1,46 @@
+"""Background loops of a node: start them, close them, and survive any error of a single round."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from queryrun.errors import Unavailable
+
+log = structlog.get_logger()
+
+
+class BackgroundLoops:
+    """The running loops of one component."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
+        """Run `loop` as a task of this name, on the running event loop."""
+        self._tasks.append(asyncio.create_task(loop, name=name))
+
+    async def close(self) -> None:
+        """Cancel all loops and wait until they have ended. Idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def survive(
+    round_: Callable[[], Awaitable[object]], *, operation: str, error_event: str
+) -> None:
+    """Run one round of a loop and log what it raises. Only a cancellation gets through.
+
+    `Unavailable` is expected while the store is away and is logged as a warning. A loop that ended
+    for any other error would leave a node that looks healthy and does nothing.
+    """
+    try:
+        await round_()
+    except Unavailable:
+        log.warning("store_unavailable_retrying", operation=operation)
+    except Exception as error:
+        log.exception(error_event, error=type(error).__name__)

@@ -1,0 +1,103 @@
+"""Settings -> the options of single components. Pure functions, apart from the clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from queryrun.http.context import HttpSettings
+from queryrun.http.limits import API_PRESETS, Rates
+from queryrun.http.v2.body import MAX_TIMEOUT_S
+from queryrun.runs.dispatch import DispatchOptions
+from queryrun.runs.reap import ReapOptions
+from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.source_policy import SourcePolicy
+from queryrun.runs.sweep import SweepOptions
+from queryrun.settings import SPILL_NAME, Settings, SourceSettings, size_bytes
+from queryrun.worker.pool import PoolOptions
+
+FENCE = 0.8
+"""The part of a lease after which its holder stops working by itself. The rest allows for clocks
+that differ, and for the time in which a killed worker returns its memory."""
+
+_DAY_S = 24 * 3600
+
+
+def utc_now() -> datetime:
+    """The clock of a node."""
+    return datetime.now(UTC)
+
+
+def pool_options(settings: Settings) -> PoolOptions:
+    """One worker per slot, besides those that wait ready."""
+    return PoolOptions(
+        spill_root=settings.path(SPILL_NAME),
+        warm=settings.workers.warm,
+        max_workers=settings.workers.slots + settings.workers.warm,
+    )
+
+
+def dispatch_options(settings: Settings) -> DispatchOptions:
+    """A node that shares no database has no fence: nobody can take over its leases."""
+    return DispatchOptions(
+        slots=settings.workers.slots,
+        lease_s=settings.leases.lease_s,
+        heartbeat_s=settings.leases.heartbeat_s,
+        poll_s=settings.leases.poll_s,
+        fence_s=settings.leases.lease_s * FENCE if settings.is_shared else None,
+    )
+
+
+def reap_options(settings: Settings) -> ReapOptions:
+    """Runs are kept as long as their result files."""
+    return ReapOptions(
+        interval_s=settings.leases.reap_interval_s,
+        lease_s=settings.leases.lease_s,
+        retention_s=settings.results.retention_days * _DAY_S,
+    )
+
+
+def sweep_options(settings: Settings) -> SweepOptions:
+    """A request may ask for a time limit beyond every source's."""
+    longest_s = max(source.time_limit_s for source in settings.sources.values())
+    return SweepOptions(
+        max_attempt_s=max(longest_s, MAX_TIMEOUT_S),
+        retention_s=settings.results.retention_days * _DAY_S,
+    )
+
+
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """The back-off between attempts."""
+    retries = settings.retries
+    return RetryPolicy(retries.first_s, retries.factor, retries.max_s)
+
+
+def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
+    """The limits of every source, by its name."""
+    return {name: _source_policy(name, source) for name, source in settings.sources.items()}
+
+
+def _source_policy(name: str, source: SourceSettings) -> SourcePolicy:
+    return SourcePolicy(
+        name=name,
+        max_running_per_tenant=source.max_running_per_tenant,
+        max_queued_per_tenant=source.max_queued_per_tenant,
+        max_output_rows=source.max_output_rows,
+        max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
+        memory_bytes=size_bytes(source.memory, "memory"),
+        threads=source.threads,
+        time_limit_s=source.time_limit_s,
+        org_column=source.org_column,
+        dialect=source.kind.guard(source.dialect),
+    )
+
+
+def http_settings(settings: Settings) -> HttpSettings:
+    """What the HTTP layer needs of the settings."""
+    return HttpSettings(
+        api="api" in settings.roles,
+        body_bytes=settings.server.body_limit_bytes,
+        request_timeout_s=settings.server.request_timeout_s,
+        link_life_s=settings.results.link_ttl_s,
+        api_rates=API_PRESETS[settings.rates.preset],
+        auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
+    )

@@ -1,0 +1,56 @@
+"""Settings -> what a node owns outside its memory: home, database, worker pool, result store."""
+
+from __future__ import annotations
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from queryrun.db.database import Database
+from queryrun.errors import ConfigurationError
+from queryrun.processes.fork_client import Roles
+from queryrun.results.store import ResultStore
+from queryrun.runs.context import Workers
+from queryrun.runs.store import RunStore
+from queryrun.settings import LOCK_NAME, Settings
+from queryrun.wiring.child_roles import CHILD_ROLES
+from queryrun.wiring.database import open_database
+from queryrun.wiring.options import pool_options, utc_now
+from queryrun.wiring.results import result_store
+from queryrun.worker.pool import WorkerPool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResources:
+    """What a node is built on. Tests replace `runs`, `workers` and `results`."""
+
+    lock: IO[str]
+    database: Database
+    pool: WorkerPool
+    runs: RunStore
+    workers: Workers
+    results: ResultStore
+
+
+def open_resources(settings: Settings, roles: Roles = CHILD_ROLES) -> NodeResources:
+    """Lock the home, open and migrate the database, create the worker pool (not started).
+
+    Raises `ConfigurationError` when another node serves the same home.
+    """
+    lock = _lock_home(settings.path(LOCK_NAME))
+    database = open_database(settings, utc_now)
+    pool = WorkerPool(pool_options(settings), roles)
+    return NodeResources(lock, database, pool, database.runs, pool, result_store(settings))
+
+
+def _lock_home(path: Path) -> IO[str]:
+    """A file lock, because the kernel releases it however the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ConfigurationError(f"another node already serves {path.parent}") from None
+    return lock
