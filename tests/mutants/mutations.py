@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.mutants.edits import Edit, SqlEdit
+from tests.mutants.edits import Edit, TableEdit
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Mutation:
     """One broken mechanism. `harmless` says why nothing is expected to notice."""
 
     name: str
-    edits: tuple[Edit | SqlEdit, ...]
+    edits: tuple[Edit | TableEdit, ...]
     harmless: str = ""
     crashes: bool = False
     """Whether the tests that kill the server, which take a minute, are run too."""
