@@ -1,4 +1,4 @@
-"""A simulation of claims: nodes that hear of a run all look at once, and the lock lets one look.
+"""A simulation of claims: nodes that receive a hint all check at once, and the lock admits one.
 
 Discrete events, a seed, no threads: the same costs give the same figures on any machine. What it
 leaves out: tenants' limits, cancels, retries, and the milliseconds that a hint is under way.
@@ -29,14 +29,14 @@ class Way:
     name: str
     woken: int = 0
     """How many nodes a hint wakes; 0: all that hear it."""
-    looks_first: bool = False
+    checks_first: bool = False
     """Whether a node looks for anything that waits before it asks for the lock."""
 
 
 WAYS = (
-    Way("as it is: all look, under the lock"),
+    Way("as it is: all check, under the lock"),
     Way("a hint wakes 4 nodes", woken=4),
-    Way("a look before the lock", looks_first=True),
+    Way("a check before the lock", checks_first=True),
 )
 
 _ARRIVES, _ENDS, _POLLS = 0, 1, 2
@@ -135,7 +135,7 @@ class Claims:
                 self._look(number)
 
     def _hint(self, now: float) -> None:
-        """Everyone hears of the run, or a few do."""
+        """All nodes receive the hint, or a few do."""
         if not self._way.woken:
             self._hinted_s = now
             for number in tuple(self._ready):
@@ -148,7 +148,7 @@ class Claims:
     def _look(self, number: int) -> None:
         """The node wants to claim: now, or once more when it is about to anyway."""
         node = self._nodes[number]
-        if self._way.looks_first and not self._waiting:
+        if self._way.checks_first and not self._waiting:
             self._ready.add(number)
         elif node.looks:
             node.again = True

@@ -300,7 +300,7 @@ def _hint_costs(postgres: PostgresServer) -> dict[str, float]:
     alone, crowd = _notify_cpu_us(postgres, 0), _notify_cpu_us(postgres, LISTENERS)
     return {
         "hint_cpu_us_per_listener": max(0.0, crowd - alone) / LISTENERS,
-        "hint_heard_us": _hear_us(),
+        "hint_received_us": _receive_us(),
     }
 
 
@@ -319,7 +319,7 @@ def _notify_cpu_us(postgres: PostgresServer, listeners: int) -> float:
         return (_cpu_ms(postgres.process.pid) - before) * 1_000 / NOTICES
 
 
-def _hear_us() -> float:
+def _receive_us() -> float:
     hints, many = Hints(""), 20_000
     payload = f'["someone",[["{uuid4()}","accepted"]]]'
     began = time.process_time()

@@ -6,17 +6,28 @@ A test renders them again and fails when a committed page differs.
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
+import msgspec
 import typer
 
-from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES
+from queryrun import settings
+from queryrun.engines.registry import ENGINES
+from queryrun.http.routes import full_document
 from queryrun_cli import commands
 from queryrun_cli.main import program
 
 ROOT = Path(__file__).resolve().parent.parent
+TOML_NAMES: dict[object, str] = {
+    bool: "boolean",
+    str: "string",
+    int: "integer",
+    float: "number",
+    Path: "path",
+}
 HIDDEN = {"help", "install_completion", "show_completion"}
 SECTIONS = {
     "Settings": "(top level)",
@@ -37,6 +48,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/cli.md": cli_page(),
+        ROOT / "docs/reference/openapi.json": full_document().decode(),
     }
 
 
@@ -56,29 +68,35 @@ def settings_page() -> str:
 
 
 def _section(title: str, node: ast.ClassDef) -> str:
-    lines = [f"## `{title}`\n", f"{ast.get_docstring(node)}\n", "| name | type | default | |"]
+    lines = [f"## `{title}`\n", f"{ast.get_docstring(node)}\n", "| name | values | default | |"]
     lines.append("|---|---|---|---|")
+    fields = {field.name: field for field in msgspec.structs.fields(getattr(settings, node.name))}
     for field, following in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            lines.append(_row(field, field.target.id, following))
+            lines.append(_row(fields[field.target.id], _text(following)))
     return "\n".join(lines) + "\n"
 
 
-def _row(field: ast.AnnAssign, name: str, following: ast.stmt | None) -> str:
-    kind = ast.unparse(field.annotation).replace("|", "\\|")
-    default = ast.unparse(field.value) if field.value is not None else ""
-    return f"| `{name}` | `{kind}` | `{_plain(default)}` | {_text(following)} |"
+def _row(field: msgspec.structs.FieldInfo, text: str) -> str:
+    return f"| `{field.name}` | {_values(field.type)} | {_default(field)} | {text} |"
 
 
-def _plain(default: str) -> str:
-    """Defaults as an operator would write them."""
-    if "lambda" in default:
-        return "one source, live"
-    if default == "DEFAULT_ENGINE":
-        return repr(DEFAULT_ENGINE)
-    if default.endswith("Settings()"):
-        return "its section"
-    return default
+def _values(kind: object) -> str:
+    """What may be written, in the words of TOML."""
+    if get_origin(kind) is Literal:
+        return ", ".join(f'`"{one}"`' for one in get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, settings.Section):
+        return "table"
+    if get_origin(kind) is dict:
+        return "table"
+    return TOML_NAMES[kind]
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    """The default as an operator would write it; nothing for tables."""
+    if not isinstance(field.default, (str, int, float, bool)):
+        return ""
+    return f"`{json.dumps(field.default, ensure_ascii=False)}`"
 
 
 def _text(following: ast.stmt | None) -> str:

@@ -29,6 +29,7 @@ from queryrun.db.postgres.database import PostgresDatabase, PostgresOptions, ope
 from queryrun.db.times import to_ms
 from tests.conftest import Clock
 from tests.ports import free_port
+from tests.server_start import started
 
 TEST_NOW = "(SELECT ms FROM test_clock)"
 """Time as a test's database has it."""
@@ -182,7 +183,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         pytest.skip(reason)
     _shared.users += 1
     if _shared.server is None:
-        _shared.server = _shared.stack.enter_context(running())
+        _shared.server = _shared.stack.enter_context(started("PostgreSQL", running()))
     yield _shared.server
     _shared.users -= 1
     if not _shared.users:

@@ -24,10 +24,11 @@ from queryrun.results.s3http import RequestPolicy, S3Error, S3Http, S3Request
 from queryrun.results.s3location import S3Location
 from queryrun.results.sigv4 import Credentials
 from tests.ports import free_port
+from tests.server_start import started
 
 PROGRAM = Path(__file__).parent.parent / ".cache" / "bin" / "versitygw"
 CREDENTIALS = Credentials("test-access-key", "test-secret-key-0123456789")
-HASTY = RequestPolicy(connect_timeout_s=2.0, response_timeout_s=1.0, retry_delays_s=(0.0,))
+FAST_FAILURE = RequestPolicy(connect_timeout_s=2.0, response_timeout_s=1.0, retry_delays_s=(0.0,))
 """For stores that are made to fail: nobody waits for them longer than they need."""
 
 _numbers = count(1)
@@ -59,7 +60,7 @@ def bucket_at(location: S3Location, policy: RequestPolicy | None = None) -> Iter
         yield bucket
 
 
-def names_in(bucket: S3Bucket) -> list[str]:
+def keys_in(bucket: S3Bucket) -> list[str]:
     """The back door of the contract: objects and unfinished uploads, by key."""
     listed = [one.key for one in bucket.objects()] + [f"{one.key}?" for one in bucket.uploads()]
     return sorted(listed)
@@ -73,7 +74,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with running(tmp_path_factory.mktemp("s3")) as server:
+    with started("versitygw", running(tmp_path_factory.mktemp("s3"))) as server:
         yield server
 
 

@@ -34,6 +34,7 @@ import pytest
 
 from queryrun.processes.child_setup import die_with_parent
 from tests.ports import free_port
+from tests.server_start import started
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".cache" / "spark" / "pyspark"
@@ -70,7 +71,7 @@ def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServ
         pytest.skip(reason)
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with shared_cluster(shared / "spark") as server:
+    with started("Spark", shared_cluster(shared / "spark"), shared / "spark.failed") as server:
         yield server
 
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,13 @@ from tests import trino_process
 from tests.differential.trino_client import Answer, TrinoClient
 from tests.s3_server import CREDENTIALS, PROGRAM, S3Server
 from tests.s3_server import running as running_s3
+from tests.server_start import started
 
+STATE_BOUND_S = 30.0
+"""How long a query may take to come into a state, or to end."""
+POLL_S = 0.01
+"""Between two questions to the server. Trino notifies nobody of a query's end, and some states
+last a few milliseconds."""
 _USERS, _ADDRESS, _TROUBLE, _FILES = "users", "address", "trouble", "files"
 
 
@@ -80,6 +86,23 @@ class TrinoServer:
         answer = self.ask(statement)
         assert not answer.error, answer.message
 
+    def wait_until_none_is_alive(
+        self, name: str, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
+        """Return when no query of that source is left; do something before each further poll."""
+        deadline = time.monotonic() + STATE_BOUND_S
+        while self.alive(name):
+            assert time.monotonic() < deadline, f"{name} is still alive"
+            meanwhile()
+            time.sleep(POLL_S)
+
+    def wait_until_alive(self, name: str, states: Collection[str] = ()) -> None:
+        """Return when a query of that source is alive, in one of these states if any are named."""
+        deadline = time.monotonic() + STATE_BOUND_S
+        while not (alive := self.alive(name)) or (states and not set(states) & set(alive)):
+            assert time.monotonic() < deadline, f"{name} is {alive or 'not alive'}"
+            time.sleep(POLL_S)
+
     def alive(self, name: str) -> list[str]:
         """The states of the queries of that source that have not ended, as the engine sees them."""
         answer = self.ask(
@@ -98,7 +121,8 @@ def trino_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrinoServ
         if os.environ.get("CI") and not os.environ.get("WITHOUT_ENGINES"):
             pytest.fail(missing)
         pytest.skip(missing)
-    with shared(_directory_of_run(tmp_path_factory)) as server:
+    directory = _directory_of_run(tmp_path_factory)
+    with started("Trino", shared(directory), directory.with_suffix(".failed")) as server:
         yield server
 
 

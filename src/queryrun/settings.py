@@ -29,11 +29,14 @@ LOCK_NAME = "node.lock"
 SPILL_NAME = "spill"
 """The files of a home directory, besides data and results, which can lie elsewhere."""
 
+MAX_RETRIES = 20
+"""Attempts of a run after the first one, however a source is set."""
+
 CLIENT_VARIABLES = (
     "QUERYRUN_HOME",
     "QUERYRUN_PROFILE",
     "QUERYRUN_URL",
-    "QUERYRUN_FACE",
+    "QUERYRUN_API_VERSION",
     "QUERYRUN_ENTITY_ID",
     "QUERYRUN_CLIENT_ID",
     "QUERYRUN_CLIENT_SECRET",
@@ -53,21 +56,38 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ServerSettings(Section, frozen=True):
-    """Where the service listens, what this node does, and how it ends."""
+    """Where the service listens, what this node does, and how it stops."""
 
     roles: str = "api,worker"
-    """`api`: answers requests; `worker`: runs statements. Either or both, separated by commas."""
+    """`api`: serves requests. `worker`: runs statements. One of them, or both separated by a
+    comma."""
 
     host: str = "127.0.0.1"
+    """The address to listen on. `0.0.0.0` is every address of the machine."""
     port: int = 8080
+    """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
-    """What links start with, when it is not http://host:port (behind a proxy)."""
+    """What download links start with, when that is not `http://host:port`: behind a proxy."""
     drain_timeout_s: float = 10.0
-    """How long running statements may go on after SIGTERM before they are stopped and queued."""
+    """How long running statements may go on after SIGTERM. Then they are stopped and queued
+    again, without losing an attempt."""
     request_timeout_s: float = 60.0
-    """A request that takes longer gets 504."""
-    body_limit_bytes: int = 8 * 1024 * 1024
-    """A request body, inflated: a statement of 1,000,000 characters, escaped, and room."""
+    """A request that has no response after this time gets 504. A wait that the client asked for
+    is added."""
+    max_body_bytes: int = 8 * 1024 * 1024
+    """The largest request body, also when inflated. The default fits a statement of 1,000,000
+    characters."""
+    max_streams_per_client: int = 20
+    """Event streams (`/events`) that one client may hold open on a node; each costs about 30 kB."""
+    list_runs: bool = True
+    """Whether `GET /v2/query_runs` lists runs. The hosted service has no such list; without it the
+    path answers 405."""
+    strict_fields: bool = False
+    """Refuse unknown names in `fields[]` with 400, which finds typing errors. The hosted service
+    ignores them."""
+    v2_read_deleted: Literal["include", "only"] = "include"
+    """What `read_deleted: true` reads on v2: deleted rows in addition to the others, or `only`
+    deleted rows, as `readDeleted` does on v1."""
 
 
 class DatabaseSettings(Section, frozen=True):
@@ -76,7 +96,8 @@ class DatabaseSettings(Section, frozen=True):
     url: str = ""
     """`postgresql://user:password@host/name`. Empty: SQLite, a file in the home directory."""
     url_file: str = ""
-    """A file that holds the URL instead, for whoever keeps passwords in files."""
+    """A file that holds the URL, instead of `url`, so that the password is not in the
+    configuration."""
 
 
 class SourceSettings(Section, frozen=True):
@@ -87,32 +108,46 @@ class SourceSettings(Section, frozen=True):
     dialect: Literal["trino", "native"] = "trino"
     """`trino`: statements are Trino's SQL (docs/reference/sql.md); `native`: the engine's own."""
     data: str = "data/{entity}"
-    """A directory (or a `.duckdb` file) per entity; `{entity}` is the entity's name."""
+    """A directory (or a `.duckdb` file) per entity, for the embedded engine. `{entity}` is the
+    entity's name."""
     entities: dict[str, str] = {}
-    """Entities whose data lies elsewhere: name -> path."""
+    """Entities whose data is in another place: name and path."""
     url: str = ""
-    """Of an engine elsewhere: `http://trino:8080`, `sc://spark:15002`. As are the following, in
-    which `{entity}` stands for the entity's name."""
+    """The address of a remote engine: `http://trino:8080`, `sc://spark:15002`."""
     catalog: str = ""
+    """The catalog of the remote engine in which statements run. `{entity}` is the entity's name."""
     schema: str = ""
+    """The schema in which statements run. `{entity}` is the entity's name."""
     user: str = "queryrun"
+    """The user as which statements run on a remote engine. `{entity}` is the entity's name."""
     auth: Literal["none", "password", "token"] = "none"
+    """How the node authenticates to the remote engine."""
     secret_file: str = ""
-    """A file with the password or token, read anew for every attempt; or, when empty: """
+    """A file with the password or token. It is read anew for every attempt."""
     secret_env: str = ""
-    """the environment variable that holds it."""
+    """The environment variable with the password or token, when `secret_file` is empty."""
     ui_url: str = ""
-    """Spark's web UI: without it nobody could see that a statement's jobs have ended."""
+    """Spark's web UI. It is where the node sees that a statement's jobs have ended."""
     name_scope: Literal["schema", "catalog", "all"] = "schema"
     """Trino: which tables a statement may name: those of its schema, of its catalog, or all."""
     max_running_per_tenant: int = 5
+    """Runs of one tenant that run at the same time on this source, over all nodes."""
     max_queued_per_tenant: int = 10
+    """Runs of one tenant that wait. One more is refused with 429."""
     max_output_rows: int = 500_000
+    """Rows of a result. A run with more fails; a result is never cut."""
     max_output_size: str = "0"
+    """Size of a result file. A run with more fails. `0` is no limit."""
     memory: str = "2GB"
+    """Memory that one statement may use in the embedded engine, before it spills to disk."""
     threads: int = 2
+    """Threads of one statement in the embedded engine."""
     spill: str = "20GB"
+    """Disk space that one statement may use for intermediate results."""
     time_limit_s: float = 3600.0
+    """Time that one attempt may take. A run can ask for less, not for more."""
+    max_retries: int = 3
+    """Attempts after the first one, for failures that may pass: 0 to 20."""
     org_column: str = ""
     """In tables that have this column, clients with orgs see only the rows of their orgs."""
 
@@ -123,27 +158,32 @@ class SourceSettings(Section, frozen=True):
 
 
 class WorkerSettings(Section, frozen=True):
-    """How many statements run at once on this node, and how many workers wait for them."""
+    """The worker processes of this node."""
 
     slots: int = 5
+    """Statements that run at the same time on this node, whatever their source."""
     warm: int = 2
+    """Idle workers that are kept started, so that a statement need not wait for one."""
 
 
 class ResultSettings(Section, frozen=True):
-    """Where result files go, how long they stay, how long a link to one opens."""
+    """Where result files are stored, for how long, and how links to them work."""
 
     store: Literal["local", "s3"] = "local"
+    """`local`: a directory of this machine. `s3`: a bucket, which several nodes need."""
     directory: str = "results"
-    """Of the local store."""
+    """Where result files are, with `store = "local"`."""
     bucket: str = ""
-    """Of the S3 store, as are the following."""
+    """The bucket for result files, with `store = "s3"`."""
     prefix: str = ""
-    """What every key begins with, such as `queryrun/results/`; nothing else may lie below it."""
+    """What every key in the bucket begins with, such as `queryrun/results/`. Nothing else may
+    use it: a sweep removes files that no run names."""
     endpoint: str = ""
-    """`https://host[:port]` of a store that is not AWS's own."""
+    """`https://host[:port]` of an S3 store that is not AWS's own."""
     region: str = "us-east-1"
+    """The region that requests are signed for."""
     addressing: Literal["path", "virtual"] = "path"
-    """Where the bucket's name stands in a URL: `endpoint/bucket/key` or `bucket.endpoint/key`."""
+    """Where the bucket's name is in a URL: `endpoint/bucket/key` or `bucket.endpoint/key`."""
     credentials: str = ""
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
@@ -152,11 +192,12 @@ class ResultSettings(Section, frozen=True):
     """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
     that cannot."""
     link_endpoint: str = ""
-    """What presigned links start with, where clients know the store by another name."""
+    """What presigned links start with, when clients reach the store by another name than nodes."""
     part_size: str = "16MiB"
-    """Of an upload: a worker holds three parts in memory, and a file has 10,000 at most."""
+    """Size of a part of an upload. A worker holds three parts in memory; a file has 10,000 at
+    most."""
     link_key_file: str = LINK_KEY_NAME
-    """A file with the key that links are signed with. Nodes that share a database share it."""
+    """A file with the key that signs download links. Nodes that share a database share it."""
     link_ttl_s: int = 4 * 3600
     """How long a download link is valid. Every read of a run gives a new one."""
     retention_days: float = 30.0
@@ -164,60 +205,86 @@ class ResultSettings(Section, frozen=True):
 
 
 class LeaseSettings(Section, frozen=True):
-    """How nodes hold attempts; a lease must outlive several heartbeats."""
+    """How nodes hold attempts, and how soon another node takes over."""
 
     lease_s: float = 15.0
+    """How long a node may act for an attempt after its last heartbeat. A dead node's runs go on
+    after this time. At least three heartbeats; the same on all nodes."""
     heartbeat_s: float = 3.0
+    """How often a node extends its leases, writes the progress of its attempts, and learns of
+    stops at the latest."""
     poll_s: float = 1.0
+    """How often a node looks for waiting runs when nothing has told it of one."""
     reap_interval_s: float = 5.0
+    """How often a node looks for expired leases, and for remote work that no attempt owns."""
 
 
 class RetrySettings(Section, frozen=True):
-    """The pause before another attempt. A run has three retries, for failures that may pass."""
+    """The pause before another attempt (`sources.NAME.max_retries` says how many there are)."""
 
     first_s: float = 1.0
+    """The pause after the first attempt."""
     factor: float = 4.0
+    """Each further pause is this many times as long."""
     max_s: float = 60.0
+    """The longest pause."""
 
 
 class RateSettings(Section, frozen=True):
     """Request rates per tenant. The presets are those of the hosted service's tenant types."""
 
     preset: Literal["off", "production", "developer_sandbox", "api_sandbox"] = "production"
+    """`off`: no limit. The others: requests per minute, hour and day of a hosted tenant type:
+    50,000, 2,250,000 and 27,000,000 for `production`; 12,500, 25,000 and 50,000 for
+    `developer_sandbox`; 2,500, 5,000 and 10,000 for `api_sandbox`."""
     auth_per_address_per_minute: int = 100
     """Token requests per client address. 0 is no limit."""
 
 
 class LogSettings(Section, frozen=True):
-    """What the log says: JSON lines to stdout, or text for people."""
+    """The log, on standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe events that are written."""
     format: Literal["json", "text"] = "json"
+    """`json`: one object per line, for machines. `text`: for people."""
 
 
 class Settings(Section, frozen=True):
-    """Everything that can be set. `home` is where the relative paths below start."""
+    """Everything that can be set. Relative paths start in the home directory."""
 
     home: Path = Path()
+    """The home directory. Given on the command line, not in the file."""
     tenant: str = "default"
+    """The tenant of the entities and clients that `queryrun` commands create."""
     time_zone: str = "UTC"
     """The zone in which timestamps with time zone are written to result files."""
     default_source: str = "live"
+    """The source of runs that name none."""
     statements: str = ""
     """Kinds of statement in Trino's SQL that are accepted in addition to SELECT, SHOW TABLES,
     SHOW COLUMNS, DESCRIBE and SHOW FUNCTIONS: any of `values`, `explain`, `schemas`, `catalogs`,
     separated by commas, or `all`."""
     server: ServerSettings = ServerSettings()
+    """See `[server]`."""
     database: DatabaseSettings = DatabaseSettings()
+    """See `[database]`."""
     workers: WorkerSettings = WorkerSettings()
+    """See `[workers]`."""
     results: ResultSettings = ResultSettings()
+    """See `[results]`."""
     leases: LeaseSettings = LeaseSettings()
+    """See `[leases]`."""
     retries: RetrySettings = RetrySettings()
+    """See `[retries]`."""
     rates: RateSettings = RateSettings()
+    """See `[rates]`."""
     log: LogSettings = LogSettings()
+    """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
         default_factory=lambda: {"live": SourceSettings()}
     )
+    """See `[sources.NAME]`. Without any there is `live`, on the embedded engine."""
 
     @property
     def roles(self) -> frozenset[str]:
@@ -385,6 +452,8 @@ def _check(settings: Settings) -> None:
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
         size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
+        if not 0 <= source.max_retries <= MAX_RETRIES:
+            raise ConfigurationError(f"sources.{name}.max_retries must be 0 to {MAX_RETRIES}")
         _check_engine(name, source)
 
 

@@ -20,7 +20,7 @@ from queryrun.results.s3location import S3Location
 from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME
 from tests.e2e.conftest import Server, authorize, start_serving
 from tests.postgres_server import PostgresServer
-from tests.s3_server import CREDENTIALS, bucket_at, names_in
+from tests.s3_server import CREDENTIALS, bucket_at, keys_in
 
 SERVE = ("-m", "queryrun.cli", "serve")
 
@@ -90,7 +90,7 @@ class Cluster:
     def files(self) -> list[str]:
         """Everything in the bucket, unfinished uploads included."""
         with bucket_at(self.place) as bucket:
-            return names_in(bucket)
+            return keys_in(bucket)
 
     def wait_ready(self, node: Server) -> None:
         """Wait until a node says that it should get requests."""

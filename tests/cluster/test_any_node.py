@@ -10,7 +10,7 @@ import httpx2 as httpx
 
 from tests.cluster.nodes import Cluster
 from tests.e2e.test_progress import NO_ROW_LIMIT, events
-from tests.faults.node import ENDLESS_ROWS, RUNAWAY
+from tests.faults.node_harness import ENDLESS_ROWS, RUNAWAY
 
 API = "api"
 WORKER = "worker"

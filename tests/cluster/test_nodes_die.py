@@ -15,7 +15,7 @@ import pytest
 from tests.cluster.namespace import HERE, Bridge, Namespace, own_network, tcp, why_not
 from tests.cluster.nodes import Cluster
 from tests.e2e.conftest import Server
-from tests.faults.node import RUNAWAY
+from tests.faults.node_harness import RUNAWAY
 
 API = "api"
 WORKER = "worker"

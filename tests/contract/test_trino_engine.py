@@ -206,12 +206,11 @@ def test_a_cancel_in_any_state_is_heard_by_trino(
     thread = threading.Thread(target=_swallow, args=(free, ENDLESS, name))
     thread.start()
     later = {"QUEUED": {"PLANNING", "STARTING", "RUNNING"}, "PLANNING": {"STARTING", "RUNNING"}}
-    while not {state, *later.get(state, set())} & set(trino_server.alive(name)):
-        assert thread.is_alive()
+    trino_server.wait_until_alive(name, {state, *later.get(state, set())})
+    assert thread.is_alive()
     free.interrupt()
     thread.join()
-    while trino_server.alive(name):
-        free.interrupt()
+    trino_server.wait_until_none_is_alive(name, meanwhile=free.interrupt)
 
 
 def _swallow(session: TrinoSession, statement: str, name: str) -> None:
@@ -239,8 +238,7 @@ def test_rows_that_nobody_wants_any_more_are_no_longer_computed(
     rows = free.plan(MANY_ROWS, name=name)
     rows.connection.execute(f"SELECT * FROM (\n{rows.relation}) LIMIT 3").fetchall()
     free.renew()
-    while trino_server.alive(name):
-        pass
+    trino_server.wait_until_none_is_alive(name)
 
 
 _CHILD = """
@@ -273,8 +271,8 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
     with process.stdout:
         if waits:
             assert process.stdout.readline()
-        while not trino_server.alive(name):
-            assert process.poll() is None
+        trino_server.wait_until_alive(name)
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
     TrinoRemote().stop(endpoint, name)
@@ -471,11 +469,11 @@ def test_progress_is_trinos(free: TrinoSession) -> None:
     assert free.progress().percent == 100
 
 
-_WALLED = """
+_SANDBOXED = """
 import sys
-from queryrun.processes.sandbox import Walls, confine
+from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 url, spill = sys.argv[1:]
-confine(Walls(read_write=(spill,), network=True))
+apply_sandbox(SandboxPolicy(read_write=(spill,), network=True))
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
 session = open_session({"url": url}, EngineLimits(256 * 1024**2, 1, spill, 0), "Asia/Tokyo")
@@ -486,9 +484,11 @@ print(len(rows.connection.execute(f"FROM ({rows.relation})").fetchall()))
 """
 
 
-def test_a_session_works_behind_a_workers_walls(trino_server: TrinoServer, tmp_path: Path) -> None:
+def test_a_session_works_in_the_sandbox_of_a_worker(
+    trino_server: TrinoServer, tmp_path: Path
+) -> None:
     """Libraries that read files late (time zones, certificates) find what they need."""
-    command = [sys.executable, "-c", _WALLED, trino_server.url, str(tmp_path)]
+    command = [sys.executable, "-c", _SANDBOXED, trino_server.url, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("2000\n", "")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.executed import ROOT, Place, blocks_of
+from tests.docs.executed import ROOT, Workspace, blocks_of
 from tests.e2e.conftest import House, house
 
 __all__ = ["house"]
 
 ALL = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/how-to").glob("*.md"))
-ELSEWHERE = {"docs/how-to/cluster.md"}
+SELF_CONTAINED = {"docs/how-to/cluster.md"}
 """Pages that start servers of their own, each with a test of its own."""
-PAGES = [page for page in ALL if page not in ELSEWHERE and blocks_of(page)]
+PAGES = [page for page in ALL if page not in SELF_CONTAINED and blocks_of(page)]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -33,4 +33,4 @@ def test_the_blocks_of_a_how_to_work(page: str, house: House, tmp_path: Path) ->
     work.mkdir()
     blocks = blocks_of(page)
     assert blocks
-    Place(work, environ).execute(blocks)
+    Workspace(work, environ).execute(blocks)

@@ -89,10 +89,10 @@ class Shell:
             env=self.environ,
         )
         os.close(writer)
-        shown = b"".join(_until_closed(reader))
+        output = b"".join(_until_closed(reader))
         os.close(reader)
-        assert process.wait(timeout=30) == 0, shown.decode()
-        return shown.decode()
+        assert process.wait(timeout=30) == 0, output.decode()
+        return output.decode()
 
 
 def _until_closed(descriptor: int) -> Iterator[bytes]:
@@ -143,17 +143,17 @@ def test_a_name_given_to_describe_is_a_name_and_not_a_statement(shell: Shell) ->
 
 
 def test_a_terminal_gets_a_table(shell: Shell) -> None:
-    shown = shell.in_a_terminal("run", "SELECT 42 AS answer, NULL AS nothing, '[bold]' AS t")
-    assert "answer" in shown
-    assert "42" in shown
-    assert "NULL" in shown
-    assert "[bold]" in shown
-    assert "(1 row)" in shown
+    output = shell.in_a_terminal("run", "SELECT 42 AS answer, NULL AS nothing, '[bold]' AS t")
+    assert "answer" in output
+    assert "42" in output
+    assert "NULL" in output
+    assert "[bold]" in output
+    assert "(1 row)" in output
 
 
 def test_a_terminal_shows_the_state_while_it_waits(shell: Shell) -> None:
-    shown = shell.in_a_terminal("run", "SELECT count(*) AS n FROM range(300000000) r(i)")
-    assert "accepted" in shown or "in_progress" in shown
+    output = shell.in_a_terminal("run", "SELECT count(*) AS n FROM range(300000000) r(i)")
+    assert "accepted" in output or "in_progress" in output
 
 
 def test_the_statement_comes_from_standard_input_or_a_file(shell: Shell) -> None:
@@ -203,18 +203,18 @@ def _running(shell: Shell) -> str:
 
 
 @pytest.mark.parametrize(
-    ("sql", "status", "said"),
+    ("sql", "status", "reported"),
     [
         ("DROP TABLE account", 1, "SELECT"),
         ("SELECT nothing_of_this_name", 3, "line 1, column 8"),
     ],
 )
 def test_the_exit_status_tells_refused_from_failed(
-    shell: Shell, sql: str, status: int, said: str
+    shell: Shell, sql: str, status: int, reported: str
 ) -> None:
     done = shell("run", sql)
     assert (done.returncode, done.stdout) == (status, "")
-    assert said in done.stderr
+    assert reported in done.stderr
 
 
 def test_a_time_limit_is_the_servers(shell: Shell) -> None:
@@ -249,9 +249,9 @@ def test_cancel_tells_done_from_already_done_from_too_late(shell: Shell) -> None
 def test_cancel_all_takes_what_is_under_way_and_nothing_else(shell: Shell) -> None:
     done = json.loads(shell.ok("run", "--json", "SELECT 1"))["id"]
     under_way = {shell.ok("run", "--no-wait", RUNAWAY).strip() for _ in range(3)}
-    answer = json.loads(shell.ok("cancel", "--all", "--json"))["runs"]
-    assert {run["id"] for run in answer} == under_way
-    assert {run["outcome"] for run in answer} == {"canceled"}
+    response = json.loads(shell.ok("cancel", "--all", "--json"))["runs"]
+    assert {run["id"] for run in response} == under_way
+    assert {run["outcome"] for run in response} == {"canceled"}
     assert shell.server.get(done)["state"] == "complete"
 
 
@@ -312,9 +312,9 @@ def test_profiles_are_private_and_never_show_a_secret(shell: Shell) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert secret in file.read_text()
     for command in (["profiles", "ls"], ["profiles", "ls", "--json"], ["config", "--json"]):
-        shown = shell.ok(*command)
-        assert shell.server.url in shown
-        assert secret not in shown
+        output = shell.ok(*command)
+        assert shell.server.url in output
+        assert secret not in output
     file.chmod(0o644)
     done = shell("ls")
     assert (done.returncode, "chmod 600" in done.stderr) == (1, True)

@@ -157,8 +157,8 @@ def test_cancel_returns_when_the_worker_is_gone(serve: Serve) -> None:
     with client_of(server) as client:
         run = client.submit(RUNAWAY)
         worker = server.computing_worker(run.id)
-        answer = run.cancel()
-        assert (answer.outcome, run.state) == (CancelOutcome.CANCELED, State.CANCELED)
+        response = run.cancel()
+        assert (response.outcome, run.state) == (CancelOutcome.CANCELED, State.CANCELED)
         assert not Path(f"/proc/{worker}").exists()
         with pytest.raises(RunCanceled):
             run.download("nowhere")

@@ -17,7 +17,7 @@ import pytest
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3location import S3Location
 from tests.e2e.conftest import House, Server
-from tests.s3_server import CREDENTIALS, S3Server, bucket_at, names_in
+from tests.s3_server import CREDENTIALS, S3Server, bucket_at, keys_in
 
 LARGE = "SELECT i, hash(i) AS h FROM range(300000) t(i)"
 """Some 8 MB: two parts."""
@@ -84,7 +84,7 @@ def test_a_result_lies_in_the_bucket_and_its_link_leads_there(
     assert file["size"] == len(answer.content)
     assert file["sha256"] == hashlib.sha256(answer.content).hexdigest()
     assert gzip.decompress(answer.content).count(b"\n") == done["number_of_rows"] + 1
-    assert names_in(bucket) == [file["id"]]
+    assert keys_in(bucket) == [file["id"]]
     assert server.result_files() == []
 
 
@@ -130,34 +130,34 @@ def test_a_cancel_in_the_middle_of_an_upload_leaves_nothing(
     server: Server, bucket: S3Bucket
 ) -> None:
     run = server.submit(ENDLESS)
-    wait_for(lambda: names_in(bucket), rf"{run['id']}_.*\?")
+    wait_for(lambda: keys_in(bucket), rf"{run['id']}_.*\?")
     assert server.cancel(run["id"]).json()["state"] == "canceled"
-    assert names_in(bucket) == []
+    assert keys_in(bucket) == []
 
 
 def test_the_upload_of_a_killed_worker_is_aborted_and_the_run_tried_again(
     server: Server, bucket: S3Bucket
 ) -> None:
     run = server.submit(ENDLESS)
-    first = wait_for(lambda: names_in(bucket), rf"{run['id']}_.*\?")
+    first = wait_for(lambda: keys_in(bucket), rf"{run['id']}_.*\?")
     (worker,) = server.workers_of(run["id"])
     os.kill(worker, signal.SIGKILL)
-    again = wait_for(lambda: [name for name in names_in(bucket) if name != first], r".*\?")
+    again = wait_for(lambda: [name for name in keys_in(bucket) if name != first], r".*\?")
     assert again.startswith(run["id"])
-    assert first not in names_in(bucket)
+    assert first not in keys_in(bucket)
     server.cancel(run["id"])
-    assert names_in(bucket) == []
+    assert keys_in(bucket) == []
 
 
 def test_the_upload_of_a_killed_server_is_aborted_after_the_restart(
     house: House, server: Server, environ: dict[str, str], bucket: S3Bucket
 ) -> None:
     run = server.submit(ENDLESS)
-    first = wait_for(lambda: names_in(bucket), rf"{run['id']}_.*\?")
+    first = wait_for(lambda: keys_in(bucket), rf"{run['id']}_.*\?")
     server.kill()
     second = house.serve({**environ, "QUERYRUN_WORKERS__SLOTS": "0"})
     assert second.get(run["id"])["state"] == "accepted"
-    assert first not in names_in(bucket)
+    assert first not in keys_in(bucket)
 
 
 def test_a_store_that_refuses_costs_attempts_and_says_why(
@@ -175,11 +175,11 @@ def test_files_past_their_retention_leave_the_bucket(
     house: House, server: Server, environ: dict[str, str], bucket: S3Bucket
 ) -> None:
     run = server.ended(server.submit("SELECT 1")["id"])
-    assert len(names_in(bucket)) == 1
+    assert len(keys_in(bucket)) == 1
     server.end()
     house.serve({**environ, "QUERYRUN_RESULTS__RETENTION_DAYS": "0"})
     deadline = time.monotonic() + 20
-    while names_in(bucket):
+    while keys_in(bucket):
         assert time.monotonic() < deadline, f"the file of {run['id']} is still there"
 
 

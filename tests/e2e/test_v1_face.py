@@ -20,7 +20,7 @@ def server(serve: Serve) -> Server:
 @pytest.fixture
 def client(server: Server) -> Iterator[Client]:
     issued = server.made.issued
-    with Client(server.url, issued.client.id, issued.secret, face="v1") as client:
+    with Client(server.url, issued.client.id, issued.secret, api_version="v1") as client:
         yield client
 
 

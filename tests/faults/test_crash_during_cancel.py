@@ -1,4 +1,4 @@
-"""kill -9 of the server at every point between a cancel and its proof; then a restart."""
+"""kill -9 of the server at every point between a cancel and its confirmation; then a restart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import House, Server
 from tests.e2e.test_crashes import gone
-from tests.faults.node import RUNAWAY
+from tests.faults.node_harness import RUNAWAY
 
 RECORDED = [
     "runs.cancel:after",
@@ -18,7 +18,7 @@ RECORDED = [
     "runs.freed:before",
     "runs.freed:after",
 ]
-"""In the order in which they are reached. From the first on, the cancel is on the record."""
+"""In the order in which they are reached. From the first on, the cancel is recorded."""
 BEFORE_THE_HANDLE = ["runs.save_handle:before", "runs.save_handle:after"]
 
 
@@ -28,7 +28,7 @@ def crashing(house: House, point: str, environ: dict[str, str] | None = None) ->
 
 
 def cancel_into_the_crash(server: Server, run_id: str) -> None:
-    """Ask for a cancel of which no answer comes, and see the server dead."""
+    """Request a cancel that gets no response, and wait until the server is dead."""
     with pytest.raises(httpx.TransportError):
         server.cancel(run_id)
     assert server.process.wait(timeout=30) == -9
@@ -80,15 +80,15 @@ def test_a_run_whose_engine_has_no_handle_yet(house: House, point: str) -> None:
 
 
 def test_a_waiting_run(house: House) -> None:
-    """`accepted` -> `canceled` is one commit: done, or not asked."""
+    """`accepted` -> `canceled` is one commit: all or nothing."""
     server = crashing(house, "runs.cancel:after", {"QUERYRUN_WORKERS__SLOTS": "0"})
     run = server.submit(RUNAWAY)
     cancel_into_the_crash(server, run["id"])
     assert_canceled_after_restart(house, run["id"])
 
 
-def test_a_cancel_that_was_not_recorded_can_be_asked_again(house: House) -> None:
-    """The only point at which a cancel may get lost: no answer was given and none was due."""
+def test_a_cancel_that_was_not_recorded_can_be_requested_again(house: House) -> None:
+    """The only point at which a cancel may get lost: the caller got no response."""
     server = crashing(house, "runs.cancel:before")
     run = server.submit(RUNAWAY)
     server.computing_worker(run["id"])

@@ -1,4 +1,4 @@
-"""Disks and quotas that are used up: a clear failure, nothing left, and the next run works."""
+"""Disks and quotas run out: a clear failure, nothing left behind, and the next run works."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LITTLE_MEMORY = {"QUERYRUN_SOURCES__LIVE__MEMORY": "200MB"}
 
 
 @contextmanager
-def small_disk(place: Path, size_mb: int) -> Iterator[None]:
-    """A disk of its own at `place`; the test is skipped where that takes rights we do not have."""
-    place.mkdir(parents=True, exist_ok=True)
+def small_disk(directory: Path, size_mb: int) -> Iterator[None]:
+    """A disk of its own at `directory`. Skips the test without the right to mount one."""
+    directory.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "none", str(place)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "none", str(directory)],
         capture_output=True,
         check=False,
     )
@@ -33,36 +33,36 @@ def small_disk(place: Path, size_mb: int) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
 @pytest.fixture
 def results(house: House) -> Iterator[Path]:
     """The directory of results, on a disk of 20 MB."""
-    place = house.made.home / "results"
-    with small_disk(place, 20):
-        yield place
+    directory = house.made.home / "results"
+    with small_disk(directory, 20):
+        yield directory
         house.close()
 
 
 @pytest.fixture
 def spill(house: House) -> Iterator[Path]:
     """The spill directory, on a disk of 40 MB."""
-    place = house.made.home / "spill"
-    with small_disk(place, 40):
-        yield place
+    directory = house.made.home / "spill"
+    with small_disk(directory, 40):
+        yield directory
         house.close()
 
 
 def assert_next_works(server: Server) -> None:
-    """The node is as good as before."""
+    """The node works as before."""
     done = server.ended(server.submit("SELECT 42 AS a")["id"])
     assert server.file_text(done) == "a\n42\n"
 
 
-def spilled_bytes(place: Path) -> int:
+def spilled_bytes(directory: Path) -> int:
     """What spilling statements have left."""
-    return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
 
 
 @pytest.mark.parametrize("encoding", ["none", "gzip"])

@@ -21,7 +21,10 @@ from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpSettings
-from queryrun.http.limits import Rates
+from queryrun.http.rate_limits import Rates
+from queryrun.processes.fork_client import ForkClient
+from queryrun.results.preview import PreviewRequest
+from queryrun.results.preview_rows import NoPreviewError, Preview
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
@@ -29,7 +32,11 @@ from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
 from queryrun.services.catalog.frames import TableShape
+from queryrun.services.preview.client import PreviewClient
+from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
+from queryrun.wiring.child_roles import CHILD_ROLES
+from queryrun.wiring.options import http_settings
 from tests.conftest import Clock
 
 TENANT = "tenant-1"
@@ -40,7 +47,9 @@ LINK_SECRET = b"a secret for links, only in tests"
 PUBLIC_URL = "http://queries.test"
 NODE = "node-1"
 NO_RATES = Rates()
-OPEN_SETTINGS = HttpSettings(api_rates=NO_RATES, auth_address_rates=NO_RATES)
+DEFAULT_SETTINGS = http_settings(Settings())
+"""What an installation has that sets nothing."""
+OPEN_SETTINGS = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, auth_address_rates=NO_RATES)
 """Without rate limits; tests of rates set their own."""
 
 SELECT = {"sql": "SELECT 1 AS one", "content_type": "csv"}
@@ -126,6 +135,14 @@ class KnownTables:
         """One of them."""
         known = await self.tables(source, entity_id)
         return next((table for table in known if table.name == name.lower()), None)
+
+
+class NoPreviews:
+    """Binary previews of files that are all damaged."""
+
+    async def preview(self, read: object, size_bytes: int, request: PreviewRequest) -> Preview:
+        """There is none."""
+        raise NoPreviewError("no preview")
 
 
 class NoticedChanges(ChangeNotifier):
@@ -273,7 +290,9 @@ async def open_app_harness(
     tables = KnownTables()
     app = app_over(database, clock, results, settings, queued_per_tenant)
     runs = replace(app.runs, guard=guard, notifier=changes, accepting=lambda: knobs.accepting)
-    app = replace(app, runs=runs, tables=tables, ready=_ready(knobs))
+    fork_client = ForkClient(CHILD_ROLES)
+    previews = PreviewClient(fork_client)
+    app = replace(app, runs=runs, tables=tables, previews=previews, ready=_ready(knobs))
     transport = httpx2.ASGITransport(app=build_app(app), client=("192.0.2.1", 1234))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
         harness = AppHarness(app, database, clock, results, tables, knobs, guard, changes, http)
@@ -285,6 +304,8 @@ async def open_app_harness(
         issued = await issue_token(database.auth, harness.client_id, harness.secret, clock)
         harness.token = issued.token
         yield harness
+    await previews.close()
+    await fork_client.close()
     database.close()
 
 
@@ -296,13 +317,13 @@ def app_over(
     queued_per_tenant: int = 0,
 ) -> AppContext:
     """What the HTTP face works with, over this database."""
-    rules = SourcePolicy("live", max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
+    rules = SourcePolicy(max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
     return AppContext(
         runs=RequestContext(
             store=database.runs,
             guard=FakeGuard(),
             notifier=ChangeNotifier(),
-            sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
+            sources={"live": rules, "warehouse": rules},
             default_source="live",
             now=clock,
         ),
@@ -311,12 +332,13 @@ def app_over(
         requests=database.requests,
         results=results,
         tables=KnownTables(),
+        previews=NoPreviews(),
         link_secret=LINK_SECRET,
         public_url=PUBLIC_URL,
         now=clock,
         ready=_ready(Knobs()),
         settings=settings,
-        ticks_s=lambda: clock().timestamp(),
+        monotonic_s=lambda: clock().timestamp(),
     )
 
 

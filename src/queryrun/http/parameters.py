@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from queryrun.auth.clients import ENTITY_ID
-from queryrun.http.headers import MAX_WAIT_S
 from queryrun.http.operations import Parameter
+from queryrun.http.prefer import MAX_WAIT_S
 from queryrun.http.v2.fields import CONTRACT_FIELDS, EXTENSION_FIELDS
 from queryrun.http.v2.view import EXPAND, MAX_PAGE_SIZE
 from queryrun.results.preview_rows import MAX_PREVIEW_ROWS

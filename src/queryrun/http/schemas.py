@@ -8,6 +8,7 @@ from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import create_body_schema
 from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
 from queryrun.runs.model import (
+    AttemptOutcome,
     EngineStop,
     Stage,
     StopReason,
@@ -86,7 +87,7 @@ ATTEMPT = _object(
         "number": _whole("From 1.", minimum=1),
         "started_time": TIME,
         "ended_time": TIME,
-        "outcome": _text("How it ended.", enum=["complete", "failed", "retried", "canceled"]),
+        "outcome": _text("How it ended.", enum=list(AttemptOutcome)),
     },
     "One try of a run.",
     ("number", "started_time"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queryrun.processes.fork_client import Roles
 from queryrun.services.catalog import client as catalog
 from queryrun.services.guard import client as guard
+from queryrun.services.preview import client as preview
 from queryrun.services.remote_stop import client as remote_stop
 from queryrun.worker import pool
 
@@ -12,6 +13,7 @@ CHILD_ROLES: Roles = {
     pool.ROLE: "queryrun.worker.entry:main",
     guard.ROLE: "queryrun.services.guard.process:main",
     catalog.ROLE: "queryrun.services.catalog.entry:main",
+    preview.ROLE: "queryrun.services.preview.process:main",
     remote_stop.ROLE: "queryrun.services.remote_stop.entry:main",
 }
 """By role; tests replace single entries."""

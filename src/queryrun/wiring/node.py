@@ -30,9 +30,10 @@ from queryrun.runs.remote import RemoteWork
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
-from queryrun.services.catalog.client import TableReader
-from queryrun.services.guard.client import StatementChecker
-from queryrun.services.remote_stop.client import Stopper
+from queryrun.services.catalog.client import CatalogClient
+from queryrun.services.guard.client import GuardClient
+from queryrun.services.preview.client import PreviewClient
+from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.options import (
@@ -65,9 +66,10 @@ class Node:
     app: Router
     runs: RequestContext
     resources: NodeResources
-    checker: StatementChecker
-    stopper: Stopper
-    tables: TableReader
+    guard: GuardClient
+    remote_stop: RemoteStopClient
+    tables: CatalogClient
+    previews: PreviewClient
     sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
@@ -92,7 +94,7 @@ class Node:
             lambda run: self.database.notifier.publish(run.id, run.state)
         )
         if "api" in self.settings.roles:
-            await self.checker.check(_WARM_UP_STATEMENT)
+            await self.guard.check(_WARM_UP_STATEMENT)
         if "worker" in self.settings.roles:
             await self._start_working()
 
@@ -126,9 +128,10 @@ class Node:
         await self.sweeper.close()
         await self.database.notifier.close()
         await self.sources.close()
-        await self.stopper.close()
-        await self.checker.close()
+        await self.remote_stop.close()
+        await self.guard.close()
         await self.tables.close()
+        await self.previews.close()
         await self.resources.pool.close()
         self.database.close()
         self.resources.lock.close()
@@ -144,14 +147,15 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
 
     # Child services: each has its own process behind it.
     resolver = SourceResolver(settings, database.auth)
-    checker = StatementChecker(fork_client)
-    stopper = Stopper(fork_client)
-    tables = TableReader(fork_client, resolver.spec)
+    guard = GuardClient(fork_client)
+    remote_stop = RemoteStopClient(fork_client)
+    tables = CatalogClient(fork_client, resolver.spec)
+    previews = PreviewClient(fork_client)
 
     # The attempt side: claims runs and settles them.
     notifier = ChangeNotifier()
     policies = source_policies(settings)
-    sources = SourceHealth(settings.sources, settings.remote_sources, stopper, resolver.spec)
+    sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     attempts = AttemptContext(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=resources.runs,
@@ -160,7 +164,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         notifier=notifier,
         policy=policies.__getitem__,
         bind=resolver.bind,
-        remote=RemoteWork(settings.remote_sources, stopper, resolver.spec),
+        remote=RemoteWork(settings.remote_sources, remote_stop, resolver.spec),
         sources=sources,
         retry=retry_policy(settings),
         metrics=RunMetrics(),
@@ -181,7 +185,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     # The request side: submits, reads and cancels runs.
     requests = RequestContext(
         store=resources.runs,
-        guard=checker,
+        guard=guard,
         notifier=notifier,
         sources=policies,
         default_source=settings.default_source,
@@ -201,6 +205,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             requests=database.requests,
             results=resources.results,
             tables=tables,
+            previews=previews,
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
@@ -215,9 +220,10 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         app=app,
         runs=requests,
         resources=resources,
-        checker=checker,
-        stopper=stopper,
+        guard=guard,
+        remote_stop=remote_stop,
         tables=tables,
+        previews=previews,
         sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,

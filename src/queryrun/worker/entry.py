@@ -1,4 +1,4 @@
-"""What a worker really runs: the only place beside `wiring` that names engines and stores."""
+"""What a worker really runs: the only location beside `wiring` that names engines and stores."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SourceSession:
 
     def _job(self, execute: Execute) -> WriteRequest:
         return WriteRequest(
-            sql=execute.statement,
+            sql=execute.sql,
             file_key=execute.file_key,
             content_type=ContentType(execute.content_type),
             content_encoding=ContentEncoding(execute.content_encoding),
@@ -99,8 +99,8 @@ def _s3_results(options: dict[str, str], credentials: Credentials) -> ResultStor
     from queryrun.results.s3bucket import S3Bucket
     from queryrun.results.s3location import S3Location
 
-    place = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
-    bucket = S3Bucket(place, lambda: credentials)
+    location = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
+    bucket = S3Bucket(location, lambda: credentials)
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
 

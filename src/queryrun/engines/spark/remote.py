@@ -1,4 +1,4 @@
-"""Ending work on Spark by its name, from any process that knows it: what a node's stopper asks.
+"""Stopping work on Spark by its name, from any process: what `services/remote_stop` calls.
 
 The name's session is emptied (`ending.py`) and then released. The server refuses the id of a
 released session from then on (it remembers 1,000 of them,

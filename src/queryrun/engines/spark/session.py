@@ -140,7 +140,7 @@ class SparkSession:
             self._release(client, is_complete=stream is not None and stream.is_complete)
 
     def _release(self, client: SparkClient, *, is_complete: bool) -> None:
-        """End the session and what it runs, as well as that goes; a stopper does it for certain."""
+        """End the session and what it runs if possible; `services/remote_stop` makes sure."""
         with closing(client), suppress(SparkError):
             if client.is_open and is_complete:
                 client.release()

@@ -1,1 +1,1 @@
-"""The engine for a Trino elsewhere: its session for workers, its stopper for nodes."""
+"""The engine for a Trino elsewhere: its session for workers, its remote stop for nodes."""

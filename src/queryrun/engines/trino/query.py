@@ -175,7 +175,7 @@ class Query:
             with self._endpoint.http() as http:
                 http.delete(self._next_uri, timeout=_CANCEL_PATIENCE)
         except requests.RequestException:
-            return  # whoever needs it repeats it; a stopper asks by name
+            return  # the caller repeats it; the remote-stop process looks by name
         finally:
             self._cancels.release()
 

@@ -1,4 +1,4 @@
-"""Trino as a node's stopper sees it: finds work by its name, ends it, and proves that it is gone.
+"""Trino for `services/remote_stop`: finds work by its name, stops it, proves that it is gone.
 
 It asks the coordinator's own list (`/v1/query`), which needs no statement, and so never finds
 itself. What an account sees there and may end are its own queries, unless Trino's access rules

@@ -6,7 +6,7 @@ import msgspec
 
 from queryrun.http.links import Links
 from queryrun.http.times import iso
-from queryrun.runs.model import DEFAULT_MAX_RETRIES, Run
+from queryrun.runs.model import Run
 from queryrun.runs.state import RunState
 
 INDEX_JOIN = ("useIndexJoin", "true")
@@ -30,11 +30,11 @@ def job_object(run: Run, links: Links) -> dict[str, object]:
     job: dict[str, object] = {
         "id": run.id,
         "query": run.request.sql,
-        "queryStatus": WORDS.get(run.state, run.state.shown.value),
+        "queryStatus": WORDS.get(run.state, run.state.public.value),
         "sourceData": "WAREHOUSE" if run.request.source == "warehouse" else "LIVE",
         "useIndexJoin": INDEX_JOIN in run.request.extras,
         "remainingRetries": run.remaining_attempts,
-        "retries": DEFAULT_MAX_RETRIES,
+        "retries": run.request.max_retries,
         "createdOn": iso(run.created_time),
         "updatedOn": iso(run.updated_time),
         "createdBy": run.request.client_id,

@@ -6,12 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
+from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest, NotFound, Problem, RunFailed, Unavailable
 from queryrun.http.context import AppContext
-from queryrun.http.refusals import FileGone
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.errors import FileGone
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 from queryrun.results.preview import PreviewRequest, is_simple, preview
 from queryrun.results.preview_rows import (
     MAX_PREVIEW_ROWS,
@@ -21,15 +22,11 @@ from queryrun.results.preview_rows import (
     Preview,
     RowWindow,
 )
-from queryrun.results.store import ResultStore
 from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
-from queryrun.services.preview.client import peek
 
 DEFAULT_ROWS = 100
-MOST_OFFSET = 10**9
-
-_encode = msgspec.json.Encoder().encode
+MAX_OFFSET = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +42,26 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
     encrypted."""
     problems: list[Problem] = []
     window = Window(
-        _whole(request, "offset", 0, MOST_OFFSET, problems),
+        _whole(request, "offset", 0, MAX_OFFSET, problems),
         _whole(request, "limit", DEFAULT_ROWS, MAX_PREVIEW_ROWS, problems),
     )
     if problems:
         raise InvalidRequest(*problems)
-    request.run_id = request.path_parameters["query_run_id"]
-    run = await read_one(app.runs, request.who, request.run_id)
+    run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     file = _file(run)
-    found = await asyncio.to_thread(_read, app.results, file, run.request.output, window)
-    return Response(200, _encode(_body(found, window, file)))
+    found = await _preview(app, file, _preview_request(run.request.output, window))
+    return JsonResponse(_body(found, window, file))
 
 
-def _whole(request: ApiRequest, name: str, default: int, most: int, problems: list[Problem]) -> int:
+def _whole(
+    request: ApiRequest, name: str, default: int, maximum: int, problems: list[Problem]
+) -> int:
     """A whole number of the query, or its default."""
-    text = (request.values(name) or [""])[-1].strip()
+    text = (request.query_values(name) or [""])[-1].strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= most):
-        message = f"'{name}' must be a whole number from 0 to {most}"
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= maximum):
+        message = f"'{name}' must be a whole number from 0 to {maximum}"
         problems.append(Problem("invalid_parameter", name, message))
         return default
     return int(text)
@@ -78,17 +76,14 @@ def _file(run: Run) -> ResultFile:
     return run.file
 
 
-def _read(store: ResultStore, file: ResultFile, output: Output, window: Window) -> Preview:
-    """The rows, read in a thread: at most `MAX_READ_BYTES` of the file, one piece at a time.
-
-    Binary formats are looked into by a process of their own, which a broken file may crash.
-    """
-    request = _preview_request(output, window)
-    read = partial(store.read, file.key)
+async def _preview(app: AppContext, file: ResultFile, request: PreviewRequest) -> Preview:
+    """Text formats are read in a thread; a binary file may crash its reader, so a process does."""
+    read = partial(app.results.read, file.key)
     try:
         if is_simple(request.content_type, request.content_encoding):
-            return preview(read(0, min(file.size_bytes, MAX_READ_BYTES)), request)
-        return peek(read, file.size_bytes, request)
+            end = min(file.size_bytes, MAX_READ_BYTES)
+            return await asyncio.to_thread(lambda: preview(read(0, end), request))
+        return await app.previews.preview(read, file.size_bytes, request)
     except CorruptFileError as error:
         raise NotFound("rows", str(error)) from error
     except NoPreviewError as error:

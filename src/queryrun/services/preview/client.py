@@ -1,129 +1,107 @@
-"""Previews of binary result files, from a process that a broken file may crash (`peeking.py`)."""
+"""Previews of binary result files, from a process that a broken file may crash (`process.py`)."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import msgspec
 
 from queryrun.errors import Unavailable
+from queryrun.processes.fork_client import ForkClient
+from queryrun.processes.frames import encode
 from queryrun.results.preview import PreviewRequest
-from queryrun.results.preview_rows import (
-    MAX_READ_BYTES,
-    MAX_RESPONSE_BYTES,
-    PREVIEW_TOO_FAR,
-    NoPreviewError,
-    Preview,
+from queryrun.results.preview_rows import MAX_READ_BYTES, PREVIEW_TOO_FAR, NoPreviewError, Preview
+from queryrun.services.base import ServiceProcess, ServiceProcesses
+from queryrun.services.preview.frames import (
+    FileChunk,
+    FromPreview,
+    MakePreview,
+    PreviewRefused,
+    PreviewRows,
+    ReadRange,
 )
-from queryrun.services.preview.process import BytesAsked, Look, NothingSeen, Said, Seen
 
-AT_ONCE = 2
-"""Each takes up to `peeking.MEMORY_BYTES`, usually 150 MB, and half a second of CPU."""
-PATIENCE_S = 10.0
+ROLE = "preview"
+"""Of its processes, in the fork server's table."""
+MAX_CONCURRENT = 2
+"""Each takes up to `process.MEMORY_BYTES`, usually 150 MB, and a third of a second of CPU."""
+TIMEOUT_S = 10.0
 """How long one may take, and how long others wait for their turn."""
-_LINE_BYTES = 8 * MAX_RESPONSE_BYTES
-"""The longest line it may say: an answer ends at `MAX_RESPONSE_BYTES`, give or take one row."""
+_CHUNK_BYTES = 1024**2
+_TOO_EXPENSIVE = "the preview of this file takes too much time or memory; download the file"
 
 Read = Callable[[int, int], Iterable[bytes]]
-"""The file's bytes from the first place to before the second."""
-
-_turns = threading.BoundedSemaphore(AT_ONCE)
-_decode = msgspec.json.Decoder(Said).decode
+"""The bytes of the file from the first position to before the second. May block."""
 
 
-def peek(read: Read, size_bytes: int, wanted: PreviewRequest) -> Preview:
-    """The wanted rows. Blocks, in a thread; reads at most `MAX_READ_BYTES` of the file.
+class PreviewClient:
+    """Previews, a process each. Used from the event loop of the main thread alone."""
 
-    Raises `NoPreviewError` when there is none within the bounds, `Unavailable` when too many are
-    being made, and whatever `read` raises.
-    """
-    if not _turns.acquire(timeout=PATIENCE_S):
-        raise Unavailable("too many previews at once")
-    try:
-        with _process(Look(wanted, size_bytes)) as process:
-            return _talk(process, read)
-    finally:
-        _turns.release()
+    def __init__(self, fork_client: ForkClient) -> None:
+        decode: Callable[[bytes], FromPreview] = msgspec.msgpack.Decoder(FromPreview).decode
+        self._processes = ServiceProcesses(
+            fork_client, ROLE, decode, "previews cannot be made at the moment"
+        )
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
 
+    async def preview(self, read: Read, size_bytes: int, request: PreviewRequest) -> Preview:
+        """The requested rows. `read` is called in threads, for at most `MAX_READ_BYTES` in all.
 
-def _talk(process: subprocess.Popen[bytes], read: Read) -> Preview:
-    given_bytes = 0
-    for said in _heard(process):
-        if isinstance(said, BytesAsked):
-            given_bytes += said.end - said.start
-            if given_bytes > MAX_READ_BYTES:
-                raise NoPreviewError(PREVIEW_TOO_FAR)
-            _give(process, read(said.start, said.end))
-        elif isinstance(said, NothingSeen):
-            raise NoPreviewError(said.reason)
-        else:
-            return _preview(said)
-    raise NoPreviewError("the file takes too much to look into; download it")
+        Raises `NoPreviewError` when there is none within the limits, `Unavailable` when too many
+        are being made, and whatever `read` raises.
+        """
+        async with self._slot(), self._processes.one() as process:
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    process.send(encode(MakePreview(request, size_bytes)))
+                    return await _converse(process, read)
+            except TimeoutError:
+                raise NoPreviewError(_TOO_EXPENSIVE) from None
 
+    async def close(self) -> None:
+        """End every process. Previews under way fail. Idempotent."""
+        await self._processes.close()
 
-def _preview(seen: Seen) -> Preview:
-    return Preview(seen.columns, [list(row) for row in seen.rows])
-
-
-def _heard(process: subprocess.Popen[bytes]) -> Iterator[Said]:
-    """What it says, until it ends or talks nonsense."""
-    output = _pipe(process.stdout)
-    while line := output.readline(_LINE_BYTES):
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
         try:
-            yield _decode(line)
-        except msgspec.DecodeError:
-            return
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("too many previews at once") from None
+        try:
+            yield
+        finally:
+            self._slots.release()
 
 
-def _give(process: subprocess.Popen[bytes], pieces: Iterable[bytes]) -> None:
-    to = _pipe(process.stdin)
-    with contextlib.suppress(BrokenPipeError):  # it has ended: nothing more will be heard
-        for piece in pieces:
-            to.write(piece)
-        to.flush()
+async def _converse(process: ServiceProcess[FromPreview], read: Read) -> Preview:
+    """Counts what the process reads: a broken file may make its reader read for ever."""
+    read_bytes = 0
+    while (frame := await process.receive()) is not None:
+        if isinstance(frame, ReadRange):
+            read_bytes += frame.end - frame.start
+            if read_bytes > MAX_READ_BYTES:
+                raise NoPreviewError(PREVIEW_TOO_FAR)
+            await _send_range(process, read, frame)
+        elif isinstance(frame, PreviewRefused):
+            raise NoPreviewError(frame.reason)
+        else:
+            return _as_preview(frame)
+    raise NoPreviewError(_TOO_EXPENSIVE)
 
 
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None  # noqa: S101 - both were asked for
-    return pipe
+async def _send_range(
+    process: ServiceProcess[FromPreview], read: Read, requested: ReadRange
+) -> None:
+    """One hop to a thread per range, because `read` may block on a network."""
+    data = await asyncio.to_thread(lambda: b"".join(read(requested.start, requested.end)))
+    for start in range(0, len(data), _CHUNK_BYTES):
+        process.send(encode(FileChunk(data[start : start + _CHUNK_BYTES])))
+        await process.sent()
 
 
-@contextlib.contextmanager
-def _process(look: Look) -> Iterator[subprocess.Popen[bytes]]:
-    """A new one; killed and reaped afterwards, and when it takes too long."""
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "queryrun.services.preview.process",
-            msgspec.json.encode(look).decode(),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env=_environment(),
-    )
-    bell = threading.Timer(PATIENCE_S, process.kill)
-    bell.start()
-    try:
-        yield process
-    finally:
-        bell.cancel()
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):  # what it never read is of no use to anyone
-                _pipe(pipe).close()
-
-
-def _environment() -> dict[str, str]:
-    """Where our code is, and none of our secrets."""
-    return {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+def _as_preview(frame: PreviewRows) -> Preview:
+    return Preview(frame.columns, [[msgspec.Raw(value) for value in row] for row in frame.rows])

@@ -6,7 +6,6 @@ One process makes all calls. It is started when it is first needed, and again wh
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import msgspec
 import structlog
@@ -14,138 +13,110 @@ import structlog
 from queryrun.engines.base import REMOTE_BOUND_S
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
-from queryrun.processes.child_process import ChildProcess
-from queryrun.processes.errors import ForkServerLost
 from queryrun.processes.fork_client import ForkClient
-from queryrun.processes.frames import encode, receive_body
+from queryrun.processes.frames import encode
+from queryrun.services.base import ServiceProcess, ServiceProcesses
 from queryrun.services.remote_stop.frames import RemoteCall, RemoteRequest, RemoteResponse
 
 _log = structlog.get_logger(__name__)
 
 ROLE = "remote_stop"
 """Of its processes, in the fork server's table."""
-ANSWER_BOUND_S = 2 * REMOTE_BOUND_S
-"""A stopper that has not answered by then is replaced."""
+RESPONSE_TIMEOUT_S = 2 * REMOTE_BOUND_S
+"""A process that has not responded by then is replaced."""
 
 
-class Stopper:
-    """Calls to engines elsewhere. Used from the event loop of the main thread alone.
+class RemoteStopClient:
+    """Calls to remote engines. Used from the event loop of the main thread alone.
 
-    Every method raises `Unavailable` when the engine does not answer, or not as hoped: then
-    nothing is known, and the caller asks again.
+    Every method raises `Unavailable` when the engine does not respond, or not as expected: then
+    nothing is known, and the caller tries again.
     """
 
     def __init__(self, fork_client: ForkClient) -> None:
-        self._fork_client = fork_client
-        self._process: _Process | None = None
+        decode = msgspec.msgpack.Decoder(RemoteResponse).decode
+        self._processes = ServiceProcesses(
+            fork_client, ROLE, decode, "remote engines cannot be called at the moment"
+        )
+        self._connection: _Connection | None = None
         self._starting = asyncio.Lock()
-        self._closed = False
 
     async def stop(self, source: SourceSpec, name: str) -> None:
-        """End all work of this name; returns when the engine says that none is left."""
-        await self._ask("stop", source, name)
+        """Stop all work of this name; returns when the engine reports that none is left."""
+        await self._call("stop", source, name)
 
     async def names(self, source: SourceSpec) -> tuple[str, ...]:
         """The names of all work of ours that the engine runs or has queued."""
-        return (await self._ask("names", source)).names
+        return (await self._call("names", source)).names
 
     async def check(self, source: SourceSpec) -> None:
         """Return when the engine would take a statement."""
-        await self._ask("check", source)
+        await self._call("check", source)
 
     async def close(self) -> None:
         """End the process. Calls under way fail. Idempotent."""
-        self._closed = True
-        if self._process is not None:
-            await self._process.end()
+        await self._processes.close()
+        if self._connection is not None:
+            await self._connection.closed()
 
-    async def _ask(self, call: RemoteCall, source: SourceSpec, name: str = "") -> RemoteResponse:
-        process = await self._any()
+    async def _call(self, call: RemoteCall, source: SourceSpec, name: str = "") -> RemoteResponse:
+        connection = await self._connect()
         try:
-            async with asyncio.timeout(ANSWER_BOUND_S):
-                answer = await process.ask(call, source, name)
+            async with asyncio.timeout(RESPONSE_TIMEOUT_S):
+                response = await connection.call(call, source, name)
         except TimeoutError:
-            _log.error("stopper_stuck", call=call, engine=source.engine)
-            await process.end()
-            raise Unavailable("the engine did not answer in time") from None
-        if answer.problem is not None:
-            raise Unavailable(answer.problem)
-        return answer
+            _log.error("remote_stop_timeout", call=call, engine=source.engine)
+            await self._processes.end(connection.process)
+            raise Unavailable("the engine did not respond in time") from None
+        if response.problem is not None:
+            raise Unavailable(response.problem)
+        return response
 
-    async def _any(self) -> _Process:
+    async def _connect(self) -> _Connection:
+        """The lock keeps concurrent calls from starting a process each."""
         async with self._starting:
-            if self._closed:
-                raise Unavailable("the node is closing")
-            if self._process is None or self._process.lost:
-                if self._process is not None:
-                    await self._process.end()
-                self._process = await self._start()
-            return self._process
-
-    async def _start(self) -> _Process:
-        try:
-            child, control = await self._fork_client.fork(ROLE)
-        except (ForkServerLost, OSError) as error:
-            raise Unavailable("engines elsewhere cannot be asked at the moment") from error
-        process = _Process(child)
-        await process.connect(control)
-        return process
+            if self._connection is None or self._connection.lost:
+                if self._connection is not None:
+                    await self._processes.end(self._connection.process)
+                self._connection = _Connection(await self._processes.start())
+            return self._connection
 
 
-class _Process:
-    """One life of the stopper: many questions under way, answers in any order."""
+class _Connection:
+    """One life of the process: many calls under way, responses in any order."""
 
-    def __init__(self, child: ChildProcess) -> None:
-        self._child = child
-        self._number = 0
-        self._waiting: dict[int, asyncio.Future[RemoteResponse]] = {}
-        self._listening: asyncio.Task[None] | None = None
-        self._ended = False
+    def __init__(self, process: ServiceProcess[RemoteResponse]) -> None:
+        self.process = process
         self.lost = False
+        self._number = 0
+        self._pending: dict[int, asyncio.Future[RemoteResponse]] = {}
+        self._listening = asyncio.create_task(self._listen(), name="remote_stop")
 
-    async def connect(self, control: socket.socket) -> None:
-        reader, self._writer = await asyncio.open_unix_connection(sock=control)
-        self._listening = asyncio.create_task(self._listen(reader), name="stopper")
-
-    async def ask(self, call: RemoteCall, source: SourceSpec, name: str) -> RemoteResponse:
-        """Its answer. `Unavailable` when it dies first."""
+    async def call(self, call: RemoteCall, source: SourceSpec, name: str) -> RemoteResponse:
+        """Its response. `Unavailable` when the process dies first."""
         if self.lost:
-            raise Unavailable("the stopper process has ended")
+            raise Unavailable("the remote-stop process has ended")
         self._number += 1
         number = self._number
-        waiting: asyncio.Future[RemoteResponse] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
+        pending: asyncio.Future[RemoteResponse] = asyncio.get_running_loop().create_future()
+        self._pending[number] = pending
         try:
-            self._writer.write(encode(RemoteRequest(number, call, source, name)))
-            return await waiting
+            self.process.send(encode(RemoteRequest(number, call, source, name)))
+            return await pending
         finally:
-            self._waiting.pop(number, None)
+            self._pending.pop(number, None)
 
-    async def end(self) -> None:
-        """Kill and reap it; whoever waits is told. Idempotent."""
-        if self._ended:
-            return
-        self._ended = True
-        self._child.kill()
-        if self._listening is not None:
-            await self._listening
-        await self._child.reap()
-        self._writer.close()
+    async def closed(self) -> None:
+        """Wait until the process has closed its end and every pending call has failed."""
+        await self._listening
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        answers = msgspec.msgpack.Decoder(RemoteResponse)
-        try:
-            while True:
-                body = await receive_body(reader)
-                answer = answers.decode(body)
-                waiting = self._waiting.get(answer.number)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(answer)
-        except (OSError, EOFError, ValueError, msgspec.MsgspecError):
-            self._lose()
-
-    def _lose(self) -> None:
+    async def _listen(self) -> None:
+        """A response that nobody waits for is dropped: its caller was cancelled or timed out."""
+        while (response := await self.process.receive()) is not None:
+            pending = self._pending.get(response.number)
+            if pending is not None and not pending.done():
+                pending.set_result(response)
         self.lost = True
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(Unavailable("the stopper process has ended"))
+        for pending in self._pending.values():
+            if not pending.done():
+                pending.set_exception(Unavailable("the remote-stop process has ended"))
