@@ -160,7 +160,7 @@ def _settings() -> dict[str, str]:
 
 
 def _ended(front: Server, run_id: str) -> str:
-    run = front.ended(run_id)
+    run = front.finished(run_id)
     if run["state"] != "failed":
         return str(run["state"])
     return f"failed {front.get(run_id, 'error')['error']['code']}"

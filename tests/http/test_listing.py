@@ -198,7 +198,7 @@ async def test_a_cursor_belongs_to_its_filters_and_order(harness: AppHarness) ->
 
 
 async def test_the_list_can_be_switched_off(tmp_path: Path, clock: Clock) -> None:
-    """The system of the contract answers 405 (H13)."""
+    """The hosted service has no list and responds with 405 (contract H13)."""
     settings = replace(DEFAULT_SETTINGS, list_runs=False, api_rates=NO_RATES)
     async with open_app_harness(tmp_path, clock, settings) as harness:
         response = await harness.call("GET", RUNS)

@@ -14,9 +14,8 @@ from queryrun.http.request import ApiRequest
 async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     """Set the request's principal and quota, or raise: 401, 429, 400 (which entity?), 403.
 
-    Every request of a known client counts against its tenant's rate, whatever becomes of it
-    (contract D3: failed requests count). Requests without a valid token count against their
-    address.
+    Every request of a known client counts against its tenant's rate; failed requests count too
+    (contract D3). Requests without a valid token count against their address.
     """
     try:
         client = await client_of(app.auth, request.header(b"authorization"), app.now())
@@ -33,7 +32,7 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
 
 
 def entity_header(request: ApiRequest) -> tuple[str | None, str]:
-    """The entity the caller names, and the header it used: plural, or its singular twin (C9).
+    """The entity the caller names, and the header it used: plural or singular (contract C9).
 
     `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
     """

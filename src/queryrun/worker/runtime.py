@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 
 
@@ -40,6 +41,10 @@ class WorkerSession(Protocol):
 
     def percent(self) -> float | None:
         """How far the running statement is, 0 to 100. From another thread; None: unknown."""
+        ...
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """Write results with these credentials from now on. From another thread, at any time."""
         ...
 
     def renew(self) -> bool:

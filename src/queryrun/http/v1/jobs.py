@@ -23,7 +23,7 @@ from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.v1.body import JobBody, parse_job_body
-from queryrun.http.v1.render import INDEX_JOIN, WORDS, job_body, job_object
+from queryrun.http.v1.render import INDEX_JOIN, STATUS_SPELLINGS, job_body, job_object
 from queryrun.runs.cancel import cancel
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import Run, RunRequest
@@ -164,7 +164,7 @@ def _spellings() -> dict[str, frozenset[RunState]]:
     """Every spelling of a state, of both API versions, and the states it means (contract B2)."""
     meanings: dict[str, set[RunState]] = {"submitted": set(), "pending": set()}
     for state in RunState:
-        for word in (state.public.value, WORDS.get(state, state.public.value)):
+        for word in (state.public.value, STATUS_SPELLINGS.get(state, state.public.value)):
             meanings.setdefault(word, set()).add(state)
     return {word: frozenset(states) for word, states in meanings.items()}
 

@@ -18,7 +18,7 @@ from queryrun.http.concurrency import StreamLimit
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.times import iso
-from queryrun.http.v2.render import progress_object
+from queryrun.http.v2.records import progress_object
 from queryrun.runs.follow import KeepAlive, RunUpdate, follow
 from queryrun.runs.model import AttemptProgress, RunEventRecord
 from queryrun.runs.read import read_one
