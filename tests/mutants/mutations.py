@@ -32,7 +32,7 @@ _STORE = "src/queryrun/db/sqlite/runs.py"
 _TRANSITIONS = "src/queryrun/db/sqlite/transitions.py"
 
 _STOP_THE_RUN = "live.stop(run.cancellation.reason, run.cancellation.canceled_by)"
-_STOP_FIRST = "engine_stop = await self._stop_for_certain(worker)"
+_STOP_FIRST = "engine_stop = await self._stop_and_confirm(worker)"
 _EXPIRY = "until_ms = self._now_ms() + _ms(lease_s)"
 _CANCELING_TO_COMPLETE = "(RunState.CANCELING, RunEvent.COMPLETE): RunState.COMPLETE"
 _NO_PDEATHSIG = Edit(_CHILD, "die_with_parent", "_prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)", "")
@@ -49,7 +49,7 @@ MUTATIONS = (
             ),
             Edit(
                 _DISPATCH,
-                "Dispatcher._hint",
+                "Dispatcher._on_change",
                 "run.state is RunState.CANCELING",
                 "run.state is RunState.CANCELED",
             ),
@@ -60,7 +60,7 @@ MUTATIONS = (
     ),
     Mutation(
         "answered before the worker is reaped",
-        (Edit(_POOL, "WorkerPool._stop", "await self._buried(worker)", "None"),),
+        (Edit(_POOL, "WorkerPool._stop", "await self._wait_reaped(worker)", "None"),),
     ),
     Mutation(
         "the handle is saved although a cancel came first",
@@ -98,7 +98,7 @@ MUTATIONS = (
             _NO_PDEATHSIG,
             Edit(
                 _CONTROL,
-                "Control._listen_or_die",
+                "Control._listen_or_exit",
                 "os.killpg(0, signal.SIGKILL)",
                 "threading.Event().wait()",
             ),
@@ -119,7 +119,7 @@ MUTATIONS = (
                 "AttemptRunner._settle",
                 _STOP_FIRST,
                 "engine_stop = EngineStop.KILLED\n"
-                f"if self._is_told_to_cancel():\n    {_STOP_FIRST}",
+                f"if self._is_cancel_requested():\n    {_STOP_FIRST}",
             ),
         ),
     ),
@@ -172,7 +172,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the hint of a cancel is lost",
-        (Edit(_DISPATCH, "Dispatcher._hint", "self._stop_canceled(run)", ""),),
+        (Edit(_DISPATCH, "Dispatcher._on_change", "self._stop_canceled(run)", ""),),
     ),
     Mutation(
         "spill files stay",
@@ -195,9 +195,9 @@ MUTATIONS = (
         (
             Edit(
                 _CONTROL,
-                "Control._patience_s",
-                "INTERRUPT_EVERY_S if self.interrupted else PROGRESS_EVERY_S",
-                "3600.0 if self.interrupted else PROGRESS_EVERY_S",
+                "Control._poll_timeout_s",
+                "INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S",
+                "3600.0 if self.interrupted else PROGRESS_INTERVAL_S",
             ),
         ),
         harmless="the kill after the grace ends whatever an interrupt did not",
