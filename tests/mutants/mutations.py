@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.mutants.edits import Edit, TableEdit
+from tests.mutants.edits import Edit, SqlEdit, TableEdit
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Mutation:
     """One broken mechanism. `harmless` says why nothing is expected to notice."""
 
     name: str
-    edits: tuple[Edit | TableEdit, ...]
+    edits: tuple[Edit | TableEdit | SqlEdit, ...]
     harmless: str = ""
     crashes: bool = False
     """Whether the tests that kill the server, which take a minute, are run too."""
@@ -28,10 +28,11 @@ _DISPATCH = "src/queryrun/runs/dispatch.py"
 _POOL = "src/queryrun/worker/pool.py"
 _REAP = "src/queryrun/runs/reap.py"
 _STATE = "src/queryrun/runs/state.py"
+_RUNS_SQL = "src/queryrun/db/sqlite/sql/runs.sql"
 _STORE = "src/queryrun/db/sqlite/runs.py"
 _TRANSITIONS = "src/queryrun/db/sqlite/transitions.py"
 
-_STOP_THE_RUN = "live.stop(run.cancellation.reason, run.cancellation.canceled_by)"
+_STOP_THE_RUN = "runner.stop(run.cancellation.reason, run.cancellation.canceled_by)"
 _STOP_FIRST = "engine_stop = await self._stop_and_confirm(worker)"
 _EXPIRY = "until_ms = self._now_ms() + _ms(lease_s)"
 _CANCELING_TO_COMPLETE = "(RunState.CANCELING, RunEvent.COMPLETE): RunState.COMPLETE"
@@ -64,7 +65,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the handle is saved although a cancel came first",
-        (Edit(_STORE, "", "SAVE_HANDLE", ""),),
+        (SqlEdit(_RUNS_SQL, "save_handle", "AND state = 'in_progress'", ""),),
     ),
     Mutation(
         "no fence: any attempt may write",
@@ -130,7 +131,7 @@ MUTATIONS = (
                 _DISPATCH,
                 "Dispatcher._stop_canceled",
                 _STOP_THE_RUN,
-                f"{_STOP_THE_RUN}\nself._tasks.pop(live.ref, None)\nself._wake.set()",
+                f"{_STOP_THE_RUN}\nself._tasks.pop(runner.ref, None)\nself._wake.set()",
             ),
         ),
         classes="ABCDEFG",
@@ -165,7 +166,7 @@ MUTATIONS = (
             Edit(
                 _CONFIRM,
                 "StopConfirmation._until_reaped",
-                "self._raise_alarm('worker_not_reaped')",
+                "self._alert('worker_not_reaped')",
                 "return EngineStop.KILLED",
             ),
         ),
