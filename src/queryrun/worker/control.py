@@ -109,7 +109,7 @@ class Control:
     def _listen_or_exit(self) -> NoReturn:
         try:
             self._listen()
-        finally:  # the node is gone, or broke the protocol: nobody could stop us any more
+        finally:  # the node is gone, or broke the protocol: it cannot stop us any more
             os.killpg(0, signal.SIGKILL)
         raise AssertionError  # killed above
 
@@ -124,6 +124,7 @@ class Control:
             self._interrupt_or_report()
 
     def _handle(self, frame: ToWorker) -> None:
+        """None wakes the main thread, should it be waiting for work instead of executing."""
         if isinstance(frame, Interrupt):
             self._interrupted.set()
             self._work.put(None)

@@ -1,4 +1,4 @@
-"""What a worker really runs: the only location beside `wiring` that names engines and stores."""
+"""What a worker runs: the pipeline on a real engine and a real result store."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class SourceSession:
         return Done(written.rows, written.size_bytes, written.sha256)
 
     def interrupt(self) -> None:
-        """Ask the engine to stop."""
+        """Interrupt the engine. A single call may be without effect."""
         self._engine.interrupt()
 
     def percent(self) -> float | None:

@@ -40,9 +40,13 @@ REAP_TIMEOUT_S = 10.0
 """How long a killed process may take to end before we call it stuck (`NotReaped`)."""
 NO_GRACE_BYTES = 256 * 1024**2
 """From this resident memory on, a stop kills without grace: giving back memory takes the kernel
-60-90 ms per GB, and only for a process that was killed can we help it (`release.py`)."""
+60-90 ms per GB, and only a kill lets us speed that up (`processes/release.py`)."""
 SESSION_TIMEOUT_S = 5.0
 """How long a worker may take after a run to open its next session before it is replaced."""
+MAX_IDLE_WORKERS = 4
+"""Kept for their entities after a run."""
+MAX_AGE_S = 3600.0
+"""From then on a worker is replaced after its run."""
 _SPAWN_RETRY_S = (0.05, 0.2, 1.0, 5.0)
 _DISCONNECT_TIMEOUT_S = 1.0
 
@@ -56,12 +60,10 @@ class PoolOptions:
     """Processes at once: in use, idle, warm and being stopped."""
     warm: int = 2
     """Spare processes kept ready: warm and idle ones count, and at least one is warm."""
-    max_idle: int = 4
-    """Workers kept for their entity after a run."""
-    idle_s: float = 60.0
+    idle_timeout_s: float = 60.0
     """An idle worker beyond `warm` is stopped after this."""
     max_runs: int = 200
-    max_age_s: float = 3600.0
+    """A worker that has served as many is replaced."""
     max_resident_bytes: int = 256 * 1024**2
     """A worker that holds more than this after a run is replaced."""
 
@@ -324,8 +326,8 @@ class WorkerPool:
             and not self._closed
             and worker not in self._stops
             and worker.runs < self._options.max_runs
-            and age_s < self._options.max_age_s
-            and len(self._idle) < self._options.max_idle
+            and age_s < MAX_AGE_S
+            and len(self._idle) < MAX_IDLE_WORKERS
             and worker.process.resident_bytes() <= self._options.max_resident_bytes
         )
 
@@ -337,7 +339,7 @@ class WorkerPool:
     def _schedule_expiry(self, worker: Worker) -> None:
         loop = asyncio.get_running_loop()
         self._expiry_timers[worker] = loop.call_later(
-            self._options.idle_s, self._expire_idle, worker
+            self._options.idle_timeout_s, self._expire_idle, worker
         )
 
     def _expire_idle(self, worker: Worker) -> None:
@@ -368,7 +370,7 @@ class WorkerPool:
         if self._closed:
             return
         while self._needs_spawn() and self._retry is None:
-            if len(self._living) + self._spawning >= self._options.max_workers:
+            if self.size + self._spawning >= self._options.max_workers:
                 self._evict_idle()
                 return
             self._spawning += 1

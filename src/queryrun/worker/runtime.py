@@ -13,7 +13,7 @@ from queryrun.worker.frames import Done, Execute, WorkerConfig
 
 
 class Report(Protocol):
-    """Where a running statement says how far it is. Callable from any thread of the worker."""
+    """Where a running statement reports its progress. Callable from any thread of the worker."""
 
     def stage(self, stage: str) -> None:
         """The attempt has come this far (the values of `runs.model.Stage`). Sent at once."""
@@ -36,7 +36,7 @@ class WorkerSession(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Ask the running statement to stop. From another thread, any number of times."""
+        """Interrupt the running statement. From another thread, any number of times."""
         ...
 
     def percent(self) -> float | None:
