@@ -76,7 +76,7 @@ def test_a_remote_server_is_tested_by_its_responses_and_the_rest_is_listed(
     for one in classes:
         assert_kept(one)
     [about_a] = [one["notes"] for one in classes if one["class"] == "A"]
-    assert any("was not looked at" in note for note in about_a)
+    assert any("was not inspected" in note for note in about_a)
 
 
 def test_a_class_that_could_not_be_tested_does_not_hold(tmp_path: Path) -> None:
