@@ -37,7 +37,7 @@ class QueryrunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error with a request (contract D1). `parameter` is what the caller sent."""
+    """One error in a request (contract D1). `parameter` is what the caller sent."""
 
     code: str
     parameter: str
@@ -186,7 +186,7 @@ class Failure:
     """Why an attempt failed, as it is stored and returned.
 
     `line` and `column` count from 1 in the statement as submitted; both or neither are set.
-    `message` is for the caller. It may name the caller's columns and tables, never a path of the node.
+    `message` is for the caller: it may name columns and tables, never a path of the node.
     """
 
     code: FailureCode
