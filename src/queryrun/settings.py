@@ -187,7 +187,8 @@ class ResultSettings(Section, frozen=True):
     credentials: str = ""
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
-    environment."""
+    environment. `chain`: the role of the node, by the AWS credential chain (needs
+    `queryrun[aws]`)."""
     links: Literal["presigned", "proxied"] = "presigned"
     """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
     that cannot."""
@@ -202,6 +203,11 @@ class ResultSettings(Section, frozen=True):
     """How long a download link is valid. Every read of a run gives a new one."""
     retention_days: float = 30.0
     """How long runs and their files are kept after their end; then both are removed."""
+
+    @property
+    def has_role_credentials(self) -> bool:
+        """Whether the S3 store's credentials come from the AWS credential chain."""
+        return self.credentials == "chain"
 
 
 class LeaseSettings(Section, frozen=True):

@@ -16,6 +16,7 @@ from typing import NoReturn
 from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
+from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
 from queryrun.worker.frames import Done, Execute, WorkerConfig
@@ -97,6 +98,9 @@ class HeldEngine:
     def progress(self) -> EngineProgress:
         """As always."""
         return self._engine.progress()
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """It has no store that needs any."""
 
     def renew(self) -> bool:
         """As always."""

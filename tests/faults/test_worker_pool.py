@@ -117,7 +117,7 @@ async def test_a_worker_that_kept_memory_is_replaced(tmp_path: Path) -> None:
 
 
 async def test_an_idle_worker_beyond_the_spares_expires(tmp_path: Path) -> None:
-    async with open_pool(tmp_path / "spill", idle_s=0.01) as pool:
+    async with open_pool(tmp_path / "spill", idle_timeout_s=0.01) as pool:
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
         pool.give_back(worker)

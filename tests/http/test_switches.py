@@ -51,7 +51,7 @@ def test_every_switch_is_reached_by_a_setting() -> None:
 async def test_strict_fields_refuse_unknown_names(
     tmp_path: Path, clock: Clock, method: str
 ) -> None:
-    """Contract C1."""
+    """The setting `server.strict_fields` (contract C1)."""
     settings = replace(OPEN_SETTINGS, strict_fields=True)
     async with open_app_harness(tmp_path, clock, settings) as harness:
         body = SELECT if method == "POST" else None
@@ -75,7 +75,7 @@ async def test_read_deleted_means_what_is_set(
     *,
     read_deleted: bool,
 ) -> None:
-    """Contract H3."""
+    """The setting `server.v2_read_deleted` (contract H3)."""
     settings = replace(OPEN_SETTINGS, read_deleted=setting)
     async with open_app_harness(tmp_path, clock, settings) as harness:
         created = await harness.create(read_deleted=read_deleted)

@@ -65,7 +65,7 @@ def test_no_extension_is_a_field_of_the_contract() -> None:
 
 
 def test_without_fields_the_body_is_the_contracts_and_the_error() -> None:
-    """Contract A5, H10: generated clients refuse unknown keys."""
+    """Generated clients refuse unknown keys (contract A5, H10)."""
     assert (
         *("created_by_id", "id", "sql", "remaining_attempts", "updated_time", "file"),
         *("number_of_rows", "processing_duration", "state", "column_separator", "error"),

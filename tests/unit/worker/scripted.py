@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.results.sigv4 import Credentials
 from queryrun.services.guard.process import run_guard
 from queryrun.sql.guard import Verdict
 from queryrun.worker.frames import Done, Execute, WorkerConfig
@@ -39,6 +40,9 @@ class ScriptedSession:
 
     def percent(self) -> float | None:
         return self._percent
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """It has no store that needs any."""
 
     def renew(self) -> bool:
         return False

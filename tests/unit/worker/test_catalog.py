@@ -76,7 +76,7 @@ class EntityData:
 
     def client_for(self, client: ForkClient, **options: float) -> CatalogClient:
         """A client whose sources are directories named like the entity."""
-        return CatalogClient(client, self.spec, CatalogOptions(**options))  # type: ignore[arg-type] # numbers of either kind
+        return CatalogClient(client, self.spec, CatalogOptions(**options))
 
     async def spec(self, _source: str, entity_id: str) -> SourceSpec:
         """Which directory an entity has."""
