@@ -34,28 +34,28 @@ def measure() -> None:
 def _help() -> list[str]:
     """From the start of the process to its end."""
     program = Path(sys.executable).parent / "queryrun"
-    took_ms = []
+    duration_ms = []
     for _ in range(STARTS):
         began = time.monotonic()
         subprocess.run([program, "--help"], check=True, stdout=subprocess.DEVNULL)
-        took_ms.append((time.monotonic() - began) * 1000)
-    return _row("`queryrun --help`", took_ms, 150)
+        duration_ms.append((time.monotonic() - began) * 1000)
+    return _row("`queryrun --help`", duration_ms, 150)
 
 
 def _client_cpu(server: Served) -> list[str]:
     """CPU of this process per submit and, for comparison, of the HTTP library alone."""
-    took_ms = []
+    duration_ms = []
     options = Options(token=server.token)
     with Client(server.url, options=options) as client:
         client.submit("SELECT 1")
         for _ in range(SUBMITS):
             began = time.process_time()
             client.submit("SELECT 1")
-            took_ms.append((time.process_time() - began) * 1000)
+            duration_ms.append((time.process_time() - began) * 1000)
     bare_ms = _bare_cpu_ms(server)
-    mean_ms = sum(took_ms) / len(took_ms)
+    mean_ms = sum(duration_ms) / len(duration_ms)
     what = f"client CPU per submit (mean {mean_ms:.2f}, HTTP library alone {bare_ms:.2f})"
-    return _row(what, took_ms, 1)
+    return _row(what, duration_ms, 1)
 
 
 def _bare_cpu_ms(server: Served) -> float:
@@ -70,8 +70,8 @@ def _bare_cpu_ms(server: Served) -> float:
 def _progress(server: Served) -> list[str]:
     """From the claim of a run to the first progress that a stream tells of it."""
     _drain(server)
-    took_ms = [_first_progress_ms(server) for _ in range(ROUNDS)]
-    return _row("start of a run to its first progress", took_ms, 1000)
+    duration_ms = [_first_progress_ms(server) for _ in range(ROUNDS)]
+    return _row("start of a run to its first progress", duration_ms, 1000)
 
 
 def _drain(server: Served) -> None:
@@ -99,9 +99,9 @@ def _first_progress_ms(server: Served) -> float:
 def _events(server: Served, run_id: str) -> Iterator[dict[str, Any]]:
     headers = {"authorization": f"Bearer {server.token}"}
     url = f"{server.url}/v2/query_runs/{run_id}/events"
-    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+    with httpx.stream("GET", url, headers=headers, timeout=60) as response:
         name = ""
-        for line in answer.iter_lines():
+        for line in response.iter_lines():
             word, _, value = line.partition(": ")
             if word == "event":
                 name = value
@@ -109,6 +109,6 @@ def _events(server: Served, run_id: str) -> Iterator[dict[str, Any]]:
                 yield {"name": name, **json.loads(value)}
 
 
-def _row(what: str, took_ms: list[float], bar_ms: float) -> list[str]:
-    figures = [table.percentile(took_ms, 50), max(took_ms)]
-    return [what, str(len(took_ms)), *(f"{value:.2f}" for value in figures), f"{bar_ms:g}"]
+def _row(what: str, duration_ms: list[float], bar_ms: float) -> list[str]:
+    figures = [table.percentile(duration_ms, 50), max(duration_ms)]
+    return [what, str(len(duration_ms)), *(f"{value:.2f}" for value in figures), f"{bar_ms:g}"]

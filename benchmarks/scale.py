@@ -1,4 +1,4 @@
-"""The model of scale: measured costs, what they add up to, and where the first wall stands."""
+"""The model of scale: measured costs, what they add up to, and which limit comes first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ def tables(costs: Costs) -> list[Table]:
         ("What is assumed", ["assumption", "value"], Assumed().rows()),
         ("One node", ["figure", "value"], model.one_node_rows()),
         ("Nodes with all slots busy, per second", ["what", *_AT_NODES], model.load_rows()),
-        ("Walls", ["wall", *_AT_NODES, "full at nodes", "what then"], model.wall_rows()),
+        (
+            "Limits",
+            ["limit", *_AT_NODES, "reached at nodes", "what to do then"],
+            model.limit_rows(),
+        ),
         ("Runs kept", ["what", *(f"{kept:,}" for kept in KEPT)], model.kept_rows()),
         ("Claims, simulated", scale_claims.HEAD, scale_claims.rows(costs)),
     ]

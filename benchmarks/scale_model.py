@@ -1,6 +1,6 @@
 """What a cluster of nodes asks of its PostgreSQL, its bucket and its engines, as arithmetic.
 
-Pure: costs go in (measured by `scale_costs.py`), loads and walls come out. The constants are read
+Pure: costs go in (measured by `scale_costs.py`), loads and limits come out. The constants are read
 off the program's own settings, so the model changes with them.
 """
 
@@ -43,7 +43,7 @@ class Costs:
     empty_claim_cpu_ms: float
     beat_cpu_ms: float
     hint_cpu_us_per_listener: float
-    hint_heard_us: float
+    hint_received_us: float
     removal_ms_per_run: float
 
     @classmethod
@@ -73,7 +73,7 @@ _MEANING = {
     "kept_table_bytes_per_run": "run, statement of 300 characters, attempt, events; after VACUUM",
     "kept_index_bytes_per_run": "their indexes",
     "key_bytes_per_run": "the idempotency key's row, kept 24 hours",
-    "hints_per_run": "changes told to the other nodes",
+    "hints_per_run": "changes sent to the other nodes",
     "s3_requests_per_run": "to write a small result; a large one takes one per 16 MiB more",
     "idle_transactions_per_node_s": "of a node with nothing to do: polls, probes, the reaper",
     "idle_db_cpu_ms_per_node_s": "the same, in PostgreSQL",
@@ -83,7 +83,7 @@ _MEANING = {
     "empty_claim_cpu_ms": "the same, in PostgreSQL",
     "beat_cpu_ms": "extending the leases of five attempts, in PostgreSQL",
     "hint_cpu_us_per_listener": "one NOTIFY to one more listening node, in PostgreSQL",
-    "hint_heard_us": "one hint, in each node that hears it",
+    "hint_received_us": "one hint, in each node that receives it",
     "removal_ms_per_run": "a run past its retention, in batches, in PostgreSQL; without its file",
 }
 
@@ -100,7 +100,7 @@ class Constants:
     connections: int = (
         ConnectionCounts().durable + ConnectionCounts().relaxed + ConnectionCounts().reads + 2
     )
-    source_look_every_s: float = CHECK_INTERVAL_S
+    source_check_interval_s: float = CHECK_INTERVAL_S
     sweep_every_s: float = SWEEP_INTERVAL.total_seconds()
     retention_days: float = ResultSettings().retention_days
 
@@ -124,7 +124,7 @@ class Assumed:
     s3_list_keys: float = 1_000.0
     s3_list_s: float = 0.1
     engine_requests_per_s: float = 100.0
-    """Small requests that a Trino coordinator or a Spark Connect server answers on the side."""
+    """Small requests about status and orphans to a Trino coordinator or a Spark Connect server."""
     restore_bytes_per_s: float = 200e6
 
     def rows(self) -> Rows:
@@ -133,7 +133,7 @@ class Assumed:
 
 
 @dataclass(frozen=True)
-class Wall:
+class ScaleLimit:
     """Something that has an end: what `n` nodes ask of it per second, and what it gives."""
 
     name: str
@@ -180,41 +180,41 @@ class Model:
         return self.runs_per_s(nodes) / slots * claim_ms
 
     def db_cores(self, nodes: float) -> float:
-        """Cores of PostgreSQL: runs, idling, beats, hints told to everyone, looks that find
+        """Cores of PostgreSQL: runs, idling, beats, hints sent to everyone, checks that find
         nothing (as many as the lock lets through)."""
         costs, runs = self.costs, self.runs_per_s(nodes)
-        looks = min(runs * nodes, 1_000 / costs.empty_claim_ms)
+        polls = min(runs * nodes, 1_000 / costs.empty_claim_ms)
         hints_us = runs * costs.hints_per_run * nodes * costs.hint_cpu_us_per_listener
         return (
             runs * costs.db_cpu_ms_per_run
             + nodes * costs.idle_db_cpu_ms_per_node_s
             + nodes / self.constants.heartbeat_s * costs.beat_cpu_ms
             + hints_us / 1_000
-            + looks * costs.empty_claim_cpu_ms
+            + polls * costs.empty_claim_cpu_ms
             + runs * costs.removal_ms_per_run
         ) / 1_000
 
     def node_core_share(self, nodes: float) -> float:
-        """Of one core in each node, what hearing everybody's hints takes."""
-        return self.runs_per_s(nodes) * self.costs.hints_per_run * self.costs.hint_heard_us / 1e6
+        """Of one core in each node, what receiving all hints takes."""
+        return self.runs_per_s(nodes) * self.costs.hints_per_run * self.costs.hint_received_us / 1e6
 
     def engine_requests(self, nodes: float) -> float:
         """What one source elsewhere is asked besides statements: by every node whether it is up,
         by one whether work there is orphaned."""
-        return nodes / self.constants.source_look_every_s + 1 / self.constants.reap_interval_s
+        return nodes / self.constants.source_check_interval_s + 1 / self.constants.reap_interval_s
 
-    def walls(self) -> list[Wall]:
+    def limits(self) -> list[ScaleLimit]:
         """Everything with an end that grows with the nodes."""
         costs, assumed = self.costs, self.assumed
         return [
-            Wall(
+            ScaleLimit(
                 "claim lock of a source",
                 "ms/s",
                 self.claim_lock_ms,
                 1_000,
                 "more slots per node, so that a claim takes more at once; several sources",
             ),
-            Wall(
+            ScaleLimit(
                 "connections",
                 "",
                 lambda n: n * self.constants.connections,
@@ -222,52 +222,52 @@ class Model:
                 "nodes with one role need fewer; a pool in session mode does not help, ours are"
                 " sessions; fewer, larger nodes do",
             ),
-            Wall(
-                "requests on the side to one remote source",
+            ScaleLimit(
+                "status requests to one remote source",
                 "/s",
                 self.engine_requests,
                 assumed.engine_requests_per_s,
-                "one node looks whether it is up (as one looks for orphans), and tells the others",
+                "one node checks whether it is up (as one checks for orphans) and tells the others",
             ),
-            Wall(
+            ScaleLimit(
                 "PostgreSQL's CPU",
                 "cores",
                 self.db_cores,
                 assumed.db_cores,
-                "hints only to whoever waits or holds (a channel per node); then a database per"
-                " tenant group",
+                "hints only to nodes that wait for or hold the run (a channel per node); then a"
+                " database per tenant group",
             ),
-            Wall(
+            ScaleLimit(
                 "PostgreSQL's WAL",
                 "B/s",
                 lambda n: self.runs_per_s(n) * costs.wal_bytes_per_run,
                 assumed.wal_bytes_per_s,
                 "ids that sort by time (UUIDv7): fewer pages touched, fewer images of them",
             ),
-            Wall(
+            ScaleLimit(
                 "requests to the bucket",
                 "/s",
                 lambda n: self.runs_per_s(n) * costs.s3_requests_per_run,
                 assumed.s3_requests_per_s,
                 "nothing: keys begin with random ids, so S3 splits the prefix by itself",
             ),
-            Wall(
-                "one core of every node, hearing hints",
+            ScaleLimit(
+                "one core of every node, receiving hints",
                 "cores",
                 self.node_core_share,
                 1.0,
-                "hints only to whoever waits or holds",
+                "hints only to nodes that wait for or hold the run",
             ),
         ]
 
-    def wall_rows(self) -> Rows:
-        """How full each is at 10, 100, 1,000 nodes, where it is full, and what then."""
-        walls = sorted(self.walls(), key=lambda wall: wall.first() or 10**9)
+    def limit_rows(self) -> Rows:
+        """How full each is at 10, 100, 1,000 nodes, where it is reached, and what to do then."""
+        limits = sorted(self.limits(), key=lambda limit: limit.first() or 10**9)
         return [
-            [wall.name]
-            + [f"{wall.load(n) / wall.capacity:.0%}" for n in NODES]
-            + [f"{wall.first():,}" if wall.first() else "none below 100,000", wall.change]
-            for wall in walls
+            [limit.name]
+            + [f"{limit.load(n) / limit.capacity:.0%}" for n in NODES]
+            + [f"{limit.first():,}" if limit.first() else "none below 100,000", limit.change]
+            for limit in limits
         ]
 
     def load_rows(self) -> Rows:
@@ -279,13 +279,13 @@ class Model:
             ("transactions of nodes that idle", lambda n: n * costs.idle_transactions_per_node_s),
             ("of these, polls", lambda n: n / k.poll_s),
             ("lease extensions", lambda n: n / k.heartbeat_s),
-            ("hints told", lambda n: self.runs_per_s(n) * costs.hints_per_run),
-            ("hints heard, all nodes", lambda n: self.runs_per_s(n) * costs.hints_per_run * n),
+            ("hints sent", lambda n: self.runs_per_s(n) * costs.hints_per_run),
+            ("hints received, all nodes", lambda n: self.runs_per_s(n) * costs.hints_per_run * n),
             ("WAL, MB", lambda n: self.runs_per_s(n) * costs.wal_bytes_per_run / 1e6),
             ("PostgreSQL's cores", self.db_cores),
             ("connections", lambda n: n * k.connections),
             ("requests to the bucket", lambda n: self.runs_per_s(n) * costs.s3_requests_per_run),
-            ("requests on the side to a remote source", self.engine_requests),
+            ("status requests to a remote source", self.engine_requests),
         ]
         return [[name, *(_digits(load(n)) for n in NODES)] for name, load in lines]
 

@@ -16,11 +16,18 @@ import typer
 
 from queryrun import settings
 from queryrun.engines.registry import ENGINES
+from queryrun.http.routes import full_document
 from queryrun_cli import commands
 from queryrun_cli.main import program
 
 ROOT = Path(__file__).resolve().parent.parent
-TOML_NAMES: dict[object, str] = {str: "string", int: "integer", float: "number", Path: "path"}
+TOML_NAMES: dict[object, str] = {
+    bool: "boolean",
+    str: "string",
+    int: "integer",
+    float: "number",
+    Path: "path",
+}
 HIDDEN = {"help", "install_completion", "show_completion"}
 SECTIONS = {
     "Settings": "(top level)",
@@ -41,6 +48,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/cli.md": cli_page(),
+        ROOT / "docs/reference/openapi.json": full_document().decode(),
     }
 
 

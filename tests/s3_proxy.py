@@ -1,4 +1,4 @@
-"""A loopback proxy in front of an S3 server that makes trouble on request."""
+"""A loopback proxy in front of an S3 server that injects faults on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</
 LATE_ERROR = b"<Error><Code>InternalError</Code><Message>We were wrong.</Message></Error>"
 
 
-class Trouble(Enum):
+class Fault(Enum):
     """What the proxy does to a request."""
 
     NONE = "pass it on"
@@ -23,44 +23,44 @@ class Trouble(Enum):
     FULL = "answer 507 without passing it on"
     SILENT = "pass nothing on and never answer"
     HANG_UP = "read half of the request, then close"
-    LOSE_ANSWER = "pass it on, then close without an answer"
+    LOSE_RESPONSE = "pass it on, then close without an answer"
     LATE_ERROR = "answer 200, and an error in the body"
     CUT = "pass it on, and close in the middle of the answer's body"
 
 
-Plan = Callable[[str, str], Trouble]
+Plan = Callable[[str, str], Fault]
 """(method, target) -> what to do to it."""
 
 
 @dataclass
-class TroubleProxy:
+class FaultProxy:
     """The running proxy. `plan` may be changed at any time."""
 
     endpoint: str = ""
-    plan: Plan = lambda *_: Trouble.NONE
+    plan: Plan = lambda *_: Fault.NONE
     seen: list[str] = field(default_factory=list)
     """`METHOD target` of every request."""
     over: threading.Event = field(default_factory=threading.Event)
     """Set at the end: whoever is silent then goes home."""
 
 
-def first(times: int, trouble: Trouble, method: str = "", word: str = "") -> Plan:
+def first(times: int, fault: Fault, method: str = "", word: str = "") -> Plan:
     """Trouble for the first so many requests of a kind; then none."""
     left = [times]
 
-    def plan(asked: str, target: str) -> Trouble:
-        if left[0] and asked.startswith(method) and word in target:
+    def plan(request_method: str, target: str) -> Fault:
+        if left[0] and request_method.startswith(method) and word in target:
             left[0] -= 1
-            return trouble
-        return Trouble.NONE
+            return fault
+        return Fault.NONE
 
     return plan
 
 
 @contextmanager
-def trouble_in_front_of(endpoint: str) -> Iterator[TroubleProxy]:
+def fault_proxy(endpoint: str) -> Iterator[FaultProxy]:
     """A proxy that passes on everything until it gets another plan."""
-    proxy = TroubleProxy()
+    proxy = FaultProxy()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, endpoint))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -75,7 +75,7 @@ def trouble_in_front_of(endpoint: str) -> Iterator[TroubleProxy]:
         server.server_close()
 
 
-def _handler(proxy: TroubleProxy, endpoint: str) -> type[BaseHTTPRequestHandler]:
+def _handler(proxy: FaultProxy, endpoint: str) -> type[BaseHTTPRequestHandler]:
     target_host = urlsplit(endpoint).netloc
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,40 +85,40 @@ def _handler(proxy: TroubleProxy, endpoint: str) -> type[BaseHTTPRequestHandler]
 
         def handle_any(self) -> None:
             proxy.seen.append(f"{self.command} {self.path}")
-            trouble = proxy.plan(self.command, self.path)
+            fault = proxy.plan(self.command, self.path)
             length = int(self.headers.get("content-length", "0"))
-            if trouble is Trouble.HANG_UP:
+            if fault is Fault.HANG_UP:
                 self.rfile.read(length // 2)
                 return self._hang_up()
             body = self.rfile.read(length)
-            if trouble is Trouble.SILENT:
+            if fault is Fault.SILENT:
                 proxy.over.wait()
                 return self._hang_up()
-            if trouble in _ANSWERS:
-                return self._answer(*_ANSWERS[trouble])
-            return self._pass_on(body, trouble)
+            if fault in _RESPONSES:
+                return self._respond(*_RESPONSES[fault])
+            return self._pass_on(body, fault)
 
-        def _pass_on(self, body: bytes, trouble: Trouble) -> None:
+        def _pass_on(self, body: bytes, fault: Fault) -> None:
             connection = http.client.HTTPConnection(target_host)
             try:
                 connection.request(self.command, self.path, body, dict(self.headers))
-                answer = connection.getresponse()
-                content = answer.read()
+                response = connection.getresponse()
+                content = response.read()
             finally:
                 connection.close()
-            if trouble is Trouble.LOSE_ANSWER:
+            if fault is Fault.LOSE_RESPONSE:
                 return self._hang_up()
-            headers = {name.lower(): text for name, text in answer.getheaders()}
+            headers = {name.lower(): text for name, text in response.getheaders()}
             if self.command != "HEAD":
                 headers["content-length"] = str(len(content))
             headers.pop("transfer-encoding", None)
-            cut = len(content) // 2 if trouble is Trouble.CUT else len(content)
-            self._answer(answer.status, content[:cut], headers)
-            if trouble is Trouble.CUT:
+            cut = len(content) // 2 if fault is Fault.CUT else len(content)
+            self._respond(response.status, content[:cut], headers)
+            if fault is Fault.CUT:
                 self._hang_up()
             return None
 
-        def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        def _respond(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response_only(status)
             for name, text in (headers or {"content-length": str(len(body))}).items():
                 self.send_header(name, text)
@@ -136,8 +136,8 @@ def _handler(proxy: TroubleProxy, endpoint: str) -> type[BaseHTTPRequestHandler]
     return Handler
 
 
-_ANSWERS = {
-    Trouble.BUSY: (503, BUSY),
-    Trouble.FULL: (507, b"<Error><Code>XMinioStorageFull</Code></Error>"),
-    Trouble.LATE_ERROR: (200, LATE_ERROR),
+_RESPONSES = {
+    Fault.BUSY: (503, BUSY),
+    Fault.FULL: (507, b"<Error><Code>XMinioStorageFull</Code></Error>"),
+    Fault.LATE_ERROR: (200, LATE_ERROR),
 }

@@ -28,7 +28,7 @@ from tests.server_start import started
 
 PROGRAM = Path(__file__).parent.parent / ".cache" / "bin" / "versitygw"
 CREDENTIALS = Credentials("test-access-key", "test-secret-key-0123456789")
-HASTY = RequestPolicy(connect_timeout_s=2.0, response_timeout_s=1.0, retry_delays_s=(0.0,))
+FAST_FAILURE = RequestPolicy(connect_timeout_s=2.0, response_timeout_s=1.0, retry_delays_s=(0.0,))
 """For stores that are made to fail: nobody waits for them longer than they need."""
 
 _numbers = count(1)
@@ -60,7 +60,7 @@ def bucket_at(location: S3Location, policy: RequestPolicy | None = None) -> Iter
         yield bucket
 
 
-def names_in(bucket: S3Bucket) -> list[str]:
+def keys_in(bucket: S3Bucket) -> list[str]:
     """The back door of the contract: objects and unfinished uploads, by key."""
     listed = [one.key for one in bucket.objects()] + [f"{one.key}?" for one in bucket.uploads()]
     return sorted(listed)

@@ -29,11 +29,14 @@ LOCK_NAME = "node.lock"
 SPILL_NAME = "spill"
 """The files of a home directory, besides data and results, which can lie elsewhere."""
 
+MAX_RETRIES = 20
+"""Attempts of a run after the first one, however a source is set."""
+
 CLIENT_VARIABLES = (
     "QUERYRUN_HOME",
     "QUERYRUN_PROFILE",
     "QUERYRUN_URL",
-    "QUERYRUN_FACE",
+    "QUERYRUN_API_VERSION",
     "QUERYRUN_ENTITY_ID",
     "QUERYRUN_CLIENT_ID",
     "QUERYRUN_CLIENT_SECRET",
@@ -71,9 +74,20 @@ class ServerSettings(Section, frozen=True):
     request_timeout_s: float = 60.0
     """A request that has no response after this time gets 504. A wait that the client asked for
     is added."""
-    body_limit_bytes: int = 8 * 1024 * 1024
+    max_body_bytes: int = 8 * 1024 * 1024
     """The largest request body, also when inflated. The default fits a statement of 1,000,000
     characters."""
+    max_streams_per_client: int = 20
+    """Event streams (`/events`) that one client may hold open on a node; each costs about 30 kB."""
+    list_runs: bool = True
+    """Whether `GET /v2/query_runs` lists runs. The hosted service has no such list; without it the
+    path answers 405."""
+    strict_fields: bool = False
+    """Refuse unknown names in `fields[]` with 400, which finds typing errors. The hosted service
+    ignores them."""
+    v2_read_deleted: Literal["include", "only"] = "include"
+    """What `read_deleted: true` reads on v2: deleted rows in addition to the others, or `only`
+    deleted rows, as `readDeleted` does on v1."""
 
 
 class DatabaseSettings(Section, frozen=True):
@@ -132,6 +146,8 @@ class SourceSettings(Section, frozen=True):
     """Disk space that one statement may use for intermediate results."""
     time_limit_s: float = 3600.0
     """Time that one attempt may take. A run can ask for less, not for more."""
+    max_retries: int = 3
+    """Attempts after the first one, for failures that may pass: 0 to 20."""
     org_column: str = ""
     """In tables that have this column, clients with orgs see only the rows of their orgs."""
 
@@ -171,7 +187,8 @@ class ResultSettings(Section, frozen=True):
     credentials: str = ""
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
-    environment."""
+    environment. `chain`: the role of the node, by the AWS credential chain (needs
+    `queryrun[aws]`)."""
     links: Literal["presigned", "proxied"] = "presigned"
     """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
     that cannot."""
@@ -186,6 +203,11 @@ class ResultSettings(Section, frozen=True):
     """How long a download link is valid. Every read of a run gives a new one."""
     retention_days: float = 30.0
     """How long runs and their files are kept after their end; then both are removed."""
+
+    @property
+    def has_role_credentials(self) -> bool:
+        """Whether the S3 store's credentials come from the AWS credential chain."""
+        return self.credentials == "chain"
 
 
 class LeaseSettings(Section, frozen=True):
@@ -204,7 +226,7 @@ class LeaseSettings(Section, frozen=True):
 
 
 class RetrySettings(Section, frozen=True):
-    """The pause before another attempt. A run has three retries, for failures that may pass."""
+    """The pause before another attempt (`sources.NAME.max_retries` says how many there are)."""
 
     first_s: float = 1.0
     """The pause after the first attempt."""
@@ -436,6 +458,8 @@ def _check(settings: Settings) -> None:
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
         size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
+        if not 0 <= source.max_retries <= MAX_RETRIES:
+            raise ConfigurationError(f"sources.{name}.max_retries must be 0 to {MAX_RETRIES}")
         _check_engine(name, source)
 
 

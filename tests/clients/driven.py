@@ -1,4 +1,4 @@
-"""Start a driver of somebody else's client, and talk to it."""
+"""Start a driver of a third-party client and send requests to it."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ HERE = Path(__file__).parent
 
 
 class Driven:
-    """A driver process: a request is one JSON line, and so is its answer."""
+    """A driver process: a request is one JSON line, and so is its response."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def ask(self, do: str, **wish: Any) -> dict[str, Any]:
-        """One request; `AssertionError` when the driver ended instead of answering."""
+    def send_request(self, do: str, **request: Any) -> dict[str, Any]:
+        """One request; `AssertionError` when the driver exits instead of responding."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": do, **wish}) + "\n")
+        self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the driver ended; its trouble is on stderr"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        assert line, "the driver exited; its error is on stderr"
+        response: dict[str, Any] = json.loads(line)
+        return response
 
-    def answer(self, name: str, **arguments: Any) -> Any:
-        """What a call of the client gave back; it must not have failed."""
-        found = self.ask("call", name=name, **arguments)
-        assert "answer" in found, found
-        return found["answer"]
+    def result(self, name: str, **arguments: Any) -> Any:
+        """The result of a call of the client, which must succeed."""
+        found = self.send_request("call", name=name, **arguments)
+        assert "result" in found, found
+        return found["result"]
 
     def error(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """How a call of the client failed; it must have."""
-        found = self.ask("call", name=name, **arguments)
+        """The error of a call of the client, which must fail."""
+        found = self.send_request("call", name=name, **arguments)
         assert "error" in found, found
         error: dict[str, Any] = found["error"]
         return error
@@ -50,12 +50,11 @@ class Driven:
 
 @contextmanager
 def driven(script: str) -> Iterator[Driven]:
-    """A driver, ended with the block. Where the clients are not installed the test is skipped,
-    in CI it fails."""
+    """A driver for the block. Without the clients the test is skipped, or in CI fails."""
     if not PYTHON.exists():
         if os.environ.get("CI"):
             raise AssertionError("`make existing-clients` has not been run")
-        pytest.skip("other people's clients are not installed: make existing-clients")
+        pytest.skip("third-party clients are not installed: make existing-clients")
     with subprocess.Popen(
         [PYTHON, "-W", "ignore", HERE / script],
         stdin=subprocess.PIPE,

@@ -30,23 +30,23 @@ class Driver:
         return {"has_token": bool(token.access_token), "expires_in": token.expires_in}
 
     def call(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """One method, which all want the bearer as their first argument."""
+        """Call a method; each takes the bearer token as its first argument."""
         try:
-            answer = getattr(self.api, name)(self.bearer, **arguments)
+            response = getattr(self.api, name)(self.bearer, **arguments)
         except ApiException as error:
             return {"error": {"status": error.status, "body": error.body}}
         except ValueError as error:
             return {"error": {"text": str(error)}}
-        plain = self.api.api_client.sanitize_for_serialization(answer)
-        return {"answer": plain, "body": json.loads(self.api.api_client.last_response.data)}
+        plain = self.api.api_client.sanitize_for_serialization(response)
+        return {"result": plain, "body": json.loads(self.api.api_client.last_response.data)}
 
 
 def main() -> None:
-    """Until the input ends."""
+    """Handle requests until the end of the input."""
     driver = Driver()
     for line in sys.stdin:
-        wish = json.loads(line)
-        print(json.dumps(getattr(driver, wish.pop("do"))(**wish)), flush=True)
+        request = json.loads(line)
+        print(json.dumps(getattr(driver, request.pop("do"))(**request)), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,14 +51,14 @@ class Driver:
         api = self.client.data_queries_api()
         try:
             if raw:
-                answer = getattr(DataQueriesApi, name).raw_function(api, **arguments)
+                response = getattr(DataQueriesApi, name).raw_function(api, **arguments)
             else:
-                answer = getattr(api, name)(**arguments)
+                response = getattr(api, name)(**arguments)
         except ApiException as error:
             return {"error": _api_error(error)}
         except ValueError as error:  # pydantic's: the SDK refused by itself
             return {"error": {"kind": type(error).__name__, "text": str(error)}}
-        return {"answer": None if answer is None else json.loads(answer.to_json())}
+        return {"result": None if response is None else json.loads(response.to_json())}
 
 
 def _api_error(error: ApiException) -> dict[str, Any]:
@@ -74,13 +74,13 @@ def _api_error(error: ApiException) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Until the input ends."""
+    """Handle requests until the end of the input."""
     driver, lines = Driver(), sys.stdout
     sys.stdout = sys.stderr
     for line in sys.stdin:
-        wish = json.loads(line)
-        answer = getattr(driver, wish.pop("do"))(**wish)
-        print(json.dumps(answer), file=lines, flush=True)
+        request = json.loads(line)
+        response = getattr(driver, request.pop("do"))(**request)
+        print(json.dumps(response), file=lines, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from queryrun.errors import (
 )
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
+    DEFAULT_MAX_RETRIES,
     Attempt,
     EngineStop,
     IdempotencyKey,
@@ -86,10 +87,12 @@ def request(
     client: str = CLIENT,
     source: str = "live",
     tags: tuple[tuple[str, str], ...] = (),
+    max_retries: int = DEFAULT_MAX_RETRIES,
 ) -> RunRequest:
     """A plain request."""
+    output = Output(ContentType.CSV)
     return RunRequest(
-        tenant, entity, client, source, "SELECT 1", Output(ContentType.CSV), tags=tags
+        tenant, entity, client, source, "SELECT 1", output, tags=tags, max_retries=max_retries
     )
 
 

@@ -128,6 +128,20 @@ class TransitionsContract:
         assert (run.state, run.remaining_attempts) == (RunState.IN_PROGRESS, 0)
         await store.requeue(attempt.ref, back(back_door.now(), charge=False))
 
+    @pytest.mark.parametrize("max_retries", [0, 1, 20])
+    async def test_a_run_is_requeued_as_often_as_its_source_allows(
+        self, store: RunStore, back_door: BackDoor, max_retries: int
+    ) -> None:
+        run = await submitted(store, request(max_retries=max_retries))
+        assert (run.remaining_attempts, run.request.max_retries) == (max_retries, max_retries)
+        assert run == await read(store, run.id)
+        attempt = await claimed(store)
+        for _ in range(max_retries):
+            await store.requeue(attempt.ref, back(back_door.now()))
+            attempt = await claimed(store)
+        with pytest.raises(LostRace):
+            await store.requeue(attempt.ref, back(back_door.now()))
+
     # --- cancel ----------------------------------------------------------------------------------
 
     async def test_cancel_of_a_waiting_run_is_done_at_once(

@@ -98,12 +98,12 @@ class TestLocalResultStore(ResultStoreContract):
     def test_on_another_file_system_nothing_is_shared_and_bytes_are_written_as_ever(
         self, store: LocalResultStore, tmp_path: Path
     ) -> None:
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
-            if Path(elsewhere).stat().st_dev == tmp_path.stat().st_dev:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as other_directory:
+            if Path(other_directory).stat().st_dev == tmp_path.stat().st_dev:
                 pytest.skip("there is one file system only")
             writer = store.open(KEY)
-            assert writer.share(f"{elsewhere}/out") is None
-            assert list(Path(elsewhere).iterdir()) == []
+            assert writer.share(f"{other_directory}/out") is None
+            assert list(Path(other_directory).iterdir()) == []
         writer.write(DATA)
         writer.commit()
         assert b"".join(store.read(KEY, 0, len(DATA))) == DATA

@@ -20,7 +20,7 @@ from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3location import S3Location
 from queryrun.results.store import ResultStore
 from tests.contract.result_store import DATA, KEY, Lose, ResultStoreContract, Visible, put
-from tests.s3_server import S3Server, bucket_at, names_in
+from tests.s3_server import S3Server, bucket_at, keys_in
 
 PART_BYTES = 5 * 1024 * 1024
 """The smallest that S3 allows."""
@@ -42,7 +42,7 @@ def store(bucket: S3Bucket) -> S3ResultStore:
 @pytest.fixture
 def visible(bucket: S3Bucket) -> Visible:
     """Every object, and with a question mark every unfinished upload."""
-    return lambda: names_in(bucket)
+    return lambda: keys_in(bucket)
 
 
 @pytest.fixture
@@ -81,12 +81,12 @@ class TestS3ResultStore(ResultStoreContract):
         assert link is not None
         assert httpx.get(link).content == b"a\n1\n"
         deadline = time.monotonic() + 20
-        while (answer := httpx.get(link)).status_code == 200:
+        while (response := httpx.get(link)).status_code == 200:
             assert time.monotonic() < deadline
-        assert answer.status_code == 403
-        assert answer.headers["content-type"].startswith("application/xml")
-        assert ElementTree.fromstring(answer.content).findtext("Code") == "AccessDenied"  # noqa: S314 - the server is ours
-        assert b"a\n1" not in answer.content
+        assert response.status_code == 403
+        assert response.headers["content-type"].startswith("application/xml")
+        assert ElementTree.fromstring(response.content).findtext("Code") == "AccessDenied"  # noqa: S314 - the server is ours
+        assert b"a\n1" not in response.content
 
     def test_somebody_else_cannot_write_the_file(
         self, store: S3ResultStore, tmp_path: Path

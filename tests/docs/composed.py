@@ -1,5 +1,5 @@
 """The services of deploy/compose.yaml as processes on loopback: the same commands, arguments and
-environment, with a container's places and host names replaced by those of this machine.
+environment, with a container's paths and host names replaced by those of this machine.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def entrypoint() -> list[str]:
 def first_client_command() -> list[str]:
     """The arguments that the head of the file tells people to give to `admin`."""
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
-    (told,) = re.findall(r"^# +docker compose .* run --rm admin (.*)$", text, re.MULTILINE)
-    return shlex.split(told)
+    (command,) = re.findall(r"^# +docker compose .* run --rm admin (.*)$", text, re.MULTILINE)
+    return shlex.split(command)
 
 
 @dataclass
 class Composed:
-    """Where the services are on this machine, and those that run."""
+    """The services of the composition on this machine."""
 
     folder: Path
     services: dict[str, Any]
@@ -66,14 +66,14 @@ class Composed:
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
     def here(self, service: str, text: str) -> str:
-        """A text of the files, with the container's places and names replaced."""
-        places = {
+        """A text of the files, with the container's paths and names replaced."""
+        replaced = {
             "/run/secrets": str(self.folder / "secrets"),
             "/var/lib/queryrun": str(self.home(service)),
             "/srv/data": str(self.folder / "data"),
             "0.0.0.0": "127.0.0.1",  # noqa: S104 replaced, not bound
         }
-        for old, new in {**places, **self.hosts}.items():
+        for old, new in {**replaced, **self.hosts}.items():
             text = text.replace(old, new)
         return text
 
@@ -142,17 +142,17 @@ class Composed:
             name: issued[name] for name in ("client_id", "client_secret")
         }
         with httpx.Client(base_url=f"http://127.0.0.1:{self.ports[service]}", timeout=60) as http:
-            answer = http.post("/oauth/token", data=form)
-            assert answer.status_code == 200, answer.text
-            http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+            response = http.post("/oauth/token", data=form)
+            assert response.status_code == 200, response.text
+            http.headers["authorization"] = f"Bearer {response.json()['access_token']}"
             yield http
 
     def log(self, service: str) -> str:
-        """The end of what it said."""
+        """The end of its log."""
         return (self.folder / f"{service}.log").read_text(encoding="utf-8")[-3000:]
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """Kill what still runs."""
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -166,15 +166,15 @@ class Composed:
         return [*self._program(), *self.services[service]["command"]]
 
     def _environ(self, service: str) -> dict[str, str]:
-        """The service's own variables, and its configuration in its place."""
+        """The service's variables; also writes its configuration file."""
         home = self.home(service)
         home.mkdir(parents=True, exist_ok=True)
         for config in self.services[service]["configs"]:
             text = (DEPLOY / config["source"]).read_text(encoding="utf-8")
             target = Path(self.here(service, config["target"]))
             target.write_text(self.here(service, text), encoding="utf-8")
-        told = self.services[service]["environment"].items()
-        return {"PATH": os.environ["PATH"]} | {k: self.here(service, v) for k, v in told}
+        variables = self.services[service]["environment"].items()
+        return {"PATH": os.environ["PATH"]} | {k: self.here(service, v) for k, v in variables}
 
     def _popen(
         self, service: str, argv: list[str], environ: dict[str, str]

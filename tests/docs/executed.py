@@ -41,8 +41,8 @@ def blocks_of(page: str) -> list[Block]:
 
 
 @dataclass
-class Place:
-    """Where blocks are executed. Python blocks of a page share their names, as a reader's would."""
+class Workspace:
+    """A directory in which blocks are executed. Python blocks of a page share their variables."""
 
     directory: Path
     environ: Mapping[str, str]

@@ -16,7 +16,7 @@ from queryrun.http.metrics import HttpMetrics
 from queryrun.runs.metrics import RunMetrics
 from queryrun.settings import LeaseSettings
 from queryrun.wiring.options import FENCE
-from tests.docs.executed import ROOT, Place, blocks_of
+from tests.docs.executed import ROOT, Workspace, blocks_of
 from tests.ports import free_port
 from tests.postgres_server import PostgresServer
 from tests.postgres_server import _program as postgres_program
@@ -29,8 +29,10 @@ TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def place(postgres_server: PostgresServer, s3_server: S3Server, tmp_path: Path) -> Iterator[Place]:
-    """Where the page is gone through; nodes that it leaves behind are ended."""
+def workspace(
+    postgres_server: PostgresServer, s3_server: S3Server, tmp_path: Path
+) -> Iterator[Workspace]:
+    """A directory in which the page is executed; nodes that it leaves behind are killed."""
     programs = f"{Path(sys.executable).parent}:{Path(postgres_program('pg_dump')).parent}"
     bucket = s3_server.new_bucket()
     ports = {port: str(free_port()) for port in ("8080", "8081")}
@@ -44,24 +46,26 @@ def place(postgres_server: PostgresServer, s3_server: S3Server, tmp_path: Path) 
         "BUCKET": bucket.bucket,
         "S3_ENDPOINT": bucket.endpoint,
     }
-    yield Place(tmp_path, environ, lambda text: re.sub("808[01]", lambda m: ports[m[0]], text))
+    yield Workspace(tmp_path, environ, lambda text: re.sub("808[01]", lambda m: ports[m[0]], text))
     for pid in tmp_path.glob("*.pid"):
         _kill(int(pid.read_text()), str(tmp_path))
 
 
-def test_the_commands_make_a_cluster_and_restart_it(place: Place) -> None:
-    place.execute(blocks_of(PAGE))
+def test_the_commands_make_a_cluster_and_restart_it(workspace: Workspace) -> None:
+    workspace.execute(blocks_of(PAGE))
     for name in ("one", "two"):
-        assert not Path(f"/proc/{(place.directory / f'{name}.pid').read_text().strip()}").exists()
+        assert not Path(
+            f"/proc/{(workspace.directory / f'{name}.pid').read_text().strip()}"
+        ).exists()
 
 
 def test_every_metric_that_is_named_is_one_that_nodes_show() -> None:
     registry = CollectorRegistry()
     RunMetrics(registry)
     HttpMetrics(registry)
-    shown = {metric.name for metric in registry.collect()}
+    exposed = {metric.name for metric in registry.collect()}
     named = set(re.findall(r"`(queryrun_[a-z_]+)", TEXT))
-    assert {name.removesuffix("_total") for name in named} == shown
+    assert {name.removesuffix("_total") for name in named} == exposed
 
 
 def test_the_times_that_are_named_are_the_defaults() -> None:
@@ -78,7 +82,7 @@ def test_what_the_page_links_to_is_there(link: str) -> None:
 
 
 def _kill(pid: int, directory: str) -> None:
-    """End a node of the page, if that is what still runs under this number."""
+    """Kill a node of the page, if that is what still runs under this number."""
     try:
         if str(Path(f"/proc/{pid}/cwd").readlink()) == directory:
             os.kill(pid, signal.SIGKILL)

@@ -41,7 +41,7 @@ from tests.s3_server import s3_server as s3_server  # a fixture of theirs
 SERVICES = compose_file()["services"]
 NODES = ("node-1", "node-2")
 CLOSE_S = 15
-"""What a node takes after its drain at most: connections, then the database's."""
+"""The longest that a node takes after its drain, to close connections and the database."""
 KUBERNETES = DEPLOY / "kubernetes"
 KUBERNETES_VERSION = "1.37"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -92,20 +92,20 @@ def test_every_image_is_of_one_version() -> None:
 
 
 def test_secrets_are_files_and_no_service_has_one_in_its_environment() -> None:
-    told = {
+    variables = {
         name: value
         for one in SERVICES.values()
         for name, value in one.get("environment", {}).items()
     }
-    suspect = [name for name in told if re.search("PASSWORD|SECRET|KEY|TOKEN", name)]
+    suspect = [name for name in variables if re.search("PASSWORD|SECRET|KEY|TOKEN", name)]
     assert [name for name in suspect if not name.endswith("_FILE")] == []
 
 
 def test_the_script_makes_every_secret_that_compose_mounts(tmp_path: Path) -> None:
     made = tmp_path / "secrets"
     subprocess.run([DEPLOY / "secrets.sh", made], check=True)
-    wanted = {Path(one["file"]).name for one in compose_file()["secrets"].values()}
-    assert {path.name for path in made.iterdir()} == wanted
+    expected = {Path(one["file"]).name for one in compose_file()["secrets"].values()}
+    assert {path.name for path in made.iterdir()} == expected
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert len(bytes.fromhex((made / "link-key").read_text())) == 32
     again = subprocess.run([DEPLOY / "secrets.sh", made], capture_output=True, check=False)
@@ -142,14 +142,14 @@ def test_the_composed_commands_make_a_cluster(cluster: Composed) -> None:
     with cluster.client("node-1", issued) as first, cluster.client("node-2", issued) as second:
         run = first.post("/v2/query_runs", json={"sql": "SELECT 1 AS a", "content_type": "csv"})
         assert run.status_code == 201, run.text
-        done = ended(second, run.json()["id"])
+        done = finished_run(second, run.json()["id"])
         assert done["state"] == "complete", done
         link = done["file"]["url"]
         assert link.startswith("http://localhost:8080/"), "what compose publishes node-1 as"
         assert second.get(link.removeprefix("http://localhost:8080")).text == "a\n1\n"
         assert cluster.stop("node-1") == 0
         again = second.post("/v2/query_runs", json={"sql": "SELECT 2 AS a", "content_type": "csv"})
-        assert ended(second, again.json()["id"])["state"] == "complete"
+        assert finished_run(second, again.json()["id"])["state"] == "complete"
         ready = second.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded"), (
             "Trino is not there"
@@ -184,10 +184,14 @@ def test_a_manifest_is_valid_by_kubernetes_schema(manifest: dict[str, Any]) -> N
 
 def test_the_kustomization_names_every_file_of_the_base() -> None:
     base = KUBERNETES / "base"
-    told = yaml.safe_load((base / "kustomization.yaml").read_text(encoding="utf-8"))
+    kustomization = yaml.safe_load((base / "kustomization.yaml").read_text(encoding="utf-8"))
     files = {path.name for path in base.glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(told["resources"]) == files
-    assert [(base / name).is_file() for one in told["configMapGenerator"] for name in one["files"]]
+    assert set(kustomization["resources"]) == files
+    assert [
+        (base / name).is_file()
+        for one in kustomization["configMapGenerator"]
+        for name in one["files"]
+    ]
 
 
 def test_kustomize_builds_the_base() -> None:
@@ -257,8 +261,8 @@ def test_services_budgets_and_policies_select_pods_that_exist() -> None:
     pods = [one["spec"]["template"]["metadata"]["labels"].items() for one in deployments()]
     for one in manifests():
         spec = one.get("spec", {})
-        wanted = spec.get("podSelector") or spec.get("selector") or {}
-        labels = wanted.get("matchLabels", wanted).items()
+        selector = spec.get("podSelector") or spec.get("selector") or {}
+        labels = selector.get("matchLabels", selector).items()
         if labels:
             assert any(labels <= pod for pod in pods), name_of(one)
 
@@ -313,10 +317,10 @@ def test_the_template_is_the_unit_with_a_home_per_instance() -> None:
 def test_the_command_of_the_unit_is_one_that_the_program_takes() -> None:
     words = unit(DEPLOY / "systemd/queryrun.service")["Service"]["ExecStart"].split()
     assert words[:2] == ["/opt/queryrun/bin/queryrun", "serve"]
-    shown = subprocess.run(
+    help_page = subprocess.run(
         [QUERYRUN, "serve", "--help"], capture_output=True, text=True, check=True
     )
-    assert all(word in shown.stdout for word in words if word.startswith("--"))
+    assert all(word in help_page.stdout for word in words if word.startswith("--"))
 
 
 # --- the image ------------------------------------------------------------------------------
@@ -353,9 +357,10 @@ def test_every_package_of_the_image_is_locked_as_for_the_tests() -> None:
     assert {name: tested.get(name) for name in shipped} == shipped
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["postgres"], *extras["trino"], *extras["spark"]]
-    names = {name.partition("==")[0] for name in shipped}
-    assert {re.split(r"[\[>=<]", one)[0].lower() for one in wanted} <= names
+    required = [*project["dependencies"], *extras["postgres"], *extras["trino"], *extras["spark"]]
+    ours = {path.parent.name for path in (ROOT / "packages").glob("*/pyproject.toml")}
+    names = {name.partition("==")[0] for name in shipped} | {f"queryrun-{name}" for name in ours}
+    assert {re.split(r"[\[>=<]", one)[0].lower() for one in required} <= names
     installs = [rest for word, rest in instructions() if word == "RUN" and ".lock" in rest]
     assert len(installs) == 2
     assert all("--require-hashes" in rest for rest in installs)
@@ -382,20 +387,20 @@ def settings_of(config: Path, tmp_path: Path) -> Settings:
 
 
 def memory_of_slots(settings: Settings) -> int:
-    most = max(
+    max_bytes = max(
         size_bytes(source.memory, "memory")
         for source in settings.sources.values()
         if source.engine == "duckdb"
     )
-    return most * settings.workers.slots
+    return max_bytes * settings.workers.slots
 
 
-def ended(http: Any, run_id: str) -> dict[str, Any]:
-    """The run once it has ended; the node does the waiting."""
+def finished_run(http: Any, run_id: str) -> dict[str, Any]:
+    """The run in a final state; the node does the waiting."""
     for _ in range(10):
         run: dict[str, Any] = http.get(
             f"/v2/query_runs/{run_id}", headers={"prefer": "wait=10"}
         ).json()
         if run["state"] in {"complete", "failed", "canceled"}:
             return run
-    raise AssertionError(f"run {run_id} did not end: {run}")
+    raise AssertionError(f"run {run_id} did not finish: {run}")

@@ -27,8 +27,8 @@ def targets() -> set[str]:
 
 @pytest.mark.parametrize("target", sorted(targets()))
 def test_every_make_target_that_is_named_exists(target: str) -> None:
-    ended = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_make_demo_cancels_a_runaway_and_leaves_nothing_running() -> None:
@@ -43,7 +43,7 @@ def test_make_demo_cancels_a_runaway_and_leaves_nothing_running() -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in servers + workers)
 
 
-def test_make_serve_makes_a_home_and_stays_until_told_to_end(tmp_path: Path) -> None:
+def test_make_serve_makes_a_home_and_stays_until_it_is_stopped(tmp_path: Path) -> None:
     with subprocess.Popen(
         ["make", "serve", f"HOME_DIR={tmp_path / 'home'}", "PORT=0"],
         cwd=ROOT,
@@ -54,8 +54,8 @@ def test_make_serve_makes_a_home_and_stays_until_told_to_end(tmp_path: Path) -> 
     ) as process:
         assert process.stdout is not None
         url = next(line.split()[-1] for line in process.stdout if "listening" in line)
-        with urllib.request.urlopen(f"{url}/readyz") as answer:  # noqa: S310 a loopback URL
-            assert answer.status == 200
+        with urllib.request.urlopen(f"{url}/readyz") as response:  # noqa: S310 a loopback URL
+            assert response.status == 200
         os.killpg(process.pid, signal.SIGTERM)
         process.stdout.read()
     assert process.returncode in (0, -signal.SIGTERM), "make reports the signal that it got itself"
@@ -74,7 +74,7 @@ def test_the_test_suite_is_what_ci_runs() -> None:
 
 def run_block(text: str, directory: Path) -> str:
     """Execute a block in a shell that stops at the first error; its output."""
-    ended = subprocess.run(
+    done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=directory,
         capture_output=True,
@@ -82,13 +82,13 @@ def run_block(text: str, directory: Path) -> str:
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A place that looks like the clone: the same .venv and Makefile, nothing else."""
+    """A directory that looks like the clone: the same .venv and Makefile, nothing else."""
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     return tmp_path
 

@@ -37,28 +37,28 @@ def test_every_table_of_the_page_is_what_the_model_makes_of_its_costs() -> None:
 
 
 def test_what_the_page_says_in_words_is_what_its_tables_say(model: Model) -> None:
-    walls = {wall.name: wall.first() for wall in model.walls()}
-    cpu, costs = walls["PostgreSQL's CPU"], model.costs
+    limits = {limit.name: limit.first() for limit in model.limits()}
+    cpu, costs = limits["PostgreSQL's CPU"], model.costs
     kept_bytes = costs.kept_table_bytes_per_run + costs.kept_index_bytes_per_run
     in_short = PAGE[PAGE.index("## In short") : PAGE.index("## What a run costs")]
-    assert f"so {walls['connections']} nodes at 500 connections" in in_short
+    assert f"so {limits['connections']} nodes at 500 connections" in in_short
     assert f"with {cpu} it is 16" in in_short
     assert f"a run that is kept takes {kept_bytes / 1e3:.1f} KB" in in_short
     assert f"{costs.node_cpu_ms_per_run:.0f} ms of CPU" in in_short
     assert f"are {kept_bytes / 1e3:.1f} TB in PostgreSQL" in in_short
 
 
-def test_walls_stand_in_the_order_in_which_nodes_meet_them(model: Model) -> None:
-    met = [wall.first() or 10**9 for wall in model.walls()]
-    named = {wall.name: wall.first() or 10**9 for wall in model.walls()}
-    assert [named[row[0]] for row in model.wall_rows()] == sorted(met)
+def test_limits_are_listed_in_the_order_in_which_nodes_reach_them(model: Model) -> None:
+    met = [limit.first() or 10**9 for limit in model.limits()]
+    named = {limit.name: limit.first() or 10**9 for limit in model.limits()}
+    assert [named[row[0]] for row in model.limit_rows()] == sorted(met)
 
 
-def test_a_wall_is_full_exactly_where_its_load_passes_what_it_gives(model: Model) -> None:
-    for wall in model.walls():
-        first = wall.first()
+def test_a_limit_is_reached_exactly_where_its_load_exceeds_its_capacity(model: Model) -> None:
+    for limit in model.limits():
+        first = limit.first()
         if first is not None:
-            assert wall.load(first - 1) <= wall.capacity < wall.load(first), wall.name
+            assert limit.load(first - 1) <= limit.capacity < limit.load(first), limit.name
 
 
 def test_the_simulation_is_the_same_each_time_and_keeps_up_with_what_arrives(model: Model) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.docs.executed import Block, Place, blocks_of
+from tests.docs.executed import Block, Workspace, blocks_of
 from tests.ports import free_port
 
 BIN = Path(sys.executable).parent
@@ -24,22 +24,22 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "QUERYRUN_SERVER__PORT": port,
     }
-    place = Place(tmp_path, environ, lambda text: text.replace("8080", port))
+    workspace = Workspace(tmp_path, environ, lambda text: text.replace("8080", port))
     first, serve, *rest = blocks_of("docs/tutorial.md")
-    place.execute([first])
-    with served(serve, place):
-        place.execute(rest)
+    workspace.execute([first])
+    with served(serve, workspace):
+        workspace.execute(rest)
 
 
 @contextmanager
-def served(block: Block, place: Place) -> Iterator[None]:
+def served(block: Block, workspace: Workspace) -> Iterator[None]:
     """The block that says `queryrun serve`, left running."""
     assert "queryrun serve" in block.text
-    with (place.directory / "log").open("w") as log:
+    with (workspace.directory / "log").open("w") as log:
         process = subprocess.Popen(
             [BIN / "queryrun", *shlex.split(block.text)[1:]],
-            cwd=place.directory,
-            env=dict(place.environ),
+            cwd=workspace.directory,
+            env=dict(workspace.environ),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -157,8 +157,8 @@ def test_cancel_returns_when_the_worker_is_gone(serve: Serve) -> None:
     with client_of(server) as client:
         run = client.submit(RUNAWAY)
         worker = server.computing_worker(run.id)
-        answer = run.cancel()
-        assert (answer.outcome, run.state) == (CancelOutcome.CANCELED, State.CANCELED)
+        response = run.cancel()
+        assert (response.outcome, run.state) == (CancelOutcome.CANCELED, State.CANCELED)
         assert not Path(f"/proc/{worker}").exists()
         with pytest.raises(RunCanceled):
             run.download("nowhere")
@@ -238,7 +238,7 @@ def test_a_lost_answer_to_a_cancel_is_no_failure(serve: Serve) -> None:
 def test_a_server_that_is_gone_is_unreachable(serve: Serve) -> None:
     server = serve()
     with client_of(server, retry=Retry(attempts=1)) as client:
-        server.end()
+        server.terminate()
         with pytest.raises(Unreachable):
             client.submit("SELECT 1")
 

@@ -41,7 +41,7 @@ def server(serve: Serve) -> Server:
 def sdk(driver: Driven, server: Server) -> Driven:
     """The SDK with a token of the server."""
     issued = server.made.issued
-    connected = driver.ask(
+    connected = driver.send_request(
         "connect", url=server.url, client_id=issued.client.id, secret=issued.secret
     )
     assert connected["has_token"], connected["printed"]
@@ -60,19 +60,19 @@ def body(sql: str = SQL, **changes: Any) -> dict[str, Any]:
 
 
 def submitted(sdk: Driven, sql: str = SQL, **changes: Any) -> dict[str, Any]:
-    job: dict[str, Any] = sdk.answer("post_data_query_job", body=body(sql, **changes))["data"]
+    job: dict[str, Any] = sdk.result("post_data_query_job", body=body(sql, **changes))["data"]
     return job
 
 
-def ended(sdk: Driven, server: Server, job_id: str) -> dict[str, Any]:
+def finished(sdk: Driven, server: Server, job_id: str) -> dict[str, Any]:
     """The job as the SDK reads it, once it has ended; the waiting is done on v2."""
-    server.ended(job_id)
-    job: dict[str, Any] = sdk.answer("get_data_query_job", job_id=job_id)["data"]
+    server.finished(job_id)
+    job: dict[str, Any] = sdk.result("get_data_query_job", job_id=job_id)["data"]
     return job
 
 
 def test_the_sdk_gets_a_token_and_refreshes_it_with_the_old_bearer(sdk: Driven) -> None:
-    refreshed = sdk.ask("refresh")
+    refreshed = sdk.send_request("refresh")
     assert (refreshed["has_token"], refreshed["changed"], refreshed["printed"]) == (True, True, "")
     assert refreshed["interval_s"] == 600
     assert submitted(sdk)["queryStatus"] == "accepted"
@@ -80,14 +80,14 @@ def test_the_sdk_gets_a_token_and_refreshes_it_with_the_old_bearer(sdk: Driven) 
 
 def test_an_earlier_token_counts_after_a_refresh(sdk: Driven, server: Server) -> None:
     """The SDK refreshes every ten minutes in each of its clients (contract E)."""
-    sdk.ask("refresh")
+    sdk.send_request("refresh")
     assert server.http.get("/query/jobs").status_code == 200
 
 
 def test_a_job_is_submitted_read_and_downloaded(sdk: Driven, server: Server) -> None:
     job = submitted(sdk)
     assert set(job) >= {"id", "createdBy", "updatedOn", "remainingRetries", "createdOn", "retries"}
-    done = ended(sdk, server, job["id"])
+    done = finished(sdk, server, job["id"])
     assert (done["queryStatus"], done["outputRows"]) == ("completed", 3)
     assert done["processingTime"] >= 0
     lines = httpx.get(done["dataFile"]).text.splitlines()
@@ -104,9 +104,9 @@ def test_every_format_and_compression_arrives(
 ) -> None:
     more = {"column_separator": "|"} if output_format == "DSV" else {}
     job = submitted(sdk, output_format=output_format, compression=compression, **more)
-    answer = httpx.get(ended(sdk, server, job["id"])["dataFile"])
-    assert "content-encoding" not in answer.headers
-    assert unpacked(answer.content, compression).splitlines()[0] == first_line
+    response = httpx.get(finished(sdk, server, job["id"])["dataFile"])
+    assert "content-encoding" not in response.headers
+    assert unpacked(response.content, compression).splitlines()[0] == first_line
 
 
 def unpacked(content: bytes, compression: str) -> str:
@@ -121,13 +121,13 @@ def unpacked(content: bytes, compression: str) -> str:
 
 def test_announced_gzip_that_is_plain_json_is_read(sdk: Driven) -> None:
     """The SDK's `content_encoding="gzip"` sets the header and compresses nothing (contract C13)."""
-    answer = sdk.answer("post_data_query_job", body=body(), content_encoding="gzip")
-    assert answer["data"]["queryStatus"] == "accepted"
+    response = sdk.result("post_data_query_job", body=body(), content_encoding="gzip")
+    assert response["data"]["queryStatus"] == "accepted"
 
 
 def test_an_idempotency_key_makes_one_job(sdk: Driven) -> None:
     first, again = (
-        sdk.answer("post_data_query_job", body=body(), idempotency_key="nightly")["data"]["id"]
+        sdk.result("post_data_query_job", body=body(), idempotency_key="nightly")["data"]["id"]
         for _ in range(2)
     )
     assert first == again
@@ -135,18 +135,18 @@ def test_an_idempotency_key_makes_one_job(sdk: Driven) -> None:
 
 def test_jobs_are_listed_newest_first_and_by_status(sdk: Driven, server: Server) -> None:
     first, second = submitted(sdk)["id"], submitted(sdk)["id"]
-    ended(sdk, server, first)
-    ended(sdk, server, second)
-    found = sdk.answer("get_data_query_jobs", query_status="completed", page_size=2)["data"]
+    finished(sdk, server, first)
+    finished(sdk, server, second)
+    found = sdk.result("get_data_query_jobs", query_status="completed", page_size=2)["data"]
     assert [job["id"] for job in found] == [second, first]
-    assert sdk.answer("get_data_query_jobs", query_status="failed")["data"] == []
+    assert sdk.result("get_data_query_jobs", query_status="failed")["data"] == []
 
 
 def test_the_sdk_itself_refuses_pages_that_the_server_takes(sdk: Driven) -> None:
     """Its limit is 40, the server's 1000 (contract A7)."""
     assert sdk.error("get_data_query_jobs", page_size=41)["kind"] == "ValidationError"
-    bypassed = sdk.ask("call", name="get_data_query_jobs", raw=True, page_size=41)
-    assert "answer" in bypassed
+    bypassed = sdk.send_request("call", name="get_data_query_jobs", raw=True, page_size=41)
+    assert "result" in bypassed
 
 
 def test_the_sdks_delete_refuses_every_real_id(sdk: Driven, server: Server) -> None:
@@ -161,17 +161,17 @@ def test_a_running_job_is_cancelled_both_ways_round(sdk: Driven, server: Server,
     job_id = submitted(sdk, RUNAWAY)["id"]
     pid = server.computing_worker(job_id)
     if way == "padded":
-        answer = sdk.answer("delete_data_query_job", job_id=job_id.ljust(64, "0"))
+        response = sdk.result("delete_data_query_job", job_id=job_id.ljust(64, "0"))
     else:
-        answer = sdk.answer("delete_data_query_job", raw=True, job_id=job_id)
-    assert answer["data"]["queryStatus"] == "cancelled"
+        response = sdk.result("delete_data_query_job", raw=True, job_id=job_id)
+    assert response["data"]["queryStatus"] == "cancelled"
     assert pid not in server.workers()
     assert server.get(job_id)["state"] == "canceled"
 
 
 def test_a_cancel_that_comes_too_late_says_so(sdk: Driven, server: Server) -> None:
     job_id = submitted(sdk)["id"]
-    ended(sdk, server, job_id)
+    finished(sdk, server, job_id)
     refused = sdk.error("delete_data_query_job", job_id=job_id.ljust(64, "0"))
     assert (refused["kind"], refused["status"]) == ("BadRequestException", 400)
     assert "not in accepted or in_progress status" in refused["message"]
@@ -179,7 +179,7 @@ def test_a_cancel_that_comes_too_late_says_so(sdk: Driven, server: Server) -> No
 
 def test_a_statement_that_fails_says_why(sdk: Driven, server: Server) -> None:
     job_id = submitted(sdk, "SELECT * FROM acount")["id"]
-    failed = ended(sdk, server, job_id)
+    failed = finished(sdk, server, job_id)
     assert failed["queryStatus"] == "failed"
     assert "acount" in failed["errorMessage"]
 
@@ -204,7 +204,7 @@ def test_an_unknown_id_is_not_found(sdk: Driven) -> None:
 
 def test_a_wrong_secret_leaves_the_sdk_without_a_token(driver: Driven, server: Server) -> None:
     """It prints what the server said and goes on; the first call is then a 401."""
-    connected = driver.ask(
+    connected = driver.send_request(
         "connect", url=server.url, client_id=server.made.issued.client.id, secret="x" * 42
     )
     assert not connected["has_token"]
@@ -217,7 +217,7 @@ def test_a_used_up_rate_is_a_429_with_numbers(driver: Driven, serve: Serve) -> N
     """2,500 a minute, as the hosted sandbox allows; spent by others of the tenant."""
     server = serve({"QUERYRUN_RATES__PRESET": "api_sandbox"})
     issued = server.made.issued
-    driver.ask("connect", url=server.url, client_id=issued.client.id, secret=issued.secret)
+    driver.send_request("connect", url=server.url, client_id=issued.client.id, secret=issued.secret)
     refused = first_refusal(driver, server)
     assert (refused["status"], refused["kind"]) == (429, "ApiException")
     assert refused["rate_limit_remaining"] == 0
@@ -229,7 +229,7 @@ def first_refusal(driver: Driven, server: Server) -> dict[str, Any]:
     for _ in range(100):
         while server.http.get("/query/jobs", params={"pageSize": 1}).status_code == 200:
             pass
-        found = driver.ask("call", name="post_data_query_job", body=body())
+        found = driver.send_request("call", name="post_data_query_job", body=body())
         if "error" in found:
             return dict(found["error"])
     raise AssertionError("never refused")

@@ -27,7 +27,7 @@ def client(server: Server) -> Iterator[Driven]:
     """The client with a token of the server."""
     issued = server.made.issued
     with driven("swagger_client_driver.py") as client:
-        found = client.ask(
+        found = client.send_request(
             "connect", url=server.url, client_id=issued.client.id, secret=issued.secret
         )
         assert found["has_token"]
@@ -46,18 +46,18 @@ def body(sql: str) -> dict[str, Any]:
 def submitted(client: Driven, sql: str) -> str:
     """The id of a new job. This client's model has no place for it, so it is read from
     `api_client.last_response`, as users of the client must."""
-    found = client.ask("call", name="p_ost_data_query_job", body=body(sql))
-    assert found["answer"] == {"data": {"queryStatus": "accepted"}}
+    found = client.send_request("call", name="p_ost_data_query_job", body=body(sql))
+    assert found["result"] == {"data": {"queryStatus": "accepted"}}
     return str(found["body"]["data"]["id"])
 
 
 def test_a_job_is_submitted_read_downloaded_and_listed(client: Driven, server: Server) -> None:
     job_id = submitted(client, "SELECT 42 AS answer")
-    server.ended(job_id)
-    done = client.answer("g_et_data_query_job", job_id=job_id)["data"]
+    server.finished(job_id)
+    done = client.result("g_et_data_query_job", job_id=job_id)["data"]
     assert (done["queryStatus"], done["outputRows"]) == ("completed", 1)
     assert httpx.get(done["dataFile"]).text == "answer\n42\n"
-    found = client.answer("g_et_data_query_jobs", query_status="completed", page_size=1)["data"]
+    found = client.result("g_et_data_query_jobs", query_status="completed", page_size=1)["data"]
     assert [one["queryStatus"] for one in found] == ["completed"]
 
 
@@ -67,8 +67,8 @@ def test_a_running_job_is_cancelled(client: Driven, server: Server) -> None:
     pid = server.computing_worker(job_id)
     assert "length" in client.error("d_elete_data_query_job", job_id=job_id)["text"]
     padded = job_id.ljust(64, "0")
-    answer = client.answer("d_elete_data_query_job", job_id=padded)
-    assert answer["data"]["queryStatus"] == "cancelled"
+    response = client.result("d_elete_data_query_job", job_id=padded)
+    assert response["data"]["queryStatus"] == "cancelled"
     assert pid not in server.workers()
 
 

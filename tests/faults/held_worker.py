@@ -1,6 +1,6 @@
-"""A worker that stops dead at a place a test names, and heeds no interrupt there.
+"""A worker that blocks at a point that the test names, and ignores interrupts there.
 
-The statement names the place in a comment: `SELECT 1 /* hold planning */`. While its source is
+The statement names the hold_point in a comment: `SELECT 1 /* hold planning */`. While its source is
 being opened there is no statement yet, so there a file in the entity's data directory does it.
 """
 
@@ -16,6 +16,7 @@ from typing import NoReturn
 from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
+from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
 from queryrun.worker.frames import Done, Execute, WorkerConfig
@@ -28,18 +29,18 @@ OPENING_MARK = "hold-opening.txt"
 
 
 def hold() -> NoReturn:
-    """Never come back: only a kill ends this."""
+    """Never return: only a kill ends this."""
     while True:
         threading.Event().wait()
 
 
-class Place:
-    """Where the present statement is to be held."""
+class HoldPoint:
+    """Where the present statement blocks."""
 
     name = ""
 
     def hold_at(self, name: str) -> None:
-        """Stop dead if this is the place."""
+        """Block if this is the point."""
         if self.name == name:
             hold()
 
@@ -60,30 +61,30 @@ def main(control: socket.socket) -> NoReturn:
 
 
 class HeldSession(SourceSession):
-    """Tells the parts where to hold, then runs as always."""
+    """Sets where to block, then runs as always."""
 
     def __init__(self, engine: EngineSession, results: HeldResults, time_zone: str) -> None:
-        super().__init__(HeldEngine(engine, results.place), results, time_zone)
-        self._place = results.place
+        super().__init__(HeldEngine(engine, results.hold_point), results, time_zone)
+        self._hold_point = results.hold_point
 
     def run(self, execute: Execute, report: Report) -> Done:
-        """As always, but for the place."""
-        named = re.search(r"/\* hold (\w+) \*/", execute.statement)
-        self._place.name = named.group(1) if named else ""
+        """As always, with the point of this statement."""
+        named = re.search(r"/\* hold (\w+) \*/", execute.sql)
+        self._hold_point.name = named.group(1) if named else ""
         return super().run(execute, report)
 
 
 class HeldEngine:
     """An engine session that may be held while it plans."""
 
-    def __init__(self, engine: EngineSession, place: Place) -> None:
+    def __init__(self, engine: EngineSession, hold_point: HoldPoint) -> None:
         self._engine = engine
-        self._place = place
+        self._hold_point = hold_point
         self.output_path = engine.output_path
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Held at `planning`."""
-        self._place.hold_at("planning")
+        self._hold_point.hold_at("planning")
         return self._engine.plan(statement, row_filter, name)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
@@ -97,6 +98,9 @@ class HeldEngine:
     def progress(self) -> EngineProgress:
         """As always."""
         return self._engine.progress()
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """It has no store that needs any."""
 
     def renew(self) -> bool:
         """As always."""
@@ -112,19 +116,19 @@ class HeldResults(LocalResultStore):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.place = Place()
+        self.hold_point = HoldPoint()
 
     def open(self, key: str) -> LocalResultWriter:
         """A writer that may be held."""
-        return HeldWriter(self._path(key), self._unfinished(key), self.place)
+        return HeldWriter(self._path(key), self._unfinished(key), self.hold_point)
 
 
 class HeldWriter(LocalResultWriter):
     """Held at `writing` (amid its bytes), `uploading` (before the commit) or `committed`."""
 
-    def __init__(self, path: Path, unfinished: Path, place: Place) -> None:
+    def __init__(self, path: Path, unfinished: Path, hold_point: HoldPoint) -> None:
         super().__init__(path, unfinished)
-        self._place = place
+        self._hold_point = hold_point
         self._written = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -132,7 +136,7 @@ class HeldWriter(LocalResultWriter):
         super().write(data)
         self._written += len(data)
         if self._written > HEADERS_BYTES:
-            self._place.hold_at("writing")
+            self._hold_point.hold_at("writing")
 
     def share(self, path: str) -> SharedFile | None:
         """The engine writes the file by itself; whoever reads along may be held."""
@@ -141,10 +145,10 @@ class HeldWriter(LocalResultWriter):
 
     def _held_when_grown(self, size_bytes: int) -> None:
         if size_bytes > HEADERS_BYTES:
-            self._place.hold_at("writing")
+            self._hold_point.hold_at("writing")
 
     def commit(self) -> None:
         """Held before, or after the file is there for all to see."""
-        self._place.hold_at("uploading")
+        self._hold_point.hold_at("uploading")
         super().commit()
-        self._place.hold_at("committed")
+        self._hold_point.hold_at("committed")

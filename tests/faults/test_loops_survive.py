@@ -1,4 +1,4 @@
-"""The node's loops outlive a surprise: a node that stopped claiming would look healthy."""
+"""The node's loops survive unexpected errors: a node that stopped claiming would look healthy."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from queryrun.cli.home import MadeHome
 from queryrun.runs.state import RunState
 from queryrun.wiring.resources import NodeResources
-from tests.faults.node import RUNAWAY, open_node, until
+from tests.faults.node_harness import RUNAWAY, open_node, until
 
 pytestmark = pytest.mark.anyio
 
 
 class BreaksOnce:
-    """The real store, whose named method raises what nobody expects at its first call."""
+    """The real store, whose named method raises an unexpected error at its first call."""
 
     def __init__(self, store: Any, method: str) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class BreaksOnce:
 
 
 def breaking(method: str, stores: list[BreaksOnce]) -> Any:
-    """A wrap that keeps the store, which breaks once, in `stores`."""
+    """A wrapper that keeps the store, which fails once, in `stores`."""
 
     def wrap(resources: NodeResources) -> NodeResources:
         stores.append(BreaksOnce(resources.runs, method))
@@ -48,18 +48,18 @@ def breaking(method: str, stores: list[BreaksOnce]) -> Any:
     return wrap
 
 
-async def test_claiming_goes_on_after_a_claim_that_broke(made: MadeHome) -> None:
+async def test_claiming_goes_on_after_an_error_in_a_claim(made: MadeHome) -> None:
     stores: list[BreaksOnce] = []
-    async with open_node(made, wrap=breaking("claim", stores)) as scene:
-        run = await scene.ended(await scene.submit("SELECT 1 AS a"))
+    async with open_node(made, wrap=breaking("claim", stores)) as harness:
+        run = await harness.wait_finished(await harness.submit("SELECT 1 AS a"))
         assert run.state is RunState.COMPLETE
         assert stores[0].calls > 1
 
 
-async def test_heartbeats_go_on_after_one_that_broke(made: MadeHome) -> None:
+async def test_heartbeats_go_on_after_an_error_in_one(made: MadeHome) -> None:
     stores: list[BreaksOnce] = []
-    async with open_node(made, wrap=breaking("extend", stores)) as scene:
-        run_id = await scene.submit(RUNAWAY)
-        await scene.computes(run_id)
+    async with open_node(made, wrap=breaking("extend", stores)) as harness:
+        run_id = await harness.submit(RUNAWAY)
+        await harness.wait_computing(run_id)
         await until(lambda: stores[0].calls > 2, "a heartbeat after the broken one")
-        assert (await scene.cancel(run_id)).state is RunState.CANCELED
+        assert (await harness.cancel(run_id)).state is RunState.CANCELED

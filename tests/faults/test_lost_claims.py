@@ -1,4 +1,4 @@
-"""A claim that was committed and whose answer was lost: nobody lives it, and yet it is settled."""
+"""A claim is committed but its reply is lost: no node runs the attempt, and yet it is settled."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from queryrun.errors import Unavailable
 from queryrun.runs.model import Attempt
 from queryrun.runs.state import RunState
 from queryrun.wiring.resources import NodeResources
-from tests.faults.node import RUNAWAY, Scene, open_node, until
+from tests.faults.node_harness import RUNAWAY, NodeHarness, open_node, until
 
 pytestmark = pytest.mark.anyio
 
 
 class LosesAClaim:
-    """The real store, but the answer to the first claim that took something is lost."""
+    """The real store, but the reply to the first claim that took something is lost."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class LosesAClaim:
 
 
 def losing(stores: list[LosesAClaim]) -> Any:
-    """A wrap that keeps the broken store in `stores`."""
+    """A wrapper that keeps the faulty store in `stores`."""
 
     def wrap(resources: NodeResources) -> NodeResources:
         stores.append(LosesAClaim(resources.runs))
@@ -47,29 +47,29 @@ def losing(stores: list[LosesAClaim]) -> Any:
     return wrap
 
 
-async def lost_run(scene: Scene, stores: list[LosesAClaim], sql: str) -> str:
-    """A run whose claim nobody heard of; its lease is renewed once by a heartbeat, if at all."""
-    run_id = await scene.submit(sql)
+async def lost_run(harness: NodeHarness, stores: list[LosesAClaim], sql: str) -> str:
+    """A run whose claim no node knows of; its lease is renewed by at most one heartbeat."""
+    run_id = await harness.submit(sql)
     await until(lambda: bool(stores[0].lost), "the lost claim")
-    await scene.node.dispatcher.extend_leases()
+    await harness.node.dispatcher.extend_leases()
     return run_id
 
 
-async def test_the_run_is_tried_again_when_its_lease_has_lapsed(made: MadeHome) -> None:
+async def test_the_run_is_retried_when_its_lease_has_expired(made: MadeHome) -> None:
     stores: list[LosesAClaim] = []
-    async with open_node(made, wrap=losing(stores)) as scene:
-        run_id = await lost_run(scene, stores, "SELECT 1 AS a")
-        run = await scene.ended(run_id)
+    async with open_node(made, wrap=losing(stores)) as harness:
+        run_id = await lost_run(harness, stores, "SELECT 1 AS a")
+        run = await harness.wait_finished(run_id)
         assert (run.state, run.attempt) == (RunState.COMPLETE, 2)
 
 
-async def test_a_cancel_of_it_ends_canceled_when_its_lease_has_lapsed(made: MadeHome) -> None:
-    """Late, but never a lie: until then it is `canceling`."""
+async def test_a_cancel_of_it_completes_when_its_lease_has_expired(made: MadeHome) -> None:
+    """Late, but correct: until then it is `canceling`."""
     stores: list[LosesAClaim] = []
-    async with open_node(made, wrap=losing(stores)) as scene:
-        run_id = await lost_run(scene, stores, RUNAWAY)
-        asked = await scene.cancel(run_id, wait_s=0)
-        assert asked.state is RunState.CANCELING
-        run = await scene.ended(run_id)
+    async with open_node(made, wrap=losing(stores)) as harness:
+        run_id = await lost_run(harness, stores, RUNAWAY)
+        cancelling = await harness.cancel(run_id, wait_s=0)
+        assert cancelling.state is RunState.CANCELING
+        run = await harness.wait_finished(run_id)
         assert (run.state, run.attempt) == (RunState.CANCELED, 1)
-        assert scene.workers_of(run_id) == []
+        assert harness.workers_of(run_id) == []

@@ -16,7 +16,7 @@ from queryrun.runs.model import (
     StopReason,
 )
 from queryrun.runs.state import RunState
-from tests.faults.node import RUNAWAY, Scene, open_node, until
+from tests.faults.node_harness import RUNAWAY, NodeHarness, open_node, until
 
 pytestmark = pytest.mark.anyio
 
@@ -26,44 +26,46 @@ STOPPED = {EngineStop.INTERRUPTED, EngineStop.KILLED}
 
 
 def assert_stopped(run: Run, reason: StopReason, by: str | None, stage: Stage) -> None:
-    """The record of a stop is whole and says why."""
+    """The record of a stop is complete and gives the reason."""
     record = run.cancellation
     assert record is not None
     assert (record.reason, record.canceled_by, record.stage) == (reason, by, stage)
     assert record.engine_stop in STOPPED
 
 
-async def computing(scene: Scene, sql: str = RUNAWAY, timeout_s: float | None = None) -> str:
-    """A run that computes; its id."""
-    run_id = await scene.submit(sql, timeout_s=timeout_s)
-    await scene.reaches(run_id, Stage.EXECUTING)
+async def computing(
+    harness: NodeHarness, sql: str = RUNAWAY, timeout_s: float | None = None
+) -> str:
+    """A run that is computing; its id."""
+    run_id = await harness.submit(sql, timeout_s=timeout_s)
+    await harness.wait_stage(run_id, Stage.EXECUTING)
     return run_id
 
 
 async def test_the_caller(made: MadeHome) -> None:
-    async with open_node(made) as scene:
-        run = await scene.cancel(await computing(scene))
+    async with open_node(made) as harness:
+        run = await harness.cancel(await computing(harness))
         assert run.state is RunState.CANCELED
-        assert_stopped(run, StopReason.USER, scene.caller.client_id, Stage.EXECUTING)
-        assert scene.workers_of(run.id) == []
+        assert_stopped(run, StopReason.USER, harness.caller.client_id, Stage.EXECUTING)
+        assert harness.workers_of(run.id) == []
 
 
 async def test_an_admin(made: MadeHome) -> None:
-    async with open_node(made) as scene:
-        admin = scene.admin
-        run = await scene.cancel(await computing(scene), admin)
+    async with open_node(made) as harness:
+        admin = harness.admin
+        run = await harness.cancel(await computing(harness), admin)
         assert run.state is RunState.CANCELED
         assert_stopped(run, StopReason.ADMIN, admin.client_id, Stage.EXECUTING)
-        assert scene.workers_of(run.id) == []
+        assert harness.workers_of(run.id) == []
 
 
 async def test_the_time_limit(made: MadeHome) -> None:
-    async with open_node(made) as scene:
-        run = await scene.ended(await computing(scene, timeout_s=0.5))
+    async with open_node(made) as harness:
+        run = await harness.wait_finished(await computing(harness, timeout_s=0.5))
         assert run.failure is not None
         assert run.failure.code is FailureCode.TIME_LIMIT_EXCEEDED
         assert_stopped(run, StopReason.TIMEOUT, None, Stage.EXECUTING)
-        assert scene.workers_of(run.id) == []
+        assert harness.workers_of(run.id) == []
 
 
 @pytest.mark.parametrize(
@@ -78,48 +80,48 @@ async def test_the_time_limit(made: MadeHome) -> None:
 async def test_a_limit(
     made: MadeHome, limit: str, sql: str, code: FailureCode, stage: Stage
 ) -> None:
-    """The worker is stopped like any other: what an overstepping statement left of it is gone."""
+    """The worker is stopped like any other: what the statement left of it is gone."""
     name, _, value = limit.partition("=")
     environ = {
         "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
         f"QUERYRUN_SOURCES__LIVE__{name}": value,
     }
-    async with open_node(made, environ=environ) as scene:
-        run_id = await scene.submit(sql, Output(ContentType.JSON))
-        pid = await scene.computes(run_id)
-        run = await scene.ended(run_id)
+    async with open_node(made, environ=environ) as harness:
+        run_id = await harness.submit(sql, Output(ContentType.JSON))
+        pid = await harness.wait_computing(run_id)
+        run = await harness.wait_finished(run_id)
         assert run.failure is not None
         assert run.failure.code is code
         assert_stopped(run, StopReason.LIMIT, None, stage)
-        assert pid not in scene.processes()
-        assert scene.result_files() == []
+        assert pid not in harness.processes()
+        assert harness.result_files() == []
 
 
 async def test_a_shutdown(made: MadeHome) -> None:
-    """The run is queued again and not charged; the attempt's record says why it was stopped."""
-    async with open_node(made) as scene:
-        run_id = await computing(scene)
-        await scene.node.drain(0)
-        run = await scene.read(run_id)
+    """The run is requeued without a charge; the attempt's record says why it was stopped."""
+    async with open_node(made) as harness:
+        run_id = await computing(harness)
+        await harness.node.drain(0)
+        run = await harness.read(run_id)
         assert (run.state, run.remaining_attempts) == (RunState.ACCEPTED, 3)
-        [attempt] = scene.attempts(run_id)
+        [attempt] = harness.attempts(run_id)
         assert attempt["stop_reason"] == "shutdown"
         assert attempt["stop_stage"] == "executing"
         assert attempt["stop_engine"] in STOPPED
-        assert scene.workers_of(run_id) == []
+        assert harness.workers_of(run_id) == []
 
 
 async def test_a_lost_lease(made: MadeHome) -> None:
-    """Another node has the attempt now: ours is stopped here, and settled over there."""
-    async with open_node(made) as scene:
-        run_id = await computing(scene)
-        store = scene.node.database.runs
+    """Another node holds the attempt now: it is stopped here, and settled there."""
+    async with open_node(made) as harness:
+        run_id = await computing(harness)
+        store = harness.node.database.runs
         await store.expired_leases(exclude_node="another")
         assert await store.take_over(AttemptRef(run_id, 1), "another", lease_s=60)
-        await scene.node.dispatcher.extend_leases()
-        await until(lambda: scene.node.dispatcher.held == 0, "the slot")
-        assert scene.workers_of(run_id) == []
-        run = await scene.read(run_id)
+        await harness.node.dispatcher.extend_leases()
+        await until(lambda: harness.node.dispatcher.held == 0, "the slot")
+        assert harness.workers_of(run_id) == []
+        run = await harness.read(run_id)
         assert (run.state, run.attempt) == (RunState.IN_PROGRESS, 1)
 
 
@@ -128,28 +130,28 @@ async def test_a_cancel_during_a_stop_for_the_time_limit_wins(made: MadeHome) ->
     from tests.faults.held_parts import Gate, holding
 
     gate = Gate()
-    async with open_node(made, wrap=holding("workers", "stop", gate)) as scene:
-        run_id = await computing(scene, timeout_s=0.5)
+    async with open_node(made, wrap=holding("workers", "stop", gate)) as harness:
+        run_id = await computing(harness, timeout_s=0.5)
         await gate.reached.wait()
-        asked = await scene.cancel(run_id, wait_s=0)
-        assert asked.state is RunState.CANCELING
+        cancelling = await harness.cancel(run_id, wait_s=0)
+        assert cancelling.state is RunState.CANCELING
         gate.open.set()
-        run = await scene.ended(run_id)
+        run = await harness.wait_finished(run_id)
         assert run.state is RunState.CANCELED
         assert run.failure is None
 
 
-async def test_a_cancel_of_which_no_hint_came_is_found_by_the_next_heartbeat(
+async def test_a_cancel_without_a_notification_is_found_by_the_next_heartbeat(
     made: MadeHome,
 ) -> None:
-    """As another node would write it: this node hears of it from the store alone."""
+    """As another node would write it: this node learns of it from the store alone."""
     from queryrun.runs.store import CancelRequested
 
-    async with open_node(made) as scene:
-        run_id = await computing(scene)
-        asked = CancelRequested(StopReason.USER, "elsewhere")
-        await scene.node.database.runs.cancel(run_id, asked)
-        await scene.node.dispatcher.extend_leases()
-        run = await scene.ended(run_id)
+    async with open_node(made) as harness:
+        run_id = await computing(harness)
+        request = CancelRequested(StopReason.USER, "elsewhere")
+        await harness.node.database.runs.cancel(run_id, request)
+        await harness.node.dispatcher.extend_leases()
+        run = await harness.wait_finished(run_id)
         assert run.state is RunState.CANCELED
         assert_stopped(run, StopReason.USER, "elsewhere", Stage.EXECUTING)

@@ -1,4 +1,4 @@
-"""A worker that cannot be reaped: the run stays `canceling`, its slot held, and an alarm is up."""
+"""A worker cannot be reaped: the run stays `canceling`, keeps its slot, raises an alert."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
 from tests.conftest import Clock
 from tests.contract.run_store_fixtures import BY_USER, LEASE_S, read, started
-from tests.faults.node import RUNAWAY, Scene, open_node
+from tests.faults.node_harness import RUNAWAY, NodeHarness, open_node
 
 pytestmark = pytest.mark.anyio
 
 
 class SickPool:
-    """The real pool, but while it is sick no worker is ever proven gone."""
+    """The real pool, but while it is sick no worker is ever reaped."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -48,7 +48,7 @@ class SickPool:
         return getattr(self._pool, name)
 
     async def stop(self, worker: Worker) -> Stopped:
-        """Refuse, as the pool does after its bound; or, recovered, really stop."""
+        """Fail, as the pool does after its timeout; or, recovered, really stop."""
         if self.sick:
             self.refused.set()
             raise NotReaped(worker.pid)
@@ -56,15 +56,15 @@ class SickPool:
         return stopped
 
 
-async def stops_unconfirmed(scene: Scene) -> str:
-    """The alarm's line at /metrics."""
-    async with scene.http() as http:
+async def stops_unconfirmed(harness: NodeHarness) -> str:
+    """The line of the alert at /metrics."""
+    async with harness.http() as http:
         text = (await http.get("/metrics")).text
     [line] = [one for one in text.splitlines() if one.startswith("queryrun_stops_unconfirmed ")]
     return line
 
 
-async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
+async def test_a_run_is_not_canceled_before_its_stop_is_confirmed(made: MadeHome) -> None:
     pools: list[SickPool] = []
 
     def wrap(resources: NodeResources) -> NodeResources:
@@ -72,28 +72,30 @@ async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
         return replace(resources, workers=pools[0])
 
     environ = {"QUERYRUN_WORKERS__SLOTS": "1"}
-    async with open_node(made, wrap=wrap, environ=environ) as scene:
-        run_id = await scene.submit(RUNAWAY)
-        await scene.reaches(run_id, Stage.EXECUTING)
+    async with open_node(made, wrap=wrap, environ=environ) as harness:
+        run_id = await harness.submit(RUNAWAY)
+        await harness.wait_stage(run_id, Stage.EXECUTING)
         with capture_logs() as log:
-            asked = await scene.cancel(run_id, wait_s=0.1)
+            cancelling = await harness.cancel(run_id, wait_s=0.1)
             await pools[0].refused.wait()
-        assert asked.state is RunState.CANCELING
-        await assert_held(scene, run_id)
+        assert cancelling.state is RunState.CANCELING
+        await assert_held(harness, run_id)
         assert any(line["event"] == "worker_not_reaped" for line in log)
-        assert await stops_unconfirmed(scene) == "queryrun_stops_unconfirmed 1.0"
+        assert await stops_unconfirmed(harness) == "queryrun_stops_unconfirmed 1.0"
 
         pools[0].sick = False
-        assert (await scene.ended(run_id)).state is RunState.CANCELED
-        assert scene.workers_of(run_id) == []
-        assert await stops_unconfirmed(scene) == "queryrun_stops_unconfirmed 0.0"
-        assert (await scene.ended(await scene.submit("SELECT 1 AS a"))).state is RunState.COMPLETE
+        assert (await harness.wait_finished(run_id)).state is RunState.CANCELED
+        assert harness.workers_of(run_id) == []
+        assert await stops_unconfirmed(harness) == "queryrun_stops_unconfirmed 0.0"
+        assert (
+            await harness.wait_finished(await harness.submit("SELECT 1 AS a"))
+        ).state is RunState.COMPLETE
 
 
 async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
     tmp_path: Path, clock: Clock
 ) -> None:
-    """One process that does not end keeps nobody else's run waiting, and is tried again."""
+    """One process that does not end delays no other run, and is retried."""
     database = open_sqlite(tmp_path / "store.db", clock)
     store, sick = database.runs, {"process-1"}
 
@@ -108,7 +110,7 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
         store=store,
         results=LocalResultStore(tmp_path),
         notifier=ChangeNotifier(),
-        remote=RemoteWork((), Elsewhere(), no_place),
+        remote=RemoteWork((), FakeRemoteStop(), no_source),
         metrics=metrics,
         retry=RetryPolicy(),
         now=clock,
@@ -133,41 +135,41 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
     database.close()
 
 
-class Elsewhere:
-    """An engine elsewhere that may be away; it knows of no work."""
+class FakeRemoteStop:
+    """A remote engine that may be down; it knows of no work."""
 
     def __init__(self) -> None:
         self.is_away = False
-        self.ended: list[str] = []
+        self.stopped: list[str] = []
 
     async def stop(self, source: SourceSpec, name: str) -> None:
-        """Proven, when it answers."""
+        """Confirmed, unless it is down."""
         if self.is_away:
             raise Unavailable("away")
-        self.ended.append(name)
+        self.stopped.append(name)
 
     async def names(self, source: SourceSpec) -> tuple[str, ...]:
         """Nothing."""
         return ()
 
 
-async def no_place(source: str, entity_id: str | None) -> SourceSpec:
-    """Any place will do."""
+async def no_source(source: str, entity_id: str | None) -> SourceSpec:
+    """Any source will do."""
     return SourceSpec("trino", {})
 
 
-async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_so(
+async def test_an_expired_attempt_is_not_settled_before_the_remote_engine_confirms(
     tmp_path: Path, clock: Clock
 ) -> None:
-    """Killing the worker that spoke to it proves nothing."""
-    database, engine = open_sqlite(tmp_path / "store.db", clock), Elsewhere()
+    """Killing the worker that called it confirms nothing."""
+    database, engine = open_sqlite(tmp_path / "store.db", clock), FakeRemoteStop()
     store, metrics = database.runs, RunMetrics()
     context: Any = SimpleNamespace(
         node="here",
         store=store,
         results=LocalResultStore(tmp_path),
         notifier=ChangeNotifier(),
-        remote=RemoteWork(("live",), engine, no_place),
+        remote=RemoteWork(("live",), engine, no_source),
         metrics=metrics,
         now=clock,
     )
@@ -191,20 +193,20 @@ async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_
     run = await read(store, attempt.ref.run_id)
     assert run.cancellation is not None
     assert run.cancellation.engine_stop is EngineStop.REMOTE_CONFIRMED
-    assert engine.ended == [work_name(attempt.ref.run_id, 1)]
+    assert engine.stopped == [work_name(attempt.ref.run_id, 1)]
     assert metrics.registry.get_sample_value("queryrun_stops_unconfirmed") == 0
     database.close()
 
 
-async def assert_held(scene: Scene, run_id: str) -> None:
+async def assert_held(harness: NodeHarness, run_id: str) -> None:
     """It reads `in_progress` with the wish on record, and nobody else gets its slot."""
-    waiting = await scene.submit("SELECT 2 AS a")
-    async with scene.http() as http:
+    waiting = await harness.submit("SELECT 2 AS a")
+    async with harness.http() as http:
         query = {"fields[]": "state,cancellation"}
-        shown = (await http.get(f"/v2/query_runs/{run_id}", params=query)).json()
+        body = (await http.get(f"/v2/query_runs/{run_id}", params=query)).json()
         other = (await http.get(f"/v2/query_runs/{waiting}")).json()
-    assert shown["state"] == "in_progress"
-    assert "requested_time" in shown["cancellation"]
-    assert "canceled_time" not in shown["cancellation"]
-    assert scene.node.dispatcher.held == 1
+    assert body["state"] == "in_progress"
+    assert "requested_time" in body["cancellation"]
+    assert "canceled_time" not in body["cancellation"]
+    assert harness.node.dispatcher.held == 1
     assert other["state"] == "accepted"

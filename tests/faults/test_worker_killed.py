@@ -1,4 +1,4 @@
-"""Processes die that nobody stopped: a worker, the fork-server, the node itself."""
+"""Processes die that nobody stopped: a worker, the fork server, the node itself."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ import msgspec
 import pytest
 
 from queryrun.errors import ConfigurationError
-from queryrun.processes import handles
 from queryrun.processes.errors import ForkServerLost
 from queryrun.processes.frames import encode
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import Done, WorkerConfig
 from queryrun.worker.pool import PoolOptions, StopHow, WorkerPool
-from tests.unit.worker.house import (
-    PATIENCE_S,
+from tests.unit.worker.pool_harness import (
+    TIMEOUT_S,
     begin,
     bind_to,
     children,
     is_in_process_table,
+    is_running,
     open_descriptors,
     open_pool,
     run,
@@ -42,12 +42,12 @@ pytestmark = pytest.mark.anyio
 _NODE = """
 import asyncio, json, os, sys
 from pathlib import Path
-from tests.unit.worker.house import begin, bind_to, children, open_pool
+from tests.unit.worker.pool_harness import begin, bind_to, children, open_pool
 
-async def main(place):
-    async with open_pool(place / "spill", warm=2) as pool:
-        await begin(await pool.take(bind_to(place)), "ignore")
-        await begin(await pool.take(bind_to(place)), "heed")
+async def main(root):
+    async with open_pool(root / "spill", warm=2) as pool:
+        await begin(await pool.take(bind_to(root)), "ignore")
+        await begin(await pool.take(bind_to(root)), "wait_for_interrupt")
         print(json.dumps(sorted(children())), flush=True)
         await asyncio.Event().wait()
 
@@ -74,7 +74,7 @@ async def test_a_killed_worker_is_noticed_by_who_waits_for_it(tmp_path: Path) ->
         running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
         os.kill(running.worker.pid, signal.SIGKILL)
         with pytest.raises(WorkerDied) as died:
-            await asyncio.wait_for(running.outcome, PATIENCE_S)
+            await asyncio.wait_for(running.outcome, TIMEOUT_S)
         assert died.value.exit_code == -signal.SIGKILL
         assert not is_in_process_table(running.worker.pid)
 
@@ -90,7 +90,7 @@ async def test_the_pool_replaces_a_killed_worker(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill", max_workers=1) as pool:
         worker = await pool.take(bind_to(tmp_path))
         os.kill(worker.pid, signal.SIGKILL)
-        other = await asyncio.wait_for(pool.take(bind_to(tmp_path)), PATIENCE_S)
+        other = await asyncio.wait_for(pool.take(bind_to(tmp_path)), TIMEOUT_S)
         assert isinstance(await run(other, "rows 1"), Done)
 
 
@@ -99,7 +99,7 @@ async def test_a_warm_worker_that_died_is_not_given_out(tmp_path: Path) -> None:
         first = await pool.take(bind_to(tmp_path))
         pool.give_back(first)
         os.kill(first.pid, signal.SIGKILL)
-        await asyncio.wait_for(first.gone(), PATIENCE_S)
+        await asyncio.wait_for(first.wait_reaped(), TIMEOUT_S)
         assert isinstance(await run(await pool.take(bind_to(tmp_path)), "rows 1"), Done)
 
 
@@ -113,13 +113,13 @@ async def test_stopping_a_worker_that_has_died_proves_it_gone(tmp_path: Path) ->
 
 
 async def test_a_broken_worker_fails_its_statement_and_is_not_used_again(tmp_path: Path) -> None:
-    """What the engine said stays out of the answer and of the log: it may quote SQL."""
+    """The engine's message stays out of the response and of the log: it may quote SQL."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         outcome = await run(worker, "break")
         assert "secret" not in str(outcome)
         pool.give_back(worker)
-        await asyncio.wait_for(worker.gone(), PATIENCE_S)
+        await asyncio.wait_for(worker.wait_reaped(), TIMEOUT_S)
 
 
 async def test_all_workers_die_with_the_fork_server_and_a_new_one_starts(tmp_path: Path) -> None:
@@ -129,8 +129,8 @@ async def test_all_workers_die_with_the_fork_server_and_a_new_one_starts(tmp_pat
         assert fork_server is not None
         os.kill(fork_server, signal.SIGKILL)
         with pytest.raises(WorkerDied):
-            await asyncio.wait_for(running.outcome, PATIENCE_S)
-        assert not handles.is_alive(running.worker.handle)
+            await asyncio.wait_for(running.outcome, TIMEOUT_S)
+        assert not is_running(running.worker.handle)
         assert isinstance(await run(await pool.take(bind_to(tmp_path)), "rows 1"), Done)
 
 
@@ -145,13 +145,13 @@ async def test_stop_returns_when_the_fork_server_died_too(tmp_path: Path) -> Non
             await running.outcome
 
 
-async def test_a_fork_server_that_cannot_start_is_told_to_the_taker(tmp_path: Path) -> None:
+async def test_take_raises_when_the_fork_server_cannot_start(tmp_path: Path) -> None:
     pool = WorkerPool(
         PoolOptions(tmp_path / "spill"), {**CHILD_ROLES, "worker": "queryrun.nowhere:nothing"}
     )
     await pool.start()
     with pytest.raises(ForkServerLost):
-        await asyncio.wait_for(pool.take(bind_to(tmp_path)), PATIENCE_S)
+        await asyncio.wait_for(pool.take(bind_to(tmp_path)), TIMEOUT_S)
     await pool.close()
 
 
@@ -196,7 +196,7 @@ async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path
     async with open_pool(tmp_path / "spill", max_workers=3) as pool:
         await pool.stop(await pool.take(bind_to(tmp_path)))
         before = open_descriptors() - 2 * pool.size  # a socket and a pidfd each
-        for text in ("ignore", "heed", "halfway") * 4:
+        for text in ("ignore", "wait_for_interrupt", "halfway") * 4:
             running = await begin(await pool.take(bind_to(tmp_path)), text)
             await pool.stop(running.worker)
             await asyncio.wait([running.outcome])
@@ -207,7 +207,7 @@ async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path
 
 
 async def test_a_worker_holds_no_socket_but_its_own(tmp_path: Path) -> None:
-    """A sibling's or the fork-server's socket in its hands would hide that the other has ended."""
+    """An inherited socket of a sibling or the fork server would hide that the other has ended."""
     async with open_pool(tmp_path / "spill", max_workers=3) as pool:
         workers = [await pool.take(bind_to(tmp_path)) for _ in range(3)]
         counts = [await run(worker, "sockets") for worker in workers]
@@ -227,7 +227,7 @@ def test_no_process_outlives_a_killed_node(tmp_path: Path) -> None:
 
 
 def test_a_worker_ends_when_its_socket_closes_though_no_parent_died(tmp_path: Path) -> None:
-    """The second net alone: this worker never asked to die with its parent, which lives on."""
+    """The second safety net alone: this worker did not set PDEATHSIG, and its parent lives on."""
     ours, theirs = socket.socketpair()
     with theirs:
         worker = subprocess.Popen(
@@ -238,11 +238,11 @@ def test_a_worker_ends_when_its_socket_closes_though_no_parent_died(tmp_path: Pa
     with ours:
         ours.sendall(encode(_with_spill(tmp_path, spill)))
         assert ours.recv(1)  # it is ready
-    assert worker.wait(PATIENCE_S) == -signal.SIGKILL
+    assert worker.wait(TIMEOUT_S) == -signal.SIGKILL
 
 
-def _with_spill(place: Path, spill: Path) -> WorkerConfig:
-    return msgspec.structs.replace(bind_to(place), spill_dir=str(spill))
+def _with_spill(root: Path, spill: Path) -> WorkerConfig:
+    return msgspec.structs.replace(bind_to(root), spill_dir=str(spill))
 
 
 @contextmanager
@@ -259,4 +259,4 @@ def _assert_all_end(pidfds: list[int]) -> None:
     for pidfd in pidfds:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        assert poll.poll(PATIENCE_S * 1000), "a process outlived its node"
+        assert poll.poll(TIMEOUT_S * 1000), "a process outlived its node"

@@ -1,4 +1,4 @@
-"""What a bound worker cannot do although its code tries: the kernel's walls, not the engine's."""
+"""What a configured worker cannot do although its code tries: the kernel's sandbox."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from queryrun.processes.sandbox import landlock_abi
 from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
-from queryrun.worker.main import FILE_SIZE_ROOM_BYTES
+from queryrun.worker.main import FILE_SIZE_MARGIN_BYTES
 from queryrun.worker.worker import Worker
-from tests.unit.worker.house import bind_to, open_pool, run
+from tests.unit.worker.pool_harness import bind_to, open_pool, run
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +26,8 @@ needs_scopes = pytest.mark.skipif(
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Two entities' data and a result of somebody."""
+def root(tmp_path: Path) -> Path:
+    """The data of two entities and a result of another run."""
     for entity in ("e1", "e2"):
         bind_to(tmp_path, entity)
         (tmp_path / f"data-{entity}" / "file").write_text("data")
@@ -36,53 +36,51 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def worker(place: Path) -> AsyncIterator[Worker]:
-    """A worker bound to entity e1."""
-    async with open_pool(place / "spill") as pool:
-        yield await pool.take(bind_to(place, "e1"))
+async def worker(root: Path) -> AsyncIterator[Worker]:
+    """A worker of entity e1."""
+    async with open_pool(root / "spill") as pool:
+        yield await pool.take(bind_to(root, "e1"))
 
 
-async def test_it_reads_its_own_entitys_data(worker: Worker, place: Path) -> None:
-    assert isinstance(await run(worker, f"read {place}/data-e1/file"), Done)
+async def test_it_reads_its_own_entitys_data(worker: Worker, root: Path) -> None:
+    assert isinstance(await run(worker, f"read {root}/data-e1/file"), Done)
 
 
-async def test_it_writes_to_its_spill_directory_and_the_results(
-    worker: Worker, place: Path
-) -> None:
+async def test_it_writes_to_its_spill_directory_and_the_results(worker: Worker, root: Path) -> None:
     assert isinstance(await run(worker, "spill file"), Done)
-    assert isinstance(await run(worker, f"write {place}/results/new"), Done)
+    assert isinstance(await run(worker, f"write {root}/results/new"), Done)
 
 
-async def test_it_renames_within_the_results(worker: Worker, place: Path) -> None:
-    (place / "results" / "below").mkdir()
-    moved = await run(worker, f"rename {place}/results/below/a {place}/results/b")
+async def test_it_renames_within_the_results(worker: Worker, root: Path) -> None:
+    (root / "results" / "below").mkdir()
+    moved = await run(worker, f"rename {root}/results/below/a {root}/results/b")
     assert isinstance(moved, Done)
 
 
 @needs_landlock
 @pytest.mark.parametrize("path", ["data-e2/file", "results/others", "spill/lock"])
-async def test_it_cannot_read(worker: Worker, place: Path, path: str) -> None:
-    assert await _is_refused(worker, f"read {place}/{path}")
+async def test_it_cannot_read(worker: Worker, root: Path, path: str) -> None:
+    assert await _is_refused(worker, f"read {root}/{path}")
 
 
 @needs_landlock
 @pytest.mark.parametrize("way", ["link", "rename"])
-async def test_it_cannot_bring_a_result_of_others_to_where_it_may_read(
-    worker: Worker, place: Path, way: str
+async def test_it_cannot_move_the_result_of_another_run_to_where_it_may_read(
+    worker: Worker, root: Path, way: str
 ) -> None:
     spill = await _spill_of(worker)
-    assert await _is_refused(worker, f"{way} {place}/results/others {spill}/mine")
+    assert await _is_refused(worker, f"{way} {root}/results/others {spill}/mine")
 
 
-async def test_it_can_put_a_file_of_its_own_among_the_results(worker: Worker, place: Path) -> None:
+async def test_it_can_put_a_file_of_its_own_among_the_results(worker: Worker, root: Path) -> None:
     """So the engine writes a plain result file by itself (`results/local.py`)."""
     spill = await _spill_of(worker)
     assert isinstance(await run(worker, f"write {spill}/mine"), Done)
-    assert isinstance(await run(worker, f"link {spill}/mine {place}/results/mine"), Done)
+    assert isinstance(await run(worker, f"link {spill}/mine {root}/results/mine"), Done)
 
 
 async def _spill_of(worker: Worker) -> Path:
-    """The worker's own spill directory: the scripted engine tells in which of it a run was."""
+    """The worker's own spill directory: the scripted engine reports that of a run."""
     outcome = await run(worker, "rows 1")
     assert isinstance(outcome, Done)
     return Path(outcome.sha256).parent
@@ -90,8 +88,8 @@ async def _spill_of(worker: Worker) -> Path:
 
 @needs_landlock
 @pytest.mark.parametrize("path", ["data-e1/file", "data-e1/new", "data-e2/new", "new"])
-async def test_it_cannot_write(worker: Worker, place: Path, path: str) -> None:
-    assert await _is_refused(worker, f"write {place}/{path}")
+async def test_it_cannot_write(worker: Worker, root: Path, path: str) -> None:
+    assert await _is_refused(worker, f"write {root}/{path}")
 
 
 @needs_landlock
@@ -110,25 +108,25 @@ async def test_it_cannot_connect_when_everything_it_needs_is_local(worker: Worke
         assert await _is_refused(worker, f"connect {server.getsockname()[1]}")
 
 
-async def test_it_may_connect_when_its_results_are_elsewhere(place: Path) -> None:
-    bind = bind_to(place, "e1")
+async def test_it_may_connect_when_its_results_are_remote(root: Path) -> None:
+    config = bind_to(root, "e1")
     away = WorkerConfig(
         entity_id="e1",
-        source=bind.source,
+        source=config.source,
         results=ResultsSpec("s3", {}),
-        memory_bytes=bind.memory_bytes,
+        memory_bytes=config.memory_bytes,
         threads=1,
         spill_dir="",
         spill_bytes=0,
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
-        async with open_pool(place / "spill") as pool:
+        async with open_pool(root / "spill") as pool:
             worker = await pool.take(away)
             assert isinstance(await run(worker, f"connect {server.getsockname()[1]}"), Done)
 
 
 @needs_scopes
-async def test_it_cannot_signal_another_process(worker: Worker, place: Path) -> None:
+async def test_it_cannot_signal_another_process(worker: Worker, root: Path) -> None:
     assert await _is_refused(worker, "signal 1")
 
 
@@ -145,11 +143,11 @@ async def test_files_are_limited_while_a_statement_has_a_size_limit(worker: Work
     unlimited = await run(worker, "limits")
     assert isinstance(limited, Done)
     assert isinstance(unlimited, Done)
-    assert limited.rows == 2 * 1024**3 + FILE_SIZE_ROOM_BYTES
+    assert limited.rows == 2 * 1024**3 + FILE_SIZE_MARGIN_BYTES
     assert unlimited.rows == -1
 
 
 async def _is_refused(worker: Worker, text: str) -> bool:
-    """The scripted engine raises PermissionError, which a worker reports as its own trouble."""
+    """The scripted engine raises PermissionError, which a worker reports as an internal error."""
     outcome = await run(worker, text)
     return isinstance(outcome, Failed) and outcome.code == "internal_error"

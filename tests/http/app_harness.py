@@ -21,7 +21,7 @@ from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpSettings
-from queryrun.http.limits import Rates
+from queryrun.http.rate_limits import Rates
 from queryrun.processes.fork_client import ForkClient
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import NoPreviewError, Preview
@@ -33,8 +33,10 @@ from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
+from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
 from queryrun.wiring.child_roles import CHILD_ROLES
+from queryrun.wiring.options import http_settings
 from tests.conftest import Clock
 
 TENANT = "tenant-1"
@@ -45,7 +47,9 @@ LINK_SECRET = b"a secret for links, only in tests"
 PUBLIC_URL = "http://queries.test"
 NODE = "node-1"
 NO_RATES = Rates()
-OPEN_SETTINGS = HttpSettings(api_rates=NO_RATES, auth_address_rates=NO_RATES)
+DEFAULT_SETTINGS = http_settings(Settings())
+"""What an installation has that sets nothing."""
+OPEN_SETTINGS = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, auth_address_rates=NO_RATES)
 """Without rate limits; tests of rates set their own."""
 
 SELECT = {"sql": "SELECT 1 AS one", "content_type": "csv"}
@@ -313,13 +317,13 @@ def app_over(
     queued_per_tenant: int = 0,
 ) -> AppContext:
     """What the HTTP face works with, over this database."""
-    rules = SourcePolicy("live", max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
+    rules = SourcePolicy(max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
     return AppContext(
         runs=RequestContext(
             store=database.runs,
             guard=FakeGuard(),
             notifier=ChangeNotifier(),
-            sources={"live": rules, "warehouse": replace(rules, name="warehouse")},
+            sources={"live": rules, "warehouse": rules},
             default_source="live",
             now=clock,
         ),
@@ -334,7 +338,7 @@ def app_over(
         now=clock,
         ready=_ready(Knobs()),
         settings=settings,
-        ticks_s=lambda: clock().timestamp(),
+        monotonic_s=lambda: clock().timestamp(),
     )
 
 

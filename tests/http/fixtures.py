@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from queryrun.auth.clients import revoke_client
 from queryrun.http.context import HttpSettings
-from tests.http.app_harness import FOREIGN, SELECT, TENANT, AppHarness
+from tests.http.app_harness import DEFAULT_SETTINGS, FOREIGN, SELECT, TENANT, AppHarness
 from tests.http.conformance_v1 import QUERY
 
-DELIVERED = HttpSettings()
-IMPATIENT = HttpSettings(request_timeout_s=0.01)
+SHORT_TIMEOUT = replace(DEFAULT_SETTINGS, request_timeout_s=0.01)
 KEY = {"idempotency-key": "k"}
 
 
 def settings_of(fixture: str) -> HttpSettings:
     """Nothing is changed from the defaults, except that nobody waits 60 s for a time-out."""
-    return IMPATIENT if fixture == "hanging" else DELIVERED
+    return SHORT_TIMEOUT if fixture == "hanging" else DEFAULT_SETTINGS
 
 
 async def apply_fixture(harness: AppHarness, fixture: str) -> None:

@@ -16,10 +16,10 @@ import pytest
 from queryrun.http.app import build_app
 from queryrun.http.context import HttpSettings
 from queryrun.http.v2 import events
-from queryrun.runs.follow import Pace
+from queryrun.runs.follow import FollowOptions
 from queryrun.runs.model import AttemptProgress, AttemptRef, Stage
 from tests.conftest import Clock
-from tests.http.app_harness import NO_RATES, NODE, AppHarness, open_app_harness
+from tests.http.app_harness import DEFAULT_SETTINGS, NO_RATES, NODE, AppHarness, open_app_harness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -120,7 +120,7 @@ async def opened(directory: Path, clock: Clock, settings: HttpSettings) -> Async
 
 @pytest.fixture
 async def watched(tmp_path: Path, clock: Clock) -> AsyncIterator[Watched]:
-    async with opened(tmp_path, clock, HttpSettings(api_rates=NO_RATES)) as built:
+    async with opened(tmp_path, clock, replace(DEFAULT_SETTINGS, api_rates=NO_RATES)) as built:
         yield built
 
 
@@ -245,7 +245,8 @@ async def test_a_stream_ends_when_the_node_drains(watched: Watched) -> None:
 
 
 async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None:
-    settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=0.01, life_s=60))
+    options = FollowOptions(keep_alive_s=0.01, max_duration_s=60)
+    settings = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, follow_options=options)
     async with opened(tmp_path, clock, settings) as watched:
         run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:
@@ -255,7 +256,8 @@ async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None
 
 
 async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> None:
-    settings = HttpSettings(api_rates=NO_RATES, stream_pace=Pace(quiet_s=60, life_s=0.01))
+    options = FollowOptions(keep_alive_s=60, max_duration_s=0.01)
+    settings = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, follow_options=options)
     async with opened(tmp_path, clock, settings) as watched:
         run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:
@@ -264,7 +266,7 @@ async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> N
 
 
 async def test_a_client_may_hold_so_many_streams(tmp_path: Path, clock: Clock) -> None:
-    settings = HttpSettings(api_rates=NO_RATES, streams_per_client=1)
+    settings = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, max_streams_per_client=1)
     async with opened(tmp_path, clock, settings) as watched:
         run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as first:

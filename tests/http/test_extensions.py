@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -43,7 +44,7 @@ async def test_attempts_tell_the_history(harness: AppHarness) -> None:
     attempts = found["attempts"]
     assert isinstance(attempts, list)
     assert [(one["number"], one["outcome"]) for one in attempts] == [
-        (1, "retried"),
+        (1, "requeued"),
         (2, "complete"),
     ]
     assert attempts[0]["started_time"] < attempts[0]["ended_time"] < attempts[1]["started_time"]
@@ -97,6 +98,18 @@ async def test_a_run_has_at_most_its_sources_time(harness: AppHarness) -> None:
     """`timeout_seconds` lowers the limit and never raises it."""
     run = await harness.create(timeout_seconds=7200)
     assert (await asked(harness, run["id"], "timeout_seconds"))["timeout_seconds"] <= 3600  # type: ignore[operator]
+
+
+async def test_a_run_has_the_retries_of_its_source(harness: AppHarness) -> None:
+    """And goes on having those that it was accepted with."""
+    sources = harness.app.runs.sources
+    assert isinstance(sources, dict)
+    sources["live"] = replace(sources["live"], max_retries=1)
+    created = await harness.create()
+    assert created["remaining_attempts"] == 1
+    sources["live"] = replace(sources["live"], max_retries=2)
+    job = (await harness.call("GET", f"/query/jobs/{created['id']}")).json()["data"]
+    assert (job["remainingRetries"], job["retries"]) == (1, 1)
 
 
 def public_key(bits: int) -> str:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from queryrun.auth.model import Scope
-from queryrun.http.context import HttpSettings
 from tests.conftest import Clock
-from tests.http.app_harness import ACME, NO_RATES, SELECT, AppHarness, open_app_harness
+from tests.http.app_harness import (
+    ACME,
+    DEFAULT_SETTINGS,
+    NO_RATES,
+    SELECT,
+    AppHarness,
+    open_app_harness,
+)
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -192,7 +199,7 @@ async def test_a_cursor_belongs_to_its_filters_and_order(harness: AppHarness) ->
 
 async def test_the_list_can_be_switched_off(tmp_path: Path, clock: Clock) -> None:
     """The hosted service has no list and responds with 405 (contract H13)."""
-    settings = HttpSettings(list_runs=False, api_rates=NO_RATES)
+    settings = replace(DEFAULT_SETTINGS, list_runs=False, api_rates=NO_RATES)
     async with open_app_harness(tmp_path, clock, settings) as harness:
         response = await harness.call("GET", RUNS)
         document = (await harness.call("GET", "/openapi.json")).json()

@@ -24,7 +24,7 @@ async def test_an_answer_is_logged_with_its_ids_and_without_its_content(
             headers={"zuora-track-id": "nightly"},
         )
     created, read = lines
-    assert created["event"] == "answered"
+    assert created["event"] == "request_completed"
     assert created["route"] == "/v2/query_runs"
     assert created["status"] == 201
     assert created["run_id"] == run["id"]
@@ -68,7 +68,7 @@ async def test_a_surprise_is_logged_by_kind_and_place_not_by_its_words(harness: 
     surprise = lines[0]
     assert surprise["event"] == "internal_error"
     assert surprise["error"] == "RuntimeError"
-    assert any("app_harness.py" in place for place in surprise["places"])
+    assert any("app_harness.py" in place for place in surprise["frames"])
     assert "private" not in str(lines)
 
 

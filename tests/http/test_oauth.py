@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote_plus, urlencode
 
@@ -13,10 +14,16 @@ import pytest
 
 from queryrun.auth.clients import revoke_client, rotate_secret
 from queryrun.auth.model import Scope
-from queryrun.http.context import HttpSettings
-from queryrun.http.limits import Rates
+from queryrun.http.rate_limits import Rates
 from tests.conftest import Clock
-from tests.http.app_harness import ACME, GLOBEX, SELECT, AppHarness, open_app_harness
+from tests.http.app_harness import (
+    ACME,
+    DEFAULT_SETTINGS,
+    GLOBEX,
+    SELECT,
+    AppHarness,
+    open_app_harness,
+)
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -168,7 +175,7 @@ async def test_scopes_decide_what_a_token_may_do(harness: AppHarness) -> None:
 
 
 async def test_token_requests_are_limited_per_address(tmp_path: Path, clock: Clock) -> None:
-    settings = HttpSettings(auth_address_rates=Rates.of(2))
+    settings = replace(DEFAULT_SETTINGS, auth_address_rates=Rates.of(2))
     async with open_app_harness(tmp_path, clock, settings) as harness:
         answers = [await ask(harness, form(harness)) for _ in range(3)]
     assert [response.status_code for response in answers] == [200, 200, 429]
@@ -178,7 +185,7 @@ async def test_token_requests_are_limited_per_address(tmp_path: Path, clock: Clo
 
 async def test_bad_tokens_count_against_the_address(tmp_path: Path, clock: Clock) -> None:
     """Guessing tokens is no cheaper than guessing secrets."""
-    settings = HttpSettings(auth_address_rates=Rates.of(2))
+    settings = replace(DEFAULT_SETTINGS, auth_address_rates=Rates.of(2))
     async with open_app_harness(tmp_path, clock, settings) as harness:
         answers = [await harness.call("GET", "/v2/query_runs/x", token="bad") for _ in range(3)]
     assert_problem(answers[0], 401)

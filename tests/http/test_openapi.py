@@ -14,20 +14,18 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from queryrun.http.context import HttpSettings
-from queryrun.http.document import document_bytes
 from queryrun.http.problems import STATUSES, TYPES
-from queryrun.http.routes import TABLE, operations
+from queryrun.http.routes import TABLE, full_document, operations
 from queryrun.http.schemas import QUERY_RUN
 from queryrun.http.v2.body import BY_NAME, create_body_schema
 from queryrun.http.v2.fields import KNOWN_FIELDS
 from queryrun.http.v2.render import FIELDS
-from tests.http.app_harness import PUBLIC_URL, SELECT, AppHarness
+from tests.http.app_harness import DEFAULT_SETTINGS, PUBLIC_URL, SELECT, AppHarness
 
 pytestmark = pytest.mark.anyio
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
-DOCUMENT: dict[str, Any] = msgspec.json.decode(document_bytes(list_runs=True))
+DOCUMENT: dict[str, Any] = msgspec.json.decode(full_document())
 
 
 def described() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -42,8 +40,8 @@ def test_it_is_valid_openapi() -> None:
 
 
 def test_the_committed_copy_is_the_services_own() -> None:
-    """After a change: `python -m queryrun.http.document > docs/reference/openapi.json`."""
-    assert COMMITTED.read_bytes() == document_bytes(list_runs=True)
+    """After a change: `python docs/generate.py`."""
+    assert COMMITTED.read_bytes() == full_document()
 
 
 async def test_the_service_serves_it(harness: AppHarness) -> None:
@@ -75,7 +73,7 @@ def test_every_path_and_method_of_the_table_is_documented() -> None:
     documented = {
         (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
     }
-    assert documented == {(one.method, one.path) for one in operations(HttpSettings())}
+    assert documented == {(one.method, one.path) for one in operations(DEFAULT_SETTINGS)}
 
 
 def test_every_error_that_can_be_answered_is_documented() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from queryrun.http.context import HttpSettings
 from queryrun.runs.model import Run
 from tests.conftest import Clock
-from tests.http.app_harness import NO_RATES, SELECT, AppHarness, open_app_harness
+from tests.http.app_harness import DEFAULT_SETTINGS, NO_RATES, SELECT, AppHarness, open_app_harness
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ async def test_what_is_not_understood_is_ignored(harness: AppHarness, text: str)
 
 async def test_a_wait_comes_on_top_of_the_request_timeout(tmp_path: Path, clock: Clock) -> None:
     """The caller asked for it, so it is no time-out."""
-    settings = HttpSettings(request_timeout_s=0.05, api_rates=NO_RATES)
+    settings = replace(DEFAULT_SETTINGS, request_timeout_s=0.05, api_rates=NO_RATES)
     async with open_app_harness(tmp_path, clock, settings) as harness:
         run = await harness.create()
         waiting = asyncio.create_task(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from queryrun.http.context import HttpSettings
-from queryrun.http.limits import API_PRESETS, Rates
+from queryrun.http.rate_limits import API_PRESETS, Rates
 from tests.conftest import Clock
-from tests.http.app_harness import ACME, FOREIGN, AppHarness, open_app_harness
+from tests.http.app_harness import ACME, DEFAULT_SETTINGS, FOREIGN, AppHarness, open_app_harness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ RATE_HEADERS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
 
 async def test_every_answer_says_what_is_left(tmp_path: Path, clock: Clock) -> None:
     """Plain integers: one SDK passes them to int() (contract A11)."""
-    settings = HttpSettings(api_rates=API_PRESETS["developer_sandbox"])
+    settings = replace(DEFAULT_SETTINGS, api_rates=API_PRESETS["developer_sandbox"])
     async with open_app_harness(tmp_path, clock, settings) as harness:
         response = await harness.call("GET", RUN)
     limit = "12500, 12500;w=60, 25000;w=3600, 50000;w=86400"
@@ -30,7 +30,9 @@ async def test_every_answer_says_what_is_left(tmp_path: Path, clock: Clock) -> N
 
 
 async def test_a_used_up_rate_is_429_until_retry_after(tmp_path: Path, clock: Clock) -> None:
-    async with open_app_harness(tmp_path, clock, HttpSettings(api_rates=Rates.of(2))) as harness:
+    async with open_app_harness(
+        tmp_path, clock, replace(DEFAULT_SETTINGS, api_rates=Rates.of(2))
+    ) as harness:
         for _ in range(2):
             assert_problem(await harness.call("GET", RUN), 404)
         refused = await harness.call("GET", RUN)
@@ -44,7 +46,9 @@ async def test_a_used_up_rate_is_429_until_retry_after(tmp_path: Path, clock: Cl
 async def test_clients_of_a_tenant_share_its_rate_and_tenants_do_not(
     tmp_path: Path, clock: Clock
 ) -> None:
-    async with open_app_harness(tmp_path, clock, HttpSettings(api_rates=Rates.of(1))) as harness:
+    async with open_app_harness(
+        tmp_path, clock, replace(DEFAULT_SETTINGS, api_rates=Rates.of(1))
+    ) as harness:
         colleague = await harness.new_token(ACME)
         stranger = await harness.new_token(FOREIGN)
         assert_problem(await harness.call("GET", RUN), 404)
@@ -58,7 +62,9 @@ async def test_off_means_no_limit_and_no_headers(harness: AppHarness) -> None:
 
 
 async def test_downloads_and_health_are_not_counted(tmp_path: Path, clock: Clock) -> None:
-    async with open_app_harness(tmp_path, clock, HttpSettings(api_rates=Rates.of(2))) as harness:
+    async with open_app_harness(
+        tmp_path, clock, replace(DEFAULT_SETTINGS, api_rates=Rates.of(2))
+    ) as harness:
         run = await harness.create()
         await harness.complete(run["id"])
         read = await harness.call("GET", f"/v2/query_runs/{run['id']}")

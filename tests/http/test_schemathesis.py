@@ -32,10 +32,10 @@ from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.database import open_sqlite
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.http.app import build_app
-from queryrun.http.document import document_bytes
 from queryrun.http.properties import MAX_KEY_CHARS
+from queryrun.http.routes import full_document
 from queryrun.results.sign import sign
-from queryrun.runs.follow import Pace
+from queryrun.runs.follow import FollowOptions
 from queryrun.runs.model import AttemptRef, EngineStop, IdempotentWrite, ResultFile, Run, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import Accepted, CancelRequested, ClaimLimits, Completed, Freed
@@ -105,7 +105,7 @@ class LateService:
     """The app under test: while tests are collected it only knows its document."""
 
     def __init__(self) -> None:
-        document = Response(document_bytes(list_runs=True), media_type="application/json")
+        document = Response(full_document(), media_type="application/json")
         self.app: ASGIApp = Router(default=document)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,7 +160,8 @@ def come_up(directory: Path) -> Iterator[str]:
     runs = EagerRuns(database.writer, database.reader, clock)
     runs.results = MemoryResults()
     runs.fates = cycle(("complete", "running", "complete", "waiting"))
-    brief = replace(OPEN_SETTINGS, stream_pace=Pace(quiet_s=0.01, life_s=0.02))
+    options = FollowOptions(keep_alive_s=0.01, max_duration_s=0.02)
+    brief = replace(OPEN_SETTINGS, follow_options=options)
     app = app_over(replace(database, runs=runs), clock, runs.results, brief)
     SERVICE.app = build_app(replace(app, runs=replace(app.runs, guard=WillingGuard())))
     yield asyncio.run(_token(database, clock))

@@ -54,7 +54,7 @@ MUTATIONS = (
     Mutation("no kill after the grace", (Edit(_POOL, "        worker.process.kill()\n", ""),)),
     Mutation(
         "answered before the worker is reaped",
-        (Edit(_POOL, "exit_code = await self._buried(worker)", "exit_code = None"),),
+        (Edit(_POOL, "exit_code = await self._wait_reaped(worker)", "exit_code = None"),),
     ),
     Mutation(
         "the handle is saved although a cancel came first",
@@ -200,8 +200,8 @@ MUTATIONS = (
         (
             Edit(
                 "src/queryrun/worker/control.py",
-                "return INTERRUPT_EVERY_S if self.interrupted else PROGRESS_EVERY_S",
-                "return 3600.0 if self.interrupted else PROGRESS_EVERY_S",
+                "return INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S",
+                "return 3600.0 if self.interrupted else PROGRESS_INTERVAL_S",
             ),
         ),
         harmless="the kill after the grace ends whatever an interrupt did not",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from queryrun.errors import ConfigurationError
-from queryrun.settings import load, size_bytes
+from queryrun.settings import CONFIG_NAME, load, size_bytes
+from queryrun.wiring.options import source_policies
 
 
 def write(home: Path, text: str) -> Path:
@@ -92,6 +93,19 @@ def test_kinds_of_statement_are_named_one_by_one_or_all(
 ) -> None:
     """The kinds that the contract does not name (contract H9)."""
     assert load(tmp_path, {"QUERYRUN_STATEMENTS": text}).statement_kinds == kinds
+
+
+@pytest.mark.parametrize("retries", [-1, 21])
+def test_retries_out_of_bounds_are_refused(tmp_path: Path, retries: int) -> None:
+    (tmp_path / CONFIG_NAME).write_text(f"[sources.live]\nmax_retries = {retries}\n")
+    with pytest.raises(ConfigurationError, match=r"sources\.live\.max_retries must be 0 to 20"):
+        load(tmp_path, {})
+
+
+def test_a_source_has_the_retries_that_it_is_set_to(tmp_path: Path) -> None:
+    (tmp_path / CONFIG_NAME).write_text("[sources.live]\n[sources.warehouse]\nmax_retries = 0\n")
+    policies = source_policies(load(tmp_path, {}))
+    assert (policies["live"].max_retries, policies["warehouse"].max_retries) == (3, 0)
 
 
 def test_a_kind_of_statement_that_there_is_not_is_refused(tmp_path: Path) -> None:

@@ -1,68 +1,147 @@
-"""Rows of `runs`, `run_requests` and `attempts` turned into the records of `runs/model.py`.
+"""Rows turned into the records of `runs/model.py`, and back, as `runs/fields.py` describes them.
 
-Rows are plain tuples: the column lists and the functions that unpack them stand side by side.
-Both databases have the same tables and columns, so both use these.
+Both databases have the same tables and columns, so both stores use these functions. Nothing here
+knows a column's position: it is looked up by name once, when this module is imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from operator import itemgetter
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from queryrun.db.times import from_ms, from_ms_or_none
-from queryrun.errors import Failure, FailureCode
-from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.db.times import from_ms, to_ms
+from queryrun.runs.fields import STORED_FIELDS, FieldKind, RunField, Table
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
     AttemptRef,
-    Cancellation,
-    DeletedRows,
-    EngineStop,
-    Output,
-    ResultFile,
     Run,
     RunEventRecord,
-    RunRequest,
     Stage,
-    StopReason,
 )
 from queryrun.runs.state import RunEvent, RunState
 
 Row = tuple[Any, ...]
+Values = dict[str, object]
+"""What a statement binds, by the names of its parameters."""
 
-_RUN = (
-    "r.seq, r.id, r.state, r.attempt, r.remaining_attempts, r.created_ms, r.updated_ms,"
-    " r.ready_ms, r.started_ms, r.processing_ms"
-)
-_FILE = "r.file_key, r.file_size_bytes, r.file_sha256, r.file_rows"
-_FAILURE = "r.failure_code, r.failure_message, r.failure_line, r.failure_column"
-_CANCELLATION = (
-    "r.cancel_requested_ms, r.cancel_reason, r.canceled_by, r.cancel_stage,"
-    " r.cancel_engine_stop, r.canceled_ms"
-)
-_REQUEST = (
-    "r.tenant_id, r.entity_id, r.client_id, r.source, q.sql, q.content_type, q.content_encoding,"
-    " q.column_separator, q.encryption_key, q.deleted_rows, q.timeout_s, q.tags, q.org_ids,"
-    " q.extras"
-)
-RUN_COLUMNS = f"{_RUN}, {_FILE}, {_FAILURE}, {_CANCELLATION}, {_REQUEST}"
-"""What `stored_run` unpacks; `r` is `runs`, `q` is `run_requests`."""
-
-_RUN_WIDTH = 38
+ALIASES = {Table.RUNS: "r", Table.RUN_REQUESTS: "q"}
+"""What the statements call the tables of a run."""
 
 ATTEMPT_COLUMNS = "a.number, a.node, a.lease_until_ms, a.handle, a.file_key"
-"""What `attempt_of` unpacks after a run's columns; `a` is `attempts`."""
+"""What `attempt_of` reads after a run's columns; `a` is `attempts`."""
 
 PROGRESS_COLUMNS = "a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes"
-"""What `progress_of` unpacks."""
+"""What `progress_of` reads."""
 
+_JSON = msgspec.json.Encoder()
 _PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _WORDS = msgspec.json.Decoder(tuple[str, ...])
-_JSON = msgspec.json.Encoder()
+
+
+def json_text(items: Sequence[object]) -> str:
+    """Compact JSON, as text, for columns that hold short lists."""
+    return _JSON.encode(items).decode()
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A list of words kept as JSON."""
+    return _WORDS.decode(text)
+
+
+RUN_COLUMNS = ", ".join(
+    ["r.seq", *(f"{ALIASES[field.table]}.{field.column}" for field in STORED_FIELDS)]
+)
+"""What `stored_run` reads, of `runs r` and `run_requests q`."""
+
+
+# --- one value ------------------------------------------------------------------------------
+
+
+def _decoder(field: RunField) -> Callable[[Any], Any] | None:
+    """From a column's value, which is not NULL, to the record's; None when they are the same."""
+    if field.choices is not None:
+        return {choice.value: choice for choice in field.choices}.__getitem__
+    decoders: dict[FieldKind, Callable[[Any], Any]] = {
+        FieldKind.TIME: from_ms,
+        FieldKind.PAIRS: _PAIRS.decode,
+        FieldKind.WORDS: _WORDS.decode,
+    }
+    return decoders.get(field.kind)
+
+
+def _encoded(field: RunField, value: Any) -> object:
+    """From the record's value to the column's."""
+    if value is None:
+        return None
+    if field.kind is FieldKind.TIME:
+        return to_ms(value)
+    return json_text(value) if field.kind in (FieldKind.PAIRS, FieldKind.WORDS) else value
+
+
+# --- from a row to a run --------------------------------------------------------------------
+
+_POSITIONS = {field.attribute: position for position, field in enumerate(STORED_FIELDS, start=1)}
+_DECODERS = {field.attribute: _decoder(field) for field in STORED_FIELDS}
+_RUN_WIDTH = 1 + len(STORED_FIELDS)
+_UPDATED_MS = _POSITIONS["updated_time"]
+
+Make = Callable[[Row], Any]
+
+
+def _maker(record: type[Any], path: str = "") -> Make:
+    """A function from a row to a `record` whose attributes are stored under `path`.
+
+    Reading runs is most of what the stores do, so positions are resolved here, once, and what is
+    left per row is one `itemgetter` and the conversion of the values that need one.
+    """
+    positions: list[int] = []
+    decoders: list[tuple[int, Callable[[Any], Any]]] = []
+    nested: list[tuple[int, Make]] = []
+    hints = get_type_hints(record)
+    for n, attribute in enumerate(field.name for field in fields(record)):
+        part = _record_in(hints[attribute])
+        if part is not None:
+            positions.append(0)
+            nested.append((n, _part_maker(part, hints[attribute], f"{path}{attribute}.")))
+            continue
+        positions.append(_POSITIONS[path + attribute])
+        if (decode := _DECODERS[path + attribute]) is not None:
+            decoders.append((n, decode))
+    pick = itemgetter(*positions)
+
+    def make(row: Row) -> Any:
+        values = list(pick(row))
+        for n, decode in decoders:
+            if values[n] is not None:
+                values[n] = decode(values[n])
+        for n, make_part in nested:
+            values[n] = make_part(row)
+        return record(*values)
+
+    return make
+
+
+def _part_maker(part: type[Any], hint: Any, path: str) -> Make:
+    """Like `_maker`; a part that may be missing is there when its first attribute is."""
+    make = _maker(part, path)
+    if hint is part:
+        return make
+    first = _POSITIONS[path + fields(part)[0].name]
+    return lambda row: None if row[first] is None else make(row)
+
+
+def _record_in(hint: Any) -> type[Any] | None:
+    """The dataclass that the type is, or may be; None when it is a plain value."""
+    candidates = get_args(hint) or (hint,)
+    return next((one for one in candidates if isinstance(one, type) and is_dataclass(one)), None)
+
+
+_make_run = _maker(Run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,48 +158,73 @@ class StoredRun:
 
 
 def stored_run(row: Row) -> StoredRun:
-    """Unpack `RUN_COLUMNS`; what follows them in the row is ignored."""
-    seq, run_id, state, attempt, remaining, created, updated, ready, started, processing = row[:10]
-    run = Run(
-        id=run_id,
-        request=_request(row[24:_RUN_WIDTH]),
-        state=RunState(state),
-        attempt=attempt,
-        remaining_attempts=remaining,
-        created_time=from_ms(created),
-        updated_time=from_ms(updated),
-        ready_time=from_ms(ready),
-        started_time=from_ms_or_none(started),
-        file=ResultFile(*row[10:14]) if row[10] is not None else None,
-        processing_ms=processing,
-        failure=_failure(row[14:18]) if row[14] is not None else None,
-        cancellation=_cancellation(row[18:24]) if row[18] is not None else None,
-    )
-    return StoredRun(seq, updated, run)
+    """Read `RUN_COLUMNS`; what follows them in the row is ignored."""
+    return StoredRun(row[0], row[_UPDATED_MS], _make_run(row))
+
+
+# --- from a run to its columns --------------------------------------------------------------
+
+_CREATED = tuple(field for field in STORED_FIELDS if field.set_by is None)
+
+
+def created_columns(table: Table) -> tuple[RunField, ...]:
+    """The fields of the table that are written when a run is created."""
+    return tuple(field for field in _CREATED if field.table is table)
+
+
+def set_columns(event: RunEvent) -> tuple[RunField, ...]:
+    """The fields that the event sets, from its detail, beside the state."""
+    return tuple(field for field in STORED_FIELDS if field.set_by is event)
+
+
+def creation_values(run: Run) -> Values:
+    """A new run as its columns hold it, by their names."""
+    return _values(_CREATED, run)
+
+
+def event_values(event: RunEvent, detail: object) -> Values:
+    """What `set_columns(event)` are to hold. The detail has the attributes of a run."""
+    return _values(set_columns(event), detail)
+
+
+def _values(of: Iterable[RunField], source: object) -> Values:
+    return {field.column: _encoded(field, _attribute(source, field.attribute)) for field in of}
+
+
+def _attribute(source: Any, path: str) -> Any:
+    """The value at a dotted path; None when a record on the way is missing."""
+    for name in path.split("."):
+        if source is None:
+            return None
+        source = getattr(source, name)
+    return source
+
+
+# --- attempts, progress, events -------------------------------------------------------------
 
 
 def attempt_of(row: Row) -> Attempt:
-    """Unpack `RUN_COLUMNS` followed by `ATTEMPT_COLUMNS`."""
+    """Read `RUN_COLUMNS` followed by `ATTEMPT_COLUMNS`."""
     run = stored_run(row).run
     number, node, lease_until_ms, handle, file_key = row[_RUN_WIDTH:]
     return Attempt(AttemptRef(run.id, number), run, node, from_ms(lease_until_ms), handle, file_key)
 
 
 def progress_of(row: Row) -> AttemptProgress:
-    """Unpack `PROGRESS_COLUMNS`, of an attempt whose stage is known."""
+    """Read `PROGRESS_COLUMNS` of an attempt whose stage is known."""
     stage, percent, rows, size_bytes = row
     return AttemptProgress(Stage(stage), percent, rows, size_bytes)
 
 
-def progress_values(progress: AttemptProgress | None) -> tuple[object, ...]:
-    """What `PROGRESS_COLUMNS` are to hold, in their order; all empty when nothing is known."""
+def progress_values(progress: AttemptProgress | None) -> Row:
+    """What `PROGRESS_COLUMNS` are to hold, in their order; all None when nothing is known."""
     if progress is None:
         return None, None, None, None
     return progress.stage.value, progress.percent, progress.rows, progress.size_bytes
 
 
 def event_record_of(run_id: str, row: Row) -> RunEventRecord:
-    """Unpack `at_ms, attempt, event, state, detail` of `run_events`."""
+    """Read `at_ms, attempt, event, state, detail` of `run_events`."""
     at_ms, attempt, event, state, detail = row
     return RunEventRecord(
         run_id,
@@ -129,67 +233,4 @@ def event_record_of(run_id: str, row: Row) -> RunEventRecord:
         RunState(state),
         from_ms(at_ms),
         detail,
-    )
-
-
-def request_values(request: RunRequest) -> tuple[object, ...]:
-    """A row of `run_requests` without its key, in the table's order."""
-    return (
-        request.sql,
-        request.output.content_type,
-        request.output.content_encoding,
-        request.output.column_separator,
-        request.output.encryption_key,
-        request.deleted_rows,
-        request.timeout_s,
-        json_text(request.tags),
-        json_text(request.org_ids),
-        json_text(request.extras),
-    )
-
-
-def json_text(items: Sequence[object]) -> str:
-    """Compact JSON, as text, for columns that hold short lists."""
-    return _JSON.encode(items).decode()
-
-
-def words(text: str) -> tuple[str, ...]:
-    """A list of words kept as JSON."""
-    return _WORDS.decode(text)
-
-
-def _request(columns: Sequence[Any]) -> RunRequest:
-    tenant_id, entity_id, client_id, source, sql, content_type, encoding = columns[:7]
-    separator, encryption_key, deleted_rows, timeout_s, tags, org_ids, extras = columns[7:]
-    return RunRequest(
-        tenant_id=tenant_id,
-        entity_id=entity_id,
-        client_id=client_id,
-        source=source,
-        sql=sql,
-        output=Output(
-            ContentType(content_type), ContentEncoding(encoding), separator, encryption_key
-        ),
-        deleted_rows=DeletedRows(deleted_rows),
-        timeout_s=timeout_s,
-        tags=_PAIRS.decode(tags),
-        org_ids=_WORDS.decode(org_ids),
-        extras=_PAIRS.decode(extras),
-    )
-
-
-def _failure(columns: Sequence[Any]) -> Failure:
-    code, message, line, column = columns
-    return Failure(FailureCode(code), message, line, column)
-
-
-def _cancellation(columns: Sequence[Any]) -> Cancellation:
-    requested_ms, reason, canceled_by, stage, engine_stop, canceled_ms = columns
-    return Cancellation(
-        requested_time=from_ms(requested_ms),
-        reason=StopReason(reason),
-        canceled_by=canceled_by,
-        stage=None if stage is None else Stage(stage),
-        engine_stop=None if engine_stop is None else EngineStop(engine_stop),
-        canceled_time=from_ms_or_none(canceled_ms),
     )

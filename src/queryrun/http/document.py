@@ -1,58 +1,84 @@
-"""`/openapi.json` and `/docs`: the document for programs and for people. Made once, when asked."""
+"""`/openapi.json` and `/docs`: the API description for programs and for people."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cached_property
 
 import msgspec
+from starlette.responses import Response
 
 from queryrun.http.context import AppContext
 from queryrun.http.openapi import openapi
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.operations import Operation, ResponseDoc
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 
-CACHE = ("cache-control", "max-age=300")
+CACHE = "max-age=300"
 CONTENT_SECURITY = (
-    "content-security-policy",
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
+ERRORS = (405, 500, 503, 504)
 
 
-async def openapi_json(app: AppContext, _call: ApiRequest) -> Response:
-    """The OpenAPI 3.1 document of what this service serves."""
-    return Response(200, document_bytes(list_runs=app.settings.list_runs), headers=[CACHE])
+class ApiDocument:
+    """A route table, the two operations that serve its description, and the description.
 
+    The description is made when it is first asked for: an idle server should not pay for it.
+    """
 
-async def docs_page(app: AppContext, _call: ApiRequest) -> Response:
-    """The same as a page: rendered here, no scripts, nothing loaded from anywhere."""
-    page = _page(list_runs=app.settings.list_runs)
-    return Response(200, page, "text/html; charset=utf-8", headers=[CACHE, CONTENT_SECURITY])
+    def __init__(self, table: tuple[Operation, ...]) -> None:
+        self.operations = (*table, *self._own_operations())
+        """The table and the document's own operations, which are described as well."""
 
+    def _own_operations(self) -> tuple[Operation, Operation]:
+        return (
+            Operation(
+                "GET",
+                "/openapi.json",
+                "getOpenApi",
+                self.serve_json,
+                None,
+                "Operations",
+                "This document",
+                responses=(ResponseDoc(200, "OpenAPI 3.1.", "AnyObject"),),
+                errors=ERRORS,
+            ),
+            Operation(
+                "GET",
+                "/docs",
+                "getDocs",
+                self.serve_page,
+                None,
+                "Operations",
+                "This document, as a page",
+                responses=(ResponseDoc(200, "A page for people.", media_types=("text/html",)),),
+                errors=ERRORS,
+            ),
+        )
 
-@cache
-def document_bytes(*, list_runs: bool) -> bytes:
-    """The document as it is served and committed: indented, keys in the order of the table."""
-    return (
-        msgspec.json.format(msgspec.json.encode(_document(list_runs=list_runs)), indent=2) + b"\n"
-    )
+    @cached_property
+    def content(self) -> dict[str, object]:
+        """The OpenAPI 3.1 document as plain data."""
+        return openapi(self.operations)
 
+    @cached_property
+    def json(self) -> bytes:
+        """The document as it is served and committed: indented, keys in the table's order."""
+        return msgspec.json.format(msgspec.json.encode(self.content), indent=2) + b"\n"
 
-def _document(*, list_runs: bool) -> dict[str, object]:
-    # Imported here: the table names these very handlers.
-    from queryrun.http.context import HttpSettings
-    from queryrun.http.routes import operations
+    @cached_property
+    def page(self) -> bytes:
+        """The document as one HTML page: no scripts, nothing loaded from elsewhere."""
+        # Imported here: the template engine costs an idle server memory that few requests need.
+        from queryrun.http.docs_page import render_page
 
-    return openapi(operations(HttpSettings(list_runs=list_runs)))
+        return render_page(self.content).encode()
 
+    async def serve_json(self, _app: AppContext, _request: ApiRequest) -> Response:
+        """`GET /openapi.json`."""
+        return JsonResponse(self.json, headers={"cache-control": CACHE})
 
-@cache
-def _page(*, list_runs: bool) -> bytes:
-    # Imported here: the template engine costs an idle server memory that few requests need.
-    from queryrun.http.docs_page import render_page
-
-    return render_page(_document(list_runs=list_runs)).encode()
-
-
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.buffer.write(document_bytes(list_runs=True))
+    async def serve_page(self, _app: AppContext, _request: ApiRequest) -> Response:
+        """`GET /docs`."""
+        headers = {"cache-control": CACHE, "content-security-policy": CONTENT_SECURITY}
+        return Response(self.page, headers=headers, media_type="text/html")

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import msgspec
+from starlette.responses import Response
 
 from queryrun.http.context import AppContext
 from queryrun.http.metrics import CONTENT_TYPE
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 
 OK = "ok"
 SOURCE = "source "
-"""What the names of checks of sources begin with."""
+"""Prefix of the names of source checks."""
 
 
-async def alive(_app: AppContext, _call: ApiRequest) -> Response:
-    """200 as long as the process answers at all; looks at nothing else."""
-    return Response(200, b'{"status":"ok"}')
+async def alive(_app: AppContext, _request: ApiRequest) -> Response:
+    """200 as long as the process responds at all. Checks nothing else."""
+    return JsonResponse(b'{"status":"ok"}')
 
 
-async def ready(app: AppContext, _call: ApiRequest) -> Response:
-    """200 when this node should get requests; otherwise 503, and which part is not well.
+async def ready(app: AppContext, _request: ApiRequest) -> Response:
+    """200 when this node should get requests; otherwise 503, and which component failed.
 
-    A source that is away is told, `degraded`, but keeps nobody from asking: its runs wait, and
-    another node could do no better.
+    A source that is away is reported as `degraded` with 200: its runs wait, and another node could
+    do no better.
     """
     checks = await app.ready()
     if not app.runs.accepting():
         checks = {**checks, "node": "draining"}
-    unwell = [name for name, state in checks.items() if state != OK]
-    away = not all(name.startswith(SOURCE) for name in unwell)
-    status = "unavailable" if away else "degraded" if unwell else OK
-    return Response(503 if away else 200, msgspec.json.encode({"status": status, "checks": checks}))
+    failed = [name for name, state in checks.items() if state != OK]
+    unavailable = not all(name.startswith(SOURCE) for name in failed)
+    status = "unavailable" if unavailable else "degraded" if failed else OK
+    return JsonResponse({"status": status, "checks": checks}, 503 if unavailable else 200)
 
 
-async def metrics(app: AppContext, _call: ApiRequest) -> Response:
+async def metrics(app: AppContext, _request: ApiRequest) -> Response:
     """Prometheus' text format."""
     counts = await app.runs.store.counts()
-    return Response(200, app.metrics.render(counts), CONTENT_TYPE)
+    return Response(app.metrics.render(counts), media_type=CONTENT_TYPE)

@@ -1,97 +1,105 @@
 """Idempotency keys of both API versions (contract C11): fingerprints, replays, what is stored.
 
 `accept` and `cancel` store a run and its response in one transaction. Refusals change no run, so
-they are stored here. Stored are 2xx, 400, 404 and 422; never 401, 403, 409, 429 or 5xx, which a
-retry is meant to get past.
+the endpoint stores them here. Stored are 2xx, 400, 404 and 422; never 401, 403, 409, 429 or 5xx,
+which a retry is meant to get past.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
+from starlette.responses import Response
 
-from queryrun.errors import RequestError
+from queryrun.errors import Problem
 from queryrun.http.context import AppContext
-from queryrun.http.problems import response_for
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.request import ApiRequest
 from queryrun.http.stored_response import decode_response, encode_response
 from queryrun.runs.model import IdempotencyKey, IdempotentWrite, Run
 
+KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+"""1-255 characters (contract C11)."""
+
 STORED_REFUSALS = frozenset({400, 404, 422})
-REPLAYED = ("idempotency-replayed", "true")
 
 
-def key_of(
-    request: ApiRequest, text: str | None, body: bytes | dict[str, object] = b""
-) -> IdempotencyKey | None:
-    """The key with its fingerprint: who, where, method, path and the body's meaning.
+async def begin(
+    app: AppContext,
+    request: ApiRequest,
+    problems: list[Problem],
+    body: bytes | dict[str, object] = b"",
+) -> Response | None:
+    """Bind the request to its key. Returns the first response again if the key has been used.
 
-    A JSON body counts by content, so that a client that orders its keys anew still retries.
+    None: the request is new, or has no valid key. From then on its refusals are stored under the
+    key. Raises when the key belongs to another request or its first request is still in progress.
     """
-    if text is None:
+    key = _key_header(request, problems)
+    if key is None:
         return None
-    who = request.who
+    bound = IdempotencyKey(request.principal.tenant_id, key, _fingerprint(request, body))
+    stored = await app.idempotency.find_key(bound)
+    if stored is not None:
+        return replayed(stored)
+    request.idempotency_key = bound
+    return None
+
+
+def _key_header(request: ApiRequest, problems: list[Problem]) -> str | None:
+    raw = request.raw_header(b"idempotency-key")
+    if raw is None:
+        return None
+    text = raw.decode("latin-1")
+    if KEY.fullmatch(text):
+        return text
+    message = "'idempotency-key' must have 1 to 255 printable US-ASCII characters"
+    problems.append(Problem("invalid_parameter", "idempotency-key", message))
+    return None
+
+
+def _fingerprint(request: ApiRequest, body: bytes | dict[str, object]) -> str:
+    """Who, where, method, path and the body's meaning. A JSON body counts by content, so that a
+    client that orders its keys differently still repeats the same request."""
+    principal = request.principal
     content = body if isinstance(body, bytes) else msgspec.json.encode(body, order="sorted")
-    identity = (who.client_id, who.entity_id, request.method, request.path)
-    digest = sha256("\n".join(identity).encode() + b"\n" + content).hexdigest()
-    return IdempotencyKey(who.tenant_id, text, digest)
+    identity = (principal.client_id, principal.entity_id, request.method, request.path)
+    return sha256("\n".join(identity).encode() + b"\n" + content).hexdigest()
 
 
-def write_with(
-    key: IdempotencyKey | None, status: int, body: Callable[[Run], bytes]
+def write_for(
+    request: ApiRequest, status: int, body: Callable[[Run], bytes]
 ) -> IdempotentWrite | None:
     """What the store needs to keep the response together with its effect; None without a key."""
+    key = request.idempotency_key
     if key is None:
         return None
     return IdempotentWrite(key, lambda run: encode_response(status, body(run)))
 
 
-async def replay_of(app: AppContext, key: IdempotencyKey | None) -> Response | None:
-    """The first response again, if there was one. Raises when the key is another request's or its
-    first request is still in progress."""
-    if key is None:
-        return None
-    stored = await app.idempotency.find_key(key)
-    return None if stored is None else replayed(stored)
-
-
-async def idempotent(
-    app: AppContext,
-    request: ApiRequest,
-    key: IdempotencyKey | None,
-    work: Callable[[], Awaitable[Response]],
-) -> Response:
-    """The first response again, or that of `work`, whose refusal is stored as well as raised."""
-    if (replay := await replay_of(app, key)) is not None:
-        return replay
-    try:
-        return await work()
-    except RequestError as error:
-        await store_response(app, key, response_for(error, request.api_version))
-        raise
-
-
 def replayed(stored: bytes) -> Response:
-    """A stored response, marked as such. A created run comes with its `Location`."""
+    """A stored response, marked as such. `Location` is made anew: headers are not stored."""
     response = decode_response(stored)
-    response.headers = [REPLAYED]
-    if response.status == 201:
-        run_id = msgspec.json.decode(response.body).get("id")
-        response.headers += [("location", f"/v2/query_runs/{run_id}")] if run_id else []
+    response.headers["idempotency-replayed"] = "true"
+    if response.status_code == 201 and (run_id := msgspec.json.decode(response.body).get("id")):
+        response.headers["location"] = f"/v2/query_runs/{run_id}"
     return response
 
 
-async def store_response(app: AppContext, key: IdempotencyKey | None, response: Response) -> None:
+async def store_response(app: AppContext, request: ApiRequest, response: Response) -> None:
     """Store the response of a request that changed nothing it could be stored with."""
-    if key is None or (response.status >= 400 and response.status not in STORED_REFUSALS):
+    key = request.idempotency_key
+    status = response.status_code
+    if key is None or (status >= 400 and status not in STORED_REFUSALS):
         return
     if await app.idempotency.reserve_key(key) is None:
-        await complete(app, key, response)
+        await complete(app, request, response)
 
 
-async def complete(app: AppContext, key: IdempotencyKey | None, response: Response) -> None:
-    """Store the final response of a reserved key."""
-    if key is not None:
-        await app.idempotency.complete_key(key, encode_response(response.status, response.body))
+async def complete(app: AppContext, request: ApiRequest, response: Response) -> None:
+    """Store the final response of a request whose key is reserved."""
+    if request.idempotency_key is not None:
+        stored = encode_response(response.status_code, bytes(response.body))
+        await app.idempotency.complete_key(request.idempotency_key, stored)

@@ -36,6 +36,6 @@ class Links:
 
 def links_of(app: AppContext) -> Links:
     """Links that live as long as the settings say, from now on."""
-    life_s = app.settings.link_life_s
+    life_s = app.settings.link_lifetime_s
     expires = int(app.now().timestamp()) + life_s
     return Links(app.public_url, app.link_secret, expires, app.results, life_s)

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the HTTP face, in a registry of our own (not the library's global one)."""
+"""Prometheus metrics of the HTTP layer, in a registry of our own (not the library's global one)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 
 class HttpMetrics:
-    """Counts requests by route, method and status. Other parts may add to `registry`."""
+    """Counts requests by route, method and status. Other parts may register more in `registry`."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self._requests = Counter(
             "queryrun_http_requests",
-            "Requests answered.",
+            "Requests responded to.",
             ("route", "method", "status"),
             registry=self.registry,
         )
         self._durations = Histogram(
             "queryrun_http_request_seconds",
-            "Seconds from the request to the beginning of its answer.",
+            "Seconds from the request to the beginning of its response.",
             ("route", "method"),
             buckets=DURATION_BUCKETS_S,
             registry=self.registry,
@@ -39,8 +39,8 @@ class HttpMetrics:
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answer. Routes and methods are from our table, so the labels are bounded."""
+    def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
+        """Count one response. Routes and methods are from our table, so the labels are bounded."""
         counter = self._counters.get((route, method, status))
         if counter is None:
             counter = self._requests.labels(route, method, str(status))
@@ -49,7 +49,7 @@ class HttpMetrics:
         timer = self._timers.get((route, method))
         if timer is None:
             timer = self._timers[route, method] = self._durations.labels(route, method)
-        timer.observe(seconds)
+        timer.observe(duration_s)
 
     def render(self, runs: Mapping[tuple[str, RunState], int]) -> bytes:
         """The registry in Prometheus' text format, with the numbers of runs as given."""

@@ -6,33 +6,34 @@ import base64
 import binascii
 from urllib.parse import parse_qsl, unquote_plus
 
-import msgspec
+from starlette.responses import Response
 
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, IssuedToken
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
 from queryrun.auth.tokens import issue_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
-from queryrun.http.bodies import content_encoding, inflated, read_body
+from queryrun.http.authorize import entity_header
+from queryrun.http.bodies import content_encoding, inflate, read_body
 from queryrun.http.context import AppContext
-from queryrun.http.headers import entity_header
-from queryrun.http.limiters import let_through
-from queryrun.http.refusals import TokenRefused
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.errors import TokenRefused
+from queryrun.http.rate_limits import raise_if_exceeded
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = 16 * 1024
 MAX_FORM_FIELDS = 50
 FIELDS = frozenset({"grant_type", "client_id", "client_secret"})
 """Others are ignored (RFC 6749 section 3.2)."""
-NO_STORE = [("cache-control", "no-store"), ("pragma", "no-cache")]
+NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 """RFC 6749 section 5.1."""
 
 
 async def issue(app: AppContext, request: ApiRequest) -> Response:
     """Exchange client credentials for a token that lives an hour."""
-    request.quota = await app.limiters.auth_address.take(request.address)
-    let_through(request.quota, "address")
+    request.quota = await app.limiters.auth_address.take(request.client_address)
+    raise_if_exceeded(request.quota, "address")
     form = await _form(request)
     if form.get("grant_type") != "client_credentials":
         raise _wrong_grant(form.get("grant_type"))
@@ -41,9 +42,9 @@ async def issue(app: AppContext, request: ApiRequest) -> Response:
         issued = await issue_token(app.auth, client_id, secret, app.now)
     except Unauthenticated as error:
         raise TokenRefused("invalid_client", str(error)) from error
-    let_through(await app.limiters.auth_tenant.take(issued.client.tenant_id), "tenant")
+    raise_if_exceeded(await app.limiters.auth_tenant.take(issued.client.tenant_id), "tenant")
     _check_entity(request, issued.client)
-    return Response(200, msgspec.json.encode(_shown(issued)), headers=list(NO_STORE))
+    return JsonResponse(_token_object(issued), headers=NO_STORE)
 
 
 def _wrong_grant(grant: str | None) -> TokenRefused:
@@ -58,7 +59,7 @@ async def _form(request: ApiRequest) -> dict[str, str]:
     if media_type != FORM:
         raise TokenRefused("invalid_request", f"the body must be sent as {FORM}")
     body = await read_body(request, MAX_FORM_BYTES)
-    plain = inflated(body, content_encoding(request), MAX_FORM_BYTES)
+    plain = inflate(body, content_encoding(request), MAX_FORM_BYTES)
     try:
         pairs = parse_qsl(
             plain.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS
@@ -103,16 +104,16 @@ def _basic(request: ApiRequest) -> tuple[str, str]:
 def _check_entity(request: ApiRequest, client: Client) -> None:
     """`Zuora-Entity-Ids` is optional here; when sent it must be one of the client's."""
     try:
-        wanted, name = entity_header(request)
-        if wanted is not None:
-            principal_of(client, wanted, name)
+        entity_id, name = entity_header(request)
+        if entity_id is not None:
+            principal_of(client, entity_id, name)
     except InvalidRequest as error:
         raise TokenRefused("invalid_request", str(error)) from error
     except Forbidden as error:
         raise TokenRefused("unauthorized_client", str(error)) from error
 
 
-def _shown(issued: IssuedToken) -> dict[str, object]:
+def _token_object(issued: IssuedToken) -> dict[str, object]:
     client = issued.client
     scopes = [f"user.{client.id.replace('-', '')}"]
     scopes += [f"entity.{entity.id}" for entity in client.entities]

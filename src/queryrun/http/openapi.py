@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from queryrun.http.operations import Body, Operation, Parameter, Reply
+from queryrun.http.api_version import ApiVersion, api_version_of
+from queryrun.http.examples import BAD_REQUEST, TOO_LATE
+from queryrun.http.operations import Operation, Parameter, RequestBody, ResponseDoc
 from queryrun.http.problems import TYPES
-from queryrun.http.request import JSON, ApiVersion, api_version_of
-from queryrun.http.samples import BAD_REQUEST, TOO_LATE
+from queryrun.http.responses import JSON
 from queryrun.http.schemas import ALWAYS, CONCURRENCY, HEADERS, RATES, SCHEMAS
 
 ABOUT = """Submit SQL, get a durable run, download its result file; cancel, and know that the work
@@ -91,17 +92,17 @@ def _operation(operation: Operation) -> dict[str, object]:
         shape["parameters"] = [_parameter(one) for one in operation.parameters]
     if operation.body is not None:
         shape["requestBody"] = _body(operation.body)
-    replies = {str(reply.status): _reply(operation, reply) for reply in operation.replies}
+    responses = {str(one.status): _response(operation, one) for one in operation.responses}
     errors = {str(status): _error(operation, status) for status in operation.errors}
-    shape["responses"] = dict(sorted({**errors, **replies}.items()))
+    shape["responses"] = dict(sorted({**errors, **responses}.items()))
     return shape
 
 
 def _parameter(parameter: Parameter) -> dict[str, object]:
     shape: dict[str, object] = {
         "name": parameter.name,
-        "in": parameter.where,
-        "required": parameter.where == "path",
+        "in": parameter.location,
+        "required": parameter.location == "path",
         "schema": parameter.schema,
         "description": parameter.description,
     }
@@ -112,7 +113,7 @@ def _parameter(parameter: Parameter) -> dict[str, object]:
     return shape
 
 
-def _body(body: Body) -> dict[str, object]:
+def _body(body: RequestBody) -> dict[str, object]:
     return {"required": True, "content": {body.media_type: _content(body.schema, body.examples)}}
 
 
@@ -123,17 +124,17 @@ def _content(schema: str, examples: Iterable[tuple[str, object]]) -> dict[str, o
     return shape
 
 
-def _reply(operation: Operation, reply: Reply) -> dict[str, object]:
+def _response(operation: Operation, response: ResponseDoc) -> dict[str, object]:
     shape: dict[str, object] = {
-        "description": reply.description,
-        "headers": _headers(operation, reply.headers),
+        "description": response.description,
+        "headers": _headers(operation, response.headers),
     }
-    if reply.schema is not None:
-        shape["content"] = {JSON: _content(reply.schema, reply.examples)}
-    elif reply.media_types:
-        shape["content"] = {media_type: {} for media_type in reply.media_types}
-    if reply.links:
-        shape["links"] = dict(reply.links)
+    if response.schema is not None:
+        shape["content"] = {JSON: _content(response.schema, response.examples)}
+    elif response.media_types:
+        shape["content"] = {media_type: {} for media_type in response.media_types}
+    if response.links:
+        shape["links"] = dict(response.links)
     return shape
 
 

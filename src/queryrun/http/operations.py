@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from starlette.responses import Response
+
 from queryrun.auth.model import Scope
 from queryrun.http.context import AppContext
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.request import ApiRequest
 
 Handler = Callable[[AppContext, ApiRequest], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A documented parameter. `where` is `query`, `header` or `path`."""
+    """A documented parameter. `location` is `query`, `header` or `path`."""
 
     name: str
-    where: str
+    location: str
     schema: dict[str, object]
     description: str
     example: object = None
@@ -25,7 +27,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class RequestBody:
     """A documented request body."""
 
     media_type: str
@@ -35,8 +37,8 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """A documented answer. Without a schema it has no body worth describing."""
+class ResponseDoc:
+    """A documented response. Without a schema its body is not described."""
 
     status: int
     description: str
@@ -44,7 +46,7 @@ class Reply:
     """Its name among the document's schemas; with other media types than JSON, plain bytes."""
     media_types: tuple[str, ...] = ("application/json",)
     headers: tuple[str, ...] = ()
-    """Names among the document's headers, beyond those that every answer has."""
+    """Names among the document's headers, in addition to those of every response."""
     examples: tuple[tuple[str, object], ...] = ()
     links: tuple[tuple[str, dict[str, object]], ...] = ()
 
@@ -63,10 +65,10 @@ class Operation:
     summary: str
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
-    body: Body | None = None
-    replies: tuple[Reply, ...] = ()
+    body: RequestBody | None = None
+    responses: tuple[ResponseDoc, ...] = ()
     errors: tuple[int, ...] = ()
-    """Statuses of errors, in the shape of the operation's face."""
+    """Statuses of errors, in the body shape of the operation's API version."""
     error_schema: str = "Problem"
     error_notes: tuple[tuple[int, str], ...] = ()
     """What a status means here, where that is more than it means everywhere."""

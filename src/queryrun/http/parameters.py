@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from queryrun.auth.clients import ENTITY_ID
-from queryrun.http.headers import MAX_WAIT_S
 from queryrun.http.operations import Parameter
-from queryrun.http.v2.fields import CONTRACT_FIELDS, EXTENSION_FIELDS
+from queryrun.http.prefer import MAX_WAIT_S
+from queryrun.http.v2.fields import DEFAULT_FIELDS, EXTENSION_FIELDS
 from queryrun.http.v2.view import EXPAND, MAX_PAGE_SIZE
 from queryrun.results.preview_rows import MAX_PREVIEW_ROWS
 
@@ -60,7 +60,7 @@ FIELDS = Parameter(
     "query",
     TEXTS,
     "Answer only these fields. May be repeated or comma-joined; unknown names are ignored. "
-    f"Known: {', '.join(f'`{name}`' for name in CONTRACT_FIELDS)}, `error`; "
+    f"Known: {', '.join(f'`{name}`' for name in DEFAULT_FIELDS)}; "
     f"and only when named here: {', '.join(f'`{name}`' for name in EXTENSION_FIELDS)}. "
     "Naming `file` also answers its `size` and `sha256`.",
     ["id", "state", "cancellation"],

@@ -1,6 +1,6 @@
-"""Error -> status and body, per face. The only place that knows either.
+"""Error -> status and body, per API version. The only place that knows either.
 
-v2 answers `{type, errors: [{code, parameter, message}], retryable}` (contract D1), v1
+v2 has `{type, errors: [{code, parameter, message}], retryable}` (contract D1), v1
 `{code, message}` (contract D2), the token endpoint RFC 6749's `{error, error_description}` plus the
 `message` that one SDK reads (contract E).
 """
@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import msgspec
-
 from queryrun import errors as e
-from queryrun.http import refusals as r
-from queryrun.http.request import ApiVersion, Response
+from queryrun.http import errors as r
+from queryrun.http.api_version import ApiVersion
+from queryrun.http.responses import JsonResponse
 
 TYPES: dict[int, str] = {
     400: "bad_request",
@@ -36,7 +35,7 @@ TYPES: dict[int, str] = {
 """The `type` of every error status (contract D1)."""
 
 RETRYABLE = frozenset({409, 429, 502, 503, 504})
-"""Including the 409 of a request that is still in flight (contract H24, D1)."""
+"""Including the 409 of a request that is still in progress (contract H24, D1)."""
 
 STATUSES: dict[type[Exception], int] = {
     e.InvalidRequest: 400,
@@ -71,27 +70,26 @@ CODES: dict[type[Exception], tuple[str, str | None]] = {
 """Code and parameter of the one entry. Errors not here have `errors: []`, as documented."""
 
 OAUTH_STATUSES = {"invalid_client": 401, "unauthorized_client": 403}
-OAUTH_WORDS = {403: "unauthorized_client", 429: "temporarily_unavailable"}
+OAUTH_ERRORS = {403: "unauthorized_client", 429: "temporarily_unavailable"}
 V1_UNAUTHORIZED = "Authentication error"
 V1_BARE = frozenset({405, 415})
-"""Statuses whose text is the server framework's own (contract D2)."""
+"""Statuses whose text is the web framework's own (contract D2)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """An error as it will be answered, before its face gives it a body."""
+class ErrorContent:
+    """What a response says about an error, before an API version gives it a body."""
 
     status: int
     entries: tuple[e.Problem, ...]
     message: str
-    word: str | None = None
+    oauth_error: str | None = None
 
 
-def response_for(error: Exception, api_version: ApiVersion) -> Response:
-    """The answer to an error. Anything that was not raised on purpose is a 500 without a word."""
-    shown = _rendered(error)
-    body = msgspec.json.encode(BODIES[api_version](shown))
-    return Response(shown.status, body, headers=_headers(error))
+def response_for(error: Exception, version: ApiVersion) -> JsonResponse:
+    """The response to an error. Whatever is no `RequestError` is a 500 that discloses nothing."""
+    content = _content(error)
+    return JsonResponse(BODIES[version](content), content.status, _headers(error))
 
 
 def status_of(error: Exception) -> int:
@@ -102,12 +100,14 @@ def status_of(error: Exception) -> int:
     return next(found, 500)
 
 
-def _rendered(error: Exception) -> Rendered:
+def _content(error: Exception) -> ErrorContent:
     status = status_of(error)
     if not isinstance(error, e.RequestError):
-        return Rendered(status, (), HTTPStatus(status).phrase)
-    word = error.error if isinstance(error, r.TokenRefused) else None
-    return Rendered(status, _entries(error), str(error) or HTTPStatus(status).phrase, word)
+        return ErrorContent(status, (), HTTPStatus(status).phrase)
+    oauth_error = error.error if isinstance(error, r.TokenRefused) else None
+    return ErrorContent(
+        status, _entries(error), str(error) or HTTPStatus(status).phrase, oauth_error
+    )
 
 
 def _entries(error: e.RequestError) -> tuple[e.Problem, ...]:
@@ -119,11 +119,11 @@ def _entries(error: e.RequestError) -> tuple[e.Problem, ...]:
     return () if known is None else (e.Problem(known[0], known[1] or "", str(error)),)
 
 
-def _v2(shown: Rendered) -> dict[str, object]:
+def _v2(content: ErrorContent) -> dict[str, object]:
     return {
-        "type": TYPES[shown.status],
-        "errors": [_entry(problem) for problem in shown.entries],
-        "retryable": shown.status in RETRYABLE,
+        "type": TYPES[content.status],
+        "errors": [_entry(problem) for problem in content.entries],
+        "retryable": content.status in RETRYABLE,
     }
 
 
@@ -134,37 +134,38 @@ def _entry(problem: e.Problem) -> dict[str, str]:
     return entry
 
 
-def _v1(shown: Rendered) -> dict[str, object]:
-    if shown.status == 401:
+def _v1(content: ErrorContent) -> dict[str, object]:
+    if content.status == 401:
         return {"message": V1_UNAUTHORIZED}
-    if shown.entries and shown.status not in V1_BARE:
-        return {"code": shown.status, "message": shown.message}
-    phrase = HTTPStatus(shown.status).phrase
-    return {"code": shown.status, "message": f"HTTP {shown.status} {phrase}"}
+    if content.entries and content.status not in V1_BARE:
+        return {"code": content.status, "message": content.message}
+    phrase = HTTPStatus(content.status).phrase
+    return {"code": content.status, "message": f"HTTP {content.status} {phrase}"}
 
 
-def _oauth(shown: Rendered) -> dict[str, object]:
-    word = shown.word or OAUTH_WORDS.get(shown.status)
-    if word is None:
-        word = "server_error" if shown.status >= 500 else "invalid_request"
-    return {"error": word, "error_description": shown.message, "message": shown.message}
+def _oauth(content: ErrorContent) -> dict[str, object]:
+    name = content.oauth_error or OAUTH_ERRORS.get(content.status)
+    if name is None:
+        name = "server_error" if content.status >= 500 else "invalid_request"
+    return {"error": name, "error_description": content.message, "message": content.message}
 
 
 BODIES = {ApiVersion.V2: _v2, ApiVersion.V1: _v1, ApiVersion.OAUTH: _oauth}
 
 
-def _headers(error: Exception) -> list[tuple[str, str]]:
+def _headers(error: Exception) -> dict[str, str]:
+    """The headers that tell a client what to do about the error."""
     if isinstance(error, e.Unauthenticated):
         detail = f', error="invalid_token", error_description="{error}"' if str(error) else ""
-        return [("www-authenticate", f'Bearer realm="queryrun"{detail}')]
+        return {"www-authenticate": f'Bearer realm="queryrun"{detail}'}
     if isinstance(error, r.TokenRefused) and error.error == "invalid_client":
-        return [("www-authenticate", 'Basic realm="queryrun"'), ("cache-control", "no-store")]
+        return {"www-authenticate": 'Basic realm="queryrun"', "cache-control": "no-store"}
     if isinstance(error, r.MethodNotAllowed):
-        return [("allow", error.allowed)]
+        return {"allow": error.allowed}
     if isinstance(error, r.RangeNotSatisfiable):
-        return [("content-range", f"bytes */{error.size_bytes}")]
+        return {"content-range": f"bytes */{error.size_bytes}"}
     if isinstance(error, e.TooManyRequests):
-        return [("retry-after", str(error.retry_after_s))]
+        return {"retry-after": str(error.retry_after_s)}
     if isinstance(error, (e.IdempotencyInFlight, e.Unavailable)):
-        return [("retry-after", "1")]
-    return []
+        return {"retry-after": "1"}
+    return {}

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import msgspec
-
 from queryrun.errors import Problem
 from queryrun.results.formats import ContentType
 from queryrun.results.separator import parse_separator
@@ -31,19 +29,6 @@ class Property:
     check: Check
     schema: dict[str, object]
     required: bool = False
-
-
-def decode_object(raw: bytes, problems: list[Problem]) -> dict[str, object] | None:
-    """The JSON object in `raw`, or None and a problem."""
-    try:
-        content = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        problems.append(Problem("invalid_parameter", "body", "the body is not valid JSON"))
-        return None
-    if isinstance(content, dict):
-        return content
-    problems.append(Problem("invalid_parameter", "body", "the body must be a JSON object"))
-    return None
 
 
 def property_problems(
@@ -119,17 +104,17 @@ def encryption_key(value: object) -> str | None:
     return None
 
 
-def key_warning(output: Output) -> list[tuple[str, str]]:
+def key_warning(output: Output) -> dict[str, str]:
     """A `Warning` header for a key that the contract accepts and nobody should use today."""
     if output.encryption_key is None:
-        return []
+        return {}
     from queryrun.results.encrypt import GOOD_KEY_BITS, PublicKey, parse_key
 
     key = parse_key(output.encryption_key)
-    if not isinstance(key, PublicKey):
-        return []
+    if not isinstance(key, PublicKey) or not key.is_weak:
+        return {}
     text = f"the encryption key has {key.bits} bits; use {GOOD_KEY_BITS} or more"
-    return [("warning", f'299 queryrun "{text}"')] if key.is_weak else []
+    return {"warning": f'299 queryrun "{text}"'}
 
 
 def separator_problems(

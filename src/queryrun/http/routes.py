@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from queryrun.auth.model import Scope
-from queryrun.http import document, files, health, oauth, samples
+from queryrun.http import examples, files, health, oauth
 from queryrun.http import parameters as p
 from queryrun.http.context import HttpSettings
-from queryrun.http.operations import Body, Operation, Reply
+from queryrun.http.document import ApiDocument
+from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
 from queryrun.results.formats import format_names, names_of
@@ -28,12 +29,12 @@ RUN_LINKS: tuple[tuple[str, dict[str, object]], ...] = (
         {"operationId": "cancelQueryRun", "parameters": {"query_run_id": "$response.body#/id"}},
     ),
 )
-LATER = Reply(
+LATER = ResponseDoc(
     202,
     "With `async: true`: recorded, and carried out.",
     "RequestAccepted",
     headers=("location", "idempotency-replayed"),
-    examples=(("accepted", samples.ONLY_IDS),),
+    examples=(("accepted", examples.ONLY_IDS),),
     links=(
         (
             "GetRequest",
@@ -65,18 +66,18 @@ CREATE = Operation(
         p.CONTENT_ENCODING,
         *p.EVERYWHERE,
     ),
-    Body(
+    RequestBody(
         "application/json",
         "CreateQueryRun",
-        (("csv", samples.CREATE), ("dsv", samples.CREATE_DSV)),
+        (("csv", examples.CREATE), ("dsv", examples.CREATE_DSV)),
     ),
     (
-        Reply(
+        ResponseDoc(
             201,
             "Accepted.",
             "QueryRun",
             headers=("location", "preference-applied", "idempotency-replayed", "warning"),
-            examples=(("accepted", samples.ACCEPTED),),
+            examples=(("accepted", examples.ACCEPTED),),
             links=RUN_LINKS,
         ),
         LATER,
@@ -93,16 +94,16 @@ GET = Operation(
     "Read a query run",
     "With `Prefer: wait=N` it answers when the run has ended: no need to poll.",
     (p.QUERY_RUN_ID, *p.VIEW, p.PREFER, p.ORG_IDS, *p.EVERYWHERE),
-    replies=(
-        Reply(
+    responses=(
+        ResponseDoc(
             200,
             "The run.",
             "QueryRun",
             headers=("preference-applied",),
             examples=(
-                ("complete", samples.COMPLETE),
-                ("failed", samples.FAILED),
-                ("accepted", samples.ACCEPTED),
+                ("complete", examples.COMPLETE),
+                ("failed", examples.FAILED),
+                ("accepted", examples.ACCEPTED),
             ),
             links=(
                 (
@@ -132,7 +133,7 @@ ROWS = Operation(
     "It reaches about 16 MiB into the file, unpacked; in Parquet, 16 MiB from the row group on "
     f"that holds the first row. Values are texts in {TEXT_VALUES}, otherwise JSON's.",
     (p.QUERY_RUN_ID, p.ROW_OFFSET, p.ROW_LIMIT, *p.EVERYWHERE),
-    replies=(Reply(200, "Rows.", "Rows", examples=(("two rows", samples.ROWS),)),),
+    responses=(ResponseDoc(200, "Rows.", "Rows", examples=(("two rows", examples.ROWS),)),),
     errors=DOCUMENTED_ERRORS,
 )
 CANCEL = Operation(
@@ -149,13 +150,13 @@ CANCEL = Operation(
     "400 with `run_already_complete`, `run_already_failed` or `run_already_canceled`. "
     "No body is needed, and any is ignored.",
     (p.QUERY_RUN_ID, *p.VIEW, p.ASYNC, p.IDEMPOTENCY_KEY, p.PREFER, *p.EVERYWHERE),
-    replies=(
-        Reply(
+    responses=(
+        ResponseDoc(
             200,
             "Cancelled, or being cancelled.",
             "QueryRun",
             headers=("preference-applied", "idempotency-replayed"),
-            examples=(("canceled", samples.CANCELED),),
+            examples=(("canceled", examples.CANCELED),),
         ),
         LATER,
     ),
@@ -182,7 +183,7 @@ LIST = Operation(
         p.CURSOR,
         *p.EVERYWHERE,
     ),
-    replies=(Reply(200, "A page.", "QueryRunList", examples=(("page", samples.LIST),)),),
+    responses=(ResponseDoc(200, "A page.", "QueryRunList", examples=(("page", examples.LIST),)),),
     errors=DOCUMENTED_ERRORS,
 )
 EVENTS = Operation(
@@ -199,9 +200,9 @@ EVENTS = Operation(
     "the run, and early when the node stops; come back with `Last-Event-ID`. An addition of this "
     "service.",
     (p.QUERY_RUN_ID, p.LAST_EVENT_ID, *p.EVERYWHERE),
-    replies=(
-        Reply(200, "The events.", media_types=(events.EVENT_STREAM,)),
-        Reply(204, "The run has ended, and its last event has been seen.", media_types=()),
+    responses=(
+        ResponseDoc(200, "The events.", media_types=(events.EVENT_STREAM,)),
+        ResponseDoc(204, "The run has ended, and its last event has been seen.", media_types=()),
     ),
     errors=DOCUMENTED_ERRORS,
     error_notes=((429, "Too many requests, or too many streams open."),),
@@ -219,7 +220,7 @@ TABLES = Operation(
     "minute while the files of an embedded source look the same, and for a minute of an engine "
     "elsewhere. An addition of this service.",
     (p.SOURCE, *p.EVERYWHERE),
-    replies=(Reply(200, "The tables.", "Tables", examples=(("one", samples.TABLES),)),),
+    responses=(ResponseDoc(200, "The tables.", "Tables", examples=(("one", examples.TABLES),)),),
     errors=DOCUMENTED_ERRORS,
     error_notes=((503, "The source does not answer, or this node is shutting down."),),
 )
@@ -233,7 +234,7 @@ TABLE_SHAPE = Operation(
     "Describe a table",
     "One of these tables; 404 when the entity has none of this name. An addition of this service.",
     (p.TABLE_NAME, p.SOURCE, *p.EVERYWHERE),
-    replies=(Reply(200, "The table.", "Table", examples=(("account", samples.TABLE),)),),
+    responses=(ResponseDoc(200, "The table.", "Table", examples=(("account", examples.TABLE),)),),
     errors=DOCUMENTED_ERRORS,
     error_notes=((503, "The source does not answer, or this node is shutting down."),),
 )
@@ -247,7 +248,9 @@ REQUEST = Operation(
     "Read an asynchronous request",
     "What became of a request that was sent with `async: true`. An addition of this service.",
     (p.REQUEST_ID, *p.EVERYWHERE),
-    replies=(Reply(200, "The request.", "Request", examples=(("created", samples.REQUEST),)),),
+    responses=(
+        ResponseDoc(200, "The request.", "Request", examples=(("created", examples.REQUEST),)),
+    ),
     errors=DOCUMENTED_ERRORS,
 )
 FILE = Operation(
@@ -261,15 +264,15 @@ FILE = Operation(
     "The link in `file.url`. The signature is the permission: no Authorization. Compressed files "
     "are sent as they are, without `Content-Encoding`.",
     (p.FILE_KEY, p.EXPIRES, p.SIGNATURE, p.RANGE, p.IF_RANGE, p.IF_NONE_MATCH, p.TRACK_ID),
-    replies=(
-        Reply(200, "The file.", media_types=MEDIA_TYPES, headers=files.HEADER_NAMES),
-        Reply(
+    responses=(
+        ResponseDoc(200, "The file.", media_types=MEDIA_TYPES, headers=files.HEADER_NAMES),
+        ResponseDoc(
             206,
             "Part of the file.",
             media_types=MEDIA_TYPES,
             headers=("content-range", *files.HEADER_NAMES),
         ),
-        Reply(304, "The caller has this file already.", media_types=(), headers=("etag",)),
+        ResponseDoc(304, "The caller has this file already.", media_types=(), headers=("etag",)),
     ),
     errors=(400, 403, 404, 405, 416, 500, 503, 504),
     error_notes=(
@@ -290,8 +293,8 @@ TOKEN = Operation(
     "Authorization is ignored. "
     "Earlier tokens stay valid.",
     (p.TRACK_ID, p.ENTITY_IDS, p.ENTITY_SINGULAR),
-    Body(oauth.FORM, "TokenRequest", (("form", samples.TOKEN_FORM),)),
-    (Reply(200, "A token.", "Token", examples=(("token", samples.TOKEN),)),),
+    RequestBody(oauth.FORM, "TokenRequest", (("form", examples.TOKEN_FORM),)),
+    (ResponseDoc(200, "A token.", "Token", examples=(("token", examples.TOKEN),)),),
     (400, 401, 403, 405, 413, 415, 429, 500, 503, 504),
     error_schema="OAuthError",
     error_notes=(
@@ -310,7 +313,7 @@ HEALTH = (
         None,
         "Operations",
         "Is the process alive?",
-        replies=(Reply(200, "It is.", "Health"),),
+        responses=(ResponseDoc(200, "It is.", "Health"),),
         errors=OPEN_ERRORS,
     ),
     Operation(
@@ -321,7 +324,10 @@ HEALTH = (
         None,
         "Operations",
         "Should this node get requests?",
-        replies=(Reply(200, "It should.", "Health"), Reply(503, "Not now.", "Health")),
+        responses=(
+            ResponseDoc(200, "It should.", "Health"),
+            ResponseDoc(503, "Not now.", "Health"),
+        ),
         errors=(405, 500, 504),
     ),
     Operation(
@@ -332,35 +338,10 @@ HEALTH = (
         None,
         "Operations",
         "Metrics for Prometheus",
-        replies=(Reply(200, "Metrics.", media_types=("text/plain",)),),
+        responses=(ResponseDoc(200, "Metrics.", media_types=("text/plain",)),),
         errors=OPEN_ERRORS,
     ),
 )
-DOCUMENT = (
-    Operation(
-        "GET",
-        "/openapi.json",
-        "getOpenApi",
-        document.openapi_json,
-        None,
-        "Operations",
-        "This document",
-        replies=(Reply(200, "OpenAPI 3.1.", "AnyObject"),),
-        errors=OPEN_ERRORS,
-    ),
-    Operation(
-        "GET",
-        "/docs",
-        "getDocs",
-        document.docs_page,
-        None,
-        "Operations",
-        "This document, as a page",
-        replies=(Reply(200, "A page for people.", media_types=("text/html",)),),
-        errors=OPEN_ERRORS,
-    ),
-)
-
 TABLE = (
     GET,
     CREATE,
@@ -375,13 +356,19 @@ TABLE = (
     TOKEN,
     *V1_TABLE,
     *HEALTH,
-    *DOCUMENT,
 )
 """In the order in which paths are tried: the busiest first."""
 
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:
-    """The operations that these settings serve."""
-    if not settings.api:
-        return tuple(one for one in TABLE if one.tag == "Operations")
-    return TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)
+    """The operations that a node with these settings serves, those of the document included."""
+    if not settings.serve_api:
+        return ApiDocument(HEALTH).operations
+    return ApiDocument(
+        TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)
+    ).operations
+
+
+def full_document() -> bytes:
+    """The OpenAPI document of everything that can be served, as it is committed."""
+    return ApiDocument(TABLE).json

@@ -6,8 +6,10 @@ from queryrun.errors import FailureCode
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import create_body_schema
-from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
+from queryrun.http.v2.render import FIELDS
+from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
+    AttemptOutcome,
     EngineStop,
     Stage,
     StopReason,
@@ -20,7 +22,6 @@ TIME: Schema = {
     "format": "date-time",
     "description": "ISO 8601 in UTC with milliseconds.",
 }
-STATES = ["pending", "accepted", "in_progress", "complete", "failed", "canceled"]
 
 
 def _text(description: str, **more: object) -> Schema:
@@ -37,8 +38,6 @@ def _object(properties: Schema, description: str, required: tuple[str, ...] = ()
         shape["required"] = list(required)
     return {**shape, "description": description}
 
-
-SEPARATED = names_of(format_names(lambda spec: spec.needs_separator))
 
 FILE = _object(
     {
@@ -86,44 +85,13 @@ ATTEMPT = _object(
         "number": _whole("From 1.", minimum=1),
         "started_time": TIME,
         "ended_time": TIME,
-        "outcome": _text("How it ended.", enum=["complete", "failed", "retried", "canceled"]),
+        "outcome": _text("How it ended.", enum=list(AttemptOutcome)),
     },
     "One try of a run.",
     ("number", "started_time"),
 )
 QUERY_RUN = _object(
-    {
-        "created_by_id": _text("The client that created the run.", format="uuid"),
-        "id": _text("The run's id.", format="uuid"),
-        "sql": _text("The statement, as submitted."),
-        "remaining_attempts": _whole("Tries left before the run fails.", minimum=0),
-        "updated_time": TIME,
-        "file": {"$ref": "#/components/schemas/File"},
-        "number_of_rows": _whole("Rows in the file. Complete runs only.", minimum=0),
-        "processing_duration": _whole("Milliseconds. Complete runs only.", minimum=0),
-        "state": _text(
-            "`canceled` means that nothing of the run is running any more.", enum=STATES
-        ),
-        "column_separator": _text(f"Of a file in {SEPARATED}."),
-        "error": {"$ref": "#/components/schemas/RunError"},
-        "created_time": TIME,
-        "started_time": TIME,
-        "queue_position": _whole("Runs of the entity that wait before this one.", minimum=0),
-        "waiting_for": _text(
-            "What keeps a waiting run: `source` (its engine is away), `slot` (a place to run in), "
-            "`turn` (runs of its entity that are before it), `retry` (the pause before another "
-            "attempt)."
-        ),
-        "progress": {"$ref": "#/components/schemas/Progress"},
-        "cancellation": {"$ref": "#/components/schemas/Cancellation"},
-        "attempts": {"type": "array", "items": {"$ref": "#/components/schemas/Attempt"}},
-        "tags": {"type": "object", "additionalProperties": {"type": "string"}},
-        "source": _text("Where it runs."),
-        "timeout_seconds": {"type": "number", "description": "The run's own time limit."},
-        "content_type": _text("The format asked for.", enum=list(ContentType)),
-        "content_encoding": _text("The compression asked for.", enum=list(ContentEncoding)),
-        "read_deleted": {"type": "boolean", "description": "Whether deleted rows are read."},
-    },
+    {name: field.schema for name, field in FIELDS.items()},
     "A query run. `fields[]` decides which keys it has; without it, those of the contract and, "
     "on failed runs, `error`.",
 )

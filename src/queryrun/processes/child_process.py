@@ -1,4 +1,4 @@
-"""One forked process as its node sees it: watched through a pidfd from birth until it is reaped."""
+"""One forked process as its node sees it: watched through a pidfd until it is reaped."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Protocol
 
 from queryrun.processes.errors import ForkServerLost
 from queryrun.processes.handles import handle_of, kill_group
-from queryrun.processes.release import WORTH_BYTES, release_memory
+from queryrun.processes.release import MIN_RELEASE_BYTES, release_memory
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Parent(Protocol):
-    """Who forked the process, and alone can collect it."""
+    """What forked the process, and alone can reap it."""
 
     @property
     def lost(self) -> bool:
@@ -26,12 +26,12 @@ class Parent(Protocol):
         ...
 
     async def reap(self, pid: int) -> int:
-        """Collect a dead child and give its wait status. Raises `ForkServerLost`."""
+        """Reap a dead child and return its wait status. Raises `ForkServerLost`."""
         ...
 
 
 class ChildProcess:
-    """A process of ours. Takes over `pidfd` and closes it when the process is reaped."""
+    """A child process. Takes over `pidfd` and closes it when the process is reaped."""
 
     def __init__(self, pid: int, pidfd: int, parent: Parent) -> None:
         self.pid = pid
@@ -41,7 +41,7 @@ class ChildProcess:
         self._pidfd = pidfd
         self._parent = parent
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(pidfd, self._notice_exit)
+        self._loop.add_reader(pidfd, self._on_exit)
 
     @property
     def is_exiting(self) -> bool:
@@ -57,7 +57,7 @@ class ChildProcess:
         if self._pidfd < 0:
             return
         kill_group(self._pidfd, self.pid)
-        if not self.exited.is_set() and self.resident_bytes() > WORTH_BYTES:
+        if not self.exited.is_set() and self.resident_bytes() > MIN_RELEASE_BYTES:
             release_memory(self._pidfd)
 
     def resident_bytes(self) -> int:
@@ -69,10 +69,10 @@ class ChildProcess:
         return int(text.split()[1]) * _PAGE_BYTES
 
     async def reap(self) -> int | None:
-        """Wait for its end, take it out of the process table, and give its exit code.
+        """Wait for its end, take it out of the process table, and return its exit code.
 
-        Negative for a signal. None when its parent is gone, so that nobody could collect the
-        code; then the kernel has handed it to a new parent, and the pidfd proves its end.
+        Negative for a signal. None when its parent is gone, so that nobody could read the
+        code; then the kernel has given it a new parent, and the pidfd proves its end.
         For one caller, once.
         """
         await self.exited.wait()
@@ -81,18 +81,18 @@ class ChildProcess:
         try:
             status = await self._parent.reap(self.pid)
         except ForkServerLost:
-            status = self._collect_orphan()
+            status = self._reap_orphan()
         finally:
             pidfd, self._pidfd = self._pidfd, -1
             os.close(pidfd)
         return None if status is None else os.waitstatus_to_exitcode(status)
 
-    def _notice_exit(self) -> None:
+    def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         self.exited.set()
 
-    def _collect_orphan(self) -> int | None:
-        """As process 1 of a container the node itself inherits the children of its fork-server."""
+    def _reap_orphan(self) -> int | None:
+        """As process 1 of a container the node itself inherits the children of its fork server."""
         with contextlib.suppress(ChildProcessError):
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             return status if pid else None
@@ -102,12 +102,12 @@ class ChildProcess:
 def _handle_or_bare(pid: int) -> str:
     try:
         return handle_of(pid)
-    except ProcessLookupError:  # its parent died and someone reaped it: there is nothing to name
+    except ProcessLookupError:  # its parent died and it was reaped: there is nothing to name
         return f"process:{pid}:0:-"
 
 
 def describe_exit(exit_code: int | None) -> str:
-    """An exit code in words for a log line."""
+    """An exit code as text for a log line."""
     if exit_code is None:
         return "unknown"
     return signal.Signals(-exit_code).name if exit_code < 0 else f"exit {exit_code}"

@@ -1,6 +1,6 @@
-"""What a process of ours does to itself first: die with its parent, own group, limits.
+"""What a child process does to itself first: die with its parent, own group, limits.
 
-Used by the fork-server and by what it forks. Single-threaded code; nothing here starts a thread.
+Used by the fork server and by what it forks. Single-threaded code; nothing here starts a thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 from pathlib import Path
 
 MAX_DESCRIPTORS = 16_384
-"""Open files per worker: a directory of many Parquet files, and some room."""
+"""Open files per process: enough for a directory of many Parquet files."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
@@ -30,8 +30,8 @@ def _prctl(option: int, argument: int) -> None:
 def die_with_parent(parent_pid: int) -> None:
     """Have the kernel SIGKILL this process when the parent's *thread* that made it ends.
 
-    Exits at once if the parent ended before we could ask. fork clears the wish, so every
-    process asks for itself.
+    Exits at once if the parent ended before the request. fork clears the setting, so every
+    process sets its own.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
@@ -39,10 +39,10 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def ignore_terminal_signals() -> None:
-    """Ignore what is meant for the node: it drains on SIGTERM, and its workers work meanwhile.
+    """Ignore signals that are meant for the node: it drains on SIGTERM while its workers go on.
 
     A service manager sends SIGTERM to every process of the service, a terminal SIGINT to the
-    group. Our processes end when the node says so, when it is gone, or by SIGKILL.
+    group. Child processes end when the node tells them to, when it is gone, or by SIGKILL.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
@@ -51,15 +51,15 @@ def ignore_terminal_signals() -> None:
 def become_child(parent_pid: int, keep: int) -> None:
     """Turn a fresh fork into a process of its own: group, signals, descriptors, first limits.
 
-    `keep` is the one descriptor that stays open beside 0, 1 and 2, which become /dev/null: what
+    `keep` is the one descriptor that stays open besides 0, 1 and 2, which become /dev/null: what
     an engine prints may hold SQL.
     """
     with contextlib.suppress(PermissionError):
-        os.setpgid(0, 0)  # the fork-server does it too; whoever comes first
+        os.setpgid(0, 0)  # the fork server does it too; the first call counts
     die_with_parent(parent_pid)
     _default_signals()
-    _only_descriptor(keep)
-    _volunteer_for_the_memory_killer()
+    _close_descriptors_except(keep)
+    _prefer_for_oom_kill()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
@@ -91,7 +91,8 @@ def _default_signals() -> None:
     ignore_terminal_signals()
 
 
-def _only_descriptor(keep: int) -> None:
+def _close_descriptors_except(keep: int) -> None:
+    """Descriptors of the fork server must not leak: one may be another worker's socket."""
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
@@ -101,7 +102,7 @@ def _only_descriptor(keep: int) -> None:
                 os.close(int(name))
 
 
-def _volunteer_for_the_memory_killer() -> None:
+def _prefer_for_oom_kill() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

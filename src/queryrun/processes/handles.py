@@ -1,11 +1,10 @@
-"""The handle of an embedded engine, which is a process: name it, see it, kill it, from anywhere.
+"""Process handles: name a worker process, and kill exactly that one, from any process.
 
 A handle is `process:<pid>:<start>:<boot>`: the pid, the process's start in clock ticks since
 boot (proc(5), `/proc/<pid>/stat` field 22) and the kernel's boot id. Together they name one
-process for ever; a reused pid has another start. It can be judged on the machine it was made
-on. Any other machine sees another boot id and calls the process gone, so who asks must know
-that the handle's node ran here. Behind a `;` a handle may name what the process has begun in an
-engine elsewhere (`with_work`), which is nothing to us.
+process for ever; a reused pid has another start. A handle is valid on the machine it was made
+on. Any other machine sees another boot id and takes the process for gone, so the caller must
+know that the handle's node ran here.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from pathlib import Path
 
 from queryrun.processes.errors import NotReaped
 
-KILL_BOUND_S = 10.0
-"""How long a killed process may take to give its memory back before we call it stuck."""
+KILL_TIMEOUT_S = 10.0
+"""How long a killed process may take to free its memory before it counts as stuck."""
 
 _PREFIX = "process"
 _SIGNAL_PROCESS_GROUP = 1 << 2  # PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class _ProcessId:
     pid: int
     start: int
     boot: str
@@ -43,35 +42,23 @@ def handle_of(pid: int) -> str:
     return f"{_PREFIX}:{pid}:{status[1]}:{_boot_id()}"
 
 
-def with_work(handle: str, name: str) -> str:
-    """The handle of a process together with the name of its work in an engine elsewhere."""
-    return f"{handle};{name}"
-
-
-def is_alive(handle: str) -> bool:
-    """Whether exactly this process still runs. A zombie does not: it holds nothing any more.
-
-    Raises `ValueError` for a text that is not a handle of a process.
-    """
-    return _lives(_parse(handle))
-
-
-async def kill(handle: str, bound_s: float = KILL_BOUND_S) -> None:
+async def kill(handle: str, timeout_s: float = KILL_TIMEOUT_S) -> None:
     """Kill the process group of exactly this process; return when the process has ended.
 
     Works from any process that may signal it, also when it is no child of ours, and does
-    nothing when it has ended before. It does not collect the zombie: that is its parent's.
-    Raises `NotReaped` when it has not ended within `bound_s`.
+    nothing when it has ended before. It does not reap the zombie: only its parent can.
+    Raises `NotReaped` when it has not ended within `timeout_s`, and `ValueError` for a text that
+    is not the handle of a process.
     """
-    named = _parse(handle)
+    process = _parse(handle)
     try:
-        pidfd = os.pidfd_open(named.pid)
+        pidfd = os.pidfd_open(process.pid)
     except ProcessLookupError:
         return
     try:
-        if _lives(named):  # looked up after the pidfd was opened: the pidfd is this process
-            kill_group(pidfd, named.pid)
-            await _ended(pidfd, named.pid, bound_s)
+        if _is_running(process):  # looked up after the pidfd was opened: the pidfd is this process
+            kill_group(pidfd, process.pid)
+            await _wait_exit(pidfd, process.pid, timeout_s)
     finally:
         os.close(pidfd)
 
@@ -98,29 +85,30 @@ def _kill_group_by_pid(pidfd: int, pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-async def _ended(pidfd: int, pid: int, bound_s: float) -> None:
+async def _wait_exit(pidfd: int, pid: int, timeout_s: float) -> None:
+    """A pidfd becomes readable at the exit, also for a process that is no child of ours."""
     loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(pidfd, ended.set)
+    exited = asyncio.Event()
+    loop.add_reader(pidfd, exited.set)
     try:
-        async with asyncio.timeout(bound_s):
-            await ended.wait()
+        async with asyncio.timeout(timeout_s):
+            await exited.wait()
     except TimeoutError:
         raise NotReaped(pid) from None
     finally:
         loop.remove_reader(pidfd)
 
 
-def _lives(named: _Named) -> bool:
-    status = _status(named.pid) if named.boot == _boot_id() else None
-    return status is not None and status[1] == named.start and status[0] not in "ZX"
+def _is_running(process: _ProcessId) -> bool:
+    status = _status(process.pid) if process.boot == _boot_id() else None
+    return status is not None and status[1] == process.start and status[0] not in "ZX"
 
 
-def _parse(handle: str) -> _Named:
-    prefix, pid, start, boot = handle.partition(";")[0].split(":", 3)
+def _parse(handle: str) -> _ProcessId:
+    prefix, pid, start, boot = handle.split(":", 3)
     if prefix != _PREFIX:
         raise ValueError("not the handle of a process")
-    return _Named(int(pid), int(start), boot)
+    return _ProcessId(int(pid), int(start), boot)
 
 
 def _status(pid: int) -> tuple[str, int] | None:

@@ -1,7 +1,7 @@
-"""Help the kernel to take back the memory of a process that was just killed.
+"""Help the kernel to free the memory of a process that was just killed.
 
 A killed process frees its memory page by page, on one core, at 60 to 90 ms per GB, and waits for
-its turn of the processor meanwhile. process_mrelease(2) (Linux 5.15) lets others do it too.
+CPU time meanwhile. process_mrelease(2) (Linux 5.15) lets other processes do it too.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import ctypes
 import os
 import threading
 
-HELPERS = 2
-"""Threads per process: measured with 1.5 GB, two halve the time, and more only contend."""
-WORTH_BYTES = 64 * 1024**2
-"""Below this it is over before a thread has started."""
+RELEASE_THREADS = 2
+"""Per process. Measured with 1.5 GB: two halve the time, and more only contend."""
+MIN_RELEASE_BYTES = 64 * 1024**2
+"""Smaller processes are freed before a thread has started."""
 
 _PROCESS_MRELEASE = 448  # the same number on every architecture
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -23,11 +23,11 @@ def release_memory(pidfd: int) -> None:
     """Begin to free the memory of the dying process behind `pidfd`; returns at once.
 
     Changes nothing but the time it takes: on an older kernel, or for a process that is not
-    dying or already gone, nothing happens. The proof of its end is the pidfd's, as always.
+    dying or already gone, nothing happens. Its end is still confirmed by the pidfd.
     """
-    for _ in range(HELPERS):
-        ours = os.dup(pidfd)
-        threading.Thread(target=_release, args=(ours,), name="mrelease", daemon=True).start()
+    for _ in range(RELEASE_THREADS):
+        own_pidfd = os.dup(pidfd)
+        threading.Thread(target=_release, args=(own_pidfd,), name="mrelease", daemon=True).start()
 
 
 def _release(pidfd: int) -> None:

@@ -1,7 +1,7 @@
-"""The wall around a worker: Landlock, the kernel's own file and network rules, through ctypes.
+"""The sandbox of a child process: Landlock, the kernel's file and network rules, by ctypes.
 
 Landlock holds for the calling thread and what it starts later, so it comes before any other
-thread. A kernel without it (before 5.13) leaves the engine's own sandbox as the only wall.
+thread. A kernel without it (before 5.13) leaves the engine's own sandbox as the only one.
 """
 
 from __future__ import annotations
@@ -68,23 +68,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """What a process may still touch. Everything else on the file system is out of reach."""
+    """What a process may still access. Everything else on the file system is denied."""
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
-    """Write, create, remove and list; not read: results of other runs may lie there."""
+    """Write, create, remove and list; not read: results of other runs may be there."""
     read_write: tuple[str, ...] = ()
     network: bool = False
 
 
 def landlock_abi() -> int:
-    """The version the kernel offers; 0 when it has no Landlock or has it switched off."""
+    """The version that the kernel offers; 0 when it has no Landlock or has it disabled."""
     version: int = _libc.syscall(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION)
     return max(version, 0)
 
 
 def apply_sandbox(policy: SandboxPolicy) -> bool:
-    """Put this thread, and every thread it starts from now on, under `policy` for good.
+    """Confine this thread, and every thread it starts from now on, to `policy` for good.
 
     The Python installation stays readable. False: the kernel has no Landlock, nothing changed.
     Raises `OSError` when the kernel has it but refuses; then nothing may run here.
@@ -95,19 +95,19 @@ def apply_sandbox(policy: SandboxPolicy) -> bool:
     rights = _handled_rights(abi)
     ruleset = _create_ruleset(abi, rights, network=policy.network)
     try:
-        _allow(ruleset, rights & _READ, (*runtime_places(), *policy.read))
+        _allow(ruleset, rights & _READ, (*runtime_paths(), *policy.read))
         if policy.network:
-            _allow(ruleset, rights & _READ, network_places())
+            _allow(ruleset, rights & _READ, network_paths())
         _allow(ruleset, rights & _WRITE, policy.write)
         _allow(ruleset, rights & (_READ | _WRITE), policy.read_write)
         _allow(ruleset, rights & (_READ | _WRITE_FILE), (os.devnull,))
-        _checked(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
+        _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
     finally:
         os.close(ruleset)
     return True
 
 
-def runtime_places() -> tuple[str, ...]:
+def runtime_paths() -> tuple[str, ...]:
     """What Python and the engines' libraries read while they run: code, never data."""
     paths = sysconfig.get_paths()
     python = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -115,7 +115,7 @@ def runtime_places() -> tuple[str, ...]:
     return (*sorted(python), *_LIBRARIES, *_CLOCKS, *_MACHINE, *_OWN)
 
 
-def network_places() -> tuple[str, ...]:
+def network_paths() -> tuple[str, ...]:
     """What is read to connect: the resolver's files and the trusted certificates."""
     configured = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
     return (*_NAMES, *_CERTIFICATES, *filter(None, configured))
@@ -135,7 +135,7 @@ def _create_ruleset(abi: int, rights: int, *, network: bool) -> int:
     attributes = struct.pack("=QQQ", rights, network_rights, scopes)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     ruleset: int = _libc.syscall(_CREATE_RULESET, attributes, size, 0)
-    return _checked(ruleset, "landlock_create_ruleset")
+    return _check(ruleset, "landlock_create_ruleset")
 
 
 def _allow(ruleset: int, rights: int, paths: Iterable[str]) -> None:
@@ -145,18 +145,19 @@ def _allow(ruleset: int, rights: int, paths: Iterable[str]) -> None:
 
 
 def _allow_path(ruleset: int, rights: int, path: str) -> None:
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    """For a file the kernel refuses a rule with rights that only directories have."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        if not stat.S_ISDIR(os.fstat(place).st_mode):
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _FILE_RIGHTS
-        rule = struct.pack("=Qi", rights, place)
+        rule = struct.pack("=Qi", rights, descriptor)
         result = _libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0)
-        _checked(result, "landlock_add_rule")
+        _check(result, "landlock_add_rule")
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
-def _checked(result: int, call: str) -> int:
+def _check(result: int, call: str) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), call)
     return result

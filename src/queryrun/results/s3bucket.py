@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -69,12 +69,12 @@ class S3Bucket:
         headers = {"range": f"bytes={start}-{end - 1}"}
         request = S3Request("GET", self._path(key), headers=headers)
         try:
-            answer, chunks = self._http.stream(request, chunk_bytes)
+            response, chunks = self._http.stream(request, chunk_bytes)
         except S3Error as error:
             if error.code == "NoSuchKey":
                 raise FileNotFoundError(key) from error
             raise
-        _insist_on_part(answer, start, end)
+        _require_range(response, start, end)
         return chunks
 
     def delete(self, key: str) -> None:
@@ -103,9 +103,9 @@ class S3Bucket:
     def put_part(self, upload: str, key: str, number: int, body: bytes | bytearray) -> str:
         """Store one part (1 to 10,000; all but the last at least 5 MiB); its ETag."""
         query = [("partNumber", str(number)), ("uploadId", upload)]
-        answer = self._http.send(S3Request("PUT", self._path(key), query, body=body))
-        if not (etag := answer.headers.get("etag")):
-            raise S3Error("NoETag", answer.status)
+        response = self._http.send(S3Request("PUT", self._path(key), query, body=body))
+        if not (etag := response.headers.get("etag")):
+            raise S3Error("NoETag", response.status)
         return etag
 
     def complete_upload(self, upload: str, key: str, etags: Sequence[str]) -> None:
@@ -117,9 +117,9 @@ class S3Bucket:
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         headers = {"content-type": "application/xml"}
         request = S3Request("POST", self._path(key), [("uploadId", upload)], headers, body)
-        answer = _parsed(self._http.send(request))
-        if answer.tag.endswith("Error"):  # S3 answers 200 first and may still fail
-            raise S3Error(answer.findtext("{*}Code") or "InternalError", 500)
+        response = _parsed(self._http.send(request))
+        if response.tag.endswith("Error"):  # S3 answers 200 first and may still fail
+            raise S3Error(response.findtext("{*}Code") or "InternalError", 500)
 
     def abort_upload(self, upload: str, key: str) -> None:
         """Give the parts' space back. Fine when there is no such upload any more."""
@@ -147,11 +147,17 @@ class S3Bucket:
 
     # --- links -------------------------------------------------------------------------------
 
-    def link(self, key: str, lifetime_s: int) -> str:
-        """A presigned GET link that is valid for `lifetime_s` seconds. Makes no request."""
+    def link(self, key: str, lifetime_s: int) -> str | None:
+        """A presigned GET link that is valid for `lifetime_s` seconds. Makes no request.
+
+        None when the credentials expire earlier: a link ends with the credentials that signed it.
+        """
+        now, signer = datetime.now(UTC), self._http.signer()
+        if not signer.credentials.last_until(now + timedelta(seconds=lifetime_s)):
+            return None
         base = urlsplit(self._link_base)
         request = UnsignedRequest("GET", base.netloc, self._path(key), payload_sha256=UNSIGNED)
-        query = self._http.signer().link_query(request, datetime.now(UTC), lifetime_s)
+        query = signer.link_query(request, now, lifetime_s)
         return f"{self._link_base}{request.path}?{query}"
 
     # --- names -------------------------------------------------------------------------------
@@ -177,18 +183,18 @@ class S3Bucket:
         return _text(entry, "Key").removeprefix(self._location.prefix)
 
 
-def _insist_on_part(answer: S3Response, start: int, end: int) -> None:
+def _require_range(response: S3Response, start: int, end: int) -> None:
     """A store that does not know ranges answers 200 with everything: better nothing than that."""
-    announced = int(answer.headers.get("content-length", "-1"))
-    if announced != end - start or (answer.status != 206 and start > 0):
-        raise S3Error("RangeIgnored", answer.status)
+    announced = int(response.headers.get("content-length", "-1"))
+    if announced != end - start or (response.status != 206 and start > 0):
+        raise S3Error("RangeIgnored", response.status)
 
 
-def _parsed(answer: S3Response) -> ElementTree.Element:
+def _parsed(response: S3Response) -> ElementTree.Element:
     try:
-        return ElementTree.fromstring(answer.body)  # noqa: S314 - our own store's, of bounded size
+        return ElementTree.fromstring(response.body)  # noqa: S314 - our own store's, of bounded size
     except ElementTree.ParseError as error:
-        raise S3Error("BrokenAnswer", answer.status) from error
+        raise S3Error("BrokenAnswer", response.status) from error
 
 
 def _text(entry: ElementTree.Element, name: str) -> str:

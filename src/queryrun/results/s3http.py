@@ -23,7 +23,7 @@ from queryrun.results.sigv4 import Credentials, Signer, UnsignedRequest, encoded
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """The longest answer that is held whole: a page of a listing has at most 1,000 entries."""
-_KEPT_CONNECTIONS = 4
+_MAX_IDLE_CONNECTIONS = 4
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 
@@ -98,16 +98,16 @@ class S3Http:
 
     def send(self, request: S3Request) -> S3Response:
         """Send it, again if that may help, and return the answer. `S3Error` for bad statuses."""
-        return self._persistently(lambda: self._exchange(request))
+        return self._with_retries(lambda: self._exchange(request))
 
     def stream(self, request: S3Request, chunk_bytes: int) -> tuple[S3Response, Iterator[bytes]]:
         """The answer without its body, and the body in pieces, which must be read or closed.
 
         The pieces raise `S3Error` when the body ends before its announced length.
         """
-        connection, response = self._persistently(lambda: self._begin(request))
-        answer = S3Response(response.status, _headers(response), b"")
-        return answer, self._chunks(connection, response, chunk_bytes)
+        connection, response = self._with_retries(lambda: self._begin(request))
+        head = S3Response(response.status, _headers(response), b"")
+        return head, self._chunks(connection, response, chunk_bytes)
 
     def close(self) -> None:
         """Let go of the connections that were kept. It may be used again."""
@@ -119,7 +119,7 @@ class S3Http:
         """Signs with the credentials of this moment."""
         return Signer(self._credentials(), self._region)
 
-    def _persistently(self, attempt: Callable[[], T]) -> T:
+    def _with_retries(self, attempt: Callable[[], T]) -> T:
         for pause_s in self.policy.retry_delays_s:
             try:
                 return attempt()
@@ -133,7 +133,7 @@ class S3Http:
         connection, response = self._begin(request)
         with self._closing_on_error(connection):
             body = _whole_body(response)
-        self._keep(connection, response)
+        self._release(connection, response)
         return S3Response(response.status, _headers(response), body)
 
     def _begin(
@@ -166,7 +166,7 @@ class S3Http:
             yield
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise S3Error(_trouble(error)) from error
+            raise S3Error(_error_code(error)) from error
         except BaseException:
             connection.close()
             raise
@@ -185,7 +185,7 @@ class S3Http:
                     raise S3Error("Truncated")
                 left -= len(chunk)
                 yield chunk
-        self._keep(connection, response)
+        self._release(connection, response)
 
     def _connection(self) -> http.client.HTTPConnection:
         with self._lock:
@@ -206,11 +206,11 @@ class S3Http:
             self._name, self._port, timeout=timeout_s, context=context
         )
 
-    def _keep(
+    def _release(
         self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
     ) -> None:
         with self._lock:
-            if not response.will_close and len(self._idle) < _KEPT_CONNECTIONS:
+            if not response.will_close and len(self._idle) < _MAX_IDLE_CONNECTIONS:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -233,7 +233,7 @@ def _code(response: http.client.HTTPResponse) -> str:
     return found[1] if found else f"HTTP{response.status}"
 
 
-def _trouble(error: Exception) -> str:
+def _error_code(error: Exception) -> str:
     """A word for what went wrong on the way, in the manner of S3's codes."""
     if isinstance(error, TimeoutError):
         return "TimedOut"

@@ -68,11 +68,11 @@ class ValueFormatter:
     def _map(self, kind: Type, value: str) -> str | None:
         part = _variable(value)
         key, item = f"{part}.key", f"{part}.value"
-        spelled_key = self.as_json(kind.children[0], key)
-        spelled_item = self.as_json(kind.children[1], item)
-        if not spelled_key and not spelled_item:
+        formatted_key = self.as_json(kind.children[0], key)
+        formatted_item = self.as_json(kind.children[1], item)
+        if not formatted_key and not formatted_item:
             return None
-        entry = f"{{'key': {spelled_key or key}, 'value': {spelled_item or item}}}"
+        entry = f"{{'key': {formatted_key or key}, 'value': {formatted_item or item}}}"
         return f"map_from_entries(list_transform(map_entries({value}), lambda {part}: {entry}))"
 
     def _struct(self, kind: Type, value: str) -> str | None:

@@ -120,7 +120,7 @@ class AttemptRunner:
         loop = asyncio.get_running_loop()
         self._lease_end = loop.call_later(left_s, self.stop, StopReason.LEASE)
         if self._worker is not None:
-            self._worker.keep(until_s)
+            self._worker.extend_lease(until_s)
 
     async def run(self) -> Run | None:
         """Execute the statement and write the outcome. Returns when nothing of the attempt runs.
@@ -216,7 +216,7 @@ class AttemptRunner:
         return Execute(
             run_id=run.id,
             attempt=self.ref.number,
-            statement=run.request.sql,
+            sql=run.request.sql,
             file_key=self._key,
             content_type=output.content_type.value,
             content_encoding=output.content_encoding.value,
@@ -227,7 +227,7 @@ class AttemptRunner:
             deleted_rows=run.request.deleted_rows.value,
             org_column=policy.org_column,
             org_ids=run.request.org_ids,
-            until_s=self._until_s or 0.0,
+            lease_deadline_s=self._until_s or 0.0,
         )
 
     def _on_progress(self, frame: StageReached | Progress) -> None:

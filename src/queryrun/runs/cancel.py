@@ -1,8 +1,8 @@
-"""Ask a run to stop: where is cancel? Here.
+"""Cancel a run.
 
-This records the wish, and says which of the two it was: done, or too late. The work itself is
-stopped by the node that holds the attempt (`runs/attempt.py`), which is told by a hint at once
-and, should the hint be lost, by its next lease extension.
+`cancel` records the request, or reports that it came too late. The node that holds the attempt
+stops the work (`runs/attempt.py`). A notification reaches it at once; should that be lost, its next
+lease extension returns the state.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from queryrun.runs.read import await_end, read_one
 from queryrun.runs.store import CancelRequested
 
 WAIT_S = 1.0
-"""How long a cancel waits for the proof before it responds (docs/cancel.md#responses)."""
+"""How long a cancel waits for the confirmed stop before it responds (docs/cancel.md#responses)."""
 
 
 async def cancel(
@@ -27,23 +27,23 @@ async def cancel(
 ) -> Run:
     """Cancel the run and return it: `canceled` when nothing of it runs any more.
 
-    A run that was waiting is `canceled` at once. A running one is `canceling` until its
-    engine is proven to have let go; this waits up to `wait_s` for that and then returns the
-    run as it is (0: answer at once). A cancel that was accepted is final: the run can only
-    become `canceled`. With `idempotent`, the key is in flight until the caller finishes it, and its
-    rendering of the run is what counts should that never happen.
+    A waiting run is `canceled` at once. A running one is `canceling` until its engine's stop is
+    confirmed; this waits up to `wait_s` for that (0: not at all) and then returns the run as it
+    is. An accepted cancel is final: the run can only become `canceled`. With `idempotent`, the key
+    is in flight until the caller completes it; should that never happen, a repeat gets the
+    response that `idempotent` renders.
 
     Raises `NotFound` for a run that does not exist for this principal, and `NotCancellable`
-    (which says how it ended) for one that was not in time; nothing is changed then.
+    (which says how it ended) for a run that has ended; nothing is changed then.
     """
     run = await read_one(context, principal, run_id)
-    asked = CancelRequested(_reason(principal, run), canceled_by=principal.client_id)
-    run = await context.store.cancel(run.id, asked, idempotent=idempotent)
+    requested = CancelRequested(_reason(principal, run), canceled_by=principal.client_id)
+    run = await context.store.cancel(run.id, requested, idempotent=idempotent)
     context.notifier.publish(run)
     return await await_end(context, run, wait_s)
 
 
 def _reason(principal: Principal, run: Run) -> StopReason:
-    """`admin` when somebody else's run is cancelled, `user` for one's own."""
-    mine = run.request.client_id == principal.client_id
-    return StopReason.USER if mine else StopReason.ADMIN
+    """`user` for a client's own run, `admin` for another client's."""
+    is_own = run.request.client_id == principal.client_id
+    return StopReason.USER if is_own else StopReason.ADMIN

@@ -16,113 +16,115 @@ POLL_S = 5.0
 """Interval between reads of the store without a notification: another node may have acted."""
 
 PROGRESS_POLL_S = 3.0
-"""How often the store is asked for the progress of a run that another node works on: about as often
-as that node says it."""
+"""Interval between reads of the progress of another node's run: that node writes it as often."""
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
-    """Nothing has happened for a while."""
+class KeepAlive:
+    """Nothing has happened for `FollowOptions.keep_alive_s`."""
 
 
-QUIET = Quiet()
-Step = RunEventRecord | AttemptProgress | Quiet
-"""What a subscription is told."""
+KEEP_ALIVE = KeepAlive()
+RunUpdate = RunEventRecord | AttemptProgress | KeepAlive
+"""What `follow` yields."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How a run is followed: quiet steps after `quiet_s` of silence, `life_s` in all."""
+class FollowOptions:
+    """How long silence lasts before a `KeepAlive`, and how long `follow` runs in all."""
 
-    quiet_s: float
-    life_s: float
+    keep_alive_s: float
+    max_duration_s: float
 
 
 async def follow(
-    context: RequestContext, run_id: str, after: datetime | None, pace: Pace
-) -> AsyncIterator[Step]:
-    """Every event record of the run later than `after` (None: from its creation), then what comes.
+    context: RequestContext, run_id: str, after: datetime | None, options: FollowOptions
+) -> AsyncIterator[RunUpdate]:
+    """Yield the run's event records later than `after` (None: all), then updates as they come.
 
-    Moves come whole and in order; of progress the newest, in between: of a run of this node at
-    once, of another node's within `PROGRESS_POLL_S` of when that node wrote it down. Ends after
-    the event that ended the run, after `pace.life_s`, and when the node begins to drain: whoever
-    is not done then continues from the last record they saw. Between hints nothing is read but
-    event records once every `POLL_S`, and progress once every `PROGRESS_POLL_S`.
+    Event records are complete and in order. Between them comes the newest progress: at once for a
+    run of this node, and within `PROGRESS_POLL_S` of being written for another node's.
+
+    Ends after the record that ended the run, after `options.max_duration_s`, and when the node
+    begins to drain. A caller that is not done continues from its last record. Without
+    notifications, records are read every `POLL_S` and progress every `PROGRESS_POLL_S`.
     """
-    watch = _Watch(context, run_id, after)
+    reader = _UpdateReader(context, run_id, after)
     now_s = asyncio.get_running_loop().time
-    end_s, quiet_at_s = now_s() + pace.life_s, now_s() + pace.quiet_s
+    end_s, keep_alive_at_s = now_s() + options.max_duration_s, now_s() + options.keep_alive_s
     async with context.notifier.subscribe(run_id) as subscription:
         while True:
-            steps = await watch.news(subscription)
-            for step in steps:
-                yield step
-            if watch.has_ended or now_s() >= end_s or not context.accepting():
+            updates = await reader.read(subscription)
+            for update in updates:
+                yield update
+            if reader.is_run_terminal or now_s() >= end_s or not context.accepting():
                 return
-            if steps:
-                quiet_at_s = now_s() + pace.quiet_s
-            elif now_s() >= quiet_at_s:
-                quiet_at_s = now_s() + pace.quiet_s
-                yield QUIET
-            await _woken(subscription, min(quiet_at_s - now_s(), end_s - now_s(), watch.timeout_s))
+            if updates:
+                keep_alive_at_s = now_s() + options.keep_alive_s
+            elif now_s() >= keep_alive_at_s:
+                keep_alive_at_s = now_s() + options.keep_alive_s
+                yield KEEP_ALIVE
+            wait_s = min(keep_alive_at_s - now_s(), end_s - now_s(), reader.poll_s)
+            await _notified(subscription, wait_s)
 
 
-class _Watch:
-    """What one subscription has seen so far."""
+class _UpdateReader:
+    """Reads what is new for one subscription."""
 
     def __init__(self, context: RequestContext, run_id: str, after: datetime | None) -> None:
         self._context = context
         self._run_id = run_id
         self._after = after
         self._progress: AttemptProgress | None = None
-        self._read_at_s = 0.0
-        self._asked_at_s = float("-inf")
+        self._records_read_at_s = 0.0
+        self._progress_read_at_s = float("-inf")
         self._is_held = False
-        self.has_ended = False
+        self.is_run_terminal = False
 
     @property
-    def timeout_s(self) -> float:
-        """How long there can be no news without a hint."""
-        is_elsewhere = self._is_held and self._context.progress(self._run_id) is None
-        return PROGRESS_POLL_S if is_elsewhere else POLL_S
+    def poll_s(self) -> float:
+        """When to read again without a notification. Other nodes send none for progress."""
+        is_remote = self._is_held and self._context.progress(self._run_id) is None
+        return PROGRESS_POLL_S if is_remote else POLL_S
 
-    async def news(self, subscription: Subscription) -> list[Step]:
-        """What has come since the last call."""
+    async def read(self, subscription: Subscription) -> list[RunUpdate]:
+        """What is new since the last call."""
         subscription.event.clear()
-        steps: list[Step] = list(await self._new_records(subscription))
+        updates: list[RunUpdate] = list(await self._new_records(subscription))
         progress = await self._newest_progress()
-        if progress is not None and progress != self._progress and not self.has_ended:
-            steps.append(progress)
+        if progress is not None and progress != self._progress and not self.is_run_terminal:
+            updates.append(progress)
         self._progress = progress
-        return steps
+        return updates
 
     async def _newest_progress(self) -> AttemptProgress | None:
-        """From this node at once; of another node's run, what the store was last asked for."""
-        here = self._context.progress(self._run_id)
-        if here is not None or not self._is_held:
-            return here
+        """From memory for this node's run; else from the store, at most every PROGRESS_POLL_S."""
+        local = self._context.progress(self._run_id)
+        if local is not None or not self._is_held:
+            return local
         now_s = asyncio.get_running_loop().time()
-        if now_s < self._asked_at_s + PROGRESS_POLL_S:
+        if now_s < self._progress_read_at_s + PROGRESS_POLL_S:
             return self._progress
-        self._asked_at_s = now_s
+        self._progress_read_at_s = now_s
         return await self._context.store.progress(self._run_id)
 
     async def _new_records(self, subscription: Subscription) -> list[RunEventRecord]:
+        """Skips the store when only progress was notified: that comes many times a second."""
         now_s = asyncio.get_running_loop().time()
-        if not subscription.changed and now_s < self._read_at_s + POLL_S:
+        if not subscription.changed and now_s < self._records_read_at_s + POLL_S:
             return []
-        subscription.changed, self._read_at_s = False, now_s
+        subscription.changed, self._records_read_at_s = False, now_s
         records = await self._context.store.events(self._run_id)
         new = [record for record in records if self._after is None or record.at > self._after]
         if new:
             self._after = new[-1].at
-        self.has_ended = not records or records[-1].state.is_terminal
+        self.is_run_terminal = not records or records[-1].state.is_terminal
         self._is_held = bool(records) and records[-1].state in HELD
         return new
 
 
-async def _woken(subscription: Subscription, timeout_s: float) -> None:
-    """Return when there may be news, or after `timeout_s`."""
+async def _notified(subscription: Subscription, timeout_s: float) -> None:
+    """Return at the next notification, or after `timeout_s`."""
     try:
         async with asyncio.timeout(max(0.0, timeout_s)):
             await subscription.event.wait()

@@ -12,7 +12,7 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.state import RunEvent, RunState
 
 DEFAULT_MAX_RETRIES = 3
-"""`remaining_attempts` of a new run: retries left, not attempts left (contract F8)."""
+"""Attempts after the first one, unless a source says otherwise (contract F8)."""
 
 
 class StopReason(StrEnum):
@@ -47,6 +47,25 @@ class EngineStop(StrEnum):
     REMOTE_CONFIRMED = "remote_confirmed"
 
 
+class AttemptOutcome(StrEnum):
+    """How an attempt came to its end."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    REQUEUED = "requeued"
+    """The run waits for another attempt."""
+    CANCELED = "canceled"
+
+
+ATTEMPT_OUTCOMES = {
+    RunEvent.COMPLETE: AttemptOutcome.COMPLETE,
+    RunEvent.FAIL: AttemptOutcome.FAILED,
+    RunEvent.REQUEUE: AttemptOutcome.REQUEUED,
+    RunEvent.FREED: AttemptOutcome.CANCELED,
+}
+"""The events that end an attempt. A cancel does not: the attempt ends when its engine is free."""
+
+
 class DeletedRows(StrEnum):
     """Which rows of tables with a `deleted` column a statement sees (contract F3, H3)."""
 
@@ -79,6 +98,8 @@ class RunRequest:
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
     org_ids: tuple[str, ...] = ()
+    max_retries: int = DEFAULT_MAX_RETRIES
+    """Attempts after the first one; what `remaining_attempts` of the run starts with."""
     extras: tuple[tuple[str, str], ...] = ()
     """What a face must echo later and nobody else reads (v1's `useIndexJoin`, …)."""
 

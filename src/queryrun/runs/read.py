@@ -1,8 +1,9 @@
-"""Read one run, many runs, or wait for one to end."""
+"""Read one run or many, or wait for one to end. Here it is decided who may view a run."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 from queryrun.auth.model import Principal
@@ -13,16 +14,19 @@ from queryrun.runs.state import HELD
 from queryrun.runs.store import RunPage, RunQuery
 
 POLL_S = 0.25
-"""How long a wait trusts hints alone; then it reads the store (another node may have acted)."""
+"""Interval between reads of a waiting request without a notification."""
 
 DRAIN_WAIT_S = 1.0
-"""How long a wait goes on once the node drains: enough for a cancel to be proven, and no request
-then holds up the node's end."""
+"""How long a request still waits once the node drains: enough to confirm a cancel, and short
+enough not to delay the shutdown."""
 
 
 async def read_one(context: RequestContext, principal: Principal, run_id: str) -> Run:
-    """The run, when it exists for this principal; `NotFound` otherwise, with no difference
-    between an unknown id, a malformed one and someone else's run."""
+    """The run, when it exists for this principal.
+
+    Otherwise `NotFound`, which is the same for an unknown id, a malformed id and another
+    client's run.
+    """
     run = await context.store.get(run_id) if is_run_id(run_id) else None
     if run is None or not can_view(principal, run):
         raise not_found(run_id)
@@ -30,56 +34,49 @@ async def read_one(context: RequestContext, principal: Principal, run_id: str) -
 
 
 async def read_many(context: RequestContext, principal: Principal, query: RunQuery) -> RunPage:
-    """One page of the runs that exist for this principal; `query` can narrow that, never widen."""
-    return await context.store.find(_within_sight(principal, query))
-
-
-async def wait_for_end(
-    context: RequestContext, principal: Principal, run_id: str, wait_s: float
-) -> Run:
-    """The run as soon as it has ended, or as it is after `wait_s` seconds.
-
-    Costs one read per change of the run, and one every `POLL_S` in case a hint was lost. Ends
-    after `DRAIN_WAIT_S` at the latest when the node begins to drain.
-    """
-    run = await read_one(context, principal, run_id)
-    return await await_end(context, run, wait_s)
+    """One page of the runs that exist for this principal. `query` can only narrow them further."""
+    return await context.store.find(_restricted(principal, query))
 
 
 async def await_end(context: RequestContext, run: Run, wait_s: float) -> Run:
-    """Like `wait_for_end`, for a run that the caller may already see."""
+    """The run as soon as it has ended, or as it is after `wait_s` seconds.
+
+    Checks no access: the caller has read the run with `read_one`. Costs one read per change of the
+    run, and one every `POLL_S` in case a notification was lost. Returns after `DRAIN_WAIT_S` at
+    the latest when the node begins to drain.
+    """
     now_s = asyncio.get_running_loop().time
-    deadline_s, is_hurried = now_s() + wait_s, False
+    deadline_s, is_shortened = now_s() + wait_s, False
     async with context.notifier.watch(run.id) as changed:
         while True:
             changed.clear()
             run = await context.store.get(run.id) or run
-            if not is_hurried and not context.accepting():
-                deadline_s, is_hurried = min(deadline_s, now_s() + DRAIN_WAIT_S), True
+            if not is_shortened and not context.accepting():
+                deadline_s, is_shortened = min(deadline_s, now_s() + DRAIN_WAIT_S), True
             left_s = deadline_s - now_s()
             if run.state.is_terminal or left_s <= 0:
                 return run
-            await _either(changed, min(left_s, POLL_S))
+            await _set_within(changed, min(left_s, POLL_S))
 
 
-async def _either(changed: asyncio.Event, timeout_s: float) -> None:
-    """Return when the event is set or the time is over, whichever comes first."""
+async def _set_within(event: asyncio.Event, timeout_s: float) -> None:
+    """Return when the event is set, or after `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
-            await changed.wait()
+            await event.wait()
     except TimeoutError:
         return
 
 
 async def progress_of(context: RequestContext, run: Run) -> AttemptProgress | None:
-    """How far the run is; None when nobody works on it, or has not said anything yet.
+    """Progress of the run; None when no attempt holds it, or none has been reported yet.
 
-    Of a run of this node, as it is now. Of another node's, as it was when that node last extended
-    its lease, a heartbeat (3 s) ago at most; that costs one point read.
+    Current for a run of this node. For another node's run it is as old as the last extension of
+    its lease (a heartbeat, 3 s, at most), and costs one point read.
     """
-    here = context.progress(run.id)
-    if here is not None or run.state not in HELD:
-        return here
+    local = context.progress(run.id)
+    if local is not None or run.state not in HELD:
+        return local
     return await context.store.progress(run.id)
 
 
@@ -102,14 +99,12 @@ def can_view(principal: Principal, run: Run) -> bool:
 
 
 def not_found(run_id: str) -> NotFound:
-    """The one answer for a run that does not exist for the caller."""
+    """The error for every run that does not exist for the caller."""
     return NotFound("query_run_id", f"Query run {run_id[:64]!r} could not be found")
 
 
-def _within_sight(principal: Principal, query: RunQuery) -> RunQuery:
-    """The query held inside what the principal may see."""
-    from dataclasses import replace
-
+def _restricted(principal: Principal, query: RunQuery) -> RunQuery:
+    """The query, restricted to what the principal may view."""
     if principal.is_admin:
         return replace(query, tenant_id=principal.tenant_id)
     return replace(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from queryrun.runs.model import DEFAULT_MAX_RETRIES
+
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """Limits that a source sets on runs (contract F7). 0 means no limit."""
+    """Limits that a source sets on runs (contract F7). 0 means no limit, unless said otherwise."""
 
-    name: str
     max_running_per_tenant: int = 5
     max_queued_per_tenant: int = 10
     max_output_rows: int = 500_000
     max_output_bytes: int = 0
-    memory_bytes: int = 2 * 1024**3
-    threads: int = 2
     time_limit_s: float = 3600.0
+    max_retries: int = DEFAULT_MAX_RETRIES
+    """Attempts after the first one (contract F8); here 0 means none."""
     dialect: str = "duckdb"
     """The SQL that the guard parses: `trino`, `spark`, or `native` for DuckDB's own."""
     org_column: str = ""

@@ -1,12 +1,12 @@
 """The states of a run and the only moves between them. Pure: no clock, no store.
 
 accepted     --claim-->    in_progress
-accepted     --cancel-->   canceled        nothing was started
-in_progress  --complete--> complete        file durable first
+accepted     --cancel-->   canceled        nothing had started
+in_progress  --complete--> complete        the file is already durable
 in_progress  --fail-->     failed          not retryable, or no attempts left
-in_progress  --requeue-->  accepted        engine trouble, or the node is leaving
-in_progress  --cancel-->   canceling       asked; the engine may still work
-canceling    --freed-->    canceled        the engine is proven to have let go
+in_progress  --requeue-->  accepted        engine failure, or the node shuts down
+in_progress  --cancel-->   canceling       the engine may still work
+canceling    --freed-->    canceled        the engine has confirmed the stop
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from queryrun.errors import LostRace
 
 
 class RunState(StrEnum):
-    """Where a run is. The values are the contract's words (v2), plus our inner `canceling`."""
+    """The state of a run. The values are the contract's words, plus our internal `canceling`."""
 
     ACCEPTED = "accepted"
     """Durable and waiting for a slot."""
     IN_PROGRESS = "in_progress"
     """An attempt holds it, under a lease."""
     CANCELING = "canceling"
-    """A cancel was accepted; the engine has not been proven to have let go. Never shown."""
+    """A cancel was accepted; the engine has not confirmed the stop. Clients read `in_progress`."""
     COMPLETE = "complete"
     """The result file is durable."""
     FAILED = "failed"
     """It will not be tried again; `failure` says why."""
     CANCELED = "canceled"
-    """Stopped, proven: nothing of it runs anywhere."""
+    """Stopped and confirmed: nothing of it runs anywhere."""
 
     @property
     def is_terminal(self) -> bool:
@@ -38,8 +38,8 @@ class RunState(StrEnum):
         return self in TERMINAL
 
     @property
-    def shown(self) -> RunState:
-        """The state as the contract's closed enum allows it: `canceling` reads `in_progress`."""
+    def public(self) -> RunState:
+        """The state as clients read it: the contract's enum has no `canceling`."""
         return RunState.IN_PROGRESS if self is RunState.CANCELING else self
 
 
@@ -68,7 +68,7 @@ TERMINAL: frozenset[RunState] = frozenset(RunState) - {state for state, _ in TRA
 """Derived: the states that no event leads out of."""
 
 HELD: frozenset[RunState] = frozenset({RunState.IN_PROGRESS, RunState.CANCELING})
-"""The states in which an attempt may have work on an engine; they occupy a slot."""
+"""The states in which an attempt may have work on an engine, and occupies a slot."""
 
 
 def advance(state: RunState, event: RunEvent) -> RunState:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from queryrun.errors import InvalidRequest, Problem, Unavailable
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import IdempotentWrite, RunRequest
+from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import Accepted
 from queryrun.sql.guard import Verdict, within
 
@@ -22,24 +23,24 @@ async def submit(
     """Accept the request as a new run, durably, and return it in state `accepted`.
 
     Nothing has started when this returns. With `idempotent`, a repeat returns the first run and its
-    stored answer instead. `run_id` is for callers that had to name the run beforehand.
+    stored response instead. `run_id` is for callers that need to know the id beforehand.
 
-    Raises `InvalidRequest` for a statement that the guard refuses or an unknown source,
-    `QueueFull` when too many of the tenant's runs wait, `Unavailable` while draining, and the
-    idempotency errors. Nothing is written in any of these cases.
+    Raises `InvalidRequest` for an unknown source and for a statement that the guard refuses,
+    `QueueFull` when too many of the tenant's runs wait, `Unavailable` while the node drains, and
+    the idempotency errors. Nothing is written then.
     """
     if not context.accepting():
         raise Unavailable("this node is shutting down; try again")
-    rules = context.sources.get(request.source)
-    if rules is None:
+    policy = context.sources.get(request.source)
+    if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
-    verdict = within(await context.guard.check(request.sql, rules.dialect), context.statements)
+    verdict = within(await context.guard.check(request.sql, policy.dialect), context.statements)
     if not verdict.accepted:
         raise refused(verdict)
     accepted = await context.store.accept(
-        _within_limits(request, rules.time_limit_s),
+        _within_limits(request, policy),
         run_id=run_id or str(uuid4()),
-        queue_limit=rules.max_queued_per_tenant,
+        queue_limit=policy.max_queued_per_tenant,
         idempotent=idempotent,
     )
     context.notifier.publish(accepted.run)
@@ -47,13 +48,12 @@ async def submit(
 
 
 def refused(verdict: Verdict) -> InvalidRequest:
-    """The guard's refusal as the contract shows it: `invalid_parameter`, parameter `sql`."""
-    place = f" (line {verdict.line}, column {verdict.column})" if verdict.line else ""
-    return InvalidRequest(Problem("invalid_parameter", "sql", verdict.message + place))
+    """The guard's refusal as the contract has it: `invalid_parameter`, parameter `sql`."""
+    position = f" (line {verdict.line}, column {verdict.column})" if verdict.line else ""
+    return InvalidRequest(Problem("invalid_parameter", "sql", verdict.message + position))
 
 
-def _within_limits(request: RunRequest, time_limit_s: float) -> RunRequest:
-    """The request with its time limit lowered to the source's, never raised."""
-    if request.timeout_s is None or request.timeout_s <= time_limit_s:
-        return request
-    return replace(request, timeout_s=time_limit_s)
+def _within_limits(request: RunRequest, policy: SourcePolicy) -> RunRequest:
+    """The request with the source's retries, and its time limit lowered to the source's."""
+    timeout_s = request.timeout_s and min(request.timeout_s, policy.time_limit_s)
+    return replace(request, timeout_s=timeout_s, max_retries=policy.max_retries)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from queryrun.db.database import Database
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
-from queryrun.http.limiters import MakeLimiter
+from queryrun.http.rate_limits import MakeLimiter
 from queryrun.settings import DATABASE_NAME, Settings, database_url
 
 

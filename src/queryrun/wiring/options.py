@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from queryrun.http.context import HttpSettings
-from queryrun.http.limits import API_PRESETS, Rates
+from queryrun.http.rate_limits import API_PRESETS, Rates
 from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.runs.dispatch import DispatchOptions
+from queryrun.runs.model import DeletedRows
 from queryrun.runs.reap import ReapOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
@@ -73,19 +74,17 @@ def retry_policy(settings: Settings) -> RetryPolicy:
 
 def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
     """The limits of every source, by its name."""
-    return {name: _source_policy(name, source) for name, source in settings.sources.items()}
+    return {name: _source_policy(source) for name, source in settings.sources.items()}
 
 
-def _source_policy(name: str, source: SourceSettings) -> SourcePolicy:
+def _source_policy(source: SourceSettings) -> SourcePolicy:
     return SourcePolicy(
-        name=name,
         max_running_per_tenant=source.max_running_per_tenant,
         max_queued_per_tenant=source.max_queued_per_tenant,
         max_output_rows=source.max_output_rows,
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
-        memory_bytes=size_bytes(source.memory, "memory"),
-        threads=source.threads,
         time_limit_s=source.time_limit_s,
+        max_retries=source.max_retries,
         org_column=source.org_column,
         dialect=source.kind.guard(source.dialect),
     )
@@ -93,11 +92,16 @@ def _source_policy(name: str, source: SourceSettings) -> SourcePolicy:
 
 def http_settings(settings: Settings) -> HttpSettings:
     """What the HTTP layer needs of the settings."""
+    server = settings.server
     return HttpSettings(
-        api="api" in settings.roles,
-        body_bytes=settings.server.body_limit_bytes,
-        request_timeout_s=settings.server.request_timeout_s,
-        link_life_s=settings.results.link_ttl_s,
+        max_body_bytes=server.max_body_bytes,
+        request_timeout_s=server.request_timeout_s,
+        link_lifetime_s=settings.results.link_ttl_s,
         api_rates=API_PRESETS[settings.rates.preset],
         auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
+        max_streams_per_client=server.max_streams_per_client,
+        serve_api="api" in settings.roles,
+        list_runs=server.list_runs,
+        strict_fields=server.strict_fields,
+        read_deleted=DeletedRows(server.v2_read_deleted),
     )

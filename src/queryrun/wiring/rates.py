@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from queryrun.db.postgres.rates import PostgresRates, RateWindow
-from queryrun.http.limiters import MakeLimiter
-from queryrun.http.limits import Quota, RateLimiter, Rates, describe
+from queryrun.http.rate_limits import MakeLimiter, Quota, RateLimiter, Rates, describe
 
 
 def shared_limiter(counts: PostgresRates) -> MakeLimiter:
@@ -15,7 +14,7 @@ def shared_limiter(counts: PostgresRates) -> MakeLimiter:
 
 
 class SharedRateLimiter(RateLimiter):
-    """`http.limits.RateLimiter` with its counts in the database."""
+    """`http.rate_limits.RateLimiter` with its counts in the database."""
 
     def __init__(self, name: str, rates: Rates, counts: PostgresRates) -> None:
         self._name = name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queryrun.auth.store import AuthStore
 from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
+from queryrun.results.credentials import RotatingCredentials
 from queryrun.settings import Settings, SourceSettings, size_bytes, source_secret
 from queryrun.wiring.results import results_specs
 from queryrun.worker.frames import WorkerConfig
@@ -16,11 +17,13 @@ NO_ENTITY = "queryrun"
 class SourceResolver:
     """Where an entity's data of a source is. Entities are looked up once each."""
 
-    def __init__(self, settings: Settings, auth: AuthStore) -> None:
+    def __init__(
+        self, settings: Settings, auth: AuthStore, credentials: RotatingCredentials | None
+    ) -> None:
         self._settings = settings
         self._auth = auth
         self._names: dict[str, str] = {}
-        self._results = results_specs(settings)
+        self._results = results_specs(settings, credentials)
 
     async def bind(self, source: str, entity_id: str) -> WorkerConfig:
         """What a worker for this entity opens; `NotFound` for an entity that is not there."""

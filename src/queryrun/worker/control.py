@@ -1,4 +1,4 @@
-"""A worker's control thread: hears the node while the main thread is deep in an engine.
+"""A worker's control thread: serves the node while the main thread is deep in an engine.
 
 It repeats an interrupt until the statement has ended, reports progress, and ends the process
 group at once when the node is gone. Where the node holds its attempts by leases that others can
@@ -17,17 +17,27 @@ import time
 from typing import NoReturn
 
 from queryrun.processes.channel import Channel
-from queryrun.worker.frames import Execute, ExtendLease, Interrupt, Progress, StageReached, ToWorker
+from queryrun.results.sigv4 import Credentials
+from queryrun.worker.frames import (
+    Execute,
+    ExtendLease,
+    Interrupt,
+    Progress,
+    RenewCredentials,
+    StageReached,
+    ToWorker,
+)
 from queryrun.worker.runtime import WorkerSession
 
-INTERRUPT_EVERY_S = 0.005
+INTERRUPT_INTERVAL_S = 0.005
 """An interrupt that lands between two steps of the engine is lost, so one is never enough."""
-PROGRESS_EVERY_S = 0.25
-_AT_ONCE_S = 0.001
+PROGRESS_INTERVAL_S = 0.25
+_MIN_TIMER_S = 0.001
+"""A deadline in the past must still end the process; a timer of 0 would be none."""
 
 
 class RunReport:
-    """What one running statement has said about itself. Numbers never go back."""
+    """What one running statement reports to the node. Numbers never decrease."""
 
     def __init__(self, channel: Channel[ToWorker]) -> None:
         self._channel = channel
@@ -36,7 +46,7 @@ class RunReport:
         self._size_bytes = 0
 
     def stage(self, stage: str) -> None:
-        """Tell the node at once how far the attempt has come."""
+        """Report at once how far the attempt has come."""
         self._channel.send(StageReached(stage))
 
     def written(self, rows: int, size_bytes: int) -> None:
@@ -45,14 +55,14 @@ class RunReport:
         self._size_bytes = max(self._size_bytes, size_bytes)
 
     def progress(self, percent: float | None) -> Progress:
-        """What to tell the node now."""
+        """What to report now."""
         if percent is not None:
             self._percent = max(self._percent or 0.0, min(percent, 100.0))
         return Progress(self._percent, self._rows, self._size_bytes)
 
 
 class Control:
-    """The thread, and what the main thread asks of it."""
+    """The thread, and what the main thread needs of it."""
 
     def __init__(self, channel: Channel[ToWorker]) -> None:
         self._channel = channel
@@ -60,73 +70,88 @@ class Control:
         self._lock = threading.Lock()
         self._session: WorkerSession | None = None
         self._report: RunReport | None = None
+        self._credentials: Credentials | None = None
         self._interrupted = threading.Event()
 
     @property
     def interrupted(self) -> bool:
-        """Whether the node asked us to stop. There is no way back from it."""
+        """Whether the node sent an interrupt. That cannot be undone."""
         return self._interrupted.is_set()
 
     def start(self) -> None:
         """Begin to listen. From now on the main thread must not read the channel."""
-        threading.Thread(target=self._listen_or_die, name="control", daemon=True).start()
+        threading.Thread(target=self._listen_or_exit, name="control", daemon=True).start()
 
     def next_work(self) -> Execute | None:
-        """Wait for the next statement; None: asked to stop."""
+        """Wait for the next statement; None: interrupted."""
         return self._work.get()
 
-    def begin(self, session: WorkerSession, until_s: float = 0.0) -> RunReport:
-        """A statement begins on `session`: it may be interrupted and asked for progress.
+    def begin(self, session: WorkerSession, lease_deadline_s: float = 0.0) -> RunReport:
+        """A statement begins on `session`: it may be interrupted, and its progress is reported.
 
-        `until_s` is as in `Execute`.
+        `lease_deadline_s` is as in `Execute`.
         """
         with self._lock:
-            _die_at(until_s)
+            _set_exit_timer(lease_deadline_s)
             self._session = session
+            if self._credentials is not None:
+                session.use_credentials(self._credentials)
             self._report = RunReport(self._channel)
             return self._report
 
     def end(self) -> None:
         """The statement has ended: no interrupt and no progress frame comes after this."""
         with self._lock:
-            _die_at(0.0)
+            _set_exit_timer(0.0)
             self._session = None
             self._report = None
 
-    def _listen_or_die(self) -> NoReturn:
+    def _listen_or_exit(self) -> NoReturn:
         try:
             self._listen()
-        finally:  # the node is gone, or nonsense came: nobody could stop us any more
+        finally:  # the node is gone, or broke the protocol: it cannot stop us any more
             os.killpg(0, signal.SIGKILL)
         raise AssertionError  # killed above
 
     def _listen(self) -> None:
+        """Reports between frames too, so that a silent node still gets progress."""
         while True:
-            if self._channel.readable(self._patience_s()):
+            if self._channel.readable(self._poll_timeout_s()):
                 frame = self._channel.receive()
                 if frame is None:
                     return
-                self._obey(frame)
-            self._attend()
+                self._handle(frame)
+            self._interrupt_or_report()
 
-    def _obey(self, frame: object) -> None:
+    def _handle(self, frame: ToWorker) -> None:
+        """None wakes the main thread, should it be waiting for work instead of executing."""
         if isinstance(frame, Interrupt):
             self._interrupted.set()
             self._work.put(None)
         elif isinstance(frame, Execute):
             self._work.put(frame)
         elif isinstance(frame, ExtendLease):
-            self._keep(frame.until_s)
+            self._extend_lease(frame.deadline_s)
+        elif isinstance(frame, RenewCredentials):
+            self._renew_credentials(frame.credentials)
 
-    def _keep(self, until_s: float) -> None:
+    def _extend_lease(self, deadline_s: float) -> None:
         with self._lock:
             if self._session is not None:  # one that comes late must not arm an idle worker
-                _die_at(until_s)
+                _set_exit_timer(deadline_s)
 
-    def _patience_s(self) -> float:
-        return INTERRUPT_EVERY_S if self.interrupted else PROGRESS_EVERY_S
+    def _renew_credentials(self, credentials: Credentials) -> None:
+        """Kept as well, for the sessions that this worker opens later."""
+        with self._lock:
+            self._credentials = credentials
+            if self._session is not None:
+                self._session.use_credentials(credentials)
 
-    def _attend(self) -> None:
+    def _poll_timeout_s(self) -> float:
+        return INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S
+
+    def _interrupt_or_report(self) -> None:
+        """Errors are suppressed: the session may be closing, and this thread must go on."""
         with self._lock, contextlib.suppress(Exception):
             if self._session is None or self._report is None:
                 return
@@ -136,11 +161,11 @@ class Control:
                 self._channel.send(self._report.progress(self._session.percent()))
 
 
-def _die_at(until_s: float) -> None:
+def _set_exit_timer(deadline_s: float) -> None:
     """Have the kernel end this process then, whatever its threads do; 0: not at all.
 
     SIGALRM has no handler here, so its default action is to terminate; a handler of Python's
     would wait for the main thread, which is deep in an engine.
     """
-    left_s = max(until_s - time.monotonic(), _AT_ONCE_S) if until_s else 0.0
+    left_s = max(deadline_s - time.monotonic(), _MIN_TIMER_S) if deadline_s else 0.0
     signal.setitimer(signal.ITIMER_REAL, left_s)

@@ -1,7 +1,8 @@
 """What a node and a worker say to each other (`processes/frames.py` has the wire format).
 
-The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*
-The worker sends:   Ready, (Stage* | Progress*, Trouble?, Done | Failed, Ready?)*
+The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*, and RenewCredentials at
+                    any time
+The worker sends:   Ready, (Stage* | Progress*, InternalError?, Done | Failed, Ready?)*
 
 A configured worker serves one entity of one source for the rest of its life. After a clean
 `Done` or `Failed` it opens a fresh engine session, sends `Ready` and may serve again.
@@ -24,7 +25,7 @@ class ResultsSpec(msgspec.Struct, frozen=True):
     """Where the worker writes result files.
 
     The credentials are sent along because a worker reads no file of ours and inherits no
-    environment, so new ones count from the next attempt on. They never show in a repr.
+    environment. `RenewCredentials` replaces them. They are never in a repr.
     """
 
     kind: Literal["local", "s3"]
@@ -50,7 +51,7 @@ class Execute(Frame, frozen=True, tag="execute"):
 
     run_id: str
     attempt: int
-    statement: str
+    sql: str
     file_key: str
     content_type: str
     content_encoding: str
@@ -65,28 +66,32 @@ class Execute(Frame, frozen=True, tag="execute"):
     org_column: str = ""
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""
-    until_s: float = 0.0
-    """When the worker dies by itself unless a `ExtendLease` moves that; 0: never. On the monotonic
-    clock, which all processes of a machine share."""
+    lease_deadline_s: float = 0.0
+    """When the worker ends by itself unless an `ExtendLease` moves that; 0: never. On the
+    monotonic clock, which all processes of a machine share."""
 
 
-class ExtendLease(Frame, frozen=True, tag="keep"):
-    """The lease was extended: the running statement may go on until then. No news otherwise."""
+class ExtendLease(Frame, frozen=True, tag="extend_lease"):
+    """The running statement may go on until then. Ignored when none runs."""
 
-    until_s: float
+    deadline_s: float
+
+
+class RenewCredentials(Frame, frozen=True, tag="credentials"):
+    """New credentials of the S3 store; they replace those of `ResultsSpec` at once."""
+
+    credentials: Credentials
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):
-    """Stop what you are doing, repeat it to the engine until it heeds, then exit."""
+    """Stop the statement, repeating the interrupt until the engine reacts, then exit."""
 
 
 # --- worker to node -------------------------------------------------------------------------
 
 
 class Ready(Frame, frozen=True, tag="ready"):
-    """A session is open; the next `Execute` starts at once. `handle` is the engine handle."""
-
-    handle: str
+    """A session is open; the next `Execute` starts at once."""
 
 
 class StageReached(Frame, frozen=True, tag="stage"):
@@ -112,9 +117,9 @@ class Done(Frame, frozen=True, tag="done"):
 
 
 class Failed(Frame, frozen=True, tag="failed"):
-    """The attempt went wrong, and nothing is left under its key. `code` is a `FailureCode`.
+    """The attempt failed, and nothing is left under its key. `code` is a `FailureCode`.
 
-    `interrupted`: the worker heeded an `Interrupt`; it exits by itself after this frame.
+    `interrupted`: an `Interrupt` ended the statement; the worker exits after this frame.
     """
 
     code: str
@@ -124,17 +129,17 @@ class Failed(Frame, frozen=True, tag="failed"):
     interrupted: bool = False
 
 
-class Trouble(Frame, frozen=True, tag="trouble"):
-    """Something of ours broke. For the log alone: never holds a message, which may hold SQL."""
+class InternalError(Frame, frozen=True, tag="internal_error"):
+    """An error of ours. For the log alone: never holds a message, which may hold SQL."""
 
     exception: str
     """The type's name."""
-    where: tuple[str, ...]
+    traceback: tuple[str, ...]
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = WorkerConfig | Execute | ExtendLease | Interrupt
-FromWorker = Ready | StageReached | Progress | Done | Failed | Trouble
+ToWorker = WorkerConfig | Execute | ExtendLease | RenewCredentials | Interrupt
+FromWorker = Ready | StageReached | Progress | Done | Failed | InternalError
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

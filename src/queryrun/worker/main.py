@@ -15,16 +15,15 @@ import msgspec
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.processes.channel import Channel
 from queryrun.processes.child_setup import limit_file_size, limit_memory, name_process
-from queryrun.processes.handles import handle_of
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.worker.control import Control
 from queryrun.worker.frames import (
     Done,
     Execute,
     Failed,
+    InternalError,
     Ready,
     ToWorker,
-    Trouble,
     WorkerConfig,
     decode_to_worker,
 )
@@ -37,18 +36,17 @@ outside the engine's count (`range(500000000)` is 4 GB). The engine's limit come
 IDLE_NAME = "qr:idle"
 """What `ps` shows while no statement runs; otherwise `qr:` and the beginning of the run's id."""
 STACK_BYTES_PER_THREAD = 8 * 1024**2
-FILE_SIZE_ROOM_BYTES = 64 * 1024**2
+FILE_SIZE_MARGIN_BYTES = 64 * 1024**2
 """So that a result's own limit is met by the writer, with a good message, and not by the kernel."""
 
 
 def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
-    """Serve one node on `control` until told to stop. The process is already a child of its own."""
+    """Serve one node on `control` until interrupted. The process is already set up as a child."""
     channel = Channel(control, decode_to_worker)
     config = channel.receive()
     if isinstance(config, WorkerConfig):
-        handle = handle_of(os.getpid())
         confine_worker(config)
-        WorkerMain(channel, config, open_session, handle).serve()
+        WorkerMain(channel, config, open_session).serve()
     os._exit(0)  # never configured: the node has let go
 
 
@@ -66,7 +64,7 @@ def memory_backstop(config: WorkerConfig) -> int:
 
 
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
-    """What this worker needs: its entity's data to read, its spill and the results to write."""
+    """What this worker needs: its entity's data to read, its spill and results to write."""
     results = config.results.options
     return SandboxPolicy(
         read=config.source.paths,
@@ -77,24 +75,22 @@ def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
 
 
 class WorkerMain:
-    """The main thread of a bound worker: a clean session and empty spill space per statement."""
+    """The main thread of a configured worker: clean session and spill space per statement."""
 
     def __init__(
         self,
         channel: Channel[ToWorker],
         config: WorkerConfig,
         open_session: Opener,
-        process_handle: str,
     ) -> None:
         self._channel = channel
-        self._process_handle = process_handle
         self._config = config
         self._open_session = open_session
         self._control = Control(channel)
         self._sessions = 0
 
     def serve(self) -> NoReturn:
-        """Open, say so, run, and again. Ends by `os._exit`: nothing of an engine may delay it."""
+        """Open, report ready, run, repeat. Ends by `os._exit`: no engine can delay that."""
         self._control.start()
         while True:
             spill_dir = self._next_spill_dir()
@@ -106,33 +102,36 @@ class WorkerMain:
             shutil.rmtree(spill_dir, ignore_errors=True)
 
     def _serve_session(self, session: WorkerSession) -> None:
-        """Say ready, and run one statement."""
-        self._say_ready()
+        """Report ready, and run one statement."""
+        self._send_ready()
         execute = self._control.next_work()
         if execute is None or self._control.interrupted:
             os._exit(0)
         self._run(session, execute)
 
     def _next_spill_dir(self) -> Path:
+        """A new one per session, so that no session can find the files of another."""
         self._sessions += 1
         spill_dir = Path(self._config.spill_dir) / str(self._sessions)
         spill_dir.mkdir(mode=0o700)
         return spill_dir
 
     def _open(self, spill_dir: Path) -> WorkerSession:
+        """A source that cannot be opened ends the worker: it is bound to it for good."""
         config = msgspec.structs.replace(self._config, spill_dir=str(spill_dir))
         try:
             return self._open_session(config)
-        except Exception as error:  # whatever it is, the node must hear of it
+        except Exception as error:  # whatever it is, the node must get a result
             self._channel.send(self._failed(error))
             os._exit(1)
 
-    def _say_ready(self) -> None:
+    def _send_ready(self) -> None:
         if self._control.interrupted:
             os._exit(0)
-        self._channel.send(Ready(self._process_handle))
+        self._channel.send(Ready())
 
     def _run(self, session: WorkerSession, execute: Execute) -> None:
+        """Exits when interrupted, also after success: the node has given this worker up."""
         name_process(f"qr:{execute.run_id}")
         outcome = self._outcome(session, execute)
         name_process(IDLE_NAME)
@@ -140,31 +139,33 @@ class WorkerMain:
         if self._control.interrupted:
             os._exit(0)
         if isinstance(outcome, Failed) and outcome.code == FailureCode.INTERNAL_ERROR:
-            os._exit(1)  # who knows what state this process is in
+            os._exit(1)  # the state of this process is unknown
 
     def _outcome(self, session: WorkerSession, execute: Execute) -> Done | Failed:
+        """The lease timer runs exactly as long as the statement does."""
         self._limit_files(execute)
-        report = self._control.begin(session, execute.until_s)
+        report = self._control.begin(session, execute.lease_deadline_s)
         try:
             return session.run(execute, report)
-        except Exception as error:  # whatever it is, the node must hear of it
+        except Exception as error:  # whatever it is, the node must get a result
             return self._failed(error)
         finally:
             self._control.end()
 
     def _limit_files(self, execute: Execute) -> None:
-        largest = max(execute.size_limit_bytes, self._config.spill_bytes) + FILE_SIZE_ROOM_BYTES
+        largest = max(execute.size_limit_bytes, self._config.spill_bytes) + FILE_SIZE_MARGIN_BYTES
         limit_file_size(largest if execute.size_limit_bytes else 0)
 
     def _failed(self, error: Exception) -> Failed:
+        """After an interrupt every error is its consequence, whatever the engine calls it."""
         if self._control.interrupted:
             return _as_frame(_INTERRUPTED, interrupted=True)
         if isinstance(error, RunFailed):
             return _as_frame(error.failure)
         if isinstance(error, MemoryError):
             return _as_frame(_OUT_OF_MEMORY)
-        self._channel.send(trouble_of(error))
-        return _as_frame(_BROKEN)
+        self._channel.send(internal_error(error))
+        return _as_frame(_INTERNAL_ERROR)
 
 
 def _is_empty(directory: Path) -> bool:
@@ -172,12 +173,12 @@ def _is_empty(directory: Path) -> bool:
     return next(directory.iterdir(), None) is None
 
 
-def trouble_of(error: BaseException) -> Trouble:
-    """What may be logged of an exception of which nobody knows whether it quotes SQL."""
-    return Trouble(type(error).__qualname__, tuple(_places(error.__traceback__)))
+def internal_error(error: BaseException) -> InternalError:
+    """What may be logged of an exception: its message may quote SQL, so it is left out."""
+    return InternalError(type(error).__qualname__, tuple(_frames(error.__traceback__)))
 
 
-def _places(trace: TracebackType | None) -> list[str]:
+def _frames(trace: TracebackType | None) -> list[str]:
     return [
         f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(trace)
@@ -198,4 +199,6 @@ _INTERRUPTED = Failure(FailureCode.STATEMENT_FAILED, "The statement was interrup
 _OUT_OF_MEMORY = Failure(
     FailureCode.MEMORY_LIMIT_EXCEEDED, "The statement needs more memory than a run may have."
 )
-_BROKEN = Failure(FailureCode.INTERNAL_ERROR, "The run failed because of an error of the service.")
+_INTERNAL_ERROR = Failure(
+    FailureCode.INTERNAL_ERROR, "The run failed because of an error of the service."
+)

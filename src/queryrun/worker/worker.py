@@ -1,4 +1,4 @@
-"""One worker process as its user sees it: bind it, execute on it, hear what it says."""
+"""One worker process as its user sees it: configure it, execute on it, receive its frames."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import structlog
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
+from queryrun.results.sigv4 import Credentials
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
     Done,
@@ -21,47 +22,45 @@ from queryrun.worker.frames import (
     ExtendLease,
     Failed,
     FromWorker,
+    InternalError,
     Interrupt,
     Progress,
     Ready,
+    RenewCredentials,
     StageReached,
-    Trouble,
     WorkerConfig,
     decode_from_worker,
 )
 
 _log = structlog.get_logger(__name__)
 
-Heard = Callable[[StageReached | Progress], None]
+OnProgress = Callable[[StageReached | Progress], None]
 """Called on the event loop for each stage and progress of a running statement; must not block."""
 
 
 class Worker:
-    """A worker out of the pool. It is ended by `WorkerPool.stop` alone.
-
-    `handle` names its process from the first moment, so it can be saved before anything waits.
-    """
+    """A worker out of the pool. It is ended by `WorkerPool.stop` alone."""
 
     def __init__(self, process: ChildProcess) -> None:
         loop = asyncio.get_running_loop()
         self.process = process
-        self.born_at = loop.time()
+        self.created_at_s = loop.time()
         self.runs = 0
         """Statements sent to it in its life."""
-        self.template: WorkerConfig | None = None
-        """What it is bound to, with `spill_dir` left empty; None: to nothing yet."""
+        self.config: WorkerConfig | None = None
+        """What it serves, with `spill_dir` left empty; None: not configured yet."""
         self.started = False
         """Whether its present user has sent it a statement."""
-        self.heeded = False
-        """Whether it said that it heeded an interrupt."""
-        self.clean = True
-        """False once something came out of it after which it must not be used again."""
+        self.interrupted = False
+        """Whether it reported that an interrupt ended its statement."""
+        self.reusable = True
+        """False once it reported something after which it must not be used again."""
         self.disconnected = asyncio.Event()
-        """Set when everything it ever said has been heard."""
+        """Set when everything it ever sent has been received."""
         self._opened: asyncio.Future[Ready | Failed | None] = loop.create_future()
         self._outcome: asyncio.Future[Done | Failed | None] | None = None
-        self._heard: Heard | None = None
-        self._gone: asyncio.Future[int | None] = loop.create_future()
+        self._on_progress: OnProgress | None = None
+        self._reaped: asyncio.Future[int | None] = loop.create_future()
         self._transport: asyncio.WriteTransport | None = None
 
     @property
@@ -71,13 +70,16 @@ class Worker:
 
     @property
     def handle(self) -> str:
-        """Its process's handle (`processes/handles.py`), good in any process of this machine."""
+        """Names its process in any process of this machine (`processes/handles.py`).
+
+        There from the first moment, so that it can be saved before anything waits.
+        """
         return self.process.handle
 
     @property
-    def is_gone(self) -> bool:
+    def is_reaped(self) -> bool:
         """Whether it has been reaped and its spill directory removed."""
-        return self._gone.done()
+        return self._reaped.done()
 
     @property
     def is_ready(self) -> bool:
@@ -87,12 +89,12 @@ class Worker:
     async def connect(self, control: socket.socket) -> None:
         """Begin to talk over our end of its socket, which is ours from now on."""
         loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: _Talk(self), sock=control)
+        await loop.create_unix_connection(lambda: _WorkerProtocol(self), sock=control)
 
-    def bind(self, template: WorkerConfig, spill_dir: str) -> None:
-        """Tie it to one entity of one source for good. `ready` tells when it has opened it."""
-        self.template = template
-        self.send(msgspec.structs.replace(template, spill_dir=spill_dir))
+    def configure(self, config: WorkerConfig, spill_dir: str) -> None:
+        """Bind it to one entity of one source for good. `ready` waits until it has opened it."""
+        self.config = config
+        self.send(msgspec.structs.replace(config, spill_dir=spill_dir))
 
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.
@@ -102,96 +104,103 @@ class Worker:
         opened = await asyncio.shield(self._opened)
         return opened if opened is not None else await self._raise_died()
 
-    async def execute(self, execute: Execute, heard: Heard) -> Done | Failed:
-        """Run one statement to its end; stages and progress go to `heard` meanwhile.
+    async def execute(self, execute: Execute, on_progress: OnProgress) -> Done | Failed:
+        """Run one statement to its end; stages and progress go to `on_progress` meanwhile.
 
-        Waits for `ready` first. Raises `WorkerDied` when the worker ends before its answer,
+        Waits for `ready` first. Raises `WorkerDied` when the worker ends without an outcome,
         also when someone stops it; by then it has been reaped. Cancelling this task does not
         stop the statement: `WorkerPool.stop` does, from another task, at any time.
         """
         opened = await self.ready()
         if isinstance(opened, Failed):
             return opened
-        if not self.clean or self.is_gone:
+        if not self.reusable or self.is_reaped:
             return await self._raise_died()
         loop = asyncio.get_running_loop()
         self._opened, self._outcome = loop.create_future(), loop.create_future()
-        self._heard, self.started = heard, True
+        self._on_progress, self.started = on_progress, True
         self.runs += 1
         self.send(execute)
         outcome = await asyncio.shield(self._outcome)
         return outcome if outcome is not None else await self._raise_died()
 
     def interrupt(self) -> None:
-        """Ask it to stop and to exit. Promises nothing; it is of no use to anybody after this."""
-        self.clean = False
+        """Tell it to stop and to exit. Promises nothing; it must not be used after this."""
+        self.reusable = False
         self.send(Interrupt())
 
-    def keep(self, until_s: float) -> None:
-        """Let its running statement go on until then (`frames.Keep`); nothing when none runs."""
-        self.send(ExtendLease(until_s))
+    def extend_lease(self, deadline_s: float) -> None:
+        """Let its running statement go on until then (`frames.ExtendLease`)."""
+        self.send(ExtendLease(deadline_s))
+
+    def renew_credentials(self, credentials: Credentials) -> None:
+        """Replace the S3 credentials that it was configured with; nothing when it has none."""
+        config = self.config
+        if config is None or config.results.credentials in (None, credentials):
+            return
+        results = msgspec.structs.replace(config.results, credentials=credentials)
+        self.config = msgspec.structs.replace(config, results=results)
+        self.send(RenewCredentials(credentials))
 
     def send(self, frame: Frame) -> None:
-        """Send a frame, or nothing when it is gone: its death is told by `gone`, not by this."""
+        """Send a frame, or nothing when it has ended, which `wait_reaped` reports."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode(frame))
 
-    async def gone(self) -> int | None:
+    async def wait_reaped(self) -> int | None:
         """Wait until it is reaped and its spill directory removed; its exit code, if known."""
-        return await asyncio.shield(self._gone)
+        return await asyncio.shield(self._reaped)
 
-    def set_gone(self, exit_code: int | None) -> None:
-        """For the pool: it is buried. Everyone who waits for it hears so now."""
-        self.clean = False
-        if not self._gone.done():
-            self._gone.set_result(exit_code)
-        self._answer_nobody()
-
-    async def _raise_died(self) -> NoReturn:
-        raise WorkerDied(await self.gone())
-
-    def _answer_nobody(self) -> None:
+    def set_reaped(self, exit_code: int | None) -> None:
+        """For the pool: it is reaped. Everyone who waits for it goes on."""
+        self.reusable = False
+        if not self._reaped.done():
+            self._reaped.set_result(exit_code)
         for waiting in (self._opened, self._outcome):
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
-    def connected(self, transport: asyncio.WriteTransport) -> None:
-        """For the talk: the way to it is open."""
+    async def _raise_died(self) -> NoReturn:
+        raise WorkerDied(await self.wait_reaped())
+
+    def on_connected(self, transport: asyncio.WriteTransport) -> None:
+        """For the protocol: the connection is open."""
         self._transport = transport
 
-    def hear(self, frame: FromWorker) -> None:
-        """For the talk: it said this."""
+    def on_frame(self, frame: FromWorker) -> None:
+        """For the protocol: it sent this."""
         match frame:
             case StageReached() | Progress():
-                if self._heard is not None:
-                    self._heard(frame)
+                if self._on_progress is not None:
+                    self._on_progress(frame)
             case Ready():
-                _set(self._opened, frame)
-            case Trouble():
-                _log.error("worker_broken", pid=self.pid, exception=frame.exception, at=frame.where)
+                self._set_opened(frame)
+            case InternalError():
+                fields = {"exception": frame.exception, "traceback": frame.traceback}
+                _log.error("worker_internal_error", pid=self.pid, **fields)
             case Done() | Failed():
-                self._conclude(frame)
+                self._set_outcome(frame)
 
-    def _conclude(self, frame: Done | Failed) -> None:
-        self._heard = None
+    def _set_outcome(self, frame: Done | Failed) -> None:
+        """An internal error leaves a worker in an unknown state, so it is not used again."""
+        self._on_progress = None
         if isinstance(frame, Failed):
-            self.heeded = self.heeded or frame.interrupted
+            self.interrupted = self.interrupted or frame.interrupted
             if frame.interrupted or frame.code == FailureCode.INTERNAL_ERROR:
-                self.clean = False
+                self.reusable = False
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_result(frame)
         elif isinstance(frame, Failed):  # nothing runs: it could not open its source
-            self.clean = False
-            _set(self._opened, frame)
+            self.reusable = False
+            self._set_opened(frame)
+
+    def _set_opened(self, frame: Ready | Failed) -> None:
+        if not self._opened.done():
+            self._opened.set_result(frame)
 
 
-def _set(waiting: asyncio.Future[Ready | Failed | None], frame: Ready | Failed) -> None:
-    if not waiting.done():
-        waiting.set_result(frame)
-
-
-class _Talk(asyncio.Protocol):
-    """The socket's side: bytes in, frames to the worker's record. Nonsense ends the talk."""
+class _WorkerProtocol(asyncio.Protocol):
+    """Bytes of the socket to frames of the worker. Anything that is no frame ends the worker."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -200,17 +209,17 @@ class _Talk(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's inherits from nothing
-        self._worker.connected(self._transport)
+        self._worker.on_connected(self._transport)
 
     def data_received(self, data: bytes) -> None:
         try:
             for body in self._splitter.feed(data):
-                self._worker.hear(decode_from_worker(body))
+                self._worker.on_frame(decode_from_worker(body))
         except (ValueError, msgspec.DecodeError):
-            _log.error("worker_talks_nonsense", pid=self._worker.pid)
+            _log.error("worker_protocol_error", pid=self._worker.pid)
             self._worker.process.kill()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's word
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         if self._transport is not None:
             with contextlib.suppress(RuntimeError):
                 self._transport.close()

@@ -23,16 +23,16 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_of_a_command_tells_the_exit_statuses() -> None:
-    shown = " ".join(CliRunner().invoke(program(), ["cancel", "--help"]).output.split())
-    assert " ".join(EXITS.split()) in shown
+    output = " ".join(CliRunner().invoke(program(), ["cancel", "--help"]).output.split())
+    assert " ".join(EXITS.split()) in output
 
 
 def test_no_option_takes_a_secret() -> None:
     for command in ("login", "run", "decrypt"):
-        shown = CliRunner().invoke(program(), [command, "--help"]).output
-        assert "--secret " not in shown
-        assert "--client-secret" not in shown
-        assert "--password" not in shown
+        output = CliRunner().invoke(program(), [command, "--help"]).output
+        assert "--secret " not in output
+        assert "--client-secret" not in output
+        assert "--password" not in output
 
 
 def test_cancel_wants_ids_or_all() -> None:

@@ -50,8 +50,8 @@ def test_init_shows_the_secret_once_as_text_and_as_json(
 ) -> None:
     made = init_home(tmp_path / "home", entity="main", factor=None)
     show_init(made, as_json=True)
-    shown = json.loads(capsys.readouterr().out)
-    assert (shown["client_secret"], shown["entity"]) == (made.issued.secret, "main")
+    output = json.loads(capsys.readouterr().out)
+    assert (output["client_secret"], output["entity"]) == (made.issued.secret, "main")
     show_init(made, as_json=False)
     assert "queryrun serve --home" in capsys.readouterr().out
     show_client(made.issued, as_json=False)

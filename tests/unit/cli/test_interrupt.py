@@ -7,7 +7,7 @@ from typing import Unpack
 import pytest
 import typer
 
-from queryrun_cli.run import RunWish, _submitted
+from queryrun_cli.run import RunOptions, _submit
 from queryrun_client import (
     Cancellation,
     CancelOutcome,
@@ -48,9 +48,9 @@ def test_a_run_interrupted_before_its_id_is_known_is_canceled(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     client = InterruptedClient()
-    with client, pytest.raises(typer.Exit) as ended:
-        _submitted(client, RunWish("SELECT 1"))
-    assert ended.value.exit_code == 130
+    with client, pytest.raises(typer.Exit) as finished:
+        _submit(client, RunOptions("SELECT 1"))
+    assert finished.value.exit_code == 130
     assert len(set(client.keys)) == 1
     assert client.canceled == ["r1"]
     assert "run r1 canceled" in capsys.readouterr().err

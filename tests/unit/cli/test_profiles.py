@@ -19,7 +19,7 @@ from queryrun_cli.profiles import (
 from queryrun_cli.remote import find_server, secret_in
 
 ONE = Profile("http://one", "id-1", "secret-1")
-TWO = Profile("http://two", "id-2", "secret-2", face="v1")
+TWO = Profile("http://two", "id-2", "secret-2", api_version="v1")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import typer
 
 from queryrun_cli.exits import describe, status_of
 from queryrun_cli.ls import Filters
-from queryrun_cli.run import RunWish, read_sql
+from queryrun_cli.run import RunOptions, read_sql
 from queryrun_cli.texts import aligned, cell_text, run_cells, run_object, shortened
 from queryrun_client import (
     ClientError,
@@ -30,10 +30,10 @@ RUN = RunInfo("r", State.COMPLETE, sql="SELECT 1", file=FILE, number_of_rows=120
 
 
 def test_a_run_as_json_never_holds_the_signed_link() -> None:
-    shown = run_object(RUN)
-    assert shown["file"] == {"id": "r.csv", "size": 10, "sha256": "ab"}
-    assert "signature" not in str(shown)
-    assert "error" not in shown
+    output = run_object(RUN)
+    assert output["file"] == {"id": "r.csv", "size": 10, "sha256": "ab"}
+    assert "signature" not in str(output)
+    assert "error" not in output
 
 
 def test_cells_are_short_and_numbers_readable() -> None:
@@ -92,11 +92,14 @@ def test_both_spellings_of_a_state_filter() -> None:
 def test_the_ending_of_a_file_says_format_and_compression(
     output: str, content: tuple[str, str]
 ) -> None:
-    assert RunWish("SELECT 1", output=Path(output)).content == content
+    assert RunOptions("SELECT 1", output=Path(output)).content == content
 
 
 def test_a_format_that_was_asked_for_wins_over_the_ending() -> None:
-    assert RunWish("SELECT 1", format="json", output=Path("a.csv.gz")).content == ("json", "gzip")
+    assert RunOptions("SELECT 1", format="json", output=Path("a.csv.gz")).content == (
+        "json",
+        "gzip",
+    )
 
 
 def test_a_statement_is_one_of_argument_and_file(tmp_path: Path) -> None:

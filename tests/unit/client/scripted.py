@@ -14,7 +14,7 @@ from queryrun_client.effects import (
     Fetch,
     Flow,
     NeedToken,
-    NoAnswerError,
+    NoResponseError,
     Request,
     Response,
     Send,
@@ -23,27 +23,27 @@ from queryrun_client.effects import (
 from queryrun_client.model import Options
 
 T = TypeVar("T")
-Answer = Response | NoAnswerError | tuple[Response, list[bytes]]
+Reply = Response | NoResponseError | tuple[Response, list[bytes]]
 """An answer, silence, or a fetched file's head and chunks (silence after them if not enough)."""
 
 
-def answer(status: int, content: object = None, **headers: str) -> Response:
+def response(status: int, content: object = None, **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, named, b"" if content is None else json.dumps(content).encode())
 
 
-def silence() -> NoAnswerError:
-    return NoAnswerError("ReadError")
+def silence() -> NoResponseError:
+    return NoResponseError("ReadError")
 
 
-TOKEN = answer(200, {"access_token": "t1", "expires_in": 3599})
+TOKEN = response(200, {"access_token": "t1", "expires_in": 3599})
 
 
 @dataclass
 class Script:
     """The world of one client."""
 
-    answers: list[Answer]
+    replies: list[Reply]
     requests: list[Request] = field(default_factory=list)
     sleeps: list[float] = field(default_factory=list)
     time_s: float = 1000.0
@@ -51,9 +51,9 @@ class Script:
     def __post_init__(self) -> None:
         self.core = self.client()
 
-    def client(self, face: str = "v2", options: Options | None = None) -> Core:
+    def client(self, api_version: str = "v2", options: Options | None = None) -> Core:
         who = Credentials("id", "secret")
-        return Core("http://x", who, face, options or Options(), lambda: self.time_s)
+        return Core("http://x", who, api_version, options or Options(), lambda: self.time_s)
 
     def run(self, flow: Flow[T]) -> T:
         try:
@@ -61,8 +61,8 @@ class Script:
             while True:
                 try:
                     reply = self._do(effect)
-                except NoAnswerError as trouble:
-                    effect = flow.throw(trouble)
+                except NoResponseError as error:
+                    effect = flow.throw(error)
                 else:
                     effect = flow.send(reply)
         except StopIteration as end:
@@ -79,8 +79,8 @@ class Script:
         if isinstance(effect, Block):
             return effect.call()
         self.requests.append(effect.request)
-        found = self.answers.pop(0)
-        if isinstance(found, NoAnswerError):
+        found = self.replies.pop(0)
+        if isinstance(found, NoResponseError):
             raise found
         if isinstance(effect, Send):
             assert isinstance(found, Response)
@@ -108,8 +108,8 @@ def run_body(state: str = "accepted", **more: object) -> dict[str, object]:
     return {"id": "r1", "state": state, "sql": "SELECT 1", **more}
 
 
-def script(*answers: Answer) -> Script:
-    return Script(list(answers))
+def script(*replies: Reply) -> Script:
+    return Script(list(replies))
 
 
 def keys(requests: Iterable[Request]) -> set[str]:

@@ -23,22 +23,23 @@ from queryrun_client import (
     StillRunning,
     TooManyRequests,
     Unauthorized,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     Unreachable,
 )
-from queryrun_client.core import EARLY_LOOKS_S, Core
-from queryrun_client.model import Submission, state_of
-from queryrun_client.v2 import V2Face
-from tests.unit.client.scripted import TOKEN, answer, keys, run_body, script, silence
+from queryrun_client.core import EARLY_POLLS_S, Core
+from queryrun_client.model import Submission
+from queryrun_client.v2 import ApiV2
+from queryrun_client.wire import state_of
+from tests.unit.client.scripted import TOKEN, keys, response, run_body, script, silence
 
-WISH = Submission("SELECT 1")
+SUBMISSION = Submission("SELECT 1")
 SEEN = RunInfo("r1", State.ACCEPTED)
 
 
 def test_a_submit_carries_the_token_and_a_key_of_its_own() -> None:
-    world = script(TOKEN, answer(201, run_body()), answer(201, run_body()))
-    world.run(world.core.submit(WISH))
-    world.run(world.core.submit(WISH))
+    world = script(TOKEN, response(201, run_body()), response(201, run_body()))
+    world.run(world.core.submit(SUBMISSION))
+    world.run(world.core.submit(SUBMISSION))
     posts = world.sent("/v2/query_runs")
     assert {post.headers["authorization"] for post in posts} == {"Bearer t1"}
     assert len(keys(posts)) == 2
@@ -46,8 +47,8 @@ def test_a_submit_carries_the_token_and_a_key_of_its_own() -> None:
 
 
 def test_a_submit_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
-    world = script(TOKEN, silence(), silence(), answer(201, run_body()))
-    assert world.run(world.core.submit(WISH)).id == "r1"
+    world = script(TOKEN, silence(), silence(), response(201, run_body()))
+    assert world.run(world.core.submit(SUBMISSION)).id == "r1"
     posts = world.sent("/v2/query_runs")
     assert (len(posts), len(keys(posts))) == (3, 1)
 
@@ -55,60 +56,60 @@ def test_a_submit_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
 def test_silence_without_end_is_unreachable() -> None:
     world = script(TOKEN, *(silence() for _ in range(6)))
     with pytest.raises(Unreachable):
-        world.run(world.core.submit(WISH))
-    assert world.answers == []
+        world.run(world.core.submit(SUBMISSION))
+    assert world.replies == []
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_retry_after_is_waited_for(status: int) -> None:
-    world = script(TOKEN, answer(status, retry_after="7"), answer(201, run_body()))
-    world.run(world.core.submit(WISH))
+    world = script(TOKEN, response(status, retry_after="7"), response(201, run_body()))
+    world.run(world.core.submit(SUBMISSION))
     assert world.sleeps == [7.0]
 
 
 def test_a_wait_longer_than_the_budget_is_not_begun() -> None:
-    world = script(TOKEN, answer(429, {"errors": []}, retry_after="600"))
+    world = script(TOKEN, response(429, {"errors": []}, retry_after="600"))
     with pytest.raises(TooManyRequests) as caught:
-        world.run(world.core.submit(WISH))
+        world.run(world.core.submit(SUBMISSION))
     assert (world.sleeps, caught.value.retry_after_s) == ([], 600.0)
 
 
 def test_pauses_grow_and_end() -> None:
-    world = script(TOKEN, *(answer(503) for _ in range(6)))
+    world = script(TOKEN, *(response(503) for _ in range(6)))
     with pytest.raises(ClientError):
-        world.run(world.core.submit(WISH))
+        world.run(world.core.submit(SUBMISSION))
     assert len(world.sleeps) == 5
     assert all(0.1 * 2**n <= pause <= 0.2 * 2**n for n, pause in enumerate(world.sleeps))
 
 
 def test_a_key_in_flight_is_asked_again_and_a_key_of_another_request_is_not() -> None:
-    world = script(TOKEN, answer(409, retry_after="1"), answer(422, {"errors": []}))
+    world = script(TOKEN, response(409, retry_after="1"), response(422, {"errors": []}))
     with pytest.raises(Conflict):
-        world.run(world.core.submit(WISH))
+        world.run(world.core.submit(SUBMISSION))
     assert world.sleeps == [1.0]
 
 
 @pytest.mark.parametrize("status", [400, 500])
 def test_other_refusals_are_not_repeated(status: int) -> None:
-    world = script(TOKEN, answer(status, {"errors": []}))
+    world = script(TOKEN, response(status, {"errors": []}))
     with pytest.raises(ClientError):
-        world.run(world.core.submit(WISH))
-    assert world.answers == []
+        world.run(world.core.submit(SUBMISSION))
+    assert world.replies == []
 
 
 def test_a_refusal_keeps_code_message_parameter_and_request_id() -> None:
     entry = {"code": "invalid_parameter", "parameter": "sql", "message": "'sql' is required"}
-    refusal = answer(400, {"type": "bad_request", "errors": [entry]}, zuora_request_id="q")
+    refusal = response(400, {"type": "bad_request", "errors": [entry]}, zuora_request_id="q")
     world = script(TOKEN, refusal)
     with pytest.raises(BadRequest) as caught:
-        world.run(world.core.submit(WISH))
+        world.run(world.core.submit(SUBMISSION))
     found = caught.value.refusal
     assert (found.code, found.parameter, found.message) == tuple(entry.values())
     assert found.request_id == "q"
 
 
 def test_a_token_is_renewed_before_it_expires() -> None:
-    world = script(TOKEN, answer(200, run_body()), TOKEN, answer(200, run_body()))
+    world = script(TOKEN, response(200, run_body()), TOKEN, response(200, run_body()))
     world.run(world.core.read("r1"))
     world.time_s += 3599 - 59
     world.run(world.core.read("r1"))
@@ -116,8 +117,8 @@ def test_a_token_is_renewed_before_it_expires() -> None:
 
 
 def test_a_refused_token_is_renewed_once_and_only_once() -> None:
-    second = answer(200, {"access_token": "t2", "expires_in": 3599})
-    world = script(TOKEN, answer(401), second, answer(401, {"errors": []}))
+    second = response(200, {"access_token": "t2", "expires_in": 3599})
+    world = script(TOKEN, response(401), second, response(401, {"errors": []}))
     with pytest.raises(Unauthorized):
         world.run(world.core.read("r1"))
     used = [request.headers["authorization"] for request in world.sent("/r1")]
@@ -126,7 +127,7 @@ def test_a_refused_token_is_renewed_once_and_only_once() -> None:
 
 def test_the_refusal_of_credentials_never_repeats_the_secret() -> None:
     body = {"error": "invalid_client", "error_description": "client authentication failed"}
-    world = script(answer(401, body))
+    world = script(response(401, body))
     with pytest.raises(Unauthorized, match="client authentication failed") as caught:
         world.run(world.core.read("r1"))
     assert caught.value.code == "invalid_client"
@@ -134,7 +135,7 @@ def test_the_refusal_of_credentials_never_repeats_the_secret() -> None:
 
 
 def test_a_given_token_is_used_and_never_renewed() -> None:
-    world = script(answer(401, {"errors": []}))
+    world = script(response(401, {"errors": []}))
     world.core = Core("http://x", None, "v2", Options(token="mine"))
     with pytest.raises(Unauthorized):
         world.run(world.core.read("r1"))
@@ -147,13 +148,13 @@ def test_a_client_needs_credentials_or_a_token() -> None:
 
 
 def test_a_redirect_is_not_an_answer() -> None:
-    world = script(TOKEN, answer(302, location="http://elsewhere/"))
-    with pytest.raises(UnexpectedAnswer, match="redirect"):
+    world = script(TOKEN, response(302, location="http://elsewhere/"))
+    with pytest.raises(UnexpectedResponse, match="redirect"):
         world.run(world.core.read("r1"))
 
 
 def test_the_entity_is_named_on_every_request() -> None:
-    world = script(TOKEN, answer(200, run_body()))
+    world = script(TOKEN, response(200, run_body()))
     world.core = world.client(options=Options(entity_id="e1"))
     world.run(world.core.read("r1"))
     assert [request.headers["zuora-entity-ids"] for request in world.requests] == ["e1", "e1"]
@@ -163,52 +164,52 @@ def test_the_entity_is_named_on_every_request() -> None:
 
 
 def test_a_server_that_waits_is_not_polled() -> None:
-    waited = answer(200, run_body("in_progress"), preference_applied="wait=20")
-    world = script(TOKEN, waited, waited, answer(200, run_body("complete")))
+    waited = response(200, run_body("in_progress"), preference_applied="wait=20")
+    world = script(TOKEN, waited, waited, response(200, run_body("complete")))
     assert world.run(world.core.wait(SEEN)).state is State.COMPLETE
     assert world.sleeps == []
     assert {request.headers.get("prefer") for request in world.sent("/r1")} == {"wait=20"}
 
 
 def test_a_server_that_does_not_wait_is_polled_with_a_back_off() -> None:
-    going = [answer(200, run_body("in_progress")) for _ in range(14)]
-    world = script(TOKEN, *going, answer(200, run_body("complete")))
+    going = [response(200, run_body("in_progress")) for _ in range(14)]
+    world = script(TOKEN, *going, response(200, run_body("complete")))
     world.run(world.core.wait(SEEN))
     assert world.sleeps == sorted(world.sleeps)
     assert (world.sleeps[0], world.sleeps[-1]) == (0.1, 5.0)
 
 
 def test_a_watcher_is_told_at_least_every_second() -> None:
-    waited = answer(
+    waited = response(
         200,
         run_body("in_progress", progress={"percent": 40, "rows": 7}),
         preference_applied="wait=1",
     )
-    early = [answer(200, run_body("in_progress")) for _ in EARLY_LOOKS_S]
-    world = script(TOKEN, *early, waited, answer(200, run_body("complete", number_of_rows=9)))
-    told: list[RunInfo] = []
-    world.run(world.core.wait(SEEN, watcher=told.append))
-    assert [info.state for info in told][-3:] == [State.IN_PROGRESS] * 2 + [State.COMPLETE]
-    assert [(info.percent, info.number_of_rows) for info in told][-2:] == [(40.0, 7), (None, 9)]
+    early = [response(200, run_body("in_progress")) for _ in EARLY_POLLS_S]
+    world = script(TOKEN, *early, waited, response(200, run_body("complete", number_of_rows=9)))
+    notified: list[RunInfo] = []
+    world.run(world.core.wait(SEEN, watcher=notified.append))
+    assert [info.state for info in notified][-3:] == [State.IN_PROGRESS] * 2 + [State.COMPLETE]
+    assert [(info.percent, info.number_of_rows) for info in notified][-2:] == [(40.0, 7), (None, 9)]
     assert world.sent("/r1")[-1].headers["prefer"] == "wait=1"
 
 
 def test_a_watcher_is_told_within_the_first_second_more_than_once() -> None:
     world = script(
         TOKEN,
-        answer(200, run_body("in_progress", progress={"percent": None, "rows": 3})),
-        answer(200, run_body("complete", number_of_rows=9)),
+        response(200, run_body("in_progress", progress={"percent": None, "rows": 3})),
+        response(200, run_body("complete", number_of_rows=9)),
     )
-    told: list[RunInfo] = []
-    world.run(world.core.wait(SEEN, watcher=told.append))
-    assert [info.number_of_rows for info in told] == [None, 3, 9]
-    assert world.sleeps == list(EARLY_LOOKS_S[:2])
-    assert sum(EARLY_LOOKS_S) < 1
+    notified: list[RunInfo] = []
+    world.run(world.core.wait(SEEN, watcher=notified.append))
+    assert [info.number_of_rows for info in notified] == [None, 3, 9]
+    assert world.sleeps == list(EARLY_POLLS_S[:2])
+    assert sum(EARLY_POLLS_S) < 1
     assert all("prefer" not in request.headers for request in world.sent("/r1"))
 
 
 def test_a_wait_ends_at_its_time() -> None:
-    world = script(TOKEN, *(answer(200, run_body("in_progress")) for _ in range(50)))
+    world = script(TOKEN, *(response(200, run_body("in_progress")) for _ in range(50)))
     with pytest.raises(StillRunning):
         world.run(world.core.wait(SEEN, timeout_s=3))
     assert sum(world.sleeps) == pytest.approx(3)
@@ -216,19 +217,19 @@ def test_a_wait_ends_at_its_time() -> None:
 
 @pytest.mark.parametrize("word", ["canceled", "cancelled", "CANCELLED", "complete", "completed"])
 def test_both_spellings_end_a_wait(word: str) -> None:
-    world = script(TOKEN, answer(200, run_body(word)))
+    world = script(TOKEN, response(200, run_body(word)))
     assert world.run(world.core.wait(SEEN)).state.is_terminal
 
 
 def test_an_unknown_state_is_an_error_and_not_a_longer_wait() -> None:
-    world = script(TOKEN, answer(200, run_body("aborted")))
-    with pytest.raises(UnexpectedAnswer, match="aborted"):
+    world = script(TOKEN, response(200, run_body("aborted")))
+    with pytest.raises(UnexpectedResponse, match="aborted"):
         world.run(world.core.wait(SEEN))
 
 
 def test_a_server_that_refuses_our_fields_is_asked_without_them() -> None:
     entry = {"code": "invalid_parameter", "parameter": "fields[]", "message": "unknown"}
-    world = script(TOKEN, answer(400, {"errors": [entry]}), answer(200, run_body("complete")))
+    world = script(TOKEN, response(400, {"errors": [entry]}), response(200, run_body("complete")))
     assert world.run(world.core.read("r1")).state is State.COMPLETE
     first, second = world.sent("/r1")
     assert "queue_position" in first.url
@@ -244,15 +245,15 @@ def refused_cancel(state: str) -> object:
 
 
 def test_cancel_returns_only_when_the_server_says_canceled() -> None:
-    going = answer(200, run_body("in_progress"), preference_applied="wait=1")
-    world = script(TOKEN, going, going, answer(200, run_body("canceled")))
+    going = response(200, run_body("in_progress"), preference_applied="wait=1")
+    world = script(TOKEN, going, going, response(200, run_body("canceled")))
     done = world.run(world.core.cancel("r1", None))
     assert (done.outcome, done.info.state) == (CancelOutcome.CANCELED, State.CANCELED)
-    assert world.answers == []
+    assert world.replies == []
 
 
 def test_a_cancel_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
-    world = script(TOKEN, silence(), answer(200, run_body("canceled")))
+    world = script(TOKEN, silence(), response(200, run_body("canceled")))
     assert world.run(world.core.cancel("r1", None)).outcome is CancelOutcome.CANCELED
     posts = world.sent("/r1/cancel")
     assert (len(posts), len(keys(posts))) == (2, 1)
@@ -267,26 +268,28 @@ def test_a_cancel_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
     ],
 )
 def test_a_cancel_of_an_ended_run_says_which_end(state: str, outcome: CancelOutcome) -> None:
-    world = script(TOKEN, answer(400, refused_cancel(state)), answer(200, run_body(state)))
+    world = script(TOKEN, response(400, refused_cancel(state)), response(200, run_body(state)))
     done = world.run(world.core.cancel("r1", None))
     assert (done.outcome, done.info.state) == (outcome, State(state))
 
 
 def test_a_run_that_completes_although_its_cancel_was_accepted_counts_as_too_late() -> None:
     """No server of ours does that; a compatible one may."""
-    world = script(TOKEN, answer(200, run_body("in_progress")), answer(200, run_body("complete")))
+    world = script(
+        TOKEN, response(200, run_body("in_progress")), response(200, run_body("complete"))
+    )
     assert world.run(world.core.cancel("r1", None)).too_late
 
 
 def test_another_refusal_of_a_cancel_is_an_error() -> None:
     entry = {"code": "invalid_parameter", "parameter": "page_size", "message": "no"}
-    world = script(TOKEN, answer(400, {"errors": [entry]}))
+    world = script(TOKEN, response(400, {"errors": [entry]}))
     with pytest.raises(BadRequest):
         world.run(world.core.cancel("r1", None))
 
 
 def test_an_engine_that_does_not_let_go_in_time_is_still_running() -> None:
-    world = script(TOKEN, *(answer(200, run_body("in_progress")) for _ in range(50)))
+    world = script(TOKEN, *(response(200, run_body("in_progress")) for _ in range(50)))
     with pytest.raises(StillRunning):
         world.run(world.core.cancel("r1", 2.0))
 
@@ -296,7 +299,7 @@ def test_an_engine_that_does_not_let_go_in_time_is_still_running() -> None:
 
 def test_a_listing_is_filtered_by_the_server_and_again_here() -> None:
     data = [run_body("complete"), run_body("failed")]
-    world = script(TOKEN, answer(200, {"next_page": "c", "data": data}))
+    world = script(TOKEN, response(200, {"next_page": "c", "data": data}))
     page = world.run(world.core.page(RunQuery(state=State.COMPLETE, limit=5), None))
     assert ([run.state for run in page.runs], page.cursor) == ([State.COMPLETE], "c")
     assert "state.EQ%3Acomplete" in world.requests[-1].url
@@ -306,8 +309,8 @@ def test_a_listing_is_filtered_by_the_server_and_again_here() -> None:
 @pytest.mark.parametrize("url", ["http://x", "http://x/", "http://x/v2", "http://x/v2/"])
 def test_the_address_may_end_in_v2(url: str) -> None:
     core = Core(url, None, "v2", Options(token="t"))
-    assert isinstance(core.face, V2Face)
-    assert core.face.base == "http://x"
+    assert isinstance(core.api_version, ApiV2)
+    assert core.api_version.base == "http://x"
 
 
 def test_an_address_without_a_scheme_is_refused_at_once() -> None:
@@ -316,7 +319,7 @@ def test_an_address_without_a_scheme_is_refused_at_once() -> None:
 
 
 def test_an_id_is_escaped_in_a_path() -> None:
-    world = script(TOKEN, answer(200, run_body()))
+    world = script(TOKEN, response(200, run_body()))
     world.run(world.core.read("../oauth?x"))
     assert world.requests[-1].url.startswith("http://x/v2/query_runs/..%2Foauth%3Fx?")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from queryrun_client import ChecksumMismatch, DownloadFailed, RunFailed, RunInfo, State, Unreachable
-from queryrun_client.download import DownloadWish, PartFile, download
+from queryrun_client.download import DownloadOptions, PartFile, download
 from queryrun_client.effects import Response
 from queryrun_client.model import FileInfo
-from tests.unit.client.scripted import TOKEN, Script, answer, run_body, script, silence
+from tests.unit.client.scripted import TOKEN, Script, response, run_body, script, silence
 
 DATA = b"0123456789" * 100
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -23,29 +23,29 @@ BREAK = b""
 def rest_from(start: int, *chunks: bytes) -> tuple[Response, list[bytes]]:
     """What a server answers to a range that begins at `start`."""
     span = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
-    return answer(206, content_range=span), list(chunks)
+    return response(206, content_range=span), list(chunks)
 
 
 def fetched(world: Script, target: Path, run: RunInfo = RUN, *, resume: bool = True) -> Path:
-    return world.run(download(world.core, run, DownloadWish(target, resume)))
+    return world.run(download(world.core, run, DownloadOptions(target, resume)))
 
 
 def test_a_link_gets_no_token_and_no_transcoding(tmp_path: Path) -> None:
-    world = script((answer(200), [DATA]))
+    world = script((response(200), [DATA]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
     assert dict(world.requests[0].headers) == {"accept-encoding": "identity"}
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
 def test_a_break_is_continued_where_it_happened(tmp_path: Path) -> None:
-    world = script((answer(200), [DATA[:300], BREAK]), rest_from(300, DATA[300:]))
+    world = script((response(200), [DATA[:300], BREAK]), rest_from(300, DATA[300:]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
     assert world.requests[1].headers["range"] == "bytes=300-"
 
 
 def test_many_breaks_are_no_failure_while_something_arrives(tmp_path: Path) -> None:
     breaks = [rest_from(n, DATA[n : n + 50], BREAK) for n in range(50, 950, 50)]
-    world = script((answer(200), [DATA[:50], BREAK]), *breaks, rest_from(950, DATA[950:]))
+    world = script((response(200), [DATA[:50], BREAK]), *breaks, rest_from(950, DATA[950:]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
@@ -57,13 +57,13 @@ def test_silence_without_progress_ends(tmp_path: Path) -> None:
 
 def test_a_server_that_ignores_ranges_starts_over(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA[:100])
-    world = script((answer(200), [DATA]))
+    world = script((response(200), [DATA]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
 def test_another_range_than_asked_for_is_not_appended(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA[:100])
-    world = script(rest_from(90, DATA[90:]), (answer(200), [DATA]))
+    world = script(rest_from(90, DATA[90:]), (response(200), [DATA]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
@@ -75,27 +75,27 @@ def test_a_part_that_is_already_whole_is_not_fetched(tmp_path: Path) -> None:
 
 def test_a_part_longer_than_the_file_is_thrown_away(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA + b"more")
-    world = script(answer(416, content_range=f"bytes */{len(DATA)}"), (answer(200), [DATA]))
+    world = script(response(416, content_range=f"bytes */{len(DATA)}"), (response(200), [DATA]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
 def test_a_part_of_another_file_is_not_continued(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", "another run's").path.write_bytes(b"?" * 100)
-    world = script((answer(200), [DATA]))
+    world = script((response(200), [DATA]))
     fetched(world, tmp_path / "f")
     assert "range" not in world.requests[0].headers
 
 
 def test_without_resume_a_part_is_thrown_away(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA[:100])
-    world = script((answer(200), [DATA]))
+    world = script((response(200), [DATA]))
     fetched(world, tmp_path / "f", resume=False)
     assert "range" not in world.requests[0].headers
 
 
 @pytest.mark.parametrize("bad", [DATA[:-1], DATA[:-1] + b"x"])
 def test_other_bytes_than_written_leave_nothing_behind(tmp_path: Path, bad: bytes) -> None:
-    world = script((answer(200), [bad]))
+    world = script((response(200), [bad]))
     with pytest.raises(ChecksumMismatch):
         fetched(world, tmp_path / "f")
     assert list(tmp_path.iterdir()) == []
@@ -103,23 +103,23 @@ def test_other_bytes_than_written_leave_nothing_behind(tmp_path: Path, bad: byte
 
 def test_an_expired_link_is_replaced_once(tmp_path: Path) -> None:
     fresh = {"id": FILE.id, "url": "http://files/r1?sig=2", "content_type": "csv", "sha256": SHA}
-    read = answer(200, run_body("complete", file=fresh))
-    world = script(answer(403), TOKEN, read, (answer(200), [DATA]))
+    read = response(200, run_body("complete", file=fresh))
+    world = script(response(403), TOKEN, read, (response(200), [DATA]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
-    again = script(answer(403), TOKEN, read, answer(403))
+    again = script(response(403), TOKEN, read, response(403))
     with pytest.raises(DownloadFailed, match="403"):
         fetched(again, tmp_path / "g")
 
 
 def test_a_redirect_is_refused(tmp_path: Path) -> None:
-    world = script(answer(302, location="http://elsewhere/"))
+    world = script(response(302, location="http://elsewhere/"))
     with pytest.raises(DownloadFailed, match="redirect"):
         fetched(world, tmp_path / "f")
     assert len(world.requests) == 1
 
 
 def test_a_link_that_is_busy_is_asked_again(tmp_path: Path) -> None:
-    world = script(answer(503, retry_after="2"), (answer(200), [DATA]))
+    world = script(response(503, retry_after="2"), (response(200), [DATA]))
     fetched(world, tmp_path / "f")
     assert world.sleeps == [2.0]
 
@@ -128,20 +128,20 @@ def test_the_checksum_is_asked_for_when_it_is_not_known(tmp_path: Path) -> None:
     """A create or cancel answer does not hold it; nor does a server that is not ours."""
     bare = RunInfo("r1", State.COMPLETE, file=FileInfo(FILE.id, FILE.url, "csv"))
     plain = {"id": FILE.id, "url": FILE.url, "content_type": "csv"}
-    world = script(TOKEN, answer(200, run_body("complete", file=plain)), (answer(200), [DATA]))
+    world = script(TOKEN, response(200, run_body("complete", file=plain)), (response(200), [DATA]))
     assert fetched(world, tmp_path / "f", bare).read_bytes() == DATA
 
 
 def test_an_empty_file_arrives(tmp_path: Path) -> None:
     empty = FileInfo("e.json", "http://files/e", "json", 0, hashlib.sha256().hexdigest())
-    world = script((answer(200), []))
+    world = script((response(200), []))
     run = RunInfo("r1", State.COMPLETE, file=empty)
     assert fetched(world, tmp_path / "f", run).read_bytes() == b""
 
 
 def test_a_name_from_the_server_cannot_leave_the_directory(tmp_path: Path) -> None:
     evil = FileInfo("../../evil.csv", FILE.url, "csv", len(DATA), SHA)
-    world = script((answer(200), [DATA]))
+    world = script((response(200), [DATA]))
     path = fetched(world, tmp_path, RunInfo("r1", State.COMPLETE, file=evil))
     assert path.parent == tmp_path
 

@@ -20,7 +20,7 @@ from queryrun_client import (
     MissingPackage,
     RunInfo,
     State,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     Unsupported,
 )
 from queryrun_client.decrypt import PrivateKey, decrypt_file
@@ -47,7 +47,7 @@ def test_compression_is_recognised_by_the_bytes(tmp_path: Path, packed: bytes) -
 
 def test_a_zip_of_several_files_is_none_of_ours(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(zipped("a", "b"))
-    with pytest.raises(UnexpectedAnswer, match="2 members"), open_plain(tmp_path / "f"):
+    with pytest.raises(UnexpectedResponse, match="2 members"), open_plain(tmp_path / "f"):
         pass
 
 
@@ -57,7 +57,7 @@ class Row(msgspec.Struct):
 
 def test_a_row_that_does_not_fit_its_type_is_named(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(LINES + b'{"a":"x"}\n')
-    with pytest.raises(UnexpectedAnswer, match="row 3"):
+    with pytest.raises(UnexpectedResponse, match="row 3"):
         list(read_rows(tmp_path / "f", Row))
 
 

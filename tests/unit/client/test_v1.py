@@ -28,7 +28,7 @@ def service() -> Iterator[StandIn]:
 
 @pytest.fixture
 def client(service: StandIn) -> Iterator[Client]:
-    with Client(service.url, "i" * 36, "s", face="v1") as client:
+    with Client(service.url, "i" * 36, "s", api_version="v1") as client:
         yield client
 
 
@@ -102,7 +102,7 @@ def test_jobs_are_listed_newest_first_and_filtered(client: Client) -> None:
 
 @pytest.mark.anyio
 async def test_the_async_client_speaks_it_too(service: StandIn) -> None:
-    async with AsyncClient(service.url, "i" * 36, "s", face="v1") as client:
+    async with AsyncClient(service.url, "i" * 36, "s", api_version="v1") as client:
         run = await client.submit("SELECT 1")
         assert [row["id"] async for row in run.rows()] == [1, 2]
         assert [one.id async for one in client.runs()] == [run.id]

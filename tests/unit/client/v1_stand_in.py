@@ -88,7 +88,7 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._heard(None)
+            self._received(None)
             url = urlsplit(self.path)
             job_id = url.path.rpartition("/")[2]
             if url.path.startswith("/files/"):
@@ -103,18 +103,18 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["content-length"]))
             if self.path == "/oauth/token":
-                self._heard(None)
+                self._received(None)
                 self._json(200, {"access_token": "f" * 32, "expires_in": 3599})
                 return
             body = json.loads(raw)
-            self._heard(body)
+            self._received(body)
             if body["outputFormat"] not in ("JSON", "CSV", "TSV", "DSV"):
                 self._json(400, {"code": 400, "message": "Unable to process JSON"})
                 return
             self._json(200, {"data": service.submit(body, self.headers["idempotency-key"])})
 
         def do_DELETE(self) -> None:
-            self._heard(None)
+            self._received(None)
             job = service.jobs[self.path.rpartition("/")[2]]
             if job["queryStatus"] not in ("accepted", "in_progress"):
                 self._json(400, {"code": 400, "message": f"Job {job['id']} {BAD_CANCEL}"})
@@ -123,12 +123,12 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
             self._json(200, {"data": job})
 
         def _listed(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
-            wanted = query.get("queryStatus", [""])[0]
+            expected = query.get("queryStatus", [""])[0]
             newest = list(reversed(service.jobs.values()))
-            found = [job for job in newest if wanted in ("", job["queryStatus"])]
+            found = [job for job in newest if expected in ("", job["queryStatus"])]
             return found[: int(query["pageSize"][0])]
 
-        def _heard(self, body: Any) -> None:
+        def _received(self, body: Any) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             service.seen.append((self.command, urlsplit(self.path).path, headers, body))
 

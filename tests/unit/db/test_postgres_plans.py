@@ -32,7 +32,7 @@ WITH added AS (
     FROM generate_series(1, %s) n RETURNING seq
 )
 INSERT INTO run_requests
-SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', '[]' FROM added
+SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 3, '[]' FROM added
 """
 CHOICE = (
     "WITH "

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queryrun.http.limits import API_PRESETS, MemoryRateLimiter, Quota, Rates
+from queryrun.http.rate_limits import API_PRESETS, MemoryRateLimiter, Quota, Rates
 
 pytestmark = pytest.mark.anyio
 

@@ -42,7 +42,7 @@ def file_of(
     return (location / "file").read_bytes()
 
 
-def look(
+def read_preview(
     data: bytes, content_type: str, encoding: str = "none", offset: int = 0, limit: int = 100
 ) -> tuple[list[str], list[list[object]]]:
     request = PreviewRequest(
@@ -60,7 +60,7 @@ def test_values_are_those_of_a_json_result(
     expected = preview(
         [lines], PreviewRequest(ContentType.JSON, ContentEncoding.NONE, RowWindow(0, 10, ""))
     )
-    columns, rows = look(file_of(connection, VALUES, content_type, tmp_path), content_type)
+    columns, rows = read_preview(file_of(connection, VALUES, content_type, tmp_path), content_type)
     assert columns == expected.columns
     assert rows == json.loads(msgspec.json.encode(expected.rows))
 
@@ -79,7 +79,7 @@ def test_offset_and_limit_choose_rows(
     expected: list[int],
 ) -> None:
     data = file_of(connection, MANY, content_type, tmp_path)
-    columns, rows = look(data, content_type, offset=offset, limit=limit)
+    columns, rows = read_preview(data, content_type, offset=offset, limit=limit)
     assert columns == ["i", "t"]
     assert rows == [[i, f"x{i}"] for i in expected]
 
@@ -93,7 +93,7 @@ def test_rows_are_found_in_every_packing(
     packed = b"".join(
         bytes(chunk) for chunk in ContentEncoding(encoding).spec.compress([data], "file")
     )
-    columns, rows = look(packed, content_type, encoding, offset=70_000, limit=1)
+    columns, rows = read_preview(packed, content_type, encoding, offset=70_000, limit=1)
     assert columns == ["i", "t"]
     assert [str(value) for value in rows[0]] == ["70000", "x70000"]
 
@@ -103,7 +103,7 @@ def test_an_empty_result_has_columns_and_no_rows(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, content_type: str
 ) -> None:
     data = file_of(connection, f"{MANY} WHERE false", content_type, tmp_path)
-    assert look(data, content_type) == (["i", "t"], [])
+    assert read_preview(data, content_type) == (["i", "t"], [])
 
 
 def test_the_first_rows_of_a_parquet_file_are_found_without_reading_all_of_it(
@@ -132,7 +132,7 @@ def test_arrow_rows_beyond_the_reach_are_refused(connection: duckdb.DuckDBPyConn
     sql = "SELECT repeat('x', 1000) AS t FROM range(50000)"
     data = b"".join(arrow_stream(connection, sql, BatchCounter()))
     with pytest.raises(NoPreviewError, match="download the file"):
-        look(data, "arrow", offset=40_000)
+        read_preview(data, "arrow", offset=40_000)
 
 
 def test_rows_that_were_found_before_the_reach_ended_are_shown() -> None:
@@ -141,4 +141,4 @@ def test_rows_that_were_found_before_the_reach_ended_are_shown() -> None:
     with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
         for _ in range(4):
             writer.write_batch(batch)
-    assert len(look(sink.getvalue(), "arrow", limit=20)[1]) == 4
+    assert len(read_preview(sink.getvalue(), "arrow", limit=20)[1]) == 4

@@ -46,7 +46,7 @@ def _follow(
     return copy_direct(copy, file, CopyReader(consume, on_progress), is_sequential=False)
 
 
-def _keep(into: list[bytes]) -> Callable[[Chunks], None]:
+def _release(into: list[bytes]) -> Callable[[Chunks], None]:
     def consume(chunks: Chunks) -> None:
         into.extend(bytes(chunk) for chunk in chunks)
 
@@ -82,7 +82,7 @@ def test_all_bytes_come_by(
 ) -> None:
     kept: list[bytes] = []
     copy = _by_duckdb(connection, path, f"SELECT * FROM range({rows}) t(i)")
-    assert _follow(copy, file, _keep(kept)) == rows
+    assert _follow(copy, file, _release(kept)) == rows
     assert b"".join(kept) == path.read_bytes()
 
 
@@ -92,30 +92,30 @@ def test_a_piece_that_is_written_before_the_one_in_front_of_it_is_not_read_too_e
     """The engine's threads write side by side: for a while there is a hole, and it reads as 0."""
     text = bytes(range(1, 251)) * (CHUNK_BYTES // 100)
     middle = len(text) // 2 + 17
-    has_looked_again = threading.Event()
-    looks = 0
+    has_polled_again = threading.Event()
+    polls = 0
 
     def on_progress(size_bytes: int) -> None:
-        nonlocal looks
-        looks += size_bytes > 0
-        if looks > 3:
-            has_looked_again.set()
+        nonlocal polls
+        polls += size_bytes > 0
+        if polls > 3:
+            has_polled_again.set()
 
     def write(target: int) -> int:
         os.pwrite(target, text[middle:], middle)
-        assert has_looked_again.wait(20)
+        assert has_polled_again.wait(20)
         os.pwrite(target, text[:middle], 0)
         return 1
 
     kept: list[bytes] = []
-    _follow(_by_hand(path, write), file, _keep(kept), on_progress)
+    _follow(_by_hand(path, write), file, _release(kept), on_progress)
     assert b"".join(kept) == text
 
 
 def test_zeros_that_are_meant_come_at_the_end(path: Path, file: SharedFile) -> None:
     text = b"x" * CHUNK_BYTES + bytes(3 * CHUNK_BYTES) + b"y" * 100
     kept: list[bytes] = []
-    _follow(_by_hand(path, lambda target: os.pwrite(target, text, 0)), file, _keep(kept))
+    _follow(_by_hand(path, lambda target: os.pwrite(target, text, 0)), file, _release(kept))
     assert b"".join(kept) == text
 
 
@@ -162,7 +162,7 @@ def test_a_file_that_is_too_large_ends_an_endless_copy(
             raise RuntimeError("too large")
 
     with pytest.raises(RuntimeError, match="too large"):
-        _follow(_by_duckdb(connection, path, ENDLESS), file, _keep([]), on_progress)
+        _follow(_by_duckdb(connection, path, ENDLESS), file, _release([]), on_progress)
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -189,7 +189,7 @@ def test_the_size_has_the_last_word_when_the_copy_failed_too(path: Path, file: S
             raise RuntimeError("over the limit")
 
     with pytest.raises(RuntimeError, match="over the limit"):
-        _follow(_by_hand(path, write), file, _keep([]), on_progress)
+        _follow(_by_hand(path, write), file, _release([]), on_progress)
 
 
 def test_an_error_of_the_copy_comes_out_and_nothing_more_is_read(
@@ -202,7 +202,7 @@ def test_an_error_of_the_copy_comes_out_and_nothing_more_is_read(
         raise duckdb.InvalidInputException("late")
 
     with pytest.raises(duckdb.InvalidInputException, match="late"):
-        _follow(_by_hand(path, write), file, _keep(kept))
+        _follow(_by_hand(path, write), file, _release(kept))
     assert kept == []
 
 
@@ -215,8 +215,8 @@ def test_the_file_is_brought_to_the_disk_after_a_copy_that_succeeded(path: Path)
         raise duckdb.InvalidInputException("late")
 
     with pytest.raises(duckdb.Error):
-        _follow(_by_hand(path, fail), file, _keep([]))
+        _follow(_by_hand(path, fail), file, _release([]))
     assert synced == []
-    _follow(_by_hand(path, lambda t: os.pwrite(t, b"abc", 0)), file, _keep([]))
+    _follow(_by_hand(path, lambda t: os.pwrite(t, b"abc", 0)), file, _release([]))
     os.close(descriptor)
     assert synced == [3]

@@ -35,7 +35,7 @@ def _copy(
     return Copy(path, run, connection.interrupt)
 
 
-def _keep(into: list[bytes]) -> Callable[[Chunks], None]:
+def _release(into: list[bytes]) -> Callable[[Chunks], None]:
     def consume(chunks: Chunks) -> None:
         into.extend(bytes(chunk) for chunk in chunks)
 
@@ -48,7 +48,7 @@ def test_all_bytes_come_through(
 ) -> None:
     kept: list[bytes] = []
     copied = copy_through_pipe(
-        _copy(connection, path, f"SELECT * FROM range({rows}) t(i)"), _keep(kept)
+        _copy(connection, path, f"SELECT * FROM range({rows}) t(i)"), _release(kept)
     )
     assert copied == rows
     assert b"".join(kept).decode().splitlines() == ["i", *map(str, range(rows))]
@@ -60,7 +60,7 @@ def test_a_result_without_a_byte_comes_through(
 ) -> None:
     kept: list[bytes] = []
     copy = _copy(connection, path, "SELECT 1 AS i WHERE false", "FORMAT json")
-    assert copy_through_pipe(copy, _keep(kept)) == 0
+    assert copy_through_pipe(copy, _release(kept)) == 0
     assert b"".join(kept) == b""
 
 
@@ -68,14 +68,14 @@ def test_an_error_before_the_pipe_was_opened_leaves_nobody_waiting(
     connection: duckdb.DuckDBPyConnection, path: str
 ) -> None:
     with pytest.raises(duckdb.BinderException):
-        copy_through_pipe(_copy(connection, path, "SELECT missing"), _keep([]))
+        copy_through_pipe(_copy(connection, path, "SELECT missing"), _release([]))
     assert not Path(path).exists()
 
 
 def test_an_error_in_the_middle_comes_out(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     query = "SELECT CASE WHEN i > 900000 THEN error('late') END FROM range(1000000) t(i)"
     with pytest.raises(duckdb.InvalidInputException, match="late"):
-        copy_through_pipe(_copy(connection, path, query), _keep([]))
+        copy_through_pipe(_copy(connection, path, query), _release([]))
 
 
 def test_a_reader_that_fails_on_the_first_bytes_ends_an_endless_copy(
@@ -146,7 +146,7 @@ def test_the_remains_of_a_killed_worker_are_in_nobodys_way(
 ) -> None:
     Path(path).write_text("left over")
     kept: list[bytes] = []
-    assert copy_through_pipe(_copy(connection, path, "SELECT 1 AS i"), _keep(kept)) == 1
+    assert copy_through_pipe(_copy(connection, path, "SELECT 1 AS i"), _release(kept)) == 1
     assert b"".join(kept) == b"i\n1\n"
 
 
@@ -158,9 +158,9 @@ def test_no_descriptor_and_no_thread_stays_behind(
 
     before = len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208 - a count
     for _ in range(5):
-        copy_through_pipe(_copy(connection, path, "SELECT 1"), _keep([]))
+        copy_through_pipe(_copy(connection, path, "SELECT 1"), _release([]))
         with pytest.raises(duckdb.Error):
-            copy_through_pipe(_copy(connection, path, "SELECT missing"), _keep([]))
+            copy_through_pipe(_copy(connection, path, "SELECT missing"), _release([]))
         with pytest.raises(RuntimeError):
             copy_through_pipe(_copy(connection, path, ENDLESS), fail)
     after = len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208 - a count

@@ -91,9 +91,9 @@ def test_json_values_go_through_as_they_stand(
     sql = "SELECT 12345678901234567890123456.123456789012 AS d, NULL AS n, [1, 2] AS l, 'é\n' AS t"
     found = preview(cut(write(sql, FileLayout(ContentType.JSON))), requested("json"))
     assert found.columns == ["d", "n", "l", "t"]
-    answer = msgspec.json.encode(found.rows).decode()
+    response = msgspec.json.encode(found.rows).decode()
     assert (
-        answer.replace(" ", "") == '[[12345678901234567890123456.123456789012,null,[1,2],"é\\n"]]'
+        response.replace(" ", "") == '[[12345678901234567890123456.123456789012,null,[1,2],"é\\n"]]'
     )
 
 

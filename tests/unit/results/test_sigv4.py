@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import botocore.auth  # type: ignore[import-untyped]  # it has no types
+import botocore.auth
 import pytest
-from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # the same
-from botocore.credentials import (  # type: ignore[import-untyped]  # the same
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import (
     Credentials as BotoCredentials,
 )
 from hypothesis import given
@@ -115,9 +115,9 @@ def test_a_path_is_spelled_as_it_is_sent() -> None:
 
 
 def test_secrets_do_not_show() -> None:
-    shown = repr(Signer(Credentials("id", "very-secret", "token-secret"), "us-east-1"))
-    assert "very-secret" not in shown
-    assert "token-secret" not in shown
+    rendered = repr(Signer(Credentials("id", "very-secret", "token-secret"), "us-east-1"))
+    assert "very-secret" not in rendered
+    assert "token-secret" not in rendered
 
 
 @pytest.mark.parametrize("lifetime_s", [1, 604800])

@@ -39,8 +39,8 @@ def test_what_we_cannot_read_is_a_plain_type(text: str) -> None:
 
 
 def test_every_type_that_duckdb_can_show_is_read(connection: duckdb.DuckDBPyConnection) -> None:
-    shown = connection.execute("DESCRIBE FROM test_all_types()").fetchall()
-    for name, text, *_ in shown:
+    rendered = connection.execute("DESCRIBE FROM test_all_types()").fetchall()
+    for name, text, *_ in rendered:
         kind = parse_type(text)
         assert kind.name, name
         assert "(" not in kind.name, f"{name}: {text} was not taken apart"

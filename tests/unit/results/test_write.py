@@ -38,13 +38,13 @@ from queryrun.results.write import write_result
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-JOB = WriteRequest("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", ContentType.CSV)
+REQUEST = WriteRequest("SELECT i AS id FROM range(100000) t(i)", "run_1.csv", ContentType.CSV)
 FORMATS = ["json", "csv", "tsv", "dsv", "parquet", "arrow"]
 ENDLESS = "SELECT i AS id FROM range(1000000000000) t(i)"
 
 
 @dataclass
-class Told:
+class RecordingReport:
     """A report that keeps what it was told."""
 
     stages: list[str] = field(default_factory=list)
@@ -85,14 +85,16 @@ def session(tmp_path: Path, spill: Path) -> Iterator[DuckDBSession]:
     session.close()
 
 
-def _write(session: DuckDBSession, results: Path, job: WriteRequest) -> tuple[WrittenResult, bytes]:
-    written = write_result(session, job, LocalResultStore(results), Told())
-    return written, (results / job.file_key).read_bytes()
+def _write(
+    session: DuckDBSession, results: Path, request: WriteRequest
+) -> tuple[WrittenResult, bytes]:
+    written = write_result(session, request, LocalResultStore(results), RecordingReport())
+    return written, (results / request.file_key).read_bytes()
 
 
-def _failure(session: DuckDBSession, results: Path, job: WriteRequest) -> RunFailed:
+def _failure(session: DuckDBSession, results: Path, request: WriteRequest) -> RunFailed:
     with pytest.raises(RunFailed) as failed:
-        write_result(session, job, LocalResultStore(results), Told())
+        write_result(session, request, LocalResultStore(results), RecordingReport())
     return failed.value
 
 
@@ -100,8 +102,8 @@ def _failure(session: DuckDBSession, results: Path, job: WriteRequest) -> RunFai
 def test_rows_size_and_digest_are_those_of_the_file(
     session: DuckDBSession, results: Path, spill: Path, content_type: str
 ) -> None:
-    job = replace(JOB, content_type=ContentType(content_type), column_separator=";")
-    written, data = _write(session, results, job)
+    request = replace(REQUEST, content_type=ContentType(content_type), column_separator=";")
+    written, data = _write(session, results, request)
     assert written.rows == 100_000
     assert written.size_bytes == len(data)
     assert written.sha256 == hashlib.sha256(data).hexdigest()
@@ -110,7 +112,7 @@ def test_rows_size_and_digest_are_those_of_the_file(
 
 
 def test_an_arrow_stream_reads_back(session: DuckDBSession, results: Path) -> None:
-    _, data = _write(session, results, replace(JOB, content_type=ContentType.ARROW))
+    _, data = _write(session, results, replace(REQUEST, content_type=ContentType.ARROW))
     table = pyarrow.ipc.open_stream(data).read_all()
     assert table.column("id").to_pylist() == list(range(100_000))
 
@@ -121,26 +123,26 @@ def test_compression_and_encryption_come_in_this_order(
     private = rsa.generate_private_key(65537, 2048)
     public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    job = replace(
-        JOB,
+    request = replace(
+        REQUEST,
         content_encoding=ContentEncoding.GZIP,
         encryption_key=base64.b64encode(public).decode(),
     )
-    written, data = _write(session, results, job)
+    written, data = _write(session, results, request)
     plain = gzip.decompress(b"".join(decrypted([data], pem)))
     assert plain.count(b"\n") == written.rows + 1
 
 
 def test_a_zips_member_is_named_like_the_file(session: DuckDBSession, results: Path) -> None:
-    job = replace(JOB, content_encoding=ContentEncoding.ZIP, file_key="run_1.csv.zip")
-    _, data = _write(session, results, job)
+    request = replace(REQUEST, content_encoding=ContentEncoding.ZIP, file_key="run_1.csv.zip")
+    _, data = _write(session, results, request)
     assert zipfile.ZipFile(io.BytesIO(data)).namelist() == ["run_1.csv"]
 
 
 def test_metadata_statements_are_results_like_others(session: DuckDBSession, results: Path) -> None:
     statement = "DESCRIBE SELECT 1 AS a"
     written, data = _write(
-        session, results, replace(JOB, sql=statement, content_type=ContentType.JSON)
+        session, results, replace(REQUEST, sql=statement, content_type=ContentType.JSON)
     )
     assert written.rows == 1
     assert json.loads(data)["column_name"] == "a"
@@ -152,35 +154,35 @@ def test_metadata_statements_are_results_like_others(session: DuckDBSession, res
 def test_a_comment_at_the_end_hides_nothing(
     session: DuckDBSession, results: Path, statement: str
 ) -> None:
-    assert _write(session, results, replace(JOB, sql=statement))[0].rows == 1
+    assert _write(session, results, replace(REQUEST, sql=statement))[0].rows == 1
 
 
 def test_the_stages_and_numbers_are_told_in_order(session: DuckDBSession, results: Path) -> None:
-    told = Told()
-    written = write_result(session, JOB, LocalResultStore(results), told)
-    assert told.stages == ["planning", "executing", "writing", "committing"]
-    assert told.numbers == sorted(told.numbers)
-    assert told.numbers[-1] == (written.rows, written.size_bytes)
+    report = RecordingReport()
+    written = write_result(session, REQUEST, LocalResultStore(results), report)
+    assert report.stages == ["planning", "executing", "writing", "committing"]
+    assert report.numbers == sorted(report.numbers)
+    assert report.numbers[-1] == (written.rows, written.size_bytes)
 
 
 def test_a_header_alone_is_not_yet_writing(session: DuckDBSession, results: Path) -> None:
     """The engine writes it when it starts, and may then compute for hours."""
-    told = Told()
-    job = replace(JOB, sql="SELECT i AS id FROM range(10) t(i) WHERE i < 0")
-    assert write_result(session, job, LocalResultStore(results), told).size_bytes == 3
-    assert told.stages == ["planning", "executing", "committing"]
+    report = RecordingReport()
+    request = replace(REQUEST, sql="SELECT i AS id FROM range(10) t(i) WHERE i < 0")
+    assert write_result(session, request, LocalResultStore(results), report).size_bytes == 3
+    assert report.stages == ["planning", "executing", "committing"]
 
 
 @pytest.mark.parametrize("content_type", FORMATS)
 def test_as_many_rows_as_the_limit_are_fine_and_one_more_is_not(
     session: DuckDBSession, results: Path, content_type: str
 ) -> None:
-    job = replace(
-        JOB, content_type=ContentType(content_type), column_separator=";", row_limit=100_000
+    request = replace(
+        REQUEST, content_type=ContentType(content_type), column_separator=";", row_limit=100_000
     )
-    assert _write(session, results, job)[0].rows == 100_000
-    LocalResultStore(results).discard(job.file_key)
-    failure = _failure(session, results, replace(job, row_limit=99_999)).failure
+    assert _write(session, results, request)[0].rows == 100_000
+    LocalResultStore(results).discard(request.file_key)
+    failure = _failure(session, results, replace(request, row_limit=99_999)).failure
     assert failure.code is FailureCode.ROW_LIMIT_EXCEEDED
     assert "99999" in failure.message
     assert not list(results.iterdir())
@@ -190,23 +192,23 @@ def test_as_many_rows_as_the_limit_are_fine_and_one_more_is_not(
 def test_a_result_without_end_stops_at_the_limit(
     session: DuckDBSession, results: Path, content_type: str
 ) -> None:
-    job = replace(
-        JOB,
+    request = replace(
+        REQUEST,
         sql=ENDLESS,
         content_type=ContentType(content_type),
         column_separator=";",
         row_limit=1000,
     )
-    failure = _failure(session, results, job).failure
+    failure = _failure(session, results, request).failure
     assert failure.code is FailureCode.ROW_LIMIT_EXCEEDED
 
 
 @pytest.mark.parametrize("encoding", ["none", "gzip", "zip", "zstd"])
 def test_a_file_over_its_size_fails(session: DuckDBSession, results: Path, encoding: str) -> None:
-    job = replace(
-        JOB, sql=ENDLESS, content_encoding=ContentEncoding(encoding), size_limit_bytes=1_000_000
+    request = replace(
+        REQUEST, sql=ENDLESS, content_encoding=ContentEncoding(encoding), size_limit_bytes=1_000_000
     )
-    failure = _failure(session, results, job).failure
+    failure = _failure(session, results, request).failure
     assert failure.code is FailureCode.SIZE_LIMIT_EXCEEDED
     assert not list(results.iterdir())
 
@@ -216,22 +218,24 @@ def test_an_error_while_rows_are_written_leaves_no_file_and_says_where(
     session: DuckDBSession, results: Path, content_type: str
 ) -> None:
     statement = "SELECT 'x'::BLOB AS b,\n CAST('v' || i AS INTEGER) FROM range(10) t(i)"
-    job = replace(JOB, sql=statement, content_type=ContentType(content_type), column_separator=";")
-    failure = _failure(session, results, job).failure
+    request = replace(
+        REQUEST, sql=statement, content_type=ContentType(content_type), column_separator=";"
+    )
+    failure = _failure(session, results, request).failure
     assert (failure.code, failure.line, failure.column) == (FailureCode.INVALID_VALUE, 2, 2)
     assert not list(results.iterdir())
 
 
 def test_a_session_can_be_used_after_a_failure(session: DuckDBSession, results: Path) -> None:
-    _failure(session, results, replace(JOB, sql="SELECT missing"))
-    _failure(session, results, replace(JOB, sql="SELECT error('x')"))
-    assert _write(session, results, JOB)[0].rows == 100_000
+    _failure(session, results, replace(REQUEST, sql="SELECT missing"))
+    _failure(session, results, replace(REQUEST, sql="SELECT error('x')"))
+    assert _write(session, results, REQUEST)[0].rows == 100_000
 
 
 def test_a_missing_result_directory_is_the_storages_fault(
     session: DuckDBSession, tmp_path: Path
 ) -> None:
-    failure = _failure(session, tmp_path / "nowhere", JOB).failure
+    failure = _failure(session, tmp_path / "nowhere", REQUEST).failure
     assert failure.code is FailureCode.STORAGE_FAILED
     assert failure.code.retryable
 
@@ -242,14 +246,14 @@ def test_a_full_disk_is_said_to_be_full_and_leaves_nothing(
     """/dev/full takes no byte: every write into it fails as on a full disk."""
     (results / ".run_1.csv.part").symlink_to("/dev/full")
     failure = _failure(
-        session, results, replace(JOB, content_encoding=ContentEncoding.GZIP)
+        session, results, replace(REQUEST, content_encoding=ContentEncoding.GZIP)
     ).failure
     assert failure.code is FailureCode.STORAGE_FULL
     assert not list(results.iterdir())
 
 
 @contextlib.contextmanager
-def _files_of_at_most(size_bytes: int) -> Iterator[None]:
+def _file_size_limit(size_bytes: int) -> Iterator[None]:
     """The kernel refuses larger ones, as a full disk would."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
@@ -262,8 +266,8 @@ def _files_of_at_most(size_bytes: int) -> Iterator[None]:
 def test_a_disk_that_the_engine_finds_full_is_said_to_be_full_and_leaves_nothing(
     session: DuckDBSession, results: Path, spill: Path
 ) -> None:
-    with _files_of_at_most(100_000):
-        failure = _failure(session, results, JOB).failure
+    with _file_size_limit(100_000):
+        failure = _failure(session, results, REQUEST).failure
     assert (failure.code, failure.message) == (
         FailureCode.STORAGE_FULL,
         "There is no space left for result files",
@@ -275,8 +279,8 @@ def test_a_disk_that_the_engine_finds_full_is_said_to_be_full_and_leaves_nothing
 def test_a_size_limit_is_named_also_where_the_kernel_was_quicker(
     session: DuckDBSession, results: Path
 ) -> None:
-    with _files_of_at_most(100_000):
-        failure = _failure(session, results, replace(JOB, size_limit_bytes=99_999)).failure
+    with _file_size_limit(100_000):
+        failure = _failure(session, results, replace(REQUEST, size_limit_bytes=99_999)).failure
     assert failure.code is FailureCode.SIZE_LIMIT_EXCEEDED
 
 
@@ -287,20 +291,20 @@ def test_many_rows_with_line_ends_in_their_values_are_not_taken_for_more(
 ) -> None:
     """Where rows are only estimated meanwhile, the limit still counts true rows."""
     statement = "SELECT repeat('a\n', 20) AS a, i FROM range(200000) t(i)"
-    job = replace(
-        JOB,
+    request = replace(
+        REQUEST,
         sql=statement,
         content_type=ContentType(content_type),
         content_encoding=ContentEncoding(encoding),
     )
-    assert _write(session, results, replace(job, row_limit=200_000))[0].rows == 200_000
+    assert _write(session, results, replace(request, row_limit=200_000))[0].rows == 200_000
 
 
 def test_values_with_zero_bytes_are_digested_like_others(
     session: DuckDBSession, results: Path
 ) -> None:
     statement = "SELECT 'a' || chr(0) || 'b' AS a, i FROM range(300000) t(i)"
-    written, data = _write(session, results, replace(JOB, sql=statement))
+    written, data = _write(session, results, replace(REQUEST, sql=statement))
     assert b"\0" in data
     assert written.sha256 == hashlib.sha256(data).hexdigest()
 
@@ -310,20 +314,20 @@ def test_the_digest_is_that_of_the_file_also_when_many_threads_write_it(
 ) -> None:
     statement = "SELECT i, hash(i) AS h, 'é' || i AS t FROM range(2000000) t(i)"
     for content_type in ("json", "csv", "parquet"):
-        job = replace(JOB, sql=statement, content_type=ContentType(content_type))
-        written, data = _write(session, results, job)
+        request = replace(REQUEST, sql=statement, content_type=ContentType(content_type))
+        written, data = _write(session, results, request)
         assert written.sha256 == hashlib.sha256(data).hexdigest()
 
 
 def test_an_error_of_ours_is_not_taken_for_a_failed_run(
     session: DuckDBSession, results: Path
 ) -> None:
-    class Broken(Told):
+    class Broken(RecordingReport):
         def written(self, rows: int, size_bytes: int) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        write_result(session, JOB, LocalResultStore(results), Broken())
+        write_result(session, REQUEST, LocalResultStore(results), Broken())
     assert not list(results.iterdir())
 
 
@@ -349,6 +353,6 @@ def test_a_file_whose_rows_are_not_those_of_the_engine_is_never_committed(
     connection = cast("DuckDBPyConnection", ForgetfulConnection(session.output_path))
     rows = Rows(connection, "SELECT 1", [Column("id", "INTEGER")])
     monkeypatch.setattr(session, "plan", lambda *_: rows)
-    job = replace(JOB, content_encoding=ContentEncoding.GZIP)
-    assert _failure(session, results, job).failure.code is FailureCode.INTERNAL_ERROR
+    request = replace(REQUEST, content_encoding=ContentEncoding.GZIP)
+    assert _failure(session, results, request).failure.code is FailureCode.INTERNAL_ERROR
     assert not list(results.iterdir())

@@ -55,8 +55,8 @@ def test_nothing_but_freed_leads_out_of_canceling() -> None:
 
 
 def test_canceling_is_shown_as_in_progress_and_the_others_as_they_are() -> None:
-    assert RunState.CANCELING.shown is RunState.IN_PROGRESS
-    assert all(s.shown is s for s in RunState if s is not RunState.CANCELING)
+    assert RunState.CANCELING.public is RunState.IN_PROGRESS
+    assert all(s.public is s for s in RunState if s is not RunState.CANCELING)
 
 
 def test_a_cancel_applies_to_waiting_and_running_runs_only() -> None:

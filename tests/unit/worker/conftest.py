@@ -1,13 +1,13 @@
-"""Every test of worker processes counts its own."""
+"""Every test counts only the processes that it started."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.unit.worker.house import meet_strangers
+from tests.unit.worker.pool_harness import ignore_other_processes
 
 
 @pytest.fixture(autouse=True)
 def _count_from_here() -> None:
-    """What other tests have left in this process is none of ours."""
-    meet_strangers()
+    """Ignore processes that earlier tests left behind."""
+    ignore_other_processes()

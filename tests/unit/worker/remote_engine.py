@@ -1,4 +1,4 @@
-"""An engine elsewhere for tests of the stopper; its `options` say how it behaves."""
+"""A remote engine for tests of remote stops; its `options` say how it behaves."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from queryrun.services.remote_stop.process import run_remote_stop
 
 
 class MoodyEngine:
-    """`mood`: well, away, dying, silent, broken; `work`: what it says that it runs."""
+    """`mood`: well, away, dying, silent, broken; `work`: what it lists."""
 
     def stop(self, endpoint: RemoteEndpoint, name: str) -> None:
-        """There is nothing to end; well, or not."""
+        """Nothing to stop; behaves by its mood."""
         _suffer(endpoint)
 
     def names(self, endpoint: RemoteEndpoint) -> list[str]:
-        """Its work; the secret too, to show that it arrives."""
+        """Its work, and the secret, to show that it arrives."""
         _suffer(endpoint)
         return [*endpoint.options["work"].split(","), str(endpoint.secret)]
 
     def check(self, endpoint: RemoteEndpoint) -> None:
-        """Well, or not."""
+        """Behaves by its mood."""
         _suffer(endpoint)
 
 

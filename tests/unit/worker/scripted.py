@@ -1,4 +1,4 @@
-"""A scripted engine: the statement says what happens. Imported by the fork-server under test."""
+"""A scripted engine: the statement says what happens. Imported by the fork server under test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.results.sigv4 import Credentials
 from queryrun.services.guard.process import run_guard
 from queryrun.sql.guard import Verdict
 from queryrun.worker.frames import Done, Execute, WorkerConfig
@@ -20,7 +21,7 @@ from queryrun.worker.runtime import Report
 
 
 class ScriptedSession:
-    """Obeys the first word of a statement; the rest are its arguments."""
+    """Executes the first word of a statement; the rest are its arguments."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
@@ -30,7 +31,7 @@ class ScriptedSession:
 
     def run(self, execute: Execute, report: Report) -> Done:
         report.stage("executing")
-        word, *arguments = execute.statement.split()
+        word, *arguments = execute.sql.split()
         script: Callable[..., int] = getattr(self, f"_{word}")
         return Done(rows=script(report, *arguments), size_bytes=0, sha256=self._config.spill_dir)
 
@@ -39,6 +40,9 @@ class ScriptedSession:
 
     def percent(self) -> float | None:
         return self._percent
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """It has no store that needs any."""
 
     def renew(self) -> bool:
         return False
@@ -50,7 +54,7 @@ class ScriptedSession:
         report.written(int(count), 10 * int(count))
         return int(count)
 
-    def _heed(self, report: Report) -> int:
+    def _wait_for_interrupt(self, report: Report) -> int:
         self._interrupted.wait()
         raise RunFailed.of(FailureCode.STATEMENT_FAILED, "interrupted")
 
@@ -137,7 +141,7 @@ def open_session(config: WorkerConfig) -> ScriptedSession:
 
 
 def check_statement(statement: str, dialect: str) -> Verdict:
-    """`crash`: the checker dies. `stall`: it never answers. Everything else is accepted."""
+    """`crash`: the process dies. `stall`: it never responds. Everything else is accepted."""
     if statement.startswith("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if statement.startswith("stall"):
@@ -151,5 +155,5 @@ def worker_main(control: socket.socket) -> NoReturn:
 
 
 def guard_main(control: socket.socket) -> NoReturn:
-    """The entry point of a guard that obeys the first word of a statement."""
+    """The entry point of a guard that executes the first word of a statement."""
     run_guard(control, check_statement)

@@ -12,6 +12,7 @@ import pytest
 
 from queryrun.processes import handles
 from queryrun.processes.errors import NotReaped
+from tests.unit.worker.pool_harness import is_running
 
 pytestmark = pytest.mark.anyio
 
@@ -19,8 +20,9 @@ _SLEEPER = "import signal; print(flush=True); signal.pause()"
 _KILLER = """
 import asyncio, sys
 from queryrun.processes import handles
+from tests.unit.worker.pool_harness import is_running
 asyncio.run(handles.kill(sys.argv[1]))
-print(handles.is_alive(sys.argv[1]))
+print(is_running(sys.argv[1]))
 """
 
 
@@ -39,15 +41,15 @@ def sleeper() -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_running_process_is_alive(sleeper: subprocess.Popen[str]) -> None:
-    assert handles.is_alive(handles.handle_of(sleeper.pid))
+    assert is_running(handles.handle_of(sleeper.pid))
 
 
 def test_a_zombie_is_not_alive(sleeper: subprocess.Popen[str]) -> None:
-    """It holds nothing any more; only its entry waits to be collected."""
+    """It holds nothing any more; only its entry in the process table is left."""
     handle = handles.handle_of(sleeper.pid)
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-    assert not handles.is_alive(handle)
+    assert not is_running(handle)
 
 
 def test_a_process_that_has_ended_has_no_handle(sleeper: subprocess.Popen[str]) -> None:
@@ -60,7 +62,7 @@ def test_a_process_that_has_ended_has_no_handle(sleeper: subprocess.Popen[str]) 
 async def test_kill_returns_when_the_process_has_ended(sleeper: subprocess.Popen[str]) -> None:
     handle = handles.handle_of(sleeper.pid)
     await handles.kill(handle)
-    assert not handles.is_alive(handle)
+    assert not is_running(handle)
     assert sleeper.wait() == -signal.SIGKILL
 
 
@@ -92,7 +94,7 @@ async def test_a_process_that_took_over_the_pid_is_left_alone(
     parts = handles.handle_of(sleeper.pid).split(":")
     parts[field] = "1"
     earlier = ":".join(parts)
-    assert not handles.is_alive(earlier)
+    assert not is_running(earlier)
     await handles.kill(earlier)
     assert sleeper.poll() is None
 
@@ -101,7 +103,7 @@ async def test_a_process_that_does_not_end_is_not_called_killed(
     sleeper: subprocess.Popen[str],
 ) -> None:
     with pytest.raises(NotReaped):
-        await handles.kill(handles.handle_of(sleeper.pid), bound_s=0.0)
+        await handles.kill(handles.handle_of(sleeper.pid), timeout_s=0.0)
 
 
 def _join(group: int) -> subprocess.Popen[bytes]:
@@ -111,9 +113,9 @@ def _join(group: int) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("text", ["", "pid:1", "other:1:2:3", "process:x:2:3"])
-def test_what_is_no_handle_is_refused(text: str) -> None:
+async def test_what_is_no_handle_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        handles.is_alive(text)
+        await handles.kill(text)
 
 
 def test_before_linux_6_9_the_group_is_found_by_pid(

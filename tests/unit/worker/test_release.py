@@ -1,4 +1,4 @@
-"""Helping the kernel to free a killed process's memory changes nothing but the time it takes."""
+"""Releasing a killed process's memory changes only how long that takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from queryrun.processes.release import release_memory
-from tests.unit.worker.house import open_descriptors
+from tests.unit.worker.pool_harness import open_descriptors
 
 HOLDS_MEMORY = (
     "import sys; held = bytearray(200_000_000); print('held', flush=True); sys.stdin.read()"
@@ -32,14 +32,14 @@ def holder() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_helpers() -> None:
-    """Until the threads that help are through."""
+    """Until the releasing threads have ended."""
     for thread in threading.enumerate():
         if thread.name == "mrelease":
             thread.join()
 
 
-def has_ended(pidfd: int, within_s: float) -> bool:
-    """Whether the kernel says so within the time."""
+def exits(pidfd: int, within_s: float) -> bool:
+    """Whether the process ends within the time."""
     return bool(select.select([pidfd], [], [], within_s)[0])
 
 
@@ -50,7 +50,7 @@ def test_a_dying_process_ends_and_no_descriptor_is_left(
     before = open_descriptors()
     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     release_memory(pidfd)
-    assert has_ended(pidfd, 10)
+    assert exits(pidfd, 10)
     wait_for_helpers()
     assert open_descriptors() == before
     os.close(pidfd)
@@ -60,14 +60,14 @@ def test_a_living_process_keeps_its_memory(holder: subprocess.Popen[bytes]) -> N
     pidfd = os.pidfd_open(holder.pid)
     release_memory(pidfd)
     wait_for_helpers()
-    assert not has_ended(pidfd, 0)
+    assert not exits(pidfd, 0)
     with open(f"/proc/{holder.pid}/statm", encoding="ascii") as statm:  # noqa: PTH123 - proc
         resident_bytes = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     assert resident_bytes > 200_000_000
     os.close(pidfd)
 
 
-def test_a_process_that_is_gone_is_no_trouble(holder: subprocess.Popen[bytes]) -> None:
+def test_releasing_a_process_that_is_gone_does_nothing(holder: subprocess.Popen[bytes]) -> None:
     pidfd = os.pidfd_open(holder.pid)
     holder.kill()
     holder.wait()

@@ -1,4 +1,4 @@
-"""The stopper asks engines elsewhere; whatever becomes of one call, the next one is answered."""
+"""Remote engines are called by a process; whatever becomes of one call, the next one works."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.remote_stop import client
 from queryrun.services.remote_stop.client import RemoteStopClient
-from tests.unit.worker.house import SCRIPTED, children
+from tests.unit.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 
@@ -20,12 +20,12 @@ ROLES = {**SCRIPTED, "remote_stop": "tests.unit.worker.remote_engine:main"}
 
 
 @pytest.fixture
-async def stopper() -> AsyncIterator[RemoteStopClient]:
-    """A stopper on a moody engine; leaves no process behind."""
+async def remote_stop() -> AsyncIterator[RemoteStopClient]:
+    """A client on a moody engine; leaves no process behind."""
     fork_client = ForkClient(ROLES)
-    stopper = RemoteStopClient(fork_client)
-    yield stopper
-    await stopper.close()
+    remote_stop = RemoteStopClient(fork_client)
+    yield remote_stop
+    await remote_stop.close()
     await fork_client.close()
     assert children() == set()
 
@@ -35,57 +35,59 @@ def source(mood: str = "well") -> SourceSpec:
     return SourceSpec("trino", {"mood": mood, "work": "a,b"}, Secret("open sesame"))
 
 
-async def test_names_of_work_are_told_and_the_secret_arrives(stopper: RemoteStopClient) -> None:
-    assert await stopper.names(source()) == ("a", "b", "open sesame")
+async def test_names_of_work_are_listed_and_the_secret_arrives(
+    remote_stop: RemoteStopClient,
+) -> None:
+    assert await remote_stop.names(source()) == ("a", "b", "open sesame")
 
 
 async def test_an_engine_that_is_away_is_unavailable_and_says_why(
-    stopper: RemoteStopClient,
+    remote_stop: RemoteStopClient,
 ) -> None:
     with pytest.raises(Unavailable, match="it is away"):
-        await stopper.stop(source("away"), "queryrun-1-1")
+        await remote_stop.stop(source("away"), "queryrun-1-1")
 
 
-async def test_an_error_of_ours_tells_its_type_and_no_more(stopper: RemoteStopClient) -> None:
+async def test_an_internal_error_reports_only_its_type(remote_stop: RemoteStopClient) -> None:
     with pytest.raises(Unavailable, match="ValueError") as raised:
-        await stopper.check(source("broken"))
+        await remote_stop.check(source("broken"))
     assert "secret" not in str(raised.value)
 
 
 async def test_a_process_that_dies_fails_its_calls_and_is_replaced(
-    stopper: RemoteStopClient,
+    remote_stop: RemoteStopClient,
 ) -> None:
-    silent = asyncio.ensure_future(stopper.check(source("silent")))
-    await stopper.check(source())
+    silent = asyncio.ensure_future(remote_stop.check(source("silent")))
+    await remote_stop.check(source())
     with pytest.raises(Unavailable):
-        await stopper.check(source("dying"))
+        await remote_stop.check(source("dying"))
     with pytest.raises(Unavailable):
         await silent
-    await stopper.check(source())
+    await remote_stop.check(source())
 
 
-async def test_a_silent_engine_keeps_nobody_else_waiting(stopper: RemoteStopClient) -> None:
-    silent = asyncio.ensure_future(stopper.check(source("silent")))
-    await asyncio.gather(*(stopper.check(source()) for _ in range(10)))
+async def test_a_silent_engine_delays_no_other_call(remote_stop: RemoteStopClient) -> None:
+    silent = asyncio.ensure_future(remote_stop.check(source("silent")))
+    await asyncio.gather(*(remote_stop.check(source()) for _ in range(10)))
     assert not silent.done()
     silent.cancel()
 
 
-async def test_a_call_without_an_answer_ends_with_its_process(
-    stopper: RemoteStopClient, monkeypatch: pytest.MonkeyPatch
+async def test_a_call_without_a_response_ends_with_its_process(
+    remote_stop: RemoteStopClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "RESPONSE_TIMEOUT_S", 0.2)
     with pytest.raises(Unavailable, match="in time"):
-        await stopper.check(source("silent"))
+        await remote_stop.check(source("silent"))
     monkeypatch.undo()
-    await stopper.check(source())
+    await remote_stop.check(source())
 
 
-async def test_after_close_nothing_is_asked(stopper: RemoteStopClient) -> None:
-    await stopper.check(source())
-    await stopper.close()
+async def test_calls_after_close_fail(remote_stop: RemoteStopClient) -> None:
+    await remote_stop.check(source())
+    await remote_stop.close()
     with pytest.raises(Unavailable):
-        await stopper.check(source())
+        await remote_stop.check(source())
 
 
 def test_a_secret_shows_in_no_repr() -> None:

@@ -1,4 +1,4 @@
-"""`queryrun admin`: what an operator does to other people's runs, through the API like anyone."""
+"""`queryrun admin`: what an operator does to other clients' runs, through the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from queryrun_cli.remote import Server
 
 admin_app = typer.Typer(
-    help="What an admin client may do: its token has the scope `admin`.", no_args_is_help=True
+    help="Commands for an admin client, whose token has the scope `admin`.", no_args_is_help=True
 )
 
 
@@ -24,20 +24,22 @@ def register(app: typer.Typer) -> None:
 
 @admin_app.command("cancel")
 def admin_cancel(
-    run_ids: Annotated[list[str], typer.Argument(help="Ids of runs, whoever submitted them.")],
+    run_ids: Annotated[list[str], typer.Argument(help="Ids of runs of any client.")],
     home: Annotated[
-        Path | None, typer.Option(help="A home on this machine, whose first client is the admin.")
+        Path | None, typer.Option(help="A home on this machine; uses its first client.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Which server and client; see `login`.")
+        str | None, typer.Option("--profile", "-p", help="Server and client; see `login`.")
     ] = None,
-    url: Annotated[str | None, typer.Option(help="Where the home is served, if elsewhere.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="URL of the home's server. Default: from its configuration.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Cancel other people's runs. The record says `admin` as the reason, and which client it was.
+    """Cancel runs of other clients. The run records the reason `admin` and the client's id.
 
-    Returns when each run is canceled and its worker proven gone. Exit status: 0 when all are,
-    7 when one had ended before, 1 or 5 when one could not be asked.
+    Returns when each run is canceled and its worker has exited. Exit status: 0 when all are
+    canceled, 7 when one had finished before, 1 or 5 when a request failed.
     """
     from queryrun_cli import exits
     from queryrun_cli.cancel import cancel_each
@@ -49,7 +51,7 @@ def admin_cancel(
 
 
 def _server_of(home: Path, url: str | None) -> Server:
-    """The home's own server, and its first client, which `init` made an admin."""
+    """The home's server and its first client, which `init` gave the scope `admin`."""
     from queryrun_cli.plugins import home_server
     from queryrun_cli.profiles import Profile
     from queryrun_cli.remote import Server
@@ -60,7 +62,7 @@ def _server_of(home: Path, url: str | None) -> Server:
         secret = found.client_secret_file.read_text(encoding="ascii").strip()
     except FileNotFoundError as missing:
         raise CommandError(
-            f"{missing.filename} is gone: use a profile whose client has the scope admin"
+            f"{missing.filename} does not exist: use a profile whose client has the scope admin"
         ) from None
     profile = Profile(url=url or found.url, client_id=client_id, client_secret=secret)
     return Server(f"home {home}", profile)

@@ -1,4 +1,4 @@
-"""The commands that talk to a server as its client: declared here, done in the modules beside."""
+"""The commands that use a server as its client: declared here, done in the other modules."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Exit status: 0 done (the run is complete), 1 refused or wrong, 2 usage, 3 the ru
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ProfileName = Annotated[
     str | None,
-    typer.Option("--profile", "-p", help="Which server; see `login`. Else QUERYRUN_PROFILE."),
+    typer.Option("--profile", "-p", help="Server to use; see `login`. Default: QUERYRUN_PROFILE."),
 ]
-Source = Annotated[str | None, typer.Option("--source", help="Where to run; as the server knows.")]
+Source = Annotated[str | None, typer.Option("--source", help="Name of a source of the server.")]
 StateName = Annotated[
     str | None,
     typer.Option("--state", help="accepted, in_progress, complete, failed or canceled."),
 ]
 Since = Annotated[
-    str | None, typer.Option("--since", help="30m, 2h, 7d, or a date: runs made since then.")
+    str | None, typer.Option("--since", help="Runs created since 30m, 2h, 7d ago, or a date.")
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option("--private-key", help="PEM file or age identity that decrypts a result."),
+    typer.Option("--private-key", help="PEM file or age identity to decrypt a result."),
 ]
 
 profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", no_args_is_help=True)
@@ -51,28 +51,28 @@ def run(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File for the rows; its ending says the format."),
+        typer.Option("--output", "-o", help="File for the rows; its suffix is the format."),
     ] = None,
     source: Source = None,
     timeout: Annotated[
-        float | None, typer.Option(help="Stop the run after so many seconds (the server does).")
+        float | None, typer.Option(help="Seconds after which the server stops the run.")
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="name=value, kept with the run.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="name=value, stored with the run.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and ends.")
+        bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and exits.")
     ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
     profile: ProfileName = None,
     as_json: Json = False,
 ) -> None:
-    """Run a statement and show its rows: a table in a terminal, CSV in a pipe.
+    """Run a statement and print its rows: a table in a terminal, CSV in a pipe.
 
-    Ctrl-C cancels the run, waits until the server says that nothing of it runs any more, and
-    ends with status 130. With --json the run itself is printed instead of its rows.
+    Ctrl-C cancels the run, waits until the server reports that its work has stopped, and exits
+    with status 130. With --json the run itself is printed instead of its rows.
     """
-    from queryrun_cli.run import RunWish, read_sql, run_statement
+    from queryrun_cli.run import RunOptions, read_sql, run_statement
 
-    wish = RunWish(
+    options = RunOptions(
         read_sql(sql, file),
         format=format,
         output=output,
@@ -83,34 +83,38 @@ def run(
         quiet=quiet,
         as_json=as_json,
     )
-    run_statement(wish, profile)
+    run_statement(options, profile)
 
 
 def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:
     """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line."""
-    from queryrun_cli.run import RunWish, run_statement
+    from queryrun_cli.run import RunOptions, run_statement
 
-    wish = RunWish("SHOW TABLES", "json" if as_json else None, source=source, quiet=True)
-    run_statement(wish, profile)
+    options = RunOptions("SHOW TABLES", "json" if as_json else None, source=source, quiet=True)
+    run_statement(options, profile)
 
 
 def describe(
     table: str, source: Source = None, profile: ProfileName = None, as_json: Json = False
 ) -> None:
-    """Show a table's columns and their types: a run of DESCRIBE. --json: one object a line."""
-    from queryrun_cli.run import RunWish, describe_sql, run_statement
+    """Print a table's columns and types: a run of DESCRIBE. --json: one object per line."""
+    from queryrun_cli.run import RunOptions, describe_sql, run_statement
 
-    wish = RunWish(describe_sql(table), "json" if as_json else None, source=source, quiet=True)
-    run_statement(wish, profile)
+    options = RunOptions(
+        describe_sql(table), "json" if as_json else None, source=source, quiet=True
+    )
+    run_statement(options, profile)
 
 
 def ls(
     state: StateName = None,
     source: Source = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="Maximum number of runs.")
+    ] = 20,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Keep it up to date until Ctrl-C.")
+        bool, typer.Option("--watch", "-w", help="Update the list until Ctrl-C.")
     ] = False,
     profile: ProfileName = None,
     as_json: Json = False,
@@ -122,7 +126,7 @@ def ls(
 
 
 def show(run_id: str, profile: ProfileName = None, as_json: Json = False) -> None:
-    """Show everything about one run."""
+    """Print all properties of a run."""
     from queryrun_cli.ls import show_run
 
     show_run(run_id, profile, as_json=as_json)
@@ -130,22 +134,26 @@ def show(run_id: str, profile: ProfileName = None, as_json: Json = False) -> Non
 
 def cancel(
     run_ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All runs that are under way.")] = False,
+    all_runs: Annotated[
+        bool, typer.Option("--all", help="All runs that are queued or running.")
+    ] = False,
     state: StateName = None,
     source: Source = None,
     since: Since = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --all.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation of --all.")
+    ] = False,
     profile: ProfileName = None,
     as_json: Json = False,
 ) -> None:
-    """Cancel runs, and return when nothing of them runs any more.
+    """Cancel runs, and return when their work has stopped.
 
-    Already canceled is success; a run that had ended by itself is status 7 and stays as it is.
+    Already canceled is success; a run that had finished before is status 7 and stays as it is.
     """
     from queryrun_cli.cancel import cancel_runs
     from queryrun_cli.ls import Filters
 
-    filters = Filters(state, source, since) if every else None
+    filters = Filters(state, source, since) if all_runs else None
     cancel_runs(run_ids or [], filters, profile, yes=yes, as_json=as_json)
 
 
@@ -156,12 +164,12 @@ def get(
     ] = ".",
     private_key: KeyFile = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Continue a download that broke off.")
+        bool, typer.Option("--resume/--no-resume", help="Continue an interrupted download.")
     ] = True,
     profile: ProfileName = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a run's result file, waiting for the run's end; verified, then put in place."""
+    """Download a run's result file and verify it; waits until the run has finished."""
     from queryrun_cli.get import get_file, show_file
 
     path = get_file(run_id, output, profile, private_key=private_key, resume=resume)
@@ -170,52 +178,60 @@ def get(
 
 def decrypt(
     file: Annotated[Path, typer.Argument(help="The encrypted file.")],
-    key: Annotated[Path, typer.Option("--key", "-k", help="The RSA private key, PEM.")],
+    key: Annotated[
+        Path, typer.Option("--key", "-k", help="PEM file or age identity of the private key.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: the name without .enc.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Decrypt a result file; no server is asked. The key's password: QUERYRUN_KEY_PASSWORD."""
+    """Decrypt a result file, without a server. Password of the key: QUERYRUN_KEY_PASSWORD."""
     from queryrun_cli.get import decrypt_to, show_file
 
     show_file(decrypt_to(file, key, output), as_json=as_json)
 
 
 def login(
-    url: Annotated[str | None, typer.Argument(help="The server, such as https://host:8080")] = None,
-    name: Annotated[str, typer.Option("--name", help="What you call it.")] = "default",
+    url: Annotated[
+        str | None, typer.Argument(help="URL of the server, such as https://host:8080")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the profile.")] = "default",
     client_id: Annotated[str | None, typer.Option("--client-id")] = None,
     secret_file: Annotated[
         Path | None, typer.Option("--secret-file", help="File that holds the client's secret.")
     ] = None,
     home: Annotated[
-        Path | None, typer.Option("--home", help="A home on this machine: its first client.")
+        Path | None, typer.Option("--home", help="A home on this machine; uses its first client.")
     ] = None,
-    face: Annotated[str, typer.Option("--face", help="v2, or v1 (/query/jobs).")] = "v2",
+    api_version: Annotated[
+        str, typer.Option("--api-version", help="v2, or v1 (/query/jobs).")
+    ] = "v2",
     entity_id: Annotated[
         str | None, typer.Option("--entity-id", help="For a client with several entities.")
     ] = None,
     private_key: KeyFile = None,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Try the credentials first.")
+        bool, typer.Option("--check/--no-check", help="Check the credentials first.")
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Keep a server's address and your credentials as a profile, and use it from now on.
+    """Save a server's URL and your credentials as a profile, and make it the current one.
 
     The secret comes from --secret-file, QUERYRUN_CLIENT_SECRET, QUERYRUN_CLIENT_SECRET_FILE or a
-    prompt: never from the command line, which every process can read.
+    prompt, never from the command line, which every process can read.
     """
-    from queryrun_cli.login import LoginWish
-    from queryrun_cli.login import login as keep
+    from queryrun_cli.login import LoginOptions
+    from queryrun_cli.login import login as save_profile
 
-    wish = LoginWish(name, url, client_id, secret_file, home, face, entity_id, private_key, check)
-    keep(wish, as_json=as_json)
+    options = LoginOptions(
+        name, url, client_id, secret_file, home, api_version, entity_id, private_key, check
+    )
+    save_profile(options, as_json=as_json)
 
 
 def config(profile: ProfileName = None, as_json: Json = False) -> None:
-    """Show which server commands would talk to now, and why."""
+    """Print the server that commands use now, and where it comes from."""
     from queryrun_cli.login import show_config
 
     show_config(profile, as_json=as_json)
@@ -231,7 +247,7 @@ def profiles_ls(as_json: Json = False) -> None:
 
 @profiles_app.command("use")
 def profiles_use(name: str) -> None:
-    """Use this profile when none is named."""
+    """Make a profile the current one."""
     from queryrun_cli.profiles import use_profile
 
     use_profile(name)
@@ -240,7 +256,7 @@ def profiles_use(name: str) -> None:
 
 @profiles_app.command("rm")
 def profiles_rm(name: str) -> None:
-    """Forget a profile and its secret."""
+    """Remove a profile and its secret."""
     from queryrun_cli.profiles import remove_profile
 
     remove_profile(name)

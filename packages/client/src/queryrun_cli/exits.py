@@ -1,4 +1,4 @@
-"""Exit statuses of the commands that talk to a server, and the errors that lead to them."""
+"""Exit statuses of the commands that use a server, and the errors that lead to them."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def status_of(error: ClientError) -> int:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Errors of the client and of files become one line on stderr and an exit status."""
+    """Turn errors of the client and of files into one line on stderr and an exit status."""
     try:
         yield
     except ClientError as error:
-        say(describe(error))
+        note(describe(error))
         raise typer.Exit(status_of(error)) from None
     except OSError as error:
-        say(f"{error.filename or 'files'}: {error.strerror or error}")
+        note(f"{error.filename or 'files'}: {error.strerror or error}")
         raise typer.Exit(REFUSED) from None
 
 
 def describe(error: ClientError) -> str:
-    """The error in one line, with the place in the statement where there is one."""
+    """The error in one line, with line and column in the statement if it has them."""
     failed = error.run.error if isinstance(error, RunFailed) else None
     if failed is None or failed.line is None:
         return str(error)
     return f"line {failed.line}, column {failed.column}: {error}"
 
 
-def say(text: str) -> None:
-    """A line for people, on stderr."""
+def note(text: str) -> None:
+    """Print a line for people on stderr."""
     typer.echo(f"queryrun: {text}", err=True)

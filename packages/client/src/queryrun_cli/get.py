@@ -1,4 +1,4 @@
-"""Fetch a result file, and decrypt one that is here already."""
+"""Download a result file, and decrypt one that was downloaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from queryrun_cli.exits import say, translated
+from queryrun_cli.exits import note, translated
 from queryrun_cli.remote import connect, find_server, key_password
 from queryrun_cli.run import copy_to_stdout
 from queryrun_client.decrypt import PrivateKey, decrypt_file
@@ -16,8 +16,10 @@ from queryrun_client.decrypt import PrivateKey, decrypt_file
 def get_file(
     run_id: str, output: str, profile: str | None, *, private_key: Path | None, resume: bool
 ) -> Path | None:
-    """Fetch the run's file to `output` (a file, a directory, or `-`), waiting for the run's end;
-    where it went, None for standard output."""
+    """Download the run's file to `output` (a file, a directory, or `-`); waits for the run.
+
+    Returns the path, or None for standard output.
+    """
     with translated(), connect(find_server(profile), private_key) as client:
         run = client.run(run_id)
         if output != "-":
@@ -27,7 +29,7 @@ def get_file(
 
 
 def show_file(path: Path | None, *, as_json: bool) -> None:
-    """Where a file went."""
+    """Print the path of a file."""
     if path is not None:
         typer.echo(
             json.dumps({"path": str(path), "size": path.stat().st_size}) if as_json else path
@@ -35,8 +37,10 @@ def show_file(path: Path | None, *, as_json: bool) -> None:
 
 
 def decrypt_to(source: Path, key: Path, output: Path | None) -> Path:
-    """Decrypt a downloaded file beside itself (without `.enc`) or to `output`; nothing is at the
-    target before the whole file has been verified. Talks to no server."""
+    """Decrypt a downloaded file to `output`, by default to its name without `.enc`.
+
+    The target is created after the whole file was verified. Uses no server.
+    """
     target = output or _without_enc(source)
     part = target.with_name(f".{target.name}.part")
     with translated():
@@ -51,14 +55,14 @@ def decrypt_to(source: Path, key: Path, output: Path | None) -> Path:
 def _without_enc(source: Path) -> Path:
     if source.suffix == ".enc":
         return source.with_suffix("")
-    say(f"{source} does not end in .enc: give --output")
+    note(f"{source} does not end in .enc: give --output")
     raise typer.Exit(2)
 
 
 def _password(key: Path) -> bytes | None:
-    """From QUERYRUN_KEY_PASSWORD, else asked for when the key says that it needs one."""
+    """From QUERYRUN_KEY_PASSWORD, else from a prompt if the key is encrypted."""
     known = key_password()
     if known is None and b"ENCRYPTED" in key.read_bytes():
-        asked: str = typer.prompt(f"password of {key}", hide_input=True, err=True)
-        return asked.encode()
+        entered: str = typer.prompt(f"password of {key}", hide_input=True, err=True)
+        return entered.encode()
     return known

@@ -15,20 +15,20 @@ import typer
 from queryrun_cli.exits import translated
 from queryrun_cli.remote import connect, find_server
 from queryrun_cli.texts import COLUMNS, aligned, run_cells, run_lines, run_object
-from queryrun_client import Client, RunInfo, RunQuery, State, UnexpectedAnswer
-from queryrun_client.model import state_of
+from queryrun_client import Client, RunInfo, RunQuery, State, UnexpectedResponse
+from queryrun_client.wire import state_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 AGO = re.compile(r"(\d{1,6})\s*([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-WATCH_EVERY_S = 1.0
+WATCH_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which runs, as they were written on the command line."""
+    """The filters of runs, as given on the command line."""
 
     state: str | None = None
     source: str | None = None
@@ -36,12 +36,12 @@ class Filters:
     limit: int | None = None
 
     def query(self, now: datetime) -> RunQuery:
-        """The query; `typer.BadParameter` for a state or a time that is none."""
+        """The query; `typer.BadParameter` for an unknown state or an invalid time."""
         return RunQuery(_state(self.state), self.source, _since(self.since, now), self.limit)
 
 
 def list_runs(filters: Filters, profile: str | None, *, watch: bool, as_json: bool) -> None:
-    """Runs, newest first; `watch` keeps the list up to date until Ctrl-C."""
+    """Print runs, newest first; `watch` updates the list until Ctrl-C."""
     query = filters.query(datetime.now(UTC))
     with translated(), connect(find_server(profile)) as client:
         if watch:
@@ -56,7 +56,7 @@ def list_runs(filters: Filters, profile: str | None, *, watch: bool, as_json: bo
 
 
 def show_run(run_id: str, profile: str | None, *, as_json: bool) -> None:
-    """Everything the server tells about one run, but not its signed link."""
+    """Print all properties of one run but its signed link."""
     with translated(), connect(find_server(profile)) as client:
         info = client.run(run_id).info
     if as_json:
@@ -83,20 +83,20 @@ def _watch_on_screen(client: Client, query: RunQuery) -> None:
     with Live(console=Console(), auto_refresh=False) as live:
         while True:
             live.update(_table([run.info for run in client.runs(query)]), refresh=True)
-            time.sleep(WATCH_EVERY_S)
+            time.sleep(WATCH_INTERVAL_S)
 
 
 def _watch_as_lines(client: Client, query: RunQuery) -> None:
-    """A line for every run that is new or has changed: what a pipe can use."""
-    shown: dict[str, tuple[str, ...]] = {}
+    """Print a line for every new or changed run, for a pipe."""
+    printed: dict[str, tuple[str, ...]] = {}
     while True:
         found = {run.id: run_cells(run.info) for run in client.runs(query)}
         for run_id, cells in reversed(found.items()):
-            if shown.get(run_id) != cells:
+            if printed.get(run_id) != cells:
                 typer.echo("\t".join(cells))
-        shown = found
+        printed = found
         sys.stdout.flush()
-        time.sleep(WATCH_EVERY_S)
+        time.sleep(WATCH_INTERVAL_S)
 
 
 def _table(found: list[RunInfo]) -> Table:
@@ -113,13 +113,13 @@ def _table(found: list[RunInfo]) -> Table:
 def _state(text: str | None) -> State | None:
     try:
         return None if text is None else state_of(text)
-    except UnexpectedAnswer:
-        words = ", ".join(State)
-        raise typer.BadParameter(f"use one of {words}", param_hint="--state") from None
+    except UnexpectedResponse:
+        names = ", ".join(State)
+        raise typer.BadParameter(f"use one of {names}", param_hint="--state") from None
 
 
 def _since(text: str | None, now: datetime) -> datetime | None:
-    """`30m`, `2h`, `7d` ago, or a date or time in ISO 8601 (UTC without an offset)."""
+    """Parse `30m`, `2h`, `7d` (ago), or ISO 8601 (UTC without an offset)."""
     if text is None:
         return None
     if ago := AGO.fullmatch(text.strip()):
@@ -127,6 +127,6 @@ def _since(text: str | None, now: datetime) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        hint = "write 30m, 2h, 7d, or a date such as 2026-11-24"
+        hint = "use 30m, 2h, 7d, or a date such as 2026-11-24"
         raise typer.BadParameter(hint, param_hint="--since") from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time

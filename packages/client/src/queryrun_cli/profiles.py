@@ -1,7 +1,7 @@
-"""Profiles: the servers a person talks to, in one file of the user's configuration directory.
+"""Profiles: the user's servers, in one file of the user's configuration directory.
 
-The file holds client secrets, so it is made readable by its owner alone (0600, in a 0700
-directory) and a file that others may read is refused.
+The file holds client secrets. Only its owner may read it (0600, in a 0700 directory); a file that
+others may read is refused.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One server and who one is there."""
+    """One server and the credentials for it."""
 
     url: str
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
-    face: str = "v2"
+    api_version: str = "v2"
     entity_id: str = ""
     private_key_file: str = ""
 
 
 @dataclass(slots=True)
 class Profiles:
-    """All of them, and the one used when none is named."""
+    """All profiles, and the name of the current one."""
 
     current: str = ""
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Profiles:
 
 
 def profiles_path() -> Path:
-    """Where the file is: the platform's place for configuration."""
+    """The path of the file, in the platform's directory for configuration."""
     return Path(typer.get_app_dir("queryrun")) / FILE_NAME
 
 

@@ -1,7 +1,7 @@
-"""Which server a command talks to, and a client for it.
+"""Which server a command uses, and a client for it.
 
-`--profile`, else QUERYRUN_URL with its companions, else QUERYRUN_PROFILE, else the current
-profile.
+`--profile`, else QUERYRUN_URL with the credentials in the environment, else QUERYRUN_PROFILE, else
+the current profile.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from queryrun_client import Client, Options
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server, and where we know it from."""
+    """A server, and where its profile comes from."""
 
     origin: str
     profile: Profile
@@ -26,7 +26,7 @@ class Server:
 
 
 def find_server(profile_name: str | None, environ: Mapping[str, str] = os.environ) -> Server:
-    """The server that a command means; `CommandError` when nothing says which."""
+    """The server for a command; `CommandError` when none is configured."""
     if profile_name is not None:
         return Server(f"profile {profile_name}", load_profiles().get(profile_name))
     if environ.get("QUERYRUN_URL"):
@@ -46,7 +46,7 @@ def _from_environment(environ: Mapping[str, str]) -> Server:
         url=environ["QUERYRUN_URL"],
         client_id=environ.get("QUERYRUN_CLIENT_ID", ""),
         client_secret=secret_in(environ) or "",
-        face=environ.get("QUERYRUN_FACE") or "v2",
+        api_version=environ.get("QUERYRUN_API_VERSION") or "v2",
         entity_id=environ.get("QUERYRUN_ENTITY_ID", ""),
     )
     return Server("environment", profile, environ.get("QUERYRUN_TOKEN") or None)
@@ -61,7 +61,7 @@ def secret_in(environ: Mapping[str, str]) -> str | None:
 
 
 def secret_from(path: Path) -> str:
-    """The secret in a file, without the line end an editor may have added."""
+    """The secret in a file, without a trailing line break."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
@@ -69,7 +69,7 @@ def secret_from(path: Path) -> str:
 
 
 def connect(server: Server, private_key: Path | None = None) -> Client:
-    """A client for the server; close it."""
+    """A client for the server. The caller closes it."""
     profile = server.profile
     named = private_key or (Path(profile.private_key_file) if profile.private_key_file else None)
     options = Options(
@@ -82,7 +82,7 @@ def connect(server: Server, private_key: Path | None = None) -> Client:
         profile.url,
         profile.client_id or None,
         profile.client_secret or None,
-        face=profile.face,
+        api_version=profile.api_version,
         options=options,
     )
 

@@ -1,4 +1,4 @@
-"""Run a statement and show its rows; Ctrl-C cancels it and says what became of that."""
+"""Run a statement and print its rows; Ctrl-C cancels it and reports the outcome."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from queryrun_cli.texts import cell_text, run_object
 from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions, Unsupported
 
 FORMATS = ("json", "csv", "tsv", "parquet", "arrow")
-PACKED = {".gz": "gzip", ".zip": "zip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zip": "zip", ".zst": "zstd"}
 TABLE_ROWS = 1000
-"""A table for people ends here; the file has the rest."""
+"""Maximum rows of a printed table; the file has all."""
 
 Watcher = Callable[[RunInfo], None]
 
 
 @dataclass(frozen=True, slots=True)
-class RunWish:
-    """What `run` was told."""
+class RunOptions:
+    """The options of `run`."""
 
     sql: str
     format: str | None = None
@@ -45,21 +45,21 @@ class RunWish:
     as_json: bool = False
 
     @property
-    def shows_table(self) -> bool:
-        """Whether the rows are shown as a table: asked for, or a terminal and nothing asked."""
+    def prints_table(self) -> bool:
+        """Whether to print a table: requested, or the default in a terminal."""
         if self.format is not None or self.output is not None or self.as_json:
             return self.format == "table"
         return sys.stdout.isatty()
 
     @property
     def content(self) -> tuple[str, str]:
-        """Format and compression to ask the server for."""
-        if self.shows_table:
+        """Format and compression to request from the server."""
+        if self.prints_table:
             return "json", "none"
         suffixes = [] if self.output is None else self.output.suffixes
-        packed = next((PACKED[suffix] for suffix in suffixes if suffix in PACKED), "none")
+        compressions = (COMPRESSIONS[suffix] for suffix in suffixes if suffix in COMPRESSIONS)
         named = next((suffix[1:] for suffix in suffixes if suffix[1:] in FORMATS), "csv")
-        return self.format or named, packed
+        return self.format or named, next(compressions, "none")
 
 
 def read_sql(text: str | None, file: Path | None) -> str:
@@ -80,82 +80,87 @@ def describe_sql(table: str) -> str:
     return f"DESCRIBE {'.'.join(parts)}"
 
 
-def run_statement(wish: RunWish, profile: str | None) -> None:
-    """Submit, watch, show. Ends with one of the statuses in `exits`."""
-    if wish.format is not None and wish.format not in (*FORMATS, "table"):
+def run_statement(options: RunOptions, profile: str | None) -> None:
+    """Submit, wait, print. Exits with one of the statuses in `exits`."""
+    if options.format is not None and options.format not in (*FORMATS, "table"):
         raise typer.BadParameter(f"use one of table, {', '.join(FORMATS)}", param_hint="--format")
     server = find_server(profile)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a CI sends: as Ctrl-C
+    # CI systems send SIGTERM: treat it as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with exits.translated(), connect(server) as client:
-        run = _submitted(client, wish)
-        if not wish.wait:
-            typer.echo(json.dumps(run_object(run.info)) if wish.as_json else run.id)
+        run = _submit(client, options)
+        if not options.wait:
+            typer.echo(json.dumps(run_object(run.info)) if options.as_json else run.id)
             return
-        _watched(run, wish)
-        _shown(run, wish)
+        _wait(run, options)
+        _print_result(run, options)
 
 
-def _submitted(client: Client, wish: RunWish) -> Run:
-    """The accepted run. Interrupted in the middle, the key tells which run it was, to cancel it."""
-    options = _options(wish)
+def _submit(client: Client, options: RunOptions) -> Run:
+    """Submit the statement. If interrupted, cancel the run.
+
+    The server may have accepted the interrupted request. Submitting again with the same key
+    returns its run and not a second one.
+    """
+    submit_options = _submit_options(options)
     try:
-        return client.submit(wish.sql, **options)
+        return client.submit(options.sql, **submit_options)
     except KeyboardInterrupt:
-        _cancel_and_exit(client.submit(wish.sql, **options))
+        _cancel_and_exit(client.submit(options.sql, **submit_options))
         raise
 
 
-def _options(wish: RunWish) -> SubmitOptions:
-    content_type, encoding = wish.content
-    options = SubmitOptions(
+def _submit_options(options: RunOptions) -> SubmitOptions:
+    content_type, encoding = options.content
+    submit_options = SubmitOptions(
         content_type=content_type, content_encoding=encoding, idempotency_key=str(uuid4())
     )
-    if wish.source is not None:
-        options["source"] = wish.source
-    if wish.timeout_s is not None:
-        options["timeout_s"] = wish.timeout_s
-    if wish.tags:
-        options["tags"] = _tags(wish.tags)
-    return options
+    if options.source is not None:
+        submit_options["source"] = options.source
+    if options.timeout_s is not None:
+        submit_options["timeout_s"] = options.timeout_s
+    if options.tags:
+        submit_options["tags"] = _tags(options.tags)
+    return submit_options
 
 
 def _tags(texts: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     if not all(name and equals for name, equals, _ in pairs):
-        raise typer.BadParameter("write a tag as name=value", param_hint="--tag")
+        raise typer.BadParameter("use name=value", param_hint="--tag")
     return {name: value for name, _, value in pairs}
 
 
-def _watched(run: Run, wish: RunWish) -> None:
-    """Wait for the end, with a bar on stderr when that is a terminal."""
+def _wait(run: Run, options: RunOptions) -> None:
+    """Wait until the run has finished, with a progress bar if stderr is a terminal."""
     try:
-        if wish.quiet or not sys.stderr.isatty():
+        if options.quiet or not sys.stderr.isatty():
             run.wait()
             return
-        with _bar() as watcher:
+        with _progress_bar() as watcher:
             run.wait(progress=watcher)
     except KeyboardInterrupt:
         _cancel_and_exit(run)
 
 
 def _cancel_and_exit(run: Run) -> None:
-    """Cancel, wait until the server says that it is canceled, say so, exit 130."""
-    exits.say(f"canceling run {run.id} …")
+    """Cancel, wait until the server reports it as canceled, print the outcome, exit 130."""
+    exits.note(f"canceling run {run.id} …")
     try:
-        answer = run.cancel()
+        cancellation = run.cancel()
     except KeyboardInterrupt:
-        exits.say(f"a cancel of run {run.id} was asked for; not waiting for its end")
+        exits.note(f"requested a cancel of run {run.id}; not waiting for it")
     except ClientError as error:
-        exits.say(f"run {run.id} could not be canceled: {error}")
+        exits.note(f"run {run.id} could not be canceled: {error}")
     else:
-        word = f"had already ended: {run.state}" if answer.too_late else "canceled"
-        exits.say(f"run {run.id} {word}")
+        outcome = f"had already finished: {run.state}" if cancellation.too_late else "canceled"
+        exits.note(f"run {run.id} {outcome}")
     raise typer.Exit(exits.INTERRUPTED)
 
 
 @contextmanager
-def _bar() -> Iterator[Watcher]:
-    """State, percent, rows and time since the start, kept up to date."""
+def _progress_bar() -> Iterator[Watcher]:
+    """A progress bar: state, percent, rows and elapsed time."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -174,7 +179,7 @@ def _bar() -> Iterator[Watcher]:
             rows = "" if info.number_of_rows is None else f"{info.number_of_rows:,} rows"
             progress.update(
                 task,
-                description=_doing(info),
+                description=_state_text(info),
                 total=total,
                 completed=info.percent or 0.0,
                 rows=rows,
@@ -183,41 +188,44 @@ def _bar() -> Iterator[Watcher]:
         yield watch
 
 
-def _doing(info: RunInfo) -> str:
+def _state_text(info: RunInfo) -> str:
     if info.queue_position is not None:
         return f"{info.state} (number {info.queue_position + 1} in the queue)"
     return info.state.value
 
 
-def _shown(run: Run, wish: RunWish) -> None:
-    """The rows where they were asked for, or the error's status when there are none."""
+def _print_result(run: Run, options: RunOptions) -> None:
+    """Print or download the rows; raises for a run that is not complete.
+
+    With --json the run is printed even then, so that a program can read why.
+    """
     try:
         run.check()
-        if wish.output is not None:
-            run.download(wish.output)
-        elif not wish.as_json:
-            _to_stdout(run, wish)
+        if options.output is not None:
+            run.download(options.output)
+        elif not options.as_json:
+            _print_rows(run, options)
     except KeyboardInterrupt:
-        exits.say(f"interrupted; `queryrun get {run.id}` fetches the file")
+        exits.note(f"interrupted; `queryrun get {run.id}` fetches the file")
         raise typer.Exit(exits.INTERRUPTED) from None
     finally:
-        if wish.as_json:
+        if options.as_json:
             typer.echo(json.dumps(run_object(run.info)))
-    if wish.output is not None and not wish.quiet:
-        exits.say(f"{run.number_of_rows} rows in {wish.output}")
+    if options.output is not None and not options.quiet:
+        exits.note(f"{run.number_of_rows} rows in {options.output}")
 
 
-def _to_stdout(run: Run, wish: RunWish) -> None:
-    if wish.shows_table:
+def _print_rows(run: Run, options: RunOptions) -> None:
+    if options.prints_table:
         _print_table(run)
         return
-    if sys.stdout.isatty() and wish.content[0] in ("parquet", "arrow"):
-        raise Unsupported("binary output does not belong on a terminal: use --output FILE")
+    if sys.stdout.isatty() and options.content[0] in ("parquet", "arrow"):
+        raise Unsupported("binary output is not printed to a terminal: use --output FILE")
     copy_to_stdout(run)
 
 
 def copy_to_stdout(run: Run) -> None:
-    """The result file's bytes; nothing of them before the whole file is here and verified."""
+    """Copy the result file to standard output, after the whole file was downloaded and verified."""
     with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
         path = run.download(Path(directory) / "result")
         with path.open("rb") as file:
@@ -241,7 +249,7 @@ def _print_table(run: Run) -> None:
     if rows:
         console.print(table)
     total = run.number_of_rows if run.number_of_rows is not None else len(rows)
-    more = f", the first {TABLE_ROWS} shown" if total > len(rows) else ""
+    more = f", the first {TABLE_ROWS} printed" if total > len(rows) else ""
     typer.echo(f"({total:,} {'row' if total == 1 else 'rows'}{more})")
 
 

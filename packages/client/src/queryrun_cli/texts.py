@@ -1,4 +1,4 @@
-"""How runs and rows look: text for people, JSON for programs."""
+"""Runs and rows as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SQL_CHARS = 40
 
 
 def run_object(info: RunInfo) -> dict[str, Any]:
-    """A run as JSON for programs: v2's words whatever the face, and never the signed link."""
-    shown = {
+    """A run as JSON, with the names of v2 for both API versions, and without the signed link."""
+    properties = {
         "id": info.id,
         "state": info.state.value,
         "sql": info.sql or None,
@@ -36,7 +36,7 @@ def run_object(info: RunInfo) -> dict[str, Any]:
         "error": info.raw.get("error") or info.raw.get("errorMessage"),
         "file": _file_object(info),
     }
-    return {name: value for name, value in shown.items() if value not in (None, {})}
+    return {name: value for name, value in properties.items() if value not in (None, {})}
 
 
 def _file_object(info: RunInfo) -> dict[str, Any] | None:
@@ -47,7 +47,7 @@ def _file_object(info: RunInfo) -> dict[str, Any] | None:
 
 
 def run_cells(info: RunInfo) -> tuple[str, ...]:
-    """A run as one line of `COLUMNS`."""
+    """A run as one row of `COLUMNS`."""
     return (
         info.id,
         info.state.value,
@@ -60,7 +60,7 @@ def run_cells(info: RunInfo) -> tuple[str, ...]:
 
 
 def run_lines(info: RunInfo) -> Iterator[str]:
-    """A run in full, one property a line."""
+    """A run with one property per line."""
     for name, value in run_object(info).items():
         text = value if isinstance(value, str) else json.dumps(value)
         yield f"{name:<20} {text}"
@@ -76,7 +76,7 @@ def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def cell_text(value: object) -> str:
-    """One value of a result: NULL apart from the text, nested values as JSON."""
+    """One value of a result; nested values as JSON."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -84,10 +84,10 @@ def cell_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def shortened(text: str, most: int) -> str:
-    """One line of at most so many characters."""
+def shortened(text: str, max_chars: int) -> str:
+    """The text as one line of at most `max_chars` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 
 def _iso(time: datetime | None) -> str | None:

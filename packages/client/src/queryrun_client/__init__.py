@@ -1,13 +1,13 @@
-"""The Python client of a query-run service; imports nothing else of ours.
+"""The Python client of a query-run service. It imports no other package of ours.
 
     from queryrun_client import Client
 
     with Client("http://127.0.0.1:8080", client_id, client_secret) as client:
-        run = client.submit("SELECT 42 AS answer")
+        run = client.submit("SELECT 42 AS number")
         print(list(run.rows()))
 
-`AsyncClient` is the same with `await`. The protocol is written once, without I/O, in `core.py`
-and `download.py`; `sync.py` and `aio.py` only carry it out.
+`AsyncClient` has the same methods with `await`. The protocol is written once, without I/O, in
+`core.py` and `download.py`; `sync.py` and `aio.py` perform its requests.
 """
 
 from queryrun_client.aio import AsyncClient, AsyncRun
@@ -25,11 +25,11 @@ from queryrun_client.errors import (
     Refused,
     RunCanceled,
     RunFailed,
-    ServerTrouble,
+    ServerError,
     StillRunning,
     TooManyRequests,
     Unauthorized,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     Unreachable,
     Unsupported,
 )
@@ -70,13 +70,13 @@ __all__ = [
     "RunFailed",
     "RunInfo",
     "RunQuery",
-    "ServerTrouble",
+    "ServerError",
     "State",
     "StillRunning",
     "SubmitOptions",
     "TooManyRequests",
     "Unauthorized",
-    "UnexpectedAnswer",
+    "UnexpectedResponse",
     "Unreachable",
     "Unsupported",
 ]

@@ -18,7 +18,7 @@ from queryrun_client.errors import DecryptFailed
 MAGIC = b"age-encryption.org/v1\n"
 CHUNK_BYTES = 64 * 1024
 _TAG_BYTES = 16
-_MOST_HEADER_BYTES = 64 * 1024
+_MAX_HEADER_BYTES = 64 * 1024
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _IDENTITY = re.compile(rb"AGE-SECRET-KEY-1([QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58})")
 _STANZA = rb"-> X25519 ([A-Za-z0-9+/]+)\n([A-Za-z0-9+/]+)\n"
@@ -53,9 +53,9 @@ def plain_chunks(file: BinaryIO, key: bytes) -> Iterator[bytes]:
 def _header(file: BinaryIO) -> re.Match[bytes]:
     lines = bytearray()
     while b"\n---" not in lines:
-        line = file.readline(_MOST_HEADER_BYTES)
+        line = file.readline(_MAX_HEADER_BYTES)
         lines += line
-        if not line or len(lines) > _MOST_HEADER_BYTES:
+        if not line or len(lines) > _MAX_HEADER_BYTES:
             raise DecryptFailed("the file is not encrypted with age, or cut off")
     found = _HEADER.fullmatch(bytes(lines))
     if found is None:

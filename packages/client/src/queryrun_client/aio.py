@@ -1,4 +1,4 @@
-"""`AsyncClient` and `AsyncRun`: the protocol carried out with `await`."""
+"""`AsyncClient` and `AsyncRun`: the protocol performed with `await`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from anyio.to_thread import run_sync
 
 from queryrun_client import http
 from queryrun_client.core import Cancellation, Core, Watcher
-from queryrun_client.download import DownloadWish, download
+from queryrun_client.download import DownloadOptions, download
 from queryrun_client.effects import (
     Block,
     Effect,
     Fetch,
     Flow,
     NeedToken,
-    NoAnswerError,
+    NoResponseError,
     Response,
     Send,
     Sleep,
@@ -35,9 +35,9 @@ from queryrun_client.view import RunView
 T = TypeVar("T")
 R = TypeVar("R")
 DEFAULT_OPTIONS = Options()
-EVERY = RunQuery()
+ALL_RUNS = RunQuery()
 BATCH_ROWS = 500
-"""Rows that one visit to a thread brings."""
+"""Rows read per call of a thread."""
 
 
 class AsyncClient:
@@ -49,32 +49,32 @@ class AsyncClient:
         client_id: str | None = None,
         client_secret: str | None = None,
         *,
-        face: str = "v2",
+        api_version: str = "v2",
         options: Options = DEFAULT_OPTIONS,
     ) -> None:
-        self._core = Core(url, http.credentials(client_id, client_secret), face, options)
+        self._core = Core(url, http.credentials(client_id, client_secret), api_version, options)
         self._http = httpx2.AsyncClient(
             follow_redirects=False, timeout=options.timeout_s, headers=http.AGENT
         )
         self._token_lock = anyio.Lock()
 
     async def authenticate(self) -> None:
-        """Get a token now, to learn whether the credentials count; else the first call does."""
-        await self.carry_out(self._core.token(None))
+        """Get a token now, to check the credentials; otherwise the first call gets it."""
+        await self.perform(self._core.token(None))
 
     async def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> AsyncRun:
-        """Submit a statement; the run, accepted. Never makes two, whatever the network does."""
-        return AsyncRun(self, await self.carry_out(self._core.submit(Submission(sql, **options))))
+        """Submit a statement; returns the accepted run. Retries never make a second run."""
+        return AsyncRun(self, await self.perform(self._core.submit(Submission(sql, **options))))
 
     async def run(self, run_id: str) -> AsyncRun:
-        """The run with this id, as it is now."""
-        return AsyncRun(self, await self.carry_out(self._core.read(run_id)))
+        """Read the run with this id. `NotFound` if there is none."""
+        return AsyncRun(self, await self.perform(self._core.read(run_id)))
 
-    async def runs(self, query: RunQuery = EVERY) -> AsyncIterator[AsyncRun]:
-        """Runs, newest first, page by page as they are used. On v1 the server has one page."""
+    async def runs(self, query: RunQuery = ALL_RUNS) -> AsyncIterator[AsyncRun]:
+        """Runs, newest first, fetched page by page as they are used. v1 has one page."""
         left, cursor = query.limit, None
         while left is None or left > 0:
-            page = await self.carry_out(self._core.page(query, cursor))
+            page = await self.perform(self._core.page(query, cursor))
             for info in page.runs[:left]:
                 yield AsyncRun(self, info)
             left = None if left is None else left - len(page.runs)
@@ -102,15 +102,15 @@ class AsyncClient:
         """The protocol; for `AsyncRun`."""
         return self._core
 
-    async def carry_out(self, flow: Flow[T]) -> T:
-        """Run a flow to its end, doing what it asks for."""
+    async def perform(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, performing its effects."""
         try:
             effect = next(flow)
             while True:
                 try:
                     reply = await self._do(effect)
-                except httpx2.RequestError as trouble:
-                    effect = flow.throw(NoAnswerError(http.described(trouble)))
+                except httpx2.RequestError as error:
+                    effect = flow.throw(NoResponseError(http.describe_error(error)))
                 else:
                     effect = flow.send(reply)
         except StopIteration as end:
@@ -119,27 +119,31 @@ class AsyncClient:
 
     async def _do(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
-            return http.response_of(await self._http.send(http.built(self._http, effect.request)))
+            return http.response_of(
+                await self._http.send(http.build_request(self._http, effect.request))
+            )
         if isinstance(effect, Sleep):
             return await anyio.sleep(effect.seconds)
         if isinstance(effect, Block):
             return await run_sync(effect.call)
         if isinstance(effect, NeedToken):
             async with self._token_lock:
-                return await self.carry_out(self._core.token(effect.refused))
+                return await self.perform(self._core.token(effect.refused))
         return await self._fetch(effect)
 
     async def _fetch(self, effect: Fetch) -> Response:
-        answer = await self._http.send(http.built(self._http, effect.request), stream=True)
-        head = http.head_of(answer)
+        response = await self._http.send(
+            http.build_request(self._http, effect.request), stream=True
+        )
+        head = http.head_of(response)
         try:
             if await run_sync(effect.sink.open, head):
-                async for chunk in answer.aiter_raw(http.CHUNK_BYTES):
+                async for chunk in response.aiter_raw(http.CHUNK_BYTES):
                     await run_sync(effect.sink.write, chunk)
         finally:
             effect.sink.close()
             with anyio.CancelScope(shield=True):
-                await answer.aclose()
+                await response.aclose()
         return head
 
 
@@ -151,8 +155,8 @@ class AsyncRun(RunView):
         self.info = info
 
     async def refresh(self) -> AsyncRun:
-        """Look again."""
-        self.info = await self._client.carry_out(self._client.core.read(self.id))
+        """Read the run again."""
+        self.info = await self._client.perform(self._client.core.read(self.id))
         return self
 
     async def wait(
@@ -160,14 +164,14 @@ class AsyncRun(RunView):
     ) -> AsyncRun:
         """See `Run.wait`. `progress` is called on the event loop and must not block."""
         flow = self._client.core.wait(self.info, watcher=progress, timeout_s=timeout_s)
-        self.info = await self._client.carry_out(flow)
+        self.info = await self._client.perform(flow)
         return self
 
     async def cancel(self, timeout_s: float | None = None) -> Cancellation:
         """See `Run.cancel`."""
-        answer = await self._client.carry_out(self._client.core.cancel(self.id, timeout_s))
-        self.info = answer.info
-        return answer
+        response = await self._client.perform(self._client.core.cancel(self.id, timeout_s))
+        self.info = response.info
+        return response
 
     @overload
     def rows(self) -> AsyncIterator[Row]: ...
@@ -175,7 +179,7 @@ class AsyncRun(RunView):
     def rows(self, row_type: type[R]) -> AsyncIterator[R]: ...
     async def rows(self, row_type: Any = Row) -> AsyncIterator[Any]:
         """See `Run.rows`."""
-        check_rows(await self._ended())
+        check_rows(await self._completed())
         with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
             rows = read_rows(await self.download(Path(directory) / "rows"), row_type)
             while batch := await run_sync(lambda: list(islice(rows, BATCH_ROWS))):
@@ -187,12 +191,14 @@ class AsyncRun(RunView):
     ) -> Path:
         """See `Run.download`."""
         key = http.private_key(self._client.core.options) if decrypt else None
-        wish = DownloadWish(Path(path), resume, key)
-        return await self._client.carry_out(download(self._client.core, await self._ended(), wish))
+        options = DownloadOptions(Path(path), resume, key)
+        return await self._client.perform(
+            download(self._client.core, await self._completed(), options)
+        )
 
     async def to_arrow(self) -> Any:
         """The result as a `pyarrow.Table`; needs pyarrow."""
-        info = await self._ended()
+        info = await self._completed()
         with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
             path = await self.download(Path(directory) / "table")
             return await run_sync(read_arrow, path, info)
@@ -205,8 +211,8 @@ class AsyncRun(RunView):
         """The result as a `polars.DataFrame`; needs pyarrow and polars."""
         return polars_of(await self.to_arrow())
 
-    async def _ended(self) -> RunInfo:
-        if not self.ended:
+    async def _completed(self) -> RunInfo:
+        if not self.is_finished:
             await self.wait()
         self.check()
         return self.info

@@ -1,7 +1,7 @@
-"""Fetch a result file by its link: resumed after a break, verified, put in place in one step.
+"""Download a result file by its link: resume, verify, then create the file in one step.
 
-The link's signature is the permission: no token is sent to it, and a redirect is refused,
-because both would hand something to a host that the service did not name (contract A11, H17).
+The link's signature is the permission. No token is sent with it and redirects are refused, because
+either could give a credential to a host that the service did not name (contract A11, H17).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import BinaryIO
 
 from queryrun_client.core import Core, result_of
 from queryrun_client.decrypt import PrivateKey, decrypt_file, is_encrypted
-from queryrun_client.effects import Block, Fetch, Flow, NoAnswerError, Request, Response
+from queryrun_client.effects import Block, Fetch, Flow, NoResponseError, Request, Response
 from queryrun_client.errors import ChecksumMismatch, DownloadFailed
 from queryrun_client.model import FileInfo, RunInfo
-from queryrun_client.tries import Tries
+from queryrun_client.retry import RetryState
 
 HASH_BYTES = 1024 * 1024
 GONE = frozenset({401, 403, 404, 410})
-"""How links that have expired are answered; a new one is asked for once."""
+"""Statuses of an expired link; a new one is requested once."""
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
 @dataclass(frozen=True, slots=True)
-class DownloadWish:
-    """Where a file goes. `private_key` decrypts one that is encrypted."""
+class DownloadOptions:
+    """Where to write a file. `private_key` decrypts one that is encrypted."""
 
     target: Path
     resume: bool = True
@@ -36,10 +36,10 @@ class DownloadWish:
 
 
 class PartFile:
-    """A file on its way in: `.NAME.HASH.part` beside its target.
+    """A partly downloaded file: `.NAME.HASH.part` beside its target.
 
-    The hash is of the file's id on the server. An id is never reused for other bytes, so a part
-    can only be continued with its own file; the checksum at the end is the second net.
+    The hash is of the file's id on the server. The server never reuses an id for other bytes, so
+    a part is only resumed with its own file; the checksum at the end is a second check.
     """
 
     def __init__(self, target: Path, file_id: str) -> None:
@@ -50,10 +50,10 @@ class PartFile:
         self._file: BinaryIO | None = None
 
     def prepare(self, *, resume: bool) -> None:
-        """Take up what an earlier download left, or throw it away."""
-        self.discard() if not resume else self._take_up()
+        """Hash what an earlier download left, or discard it."""
+        self._hash_existing() if resume else self.discard()
 
-    def _take_up(self) -> None:
+    def _hash_existing(self) -> None:
         self._digest, self.size_bytes = hashlib.sha256(), 0
         if not self.path.exists():
             return
@@ -62,12 +62,12 @@ class PartFile:
                 self._count(chunk)
 
     def discard(self) -> None:
-        """Begin again from nothing."""
+        """Remove what was downloaded."""
         self.path.unlink(missing_ok=True)
         self._digest, self.size_bytes = hashlib.sha256(), 0
 
     def open(self, head: Response) -> bool:
-        """Whether this answer's body continues the part (206) or replaces it (200)."""
+        """Whether the body of this response continues the part (206) or replaces it (200)."""
         if head.status == 206 and _starts_at(head) == self.size_bytes:
             self._file = self.path.open("ab")
         elif head.status == 200:
@@ -76,56 +76,62 @@ class PartFile:
         return self._file is not None
 
     def write(self, chunk: bytes) -> None:
-        """The next bytes."""
+        """Append the next bytes."""
         if self._file is not None:
             self._file.write(chunk)
             self._count(chunk)
 
     def close(self) -> None:
-        """The transfer has ended, well or not; what came is kept."""
+        """Close the file and keep what was downloaded, also after a failed transfer."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def verify(self, file: FileInfo) -> None:
-        """Raise `ChecksumMismatch`, and remove the part, unless it is what the server wrote."""
+        """Raise `ChecksumMismatch` and remove the part unless size and SHA-256 match."""
         size_fits = file.size_bytes in (None, self.size_bytes)
         if size_fits and file.sha256 in (None, self._digest.hexdigest()):
             return
         self.discard()
-        raise ChecksumMismatch(f"file {file.id} arrived with another size or SHA-256 than written")
+        raise ChecksumMismatch(f"file {file.id} has another size or SHA-256 than the server wrote")
 
     def _count(self, chunk: bytes) -> None:
         self._digest.update(chunk)
         self.size_bytes += len(chunk)
 
 
-def download(core: Core, info: RunInfo, wish: DownloadWish) -> Flow[Path]:
-    """Fetch the file of a complete run; the path it is at. Nothing is at the target before the
-    whole file is there and verified (by size and SHA-256 where the server tells them)."""
+def download(core: Core, info: RunInfo, options: DownloadOptions) -> Flow[Path]:
+    """Download the file of a complete run; returns its path.
+
+    The target is created after the whole file was verified, by size and SHA-256 if the server
+    reports them.
+    """
     file = _file(info)
     if file.sha256 is None:
         file = _file((yield from core.read(info.id)))
-    target = _target(wish, file)
+    target = _target(options, file)
     part = PartFile(target, file.id)
-    yield Block(lambda: part.prepare(resume=wish.resume))
+    yield Block(lambda: part.prepare(resume=options.resume))
     file = yield from _fetch_whole(core, info.id, file, part)
-    yield Block(lambda: _put_in_place(part, file, target, wish.private_key))
+    yield Block(lambda: _move_to_target(part, file, target, options.private_key))
     return target
 
 
 def _fetch_whole(core: Core, run_id: str, file: FileInfo, part: PartFile) -> Flow[FileInfo]:
-    """Fetch until all of it is there; the file with the link that worked."""
-    tries = Tries(core.options.retry)
+    """Fetch until the part is complete; returns the file with the link that worked.
+
+    An interrupted transfer is resumed. An expired link is replaced by reading the run again, once.
+    """
+    retry_state = RetryState(core.options.retry)
     renewed = False
     while not _is_whole(part, file):
         had_bytes = part.size_bytes
         try:
             head: Response = yield Fetch(_request(file.url, had_bytes), part)
-        except NoAnswerError as trouble:
+        except NoResponseError as error:
             if part.size_bytes > had_bytes:
-                tries.start_over()
-            yield from tries.after_silence(trouble)
+                retry_state.reset()
+            yield from retry_state.after_no_response(error)
             continue
         if head.status == 200 or (head.status == 206 and part.size_bytes > had_bytes):
             return file
@@ -135,7 +141,7 @@ def _fetch_whole(core: Core, run_id: str, file: FileInfo, part: PartFile) -> Flo
             yield Block(part.discard)
         elif head.status in GONE and not renewed:
             file, renewed = _file((yield from core.read(run_id))), True
-        elif not (yield from tries.after(head)):
+        elif not (yield from retry_state.after(head)):
             raise DownloadFailed(_reason(head))
     return file
 
@@ -145,7 +151,7 @@ def _is_whole(part: PartFile, file: FileInfo) -> bool:
 
 
 def _says_complete(head: Response, have_bytes: int) -> bool:
-    """416 to a range that starts at the file's end: there is nothing more."""
+    """Whether this is the 416 for a range that starts at the end of the file: it is complete."""
     found = CONTENT_RANGE.fullmatch(head.headers.get("content-range", ""))
     return (
         head.status == 416 and have_bytes > 0 and found is not None and found[2] == f"{have_bytes}"
@@ -166,8 +172,8 @@ def _starts_at(head: Response) -> int:
 
 def _reason(head: Response) -> str:
     if 300 <= head.status < 400:
-        return f"the link answered {head.status}: redirects are refused"
-    return f"the link answered {head.status}"
+        return f"the link responded {head.status}: redirects are refused"
+    return f"the link responded {head.status}"
 
 
 def _file(info: RunInfo) -> FileInfo:
@@ -177,15 +183,16 @@ def _file(info: RunInfo) -> FileInfo:
     return file
 
 
-def _target(wish: DownloadWish, file: FileInfo) -> Path:
-    """The path as given; in a directory, the file's own name with nothing odd in it."""
-    if not wish.target.is_dir():
-        return wish.target
+def _target(options: DownloadOptions, file: FileInfo) -> Path:
+    """The path as given; in a directory, the file's own name, reduced to safe characters."""
+    if not options.target.is_dir():
+        return options.target
     name = re.sub(r"[^A-Za-z0-9._-]", "_", file.id).lstrip(".") or "result"
-    return wish.target / (name.removesuffix(".enc") if wish.private_key else name)
+    return options.target / (name.removesuffix(".enc") if options.private_key else name)
 
 
-def _put_in_place(part: PartFile, file: FileInfo, target: Path, key: PrivateKey | None) -> None:
+def _move_to_target(part: PartFile, file: FileInfo, target: Path, key: PrivateKey | None) -> None:
+    """Verify, decrypt and rename. Never leaves a partial target, whatever fails."""
     part.verify(file)
     ready = part.path
     if key is not None and is_encrypted(part.path):

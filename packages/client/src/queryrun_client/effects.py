@@ -1,5 +1,5 @@
-"""What a flow may ask of the shell that carries it out. A flow is a generator: it yields effects
-and is sent their results, so the protocol is written once for `sync.py` and `aio.py`.
+"""The effects that a flow yields. A flow is a generator: it yields effects and receives their
+results, so the protocol is written once for `sync.py` and `aio.py`, which perform the effects.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     wait_s: float = 0.0
-    """What the server was asked to wait, on top of the shell's own time limit."""
+    """Seconds of long polling requested from the server, on top of the read timeout."""
 
     def with_headers(self, **headers: str) -> Request:
         """The same request with more headers; `_` stands for `-`."""
@@ -30,52 +30,52 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; header names in lower case. `body` is empty for a fetched file."""
+    """One response; header names in lower case. `body` is empty for a fetched file."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
 
 
-class NoAnswerError(Exception):
-    """Thrown into a flow when the network failed. The server may or may not have acted."""
+class NoResponseError(Exception):
+    """Thrown into a flow when the network failed. The server may have handled the request."""
 
 
 class Sink(Protocol):
     """Where the bytes of a fetched file go. Its methods block; `aio.py` calls them in a thread."""
 
     def open(self, head: Response) -> bool:
-        """Told the status and headers; whether the body is wanted."""
+        """Receives status and headers; returns whether to fetch the body."""
         ...
 
     def write(self, chunk: bytes) -> None:
-        """The next bytes."""
+        """Receives the next bytes."""
         ...
 
     def close(self) -> None:
-        """Called after `open`, however the transfer ended."""
+        """Called after `open`, whether or not the transfer succeeded."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; gives a `Response`, or throws `NoAnswerError`."""
+    """Send a request; returns a `Response`, or throws `NoResponseError`."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Let time pass; gives None."""
+    """Wait; returns None."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class NeedToken:
-    """A token that counts; gives the token. `refused` is one that the server did not take.
+    """Returns a valid token. `refused` is one that the server did not accept.
 
-    The shell holds a lock meanwhile, so that many callers at once fetch one token.
+    The client holds a lock meanwhile, so that concurrent callers fetch one token.
     """
 
     refused: str | None = None
@@ -83,7 +83,7 @@ class NeedToken:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Stream an answer's raw bytes into a sink; gives the `Response` without body."""
+    """Stream a response's raw bytes into a sink; returns the `Response` without body."""
 
     request: Request
     sink: Sink
@@ -91,7 +91,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Call something that blocks (files, ciphers); gives what it returns."""
+    """Call a blocking function (files, ciphers); returns its result."""
 
     call: Callable[[], Any]
 

@@ -1,35 +1,33 @@
 """Everything the client raises on purpose.
 
     ClientError
-    ├── Unreachable          no answer from the server, retries included
-    ├── UnexpectedAnswer     an answer that no compatible server gives
-    ├── Refused              an answer that says no: `status`, `code`, `message`, `parameter`
+    ├── Unreachable          no response from the server, retries included
+    ├── UnexpectedResponse   a response that no compatible server sends
+    ├── Refused              an error response: `status`, `code`, `message`, `parameter`
     │   ├── BadRequest         400, 405, 413, 415
     │   ├── Unauthorized       401, after the token was renewed once
     │   ├── Forbidden          403
-    │   ├── NotFound           404: no such run, or somebody else's
-    │   ├── Conflict           409, 422: the idempotency key is in use or belongs elsewhere
+    │   ├── NotFound           404: no such run, or another client's
+    │   ├── Conflict           409, 422: the idempotency key is in use or has another request
     │   ├── TooManyRequests    429, after waiting as long as `Retry` allows: `retry_after_s`
-    │   └── ServerTrouble      5xx
-    ├── RunFailed            the run ended `failed`: `run`, `code`, `message`
-    ├── RunCanceled          the run ended `canceled`, so it has no file
-    ├── StillRunning         the time given to `wait` or `cancel` is over: `run` as last seen
+    │   └── ServerError        5xx
+    ├── RunFailed            the run failed: `run`, `code`, `message`
+    ├── RunCanceled          the run was canceled, so it has no file
+    ├── StillRunning         `wait` or `cancel` timed out: `run` as last read
     ├── DownloadFailed       the file could not be fetched
-    │   └── ChecksumMismatch   it arrived, and is not what the server wrote
-    ├── DecryptFailed        not encrypted by this service, not for this key, cut off or changed
-    ├── Unsupported          this face, format or server cannot do that
+    │   └── ChecksumMismatch   it was fetched, and is not what the server wrote
+    ├── DecryptFailed        not encrypted by this service, not for this key, truncated or changed
+    ├── Unsupported          this API version, format or server cannot do that
     └── MissingPackage       an optional package is not installed
 
-None of their texts repeats a statement, a secret, a token or a signed link.
+No message repeats a statement, a secret, a token or a signed link.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from queryrun_client.model import RunInfo
+from queryrun_client.model import RunInfo
 
 
 class ClientError(Exception):
@@ -37,19 +35,19 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
-    """No answer: the server is not there, or the connection broke and stayed broken."""
+    """No response: the server is not there, or the connection failed on every attempt."""
 
 
-class UnexpectedAnswer(ClientError):
-    """An answer that no compatible server gives: not JSON, an unknown state, a redirect."""
+class UnexpectedResponse(ClientError):
+    """A response that no compatible server sends: not JSON, an unknown state, a redirect."""
 
 
 class Unsupported(ClientError):
-    """What was asked for does not exist for this face, format or server."""
+    """The request does not exist in this API version, for this format or on this server."""
 
 
 class MissingPackage(ClientError):
-    """An optional package is needed for this; the text names it."""
+    """An optional package is not installed; the message names it."""
 
 
 class DownloadFailed(ClientError):
@@ -57,16 +55,16 @@ class DownloadFailed(ClientError):
 
 
 class ChecksumMismatch(DownloadFailed):
-    """The file arrived and its SHA-256 or size is not what the server said; it was removed."""
+    """The fetched file has another SHA-256 or size than the server reported; it was removed."""
 
 
 class DecryptFailed(ClientError):
-    """The file is not encrypted in the published layout, not for this key, cut off or changed."""
+    """The file is not encrypted in the published layout, not for this key, truncated or changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a refusal says. `parameter` is the request's part that is wrong, where one is."""
+    """The content of an error response. `parameter` names the wrong part of the request, if any."""
 
     status: int
     code: str
@@ -78,7 +76,7 @@ class Refusal:
 
 
 class Refused(ClientError):
-    """The server answered, and the answer is no."""
+    """The server responded with an error."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"{refusal.message} ({refusal.status} {refusal.code})")
@@ -91,22 +89,22 @@ class Refused(ClientError):
 
     @property
     def code(self) -> str:
-        """The server's code, or its word for the status where there is no code."""
+        """The server's code, or its name for the status where there is no code."""
         return self.refusal.code
 
     @property
     def message(self) -> str:
-        """The server's text."""
+        """The server's message."""
         return self.refusal.message
 
     @property
     def parameter(self) -> str | None:
-        """What of the request is wrong, where the server says it."""
+        """The wrong part of the request, where the server reports it."""
         return self.refusal.parameter
 
     @property
     def retry_after_s(self) -> float | None:
-        """When to come back, where the server says it."""
+        """The server's `Retry-After`, if it sent one."""
         return self.refusal.retry_after_s
 
 
@@ -115,7 +113,7 @@ class BadRequest(Refused):
 
 
 class Unauthorized(Refused):
-    """The credentials or the token do not count (401)."""
+    """The credentials or the token are not valid (401)."""
 
 
 class Forbidden(Refused):
@@ -123,19 +121,19 @@ class Forbidden(Refused):
 
 
 class NotFound(Refused):
-    """No such run, or somebody else's (404)."""
+    """No such run, or another client's (404)."""
 
 
 class Conflict(Refused):
-    """The idempotency key is in use, or belongs to another request (409, 422)."""
+    """The idempotency key is in use, or was used for another request (409, 422)."""
 
 
 class TooManyRequests(Refused):
     """A rate limit or a full queue (429)."""
 
 
-class ServerTrouble(Refused):
-    """The server or something in front of it failed (5xx)."""
+class ServerError(Refused):
+    """The server, or a proxy in front of it, failed (5xx)."""
 
 
 KINDS: dict[int, type[Refused]] = {
@@ -150,12 +148,12 @@ KINDS: dict[int, type[Refused]] = {
 
 def refused(refusal: Refusal) -> Refused:
     """The error for a refusal, by its status."""
-    kind = KINDS.get(refusal.status, ServerTrouble if refusal.status >= 500 else BadRequest)
+    kind = KINDS.get(refusal.status, ServerError if refusal.status >= 500 else BadRequest)
     return kind(refusal)
 
 
 class RunFailed(ClientError):
-    """The run ended `failed`, so there is no file. `run.error` says why."""
+    """The run failed, so there is no file. `run.error` has the reason."""
 
     def __init__(self, run: RunInfo) -> None:
         error = run.error
@@ -166,7 +164,7 @@ class RunFailed(ClientError):
 
 
 class RunCanceled(ClientError):
-    """The run ended `canceled`, so there is no file."""
+    """The run was canceled, so there is no file."""
 
     def __init__(self, run: RunInfo) -> None:
         super().__init__(f"run {run.id} was canceled")
@@ -174,7 +172,7 @@ class RunCanceled(ClientError):
 
 
 class StillRunning(ClientError):
-    """The time given is over and the run has not ended. `run` is how it was last seen."""
+    """The timeout has passed and the run has not finished. `run` is the run as last read."""
 
     def __init__(self, run: RunInfo) -> None:
         super().__init__(f"run {run.id} is still {run.state}")

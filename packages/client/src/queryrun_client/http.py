@@ -1,4 +1,4 @@
-"""What both clients need of the HTTP library: its requests and answers from and to ours."""
+"""Conversion between our requests and responses and those of the HTTP library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 def credentials(client_id: str | None, client_secret: str | None) -> Credentials | None:
-    """Both, or neither."""
+    """The credentials, or None without any. `ClientError` when only one half is given."""
     if client_id and client_secret:
         return Credentials(client_id, client_secret)
     if client_id or client_secret:
@@ -24,16 +24,16 @@ def credentials(client_id: str | None, client_secret: str | None) -> Credentials
 
 
 def private_key(options: Options) -> PrivateKey | None:
-    """The client's private key, when it was given one."""
+    """The client's private key, if it has one."""
     if options.private_key is None:
         return None
     return PrivateKey(options.private_key, options.private_key_password)
 
 
-def built(client: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:
-    """The request as the library sends it; a long poll may take its wait on top."""
+def build_request(client: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:
+    """The library's request. The read timeout of a long poll includes its wait."""
     read_s = (client.timeout.read or 0.0) + request.wait_s
-    # No limit on waiting for a connection of one's own: many at once is no failure of the network.
+    # No timeout for the connection pool: many concurrent calls are not a network failure.
     timeout = httpx2.Timeout(client.timeout.connect, read=read_s, pool=None)
     try:
         return client.build_request(
@@ -44,23 +44,23 @@ def built(client: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx
             timeout=timeout,
         )
     except (httpx2.InvalidURL, UnicodeEncodeError) as error:
-        raise ClientError("the address or a header cannot be sent") from error
+        raise ClientError("the URL or a header cannot be sent") from error
 
 
-def response_of(answer: httpx2.Response) -> Response:
-    """An answer with its body, decompressed."""
-    return Response(answer.status_code, _headers(answer), answer.content)
+def response_of(response: httpx2.Response) -> Response:
+    """A response with its body, decompressed."""
+    return Response(response.status_code, _headers(response), response.content)
 
 
-def head_of(answer: httpx2.Response) -> Response:
-    """An answer whose body is streamed."""
-    return Response(answer.status_code, _headers(answer))
+def head_of(response: httpx2.Response) -> Response:
+    """A response whose body is streamed."""
+    return Response(response.status_code, _headers(response))
 
 
-def _headers(answer: httpx2.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in answer.headers.items()}
+def _headers(response: httpx2.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
-def described(trouble: httpx2.RequestError) -> str:
-    """What went wrong, without the address: a link's signature is in it."""
-    return f"{type(trouble).__name__}: {trouble}" if str(trouble) else type(trouble).__name__
+def describe_error(error: httpx2.RequestError) -> str:
+    """The error without the URL, which may hold a link's signature."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""What the client's calls take and give: plain, frozen data. No I/O and no wire names here."""
+"""Parameters and results of the client's calls: frozen data, without I/O or wire names."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from queryrun_client.errors import UnexpectedAnswer
-
 
 class State(StrEnum):
-    """The states of a run, in the words of v2 (contract B1)."""
+    """The states of a run, named as in v2 (contract B1)."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
@@ -23,34 +21,20 @@ class State(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the run has ended."""
+        """Whether the run has finished."""
         return self in (State.COMPLETE, State.FAILED, State.CANCELED)
-
-
-OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
-"""The words of v1, which some v2 servers use too (contract B1)."""
-
-
-def state_of(word: object) -> State:
-    """The state, in either spelling. An unknown word is an error, never 'still running': a
-    client that does not know how a run ended must not wait for ever."""
-    text = str(word).strip().lower()
-    try:
-        return State(OTHER_SPELLINGS.get(text, text))
-    except ValueError:
-        raise UnexpectedAnswer(f"the server says a state that is none: {text[:40]!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """The result file of a complete run. The link is signed and expires: treat it as a secret."""
+    """The result file of a complete run. The URL is signed and expires; treat it as a secret."""
 
     id: str
     url: str = field(repr=False)
     content_type: str
     size_bytes: int | None = None
     sha256: str | None = None
-    """In hexadecimal; None when the server does not say."""
+    """In hexadecimal; None when the server does not report it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +50,7 @@ class RunError:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run as the server last showed it. What a server does not tell is None."""
+    """A run as last read from the server. What the server does not report is None."""
 
     id: str
     state: State
@@ -76,7 +60,7 @@ class RunInfo:
     content_encoding: str | None = None
     column_separator: str | None = None
     number_of_rows: int | None = None
-    """Rows of the file; while running, rows so far where the server tells."""
+    """Rows of the file; while running, rows so far if the server reports them."""
     percent: float | None = None
     processing_ms: int | None = None
     remaining_attempts: int | None = None
@@ -94,7 +78,7 @@ class RunInfo:
 
 
 class SubmitOptions(TypedDict, total=False):
-    """What `submit` takes besides the statement."""
+    """The options of `submit`."""
 
     content_type: str
     """json (the default), csv, tsv, dsv; on our own server also parquet and arrow."""
@@ -108,7 +92,7 @@ class SubmitOptions(TypedDict, total=False):
     """Public key, Base64 or PEM."""
     read_deleted: bool
     idempotency_key: str
-    """Yours, when a retry must count across processes; else every submit makes its own."""
+    """Set it to retry from another process; by default every submit makes its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,25 +123,31 @@ class RunQuery:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How long the client tries by itself: after no answer, 429, 502, 503, 504 and a 409 that
-    asks to come back. Waits double from `first_s` to `most_s`, or are what `Retry-After` says;
-    a wait that would pass `budget_s` in sum is not begun."""
+    """When the client retries: after no response, 429, 502, 503, 504, and 409 with `Retry-After`.
+
+    Delays double from `first_delay_s` to `max_delay_s`, unless the server sends `Retry-After`.
+    The client stops after `attempts` attempts, or before the delays add up to more than
+    `budget_s` seconds.
+    """
 
     attempts: int = 6
-    first_s: float = 0.2
-    most_s: float = 10.0
+    first_delay_s: float = 0.2
+    max_delay_s: float = 10.0
     budget_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What few callers set. `timeout_s` bounds the wait for one answer (a long poll is allowed
-    its wait on top); `token` replaces client id and secret and is never renewed."""
+    """Rarely needed options of a client.
+
+    `timeout_s` bounds one response; a long poll adds its wait. `token` replaces client id and
+    secret and is never renewed.
+    """
 
     token: str | None = field(default=None, repr=False)
     entity_id: str | None = None
     private_key: bytes | None = field(default=None, repr=False)
-    """PEM; results encrypted to it are decrypted as they are read."""
+    """PEM, or an age identity; results encrypted to it are decrypted as they are read."""
     private_key_password: bytes | None = field(default=None, repr=False)
     timeout_s: float = 30.0
     retry: Retry = Retry()

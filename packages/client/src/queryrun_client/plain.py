@@ -1,7 +1,6 @@
-"""Open a downloaded file as what it holds: the compression is recognised by the first bytes.
+"""Open a downloaded file uncompressed. The first bytes tell the compression.
 
-Sniffing, not the name: what compatible servers call their compressed files is undocumented
-(contract F4).
+The name cannot: how compatible servers name compressed files is undocumented (contract F4).
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from queryrun_client.decrypt import is_encrypted
-from queryrun_client.errors import DecryptFailed, MissingPackage, UnexpectedAnswer
+from queryrun_client.errors import DecryptFailed, MissingPackage, UnexpectedResponse
 
 
 @contextmanager
 def open_plain(path: Path) -> Iterator[BinaryIO]:
-    """The file's own bytes, uncompressed, as a binary stream."""
+    """The file's uncompressed bytes as a binary stream. `DecryptFailed` when it is encrypted."""
     if is_encrypted(path):
         raise DecryptFailed("the file is encrypted: give the client the private key")
     with path.open("rb") as file:
@@ -42,12 +41,12 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
 def _only_member(archive: zipfile.ZipFile) -> str:
     names = archive.namelist()
     if len(names) != 1:
-        raise UnexpectedAnswer(f"the zip file has {len(names)} members instead of one")
+        raise UnexpectedResponse(f"the zip file has {len(names)} members instead of one")
     return names[0]
 
 
 def _zstd(file: BinaryIO) -> BinaryIO:
-    """Zstandard by the package `zstandard`, or by pyarrow when that is what is there."""
+    """Zstandard by the package `zstandard`, or by pyarrow if only that is installed."""
     try:
         package: Any = importlib.import_module("zstandard")
     except ImportError:
@@ -58,9 +57,9 @@ def _zstd(file: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(reader))
 
 
-def optional(name: str, why: str) -> Any:
-    """A package that not everybody has, or `MissingPackage` with the reason."""
+def optional(name: str, reason: str) -> Any:
+    """Import an optional package; `MissingPackage` with the reason when it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MissingPackage(why) from error
+        raise MissingPackage(reason) from error

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from queryrun_client.errors import UnexpectedAnswer, Unsupported
+from queryrun_client.errors import UnexpectedResponse, Unsupported
 from queryrun_client.model import RunInfo
 from queryrun_client.plain import open_plain, optional
 
@@ -17,9 +17,9 @@ Row = dict[str, Any]
 
 
 def format_of(info: RunInfo) -> str:
-    """The file's format, by what the file says, else by what was asked for."""
-    said = info.file.content_type if info.file is not None else ""
-    return said or info.content_type or ""
+    """The file's format as the server reports it, else the requested one."""
+    reported = info.file.content_type if info.file is not None else ""
+    return reported or info.content_type or ""
 
 
 def check_rows(info: RunInfo) -> None:
@@ -27,7 +27,7 @@ def check_rows(info: RunInfo) -> None:
     if format_of(info) not in ("json", "jsonl"):
         raise Unsupported(
             f"rows() reads json; this file is {format_of(info) or 'of unknown format'}: "
-            "use to_arrow(), or download() and read it yourself"
+            "use to_arrow() or download()"
         )
 
 
@@ -44,7 +44,7 @@ def _decoded(decoder: msgspec.json.Decoder[R], line: bytes, number: int) -> R:
     try:
         return decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnexpectedAnswer(f"row {number} does not fit: {error}") from error
+        raise UnexpectedResponse(f"row {number} does not have the row type: {error}") from error
 
 
 def read_arrow(path: Path, info: RunInfo) -> Any:

@@ -1,4 +1,4 @@
-"""`Client` and `Run`: the protocol carried out with blocking calls."""
+"""`Client` and `Run`: the protocol performed with blocking calls."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import httpx2
 
 from queryrun_client import http
 from queryrun_client.core import Cancellation, Core, Watcher
-from queryrun_client.download import DownloadWish, download
+from queryrun_client.download import DownloadOptions, download
 from queryrun_client.effects import (
     Block,
     Effect,
     Fetch,
     Flow,
     NeedToken,
-    NoAnswerError,
+    NoResponseError,
     Response,
     Send,
     Sleep,
@@ -34,13 +34,13 @@ from queryrun_client.view import RunView
 T = TypeVar("T")
 R = TypeVar("R")
 DEFAULT_OPTIONS = Options()
-EVERY = RunQuery()
+ALL_RUNS = RunQuery()
 
 
 class Client:
-    """One server, as one OAuth client sees it. May be shared between threads; close it.
+    """One server, accessed as one OAuth client. May be shared between threads; close it.
 
-    `face` is `"v2"` (/v2/query_runs) or `"v1"` (/query/jobs) of any compatible server.
+    `api_version` is `"v2"` (/v2/query_runs) or `"v1"` (/query/jobs) of any compatible server.
     """
 
     def __init__(
@@ -49,32 +49,32 @@ class Client:
         client_id: str | None = None,
         client_secret: str | None = None,
         *,
-        face: str = "v2",
+        api_version: str = "v2",
         options: Options = DEFAULT_OPTIONS,
     ) -> None:
-        self._core = Core(url, http.credentials(client_id, client_secret), face, options)
+        self._core = Core(url, http.credentials(client_id, client_secret), api_version, options)
         self._http = httpx2.Client(
             follow_redirects=False, timeout=options.timeout_s, headers=http.AGENT
         )
         self._token_lock = threading.Lock()
 
     def authenticate(self) -> None:
-        """Get a token now, to learn whether the credentials count; else the first call does."""
-        self.carry_out(self._core.token(None))
+        """Get a token now, to check the credentials; otherwise the first call gets it."""
+        self.perform(self._core.token(None))
 
     def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> Run:
-        """Submit a statement; the run, accepted. Never makes two, whatever the network does."""
-        return Run(self, self.carry_out(self._core.submit(Submission(sql, **options))))
+        """Submit a statement; returns the accepted run. Retries never make a second run."""
+        return Run(self, self.perform(self._core.submit(Submission(sql, **options))))
 
     def run(self, run_id: str) -> Run:
-        """The run with this id, as it is now."""
-        return Run(self, self.carry_out(self._core.read(run_id)))
+        """Read the run with this id. `NotFound` if there is none."""
+        return Run(self, self.perform(self._core.read(run_id)))
 
-    def runs(self, query: RunQuery = EVERY) -> Iterator[Run]:
-        """Runs, newest first, page by page as they are used. On v1 the server has one page."""
+    def runs(self, query: RunQuery = ALL_RUNS) -> Iterator[Run]:
+        """Runs, newest first, fetched page by page as they are used. v1 has one page."""
         left, cursor = query.limit, None
         while left is None or left > 0:
-            page = self.carry_out(self._core.page(query, cursor))
+            page = self.perform(self._core.page(query, cursor))
             for info in page.runs[:left]:
                 yield Run(self, info)
             left = None if left is None else left - len(page.runs)
@@ -102,15 +102,15 @@ class Client:
         """The protocol; for `Run`."""
         return self._core
 
-    def carry_out(self, flow: Flow[T]) -> T:
-        """Run a flow to its end, doing what it asks for."""
+    def perform(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, performing its effects."""
         try:
             effect = next(flow)
             while True:
                 try:
                     reply = self._do(effect)
-                except httpx2.RequestError as trouble:
-                    effect = flow.throw(NoAnswerError(http.described(trouble)))
+                except httpx2.RequestError as error:
+                    effect = flow.throw(NoResponseError(http.describe_error(error)))
                 else:
                     effect = flow.send(reply)
         except StopIteration as end:
@@ -119,92 +119,93 @@ class Client:
 
     def _do(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
-            return http.response_of(self._http.send(http.built(self._http, effect.request)))
+            return http.response_of(self._http.send(http.build_request(self._http, effect.request)))
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
         if isinstance(effect, Block):
             return effect.call()
         if isinstance(effect, NeedToken):
             with self._token_lock:
-                return self.carry_out(self._core.token(effect.refused))
+                return self.perform(self._core.token(effect.refused))
         return self._fetch(effect)
 
     def _fetch(self, effect: Fetch) -> Response:
-        answer = self._http.send(http.built(self._http, effect.request), stream=True)
-        head = http.head_of(answer)
+        response = self._http.send(http.build_request(self._http, effect.request), stream=True)
+        head = http.head_of(response)
         try:
             if effect.sink.open(head):
-                for chunk in answer.iter_raw(http.CHUNK_BYTES):
+                for chunk in response.iter_raw(http.CHUNK_BYTES):
                     effect.sink.write(chunk)
         finally:
             effect.sink.close()
-            answer.close()
+            response.close()
         return head
 
 
 class Run(RunView):
-    """One run. Its properties show it as last seen; `refresh` and `wait` look again."""
+    """One run. Its properties are the run as last read; `refresh` and `wait` read it again."""
 
     def __init__(self, client: Client, info: RunInfo) -> None:
         self._client = client
         self.info = info
 
     def refresh(self) -> Run:
-        """Look again."""
-        self.info = self._client.carry_out(self._client.core.read(self.id))
+        """Read the run again."""
+        self.info = self._client.perform(self._client.core.read(self.id))
         return self
 
     def wait(self, progress: Watcher | None = None, timeout_s: float | None = None) -> Run:
-        """Return at the run's end, whatever the end (`check()` raises unless it is complete).
+        """Return when the run has finished, in any state (`check()` raises unless it is complete).
 
-        `progress` is told how the run is doing at least about once a second. `StillRunning`
-        after `timeout_s`; the run goes on.
+        `progress` is called with the run about once a second or more often. Raises
+        `StillRunning` after `timeout_s` seconds; the run continues.
         """
         flow = self._client.core.wait(self.info, watcher=progress, timeout_s=timeout_s)
-        self.info = self._client.carry_out(flow)
+        self.info = self._client.perform(flow)
         return self
 
     def cancel(self, timeout_s: float | None = None) -> Cancellation:
-        """Stop the run, and return when the server says `canceled`: nothing of it runs then.
+        """Cancel the run, and return when the server reports `canceled`: its work has stopped.
 
-        Already canceled is success. A run that had ended by itself is no error either:
-        `too_late` is true and `info.state` says how it ended.
+        Already canceled is success. A run that had finished before is no error either:
+        `too_late` is true and `info.state` is its final state. Raises `StillRunning` after
+        `timeout_s` seconds; the cancel stays in effect.
         """
-        answer = self._client.carry_out(self._client.core.cancel(self.id, timeout_s))
-        self.info = answer.info
-        return answer
+        response = self._client.perform(self._client.core.cancel(self.id, timeout_s))
+        self.info = response.info
+        return response
 
     @overload
     def rows(self) -> Iterator[Row]: ...
     @overload
     def rows(self, row_type: type[R]) -> Iterator[R]: ...
     def rows(self, row_type: Any = Row) -> Iterator[Any]:
-        """The rows of a json result, waiting for the run's end first.
+        """The rows of a json result; waits until the run has finished.
 
-        `row_type` (a dataclass, TypedDict, msgspec.Struct) gives each row that type: dates become
+        `row_type` (a dataclass, TypedDict or msgspec.Struct) is the type of each row: dates become
         dates, decimals keep their digits. The file is downloaded and verified before the first
-        row is given, and removed after the last.
+        row, and removed after the last.
         """
-        check_rows(self._ended())
+        check_rows(self._completed())
         with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
             yield from read_rows(self.download(Path(directory) / "rows"), row_type)
 
     def download(
         self, path: str | os.PathLike[str], *, resume: bool = True, decrypt: bool = True
     ) -> Path:
-        """Fetch the result file to `path` (or into that directory), waiting for the run first.
+        """Download the result file to `path` (a file or a directory); waits for the run first.
 
-        Continues what an earlier call left when `resume` is set; verifies size and SHA-256 where
-        the server tells them; puts the file in place in one step. With the client's private key
-        an encrypted file is decrypted, unless `decrypt` is false.
+        With `resume` it continues what an earlier call left. It verifies size and SHA-256 if the
+        server reports them, and then creates the file in one step. With the client's private key
+        an encrypted file is decrypted, unless `decrypt` is false. Returns the path of the file.
         """
         key = http.private_key(self._client.core.options) if decrypt else None
-        wish = DownloadWish(Path(path), resume, key)
-        return self._client.carry_out(download(self._client.core, self._ended(), wish))
+        options = DownloadOptions(Path(path), resume, key)
+        return self._client.perform(download(self._client.core, self._completed(), options))
 
     def to_arrow(self) -> Any:
         """The result as a `pyarrow.Table`; needs pyarrow."""
-        info = self._ended()
+        info = self._completed()
         with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
             return read_arrow(self.download(Path(directory) / "table"), info)
 
@@ -216,8 +217,8 @@ class Run(RunView):
         """The result as a `polars.DataFrame`; needs pyarrow and polars."""
         return polars_of(self.to_arrow())
 
-    def _ended(self) -> RunInfo:
-        if not self.ended:
+    def _completed(self) -> RunInfo:
+        if not self.is_finished:
             self.wait()
         self.check()
         return self.info

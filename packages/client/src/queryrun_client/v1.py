@@ -1,4 +1,4 @@
-"""The v1 face: /query/jobs (contract A6, A7, A8, A9, A10, D2)."""
+"""Version 1 of the API: /query/jobs (contract A6, A7, A8, A9, A10, D2)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from queryrun_client.effects import Request, Response
-from queryrun_client.errors import Refused, UnexpectedAnswer, Unsupported
-from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, State, Submission, state_of
+from queryrun_client.errors import Refused, UnexpectedResponse, Unsupported
+from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, State, Submission
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
     id_of,
+    int_of,
     items_of,
     name_in,
     object_of,
     object_or_none,
-    posted,
-    refused_by,
+    post_request,
+    refusal_error,
+    state_of,
     text_of,
     time_of,
-    waiting,
-    whole_of,
+    with_wait,
 )
 
 V1_PAGE = 1000
@@ -33,38 +34,40 @@ V1_STATES = {State.COMPLETE: "completed", State.CANCELED: "cancelled", State.PEN
 
 
 @dataclass(slots=True)
-class V1Face:
+class ApiV1:
     """/query/jobs."""
 
     base: str
 
-    def submit(self, wish: Submission, key: str) -> Request:
-        """`POST /query/jobs`. Tags and a time limit are not in this face: an error, not a loss."""
-        if wish.tags or wish.timeout_s is not None:
-            raise Unsupported("tags and timeout_s do not exist on the v1 face")
+    def submit(self, submission: Submission, key: str) -> Request:
+        """`POST /query/jobs`. `Unsupported` for tags and a timeout, which v1 does not have."""
+        if submission.tags or submission.timeout_s is not None:
+            raise Unsupported("tags and timeout_s do not exist in v1")
         body: dict[str, Any] = {
-            "query": wish.sql,
-            "outputFormat": wish.content_type.upper(),
-            "compression": wish.content_encoding.upper(),
+            "query": submission.sql,
+            "outputFormat": submission.content_type.upper(),
+            "compression": submission.content_encoding.upper(),
             "output": {"target": "S3"},
         }
         optional = {
-            "columnSeparator": wish.column_separator,
-            "encryptionKey": wish.encryption_key,
-            "readDeleted": wish.read_deleted or None,
-            "sourceData": wish.source and wish.source.upper(),
+            "columnSeparator": submission.column_separator,
+            "encryptionKey": submission.encryption_key,
+            "readDeleted": submission.read_deleted or None,
+            "sourceData": submission.source and submission.source.upper(),
         }
         body |= {name: value for name, value in optional.items() if value is not None}
-        return posted(f"{self.base}/query/jobs", body, key)
+        return post_request(f"{self.base}/query/jobs", body, key)
 
     def read(self, run_id: str, wait_s: float = 0.0) -> Request:
         """`GET /query/jobs/{id}`."""
-        return waiting(Request("GET", self._path(run_id)), wait_s)
+        return with_wait(Request("GET", self._path(run_id)), wait_s)
 
     def cancel(self, run_id: str, _key: str, wait_s: float, /) -> Request:
-        """`DELETE /query/jobs/{id}`: no key, which DELETE must not carry (contract C11); asking
-        twice is harmless, because a read tells how the run ended."""
-        return waiting(Request("DELETE", self._path(run_id)), wait_s)
+        """`DELETE /query/jobs/{id}`, without a key, which DELETE must not carry (contract C11).
+
+        Sending it twice is harmless, because a read returns the run's final state.
+        """
+        return with_wait(Request("DELETE", self._path(run_id)), wait_s)
 
     def listing(self, query: RunQuery, _cursor: str | None, /) -> Request:
         """`GET /query/jobs`: one page, there is no cursor (contract A7)."""
@@ -79,7 +82,7 @@ class V1Face:
         """The run in `data`."""
         data = object_of(response).get("data")
         if not isinstance(data, dict):
-            raise UnexpectedAnswer("the answer holds no job")
+            raise UnexpectedResponse("the response has no job")
         return _run_of_v1(data)
 
     def page(self, response: Response) -> Page:
@@ -90,10 +93,10 @@ class V1Face:
         """`{code, message}`, or `{message}` alone (contract D2)."""
         content = object_or_none(response) or {}
         message = str(content.get("message") or f"HTTP {response.status}")
-        return refused_by(response, str(content.get("code") or response.status), message, None)
+        return refusal_error(response, str(content.get("code") or response.status), message, None)
 
-    def ended_before(self, error: Refused) -> bool:
-        """400 and this text, on the hosted service too (contract A9)."""
+    def is_already_finished(self, error: Refused) -> bool:
+        """400 and this message, also from the hosted service (contract A9)."""
         return error.status == 400 and "accepted or in_progress" in error.message
 
     def _path(self, run_id: str) -> str:
@@ -111,9 +114,9 @@ def _run_of_v1(item: Mapping[str, Any]) -> RunInfo:
         sql=str(item.get("query", "")),
         source=(text_of(item.get("sourceData")) or "").lower() or None,
         content_type=_format_in(name) or None,
-        number_of_rows=whole_of(item.get("outputRows")),
-        processing_ms=whole_of(item.get("processingTime")),
-        remaining_attempts=whole_of(item.get("remainingRetries")),
+        number_of_rows=int_of(item.get("outputRows")),
+        processing_ms=int_of(item.get("processingTime")),
+        remaining_attempts=int_of(item.get("remainingRetries")),
         created_time=time_of(item.get("createdOn")),
         updated_time=time_of(item.get("updatedOn")),
         file=FileInfo(name, link, _format_in(name)) if link else None,
@@ -123,6 +126,6 @@ def _run_of_v1(item: Mapping[str, Any]) -> RunInfo:
 
 
 def _format_in(name: str) -> str:
-    """The format by the file's name `<run id>_<digits>.<ext>…` (contract F4)."""
+    """The format by the name of the file, `<run id>_<digits>.<ext>…` (contract F4)."""
     formats = {"json", "jsonl", "csv", "tsv", "dsv", "parquet", "arrow"}
     return next((part for part in name.lower().split(".")[1:] if part in formats), "")

@@ -1,4 +1,4 @@
-"""The v2 face: /v2/query_runs (contract A2, A3, A4, A5, D1)."""
+"""Version 2 of the API: /v2/query_runs (contract A2, A3, A4, A5, D1)."""
 
 from __future__ import annotations
 
@@ -10,70 +10,73 @@ from urllib.parse import quote, urlencode
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused
-from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, Submission, state_of
+from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, Submission
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
     id_of,
+    int_of,
     items_of,
     mapping_of,
     name_in,
     number_of,
     object_of,
     object_or_none,
-    posted,
-    refused_by,
+    post_request,
+    refusal_error,
+    state_of,
     text_of,
     time_of,
-    waiting,
-    whole_of,
+    with_wait,
 )
 
 V2_PAGE = 99
 """Largest page (contract C5)."""
 
-SHOWN = (
+CONTRACT_FIELDS = (
     "created_by_id,id,sql,remaining_attempts,updated_time,file,number_of_rows,"
     "processing_duration,state,column_separator,error"
 )
-SHOWN_TOO = (
+EXTENSION_FIELDS = (
     "created_time,started_time,queue_position,waiting_for,progress,cancellation,tags,source,"
     "content_type,content_encoding"
 )
-"""What is asked for in `fields[]`: the contract's fields, and our own (contract H10)."""
+"""The fields requested in `fields[]`: the contract's, and our own (contract H10)."""
 
 
 @dataclass(slots=True)
-class V2Face:
+class ApiV2:
     """/v2/query_runs."""
 
     base: str
     extensions: bool = True
-    """Whether reads ask for fields of ours; cleared for a server that refuses unknown names."""
+    """Whether reads request our own fields; cleared for a server that refuses unknown names."""
 
-    def submit(self, wish: Submission, key: str) -> Request:
+    def submit(self, submission: Submission, key: str) -> Request:
         """`POST /v2/query_runs`; our own properties only when they are set."""
-        body: dict[str, Any] = {"sql": wish.sql, "content_type": wish.content_type}
+        body: dict[str, Any] = {"sql": submission.sql, "content_type": submission.content_type}
         optional = {
-            "content_encoding": None if wish.content_encoding == "none" else wish.content_encoding,
-            "column_separator": wish.column_separator,
-            "encryption_key": wish.encryption_key,
-            "read_deleted": wish.read_deleted or None,
-            "source": wish.source,
-            "timeout_seconds": wish.timeout_s,
-            "tags": None if wish.tags is None else dict(wish.tags),
+            "content_encoding": None
+            if submission.content_encoding == "none"
+            else submission.content_encoding,
+            "column_separator": submission.column_separator,
+            "encryption_key": submission.encryption_key,
+            "read_deleted": submission.read_deleted or None,
+            "source": submission.source,
+            "timeout_seconds": submission.timeout_s,
+            "tags": None if submission.tags is None else dict(submission.tags),
         }
         body |= {name: value for name, value in optional.items() if value is not None}
-        return posted(f"{self.base}/v2/query_runs", body, key)
+        return post_request(f"{self.base}/v2/query_runs", body, key)
 
     def read(self, run_id: str, wait_s: float = 0.0) -> Request:
-        """`GET /v2/query_runs/{id}` with everything the server can tell."""
-        return waiting(Request("GET", f"{self._path(run_id)}?{self._fields()}"), wait_s)
+        """`GET /v2/query_runs/{id}` with every field."""
+        return with_wait(Request("GET", f"{self._path(run_id)}?{self._fields()}"), wait_s)
 
     def cancel(self, run_id: str, key: str, wait_s: float) -> Request:
         """`POST /v2/query_runs/{id}/cancel`, without a body (contract A4)."""
         request = Request("POST", f"{self._path(run_id)}/cancel", JSON_HEADERS)
-        return waiting(request.with_headers(idempotency_key=key), wait_s)
+        return with_wait(request.with_headers(idempotency_key=key), wait_s)
 
     def listing(self, query: RunQuery, cursor: str | None) -> Request:
         """`GET /v2/query_runs` (contract H13)."""
@@ -85,25 +88,25 @@ class V2Face:
         return Request("GET", url, JSON_HEADERS)
 
     def run(self, response: Response) -> RunInfo:
-        """The run in an answer."""
+        """The run in a response."""
         return _run_of_v2(object_of(response))
 
     def page(self, response: Response) -> Page:
-        """The runs in an answer."""
+        """The runs in a response."""
         content = object_of(response)
         return Page([_run_of_v2(item) for item in items_of(content)], content.get("next_page"))
 
     def refusal(self, response: Response) -> Refused:
-        """The first entry of `errors`, or the answer's type where there is none."""
+        """The messages in `errors`, with the first code; the response's `type` without any."""
         content = object_or_none(response) or {}
         entries = content.get("errors") or [{}]
         entry = entries[0] if isinstance(entries[0], dict) else {}
-        word = str(entry.get("code") or content.get("type") or "error")
-        message = "; ".join(str(e.get("message")) for e in entries if e.get("message")) or word
-        return refused_by(response, word, message, entry.get("parameter"))
+        code = str(entry.get("code") or content.get("type") or "error")
+        message = "; ".join(str(e.get("message")) for e in entries if e.get("message")) or code
+        return refusal_error(response, code, message, entry.get("parameter"))
 
-    def ended_before(self, error: Refused) -> bool:
-        """400 with a code that names the state, or at least the documented text (contract B4)."""
+    def is_already_finished(self, error: Refused) -> bool:
+        """400 with a code that names the state, or with the documented message (contract B4)."""
         return error.status == 400 and (
             error.code.startswith("run_already_") or "accepted or in_progress" in error.message
         )
@@ -112,8 +115,8 @@ class V2Face:
         return f"{self.base}/v2/query_runs/{quote(run_id, safe='')}"
 
     def _fields(self) -> str:
-        shown = f"{SHOWN},{SHOWN_TOO}" if self.extensions else SHOWN
-        return urlencode({"fields[]": shown})
+        names = f"{CONTRACT_FIELDS},{EXTENSION_FIELDS}" if self.extensions else CONTRACT_FIELDS
+        return urlencode({"fields[]": names})
 
 
 def _clauses(query: RunQuery) -> list[str]:
@@ -138,11 +141,11 @@ def _run_of_v2(item: Mapping[str, Any]) -> RunInfo:
         content_type=text_of(item.get("content_type")),
         content_encoding=text_of(item.get("content_encoding")),
         column_separator=text_of(item.get("column_separator")),
-        number_of_rows=whole_of(progress.get("rows") if rows is None else rows),
+        number_of_rows=int_of(progress.get("rows") if rows is None else rows),
         percent=number_of(progress.get("percent")),
-        processing_ms=whole_of(item.get("processing_duration")),
-        remaining_attempts=whole_of(item.get("remaining_attempts")),
-        queue_position=whole_of(item.get("queue_position")),
+        processing_ms=int_of(item.get("processing_duration")),
+        remaining_attempts=int_of(item.get("remaining_attempts")),
+        queue_position=int_of(item.get("queue_position")),
         waiting_for=text_of(item.get("waiting_for")),
         created_time=time_of(item.get("created_time")),
         started_time=time_of(item.get("started_time")),
@@ -162,7 +165,7 @@ def _file_of_v2(item: Mapping[str, Any] | None) -> FileInfo | None:
         id=str(item.get("id") or name_in(str(item["url"]))),
         url=str(item["url"]),
         content_type=str(item.get("content_type", "")),
-        size_bytes=whole_of(item.get("size")),
+        size_bytes=int_of(item.get("size")),
         sha256=text_of(item.get("sha256")),
     )
 
@@ -174,6 +177,6 @@ def _error_of_v2(item: Mapping[str, Any] | None) -> RunError | None:
         code=str(item.get("code", "unknown")),
         message=str(item.get("message", "the run failed")),
         retryable=item.get("retryable") is True,
-        line=whole_of(item.get("line")),
-        column=whole_of(item.get("column")),
+        line=int_of(item.get("line")),
+        column=int_of(item.get("column")),
     )

@@ -1,4 +1,4 @@
-"""What a run's handle shows, the same for both clients: the run as it was last seen."""
+"""The properties of a run that both clients share: the run as last read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from queryrun_client.model import FileInfo, RunError, RunInfo, State
 
 
 class RunView:
-    """Reads of the last known state; none of these asks the server."""
+    """The run as last read; no property sends a request."""
 
     info: RunInfo
 
@@ -18,27 +18,27 @@ class RunView:
 
     @property
     def state(self) -> State:
-        """How it stood when last seen."""
+        """Its state when last read."""
         return self.info.state
 
     @property
     def error(self) -> RunError | None:
-        """Why it failed."""
+        """Why it failed, or None."""
         return self.info.error
 
     @property
     def file(self) -> FileInfo | None:
-        """Its file, once complete."""
+        """Its file, once it is complete."""
         return self.info.file
 
     @property
     def number_of_rows(self) -> int | None:
-        """Rows of its file."""
+        """Rows of its file; while it runs, rows so far if the server reports them."""
         return self.info.number_of_rows
 
     @property
-    def ended(self) -> bool:
-        """Whether it had ended when last seen."""
+    def is_finished(self) -> bool:
+        """Whether it had finished when last read: complete, failed or canceled."""
         return self.info.state.is_terminal
 
     def check(self) -> None:

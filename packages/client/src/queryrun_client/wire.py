@@ -1,27 +1,25 @@
-"""What a face of the API is, and what both faces need to write requests and read answers.
+"""The interface of an API version, and what both need to build requests and read responses.
 
-The faces are `v2.py` (/v2/query_runs) and `v1.py` (/query/jobs); nothing else in the client knows
-a path or a property's name.
+The versions are `v2.py` (/v2/query_runs) and `v1.py` (/query/jobs). No other module of the client
+knows a path or the name of a property.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from queryrun_client.effects import Request, Response
-from queryrun_client.errors import Refusal, Refused, UnexpectedAnswer, refused
-from queryrun_client.model import (
-    RunInfo,
-    RunQuery,
-    Submission,
-)
+from queryrun_client.errors import Refusal, Refused, UnexpectedResponse, refused
+from queryrun_client.model import RunInfo, RunQuery, State, Submission
 
 JSON_HEADERS = {"accept": "application/json"}
+OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
+"""The names of v1, which some v2 servers use too (contract B1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +30,19 @@ class Page:
     cursor: str | None = None
 
 
-class Face(Protocol):
-    """One spelling of the API."""
+class ApiVersion(Protocol):
+    """Builds the requests of one version of the API and reads its responses."""
 
-    def submit(self, wish: Submission, key: str) -> Request:
-        """Accept a statement as a run, once per key."""
+    def submit(self, submission: Submission, key: str) -> Request:
+        """Submit a statement; the server makes one run per key."""
         ...
 
     def read(self, run_id: str, wait_s: float = 0.0) -> Request:
-        """Read a run; a server that honours `Prefer: wait` answers at its end or after `wait_s`."""
+        """Read a run; the server may hold the response until it finishes, up to `wait_s`."""
         ...
 
     def cancel(self, run_id: str, key: str, wait_s: float, /) -> Request:
-        """Ask a run to stop."""
+        """Cancel a run."""
         ...
 
     def listing(self, query: RunQuery, cursor: str | None, /) -> Request:
@@ -52,46 +50,45 @@ class Face(Protocol):
         ...
 
     def run(self, response: Response) -> RunInfo:
-        """The run in an answer."""
+        """The run in a response."""
         ...
 
     def page(self, response: Response) -> Page:
-        """The runs in an answer."""
+        """The runs in a response."""
         ...
 
     def refusal(self, response: Response) -> Refused:
-        """The error in an answer."""
+        """The error in a response."""
         ...
 
-    def ended_before(self, error: Refused) -> bool:
-        """Whether a cancel was refused because the run had ended; a read then says how."""
+    def is_already_finished(self, error: Refused) -> bool:
+        """Whether a cancel was refused because the run had finished. Its state needs a read."""
         ...
 
 
 # --- requests ---------------------------------------------------------------------------------
 
 
-def posted(url: str, body: dict[str, Any], key: str) -> Request:
-    """A POST of a JSON object, once per key."""
+def post_request(url: str, body: dict[str, Any], key: str) -> Request:
+    """A POST of a JSON object with an idempotency key."""
     headers = {**JSON_HEADERS, "content-type": "application/json", "idempotency-key": key}
     return Request("POST", url, headers, json.dumps(body).encode())
 
 
-def waiting(request: Request, wait_s: float) -> Request:
-    """The request, with `Prefer: wait` when there is at least a second to wait."""
+def with_wait(request: Request, wait_s: float) -> Request:
+    """The request, with `Prefer: wait` if `wait_s` is at least a second."""
     request = request.with_headers(accept="application/json")
     if wait_s < 1:
         return request
     whole_s = int(wait_s)
-    waiting = request.with_headers(prefer=f"wait={whole_s}")
-    return Request(waiting.method, waiting.url, waiting.headers, waiting.body, whole_s)
+    return replace(request.with_headers(prefer=f"wait={whole_s}"), wait_s=whole_s)
 
 
-# --- answers ----------------------------------------------------------------------------------
+# --- responses --------------------------------------------------------------------------------
 
 
 def object_or_none(response: Response) -> dict[str, Any] | None:
-    """The JSON object in an answer; None when there is none."""
+    """The JSON object in a response, or None."""
     try:
         content = json.loads(response.body)
     except ValueError:
@@ -100,10 +97,10 @@ def object_or_none(response: Response) -> dict[str, Any] | None:
 
 
 def object_of(response: Response) -> dict[str, Any]:
-    """The JSON object in an answer."""
+    """The JSON object in a response; `UnexpectedResponse` without one."""
     content = object_or_none(response)
     if content is None:
-        raise UnexpectedAnswer(f"the server answered {response.status} without a JSON object")
+        raise UnexpectedResponse(f"the server responded {response.status} without a JSON object")
     return content
 
 
@@ -111,12 +108,12 @@ def items_of(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The list in `data`."""
     data = content.get("data")
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise UnexpectedAnswer("the answer holds no list of runs")
+        raise UnexpectedResponse("the response has no list of runs")
     return data
 
 
-def refused_by(response: Response, code: str, message: str, parameter: object) -> Refused:
-    """The error for an answer."""
+def refusal_error(response: Response, code: str, message: str, parameter: object) -> Refused:
+    """The error for a response."""
     return refused(
         Refusal(
             status=response.status,
@@ -130,13 +127,13 @@ def refused_by(response: Response, code: str, message: str, parameter: object) -
 
 
 def retry_after_s(response: Response) -> float | None:
-    """`Retry-After` in seconds; a date (which no known server sends) counts as not said."""
+    """`Retry-After` in seconds. A date, which no known server sends, is ignored."""
     text = response.headers.get("retry-after", "").strip()
     return float(text) if text.isascii() and text.isdigit() else None
 
 
 def name_in(url: str) -> str:
-    """The last part of an address's path."""
+    """The last part of a URL's path."""
     return unquote(urlsplit(url).path).rpartition("/")[2]
 
 
@@ -144,33 +141,33 @@ def id_of(item: Mapping[str, Any]) -> str:
     """A run's id."""
     found = text_of(item.get("id"))
     if found is None:
-        raise UnexpectedAnswer("the answer holds a run without an id")
+        raise UnexpectedResponse("the response has a run without an id")
     return found
 
 
 def text_of(value: object) -> str | None:
-    """A text that is not empty, or None."""
+    """The value if it is a non-empty string, else None."""
     return value if isinstance(value, str) and value else None
 
 
 def number_of(value: object) -> float | None:
-    """A number, or None."""
+    """The value if it is a number, else None."""
     return float(value) if isinstance(value, int | float) else None
 
 
-def whole_of(value: object) -> int | None:
-    """A whole number, or None."""
+def int_of(value: object) -> int | None:
+    """The value as an integer if it is a number, else None."""
     number = number_of(value)
     return None if number is None else int(number)
 
 
 def mapping_of(value: object) -> Mapping[str, Any] | None:
-    """An object, or None."""
+    """The value if it is an object, else None."""
     return value if isinstance(value, dict) else None
 
 
 def time_of(value: object) -> datetime | None:
-    """ISO 8601, its fraction possibly trimmed (contract A6); without an offset it is UTC."""
+    """Parse ISO 8601 with any number of fraction digits (contract A6); UTC without an offset."""
     if not isinstance(value, str):
         return None
     try:
@@ -178,3 +175,15 @@ def time_of(value: object) -> datetime | None:
     except ValueError:
         return None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def state_of(word: object) -> State:
+    """The state, in either spelling.
+
+    An unknown state raises `UnexpectedResponse`: treating it as running could wait forever.
+    """
+    text = str(word).strip().lower()
+    try:
+        return State(OTHER_SPELLINGS.get(text, text))
+    except ValueError:
+        raise UnexpectedResponse(f"the server reports an unknown state: {text[:40]!r}") from None

@@ -21,11 +21,12 @@ from queryrun.db.postgres.transitions import (
     requeue_values,
 )
 from queryrun.db.rows import (
+    Values,
     attempt_of,
+    creation_values,
     event_record_of,
     progress_of,
     progress_values,
-    request_values,
     stored_run,
 )
 from queryrun.db.times import from_ms, to_ms
@@ -38,7 +39,6 @@ from queryrun.errors import (
     Unavailable,
 )
 from queryrun.runs.model import (
-    DEFAULT_MAX_RETRIES,
     Attempt,
     AttemptProgress,
     AttemptRef,
@@ -68,18 +68,6 @@ QUEUE_FULL_RETRY_AFTER_S = 5
 """What a caller is told to wait when its queue is full: about the time of a short run."""
 _MAX_TRIES = 10
 """How often a write is tried that others overtake; each time, another node made progress."""
-_REQUEST_COLUMNS = (
-    "sql",
-    "content_type",
-    "content_encoding",
-    "column_separator",
-    "encryption_key",
-    "deleted_rows",
-    "timeout_s",
-    "tags",
-    "org_ids",
-    "extras",
-)
 
 
 class PostgresRunStore:
@@ -110,20 +98,18 @@ class PostgresRunStore:
             lambda db: self._accept_idempotent(db, request, values, idempotent), durable=True
         )
 
-    def _accept(
-        self, connection: Connection, request: RunRequest, values: dict[str, object]
-    ) -> Accepted:
+    def _accept(self, connection: Connection, request: RunRequest, values: Values) -> Accepted:
         row = connection.execute(self._sql.accept, values).fetchone() or (0, None)
         _, created_ms = row
         if created_ms is None:
             raise _queue_full(request, values)
-        return Accepted(_new_run(request, values, created_ms))
+        return Accepted(_new_run(request, str(values["id"]), created_ms))
 
     def _accept_idempotent(
         self,
         connection: Connection,
         request: RunRequest,
-        values: dict[str, object],
+        values: Values,
         idempotent: IdempotentWrite,
     ) -> Accepted:
         """Find the key, then write run and response in one statement; again if another was first.
@@ -140,7 +126,7 @@ class PostgresRunStore:
                 continue
             if not room:
                 raise _queue_full(request, values)
-            run = _new_run(request, values, found.now_ms)
+            run = _new_run(request, str(values["id"]), found.now_ms)
             response = idempotent.response(run)
             reserved = reserve_values(key, run_id=run.id, response=response, in_flight=False)
             bound = {**values, **reserved, "now_ms": found.now_ms}
@@ -327,7 +313,7 @@ class PostgresRunStore:
         return await self._report(self._sql.freed, ref, freed_values(detail))
 
     async def _report(
-        self, statement: str, ref: AttemptRef, values: dict[str, object], *, durable: bool = True
+        self, statement: str, ref: AttemptRef, values: Values, *, durable: bool = True
     ) -> Run:
         return await self._connections.write(
             lambda db: reported(db, statement, ref, values), durable=durable
@@ -408,23 +394,20 @@ def _check_text(request: RunRequest) -> None:
         raise InvalidRequest.of("query", "the request must not contain the character U+0000")
 
 
-def _queue_full(request: RunRequest, values: dict[str, object]) -> QueueFull:
+def _queue_full(request: RunRequest, values: Values) -> QueueFull:
     limit = values["queue_limit"]
     return QueueFull(
         f"{limit} query runs are waiting on {request.source} already", QUEUE_FULL_RETRY_AFTER_S
     )
 
 
-def _new_run_values(request: RunRequest, run_id: str, queue_limit: int) -> dict[str, object]:
-    values = dict(zip(_REQUEST_COLUMNS, request_values(request), strict=True))
-    owner = {"client": request.client_id, "entity": request.entity_id}
-    place = {"source": request.source, "of_tenant": request.tenant_id}
-    return {**values, **owner, **place, "run_id": run_id, "queue_limit": queue_limit}
-
-
-def _new_run(request: RunRequest, values: dict[str, object], created_ms: int) -> Run:
+def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
     created = from_ms(created_ms)
-    run_id = str(values["run_id"])
     return Run(
-        run_id, request, RunState.ACCEPTED, 0, DEFAULT_MAX_RETRIES, created, created, created
+        run_id, request, RunState.ACCEPTED, 0, request.max_retries, created, created, created
     )
+
+
+def _new_run_values(request: RunRequest, run_id: str, queue_limit: int) -> Values:
+    """What `accept` binds. It takes the times of the new run from the database's clock."""
+    return {**creation_values(_new_run(request, run_id)), "queue_limit": queue_limit}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from queryrun.db.postgres.functions import groups_sql
 from queryrun.db.postgres.idempotency import RESERVE, find_sql
 from queryrun.db.postgres.transitions import move_sql, state_of
-from queryrun.db.rows import ATTEMPT_COLUMNS, PROGRESS_COLUMNS, RUN_COLUMNS
-from queryrun.runs.model import DEFAULT_MAX_RETRIES
+from queryrun.db.rows import ATTEMPT_COLUMNS, PROGRESS_COLUMNS, RUN_COLUMNS, created_columns
+from queryrun.runs.fields import FieldKind, Table
 from queryrun.runs.state import RunEvent
 
 _LIVES = "coalesce(a.ended_ms, 0) = 0"
@@ -66,19 +66,35 @@ SELECT g.id, array(
     UNION SELECT t.file_key FROM tried t WHERE t.run_seq = g.seq AND t.file_key IS NOT NULL)
 FROM gone g JOIN removed USING (seq)
 """
+_TYPES = {
+    FieldKind.INTEGER: "bigint",
+    FieldKind.TIME: "bigint",
+    FieldKind.NUMBER: "double precision",
+}
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(field.column for field in created_columns(table))
+
+
+def _bound(table: Table) -> str:
+    """What these columns hold in a new run, whose times are the statement's."""
+    return ", ".join(
+        "clock.ms"
+        if field.kind is FieldKind.TIME
+        else f"%({field.column})s::{_TYPES.get(field.kind, 'text')}"
+        for field in created_columns(table)
+    )
+
+
 _ADD = f"""
 added AS (
-    INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,
-        remaining_attempts, created_ms, updated_ms, ready_ms)
-    SELECT %(run_id)s, %(of_tenant)s, %(entity)s, %(client)s, %(source)s, 'accepted', 0,
-        {DEFAULT_MAX_RETRIES}, clock.ms, clock.ms, clock.ms FROM clock, {{after}}
+    INSERT INTO runs ({_columns(Table.RUNS)})
+    SELECT {_bound(Table.RUNS)} FROM clock, {{after}}
     RETURNING seq, created_ms
 ), request AS (
-    INSERT INTO run_requests (run_seq, sql, content_type, content_encoding, column_separator,
-        encryption_key, deleted_rows, timeout_s, tags, org_ids, extras)
-    SELECT seq, %(sql)s, %(content_type)s, %(content_encoding)s, %(column_separator)s::text,
-        %(encryption_key)s::text, %(deleted_rows)s, %(timeout_s)s::double precision, %(tags)s,
-        %(org_ids)s, %(extras)s FROM added
+    INSERT INTO run_requests (run_seq, {_columns(Table.RUN_REQUESTS)})
+    SELECT seq, {_bound(Table.RUN_REQUESTS)} FROM added
 ), history AS (
     INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
     SELECT seq, created_ms, 0, NULL, 'accepted', NULL FROM added
@@ -86,7 +102,7 @@ added AS (
 SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
 """
 _ROOM = """room AS MATERIALIZED (
-    SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(of_tenant)s, %(queue_limit)s)
+    SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(tenant_id)s, %(queue_limit)s)
 )"""
 
 

@@ -13,7 +13,7 @@ from queryrun.db.postgres.connect import Connection
 from queryrun.db.rows import RUN_COLUMNS, stored_run
 from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import Failure, LostRace
-from queryrun.runs.model import AttemptRef, Cancellation, EngineStop, Run, Stage
+from queryrun.runs.model import ATTEMPT_OUTCOMES, AttemptRef, Cancellation, EngineStop, Run, Stage
 from queryrun.runs.state import TRANSITIONS, RunEvent, RunState, sources_of
 from queryrun.runs.store import CancelRequested, Completed, Failed, Freed, Requeued
 
@@ -88,12 +88,6 @@ _ATTEMPT_STOP = {
     "stop_stage": "cancel_stage",
     "stop_engine": "cancel_engine_stop",
 }
-_OUTCOMES = {
-    RunEvent.COMPLETE: "complete",
-    RunEvent.FAIL: "failed",
-    RunEvent.REQUEUE: "requeued",
-    RunEvent.FREED: "canceled",
-}
 
 
 def state_of(run: str) -> str:
@@ -127,7 +121,7 @@ SELECT {RUN_COLUMNS} FROM moved r JOIN run_requests q ON q.run_seq = r.seq
 
 def _ending(event: RunEvent) -> str:
     """The part that ends the attempt; empty for a cancel, which ends none."""
-    if event not in _OUTCOMES:
+    if event not in ATTEMPT_OUTCOMES:
         return ""
     freed = event is RunEvent.FREED
     stop = (
@@ -135,7 +129,7 @@ def _ending(event: RunEvent) -> str:
         for column, of_run in _ATTEMPT_STOP.items()
     )
     return f""", ended AS (
-    UPDATE attempts a SET ended_ms = m.updated_ms, outcome = '{_OUTCOMES[event]}',
+    UPDATE attempts a SET ended_ms = m.updated_ms, outcome = '{ATTEMPT_OUTCOMES[event]}',
         {", ".join(map(_bound, _ATTEMPT_COLUMNS))}, {", ".join(stop)}
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
 )"""

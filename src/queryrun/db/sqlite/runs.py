@@ -11,10 +11,11 @@ from queryrun.db.rows import (
     PROGRESS_COLUMNS,
     RUN_COLUMNS,
     attempt_of,
+    created_columns,
+    creation_values,
     event_record_of,
     progress_of,
     progress_values,
-    request_values,
 )
 from queryrun.db.sqlite import claims, transitions
 from queryrun.db.sqlite import idempotency as keys
@@ -24,8 +25,8 @@ from queryrun.db.sqlite.rows import read_run
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import IdempotencyInFlight, LostRace, QueueFull, Unavailable
+from queryrun.runs.fields import Table
 from queryrun.runs.model import (
-    DEFAULT_MAX_RETRIES,
     Attempt,
     AttemptProgress,
     AttemptRef,
@@ -52,12 +53,15 @@ from queryrun.runs.store import (
 QUEUE_FULL_RETRY_AFTER_S = 5
 """What a caller is told to wait when its queue is full: about the time of a short run."""
 
-_ADD_RUN = (
-    "INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,"
-    " remaining_attempts, created_ms, updated_ms, ready_ms)"
-    " VALUES (?, ?, ?, ?, ?, 'accepted', 0, ?, ?, ?, ?)"
-)
-_ADD_REQUEST = "INSERT INTO run_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+def _insert(table: Table, *more: str) -> str:
+    columns = [*more, *(field.column for field in created_columns(table))]
+    bound = ", ".join(f":{column}" for column in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({bound})"
+
+
+_ADD_RUN = _insert(Table.RUNS)
+_ADD_REQUEST = _insert(Table.RUN_REQUESTS, "run_seq")
 QUEUE_REACHES = (
     "SELECT 1 FROM runs WHERE state = 'accepted' AND source = ? AND tenant_id = ? LIMIT 1 OFFSET ?"
 )
@@ -378,13 +382,13 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int
 
 
 def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, now_ms: int) -> Run:
-    owner = run_id, request.tenant_id, request.entity_id, request.client_id, request.source
-    times = now_ms, now_ms, now_ms
-    seq = connection.execute(_ADD_RUN, (*owner, DEFAULT_MAX_RETRIES, *times)).lastrowid or 0
-    connection.execute(_ADD_REQUEST, (seq, *request_values(request)))
-    transitions.record_creation(connection, seq, now_ms)
     now = from_ms(now_ms)
-    return Run(run_id, request, RunState.ACCEPTED, 0, DEFAULT_MAX_RETRIES, now, now, now)
+    run = Run(run_id, request, RunState.ACCEPTED, 0, request.max_retries, now, now, now)
+    values = creation_values(run)
+    seq = connection.execute(_ADD_RUN, values).lastrowid or 0
+    connection.execute(_ADD_REQUEST, {**values, "run_seq": seq})
+    transitions.record_creation(connection, seq, now_ms)
+    return run
 
 
 def _remove_ended(connection: sqlite3.Connection, before_ms: int, limit: int) -> list[RemovedRun]:

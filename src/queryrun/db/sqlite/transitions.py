@@ -15,7 +15,7 @@ from queryrun.db.rows import StoredRun
 from queryrun.db.sqlite.rows import read_run, read_run_at
 from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import Failure, LostRace, NotCancellable
-from queryrun.runs.model import AttemptRef, Cancellation, EngineStop, Run, Stage
+from queryrun.runs.model import AttemptOutcome, AttemptRef, Cancellation, EngineStop, Run, Stage
 from queryrun.runs.read import not_found
 from queryrun.runs.state import RunEvent, RunState, advance
 from queryrun.runs.store import CancelRequested, Completed, Failed, Freed, Requeued
@@ -115,7 +115,7 @@ def complete(
         "processing_ms": detail.processing_ms,
     }
     move(connection, stored, RunEvent.COMPLETE, values, at_ms=at_ms)
-    _end_attempt(connection, stored, _Ending("complete", at_ms))
+    _end_attempt(connection, stored, _Ending(AttemptOutcome.COMPLETE, at_ms))
     return read_run_at(connection, stored.seq).run
 
 
@@ -131,7 +131,7 @@ def fail(connection: sqlite3.Connection, ref: AttemptRef, detail: Failed, now_ms
         **_stop_values(detail.stop),
     }
     move(connection, stored, RunEvent.FAIL, values, at_ms=at_ms, detail=failure.code)
-    _end_attempt(connection, stored, _Ending("failed", at_ms, failure, detail.stop))
+    _end_attempt(connection, stored, _Ending(AttemptOutcome.FAILED, at_ms, failure, detail.stop))
     return read_run_at(connection, stored.seq).run
 
 
@@ -144,7 +144,7 @@ def requeue(connection: sqlite3.Connection, ref: AttemptRef, detail: Requeued, n
         raise LostRace(f"run {ref.run_id} has no attempts left")
     values = {"ready_ms": to_ms(detail.ready_time), "remaining_attempts": remaining}
     move(connection, stored, RunEvent.REQUEUE, values, at_ms=at_ms, detail=failure.code)
-    _end_attempt(connection, stored, _Ending("requeued", at_ms, failure, detail.stop))
+    _end_attempt(connection, stored, _Ending(AttemptOutcome.REQUEUED, at_ms, failure, detail.stop))
     return read_run_at(connection, stored.seq).run
 
 
@@ -159,7 +159,7 @@ def freed(connection: sqlite3.Connection, ref: AttemptRef, detail: Freed, now_ms
     }
     move(connection, stored, RunEvent.FREED, values, at_ms=at_ms, detail=detail.engine_stop)
     run = read_run_at(connection, stored.seq).run
-    _end_attempt(connection, stored, _Ending("canceled", at_ms, stop=run.cancellation))
+    _end_attempt(connection, stored, _Ending(AttemptOutcome.CANCELED, at_ms, stop=run.cancellation))
     return run
 
 
@@ -206,7 +206,7 @@ def cancel(
 class _Ending:
     """How an attempt ended."""
 
-    outcome: str
+    outcome: AttemptOutcome
     at_ms: int
     failure: Failure | None = None
     stop: Cancellation | None = None

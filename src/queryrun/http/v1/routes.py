@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queryrun.auth.model import Scope
 from queryrun.http import parameters as p
-from queryrun.http.operations import Body, Operation, Parameter, Reply
+from queryrun.http.operations import Operation, Parameter, RequestBody, ResponseDoc
 from queryrun.http.v1 import jobs, schemas
 
 TAG = "Data query jobs (v1)"
@@ -29,7 +29,7 @@ QUERY_STATUS = Parameter(
     "query",
     {
         "type": "string",
-        "enum": [*jobs.STATUS_WORDS, "complete", "canceled", "pending"],
+        "enum": [*jobs.STATUS_NAMES, "complete", "canceled", "pending"],
     },
     "Only jobs in this status. v2's spellings are taken too.",
     "in_progress",
@@ -57,9 +57,9 @@ CREATE_JOB = Operation(
     "Submit a data query",
     "The same as creating a query run, in the words of v1. The job is on both faces, under one id.",
     (p.IDEMPOTENCY_KEY, p.PREFER, p.ORG_IDS, p.CONTENT_ENCODING, *p.EVERYWHERE),
-    Body("application/json", "SubmitDataQuery", (("csv", schemas.SUBMIT),)),
+    RequestBody("application/json", "SubmitDataQuery", (("csv", schemas.SUBMIT),)),
     (
-        Reply(
+        ResponseDoc(
             200,
             "Accepted.",
             "DataQueryJobAnswer",
@@ -81,8 +81,8 @@ LIST_JOBS = Operation(
     "The client's own (all of the tenant's for an admin), newest first. One page: this face has no "
     "cursor; `GET /v2/query_runs` has one.",
     (QUERY_STATUS, PAGE_SIZE, *p.EVERYWHERE),
-    replies=(
-        Reply(
+    responses=(
+        ResponseDoc(
             200,
             "The jobs.",
             "DataQueryJobList",
@@ -102,8 +102,8 @@ GET_JOB = Operation(
     "Read a data query job",
     "Somebody else's job is a 403 here, where v2 answers 404.",
     (JOB_ID, p.PREFER, *p.EVERYWHERE),
-    replies=(
-        Reply(
+    responses=(
+        ResponseDoc(
             200,
             "The job.",
             "DataQueryJobAnswer",
@@ -128,8 +128,8 @@ CANCEL_JOB = Operation(
     "Waits up to a second for the engine to be proven free, like v2's cancel. A job that had "
     'ended is left as it is: 400, "… is not in accepted or in_progress status".',
     (PADDED_ID, p.PREFER, *p.EVERYWHERE),
-    replies=(
-        Reply(
+    responses=(
+        ResponseDoc(
             200,
             "Cancelled, or being cancelled.",
             "DataQueryJobAnswer",

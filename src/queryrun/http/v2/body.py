@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from queryrun.auth.model import Principal
 from queryrun.errors import Problem
 from queryrun.http.properties import (
     MAX_KEY_CHARS,
@@ -21,10 +22,7 @@ from queryrun.http.properties import (
 )
 from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
 from queryrun.results.separator import SEPARATOR_PATTERN
-from queryrun.runs.model import (
-    DeletedRows,
-    Output,
-)
+from queryrun.runs.model import DeletedRows, Output, RunRequest
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
 MAX_TAGS = 50
@@ -39,16 +37,32 @@ class CreateBody:
 
     sql: str = field(repr=False)
     output: Output
-    deleted: bool = False
+    read_deleted: bool = False
     source: str | None = None
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
 
-    def deleted_rows(self, *, means_only: bool) -> DeletedRows:
-        """What `read_deleted` asks for under this face's reading (contract H3)."""
-        if not self.deleted:
-            return DeletedRows.EXCLUDE
-        return DeletedRows.ONLY if means_only else DeletedRows.INCLUDE
+    def run_request(
+        self,
+        principal: Principal,
+        org_ids: tuple[str, ...],
+        default_source: str,
+        read_deleted: DeletedRows,
+    ) -> RunRequest:
+        """The body and who sent it, in the core's terms. `read_deleted` is what the service reads
+        for `read_deleted: true` (contract H3)."""
+        return RunRequest(
+            tenant_id=principal.tenant_id,
+            entity_id=principal.entity_id,
+            client_id=principal.client_id,
+            source=self.source or default_source,
+            sql=self.sql,
+            output=self.output,
+            deleted_rows=read_deleted if self.read_deleted else DeletedRows.EXCLUDE,
+            timeout_s=self.timeout_s,
+            tags=self.tags,
+            org_ids=org_ids,
+        )
 
 
 def parse_create_body(content: dict[str, object], problems: list[Problem]) -> CreateBody | None:
@@ -82,7 +96,7 @@ def _built(content: dict[str, object]) -> CreateBody:
             separator_of(content_type, content.get("column_separator")),
             None if key is None else str(key),
         ),
-        deleted=content.get("read_deleted") is True,
+        read_deleted=content.get("read_deleted") is True,
         source=None if source is None else str(source),
         timeout_s=float(timeout) if isinstance(timeout, int | float) else None,
         tags=tuple(sorted(tags.items())) if isinstance(tags, dict) else (),

@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from queryrun.errors import InvalidRequest
+from queryrun.http.concurrency import StreamLimit
 from queryrun.http.context import AppContext
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.request import ApiRequest
 from queryrun.http.times import iso
-from queryrun.http.v2.render import progress_object
-from queryrun.runs.follow import Quiet, Step, follow
+from queryrun.http.v2.records import progress_object
+from queryrun.runs.follow import KeepAlive, RunUpdate, follow
 from queryrun.runs.model import AttemptProgress, RunEventRecord
 from queryrun.runs.read import read_one
 
@@ -25,30 +28,50 @@ HEARTBEAT = b": still here\n\n"
 RETRY = b"retry: 1000\n\n"
 """How many milliseconds a browser waits before it comes back to a stream that broke."""
 
-HEADERS = [("cache-control", "no-store"), ("x-accel-buffering", "no")]
-"""The second asks proxies of one kind to pass pieces on as they come."""
+HEADERS = {
+    "content-type": EVENT_STREAM,
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+}
+"""The last one tells nginx to pass chunks on as they come."""
+
+
+class EventStream(StreamingResponse):
+    """A live response that counts against its client's streams until it ends or breaks."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], streams: StreamLimit, client_id: str) -> None:
+        super().__init__(chunks, headers=HEADERS)
+        self._streams = streams
+        self._client_id = client_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until there are no more or the client disconnects."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._streams.release(self._client_id)
 
 
 async def run_events(app: AppContext, request: ApiRequest) -> Response:
     """The run's event records from its creation, or after `Last-Event-ID`, and progress meanwhile.
 
-    Ends after the event that ended the run. Asked for more after that event: 204, which tells a
-    browser not to come back.
+    Ends after the event that made the run terminal. A client that has seen that event gets 204,
+    which tells a browser not to reconnect.
     """
-    request.run_id = request.path_parameters["query_run_id"]
-    after = _last_seen(request)
-    run = await read_one(app.runs, request.who, request.run_id)
+    after = _last_event_time(request)
+    run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     if run.state.is_terminal and after is not None and after >= run.updated_time:
-        return Response(204, content_type=None)
-    response = Response(200, content_type=EVENT_STREAM, headers=list(HEADERS), stream_bytes=None)
+        return Response(status_code=204)
     if request.method == "HEAD":
-        return response
-    response.on_end = app.streams.take(request.who.client_id)
-    response.stream = _pieces(follow(app.runs, run.id, after, app.settings.stream_pace))
-    return response
+        return Response(headers=HEADERS)
+    chunks = _chunks(follow(app.runs, run.id, after, app.settings.follow_options))
+    client_id = request.principal.client_id
+    app.streams.acquire(client_id)
+    return EventStream(chunks, app.streams, client_id)
 
 
-def _last_seen(request: ApiRequest) -> datetime | None:
+def _last_event_time(request: ApiRequest) -> datetime | None:
+    """An event's id is its time in milliseconds."""
     text = request.header(b"last-event-id")
     if text is None:
         return None
@@ -58,14 +81,14 @@ def _last_seen(request: ApiRequest) -> datetime | None:
     return datetime.fromtimestamp(int(text) / 1000, UTC)
 
 
-async def _pieces(steps: AsyncIterator[Step]) -> AsyncIterator[bytes]:
+async def _chunks(steps: AsyncIterator[RunUpdate]) -> AsyncIterator[bytes]:
     yield RETRY
     async for step in steps:
-        yield _written(step)
+        yield _chunk(step)
 
 
-def _written(step: Step) -> bytes:
-    if isinstance(step, Quiet):
+def _chunk(step: RunUpdate) -> bytes:
+    if isinstance(step, KeepAlive):
         return HEARTBEAT
     if isinstance(step, AttemptProgress):
         return _event("progress", progress_object(step))
@@ -84,7 +107,7 @@ def _event(name: str, data: dict[str, object]) -> bytes:
 def _record_object(record: RunEventRecord) -> dict[str, object]:
     return {
         "id": record.run_id,
-        "state": record.state.shown.value,
+        "state": record.state.public.value,
         "event": "accept" if record.event is None else record.event.value,
         "attempt": record.attempt,
         "time": iso(record.at),

@@ -1,41 +1,40 @@
-"""What extension fields cost extra to read: the queue position, the attempts of a run,
-how far another node is with it."""
+"""The body of a run. Some extension fields have to be read in addition to the run: its queue
+position, its attempts, its progress on another node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from queryrun.http.links import Links
 from queryrun.http.times import iso
-from queryrun.http.v2.render import NO_EXTRAS, Extras
+from queryrun.http.v2.render import Extras, RunDetails, encode_run
 from queryrun.http.v2.view import View
 from queryrun.runs.context import RequestContext
-from queryrun.runs.model import Run, RunEventRecord
+from queryrun.runs.model import ATTEMPT_OUTCOMES, Run, RunEventRecord
 from queryrun.runs.read import progress_of
 from queryrun.runs.state import RunEvent, RunState
 
-OUTCOMES = {
-    RunEvent.COMPLETE: "complete",
-    RunEvent.FAIL: "failed",
-    RunEvent.REQUEUE: "retried",
-    RunEvent.FREED: "canceled",
-}
-"""How an attempt ended, by the event that ended it."""
+
+async def run_body(context: RequestContext, run: Run, view: View, links: Links) -> bytes:
+    """The run's JSON body, with the fields that have to be read first if the view names any."""
+    return encode_run(await run_details(context, run, view, links), view)
 
 
-async def gather_extras(context: RequestContext, run: Run, view: View) -> Extras:
-    """Read what the view asks for by name; nothing at all for most requests."""
+async def run_details(context: RequestContext, run: Run, view: View, links: Links) -> RunDetails:
+    """The run and what the view needs in addition; for most views that is nothing."""
     if view.fields is None:
-        return NO_EXTRAS
-    records = await context.store.events(run.id) if view.wants("attempts") else []
-    asked = view.wants("queue_position") or view.wants("waiting_for")
-    waits = asked and run.state is RunState.ACCEPTED
-    position = await context.store.queue_position(run.id) if waits else None
-    return Extras(
+        return RunDetails(run, links)
+    records = await context.store.events(run.id) if view.includes("attempts") else []
+    is_waiting = run.state is RunState.ACCEPTED
+    needs_position = view.includes("queue_position") or view.includes("waiting_for")
+    position = await context.store.queue_position(run.id) if needs_position and is_waiting else None
+    extras = Extras(
         queue_position=position,
         waiting_for=None if position is None else waiting_for(context, run, position),
-        progress=await progress_of(context, run) if view.wants("progress") else None,
+        progress=await progress_of(context, run) if view.includes("progress") else None,
         attempts=tuple(attempts_of(records)),
     )
+    return RunDetails(run, links, extras, with_file_size=view.includes("file"))
 
 
 def waiting_for(context: RequestContext, run: Run, position: int) -> str:
@@ -54,9 +53,9 @@ def attempts_of(records: Iterable[RunEventRecord]) -> list[dict[str, object]]:
     for record in records:
         if record.event is RunEvent.CLAIM:
             attempts[record.attempt] = {"number": record.attempt, "started_time": iso(record.at)}
-        elif record.event in OUTCOMES and record.attempt in attempts:
+        elif record.event in ATTEMPT_OUTCOMES and record.attempt in attempts:
             attempts[record.attempt] |= {
                 "ended_time": iso(record.at),
-                "outcome": OUTCOMES[record.event],
+                "outcome": ATTEMPT_OUTCOMES[record.event].value,
             }
     return list(attempts.values())

@@ -1,9 +1,9 @@
-"""`async: true` (contract C8): answer 202 with a request id, keep the outcome for
+"""`async: true` (contract C8): respond with 202 and a request id, keep the outcome for
 `GET /v2/requests/{request_id}`.
 
-What was asked for is durable in the store before the 202 leaves. A create's outcome is known by
-then. A cancel's is known once the run has ended; it is settled by whoever reads the request
-after that, so no task has to survive a restart.
+The request is durable in the store before the 202 is sent. A create's outcome is known by then. A
+cancel's is known once the run is terminal; whoever reads the request after that writes it down, so
+no task has to survive a restart.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import uuid4
 
 import msgspec
+from starlette.responses import Response
 
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest, NotCancellable, NotFound
@@ -19,87 +20,85 @@ from queryrun.http import idempotency
 from queryrun.http.context import AppContext
 from queryrun.http.links import links_of
 from queryrun.http.problems import response_for
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 from queryrun.http.stored_response import decode_response, encode_response
 from queryrun.http.times import iso
-from queryrun.http.v2.render import Shown, render_run
+from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.view import DEFAULT_VIEW
 from queryrun.runs.cancel import cancel
-from queryrun.runs.model import IdempotencyKey, Run, RunRequest
+from queryrun.runs.model import Run, RunRequest
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.submit import submit
 
 
 class Operation(StrEnum):
-    """What an asynchronous request asked for; the store keeps the word without reading it."""
+    """What an asynchronous request does. The store keeps the word without reading it."""
 
     CREATE = "create"
     CANCEL = "cancel"
 
     def path(self, run_id: str) -> str:
         """The path that it was sent to."""
-        created_at = "/v2/query_runs"
-        return created_at if self is Operation.CREATE else f"{created_at}/{run_id}/cancel"
+        collection = "/v2/query_runs"
+        return collection if self is Operation.CREATE else f"{collection}/{run_id}/cancel"
 
 
-async def create_later(
-    app: AppContext, request: ApiRequest, run_request: RunRequest, key: IdempotencyKey | None
-) -> Response:
-    """Accept the run, record the outcome, answer with ids alone. The run's id is in `Location`
-    even when the statement was refused: which of the two is the outcome (contract H4)."""
+async def create_async(app: AppContext, request: ApiRequest, run_request: RunRequest) -> Response:
+    """Accept the run, record the outcome, respond with the request's id alone. The run's id is in
+    `Location` even when the statement was refused: which of the two is the request's outcome
+    (contract H4)."""
     run_id = str(uuid4())
-    creation = _new_request(request, Operation.CREATE, run_id)
-    response = _only_ids(request, f"/v2/query_runs/{run_id}")
-    write = idempotency.write_with(key, response.status, lambda _: response.body)
+    new = _new_request(request, Operation.CREATE, run_id)
+    response = _accepted(request, f"/v2/query_runs/{run_id}")
+    write = idempotency.write_for(request, 202, lambda _: bytes(response.body))
     try:
         accepted = await submit(app.runs, run_request, idempotent=write, run_id=run_id)
     except InvalidRequest as error:
-        await _record(app, creation, _failed(response_for(error, request.api_version)))
-        await idempotency.store_response(app, key, response)
+        await _record(app, new, _failed(request, error))
+        await idempotency.store_response(app, request, response)
         return response
     if accepted.replay is not None:
         return idempotency.replayed(accepted.replay)
     request.run_id = run_id
-    await _record(app, creation, _succeeded(app, accepted.run, 201))
+    await _record(app, new, _succeeded(app, accepted.run, 201))
     return response
 
 
-async def cancel_later(
-    app: AppContext, request: ApiRequest, run_id: str, key: IdempotencyKey | None
-) -> Response:
-    """Record the cancel and answer with the request's id; an unknown or ended run is an outcome."""
-    cancellation = _new_request(request, Operation.CANCEL, run_id)
-    response = _only_ids(request, f"/v2/requests/{request.request_id}")
-    write = idempotency.write_with(key, response.status, lambda _: response.body)
+async def cancel_async(app: AppContext, request: ApiRequest, run_id: str) -> Response:
+    """Record the cancel and respond with the request's id. That the run is unknown or terminal is
+    an outcome, not an error of this request."""
+    new = _new_request(request, Operation.CANCEL, run_id)
+    response = _accepted(request, f"/v2/requests/{request.request_id}")
+    write = idempotency.write_for(request, 202, lambda _: bytes(response.body))
     try:
-        run = await cancel(app.runs, request.who, run_id, wait_s=0.0, idempotent=write)
+        run = await cancel(app.runs, request.principal, run_id, wait_s=0.0, idempotent=write)
     except (NotFound, NotCancellable) as error:
-        await _record(app, cancellation, _failed(response_for(error, request.api_version)))
-        await idempotency.store_response(app, key, response)
+        await _record(app, new, _failed(request, error))
+        await idempotency.store_response(app, request, response)
         return response
-    await _record(app, cancellation, _cancel_outcome(app, run))
-    await idempotency.complete(app, key, response)
+    await _record(app, new, _cancel_outcome(app, run))
+    await idempotency.complete(app, request, response)
     return response
 
 
 async def get_request(app: AppContext, request: ApiRequest) -> Response:
     """`GET /v2/requests/{request_id}`: how an asynchronous request went."""
-    request_id = request.path_parameters["request_id"]
+    request_id = request.path_params["request_id"]
     found = await app.requests.get_request(request_id)
-    if found is None or not _may_see(request.who, found.request):
+    if found is None or not _can_view(request.principal, found.request):
         raise NotFound("request_id", f"Request {request_id[:64]!r} could not be found")
-    settled = await _settled(app, found)
-    return Response(200, msgspec.json.encode(_shown(settled)))
+    return JsonResponse(_request_object(await _with_outcome(app, found)))
 
 
-def _only_ids(request: ApiRequest, location: str) -> Response:
-    body = msgspec.json.encode({"request_id": request.request_id})
-    return Response(202, body, headers=[("location", location)])
+def _accepted(request: ApiRequest, location: str) -> JsonResponse:
+    return JsonResponse({"request_id": request.request_id}, 202, {"location": location})
 
 
 def _new_request(request: ApiRequest, operation: Operation, run_id: str) -> NewRequest:
-    who = request.who
-    return NewRequest(request.request_id, who.tenant_id, who.client_id, operation, run_id)
+    principal = request.principal
+    tenant_id, client_id = principal.tenant_id, principal.client_id
+    return NewRequest(request.request_id, tenant_id, client_id, operation, run_id)
 
 
 async def _record(app: AppContext, new: NewRequest, outcome: RequestOutcome | None) -> None:
@@ -108,8 +107,8 @@ async def _record(app: AppContext, new: NewRequest, outcome: RequestOutcome | No
         await app.requests.finish_request(new.id, outcome)
 
 
-async def _settled(app: AppContext, found: AsyncRequest) -> AsyncRequest:
-    """The request with its outcome. A cancel's outcome is known once its run is terminal."""
+async def _with_outcome(app: AppContext, found: AsyncRequest) -> AsyncRequest:
+    """The request, with its outcome once that is known. Only a cancel's can still be open here."""
     if found.outcome is not None or found.request.operation != Operation.CANCEL:
         return found
     run = await app.runs.store.get(found.request.run_id)
@@ -126,21 +125,25 @@ def _cancel_outcome(app: AppContext, run: Run) -> RequestOutcome | None:
 
 
 def _succeeded(app: AppContext, run: Run, status: int) -> RequestOutcome:
-    body = render_run(Shown(run, links_of(app)), DEFAULT_VIEW)
+    body = encode_run(RunDetails(run, links_of(app)), DEFAULT_VIEW)
     return RequestOutcome(RequestState.SUCCEEDED, encode_response(status, body))
 
 
-def _failed(response: Response) -> RequestOutcome:
-    return RequestOutcome(RequestState.FAILED, encode_response(response.status, response.body))
+def _failed(request: ApiRequest, error: Exception) -> RequestOutcome:
+    response = response_for(error, request.api_version)
+    stored = encode_response(response.status_code, bytes(response.body))
+    return RequestOutcome(RequestState.FAILED, stored)
 
 
-def _may_see(who: Principal, run_request: NewRequest) -> bool:
-    mine = run_request.client_id == who.client_id
-    return run_request.tenant_id == who.tenant_id and (mine or who.is_admin)
+def _can_view(principal: Principal, request: NewRequest) -> bool:
+    """A client sees its own requests, an admin those of the tenant."""
+    is_own = request.client_id == principal.client_id
+    return request.tenant_id == principal.tenant_id and (is_own or principal.is_admin)
 
 
-def _shown(found: AsyncRequest) -> dict[str, object]:
-    shape: dict[str, object] = {
+def _request_object(found: AsyncRequest) -> dict[str, object]:
+    """The request as plain data. A synchronous caller would have had `status` and `body`."""
+    content: dict[str, object] = {
         "request_id": found.request.id,
         "state": found.state.value,
         "method": "POST",
@@ -148,11 +151,11 @@ def _shown(found: AsyncRequest) -> dict[str, object]:
         "created_time": iso(found.created_time),
     }
     if found.completed_time is not None:
-        shape["completed_time"] = iso(found.completed_time)
+        content["completed_time"] = iso(found.completed_time)
     if found.outcome is not None:
         response = decode_response(found.outcome.response)
-        shape["status"] = response.status
-        shape["body"] = msgspec.Raw(response.body)
+        content["status"] = response.status_code
+        content["body"] = msgspec.Raw(bytes(response.body))
         if found.outcome.state is RequestState.SUCCEEDED:
-            shape["data"] = {"id": found.request.run_id}
-    return shape
+            content["data"] = {"id": found.request.run_id}
+    return content

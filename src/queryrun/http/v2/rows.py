@@ -6,12 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
+from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest, NotFound, Problem, RunFailed, Unavailable
 from queryrun.http.context import AppContext
-from queryrun.http.refusals import FileGone
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.errors import FileGone
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 from queryrun.results.preview import PreviewRequest, is_simple, preview
 from queryrun.results.preview_rows import (
     MAX_PREVIEW_ROWS,
@@ -25,9 +26,7 @@ from queryrun.runs.model import Output, ResultFile, Run
 from queryrun.runs.read import read_one
 
 DEFAULT_ROWS = 100
-MOST_OFFSET = 10**9
-
-_encode = msgspec.json.Encoder().encode
+MAX_OFFSET = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +42,26 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
     encrypted."""
     problems: list[Problem] = []
     window = Window(
-        _whole(request, "offset", 0, MOST_OFFSET, problems),
+        _whole(request, "offset", 0, MAX_OFFSET, problems),
         _whole(request, "limit", DEFAULT_ROWS, MAX_PREVIEW_ROWS, problems),
     )
     if problems:
         raise InvalidRequest(*problems)
-    request.run_id = request.path_parameters["query_run_id"]
-    run = await read_one(app.runs, request.who, request.run_id)
+    run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     file = _file(run)
     found = await _preview(app, file, _preview_request(run.request.output, window))
-    return Response(200, _encode(_body(found, window, file)))
+    return JsonResponse(_body(found, window, file))
 
 
-def _whole(request: ApiRequest, name: str, default: int, most: int, problems: list[Problem]) -> int:
+def _whole(
+    request: ApiRequest, name: str, default: int, maximum: int, problems: list[Problem]
+) -> int:
     """A whole number of the query, or its default."""
-    text = (request.values(name) or [""])[-1].strip()
+    text = (request.query_values(name) or [""])[-1].strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= most):
-        message = f"'{name}' must be a whole number from 0 to {most}"
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= maximum):
+        message = f"'{name}' must be a whole number from 0 to {maximum}"
         problems.append(Problem("invalid_parameter", name, message))
         return default
     return int(text)

@@ -3,31 +3,30 @@
 
 from __future__ import annotations
 
-import msgspec
+from starlette.responses import Response
 
 from queryrun.http.context import AppContext
-from queryrun.http.request import ApiRequest, Response
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
 from queryrun.runs.tables import describe_table, list_tables
 from queryrun.services.catalog.frames import TableShape
-
-_encode = msgspec.json.Encoder().encode
 
 
 async def get_tables(app: AppContext, request: ApiRequest) -> Response:
     """Every table of a source that the caller's entity has, with its columns."""
-    found = await list_tables(app.runs, app.tables, request.who, _source(request))
-    return Response(200, _encode({"data": [_body(table) for table in found]}))
+    found = await list_tables(app.runs, app.tables, request.principal, _source(request))
+    return JsonResponse({"data": [_body(table) for table in found]})
 
 
 async def get_table(app: AppContext, request: ApiRequest) -> Response:
     """One table; 404 when the entity has none of this name."""
-    name = request.path_parameters["name"]
-    found = await describe_table(app.runs, app.tables, request.who, _source(request), name)
-    return Response(200, _encode(_body(found)))
+    name = request.path_params["name"]
+    found = await describe_table(app.runs, app.tables, request.principal, _source(request), name)
+    return JsonResponse(_body(found))
 
 
 def _source(request: ApiRequest) -> str | None:
-    return (request.values("source") or [""])[-1].strip() or None
+    return (request.query_values("source") or [""])[-1].strip() or None
 
 
 def _body(table: TableShape) -> dict[str, object]:

@@ -19,13 +19,13 @@ MAX_PAGE_SIZE = 99
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How the caller wants the run shown. `fields` None: the default body."""
+    """Which fields of a run to render. `fields` None: the default body."""
 
     fields: frozenset[str] | None = None
     page_size: int | None = None
 
-    def wants(self, field: str) -> bool:
-        """Whether an extension field was asked for by name."""
+    def includes(self, field: str) -> bool:
+        """Whether a field was requested by name."""
         return self.fields is not None and field in self.fields
 
 
@@ -40,13 +40,13 @@ def parse_view(
         return DEFAULT_VIEW
     _check_expand(request, problems)
     if check_filter:
-        check_filters(request.values("filter[]"), problems)
-    fields = parse_fields(request.query(), problems, strict=strict)
-    return View(fields, _page_size(request.values("page_size"), problems))
+        check_filters(request.query_values("filter[]"), problems)
+    fields = parse_fields(request.query_items(), problems, strict=strict)
+    return View(fields, _page_size(request.query_values("page_size"), problems))
 
 
 def _check_expand(request: ApiRequest, problems: list[Problem]) -> None:
-    for value in request.values("expand[]"):
+    for value in request.query_values("expand[]"):
         paths = [path.strip() for path in value.split(",")]
         if not all(EXPAND.fullmatch(path) for path in paths if path):
             message = "'expand[]' takes names joined by dots, at most three deep"

@@ -66,6 +66,7 @@ class PreviewClient:
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
+        """Bounds the wait too: a queue of slow previews must not hold requests for minutes."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._slots.acquire()
@@ -93,9 +94,11 @@ async def _converse(process: ServiceProcess[FromPreview], read: Read) -> Preview
     raise NoPreviewError(_TOO_EXPENSIVE)
 
 
-async def _send_range(process: ServiceProcess[FromPreview], read: Read, wanted: ReadRange) -> None:
+async def _send_range(
+    process: ServiceProcess[FromPreview], read: Read, requested: ReadRange
+) -> None:
     """One hop to a thread per range, because `read` may block on a network."""
-    data = await asyncio.to_thread(lambda: b"".join(read(wanted.start, wanted.end)))
+    data = await asyncio.to_thread(lambda: b"".join(read(requested.start, requested.end)))
     for start in range(0, len(data), _CHUNK_BYTES):
         process.send(encode(FileChunk(data[start : start + _CHUNK_BYTES])))
         await process.sent()

@@ -96,6 +96,7 @@ CREATE TABLE run_requests (
     timeout_s        double precision,
     tags             text NOT NULL,
     org_ids          text NOT NULL,
+    max_retries      bigint NOT NULL CHECK (max_retries >= 0),
     extras           text NOT NULL
 );
 

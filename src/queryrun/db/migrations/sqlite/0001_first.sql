@@ -88,6 +88,7 @@ CREATE TABLE run_requests (
     timeout_s        REAL,
     tags             TEXT NOT NULL,
     org_ids          TEXT NOT NULL,
+    max_retries      INTEGER NOT NULL CHECK (max_retries >= 0),
     extras           TEXT NOT NULL
 );
 

@@ -1,4 +1,4 @@
-"""Our own client on the v1 face of a real server, where its unit tests have a stand-in."""
+"""Our client on v1 of a real server; its unit tests use a stand-in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def server(serve: Serve) -> Server:
 @pytest.fixture
 def client(server: Server) -> Iterator[Client]:
     issued = server.made.issued
-    with Client(server.url, issued.client.id, issued.secret, face="v1") as client:
+    with Client(server.url, issued.client.id, issued.secret, api_version="v1") as client:
         yield client
 
 
@@ -31,10 +31,10 @@ def test_a_statement_becomes_rows(client: Client) -> None:
 
 
 def test_waiting_is_one_request(client: Client, server: Server) -> None:
-    """`Prefer: wait` is honoured on this face too."""
+    """`Prefer: wait` is honoured on v1 too."""
     run = client.submit("SELECT 1")
-    answer = server.http.get(f"/query/jobs/{run.id}", headers={"prefer": "wait=30"})
-    assert answer.json()["data"]["queryStatus"] == "completed"
+    response = server.http.get(f"/query/jobs/{run.id}", headers={"prefer": "wait=30"})
+    assert response.json()["data"]["queryStatus"] == "completed"
 
 
 def test_cancel_returns_when_the_worker_is_gone(client: Client, server: Server) -> None:
@@ -45,14 +45,14 @@ def test_cancel_returns_when_the_worker_is_gone(client: Client, server: Server) 
     assert run.cancel().outcome is CancelOutcome.ALREADY_CANCELED
 
 
-def test_a_late_cancel_says_how_the_run_had_ended(client: Client) -> None:
+def test_a_late_cancel_reports_how_the_run_ended(client: Client) -> None:
     run = client.submit("SELECT 1").wait()
-    answer = run.cancel()
-    assert answer.outcome is CancelOutcome.TOO_LATE
-    assert answer.info.state is State.COMPLETE
+    response = run.cancel()
+    assert response.outcome is CancelOutcome.TOO_LATE
+    assert response.info.state is State.COMPLETE
 
 
-def test_errors_are_told(client: Client) -> None:
+def test_errors_are_raised(client: Client) -> None:
     with pytest.raises(BadRequest):
         client.submit("DROP TABLE account")
     with pytest.raises(RunFailed, match="acount"):

@@ -1,4 +1,4 @@
-"""A node in this process, on parts that a test may wrap: what the tests of stops are played on."""
+"""A node in this process, on parts that a test may wrap, for tests of stops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from queryrun.runs.model import (
     RunRequest,
     Stage,
 )
-from queryrun.runs.read import wait_for_end
+from queryrun.runs.read import await_end, read_one
 from queryrun.runs.submit import submit
 from queryrun.settings import DATABASE_NAME, load
 from queryrun.wiring.child_roles import CHILD_ROLES
@@ -34,15 +34,15 @@ from tests.e2e.conftest import QUICK
 
 HELD_WORKERS = {**CHILD_ROLES, "worker": "tests.faults.held_worker:main"}
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
-"""Heeds interrupts; ends on no machine."""
+"""Reacts to interrupts; finishes on no machine."""
 ENDLESS_ROWS = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
-PATIENCE_S = 15.0
-"""How long a test waits for what must happen; far beyond what it takes."""
+TIMEOUT_S = 15.0
+"""How long a test waits for something that must happen; far more than it needs."""
 URL = "http://node.test"
 
 
 @dataclass
-class Scene:
+class NodeHarness:
     """A started node, and its first client as the caller."""
 
     node: Node
@@ -56,7 +56,7 @@ class Scene:
 
     @property
     def admin(self) -> Principal:
-        """Somebody else, who may see and cancel everything."""
+        """Another principal, who may see and cancel everything."""
         entity = self.made.entity
         return Principal(entity.tenant_id, str(uuid4()), entity.id, frozenset({Scope.ADMIN}))
 
@@ -77,12 +77,13 @@ class Scene:
         return (await submit(self.node.runs, request)).run.id
 
     async def cancel(self, run_id: str, who: Principal | None = None, wait_s: float = 10.0) -> Run:
-        """Cancel as the caller, or as somebody else."""
+        """Cancel as the caller, or as another principal."""
         return await cancel(self.node.runs, who or self.caller, run_id, wait_s=wait_s)
 
-    async def ended(self, run_id: str) -> Run:
-        """The run at its end."""
-        return await wait_for_end(self.node.runs, self.caller, run_id, PATIENCE_S)
+    async def wait_finished(self, run_id: str) -> Run:
+        """Wait until the run is in a terminal state, and return it."""
+        run = await read_one(self.node.runs, self.caller, run_id)
+        return await await_end(self.node.runs, run, TIMEOUT_S)
 
     async def read(self, run_id: str) -> Run:
         """The run as last written."""
@@ -90,15 +91,15 @@ class Scene:
         assert run is not None
         return run
 
-    async def reaches(self, run_id: str, stage: Stage) -> None:
-        """Wait until the run's attempt says that it is in this stage."""
+    async def wait_stage(self, run_id: str, stage: Stage) -> None:
+        """Wait until the run's attempt reports this stage."""
         await until(lambda: self._stage(run_id) is stage, f"{run_id} in {stage}")
 
     def _stage(self, run_id: str) -> Stage | None:
         progress = self.node.dispatcher.progress(run_id)
         return None if progress is None else progress.stage
 
-    async def computes(self, run_id: str) -> int:
+    async def wait_computing(self, run_id: str) -> int:
         """Wait until a worker carries the run's name; its pid."""
         await until(lambda: bool(self.workers_of(run_id)), f"a worker on {run_id}")
         return self.workers_of(run_id)[0]
@@ -112,11 +113,11 @@ class Scene:
         return ServerProcesses(os.getpid()).below()
 
     def result_files(self) -> list[str]:
-        """What lies in the result store, committed or not."""
+        """The files in the result store, committed or not."""
         return sorted(path.name for path in (self.made.home / "results").iterdir())
 
     def attempts(self, run_id: str) -> list[sqlite3.Row]:
-        """The rows of the run's attempts, past the interface."""
+        """The rows of the run's attempts, read from the database itself."""
         with closing(sqlite3.connect(self.made.home / DATABASE_NAME)) as connection:
             connection.row_factory = sqlite3.Row
             return connection.execute(
@@ -127,7 +128,7 @@ class Scene:
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        """The node's HTTP face, with a token of the caller's."""
+        """The node's HTTP API, with a token of the caller's."""
         transport = httpx.ASGITransport(app=self.node.app)
         async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
             issued = self.made.issued
@@ -142,13 +143,13 @@ class Scene:
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
-    """Look again and again until it holds: the process table and progress tell no event."""
+    """Poll until it holds: the process table and progress offer no event to wait for."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not holds():  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.002)
     except TimeoutError:
-        raise AssertionError(f"waited in vain for {what}") from None
+        raise AssertionError(f"timed out waiting for {what}") from None
 
 
 @asynccontextmanager
@@ -158,18 +159,18 @@ async def open_node(
     wrap: Callable[[NodeResources], NodeResources] = lambda resources: resources,
     roles: Roles = CHILD_ROLES,
     environ: Mapping[str, str] | None = None,
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[NodeHarness]:
     """A started node on a home, its parts wrapped; nothing of it runs afterwards."""
     settings = load(made.home, QUICK | dict(environ or {}))
     node = build_node(settings, URL, wrap(open_resources(settings, roles)))
     await node.start()
     try:
-        yield Scene(node, made)
+        yield NodeHarness(node, made)
     finally:
         await node.drain(0)
         await node.close()
 
 
 def encoded(encoding: ContentEncoding, key: str | None = None) -> Output:
-    """A CSV file, packed and encrypted as asked."""
+    """A CSV file, compressed and encrypted as given."""
     return Output(ContentType.CSV, encoding, None, key)

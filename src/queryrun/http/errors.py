@@ -1,4 +1,4 @@
-"""The skin's own branch of `RequestError`: refusals that only exist because there is HTTP.
+"""The HTTP layer's branch of `RequestError`: errors that only exist because there is HTTP.
 
 RequestError
 ├── PathNotFound            no such path

@@ -1,4 +1,4 @@
-"""A pool on the scripted engine, and what its tests ask of it and of the process table."""
+"""A pool on the scripted engine, and helpers that inspect it and the process table."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SCRIPTED: Roles = {
     "worker": "tests.unit.worker.scripted:worker_main",
     "guard": "tests.unit.worker.scripted:guard_main",
 }
-PATIENCE_S = 20.0
-"""How long a test waits for what must happen; far beyond what it takes."""
+TIMEOUT_S = 20.0
+"""How long a test waits for something that must happen; far more than it needs."""
 
 
 @contextlib.asynccontextmanager
@@ -46,9 +46,9 @@ async def open_pool(
         await pool.close()
 
 
-def bind_to(place: Path, entity_id: str = "e1", **options: str) -> WorkerConfig:
-    """A bind whose data and results lie below `place`."""
-    data, results = place / f"data-{entity_id}", place / "results"
+def bind_to(root: Path, entity_id: str = "e1", **options: str) -> WorkerConfig:
+    """A config whose data and results are below `root`."""
+    data, results = root / f"data-{entity_id}", root / "results"
     data.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)
     return WorkerConfig(
@@ -67,7 +67,7 @@ def statement(text: str, size_limit_bytes: int = 0) -> Execute:
     return Execute(
         run_id="r1",
         attempt=1,
-        statement=text,
+        sql=text,
         file_key="k1",
         content_type="json",
         content_encoding="none",
@@ -84,29 +84,29 @@ async def run(worker: Worker, text: str, size_limit_bytes: int = 0) -> Done | Fa
 
 
 class Running:
-    """A statement that has begun, and what it says."""
+    """A statement that has started, and the frames that it sent."""
 
     def __init__(self, worker: Worker, text: str, until_stage: str = "executing") -> None:
-        self.heard: list[StageReached | Progress] = []
+        self.frames: list[StageReached | Progress] = []
         self.worker = worker
         self._until = until_stage
         self._begun = asyncio.Event()
         self._progress = asyncio.Event()
-        self.outcome = asyncio.ensure_future(worker.execute(statement(text), self._hear))
+        self.outcome = asyncio.ensure_future(worker.execute(statement(text), self._on_progress))
 
     async def begun(self) -> Running:
         """Wait until it has reached its stage."""
-        await asyncio.wait_for(self._begun.wait(), PATIENCE_S)
+        await asyncio.wait_for(self._begun.wait(), TIMEOUT_S)
         return self
 
     async def progress(self) -> Progress:
         """Wait for the next progress."""
         self._progress.clear()
-        await asyncio.wait_for(self._progress.wait(), PATIENCE_S)
-        return next(f for f in reversed(self.heard) if isinstance(f, Progress))
+        await asyncio.wait_for(self._progress.wait(), TIMEOUT_S)
+        return next(f for f in reversed(self.frames) if isinstance(f, Progress))
 
-    def _hear(self, frame: StageReached | Progress) -> None:
-        self.heard.append(frame)
+    def _on_progress(self, frame: StageReached | Progress) -> None:
+        self.frames.append(frame)
         if isinstance(frame, StageReached) and frame.stage == self._until:
             self._begun.set()
         if isinstance(frame, Progress):
@@ -116,6 +116,18 @@ class Running:
 async def begin(worker: Worker, text: str, until_stage: str = "executing") -> Running:
     """Start a scripted statement and wait until it is under way."""
     return await Running(worker, text, until_stage).begun()
+
+
+def is_running(handle: str) -> bool:
+    """Whether exactly this process still runs; a zombie does not."""
+    _, pid, start, boot = handle.split(":", 3)
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    fields = text[text.rindex(")") + 2 :].split()
+    is_this_boot = boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return is_this_boot and fields[19] == start and fields[0] not in "ZX"
 
 
 def is_in_process_table(pid: int) -> bool:
@@ -128,19 +140,19 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number matters
 
 
-strangers: set[int] = set()
-"""Processes below this one that were there before the test began; other tests' leftovers."""
+other_processes: set[int] = set()
+"""Processes below this one that existed before the test began."""
 
 
 def children() -> set[int]:
-    """The pids of this process's children and theirs, without the strangers."""
-    return _descendants() - strangers
+    """The pids of this process's descendants, without those of other tests."""
+    return _descendants() - other_processes
 
 
-def meet_strangers() -> None:
-    """Whoever is there now is not this test's."""
-    strangers.clear()
-    strangers.update(_descendants())
+def ignore_other_processes() -> None:
+    """The processes that exist now are not this test's."""
+    other_processes.clear()
+    other_processes.update(_descendants())
 
 
 def _descendants() -> set[int]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
+from queryrun.errors import TooManyRequests
+
 MAX_KEYS = 10_000
 """Keys remembered per limiter (about 300 bytes each); beyond it the longest-unused is forgotten,
 which can only be to the advantage of a caller who stayed away."""
@@ -139,3 +141,28 @@ def describe(current: Window, windows: tuple[Window, ...]) -> str:
     """The windows in the hosted service's notation, the tightest first (contract D3)."""
     listed = (f"{window.quota};w={window.length_s}" for window in windows)
     return ", ".join((str(current.quota), *listed))
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimiters:
+    """API requests per tenant, token requests per tenant, token requests and bad tokens per
+    address."""
+
+    api: RateLimiter
+    auth_tenant: RateLimiter
+    auth_address: RateLimiter
+
+
+MakeLimiter = Callable[[str, Rates], RateLimiter]
+"""(name of the limit, its rates) -> its limiter."""
+
+
+def in_memory(now_s: Callable[[], float]) -> MakeLimiter:
+    """Limits of this node alone, kept in memory."""
+    return lambda _name, rates: MemoryRateLimiter(rates, now_s)
+
+
+def raise_if_exceeded(quota: Quota | None, what: str) -> None:
+    """Raise `TooManyRequests` if a request exceeded the quota of its tenant or address."""
+    if quota is not None and quota.retry_after_s:
+        raise TooManyRequests(f"too many requests per {what}", quota.retry_after_s)

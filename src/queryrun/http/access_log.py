@@ -1,0 +1,45 @@
+"""One log line and one count per response. Never a query string, a header, a body or SQL."""
+
+from __future__ import annotations
+
+import traceback
+
+import structlog
+
+from queryrun.http.metrics import HttpMetrics
+from queryrun.http.request import ApiRequest
+
+MAX_FRAMES = 8
+
+_log = structlog.get_logger("queryrun.http")
+
+
+def record(metrics: HttpMetrics, request: ApiRequest, status: int, duration_s: float) -> None:
+    """Log and count one response. `duration_s` ends when the response begins to be sent."""
+    duration_ms = round(duration_s * 1000, 2)
+    _log.info("request_completed", status=status, duration_ms=duration_ms, **_fields(request))
+    method = request.method if request.route != "-" else "-"
+    metrics.observe(request.route, method, status, duration_s)
+
+
+def record_error(request: ApiRequest, error: Exception) -> None:
+    """Log an error that nobody raised on purpose: its type and frames, not its message, which may
+    quote a statement."""
+    frames = [
+        f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    name = type(error).__name__
+    _log.error("internal_error", error=name, frames=frames[-MAX_FRAMES:], **_fields(request))
+
+
+def _fields(request: ApiRequest) -> dict[str, str]:
+    """What both lines say about the request. The run's id comes from the path, so it is cut."""
+    fields = {"method": request.method, "route": request.route, "request_id": request.request_id}
+    if request.track_id is not None:
+        fields["track_id"] = request.track_id
+    if request.authorized is not None:
+        fields["client_id"] = request.authorized.client_id
+        fields["entity_id"] = request.authorized.entity_id
+    if request.run_id is not None:
+        fields["run_id"] = request.run_id[:64]
+    return fields

@@ -1,0 +1,45 @@
+"""Who is calling, and may they: token, rate limit, entity, scope, in that order."""
+
+from __future__ import annotations
+
+from queryrun.auth.clients import principal_of
+from queryrun.auth.model import Scope
+from queryrun.auth.tokens import client_of
+from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
+from queryrun.http.context import AppContext
+from queryrun.http.rate_limits import raise_if_exceeded
+from queryrun.http.request import ApiRequest
+
+
+async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
+    """Set the request's principal and quota, or raise: 401, 429, 400 (which entity?), 403.
+
+    Every request of a known client counts against its tenant's rate; failed requests count too
+    (contract D3). Requests without a valid token count against their address.
+    """
+    try:
+        client = await client_of(app.auth, request.header(b"authorization"), app.now())
+    except Unauthenticated:
+        request.quota = await app.limiters.auth_address.take(request.client_address)
+        raise_if_exceeded(request.quota, "address")
+        raise
+    request.quota = await app.limiters.api.take(client.tenant_id)
+    raise_if_exceeded(request.quota, "tenant")
+    principal = principal_of(client, *entity_header(request))
+    if not principal.may(scope):
+        raise Forbidden(f"this client was not given the scope '{scope}'")
+    request.authorized = principal
+
+
+def entity_header(request: ApiRequest) -> tuple[str | None, str]:
+    """The entity the caller names, and the header it used: plural or singular (contract C9).
+
+    `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
+    """
+    plural, singular = request.header(b"zuora-entity-ids"), request.header(b"zuora-entity-id")
+    if singular is None:
+        return plural, "zuora-entity-ids"
+    if plural not in (None, singular):
+        message = "'zuora-entity-id' must be what 'zuora-entity-ids' is, when both are sent"
+        raise InvalidRequest.of("zuora-entity-id", message)
+    return singular, "zuora-entity-id"
