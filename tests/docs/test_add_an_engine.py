@@ -13,9 +13,9 @@ import pytest
 
 from tests.docs.executed import ROOT
 from tests.docs.worked_example import copy_with_steps
-from tests.e2e.conftest import House, Server, house
+from tests.e2e.conftest import Server, ServerHarness, harness
 
-__all__ = ["house"]
+__all__ = ["harness"]
 
 PAGE = "docs/contributing/add-an-engine.md"
 FOLDER = "src/queryrun/engines/sqlite/"
@@ -39,15 +39,15 @@ def environ(touched: list[str], tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(environ: dict[str, str], house: House) -> Server:
+def server(environ: dict[str, str], harness: ServerHarness) -> Server:
     """A server of the changed copy, whose source is a SQLite file."""
-    data = house.made.home / "main.sqlite"
+    data = harness.made.home / "main.sqlite"
     with closing(sqlite3.connect(data)) as database, database:
         database.execute("CREATE TABLE account (id INTEGER, name TEXT)")
         database.executemany("INSERT INTO account VALUES (?, ?)", [(1, "ann"), (2, None)])
     source = {"ENGINE": "sqlite", "DIALECT": "native", "DATA": str(data)}
     settings = {f"QUERYRUN_SOURCES__LIVE__{name}": text for name, text in source.items()}
-    return house.serve(environ | settings)
+    return harness.serve(environ | settings)
 
 
 def test_an_engine_is_a_folder_and_an_entry(touched: list[str]) -> None:
@@ -71,7 +71,7 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_server_runs_statements_on_the_new_engine(server: Server) -> None:
-    run = server.ended(server.submit("SELECT id, name FROM account ORDER BY id")["id"])
+    run = server.finished(server.submit("SELECT id, name FROM account ORDER BY id")["id"])
     assert run["state"] == "complete", run
     assert server.file_text(run).splitlines() == ["id,name", "1,ann", "2,"]
 
@@ -90,7 +90,7 @@ def test_a_server_lists_the_tables_of_the_new_engine(server: Server) -> None:
     ],
 )
 def test_the_new_engine_refuses_what_is_no_query(server: Server, statement: str, code: str) -> None:
-    run = server.ended(server.submit(statement)["id"])
+    run = server.finished(server.submit(statement)["id"])
     assert run["state"] == "failed"
     assert run["error"]["code"] == code
 
@@ -99,7 +99,7 @@ def test_a_cancel_stops_a_statement_on_the_new_engine(server: Server) -> None:
     run = server.submit(ENDLESS)
     worker = server.computing_worker(run["id"])
     assert server.cancel(run["id"]).status_code == 200
-    assert server.ended(run["id"])["state"] == "canceled"
+    assert server.finished(run["id"])["state"] == "canceled"
     assert not [pid for pid in server.workers_of(run["id"]) if pid == worker]
 
 
