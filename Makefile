@@ -57,7 +57,7 @@ test-pythons: ## the unit tests on every installed Python of PYTHONS, each in an
 
 test-cluster: setup s3-server trino-server spark-server ## several nodes, PostgreSQL, Trino, Spark: a part of `test`
 	@$(BIN)/pytest -n 2 --dist loadgroup tests/cluster tests/contract tests/stateful tests/docs \
-	  tests/differential/test_spark.py tests/unit/db tests/unit/engines
+	  tests/differential/test_spark.py tests/integration/db tests/unit/engines
 
 cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SCALE=0.05 is quick)
 	@$(BIN)/queryrun cancel-suite --scale $(SCALE)

@@ -47,8 +47,7 @@ ORDERING = frozenset({Operator.LT, Operator.GT, Operator.LE, Operator.GE})
 FIELD_KINDS: dict[str, FieldKind] = {
     field.name: field.kind for field in RUN_FIELDS if field.filterable
 }
-"""Filterable fields of a run. Other names are taken for those of related objects, compared as
-text."""
+"""Filterable fields of a run. Other names are those of related objects, compared as text."""
 
 NUMERIC = frozenset({FieldKind.INTEGER, FieldKind.NUMBER})
 
