@@ -1,9 +1,9 @@
-"""A network of its own for one node, and the cable to cut.
+"""A network namespace for one node, whose cable can be cut.
 
 The node runs in a network namespace whose only interface is its loopback. Bridges carry single
 ports across: they listen on 127.0.0.1 on one side and connect on the other. Cutting takes the
 namespace's interface down, so that packets vanish as on a pulled cable: connections stay open and
-say nothing. Unix sockets (a node and its workers) are not concerned.
+silent. Unix sockets (between a node and its workers) are not affected.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Namespace:
-    """A network that is there as long as its holder process lives."""
+    """A network namespace that exists as long as its holder process lives."""
 
     def __init__(self) -> None:
         self._holder = subprocess.Popen(
@@ -49,38 +49,38 @@ class Namespace:
             stderr=subprocess.PIPE,
             text=True,
         )
-        if self._heard() != "ready":
+        if self._reply() != "ready":
             assert self._holder.stderr is not None
             raise PermissionError(self._holder.stderr.read())
         self.path = f"/proc/{self._holder.pid}/ns/net"
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What a command line begins with to run inside."""
+        """The beginning of a command line that runs inside."""
         return ("nsenter", f"--net={self.path}", "--")
 
     def cut(self) -> None:
-        """From now on no packet gets anywhere."""
-        self._tell("down")
+        """Drop all packets from now on."""
+        self._send("down")
 
     def mend(self) -> None:
-        """The cable is in again."""
-        self._tell("up")
+        """Undo `cut`."""
+        self._send("up")
 
     def close(self) -> None:
-        """Let it go; it ends with the last process inside."""
+        """Release it. It ends with the last process inside."""
         for pipe in (self._holder.stdin, self._holder.stdout, self._holder.stderr):
             if pipe is not None:
                 pipe.close()
         self._holder.wait()
 
-    def _tell(self, word: str) -> None:
+    def _send(self, word: str) -> None:
         assert self._holder.stdin is not None
         self._holder.stdin.write(f"{word}\n")
         self._holder.stdin.flush()
-        assert self._heard() == "done"
+        assert self._reply() == "done"
 
-    def _heard(self) -> str:
+    def _reply(self) -> str:
         assert self._holder.stdout is not None
         return self._holder.stdout.readline().strip()
 
@@ -128,7 +128,7 @@ class Bridge:
         self.port: int = self._listener.getsockname()[1]
 
     def close(self) -> None:
-        """Take no more connections; those that there are end with their ends."""
+        """Accept no more connections. Existing ones end with their peers."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
@@ -166,13 +166,13 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 def why_not() -> str:
-    """Why there can be no namespaces here; empty when there can."""
+    """Why namespaces cannot be created here; empty when they can."""
     if shutil.which("nsenter") is None:
-        return "nsenter (util-linux) is not there"
+        return "nsenter (util-linux) is missing"
     try:
         Namespace().close()
     except PermissionError:
-        return "this user may not make network namespaces"
+        return "this user may not create network namespaces"
     return ""
 
 

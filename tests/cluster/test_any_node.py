@@ -1,4 +1,4 @@
-"""Any node answers for any run, and what holds on one node holds across all of them."""
+"""Every node serves every run, and limits hold over all nodes together."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ API = "api"
 WORKER = "worker"
 
 
-def test_a_run_submitted_here_runs_there_and_its_file_is_linked_everywhere(
+def test_a_run_submitted_on_one_node_runs_on_another_and_every_node_links_its_file(
     cluster: Cluster,
 ) -> None:
     first, second = cluster.start(API), cluster.start(API)
     cluster.start(WORKER)
-    run = first.ended(first.submit("SELECT 42 AS answer")["id"])
+    run = first.finished(first.submit("SELECT 42 AS answer")["id"])
     assert run["state"] == "complete"
     assert second.file_text(second.get(run["id"])) == "answer\n42\n"
     assert first.workers_of(run["id"]) == []
 
 
-def test_a_cancel_here_stops_the_work_there(cluster: Cluster) -> None:
+def test_a_cancel_on_one_node_stops_the_work_on_another(cluster: Cluster) -> None:
     front, back = cluster.start(API), cluster.start(WORKER)
     run_id = front.submit(RUNAWAY)["id"]
     pid = back.computing_worker(run_id)
-    answer = front.cancel(run_id)
-    assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
+    response = front.cancel(run_id)
+    assert (response.status_code, response.json()["state"]) == (200, "canceled")
     assert pid not in back.workers()
 
 
-def test_a_wait_here_hears_of_the_end_there(cluster: Cluster) -> None:
+def test_a_wait_on_one_node_ends_with_the_run_on_another(cluster: Cluster) -> None:
     front = cluster.start(API)
     cluster.start(WORKER)
     run_id = front.submit("SELECT sum(i) AS s FROM range(30000000) t(i)")["id"]
-    answer = front.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=30"})
-    assert answer.json()["state"] == "complete"
+    response = front.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=30"})
+    assert response.json()["state"] == "complete"
 
 
-def test_progress_of_a_run_there_is_shown_and_told_here(cluster: Cluster) -> None:
-    """What the node that works on it last wrote down with its lease, for whoever asks elsewhere."""
+def test_every_node_reports_the_progress_of_a_run_on_another(cluster: Cluster) -> None:
+    """As the node that runs it last wrote it with its lease."""
     front = cluster.start(API)
     cluster.start(WORKER, NO_ROW_LIMIT)
     run_id = front.submit(ENDLESS_ROWS)["id"]
-    told = next(
+    progress = next(
         event for event in events(front, run_id) if event["name"] == "progress" and event["rows"]
     )
-    shown = front.get(run_id, "progress")["progress"]
-    assert shown["rows"] >= told["rows"] > 0
-    assert shown["stage"] in ("executing", "writing")
+    reported = front.get(run_id, "progress")["progress"]
+    assert reported["rows"] >= progress["rows"] > 0
+    assert reported["stage"] in ("executing", "writing")
     front.cancel(run_id)
     assert front.get(run_id, "progress") == {}
 
 
-def test_one_key_makes_one_run_whichever_nodes_are_asked(cluster: Cluster) -> None:
+def test_one_idempotency_key_makes_one_run_over_all_nodes(cluster: Cluster) -> None:
     nodes = [cluster.start(API), cluster.start(API)]
     headers = {"idempotency-key": str(uuid4())}
     body = {"sql": "SELECT 1", "content_type": "csv"}
@@ -68,13 +68,13 @@ def test_one_key_makes_one_run_whichever_nodes_are_asked(cluster: Cluster) -> No
         return nodes[number % 2].http.post("/v2/query_runs", json=body, headers=headers)
 
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(submit, range(24)))
-    made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
-    assert len(made) == 1
-    assert {answer.status_code for answer in answers} <= {201, 409}
+        responses = list(threads.map(submit, range(24)))
+    created = {response.json()["id"] for response in responses if response.status_code == 201}
+    assert len(created) == 1
+    assert {response.status_code for response in responses} <= {201, 409}
 
 
-def test_the_queue_is_full_for_all_nodes_together(cluster: Cluster) -> None:
+def test_the_queue_limit_holds_over_all_nodes(cluster: Cluster) -> None:
     limit = {"QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "5"}
     nodes = [cluster.start(API, limit), cluster.start(API, limit)]
     body = {"sql": "SELECT 1", "content_type": "csv"}
@@ -87,21 +87,21 @@ def test_the_queue_is_full_for_all_nodes_together(cluster: Cluster) -> None:
     assert statuses == [201] * 5 + [429] * 15
 
 
-def test_running_runs_are_limited_for_all_nodes_together(cluster: Cluster) -> None:
-    """Two nodes with free slots, a limit of one: no attempt begins before the last has ended."""
+def test_the_limit_of_running_runs_holds_over_all_nodes(cluster: Cluster) -> None:
+    """Two nodes with free slots and a limit of one: no two attempts overlap."""
     limit = {"QUERYRUN_SOURCES__LIVE__MAX_RUNNING_PER_TENANT": "1"}
     front = cluster.start(API, limit)
     cluster.start(WORKER, limit)
     cluster.start(WORKER, limit)
     ids = [front.submit("SELECT sum(i) AS s FROM range(3000000) t(i)")["id"] for _ in range(8)]
-    assert {front.ended(run_id)["state"] for run_id in ids} == {"complete"}
+    assert {front.finished(run_id)["state"] for run_id in ids} == {"complete"}
     spans = cluster.query("SELECT claimed_ms, ended_ms FROM attempts ORDER BY claimed_ms")
     assert len(spans) == 8
-    assert all(ended <= begun for (_, ended), (begun, _) in pairwise(spans))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
-def test_requests_are_counted_by_all_nodes_together(cluster: Cluster) -> None:
-    """Token requests per address (contract E): each node has asked for one token already."""
+def test_request_rates_are_counted_over_all_nodes(cluster: Cluster) -> None:
+    """Token requests per address (contract E): each node has got one token already."""
     limit = {"QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "20"}
     nodes = [cluster.start(API, limit), cluster.start(API, limit)]
     form = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "no"}
@@ -112,7 +112,7 @@ def test_requests_are_counted_by_all_nodes_together(cluster: Cluster) -> None:
     assert statuses.index(429) >= 18
 
 
-def test_a_node_that_only_works_answers_probes_and_nothing_else(cluster: Cluster) -> None:
+def test_a_node_without_the_api_role_serves_probes_only(cluster: Cluster) -> None:
     node = cluster.start(WORKER)
     assert node.http.get("/healthz").status_code == 200
     assert node.http.get("/readyz").status_code == 200

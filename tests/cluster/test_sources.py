@@ -1,5 +1,5 @@
-"""Sources on engines elsewhere: runs on one that is away wait and say so; on one that is there, a
-cancel on any node ends the work in the engine itself."""
+"""Sources with remote engines: runs wait while the engine is down, and a cancel on any node stops
+the work in the engine itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cluster.nodes import Cluster
 from tests.e2e.conftest import Server
 from tests.ports import free_port
 from tests.trino_server import TrinoServer
-from tests.trino_server import trino_server as trino_server  # a fixture of theirs
+from tests.trino_server import trino_server as trino_server  # a fixture
 
 API = "api"
 WORKER = "worker"
@@ -41,64 +41,66 @@ def warehouse(port: int) -> dict[str, str]:
 
 
 def until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
-    """Ask again and again: neither readiness nor an engine's list tells of changes."""
+    """Poll: neither readiness nor an engine's query list notifies of changes."""
     deadline = time.monotonic() + timeout_s
     while not holds():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         time.sleep(0.05)
 
 
-def test_runs_on_a_source_that_is_away_wait_and_say_for_what(cluster: Cluster) -> None:
-    """Other sources go on as if nothing were; nothing of the waiting run is used up."""
+def test_runs_on_a_source_that_is_down_wait_and_report_it(cluster: Cluster) -> None:
+    """Other sources are not affected, and the waiting run loses no retry."""
     settings = warehouse(free_port())
     front = cluster.start(API, settings)
     cluster.start(WORKER, settings)
-    until(lambda: is_away(front), "the source is known to be away")
+    until(lambda: is_down(front), "the source to be down")
     ready = front.http.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     waiting = front.submit("SELECT 1", source="warehouse")["id"]
-    assert front.ended(front.submit("SELECT 2")["id"])["state"] == "complete"
+    assert front.finished(front.submit("SELECT 2")["id"])["state"] == "complete"
     run = front.get(waiting, "state,waiting_for,remaining_attempts")
     assert run == {"state": "accepted", "waiting_for": "source", "remaining_attempts": 3}
     assert front.cancel(waiting).json()["state"] == "canceled"
 
 
-def is_away(node: Server) -> bool:
-    """Whether the node knows that it cannot use the warehouse."""
+def is_down(node: Server) -> bool:
+    """Whether the node reports the warehouse as down."""
     checks = node.http.get("/readyz").json()["checks"]
     return bool(checks["source warehouse"] != "ok")
 
 
-def test_they_go_on_when_the_source_is_back(cluster: Cluster, trino_server: TrinoServer) -> None:
+def test_waiting_runs_start_when_the_source_is_back(
+    cluster: Cluster, trino_server: TrinoServer
+) -> None:
     port = free_port()
     settings = warehouse(port)
     front = cluster.start(API, settings)
     cluster.start(WORKER, settings)
-    until(lambda: is_away(front), "the source is known to be away")
+    until(lambda: is_down(front), "the source to be down")
     run_id = front.submit("SELECT 42 AS answer", source="warehouse")["id"]
     assert front.get(run_id, "state,waiting_for")["waiting_for"] == "source"
     bridge = Bridge(HERE, HERE, tcp(port_of(trino_server)), port)
-    run = front.ended(run_id)
+    run = front.finished(run_id)
     bridge.close()
     assert (run["state"], run["remaining_attempts"]) == ("complete", 3)
     assert front.file_text(run) == "answer\n42\n"
 
 
 def port_of(server: TrinoServer) -> int:
-    """Where it listens."""
+    """The port that it listens on."""
     return int(server.url.rpartition(":")[2])
 
 
 def queries_of(server: TrinoServer, run_id: str) -> list[str]:
-    """What Trino itself says: the states of its queries for a run that have not ended."""
-    answer = server.ask(
+    """The states of the run's unfinished queries, from Trino itself."""
+    response = server.ask(
         "SELECT state FROM system.runtime.queries WHERE source LIKE"
         f" 'queryrun-{run_id}-%' AND state NOT IN ('FINISHED', 'FAILED')"
     )
-    return [str(row[0]) for row in answer.rows]
+    return [str(row[0]) for row in response.rows]
 
 
-def test_a_cancel_here_ends_the_query_that_was_started_there(
+def test_a_cancel_on_one_node_stops_the_query_that_another_started(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
     settings = warehouse(port_of(trino_server))
@@ -106,55 +108,55 @@ def test_a_cancel_here_ends_the_query_that_was_started_there(
     cluster.start(WORKER, settings)
     run_id = front.submit(ENDLESS, source="warehouse")["id"]
     until(lambda: bool(queries_of(trino_server, run_id)), "the query on Trino")
-    answer = front.cancel(run_id, prefer="wait=20")
+    response = front.cancel(run_id, prefer="wait=20")
     left = queries_of(trino_server, run_id)
-    assert answer.json()["state"] == "canceled"
+    assert response.json()["state"] == "canceled"
     assert left == []
     record = front.get(run_id, "cancellation")["cancellation"]
     assert record["engine_stop"] == "remote_confirmed"
 
 
-def test_the_query_of_a_killed_node_is_ended_by_name_and_the_run_goes_on_elsewhere(
+def test_the_query_of_a_killed_node_is_stopped_by_name_and_the_run_requeued(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
     settings = warehouse(port_of(trino_server))
     front = cluster.start(API, settings)
-    doomed = cluster.start(WORKER, settings)
+    killed = cluster.start(WORKER, settings)
     run_id = front.submit(ENDLESS, source="warehouse")["id"]
     until(lambda: bool(queries_of(trino_server, run_id)), "the query on Trino")
-    doomed.kill()
+    killed.kill()
     cluster.start(WORKER, settings)
     until(lambda: front.get(run_id)["remaining_attempts"] == 2, "the second attempt")
     until(lambda: len(queries_of(trino_server, run_id)) == 1, "one query, and only one")
     front.cancel(run_id, prefer="wait=20")
-    assert front.ended(run_id)["state"] == "canceled"
+    assert front.finished(run_id)["state"] == "canceled"
     assert queries_of(trino_server, run_id) == []
 
 
-def test_work_that_nobody_holds_is_ended_and_that_of_other_services_is_not(
+def test_orphaned_work_is_stopped_and_that_of_other_services_is_not(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
-    """The last net catches a query under the name of a run that has ended; a run that this
-    database does not know is one of another service's, on the same Trino."""
+    """A query named after a run that has ended is an orphan. One named after an unknown run belongs
+    to another service on the same Trino."""
     unknown = str(uuid4())
-    begin_elsewhere(trino_server, f"queryrun-{unknown}-1")
+    start_query(trino_server, f"queryrun-{unknown}-1")
     node = cluster.start(environ=warehouse(port_of(trino_server)))
-    ended = node.ended(node.submit("SELECT 1")["id"])["id"]
-    begin_elsewhere(trino_server, f"queryrun-{ended}-1")
-    until(lambda: not queries_of(trino_server, ended), "the end of the orphan")
+    finished = node.finished(node.submit("SELECT 1")["id"])["id"]
+    start_query(trino_server, f"queryrun-{finished}-1")
+    until(lambda: not queries_of(trino_server, finished), "the orphan to be stopped")
     assert queries_of(trino_server, unknown)
     TrinoRemote().stop(trino_server.endpoint(), f"queryrun-{unknown}-1")
 
 
-def begin_elsewhere(server: TrinoServer, name: str) -> None:
-    """Start an endless query under a name, and leave it alone."""
+def start_query(server: TrinoServer, name: str) -> None:
+    """Start an endless query with this name."""
     headers = {"x-trino-user": "queryrun", "x-trino-source": name}
-    answer = httpx.post(f"{server.url}/v1/statement", content=ENDLESS, headers=headers)
-    while answer.json()["stats"]["state"] == "QUEUED":
-        answer = httpx.get(answer.json()["nextUri"])
+    response = httpx.post(f"{server.url}/v1/statement", content=ENDLESS, headers=headers)
+    while response.json()["stats"]["state"] == "QUEUED":
+        response = httpx.get(response.json()["nextUri"])
 
 
 @pytest.fixture(autouse=True)
-def _patience(request: pytest.FixtureRequest) -> None:
-    """A Trino takes half a minute to start, once per run."""
+def _timeout(request: pytest.FixtureRequest) -> None:
+    """Trino takes half a minute to start, once per test run."""
     request.node.add_marker(pytest.mark.timeout(300))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from queryrun.cli.home import init_home
-from tests.e2e.conftest import House, Server
+from tests.e2e.conftest import Server, ServerHarness
 
 SOURCE = "warehouse"
 _SECRET_ENV = "WAREHOUSE_SECRET"
@@ -20,8 +20,8 @@ _PATIENCE_S = 60.0
 class Served:
     """A home with that source. Every server on it is ended afterwards."""
 
-    def __init__(self, house: House, environ: Mapping[str, str]) -> None:
-        self._house = house
+    def __init__(self, harness: ServerHarness, environ: Mapping[str, str]) -> None:
+        self._house = harness
         self._environ = environ
 
     @property
@@ -74,11 +74,13 @@ def served(directory: Path, source: Mapping[str, str], authority: Path) -> Itera
         f"{_PREFIX}SECRET_ENV": _SECRET_ENV,
         "SSL_CERT_FILE": str(authority),
     }
-    house = House(init_home(directory / "home", entity="main", factor=None), directory / "log")
+    harness = ServerHarness(
+        init_home(directory / "home", entity="main", factor=None), directory / "log"
+    )
     try:
-        yield Served(house, environ)
+        yield Served(harness, environ)
     finally:
-        house.close()
+        harness.close()
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:

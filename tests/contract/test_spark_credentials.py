@@ -188,7 +188,7 @@ def test_a_service_keeps_the_token_to_itself(warehouse: Served, trusted: Secured
     """It runs statements and ends them in Spark; nobody who looks at processes or logs sees it."""
     token, endpoint = trusted.token, RemoteEndpoint(trusted.options(), trusted.token)
     server = warehouse.serve(token)
-    run = server.ended(server.submit("SELECT 42 AS answer", source="warehouse")["id"])
+    run = server.finished(server.submit("SELECT 42 AS answer", source="warehouse")["id"])
     assert server.file_text(run) == "answer\n42\n"
     canceled = warehouse.cancel_running(
         server, ENDLESS, lambda name: name in SparkRemote().names(endpoint)
@@ -196,7 +196,7 @@ def test_a_service_keeps_the_token_to_itself(warehouse: Served, trusted: Secured
     assert canceled["cancellation"]["engine_stop"] == "remote_confirmed"
     assert SparkRemote().names(endpoint) == []
     warehouse.assert_hidden(server, token)
-    server.end()
+    server.terminate()
     assert token not in warehouse.log
 
 
@@ -206,6 +206,6 @@ def test_a_service_with_a_wrong_token_says_what_its_runs_wait_for(warehouse: Ser
     run = server.submit("SELECT 1 AS one", source="warehouse")
     assert warehouse.wait_until_away(server) == NOT_ACCEPTED
     assert server.get(run["id"], "state,waiting_for")["waiting_for"] == "source"
-    server.end()
+    server.terminate()
     assert NOT_ACCEPTED in warehouse.log
     assert wrong not in warehouse.log

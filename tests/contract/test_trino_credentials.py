@@ -255,13 +255,13 @@ def test_a_service_keeps_the_password_to_itself(warehouse: Served, trusted: Secu
     """It runs statements and ends them in Trino; nobody who looks at processes or logs sees it."""
     secret = trusted.secrets["password"]
     server = warehouse.serve(secret)
-    run = server.ended(server.submit("SELECT 42 AS answer", source="warehouse")["id"])
+    run = server.finished(server.submit("SELECT 42 AS answer", source="warehouse")["id"])
     assert server.file_text(run) == "answer\n42\n"
     canceled = warehouse.cancel_running(server, ENDLESS, lambda name: name in names(trusted))
     assert canceled["cancellation"]["engine_stop"] == "remote_confirmed"
     assert names(trusted) == []
     warehouse.assert_hidden(server, secret)
-    server.end()
+    server.terminate()
     assert secret not in warehouse.log
 
 
@@ -271,6 +271,6 @@ def test_a_service_with_a_wrong_password_says_what_its_runs_wait_for(warehouse: 
     run = server.submit("SELECT 1 AS one", source="warehouse")
     assert warehouse.wait_until_away(server) == NOT_ACCEPTED
     assert server.get(run["id"], "state,waiting_for")["waiting_for"] == "source"
-    server.end()
+    server.terminate()
     assert NOT_ACCEPTED in warehouse.log
     assert wrong not in warehouse.log

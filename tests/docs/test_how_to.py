@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.docs.executed import ROOT, Workspace, blocks_of
-from tests.e2e.conftest import House, house
+from tests.e2e.conftest import ServerHarness, harness
 
-__all__ = ["house"]
+__all__ = ["harness"]
 
 ALL = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/how-to").glob("*.md"))
 SELF_CONTAINED = {"docs/how-to/cluster.md"}
@@ -20,14 +20,14 @@ PAGES = [page for page in ALL if page not in SELF_CONTAINED and blocks_of(page)]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_of_a_how_to_work(page: str, house: House, tmp_path: Path) -> None:
-    server = house.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})  # as every home has it
+def test_the_blocks_of_a_how_to_work(page: str, harness: ServerHarness, tmp_path: Path) -> None:
+    server = harness.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})  # as every home has it
     environ = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "QUERYRUN_URL": server.url,
-        "QUERYRUN_CLIENT_ID": house.made.issued.client.id,
-        "QUERYRUN_CLIENT_SECRET": house.made.issued.secret,
+        "QUERYRUN_CLIENT_ID": harness.made.issued.client.id,
+        "QUERYRUN_CLIENT_SECRET": harness.made.issued.secret,
     }
     work = tmp_path / "work"
     work.mkdir()

@@ -1,4 +1,4 @@
-"""A home, and real server processes on it: started, used over HTTP, killed, started again."""
+"""A home, and real server processes on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from queryrun.runs.model import StopReason
 from queryrun.runs.store import CancelRequested
 from queryrun.settings import load
 from queryrun.wiring.database import open_database
-from tests.s3_server import s3_server as s3_server  # a fixture of theirs
+from tests.s3_server import s3_server as s3_server  # a fixture
 
 QUICK = {
     "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
@@ -38,14 +38,14 @@ QUICK = {
     "QUERYRUN_RATES__PRESET": "off",
     "QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "0",
 }
-"""Short leases and back-offs, so that what takes a minute in production takes a second here."""
+"""Short leases and back-offs: what takes a minute in production takes a second here."""
 
 RUNAWAY = "SELECT list_sum(range(200000000))"
-"""Heeds no interrupt: only a kill ends it, long before it would end by itself."""
+"""Ignores interrupts, so only a kill stops it early."""
 
 
 PROGRAM = ("queryrun.cli", "serve")
-"""The module that is run as a server; a test may put a broken one in its place."""
+"""The module that runs as the server; a test may replace it with a broken one."""
 
 
 @dataclass
@@ -58,82 +58,82 @@ class Server:
     made: MadeHome
 
     def submit(self, sql: str, content_type: str = "csv", **more: Any) -> dict[str, Any]:
-        answer = self.http.post(
+        response = self.http.post(
             "/v2/query_runs", json={"sql": sql, "content_type": content_type} | more
         )
-        assert answer.status_code == 201, answer.text
-        run: dict[str, Any] = answer.json()
+        assert response.status_code == 201, response.text
+        run: dict[str, Any] = response.json()
         return run
 
     def get(self, run_id: str, fields: str = "") -> dict[str, Any]:
         params = {"fields[]": fields} if fields else {}
-        answer = self.http.get(f"/v2/query_runs/{run_id}", params=params)
-        assert answer.status_code == 200, answer.text
-        run: dict[str, Any] = answer.json()
+        response = self.http.get(f"/v2/query_runs/{run_id}", params=params)
+        assert response.status_code == 200, response.text
+        run: dict[str, Any] = response.json()
         return run
 
     def cancel(self, run_id: str, **headers: str) -> httpx.Response:
         return self.http.post(f"/v2/query_runs/{run_id}/cancel", headers=headers)
 
-    def ended(self, run_id: str) -> dict[str, Any]:
-        """The run once it has ended; the server does the waiting. A 503 means to come again."""
+    def finished(self, run_id: str) -> dict[str, Any]:
+        """The run once it has ended. The server waits for it; a 503 is retried."""
         for _ in range(20):
-            answer = self.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=10"})
-            run: dict[str, Any] = answer.json()
-            if answer.status_code != 503 and run["state"] in {"complete", "failed", "canceled"}:
+            response = self.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=10"})
+            run: dict[str, Any] = response.json()
+            if response.status_code != 503 and run["state"] in {"complete", "failed", "canceled"}:
                 return run
         raise AssertionError(f"run {run_id} did not end: {run}")
 
     def file_text(self, run: dict[str, Any]) -> str:
-        """The result file, fetched as a stranger with the link would."""
-        answer = httpx.get(run["file"]["url"])
-        assert answer.status_code == 200, answer.text
-        return answer.text
+        """The result file, downloaded with nothing but the link."""
+        response = httpx.get(run["file"]["url"])
+        assert response.status_code == 200, response.text
+        return response.text
 
     def workers(self) -> list[int]:
-        """Every process below the server."""
+        """The pids of all descendants of the server."""
         return list(_descendants(self.process.pid))
 
-    def computing_worker(self, run_id: str, besides: int = 0) -> int:
-        """The worker of a run, once it has used some CPU: workers carry the run's id in their name.
+    def computing_worker(self, run_id: str, exclude: int = 0) -> int:
+        """The pid of the run's worker, once it has used some CPU. Polls the process table.
 
-        Reads the process table until then, which costs time but waits for nothing but the truth.
+        A worker has the run's id in its process name.
         """
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for pid in self.workers():
-                named = pid != besides and _comm(pid) == f"qr:{run_id[:12]}"
-                if named and _cpu_s(pid) > 0.3:
+                is_named = pid != exclude and _comm(pid) == f"qr:{run_id[:12]}"
+                if is_named and _cpu_s(pid) > 0.3:
                     return pid
         raise AssertionError(f"no worker computes {run_id}")
 
     def workers_of(self, run_id: str) -> list[int]:
-        """The worker processes that carry the run's id in their name."""
+        """The worker processes with the run's id in their name."""
         return [pid for pid in self.workers() if _comm(pid) == f"qr:{run_id[:12]}"]
 
     def wait_for_bytes(self, run_id: str) -> None:
-        """Return when a file of the run, not yet committed, has begun to grow."""
+        """Return when an uncommitted file of the run has grown."""
         results = self.made.home / "results"
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            with contextlib.suppress(FileNotFoundError):  # gone between the look and the question
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                 if any(path.stat().st_size > 0 for path in results.rglob(f"*{run_id}*")):
                     return
         raise AssertionError(f"no file of {run_id} has begun")
 
     def submit_until_killed(self, after_s: float) -> list[str]:
-        """Submit without pause until kill -9 falls, `after_s` after the first answer.
+        """Submit without pause. Kill the server with SIGKILL `after_s` after the first response.
 
-        Returns the runs that were answered.
+        Returns the ids of the accepted runs.
         """
-        answered: list[str] = [self.submit("SELECT 1")["id"]]
+        accepted: list[str] = [self.submit("SELECT 1")["id"]]
         killer = threading.Timer(after_s, self.process.kill)
         killer.start()
         with contextlib.suppress(httpx.TransportError):
             while True:
-                answered.append(self.submit("SELECT 1")["id"])
+                accepted.append(self.submit("SELECT 1")["id"])
         self.process.wait()
-        return answered
+        return accepted
 
     def result_files(self) -> list[str]:
         """The names of all files in the home's result store, committed or not."""
@@ -141,26 +141,26 @@ class Server:
         return sorted(path.name for path in results.rglob("*") if path.is_file())
 
     def kill(self) -> None:
-        """kill -9: no goodbye."""
+        """SIGKILL."""
         self.process.kill()
         self.process.wait()
 
     def close(self) -> None:
-        """End it if it still runs, and let go of it."""
+        """Kill the process if it still runs, and release its resources."""
         self.http.close()
         if self.process.poll() is None:
             self.kill()
         if self.process.stdout is not None:
             self.process.stdout.close()
 
-    def end(self) -> int:
-        """SIGTERM, and the exit status after an orderly end."""
+    def terminate(self) -> int:
+        """SIGTERM. Returns the exit status after an orderly shutdown."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=100)
 
 
 @dataclass
-class House:
+class ServerHarness:
     """A home and the servers that were started on it."""
 
     made: MadeHome
@@ -180,7 +180,7 @@ class House:
         return server
 
     def write_cancel(self, run_id: str) -> None:
-        """What a cancel writes first, as another process would write it; nothing is stopped."""
+        """Write what a cancel writes first, as another process would. Stops nothing."""
         settings = load(self.made.home, {})
 
         async def write() -> None:
@@ -193,8 +193,8 @@ class House:
         asyncio.run(write())
 
     def refused_to_serve(self) -> str:
-        """Start another server on the home, which must end by itself; what it said."""
-        ended = subprocess.run(
+        """Start another server on the home, which has to exit with 1. Returns its stderr."""
+        done = subprocess.run(
             [
                 *(sys.executable, "-m", "queryrun.cli", "serve"),
                 *("--home", str(self.made.home), "--port", "0"),
@@ -204,11 +204,11 @@ class House:
             timeout=30,
             check=False,
         )
-        assert ended.returncode == 1
-        return ended.stderr
+        assert done.returncode == 1
+        return done.stderr
 
-    def ended_at_start(self, program: Sequence[str]) -> int:
-        """Start a server that ends by itself before it is ready; its exit status."""
+    def exit_status_at_start(self, program: Sequence[str]) -> int:
+        """Start a server that exits before it is ready. Returns its exit status."""
         command = [sys.executable, "-m", *program, "--home", str(self.made.home), "--port", "0"]
         environ = os.environ | QUICK
         done = subprocess.run(command, capture_output=True, timeout=60, env=environ, check=False)
@@ -216,13 +216,13 @@ class House:
 
     @contextmanager
     def as_client(self, server: Server, issued: IssuedSecret) -> Iterator[httpx.Client]:
-        """The server as another client sees it."""
+        """An HTTP client with the token of another API client."""
         with httpx.Client(base_url=server.url, timeout=60) as http:
             authorize(http, issued)
             yield http
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """Kill whatever still runs."""
         for server in self.servers:
             server.close()
 
@@ -230,7 +230,7 @@ class House:
 def start_serving(
     command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
 ) -> tuple[subprocess.Popen[str], str]:
-    """Start a server process on a free loopback port; it and its URL, once it listens."""
+    """Start a server process on a free loopback port. Returns it and its URL once it listens."""
     with log.open("a") as errors:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", "0"],
@@ -247,21 +247,23 @@ def start_serving(
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """A fresh home without sample data; every server on it is ended afterwards."""
-    house = House(init_home(tmp_path / "home", entity="main", factor=None), tmp_path / "log")
-    yield house
-    house.close()
+def harness(tmp_path: Path) -> Iterator[ServerHarness]:
+    """A fresh home without sample data. Every server on it is killed afterwards."""
+    harness = ServerHarness(
+        init_home(tmp_path / "home", entity="main", factor=None), tmp_path / "log"
+    )
+    yield harness
+    harness.close()
 
 
 @pytest.fixture
-def serve(house: House) -> Callable[..., Server]:
+def serve(harness: ServerHarness) -> Callable[..., Server]:
     """Start a server on the home."""
-    return house.serve
+    return harness.serve
 
 
 def authorize(http: httpx.Client, issued: IssuedSecret) -> None:
-    """Give the client a token of its own."""
+    """Get a token and set it on the client."""
     form = {
         "grant_type": "client_credentials",
         "client_id": issued.client.id,

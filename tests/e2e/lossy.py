@@ -1,5 +1,7 @@
-"""A proxy on loopback that lets a request through and loses the answer: what no client can tell
-from a request that never arrived."""
+"""A loopback proxy that forwards a request and drops the response.
+
+A client cannot tell that from a request that never arrived.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,17 @@ HOP = {"connection", "transfer-encoding", "content-length", "host", "date", "ser
 
 @dataclass
 class Lossy:
-    """The proxy's address, what it is to lose, and the answers that it has lost."""
+    """The proxy's address, what it drops, and the responses that it has dropped."""
 
     url: str = ""
     lose: set[str] = field(default_factory=set)
-    """Ends of paths whose next answer to a POST is lost, once each."""
+    """Suffixes of paths. The next response to a POST to each of them is dropped, once."""
     lost: list[bytes] = field(default_factory=list)
 
 
 @contextmanager
 def lossy_proxy(target: str) -> Iterator[Lossy]:
-    """A proxy to `target`, ended with the block."""
+    """A proxy to `target`, for the duration of the block."""
     lossy = Lossy()
 
     class Handler(BaseHTTPRequestHandler):
@@ -41,28 +43,28 @@ def lossy_proxy(target: str) -> Iterator[Lossy]:
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP}
-            answer = httpx.request(
+            response = httpx.request(
                 self.command, target + self.path, headers=headers, content=body, timeout=60
             )
             ending = next((end for end in lossy.lose if self.path.endswith(end)), None)
             if self.command == "POST" and ending is not None:
                 lossy.lose.discard(ending)
-                lossy.lost.append(answer.content)
+                lossy.lost.append(response.content)
                 self.close_connection = True
                 return
-            self._answer(answer)
+            self._send(response)
 
-        def _answer(self, answer: httpx.Response) -> None:
-            self.send_response(answer.status_code)
-            for name, value in answer.headers.items():
+        def _send(self, response: httpx.Response) -> None:
+            self.send_response(response.status_code)
+            for name, value in response.headers.items():
                 if name.lower() not in HOP:
                     self.send_header(name, value)
-            self.send_header("content-length", str(len(answer.content)))
+            self.send_header("content-length", str(len(response.content)))
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(response.content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -18,14 +18,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.e2e.conftest import RUNAWAY, House, Server
+from tests.e2e.conftest import RUNAWAY, Server, ServerHarness
 
 COMMAND = [sys.executable, "-m", "queryrun.cli"]
 
 
 @dataclass
 class Shell:
-    """A person's shell: logged in to a server, with a configuration directory of its own."""
+    """A shell that is logged in to a server, with its own configuration directory."""
 
     server: Server
     config: Path
@@ -70,8 +70,8 @@ class Shell:
         self.started.append(process)
         return process
 
-    def end(self) -> None:
-        """End what a failed test left running."""
+    def terminate(self) -> None:
+        """Kill what a failed test left running."""
         for process in self.started:
             if process.poll() is None:
                 process.kill()
@@ -107,14 +107,14 @@ def _until_closed(descriptor: int) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def shell(house: House, tmp_path: Path) -> Iterator[Shell]:
-    server = house.serve()
+def shell(harness: ServerHarness, tmp_path: Path) -> Iterator[Shell]:
+    server = harness.serve()
     work = tmp_path / "work"
     work.mkdir()
     shell = Shell(server, tmp_path / "config", work)
-    shell.ok("login", server.url, "--home", str(house.made.home))
+    shell.ok("login", server.url, "--home", str(harness.made.home))
     yield shell
-    shell.end()
+    shell.terminate()
 
 
 def test_a_pipe_gets_csv_and_nothing_else(shell: Shell) -> None:
@@ -122,7 +122,7 @@ def test_a_pipe_gets_csv_and_nothing_else(shell: Shell) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "i,t\n0,x\n1,x\n2,x\n", "")
 
 
-def test_tables_and_describe_tell_what_can_be_asked(shell: Shell) -> None:
+def test_tables_and_describe_list_tables_and_columns(shell: Shell) -> None:
     data = shell.server.made.data_dir
     (data / "rates.csv").write_text("code,rate\neur,1.5\n")
     (data / "odd name.csv").write_text("a\n1\n")
@@ -136,7 +136,7 @@ def test_tables_and_describe_tell_what_can_be_asked(shell: Shell) -> None:
     assert "a,BIGINT" in shell.ok("describe", "odd name")
 
 
-def test_a_name_given_to_describe_is_a_name_and_not_a_statement(shell: Shell) -> None:
+def test_describe_takes_a_name_and_not_a_statement(shell: Shell) -> None:
     done = shell("describe", 'x"; SELECT 1 --')
     assert done.returncode == 3
     assert "does not exist" in done.stderr
@@ -163,7 +163,7 @@ def test_the_statement_comes_from_standard_input_or_a_file(shell: Shell) -> None
     assert shell("run").returncode == 2
 
 
-def test_the_ending_of_the_output_says_the_format(shell: Shell) -> None:
+def test_the_suffix_of_the_output_file_chooses_the_format(shell: Shell) -> None:
     import gzip
 
     shell.ok("run", "SELECT 1 AS a", "--output", "rows.json.gz")
@@ -180,7 +180,7 @@ def test_json_prints_the_run_without_its_link(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_cancels_the_run_and_says_so(shell: Shell, number: signal.Signals) -> None:
+def test_ctrl_c_cancels_the_run_and_reports_it(shell: Shell, number: signal.Signals) -> None:
     process = shell.start("run", RUNAWAY)
     run_id = _running(shell)
     worker = shell.server.computing_worker(run_id)
@@ -193,7 +193,7 @@ def test_ctrl_c_cancels_the_run_and_says_so(shell: Shell, number: signal.Signals
 
 
 def _running(shell: Shell) -> str:
-    """The id of the run once there is one; asking takes the time that waiting would."""
+    """The id of the run, once there is one."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         found = shell.server.http.get("/v2/query_runs").json()["data"]
@@ -209,7 +209,7 @@ def _running(shell: Shell) -> str:
         ("SELECT nothing_of_this_name", 3, "line 1, column 8"),
     ],
 )
-def test_the_exit_status_tells_refused_from_failed(
+def test_the_exit_status_distinguishes_refused_from_failed(
     shell: Shell, sql: str, status: int, reported: str
 ) -> None:
     done = shell("run", sql)
@@ -217,25 +217,25 @@ def test_the_exit_status_tells_refused_from_failed(
     assert reported in done.stderr
 
 
-def test_a_time_limit_is_the_servers(shell: Shell) -> None:
+def test_the_server_enforces_the_time_limit(shell: Shell) -> None:
     done = shell("run", RUNAWAY, "--timeout", "0.5")
     assert done.returncode == 3
     assert "time limit" in done.stderr
 
 
-def test_a_run_canceled_by_somebody_else_is_status_four(shell: Shell) -> None:
+def test_a_run_canceled_by_another_process_exits_with_four(shell: Shell) -> None:
     process = shell.start("run", RUNAWAY)
     shell.server.cancel(_running(shell))
     process.communicate(timeout=30)
     assert process.returncode == 4
 
 
-def test_a_server_that_is_gone_is_status_five(shell: Shell) -> None:
-    shell.server.end()
+def test_an_unreachable_server_exits_with_five(shell: Shell) -> None:
+    shell.server.terminate()
     assert shell("ls").returncode == 5
 
 
-def test_cancel_tells_done_from_already_done_from_too_late(shell: Shell) -> None:
+def test_cancel_reports_canceled_already_canceled_and_too_late(shell: Shell) -> None:
     run_id = shell.ok("run", "--no-wait", RUNAWAY).strip()
     assert shell.ok("cancel", run_id) == f"{run_id}  canceled\n"
     assert shell.ok("cancel", run_id) == f"{run_id}  already canceled\n"
@@ -246,11 +246,11 @@ def test_cancel_tells_done_from_already_done_from_too_late(shell: Shell) -> None
     assert shell("cancel", "nonsense").returncode == 1
 
 
-def test_cancel_all_takes_what_is_under_way_and_nothing_else(shell: Shell) -> None:
+def test_cancel_all_cancels_the_active_runs_only(shell: Shell) -> None:
     done = json.loads(shell.ok("run", "--json", "SELECT 1"))["id"]
-    under_way = {shell.ok("run", "--no-wait", RUNAWAY).strip() for _ in range(3)}
+    active = {shell.ok("run", "--no-wait", RUNAWAY).strip() for _ in range(3)}
     response = json.loads(shell.ok("cancel", "--all", "--json"))["runs"]
-    assert {run["id"] for run in response} == under_way
+    assert {run["id"] for run in response} == active
     assert {run["outcome"] for run in response} == {"canceled"}
     assert shell.server.get(done)["state"] == "complete"
 
@@ -320,8 +320,8 @@ def test_profiles_are_private_and_never_show_a_secret(shell: Shell) -> None:
     assert (done.returncode, "chmod 600" in done.stderr) == (1, True)
 
 
-def test_several_profiles_and_the_variable_that_chooses(shell: Shell, house: House) -> None:
-    other = house.made.home
+def test_the_profile_is_chosen_by_variable_or_option(shell: Shell, harness: ServerHarness) -> None:
+    other = harness.made.home
     shell.ok("login", "http://127.0.0.1:9", "--no-check", "--home", str(other), "--name", "other")
     assert shell("ls").returncode == 5
     assert shell("ls", QUERYRUN_PROFILE="default").returncode == 0
@@ -360,8 +360,8 @@ def test_a_wrong_secret_is_not_kept(shell: Shell) -> None:
     assert "bad" not in shell.ok("profiles", "ls")
 
 
-def test_the_clients_variables_do_not_keep_a_server_from_starting(house: House) -> None:
+def test_a_server_starts_with_the_variables_of_the_client_set(harness: ServerHarness) -> None:
     from queryrun.settings import CLIENT_VARIABLES
 
-    server = house.serve(dict.fromkeys(CLIENT_VARIABLES, "set"))
+    server = harness.serve(dict.fromkeys(CLIENT_VARIABLES, "set"))
     assert server.submit("SELECT 1")["state"] == "accepted"

@@ -238,7 +238,7 @@ def test_a_lost_answer_to_a_cancel_is_no_failure(serve: Serve) -> None:
 def test_a_server_that_is_gone_is_unreachable(serve: Serve) -> None:
     server = serve()
     with client_of(server, retry=Retry(attempts=1)) as client:
-        server.end()
+        server.terminate()
         with pytest.raises(Unreachable):
             client.submit("SELECT 1")
 

@@ -1,4 +1,4 @@
-"""Links, previews and encrypted files on a real server with a directory of results."""
+"""Links, previews and encrypted files on a real server with local results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx2 as httpx
 import pyrage
 import pytest
 
-from tests.e2e.conftest import House, Server
+from tests.e2e.conftest import Server, ServerHarness
 
 Serve = Callable[..., Server]
 SQL = "SELECT i, 'é' || i AS t FROM range(100000) t(i) ORDER BY i"
@@ -24,8 +24,8 @@ def server(serve: Serve) -> Server:
     return serve()
 
 
-def test_a_link_opens_the_whole_file_parts_of_it_and_its_headers(server: Server) -> None:
-    done = server.ended(server.submit(SQL)["id"])
+def test_a_link_serves_the_whole_file_ranges_and_headers(server: Server) -> None:
+    done = server.finished(server.submit(SQL)["id"])
     file = server.get(done["id"], "file")["file"]
     whole = httpx.get(file["url"], headers={"accept-encoding": "gzip"})
     assert whole.headers["content-type"] == "text/csv; charset=utf-8"
@@ -49,36 +49,38 @@ def test_a_link_opens_the_whole_file_parts_of_it_and_its_headers(server: Server)
     ("encoding", "media_type"),
     [("gzip", "application/gzip"), ("zip", "application/zip"), ("zstd", "application/zstd")],
 )
-def test_a_packed_file_is_never_said_to_be_encoded(
+def test_a_compressed_file_has_no_content_encoding_header(
     server: Server, encoding: str, media_type: str
 ) -> None:
-    done = server.ended(server.submit(SQL, content_encoding=encoding)["id"])
-    answer = httpx.get(done["file"]["url"], headers={"accept-encoding": "gzip, zstd"})
-    assert answer.headers["content-type"] == media_type
-    assert "content-encoding" not in answer.headers
+    done = server.finished(server.submit(SQL, content_encoding=encoding)["id"])
+    response = httpx.get(done["file"]["url"], headers={"accept-encoding": "gzip, zstd"})
+    assert response.headers["content-type"] == media_type
+    assert "content-encoding" not in response.headers
 
 
-def test_links_are_signed_anew_and_refused_when_forged_or_expired(house: House) -> None:
-    server = house.serve({"QUERYRUN_RESULTS__LINK_TTL_S": "0"})
-    done = server.ended(server.submit("SELECT 1 AS a")["id"])
+def test_every_read_signs_a_new_link_and_forged_or_expired_links_are_refused(
+    harness: ServerHarness,
+) -> None:
+    server = harness.serve({"QUERYRUN_RESULTS__LINK_TTL_S": "0"})
+    done = server.finished(server.submit("SELECT 1 AS a")["id"])
     expired = done["file"]["url"]
-    until = int(re.search(r"expires=(\d+)", expired)[1]) + 1  # type: ignore[index]  # there is one
+    until = int(re.search(r"expires=(\d+)", expired)[1]) + 1  # type: ignore[index]  # it is there
     while time.time() <= until:
-        answer = httpx.get(expired)
-    answer = httpx.get(expired)
-    assert answer.status_code == 403
-    assert answer.json()["type"] == "forbidden"
+        response = httpx.get(expired)
+    response = httpx.get(expired)
+    assert response.status_code == 403
+    assert response.json()["type"] == "forbidden"
     assert server.get(done["id"])["file"]["url"] != expired
     later = expired.replace(f"expires={until - 1}", f"expires={until + 10_000}")
     assert httpx.get(later).status_code == 403
 
 
-def test_runs_and_files_go_when_their_time_is_over(house: House) -> None:
-    server = house.serve()
-    done = server.ended(server.submit("SELECT 1 AS a")["id"])
+def test_runs_and_files_are_removed_after_their_retention(harness: ServerHarness) -> None:
+    server = harness.serve()
+    done = server.finished(server.submit("SELECT 1 AS a")["id"])
     assert server.result_files() == [done["file"]["id"]]
-    server.end()
-    server = house.serve({"QUERYRUN_RESULTS__RETENTION_DAYS": "0"})
+    server.terminate()
+    server = harness.serve({"QUERYRUN_RESULTS__RETENTION_DAYS": "0"})
     deadline = time.monotonic() + 20
     while server.http.get(f"/v2/query_runs/{done['id']}").status_code != 404:
         assert time.monotonic() < deadline
@@ -86,8 +88,8 @@ def test_runs_and_files_go_when_their_time_is_over(house: House) -> None:
         assert time.monotonic() < deadline
 
 
-def test_the_first_rows_of_a_result_can_be_seen(server: Server) -> None:
-    done = server.ended(server.submit(SQL, content_encoding="gzip")["id"])
+def test_rows_of_a_result_can_be_previewed(server: Server) -> None:
+    done = server.finished(server.submit(SQL, content_encoding="gzip")["id"])
     path = f"/v2/query_runs/{done['id']}/rows"
     body = server.http.get(path, params={"offset": "50000", "limit": "2"}).json()
     assert body == {
@@ -102,11 +104,11 @@ def test_the_first_rows_of_a_result_can_be_seen(server: Server) -> None:
 @pytest.mark.parametrize(
     ("content_type", "encoding"), [("parquet", "none"), ("arrow", "none"), ("json", "zstd")]
 )
-def test_the_first_rows_of_a_binary_result_can_be_seen(
+def test_rows_of_a_binary_result_can_be_previewed(
     server: Server, content_type: str, encoding: str
 ) -> None:
     run = server.submit(SQL, content_type=content_type, content_encoding=encoding)
-    done = server.ended(run["id"])
+    done = server.finished(run["id"])
     path = f"/v2/query_runs/{done['id']}/rows"
     body = server.http.get(path, params={"offset": "50000", "limit": "2"}, timeout=60).json()
     assert (body["columns"], body["rows"]) == (
@@ -119,21 +121,21 @@ def test_the_first_rows_of_a_binary_result_can_be_seen(
 def test_a_result_for_a_recipient_of_age_is_an_age_file_without_preview(server: Server) -> None:
     identity = pyrage.x25519.Identity.generate()
     run = server.submit("SELECT 1 AS a", encryption_key=str(identity.to_public()))
-    done = server.ended(run["id"])
+    done = server.finished(run["id"])
     assert done["file"]["id"].endswith(".csv.enc")
     assert pyrage.decrypt(httpx.get(done["file"]["url"]).content, [identity]) == b"a\n1\n"
     assert server.http.get(f"/v2/query_runs/{run['id']}/rows").status_code == 404
 
 
-def test_files_that_no_run_can_name_any_more_are_swept(house: House) -> None:
-    """What a lost node left half-written, and what was committed longer ago than runs are kept."""
-    results = house.made.home / "results"
+def test_files_that_no_run_names_are_swept(harness: ServerHarness) -> None:
+    """Partial files of a lost node, and committed files older than the retention."""
+    results = harness.made.home / "results"
     results.mkdir(exist_ok=True)
     old = time.time() - 40 * 24 * 3600
     for name, written in ((".lost.csv.part", old), ("gone.csv", old), ("new.csv", time.time())):
         (results / name).write_bytes(b"a\n")
         os.utime(results / name, (written, written))
-    server = house.serve()
+    server = harness.serve()
     deadline = time.monotonic() + 20
     while server.result_files() != ["new.csv"]:
         assert time.monotonic() < deadline, server.result_files()

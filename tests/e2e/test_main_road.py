@@ -9,15 +9,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.e2e.conftest import RUNAWAY, House, Server
+from tests.e2e.conftest import RUNAWAY, Server, ServerHarness
 
 Serve = Callable[..., Server]
 
 
 @pytest.fixture
-def data(house: House) -> Path:
+def data(harness: ServerHarness) -> Path:
     """The entity's data directory with a Parquet table, a CSV table and a directory of files."""
-    directory = house.made.data_dir
+    directory = harness.made.data_dir
     with duckdb.connect() as connection:
         connection.execute(
             f"COPY (SELECT i AS id, i * 1.5 AS balance FROM range(1000) t(i)) "
@@ -38,7 +38,7 @@ def test_a_statement_becomes_a_file(serve: Serve, data: Path) -> None:
     run = server.submit("SELECT count(*) AS n, sum(balance) AS total FROM account")
     assert run["state"] == "accepted"
     assert "file" not in run
-    done = server.ended(run["id"])
+    done = server.finished(run["id"])
     assert (done["state"], done["number_of_rows"]) == ("complete", 1)
     assert done["processing_duration"] >= 0
     assert done["file"]["id"].startswith(run["id"] + "_")
@@ -54,53 +54,53 @@ def test_a_statement_becomes_a_file(serve: Serve, data: Path) -> None:
         ("dsv", "code|rate\neur|1.5\nusd|2.5\n"),
     ],
 )
-def test_every_format_of_the_contract_comes_out_as_it_says(
+def test_every_format_of_the_contract_is_written(
     serve: Serve, data: Path, content_type: str, text: str
 ) -> None:
     server = serve()
     more = {"column_separator": "|"} if content_type == "dsv" else {}
     run = server.submit("SELECT * FROM rates ORDER BY code", content_type, **more)
-    done = server.ended(run["id"])
+    done = server.finished(run["id"])
     assert done["state"] == "complete", done
     assert server.file_text(done) == text
 
 
 def test_a_directory_of_files_is_one_table(serve: Serve, data: Path) -> None:
     server = serve()
-    done = server.ended(server.submit("SELECT count(*) AS n FROM EVENTS")["id"])
+    done = server.finished(server.submit("SELECT count(*) AS n FROM EVENTS")["id"])
     assert server.file_text(done) == "n\n30\n"
 
 
 def test_a_file_added_later_is_seen_by_the_next_run(serve: Serve, data: Path) -> None:
     server = serve()
-    first = server.ended(server.submit("SELECT * FROM late")["id"])
+    first = server.finished(server.submit("SELECT * FROM late")["id"])
     assert first["state"] == "failed"
     (data / "late.csv").write_text("a\n1\n")
-    second = server.ended(server.submit("SELECT * FROM late")["id"])
+    second = server.finished(server.submit("SELECT * FROM late")["id"])
     assert server.file_text(second) == "a\n1\n"
 
 
-def test_a_duckdb_file_is_a_source_too_and_stays_as_it_is(house: House) -> None:
-    database = house.made.data_dir / "billing.duckdb"
+def test_a_duckdb_file_is_a_source_and_is_not_modified(harness: ServerHarness) -> None:
+    database = harness.made.data_dir / "billing.duckdb"
     with duckdb.connect(str(database)) as connection:
         connection.execute("CREATE TABLE Account AS SELECT i AS id FROM range(7) t(i)")
     before = database.read_bytes()
-    server = house.serve({"QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/billing.duckdb"})
-    done = server.ended(server.submit("SELECT count(*) AS n FROM account")["id"])
+    server = harness.serve({"QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/billing.duckdb"})
+    done = server.finished(server.submit("SELECT count(*) AS n FROM account")["id"])
     assert server.file_text(done) == "n\n7\n"
     assert database.read_bytes() == before
 
 
-def test_an_unknown_column_fails_the_run_with_a_reason_and_a_place(
+def test_an_unknown_column_fails_the_run_with_a_reason_and_a_position(
     serve: Serve, data: Path
 ) -> None:
     server = serve()
-    done = server.ended(server.submit("SELECT id,\n  balanc FROM account")["id"])
+    done = server.finished(server.submit("SELECT id,\n  balanc FROM account")["id"])
     assert done["state"] == "failed"
     error = done["error"]
     assert error["code"] == "name_not_found"
     assert "cannot be resolved" in error["message"]
-    assert "balance" in error["message"], "the error should guess the name that was meant"
+    assert "balance" in error["message"], "the error should suggest the similar name"
     assert (error["line"], error["column"]) == (2, 3)
     assert error["retryable"] is False
 
@@ -114,21 +114,21 @@ def test_a_write_is_refused_at_submit_and_nothing_is_written(serve: Serve, data:
         "WITH x AS (INSERT INTO account VALUES (1, 2) RETURNING *) SELECT * FROM x",
         f"COPY account TO '{data / 'stolen.csv'}'",
     ):
-        answer = server.http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
-        assert answer.status_code == 400, sql
-        assert answer.json()["errors"][0]["parameter"] == "sql"
+        response = server.http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
+        assert response.status_code == 400, sql
+        assert response.json()["errors"][0]["parameter"] == "sql"
     assert sorted(path.name for path in data.rglob("*")) == before
 
 
-def test_a_running_statement_that_heeds_no_interrupt_is_canceled_and_its_worker_is_gone(
+def test_a_cancel_of_a_statement_that_ignores_interrupts_kills_its_worker(
     serve: Serve,
 ) -> None:
     server = serve()
     run = server.submit(RUNAWAY, "json")
     worker = server.computing_worker(run["id"])
-    answer = server.cancel(run["id"])
-    assert answer.status_code == 200
-    assert answer.json()["state"] == "canceled"
+    response = server.cancel(run["id"])
+    assert response.status_code == 200
+    assert response.json()["state"] == "canceled"
     assert not Path(f"/proc/{worker}").exists()
     record = server.get(run["id"], "cancellation")["cancellation"]
     assert (record["reason"], record["engine_stop"]) == ("user", "killed")
@@ -136,8 +136,8 @@ def test_a_running_statement_that_heeds_no_interrupt_is_canceled_and_its_worker_
     assert server.result_files() == []
 
 
-def test_a_waiting_run_is_canceled_at_once(house: House) -> None:
-    server = house.serve({"QUERYRUN_WORKERS__SLOTS": "1"})
+def test_a_waiting_run_is_canceled_at_once(harness: ServerHarness) -> None:
+    server = harness.serve({"QUERYRUN_WORKERS__SLOTS": "1"})
     first = server.submit(RUNAWAY)
     second = server.submit("SELECT 1")
     canceled = server.cancel(second["id"]).json()
@@ -146,23 +146,23 @@ def test_a_waiting_run_is_canceled_at_once(house: House) -> None:
     assert server.cancel(first["id"]).json()["state"] == "canceled"
 
 
-def test_a_second_cancel_says_that_it_was_already_canceled(serve: Serve) -> None:
+def test_a_second_cancel_reports_that_the_run_is_already_canceled(serve: Serve) -> None:
     server = serve()
     run = server.submit(RUNAWAY)
     server.cancel(run["id"])
-    answer = server.cancel(run["id"])
-    assert answer.status_code == 400
-    assert answer.json()["errors"][0]["code"] == "run_already_canceled"
+    response = server.cancel(run["id"])
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["code"] == "run_already_canceled"
 
 
-def test_too_many_rows_fail_the_run_and_leave_no_file(house: House) -> None:
+def test_too_many_rows_fail_the_run_and_leave_no_file(harness: ServerHarness) -> None:
     """Exceeded means failed, never truncated (contract F7)."""
-    server = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "1000"})
-    fits = server.ended(server.submit("SELECT i FROM range(1000) t(i)")["id"])
+    server = harness.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "1000"})
+    fits = server.finished(server.submit("SELECT i FROM range(1000) t(i)")["id"])
     assert fits["number_of_rows"] == 1000
-    over = server.ended(server.submit("SELECT i FROM range(1001) t(i)")["id"])
+    over = server.finished(server.submit("SELECT i FROM range(1001) t(i)")["id"])
     assert over["error"]["code"] == "row_limit_exceeded"
-    endless = server.ended(server.submit("SELECT i FROM range(1000000000) t(i)")["id"])
+    endless = server.finished(server.submit("SELECT i FROM range(1000000000) t(i)")["id"])
     assert endless["error"]["code"] == "row_limit_exceeded"
     record = server.get(endless["id"], "cancellation")["cancellation"]
     assert record["reason"] == "limit"
@@ -172,64 +172,66 @@ def test_too_many_rows_fail_the_run_and_leave_no_file(house: House) -> None:
 def test_the_time_limit_fails_the_run_and_stops_its_worker(serve: Serve) -> None:
     server = serve()
     run = server.submit(RUNAWAY, timeout_seconds=1)
-    done = server.ended(run["id"])
+    done = server.finished(run["id"])
     assert done["error"]["code"] == "time_limit_exceeded"
     assert done["error"]["message"] == "Query exceeded the maximum time limit of 1.00s"
     assert server.get(run["id"], "cancellation")["cancellation"]["reason"] == "timeout"
 
 
-def test_too_much_memory_fails_the_run_with_a_clear_reason(house: House) -> None:
-    server = house.serve({"QUERYRUN_SOURCES__LIVE__MEMORY": "100MB"})
+def test_too_much_memory_fails_the_run_with_a_clear_reason(harness: ServerHarness) -> None:
+    server = harness.serve({"QUERYRUN_SOURCES__LIVE__MEMORY": "100MB"})
     sql = "SELECT list(i) AS l FROM range(100000000) t(i)"
-    done = server.ended(server.submit(sql, "json")["id"])
+    done = server.finished(server.submit(sql, "json")["id"])
     assert done["error"]["code"] == "memory_limit_exceeded"
 
 
-def test_another_clients_run_does_not_exist(house: House) -> None:
-    from queryrun.cli.clients import Wanted, create
+def test_another_clients_run_does_not_exist(harness: ServerHarness) -> None:
+    from queryrun.cli.clients import NewClient, create
 
-    server = house.serve()
-    other = create(house.made.home, Wanted(["main"], name="other"))
+    server = harness.serve()
+    other = create(harness.made.home, NewClient(["main"], name="other"))
     run = server.submit("SELECT 1")
-    with house.as_client(server, other) as http:
-        for answer in (
+    with harness.as_client(server, other) as http:
+        for response in (
             http.get(f"/v2/query_runs/{run['id']}"),
             http.post(f"/v2/query_runs/{run['id']}/cancel"),
         ):
-            assert answer.status_code == 404
-            assert answer.json()["errors"][0]["code"] == "resource_not_found"
+            assert response.status_code == 404
+            assert response.json()["errors"][0]["code"] == "resource_not_found"
 
 
-def test_an_entity_cannot_read_another_entitys_data(house: House) -> None:
-    from queryrun.cli.clients import Wanted, create
+def test_an_entity_cannot_read_another_entitys_data(harness: ServerHarness) -> None:
+    from queryrun.cli.clients import NewClient, create
 
-    (house.made.data_dir / "secret.csv").write_text("a\n1\n")
-    other = create(house.made.home, Wanted(["other"], name="other"))
-    server = house.serve()
-    with house.as_client(server, other) as http:
+    (harness.made.data_dir / "secret.csv").write_text("a\n1\n")
+    other = create(harness.made.home, NewClient(["other"], name="other"))
+    server = harness.serve()
+    with harness.as_client(server, other) as http:
         for sql in (
             "SELECT * FROM secret",
-            f"SELECT * FROM '{house.made.data_dir / 'secret.csv'}'",
+            f"SELECT * FROM '{harness.made.data_dir / 'secret.csv'}'",
         ):
-            answer = http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
-            if answer.status_code == 201:
+            response = http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
+            if response.status_code == 201:
                 run = http.get(
-                    f"/v2/query_runs/{answer.json()['id']}", headers={"prefer": "wait=20"}
+                    f"/v2/query_runs/{response.json()['id']}", headers={"prefer": "wait=20"}
                 ).json()
                 assert run["state"] == "failed", run
             else:
-                assert answer.status_code == 400
+                assert response.status_code == 400
 
 
-def test_the_log_follows_a_run_by_its_id_and_never_holds_its_statement(house: House) -> None:
-    server = house.serve()
+def test_the_log_names_a_run_by_its_id_and_never_contains_its_statement(
+    harness: ServerHarness,
+) -> None:
+    server = harness.serve()
     run = server.submit("SELECT 'xyzzy-marker' AS a")
-    server.ended(run["id"])
+    server.finished(run["id"])
     failed = server.submit("SELECT xyzzy_marker_column")
-    server.ended(failed["id"])
-    server.end()
-    text = house.log.read_text()
+    server.finished(failed["id"])
+    server.terminate()
+    text = harness.log.read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert any(line.get("run_id") == run["id"] and "attempt" in line for line in lines)
     assert "xyzzy" not in text
-    assert house.made.issued.secret not in text
+    assert harness.made.issued.secret not in text

@@ -64,9 +64,9 @@ def submitted(sdk: Driven, sql: str = SQL, **changes: Any) -> dict[str, Any]:
     return job
 
 
-def ended(sdk: Driven, server: Server, job_id: str) -> dict[str, Any]:
+def finished(sdk: Driven, server: Server, job_id: str) -> dict[str, Any]:
     """The job as the SDK reads it, once it has ended; the waiting is done on v2."""
-    server.ended(job_id)
+    server.finished(job_id)
     job: dict[str, Any] = sdk.result("get_data_query_job", job_id=job_id)["data"]
     return job
 
@@ -87,7 +87,7 @@ def test_an_earlier_token_counts_after_a_refresh(sdk: Driven, server: Server) ->
 def test_a_job_is_submitted_read_and_downloaded(sdk: Driven, server: Server) -> None:
     job = submitted(sdk)
     assert set(job) >= {"id", "createdBy", "updatedOn", "remainingRetries", "createdOn", "retries"}
-    done = ended(sdk, server, job["id"])
+    done = finished(sdk, server, job["id"])
     assert (done["queryStatus"], done["outputRows"]) == ("completed", 3)
     assert done["processingTime"] >= 0
     lines = httpx.get(done["dataFile"]).text.splitlines()
@@ -104,7 +104,7 @@ def test_every_format_and_compression_arrives(
 ) -> None:
     more = {"column_separator": "|"} if output_format == "DSV" else {}
     job = submitted(sdk, output_format=output_format, compression=compression, **more)
-    response = httpx.get(ended(sdk, server, job["id"])["dataFile"])
+    response = httpx.get(finished(sdk, server, job["id"])["dataFile"])
     assert "content-encoding" not in response.headers
     assert unpacked(response.content, compression).splitlines()[0] == first_line
 
@@ -135,8 +135,8 @@ def test_an_idempotency_key_makes_one_job(sdk: Driven) -> None:
 
 def test_jobs_are_listed_newest_first_and_by_status(sdk: Driven, server: Server) -> None:
     first, second = submitted(sdk)["id"], submitted(sdk)["id"]
-    ended(sdk, server, first)
-    ended(sdk, server, second)
+    finished(sdk, server, first)
+    finished(sdk, server, second)
     found = sdk.result("get_data_query_jobs", query_status="completed", page_size=2)["data"]
     assert [job["id"] for job in found] == [second, first]
     assert sdk.result("get_data_query_jobs", query_status="failed")["data"] == []
@@ -171,7 +171,7 @@ def test_a_running_job_is_cancelled_both_ways_round(sdk: Driven, server: Server,
 
 def test_a_cancel_that_comes_too_late_says_so(sdk: Driven, server: Server) -> None:
     job_id = submitted(sdk)["id"]
-    ended(sdk, server, job_id)
+    finished(sdk, server, job_id)
     refused = sdk.error("delete_data_query_job", job_id=job_id.ljust(64, "0"))
     assert (refused["kind"], refused["status"]) == ("BadRequestException", 400)
     assert "not in accepted or in_progress status" in refused["message"]
@@ -179,7 +179,7 @@ def test_a_cancel_that_comes_too_late_says_so(sdk: Driven, server: Server) -> No
 
 def test_a_statement_that_fails_says_why(sdk: Driven, server: Server) -> None:
     job_id = submitted(sdk, "SELECT * FROM acount")["id"]
-    failed = ended(sdk, server, job_id)
+    failed = finished(sdk, server, job_id)
     assert failed["queryStatus"] == "failed"
     assert "acount" in failed["errorMessage"]
 

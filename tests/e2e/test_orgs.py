@@ -8,17 +8,17 @@ import duckdb
 import httpx2 as httpx
 import pytest
 
-from queryrun.cli.clients import Wanted, create
-from tests.e2e.conftest import House
+from queryrun.cli.clients import NewClient, create
+from tests.e2e.conftest import ServerHarness
 
 ROWS = "(SELECT * FROM (VALUES (1, 'north'), (2, 'south'), (3, 'south'), (4, NULL)) t(id, org))"
 
 
 @pytest.fixture(params=["files", "database"])
-def source(request: pytest.FixtureRequest, house: House) -> dict[str, str]:
-    """The same tables as Parquet files and in a DuckDB file; `plain` knows no orgs."""
+def source(request: pytest.FixtureRequest, harness: ServerHarness) -> dict[str, str]:
+    """The same tables as Parquet files and in a DuckDB file; `plain` has no org column."""
     orgs = {"QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org"}
-    directory = house.made.data_dir
+    directory = harness.made.data_dir
     if request.param == "files":
         _write_files(directory)
         return orgs
@@ -43,10 +43,12 @@ def ids(http: httpx.Client, sql: str, **headers: str) -> list[str]:
     return httpx.get(run["file"]["url"]).text.split()[1:]
 
 
-def test_a_client_with_orgs_sees_only_their_rows(house: House, source: dict[str, str]) -> None:
-    issued = create(house.made.home, Wanted(["main"], orgs=["south", "west"]))
-    server = house.serve(source)
-    with house.as_client(server, issued) as http:
+def test_a_client_with_orgs_sees_only_their_rows(
+    harness: ServerHarness, source: dict[str, str]
+) -> None:
+    issued = create(harness.made.home, NewClient(["main"], orgs=["south", "west"]))
+    server = harness.serve(source)
+    with harness.as_client(server, issued) as http:
         assert ids(http, "SELECT id FROM account ORDER BY id") == ["2", "3"]
         assert ids(http, "WITH a AS (SELECT * FROM Account) SELECT id FROM a ORDER BY 1") == [
             "2",
@@ -55,38 +57,40 @@ def test_a_client_with_orgs_sees_only_their_rows(house: House, source: dict[str,
         assert ids(http, "SELECT id FROM plain") == ["1"]
 
 
-def test_the_header_narrows_the_orgs_and_never_widens_them(
-    house: House, source: dict[str, str]
+def test_the_header_can_narrow_the_orgs_but_not_widen_them(
+    harness: ServerHarness, source: dict[str, str]
 ) -> None:
-    issued = create(house.made.home, Wanted(["main"], orgs=["north", "south"]))
-    server = house.serve(source)
-    with house.as_client(server, issued) as http:
+    issued = create(harness.made.home, NewClient(["main"], orgs=["north", "south"]))
+    server = harness.serve(source)
+    with harness.as_client(server, issued) as http:
         narrowed = {"zuora-org-ids": "north"}
         assert ids(http, "SELECT id FROM account ORDER BY id", **narrowed) == ["1"]
         body = {"sql": "SELECT 1", "content_type": "csv"}
-        answer = http.post("/v2/query_runs", json=body, headers={"zuora-org-ids": "north,east"})
-        assert answer.status_code == 400
-        assert answer.json()["errors"][0]["parameter"] == "zuora-org-ids"
+        response = http.post("/v2/query_runs", json=body, headers={"zuora-org-ids": "north,east"})
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["parameter"] == "zuora-org-ids"
 
 
-def test_a_client_without_orgs_sees_every_row(house: House, source: dict[str, str]) -> None:
-    server = house.serve(source)
+def test_a_client_without_orgs_sees_every_row(
+    harness: ServerHarness, source: dict[str, str]
+) -> None:
+    server = harness.serve(source)
     assert ids(server.http, "SELECT id FROM account ORDER BY id") == ["1", "2", "3", "4"]
 
 
-def test_a_name_with_its_schema_in_front_is_no_way_round(house: House) -> None:
-    with duckdb.connect(str(house.made.data_dir / "d.duckdb")) as connection:
+def test_a_qualified_table_name_does_not_bypass_the_orgs(harness: ServerHarness) -> None:
+    with duckdb.connect(str(harness.made.data_dir / "d.duckdb")) as connection:
         connection.execute(f"CREATE TABLE account AS {ROWS}")
-    issued = create(house.made.home, Wanted(["main"], orgs=["south"]))
-    server = house.serve(
+    issued = create(harness.made.home, NewClient(["main"], orgs=["south"]))
+    server = harness.serve(
         {
             "QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org",
             "QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/d.duckdb",
         }
     )
-    with house.as_client(server, issued) as http:
+    with harness.as_client(server, issued) as http:
         for name in ("main.account", "data.account", "data.main.account", '"data"."main".account'):
             body = {"sql": f"SELECT * FROM {name}", "content_type": "csv"}
-            answer = http.post("/v2/query_runs", json=body, headers={"prefer": "wait=20"})
-            refused = answer.status_code == 400 or answer.json()["state"] == "failed"
-            assert refused, answer.text
+            response = http.post("/v2/query_runs", json=body, headers={"prefer": "wait=20"})
+            refused = response.status_code == 400 or response.json()["state"] == "failed"
+            assert refused, response.text

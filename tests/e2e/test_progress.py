@@ -1,4 +1,4 @@
-"""Progress of a real statement: when it is seen, that it only grows, and what a stream says."""
+"""Progress of a real statement: reported while it runs, and never decreasing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.conftest import RUNAWAY, Server
 Serve = Callable[..., Server]
 
 LONG = "SELECT i, hash(i) AS h FROM range(6000000) r(i)"
-"""Some seconds of writing."""
+"""Takes some seconds to write."""
 NO_ROW_LIMIT = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"}
 
 
@@ -22,10 +22,10 @@ def events(server: Server, run_id: str, last: str | None = None) -> Iterator[dic
     """The events of a run, as a client of the stream reads them, to its end."""
     headers = {} if last is None else {"last-event-id": last}
     path = f"/v2/query_runs/{run_id}/events"
-    with server.http.stream("GET", path, headers=headers, timeout=60) as answer:
-        assert answer.status_code == 200
+    with server.http.stream("GET", path, headers=headers, timeout=60) as response:
+        assert response.status_code == 200
         name, last_id = "", ""
-        for line in answer.iter_lines():
+        for line in response.iter_lines():
             word, _, value = line.partition(": ")
             if word == "event":
                 name = value
@@ -35,8 +35,8 @@ def events(server: Server, run_id: str, last: str | None = None) -> Iterator[dic
                 yield {"name": name, "last": last_id, **json.loads(value)}
 
 
-def test_progress_is_seen_while_the_statement_runs(serve: Serve) -> None:
-    """How soon is measured in `benchmarks/progress.py`."""
+def test_progress_is_reported_while_the_statement_runs(serve: Serve) -> None:
+    """`benchmarks/progress.py` measures how soon."""
     server = serve(NO_ROW_LIMIT)
     run_id = server.submit(LONG)["id"]
     assert any(
@@ -49,18 +49,18 @@ def test_progress_is_seen_while_the_statement_runs(serve: Serve) -> None:
     server.cancel(run_id)
 
 
-def test_progress_only_grows_and_the_stream_ends_with_the_run(serve: Serve) -> None:
+def test_progress_never_decreases_and_the_stream_ends_with_the_run(serve: Serve) -> None:
     server = serve(NO_ROW_LIMIT)
     run_id = server.submit(LONG)["id"]
-    heard = list(events(server, run_id))
-    told = [event for event in heard if event["name"] == "progress"]
-    assert len(told) >= 2
+    received = list(events(server, run_id))
+    progress = [event for event in received if event["name"] == "progress"]
+    assert len(progress) >= 2
     for figure in ("rows", "size_bytes"):
-        values = [event[figure] for event in told]
+        values = [event[figure] for event in progress]
         assert values == sorted(values)
-    percents = [event["percent"] for event in told if event["percent"] is not None]
+    percents = [event["percent"] for event in progress if event["percent"] is not None]
     assert percents == sorted(percents)
-    assert [event["event"] for event in heard if event["name"] == "state"] == [
+    assert [event["event"] for event in received if event["name"] == "state"] == [
         "accept",
         "claim",
         "complete",
@@ -72,7 +72,7 @@ def test_progress_only_grows_and_the_stream_ends_with_the_run(serve: Serve) -> N
     }
 
 
-def test_a_stream_that_broke_is_continued(serve: Serve) -> None:
+def test_a_broken_stream_is_resumed(serve: Serve) -> None:
     server = serve()
     run_id = server.submit(RUNAWAY)["id"]
     stream = events(server, run_id)
@@ -83,7 +83,7 @@ def test_a_stream_that_broke_is_continued(serve: Serve) -> None:
     assert rest in (["claim", "cancel", "freed"], ["cancel"])
 
 
-def test_neither_a_wait_nor_a_stream_holds_up_the_end_of_the_server(serve: Serve) -> None:
+def test_neither_a_wait_nor_a_stream_delays_the_shutdown(serve: Serve) -> None:
     server = serve({"QUERYRUN_SERVER__DRAIN_TIMEOUT_S": "0"})
     run_id = server.submit(RUNAWAY)["id"]
     stream = events(server, run_id)
@@ -95,10 +95,10 @@ def test_neither_a_wait_nor_a_stream_holds_up_the_end_of_the_server(serve: Serve
         server.process.terminate()
         for event in stream:
             assert event["name"] in ("state", "progress")
-        assert waiting.result().json()["state"] in ("in_progress", "accepted")  # queued again
+        assert waiting.result().json()["state"] in ("in_progress", "accepted")  # requeued
         assert server.process.wait(timeout=30) == 0
 
 
-def test_the_answer_does_not_say_which_server_made_it(serve: Serve) -> None:
-    answer = httpx.get(f"{serve().url}/healthz")
-    assert "server" not in answer.headers
+def test_responses_have_no_server_header(serve: Serve) -> None:
+    response = httpx.get(f"{serve().url}/healthz")
+    assert "server" not in response.headers

@@ -1,4 +1,4 @@
-"""Results in a bucket: the main road, cancels and crashes, against a real S3 server program."""
+"""Results in a bucket of a real S3 server: downloads, cancels and crashes."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ import pytest
 
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3location import S3Location
-from tests.e2e.conftest import House, Server
+from tests.e2e.conftest import Server, ServerHarness
 from tests.s3_server import CREDENTIALS, S3Server, bucket_at, keys_in
 
 LARGE = "SELECT i, hash(i) AS h FROM range(300000) t(i)"
-"""Some 8 MB: two parts."""
+"""About 8 MB: two parts."""
 ENDLESS = "SELECT i, hash(i) AS h FROM range(100000000000) t(i)"
 """Writes until it is stopped."""
 
 
 @pytest.fixture
-def place(s3_server: S3Server) -> S3Location:
+def location(s3_server: S3Server) -> S3Location:
     """A new bucket."""
     return s3_server.new_bucket()
 
 
 @pytest.fixture
-def bucket(place: S3Location) -> Iterator[S3Bucket]:
-    """The bucket, to look into it."""
-    with bucket_at(place) as bucket:
+def bucket(location: S3Location) -> Iterator[S3Bucket]:
+    """The bucket, to inspect it."""
+    with bucket_at(location) as bucket:
         yield bucket
 
 
 @pytest.fixture
-def environ(place: S3Location) -> dict[str, str]:
-    """What makes a server use the bucket."""
+def environ(location: S3Location) -> dict[str, str]:
+    """Settings of a server that uses the bucket."""
     return {
         "QUERYRUN_RESULTS__STORE": "s3",
-        "QUERYRUN_RESULTS__BUCKET": place.bucket,
-        "QUERYRUN_RESULTS__PREFIX": place.prefix,
-        "QUERYRUN_RESULTS__ENDPOINT": place.endpoint,
+        "QUERYRUN_RESULTS__BUCKET": location.bucket,
+        "QUERYRUN_RESULTS__PREFIX": location.prefix,
+        "QUERYRUN_RESULTS__ENDPOINT": location.endpoint,
         "QUERYRUN_RESULTS__PART_SIZE": "5MiB",
         "AWS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
         "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret_access_key,
@@ -53,13 +53,13 @@ def environ(place: S3Location) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(house: House, environ: dict[str, str]) -> Server:
+def server(harness: ServerHarness, environ: dict[str, str]) -> Server:
     """A server on the bucket, with presigned links."""
-    return house.serve(environ)
+    return harness.serve(environ)
 
 
 def wait_for(names: Callable[[], list[str]], pattern: str) -> str:
-    """The first name that matches, as soon as there is one."""
+    """Wait for a name that matches, and return the first."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for name in names():
@@ -69,27 +69,31 @@ def wait_for(names: Callable[[], list[str]], pattern: str) -> str:
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1 AS a", LARGE], ids=["one put", "parts"])
-def test_a_result_lies_in_the_bucket_and_its_link_leads_there(
-    server: Server, bucket: S3Bucket, place: S3Location, sql: str
+def test_a_result_is_in_the_bucket_and_its_link_leads_there(
+    server: Server, bucket: S3Bucket, location: S3Location, sql: str
 ) -> None:
-    done = server.ended(server.submit(sql, content_encoding="gzip")["id"])
+    done = server.finished(server.submit(sql, content_encoding="gzip")["id"])
     assert done["state"] == "complete", done
     file = server.get(done["id"], "file")["file"]
-    assert file["url"].startswith(f"{place.endpoint}/{place.bucket}/{place.prefix}{file['id']}?")
-    answer = httpx.get(file["url"], headers={"accept-encoding": "identity"})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/gzip"
-    assert "content-encoding" not in answer.headers
-    assert answer.headers["content-disposition"].startswith(f'attachment; filename="{file["id"]}"')
-    assert file["size"] == len(answer.content)
-    assert file["sha256"] == hashlib.sha256(answer.content).hexdigest()
-    assert gzip.decompress(answer.content).count(b"\n") == done["number_of_rows"] + 1
+    assert file["url"].startswith(
+        f"{location.endpoint}/{location.bucket}/{location.prefix}{file['id']}?"
+    )
+    response = httpx.get(file["url"], headers={"accept-encoding": "identity"})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/gzip"
+    assert "content-encoding" not in response.headers
+    assert response.headers["content-disposition"].startswith(
+        f'attachment; filename="{file["id"]}"'
+    )
+    assert file["size"] == len(response.content)
+    assert file["sha256"] == hashlib.sha256(response.content).hexdigest()
+    assert gzip.decompress(response.content).count(b"\n") == done["number_of_rows"] + 1
     assert keys_in(bucket) == [file["id"]]
     assert server.result_files() == []
 
 
 def test_a_presigned_link_serves_ranges_and_refuses_changes(server: Server) -> None:
-    done = server.ended(server.submit("SELECT 12345 AS abcdef")["id"])
+    done = server.finished(server.submit("SELECT 12345 AS abcdef")["id"])
     url = done["file"]["url"]
     whole = httpx.get(url)
     etag = whole.headers["etag"]
@@ -102,17 +106,17 @@ def test_a_presigned_link_serves_ranges_and_refuses_changes(server: Server) -> N
 
 
 def test_the_first_rows_of_a_parquet_result_come_from_the_bucket(server: Server) -> None:
-    done = server.ended(server.submit(LARGE, content_type="parquet")["id"])
+    done = server.finished(server.submit(LARGE, content_type="parquet")["id"])
     path = f"/v2/query_runs/{done['id']}/rows"
     body = server.http.get(path, params={"offset": "200000", "limit": "1"}, timeout=60).json()
     assert (body["columns"], body["rows"][0][0]) == (["i", "h"], 200_000)
 
 
 def test_proxied_links_hide_the_bucket(
-    house: House, environ: dict[str, str], place: S3Location
+    harness: ServerHarness, environ: dict[str, str], location: S3Location
 ) -> None:
-    server = house.serve({**environ, "QUERYRUN_RESULTS__LINKS": "proxied"})
-    done = server.ended(server.submit(LARGE)["id"])
+    server = harness.serve({**environ, "QUERYRUN_RESULTS__LINKS": "proxied"})
+    done = server.finished(server.submit(LARGE)["id"])
     url = done["file"]["url"]
     assert url.startswith(server.url)
     whole = httpx.get(url)
@@ -126,16 +130,14 @@ def test_proxied_links_hide_the_bucket(
     assert httpx.get(url.replace("signature=", "signature=0")).status_code == 403
 
 
-def test_a_cancel_in_the_middle_of_an_upload_leaves_nothing(
-    server: Server, bucket: S3Bucket
-) -> None:
+def test_a_cancel_during_an_upload_leaves_nothing(server: Server, bucket: S3Bucket) -> None:
     run = server.submit(ENDLESS)
     wait_for(lambda: keys_in(bucket), rf"{run['id']}_.*\?")
     assert server.cancel(run["id"]).json()["state"] == "canceled"
     assert keys_in(bucket) == []
 
 
-def test_the_upload_of_a_killed_worker_is_aborted_and_the_run_tried_again(
+def test_the_upload_of_a_killed_worker_is_aborted_and_the_run_requeued(
     server: Server, bucket: S3Bucket
 ) -> None:
     run = server.submit(ENDLESS)
@@ -150,57 +152,57 @@ def test_the_upload_of_a_killed_worker_is_aborted_and_the_run_tried_again(
 
 
 def test_the_upload_of_a_killed_server_is_aborted_after_the_restart(
-    house: House, server: Server, environ: dict[str, str], bucket: S3Bucket
+    harness: ServerHarness, server: Server, environ: dict[str, str], bucket: S3Bucket
 ) -> None:
     run = server.submit(ENDLESS)
     first = wait_for(lambda: keys_in(bucket), rf"{run['id']}_.*\?")
     server.kill()
-    second = house.serve({**environ, "QUERYRUN_WORKERS__SLOTS": "0"})
+    second = harness.serve({**environ, "QUERYRUN_WORKERS__SLOTS": "0"})
     assert second.get(run["id"])["state"] == "accepted"
     assert first not in keys_in(bucket)
 
 
-def test_a_store_that_refuses_costs_attempts_and_says_why(
-    house: House, environ: dict[str, str]
+def test_a_store_that_refuses_fails_the_run_with_its_reason(
+    harness: ServerHarness, environ: dict[str, str]
 ) -> None:
-    server = house.serve({**environ, "AWS_SECRET_ACCESS_KEY": "mistyped-secret"})
-    done = server.ended(server.submit("SELECT 1")["id"])
+    server = harness.serve({**environ, "AWS_SECRET_ACCESS_KEY": "mistyped-secret"})
+    done = server.finished(server.submit("SELECT 1")["id"])
     assert (done["state"], done["remaining_attempts"]) == ("failed", 0)
     assert done["error"]["code"] == "storage_failed"
     assert "SignatureDoesNotMatch" in done["error"]["message"]
-    assert "mistyped-secret" not in house.log.read_text()
+    assert "mistyped-secret" not in harness.log.read_text()
 
 
-def test_files_past_their_retention_leave_the_bucket(
-    house: House, server: Server, environ: dict[str, str], bucket: S3Bucket
+def test_files_past_their_retention_are_removed_from_the_bucket(
+    harness: ServerHarness, server: Server, environ: dict[str, str], bucket: S3Bucket
 ) -> None:
-    run = server.ended(server.submit("SELECT 1")["id"])
+    run = server.finished(server.submit("SELECT 1")["id"])
     assert len(keys_in(bucket)) == 1
-    server.end()
-    house.serve({**environ, "QUERYRUN_RESULTS__RETENTION_DAYS": "0"})
+    server.terminate()
+    harness.serve({**environ, "QUERYRUN_RESULTS__RETENTION_DAYS": "0"})
     deadline = time.monotonic() + 20
     while keys_in(bucket):
         assert time.monotonic() < deadline, f"the file of {run['id']} is still there"
 
 
 def test_no_secret_is_in_the_environment_or_name_of_a_worker(server: Server) -> None:
-    server.ended(server.submit("SELECT 1")["id"])
+    server.finished(server.submit("SELECT 1")["id"])
     for pid in server.workers():
         for what in ("environ", "cmdline"):
-            shown = Path(f"/proc/{pid}/{what}").read_bytes()
-            assert CREDENTIALS.secret_access_key.encode() not in shown
+            content = Path(f"/proc/{pid}/{what}").read_bytes()
+            assert CREDENTIALS.secret_access_key.encode() not in content
 
 
-def test_a_credentials_file_that_is_gone_for_a_while_harms_nothing(
-    house: House, environ: dict[str, str]
+def test_a_missing_credentials_file_leaves_the_last_credentials_in_use(
+    harness: ServerHarness, environ: dict[str, str]
 ) -> None:
-    """While a tool renews it, the last good credentials count."""
-    keys = house.made.home / "keys"
+    """A tool may be replacing it."""
+    keys = harness.made.home / "keys"
     keys.write_text(
         f"[default]\naws_access_key_id = {environ.pop('AWS_ACCESS_KEY_ID')}\n"
         f"aws_secret_access_key = {environ.pop('AWS_SECRET_ACCESS_KEY')}\n"
     )
-    server = house.serve({**environ, "QUERYRUN_RESULTS__CREDENTIALS": "keys"})
+    server = harness.serve({**environ, "QUERYRUN_RESULTS__CREDENTIALS": "keys"})
     keys.unlink()
-    assert server.ended(server.submit("SELECT 1 AS a")["id"])["state"] == "complete"
-    assert "s3_credentials_not_read" in house.log.read_text()
+    assert server.finished(server.submit("SELECT 1 AS a")["id"])["state"] == "complete"
+    assert "s3_credentials_unreadable" in harness.log.read_text()

@@ -53,7 +53,7 @@ def submitted(client: Driven, sql: str) -> str:
 
 def test_a_job_is_submitted_read_downloaded_and_listed(client: Driven, server: Server) -> None:
     job_id = submitted(client, "SELECT 42 AS answer")
-    server.ended(job_id)
+    server.finished(job_id)
     done = client.result("g_et_data_query_job", job_id=job_id)["data"]
     assert (done["queryStatus"], done["outputRows"]) == ("completed", 1)
     assert httpx.get(done["dataFile"]).text == "answer\n42\n"

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.e2e.conftest import House, Server
+from tests.e2e.conftest import Server, ServerHarness
 
 Serve = Callable[..., Server]
 TRINO = {"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"}
@@ -18,13 +18,13 @@ EVERYTHING = {**TRINO, "QUERYRUN_STATEMENTS": "explain, schemas"}
 
 
 @pytest.fixture
-def server(house: House, serve: Serve) -> Server:
+def server(harness: ServerHarness, serve: Serve) -> Server:
     """A server over two tables that mark deleted rows, in Trino's dialect."""
-    write_tables(house)
+    write_tables(harness)
     return serve(TRINO)
 
 
-def write_tables(house: House) -> None:
+def write_tables(harness: ServerHarness) -> None:
     """Two tables that mark deleted rows."""
     with duckdb.connect(":memory:") as writer:
         for name, query in (
@@ -33,48 +33,50 @@ def write_tables(house: House) -> None:
             ("invoice", "SELECT i AS id, i % 6 + 1 AS accountid, i % 4 = 0 AS deleted "
              "FROM range(12) t(i)"),
         ):  # fmt: skip
-            writer.execute(f"COPY ({query}) TO '{house.made.data_dir / name}.parquet'")
+            writer.execute(f"COPY ({query}) TO '{harness.made.data_dir / name}.parquet'")
 
 
-def answer(server: Server, sql: str, **more: Any) -> list[list[str]]:
+def rows_of(server: Server, sql: str, **more: Any) -> list[list[str]]:
     """The rows of a statement's CSV file, the header first."""
-    run = server.ended(server.submit(sql, **more)["id"])
+    run = server.finished(server.submit(sql, **more)["id"])
     assert run["state"] == "complete", run
     return list(csv.reader(io.StringIO(server.file_text(run))))
 
 
 def error(server: Server, sql: str) -> tuple[str, int | None, int | None]:
     """How a statement's run failed: code, line, column."""
-    run = server.ended(server.submit(sql)["id"])
+    run = server.finished(server.submit(sql)["id"])
     assert run["state"] == "failed", run
     return run["error"]["code"], run["error"].get("line"), run["error"].get("column")
 
 
-def test_numbers_and_dates_are_trinos(server: Server) -> None:
+def test_numbers_and_dates_follow_trino(server: Server) -> None:
     sql = "SELECT 7 / 2 AS n, date_diff('month', DATE '2020-01-31', DATE '2020-02-29') AS m;"
-    assert answer(server, sql) == [["n", "m"], ["3", "1"]]
+    assert rows_of(server, sql) == [["n", "m"], ["3", "1"]]
 
 
 def test_metadata_has_trinos_columns_and_types(server: Server) -> None:
-    assert answer(server, "SHOW TABLES") == [["Table"], ["account"], ["invoice"]]
-    described = answer(server, "DESCRIBE account")
+    assert rows_of(server, "SHOW TABLES") == [["Table"], ["account"], ["invoice"]]
+    described = rows_of(server, "DESCRIBE account")
     assert described[0] == ["Column", "Type", "Extra", "Comment"]
     assert ["balance", "decimal(18,6)", "", ""] in described
-    functions = answer(server, "SHOW FUNCTIONS LIKE 'date_diff'")
+    functions = rows_of(server, "SHOW FUNCTIONS LIKE 'date_diff'")
     assert functions[0][:4] == ["Function", "Return Type", "Argument Types", "Function Type"]
     assert functions[1][0] == "date_diff"
 
 
-def test_deleted_rows_are_hidden_unless_asked_for(server: Server) -> None:
+def test_deleted_rows_are_hidden_unless_requested(server: Server) -> None:
     count = "SELECT count(*) AS n FROM account"
-    assert answer(server, count)[1] == ["4"]
-    assert answer(server, count, read_deleted=True)[1] == ["6"]
+    assert rows_of(server, count)[1] == ["4"]
+    assert rows_of(server, count, read_deleted=True)[1] == ["6"]
 
 
-def test_selecting_the_mark_shows_both_kinds_of_that_table_alone(server: Server) -> None:
-    assert len(answer(server, "SELECT id, deleted FROM account")) == 7
+def test_selecting_the_deleted_column_includes_deleted_rows_of_that_table_only(
+    server: Server,
+) -> None:
+    assert len(rows_of(server, "SELECT id, deleted FROM account")) == 7
     sql = "SELECT a.deleted, i.id FROM account a JOIN invoice i ON i.accountid = a.id"
-    rows = answer(server, sql)[1:]
+    rows = rows_of(server, sql)[1:]
     assert {row[0] for row in rows} == {"true", "false"}
     assert not {int(row[1]) for row in rows} & {0, 4, 8}
 
@@ -90,11 +92,11 @@ def test_selecting_the_mark_shows_both_kinds_of_that_table_alone(server: Server)
         "SELECT id FROM account UNION SELECT id FROM account",
     ],
 )
-def test_deleted_rows_are_hidden_wherever_the_table_stands(server: Server, sql: str) -> None:
-    assert len(answer(server, sql)) == 5
+def test_deleted_rows_are_hidden_wherever_the_table_is_named(server: Server, sql: str) -> None:
+    assert len(rows_of(server, sql)) == 5
 
 
-def test_errors_have_their_place_in_the_statement_as_submitted(server: Server) -> None:
+def test_errors_have_their_position_in_the_statement_as_submitted(server: Server) -> None:
     assert error(server, "SELECT id,\n  acountnumber FROM account") == ("name_not_found", 2, 3)
     assert error(server, "SELECT id FROM\n acount") == ("name_not_found", 2, 2)
     assert error(server, "SELECT id FROM account WHERE id = 'x'") == ("type_mismatch", 1, 33)
@@ -102,8 +104,8 @@ def test_errors_have_their_place_in_the_statement_as_submitted(server: Server) -
     assert error(server, "SELECT checksum(id) FROM account") == ("not_supported", 1, 8)
 
 
-def test_a_wrong_name_is_answered_with_a_guess(server: Server) -> None:
-    run = server.ended(server.submit("SELECT acountnumber FROM account")["id"])
+def test_an_error_about_a_wrong_name_suggests_a_similar_one(server: Server) -> None:
+    run = server.finished(server.submit("SELECT acountnumber FROM account")["id"])
     assert "Did you mean 'accountnumber'?" in run["error"]["message"]
 
 
@@ -111,7 +113,7 @@ def test_a_wrong_name_is_answered_with_a_guess(server: Server) -> None:
     "sql",
     ["DELETE FROM account", "SELECT 1; SELECT 2", "WITH a AS (DELETE FROM account) SELECT 1"],
 )
-def test_what_writes_or_is_several_is_refused_at_submit(server: Server, sql: str) -> None:
+def test_writes_and_several_statements_are_refused_at_submit(server: Server, sql: str) -> None:
     refused = server.http.post("/v2/query_runs", json={"sql": sql, "content_type": "csv"})
     assert refused.status_code == 400
 
@@ -134,15 +136,18 @@ def test_statements_that_the_contract_does_not_name_are_off(server: Server, sql:
     assert "(line 1, column 1)" in refused.json()["errors"][0]["message"]
 
 
-def test_an_installation_says_which_of_them_it_takes(house: House, serve: Serve) -> None:
-    write_tables(house)
+def test_the_setting_allows_single_kinds_of_statement(harness: ServerHarness, serve: Serve) -> None:
+    write_tables(harness)
     server = serve(EVERYTHING)
-    assert answer(server, "SHOW SCHEMAS")[1:] == [["data"], ["information_schema"]]
-    assert answer(server, "EXPLAIN (TYPE VALIDATE) SELECT id FROM account") == [["Valid"], ["true"]]
-    ((heading,), (plan,)) = answer(server, "EXPLAIN ANALYZE SELECT id FROM account")
+    assert rows_of(server, "SHOW SCHEMAS")[1:] == [["data"], ["information_schema"]]
+    assert rows_of(server, "EXPLAIN (TYPE VALIDATE) SELECT id FROM account") == [
+        ["Valid"],
+        ["true"],
+    ]
+    ((heading,), (plan,)) = rows_of(server, "EXPLAIN ANALYZE SELECT id FROM account")
     assert heading == "Query Plan"
     assert "READ_PARQUET" in plan
-    assert str(house.made.data_dir) not in plan
+    assert str(harness.made.data_dir) not in plan
     refused = server.http.post("/v2/query_runs", json={"sql": "VALUES 1", "content_type": "csv"})
     assert refused.status_code == 400
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.e2e.conftest import House, start_serving
+from tests.e2e.conftest import ServerHarness, start_serving
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = {"queryrun", "queryrun-client"}
@@ -173,10 +173,10 @@ def test_the_client_wheel_has_the_commands_of_users(client_only: Environment) ->
 
 
 def test_the_client_wheel_runs_a_statement_on_a_server(
-    client_only: Environment, house: House
+    client_only: Environment, harness: ServerHarness
 ) -> None:
-    url = house.serve().url
-    issued = house.made.issued
+    url = harness.serve().url
+    issued = harness.made.issued
     access = {
         "QUERYRUN_URL": url,
         "QUERYRUN_CLIENT_ID": issued.client.id,

@@ -1,4 +1,4 @@
-"""Homes and served homes, as the end-to-end tests have them."""
+"""Fixtures of the end-to-end tests: homes and running servers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from queryrun.cli.home import MadeHome, init_home
-from tests.e2e.conftest import house as house  # a fixture of theirs
+from tests.e2e.conftest import harness as harness  # a fixture of theirs
+from tests.integration.worker.pool_harness import ignore_other_processes
 from tests.s3_server import s3_server as s3_server  # the same
-from tests.unit.worker.pool_harness import meet_strangers
 
 
 @pytest.fixture
@@ -20,5 +20,5 @@ def made(tmp_path: Path) -> MadeHome:
 
 @pytest.fixture(autouse=True)
 def _count_from_here() -> None:
-    """What other tests have left in this process is none of ours."""
-    meet_strangers()
+    """Ignore processes that earlier tests left behind."""
+    ignore_other_processes()

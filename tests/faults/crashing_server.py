@@ -70,7 +70,7 @@ class Crashing:
 
 
 def die() -> None:
-    """What the memory killer or a pulled plug would do."""
+    """What the OOM killer or a power loss would do."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -51,7 +51,7 @@ class Held:
 def holding(
     part: str, method: str, gate: Gate, *, after: bool = False
 ) -> Callable[[NodeResources], NodeResources]:
-    """A resources whose `part` stops at the gate in `method`; `after`: with its (true) result."""
+    """Resources whose `part` stops at the gate in `method`; `after`: with its (true) result."""
 
     def wrap(resources: NodeResources) -> NodeResources:
         held: Any = Held(getattr(resources, part), method, gate, after=after)

@@ -1,4 +1,4 @@
-"""A worker that stops dead at a hold_point a test names, and heeds no interrupt there.
+"""A worker that blocks at a point that the test names, and ignores interrupts there.
 
 The statement names the hold_point in a comment: `SELECT 1 /* hold planning */`. While its source is
 being opened there is no statement yet, so there a file in the entity's data directory does it.
@@ -16,6 +16,7 @@ from typing import NoReturn
 from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
+from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
 from queryrun.worker.frames import Done, Execute, WorkerConfig
@@ -28,18 +29,18 @@ OPENING_MARK = "hold-opening.txt"
 
 
 def hold() -> NoReturn:
-    """Never come back: only a kill ends this."""
+    """Never return: only a kill ends this."""
     while True:
         threading.Event().wait()
 
 
 class HoldPoint:
-    """Where the present statement is to be held."""
+    """Where the present statement blocks."""
 
     name = ""
 
     def hold_at(self, name: str) -> None:
-        """Stop dead if this is the hold_point."""
+        """Block if this is the point."""
         if self.name == name:
             hold()
 
@@ -60,14 +61,14 @@ def main(control: socket.socket) -> NoReturn:
 
 
 class HeldSession(SourceSession):
-    """Tells the parts where to hold, then runs as always."""
+    """Sets where to block, then runs as always."""
 
     def __init__(self, engine: EngineSession, results: HeldResults, time_zone: str) -> None:
         super().__init__(HeldEngine(engine, results.hold_point), results, time_zone)
         self._hold_point = results.hold_point
 
     def run(self, execute: Execute, report: Report) -> Done:
-        """As always, but for the hold_point."""
+        """As always, with the point of this statement."""
         named = re.search(r"/\* hold (\w+) \*/", execute.sql)
         self._hold_point.name = named.group(1) if named else ""
         return super().run(execute, report)
@@ -97,6 +98,9 @@ class HeldEngine:
     def progress(self) -> EngineProgress:
         """As always."""
         return self._engine.progress()
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """It has no store that needs any."""
 
     def renew(self) -> bool:
         """As always."""

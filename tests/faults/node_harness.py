@@ -1,4 +1,4 @@
-"""A node in this process, on parts that a test may wrap: what the tests of stops are played on."""
+"""A node in this process, on parts that a test may wrap, for tests of stops."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from tests.e2e.conftest import QUICK
 
 HELD_WORKERS = {**CHILD_ROLES, "worker": "tests.faults.held_worker:main"}
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
-"""Heeds interrupts; ends on no machine."""
+"""Reacts to interrupts; finishes on no machine."""
 ENDLESS_ROWS = "SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)"
 TIMEOUT_S = 15.0
-"""How long a test waits for what must happen; far beyond what it takes."""
+"""How long a test waits for something that must happen; far more than it needs."""
 URL = "http://node.test"
 
 
@@ -56,7 +56,7 @@ class NodeHarness:
 
     @property
     def admin(self) -> Principal:
-        """Somebody else, who may see and cancel everything."""
+        """Another principal, who may see and cancel everything."""
         entity = self.made.entity
         return Principal(entity.tenant_id, str(uuid4()), entity.id, frozenset({Scope.ADMIN}))
 
@@ -77,11 +77,11 @@ class NodeHarness:
         return (await submit(self.node.runs, request)).run.id
 
     async def cancel(self, run_id: str, who: Principal | None = None, wait_s: float = 10.0) -> Run:
-        """Cancel as the caller, or as somebody else."""
+        """Cancel as the caller, or as another principal."""
         return await cancel(self.node.runs, who or self.caller, run_id, wait_s=wait_s)
 
     async def wait_finished(self, run_id: str) -> Run:
-        """The run at its end."""
+        """Wait until the run is in a terminal state, and return it."""
         run = await read_one(self.node.runs, self.caller, run_id)
         return await await_end(self.node.runs, run, TIMEOUT_S)
 
@@ -92,7 +92,7 @@ class NodeHarness:
         return run
 
     async def wait_stage(self, run_id: str, stage: Stage) -> None:
-        """Wait until the run's attempt says that it is in this stage."""
+        """Wait until the run's attempt reports this stage."""
         await until(lambda: self._stage(run_id) is stage, f"{run_id} in {stage}")
 
     def _stage(self, run_id: str) -> Stage | None:
@@ -113,11 +113,11 @@ class NodeHarness:
         return ServerProcesses(os.getpid()).below()
 
     def result_files(self) -> list[str]:
-        """What lies in the result store, committed or not."""
+        """The files in the result store, committed or not."""
         return sorted(path.name for path in (self.made.home / "results").iterdir())
 
     def attempts(self, run_id: str) -> list[sqlite3.Row]:
-        """The rows of the run's attempts, past the interface."""
+        """The rows of the run's attempts, read from the database itself."""
         with closing(sqlite3.connect(self.made.home / DATABASE_NAME)) as connection:
             connection.row_factory = sqlite3.Row
             return connection.execute(
@@ -128,7 +128,7 @@ class NodeHarness:
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        """The node's HTTP face, with a token of the caller's."""
+        """The node's HTTP API, with a token of the caller's."""
         transport = httpx.ASGITransport(app=self.node.app)
         async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
             issued = self.made.issued
@@ -143,13 +143,13 @@ class NodeHarness:
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
-    """Look again and again until it holds: the process table and progress tell no event."""
+    """Poll until it holds: the process table and progress offer no event to wait for."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
             while not holds():  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.002)
     except TimeoutError:
-        raise AssertionError(f"waited in vain for {what}") from None
+        raise AssertionError(f"timed out waiting for {what}") from None
 
 
 @asynccontextmanager
@@ -172,5 +172,5 @@ async def open_node(
 
 
 def encoded(encoding: ContentEncoding, key: str | None = None) -> Output:
-    """A CSV file, packed and encrypted as asked."""
+    """A CSV file, compressed and encrypted as given."""
     return Output(ContentType.CSV, encoding, None, key)

@@ -1,4 +1,4 @@
-"""A run held in exactly one stage is cancelled there: gone, no file, the stage on the record."""
+"""A run is canceled in exactly one stage: stopped, no file, the stage recorded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ALL_ROWS = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"}
 
 
 def assert_canceled(harness: NodeHarness, run: Run, stage: Stage, stop: EngineStop) -> None:
-    """It is canceled, on the record as asked, and nothing of it is left."""
+    """It is canceled and recorded as requested, and nothing of it is left."""
     assert run.state is RunState.CANCELED
     assert run.cancellation is not None
     assert (run.cancellation.stage, run.cancellation.engine_stop) == (stage, stop)
@@ -113,7 +113,7 @@ async def test_executing(made: MadeHome) -> None:
 
 
 def public_key() -> str:
-    """A fresh key, as callers send it."""
+    """A new key, as callers send it."""
     public = rsa.generate_private_key(65537, 2048).public_key()
     return base64.b64encode(
         public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -127,7 +127,7 @@ def public_key() -> str:
 async def test_writing_compressing_encrypting(
     made: MadeHome, encoding: ContentEncoding, encrypted: bool
 ) -> None:
-    """Bytes are packed, encrypted and stored in one pass, so all of it is the stage `writing`."""
+    """Compressing, encrypting and storing are one pass, so all of it is the stage `writing`."""
     async with open_node(made, roles=HELD_WORKERS, environ=ALL_ROWS) as harness:
         output = encoded(encoding, public_key() if encrypted else None)
         run_id = await harness.submit(f"{ENDLESS_ROWS} /* hold writing */", output)
@@ -139,7 +139,7 @@ async def test_writing_compressing_encrypting(
 
 @pytest.mark.parametrize("moment", ["uploading", "committed"])
 async def test_the_file_is_being_committed(made: MadeHome, moment: str) -> None:
-    """`committed`: the whole file is there already, and has to go again."""
+    """`committed`: the whole file exists already, and must be removed."""
     async with open_node(made, roles=HELD_WORKERS) as harness:
         run_id = await harness.submit(f"SELECT 1 AS a /* hold {moment} */")
         await harness.wait_stage(run_id, Stage.COMMITTING)
@@ -150,7 +150,7 @@ async def test_the_file_is_being_committed(made: MadeHome, moment: str) -> None:
 
 
 async def test_between_the_commit_of_the_file_and_that_of_the_state(made: MadeHome) -> None:
-    """The worker is done and whole; the cancel comes before `complete` is written."""
+    """The worker has finished; the cancel comes before `complete` is written."""
     gate = Gate()
     async with open_node(made, wrap=holding("runs", "complete", gate)) as harness:
         run_id = await harness.submit("SELECT 1 AS a")
@@ -166,7 +166,7 @@ async def test_between_the_commit_of_the_file_and_that_of_the_state(made: MadeHo
 
 
 async def test_a_cancel_that_comes_after_complete_was_written_is_refused(made: MadeHome) -> None:
-    """The mirror image: `complete` is written, only its answer is late. The file stays."""
+    """The reverse: `complete` is written, only the reply is late. The file stays."""
     from queryrun.errors import NotCancellable
 
     gate = Gate()

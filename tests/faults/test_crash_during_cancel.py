@@ -1,11 +1,11 @@
-"""kill -9 of the server at every point between a cancel and its proof; then a restart."""
+"""kill -9 of the server at every point between a cancel and its confirmation; then a restart."""
 
 from __future__ import annotations
 
 import httpx2 as httpx
 import pytest
 
-from tests.e2e.conftest import House, Server
+from tests.e2e.conftest import Server, ServerHarness
 from tests.e2e.test_crashes import gone
 from tests.faults.node_harness import RUNAWAY
 
@@ -18,26 +18,26 @@ RECORDED = [
     "runs.freed:before",
     "runs.freed:after",
 ]
-"""In the order in which they are reached. From the first on, the cancel is on the record."""
+"""In the order in which they are reached. From the first on, the cancel is recorded."""
 BEFORE_THE_HANDLE = ["runs.save_handle:before", "runs.save_handle:after"]
 
 
-def crashing(house: House, point: str, environ: dict[str, str] | None = None) -> Server:
+def crashing(harness: ServerHarness, point: str, environ: dict[str, str] | None = None) -> Server:
     """A server that dies at the point."""
-    return house.serve(environ, ("tests.faults.crashing_server", point))
+    return harness.serve(environ, ("tests.faults.crashing_server", point))
 
 
 def cancel_into_the_crash(server: Server, run_id: str) -> None:
-    """Ask for a cancel of which no answer comes, and see the server dead."""
+    """Request a cancel that gets no response, and wait until the server is dead."""
     with pytest.raises(httpx.TransportError):
         server.cancel(run_id)
     assert server.process.wait(timeout=30) == -9
 
 
-def assert_canceled_after_restart(house: House, run_id: str) -> None:
+def assert_canceled_after_restart(harness: ServerHarness, run_id: str) -> None:
     """The run ends canceled, nothing of it runs, there is no file, and so it stays."""
-    server = house.serve()
-    done = server.ended(run_id)
+    server = harness.serve()
+    done = server.finished(run_id)
     assert done["state"] == "canceled", done
     record = server.get(run_id, "cancellation,attempts")
     assert record["cancellation"]["reason"] == "user"
@@ -50,62 +50,62 @@ def assert_canceled_after_restart(house: House, run_id: str) -> None:
 
 
 @pytest.mark.parametrize("point", RECORDED)
-def test_a_running_run(house: House, point: str) -> None:
-    server = crashing(house, point)
+def test_a_running_run(harness: ServerHarness, point: str) -> None:
+    server = crashing(harness, point)
     run = server.submit(RUNAWAY)
     server.computing_worker(run["id"])
     below = server.workers()
     cancel_into_the_crash(server, run["id"])
     assert gone(below), "a killed server leaves no process behind"
-    assert_canceled_after_restart(house, run["id"])
+    assert_canceled_after_restart(harness, run["id"])
 
 
-def test_a_run_whose_file_was_committed(house: House) -> None:
+def test_a_run_whose_file_was_committed(harness: ServerHarness) -> None:
     """The server dies before it discards what the cancelled run has written."""
-    server = crashing(house, "results.discard:before")
+    server = crashing(harness, "results.discard:before")
     run = server.submit("SELECT i, 'row ' || i AS t FROM range(2000000000) t(i)")
     server.wait_for_bytes(run["id"])
     cancel_into_the_crash(server, run["id"])
-    assert_canceled_after_restart(house, run["id"])
+    assert_canceled_after_restart(harness, run["id"])
 
 
 @pytest.mark.parametrize("point", BEFORE_THE_HANDLE)
-def test_a_run_whose_engine_has_no_handle_yet(house: House, point: str) -> None:
-    server = crashing(house, point)
+def test_a_run_whose_engine_has_no_handle_yet(harness: ServerHarness, point: str) -> None:
+    server = crashing(harness, point)
     run = server.submit(RUNAWAY)
     below = server.workers()
     cancel_into_the_crash(server, run["id"])
     assert gone(below)
-    assert_canceled_after_restart(house, run["id"])
+    assert_canceled_after_restart(harness, run["id"])
 
 
-def test_a_waiting_run(house: House) -> None:
-    """`accepted` -> `canceled` is one commit: done, or not asked."""
-    server = crashing(house, "runs.cancel:after", {"QUERYRUN_WORKERS__SLOTS": "0"})
+def test_a_waiting_run(harness: ServerHarness) -> None:
+    """`accepted` -> `canceled` is one commit: all or nothing."""
+    server = crashing(harness, "runs.cancel:after", {"QUERYRUN_WORKERS__SLOTS": "0"})
     run = server.submit(RUNAWAY)
     cancel_into_the_crash(server, run["id"])
-    assert_canceled_after_restart(house, run["id"])
+    assert_canceled_after_restart(harness, run["id"])
 
 
-def test_a_cancel_that_was_not_recorded_can_be_asked_again(house: House) -> None:
-    """The only point at which a cancel may get lost: no answer was given and none was due."""
-    server = crashing(house, "runs.cancel:before")
+def test_a_cancel_that_was_not_recorded_can_be_requested_again(harness: ServerHarness) -> None:
+    """The only point at which a cancel may get lost: the caller got no response."""
+    server = crashing(harness, "runs.cancel:before")
     run = server.submit(RUNAWAY)
     server.computing_worker(run["id"])
     below = server.workers()
     cancel_into_the_crash(server, run["id"])
     assert gone(below)
-    again = house.serve()
+    again = harness.serve()
     again.computing_worker(run["id"])
     assert again.cancel(run["id"]).json()["state"] == "canceled"
     assert again.workers_of(run["id"]) == []
 
 
-def test_a_second_crash_while_the_first_is_settled(house: House) -> None:
+def test_a_second_crash_while_the_first_is_settled(harness: ServerHarness) -> None:
     """The restarted server dies as well, just before it writes `canceled`."""
-    server = crashing(house, "workers.stop:before")
+    server = crashing(harness, "workers.stop:before")
     run = server.submit(RUNAWAY)
     server.computing_worker(run["id"])
     cancel_into_the_crash(server, run["id"])
-    assert house.ended_at_start(("tests.faults.crashing_server", "runs.freed:before")) == -9
-    assert_canceled_after_restart(house, run["id"])
+    assert harness.exit_status_at_start(("tests.faults.crashing_server", "runs.freed:before")) == -9
+    assert_canceled_after_restart(harness, run["id"])

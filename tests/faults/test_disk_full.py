@@ -1,4 +1,4 @@
-"""Disks and quotas that are used up: a clear failure, nothing left, and the next run works."""
+"""Disks and quotas run out: a clear failure, nothing left behind, and the next run works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import House, Server
+from tests.e2e.conftest import Server, ServerHarness
 
 LARGE = "SELECT i, hash(i) AS h FROM range(4000000) t(i)"
 """Some 110 MB of CSV."""
@@ -37,26 +37,26 @@ def small_disk(directory: Path, size_mb: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def results(house: House) -> Iterator[Path]:
+def results(harness: ServerHarness) -> Iterator[Path]:
     """The directory of results, on a disk of 20 MB."""
-    directory = house.made.home / "results"
+    directory = harness.made.home / "results"
     with small_disk(directory, 20):
         yield directory
-        house.close()
+        harness.close()
 
 
 @pytest.fixture
-def spill(house: House) -> Iterator[Path]:
+def spill(harness: ServerHarness) -> Iterator[Path]:
     """The spill directory, on a disk of 40 MB."""
-    directory = house.made.home / "spill"
+    directory = harness.made.home / "spill"
     with small_disk(directory, 40):
         yield directory
-        house.close()
+        harness.close()
 
 
 def assert_next_works(server: Server) -> None:
-    """The node is as good as before."""
-    done = server.ended(server.submit("SELECT 42 AS a")["id"])
+    """The node works as before."""
+    done = server.finished(server.submit("SELECT 42 AS a")["id"])
     assert server.file_text(done) == "a\n42\n"
 
 
@@ -67,53 +67,55 @@ def spilled_bytes(directory: Path) -> int:
 
 @pytest.mark.parametrize("encoding", ["none", "gzip"])
 def test_a_full_result_disk_fails_the_run_and_leaves_nothing(
-    house: House, results: Path, encoding: str
+    harness: ServerHarness, results: Path, encoding: str
 ) -> None:
-    server = house.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
-    done = server.ended(server.submit(LARGE, content_encoding=encoding)["id"])
+    server = harness.serve({"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
+    done = server.finished(server.submit(LARGE, content_encoding=encoding)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "storage_full")
     assert done["error"]["retryable"] is False
     assert list(results.iterdir()) == []
     assert_next_works(server)
 
 
-def test_a_full_spill_disk_fails_the_run_and_leaves_nothing(house: House, spill: Path) -> None:
-    server = house.serve(LITTLE_MEMORY | {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
-    done = server.ended(server.submit(SORT)["id"])
+def test_a_full_spill_disk_fails_the_run_and_leaves_nothing(
+    harness: ServerHarness, spill: Path
+) -> None:
+    server = harness.serve(LITTLE_MEMORY | {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
+    done = server.finished(server.submit(SORT)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "storage_full")
-    assert str(house.made.home) not in done["error"]["message"]
+    assert str(harness.made.home) not in done["error"]["message"]
     assert spilled_bytes(spill) == 0
     assert_next_works(server)
 
 
-def test_a_used_up_spill_quota_fails_the_run_and_leaves_nothing(house: House) -> None:
+def test_a_used_up_spill_quota_fails_the_run_and_leaves_nothing(harness: ServerHarness) -> None:
     quota = {
         "QUERYRUN_SOURCES__LIVE__SPILL": "40MB",
         "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
     }
-    server = house.serve(LITTLE_MEMORY | quota)
-    done = server.ended(server.submit(SORT)["id"])
+    server = harness.serve(LITTLE_MEMORY | quota)
+    done = server.finished(server.submit(SORT)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "memory_limit_exceeded")
-    assert str(house.made.home) not in done["error"]["message"]
-    assert spilled_bytes(house.made.home / "spill") == 0
+    assert str(harness.made.home) not in done["error"]["message"]
+    assert spilled_bytes(harness.made.home / "spill") == 0
     assert_next_works(server)
 
 
-def test_a_used_up_size_quota_fails_the_run_and_leaves_nothing(house: House) -> None:
+def test_a_used_up_size_quota_fails_the_run_and_leaves_nothing(harness: ServerHarness) -> None:
     quota = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_SIZE": "5MB"}
-    server = house.serve(quota | {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
-    done = server.ended(server.submit(LARGE)["id"])
+    server = harness.serve(quota | {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"})
+    done = server.finished(server.submit(LARGE)["id"])
     assert (done["state"], done["error"]["code"]) == ("failed", "size_limit_exceeded")
     assert "5000000 bytes" in done["error"]["message"]
     assert server.result_files() == []
     assert_next_works(server)
 
 
-def test_a_size_quota_counts_the_file_as_it_is_stored(house: House) -> None:
+def test_a_size_quota_counts_the_file_as_it_is_stored(harness: ServerHarness) -> None:
     quota = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_SIZE": "5MB"}
-    server = house.serve(quota)
+    server = harness.serve(quota)
     sql = "SELECT 'the same words again and again' AS a FROM range(400000)"
-    plain = server.ended(server.submit(sql)["id"])
-    packed = server.ended(server.submit(sql, content_encoding="gzip")["id"])
+    plain = server.finished(server.submit(sql)["id"])
+    packed = server.finished(server.submit(sql, content_encoding="gzip")["id"])
     assert (plain["state"], packed["state"]) == ("failed", "complete")
-    assert os.listdir(house.made.home / "results") == [packed["file"]["id"]]  # noqa: PTH208 - names
+    assert os.listdir(harness.made.home / "results") == [packed["file"]["id"]]  # noqa: PTH208 - names

@@ -1,4 +1,4 @@
-"""What a node holds by a lease ends before others may take it over, in whatever state the node is.
+"""Work under a lease ends before others may take it over, whatever state the node is in.
 
 The promise behind every takeover on another machine: a lapsed lease proves that the worker which
 ran under it is gone, because the kernel ended it.
@@ -16,7 +16,7 @@ import pytest
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import Done, Failed
 from queryrun.worker.worker import Worker
-from tests.unit.worker.pool_harness import TIMEOUT_S, bind_to, open_pool, run, statement
+from tests.integration.worker.pool_harness import TIMEOUT_S, bind_to, open_pool, run, statement
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ async def begin(worker: Worker, text: str, until_s: float) -> asyncio.Task[Done 
 
 
 async def test_a_worker_whose_lease_is_not_extended_is_ended_by_the_kernel(tmp_path: Path) -> None:
-    """The statement heeds nothing, and nobody stops it."""
+    """The statement ignores interrupts, and nobody stops it."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         outcome = await begin(worker, "ignore", time.monotonic() + SHORT_S)
@@ -52,8 +52,8 @@ async def test_a_lease_that_has_ended_before_it_begins_lets_nothing_run(tmp_path
         assert died.value.exit_code == SIGALRM
 
 
-async def test_an_extension_keeps_it_going(tmp_path: Path) -> None:
-    """One that says "until now" ends it: so the worker has heard of them and obeys."""
+async def test_an_extension_keeps_the_statement_running(tmp_path: Path) -> None:
+    """One with a deadline of now ends it, so the worker did receive them."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         outcome = await begin(worker, "ignore", time.monotonic() + 3600)
@@ -64,8 +64,8 @@ async def test_an_extension_keeps_it_going(tmp_path: Path) -> None:
         assert died.value.exit_code == SIGALRM
 
 
-async def test_an_extension_that_comes_late_does_no_harm(tmp_path: Path) -> None:
-    """The worker is idle by then: with its statement the timer has gone, and none is set."""
+async def test_a_late_extension_has_no_effect(tmp_path: Path) -> None:
+    """The worker is idle by then: the timer ended with its statement, and none is set."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         frame = msgspec.structs.replace(
@@ -77,7 +77,7 @@ async def test_an_extension_that_comes_late_does_no_harm(tmp_path: Path) -> None
         assert not worker.is_reaped
 
 
-async def test_without_a_lease_a_statement_may_take_its_time(tmp_path: Path) -> None:
+async def test_without_a_lease_a_statement_has_no_deadline(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         outcome = await begin(worker, "ignore", 0.0)

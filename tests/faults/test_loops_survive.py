@@ -1,4 +1,4 @@
-"""The node's loops outlive a surprise: a node that stopped claiming would look healthy."""
+"""The node's loops survive unexpected errors: a node that stopped claiming would look healthy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 class BreaksOnce:
-    """The real store, whose named method raises what nobody expects at its first call."""
+    """The real store, whose named method raises an unexpected error at its first call."""
 
     def __init__(self, store: Any, method: str) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class BreaksOnce:
 
 
 def breaking(method: str, stores: list[BreaksOnce]) -> Any:
-    """A wrap that keeps the store, which breaks once, in `stores`."""
+    """A wrapper that keeps the store, which fails once, in `stores`."""
 
     def wrap(resources: NodeResources) -> NodeResources:
         stores.append(BreaksOnce(resources.runs, method))
@@ -48,7 +48,7 @@ def breaking(method: str, stores: list[BreaksOnce]) -> Any:
     return wrap
 
 
-async def test_claiming_goes_on_after_a_claim_that_broke(made: MadeHome) -> None:
+async def test_claiming_goes_on_after_an_error_in_a_claim(made: MadeHome) -> None:
     stores: list[BreaksOnce] = []
     async with open_node(made, wrap=breaking("claim", stores)) as harness:
         run = await harness.wait_finished(await harness.submit("SELECT 1 AS a"))
@@ -56,7 +56,7 @@ async def test_claiming_goes_on_after_a_claim_that_broke(made: MadeHome) -> None
         assert stores[0].calls > 1
 
 
-async def test_heartbeats_go_on_after_one_that_broke(made: MadeHome) -> None:
+async def test_heartbeats_go_on_after_an_error_in_one(made: MadeHome) -> None:
     stores: list[BreaksOnce] = []
     async with open_node(made, wrap=breaking("extend", stores)) as harness:
         run_id = await harness.submit(RUNAWAY)

@@ -1,4 +1,4 @@
-"""A claim that was committed and whose answer was lost: nobody lives it, and yet it is settled."""
+"""A claim is committed but its reply is lost: no node runs the attempt, and yet it is settled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class LosesAClaim:
-    """The real store, but the answer to the first claim that took something is lost."""
+    """The real store, but the reply to the first claim that took something is lost."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class LosesAClaim:
 
 
 def losing(stores: list[LosesAClaim]) -> Any:
-    """A wrap that keeps the broken store in `stores`."""
+    """A wrapper that keeps the faulty store in `stores`."""
 
     def wrap(resources: NodeResources) -> NodeResources:
         stores.append(LosesAClaim(resources.runs))
@@ -48,14 +48,14 @@ def losing(stores: list[LosesAClaim]) -> Any:
 
 
 async def lost_run(harness: NodeHarness, stores: list[LosesAClaim], sql: str) -> str:
-    """A run whose claim nobody heard of; its lease is renewed once by a heartbeat, if at all."""
+    """A run whose claim no node knows of; its lease is renewed by at most one heartbeat."""
     run_id = await harness.submit(sql)
     await until(lambda: bool(stores[0].lost), "the lost claim")
     await harness.node.dispatcher.extend_leases()
     return run_id
 
 
-async def test_the_run_is_tried_again_when_its_lease_has_lapsed(made: MadeHome) -> None:
+async def test_the_run_is_retried_when_its_lease_has_expired(made: MadeHome) -> None:
     stores: list[LosesAClaim] = []
     async with open_node(made, wrap=losing(stores)) as harness:
         run_id = await lost_run(harness, stores, "SELECT 1 AS a")
@@ -63,8 +63,8 @@ async def test_the_run_is_tried_again_when_its_lease_has_lapsed(made: MadeHome) 
         assert (run.state, run.attempt) == (RunState.COMPLETE, 2)
 
 
-async def test_a_cancel_of_it_ends_canceled_when_its_lease_has_lapsed(made: MadeHome) -> None:
-    """Late, but never a lie: until then it is `canceling`."""
+async def test_a_cancel_of_it_completes_when_its_lease_has_expired(made: MadeHome) -> None:
+    """Late, but correct: until then it is `canceling`."""
     stores: list[LosesAClaim] = []
     async with open_node(made, wrap=losing(stores)) as harness:
         run_id = await lost_run(harness, stores, RUNAWAY)

@@ -12,8 +12,8 @@ from tests.postgres_server import postgres_server as postgres_server  # a fixtur
 NODES = 4
 
 
-def test_one_node_makes_the_schema_and_the_others_find_it(postgres_server: PostgresServer) -> None:
-    """A lookup that remembers the table as missing would make it a second time, and fail."""
+def test_one_node_creates_the_schema_and_the_others_use_it(postgres_server: PostgresServer) -> None:
+    """A lookup that caches the table as missing would create it a second time, and fail."""
     name = postgres_server.new_database()
     conninfo = conninfo_of(postgres_server.url(name))
     gate, failures = threading.Barrier(NODES), list[BaseException]()

@@ -26,7 +26,7 @@ STOPPED = {EngineStop.INTERRUPTED, EngineStop.KILLED}
 
 
 def assert_stopped(run: Run, reason: StopReason, by: str | None, stage: Stage) -> None:
-    """The record of a stop is whole and says why."""
+    """The record of a stop is complete and gives the reason."""
     record = run.cancellation
     assert record is not None
     assert (record.reason, record.canceled_by, record.stage) == (reason, by, stage)
@@ -36,7 +36,7 @@ def assert_stopped(run: Run, reason: StopReason, by: str | None, stage: Stage) -
 async def computing(
     harness: NodeHarness, sql: str = RUNAWAY, timeout_s: float | None = None
 ) -> str:
-    """A run that computes; its id."""
+    """A run that is computing; its id."""
     run_id = await harness.submit(sql, timeout_s=timeout_s)
     await harness.wait_stage(run_id, Stage.EXECUTING)
     return run_id
@@ -80,7 +80,7 @@ async def test_the_time_limit(made: MadeHome) -> None:
 async def test_a_limit(
     made: MadeHome, limit: str, sql: str, code: FailureCode, stage: Stage
 ) -> None:
-    """The worker is stopped like any other: what an overstepping statement left of it is gone."""
+    """The worker is stopped like any other: what the statement left of it is gone."""
     name, _, value = limit.partition("=")
     environ = {
         "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
@@ -98,7 +98,7 @@ async def test_a_limit(
 
 
 async def test_a_shutdown(made: MadeHome) -> None:
-    """The run is queued again and not charged; the attempt's record says why it was stopped."""
+    """The run is requeued without a charge; the attempt's record says why it was stopped."""
     async with open_node(made) as harness:
         run_id = await computing(harness)
         await harness.node.drain(0)
@@ -112,7 +112,7 @@ async def test_a_shutdown(made: MadeHome) -> None:
 
 
 async def test_a_lost_lease(made: MadeHome) -> None:
-    """Another node has the attempt now: ours is stopped here, and settled over there."""
+    """Another node holds the attempt now: it is stopped here, and settled there."""
     async with open_node(made) as harness:
         run_id = await computing(harness)
         store = harness.node.database.runs
@@ -141,10 +141,10 @@ async def test_a_cancel_during_a_stop_for_the_time_limit_wins(made: MadeHome) ->
         assert run.failure is None
 
 
-async def test_a_cancel_of_which_no_hint_came_is_found_by_the_next_heartbeat(
+async def test_a_cancel_without_a_notification_is_found_by_the_next_heartbeat(
     made: MadeHome,
 ) -> None:
-    """As another node would write it: this node hears of it from the store alone."""
+    """As another node would write it: this node learns of it from the store alone."""
     from queryrun.runs.store import CancelRequested
 
     async with open_node(made) as harness:

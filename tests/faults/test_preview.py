@@ -15,7 +15,7 @@ from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import MAX_READ_BYTES, NoPreviewError, RowWindow
 from queryrun.services.preview.client import PreviewClient
 from queryrun.wiring.child_roles import CHILD_ROLES
-from tests.unit.worker.pool_harness import children
+from tests.integration.worker.pool_harness import children
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ def arrow_file(table: pyarrow.Table) -> bytes:
 
 @pytest.fixture
 async def previews() -> AsyncIterator[PreviewClient]:
-    """What a node has; leaves no process behind."""
+    """The client of a node; leaves no process behind."""
     fork_client = ForkClient(CHILD_ROLES)
     client = PreviewClient(fork_client)
     yield client
@@ -65,17 +65,17 @@ async def test_rows_come_out_of_the_process(previews: PreviewClient) -> None:
 
 @pytest.mark.parametrize("content_type", ["parquet", "arrow"])
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"\xff" * 5000], ids=["empty", "short", "noise"])
-async def test_nonsense_is_no_preview(
+async def test_a_corrupt_file_has_no_preview(
     previews: PreviewClient, content_type: str, data: bytes
 ) -> None:
     with pytest.raises(NoPreviewError):
         await rows_of(previews, data, content_type)
 
 
-async def test_a_file_that_unpacks_to_far_more_ends_its_process_alone(
+async def test_a_file_that_expands_beyond_the_memory_limit_ends_only_its_process(
     previews: PreviewClient,
 ) -> None:
-    """Pages of a few bytes that hold more nothing than the process may have memory."""
+    """Pages of a few bytes that expand to more zeros than the process may have memory."""
     sink = io.BytesIO()
     value = pyarrow.array([b"\0" * 300_000_000])
     parquet.write_table(

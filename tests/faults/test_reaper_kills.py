@@ -1,4 +1,4 @@
-"""A lease that has lapsed: the reaper kills by the stored handle, and only then lets go."""
+"""After a lease has expired the reaper kills by the stored handle, and only then frees the run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CALM = {
     "QUERYRUN_RETRIES__FIRST_S": "3600",
     "QUERYRUN_RETRIES__MAX_S": "3600",
 }
-"""Nothing is reaped and no lease renewed but by the test; what is queued again stays queued."""
+"""Only the test reaps and renews leases; what is requeued stays queued."""
 EXITED_STATES = {"", "Z"}
 """Not in the process table, or a zombie: it has given everything back, and only its parent has
 not collected its exit status yet."""
 
 
 async def computing_with_expired_lease(harness: NodeHarness) -> tuple[str, int]:
-    """A run that computes, its node taken for dead; its id and its worker."""
+    """A run that is computing, its node taken for dead; its id and its worker."""
     run_id = await harness.submit(RUNAWAY)
     await harness.wait_stage(run_id, Stage.EXECUTING)
     pid = await harness.wait_computing(run_id)
@@ -34,7 +34,7 @@ async def computing_with_expired_lease(harness: NodeHarness) -> tuple[str, int]:
     return run_id, pid
 
 
-async def test_the_worker_of_a_lapsed_attempt_is_gone_before_the_run_is_queued_again(
+async def test_the_worker_of_an_expired_attempt_is_gone_before_the_run_is_requeued(
     made: MadeHome,
 ) -> None:
     async with open_node(made, environ=CALM) as harness:
@@ -45,7 +45,7 @@ async def test_the_worker_of_a_lapsed_attempt_is_gone_before_the_run_is_queued_a
         assert (run.state, run.remaining_attempts) == (RunState.ACCEPTED, 2)
 
 
-async def test_a_lapsed_cancel_ends_canceled_and_its_worker_is_gone(made: MadeHome) -> None:
+async def test_an_expired_cancel_completes_and_its_worker_is_gone(made: MadeHome) -> None:
     async with open_node(made, environ=CALM) as harness:
         run_id, pid = await computing_with_expired_lease(harness)
         await harness.node.database.runs.cancel(

@@ -1,4 +1,4 @@
-"""A worker that cannot be reaped: the run stays `canceling`, its slot held, and an alarm is up."""
+"""A worker cannot be reaped: the run stays `canceling`, keeps its slot, raises an alert."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.anyio
 
 
 class SickPool:
-    """The real pool, but while it is sick no worker is ever proven gone."""
+    """The real pool, but while it is sick no worker is ever reaped."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -48,7 +48,7 @@ class SickPool:
         return getattr(self._pool, name)
 
     async def stop(self, worker: Worker) -> Stopped:
-        """Refuse, as the pool does after its bound; or, recovered, really stop."""
+        """Fail, as the pool does after its timeout; or, recovered, really stop."""
         if self.sick:
             self.refused.set()
             raise NotReaped(worker.pid)
@@ -57,14 +57,14 @@ class SickPool:
 
 
 async def stops_unconfirmed(harness: NodeHarness) -> str:
-    """The alarm's line at /metrics."""
+    """The line of the alert at /metrics."""
     async with harness.http() as http:
         text = (await http.get("/metrics")).text
     [line] = [one for one in text.splitlines() if one.startswith("queryrun_stops_unconfirmed ")]
     return line
 
 
-async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
+async def test_a_run_is_not_canceled_before_its_stop_is_confirmed(made: MadeHome) -> None:
     pools: list[SickPool] = []
 
     def wrap(resources: NodeResources) -> NodeResources:
@@ -95,7 +95,7 @@ async def test_never_canceled_until_it_is_proven(made: MadeHome) -> None:
 async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
     tmp_path: Path, clock: Clock
 ) -> None:
-    """One process that does not end keeps nobody else's run waiting, and is tried again."""
+    """One process that does not end delays no other run, and is retried."""
     database = open_sqlite(tmp_path / "store.db", clock)
     store, sick = database.runs, {"process-1"}
 
@@ -136,14 +136,14 @@ async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
 
 
 class FakeRemoteStop:
-    """An engine elsewhere that may be away; it knows of no work."""
+    """A remote engine that may be down; it knows of no work."""
 
     def __init__(self) -> None:
         self.is_away = False
         self.stopped: list[str] = []
 
     async def stop(self, source: SourceSpec, name: str) -> None:
-        """Proven, when it answers."""
+        """Confirmed, unless it is down."""
         if self.is_away:
             raise Unavailable("away")
         self.stopped.append(name)
@@ -154,14 +154,14 @@ class FakeRemoteStop:
 
 
 async def no_source(source: str, entity_id: str | None) -> SourceSpec:
-    """Any place will do."""
+    """Any source will do."""
     return SourceSpec("trino", {})
 
 
-async def test_a_lapsed_attempt_is_not_settled_before_the_engine_elsewhere_says_so(
+async def test_an_expired_attempt_is_not_settled_before_the_remote_engine_confirms(
     tmp_path: Path, clock: Clock
 ) -> None:
-    """Killing the worker that spoke to it proves nothing."""
+    """Killing the worker that called it confirms nothing."""
     database, engine = open_sqlite(tmp_path / "store.db", clock), FakeRemoteStop()
     store, metrics = database.runs, RunMetrics()
     context: Any = SimpleNamespace(

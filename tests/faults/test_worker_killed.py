@@ -1,4 +1,4 @@
-"""Processes die that nobody stopped: a worker, the fork-server, the node itself."""
+"""Processes die that nobody stopped: a worker, the fork server, the node itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import Done, WorkerConfig
 from queryrun.worker.pool import PoolOptions, StopHow, WorkerPool
-from tests.unit.worker.pool_harness import (
+from tests.integration.worker.pool_harness import (
     TIMEOUT_S,
     begin,
     bind_to,
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
 _NODE = """
 import asyncio, json, os, sys
 from pathlib import Path
-from tests.unit.worker.pool_harness import begin, bind_to, children, open_pool
+from tests.integration.worker.pool_harness import begin, bind_to, children, open_pool
 
 async def main(root):
     async with open_pool(root / "spill", warm=2) as pool:
@@ -57,7 +57,7 @@ asyncio.run(main(Path(sys.argv[1])))
 _LONE_WORKER = """
 import os, socket, sys
 from queryrun.worker.main import run_worker
-from tests.unit.worker.scripted import open_session
+from tests.integration.worker.scripted import open_session
 os.setpgid(0, 0)
 run_worker(socket.socket(fileno=int(sys.argv[1])), open_session)
 """
@@ -113,7 +113,7 @@ async def test_stopping_a_worker_that_has_died_proves_it_gone(tmp_path: Path) ->
 
 
 async def test_a_broken_worker_fails_its_statement_and_is_not_used_again(tmp_path: Path) -> None:
-    """What the engine said stays out of the answer and of the log: it may quote SQL."""
+    """The engine's message stays out of the response and of the log: it may quote SQL."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         outcome = await run(worker, "break")
@@ -145,7 +145,7 @@ async def test_stop_returns_when_the_fork_server_died_too(tmp_path: Path) -> Non
             await running.outcome
 
 
-async def test_a_fork_server_that_cannot_start_is_told_to_the_taker(tmp_path: Path) -> None:
+async def test_take_raises_when_the_fork_server_cannot_start(tmp_path: Path) -> None:
     pool = WorkerPool(
         PoolOptions(tmp_path / "spill"), {**CHILD_ROLES, "worker": "queryrun.nowhere:nothing"}
     )
@@ -207,7 +207,7 @@ async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path
 
 
 async def test_a_worker_holds_no_socket_but_its_own(tmp_path: Path) -> None:
-    """A sibling's or the fork-server's socket in its hands would hide that the other has ended."""
+    """An inherited socket of a sibling or the fork server would hide that the other has ended."""
     async with open_pool(tmp_path / "spill", max_workers=3) as pool:
         workers = [await pool.take(bind_to(tmp_path)) for _ in range(3)]
         counts = [await run(worker, "sockets") for worker in workers]
@@ -227,7 +227,7 @@ def test_no_process_outlives_a_killed_node(tmp_path: Path) -> None:
 
 
 def test_a_worker_ends_when_its_socket_closes_though_no_parent_died(tmp_path: Path) -> None:
-    """The second net alone: this worker never asked to die with its parent, which lives on."""
+    """The second safety net alone: this worker did not set PDEATHSIG, and its parent lives on."""
     ours, theirs = socket.socketpair()
     with theirs:
         worker = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The pool's promises while nothing is broken: reuse, bounds, and what `stop` returns."""
+"""The pool without faults: reuse, limits, and what `stop` returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from queryrun.worker.errors import PoolClosed, WorkerDied
 from queryrun.worker.frames import Done, Failed, Ready
 from queryrun.worker.pool import StopHow
-from tests.unit.worker.pool_harness import (
+from tests.integration.worker.pool_harness import (
     TIMEOUT_S,
     begin,
     bind_to,
@@ -52,7 +52,7 @@ async def test_a_failed_statement_comes_back_with_its_code(tmp_path: Path) -> No
         assert await run(worker, "fail syntax_error") == Failed("syntax_error", "as told")
 
 
-async def test_an_equal_bind_gets_the_same_worker_again(tmp_path: Path) -> None:
+async def test_an_equal_config_gets_the_same_worker_again(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
@@ -100,7 +100,7 @@ async def test_a_cancelled_take_leaks_no_worker(tmp_path: Path) -> None:
         assert await asyncio.wait_for(pool.take(bind_to(tmp_path)), TIMEOUT_S) is worker
 
 
-async def test_a_worker_is_replaced_after_its_share_of_runs(tmp_path: Path) -> None:
+async def test_a_worker_is_replaced_after_its_maximum_of_runs(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill", max_runs=1) as pool:
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
@@ -116,8 +116,8 @@ async def test_a_worker_that_kept_memory_is_replaced(tmp_path: Path) -> None:
         await asyncio.wait_for(worker.wait_reaped(), TIMEOUT_S)
 
 
-async def test_an_idle_worker_beyond_the_spares_is_let_go(tmp_path: Path) -> None:
-    async with open_pool(tmp_path / "spill", idle_s=0.01) as pool:
+async def test_an_idle_worker_beyond_the_spares_expires(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill", idle_timeout_s=0.01) as pool:
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
         pool.give_back(worker)
@@ -136,7 +136,7 @@ async def test_each_statement_gets_a_spill_directory_of_its_own(tmp_path: Path) 
         assert first.sha256 not in {str(path) for path in spill_dirs}
 
 
-async def test_progress_is_told_while_the_statement_runs(tmp_path: Path) -> None:
+async def test_progress_is_reported_while_the_statement_runs(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "halfway")
         progress = await running.progress()
@@ -149,7 +149,7 @@ async def test_a_source_that_cannot_be_opened_fails_the_statement(tmp_path: Path
         assert await run(worker, "rows 1") == Failed("data_unreadable", "no data here")
 
 
-async def test_stop_of_a_statement_that_heeds_ends_as_interrupted(tmp_path: Path) -> None:
+async def test_stop_of_a_statement_that_reacts_is_an_interruption(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "wait_for_interrupt")
         stopped = await pool.stop(running.worker, grace_s=TIMEOUT_S)
@@ -214,7 +214,7 @@ async def test_stop_of_a_statement_that_finishes_instead_still_ends_the_worker(
         assert isinstance(await running.outcome, Done)
 
 
-async def test_all_who_stop_a_worker_get_the_same_answer(tmp_path: Path) -> None:
+async def test_concurrent_stops_of_a_worker_get_the_same_result(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
         first, second = await asyncio.gather(pool.stop(running.worker), pool.stop(running.worker))
@@ -244,7 +244,7 @@ async def test_stopping_a_worker_that_was_given_back_takes_it_out_of_the_pool(
         assert await pool.take(bind_to(tmp_path)) is not worker
 
 
-async def test_close_leaves_nothing_and_turns_takers_away(tmp_path: Path) -> None:
+async def test_close_leaves_nothing_and_fails_pending_takes(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill", max_workers=1) as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
         waiting = asyncio.ensure_future(pool.take(bind_to(tmp_path)))

@@ -1,4 +1,4 @@
-"""What a bound worker cannot do although its code tries: the kernel's walls, not the engine's."""
+"""What a configured worker cannot do although its code tries: the kernel's sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queryrun.processes.sandbox import landlock_abi
 from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
 from queryrun.worker.main import FILE_SIZE_MARGIN_BYTES
 from queryrun.worker.worker import Worker
-from tests.unit.worker.pool_harness import bind_to, open_pool, run
+from tests.integration.worker.pool_harness import bind_to, open_pool, run
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ needs_scopes = pytest.mark.skipif(
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two entities' data and a result of somebody."""
+    """The data of two entities and a result of another run."""
     for entity in ("e1", "e2"):
         bind_to(tmp_path, entity)
         (tmp_path / f"data-{entity}" / "file").write_text("data")
@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def worker(root: Path) -> AsyncIterator[Worker]:
-    """A worker bound to entity e1."""
+    """A worker of entity e1."""
     async with open_pool(root / "spill") as pool:
         yield await pool.take(bind_to(root, "e1"))
 
@@ -65,7 +65,7 @@ async def test_it_cannot_read(worker: Worker, root: Path, path: str) -> None:
 
 @needs_landlock
 @pytest.mark.parametrize("way", ["link", "rename"])
-async def test_it_cannot_bring_a_result_of_others_to_where_it_may_read(
+async def test_it_cannot_move_the_result_of_another_run_to_where_it_may_read(
     worker: Worker, root: Path, way: str
 ) -> None:
     spill = await _spill_of(worker)
@@ -80,7 +80,7 @@ async def test_it_can_put_a_file_of_its_own_among_the_results(worker: Worker, ro
 
 
 async def _spill_of(worker: Worker) -> Path:
-    """The worker's own spill directory: the scripted engine tells in which of it a run was."""
+    """The worker's own spill directory: the scripted engine reports that of a run."""
     outcome = await run(worker, "rows 1")
     assert isinstance(outcome, Done)
     return Path(outcome.sha256).parent
@@ -108,7 +108,7 @@ async def test_it_cannot_connect_when_everything_it_needs_is_local(worker: Worke
         assert await _is_refused(worker, f"connect {server.getsockname()[1]}")
 
 
-async def test_it_may_connect_when_its_results_are_elsewhere(root: Path) -> None:
+async def test_it_may_connect_when_its_results_are_remote(root: Path) -> None:
     config = bind_to(root, "e1")
     away = WorkerConfig(
         entity_id="e1",
@@ -148,6 +148,6 @@ async def test_files_are_limited_while_a_statement_has_a_size_limit(worker: Work
 
 
 async def _is_refused(worker: Worker, text: str) -> bool:
-    """The scripted engine raises PermissionError, which a worker reports as its own trouble."""
+    """The scripted engine raises PermissionError, which a worker reports as an internal error."""
     outcome = await run(worker, text)
     return isinstance(outcome, Failed) and outcome.code == "internal_error"

@@ -16,8 +16,8 @@ from typing import Protocol
 from queryrun.errors import TooManyRequests
 
 MAX_KEYS = 10_000
-"""Keys remembered per limiter (about 300 bytes each); beyond it the longest-unused is forgotten,
-which can only be to the advantage of a caller who stayed away."""
+"""Keys per limiter (about 300 bytes each). Beyond it the least recently used one is dropped, which
+can only favour a caller that has not called for long."""
 
 
 @dataclass(frozen=True, slots=True)

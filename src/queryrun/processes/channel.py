@@ -45,6 +45,7 @@ class Channel(Generic[Received]):
         return None if body is None else self._decode(body)
 
     def _exactly(self, count: int) -> bytes | None:
+        """Into one buffer of the final size: a frame may be megabytes."""
         data = bytearray(count)
         view = memoryview(data)
         got = 0

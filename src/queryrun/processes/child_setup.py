@@ -55,7 +55,7 @@ def become_child(parent_pid: int, keep: int) -> None:
     an engine prints may hold SQL.
     """
     with contextlib.suppress(PermissionError):
-        os.setpgid(0, 0)  # the fork server does it too; whoever comes first
+        os.setpgid(0, 0)  # the fork server does it too; the first call counts
     die_with_parent(parent_pid)
     _default_signals()
     _close_descriptors_except(keep)

@@ -8,7 +8,7 @@ from queryrun.errors import QueryrunError
 class NotReaped(QueryrunError):
     """A process did not end within the bound although it was sent SIGKILL. It may still work.
 
-    Whoever holds a slot for it must go on holding it; stopping it again is allowed.
+    A slot that is held for it must stay held; stopping it again is allowed.
     """
 
     def __init__(self, pid: int) -> None:

@@ -64,14 +64,14 @@ class ForkClient:
             raise RuntimeError("the fork server must be started from the main thread")
         if self._closed:
             raise ForkServerLost("closed")
-        if self._server is None or self._server.lost:
+        if self.pid is None:
             self._server = _Server(self._roles)
 
     async def fork(self, role: str) -> tuple[ChildProcess, socket.socket]:
         """A new process, and our end of its socket. Starts the fork server when it is gone.
 
         Raises `ForkServerLost` when the fork server ends meanwhile or cannot fork. Not to be
-        cancelled: a process that nobody takes is killed, but only once the response arrives.
+        cancelled: a process without a caller ends, but only once the response arrives.
         """
         self.start()
         assert self._server is not None  # noqa: S101 - start() has just made it
@@ -174,6 +174,7 @@ class _Server:
             self._deliver(decode_response(packet), descriptors)
 
     def _receive(self) -> tuple[bytes, list[int]]:
+        """Close-on-exec, so that no process that the node starts inherits a pidfd."""
         ancillary_bytes = socket.CMSG_SPACE(array.array("i").itemsize)
         packet, attached, _, _ = self._socket.recvmsg(
             MAX_PACKET_BYTES, ancillary_bytes, socket.MSG_CMSG_CLOEXEC
@@ -188,11 +189,12 @@ class _Server:
         if pending is not None and not pending.done():
             pending.set_result((response, descriptors))
             return
-        for descriptor in descriptors:  # nobody takes it: its socket is closed, so it ends
+        for descriptor in descriptors:  # no caller waits: the socket is closed, so the process ends
             os.close(descriptor)
 
 
 def _spawn(roles: Roles, control_fd: int) -> subprocess.Popen[bytes]:
+    """A new interpreter rather than a fork: the node has threads, whose locks a fork would copy."""
     entry_points = [f"{role}={name}" for role, name in roles.items()]
     arguments = [str(control_fd), str(os.getpid()), *entry_points]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module

@@ -1,9 +1,9 @@
 """The fork server: a small process with one thread that has everything imported, and forks.
 
 Started by the node's main thread (`fork_client.py`) as `python -m queryrun.processes.fork_server`.
-It is told by name what its children run and knows nothing of it. It never collects a dead child
-by itself: a zombie keeps its pid from being reused until the node, which watches the pidfd,
-requests it.
+It gets the entry points of its children by name and knows nothing else of them. It never reaps a
+dead child by itself: a zombie keeps its pid from being reused until the node, which watches the
+pidfd, requests it.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ class ForkServer:
         self._announce(request.number, pid)
 
     def _announce(self, number: int, pid: int) -> None:
+        """The pidfd is opened before the node knows the pid, so the pid cannot have been reused."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.setpgid(pid, pid)  # the child does it too; whoever comes first
+            os.setpgid(pid, pid)  # the child does it too; the first call counts
         pidfd = os.pidfd_open(pid)
         try:
             self._respond(Forked(number, pid), pidfd)

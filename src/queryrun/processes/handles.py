@@ -86,6 +86,7 @@ def _kill_group_by_pid(pidfd: int, pid: int) -> None:
 
 
 async def _wait_exit(pidfd: int, pid: int, timeout_s: float) -> None:
+    """A pidfd becomes readable at the exit, also for a process that is no child of ours."""
     loop = asyncio.get_running_loop()
     exited = asyncio.Event()
     loop.add_reader(pidfd, exited.set)

@@ -145,6 +145,7 @@ def _allow(ruleset: int, rights: int, paths: Iterable[str]) -> None:
 
 
 def _allow_path(ruleset: int, rights: int, path: str) -> None:
+    """For a file the kernel refuses a rule with rights that only directories have."""
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):

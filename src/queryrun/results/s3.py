@@ -82,7 +82,7 @@ class S3ResultStore:
         return [one.key for one in uploads] + [one.key for one in objects]
 
     def link(self, key: str, lifetime_s: int) -> str | None:
-        """A presigned link, when the settings say so."""
+        """A presigned link, if enabled and if the store's credentials last as long."""
         return self._bucket.link(checked_key(key), lifetime_s) if self._presigned else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -147,11 +147,17 @@ class S3Bucket:
 
     # --- links -------------------------------------------------------------------------------
 
-    def link(self, key: str, lifetime_s: int) -> str:
-        """A presigned GET link that is valid for `lifetime_s` seconds. Makes no request."""
+    def link(self, key: str, lifetime_s: int) -> str | None:
+        """A presigned GET link that is valid for `lifetime_s` seconds. Makes no request.
+
+        None when the credentials expire earlier: a link ends with the credentials that signed it.
+        """
+        now, signer = datetime.now(UTC), self._http.signer()
+        if not signer.credentials.last_until(now + timedelta(seconds=lifetime_s)):
+            return None
         base = urlsplit(self._link_base)
         request = UnsignedRequest("GET", base.netloc, self._path(key), payload_sha256=UNSIGNED)
-        query = self._http.signer().link_query(request, datetime.now(UTC), lifetime_s)
+        query = signer.link_query(request, now, lifetime_s)
         return f"{self._link_base}{request.path}?{query}"
 
     # --- names -------------------------------------------------------------------------------

@@ -25,11 +25,17 @@ _UNRESERVED = "-_.~"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who we are to the store. The secret parts never show in a repr."""
+    """The node's identity at the store. The secret parts are never in a repr."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+    """When temporary credentials end, and with them every link that they signed."""
+
+    def last_until(self, end: datetime) -> bool:
+        """Whether a link signed now with these credentials still works at `end`."""
+        return self.expires is None or self.expires >= end
 
 
 @dataclass(frozen=True, slots=True)

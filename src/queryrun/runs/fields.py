@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from queryrun.errors import FailureCode
-from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
 from queryrun.runs.model import DeletedRows, EngineStop, Stage, StopReason
 from queryrun.runs.state import RunEvent, RunState
 
@@ -82,6 +82,7 @@ _TEXT, _INTEGER, _NUMBER = FieldKind.TEXT, FieldKind.INTEGER, FieldKind.NUMBER
 _TIME, _RECORD = FieldKind.TIME, FieldKind.RECORD
 _DEFAULT, _ON_REQUEST = Visibility.DEFAULT, Visibility.ON_REQUEST
 _REQUESTS = Table.RUN_REQUESTS
+_SEPARATED = names_of(format_names(lambda spec: spec.needs_separator))
 
 _VISIBLE = (
     # --- the contract's, in its order (contract A5) -----------------------------------------
@@ -133,7 +134,7 @@ _VISIBLE = (
     RunField(
         "column_separator", _TEXT, "request.output.column_separator", "column_separator",
         _REQUESTS, visibility=_DEFAULT, filterable=True,
-        description="Of a `dsv` file.",
+        description=f"Of a file in {_SEPARATED}.",
     ),
     # --- ours (contract H10) ----------------------------------------------------------------
     RunField(

@@ -1,1 +1,1 @@
-"""Child processes that answer questions of the node: a folder each, client and process."""
+"""Child processes that serve requests of the node: a folder each, with client and process."""

@@ -126,6 +126,7 @@ class ServiceProcesses(Generic[Response]):
         await asyncio.gather(*self._ending.values())
 
     async def _start(self) -> ServiceProcess[Response]:
+        """Counts as living before it is connected, so that `close` never misses it."""
         try:
             child, control = await self._fork_client.fork(self._role)
         except (ForkServerLost, OSError) as error:

@@ -87,6 +87,8 @@ class Node:
         ends.
         """
         await self.resources.pool.start()
+        if self.resources.credentials is not None:
+            self.resources.credentials.start(self.resources.pool.renew_credentials)
         self.sources.on_recovery(self.dispatcher.resync)
         self.sources.start()
         self.database.notifier.start(self._on_remote_change)
@@ -132,6 +134,8 @@ class Node:
         await self.guard.close()
         await self.tables.close()
         await self.previews.close()
+        if self.resources.credentials is not None:
+            await self.resources.credentials.close()
         await self.resources.pool.close()
         self.database.close()
         self.resources.lock.close()
@@ -146,7 +150,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     database, fork_client = resources.database, resources.pool.fork_client
 
     # Child services: each has its own process behind it.
-    resolver = SourceResolver(settings, database.auth)
+    resolver = SourceResolver(settings, database.auth, resources.credentials)
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
@@ -163,7 +167,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         results=resources.results,
         notifier=notifier,
         policy=policies.__getitem__,
-        bind=resolver.bind,
+        worker_config=resolver.worker_config,
         remote=RemoteWork(settings.remote_sources, remote_stop, resolver.spec),
         sources=sources,
         retry=retry_policy(settings),

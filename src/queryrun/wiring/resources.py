@@ -10,6 +10,7 @@ from typing import IO
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.processes.fork_client import Roles
+from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import Workers
 from queryrun.runs.store import RunStore
@@ -17,7 +18,7 @@ from queryrun.settings import LOCK_NAME, Settings
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
 from queryrun.wiring.options import pool_options, utc_now
-from queryrun.wiring.results import result_store
+from queryrun.wiring.results import result_credentials, result_store
 from queryrun.worker.pool import WorkerPool
 
 
@@ -31,6 +32,8 @@ class NodeResources:
     runs: RunStore
     workers: Workers
     results: ResultStore
+    credentials: RotatingCredentials | None
+    """Of the S3 store; None for results in a directory."""
 
 
 def open_resources(settings: Settings, roles: Roles = CHILD_ROLES) -> NodeResources:
@@ -38,10 +41,12 @@ def open_resources(settings: Settings, roles: Roles = CHILD_ROLES) -> NodeResour
 
     Raises `ConfigurationError` when another node serves the same home.
     """
+    credentials = result_credentials(settings)
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_database(settings, utc_now)
     pool = WorkerPool(pool_options(settings), roles)
-    return NodeResources(lock, database, pool, database.runs, pool, result_store(settings))
+    results = result_store(settings, credentials)
+    return NodeResources(lock, database, pool, database.runs, pool, results, credentials)
 
 
 def _lock_home(path: Path) -> IO[str]:

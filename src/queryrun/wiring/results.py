@@ -1,60 +1,55 @@
-"""Settings -> the result store, and what workers need to write to it."""
+"""Settings -> the result store, its credentials, and what workers need to write to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
 
-import structlog
-
-from queryrun.errors import ConfigurationError
+from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.local import LocalResultStore
 from queryrun.results.s3location import S3Location
-from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
-from queryrun.settings import ResultSettings, Settings, s3_credentials, size_bytes
+from queryrun.settings import ResultSettings, Settings, size_bytes
+from queryrun.wiring.secrets import s3_credentials
 from queryrun.worker.frames import ResultsSpec
 
-log = structlog.get_logger()
+
+def result_credentials(settings: Settings) -> RotatingCredentials | None:
+    """The credentials of the S3 store, fetched once; None for a directory.
+
+    Raises `ConfigurationError` when there are none.
+    """
+    if settings.results.store == "local":
+        return None
+    if not settings.results.has_role_credentials:
+        return RotatingCredentials(lambda: s3_credentials(settings), is_remote=False)
+    from queryrun.results.aws_chain import chain_credentials
+
+    return RotatingCredentials(chain_credentials(settings.results.region), is_remote=True)
 
 
-def result_store(settings: Settings) -> ResultStore:
-    if settings.results.store == "s3":
-        return _s3_results(settings)
+def result_store(settings: Settings, credentials: RotatingCredentials | None) -> ResultStore:
+    """The store of result files. A directory is created when it is missing."""
+    if credentials is not None:
+        return _s3_results(settings, credentials)
     directory = settings.path(settings.results.directory)
     directory.mkdir(parents=True, exist_ok=True)
     return LocalResultStore(directory)
 
 
-def _s3_results(settings: Settings) -> ResultStore:
-    """Imported here: a node with a directory has no use for it. Fails when there are no keys."""
+def _s3_results(settings: Settings, credentials: RotatingCredentials) -> ResultStore:
+    """Imported here, because a node with a directory does not need it."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
 
-    bucket = S3Bucket(_s3_place(settings.results), _credentials(settings))
     return S3ResultStore(
-        bucket,
+        S3Bucket(_s3_location(settings.results), credentials),
         part_bytes=size_bytes(settings.results.part_size, "results.part_size"),
         presigned=settings.results.links == "presigned",
     )
 
 
-def _credentials(settings: Settings) -> Callable[[], Credentials]:
-    """The S3 store's credentials of each moment; the last good ones while none can be read."""
-    good = s3_credentials(settings)
-
-    def current() -> Credentials:
-        nonlocal good
-        try:
-            good = s3_credentials(settings)
-        except ConfigurationError as error:
-            log.warning("s3_credentials_unreadable", error=str(error))
-        return good
-
-    return current
-
-
-def _s3_place(results: ResultSettings) -> S3Location:
+def _s3_location(results: ResultSettings) -> S3Location:
     return S3Location(
         bucket=results.bucket,
         prefix=results.prefix,
@@ -65,13 +60,14 @@ def _s3_place(results: ResultSettings) -> S3Location:
     )
 
 
-def results_specs(settings: Settings) -> Callable[[], ResultsSpec]:
-    """Where a worker writes, and for S3 as whom: with the credentials of that moment."""
+def results_specs(
+    settings: Settings, credentials: RotatingCredentials | None
+) -> Callable[[], ResultsSpec]:
+    """Where a worker writes, and for S3 the credentials of that moment."""
     results = settings.results
-    if results.store == "local":
+    if credentials is None:
         local = ResultsSpec("local", {"directory": str(settings.path(results.directory))})
         return lambda: local
-    options = asdict(_s3_place(results))
+    options = asdict(_s3_location(results))
     options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
-    credentials = _credentials(settings)
     return lambda: ResultsSpec("s3", options, credentials())

@@ -17,11 +17,13 @@ import time
 from typing import NoReturn
 
 from queryrun.processes.channel import Channel
+from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import (
     Execute,
     ExtendLease,
     Interrupt,
     Progress,
+    RenewCredentials,
     StageReached,
     ToWorker,
 )
@@ -68,6 +70,7 @@ class Control:
         self._lock = threading.Lock()
         self._session: WorkerSession | None = None
         self._report: RunReport | None = None
+        self._credentials: Credentials | None = None
         self._interrupted = threading.Event()
 
     @property
@@ -91,6 +94,8 @@ class Control:
         with self._lock:
             _set_exit_timer(lease_deadline_s)
             self._session = session
+            if self._credentials is not None:
+                session.use_credentials(self._credentials)
             self._report = RunReport(self._channel)
             return self._report
 
@@ -104,7 +109,7 @@ class Control:
     def _listen_or_exit(self) -> NoReturn:
         try:
             self._listen()
-        finally:  # the node is gone, or broke the protocol: nobody could stop us any more
+        finally:  # the node is gone, or broke the protocol: it cannot stop us any more
             os.killpg(0, signal.SIGKILL)
         raise AssertionError  # killed above
 
@@ -119,6 +124,7 @@ class Control:
             self._interrupt_or_report()
 
     def _handle(self, frame: ToWorker) -> None:
+        """None wakes the main thread, should it be waiting for work instead of executing."""
         if isinstance(frame, Interrupt):
             self._interrupted.set()
             self._work.put(None)
@@ -126,11 +132,20 @@ class Control:
             self._work.put(frame)
         elif isinstance(frame, ExtendLease):
             self._extend_lease(frame.deadline_s)
+        elif isinstance(frame, RenewCredentials):
+            self._renew_credentials(frame.credentials)
 
     def _extend_lease(self, deadline_s: float) -> None:
         with self._lock:
             if self._session is not None:  # one that comes late must not arm an idle worker
                 _set_exit_timer(deadline_s)
+
+    def _renew_credentials(self, credentials: Credentials) -> None:
+        """Kept as well, for the sessions that this worker opens later."""
+        with self._lock:
+            self._credentials = credentials
+            if self._session is not None:
+                self._session.use_credentials(credentials)
 
     def _poll_timeout_s(self) -> float:
         return INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S

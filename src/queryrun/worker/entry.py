@@ -1,8 +1,9 @@
-"""What a worker really runs: the only location beside `wiring` that names engines and stores."""
+"""What a worker runs: the pipeline on a real engine and a real result store."""
 
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,14 +15,14 @@ from queryrun.engines.base import (
     RowFilter,
     work_name,
 )
-from queryrun.engines.registry import preload_embedded
+from queryrun.engines.registry import preload
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
-from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
+from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
 
@@ -33,15 +34,39 @@ def main(control: socket.socket) -> NoReturn:
 
 def open_session(config: WorkerConfig) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
-    return SourceSession(_engine(config), _results(config.results), config.time_zone)
+    spec = config.results
+    if spec.credentials is None:
+        local = LocalResultStore(Path(spec.options["directory"]))
+        return SourceSession(_engine(config), local, config.time_zone)
+    credentials = CurrentCredentials(spec.credentials)
+    store = _s3_results(spec.options, credentials)
+    return SourceSession(_engine(config), store, config.time_zone, credentials)
+
+
+@dataclass(slots=True)
+class CurrentCredentials:
+    """The credentials that the result store signs its next request with."""
+
+    latest: Credentials
+
+    def __call__(self) -> Credentials:
+        """Called for every request."""
+        return self.latest
 
 
 class SourceSession:
     """One engine session and the store that its result goes to (`runtime.WorkerSession`)."""
 
-    def __init__(self, engine: EngineSession, results: ResultStore, time_zone: str) -> None:
+    def __init__(
+        self,
+        engine: EngineSession,
+        results: ResultStore,
+        time_zone: str,
+        credentials: CurrentCredentials | None = None,
+    ) -> None:
         self._engine = engine
         self._results = results
+        self._credentials = credentials
         self._time_zone = time_zone
 
     def run(self, execute: Execute, report: Report) -> Done:
@@ -50,12 +75,17 @@ class SourceSession:
         return Done(written.rows, written.size_bytes, written.sha256)
 
     def interrupt(self) -> None:
-        """Ask the engine to stop."""
+        """Interrupt the engine. A single call may be without effect."""
         self._engine.interrupt()
 
     def percent(self) -> float | None:
         """How far the engine is."""
         return self._engine.progress().percent
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """Write results with these credentials from now on."""
+        if self._credentials is not None:
+            self._credentials.latest = credentials
 
     def renew(self) -> bool:
         """Make ready for the next statement of the same entity."""
@@ -87,21 +117,15 @@ def _engine(config: WorkerConfig) -> EngineSession:
     return source.kind.open_session(source.options, limits, config.time_zone, source.secret_text)
 
 
-def _results(spec: ResultsSpec) -> ResultStore:
-    if spec.kind == "local" or spec.credentials is None:
-        return LocalResultStore(Path(spec.options["directory"]))
-    return _s3_results(spec.options, spec.credentials)
-
-
-def _s3_results(options: dict[str, str], credentials: Credentials) -> ResultStore:
+def _s3_results(options: dict[str, str], credentials: CurrentCredentials) -> ResultStore:
     """Imported here: it costs 25 ms, and most workers write to a directory."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
     from queryrun.results.s3location import S3Location
 
     location = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
-    bucket = S3Bucket(location, lambda: credentials)
+    bucket = S3Bucket(location, credentials)
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
 
-preload_embedded()  # once in the fork server, instead of in each worker that it forks
+preload()  # once in the fork server, instead of in each worker that it forks

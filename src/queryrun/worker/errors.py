@@ -6,10 +6,10 @@ from queryrun.errors import QueryrunError
 
 
 class WorkerDied(QueryrunError):
-    """The worker ended, by itself or because someone killed it, before it had answered.
+    """The worker ended, by itself or by a kill, before it had sent an outcome.
 
     `exit_code` is negative for a signal (-9: SIGKILL, as the kernel's memory killer sends),
-    0 or positive for an exit, None when nobody could learn it (the fork server died too).
+    0 or positive for an exit, None when it is unknown (the fork server died too).
     The process is already reaped, its spill directory gone.
     """
 

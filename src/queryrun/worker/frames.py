@@ -1,6 +1,7 @@
 """What a node and a worker say to each other (`processes/frames.py` has the wire format).
 
-The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*
+The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*, and RenewCredentials at
+                    any time
 The worker sends:   Ready, (Stage* | Progress*, InternalError?, Done | Failed, Ready?)*
 
 A configured worker serves one entity of one source for the rest of its life. After a clean
@@ -24,7 +25,7 @@ class ResultsSpec(msgspec.Struct, frozen=True):
     """Where the worker writes result files.
 
     The credentials are sent along because a worker reads no file of ours and inherits no
-    environment, so new ones count from the next attempt on. They never show in a repr.
+    environment. `RenewCredentials` replaces them. They are never in a repr.
     """
 
     kind: Literal["local", "s3"]
@@ -74,6 +75,12 @@ class ExtendLease(Frame, frozen=True, tag="extend_lease"):
     """The running statement may go on until then. Ignored when none runs."""
 
     deadline_s: float
+
+
+class RenewCredentials(Frame, frozen=True, tag="credentials"):
+    """New credentials of the S3 store; they replace those of `ResultsSpec` at once."""
+
+    credentials: Credentials
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):
@@ -131,7 +138,7 @@ class InternalError(Frame, frozen=True, tag="internal_error"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = WorkerConfig | Execute | ExtendLease | Interrupt
+ToWorker = WorkerConfig | Execute | ExtendLease | RenewCredentials | Interrupt
 FromWorker = Ready | StageReached | Progress | Done | Failed | InternalError
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker)

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import msgspec
 import structlog
 
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
+from queryrun.results.sigv4 import Credentials
 from queryrun.worker.errors import PoolClosed
 from queryrun.worker.frames import Failed, WorkerConfig
 from queryrun.worker.spill import SpillRoot
@@ -38,9 +40,13 @@ REAP_TIMEOUT_S = 10.0
 """How long a killed process may take to end before we call it stuck (`NotReaped`)."""
 NO_GRACE_BYTES = 256 * 1024**2
 """From this resident memory on, a stop kills without grace: giving back memory takes the kernel
-60-90 ms per GB, and only for a process that was killed can we help it (`release.py`)."""
+60-90 ms per GB, and only a kill lets us speed that up (`processes/release.py`)."""
 SESSION_TIMEOUT_S = 5.0
 """How long a worker may take after a run to open its next session before it is replaced."""
+MAX_IDLE_WORKERS = 4
+"""Kept for their entities after a run."""
+MAX_AGE_S = 3600.0
+"""From then on a worker is replaced after its run."""
 _SPAWN_RETRY_S = (0.05, 0.2, 1.0, 5.0)
 _DISCONNECT_TIMEOUT_S = 1.0
 
@@ -54,12 +60,10 @@ class PoolOptions:
     """Processes at once: in use, idle, warm and being stopped."""
     warm: int = 2
     """Spare processes kept ready: warm and idle ones count, and at least one is warm."""
-    max_idle: int = 4
-    """Workers kept for their entity after a run."""
-    idle_s: float = 60.0
+    idle_timeout_s: float = 60.0
     """An idle worker beyond `warm` is stopped after this."""
     max_runs: int = 200
-    max_age_s: float = 3600.0
+    """A worker that has served as many is replaced."""
     max_resident_bytes: int = 256 * 1024**2
     """A worker that holds more than this after a run is replaced."""
 
@@ -106,6 +110,8 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._closed = False
+        self._credentials: Credentials | None = None
+        """The newest of the S3 store, once they have changed."""
 
     @property
     def size(self) -> int:
@@ -153,6 +159,7 @@ class WorkerPool:
         Raises `PoolClosed`, and `ForkServerLost` when no process can be started.
         """
         while not self._closed:
+            config = self._with_new_credentials(config)
             worker = self._pick_idle(config) or self._pick_warm(config)
             if worker is not None:
                 worker.started = False
@@ -160,6 +167,12 @@ class WorkerPool:
                 return worker
             await self._wait_for_change()
         raise PoolClosed("the pool is closed")
+
+    def renew_credentials(self, credentials: Credentials) -> None:
+        """Give new S3 credentials to every worker that has some, and to those configured later."""
+        self._credentials = credentials
+        for worker in self._living:
+            worker.renew_credentials(credentials)
 
     def give_back(self, worker: Worker) -> None:
         """Return a worker. It is kept for an equal config if it ended cleanly and is still good.
@@ -256,6 +269,13 @@ class WorkerPool:
 
     # --- taking ---------------------------------------------------------------------------
 
+    def _with_new_credentials(self, config: WorkerConfig) -> WorkerConfig:
+        """A configuration may be older than the last renewal, which no worker must miss."""
+        if self._credentials is None or config.results.credentials is None:
+            return config
+        results = msgspec.structs.replace(config.results, credentials=self._credentials)
+        return msgspec.structs.replace(config, results=results)
+
     def _pick_idle(self, config: WorkerConfig) -> Worker | None:
         """Prefers a worker whose session is open, so that the statement starts at once."""
         self._drop_exiting()
@@ -306,8 +326,8 @@ class WorkerPool:
             and not self._closed
             and worker not in self._stops
             and worker.runs < self._options.max_runs
-            and age_s < self._options.max_age_s
-            and len(self._idle) < self._options.max_idle
+            and age_s < MAX_AGE_S
+            and len(self._idle) < MAX_IDLE_WORKERS
             and worker.process.resident_bytes() <= self._options.max_resident_bytes
         )
 
@@ -319,7 +339,7 @@ class WorkerPool:
     def _schedule_expiry(self, worker: Worker) -> None:
         loop = asyncio.get_running_loop()
         self._expiry_timers[worker] = loop.call_later(
-            self._options.idle_s, self._expire_idle, worker
+            self._options.idle_timeout_s, self._expire_idle, worker
         )
 
     def _expire_idle(self, worker: Worker) -> None:
@@ -350,7 +370,7 @@ class WorkerPool:
         if self._closed:
             return
         while self._needs_spawn() and self._retry is None:
-            if len(self._living) + self._spawning >= self._options.max_workers:
+            if self.size + self._spawning >= self._options.max_workers:
                 self._evict_idle()
                 return
             self._spawning += 1

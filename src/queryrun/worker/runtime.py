@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 
 
 class Report(Protocol):
-    """Where a running statement says how far it is. Callable from any thread of the worker."""
+    """Where a running statement reports its progress. Callable from any thread of the worker."""
 
     def stage(self, stage: str) -> None:
         """The attempt has come this far (the values of `runs.model.Stage`). Sent at once."""
@@ -35,11 +36,15 @@ class WorkerSession(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Ask the running statement to stop. From another thread, any number of times."""
+        """Interrupt the running statement. From another thread, any number of times."""
         ...
 
     def percent(self) -> float | None:
         """How far the running statement is, 0 to 100. From another thread; None: unknown."""
+        ...
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """Write results with these credentials from now on. From another thread, at any time."""
         ...
 
     def renew(self) -> bool:

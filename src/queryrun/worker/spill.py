@@ -38,7 +38,7 @@ class SpillRoot:
             shutil.rmtree(left, ignore_errors=True)
 
     def new(self) -> Path:
-        """A new, empty directory that nobody else can enter."""
+        """A new, empty directory that only this user can enter."""
         directory = self._root / f"{_PREFIX}{secrets.token_hex(8)}"
         directory.mkdir(mode=0o700)
         return directory

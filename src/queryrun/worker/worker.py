@@ -14,6 +14,7 @@ import structlog
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
+from queryrun.results.sigv4 import Credentials
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
     Done,
@@ -25,6 +26,7 @@ from queryrun.worker.frames import (
     Interrupt,
     Progress,
     Ready,
+    RenewCredentials,
     StageReached,
     WorkerConfig,
     decode_from_worker,
@@ -130,6 +132,15 @@ class Worker:
     def extend_lease(self, deadline_s: float) -> None:
         """Let its running statement go on until then (`frames.ExtendLease`)."""
         self.send(ExtendLease(deadline_s))
+
+    def renew_credentials(self, credentials: Credentials) -> None:
+        """Replace the S3 credentials that it was configured with; nothing when it has none."""
+        config = self.config
+        if config is None or config.results.credentials in (None, credentials):
+            return
+        results = msgspec.structs.replace(config.results, credentials=credentials)
+        self.config = msgspec.structs.replace(config, results=results)
+        self.send(RenewCredentials(credentials))
 
     def send(self, frame: Frame) -> None:
         """Send a frame, or nothing when it has ended, which `wait_reaped` reports."""

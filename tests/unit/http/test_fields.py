@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from queryrun.errors import Problem
 from queryrun.http.v2.fields import (
-    CONTRACT_FIELDS,
+    DEFAULT_FIELDS,
     EXTENSION_FIELDS,
     KNOWN_FIELDS,
     PARAMETERS,
@@ -23,7 +23,7 @@ parameter = st.sampled_from(PARAMETERS)
 
 
 @st.composite
-def spelled(draw: st.DrawFn, names: list[str]) -> list[tuple[str, str]]:
+def formatted(draw: st.DrawFn, names: list[str]) -> list[tuple[str, str]]:
     """The names, padded, joined, repeated and spread over both parameters."""
     words = [draw(blank) + name + draw(blank) for name in names]
     words += draw(st.lists(blank | unknown, max_size=3))
@@ -37,11 +37,9 @@ def spelled(draw: st.DrawFn, names: list[str]) -> list[tuple[str, str]]:
 
 
 @given(st.data(), st.lists(known, min_size=1))
-def test_however_it_is_spelled_the_same_fields_are_meant(
-    data: st.DataObject, names: list[str]
-) -> None:
+def test_every_spelling_of_the_same_fields_is_equal(data: st.DataObject, names: list[str]) -> None:
     problems: list[Problem] = []
-    assert parse_fields(data.draw(spelled(names)), problems) == frozenset(names)
+    assert parse_fields(data.draw(formatted(names)), problems) == frozenset(names)
     assert problems == []
 
 
@@ -63,4 +61,12 @@ def test_other_parameters_name_no_fields() -> None:
 
 
 def test_no_extension_is_a_field_of_the_contract() -> None:
-    assert not set(EXTENSION_FIELDS) & set(CONTRACT_FIELDS)
+    assert not set(EXTENSION_FIELDS) & set(DEFAULT_FIELDS)
+
+
+def test_without_fields_the_body_is_the_contracts_and_the_error() -> None:
+    """Generated clients refuse unknown keys (contract A5, H10)."""
+    assert (
+        *("created_by_id", "id", "sql", "remaining_attempts", "updated_time", "file"),
+        *("number_of_rows", "processing_duration", "state", "column_separator", "error"),
+    ) == DEFAULT_FIELDS

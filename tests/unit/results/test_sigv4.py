@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import botocore.auth  # type: ignore[import-untyped]  # it has no types
+import botocore.auth
 import pytest
-from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # the same
-from botocore.credentials import (  # type: ignore[import-untyped]  # the same
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import (
     Credentials as BotoCredentials,
 )
 from hypothesis import given

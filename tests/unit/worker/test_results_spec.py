@@ -1,4 +1,4 @@
-"""Where a worker's results go decides what it may touch, and its secrets do not show."""
+"""Where a worker's results go decides what it may access, and its secrets stay out of reprs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_credentials_reach_the_worker_and_no_repr() -> None:
     assert "the-token" not in repr(received)
 
 
-def test_new_credentials_make_a_new_binding() -> None:
-    """So no idle worker goes on with the old ones."""
+def test_new_credentials_make_another_config() -> None:
+    """So no idle worker is reused with the old ones."""
     renewed = ResultsSpec("s3", {"bucket": "b"}, Credentials("the-id", "another"))
     assert msgspec.structs.replace(S3, results=renewed) != S3

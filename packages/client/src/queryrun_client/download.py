@@ -1,7 +1,7 @@
 """Download a result file by its link: resume, verify, then create the file in one step.
 
 The link's signature is the permission. No token is sent with it and redirects are refused, because
-either could give a credential to a host that the service did not name (contract A11, contract H17).
+either could give a credential to a host that the service did not name (contract A11, H17).
 """
 
 from __future__ import annotations

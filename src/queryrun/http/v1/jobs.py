@@ -23,7 +23,7 @@ from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.v1.body import JobBody, parse_job_body
-from queryrun.http.v1.render import INDEX_JOIN, WORDS, job_body, job_object
+from queryrun.http.v1.render import INDEX_JOIN, STATUS_SPELLINGS, job_body, job_object
 from queryrun.runs.cancel import cancel
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import Run, RunRequest
@@ -164,9 +164,9 @@ def _spellings() -> dict[str, frozenset[RunState]]:
     """Every spelling of a state, of both API versions, and the states it means (contract B2)."""
     meanings: dict[str, set[RunState]] = {"submitted": set(), "pending": set()}
     for state in RunState:
-        for word in (state.public.value, WORDS.get(state, state.public.value)):
-            meanings.setdefault(word, set()).add(state)
-    return {word: frozenset(states) for word, states in meanings.items()}
+        for spelling in (state.public.value, STATUS_SPELLINGS.get(state, state.public.value)):
+            meanings.setdefault(spelling, set()).add(state)
+    return {spelling: frozenset(states) for spelling, states in meanings.items()}
 
 
 SPELLINGS = _spellings()
@@ -175,14 +175,14 @@ STATUS_NAMES = ("submitted", "accepted", "in_progress", "completed", "failed", "
 
 def _states(values: Iterable[str], problems: list[Problem]) -> frozenset[RunState] | None:
     """The states to list; None for all of them."""
-    words = list(values)
-    if not words:
+    spellings = list(values)
+    if not spellings:
         return None
-    if not all(word in SPELLINGS for word in words):
+    if not all(one in SPELLINGS for one in spellings):
         message = f"'queryStatus' must be one of {', '.join(STATUS_NAMES)}"
         problems.append(Problem("invalid_parameter", "queryStatus", message))
         return None
-    return frozenset[RunState]().union(*(SPELLINGS[word] for word in words))
+    return frozenset[RunState]().union(*(SPELLINGS[one] for one in spellings))
 
 
 def _page_size(values: list[str], problems: list[Problem]) -> int:

@@ -1,4 +1,8 @@
-"""A run as v1 shows it: a data query job (contract A6, A10, B2)."""
+"""A run as v1 renders it: a data query job (contract A6, A10, B2).
+
+The shape is the hosted system's and closed, so it is written out: a field that is added to a run
+does not appear here.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,18 @@ from queryrun.runs.model import Run
 from queryrun.runs.state import RunState
 
 INDEX_JOIN = ("useIndexJoin", "true")
-"""What `RunRequest.extras` holds for a job that asked for it."""
+"""What `RunRequest.extras` holds for a job that requested it."""
 
-WORDS = {RunState.COMPLETE: "completed", RunState.CANCELED: "cancelled"}
-"""v1's spellings, where they differ from ours (contract B2)."""
+STATUS_SPELLINGS = {RunState.COMPLETE: "completed", RunState.CANCELED: "cancelled"}
+"""v1's spellings, where they differ from v2's (contract B2)."""
 
 MAIL_DOMAIN = "clients.invalid"
-"""A client is no person and has no address. v1 shows one, so it is one that can never be one of
-somebody else (RFC 2606)."""
+"""A client is no person and has no address. The address in a job is under a domain that cannot
+exist (RFC 2606), so that it is nobody's."""
 
 
 def job_body(run: Run, links: Links) -> bytes:
-    """The body of every answer about one job."""
+    """The body of every response about one job."""
     return msgspec.json.encode({"data": job_object(run, links)})
 
 
@@ -30,7 +34,7 @@ def job_object(run: Run, links: Links) -> dict[str, object]:
     job: dict[str, object] = {
         "id": run.id,
         "query": run.request.sql,
-        "queryStatus": WORDS.get(run.state, run.state.public.value),
+        "queryStatus": STATUS_SPELLINGS.get(run.state, run.state.public.value),
         "sourceData": "WAREHOUSE" if run.request.source == "warehouse" else "LIVE",
         "useIndexJoin": INDEX_JOIN in run.request.extras,
         "remainingRetries": run.remaining_attempts,
@@ -40,11 +44,11 @@ def job_object(run: Run, links: Links) -> dict[str, object]:
         "createdBy": run.request.client_id,
         "createdByUserEmail": f"{run.request.client_id}@{MAIL_DOMAIN}",
     }
-    return job | _ended(run, links)
+    return job | _outcome(run, links)
 
 
-def _ended(run: Run, links: Links) -> dict[str, object]:
-    """What is known at the end alone: the file of a completed job, the error of a failed one."""
+def _outcome(run: Run, links: Links) -> dict[str, object]:
+    """The file of a completed job, the error of a failed one."""
     if run.file is not None:
         return {
             "dataFile": links.to(run.file.key),

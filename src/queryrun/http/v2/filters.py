@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 from queryrun.errors import Problem
+from queryrun.runs.fields import RUN_FIELDS, FieldKind
 
 MAX_CLAUSE_CHARS = 4096
 MAX_IN_VALUES = 100
@@ -41,31 +42,14 @@ class Operator(StrEnum):
     IN = "IN"
 
 
-class Kind(Enum):
-    """What a field holds, which decides its operators."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    TIME = "time"
-
-
 ORDERING = frozenset({Operator.LT, Operator.GT, Operator.LE, Operator.GE})
 
-FIELD_KINDS: dict[str, Kind] = {
-    "created_by_id": Kind.TEXT,
-    "id": Kind.TEXT,
-    "sql": Kind.TEXT,
-    "state": Kind.TEXT,
-    "source": Kind.TEXT,
-    "column_separator": Kind.TEXT,
-    "remaining_attempts": Kind.NUMBER,
-    "number_of_rows": Kind.NUMBER,
-    "processing_duration": Kind.NUMBER,
-    "created_time": Kind.TIME,
-    "started_time": Kind.TIME,
-    "updated_time": Kind.TIME,
+FIELD_KINDS: dict[str, FieldKind] = {
+    field.name: field.kind for field in RUN_FIELDS if field.filterable
 }
-"""Fields of a run. Others are taken for related objects' and compared as text."""
+"""Filterable fields of a run. Other names are those of related objects, compared as text."""
+
+NUMERIC = frozenset({FieldKind.INTEGER, FieldKind.NUMBER})
 
 Value = str | float | datetime | None
 
@@ -149,10 +133,10 @@ def parse_clause(text: str) -> Clause:
     return Clause(field, operator, values)
 
 
-def _check_operator(kind: Kind | None, operator: Operator) -> None:
-    if kind is Kind.TEXT and operator in ORDERING:
+def _check_operator(kind: FieldKind | None, operator: Operator) -> None:
+    if kind is FieldKind.TEXT and operator in ORDERING:
         raise BadClauseError(f"{operator} needs a number or a date")
-    if kind in (Kind.NUMBER, Kind.TIME) and operator is Operator.SW:
+    if (kind in NUMERIC or kind is FieldKind.TIME) and operator is Operator.SW:
         raise BadClauseError("SW needs a text")
 
 
@@ -165,16 +149,16 @@ def _in_list(text: str) -> list[str]:
     return values
 
 
-def _value(kind: Kind | None, text: str) -> Value:
+def _value(kind: FieldKind | None, text: str) -> Value:
     if text == NULL:
         return None
     if text == EMPTY_STRING:
         return ""
     if not text:
         raise BadClauseError("the value is missing; the empty string is written %02%03")
-    if kind is Kind.NUMBER:
+    if kind in NUMERIC:
         return _number(text)
-    return parse_time(text) if kind is Kind.TIME else text
+    return parse_time(text) if kind is FieldKind.TIME else text
 
 
 NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")

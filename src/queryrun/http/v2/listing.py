@@ -1,4 +1,4 @@
-"""`GET /v2/query_runs`: the caller's runs, newest first (contract C6, H13; an addition of ours)."""
+"""`GET /v2/query_runs`: the caller's runs, newest first; an addition of ours (contract C6, H13)."""
 
 from __future__ import annotations
 

@@ -1,28 +1,32 @@
-"""A run as v2 renders it: one table from field to value (contract A5)."""
+"""A run as v2 renders it (contract A5): a value and a schema for every visible field of
+`runs/fields.py`.
+
+Most follow from the field's kind. `SPECIAL` has those that do not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import fields as dataclass_fields
+from operator import attrgetter
 
 import msgspec
 
-from queryrun.errors import Failure
 from queryrun.http.links import Links
 from queryrun.http.times import iso
-from queryrun.http.v2.fields import DEFAULT_FIELDS
-from queryrun.http.v2.view import View
-from queryrun.runs.model import (
-    AttemptProgress,
-    Cancellation,
-    DeletedRows,
-    Run,
+from queryrun.http.v2.fields import DEFAULT_FIELDS, VISIBLE_FIELDS
+from queryrun.http.v2.records import (
+    cancellation_object,
+    complete_progress,
+    failure_object,
+    file_object,
+    progress_object,
 )
+from queryrun.http.v2.view import View
+from queryrun.runs.fields import FieldKind, RunField
+from queryrun.runs.model import AttemptProgress, DeletedRows, Run
 from queryrun.runs.state import RunState
-
-ABSENT = object()
-"""A field that this run does not have (yet): its key is left out."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -58,129 +62,154 @@ def encode_run(details: RunDetails, view: View) -> bytes:
 
 def run_object(details: RunDetails, view: View) -> dict[str, object]:
     """The fields that the view names, as plain data, always in the table's order."""
-    named = view.fields
-    names = DEFAULT_FIELDS if named is None else [name for name in FIELDS if name in named]
-    content = {name: FIELDS[name](details) for name in names}
-    return {name: value for name, value in content.items() if value is not ABSENT}
+    renderers = RENDERERS if view.fields is not None else DEFAULT_RENDERERS
+    content: dict[str, object] = {}
+    for name, render in renderers:
+        if view.fields is None or name in view.fields:
+            value = render(details)
+            if value is not None:
+                content[name] = value
+    return content
 
 
-def _if_set(value: object) -> object:
-    return ABSENT if value is None else value
+# --- values ---------------------------------------------------------------------------------
+
+Renderer = Callable[[RunDetails], object]
+"""The value of a field as plain data. None: this run does not have it (yet); no key is written."""
+
+OPTIONAL = frozenset(field.name for field in dataclass_fields(Run) if field.default is None)
 
 
-def _time(time: datetime | None) -> object:
-    return ABSENT if time is None else iso(time)
+def _renderer(field: RunField) -> Renderer:
+    """Reads the field's attribute. A plain `attrgetter` where that is enough: rendering is on the
+    way of every request, and a function per field costs half as much again."""
+    parent, _, name = field.attribute.rpartition(".")
+    if parent in OPTIONAL:
+        read_parent, read_name = attrgetter(f"run.{parent}"), attrgetter(name)
+        return lambda details: (
+            None if (record := read_parent(details)) is None else read_name(record)
+        )
+    read = attrgetter(f"run.{field.attribute}")
+    if field.kind is FieldKind.TIME:
+        return lambda details: None if (time := read(details)) is None else iso(time)
+    if field.kind is FieldKind.PAIRS:
+        return lambda details: dict(read(details))
+    return read
 
 
 def _file(details: RunDetails) -> object:
     run = details.run
     if run.file is None:
-        return ABSENT
-    content: dict[str, object] = {
-        "id": run.file.key.rpartition("/")[2],
-        "url": details.links.to(run.file.key),
-        "content_type": run.request.output.content_type.value,
-        "type": "query_run",
-    }
-    if details.with_file_size:
-        content |= {"size": run.file.size_bytes, "sha256": run.file.sha256}
-    return content
-
-
-def _rows(details: RunDetails) -> object:
-    return ABSENT if details.run.file is None else details.run.file.rows
-
-
-def _duration(details: RunDetails) -> object:
-    return _if_set(details.run.processing_ms if details.run.state is RunState.COMPLETE else None)
-
-
-def _error(details: RunDetails) -> object:
-    failure = details.run.failure
-    if failure is None or details.run.state is not RunState.FAILED:
-        return ABSENT
-    return failure_object(failure)
-
-
-def failure_object(failure: Failure) -> dict[str, object]:
-    """Why a run failed (contract H10); line and column count from 1 in the statement as sent."""
-    content: dict[str, object] = {
-        "code": failure.code.value,
-        "message": failure.message,
-        "retryable": failure.code.retryable,
-    }
-    if failure.line is not None:
-        content |= {"line": failure.line, "column": failure.column}
-    return content
-
-
-def _progress(details: RunDetails) -> object:
-    """How far the run is; of a complete one, all of it."""
-    file = details.run.file
-    if file is not None:
-        return {"percent": 100.0, "rows": file.rows, "size_bytes": file.size_bytes}
-    progress = details.extras.progress
-    return ABSENT if progress is None else progress_object(progress)
-
-
-def progress_object(progress: AttemptProgress) -> dict[str, object]:
-    """An attempt's progress; `percent` is null while the engine has no estimate."""
-    return {
-        "percent": progress.percent,
-        "rows": progress.rows,
-        "size_bytes": progress.size_bytes,
-        "stage": progress.stage.value,
-    }
+        return None
+    return file_object(run.file, run, details.links, with_size=details.with_file_size)
 
 
 def _separator(details: RunDetails) -> object:
     output = details.run.request.output
-    needs_separator = output.content_type.spec.needs_separator
-    return _if_set(output.column_separator if needs_separator else None)
+    return output.column_separator if output.content_type.spec.needs_separator else None
+
+
+def _error(details: RunDetails) -> object:
+    """A run that is queued again keeps its failure, but has not failed."""
+    failure = details.run.failure
+    if failure is None or details.run.state is not RunState.FAILED:
+        return None
+    return failure_object(failure)
+
+
+def _progress(details: RunDetails) -> object:
+    if details.run.file is not None:
+        return complete_progress(details.run.file)
+    progress = details.extras.progress
+    return None if progress is None else progress_object(progress)
 
 
 def _cancellation(details: RunDetails) -> object:
     record = details.run.cancellation
-    return ABSENT if record is None else cancellation_object(record)
+    return None if record is None else cancellation_object(record)
 
 
-def cancellation_object(record: Cancellation) -> dict[str, object]:
-    """The record of a stop (docs/cancel.md#the-record); what is not known yet is left out."""
-    content = {
-        "requested_time": _time(record.requested_time),
-        "canceled_time": _time(record.canceled_time),
-        "canceled_by": _if_set(record.canceled_by),
-        "reason": record.reason.value,
-        "stage": _if_set(record.stage and record.stage.value),
-        "engine_stop": _if_set(record.engine_stop and record.engine_stop.value),
-    }
-    return {name: value for name, value in content.items() if value is not ABSENT}
+# --- the table ------------------------------------------------------------------------------
+
+Schema = dict[str, object]
 
 
-FIELDS: dict[str, Callable[[RunDetails], object]] = {
-    "created_by_id": lambda details: details.run.request.client_id,
-    "id": lambda details: details.run.id,
-    "sql": lambda details: details.run.request.sql,
-    "remaining_attempts": lambda details: details.run.remaining_attempts,
-    "updated_time": lambda details: iso(details.run.updated_time),
-    "file": _file,
-    "number_of_rows": _rows,
-    "processing_duration": _duration,
-    "state": lambda details: details.run.state.public.value,
-    "column_separator": _separator,
-    "error": _error,
-    "created_time": lambda details: iso(details.run.created_time),
-    "started_time": lambda details: _time(details.run.started_time),
-    "queue_position": lambda details: _if_set(details.extras.queue_position),
-    "waiting_for": lambda details: _if_set(details.extras.waiting_for),
-    "progress": _progress,
-    "cancellation": _cancellation,
-    "attempts": lambda details: list(details.extras.attempts),
-    "tags": lambda details: dict(details.run.request.tags),
-    "source": lambda details: details.run.request.source,
-    "timeout_seconds": lambda details: _if_set(details.run.request.timeout_s),
-    "content_type": lambda details: details.run.request.output.content_type.value,
-    "content_encoding": lambda details: details.run.request.output.content_encoding.value,
-    "read_deleted": lambda details: details.run.request.deleted_rows is not DeletedRows.EXCLUDE,
+@dataclass(frozen=True, slots=True)
+class FieldFormat:
+    """How one field is rendered, and the JSON Schema of its value."""
+
+    render: Renderer
+    schema: Schema
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _enum(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+SPECIAL: dict[str, FieldFormat] = {
+    "file": FieldFormat(_file, _reference("File")),
+    "state": FieldFormat(
+        lambda details: details.run.state.public.value,
+        _enum("pending", "accepted", "in_progress", "complete", "failed", "canceled"),
+    ),
+    "column_separator": FieldFormat(_separator, {"type": "string"}),
+    "error": FieldFormat(_error, _reference("RunError")),
+    "queue_position": FieldFormat(
+        attrgetter("extras.queue_position"), {"type": "integer", "minimum": 0}
+    ),
+    "waiting_for": FieldFormat(attrgetter("extras.waiting_for"), {"type": "string"}),
+    "progress": FieldFormat(_progress, _reference("Progress")),
+    "cancellation": FieldFormat(_cancellation, _reference("Cancellation")),
+    "attempts": FieldFormat(
+        lambda details: list(details.extras.attempts),
+        {"type": "array", "items": _reference("Attempt")},
+    ),
+    "read_deleted": FieldFormat(
+        lambda details: details.run.request.deleted_rows is not DeletedRows.EXCLUDE,
+        {"type": "boolean"},
+    ),
 }
-"""Every field of a run."""
+"""Fields that are computed, depend on another one, or differ from the record's value."""
+
+SCHEMAS_BY_KIND: dict[FieldKind, Schema] = {
+    FieldKind.TEXT: {"type": "string"},
+    FieldKind.INTEGER: {"type": "integer", "minimum": 0},
+    FieldKind.NUMBER: {"type": "number"},
+    FieldKind.TIME: {"type": "string", "format": "date-time"},
+    FieldKind.WORDS: {"type": "array", "items": {"type": "string"}},
+    FieldKind.PAIRS: {"type": "object", "additionalProperties": {"type": "string"}},
+}
+UUIDS = frozenset({"id", "created_by_id"})
+
+
+def _field_format(field: RunField) -> FieldFormat:
+    """The field's own entry, or what follows from its kind; described either way."""
+    special = SPECIAL.get(field.name)
+    if special is None:
+        special = FieldFormat(_renderer(field), _schema_of(field))
+    if "$ref" in special.schema:  # described where it points to
+        return special
+    description = field.description
+    if field.kind is FieldKind.TIME:
+        description += " ISO 8601 in UTC with milliseconds."
+    return FieldFormat(special.render, {**special.schema, "description": description})
+
+
+def _schema_of(field: RunField) -> Schema:
+    schema = dict(SCHEMAS_BY_KIND[field.kind])
+    if field.choices is not None:
+        schema["enum"] = [choice.value for choice in field.choices]
+    if field.name in UUIDS:
+        schema["format"] = "uuid"
+    return schema
+
+
+FIELDS: dict[str, FieldFormat] = {field.name: _field_format(field) for field in VISIBLE_FIELDS}
+"""Every visible field, in the table's order."""
+
+RENDERERS = [(name, field.render) for name, field in FIELDS.items()]
+DEFAULT_RENDERERS = [(name, render) for name, render in RENDERERS if name in DEFAULT_FIELDS]

@@ -25,6 +25,13 @@ _log = structlog.get_logger(__name__)
 
 ROLE = "catalog"
 """Of its processes, in the fork server's table."""
+MAX_PROCESSES = 2
+MAX_CACHED_LISTS = 64
+"""Each of at most 8 MB and mostly some kB."""
+REMOTE_TIMEOUT_S = 50.0
+"""A remote engine describes one table after another. Below the timeout of a request."""
+REMOTE_LIFETIME_S = 60.0
+"""Of a cached list: a remote engine does not report changes."""
 MAX_FILES = 10_000
 """Inspected to see whether a directory has changed; with more, only time expires a list."""
 
@@ -36,18 +43,11 @@ Tables = tuple[TableShape, ...]
 
 @dataclass(frozen=True, slots=True)
 class CatalogOptions:
-    """How long a request may take, how many run at once, how long and how many lists are cached."""
+    """How long an embedded source may take to list its tables, and how long a list is cached."""
 
     timeout_s: float = 15.0
-    remote_timeout_s: float = 50.0
-    """A remote engine describes one table after another. Below the timeout of a request."""
-    processes: int = 2
     lifetime_s: float = 30.0
-    """Of an embedded source's list, while its files are unchanged."""
-    remote_lifetime_s: float = 60.0
-    """A remote engine does not report changes."""
-    cached_lists: int = 64
-    """Each of at most 8 MB and mostly some kB."""
+    """While its files are unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,8 @@ class CatalogClient:
         self._processes = ServiceProcesses(
             fork_client, ROLE, decode, "tables cannot be listed at the moment"
         )
-        self._slots = asyncio.Semaphore(self._options.processes)
-        self._cache: RecentResults[_CacheKey, _CachedTables] = RecentResults(
-            self._options.cached_lists
-        )
+        self._slots = asyncio.Semaphore(MAX_PROCESSES)
+        self._cache: RecentResults[_CacheKey, _CachedTables] = RecentResults(MAX_CACHED_LISTS)
         self._pending: dict[_CacheKey, asyncio.Task[Tables]] = {}
 
     async def tables(self, source: str, entity_id: str) -> Tables:
@@ -122,18 +120,17 @@ class CatalogClient:
             done.exception()  # marks it as retrieved: every caller may have been cancelled
 
     async def _request(self, key: _CacheKey, spec: SourceSpec, version: int) -> Tables:
+        """`version` is from before the request: files that change meanwhile expire the list."""
         async with self._slots:
             tables = await self._list(key.source, TablesRequest(spec, key.table))
-        options = self._options
-        is_remote = spec.kind.is_remote
-        lifetime_s = options.remote_lifetime_s if is_remote else options.lifetime_s
+        lifetime_s = REMOTE_LIFETIME_S if spec.kind.is_remote else self._options.lifetime_s
         self._cache.put(key, _CachedTables(tables, version, monotonic() + lifetime_s))
         return tables
 
     async def _list(self, source: str, request: TablesRequest) -> Tables:
         """Every way to fail is `Unavailable`: the caller may try again, and nothing is cached."""
         is_remote = request.source.kind.is_remote
-        timeout_s = self._options.remote_timeout_s if is_remote else self._options.timeout_s
+        timeout_s = REMOTE_TIMEOUT_S if is_remote else self._options.timeout_s
         async with self._processes.one() as process:
             try:
                 async with asyncio.timeout(timeout_s):

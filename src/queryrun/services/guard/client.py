@@ -25,6 +25,8 @@ ROLE = "guard"
 """Of its processes, in the fork server's table."""
 SMALL_CHARS = 20_000
 """Up to here a statement is small: parsed in milliseconds, its verdict cached."""
+SMALL_PROCESSES, LARGE_PROCESSES = 2, 1
+"""Checks at once of each size."""
 MAX_RESIDENT_BYTES = 192 * 1024**2
 """A process that holds more than this after a check is replaced."""
 
@@ -34,12 +36,10 @@ _MAX_ATTEMPTS = 2
 
 @dataclass(frozen=True, slots=True)
 class GuardOptions:
-    """How long a check may take, how many run at once, how many verdicts are cached."""
+    """How long a check may take, and how many verdicts are cached."""
 
     small_timeout_s: float = 2.0
     large_timeout_s: float = 10.0
-    small_processes: int = 2
-    large_processes: int = 1
     cached_verdicts: int = 1024
     """With statements of at most `SMALL_CHARS` each, some 20 MB at most."""
 
@@ -49,8 +49,8 @@ class GuardClient:
 
     def __init__(self, fork_client: ForkClient, options: GuardOptions | None = None) -> None:
         options = options or GuardOptions()
-        self._small = _GuardPool(fork_client, options.small_processes, options.small_timeout_s)
-        self._large = _GuardPool(fork_client, options.large_processes, options.large_timeout_s)
+        self._small = _GuardPool(fork_client, SMALL_PROCESSES, options.small_timeout_s)
+        self._large = _GuardPool(fork_client, LARGE_PROCESSES, options.large_timeout_s)
         self._verdicts: RecentResults[bytes, Verdict] = RecentResults(options.cached_verdicts)
 
     async def check(self, statement: str, dialect: str = "duckdb") -> Verdict:

@@ -66,6 +66,7 @@ class PreviewClient:
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
+        """Bounds the wait too: a queue of slow previews must not hold requests for minutes."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._slots.acquire()

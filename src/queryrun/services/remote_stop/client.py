@@ -60,6 +60,7 @@ class RemoteStopClient:
             await self._connection.closed()
 
     async def _call(self, call: RemoteCall, source: SourceSpec, name: str = "") -> RemoteResponse:
+        """A timeout ends the process: it may be stuck, and so may all its threads be soon."""
         connection = await self._connect()
         try:
             async with asyncio.timeout(RESPONSE_TIMEOUT_S):

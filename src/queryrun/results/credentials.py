@@ -1,0 +1,77 @@
+"""Credentials of the S3 store that may change while the node runs.
+
+A source fetches credentials: from a file, from the environment, or from the role of the node
+(`aws_chain.py`). `RotatingCredentials` keeps the newest ones and passes changes on, so that a
+worker in the middle of a long upload gets them before its own expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from queryrun.errors import ConfigurationError
+from queryrun.results.sigv4 import Credentials
+
+log = structlog.get_logger()
+
+REFRESH_INTERVAL_S = 30.0
+"""How soon a change is noticed. Credentials of a role are renewed 15 minutes before they expire."""
+
+
+class RotatingCredentials:
+    """The credentials of this moment. A call returns them and never blocks on the network."""
+
+    def __init__(
+        self,
+        fetch: Callable[[], Credentials],
+        *,
+        is_remote: bool,
+        interval_s: float = REFRESH_INTERVAL_S,
+    ) -> None:
+        """Fetch once, blocking. Raises `ConfigurationError` when there are none.
+
+        `is_remote`: a fetch may use the network, so only the background task fetches. Otherwise
+        every call does, and new keys in a file count at once.
+        """
+        self._fetch = fetch
+        self._is_remote = is_remote
+        self._interval_s = interval_s
+        self._latest = fetch()
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> Credentials:
+        """The newest credentials that could be fetched."""
+        if not self._is_remote:
+            self._refresh()
+        return self._latest
+
+    def start(self, on_change: Callable[[Credentials], None]) -> None:
+        """Begin to refresh on the running event loop, which also calls `on_change`."""
+        self._task = asyncio.create_task(self._keep_fresh(on_change), name="s3-credentials")
+
+    async def close(self) -> None:
+        """Stop refreshing. Idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep_fresh(self, on_change: Callable[[Credentials], None]) -> None:
+        announced = self._latest
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await asyncio.to_thread(self._refresh)
+            if self._latest != announced:
+                announced = self._latest
+                on_change(announced)
+
+    def _refresh(self) -> None:
+        """After an error the last good credentials stay in use: they may not have expired yet."""
+        try:
+            self._latest = self._fetch()
+        except ConfigurationError as error:
+            log.warning("s3_credentials_unreadable", error=str(error))
+        except Exception as error:  # a task that ends would let the credentials expire
+            log.warning("s3_credentials_unreadable", error=type(error).__name__)
