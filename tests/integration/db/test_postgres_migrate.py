@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from queryrun.db.migrate import Migration, migrate_sqlite, migrations
+from queryrun.db.migrate import Migration, migrations
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of
 from queryrun.db.postgres.migrate import migrate_postgres, oldest_program_of
+from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.errors import ConfigurationError
 from tests.postgres_server import PostgresServer
 

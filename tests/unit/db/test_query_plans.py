@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.db.migrate import migrate_sqlite
 from queryrun.db.sqlite import claims, transitions
+from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.statements import SQL
 from queryrun.runs.state import RunEvent
 from queryrun.runs.store import ClaimLimits
