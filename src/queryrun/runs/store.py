@@ -305,8 +305,8 @@ class RunStore(Protocol):
         """How many runs of the same entity and source are before it; None if not waiting."""
         ...
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete ended runs whose last change is before `ended_before`, with their history."""
+    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
+        """Delete ended runs whose last change is before `finished_before`, with their history."""
         ...
 
     async def counts(self) -> dict[tuple[str, RunState], int]:

@@ -29,12 +29,12 @@ Unit = Callable[[Connection], T]
 
 QUEUE_LIMIT = 5_000
 """Units that may wait for a thread. Beyond it new ones are refused, so memory stays bounded."""
-ANSWER_LIMIT_S = 15.0
+RESPONSE_TIMEOUT_S = 15.0
 """How long a caller waits, the queue included. Then the outcome is unknown: `Unavailable`."""
 CONNECT_PAUSE_S = 0.25
 """After a failed connect, units fail at once for this long, instead of each waiting for its own."""
 CLOSE_LIMIT_S = 5.0
-TRIES = 5
+MAX_ATTEMPTS = 5
 """How often a unit is run when the server rolled it back for the sake of another."""
 
 _ROLLED_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
@@ -66,12 +66,14 @@ class ConnectionThreads:
         count: int,
         name: str,
         *,
-        answer_limit_s: float = ANSWER_LIMIT_S,
+        response_timeout_s: float = RESPONSE_TIMEOUT_S,
     ) -> None:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._answer_limit_s = answer_limit_s
+        self._response_timeout_s = response_timeout_s
         self._closed = False
-        self._lanes = [_Lane(f"{name}-{n}", self._queue, connect) for n in range(count)]
+        self._threads = [
+            _ConnectionThread(f"{name}-{n}", self._queue, connect) for n in range(count)
+        ]
 
     async def run(self, unit: Unit[T], *, again: bool = False) -> T:
         """Run `unit` on one of the connections and return its result.
@@ -92,7 +94,7 @@ class ConnectionThreads:
         job = _Job(unit, again, loop.create_future(), loop)
         self._queue.put(job)
         try:
-            async with asyncio.timeout(self._answer_limit_s):
+            async with asyncio.timeout(self._response_timeout_s):
                 result: T = await job.future
         except TimeoutError:
             self._abandon(job)
@@ -107,20 +109,20 @@ class ConnectionThreads:
         if self._closed:
             return
         self._closed = True
-        for _ in self._lanes:
+        for _ in self._threads:
             self._queue.put(None)
         deadline = time.monotonic() + CLOSE_LIMIT_S
-        for lane in self._lanes:
-            lane.join(max(0.0, deadline - time.monotonic()))
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _abandon(self, job: _Job) -> None:
         """Nobody waits any more: skip it if it has not begun, break it off if it has."""
         job.abandoned = True
-        for lane in self._lanes:
-            lane.break_off(job)
+        for thread in self._threads:
+            thread.break_off(job)
 
 
-class _Lane:
+class _ConnectionThread:
     """One thread and its connection."""
 
     def __init__(
@@ -163,12 +165,12 @@ class _Lane:
                 self._job = job
                 self._do(job)
                 self._job = None
-                _answer(job)
+                _deliver(job)
             del job  # its result is not to live until the next one comes
         self._drop()
 
     def _do(self, job: _Job) -> None:
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(MAX_ATTEMPTS)):
             try:
                 job.result = job.unit(self._live())
             except _ROLLED_BACK as error:
@@ -239,7 +241,7 @@ def _is_dead(connection: Connection) -> bool:
     return True
 
 
-def _answer(job: _Job) -> None:
+def _deliver(job: _Job) -> None:
     with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
         job.loop.call_soon_threadsafe(_resolve, job)
 

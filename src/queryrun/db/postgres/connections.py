@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from queryrun.db.postgres.connect import Connection, connect
-from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S, ConnectionThreads
+from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S, ConnectionThreads
 from queryrun.db.postgres.statements import DATABASE_CLOCK, statements
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Connections:
         sizes: ConnectionCounts,
         *,
         now: str = DATABASE_CLOCK,
-        answer_limit_s: float = ANSWER_LIMIT_S,
+        response_timeout_s: float = RESPONSE_TIMEOUT_S,
     ) -> None:
         self.sql = statements(now)
         """The statements by name, each with `now` as the expression for the time."""
@@ -47,14 +47,14 @@ class Connections:
 
             return open_one
 
-        def lanes(name: str, count: int, *, durable: bool = False) -> ConnectionThreads:
+        def threads(name: str, count: int, *, durable: bool = False) -> ConnectionThreads:
             return ConnectionThreads(
-                opener(durable), count, f"pg-{name}", answer_limit_s=answer_limit_s
+                opener(durable), count, f"pg-{name}", response_timeout_s=response_timeout_s
             )
 
-        self._durable = lanes("durable", sizes.durable, durable=True)
-        self._relaxed = lanes("relaxed", sizes.relaxed)
-        self._reads = lanes("reads", sizes.reads)
+        self._durable = threads("durable", sizes.durable, durable=True)
+        self._relaxed = threads("relaxed", sizes.relaxed)
+        self._reads = threads("reads", sizes.reads)
 
     async def read(self, unit: Callable[[Connection], T]) -> T:
         """Run a unit that only reads; it is run once more when its connection broke."""
@@ -66,8 +66,8 @@ class Connections:
 
     def close(self) -> None:
         """Finish what is queued, then close every connection. May be repeated."""
-        for lanes in (self._durable, self._relaxed, self._reads):
-            lanes.close()
+        for threads in (self._durable, self._relaxed, self._reads):
+            threads.close()
 
 
 def create_functions(connection: Connection, sql: Mapping[str, str]) -> None:

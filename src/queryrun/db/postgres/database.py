@@ -12,12 +12,12 @@ from queryrun.db.migrate import MigrateOnOpen, Migration
 from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.auth import PostgresAuthStore
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of, translated
-from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S
+from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S
 from queryrun.db.postgres.connections import ConnectionCounts, Connections
-from queryrun.db.postgres.hints import Hints
 from queryrun.db.postgres.idempotency_store import PostgresIdempotencyStore
 from queryrun.db.postgres.leader import PostgresLeaderLease
 from queryrun.db.postgres.migrate import migrate_postgres, pending
+from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
@@ -28,7 +28,7 @@ class PostgresDatabase:
     """One node's view of the shared database, and every store in it."""
 
     connections: Connections
-    notifier: Hints
+    notifier: PostgresNodeNotifier
     runs: PostgresRunStore
     auth: PostgresAuthStore
     idempotency: PostgresIdempotencyStore
@@ -55,7 +55,7 @@ class PostgresOptions:
     now: str = DATABASE_CLOCK
     """The SQL expression, in milliseconds since 1970, that every statement takes the time from."""
     on_open: MigrateOnOpen = MigrateOnOpen.ALWAYS
-    answer_limit_s: float = ANSWER_LIMIT_S
+    response_timeout_s: float = RESPONSE_TIMEOUT_S
 
 
 def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresDatabase:
@@ -72,11 +72,11 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     conninfo = conninfo_of(url)
     migrate_at(url, options.on_open)
     connections = Connections(
-        conninfo, options.sizes, now=options.now, answer_limit_s=options.answer_limit_s
+        conninfo, options.sizes, now=options.now, response_timeout_s=options.response_timeout_s
     )
     return PostgresDatabase(
         connections=connections,
-        notifier=Hints(conninfo),
+        notifier=PostgresNodeNotifier(conninfo),
         runs=PostgresRunStore(connections),
         auth=PostgresAuthStore(connections),
         idempotency=PostgresIdempotencyStore(connections),

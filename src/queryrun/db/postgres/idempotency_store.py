@@ -8,7 +8,7 @@ from queryrun.db.postgres.idempotency import RETENTION_MS, find_key, key_values,
 from queryrun.errors import Unavailable
 from queryrun.runs.model import IdempotencyKey
 
-_MAX_TRIES = 10
+_MAX_ATTEMPTS = 10
 
 
 class PostgresIdempotencyStore:
@@ -28,7 +28,7 @@ class PostgresIdempotencyStore:
         values = reserve_values(key, run_id=None, response=None, in_flight=True)
 
         def unit(connection: Connection) -> bytes | None:
-            for _ in range(_MAX_TRIES):
+            for _ in range(_MAX_ATTEMPTS):
                 if connection.execute(self._sql["reserve_key"], values).fetchone() is not None:
                     return None
                 found = find_key(connection, self._sql["find_key"], key)

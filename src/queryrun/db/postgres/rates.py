@@ -2,7 +2,7 @@
 
 Each window of a key is one number, the time at which it will be full again. Asking the database
 for every request would cost more than most requests, so a node takes a portion of a quota at once
-(a thousandth, at most `MOST_AT_ONCE`) and serves from that. Nothing is given out twice: in the long
+(a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the long
 run all nodes together stay within the quota. In a burst they may exceed it by what each had left
 from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000) are
 counted exactly. What a node that ends had left over is lost to the caller.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 
-MOST_AT_ONCE = 100
+MAX_PORTION = 100
 PORTIONS = 1_000
 KEYS_REMEMBERED = 10_000
 """Keys whose portion, or whose refusal, a node remembers; the longest-unused is forgotten."""
@@ -57,7 +57,7 @@ class _Portion:
     left: int
     refused_until_s: float
     full_in_s: tuple[float, ...]
-    asked_s: float
+    taken_at_s: float
 
 
 class PostgresRates:
@@ -79,7 +79,7 @@ class PostgresRates:
         held = self._held.get(key)
         now_s = self._monotonic()
         if held is None or (held.left == 0 and held.refused_until_s <= now_s):
-            held = await self._ask(key, windows)
+            held = await self._take_portion(key, windows)
         self._held.move_to_end(key)
         granted = held.left > 0
         if granted:
@@ -94,7 +94,7 @@ class PostgresRates:
             lambda db: db.execute(statement).rowcount, durable=False
         )
 
-    async def _ask(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
+    async def _take_portion(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
         """Take a portion from the database, or learn when there will be one."""
         values = {
             "key": key,
@@ -124,7 +124,7 @@ class PostgresRates:
 def portion_of(windows: Sequence[RateWindow]) -> int:
     """How many requests a node takes at once: a thousandth of the smallest quota."""
     smallest = min(window.quota for window in windows)
-    return max(1, min(MOST_AT_ONCE, smallest // PORTIONS))
+    return max(1, min(MAX_PORTION, smallest // PORTIONS))
 
 
 def _wait_s(full_in_s: Sequence[float], windows: Sequence[RateWindow]) -> float:
@@ -136,7 +136,7 @@ def _wait_s(full_in_s: Sequence[float], windows: Sequence[RateWindow]) -> float:
 
 
 def _states(held: _Portion, windows: Sequence[RateWindow], now_s: float) -> tuple[WindowState, ...]:
-    passed_s = now_s - held.asked_s
+    passed_s = now_s - held.taken_at_s
     return tuple(
         _state(max(0.0, full_in - passed_s), window, held.left)
         for full_in, window in zip(held.full_in_s, windows, strict=True)

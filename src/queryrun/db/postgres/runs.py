@@ -65,7 +65,7 @@ from queryrun.runs.store import (
 
 QUEUE_FULL_RETRY_AFTER_S = 5
 """What a caller is told to wait when its queue is full: about the time of a short run."""
-_MAX_TRIES = 10
+_MAX_ATTEMPTS = 10
 """How often a write is tried that others overtake; each time, another node made progress."""
 
 
@@ -117,7 +117,7 @@ class PostgresRunStore:
         becomes the run's creation time.
         """
         key, room = idempotent.idempotency_key, True
-        for _ in range(_MAX_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             found = find_key(connection, self._sql["find_key"], key)
             if found.record is not None:
                 if (replay := self._replay(connection, key, found.record)) is not None:
@@ -162,7 +162,7 @@ class PostgresRunStore:
 
     def _cancel(self, connection: Connection, run_id: str, detail: CancelRequested) -> Run:
         values = {**cancel_values(detail), "run_id": run_id}
-        for _ in range(_MAX_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             if (run := change_state(connection, self._sql["cancel"], values)) is not None:
                 return run
             row = connection.execute(self._sql["run_by_id"], values).fetchone()
@@ -375,9 +375,9 @@ class PostgresRunStore:
         )
         return taken == 1
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete terminal runs whose last change is before `ended_before`, with their history."""
-        values = {"before_ms": to_ms(ended_before), "limit": limit}
+    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
+        """Delete runs that were terminal before `finished_before`, with their history."""
+        values = {"before_ms": to_ms(finished_before), "limit": limit}
         rows = await self._connections.write(
             lambda db: db.execute(self._sql["remove_expired_runs"], values).fetchall(),
             durable=False,

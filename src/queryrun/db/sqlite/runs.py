@@ -251,9 +251,9 @@ class SqliteRunStore:
 
         return await self._writer.write(unit, durable=False)
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete terminal runs whose last change is before `ended_before`, with their history."""
-        before_ms = to_ms(ended_before)
+    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
+        """Delete runs that were terminal before `finished_before`, with their history."""
+        before_ms = to_ms(finished_before)
         return await self._writer.write(
             lambda db: _remove_runs(db, before_ms, limit), durable=False
         )

@@ -101,7 +101,7 @@ class Writer:
         while (first := self._queue.get()) is not None:
             batch, last = self._batch(first)
             self._write(batch)
-            _answer(batch)
+            _deliver(batch)
             if last:
                 return
 
@@ -164,12 +164,12 @@ def translated(error: BaseException) -> BaseException:
     return away
 
 
-def _answer(batch: list[_Job]) -> None:
+def _deliver(batch: list[_Job]) -> None:
     """Wake whoever waits: one call into each event loop, however large the batch."""
     for loop in {job.loop for job in batch}:
-        mine = [job for job in batch if job.loop is loop]
+        jobs = [job for job in batch if job.loop is loop]
         with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-            loop.call_soon_threadsafe(_resolve, mine)
+            loop.call_soon_threadsafe(_resolve, jobs)
 
 
 def _resolve(jobs: list[_Job]) -> None:
