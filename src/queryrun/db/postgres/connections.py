@@ -58,7 +58,7 @@ class Connections:
 
     async def read(self, unit: Callable[[Connection], T]) -> T:
         """Run a unit that only reads; it is run once more when its connection broke."""
-        return await self._reads.run(unit, again=True)
+        return await self._reads.run(unit, read_only=True)
 
     async def write(self, unit: Callable[[Connection], T], *, durable: bool) -> T:
         """Run a unit that writes. `Unavailable` says nothing of whether it was committed."""

@@ -36,7 +36,7 @@ class PostgresDatabase:
     rates: PostgresRates
     leader: PostgresLeaderLease
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         """Forget the rates of callers who stayed away."""
         await self.rates.forget_full()
 

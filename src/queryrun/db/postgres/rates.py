@@ -1,8 +1,8 @@
 """Request rates of all nodes together: GCRA in one row per key, taken in small portions.
 
-Each window of a key is one number, the time at which it will be full again. Asking the database
-for every request would cost more than most requests, so a node takes a portion of a quota at once
-(a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the long
+Each window of a key is one number, the time at which it will be full again. A round trip to the
+database per request would cost more than most requests, so a node takes a portion of a quota at
+once (a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the long
 run all nodes together stay within the quota. In a burst they may exceed it by what each had left
 from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000) are
 counted exactly. What a node that ends had left over is lost to the caller.
@@ -20,8 +20,8 @@ from queryrun.db.postgres.connections import Connections
 
 MAX_PORTION = 100
 PORTIONS = 1_000
-KEYS_REMEMBERED = 10_000
-"""Keys whose portion, or whose refusal, a node remembers; the longest-unused is forgotten."""
+MAX_CACHED_KEYS = 10_000
+"""Keys whose portion or refusal a node keeps; the least recently used is evicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RateWindow:
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """What is left of one window, and after how many seconds it is whole again."""
+    """What is left of one window, and after how many seconds it is full again."""
 
     left: float
     whole_in_s: float
@@ -42,17 +42,17 @@ class WindowState:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The outcome of one request: let through, or how long until one would be."""
+    """The outcome of one request: granted, or how long until one would be."""
 
     granted: bool
     retry_after_s: float
     windows: tuple[WindowState, ...]
-    """In the order asked for, as of this request."""
+    """In the order given, as of this request."""
 
 
 @dataclass(slots=True)
 class _Portion:
-    """What this node holds of a key."""
+    """What this node has left of a key's quota."""
 
     left: int
     refused_until_s: float
@@ -88,14 +88,14 @@ class PostgresRates:
         return Taken(granted, retry_after_s, _states(held, windows, self._monotonic()))
 
     async def forget_full(self) -> int:
-        """Delete keys whose windows are whole again, which is what no row means; how many."""
+        """Delete keys whose windows are full, which is what no row means; returns how many."""
         statement = self._connections.sql["remove_full_buckets"]
         return await self._connections.write(
             lambda db: db.execute(statement).rowcount, durable=False
         )
 
     async def _take_portion(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
-        """Take a portion from the database, or learn when there will be one."""
+        """Take a portion from the database, or find out when there will be one."""
         values = {
             "key": key,
             "portion": portion_of(windows),
@@ -116,7 +116,7 @@ class PostgresRates:
         before = self._held.get(key)
         left = granted + (before.left if before else 0)
         held = self._held[key] = _Portion(left, now_s + wait_s, full_in_s, now_s)
-        if len(self._held) > KEYS_REMEMBERED:
+        if len(self._held) > MAX_CACHED_KEYS:
             self._held.popitem(last=False)
         return held
 
@@ -144,7 +144,7 @@ def _states(held: _Portion, windows: Sequence[RateWindow], now_s: float) -> tupl
 
 
 def _state(full_in_s: float, window: RateWindow, in_hand: int) -> WindowState:
-    """What all nodes left in the window, and what this one still has in hand of it."""
+    """What all nodes left in the window, and what this one still holds of it."""
     step_s = window.length_s / window.quota
     left = (window.length_s - full_in_s) / step_s + in_hand
     return WindowState(

@@ -23,7 +23,7 @@ from queryrun.runs.store import ClaimLimits
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who claims, when, and until when the lease is to run."""
+    """The node that claims, the time, and the end of the lease."""
 
     node: str
     now_ms: int
@@ -47,7 +47,7 @@ class _Head:
 
 
 def claim(connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits) -> list[Attempt]:
-    """Claim up to `limits.free_slots` runs, one turn per entity at a time. Runs in one unit."""
+    """Claim up to `limits.free_slots` runs in one unit, one of each entity per round."""
     if limits.free_slots <= 0:
         return []
     return _Round(connection, claimant, limits).take()
@@ -56,7 +56,7 @@ def claim(connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimit
 def next_ready_ms(
     connection: sqlite3.Connection, sources: Sequence[str], now_ms: int
 ) -> int | None:
-    """When the earliest run that is waiting out a back-off becomes ready."""
+    """When the first run that waits out a back-off becomes ready; None when none does."""
     found = [
         connection.execute(SQL["next_ready"], {"source": source, "now_ms": now_ms}).fetchone()[0]
         for source in sources

@@ -38,7 +38,7 @@ class SqliteDatabase:
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         """Nothing that the stores do not remove themselves."""
 
     def close(self) -> None:
