@@ -2,10 +2,10 @@
 
 Each window of a key is one number, the time at which it will be full again. A round trip to the
 database per request would cost more than most requests, so a node takes a portion of a quota at
-once (a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the long
-run all nodes together stay within the quota. In a burst they may exceed it by what each had left
-from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000) are
-counted exactly. What a node that ends had left over is lost to the caller.
+once (a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the
+long run all nodes together stay within the quota. In a burst they may exceed it by what each had
+left from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000)
+are counted exactly. What a node had left when it ends is lost to the caller.
 """
 
 from __future__ import annotations
