@@ -6,9 +6,9 @@ knows a column's position: it is looked up by name once, when this module is imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -63,13 +63,11 @@ def _decoder(field: RunField) -> Callable[[Any], Any] | None:
     return decoders.get(field.kind)
 
 
-def _encoded(field: RunField, value: Any) -> object:
-    """From the record's value to the column's."""
-    if value is None:
-        return None
+def _encoder(field: RunField) -> Callable[[Any], Any] | None:
+    """From the record's value, which is not None, to the column's; None when they are the same."""
     if field.kind is FieldKind.TIME:
-        return to_ms(value)
-    return json_text(value) if field.kind in (FieldKind.PAIRS, FieldKind.WORDS) else value
+        return to_ms
+    return json_text if field.kind in (FieldKind.PAIRS, FieldKind.WORDS) else None
 
 
 # --- from a row to a run --------------------------------------------------------------------
@@ -154,6 +152,11 @@ def stored_run(row: Row) -> StoredRun:
 # --- from a run to its columns --------------------------------------------------------------
 
 _CREATED = tuple(field for field in STORED_FIELDS if field.set_by is None)
+_CREATED_COLUMNS = tuple(field.column for field in _CREATED)
+_created_attributes = attrgetter(*(field.attribute for field in _CREATED))
+_CREATED_ENCODERS = tuple(
+    (field.column, encode) for field in _CREATED if (encode := _encoder(field)) is not None
+)
 
 
 def created_columns(table: Table) -> tuple[RunField, ...]:
@@ -168,25 +171,26 @@ def set_columns(event: RunEvent) -> tuple[RunField, ...]:
 
 def creation_values(run: Run) -> Values:
     """A new run as its columns hold it, by their names."""
-    return _values(_CREATED, run)
+    values = dict(zip(_CREATED_COLUMNS, _created_attributes(run), strict=True))
+    for column, encode in _CREATED_ENCODERS:
+        if values[column] is not None:
+            values[column] = encode(values[column])
+    return values
 
 
 def event_values(event: RunEvent, detail: object) -> Values:
     """What `set_columns(event)` are to hold. The detail has the attributes of a run."""
-    return _values(set_columns(event), detail)
+    return {field.column: _value(field, detail) for field in set_columns(event)}
 
 
-def _values(of: Iterable[RunField], source: object) -> Values:
-    return {field.column: _encoded(field, _attribute(source, field.attribute)) for field in of}
-
-
-def _attribute(source: Any, path: str) -> Any:
-    """The value at a dotted path; None when a record on the way is missing."""
-    for name in path.split("."):
+def _value(field: RunField, source: Any) -> object:
+    """The field's value as its column holds it; None when a record on its path is missing."""
+    for name in field.attribute.split("."):
         if source is None:
             return None
         source = getattr(source, name)
-    return source
+    encode = _encoder(field)
+    return source if source is None or encode is None else encode(source)
 
 
 # --- attempts, progress, events, requests ---------------------------------------------------
