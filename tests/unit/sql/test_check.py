@@ -211,7 +211,7 @@ def test_a_wide_statement_is_read_whole() -> None:
 
 
 def test_a_checker_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
-    """Main threads have the small stack of the system; a crash here would take the checker down."""
+    """Main threads have the small stack of the system; a crash here would end the guard."""
     program = (
         "from queryrun.sql.check import check_statement as c\n"
         "for n in (900, 10_000, 400_000):\n"
@@ -226,7 +226,7 @@ def test_a_checker_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
 
 
 def test_a_process_that_cannot_parse_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even 'it does not parse, so let the engine say so': the error ends the checker."""
+    """Not even 'it does not parse, so let the engine say so': the error ends the guard."""
 
     def unable() -> duckdb.DuckDBPyConnection:
         raise duckdb.IOException("no memory, no descriptors, no anything")
