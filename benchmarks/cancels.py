@@ -1,4 +1,4 @@
-"""How long a cancel takes, statement by statement, from sending it to the answer `canceled`."""
+"""How long a cancel takes, statement by statement, from the request to the response `canceled`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def measure() -> None:
 
 
 def _statement(server: Served, name: str, sql: str) -> list[str]:
-    took_ms, stops = [], set()
+    durations_ms, stops = [], set()
     for _ in range(ROUNDS):
         run = server.submit(sql)
         time.sleep(RUNNING_S)
         began = time.monotonic()
-        answer = server.cancel(run["id"])
-        took_ms.append((time.monotonic() - began) * 1000)
-        assert answer["state"] == "canceled", answer
+        response = server.cancel(run["id"])
+        durations_ms.append((time.monotonic() - began) * 1000)
+        assert response["state"] == "canceled", response
         stops.add(server.read(run["id"], "cancellation")["cancellation"]["engine_stop"])
-    figures = [table.percentile(took_ms, 50), max(took_ms)]
+    figures = [table.percentile(durations_ms, 50), max(durations_ms)]
     return [name, *(f"{value:.0f}" for value in figures), ", ".join(sorted(stops))]

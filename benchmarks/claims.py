@@ -51,8 +51,8 @@ def measure() -> None:
 
 
 def _row(store: str, nodes: int, rounds: list[tuple[float, float]]) -> list[str]:
-    done = [RUNS / took_s for _, took_s in rounds]
-    accepted = [RUNS / took_s for took_s, _ in rounds]
+    done = [RUNS / duration_s for _, duration_s in rounds]
+    accepted = [RUNS / duration_s for duration_s, _ in rounds]
     figures = [statistics.median(done), min(done), max(done), statistics.median(accepted)]
     return [store, str(nodes), *(f"{figure:.0f}" for figure in figures)]
 
@@ -80,9 +80,9 @@ def _round(url: str, nodes: int) -> tuple[float, float]:
     began = time.monotonic()
     for process in processes:
         process.join()
-    took_s = time.monotonic() - began
+    duration_s = time.monotonic() - began
     assert sum(counts.get() for _ in processes) == RUNS
-    return accepting_s, took_s
+    return accepting_s, duration_s
 
 
 def _node(
@@ -118,10 +118,10 @@ def _sqlite_round(path: Path) -> tuple[float, float]:
 
 async def _accept_all(store: RunStore) -> float:
     """32 callers at once, as `benchmarks runs` has it."""
-    wanted = iter(range(RUNS))
+    numbers = iter(range(RUNS))
 
     async def caller() -> None:
-        for n in wanted:
+        for n in numbers:
             await store.accept(_request(n), run_id=str(uuid4()), queue_limit=10 * RUNS)
 
     began = time.monotonic()

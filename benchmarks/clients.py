@@ -99,9 +99,9 @@ def _first_progress_ms(server: Served) -> float:
 def _events(server: Served, run_id: str) -> Iterator[dict[str, Any]]:
     headers = {"authorization": f"Bearer {server.token}"}
     url = f"{server.url}/v2/query_runs/{run_id}/events"
-    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+    with httpx.stream("GET", url, headers=headers, timeout=60) as response:
         name = ""
-        for line in answer.iter_lines():
+        for line in response.iter_lines():
             word, _, value = line.partition(": ")
             if word == "event":
                 name = value

@@ -50,9 +50,9 @@ def cancels() -> None:
     """Print what a cancel on another node takes."""
     with cluster() as nodes:
         rows = [cluster_cancels.embedded(nodes)]
-    for place in cluster_cancels.elsewhere():
+    for engine in cluster_cancels.remote_engines():
         with cluster() as nodes:
-            rows.append(cluster_cancels.on(place, nodes))
+            rows.append(cluster_cancels.on(engine, nodes))
     cluster_cancels.show(rows)
 
 
@@ -108,13 +108,15 @@ class Load:
                 body: dict[str, Any] = {"sql": chosen.choice(LOAD), "content_type": "csv"}
                 if TRINO and chosen.random() < 0.3:
                     body |= {"sql": LOAD_ON_TRINO, "source": "warehouse"}
-                answer = self._front.http.post("/v2/query_runs", json=body)
-                assert answer.status_code == 201, answer.text
-                self.accepted.append(answer.json()["id"])
+                response = self._front.http.post("/v2/query_runs", json=body)
+                assert response.status_code == 201, response.text
+                self.accepted.append(response.json()["id"])
 
     def _waiting(self) -> int:
-        ended = "('complete', 'failed', 'canceled')"
-        return int(self._nodes.query(f"SELECT count(*) FROM runs WHERE state NOT IN {ended}")[0][0])
+        finished = "('complete', 'failed', 'canceled')"
+        return int(
+            self._nodes.query(f"SELECT count(*) FROM runs WHERE state NOT IN {finished}")[0][0]
+        )
 
 
 def _kills(nodes: Cluster) -> None:
@@ -130,12 +132,12 @@ def _kills(nodes: Cluster) -> None:
             workers[victim].close()
             nodes.nodes.remove(workers[victim])
             workers[victim] = nodes.start("worker", _settings())
-    states = Counter(_ended(front, run_id) for run_id in load.accepted)
-    took_s = time.monotonic() - began
+    states = Counter(_finished(front, run_id) for run_id in load.accepted)
+    duration_s = time.monotonic() - began
     row = [str(KILLS), f"{len(load.accepted):,}", _spread(nodes), *_verdicts(nodes, states)]
     head = ["kill -9", "runs", "attempts per run", "lost", "completed twice", "files too many"]
     table.show(
-        f"Nodes killed under load, {took_s:.0f} s (bars: 0 lost, 0 twice, 0 orphans)",
+        f"Nodes killed under load, {duration_s:.0f} s (bars: 0 lost, 0 twice, 0 orphans)",
         [*head, "orphans"],
         [row],
     )
@@ -159,7 +161,7 @@ def _settings() -> dict[str, str]:
     return limits
 
 
-def _ended(front: Server, run_id: str) -> str:
+def _finished(front: Server, run_id: str) -> str:
     run = front.finished(run_id)
     if run["state"] != "failed":
         return str(run["state"])

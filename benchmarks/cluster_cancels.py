@@ -1,8 +1,8 @@
-"""Cancels asked of one node while the work is on another, on every engine that is there.
+"""Cancels requested from one node while the work is on another, on every available engine.
 
-`TRINO=<url>` and `SPARK="<sc:// url> <url of its UI>"` in the environment name servers; the
-statements are the libraries of the cancel suite's class C in turn, cancelled as soon as the engine
-itself shows them. After each answer `canceled` the engine is asked what it still runs.
+`TRINO=<url>` and `SPARK="<sc:// url> <url of its UI>"` in the environment name servers. The
+statements are those of the cancel suite's class C, canceled as soon as the engine lists them.
+After each response `canceled` the engine is asked what it still runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks import table
 from benchmarks.results import public_key
 from queryrun.cancel_suite.engine import Engine, engine_of
 from queryrun.cancel_suite.statements import Statement, body_of
-from queryrun.cancel_suite.target import ENDED
+from queryrun.cancel_suite.target import TERMINAL_STATES
 
 CANCELS = int(os.environ.get("CANCELS", "100"))
 RUNAWAY = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i"
@@ -30,8 +30,8 @@ _SOURCE = "QUERYRUN_SOURCES__LIVE__"
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """An engine that runs already. `ui_url`: Spark's, where it tells what it runs."""
+class RemoteEngine:
+    """A running engine. `ui_url`: of Spark's web UI, which lists its jobs."""
 
     name: str
     url: str
@@ -40,49 +40,49 @@ class Elsewhere:
     @property
     def settings(self) -> Mapping[str, str]:
         """The nodes' only source."""
-        told = {"ENGINE": self.name, "URL": self.url, "UI_URL": self.ui_url, "DIALECT": "native"}
-        told["MAX_OUTPUT_ROWS"] = "0"
-        return {f"{_SOURCE}{name}": value for name, value in told.items()}
+        values = {"ENGINE": self.name, "URL": self.url, "UI_URL": self.ui_url, "DIALECT": "native"}
+        values["MAX_OUTPUT_ROWS"] = "0"
+        return {f"{_SOURCE}{name}": value for name, value in values.items()}
 
     @property
-    def engine(self) -> Engine:
-        """Its words, and eyes that ask on a loop of their own."""
+    def probed(self) -> Engine:
+        """Its statements and a probe."""
         return engine_of(self.name, self.ui_url or self.url)
 
     def runs(self, run_id: str) -> bool:
-        """Whether it shows work of the run."""
+        """Whether it lists work of the run."""
         return asyncio.run(self._runs(run_id))
 
     async def _runs(self, run_id: str) -> bool:
-        eyes = self.engine.eyes
+        probe = self.probed.probe
         try:
-            return run_id in await eyes.active()
+            return run_id in await probe.active()
         finally:
-            eyes.close()
+            probe.close()
 
 
-def elsewhere() -> list[Elsewhere]:
+def remote_engines() -> list[RemoteEngine]:
     """The servers that the environment names."""
-    found = [Elsewhere("trino", url) for url in os.environ.get("TRINO", "").split()]
+    found = [RemoteEngine("trino", url) for url in os.environ.get("TRINO", "").split()]
     if spark := os.environ.get("SPARK"):
-        found.append(Elsewhere("spark", *spark.split()))
+        found.append(RemoteEngine("spark", *spark.split()))
     return found
 
 
 def embedded(nodes: Cluster) -> list[str]:
-    """A row for the embedded engine: its work is a process of the other node."""
+    """A row for the embedded engine, whose work is a process of the other node."""
     front, back = nodes.start("api"), nodes.start("worker")
     return _row("duckdb", [_cancel_embedded(front, back) for _ in range(CANCELS)])
 
 
-def on(place: Elsewhere, nodes: Cluster) -> list[str]:
-    """A row for an engine elsewhere."""
-    front = nodes.start("api", place.settings)
-    nodes.start("worker", place.settings)
+def on(remote: RemoteEngine, nodes: Cluster) -> list[str]:
+    """A row for a remote engine."""
+    front = nodes.start("api", remote.settings)
+    nodes.start("worker", remote.settings)
     key = public_key()
-    statements = cycle(place.engine.words.library)
-    took_ms = (_cancel_elsewhere(front, place, statement, key) for statement in statements)
-    return _row(place.name, list(islice((ms for ms in took_ms if ms is not None), CANCELS)))
+    statements = cycle(remote.probed.statements.library)
+    durations_ms = (_cancel_remote(front, remote, statement, key) for statement in statements)
+    return _row(remote.name, list(islice((ms for ms in durations_ms if ms is not None), CANCELS)))
 
 
 def show(rows: list[list[str]]) -> None:
@@ -91,40 +91,40 @@ def show(rows: list[list[str]]) -> None:
     table.show("Cancel on one node, work on another, to `canceled`", head, rows)
 
 
-def _row(name: str, took_ms: list[float]) -> list[str]:
-    figures = (*(table.percentile(took_ms, share) for share in (50, 99)), max(took_ms))
-    return [name, str(len(took_ms)), *(f"{value:.0f}" for value in figures), str(BAR_MS[name])]
+def _row(name: str, durations_ms: list[float]) -> list[str]:
+    figures = (*(table.percentile(durations_ms, share) for share in (50, 99)), max(durations_ms))
+    return [name, str(len(durations_ms)), *(f"{value:.0f}" for value in figures), str(BAR_MS[name])]
 
 
 def _cancel_embedded(front: Server, back: Server) -> float:
     run_id = front.submit(RUNAWAY)["id"]
     pid = back.computing_worker(run_id)
-    took_ms, state = _canceled(front, run_id)
+    duration_ms, state = _canceled(front, run_id)
     assert state == "canceled"
     assert pid not in back.workers()
-    return took_ms
+    return duration_ms
 
 
-def _cancel_elsewhere(
-    front: Server, place: Elsewhere, statement: Statement, key: str
+def _cancel_remote(
+    front: Server, remote: RemoteEngine, statement: Statement, key: str
 ) -> float | None:
-    """Milliseconds; None for a statement that ended by itself, for want of memory mostly."""
+    """Milliseconds; None for a statement that finished before, mostly for lack of memory."""
     more = body_of(statement, key)
     run_id = front.submit(statement.sql(), statement.content_type, **more)["id"]
-    while not place.runs(run_id):
-        if front.get(run_id, "state")["state"] in ENDED:
+    while not remote.runs(run_id):
+        if front.get(run_id, "state")["state"] in TERMINAL_STATES:
             return None
         time.sleep(0.02)
-    took_ms, state = _canceled(front, run_id)
-    assert not place.runs(run_id), f"{statement.name} goes on"
-    return took_ms if state == "canceled" else None
+    duration_ms, state = _canceled(front, run_id)
+    assert not remote.runs(run_id), f"{statement.name} continues"
+    return duration_ms if state == "canceled" else None
 
 
 def _canceled(front: Server, run_id: str) -> tuple[float, str]:
-    """What the cancel took in ms, and the state that the run is in now."""
+    """The duration of the cancel in ms, and the run's state after it."""
     began = time.monotonic()
     front.cancel(run_id, prefer="wait=30")
-    took_ms = (time.monotonic() - began) * 1000
+    duration_ms = (time.monotonic() - began) * 1000
     state = str(front.get(run_id, "state")["state"])
-    assert state in ENDED, state
-    return took_ms, state
+    assert state in TERMINAL_STATES, state
+    return duration_ms, state

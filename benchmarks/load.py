@@ -20,7 +20,7 @@ class Load:
     requests: int
     expected_status: int
     latencies_s: list[float] = field(default_factory=list)
-    took_s: float = 0.0
+    duration_s: float = 0.0
 
 
 def submit_request(port: int, token: str, sql: str, more_headers: str = "") -> bytes:
@@ -35,7 +35,7 @@ def submit_request(port: int, token: str, sql: str, more_headers: str = "") -> b
 
 
 def run(load: Load) -> Load:
-    """Send everything; every answer must have the expected status."""
+    """Send everything; every response must have the expected status."""
     uvloop.run(_run(load))
     return load
 
@@ -44,7 +44,7 @@ async def _run(load: Load) -> None:
     left = iter(range(load.requests))
     began = time.monotonic()
     await asyncio.gather(*(_connection(load, left) for _ in range(load.connections)))
-    load.took_s = time.monotonic() - began
+    load.duration_s = time.monotonic() - began
 
 
 async def _connection(load: Load, left: object) -> None:
@@ -53,16 +53,16 @@ async def _connection(load: Load, left: object) -> None:
         for _ in left:  # type: ignore[attr-defined] # one iterator shared by all connections
             began = time.monotonic()
             writer.write(load.request)
-            status = await _answer(reader)
+            status = await _read_response(reader)
             load.latencies_s.append(time.monotonic() - began)
             if status != load.expected_status:
-                raise RuntimeError(f"answered {status}")
+                raise RuntimeError(f"responded {status}")
     finally:
         writer.close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
-    """Read one answer whole; its status."""
+async def _read_response(reader: asyncio.StreamReader) -> int:
+    """Read one response; returns its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     lower = head.lower()
     at = lower.index(b"content-length:") + 15

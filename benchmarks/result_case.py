@@ -114,7 +114,7 @@ def _store(case: dict[str, Any], directory: Path) -> Any:
     from queryrun.results.sigv4 import Credentials
 
     credentials = Credentials(**case["s3"]["credentials"])
-    return S3ResultStore(S3Bucket(S3Location(**case["s3"]["place"]), lambda: credentials))
+    return S3ResultStore(S3Bucket(S3Location(**case["s3"]["location"]), lambda: credentials))
 
 
 class _Silent:

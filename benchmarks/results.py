@@ -1,9 +1,9 @@
 """Result files, side by side: each format and compression against DuckDB's own `COPY`.
 
 Every file is written by a process of its own (`result_case.py`), onto a disk with nothing left to
-write, the variants of a group in turn and each round beginning with the next of them, so that
-whatever else the machine does hits all alike. Ratios are medians of the rounds' ratios, of time and
-of CPU: the second stays true on a machine that others use too.
+write. The variants of a group run in turn, and each round starts with the next of them, so that
+other load on the machine affects all alike. Ratios are medians of the rounds' ratios, of time and
+of CPU; the second stays valid on a machine with other load.
 """
 
 from __future__ import annotations
@@ -67,10 +67,12 @@ class Variant:
     _hidden: tuple[str, ...] = field(default=("name", "rows", "against", "bar", "_hidden"))
 
     def case(self, directory: str) -> dict[str, Any]:
-        """What `result_case` is told."""
-        told = {name: value for name, value in asdict(self).items() if name not in self._hidden}
+        """The parameters of `result_case`."""
+        parameters = {
+            name: value for name, value in asdict(self).items() if name not in self._hidden
+        }
         sql = "SELECT * FROM t" if self.table else SQL.format(rows=self.rows)
-        return told | {"directory": directory, "sql": sql}
+        return parameters | {"directory": directory, "sql": sql}
 
 
 def measure() -> None:
@@ -188,14 +190,14 @@ def public_key() -> str:
 
 @contextmanager
 def _s3() -> Iterator[Mapping[str, Any] | None]:
-    """A bucket on a server of this machine; None, and a line, when there is none."""
+    """A bucket on a server of this machine; None, and a message, when there is none."""
     if not s3_server.PROGRAM.exists():
         print("S3 is left out: `make s3-server` builds the server")
         yield None
         return
     with tempfile.TemporaryDirectory() as directory, s3_server.running(Path(directory)) as server:
-        place, credentials = server.new_bucket(), asdict(s3_server.CREDENTIALS)
-        yield {"place": asdict(place), "credentials": credentials}
+        location, credentials = server.new_bucket(), asdict(s3_server.CREDENTIALS)
+        yield {"location": asdict(location), "credentials": credentials}
 
 
 # --- measuring ------------------------------------------------------------------------------
@@ -257,7 +259,7 @@ def _downloads() -> None:
 
 def _download_mb_per_s(url: str) -> float:
     began, size_bytes = time.perf_counter(), 0
-    with httpx.stream("GET", url, headers={"accept-encoding": "identity"}) as answer:
-        for piece in answer.iter_raw(1024 * 1024):
-            size_bytes += len(piece)
+    with httpx.stream("GET", url, headers={"accept-encoding": "identity"}) as response:
+        for chunk in response.iter_raw(1024 * 1024):
+            size_bytes += len(chunk)
     return size_bytes / 1e6 / (time.perf_counter() - began)

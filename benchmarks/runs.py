@@ -1,4 +1,4 @@
-"""What a run costs beside its statement: latency of `SELECT 1`, runs/s, durable submits/s."""
+"""The cost of a run without its statement: latency of `SELECT 1`, runs/s, durable submits/s."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def measure() -> None:
 
 
 def _idle(server: Served) -> list[str]:
-    """One at a time: from sending the submit to the answer that says `complete`."""
+    """One at a time: from sending the submit to the response that says `complete`."""
     for _ in range(20):
         server.submit_and_wait("SELECT 1")
     latencies_s = []
@@ -45,14 +45,14 @@ def _burst(server: Served) -> list[str]:
     began = time.monotonic()
     burst = load.run(load.Load(server.port, request, 8, BURST_RUNS, 201))
     asyncio.run(_drained(server))
-    took_s = time.monotonic() - began
-    return ["runs to complete, all at once", f"{BURST_RUNS}", f"{BURST_RUNS / took_s:.0f}"] + [
+    duration_s = time.monotonic() - began
+    return ["runs to complete, all at once", f"{BURST_RUNS}", f"{BURST_RUNS / duration_s:.0f}"] + [
         "" for _ in burst.latencies_s[:3]
     ]
 
 
 async def _drained(server: Served) -> None:
-    """Wait until nothing of the tenant waits or runs."""
+    """Wait until no run of the tenant is queued or running."""
     params = {"filter[]": "state.IN:[accepted,in_progress]", "page_size": "1"}
     while json.loads(server.http.get("/v2/query_runs", params=params).content)["data"]:
         await asyncio.sleep(0.02)
@@ -64,18 +64,20 @@ def _submits(server: Served) -> list[str]:
     load.run(load.Load(server.port, request, CONNECTIONS, 500, 201))
     result = load.run(load.Load(server.port, request, CONNECTIONS, SUBMITS, 201))
     what = f"durable submits, {CONNECTIONS} connections"
-    return _row(what, result.latencies_s, result.took_s)
+    return _row(what, result.latencies_s, result.duration_s)
 
 
 def _async_creates(server: Served) -> list[str]:
-    """`async: true` is to be answered within 150 ms at p99, however many ask at once."""
+    """`async: true` has a response within 150 ms at p99, however many requests are concurrent."""
     request = load.submit_request(server.port, server.token, "SELECT 1", "async: true\r\n")
     result = load.run(load.Load(server.port, request, CONNECTIONS, SUBMITS // 2, 202))
     what = f"async creates, {CONNECTIONS} connections (bar: p99 150 ms)"
-    return _row(what, result.latencies_s, result.took_s)
+    return _row(what, result.latencies_s, result.duration_s)
 
 
-def _row(what: str, latencies_s: list[float], took_s: float) -> list[str]:
+def _row(what: str, latencies_s: list[float], duration_s: float) -> list[str]:
     ms = [latency * 1000 for latency in latencies_s]
     figures = [table.percentile(ms, 50), table.percentile(ms, 99), max(ms)]
-    return [what, str(len(ms)), f"{len(ms) / took_s:.0f}"] + [f"{value:.1f}" for value in figures]
+    return [what, str(len(ms)), f"{len(ms) / duration_s:.0f}"] + [
+        f"{value:.1f}" for value in figures
+    ]

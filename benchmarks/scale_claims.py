@@ -18,7 +18,7 @@ SEED = 20261125
 BUSY = 0.8
 """How full the slots are on average."""
 STATEMENT_S = 5.0
-WARM_S, LOOKED_AT_S = 15.0, 15.0
+WARM_S, SAMPLE_S = 15.0, 15.0
 SIMULATED = (*NODES, 3_000)
 
 
@@ -47,9 +47,9 @@ class Node:
     """A node as its dispatcher sees it: free slots, and whether it is looking already."""
 
     free: int
-    looks: bool = False
+    polls: bool = False
     again: bool = False
-    looked_s: float = 0.0
+    polled_s: float = 0.0
 
 
 @dataclass
@@ -67,9 +67,9 @@ class Seen:
             way.name,
             f"{nodes:,}",
             f"{runs_per_s:,.0f}",
-            f"{self.claims / LOOKED_AT_S:,.0f}",
+            f"{self.claims / SAMPLE_S:,.0f}",
             f"{self.empty / max(1, self.claims):.0%}",
-            f"{self.locked_s / LOOKED_AT_S:.0%}",
+            f"{self.locked_s / SAMPLE_S:.0%}",
             f"{table.percentile(self.waits_s, 50) * 1_000:,.1f}",
             f"{table.percentile(self.waits_s, 99) * 1_000:,.1f}",
         ]
@@ -99,7 +99,7 @@ class Claims:
         self._nodes = [Node(self._constants.slots) for _ in range(nodes)]
         self._ready: set[int] = set(range(nodes))
         """Nodes with a free slot that are not looking."""
-        self._looking: deque[int] = deque()
+        self._polling: deque[int] = deque()
         self._waiting: deque[float] = deque()
         self._events: list[tuple[float, int, int]] = []
         self._hinted_s = 0.0
@@ -111,13 +111,13 @@ class Claims:
             self._at(self._random.random() * self._constants.poll_s, _POLLS, number)
         self._at(self._random.expovariate(self.runs_per_s), _ARRIVES, 0)
         lock_free_s = now = 0.0
-        while now < WARM_S + LOOKED_AT_S:
-            if self._looking and lock_free_s <= self._events[0][0]:
+        while now < WARM_S + SAMPLE_S:
+            if self._polling and lock_free_s <= self._events[0][0]:
                 now = max(now, lock_free_s)
                 lock_free_s = self._claim(now)
             else:
                 now, kind, number = heapq.heappop(self._events)
-                lock_free_s = max(lock_free_s, now if not self._looking else lock_free_s)
+                lock_free_s = max(lock_free_s, now if not self._polling else lock_free_s)
                 self._happen(now, kind, number)
         return self.seen
 
@@ -128,38 +128,38 @@ class Claims:
             self._hint(now)
         elif kind == _ENDS:
             self._nodes[number].free += 1
-            self._look(number)
+            self._poll(number)
         else:
             self._at(now + self._constants.poll_s, _POLLS, number)
-            if now - self._nodes[number].looked_s >= self._constants.poll_s:
-                self._look(number)
+            if now - self._nodes[number].polled_s >= self._constants.poll_s:
+                self._poll(number)
 
     def _hint(self, now: float) -> None:
         """All nodes receive the hint, or a few do."""
         if not self._way.woken:
             self._hinted_s = now
             for number in tuple(self._ready):
-                self._look(number)
+                self._poll(number)
             return
         count = min(self._way.woken, len(self._nodes))
         for number in self._random.sample(range(len(self._nodes)), count):
-            self._look(number)
+            self._poll(number)
 
-    def _look(self, number: int) -> None:
+    def _poll(self, number: int) -> None:
         """The node wants to claim: now, or once more when it is about to anyway."""
         node = self._nodes[number]
         if self._way.checks_first and not self._waiting:
             self._ready.add(number)
-        elif node.looks:
+        elif node.polls:
             node.again = True
         elif node.free:
-            node.looks = True
+            node.polls = True
             self._ready.discard(number)
-            self._looking.append(number)
+            self._polling.append(number)
 
     def _claim(self, now: float) -> float:
         """The next node has the lock; when it lets go."""
-        number = self._looking.popleft()
+        number = self._polling.popleft()
         node = self._nodes[number]
         taken = [self._waiting.popleft() for _ in range(min(node.free, len(self._waiting)))]
         held_s = self._held_ms(len(taken)) / 1_000
@@ -167,12 +167,12 @@ class Claims:
         for _ in taken:
             ends_s = now + held_s + self._random.expovariate(1 / STATEMENT_S)
             self._at(ends_s, _ENDS, number)
-        node.looks, node.looked_s = False, now + held_s
+        node.polls, node.polled_s = False, now + held_s
         if node.free:
             self._ready.add(number)
         if node.again or self._hinted_s > now:
             node.again = False
-            self._look(number)
+            self._poll(number)
         if now > WARM_S:
             self._note(now + held_s, held_s, taken)
         return now + held_s

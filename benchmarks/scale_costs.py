@@ -1,4 +1,4 @@
-"""What a run, an idle node, a claim and a hint cost, on a real PostgreSQL and S3 server."""
+"""Measures the costs of a run, an idle node, a claim and a hint, on PostgreSQL and an S3 server."""
 
 from __future__ import annotations
 
@@ -65,22 +65,22 @@ def _node_costs(postgres: PostgresServer) -> dict[str, float]:
         url_file.write_text(postgres.url(name))
         access_log, bucket = stack.enter_context(_bucket(folder))
         server = stack.enter_context(served(bucket, url_file))
-        heard = stack.enter_context(_listening(postgres.url(name)))
+        received = stack.enter_context(_listening(postgres.url(name)))
         _runs(server, 60)
         idle = _idle(postgres, name)
         before, sizes = _Counted(postgres, name, server.pid), _sizes(postgres, name)
-        requests, hints = _lines(access_log), heard()
+        requests, hints = _lines(access_log), received()
         _runs(server, RUNS)
         time.sleep(SETTLE_S)
         spent = _Counted(postgres, name, server.pid).since(before)
-        requests, hints = _lines(access_log) - requests, heard() - hints
+        requests, hints = _lines(access_log) - requests, received() - hints
         grown = {key: size - sizes[key] for key, size in _sizes(postgres, name).items()}
-    took_s = spent["seconds"]
+    duration_s = spent["seconds"]
     per_run = {
-        "transactions_per_run": spent["transactions"] - took_s * idle["transactions"],
+        "transactions_per_run": spent["transactions"] - duration_s * idle["transactions"],
         "rows_written_per_run": spent["rows"],
         "wal_bytes_per_run": spent["wal_bytes"],
-        "db_cpu_ms_per_run": spent["db_cpu_ms"] - took_s * idle["db_cpu_ms"],
+        "db_cpu_ms_per_run": spent["db_cpu_ms"] - duration_s * idle["db_cpu_ms"],
         "node_cpu_ms_per_run": spent["node_cpu_ms"],
         "kept_table_bytes_per_run": grown["tables"],
         "kept_index_bytes_per_run": grown["indexes"],
@@ -96,17 +96,17 @@ def _node_costs(postgres: PostgresServer) -> dict[str, float]:
 
 @contextmanager
 def _bucket(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A bucket on a server that logs its requests, and what makes a node use it."""
+    """A bucket on a server that logs its requests, and the settings of a node that uses it."""
     log = folder / "access.log"
     with s3_server.running(folder, access_log=log) as server:
-        place = server.new_bucket()
+        location = server.new_bucket()
         yield (
             log,
             {
                 "QUERYRUN_RESULTS__STORE": "s3",
-                "QUERYRUN_RESULTS__BUCKET": place.bucket,
-                "QUERYRUN_RESULTS__PREFIX": place.prefix,
-                "QUERYRUN_RESULTS__ENDPOINT": place.endpoint,
+                "QUERYRUN_RESULTS__BUCKET": location.bucket,
+                "QUERYRUN_RESULTS__PREFIX": location.prefix,
+                "QUERYRUN_RESULTS__ENDPOINT": location.endpoint,
                 "AWS_ACCESS_KEY_ID": s3_server.CREDENTIALS.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": s3_server.CREDENTIALS.secret_access_key,
             },
@@ -188,13 +188,13 @@ def _sizes(postgres: PostgresServer, name: str) -> dict[str, float]:
 
 @contextmanager
 def _listening(url: str) -> Iterator[Callable[[], int]]:
-    """Hear hints as a node does; how many came so far."""
-    heard = 0
+    """Receive hints as a node does; yields a function that counts them."""
+    received = 0
     hints = Hints("")
 
     def count(changes: object) -> None:
-        nonlocal heard
-        heard += len(changes) if isinstance(changes, list) else 0
+        nonlocal received
+        received += len(changes) if isinstance(changes, list) else 0
 
     hints._on_hint = count
     with psycopg.connect(url, autocommit=True) as connection:
@@ -203,7 +203,7 @@ def _listening(url: str) -> Iterator[Callable[[], int]]:
         def so_far() -> int:
             for notice in connection.notifies(timeout=0.2):
                 hints._hear(notice.payload)
-            return heard
+            return received
 
         yield so_far
 
@@ -253,19 +253,19 @@ async def _each(
 ) -> tuple[float, float]:
     """Median milliseconds of a call, and what it costs PostgreSQL in CPU."""
     assert postgres.process is not None
-    took_s = []
+    duration_s = []
     await call()
     cpu_ms = _cpu_ms(postgres.process.pid)
     for _ in range(CLAIMS - 1):
         began = time.monotonic()
         await call()
-        took_s.append(time.monotonic() - began)
+        duration_s.append(time.monotonic() - began)
     cpu_ms = _cpu_ms(postgres.process.pid) - cpu_ms
-    return sorted(took_s)[len(took_s) // 2] * 1_000, cpu_ms / len(took_s)
+    return sorted(duration_s)[len(duration_s) // 2] * 1_000, cpu_ms / len(duration_s)
 
 
-async def _claim(store: RunStore, most: int = 1) -> list[Attempt]:
-    limits = ClaimLimits(("live",), most, {"live": 0})
+async def _claim(store: RunStore, max_runs: int = 1) -> list[Attempt]:
+    limits = ClaimLimits(("live",), max_runs, {"live": 0})
     return list(await store.claim("node", lease_s=60, limits=limits))
 
 

@@ -100,7 +100,7 @@ class Constants:
     connections: int = (
         ConnectionCounts().durable + ConnectionCounts().relaxed + ConnectionCounts().reads + 2
     )
-    source_look_every_s: float = CHECK_INTERVAL_S
+    source_check_interval_s: float = CHECK_INTERVAL_S
     sweep_every_s: float = SWEEP_INTERVAL.total_seconds()
     retention_days: float = ResultSettings().retention_days
 
@@ -183,14 +183,14 @@ class Model:
         """Cores of PostgreSQL: runs, idling, beats, hints sent to everyone, checks that find
         nothing (as many as the lock lets through)."""
         costs, runs = self.costs, self.runs_per_s(nodes)
-        looks = min(runs * nodes, 1_000 / costs.empty_claim_ms)
+        polls = min(runs * nodes, 1_000 / costs.empty_claim_ms)
         hints_us = runs * costs.hints_per_run * nodes * costs.hint_cpu_us_per_listener
         return (
             runs * costs.db_cpu_ms_per_run
             + nodes * costs.idle_db_cpu_ms_per_node_s
             + nodes / self.constants.heartbeat_s * costs.beat_cpu_ms
             + hints_us / 1_000
-            + looks * costs.empty_claim_cpu_ms
+            + polls * costs.empty_claim_cpu_ms
             + runs * costs.removal_ms_per_run
         ) / 1_000
 
@@ -201,7 +201,7 @@ class Model:
     def engine_requests(self, nodes: float) -> float:
         """What one source elsewhere is asked besides statements: by every node whether it is up,
         by one whether work there is orphaned."""
-        return nodes / self.constants.source_look_every_s + 1 / self.constants.reap_interval_s
+        return nodes / self.constants.source_check_interval_s + 1 / self.constants.reap_interval_s
 
     def limits(self) -> list[ScaleLimit]:
         """Everything with an end that grows with the nodes."""

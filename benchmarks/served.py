@@ -50,8 +50,8 @@ class Served:
     def submit_and_wait(self, sql: str, content_type: str = "csv", **more: Any) -> dict[str, Any]:
         """Submit and return the run when it has ended (`Prefer: wait`), in one request."""
         body = {"sql": sql, "content_type": content_type} | more
-        answer = self.http.post("/v2/query_runs", json=body, headers={"prefer": "wait=60"})
-        return self._until_ended(self._json(answer))
+        response = self.http.post("/v2/query_runs", json=body, headers={"prefer": "wait=60"})
+        return self._until_finished(self._json(response))
 
     def cancel(self, run_id: str) -> dict[str, Any]:
         """Cancel a run; the run as answered."""
@@ -62,10 +62,10 @@ class Served:
         params = {"fields[]": fields} if fields else {}
         return self._json(self.http.get(f"/v2/query_runs/{run_id}", params=params))
 
-    def _until_ended(self, run: dict[str, Any]) -> dict[str, Any]:
+    def _until_finished(self, run: dict[str, Any]) -> dict[str, Any]:
         while run["state"] in {"accepted", "in_progress"}:
-            answer = self.http.get(f"/v2/query_runs/{run['id']}", headers={"prefer": "wait=60"})
-            run = self._json(answer)
+            response = self.http.get(f"/v2/query_runs/{run['id']}", headers={"prefer": "wait=60"})
+            run = self._json(response)
         return run
 
     @staticmethod
@@ -133,6 +133,6 @@ def _wait_ready(http: httpx.Client) -> None:
 
 def _token(http: httpx.Client, client_id: str, secret: str) -> str:
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-    answer = http.post("/oauth/token", data=form)
-    answer.raise_for_status()
-    return str(answer.json()["access_token"])
+    response = http.post("/oauth/token", data=form)
+    response.raise_for_status()
+    return str(response.json()["access_token"])

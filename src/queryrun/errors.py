@@ -1,25 +1,25 @@
-"""Every error raised on purpose. Nothing here knows HTTP, SQL or an engine.
+"""Every error that is raised on purpose. Nothing here depends on HTTP, SQL or an engine.
 
-Two trees, because two kinds of thing go wrong:
+There are two trees, for requests and for runs:
 
     QueryrunError
-    ├── RequestError                 a request we refuse; `http/problems.py` alone knows its status
-    │   ├── InvalidRequest           one or more parameters are wrong; names each
-    │   ├── Unauthenticated          no token, or one that no longer counts
+    ├── RequestError                 a refused request; only `http/problems.py` knows its status
+    │   ├── InvalidRequest           one or more parameters are wrong; names each of them
+    │   ├── Unauthenticated          no token, or one that is not valid any more
     │   ├── Forbidden                the principal may not do this
-    │   ├── NotFound                 no such thing, or someone else's
-    │   ├── NotCancellable           the run had already ended; says how
-    │   ├── IdempotencyInFlight      the first request with this key has not been answered yet
+    │   ├── NotFound                 it does not exist, or belongs to another client
+    │   ├── NotCancellable           the run has already ended; says how
+    │   ├── IdempotencyInFlight      the first request with this key has no response yet
     │   ├── IdempotencyMismatch      this key belongs to a different request
-    │   ├── TooManyRequests          a rate limit; says when to come back
+    │   ├── TooManyRequests          a rate limit; says when to retry
     │   ├── QueueFull                the tenant's queue on this source is full
-    │   └── Unavailable              draining, or the store is away
-    ├── RunFailed                    a run that went wrong: carries a `Failure`, read with 200
-    ├── LostRace                     a fenced write came too late; whoever wrote first is right
-    └── ConfigurationError           settings that cannot work; the program refuses to start
+    │   └── Unavailable              the node drains, or the store is unavailable
+    ├── RunFailed                    a failed run: carries a `Failure`, and is read with 200
+    ├── LostRace                     a fenced write came too late; the first write wins
+    └── ConfigurationError           invalid settings; the program refuses to start
 
-A `Failure` crosses the worker's pipe and the database as plain data, never pickled. Its
-code alone says who is to blame and whether another attempt can help.
+A `Failure` crosses the worker's pipe and the database as plain data, never pickled. Its code alone
+decides who is to blame and whether another attempt can help.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from enum import StrEnum
 
 
 class QueryrunError(Exception):
-    """Root of everything raised on purpose."""
+    """Root of every error that is raised on purpose."""
 
 
 # --- bad requests ---------------------------------------------------------------------------
@@ -37,7 +37,7 @@ class QueryrunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a request (contract D1). `parameter` is what the caller sent."""
+    """One error in a request (contract D1). `parameter` is what the caller sent."""
 
     code: str
     parameter: str
@@ -45,7 +45,7 @@ class Problem:
 
 
 class RequestError(QueryrunError):
-    """A request we refuse, before anything was changed."""
+    """A refused request. Nothing was changed."""
 
 
 class InvalidRequest(RequestError):
@@ -57,7 +57,7 @@ class InvalidRequest(RequestError):
 
     @classmethod
     def of(cls, parameter: str, message: str) -> InvalidRequest:
-        """The common case: a single `invalid_parameter`."""
+        """A single `invalid_parameter`, the usual case."""
         return cls(Problem("invalid_parameter", parameter, message))
 
 
@@ -70,7 +70,7 @@ class Forbidden(RequestError):
 
 
 class NotFound(RequestError):
-    """No such thing, or someone else's: the two answers are the same on purpose."""
+    """It does not exist, or belongs to another client. The response is deliberately the same."""
 
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
@@ -78,7 +78,7 @@ class NotFound(RequestError):
 
 
 class NotCancellable(RequestError):
-    """The run had ended before the cancel came (contract B4). Nothing was changed.
+    """The run had ended before the cancel (contract B4). Nothing was changed.
 
     `state` is how it ended: `complete`, `failed` or `canceled`.
     """
@@ -91,15 +91,15 @@ class NotCancellable(RequestError):
 
 
 class IdempotencyInFlight(RequestError):
-    """The first request with this key is still being answered; come back in a second."""
+    """The first request with this key is still in progress; retry in a second."""
 
 
 class IdempotencyMismatch(RequestError):
-    """This idempotency key belongs to another method, path or body."""
+    """This idempotency key was used with another method, path or body."""
 
 
 class TooManyRequests(RequestError):
-    """A rate limit of the tenant (or, on the token endpoint, of the address) is used up."""
+    """A rate limit of the tenant (on the token endpoint: of the address) is exceeded."""
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
@@ -111,14 +111,14 @@ class QueueFull(TooManyRequests):
 
 
 class Unavailable(RequestError):
-    """The node is draining or cannot reach what it needs. Nothing was accepted."""
+    """The node drains, or something that it needs does not respond. Nothing was accepted."""
 
 
 # --- bad runs -------------------------------------------------------------------------------
 
 
 class Blame(StrEnum):
-    """Whose fault a failed run is."""
+    """Who is to blame for a failed run."""
 
     USER = "user"
     ENGINE = "engine"
@@ -150,7 +150,7 @@ class FailureCode(StrEnum):
 
     @property
     def blame(self) -> Blame:
-        """Who can do something about it."""
+        """Who is to blame."""
         return _KINDS[self][0]
 
     @property
@@ -183,10 +183,10 @@ _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong with an attempt, as it is stored and shown.
+    """Why an attempt failed, as it is stored and returned.
 
     `line` and `column` count from 1 in the statement as submitted; both or neither are set.
-    `message` is for the caller: it may name their columns and tables, never a path of ours.
+    `message` is for the caller: it may name columns and tables, never a path of the node.
     """
 
     code: FailureCode
@@ -196,7 +196,7 @@ class Failure:
 
 
 class RunFailed(QueryrunError):
-    """An attempt went wrong. Raised inside the worker and the attempt, never towards a request."""
+    """An attempt failed. Raised in the worker and in the attempt, never by a request."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.code.value)
@@ -204,7 +204,7 @@ class RunFailed(QueryrunError):
 
     @classmethod
     def of(cls, code: FailureCode, message: str) -> RunFailed:
-        """A failure that has no place in the statement."""
+        """A failure without a position in the statement."""
         return cls(Failure(code, message))
 
 
@@ -212,12 +212,12 @@ class RunFailed(QueryrunError):
 
 
 class LostRace(QueryrunError):
-    """A write was fenced off: the run has moved on, or belongs to a later attempt.
+    """A write was fenced off: the run has changed its state, or has a later attempt.
 
-    Nothing was written. The caller must give up what it holds for this attempt (worker,
-    file) and must not try again.
+    Nothing was written. The caller must release what it holds for this attempt (worker, file) and
+    must not retry.
     """
 
 
 class ConfigurationError(QueryrunError):
-    """Settings that cannot work. Said at start, with the name of the setting."""
+    """Invalid settings. Raised at start, and names the setting."""

@@ -1,13 +1,13 @@
-"""One frozen Settings; the only reader of the environment and of queryrun.toml.
+"""One frozen `Settings`, read from queryrun.toml and the environment.
 
 Precedence: `QUERYRUN_<SECTION>__<NAME>` in the environment, then `queryrun.toml` in the home
-directory, then the defaults below. An unknown name in either place refuses to start, so that
-a typing error never passes for a setting.
+directory, then the defaults below. An unknown name in either is an error, so that
+a misspelled setting is never ignored. Secrets that settings name are read later, when they are
+needed (`wiring/secrets.py`).
 """
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import tomllib
@@ -19,7 +19,7 @@ import msgspec
 
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
-from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S, Credentials
+from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
 
 CONFIG_NAME = "queryrun.toml"
@@ -27,7 +27,7 @@ DATABASE_NAME = "queryrun.db"
 LINK_KEY_NAME = "link.key"
 LOCK_NAME = "node.lock"
 SPILL_NAME = "spill"
-"""The files of a home directory, besides data and results, which can lie elsewhere."""
+"""The files of a home directory. Data and results may be in other directories."""
 
 MAX_RETRIES = 20
 """Attempts of a run after the first one, however a source is set."""
@@ -44,7 +44,7 @@ CLIENT_VARIABLES = (
     "QUERYRUN_TOKEN",
     "QUERYRUN_KEY_PASSWORD",
 )
-"""Read by the command line (docs/how-to/command-line.md); no settings, and no typing errors."""
+"""Variables of the command line (docs/how-to/command-line.md), which are no settings."""
 
 _PREFIX = "QUERYRUN_"
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -299,7 +299,7 @@ class Settings(Section, frozen=True):
 
     @property
     def statement_kinds(self) -> frozenset[str]:
-        """Which kinds of statement are taken beyond the contract's."""
+        """The kinds of statement that are accepted in addition to the contract's."""
         named = {kind.strip() for kind in self.statements.split(",") if kind.strip()}
         return frozenset(BEYOND_THE_CONTRACT if named == {"all"} else named)
 
@@ -310,15 +310,15 @@ class Settings(Section, frozen=True):
 
     @property
     def remote_sources(self) -> list[str]:
-        """The sources whose engines are elsewhere."""
+        """The sources with a remote engine."""
         return [name for name, source in self.sources.items() if source.kind.is_remote]
 
     def path(self, relative: str) -> Path:
-        """A path of the settings, taken from the home directory unless it is absolute."""
+        """A path from the settings, relative to the home directory unless it is absolute."""
         return (self.home / relative).resolve()
 
     def data_path(self, source: str, entity: str) -> Path:
-        """Where an entity's data of a source lies. Entity names are checked when created."""
+        """The path of an entity's data of a source. Entity names are checked at creation."""
         settings = self.sources[source]
         return self.path(settings.entities.get(entity) or settings.data.format(entity=entity))
 
@@ -346,71 +346,6 @@ def size_bytes(text: str, name: str) -> int:
     if match is None or unit is None:
         raise ConfigurationError(f"{name}: {text!r} is not a size such as 2GB or 512MiB")
     return int(float(match.group(1)) * unit)
-
-
-def database_url(settings: Settings) -> str:
-    """Where the shared database is. `ConfigurationError` when the file that says so is not there.
-
-    Holds a password: for connecting alone, never for a message.
-    """
-    if not settings.database.url_file:
-        return settings.database.url
-    return _secret_in(settings, settings.database.url_file, "database.url_file")
-
-
-def source_secret(
-    settings: Settings, source: str, environ: Mapping[str, str] | None = None
-) -> str | None:
-    """The password or token of a source as it is now; None when it has none."""
-    rules = settings.sources[source]
-    if rules.auth == "none":
-        return None
-    if rules.secret_file:
-        return _secret_in(settings, rules.secret_file, f"sources.{source}.secret_file")
-    found = os.environ if environ is None else environ
-    try:
-        return found[rules.secret_env]
-    except KeyError:
-        name = f"sources.{source}.secret_env"
-        raise ConfigurationError(f"{name}: {rules.secret_env!r} is not set") from None
-
-
-def _secret_in(settings: Settings, path: str, name: str) -> str:
-    try:
-        return settings.path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(f"{name}: {path} could not be read") from None
-
-
-def s3_credentials(settings: Settings, environ: Mapping[str, str] | None = None) -> Credentials:
-    """The credentials of the S3 store, as they are now. `ConfigurationError` when there are none.
-
-    No message of this names a key.
-    """
-    if settings.results.credentials:
-        return _credentials_of(_default_section(settings.path(settings.results.credentials)))
-    found = os.environ if environ is None else environ
-    return _credentials_of({name.lower(): value for name, value in found.items()})
-
-
-def _default_section(path: Path) -> Mapping[str, str]:
-    parser = configparser.RawConfigParser(default_section="")
-    try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-        return parser["default"]
-    except (OSError, UnicodeDecodeError, configparser.Error, KeyError):
-        raise ConfigurationError(f"results.credentials: {path} has no [default] section") from None
-
-
-def _credentials_of(names: Mapping[str, str]) -> Credentials:
-    try:
-        return Credentials(
-            names["aws_access_key_id"],
-            names["aws_secret_access_key"],
-            names.get("aws_session_token") or None,
-        )
-    except KeyError as error:
-        raise ConfigurationError(f"results.credentials: {error.args[0]} is missing") from None
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -441,7 +376,7 @@ def _path(kind: type, value: object) -> object:
 
 
 def _check(settings: Settings) -> None:
-    """What types cannot say."""
+    """Check what the types cannot express."""
     if settings.default_source not in settings.sources:
         raise ConfigurationError(f"default_source: no source is named {settings.default_source!r}")
     if not settings.statement_kinds <= set(BEYOND_THE_CONTRACT):

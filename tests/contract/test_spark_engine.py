@@ -254,7 +254,7 @@ class TestSparkInTrinosSql(EngineContract):
     ) -> None:
         """Without a place: Spark tells one in the statement that it was given, which is another."""
         planned = session.plan(statements.bad_cast)
-        with pytest.raises(Exception, match="rows_of_spark") as raised:
+        with pytest.raises(Exception, match="arrow_rows") as raised:
             planned.connection.execute(f"FROM ({planned.relation})").fetchall()
         failed = session.failure_of(raised.value)
         assert isinstance(failed, RunFailed)

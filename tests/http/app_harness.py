@@ -83,9 +83,9 @@ class MemoryResults:
         self.files: dict[str, bytes] = {}
         self.away = False
 
-    def _answer(self) -> None:
+    def _check_available(self) -> None:
         if self.away:
-            raise RunFailed.of(FailureCode.STORAGE_FAILED, "the store does not answer")
+            raise RunFailed.of(FailureCode.STORAGE_FAILED, "the store is not available")
 
     def open(self, key: str) -> ResultWriter:
         """Tests put files in directly."""
@@ -93,13 +93,13 @@ class MemoryResults:
 
     def stat(self, key: str) -> StoredFile | None:
         """The file, or None."""
-        self._answer()
+        self._check_available()
         data = self.files.get(key)
         return None if data is None else StoredFile(key, len(data), sha256(data).hexdigest()[:16])
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
         """In pieces of seven bytes, so that streams have several."""
-        self._answer()
+        self._check_available()
         if key not in self.files:
             raise FileNotFoundError(key)
         data = self.files[key][start:end]
@@ -119,7 +119,7 @@ class MemoryResults:
 
 
 class KnownTables:
-    """A `TableCatalog` that knows what tests tell it. `away`: its sources do not answer."""
+    """A `TableCatalog` with the tables that a test adds. `away`: its sources are not available."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, str], tuple[TableShape, ...]] = {}
@@ -128,7 +128,7 @@ class KnownTables:
     async def tables(self, source: str, entity_id: str) -> tuple[TableShape, ...]:
         """What a test said that there is."""
         if self.away:
-            raise Unavailable("the source does not answer")
+            raise Unavailable("the source is not available")
         return self.known.get((source, entity_id), ())
 
     async def table(self, source: str, entity_id: str, name: str) -> TableShape | None:
@@ -221,7 +221,7 @@ class AppHarness:
         return await self.http.request(method, path, headers={**sent, **(headers or {})}, **options)
 
     async def create(self, **body: Any) -> dict[str, Any]:
-        """A new run, as the service answers it; `SELECT` unless told otherwise."""
+        """A new run, as the service returns it; of `SELECT` by default."""
         response = await self.call("POST", "/v2/query_runs", json={**SELECT, **body})
         assert response.status_code == 201, response.text
         return dict(response.json())
@@ -316,7 +316,7 @@ def app_over(
     settings: HttpSettings = OPEN_SETTINGS,
     queued_per_tenant: int = 0,
 ) -> AppContext:
-    """What the HTTP face works with, over this database."""
+    """The context of the HTTP layer, over this database."""
     rules = SourcePolicy(max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
     return AppContext(
         runs=RequestContext(

@@ -63,7 +63,7 @@ async def _auth_used_up(harness: AppHarness) -> None:
 
 async def _key_in_flight(harness: AppHarness) -> None:
     """As if the first request with this key were still running, by an edit of the database."""
-    await _key_answered(harness)
+    await _key_completed(harness)
     await _reopen_keys(harness)
 
 
@@ -78,16 +78,16 @@ async def _key_used(harness: AppHarness) -> None:
     )
 
 
-async def _key_answered(harness: AppHarness) -> None:
+async def _key_completed(harness: AppHarness) -> None:
     await harness.call("POST", "/v2/query_runs", json=SELECT, headers=KEY)
 
 
-async def _v1_key_answered(harness: AppHarness) -> None:
+async def _v1_key_completed(harness: AppHarness) -> None:
     await harness.call("POST", "/query/jobs", json=QUERY, headers=KEY)
 
 
 async def _v1_key_in_flight(harness: AppHarness) -> None:
-    await _v1_key_answered(harness)
+    await _v1_key_completed(harness)
     await _reopen_keys(harness)
 
 
@@ -98,12 +98,12 @@ async def _no_warehouse(harness: AppHarness) -> None:
 
 
 async def _key_expired(harness: AppHarness) -> None:
-    await _key_answered(harness)
+    await _key_completed(harness)
     harness.clock.move(24 * 3600 + 1)
     harness.token = await harness.new_token()
 
 
-async def _key_elsewhere(harness: AppHarness) -> None:
+async def _key_of_other_tenant(harness: AppHarness) -> None:
     other = await harness.new_token(FOREIGN)
     await harness.call("POST", "/v2/query_runs", json=SELECT, headers=KEY, token=other)
 
@@ -132,12 +132,12 @@ FIXTURES: dict[str, Callable[[AppHarness], Awaitable[None]]] = {
     "auth_used_up": _auth_used_up,
     "key_in_flight": _key_in_flight,
     "key_used": _key_used,
-    "v1_key_answered": _v1_key_answered,
+    "v1_key_answered": _v1_key_completed,
     "v1_key_in_flight": _v1_key_in_flight,
     "no_warehouse": _no_warehouse,
-    "key_answered": _key_answered,
+    "key_answered": _key_completed,
     "key_expired": _key_expired,
-    "key_elsewhere": _key_elsewhere,
+    "key_elsewhere": _key_of_other_tenant,
     "refusal_stored": _refusal_stored,
     "an_hour_later": _an_hour_later,
     "revoked": _revoked,

@@ -14,7 +14,7 @@ def assert_problem(
     *,
     code: str = "invalid_parameter",
 ) -> None:
-    """The answer is an error of v2 with this status (contract D1) and, when given, an entry that
+    """The response is an error of v2 with this status (contract D1) and, when given, an entry that
     names the parameter with this code."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"

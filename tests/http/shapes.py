@@ -108,8 +108,8 @@ def _job(status: str, *more: str, **values: object) -> Check:
         assert TIME.fullmatch(job["createdOn"])
         assert TIME.fullmatch(job["updatedOn"])
         assert (job["remainingRetries"], job["retries"]) == (3, 3)
-        wanted = {"sourceData": "LIVE", "useIndexJoin": False, **values}
-        assert {name: job[name] for name in wanted} == wanted
+        expected = {"sourceData": "LIVE", "useIndexJoin": False, **values}
+        assert {name: job[name] for name in expected} == expected
 
     return check
 

@@ -33,7 +33,9 @@ async def test_a_run_of_one_entity_does_not_exist_in_another(harness: AppHarness
     assert_problem(cancel, 404)
 
 
-async def test_the_answer_for_a_foreign_run_is_that_for_an_unknown_one(harness: AppHarness) -> None:
+async def test_the_response_for_a_foreign_run_is_that_for_an_unknown_one(
+    harness: AppHarness,
+) -> None:
     run = await harness.create()
     other = await harness.new_token(ACME)
     foreign = await harness.call("GET", f"{RUNS}/{run['id']}", token=other)

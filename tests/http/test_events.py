@@ -31,7 +31,7 @@ RUNS = "/v2/query_runs"
 class Listener:
     """One open stream, and what it has said."""
 
-    heard: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    received: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
     headers: dict[str, str] = field(default_factory=dict)
     status: int = 0
@@ -45,21 +45,21 @@ class Listener:
             self.status = message["status"]
             self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
         else:
-            self.heard.put_nowait(message.get("body", b""))
+            self.received.put_nowait(message.get("body", b""))
             if not message.get("more_body"):
-                self.heard.put_nowait(None)
+                self.received.put_nowait(None)
 
-    async def piece(self) -> bytes | None:
-        """The next piece as it was sent; None at the end."""
+    async def chunk(self) -> bytes | None:
+        """The next chunk as it was sent; None at the end."""
         async with asyncio.timeout(20):
-            piece = await self.heard.get()
-            return await self.piece() if piece in (b"", events.RETRY) else piece
+            chunk = await self.received.get()
+            return await self.chunk() if chunk in (b"", events.RETRY) else chunk
 
     async def event(self) -> dict[str, Any]:
         """The next event; its name as `name` and, where it has one, its id as `last`."""
-        piece = await self.piece()
-        assert piece is not None
-        fields = dict(line.split(": ", 1) for line in piece.decode().splitlines() if line)
+        chunk = await self.chunk()
+        assert chunk is not None
+        fields = dict(line.split(": ", 1) for line in chunk.decode().splitlines() if line)
         content = {"name": fields["event"], "last": fields.get("id"), **json.loads(fields["data"])}
         return {name: value for name, value in content.items() if value is not None}
 
@@ -138,7 +138,7 @@ async def test_a_stream_tells_every_move_and_ends_with_the_run(
             listener = await stack.enter_async_context(watched.listen(run_id))
             assert (await listener.event())["event"] == "accept"
         claimed, completed = await listener.event(), await listener.event()
-        end = await listener.piece()
+        end = await listener.chunk()
     assert (claimed["event"], claimed["state"], claimed["attempt"]) == ("claim", "in_progress", 1)
     assert (completed["event"], completed["state"]) == ("complete", "complete")
     assert end is None
@@ -154,12 +154,12 @@ async def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice
         last = (await first.event())["last"]
     await watched.harness.complete(run_id)
     async with watched.listen(run_id, last) as second:
-        heard = [(await second.event())["event"], (await second.event())["event"]]
-        assert await second.piece() is None
-    assert heard == ["claim", "complete"]
+        received = [(await second.event())["event"], (await second.event())["event"]]
+        assert await second.chunk() is None
+    assert received == ["claim", "complete"]
 
 
-async def test_whoever_has_heard_the_end_is_told_not_to_come_back(watched: Watched) -> None:
+async def test_a_client_that_has_the_last_event_is_told_not_to_reconnect(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     await watched.harness.complete(run_id)
     async with watched.listen(run_id) as listener:
@@ -169,7 +169,7 @@ async def test_whoever_has_heard_the_end_is_told_not_to_come_back(watched: Watch
     assert again.status == 204
 
 
-async def test_progress_is_told_between_the_moves_without_an_id(watched: Watched) -> None:
+async def test_progress_is_sent_between_state_events_without_an_id(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     await watched.harness.claim(run_id)
     async with watched.listen(run_id) as listener:
@@ -185,31 +185,31 @@ async def test_progress_is_told_between_the_moves_without_an_id(watched: Watched
     }
 
 
-ELSEWHERE = AttemptProgress(Stage.WRITING, 12.5, 3, 40)
+OTHER_NODE_PROGRESS = AttemptProgress(Stage.WRITING, 12.5, 3, 40)
 
 
-async def said_elsewhere(watched: Watched, run_id: str) -> AttemptRef:
+async def reported_by_other_node(watched: Watched, run_id: str) -> AttemptRef:
     """Another node works on the run, and wrote down how far it is."""
     ref = await watched.harness.claim(run_id)
     store = watched.harness.app.runs.store
-    await store.extend(NODE, [ref], lease_s=60, progress={ref: ELSEWHERE})
+    await store.extend(NODE, [ref], lease_s=60, progress={ref: OTHER_NODE_PROGRESS})
     return ref
 
 
-async def test_progress_of_a_run_on_another_node_is_shown(watched: Watched) -> None:
+async def test_progress_of_a_run_on_another_node_is_rendered(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     assert await watched.read(run_id, "progress") == {}
-    await said_elsewhere(watched, run_id)
-    shown = {"percent": 12.5, "rows": 3, "size_bytes": 40, "stage": "writing"}
-    assert await watched.read(run_id, "progress") == {"progress": shown}
+    await reported_by_other_node(watched, run_id)
+    expected = {"percent": 12.5, "rows": 3, "size_bytes": 40, "stage": "writing"}
+    assert await watched.read(run_id, "progress") == {"progress": expected}
     watched.tell(run_id, AttemptProgress(Stage.COMMITTING, 100, 9, 90))
-    shown = {"percent": 100, "rows": 9, "size_bytes": 90, "stage": "committing"}
-    assert await watched.read(run_id, "progress") == {"progress": shown}, "here is newer"
+    expected = {"percent": 100, "rows": 9, "size_bytes": 90, "stage": "committing"}
+    assert await watched.read(run_id, "progress") == {"progress": expected}, "here is newer"
 
 
-async def test_progress_of_a_run_on_another_node_is_told(watched: Watched) -> None:
+async def test_progress_of_a_run_on_another_node_is_sent(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
-    ref = await said_elsewhere(watched, run_id)
+    ref = await reported_by_other_node(watched, run_id)
     async with watched.listen(run_id) as listener:
         assert [(await listener.event())["name"] for _ in range(2)] == ["state", "state"]
         progress = await listener.event()
@@ -228,10 +228,10 @@ async def test_a_cancel_reads_in_progress_until_the_engine_is_free(watched: Watc
         [await listener.event() for _ in range(2)]
         headers = {"prefer": "respond-async"}
         await watched.harness.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
-        asked = await listener.event()
+        event = await listener.event()
         await watched.harness.free(ref)
         freed = await listener.event()
-    assert (asked["event"], asked["state"]) == ("cancel", "in_progress")
+    assert (event["event"], event["state"]) == ("cancel", "in_progress")
     assert (freed["event"], freed["state"]) == ("freed", "canceled")
 
 
@@ -241,7 +241,7 @@ async def test_a_stream_ends_when_the_node_drains(watched: Watched) -> None:
         await listener.event()
         watched.harness.knobs.accepting = False
         watched.harness.changes.notify_all()
-        assert await listener.piece() is None
+        assert await listener.chunk() is None
 
 
 async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None:
@@ -251,8 +251,8 @@ async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None
         run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:
             await listener.event()
-            assert await listener.piece() == events.HEARTBEAT
-            assert await listener.piece() == events.HEARTBEAT
+            assert await listener.chunk() == events.HEARTBEAT
+            assert await listener.chunk() == events.HEARTBEAT
 
 
 async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> None:
@@ -262,7 +262,7 @@ async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> N
         run_id = (await watched.harness.create())["id"]
         async with watched.listen(run_id) as listener:
             await listener.event()
-            assert await listener.piece() is None
+            assert await listener.chunk() is None
 
 
 async def test_a_client_may_hold_so_many_streams(tmp_path: Path, clock: Clock) -> None:
@@ -310,7 +310,7 @@ async def test_somebody_elses_run_has_no_events(watched: Watched) -> None:
 # --- fields[]=progress,waiting_for ----------------------------------------------------------
 
 
-async def test_progress_is_shown_while_running_and_whole_at_the_end(watched: Watched) -> None:
+async def test_progress_is_sent_while_running_and_complete_at_the_end(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     assert await watched.read(run_id, "progress") == {}
     watched.tell(run_id, AttemptProgress(Stage.WRITING, None, 7, 90))

@@ -1,4 +1,4 @@
-"""Fields of ours: there when asked for, never otherwise (contract H10)."""
+"""Fields of ours: rendered when named, never otherwise (contract H10)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 RUNS = "/v2/query_runs"
 
 
-async def asked(harness: AppHarness, run_id: str, *fields: str) -> dict[str, object]:
+async def fields_of(harness: AppHarness, run_id: str, *fields: str) -> dict[str, object]:
     """The run with these fields."""
     response = await harness.call("GET", f"{RUNS}/{run_id}", params={"fields[]": ",".join(fields)})
     return dict(response.json())
@@ -26,10 +26,10 @@ async def asked(harness: AppHarness, run_id: str, *fields: str) -> dict[str, obj
 
 async def test_the_queue_position_counts_those_before(harness: AppHarness) -> None:
     first, second = await harness.create(), await harness.create()
-    assert await asked(harness, first["id"], "queue_position") == {"queue_position": 0}
-    assert await asked(harness, second["id"], "queue_position") == {"queue_position": 1}
+    assert await fields_of(harness, first["id"], "queue_position") == {"queue_position": 0}
+    assert await fields_of(harness, second["id"], "queue_position") == {"queue_position": 1}
     await harness.complete(first["id"])
-    assert await asked(harness, first["id"], "queue_position") == {}
+    assert await fields_of(harness, first["id"], "queue_position") == {}
 
 
 async def test_attempts_tell_the_history(harness: AppHarness) -> None:
@@ -39,7 +39,7 @@ async def test_attempts_tell_the_history(harness: AppHarness) -> None:
     await harness.requeue(ref, Failure(FailureCode.WORKER_LOST, "the worker was killed"))
     harness.clock.move(1)
     await harness.complete(run["id"])
-    found = await asked(harness, run["id"], "attempts", "remaining_attempts")
+    found = await fields_of(harness, run["id"], "attempts", "remaining_attempts")
     assert found["remaining_attempts"] == 2
     attempts = found["attempts"]
     assert isinstance(attempts, list)
@@ -54,7 +54,7 @@ async def test_a_cancellation_is_on_the_record(harness: AppHarness) -> None:
     run = await harness.create()
     harness.free_on_cancel(await harness.claim(run["id"]))
     await harness.call("POST", f"{RUNS}/{run['id']}/cancel")
-    found = await asked(harness, run["id"], "cancellation")
+    found = await fields_of(harness, run["id"], "cancellation")
     record = found["cancellation"]
     assert isinstance(record, dict)
     assert record["reason"] == "user"
@@ -64,7 +64,7 @@ async def test_a_cancellation_is_on_the_record(harness: AppHarness) -> None:
     assert record["requested_time"] <= record["canceled_time"]
 
 
-async def test_what_was_asked_for_can_be_read_back(harness: AppHarness) -> None:
+async def test_what_was_requested_can_be_read_back(harness: AppHarness) -> None:
     run = await harness.create(
         source="warehouse",
         tags={"b": "2", "a": "1"},
@@ -72,8 +72,10 @@ async def test_what_was_asked_for_can_be_read_back(harness: AppHarness) -> None:
         content_encoding="gzip",
         read_deleted=True,
     )
-    wanted = ("source", "tags", "timeout_seconds", "content_encoding", "content_type")
-    found = await asked(harness, run["id"], *wanted, "read_deleted", "created_time", "started_time")
+    requested = ("source", "tags", "timeout_seconds", "content_encoding", "content_type")
+    found = await fields_of(
+        harness, run["id"], *requested, "read_deleted", "created_time", "started_time"
+    )
     assert found == {
         "source": "warehouse",
         "tags": {"a": "1", "b": "2"},
@@ -85,7 +87,7 @@ async def test_what_was_asked_for_can_be_read_back(harness: AppHarness) -> None:
     }
 
 
-async def test_read_deleted_includes_them_on_this_face(harness: AppHarness) -> None:
+async def test_read_deleted_includes_them_on_v2(harness: AppHarness) -> None:
     """v2 includes deleted rows, v1 selects only them (contract H3)."""
     for flag, meaning in ((True, DeletedRows.INCLUDE), (False, DeletedRows.EXCLUDE)):
         created = await harness.create(read_deleted=flag)
@@ -97,7 +99,7 @@ async def test_read_deleted_includes_them_on_this_face(harness: AppHarness) -> N
 async def test_a_run_has_at_most_its_sources_time(harness: AppHarness) -> None:
     """`timeout_seconds` lowers the limit and never raises it."""
     run = await harness.create(timeout_seconds=7200)
-    assert (await asked(harness, run["id"], "timeout_seconds"))["timeout_seconds"] <= 3600  # type: ignore[operator]
+    assert (await fields_of(harness, run["id"], "timeout_seconds"))["timeout_seconds"] <= 3600  # type: ignore[operator]
 
 
 async def test_a_run_has_the_retries_of_its_source(harness: AppHarness) -> None:
@@ -121,7 +123,7 @@ def public_key(bits: int) -> str:
     return base64.b64encode(der).decode()
 
 
-async def test_a_key_is_accepted_and_never_shown(harness: AppHarness) -> None:
+async def test_a_key_is_accepted_and_never_rendered(harness: AppHarness) -> None:
     text = public_key(2048)
     response = await harness.call("POST", RUNS, json={**SELECT, "encryption_key": text})
     assert response.status_code == 201

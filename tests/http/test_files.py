@@ -78,7 +78,7 @@ async def test_head_says_the_same_without_the_bytes(harness: AppHarness) -> None
 
 
 @pytest.mark.parametrize(
-    ("asked", "start", "end"),
+    ("requested", "start", "end"),
     [
         ("bytes=0-2", 0, 3),
         ("bytes=4-", 4, len(DATA)),
@@ -87,29 +87,29 @@ async def test_head_says_the_same_without_the_bytes(harness: AppHarness) -> None
         ("bytes=8-99999", 8, len(DATA)),
     ],
 )
-async def test_a_range_is_answered_with_that_part(
-    harness: AppHarness, asked: str, start: int, end: int
+async def test_a_range_request_gets_that_part(
+    harness: AppHarness, requested: str, start: int, end: int
 ) -> None:
-    response = await fetch(harness, await link(harness), range=asked)
+    response = await fetch(harness, await link(harness), range=requested)
     assert response.status_code == 206
     assert response.content == DATA[start:end]
     assert response.headers["content-range"] == f"bytes {start}-{end - 1}/{len(DATA)}"
     assert response.headers["content-length"] == str(end - start)
 
 
-@pytest.mark.parametrize("asked", ["bytes=99-", "bytes=16-20", "bytes=-0"])
-async def test_a_range_outside_the_file_is_416(harness: AppHarness, asked: str) -> None:
-    response = await fetch(harness, await link(harness), range=asked)
+@pytest.mark.parametrize("requested", ["bytes=99-", "bytes=16-20", "bytes=-0"])
+async def test_a_range_outside_the_file_is_416(harness: AppHarness, requested: str) -> None:
+    response = await fetch(harness, await link(harness), range=requested)
     assert_problem(response, 416, "range", code="range_not_satisfiable")
     assert response.headers["content-range"] == f"bytes */{len(DATA)}"
 
 
-@pytest.mark.parametrize("asked", ["lines=1-2", "bytes=a-b", "bytes=3-1", "bytes=0-1,3-4", "x"])
+@pytest.mark.parametrize("requested", ["lines=1-2", "bytes=a-b", "bytes=3-1", "bytes=0-1,3-4", "x"])
 async def test_a_range_that_is_not_understood_gets_the_whole_file(
-    harness: AppHarness, asked: str
+    harness: AppHarness, requested: str
 ) -> None:
     """RFC 9110 section 14.2."""
-    response = await fetch(harness, await link(harness), range=asked)
+    response = await fetch(harness, await link(harness), range=requested)
     assert response.status_code == 200
     assert response.content == DATA
 
@@ -197,7 +197,7 @@ async def test_a_store_that_is_away_is_no_missing_file(harness: AppHarness) -> N
     assert response.json()["retryable"] is True
 
 
-async def test_size_and_checksum_come_when_file_is_asked_for_by_name(harness: AppHarness) -> None:
+async def test_size_and_checksum_are_included_when_file_is_named(harness: AppHarness) -> None:
     run = await harness.create()
     await harness.complete(run["id"], DATA)
     path = f"/v2/query_runs/{run['id']}"

@@ -9,7 +9,7 @@ from tests.http.app_harness import AppHarness
 pytestmark = pytest.mark.anyio
 
 
-async def test_alive_needs_no_token_and_looks_at_nothing(harness: AppHarness) -> None:
+async def test_alive_needs_no_token_and_checks_nothing(harness: AppHarness) -> None:
     harness.knobs.checks = {"store": "away"}
     response = await harness.call("GET", "/healthz", token="")
     assert (response.status_code, response.json()) == (200, {"status": "ok"})

@@ -1,4 +1,4 @@
-"""Idempotency keys (contract C11): one effect, one answer, whatever happens in between."""
+"""Idempotency keys (contract C11): one effect and one response, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -30,22 +30,24 @@ async def create(harness: AppHarness, **headers: str) -> httpx2.Response:
 
 
 async def test_fifty_parallel_duplicates_make_one_run(harness: AppHarness) -> None:
-    answers = await asyncio.gather(*(create(harness) for _ in range(50)))
+    responses = await asyncio.gather(*(create(harness) for _ in range(50)))
     assert await runs_of(harness) == 1
-    made = [response for response in answers if "idempotency-replayed" not in response.headers]
+    made = [response for response in responses if "idempotency-replayed" not in response.headers]
     assert len([response for response in made if response.status_code == 201]) == 1
-    assert {response.status_code for response in answers} <= {201, 409}
-    bodies = {response.content for response in answers if response.status_code == 201}
+    assert {response.status_code for response in responses} <= {201, 409}
+    bodies = {response.content for response in responses if response.status_code == 201}
     assert len(bodies) == 1
 
 
 async def test_fifty_parallel_async_duplicates_make_one_run(harness: AppHarness) -> None:
-    answers = await asyncio.gather(*(create(harness, **{"async": "true"}) for _ in range(50)))
+    responses = await asyncio.gather(*(create(harness, **{"async": "true"}) for _ in range(50)))
     assert await runs_of(harness) == 1
-    assert len({response.content for response in answers if response.status_code == 202}) == 1
+    assert len({response.content for response in responses if response.status_code == 202}) == 1
 
 
-async def test_a_replay_is_the_first_answer_with_fresh_ids_of_its_own(harness: AppHarness) -> None:
+async def test_a_replay_is_the_first_response_with_fresh_ids_of_its_own(
+    harness: AppHarness,
+) -> None:
     first = await create(harness, **{"zuora-track-id": "first"})
     await harness.complete(first.json()["id"])
     again = await create(harness, **{"zuora-track-id": "second"})
@@ -82,7 +84,7 @@ async def test_another_path_is_422(harness: AppHarness) -> None:
 
 async def test_another_entity_of_the_same_client_is_422(harness: AppHarness) -> None:
     token = await harness.new_token(ACME, GLOBEX)
-    answers = [
+    responses = [
         await harness.call(
             "POST",
             RUNS,
@@ -92,11 +94,11 @@ async def test_another_entity_of_the_same_client_is_422(harness: AppHarness) -> 
         )
         for entity in (ACME, GLOBEX)
     ]
-    assert answers[0].status_code == 201
-    assert_problem(answers[1], 422)
+    assert responses[0].status_code == 201
+    assert_problem(responses[1], 422)
 
 
-async def test_another_client_of_the_tenant_does_not_get_the_answer(harness: AppHarness) -> None:
+async def test_another_client_of_the_tenant_does_not_get_the_response(harness: AppHarness) -> None:
     """Keys are per tenant, but another client's run does not exist for this one (contract H11)."""
     await create(harness)
     token = await harness.new_token(ACME)
@@ -153,9 +155,9 @@ async def test_parallel_duplicate_cancels_agree(harness: AppHarness) -> None:
     run = await harness.create()
     harness.free_on_cancel(await harness.claim(run["id"]))
     path = f"{RUNS}/{run['id']}/cancel"
-    answers = await asyncio.gather(*(harness.call("POST", path, headers=KEY) for _ in range(20)))
-    assert {response.status_code for response in answers} <= {200, 409}
-    assert {response.json()["state"] for response in answers if response.status_code == 200} == {
+    responses = await asyncio.gather(*(harness.call("POST", path, headers=KEY) for _ in range(20)))
+    assert {response.status_code for response in responses} <= {200, 409}
+    assert {response.json()["state"] for response in responses if response.status_code == 200} == {
         "canceled"
     }
 

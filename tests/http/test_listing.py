@@ -69,7 +69,7 @@ async def test_pages_are_stable_while_runs_are_created(harness: AppHarness) -> N
     assert seen == newest_first
 
 
-async def test_oldest_first_when_asked_for(harness: AppHarness) -> None:
+async def test_oldest_first_on_request(harness: AppHarness) -> None:
     newest_first = await made(harness, 3)
     for text in ("created_time.asc", "created_time.ASC"):
         assert await ids(harness, ("sort[]", text)) == newest_first[::-1]
@@ -82,21 +82,21 @@ async def test_other_sorts_are_refused(harness: AppHarness, text: str) -> None:
 
 
 async def test_states_filter_in_either_spelling(harness: AppHarness) -> None:
-    waiting, ended, running = await made(harness, 3)
-    await harness.call("POST", f"{RUNS}/{ended}/cancel")
-    house_ref = await harness.claim(running)
-    assert house_ref
-    canceled = [("filter[]", f"state.EQ:{word}") for word in ("canceled", "cancelled")]
-    for one in canceled:
-        assert await ids(harness, one) == [ended]
+    waiting, canceled, running = await made(harness, 3)
+    await harness.call("POST", f"{RUNS}/{canceled}/cancel")
+    ref = await harness.claim(running)
+    assert ref
+    conditions = [("filter[]", f"state.EQ:{word}") for word in ("canceled", "cancelled")]
+    for one in conditions:
+        assert await ids(harness, one) == [canceled]
     assert await ids(harness, ("filter[]", "state.EQ:in_progress")) == [waiting, running]
     assert await ids(harness, ("filter[]", "state.NE:canceled")) == [waiting, running]
     both = ("filter[]", "state.IN:[canceled,in_progress]")
-    assert await ids(harness, both) == [waiting, ended, running]
-    assert await ids(harness, ("filter[]", "state.SW:can")) == [ended]
+    assert await ids(harness, both) == [waiting, canceled, running]
+    assert await ids(harness, ("filter[]", "state.SW:can")) == [canceled]
     assert await ids(harness, ("filter[]", "state.EQ:pending")) == []
     assert await ids(harness, ("filter[]", "state.EQ:null")) == []
-    assert await ids(harness, canceled[0], ("filter[]", "state.EQ:in_progress")) == []
+    assert await ids(harness, conditions[0], ("filter[]", "state.EQ:in_progress")) == []
 
 
 async def test_a_run_that_is_being_cancelled_is_listed_as_in_progress(harness: AppHarness) -> None:
@@ -155,12 +155,12 @@ async def test_sources_and_tags_filter(harness: AppHarness) -> None:
 
 
 async def test_a_client_sees_its_own_runs_and_an_admin_everybodys(harness: AppHarness) -> None:
-    (mine,) = await made(harness, 1)
+    (own,) = await made(harness, 1)
     token = await harness.new_token(ACME)
     other = (await harness.call("POST", RUNS, json=SELECT, token=token)).json()
     admin = await harness.new_token(ACME, scopes=frozenset({Scope.ADMIN}))
-    assert await ids(harness) == [mine]
-    assert await ids(harness, token=admin) == [other["id"], mine]
+    assert await ids(harness) == [own]
+    assert await ids(harness, token=admin) == [other["id"], own]
     by_other = ("filter[]", f"created_by_id.EQ:{other['created_by_id']}")
     assert await ids(harness, by_other, token=admin) == [other["id"]]
     assert await ids(harness, by_other) == []
@@ -183,7 +183,9 @@ async def test_fields_project_every_run(harness: AppHarness) -> None:
         "tags[team].SW:a",
     ],
 )
-async def test_conditions_that_cannot_be_asked_are_refused(harness: AppHarness, text: str) -> None:
+async def test_conditions_that_the_store_cannot_apply_are_refused(
+    harness: AppHarness, text: str
+) -> None:
     response = await harness.call("GET", RUNS, params=[("filter[]", text)])
     assert_problem(response, 400, "filter[]")
     assert text.partition(".")[0] in response.json()["errors"][0]["message"]

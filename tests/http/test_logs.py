@@ -1,4 +1,4 @@
-"""One log line per answer: who, what, how long; never a statement, a secret, a token, a link."""
+"""One log line per response: client, route, duration; never SQL, a secret, a token or a link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 PRIVATE = "SELECT 'private words' AS x"
 
 
-async def test_an_answer_is_logged_with_its_ids_and_without_its_content(
+async def test_a_response_is_logged_with_its_ids_and_without_its_content(
     harness: AppHarness,
 ) -> None:
     with capture_logs() as lines:
@@ -59,7 +59,9 @@ async def test_a_token_request_is_logged_without_its_secret(harness: AppHarness)
     assert response.json()["access_token"] not in str(lines)
 
 
-async def test_a_surprise_is_logged_by_kind_and_place_not_by_its_words(harness: AppHarness) -> None:
+async def test_an_unexpected_error_is_logged_without_its_message(
+    harness: AppHarness,
+) -> None:
     """The words of a foreign exception may quote a statement."""
     harness.guard.broken = True
     with capture_logs() as lines:
@@ -68,7 +70,7 @@ async def test_a_surprise_is_logged_by_kind_and_place_not_by_its_words(harness: 
     surprise = lines[0]
     assert surprise["event"] == "internal_error"
     assert surprise["error"] == "RuntimeError"
-    assert any("app_harness.py" in place for place in surprise["frames"])
+    assert any("app_harness.py" in frame for frame in surprise["frames"])
     assert "private" not in str(lines)
 
 

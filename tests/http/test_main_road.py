@@ -51,7 +51,7 @@ async def test_a_complete_run_has_rows_duration_and_a_file_that_can_be_fetched(
     assert download.content == b"one\n1\n"
 
 
-async def test_cancelling_a_waiting_run_answers_canceled_at_once(harness: AppHarness) -> None:
+async def test_cancelling_a_waiting_run_responds_canceled_at_once(harness: AppHarness) -> None:
     run = await harness.create()
     response = await harness.call("POST", f"/v2/query_runs/{run['id']}/cancel")
     assert response.status_code == 200
@@ -85,7 +85,7 @@ async def test_a_cancel_whose_engine_has_not_let_go_reads_in_progress(harness: A
 
 
 @pytest.mark.parametrize("end", ["complete", "failed", "canceled"])
-async def test_cancelling_an_ended_run_is_refused_and_says_how_it_ended(
+async def test_cancelling_a_terminal_run_is_refused_and_names_its_state(
     harness: AppHarness, end: str
 ) -> None:
     run = await harness.create()

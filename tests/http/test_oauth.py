@@ -39,7 +39,7 @@ def form(harness: AppHarness, **other: str) -> dict[str, str]:
     return {**fields, **other}
 
 
-async def ask(
+async def request_token(
     harness: AppHarness, data: Mapping[str, str], headers: Mapping[str, str] | None = None
 ) -> httpx2.Response:
     """One token request, without a bearer token unless given."""
@@ -47,7 +47,7 @@ async def ask(
 
 
 def assert_refused(response: httpx2.Response, status: int, error: str) -> None:
-    """The answer satisfies RFC 6749 section 5.2 and the SDK that reads `message`."""
+    """The response satisfies RFC 6749 section 5.2 and the SDK that reads `message`."""
     assert response.status_code == status, response.text
     body = response.json()
     assert set(body) == {"error", "error_description", "message"}
@@ -57,7 +57,7 @@ def assert_refused(response: httpx2.Response, status: int, error: str) -> None:
 
 
 async def test_good_credentials_buy_a_bearer_token_for_an_hour(harness: AppHarness) -> None:
-    response = await ask(harness, form(harness))
+    response = await request_token(harness, form(harness))
     body = response.json()
     assert response.status_code == 200
     assert set(body) == {"access_token", "expires_in", "jti", "scope", "token_type"}
@@ -73,7 +73,7 @@ async def test_good_credentials_buy_a_bearer_token_for_an_hour(harness: AppHarne
 
 async def test_an_old_bearer_token_on_the_token_endpoint_is_ignored(harness: AppHarness) -> None:
     """The Python SDK sends it on every refresh (contract E)."""
-    response = await ask(harness, form(harness), {"authorization": "Bearer long-expired"})
+    response = await request_token(harness, form(harness), {"authorization": "Bearer long-expired"})
     assert response.status_code == 200
 
 
@@ -81,14 +81,14 @@ async def test_basic_credentials_are_form_decoded(harness: AppHarness) -> None:
     """RFC 6749 section 2.3.1."""
     pair = f"{quote_plus(harness.client_id)}:{quote_plus(harness.secret)}"
     basic = base64.b64encode(pair.encode()).decode()
-    response = await ask(
+    response = await request_token(
         harness, {"grant_type": "client_credentials"}, {"authorization": f"Basic {basic}"}
     )
     assert response.status_code == 200
 
 
 async def test_a_new_token_leaves_earlier_ones_alone(harness: AppHarness) -> None:
-    await ask(harness, form(harness))
+    await request_token(harness, form(harness))
     assert (await harness.call("POST", "/v2/query_runs", json=SELECT)).status_code == 201
 
 
@@ -108,7 +108,7 @@ async def test_a_new_token_leaves_earlier_ones_alone(harness: AppHarness) -> Non
 async def test_a_bad_form_is_refused(
     harness: AppHarness, change: dict[str, str], status: int, error: str
 ) -> None:
-    assert_refused(await ask(harness, form(harness, **change)), status, error)
+    assert_refused(await request_token(harness, form(harness, **change)), status, error)
 
 
 async def test_json_instead_of_a_form_is_an_invalid_request(harness: AppHarness) -> None:
@@ -131,7 +131,7 @@ async def test_a_form_field_given_twice_is_an_invalid_request(harness: AppHarnes
 async def test_a_missing_grant_type_is_an_invalid_request(harness: AppHarness) -> None:
     fields = form(harness)
     del fields["grant_type"]
-    assert_refused(await ask(harness, fields), 400, "invalid_request")
+    assert_refused(await request_token(harness, fields), 400, "invalid_request")
 
 
 async def test_the_token_endpoint_knows_only_post(harness: AppHarness) -> None:
@@ -141,7 +141,7 @@ async def test_the_token_endpoint_knows_only_post(harness: AppHarness) -> None:
 
 
 async def test_an_entity_of_another_client_is_unauthorized(harness: AppHarness) -> None:
-    response = await ask(harness, form(harness), {"zuora-entity-ids": GLOBEX.id})
+    response = await request_token(harness, form(harness), {"zuora-entity-ids": GLOBEX.id})
     assert_refused(response, 403, "unauthorized_client")
 
 
@@ -155,17 +155,21 @@ async def test_a_token_dies_after_an_hour(harness: AppHarness) -> None:
 async def test_revoking_a_client_kills_its_tokens_at_once(harness: AppHarness) -> None:
     await revoke_client(harness.database.auth, harness.client_id, harness.clock)
     assert_problem(await harness.call("GET", "/v2/query_runs/x"), 401)
-    assert_refused(await ask(harness, form(harness)), 401, "invalid_client")
+    assert_refused(await request_token(harness, form(harness)), 401, "invalid_client")
 
 
 async def test_a_rotated_secret_counts_until_its_grace_is_over(harness: AppHarness) -> None:
     auth = harness.database.auth
     issued = await rotate_secret(auth, harness.client_id, harness.clock, grace_s=60)
-    assert (await ask(harness, form(harness))).status_code == 200
-    assert (await ask(harness, form(harness, client_secret=issued.secret))).status_code == 200
+    assert (await request_token(harness, form(harness))).status_code == 200
+    assert (
+        await request_token(harness, form(harness, client_secret=issued.secret))
+    ).status_code == 200
     harness.clock.move(61)
-    assert_refused(await ask(harness, form(harness)), 401, "invalid_client")
-    assert (await ask(harness, form(harness, client_secret=issued.secret))).status_code == 200
+    assert_refused(await request_token(harness, form(harness)), 401, "invalid_client")
+    assert (
+        await request_token(harness, form(harness, client_secret=issued.secret))
+    ).status_code == 200
 
 
 async def test_scopes_decide_what_a_token_may_do(harness: AppHarness) -> None:
@@ -177,16 +181,16 @@ async def test_scopes_decide_what_a_token_may_do(harness: AppHarness) -> None:
 async def test_token_requests_are_limited_per_address(tmp_path: Path, clock: Clock) -> None:
     settings = replace(DEFAULT_SETTINGS, auth_address_rates=Rates.of(2))
     async with open_app_harness(tmp_path, clock, settings) as harness:
-        answers = [await ask(harness, form(harness)) for _ in range(3)]
-    assert [response.status_code for response in answers] == [200, 200, 429]
-    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
-    assert answers[-1].json()["error"] == "temporarily_unavailable"
+        responses = [await request_token(harness, form(harness)) for _ in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert 0 < int(responses[-1].headers["retry-after"]) <= 60
+    assert responses[-1].json()["error"] == "temporarily_unavailable"
 
 
 async def test_bad_tokens_count_against_the_address(tmp_path: Path, clock: Clock) -> None:
     """Guessing tokens is no cheaper than guessing secrets."""
     settings = replace(DEFAULT_SETTINGS, auth_address_rates=Rates.of(2))
     async with open_app_harness(tmp_path, clock, settings) as harness:
-        answers = [await harness.call("GET", "/v2/query_runs/x", token="bad") for _ in range(3)]
-    assert_problem(answers[0], 401)
-    assert_problem(answers[2], 429)
+        responses = [await harness.call("GET", "/v2/query_runs/x", token="bad") for _ in range(3)]
+    assert_problem(responses[0], 401)
+    assert_problem(responses[2], 429)

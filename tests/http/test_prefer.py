@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 RUNS = "/v2/query_runs"
 
 
-async def test_a_get_answers_as_soon_as_the_run_ends(harness: AppHarness) -> None:
+async def test_a_get_responds_as_soon_as_the_run_is_terminal(harness: AppHarness) -> None:
     run = await harness.create()
     waiting = asyncio.create_task(
         harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=30"})
@@ -29,7 +29,7 @@ async def test_a_get_answers_as_soon_as_the_run_ends(harness: AppHarness) -> Non
     assert response.headers["preference-applied"] == "wait=30"
 
 
-async def test_a_create_answers_201_with_the_ended_run(harness: AppHarness) -> None:
+async def test_a_create_responds_201_with_the_terminal_run(harness: AppHarness) -> None:
     def complete_soon(run: Run) -> None:
         if run.state.value == "accepted":
             tasks.append(asyncio.ensure_future(harness.complete(run.id)))
@@ -41,7 +41,7 @@ async def test_a_create_answers_201_with_the_ended_run(harness: AppHarness) -> N
     assert response.json()["state"] == "complete"
 
 
-async def test_a_wait_of_nothing_answers_at_once(harness: AppHarness) -> None:
+async def test_a_wait_of_zero_responds_at_once(harness: AppHarness) -> None:
     run = await harness.create()
     response = await harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=0"})
     assert response.json()["state"] == "accepted"

@@ -18,7 +18,7 @@ RUN = "/v2/query_runs/nonsense"
 RATE_HEADERS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
 
 
-async def test_every_answer_says_what_is_left(tmp_path: Path, clock: Clock) -> None:
+async def test_every_response_has_the_remaining_quota(tmp_path: Path, clock: Clock) -> None:
     """Plain integers: one SDK passes them to int() (contract A11)."""
     settings = replace(DEFAULT_SETTINGS, api_rates=API_PRESETS["developer_sandbox"])
     async with open_app_harness(tmp_path, clock, settings) as harness:

@@ -24,7 +24,7 @@ async def complete(
     return f"/v2/query_runs/{run['id']}/rows"
 
 
-async def test_the_first_hundred_rows_come_unless_told_otherwise(harness: AppHarness) -> None:
+async def test_the_first_hundred_rows_are_returned_by_default(harness: AppHarness) -> None:
     body = (await harness.call("GET", await complete(harness))).json()
     assert body["columns"] == ["a", "b"]
     assert body["rows"] == [[str(i), None] for i in range(100)]

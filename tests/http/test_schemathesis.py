@@ -248,7 +248,7 @@ def test_no_sequence_along_the_links_surprises_the_document(tmp_path: Path) -> N
     """Create, then read, cancel, download. `test_openapi.py` walks the same links for certain.
 
     Each sequence has a service of its own: what an earlier one left behind would change the
-    answers, and with them the links, of a sequence that is tried again.
+    responses, and with them the links, of a sequence that is tried again.
     """
 
     class Sequences(sequences.as_state_machine()):  # type: ignore[misc]

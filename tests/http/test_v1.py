@@ -1,4 +1,4 @@
-"""What the conformance rows of v1 cannot say: two faces over the same runs, lists, waits."""
+"""v1 in more than one request: two APIs over the same runs, lists, waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADMIN = frozenset({Scope.ADMIN})
 
 
 async def submitted(harness: AppHarness, **changes: Any) -> dict[str, Any]:
-    """A job as its submit answers it."""
+    """A job as its submit returns it."""
     response = await harness.call("POST", JOBS, json={**QUERY, **changes})
     assert response.status_code == 200, response.text
     return dict(response.json()["data"])
@@ -65,7 +65,7 @@ async def test_a_run_is_a_job_under_the_same_id(harness: AppHarness) -> None:
     assert (await harness.http.get(job["dataFile"])).content == b"two\n2\n"
 
 
-async def test_a_cancel_on_one_face_is_seen_on_the_other(harness: AppHarness) -> None:
+async def test_a_cancel_on_one_api_is_seen_on_the_other(harness: AppHarness) -> None:
     job = await submitted(harness)
     run = await harness.create()
     await harness.call("DELETE", f"{JOBS}/{run['id']}")
@@ -76,7 +76,7 @@ async def test_a_cancel_on_one_face_is_seen_on_the_other(harness: AppHarness) ->
     assert on_v1.json()["data"]["queryStatus"] == "cancelled"
 
 
-async def test_a_cancel_answers_once_the_engine_is_free(harness: AppHarness) -> None:
+async def test_a_cancel_responds_once_the_engine_is_free(harness: AppHarness) -> None:
     job = await submitted(harness)
     harness.free_on_cancel(await harness.claim(job["id"]))
     response = await harness.call("DELETE", f"{JOBS}/{job['id']}")
@@ -96,7 +96,7 @@ async def test_respond_async_does_not_wait_for_the_engine(harness: AppHarness) -
     assert response.headers["preference-applied"] == "respond-async"
 
 
-async def test_a_get_waits_for_the_end_when_asked_to(harness: AppHarness) -> None:
+async def test_a_get_waits_for_the_end_on_request(harness: AppHarness) -> None:
     job = await submitted(harness)
     waiting = asyncio.create_task(
         harness.call("GET", f"{JOBS}/{job['id']}", headers={"prefer": "wait=30"})
@@ -192,7 +192,9 @@ async def test_two_submits_with_one_key_make_one_job(harness: AppHarness) -> Non
     assert len(await listed(harness)) == 1
 
 
-async def test_a_refusal_is_kept_with_its_own_faces_body(tmp_path: Path, clock: Clock) -> None:
+async def test_a_refusal_is_stored_with_the_body_of_its_own_api(
+    tmp_path: Path, clock: Clock
+) -> None:
     async with open_app_harness(tmp_path, clock) as harness:
         headers = {"idempotency-key": "k"}
         body = {**QUERY, "query": "DELETE FROM account"}

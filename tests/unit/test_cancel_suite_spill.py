@@ -9,7 +9,7 @@ import pytest
 from queryrun.cancel_suite import spill
 from queryrun.cancel_suite.processes import ServerProcesses
 from queryrun.cancel_suite.report import Finding
-from queryrun.cancel_suite.spill import see_it_spill, spill_bytes
+from queryrun.cancel_suite.spill import spill_bytes, wait_for_spill
 from queryrun.cancel_suite.target import Local
 
 pytestmark = pytest.mark.anyio
@@ -38,14 +38,14 @@ def test_a_file_that_was_left_there_counts(local: Local, tmp_path: Path) -> None
 async def test_a_statement_that_does_not_spill_is_no_proof(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spill, "_WITHIN_S", 0.0)
+    monkeypatch.setattr(spill, "_TIMEOUT_S", 0.0)
     finding = Finding("C", "bounded")
-    await see_it_spill(local, finding, "a sort")
+    await wait_for_spill(local, finding, "a sort")
     assert finding.examples == ["a sort: nothing was spilled"]
 
 
 async def test_one_that_does_is_noted(local: Local, tmp_path: Path) -> None:
     (tmp_path / "spill" / "worker-1" / "duckdb_temp_storage-0.tmp").write_bytes(bytes(5000))
     finding = Finding("C", "bounded")
-    await see_it_spill(local, finding, "a sort")
+    await wait_for_spill(local, finding, "a sort")
     assert (finding.violations, finding.notes) == (0, ["a sort: 4 KB spilled"])

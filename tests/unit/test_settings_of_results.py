@@ -8,7 +8,8 @@ import pytest
 
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import Credentials
-from queryrun.settings import CONFIG_NAME, Settings, load, s3_credentials
+from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.wiring.secrets import s3_credentials
 
 S3 = '[results]\nstore = "s3"\nbucket = "b"\n'
 FILE = """

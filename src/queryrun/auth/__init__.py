@@ -1,1 +1,1 @@
-"""Who asks: client, entity, principal, token. Knows nothing of runs."""
+"""Authentication: client, entity, principal, token. Knows nothing of runs."""

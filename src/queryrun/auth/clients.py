@@ -1,4 +1,4 @@
-"""A client's life: create, rotate its secret with a grace period, revoke; and where it acts."""
+"""Clients: create, rotate the secret with a grace period, revoke; and the entity they act in."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from queryrun.errors import Forbidden, InvalidRequest, NotFound
 
 DEFAULT_SCOPES = frozenset({Scope.READ, Scope.SUBMIT, Scope.CANCEL})
 ROTATION_GRACE_S = 24 * 3600.0
-"""How long a rotated secret still counts unless the operator says otherwise."""
+"""How long a rotated secret stays valid by default."""
 
 Now = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """What an operator asks for. All entities must be of the same tenant."""
+    """The properties of a new client. All entities must be of the same tenant."""
 
     name: str
     entities: tuple[Entity, ...]
@@ -84,16 +84,17 @@ def principal_of(client: Client, entity_header: str | None, header_name: str) ->
     return Principal(client.tenant_id, client.id, entity.id, client.scopes, client.org_ids)
 
 
-def _entity(client: Client, wanted: str | None, header_name: str) -> Entity:
-    if wanted is None:
+def _entity(client: Client, requested: str | None, header_name: str) -> Entity:
+    """A client of several entities must name one: a guess could read the wrong entity's data."""
+    if requested is None:
         if len(client.entities) == 1:
             return client.entities[0]
         raise InvalidRequest.of(
             header_name, f"'{header_name}' is required: this client acts for several entities"
         )
-    wanted_id = _entity_id(wanted, header_name)
+    requested_id = _entity_id(requested, header_name)
     for entity in client.entities:
-        if entity.id.lower() == wanted_id:
+        if entity.id.lower() == requested_id:
             return entity
     raise Forbidden("this client may not act for the entity it named")
 

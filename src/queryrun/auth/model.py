@@ -18,7 +18,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A walled part of a tenant with its own data. `name` is what operators type."""
+    """A part of a tenant with its own, separate data. `name` is what operators type."""
 
     id: str
     tenant_id: str
@@ -27,7 +27,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """OAuth credentials. Of a secret only the sha256 is kept; it is never shown again."""
+    """OAuth credentials. Of a secret only the sha256 is kept; it cannot be read again."""
 
     id: str
     tenant_id: str

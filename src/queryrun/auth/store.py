@@ -12,7 +12,7 @@ class AuthStore(Protocol):
     """Clients, their entities, their secrets' digests and their tokens' digests.
 
     Digests are sha256 hex: secrets and tokens are 250 random bits or more, so a slow hash would
-    add nothing but a way to overload the token endpoint (libraries.md, section 7). Plain secrets
+    only make the token endpoint easy to overload. Plain secrets
     and tokens never reach the store.
     """
 
@@ -66,8 +66,8 @@ class AuthStore(Protocol):
         """Whose token this is: None when unknown, expired, or its client is revoked.
 
         On the path of every request, so it must be cheap. A store that several nodes share may
-        answer from what it read up to a second ago: a revocation or a change of scopes holds at
-        once on the node that was asked for it, and within that second on the others.
+        use what it read up to a second ago: a revocation holds at once on the node that made it,
+        and within that second on the others.
         """
         ...
 

@@ -11,15 +11,15 @@ from queryrun.auth.secrets import digest, matches, new_token
 from queryrun.auth.store import AuthStore
 from queryrun.errors import Unauthenticated
 
-TOKEN_LIFE_S = 3600
-SHOWN_LIFE_S = 3599
-"""`expires_in` as the contract's sample has it: a second less, so that nobody is caught out."""
+TOKEN_LIFETIME_S = 3600
+REPORTED_LIFETIME_S = 3599
+"""`expires_in` as in the contract's example: a second less, so that clients refresh in time."""
 
 MAX_TOKEN_LENGTH = 256
 """Longer bearer values are refused unread; ours have 68 characters."""
 
-_NOBODY = ["0" * 64]
-"""Compared with when there is no such client, so that both refusals take the same time."""
+_NO_SECRET = ["0" * 64]
+"""Compared with if there is no such client, so that both refusals take the same time."""
 
 
 async def issue_token(
@@ -32,11 +32,11 @@ async def issue_token(
     client = await store.client(client_id)
     live = client is not None and client.revoked_time is None
     digests = await store.secret_digests(client_id, at) if live else []
-    if not matches(secret, digests or _NOBODY) or client is None or not live:
+    if not matches(secret, digests or _NO_SECRET) or client is None or not live:
         raise Unauthenticated("client authentication failed")
     token = new_token()
-    await store.add_token(digest(token), client.id, at + timedelta(seconds=TOKEN_LIFE_S))
-    return IssuedToken(token, client, SHOWN_LIFE_S, jti=uuid4().hex)
+    await store.add_token(digest(token), client.id, at + timedelta(seconds=TOKEN_LIFETIME_S))
+    return IssuedToken(token, client, REPORTED_LIFETIME_S, jti=uuid4().hex)
 
 
 async def client_of(store: AuthStore, authorization: str | None, now: datetime) -> Client:

@@ -1,5 +1,5 @@
 """The conformance suite of the cancel guarantee: seven classes, against any server by its URL.
 
-It knows the HTTP contract and the process table and imports nothing of the service, so that it
-cannot share a mistake with it.
+It uses the HTTP interface and the process table and imports nothing of the service, so that it
+cannot repeat a mistake of the service.
 """

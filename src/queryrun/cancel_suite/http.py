@@ -1,4 +1,4 @@
-"""A cheap HTTP client on keep-alive connections, so that the client is not what is measured."""
+"""A cheap HTTP client with keep-alive connections, so that the client costs little time."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ import httptools
 
 
 class ConnectionLost(Exception):
-    """The server closed the connection before it had answered."""
+    """The server closed the connection before it responded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer, and when (monotonic clock) the request was sent and the answer complete."""
+class Response:
+    """One response. `sent_s` and `received_s` are times of the monotonic clock."""
 
     status: int
     body: bytes
     sent_s: float
-    answered_s: float
+    received_s: float
 
     @property
-    def took_ms(self) -> float:
-        """From the request to the whole answer."""
-        return (self.answered_s - self.sent_s) * 1000
+    def duration_ms(self) -> float:
+        """From sending the request to the end of the response."""
+        return (self.received_s - self.sent_s) * 1000
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object; an empty one when it is none."""
+        """The body as a JSON object; empty if it is none."""
         try:
             data = json.loads(self.body)
         except ValueError:
@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def error_code(self) -> str:
-        """The code of the first error, or nothing."""
+        """The code of the first error, or an empty string."""
         errors = self.json().get("errors") or [{}]
         return str(errors[0].get("code", ""))
 
@@ -55,53 +55,53 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[tuple[int, bytes]] | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self.is_open = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The way is open."""
-        self._transport = transport  # type: ignore[assignment] # a stream's always is a Transport
+        """Keep the transport."""
+        self._transport = transport  # type: ignore[assignment] # for a stream it is a Transport
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of an answer."""
+        """Feed the parser."""
         self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:
-        """For the parser: a piece of the body."""
-        self._pieces.append(body)
+        """Called by the parser with a chunk of the body."""
+        self._chunks.append(body)
 
     def on_message_complete(self) -> None:
-        """For the parser: the answer is whole."""
-        answer = self._parser.get_status_code(), b"".join(self._pieces)
+        """Called by the parser at the end of the response."""
+        response = self._parser.get_status_code(), b"".join(self._chunks)
         self.is_open = self.is_open and self._parser.should_keep_alive()
-        self._pieces = []
+        self._chunks = []
         self._parser = httptools.HttpResponseParser(self)
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(answer)
+            self._waiting.set_result(response)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's word
-        """The server is gone, or has had enough."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        """Fail the request that waits for a response."""
         self.is_open = False
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(ConnectionLost)
 
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request and wait for its whole answer."""
+    async def request(self, message: bytes) -> tuple[int, bytes]:
+        """Send a request and wait for the whole response."""
         if self._transport is None or not self.is_open:
             raise ConnectionLost
         self._waiting = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
+        self._transport.write(message)
         return await self._waiting
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.is_open = False
         if self._transport is not None:
             self._transport.close()
 
 
 class Http:
-    """Requests to one server. Makes as many connections as are in use at once, and keeps them."""
+    """Requests to one server, over as many kept connections as there are concurrent requests."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -112,28 +112,28 @@ class Http:
         self._idle: list[_Connection] = []
         self.authorization = ""
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """One request. A connection that the server had closed meanwhile is replaced once."""
-        request = self._request(method, path, body, headers or {})
+    ) -> Response:
+        """Send one request. A kept connection that the server has closed is replaced once."""
+        message = self._message(method, path, body, headers or {})
         async with self._connection() as connection:
             sent_s = time.monotonic()
             try:
-                status, content = await connection.ask(request)
+                status, content = await connection.request(message)
             except ConnectionLost:
                 connection = await self._connect()
                 sent_s = time.monotonic()
-                status, content = await connection.ask(request)
+                status, content = await connection.request(message)
                 self._idle.append(connection)
-            return Answer(status, content, sent_s, time.monotonic())
+            return Response(status, content, sent_s, time.monotonic())
 
     def close(self) -> None:
-        """Hang up everywhere."""
+        """Close all connections."""
         for connection in self._idle:
             connection.close()
 
@@ -151,7 +151,7 @@ class Http:
         )
         return connection
 
-    def _request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+    def _message(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         lines = [f"{method} {self._prefix}{path} HTTP/1.1", f"host: {self._host}:{self._port}"]
         if self.authorization:
             lines.append(f"authorization: {self.authorization}")

@@ -1,7 +1,7 @@
-"""DuckDB's words, and the library of class C: statements that behave badly, each in its own way.
+"""DuckDB's statements, and the library of class C: each is hard to stop in its own way.
 
-Every one runs for many seconds at least within 2 GB of memory on two cores, so that a cancel
-finds it computing. None needs data. `heeds`: DuckDB's own interrupt is known to stop it within
+Every one runs for many seconds at least, within 2 GB of memory on two cores, so that a cancel
+finds it computing. None needs data. DuckDB's interrupt stops those that are `interruptible` within
 milliseconds; the others need longer, or a kill.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from queryrun.cancel_suite.statements import Statement, Words, of, text
+from queryrun.cancel_suite.statements import COMPRESSED, EngineStatements, Statement, of, text
 
 _ENDLESS = 2_000_000_000
 
@@ -18,7 +18,7 @@ _ENDLESS = 2_000_000_000
 
 
 def _in_list() -> str:
-    """400,000 constants: seconds of planning, deaf to interrupts."""
+    """400,000 constants: seconds of planning without a check for interrupts."""
     numbers = ",".join(map(str, range(100_000, 499_998, 3)))[:990_000].rpartition(",")[0]
     return f"SELECT count(*) FROM range(100) t(i) WHERE i IN ({numbers})"
 
@@ -89,19 +89,21 @@ def _computing() -> list[Statement]:
     e = _ENDLESS
     return [
         of("cross join count", f"SELECT count(*) FROM range({e}) a(i), range({e}) b(j)"
-            " WHERE i + j = 3", heeds=True),
+            " WHERE i + j = 3", interruptible=True),
         of("three-way inequality join", "SELECT count(*) FROM range(100000) a(i), range(100000)"
-            " b(j), range(100000) c(k) WHERE i < j AND j < k AND i * j * k % 7 = 3", heeds=True),
+            " b(j), range(100000) c(k) WHERE i < j AND j < k AND i * j * k % 7 = 3",
+            interruptible=True),
         of("endless recursion", "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r"
-            " WHERE n < 2000000000) SELECT count(*) FROM r", heeds=True),
+            " WHERE n < 2000000000) SELECT count(*) FROM r", interruptible=True),
         of("recursion that doubles", "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT r.n + x"
-            " FROM r, range(2) t(x) WHERE r.n < 40) SELECT count(*) FROM r", heeds=True),
+            " FROM r, range(2) t(x) WHERE r.n < 40) SELECT count(*) FROM r", interruptible=True),
         of("recursion with distinct", "WITH RECURSIVE r(n, s) AS (SELECT 1, 'x' UNION SELECT"
-            " n + 1, md5(s) FROM r WHERE n < 100000000) SELECT max(s) FROM r", heeds=True),
+            " n + 1, md5(s) FROM r WHERE n < 100000000) SELECT max(s) FROM r", interruptible=True),
         of("scan and hash", f"SELECT count(*) FROM {_numbers()} WHERE md5(i::VARCHAR) LIKE"
-            " '%abcdef12%'", heeds=True),
+            " '%abcdef12%'", interruptible=True),
         of("regular expression", f"SELECT count(*) FROM {_numbers()} WHERE regexp_matches("
-            "md5(i::VARCHAR) || md5((i+1)::VARCHAR), '(a|b|c)+(d|e|f)*([0-9]+)x{3}$')", heeds=True),
+            "md5(i::VARCHAR) || md5((i+1)::VARCHAR), '(a|b|c)+(d|e|f)*([0-9]+)x{3}$')",
+            interruptible=True),
         of("nested quantifiers", "SELECT count(*) FROM range(100000000) t(i) WHERE"
             " regexp_matches(repeat('a', 3000) || i, '(a*)*(a*)*(a*)*b{20}$')"),
         of("regexp over huge strings", "SELECT count(*) FROM range(100000) t(i) WHERE"
@@ -110,12 +112,12 @@ def _computing() -> list[Statement]:
             " '[a-z][0-9]'))) FROM range(100000) t(i)"),
         of("json parsing", f"SELECT count(*) FROM {_numbers()} WHERE json_extract_string("
             "'{\"a\": [' || i || ', {\"b\": \"' || md5(i::VARCHAR) || '\"}]}', '$.a[1].b')"
-            " LIKE '00000000%'", heeds=True),
+            " LIKE '00000000%'", interruptible=True),
         of("huge json values", "SELECT sum(json_array_length('[' || repeat('1,', 3000000) || i ||"
             " ']')) FROM range(100000) t(i)"),
         of("lateral generate_series", "SELECT count(*) FROM range(1000000) a(i),"
             " LATERAL (SELECT sum(x) AS s FROM generate_series(1, 100000) g(x)"
-            " WHERE x % 7 = i % 7)", heeds=True),
+            " WHERE x % 7 = i % 7)", interruptible=True),
         of("unnest of ranges", "SELECT count(*) FROM (SELECT unnest(range(i)) AS u FROM"
             " range(10000000) t(i)) WHERE u % 3 = 1"),
         of("window functions", "SELECT max(s) FROM (SELECT sum(i) OVER (ORDER BY hash(i) ROWS"
@@ -123,7 +125,7 @@ def _computing() -> list[Statement]:
         of("window median", "SELECT max(m) FROM (SELECT median(i) OVER (ORDER BY hash(i) ROWS"
             " BETWEEN 2000 PRECEDING AND CURRENT ROW) AS m FROM range(20000000) t(i))"),
         of("quantiles", f"SELECT approx_quantile(hash(i), 0.5), stddev(hash(i) % 1000) FROM"
-            f" {_numbers()}", heeds=True),
+            f" {_numbers()}", interruptible=True),
         of("big sort", "SELECT i FROM range(200000000) t(i) ORDER BY hash(i)"),
         of("sort of wide rows", "SELECT i, md5(i::VARCHAR) AS a, sha256(i::VARCHAR) AS b FROM"
             " range(50000000) t(i) ORDER BY a, b"),
@@ -162,7 +164,7 @@ def _computing() -> list[Statement]:
         of("jaro_winkler of huge strings", "SELECT sum(jaro_winkler_similarity(repeat('ab',"
             " 100000), repeat('ba', 100000 + i::INTEGER))) FROM range(1000) t(i)"),
         of("huge numbers", "SELECT sum(factorial((i % 30)::INTEGER) % 97) FROM"
-            f" {_numbers()}", heeds=True),
+            f" {_numbers()}", interruptible=True),
         of("pivot of many columns", "PIVOT (SELECT i % 3000 AS c, hash(i) % 1000000 AS r, i FROM"
             " range(100000000) t(i)) ON c IN (1, 2, 3, 4, 5, 6, 7, 8) USING sum(i) GROUP BY r"),
         of("correlated subquery", "SELECT sum((SELECT count(*) FROM range(3000) b(j) WHERE"
@@ -209,19 +211,20 @@ def _copying() -> list[Statement]:
         Statement(f"copy 2e9 rows: {form}", text(_WIDE), content_type=form)
         for form in ("json", "csv", "tsv", "dsv", "parquet", "arrow")
     ]
-    packed = [
-        Statement(f"copy 2e9 rows: {form}, {packing}", text(_WIDE), False, form, packing)
-        for form, packing in (("csv", "gzip"), ("csv", "zip"), ("csv", "zstd"), ("json", "gzip"))
+    compressed = [
+        Statement(f"copy 2e9 rows: {form}, {compression}", text(_WIDE), False, form, compression)
+        for form, compression in COMPRESSED
     ]
-    secret = [
-        Statement(f"copy 2e9 rows: {packing}, encrypted", text(_WIDE), False, "csv", packing, True)
-        for packing in ("none", "gzip")
+    encrypted = [
+        Statement(f"copy 2e9 rows: {name}, encrypted", text(_WIDE), False, "csv", name, True)
+        for name in ("none", "gzip")
     ]
     long_rows = "SELECT repeat(md5(i::VARCHAR), 8000) AS t FROM range(100000000) t(i)"
-    return [*plain, *packed, *secret, Statement("copy rows of 256 kB", text(long_rows))]
+    wide_rows = Statement("copy rows of 256 kB", text(long_rows))
+    return [*plain, *compressed, *encrypted, wide_rows]
 
 
-DUCKDB = Words(
+DUCKDB = EngineStatements(
     runaway="SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(i) ON a.i > b.i",
     stubborn="SELECT sum(list_sum(range(20000 + i % 3))) AS n FROM range(1000000000) t(i)",
     heavy="SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) FROM range(100000000) t(i))",

@@ -1,11 +1,12 @@
-"""Spark's words, and its library of class C. Rows come from `range`, so no table is needed.
+"""Spark's statements, and its library of class C. Rows come from `range`, so no table is needed.
 
-Memory is kept within what a small cluster gives one statement: what fails by itself proves nothing.
+Memory is kept within what a small cluster gives one statement: a failed statement
+proves nothing.
 """
 
 from __future__ import annotations
 
-from queryrun.cancel_suite.statements import Statement, Words, copies, of
+from queryrun.cancel_suite.statements import EngineStatements, Statement, copies, of
 
 _E = 2_000_000_000
 _CROSS = f"range({_E}) AS a CROSS JOIN range(1000) AS b"
@@ -86,7 +87,7 @@ def _library() -> list[Statement]:
     return [*computing, *planning, *copies(_LONG_ROWS)]
 
 
-SPARK = Words(
+SPARK = EngineStatements(
     runaway=f"SELECT count(*) AS n FROM {_CROSS} WHERE a.id + b.id = -1",
     stubborn="SELECT sum(aggregate(sequence(1, 9000 + id % 3), 0L, (s, x) -> s + x % 7)) AS n FROM"
     f" range({_E})",

@@ -1,11 +1,12 @@
-"""Trino's words, and its library of class C. Rows come from sequences, so no catalog is needed.
+"""Trino's statements, and its library of class C. Rows come from sequences, without a catalog.
 
-Memory is kept within what a small server gives one query: what fails by itself proves nothing.
+Memory is kept within what a small server gives one query: a failed statement proves
+nothing.
 """
 
 from __future__ import annotations
 
-from queryrun.cancel_suite.statements import Statement, Words, copies, of
+from queryrun.cancel_suite.statements import EngineStatements, Statement, copies, of
 
 
 def _rows(*names: str) -> str:
@@ -93,7 +94,7 @@ def _select(rows: str, items: str) -> str:
     return f"SELECT {items} FROM {rows}"
 
 
-TRINO = Words(
+TRINO = EngineStatements(
     runaway=f"SELECT count(*) AS n FROM {_FOUR} WHERE i + j * k = -l",
     stubborn="SELECT sum(reduce(sequence(1, 9000 + i % 3), 0, (s, x) -> s + x % (j + 1), s -> s))"
     f" AS n FROM {_THREE}",

@@ -2,7 +2,7 @@
 
     python -m queryrun.cancel_suite.markdown report.json [report.json ...]
 
-The first report gives the rows of class C; the bars are shown side by side.
+The rows of class C come from the first report; limits are listed side by side.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def main(paths: Sequence[str]) -> None:
     """Print the tables of the reports."""
     reports: list[Report] = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
     for number, report in enumerate(reports, start=1):
-        words = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
-        print(f"Run {number}: {words}\n")
+        details = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
+        print(f"Run {number}: {details}\n")
         print("\n".join(class_table(report)), "\n")
     print("\n".join(bar_table(reports)), "\n")
     print("\n".join(row_table(reports[0])))
@@ -56,7 +56,7 @@ def bar_table(reports: Sequence[Report]) -> Iterator[str]:
 
 def row_table(report: Report) -> Iterator[str]:
     """One line per statement of class C."""
-    yield "| statement | times | p50 ms | p99 ms | max ms | how it stopped, and where |"
+    yield "| statement | times | p50 ms | p99 ms | max ms | stopped by, and stage |"
     yield "|---|---:|---:|---:|---:|---|"
     for one in report["classes"]:
         if one["class"] == "C":
@@ -66,8 +66,8 @@ def row_table(report: Report) -> Iterator[str]:
 
 
 def _what_broke(one: Report) -> str:
-    """A promise, or only a bar of time."""
-    return "**broken**" if one["violations"] else "holds, a bar of time missed"
+    """Whether a promise was broken, or only a time limit was missed."""
+    return "**broken**" if one["violations"] else "holds, a time limit missed"
 
 
 def _cells(latency: Report | None) -> str:

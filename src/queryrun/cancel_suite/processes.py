@@ -1,4 +1,4 @@
-"""The process table of the server's machine (proc(5)): what really runs, whoever says what.
+"""The process table of the server's machine (proc(5)): what runs, whatever the server says.
 
 A worker that runs a statement carries `qr:` and the first 12 characters of the run's id as its
 name, so a run's processes can be found without asking the server.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_LOOK_EVERY_S = 0.002
+_POLL_INTERVAL_S = 0.002
 
 
 def name_of(run_id: str) -> str:
@@ -31,24 +31,24 @@ def _read(path: str) -> str:
 
 
 def comm_of(pid: int) -> str:
-    """The process's name; empty when it is gone."""
+    """The process's name; empty when it does not exist."""
     return _read(f"/proc/{pid}/comm").strip()
 
 
 def state_of(pid: int) -> str:
-    """The letter of its state (`Z`: ended, not reaped); empty when it is gone."""
+    """The letter of its state (`Z`: exited, not reaped); empty when it does not exist."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return fields[0] if fields else ""
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of CPU that all its threads have used; 0 when it is gone."""
+    """Seconds of CPU that its threads have used; 0 when it does not exist."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if fields else 0.0
 
 
 def proportional_bytes(pid: int) -> int:
-    """Its resident memory, pages it shares with others counted in shares; 0 when it is gone."""
+    """Its resident memory, shared pages counted in proportion; 0 when it does not exist."""
     for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
@@ -56,12 +56,12 @@ def proportional_bytes(pid: int) -> int:
 
 
 def in_table(pid: int) -> bool:
-    """Whether the pid is in the process table, be it as a zombie."""
+    """Whether the pid is in the process table, also as a zombie."""
     return Path(f"/proc/{pid}").exists()
 
 
 def open_paths(pid: int) -> list[str]:
-    """What its descriptors point to; empty when it is gone."""
+    """The targets of its descriptors; empty when it does not exist."""
     found: list[str] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         found.extend(str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
@@ -69,27 +69,27 @@ def open_paths(pid: int) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
-    """A worker that is computing a run, and a pidfd that proves its end. `close` it."""
+class BusyWorker:
+    """A worker that computes a run, and a pidfd that reports its exit. `close` it."""
 
     pid: int
     pidfd: int
     used_s: float
     """CPU used for this run when it was found."""
 
-    def has_ended(self) -> bool:
-        """Whether the kernel says that exactly this process has ended."""
+    def has_exited(self) -> bool:
+        """Whether exactly this process has exited, by its pidfd."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         return bool(poll.poll(0))
 
     def close(self) -> None:
-        """Let go of the pidfd."""
+        """Close the pidfd."""
         os.close(self.pidfd)
 
 
 class ServerProcesses:
-    """One server process of this machine and everything below it."""
+    """One server process of this machine and its descendants."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -99,37 +99,37 @@ class ServerProcesses:
         return list(_descendants(self.pid))
 
     def of_run(self, run_id: str) -> list[int]:
-        """The processes that carry the run's name."""
+        """The processes named after the run."""
         name = name_of(run_id)
         return [pid for pid in self.below() if comm_of(pid) == name]
 
     def named(self) -> dict[str, int]:
-        """Every worker that runs something: name -> pid."""
+        """Every worker that has a run: name -> pid."""
         names = ((comm_of(pid), pid) for pid in self.below())
         return {name: pid for name, pid in names if name.startswith("qr:") and name != "qr:idle"}
 
-    async def computing(self, run_id: str, used_s: float, within_s: float) -> Busy | None:
-        """The run's worker once it has used `used_s` of CPU for it; None if that never comes."""
-        deadline = asyncio.get_running_loop().time() + within_s
-        began: dict[int, float] = {}
+    async def computing(self, run_id: str, used_s: float, timeout_s: float) -> BusyWorker | None:
+        """The run's worker once it has used `used_s` of CPU for it; None if it exits before."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        start_s: dict[int, float] = {}
         while asyncio.get_running_loop().time() < deadline:
             for pid in self.of_run(run_id):
-                used = cpu_s(pid) - began.setdefault(pid, cpu_s(pid))
-                if used >= used_s and (busy := _watched(pid, run_id, used)) is not None:
+                used = cpu_s(pid) - start_s.setdefault(pid, cpu_s(pid))
+                if used >= used_s and (busy := _open_worker(pid, run_id, used)) is not None:
                     return busy
-            if began and not any(in_table(pid) for pid in began):
+            if start_s and not any(in_table(pid) for pid in start_s):
                 return None
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return None
 
 
-def _watched(pid: int, run_id: str, used_s: float) -> Busy | None:
+def _open_worker(pid: int, run_id: str, used_s: float) -> BusyWorker | None:
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return None
-    if comm_of(pid) == name_of(run_id):  # looked up after the pidfd was opened: it is this one
-        return Busy(pid, pidfd, used_s)
+    if comm_of(pid) == name_of(run_id):  # read after opening the pidfd, so it is this process
+        return BusyWorker(pid, pidfd, used_s)
     os.close(pidfd)
     return None
 

@@ -1,4 +1,4 @@
-"""What a class found, and the one table that all of them end in."""
+"""The findings of a class, and the table of all classes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_SHOWN_VIOLATIONS = 10
+_MAX_EXAMPLES = 10
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile; NaN of nothing."""
+    """The nearest-rank percentile; NaN without values."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -27,7 +27,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long something took, in milliseconds, over `count` times."""
+    """Percentiles of `count` durations, in milliseconds."""
 
     count: int
     p50_ms: float
@@ -37,13 +37,13 @@ class Latency:
     @classmethod
     def of(cls, values_ms: Sequence[float]) -> Latency:
         """The summary of measured values."""
-        p50, p99, most = (percentile(values_ms, share) for share in (0.5, 0.99, 1.0))
-        return cls(len(values_ms), p50, p99, most)
+        p50, p99, max_ms = (percentile(values_ms, share) for share in (0.5, 0.99, 1.0))
+        return cls(len(values_ms), p50, p99, max_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line below a class: a statement, or a round."""
+    """One line of detail of a class: a statement, or a round."""
 
     name: str
     latency: Latency
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A measured value that must not be above its limit."""
+    """A measured value that must not exceed its limit."""
 
     name: str
     value: float
@@ -61,13 +61,13 @@ class Bar:
 
     @property
     def holds(self) -> bool:
-        """Whether it is kept; a value that could not be measured is not."""
+        """Whether the limit is kept; False for a value that could not be measured."""
         return self.value <= self.limit
 
 
 @dataclass(slots=True)
 class Finding:
-    """What one class found. `checks` is how often its promise was put to the test."""
+    """The findings of one class. `checks` counts how often its promise was tested."""
 
     letter: str
     title: str
@@ -79,24 +79,24 @@ class Finding:
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def broken(self, text: str) -> None:
-        """The promise did not hold."""
+    def add_violation(self, text: str) -> None:
+        """Record that the promise did not hold."""
         self.violations += 1
-        if len(self.examples) < _SHOWN_VIOLATIONS:
+        if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(text)
 
     def expect(self, holds: bool, text: str) -> None:
-        """Note a violation unless `holds`."""
+        """Record a violation unless `holds`."""
         if not holds:
-            self.broken(text)
+            self.add_violation(text)
 
     @property
     def holds(self) -> bool:
-        """The verdict: tested at all, no violation, every bar kept."""
+        """The verdict: at least one check, no violation, every limit kept."""
         return self.checks > 0 and not self.violations and all(bar.holds for bar in self.bars)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the single latencies, as plain data."""
+        """All but the single latencies, as plain data."""
         return {
             "class": self.letter,
             "title": self.title,
@@ -112,7 +112,7 @@ class Finding:
 
 
 def machine() -> dict[str, str]:
-    """What the suite ran on."""
+    """The machine and versions that the suite ran on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     return {
         "cpu": _cpu_model(),
@@ -126,7 +126,7 @@ def machine() -> dict[str, str]:
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:
-    """The table, what broke, and the rows of classes that have them."""
+    """Print the table, the violations and the rows of classes that have them."""
     for finding in findings:
         if finding.rows:
             console.print(_rows_table(finding))
@@ -135,15 +135,15 @@ def show(findings: Sequence[Finding], console: Console) -> None:
         for text in finding.examples:
             console.print(f"{finding.letter}: [red]broken[/red]: {text}", markup=True)
         for bar in finding.bars:
-            word = "[green]kept[/green]" if bar.holds else "[red]MISSED[/red]"
+            verdict = "[green]kept[/green]" if bar.holds else "[red]MISSED[/red]"
             console.print(
                 f"{finding.letter}: {bar.name}: {bar.value:.4g} {bar.unit} "
-                f"(bar: {bar.limit:g} {bar.unit}) {word}"
+                f"(bar: {bar.limit:g} {bar.unit}) {verdict}"
             )
         for note in finding.notes:
             console.print(f"{finding.letter}: {note}", markup=False)
-    words = ", ".join(f"{name} {value}" for name, value in machine().items())
-    console.print(f"on: {words}", markup=False)
+    details = ", ".join(f"{name} {value}" for name, value in machine().items())
+    console.print(f"on: {details}", markup=False)
 
 
 def _class_table(findings: Sequence[Finding]) -> Table:

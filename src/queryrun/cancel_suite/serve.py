@@ -1,4 +1,4 @@
-"""A home of the suite's own, served by a real server process for as long as it is needed."""
+"""A home of the suite's own, served by a server process."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ RAISED = {
     "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
     "QUERYRUN_LOG__LEVEL": "warning",
 }
-"""Limits that would end or refuse runs before their cancel. Memory, slots, threads: as default."""
+"""Disables limits that would stop or refuse runs before their cancel."""
 SLOTS = 5
-_END_S = 60.0
+_STOP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A running server that is ours to look into."""
+    """A running server on this machine."""
 
     access: Access
     local: Local
@@ -39,11 +39,11 @@ class Served:
 
 @contextmanager
 def served(environ: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Make a home in a temporary directory, serve it on a free loopback port, end it in order.
+    """Make a home in a temporary directory, serve it on a free loopback port, and stop it.
 
-    Also when we are told to end (SIGTERM): the server must not outlive its suite.
+    The server also stops when the suite gets SIGTERM, so that it never outlives the suite.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     with tempfile.TemporaryDirectory(prefix="queryrun-cancel-suite-") as directory:
         home = Path(directory) / "home"
         made = json.loads(_command("init", "--home", str(home), "--json"))
@@ -59,10 +59,10 @@ def served(environ: Mapping[str, str] | None = None) -> Iterator[Served]:
             access = Access(_announced(process), made["client_id"], made["client_secret"])
             yield Served(access, Local(ServerProcesses(process.pid), home))
         finally:
-            _end(process)
+            _stop(process)
 
 
-def _leave(_number: int, _frame: object) -> None:
+def _exit_on_sigterm(_number: int, _frame: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
@@ -81,15 +81,15 @@ def _announced(process: subprocess.Popen[str]) -> str:
     for line in process.stdout:
         if line.strip().startswith("listening"):
             return line.split()[-1]
-    raise RuntimeError("the server ended before it listened")
+    raise RuntimeError("the server exited before it listened")
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """SIGTERM twice: the second cuts the draining short."""
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Send SIGTERM twice: the second ends the drain."""
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(timeout=_END_S)
+        process.wait(timeout=_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

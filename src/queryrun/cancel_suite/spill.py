@@ -1,7 +1,7 @@
-"""The spill files of a server's workers, as they lie on the disk of this machine.
+"""The spill files of a server's workers on this machine.
 
-A result file that the engine writes by itself lies among them, as the second name of a file in the
-directory of results; it is not counted while it has both.
+A result file that the engine writes is in the same directory, as a second link of a file in the
+directory of results. It is not counted while it has both links.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from stat import S_ISREG
 from queryrun.cancel_suite.report import Finding
 from queryrun.cancel_suite.target import Local
 
-_WITHIN_S = 60.0
-_LOOK_EVERY_S = 0.05
+_TIMEOUT_S = 60.0
+_POLL_INTERVAL_S = 0.05
 
 
 def spill_bytes(local: Local) -> int:
-    """Bytes in spill files at this moment; 0 also when the home is unknown."""
+    """Bytes in spill files now; 0 also when the home is unknown."""
     if local.spill is None:
         return 0
     return sum(_size(path) for path in local.spill.rglob("*"))
 
 
-async def see_it_spill(local: Local, finding: Finding, when: str) -> None:
-    """Wait until there are spill files, a minute at most, and note how large they are.
+async def wait_for_spill(local: Local, finding: Finding, when: str) -> None:
+    """Wait for spill files, a minute at most, and note their size.
 
-    That there are none then is a violation, unless the home is unknown: what was to be cancelled
-    while it spills did not.
+    None is a violation, unless the home is unknown: the statement was to be canceled while it
+    spills.
     """
     if local.spill is None:
         return
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + _WITHIN_S
+    deadline = loop.time() + _TIMEOUT_S
     while (spilled := spill_bytes(local)) == 0 and loop.time() < deadline:  # noqa: ASYNC110 - no event
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(_POLL_INTERVAL_S)
     finding.notes.append(f"{when}: {spilled // 1024:,} KB spilled")
     finding.expect(spilled > 0, f"{when}: nothing was spilled")
 

@@ -1,4 +1,4 @@
-"""What the suite asks of an engine, as intentions; each engine has its own words for them."""
+"""The statements that the suite needs of every engine, by purpose."""
 
 from __future__ import annotations
 
@@ -8,53 +8,56 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement, and the file it is to become. `sql` makes the text: some have a million
-    characters."""
+    """One statement and its file. `sql` builds the text, because some have a million characters."""
 
     name: str
     sql: Callable[[], str]
-    heeds: bool = False
+    interruptible: bool = False
     content_type: str = "csv"
     content_encoding: str = "none"
     encrypted: bool = False
     spills: bool = False
-    """Cancelled once more when it has reached the memory limit and writes spill files."""
+    """Canceled once more after it has reached the memory limit and writes spill files."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """The same intentions in the words of one engine. None needs data."""
+class EngineStatements:
+    """The statements in the SQL of one engine. None needs data."""
 
     runaway: str
-    """Heeds interrupts; ends on no machine."""
+    """Stops on an interrupt; never finishes."""
     stubborn: str
-    """Looks for an interrupt now and then: a kill is quicker. Ends on no machine either."""
+    """Checks for an interrupt rarely, so that a kill is faster; never finishes."""
     heavy: str
-    """Fills memory for as long as it runs."""
+    """Uses more memory the longer it runs."""
     spilling: str | None
-    """Writes spill files soon; None where they are the engine's own affair."""
+    """Writes spill files soon; None where the engine spills on its own machines."""
     short: tuple[str, ...]
-    """End within milliseconds, the first with one row."""
+    """Finish within milliseconds, the first with one row."""
     long_file: str
-    """Writes rows without end, at once."""
+    """Writes rows immediately and never finishes."""
     library: tuple[Statement, ...]
-    """Class C."""
+    """The statements of class C."""
     fails: str = "SELECT no_such_column_of_ours"
 
     @property
     def quick(self) -> str:
-        """Ends as soon as anything can."""
+        """Finishes as soon as a statement can."""
         return self.short[0]
 
 
+COMPRESSED = (("csv", "gzip"), ("csv", "zip"), ("csv", "zstd"), ("json", "gzip"))
+"""Formats and their compressions to be canceled."""
+
+
 def text(sql: str) -> Callable[[], str]:
-    """A statement that is short enough to be kept."""
+    """A builder for a short statement."""
     return lambda: sql
 
 
-def of(name: str, sql: str, *, heeds: bool = False) -> Statement:
+def of(name: str, sql: str, *, interruptible: bool = False) -> Statement:
     """A statement whose file is CSV."""
-    return Statement(name, text(sql), heeds)
+    return Statement(name, text(sql), interruptible)
 
 
 def copies(sql: str) -> list[Statement]:
@@ -63,16 +66,17 @@ def copies(sql: str) -> list[Statement]:
         Statement(f"copy: {form}", text(sql), content_type=form)
         for form in ("json", "csv", "tsv", "dsv", "parquet", "arrow")
     ]
-    packed = [
-        Statement(f"copy: {form}, {packing}", text(sql), False, form, packing)
-        for form, packing in (("csv", "gzip"), ("csv", "zip"), ("csv", "zstd"), ("json", "gzip"))
+    compressed = [
+        Statement(f"copy: {form}, {compression}", text(sql), False, form, compression)
+        for form, compression in COMPRESSED
     ]
-    secret = Statement("copy: gzip, encrypted", text(sql), False, "csv", "gzip", encrypted=True)
-    return [*plain, *packed, secret]
+    name = "copy: gzip, encrypted"
+    encrypted = Statement(name, text(sql), False, "csv", "gzip", encrypted=True)
+    return [*plain, *compressed, encrypted]
 
 
 def body_of(statement: Statement, encryption_key: str) -> dict[str, object]:
-    """What is submitted beside the statement."""
+    """The properties to submit with the statement."""
     body: dict[str, object] = {"content_encoding": statement.content_encoding}
     if statement.content_type == "dsv":
         body["column_separator"] = "|"

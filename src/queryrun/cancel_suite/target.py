@@ -1,4 +1,4 @@
-"""The server under test: its HTTP contract, and its processes where they are ours to see."""
+"""The server under test: its HTTP interface, and its processes if it runs on this machine."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 from queryrun.cancel_suite.engine import Engine
-from queryrun.cancel_suite.http import Answer, Http
+from queryrun.cancel_suite.http import Http, Response
 from queryrun.cancel_suite.processes import ServerProcesses
-from queryrun.cancel_suite.statements import Words
+from queryrun.cancel_suite.statements import EngineStatements
 
-ENDED = frozenset({"complete", "failed", "canceled"})
+TERMINAL_STATES = frozenset({"complete", "failed", "canceled"})
 
 
-class Unexpected(Exception):
-    """The server answered something that no promise of the guarantee is about."""
+class UnexpectedResponse(Exception):
+    """A response that is outside of the guarantee."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the server is, and as whom to speak to it."""
+    """The server's URL and the credentials for it."""
 
     url: str
     client_id: str
@@ -33,7 +33,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What can be looked at because the server runs on this machine."""
+    """What can be inspected because the server runs on this machine."""
 
     processes: ServerProcesses
     home: Path | None = None
@@ -50,7 +50,7 @@ class Local:
 
 
 class Target:
-    """What the classes speak to. `local` is None for a server elsewhere."""
+    """The server as the classes use it. `local` is None for a server on another machine."""
 
     def __init__(
         self, http: Http, local: Local | None, slots: int, engine: Engine | None = None
@@ -61,39 +61,43 @@ class Target:
         self.engine = engine or Engine()
 
     @property
-    def words(self) -> Words:
-        """How its engine is spoken to."""
-        return self.engine.words
+    def statements(self) -> EngineStatements:
+        """The statements for its engine."""
+        return self.engine.statements
 
     async def submit(self, sql: str, content_type: str = "csv", **more: Any) -> str:
-        """Submit a statement; the run's id. `Unexpected` when it is refused."""
+        """Submit a statement; returns the run's id. `UnexpectedResponse` when it is refused."""
         body = json.dumps({"sql": sql, "content_type": content_type} | more).encode()
-        answer = await self.http.ask("POST", "/v2/query_runs", body)
-        if answer.status != 201:
-            raise Unexpected(f"submit: {answer.status} {answer.body[:200]!r}")
-        return str(answer.json()["id"])
+        response = await self.http.request("POST", "/v2/query_runs", body)
+        if response.status != 201:
+            raise UnexpectedResponse(f"submit: {response.status} {response.body[:200]!r}")
+        return str(response.json()["id"])
 
     async def cancel(
         self, run_id: str, headers: Mapping[str, str] | None = None, fields: str = ""
-    ) -> Answer:
-        """Ask for a cancel; the answer as it is."""
+    ) -> Response:
+        """Cancel a run; returns the response as it is."""
         query = f"?{urlencode({'fields[]': fields})}" if fields else ""
-        return await self.http.ask("POST", f"/v2/query_runs/{run_id}/cancel{query}", b"", headers)
+        return await self.http.request(
+            "POST", f"/v2/query_runs/{run_id}/cancel{query}", b"", headers
+        )
 
     async def read(self, run_id: str, fields: str = "", wait_s: int = 0) -> dict[str, Any]:
-        """The run as it is, or when it has ended or `wait_s` are over."""
+        """Read the run; with `wait_s` when it has finished, or after that many seconds."""
         query = f"?{urlencode({'fields[]': fields})}" if fields else ""
         headers = {"prefer": f"wait={wait_s}"} if wait_s else None
-        answer = await self.http.ask("GET", f"/v2/query_runs/{run_id}{query}", b"", headers)
-        if answer.status != 200:
-            raise Unexpected(f"read: {answer.status} {answer.body[:200]!r}")
-        return answer.json()
+        response = await self.http.request("GET", f"/v2/query_runs/{run_id}{query}", b"", headers)
+        if response.status != 200:
+            raise UnexpectedResponse(f"read: {response.status} {response.body[:200]!r}")
+        return response.json()
 
-    async def ended(self, run_id: str, fields: str = "", within_s: int = 60) -> dict[str, Any]:
-        """The run at its end, or as it is after `within_s`."""
-        for _ in range(max(1, within_s // 10)):
+    async def wait_finished(
+        self, run_id: str, fields: str = "", timeout_s: int = 60
+    ) -> dict[str, Any]:
+        """The run when it has finished, or as it is after `timeout_s`."""
+        for _ in range(max(1, timeout_s // 10)):
             run = await self.read(run_id, fields, wait_s=10)
-            if run["state"] in ENDED:
+            if run["state"] in TERMINAL_STATES:
                 break
         return run
 
@@ -102,7 +106,7 @@ class Target:
 async def connected(
     access: Access, local: Local | None, slots: int, engine: Engine | None = None
 ) -> AsyncIterator[Target]:
-    """An authorised target; hangs up at the end."""
+    """An authorized target. Closes its connections with the block."""
     http = Http(access.url)
     try:
         http.authorization = f"Bearer {await _token(http, access)}"
@@ -118,7 +122,7 @@ async def _token(http: Http, access: Access) -> str:
         "client_secret": access.client_secret,
     }
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    answer = await http.ask("POST", "/oauth/token", urlencode(form).encode(), headers)
-    if answer.status != 200:
-        raise Unexpected(f"token: {answer.status} {answer.body[:200]!r}")
-    return str(answer.json()["access_token"])
+    response = await http.request("POST", "/oauth/token", urlencode(form).encode(), headers)
+    if response.status != 200:
+        raise UnexpectedResponse(f"token: {response.status} {response.body[:200]!r}")
+    return str(response.json()["access_token"])

@@ -1,4 +1,4 @@
-"""`queryrun cancel-suite`: prove the cancel guarantee on a server, one's own or any by URL."""
+"""`queryrun cancel-suite`: verify the cancel guarantee on a server of its own or at a URL."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from queryrun.cancel_suite.engine import Engine
     from queryrun.cancel_suite.target import Access, Local
 
-_WHERE = "Server to test; without it one is started on a home of its own."
-_PID = "The server's process on this machine, to look into its process table."
-_ENGINE = "Where that engine is (http://… of Trino, sc://… of Spark); it is asked what it runs."
-_HOME = "The server's home on this machine, to look at spill and result files."
+_URL = "Server to test; without it the suite starts one on a home of its own."
+_PID = "The server's process on this machine, to inspect the process table."
+_ENGINE = "URL of that engine (http://… of Trino, sc://… of Spark); the suite asks it what it runs."
+_HOME = "The server's home on this machine, to inspect spill and result files."
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def cancel_suite(
-    url: Annotated[str | None, typer.Option(help=_WHERE)] = None,
+    url: Annotated[str | None, typer.Option(help=_URL)] = None,
     client_id: Annotated[str, typer.Option(help="Client of that server.")] = "",
     client_secret_file: Annotated[
         Path | None, typer.Option(help="File that holds the client's secret.")
@@ -38,58 +38,61 @@ def cancel_suite(
     classes: Annotated[str, typer.Option(help="Classes to run.")] = "ABCDEFG",
     scale: Annotated[float, typer.Option(help="Share of the full counts: 0.01 is quick.")] = 1.0,
     statement: Annotated[
-        list[str] | None, typer.Option(help="Keep class C to this statement; repeat for more.")
+        list[str] | None,
+        typer.Option(help="Run only this statement of class C; repeat for several."),
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="duckdb, trino or spark: whose SQL to speak.")
+        str, typer.Option(help="Engine of the server: duckdb, trino or spark.")
     ] = "duckdb",
     engine_url: Annotated[str, typer.Option(help=_ENGINE)] = "",
-    engine_ui_url: Annotated[str, typer.Option(help="Spark's web UI, which tells its jobs.")] = "",
+    engine_ui_url: Annotated[
+        str, typer.Option(help="URL of Spark's web UI, which lists its jobs.")
+    ] = "",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the whole report to this file.")
     ] = None,
 ) -> None:
-    """Prove the cancel guarantee: seven classes of failure, counted and timed, in one table.
+    """Verify the cancel guarantee: seven classes of failure, counted and timed, in one table.
 
-    Runs against a server that it starts itself, or against the one at --url, whose rate, queue
-    and row limits must not stand in the way; its default source must be the engine named, in the
-    engine's own dialect. The exit status is 1 when a promise or a bar broke. On a server elsewhere
-    it says what it could not check.
+    Runs against a server that it starts itself, or against the one at --url. That one must have
+    no rate, queue and row limits; its default source must be the engine named, in the engine's own
+    dialect. The exit status is 1 when a promise was broken or a time limit missed. For a server on
+    another machine the report lists what could not be checked.
     """
     from rich.console import Console
 
     from queryrun.cancel_suite.plan import Plan
-    from queryrun.cancel_suite.suite import CLASSES, Order, run_against, run_on_own_server
+    from queryrun.cancel_suite.suite import CLASSES, SuiteOptions, run_against, run_on_own_server
 
-    letters = "".join(letter for letter in CLASSES if letter in classes.upper())
+    classes = "".join(letter for letter in CLASSES if letter in classes.upper())
     plan = Plan(scale, tuple(statement or ()))
-    whose = _engine(engine, engine_url, engine_ui_url)
-    order = Order(plan, letters, slots, whose, json_file)
+    server_engine = _engine(engine, engine_url, engine_ui_url)
+    options = SuiteOptions(plan, classes, slots, server_engine, json_file)
     console = Console(width=None if sys.stdout.isatty() else 120)
     if url is None:
-        holds = run_on_own_server(order, console, _source(engine, engine_url, engine_ui_url))
+        holds = run_on_own_server(options, console, _source(engine, engine_url, engine_ui_url))
     else:
         access, local = _server(url, client_id, client_secret_file, server_pid, server_home)
-        holds = run_against(access, local, order, console)
+        holds = run_against(access, local, options, console)
     sys.exit(0 if holds else 1)
 
 
 def _engine(name: str, url: str, ui_url: str) -> Engine:
-    from queryrun.cancel_suite.engine import ENGINES as JUDGED
+    from queryrun.cancel_suite.engine import ENGINES as SUPPORTED
     from queryrun.cancel_suite.engine import engine_of
 
-    if name not in JUDGED:
-        raise ConfigurationError(f"--engine is one of {', '.join(JUDGED)}")
-    given = {"url": url, "ui_url": ui_url}
+    if name not in SUPPORTED:
+        raise ConfigurationError(f"--engine is one of {', '.join(SUPPORTED)}")
+    urls = {"url": url, "ui_url": ui_url}
     required = ENGINES[name].required_urls
     for setting in required:
-        if not given[setting]:
+        if not urls[setting]:
             raise ConfigurationError(f"--engine {name} needs --engine-{setting.replace('_', '-')}")
     return engine_of(name, ui_url if "ui_url" in required else url)
 
 
 def _source(name: str, url: str, ui_url: str) -> dict[str, str]:
-    """What makes the default source of the suite's own server that engine's."""
+    """Settings of the suite's own server that make its default source this engine."""
     if not ENGINES[name].is_remote:
         return {}
     return {

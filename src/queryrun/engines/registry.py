@@ -51,6 +51,10 @@ class EngineKind:
     """Which guard checks statements in the engine's own dialect when they are submitted."""
     required_urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The settings that must hold a URL, and how each URL may begin."""
+    is_preloaded: bool = False
+    """Whether the fork server imports the entry points once, instead of each worker. Only for
+    modules that start no thread: a process with threads cannot be forked safely, and `pyarrow`
+    starts two."""
     database_suffix: str = ""
     """What a `data` path ends in that names a database file and not a directory of files."""
 
@@ -85,11 +89,6 @@ class EngineKind:
         opener: RemoteOpener = _load(self.remote)
         return opener()
 
-    def preload(self) -> None:
-        """Import the modules of the entry points, so that forked processes share them."""
-        for entry_point in filter(None, (self.session, self.catalog, self.remote)):
-            _load(entry_point)
-
 
 _HTTP = ("http://", "https://")
 
@@ -100,6 +99,7 @@ _KINDS = (
         session="queryrun.engines.duckdb.session:open_session",
         catalog="queryrun.engines.duckdb.catalog:open_catalog",
         native_guard="duckdb",
+        is_preloaded=True,
         database_suffix=".duckdb",
     ),
     EngineKind(
@@ -128,11 +128,12 @@ DEFAULT_ENGINE = "duckdb"
 """The engine of a source that names none."""
 
 
-def preload_embedded() -> None:
-    """Import all engines that run in the worker process."""
+def preload() -> None:
+    """Import the engines that are imported once, before workers are forked."""
     for kind in ENGINES.values():
-        if not kind.is_remote:
-            kind.preload()
+        if kind.is_preloaded:
+            _load(kind.session)
+            _load(kind.catalog)
 
 
 def _load(entry_point: str) -> Any:

@@ -1,1 +1,1 @@
-"""The skin: parse a request, call one function of the core, render what it returns."""
+"""The HTTP layer: parse a request, call one function of the core, render what it returns."""

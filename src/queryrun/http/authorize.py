@@ -1,4 +1,4 @@
-"""Who is calling, and may they: token, rate limit, entity, scope, in that order."""
+"""Authorization: token, rate limit, entity and scope, in that order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from queryrun.http.request import ApiRequest
 async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     """Set the request's principal and quota, or raise: 401, 429, 400 (which entity?), 403.
 
-    Every request of a known client counts against its tenant's rate; failed requests count too
+    Every request of a known client counts against its tenant's rate, failed ones included
     (contract D3). Requests without a valid token count against their address.
     """
     try:
@@ -32,7 +32,7 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
 
 
 def entity_header(request: ApiRequest) -> tuple[str | None, str]:
-    """The entity the caller names, and the header it used: plural or singular (contract C9).
+    """The entity that the caller names, and the header: plural or singular (contract C9).
 
     `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
     """

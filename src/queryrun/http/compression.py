@@ -21,7 +21,7 @@ GZIP_ITEM = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", r
 
 
 def accepts_gzip(request: ApiRequest) -> bool:
-    """Whether the caller takes gzip; `q=0` means it does not, and `gzip` outranks `*`."""
+    """Whether the caller accepts gzip; `q=0` means it does not, and `gzip` outranks `*`."""
     text = request.header(b"accept-encoding")
     if text is None:
         return False

@@ -46,7 +46,7 @@ class StreamLimit:
         self._open[client_id] += 1
 
     def release(self, client_id: str) -> None:
-        """One stream of the client has ended."""
+        """One stream of the client is closed."""
         self._open[client_id] -= 1
         if not self._open[client_id]:
             del self._open[client_id]

@@ -1,4 +1,4 @@
-"""What the HTTP layer works with: live parts and the limits it keeps. Built once, in `wiring`."""
+"""The dependencies and limits of the HTTP layer. Built once, in `wiring`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class HttpSettings:
     max_body_bytes: int
     """Size of a request body, as sent and as inflated."""
     request_timeout_s: float
-    """Until the response begins (contract A1). A wait that the caller requested comes on top."""
+    """Until the response begins (contract A1). A wait that the caller requested is added."""
     link_lifetime_s: int
     """How long a download link is valid (contract F9)."""
     api_rates: Rates = API_PRESETS["production"]

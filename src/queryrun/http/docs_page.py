@@ -56,7 +56,7 @@ def _anchor(reference: str) -> str:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """A schema in a few words."""
+    """A short name of a schema's type."""
     if "$ref" in schema:
         return _anchor(schema["$ref"])
     kind = schema.get("type", "any")

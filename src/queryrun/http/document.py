@@ -23,7 +23,7 @@ ERRORS = (405, 500, 503, 504)
 class ApiDocument:
     """A route table, the two operations that serve its description, and the description.
 
-    The description is made when it is first asked for: an idle server should not pay for it.
+    The description is made on the first request for it: an idle server should not pay for it.
     """
 
     def __init__(self, table: tuple[Operation, ...]) -> None:
@@ -31,6 +31,7 @@ class ApiDocument:
         """The table and the document's own operations, which are described as well."""
 
     def _own_operations(self) -> tuple[Operation, Operation]:
+        """Handlers are methods, so that the table needs no reference to the document and back."""
         return (
             Operation(
                 "GET",
@@ -68,7 +69,7 @@ class ApiDocument:
 
     @cached_property
     def page(self) -> bytes:
-        """The document as one HTML page: no scripts, nothing loaded from elsewhere."""
+        """The document as one HTML page: no scripts, nothing loaded from other servers."""
         # Imported here: the template engine costs an idle server memory that few requests need.
         from queryrun.http.docs_page import render_page
 

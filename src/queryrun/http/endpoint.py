@@ -2,7 +2,7 @@
 
     request   request id; headers and path as the route table knows them
     deadline  60 s until the response begins: no request may hang (504)
-    errors    whatever a step below raises becomes a body of the request's API
+    errors    any exception of a step below becomes a body of the request's API
     track id  before anything else is used: an invalid one must not be echoed
     authorize token, then rate (failed requests count), then entity and scope
     handler   parses, calls one function of the core, renders
@@ -80,7 +80,7 @@ class Endpoint:
             return response_for(error, request.api_version)
         except TimeoutError as error:
             expired = request.deadline is not None and request.deadline.expired()
-            timed_out = TimedOut("no answer in time") if expired else error
+            timed_out = TimedOut("no response in time") if expired else error
             return response_for(timed_out, request.api_version)
         except Exception as error:  # the outermost: a 500 and a log line
             access_log.record_error(request, error)

@@ -2,14 +2,14 @@
 
 RequestError
 ├── PathNotFound            no such path
-├── MethodNotAllowed        the path exists, the method does not; says which do
+├── MethodNotAllowed        the path has other methods; names them
 ├── PayloadTooLarge         the body, as sent or inflated, is over the limit
 ├── UnsupportedMediaType    not JSON, or an encoding that we do not read
 ├── LinkRefused             a download link that is forged or has expired
 ├── RangeNotSatisfiable     a range outside the file
 ├── FileGone                (a NotFound) the link is good, the file past its retention
-├── TimedOut                no answer within the request timeout
-└── TokenRefused            the token endpoint says no, in the words of RFC 6749
+├── TimedOut                no response within the request timeout
+└── TokenRefused            an error of the token endpoint, with RFC 6749's code
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from queryrun.errors import NotFound, RequestError
 
 
 class PathNotFound(RequestError):
-    """Nothing lives at this path."""
+    """Nothing is served at this path."""
 
 
 class MethodNotAllowed(RequestError):
-    """The path knows other methods."""
+    """The path has other methods."""
 
     def __init__(self, allowed: str) -> None:
         super().__init__(f"allowed here: {allowed}")
@@ -42,11 +42,11 @@ class UnsupportedMediaType(RequestError):
 
 
 class LinkRefused(RequestError):
-    """The signature does not fit, or the link has expired. Which of the two is not said."""
+    """The signature does not fit, or the link has expired. The response does not disclose which."""
 
 
 class RangeNotSatisfiable(RequestError):
-    """The file has `size_bytes` bytes, and none of those asked for."""
+    """The file has `size_bytes` bytes, and none of the requested ones."""
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(f"the file has {size_bytes} bytes")
@@ -54,15 +54,15 @@ class RangeNotSatisfiable(RequestError):
 
 
 class FileGone(NotFound):
-    """The link is genuine, but the file is gone: past its retention."""
+    """The link is genuine, but the file was removed after its retention."""
 
 
 class TimedOut(RequestError):
-    """The request took longer than it may. What it asked for may have happened."""
+    """The request took longer than allowed. Its effect may have happened."""
 
 
 class TokenRefused(RequestError):
-    """The token endpoint's refusal. `error` is RFC 6749's word (section 5.2)."""
+    """An error of the token endpoint. `error` is RFC 6749's code (section 5.2)."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(description)

@@ -22,7 +22,7 @@ def track_id(request: ApiRequest) -> str | None:
 
 
 def is_async(request: ApiRequest, problems: list[Problem]) -> bool:
-    """Whether the caller asked for a 202 (contract C8)."""
+    """Whether the caller requested a 202 (contract C8)."""
     text = request.header(b"async")
     if text is None or text.lower() in ("true", "false"):
         return text is not None and text.lower() == "true"

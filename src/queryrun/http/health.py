@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`: for whoever runs the service. None needs a token."""
+"""`/healthz`, `/readyz`, `/metrics`: for operators. None needs a token."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ async def alive(_app: AppContext, _request: ApiRequest) -> Response:
 async def ready(app: AppContext, _request: ApiRequest) -> Response:
     """200 when this node should get requests; otherwise 503, and which component failed.
 
-    A source that is away is reported as `degraded` with 200: its runs wait, and another node could
-    do no better.
+    A source that is not available is reported as `degraded` with 200: its runs wait, and another
+    node could do no better.
     """
     checks = await app.ready()
     if not app.runs.accepting():

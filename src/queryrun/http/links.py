@@ -12,7 +12,7 @@ from queryrun.results.store import ResultStore
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Makes links that all expire at the same second. Re-made for every answer (contract F9)."""
+    """Makes links that all expire at the same second; new ones for every response (contract F9)."""
 
     public_url: str
     secret: bytes
@@ -22,9 +22,9 @@ class Links:
     life_s: int
 
     def to(self, key: str) -> str:
-        """The link to one file: whoever holds it may download until it expires.
+        """The link to one file. It needs no other permission until it expires.
 
-        It leads to the store itself where that serves links of its own, otherwise to us.
+        It leads to the store itself if that serves links of its own, otherwise to this service.
         """
         return self.results.link(key, self.life_s) or self._to_us(key)
 
@@ -35,7 +35,7 @@ class Links:
 
 
 def links_of(app: AppContext) -> Links:
-    """Links that live as long as the settings say, from now on."""
+    """Links that are valid from now on for as long as the settings say."""
     life_s = app.settings.link_lifetime_s
     expires = int(app.now().timestamp()) + life_s
     return Links(app.public_url, app.link_secret, expires, app.results, life_s)

@@ -32,7 +32,7 @@ class HttpMetrics:
         )
         self._runs = Gauge(
             "queryrun_runs",
-            "Runs that have not ended.",
+            "Runs that are not terminal.",
             ("source", "state"),
             registry=self.registry,
         )

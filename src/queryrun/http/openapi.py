@@ -12,13 +12,13 @@ from queryrun.http.problems import TYPES
 from queryrun.http.responses import JSON
 from queryrun.http.schemas import ALWAYS, CONCURRENCY, HEADERS, RATES, SCHEMAS
 
-ABOUT = """Submit SQL, get a durable run, download its result file; cancel, and know that the work
-has stopped.
+ABOUT = """Submit SQL, get a durable run, download its result file; cancel, with confirmation that
+the work has stopped.
 
 Get a token at `/oauth/token` and send it as `Authorization: Bearer …`. Create a run, read it until
-`state` is `complete`, `failed` or `canceled` (or let `Prefer: wait=60` wait for you), download
-`file.url`. Errors name what is wrong in `errors`, and `retryable` says whether the same request may
-succeed later."""
+`state` is `complete`, `failed` or `canceled` (`Prefer: wait=60` saves polling), download
+`file.url`. `errors` lists what is wrong with a request, and `retryable` tells whether the same
+request may succeed later."""
 
 ERROR_HEADERS = {
     401: ("www-authenticate",),
@@ -29,21 +29,21 @@ ERROR_HEADERS = {
     503: ("retry-after",),
 }
 MEANINGS = {
-    400: "Something about the request is wrong; every such thing has an entry.",
+    400: "The request is invalid. Every problem has an entry.",
     401: "No token, or one that is unknown, expired or revoked.",
     403: "The client may not do this, or not in this entity.",
-    404: "No such thing, or someone else's.",
-    405: "The path knows other methods.",
-    409: "The first request with this idempotency key is still being answered.",
+    404: "It does not exist, or belongs to another client.",
+    405: "The path has other methods.",
+    409: "The first request with this idempotency key is still in progress.",
     413: "The body is too large.",
     415: "The body has the wrong type or encoding.",
-    416: "The file has no such bytes.",
+    416: "The range is outside the file.",
     422: "This idempotency key belongs to a different request.",
     429: "Too many requests, or too many runs waiting.",
-    500: "The service failed.",
-    502: "Something in front of the service failed.",
-    503: "The service is stopping, or cannot reach what it needs.",
-    504: "No answer in time.",
+    500: "Internal error.",
+    502: "A proxy in front of the service failed.",
+    503: "The service is shutting down, or a dependency is not available.",
+    504: "No response in time.",
 }
 
 
@@ -77,6 +77,7 @@ def openapi(table: Iterable[Operation]) -> dict[str, object]:
 
 
 def _operation(operation: Operation) -> dict[str, object]:
+    """A response of the table replaces the general error of its status."""
     shape: dict[str, object] = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -99,6 +100,7 @@ def _operation(operation: Operation) -> dict[str, object]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, object]:
+    """Path parameters are the only required ones."""
     shape: dict[str, object] = {
         "name": parameter.name,
         "in": parameter.location,
@@ -125,6 +127,7 @@ def _content(schema: str, examples: Iterable[tuple[str, object]]) -> dict[str, o
 
 
 def _response(operation: Operation, response: ResponseDoc) -> dict[str, object]:
+    """A response without a schema still lists its media types, so that clients accept them."""
     shape: dict[str, object] = {
         "description": response.description,
         "headers": _headers(operation, response.headers),
@@ -148,6 +151,7 @@ def _error(operation: Operation, status: int) -> dict[str, object]:
 
 
 def _error_examples(operation: Operation, status: int) -> list[tuple[str, object]]:
+    """Only v2's errors have examples: the others' shapes have one form."""
     if operation.error_schema != "Problem":
         return []
     if operation.name == "cancelQueryRun" and status == 400:

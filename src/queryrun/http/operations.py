@@ -1,4 +1,4 @@
-"""What an entry of the route table is: an operation, and everything there is to say about it."""
+"""Entries of the route table: an operation and its documentation."""
 
 from __future__ import annotations
 

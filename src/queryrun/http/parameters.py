@@ -28,14 +28,14 @@ FILE_KEY = Parameter(
     f"{ID}_1833251171549653.csv",
 )
 EXPIRES = Parameter(
-    "expires", "query", {"type": "string"}, "From the link: when it stops to open.", "1795493407"
+    "expires", "query", {"type": "string"}, "From the link: when it expires.", "1795493407"
 )
 SIGNATURE = Parameter("signature", "query", {"type": "string"}, "From the link.", "5c1f" * 16)
 SOURCE = Parameter(
     "source",
     "query",
     {"type": "string"},
-    "Where: one of the service's sources. The default source when absent.",
+    "One of the service's sources. The default source when absent.",
     "live",
 )
 TABLE_NAME = Parameter(
@@ -45,31 +45,31 @@ ROW_OFFSET = Parameter(
     "offset",
     "query",
     {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0},
-    "How many rows to pass over.",
+    "How many rows to skip.",
     0,
 )
 ROW_LIMIT = Parameter(
     "limit",
     "query",
     {"type": "integer", "minimum": 0, "maximum": MAX_PREVIEW_ROWS, "default": 100},
-    "How many rows to answer, at most.",
+    "How many rows to return at most.",
     2,
 )
 FIELDS = Parameter(
     "fields[]",
     "query",
     TEXTS,
-    "Answer only these fields. May be repeated or comma-joined; unknown names are ignored. "
+    "Return only these fields. May be repeated or comma-joined; unknown names are ignored. "
     f"Known: {', '.join(f'`{name}`' for name in DEFAULT_FIELDS)}; "
     f"and only when named here: {', '.join(f'`{name}`' for name in EXTENSION_FIELDS)}. "
-    "Naming `file` also answers its `size` and `sha256`.",
+    "Naming `file` also returns its `size` and `sha256`.",
     ["id", "state", "cancellation"],
 )
 QUERY_RUN_FIELDS = Parameter(
     "query_run.fields[]",
     "query",
     TEXTS,
-    "The older name of `fields[]`. With both, the union counts.",
+    "The older name of `fields[]`. With both, the union is used.",
     ["id,state"],
     deprecated=True,
 )
@@ -135,25 +135,26 @@ TRACK_ID = Parameter(
     "zuora-track-id",
     "header",
     {"type": "string", "maxLength": 64, "pattern": r"""^[^:;"'\x00-\x1f\x7f-\uffff]*$"""},
-    "The caller's own id for this request, echoed in the answer. US-ASCII without `: ; \" '`.",
+    "The caller's own id for this request, echoed in the response. US-ASCII without `: ; \" '`.",
     "nightly-0042",
 )
 ASYNC = Parameter(
     "async",
     "header",
-    {"type": "string", "enum": ["true", "false"], "default": "false"},
-    "`true`: answer 202 with a request id at once; the outcome is at `/v2/requests/{request_id}`.",
+    {"type": "string", "enum": ["true", "false", ""], "default": "false"},
+    "`true`: respond at once with 202 and a request id; the outcome is at "
+    "`/v2/requests/{request_id}`.",
     "false",
 )
 ENTITY_IDS = Parameter(
     "zuora-entity-ids",
     "header",
     ENTITY_PATTERN,
-    "The entity to act in (one, despite the plural). Needed when the client has several.",
+    "The entity to act in (one, despite the plural). Required when the client has several.",
     ENTITY,
 )
 ENTITY_SINGULAR = Parameter(
-    "zuora-entity-id", "header", ENTITY_PATTERN, "The singular twin of `zuora-entity-ids`.", ENTITY
+    "zuora-entity-id", "header", ENTITY_PATTERN, "The same as `zuora-entity-ids`.", ENTITY
 )
 ORG_IDS = Parameter(
     "zuora-org-ids",
@@ -166,39 +167,44 @@ ORG_IDS = Parameter(
 IDEMPOTENCY_KEY = Parameter(
     "idempotency-key",
     "header",
-    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
-    "A repeat with the same key within 24 hours has no effect and gets the first answer again, "
-    "marked `idempotency-replayed: true`. 409 while the first is being answered, 422 when the key "
-    "belongs to a different request.",
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$",
+    },
+    "A repeat with the same key within 24 hours has no effect and gets the first response again, "
+    "marked `idempotency-replayed: true`. 409 while the first request is in progress, 422 when the "
+    "key belongs to a different request.",
     "1f6b7b0e-6f0e-4d0c-9b52-3f4f6a0f8f11",
 )
 ACCEPT_ENCODING = Parameter(
     "accept-encoding",
     "header",
     {"type": "string"},
-    "`gzip`: bodies of more than 1000 bytes come compressed.",
+    "`gzip`: bodies of more than 1000 bytes are compressed.",
     "gzip",
 )
 CONTENT_ENCODING = Parameter(
     "content-encoding",
     "header",
-    {"type": "string", "enum": ["gzip", "identity"]},
+    {"type": "string", "enum": ["gzip", "identity", ""]},
     "`gzip`: the request body is compressed.",
     "identity",
 )
 LAST_EVENT_ID = Parameter(
     "last-event-id",
     "header",
-    {"type": "string", "pattern": "^[0-9]{1,14}$"},
-    "The `id` of the last event that was seen: only what came after it is sent.",
+    {"type": "string", "pattern": "^[0-9]{0,14}$"},
+    "The `id` of the last event that the client received: only later ones are sent.",
     "1795493407512",
 )
 PREFER = Parameter(
     "prefer",
     "header",
     {"type": "string"},
-    f"RFC 7240. `wait=N`: answer when the run has ended, or after N (at most {MAX_WAIT_S:.0f}) "
-    "seconds. `respond-async`, on a cancel: do not wait for the engine to be free.",
+    f"RFC 7240. `wait=N`: respond when the run is terminal, or after N (at most {MAX_WAIT_S:.0f}) "
+    "seconds. `respond-async`, on a cancel: do not wait for the engine to stop.",
     "wait=10",
 )
 RANGE = Parameter("range", "header", {"type": "string"}, "One byte range.", "bytes=0-1023")

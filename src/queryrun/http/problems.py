@@ -78,7 +78,7 @@ V1_BARE = frozenset({405, 415})
 
 @dataclass(frozen=True, slots=True)
 class ErrorContent:
-    """What a response says about an error, before an API version gives it a body."""
+    """The content of an error response, before an API version gives it a body."""
 
     status: int
     entries: tuple[e.Problem, ...]
@@ -87,7 +87,7 @@ class ErrorContent:
 
 
 def response_for(error: Exception, version: ApiVersion) -> JsonResponse:
-    """The response to an error. Whatever is no `RequestError` is a 500 that discloses nothing."""
+    """The response to an error. An exception that is no `RequestError` is a 500 without details."""
     content = _content(error)
     return JsonResponse(BODIES[version](content), content.status, _headers(error))
 
@@ -101,6 +101,7 @@ def status_of(error: Exception) -> int:
 
 
 def _content(error: Exception) -> ErrorContent:
+    """Only messages of our own errors are sent: those of others may quote a statement."""
     status = status_of(error)
     if not isinstance(error, e.RequestError):
         return ErrorContent(status, (), HTTPStatus(status).phrase)

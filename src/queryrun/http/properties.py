@@ -1,6 +1,6 @@
-"""What bodies of both faces share: the rules of properties, and the JSON they are in.
+"""What the request bodies of both APIs share: rules for properties.
 
-Each face has a table of `Property`, which both checks its bodies and makes their documented
+Each API has a table of `Property`, which both checks its bodies and makes their documented
 schema. Everything wrong with a body is reported at once.
 """
 
@@ -48,8 +48,8 @@ def property_problems(
 
 def problem(name: str, fault: str) -> Problem:
     """One thing wrong with one property."""
-    shown = name[:64]
-    return Problem("invalid_parameter", shown, f"'{shown}' {fault}")
+    parameter = name[:64]
+    return Problem("invalid_parameter", parameter, f"'{parameter}' {fault}")
 
 
 # --- checks ---------------------------------------------------------------------------------
@@ -72,14 +72,14 @@ def text(value: object) -> str | None:
 
 
 def boolean(value: object) -> str | None:
-    """A JSON boolean, nothing that looks like one."""
+    """A JSON boolean, not a text or number that resembles one."""
     return None if isinstance(value, bool) else "must be true or false"
 
 
-def one_of(words: tuple[str, ...]) -> Check:
-    """One of these words, in exactly this spelling."""
-    fault = f"must be one of {', '.join(words)}"
-    allowed = frozenset(words)
+def one_of(values: tuple[str, ...]) -> Check:
+    """One of these values, in exactly this spelling."""
+    fault = f"must be one of {', '.join(values)}"
+    allowed = frozenset(values)
 
     def check(value: object) -> str | None:
         return None if isinstance(value, str) and value in allowed else fault
@@ -105,7 +105,7 @@ def encryption_key(value: object) -> str | None:
 
 
 def key_warning(output: Output) -> dict[str, str]:
-    """A `Warning` header for a key that the contract accepts and nobody should use today."""
+    """A `Warning` header for a key that the contract accepts and that is too short today."""
     if output.encryption_key is None:
         return {}
     from queryrun.results.encrypt import GOOD_KEY_BITS, PublicKey, parse_key

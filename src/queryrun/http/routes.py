@@ -31,7 +31,7 @@ RUN_LINKS: tuple[tuple[str, dict[str, object]], ...] = (
 )
 LATER = ResponseDoc(
     202,
-    "With `async: true`: recorded, and carried out.",
+    "With `async: true`: recorded, and will be carried out.",
     "RequestAccepted",
     headers=("location", "idempotency-replayed"),
     examples=(("accepted", examples.ONLY_IDS),),
@@ -54,9 +54,9 @@ CREATE = Operation(
     Scope.SUBMIT,
     "Query runs",
     "Create a query run",
-    "Accepts one read-only statement, durably, and answers at once; the run starts when it has a "
-    "slot. Statements that are not read-only, or are several, are refused here; whatever the "
-    "engine finds wrong with one makes its run `failed`.",
+    "Accepts one read-only statement durably and responds at once; the run starts when a slot is "
+    "free. Several statements, and statements that are not read-only, are refused here. Any error "
+    "that the engine finds makes the run `failed`.",
     (
         *p.VIEW,
         p.ASYNC,
@@ -92,7 +92,7 @@ GET = Operation(
     Scope.READ,
     "Query runs",
     "Read a query run",
-    "With `Prefer: wait=N` it answers when the run has ended: no need to poll.",
+    "With `Prefer: wait=N` it responds when the run is terminal: no need to poll.",
     (p.QUERY_RUN_ID, *p.VIEW, p.PREFER, p.ORG_IDS, *p.EVERYWHERE),
     responses=(
         ResponseDoc(
@@ -128,10 +128,10 @@ ROWS = Operation(
     Scope.READ,
     "Query runs",
     "Preview a result",
-    "The first rows of a complete run, without a download, whatever its format and compression; "
-    "an addition of this service. 404 for encrypted results and for runs that are not complete. "
-    "It reaches about 16 MiB into the file, unpacked; in Parquet, 16 MiB from the row group on "
-    f"that holds the first row. Values are texts in {TEXT_VALUES}, otherwise JSON's.",
+    "The first rows of a complete run, without a download, in every format and compression; an "
+    "addition of this service. 404 for encrypted results and for runs that are not complete. "
+    "The preview covers about the first 16 MiB of the file, decompressed; in Parquet, 16 MiB from "
+    f"the row group that has the first row. Values are text in {TEXT_VALUES}, otherwise JSON's.",
     (p.QUERY_RUN_ID, p.ROW_OFFSET, p.ROW_LIMIT, *p.EVERYWHERE),
     responses=(ResponseDoc(200, "Rows.", "Rows", examples=(("two rows", examples.ROWS),)),),
     errors=DOCUMENTED_ERRORS,
@@ -144,16 +144,16 @@ CANCEL = Operation(
     Scope.CANCEL,
     "Query runs",
     "Cancel a query run",
-    "Applies while the run is `accepted` or `in_progress`. The answer waits up to a second for "
-    "the engine to be proven free, so it nearly always reads `canceled`; until then it reads "
-    "`in_progress`. A cancel that was accepted is final. A run that had ended is left as it is: "
-    "400 with `run_already_complete`, `run_already_failed` or `run_already_canceled`. "
-    "No body is needed, and any is ignored.",
+    "Applies while the run is `accepted` or `in_progress`. The response waits up to a second for "
+    "the confirmation that the engine has stopped, so its state is nearly always `canceled`; until "
+    "then it is `in_progress`. An accepted cancel is final. A terminal run does not change: 400 "
+    "with `run_already_complete`, `run_already_failed` or `run_already_canceled`. A body is not "
+    "needed and is ignored.",
     (p.QUERY_RUN_ID, *p.VIEW, p.ASYNC, p.IDEMPOTENCY_KEY, p.PREFER, *p.EVERYWHERE),
     responses=(
         ResponseDoc(
             200,
-            "Cancelled, or being cancelled.",
+            "Canceled, or being canceled.",
             "QueryRun",
             headers=("preference-applied", "idempotency-replayed"),
             examples=(("canceled", examples.CANCELED),),
@@ -161,7 +161,7 @@ CANCEL = Operation(
         LATER,
     ),
     errors=(*DOCUMENTED_ERRORS, 409, 422),
-    error_notes=((400, "Something is wrong with the request, or the run had ended."),),
+    error_notes=((400, "The request is invalid, or the run is terminal already."),),
 )
 LIST = Operation(
     "GET",
@@ -194,15 +194,15 @@ EVENTS = Operation(
     Scope.READ,
     "Query runs",
     "Follow a query run",
-    "Server-sent events. `state` events, with an `id`: every move of the run from its creation, "
+    "Server-sent events. `state` events, with an `id`: every change of state since the creation, "
     "`{id, state, event, attempt, time}`. `progress` events in between: `{percent, rows, "
-    "size_bytes, stage}`. Comments keep a quiet stream open. It ends after the event that ended "
-    "the run, and early when the node stops; come back with `Last-Event-ID`. An addition of this "
-    "service.",
+    "size_bytes, stage}`. Comments keep a quiet stream open. The stream ends after the event that "
+    "made the run terminal, and early when the node stops; reconnect with `Last-Event-ID`. An "
+    "addition of this service.",
     (p.QUERY_RUN_ID, p.LAST_EVENT_ID, *p.EVERYWHERE),
     responses=(
         ResponseDoc(200, "The events.", media_types=(events.EVENT_STREAM,)),
-        ResponseDoc(204, "The run has ended, and its last event has been seen.", media_types=()),
+        ResponseDoc(204, "The run is terminal, and the client has its last event.", media_types=()),
     ),
     errors=DOCUMENTED_ERRORS,
     error_notes=((429, "Too many requests, or too many streams open."),),
@@ -215,14 +215,14 @@ TABLES = Operation(
     Scope.READ,
     "Tables",
     "List tables",
-    "The tables of a source that the caller's entity has, with their columns: what `SHOW TABLES` "
-    "and `DESCRIBE` say, without a run and without waiting for a slot. Remembered for half a "
-    "minute while the files of an embedded source look the same, and for a minute of an engine "
-    "elsewhere. An addition of this service.",
+    "The tables that the caller's entity has in a source, with their columns: the content of "
+    "`SHOW TABLES` and `DESCRIBE`, without a run and without waiting for a slot. Cached for half a "
+    "minute while the files of an embedded source do not change, and for a minute for a remote "
+    "engine. An addition of this service.",
     (p.SOURCE, *p.EVERYWHERE),
     responses=(ResponseDoc(200, "The tables.", "Tables", examples=(("one", examples.TABLES),)),),
     errors=DOCUMENTED_ERRORS,
-    error_notes=((503, "The source does not answer, or this node is shutting down."),),
+    error_notes=((503, "The source is not available, or this node is shutting down."),),
 )
 TABLE_SHAPE = Operation(
     "GET",
@@ -236,7 +236,7 @@ TABLE_SHAPE = Operation(
     (p.TABLE_NAME, p.SOURCE, *p.EVERYWHERE),
     responses=(ResponseDoc(200, "The table.", "Table", examples=(("account", examples.TABLE),)),),
     errors=DOCUMENTED_ERRORS,
-    error_notes=((503, "The source does not answer, or this node is shutting down."),),
+    error_notes=((503, "The source is not available, or this node is shutting down."),),
 )
 REQUEST = Operation(
     "GET",
@@ -246,7 +246,7 @@ REQUEST = Operation(
     Scope.READ,
     "Requests",
     "Read an asynchronous request",
-    "What became of a request that was sent with `async: true`. An addition of this service.",
+    "The outcome of a request that was sent with `async: true`. An addition of this service.",
     (p.REQUEST_ID, *p.EVERYWHERE),
     responses=(
         ResponseDoc(200, "The request.", "Request", examples=(("created", examples.REQUEST),)),
@@ -261,8 +261,8 @@ FILE = Operation(
     None,
     "Files",
     "Download a result file",
-    "The link in `file.url`. The signature is the permission: no Authorization. Compressed files "
-    "are sent as they are, without `Content-Encoding`.",
+    "The link in `file.url`. The signature is the permission: no `Authorization` is needed. "
+    "Compressed files are sent as stored, without `Content-Encoding`.",
     (p.FILE_KEY, p.EXPIRES, p.SIGNATURE, p.RANGE, p.IF_RANGE, p.IF_NONE_MATCH, p.TRACK_ID),
     responses=(
         ResponseDoc(200, "The file.", media_types=MEDIA_TYPES, headers=files.HEADER_NAMES),
@@ -288,18 +288,17 @@ TOKEN = Operation(
     None,
     "Tokens",
     "Create a bearer token",
-    "Exchanges a client's id and secret for a token that lives an hour (RFC 6749, section 4.4). "
-    "They are sent in the form; with neither in it, as HTTP Basic credentials. Any other "
-    "Authorization is ignored. "
-    "Earlier tokens stay valid.",
+    "Exchanges a client's id and secret for a token that is valid for an hour (RFC 6749, section "
+    "4.4). They are form fields or, if the form has neither, HTTP Basic credentials. Any other "
+    "`Authorization` is ignored. Earlier tokens stay valid.",
     (p.TRACK_ID, p.ENTITY_IDS, p.ENTITY_SINGULAR),
     RequestBody(oauth.FORM, "TokenRequest", (("form", examples.TOKEN_FORM),)),
     (ResponseDoc(200, "A token.", "Token", examples=(("token", examples.TOKEN),)),),
     (400, 401, 403, 405, 413, 415, 429, 500, 503, 504),
     error_schema="OAuthError",
     error_notes=(
-        (400, "The form is wrong: `invalid_request` or `unsupported_grant_type`."),
-        (401, "No such client, or not its secret: `invalid_client`."),
+        (400, "The form is invalid: `invalid_request` or `unsupported_grant_type`."),
+        (401, "Unknown client, or wrong secret: `invalid_client`."),
         (403, "The client may not act in the entity that was named: `unauthorized_client`."),
         (429, "Too many token requests from this address or tenant."),
     ),
@@ -357,7 +356,7 @@ TABLE = (
     *V1_TABLE,
     *HEALTH,
 )
-"""In the order in which paths are tried: the busiest first."""
+"""In the order in which paths are matched: the busiest first."""
 
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:

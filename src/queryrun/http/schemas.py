@@ -1,4 +1,4 @@
-"""The document's schemas and headers: the shapes of answers (contract A5, C6, D1, E)."""
+"""The document's schemas and headers: the shapes of responses (contract A5, C6, D1, E)."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ FILE = _object(
     {
         "id": _text("`<run id>_<digits>.<extension>`."),
         "url": _text(
-            "Where to download it: signed, for four hours, no Authorization needed. Signed anew "
-            "each time the run is read.",
+            "The download link: signed, valid for four hours, no `Authorization` needed. Every "
+            "read of the run makes a new one.",
             format="uri",
         ),
-        "content_type": _text("The format asked for.", enum=[*ContentType, "jsonl"]),
+        "content_type": _text("The requested format.", enum=[*ContentType, "jsonl"]),
         "type": _text("Always `query_run`.", enum=["query_run"]),
         "size": _whole("Bytes. Only when `fields[]` names `file`.", minimum=0),
-        "sha256": _text("Of the bytes, in hex. Only when `fields[]` names `file`."),
+        "sha256": _text("SHA-256 of the file, in hex. Only when `fields[]` names `file`."),
     },
     "The result file of a complete run.",
 )
 ERROR = _object(
     {
         "code": _text("What went wrong.", enum=list(FailureCode)),
-        "message": _text("The same for people."),
+        "message": _text("The error, for people."),
         "retryable": {
             "type": "boolean",
             "description": "Whether submitting it again may help.",
@@ -71,11 +71,14 @@ ERROR = _object(
 CANCELLATION = _object(
     {
         "requested_time": TIME,
-        "canceled_time": {**TIME, "description": "When the engine was proven free."},
-        "canceled_by": _text("The client that asked."),
+        "canceled_time": {
+            **TIME,
+            "description": "When it was confirmed that the engine has stopped.",
+        },
+        "canceled_by": _text("The client that requested it."),
         "reason": _text("Why it was stopped.", enum=list(StopReason)),
-        "stage": _text("How far it had come.", enum=list(Stage)),
-        "engine_stop": _text("How the engine let go.", enum=list(EngineStop)),
+        "stage": _text("The stage that the attempt had reached.", enum=list(Stage)),
+        "engine_stop": _text("How the engine was stopped.", enum=list(EngineStop)),
     },
     "The record of a cancel, or of a stop for a limit. An addition of this service.",
     ("requested_time", "reason"),
@@ -85,9 +88,9 @@ ATTEMPT = _object(
         "number": _whole("From 1.", minimum=1),
         "started_time": TIME,
         "ended_time": TIME,
-        "outcome": _text("How it ended.", enum=list(AttemptOutcome)),
+        "outcome": _text("Its outcome.", enum=list(AttemptOutcome)),
     },
-    "One try of a run.",
+    "One attempt of a run.",
     ("number", "started_time"),
 )
 QUERY_RUN = _object(
@@ -107,10 +110,10 @@ PROGRESS = _object(
             "About how many rows are written so far; 0 for binary formats until the end.", minimum=0
         ),
         "size_bytes": _whole("Bytes of the result file so far.", minimum=0),
-        "stage": _text("What is being done. Absent once the run is complete.", enum=list(Stage)),
+        "stage": _text("The current stage. Absent once the run is complete.", enum=list(Stage)),
     },
-    "How far a run is. Within an attempt no figure shrinks. A few seconds old when another node "
-    "than the one that is asked runs the statement. An addition of this service.",
+    "The progress of a run. Within an attempt no figure decreases. A few seconds old when another "
+    "node runs the statement. An addition of this service.",
     ("percent", "rows", "size_bytes"),
 )
 PROBLEM = _object(
@@ -133,19 +136,19 @@ PROBLEM_ENTRY = _object(
 )
 OAUTH_ERROR = _object(
     {
-        "error": _text("The word of RFC 6749."),
-        "error_description": _text("The same for people."),
-        "message": _text("The same again, for clients that read this key."),
+        "error": _text("The error code of RFC 6749."),
+        "error_description": _text("The error, for people."),
+        "message": _text("The same text, for clients that read this key."),
     },
-    "The token endpoint's refusal.",
+    "An error of the token endpoint.",
     ("error", "error_description", "message"),
 )
 TOKEN = _object(
     {
         "access_token": _text("To be sent as `Authorization: Bearer …`."),
         "expires_in": _whole("Seconds.", minimum=1),
-        "jti": _text("An id of the token that is no secret."),
-        "scope": _text("What the token is good for."),
+        "jti": _text("An id of the token that is not secret."),
+        "scope": _text("What the token permits."),
         "token_type": _text("Always `bearer`.", enum=["bearer"]),
     },
     "A bearer token.",
@@ -166,10 +169,10 @@ ROWS = _object(
         "rows": {
             "type": "array",
             "items": {"type": "array"},
-            "description": "One array of values per row. Of JSON the values as in the file; of "
-            "delimited files texts, and null for empty fields.",
+            "description": "One array of values per row. From JSON files the values as in the "
+            "file; from delimited files text, and null for empty fields.",
         },
-        "offset": _whole("How many rows were passed over.", minimum=0),
+        "offset": _whole("How many rows were skipped.", minimum=0),
         "number_of_rows": _whole("Rows of the whole result.", minimum=0),
         "more": {"type": "boolean", "description": "Whether rows follow these."},
     },
@@ -179,9 +182,9 @@ ROWS = _object(
 COLUMN = _object(
     {
         "name": _text("In lower case."),
-        "type": _text("In Trino's words."),
-        "extra": _text("As `SHOW COLUMNS` says it."),
-        "comment": _text("As `SHOW COLUMNS` says it."),
+        "type": _text("The name of Trino's type."),
+        "extra": _text("As in `SHOW COLUMNS`."),
+        "comment": _text("As in `SHOW COLUMNS`."),
     },
     "A column.",
     ("name", "type", "extra", "comment"),
@@ -212,13 +215,16 @@ ONLY_IDS = _object(
 REQUEST = _object(
     {
         "request_id": _text("The request's id.", format="uuid"),
-        "state": _text("How far it is.", enum=["in_progress", "succeeded", "failed"]),
+        "state": _text("Its state.", enum=["in_progress", "succeeded", "failed"]),
         "method": _text("The method of the request."),
         "path": _text("The path of the request."),
         "created_time": TIME,
         "completed_time": TIME,
-        "status": _whole("What a synchronous caller would have been answered."),
-        "body": {"type": "object", "description": "And with which body."},
+        "status": _whole("The status that a synchronous caller would have got."),
+        "body": {
+            "type": "object",
+            "description": "The body that a synchronous caller would have got.",
+        },
         "data": _object({"id": _text("The run's id.", format="uuid")}, "The run.", ("id",)),
     },
     "An asynchronous request.",
@@ -239,7 +245,7 @@ HEALTH: Schema = {
     "type": "object",
     "required": ["status"],
     "properties": {
-        "status": _text("`ok`, `degraded` (a source is away), or `unavailable`."),
+        "status": _text("`ok`, `degraded` (a source is not available), or `unavailable`."),
         "checks": {"type": "object", "additionalProperties": {"type": "string"}},
     },
 }
@@ -272,13 +278,13 @@ HEADERS: dict[str, Schema] = {
     "zuora-track-id": _text("The caller's id, when one was sent."),
     "ratelimit-limit": _text("The tightest window's quota, then each window."),
     "ratelimit-remaining": _whole("Requests left in the tightest window.", minimum=0),
-    "ratelimit-reset": _whole("Seconds until that window is whole again.", minimum=0),
+    "ratelimit-reset": _whole("Seconds until that window is full again.", minimum=0),
     "location": _text("Where the run is."),
-    "preference-applied": _text("Which preferences were followed."),
-    "warning": _text("When the encryption key is shorter than it should be."),
-    "idempotency-replayed": _text("`true` on a repeated answer."),
+    "preference-applied": _text("Which preferences were applied."),
+    "warning": _text("Present when the encryption key is shorter than recommended."),
+    "idempotency-replayed": _text("`true` on a replayed response."),
     "retry-after": _whole("Seconds to wait.", minimum=0),
-    "allow": _text("The methods that the path knows."),
+    "allow": _text("The methods that the path has."),
     "www-authenticate": _text("How to authenticate."),
     "etag": _text("Changes when the bytes do."),
     "accept-ranges": _text("Always `bytes`."),
@@ -288,5 +294,5 @@ HEADERS: dict[str, Schema] = {
 }
 ALWAYS = ("zuora-request-id", "zuora-track-id")
 CONCURRENCY = tuple(v1.HEADERS)
-"""Of every answer of v1 to a known client."""
+"""Headers of every v1 response to a known client."""
 RATES = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")

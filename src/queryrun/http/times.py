@@ -1,4 +1,4 @@
-"""How times are written in answers, on both faces."""
+"""How times are written in responses, on both APIs."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class RequestContext:
 class Workers(Protocol):
     """What an attempt uses of the worker pool (`worker.pool.WorkerPool` implements it)."""
 
-    async def take(self, bind: WorkerConfig) -> Worker:
+    async def take(self, config: WorkerConfig) -> Worker:
         """A worker with this configuration; cancelling this call leaks nothing."""
         ...
 
@@ -85,7 +85,7 @@ class AttemptContext:
     notifier: ChangeNotifier
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""
-    bind: Callable[[str, str], Awaitable[WorkerConfig]]
+    worker_config: Callable[[str, str], Awaitable[WorkerConfig]]
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth

@@ -1,4 +1,4 @@
-"""Whether a failed attempt is tried again, and when. The only owner of retries."""
+"""Decides whether a failed attempt is retried, and when. No other module retries an attempt."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ class RetryPolicy:
     max_s: float = 60.0
 
     def delay_s(self, attempt: int) -> float:
-        """How long to wait after attempt number `attempt` (from 1)."""
+        """The delay after attempt number `attempt` (from 1)."""
         return float(min(self.max_s, self.first_s * self.factor ** (attempt - 1)))
 
 
 def after_failure(
     run: Run, failure: Failure, policy: RetryPolicy, now: datetime, stop: Cancellation | None = None
 ) -> Failed | Requeued:
-    """What to write for a failed attempt: another try, or the end.
+    """What to write for a failed attempt: a requeue, or the failure.
 
-    The failure's code alone decides whether another attempt can help (contract F8); how many
-    are left decides whether there is one.
+    The failure's code decides whether another attempt can help (contract F8), and the run's
+    remaining attempts decide whether there is one.
     """
     if not failure.code.retryable:
         return Failed(failure, stop)
     if run.remaining_attempts <= 0:
-        return Failed(_every_time(failure, run.attempt), stop)
+        return Failed(_after_last_attempt(failure, run.attempt), stop)
     ready = now + timedelta(seconds=policy.delay_s(run.attempt))
     return Requeued(failure, ready, charge=True, stop=stop)
 
 
 def on_shutdown(failure: Failure, now: datetime, stop: Cancellation | None) -> Requeued:
-    """What to write when the node leaves: queued again at once, and the run is not charged."""
+    """What to write when the node shuts down: requeued at once, without losing a retry."""
     return Requeued(failure, now, charge=False, stop=stop)
 
 
 def while_source_down(
     failure: Failure, policy: RetryPolicy, now: datetime, stop: Cancellation | None
 ) -> Requeued:
-    """What to write when the source is down: the run waits for it, and is not charged."""
+    """What to write while the source is down: the run waits, without losing a retry."""
     ready = now + timedelta(seconds=policy.delay_s(1))
     return Requeued(failure, ready, charge=False, stop=stop)
 
 
-def _every_time(failure: Failure, attempts: int) -> Failure:
-    """The last failure, saying that it was the last of several."""
-    tries = f"all {attempts} attempts failed" if attempts > 1 else "the only attempt failed"
-    return replace(failure, message=f"{failure.message} ({tries}; no retries left)")
+def _after_last_attempt(failure: Failure, attempts: int) -> Failure:
+    """The failure, with a message that says how many attempts failed."""
+    summary = f"all {attempts} attempts failed" if attempts > 1 else "the only attempt failed"
+    return replace(failure, message=f"{failure.message} ({summary}; no retries left)")

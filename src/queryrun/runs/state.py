@@ -1,4 +1,4 @@
-"""The states of a run and the only moves between them. Pure: no clock, no store.
+"""The states of a run and the only transitions between them. Pure: no clock, no store.
 
 accepted     --claim-->    in_progress
 accepted     --cancel-->   canceled        nothing had started
@@ -74,7 +74,7 @@ HELD: frozenset[RunState] = frozenset({RunState.IN_PROGRESS, RunState.CANCELING}
 def advance(state: RunState, event: RunEvent) -> RunState:
     """The state after `event`, or `LostRace` when the event does not apply in `state`.
 
-    This is the only place that decides a move; the stores call it and then write with a
+    This is the only place that decides a transition; the stores call it and then write with a
     compare-and-set on the state it started from.
     """
     after = TRANSITIONS.get((state, event))

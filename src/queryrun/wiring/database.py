@@ -11,7 +11,8 @@ from datetime import datetime
 from queryrun.db.database import Database
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.http.rate_limits import MakeLimiter
-from queryrun.settings import DATABASE_NAME, Settings, database_url
+from queryrun.settings import DATABASE_NAME, Settings
+from queryrun.wiring.secrets import database_url
 
 
 def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:

@@ -167,7 +167,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         results=resources.results,
         notifier=notifier,
         policy=policies.__getitem__,
-        bind=resolver.bind,
+        worker_config=resolver.worker_config,
         remote=RemoteWork(settings.remote_sources, remote_stop, resolver.spec),
         sources=sources,
         retry=retry_policy(settings),

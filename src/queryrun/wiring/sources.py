@@ -1,4 +1,4 @@
-"""Settings -> what a worker opens and how an engine elsewhere is spoken to, for each entity."""
+"""Settings -> what a worker opens, and how to connect to an engine, for each entity."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from queryrun.auth.store import AuthStore
 from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.results.credentials import RotatingCredentials
-from queryrun.settings import Settings, SourceSettings, size_bytes, source_secret
+from queryrun.settings import Settings, SourceSettings, size_bytes
 from queryrun.wiring.results import results_specs
+from queryrun.wiring.secrets import source_secret
 from queryrun.worker.frames import WorkerConfig
 
 NO_ENTITY = "queryrun"
-"""Stands for `{entity}` where an engine is asked something that is no entity's."""
+"""Replaces `{entity}` in connections that serve no entity, such as health checks."""
 
 
 class SourceResolver:
-    """Where an entity's data of a source is. Entities are looked up once each."""
+    """Resolves a source for an entity. The name of each entity is read once and cached."""
 
     def __init__(
         self, settings: Settings, auth: AuthStore, credentials: RotatingCredentials | None
@@ -25,34 +26,38 @@ class SourceResolver:
         self._names: dict[str, str] = {}
         self._results = results_specs(settings, credentials)
 
-    async def bind(self, source: str, entity_id: str) -> WorkerConfig:
-        """What a worker for this entity opens; `NotFound` for an entity that is not there."""
-        rules = self._settings.sources[source]
+    async def worker_config(self, source: str, entity_id: str) -> WorkerConfig:
+        """The configuration of a worker for this entity. `NotFound` for an unknown entity."""
+        settings = self._settings.sources[source]
         return WorkerConfig(
             entity_id=entity_id,
             source=await self.spec(source, entity_id),
             results=self._results(),
-            memory_bytes=size_bytes(rules.memory, "memory"),
-            threads=rules.threads,
+            memory_bytes=size_bytes(settings.memory, "memory"),
+            threads=settings.threads,
             spill_dir="",
-            spill_bytes=size_bytes(rules.spill, "spill"),
+            spill_bytes=size_bytes(settings.spill, "spill"),
             time_zone=self._settings.time_zone,
         )
 
     async def spec(self, source: str, entity_id: str | None) -> SourceSpec:
-        """The source as seen by this entity; None: by nobody in particular."""
+        """The source for this entity. None: for no entity."""
         entity = NO_ENTITY if entity_id is None else await self._name(entity_id)
-        rules = self._settings.sources[source]
-        if not rules.kind.is_remote:
+        settings = self._settings.sources[source]
+        if not settings.kind.is_remote:
             return self._embedded(source, entity)
         secret = source_secret(self._settings, source)
-        return SourceSpec(rules.engine, _options(rules, entity), Secret(secret) if secret else None)
+        return SourceSpec(
+            settings.engine,
+            _options(settings, entity),
+            Secret(secret) if secret else None,
+        )
 
     def _embedded(self, source: str, entity: str) -> SourceSpec:
         data = self._settings.data_path(source, entity)
-        rules = self._settings.sources[source]
-        option = "database" if rules.kind.is_database(data) else "data_dir"
-        return SourceSpec(rules.engine, {option: str(data), "dialect": rules.dialect})
+        settings = self._settings.sources[source]
+        option = "database" if settings.kind.is_database(data) else "data_dir"
+        return SourceSpec(settings.engine, {option: str(data), "dialect": settings.dialect})
 
     async def _name(self, entity_id: str) -> str:
         if entity_id not in self._names:
@@ -62,14 +67,18 @@ class SourceResolver:
         return self._names[entity_id]
 
 
-def _options(rules: SourceSettings, entity: str) -> dict[str, str]:
-    """Names of entities are letters, digits, `_` and `-`, so nothing can be smuggled in."""
-    templates = {"catalog": rules.catalog, "schema": rules.schema, "user": rules.user}
+def _options(settings: SourceSettings, entity: str) -> dict[str, str]:
+    """Entity names are letters, digits, `_` and `-`, so they cannot inject anything."""
+    templates = {
+        "catalog": settings.catalog,
+        "schema": settings.schema,
+        "user": settings.user,
+    }
     filled = {name: text.replace("{entity}", entity) for name, text in templates.items()}
     fixed = {
-        "url": rules.url,
-        "auth": rules.auth,
-        "ui_url": rules.ui_url,
-        "name_scope": rules.name_scope,
+        "url": settings.url,
+        "auth": settings.auth,
+        "ui_url": settings.ui_url,
+        "name_scope": settings.name_scope,
     }
-    return filled | fixed | {"dialect": rules.dialect}
+    return filled | fixed | {"dialect": settings.dialect}

@@ -15,7 +15,7 @@ from queryrun.engines.base import (
     RowFilter,
     work_name,
 )
-from queryrun.engines.registry import preload_embedded
+from queryrun.engines.registry import preload
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
@@ -128,4 +128,4 @@ def _s3_results(options: dict[str, str], credentials: CurrentCredentials) -> Res
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
 
-preload_embedded()  # once in the fork server, instead of in each worker that it forks
+preload()  # once in the fork server, instead of in each worker that it forks

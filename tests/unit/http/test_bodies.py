@@ -134,7 +134,7 @@ def test_other_types_are_not_compressed(content_type: str | None) -> None:
     assert response.raw_headers == before
 
 
-def test_caches_are_told_that_the_encoding_varies_even_when_it_is_not_used() -> None:
+def test_vary_is_set_even_when_the_encoding_is_not_used() -> None:
     response = Response(b"x" * 5000, media_type=JSON)
     compress(request_with(), response)
     assert response.headers["vary"] == "accept-encoding"

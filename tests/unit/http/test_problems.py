@@ -1,4 +1,4 @@
-"""Every error of a request has a status and a body on every face."""
+"""Every error of a request has a status and a body on every API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLES: dict[type[e.RequestError], e.RequestError] = {
     e.Forbidden: e.Forbidden("not yours"),
     e.NotFound: e.NotFound("query_run_id", "could not be found"),
     e.NotCancellable: e.NotCancellable("id", "complete"),
-    e.IdempotencyInFlight: e.IdempotencyInFlight("still being answered"),
+    e.IdempotencyInFlight: e.IdempotencyInFlight("still in progress"),
     e.IdempotencyMismatch: e.IdempotencyMismatch("another request's"),
     e.TooManyRequests: e.TooManyRequests("too many", 7),
     e.QueueFull: e.QueueFull("full", 5),
@@ -54,7 +54,7 @@ def test_every_error_has_a_status_of_its_own(error: e.RequestError) -> None:
 
 
 @pytest.mark.parametrize("error", SAMPLES.values(), ids=lambda error: type(error).__name__)
-def test_every_error_has_a_body_on_every_face(error: e.RequestError) -> None:
+def test_every_error_has_a_body_on_every_api(error: e.RequestError) -> None:
     status = status_of(error)
     v2 = msgspec.json.decode(response_for(error, ApiVersion.V2).body)
     assert set(v2) == {"type", "errors", "retryable"}

@@ -1,4 +1,4 @@
-"""Who is tried again, and when."""
+"""Which failures are retried, and when."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def a_run(*, attempt: int = 1, remaining: int = 3) -> Run:
 
 
 @pytest.mark.parametrize("code", [code for code in FailureCode if not code.retryable])
-def test_a_failure_that_another_attempt_cannot_help_ends_the_run(code: FailureCode) -> None:
+def test_a_failure_that_is_not_retryable_ends_the_run(code: FailureCode) -> None:
     assert isinstance(after_failure(a_run(), Failure(code, "no"), POLICY, NOW), Failed)
 
 
 @pytest.mark.parametrize("code", [code for code in FailureCode if code.retryable])
-def test_a_failure_that_another_attempt_may_help_queues_the_run_and_charges_it(
+def test_a_retryable_failure_requeues_the_run_and_takes_a_retry(
     code: FailureCode,
 ) -> None:
     detail = after_failure(a_run(), Failure(code, "lost"), POLICY, NOW)
@@ -37,7 +37,7 @@ def test_a_failure_that_another_attempt_may_help_queues_the_run_and_charges_it(
     assert detail.charge
 
 
-def test_without_retries_left_the_run_fails_and_says_that_every_attempt_failed() -> None:
+def test_without_retries_left_the_run_fails_and_reports_that_every_attempt_failed() -> None:
     run = a_run(attempt=4, remaining=0)
     detail = after_failure(run, Failure(FailureCode.WORKER_LOST, "died"), POLICY, NOW)
     assert isinstance(detail, Failed)
@@ -45,20 +45,20 @@ def test_without_retries_left_the_run_fails_and_says_that_every_attempt_failed()
 
 
 @pytest.mark.parametrize(("attempt", "delay_s"), [(1, 1), (2, 4), (3, 10), (9, 10)])
-def test_the_back_off_grows_up_to_its_bound(attempt: int, delay_s: float) -> None:
+def test_the_back_off_grows_up_to_its_maximum(attempt: int, delay_s: float) -> None:
     run = a_run(attempt=attempt)
     detail = after_failure(run, Failure(FailureCode.WORKER_LOST, "died"), POLICY, NOW)
     assert isinstance(detail, Requeued)
     assert detail.ready_time == NOW + timedelta(seconds=delay_s)
 
 
-def test_a_node_that_leaves_queues_the_run_at_once_and_does_not_charge_it() -> None:
+def test_a_shutdown_requeues_the_run_at_once_and_takes_no_retry() -> None:
     detail = on_shutdown(Failure(FailureCode.NODE_LOST, "bye"), NOW, None)
     assert (detail.ready_time, detail.charge) == (NOW, False)
 
 
-def test_every_failure_code_says_who_is_to_blame() -> None:
-    """A code without an entry would raise here rather than in an attempt at night."""
+def test_every_failure_code_has_a_blame() -> None:
+    """A code without an entry raises here, not in an attempt."""
     assert {code.blame for code in FailureCode}
 
 
@@ -67,7 +67,7 @@ def test_only_failures_that_are_not_the_users_are_retried() -> None:
         assert not (code.retryable and code.blame == "user")
 
 
-def test_the_record_of_a_failed_run_is_untouched_by_the_decision() -> None:
+def test_the_retry_decision_does_not_modify_the_run() -> None:
     run = a_run()
     before = replace(run)
     after_failure(run, Failure(FailureCode.SYNTAX_ERROR, "x"), POLICY, NOW)

@@ -1,4 +1,4 @@
-"""The table of moves: what it allows, and that it allows nothing else."""
+"""The table of transitions: what it allows, and that it allows nothing else."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ALL = list(product(RunState, RunEvent))
 REFUSED = [pair for pair in ALL if pair not in TRANSITIONS]
 
 
-def test_there_are_six_states_and_seven_moves() -> None:
-    """Another one needs a decision record."""
+def test_there_are_six_states_and_seven_transitions() -> None:
+    """One more needs a decision record."""
     assert len(RunState) == 6
     assert len(TRANSITIONS) == 7
 
 
 @pytest.mark.parametrize(("state", "event"), REFUSED)
-def test_every_move_that_the_table_does_not_name_is_refused(
+def test_every_transition_that_the_table_does_not_name_is_refused(
     state: RunState, event: RunEvent
 ) -> None:
     with pytest.raises(LostRace):
@@ -28,18 +28,18 @@ def test_every_move_that_the_table_does_not_name_is_refused(
 
 
 @pytest.mark.parametrize(("pair", "after"), TRANSITIONS.items())
-def test_every_named_move_leads_where_the_table_says(
+def test_every_transition_leads_where_the_table_says(
     pair: tuple[RunState, RunEvent], after: RunState
 ) -> None:
     assert advance(*pair) is after
 
 
-def test_the_terminal_states_are_those_without_a_way_out() -> None:
+def test_terminal_states_have_no_transition() -> None:
     assert {RunState.COMPLETE, RunState.FAILED, RunState.CANCELED} == TERMINAL
 
 
-def test_canceled_is_never_reached_from_a_state_in_which_an_engine_may_work_but_by_freed() -> None:
-    """The heart of the guarantee, read off the table."""
+def test_only_freed_leads_from_a_state_with_engine_work_to_canceled() -> None:
+    """The core of the cancel guarantee."""
     ways = {
         (state, event)
         for (state, event), after in TRANSITIONS.items()
@@ -48,13 +48,13 @@ def test_canceled_is_never_reached_from_a_state_in_which_an_engine_may_work_but_
     assert ways == {(RunState.CANCELING, RunEvent.FREED)}
 
 
-def test_nothing_but_freed_leads_out_of_canceling() -> None:
-    """A cancel that was accepted can neither complete, fail nor be queued again."""
+def test_only_freed_leads_out_of_canceling() -> None:
+    """A run with an accepted cancel cannot complete, fail or be requeued."""
     ways = {event for state, event in TRANSITIONS if state is RunState.CANCELING}
     assert ways == {RunEvent.FREED}
 
 
-def test_canceling_is_shown_as_in_progress_and_the_others_as_they_are() -> None:
+def test_clients_read_canceling_as_in_progress_and_the_other_states_unchanged() -> None:
     assert RunState.CANCELING.public is RunState.IN_PROGRESS
     assert all(s.public is s for s in RunState if s is not RunState.CANCELING)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from queryrun.engines.duckdb.arrow_encoder import INTERRUPTED
 from queryrun.engines.spark.error_details import SparkErrorDetails
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.position import SourcePosition, position_after
@@ -106,7 +107,6 @@ _LEFT_TO_SPARK = frozenset(
 )
 """And the compiler does not check what may stand where there are groups and windows."""
 
-INTERRUPTED = "The statement was interrupted"
 _SPOKEN_FOR = {
     FailureCode.DATA_UNREADABLE: "The source's data could not be read",
     FailureCode.ENGINE_UNAVAILABLE: "Spark cannot be reached, or has lost the statement",

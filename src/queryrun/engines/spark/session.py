@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from queryrun.engines.base import WORK_PREFIX, EngineLimits, EngineProgress, RowFilter, Rows
-from queryrun.engines.duckdb import failures as duckdb_failures
+from queryrun.engines.duckdb.arrow_encoder import ArrowEncoder
 from queryrun.engines.spark.client import SparkClient
-from queryrun.engines.spark.encoder import Encoder
 from queryrun.engines.spark.endpoint import SparkEndpoint, endpoint_from_options, session_id_of
 from queryrun.engines.spark.error_details import SparkError
-from queryrun.engines.spark.failures import INTERRUPTED, ErrorContext, failure_of
+from queryrun.engines.spark.failures import ErrorContext, failure_of
 from queryrun.engines.spark.stop import stop_work
 from queryrun.engines.spark.stream import RowStream
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, quoted
 from queryrun.engines.spark.types import fields_of
-from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ _SETTINGS = {
     "spark.sql.execution.arrow.useLargeVarTypes": "false",
 }
 """Errors instead of NULLs, no paths for tables, Arrow's usual strings."""
-_NOWHERE = 2**62
 
 
 def open_session(
@@ -50,14 +47,20 @@ def open_session(
     Raises `RunFailed` for options that cannot work.
     """
     endpoint = endpoint_from_options(options, secret)
-    return SparkSession(endpoint, Encoder(limits, time_zone), time_zone, options.get("dialect", ""))
+    return SparkSession(
+        endpoint, ArrowEncoder(limits, time_zone), time_zone, options.get("dialect", "")
+    )
 
 
 class SparkSession:
     """One statement at a time, each in a session of its own on the server. See `EngineSession`."""
 
     def __init__(
-        self, endpoint: SparkEndpoint, encoder: Encoder, time_zone: str, dialect: str = "native"
+        self,
+        endpoint: SparkEndpoint,
+        encoder: ArrowEncoder,
+        time_zone: str,
+        dialect: str = "native",
     ) -> None:
         self._endpoint = endpoint
         self._encoder = encoder
@@ -89,24 +92,18 @@ class SparkSession:
             sql = self._sql(client, statement, row_filter or RowFilter())
             stream = self._stream = RowStream(client.execute(sql, self._name))
             fields = fields_of(stream.schema())
-            return self._encoder.rows(stream.reader(fields), fields)
+            names = {field.arrow_name: field.name for field in fields}
+            return self._encoder.rows(stream.reader(fields), names)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:  # noqa: ARG002 - Spark has its own places
         """Spark's errors and the encoder's as `RunFailed`, everything else untouched."""
-        if isinstance(error, MemoryError):
-            message = duckdb_failures.OUT_OF_MEMORY
-            return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, message)
-        if not isinstance(error, duckdb.Error | SparkError):
-            return error
-        error = (self._stream and self._stream.error) or error
-        if isinstance(error, SparkError):
-            return failure_of(error.details, self._context)
-        if not isinstance(error, duckdb.Error):
-            return error  # the stream broke on an error of ours
-        if isinstance(error, duckdb.InterruptException):
-            return RunFailed.of(FailureCode.STATEMENT_FAILED, INTERRUPTED)
-        context = duckdb_failures.ErrorContext("", (), (self.output_path,))
-        return duckdb_failures.failure_of(error, context, _NOWHERE)
+        if isinstance(error, duckdb.Error | SparkError):
+            error = (self._stream and self._stream.error) or error
+            if isinstance(error, SparkError):
+                return failure_of(error.details, self._context)
+            if not isinstance(error, duckdb.Error):
+                return error  # the stream broke on an error of ours
+        return self._encoder.failure_of(error)
 
     def interrupt(self) -> None:
         """Interrupt Spark's operation by its tag, the call that waits, and the encoder."""

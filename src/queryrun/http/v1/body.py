@@ -1,7 +1,7 @@
 """The body of `POST /query/jobs` (contract A6): one table of properties, as v2 has one.
 
 `null` counts as absent, because generated clients send it; an unknown property is refused, because
-one that was misspelt and ignored would change what is answered.
+one that was misspelt and ignored would change the result.
 """
 
 from __future__ import annotations
@@ -87,23 +87,23 @@ def _built(given: Mapping[str, object]) -> JobBody:
 
 
 def _target(value: object) -> str | None:
-    """`{"target": "S3"}`: where the result goes. It has only ever had this value, and here the
-    result goes where the service keeps results."""
+    """`{"target": "S3"}`: the hosted system accepts no other value. Results are stored where this
+    service keeps them."""
     if isinstance(value, dict) and value.get("target") in TARGETS:
         return None
     return 'must be {"target": "S3"}'
 
 
-def _enum(words: tuple[str, ...], description: str) -> tuple[Check, dict[str, object]]:
-    schema: dict[str, object] = {"type": "string", "enum": list(words)}
-    return one_of(words), schema | {"description": description}
+def _enum(values: tuple[str, ...], description: str) -> tuple[Check, dict[str, object]]:
+    schema: dict[str, object] = {"type": "string", "enum": list(values)}
+    return one_of(values), schema | {"description": description}
 
 
 def _nullable(schema: dict[str, object]) -> dict[str, object]:
     """The schema of an optional property: `null` is as good as leaving it out."""
     nullable = {**schema, "type": [schema["type"], "null"]}
-    if isinstance(words := schema.get("enum"), list):
-        nullable["enum"] = [*words, None]
+    if isinstance(values := schema.get("enum"), list):
+        nullable["enum"] = [*values, None]
     return nullable
 
 
@@ -173,7 +173,7 @@ PROPERTIES = (
         "sourceData",
         *_enum(
             SOURCES,
-            "Where to run it: `LIVE` (also when absent) or `WAREHOUSE`, which `DATAHUB` is another "
+            "Where to run it: `LIVE` (the default) or `WAREHOUSE`, which `DATAHUB` is another "
             "name of.",
         ),
     ),

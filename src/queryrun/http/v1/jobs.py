@@ -164,9 +164,9 @@ def _spellings() -> dict[str, frozenset[RunState]]:
     """Every spelling of a state, of both API versions, and the states it means (contract B2)."""
     meanings: dict[str, set[RunState]] = {"submitted": set(), "pending": set()}
     for state in RunState:
-        for word in (state.public.value, STATUS_SPELLINGS.get(state, state.public.value)):
-            meanings.setdefault(word, set()).add(state)
-    return {word: frozenset(states) for word, states in meanings.items()}
+        for spelling in (state.public.value, STATUS_SPELLINGS.get(state, state.public.value)):
+            meanings.setdefault(spelling, set()).add(state)
+    return {spelling: frozenset(states) for spelling, states in meanings.items()}
 
 
 SPELLINGS = _spellings()
@@ -175,17 +175,18 @@ STATUS_NAMES = ("submitted", "accepted", "in_progress", "completed", "failed", "
 
 def _states(values: Iterable[str], problems: list[Problem]) -> frozenset[RunState] | None:
     """The states to list; None for all of them."""
-    words = list(values)
-    if not words:
+    spellings = list(values)
+    if not spellings:
         return None
-    if not all(word in SPELLINGS for word in words):
+    if not all(one in SPELLINGS for one in spellings):
         message = f"'queryStatus' must be one of {', '.join(STATUS_NAMES)}"
         problems.append(Problem("invalid_parameter", "queryStatus", message))
         return None
-    return frozenset[RunState]().union(*(SPELLINGS[word] for word in words))
+    return frozenset[RunState]().union(*(SPELLINGS[one] for one in spellings))
 
 
 def _page_size(values: list[str], problems: list[Problem]) -> int:
+    """Strict, because a size that was ignored would silently truncate the only page."""
     if not values:
         return DEFAULT_PAGE_SIZE
     text = values[-1]

@@ -20,8 +20,8 @@ PADDED_ID = Parameter(
     "job_id",
     "path",
     {"type": "string"},
-    "The job's id: a UUID of 36 characters, or those and 28 zeros behind them, for the SDK that "
-    "sends nothing shorter than 64.",
+    "The job's id: a UUID of 36 characters, optionally followed by 28 zeros, for the SDK that "
+    "sends no id shorter than 64.",
     schemas.ID,
 )
 QUERY_STATUS = Parameter(
@@ -31,7 +31,7 @@ QUERY_STATUS = Parameter(
         "type": "string",
         "enum": [*jobs.STATUS_NAMES, "complete", "canceled", "pending"],
     },
-    "Only jobs in this status. v2's spellings are taken too.",
+    "Only jobs in this status. v2's spellings are accepted too.",
     "in_progress",
 )
 PAGE_SIZE = Parameter(
@@ -55,14 +55,14 @@ CREATE_JOB = Operation(
     Scope.SUBMIT,
     TAG,
     "Submit a data query",
-    "The same as creating a query run, in the words of v1. The job is on both faces, under one id.",
+    "The same as creating a query run, in the shape of v1. Both APIs have the job under one id.",
     (p.IDEMPOTENCY_KEY, p.PREFER, p.ORG_IDS, p.CONTENT_ENCODING, *p.EVERYWHERE),
     RequestBody("application/json", "SubmitDataQuery", (("csv", schemas.SUBMIT),)),
     (
         ResponseDoc(
             200,
             "Accepted.",
-            "DataQueryJobAnswer",
+            "DataQueryJobResponse",
             headers=("preference-applied", "idempotency-replayed", "warning"),
             examples=(("accepted", {"data": schemas.ACCEPTED}),),
         ),
@@ -78,7 +78,7 @@ LIST_JOBS = Operation(
     Scope.READ,
     TAG,
     "List data query jobs",
-    "The client's own (all of the tenant's for an admin), newest first. One page: this face has no "
+    "The client's own (all of the tenant's for an admin), newest first. One page: v1 has no "
     "cursor; `GET /v2/query_runs` has one.",
     (QUERY_STATUS, PAGE_SIZE, *p.EVERYWHERE),
     responses=(
@@ -100,13 +100,13 @@ GET_JOB = Operation(
     Scope.READ,
     TAG,
     "Read a data query job",
-    "Somebody else's job is a 403 here, where v2 answers 404.",
+    "Another client's job is a 403 here; on v2 it is a 404.",
     (JOB_ID, p.PREFER, *p.EVERYWHERE),
     responses=(
         ResponseDoc(
             200,
             "The job.",
-            "DataQueryJobAnswer",
+            "DataQueryJobResponse",
             headers=("preference-applied",),
             examples=(
                 ("completed", {"data": schemas.COMPLETED}),
@@ -125,21 +125,21 @@ CANCEL_JOB = Operation(
     Scope.CANCEL,
     TAG,
     "Cancel a data query job",
-    "Waits up to a second for the engine to be proven free, like v2's cancel. A job that had "
-    'ended is left as it is: 400, "… is not in accepted or in_progress status".',
+    "Waits up to a second for the confirmation that the engine has stopped, like v2's cancel. A "
+    'terminal job does not change: 400, "… is not in accepted or in_progress status".',
     (PADDED_ID, p.PREFER, *p.EVERYWHERE),
     responses=(
         ResponseDoc(
             200,
-            "Cancelled, or being cancelled.",
-            "DataQueryJobAnswer",
+            "Canceled, or being canceled.",
+            "DataQueryJobResponse",
             headers=("preference-applied",),
             examples=(("cancelled", {"data": schemas.CANCELLED}),),
         ),
     ),
     errors=READING_ERRORS,
     error_schema=ERROR,
-    error_notes=((400, "Something is wrong with the request, or the job had ended."),),
+    error_notes=((400, "The request is invalid, or the job is terminal already."),),
 )
 
 V1_TABLE = (GET_JOB, CREATE_JOB, CANCEL_JOB, LIST_JOBS)

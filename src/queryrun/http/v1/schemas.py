@@ -1,4 +1,4 @@
-"""The document's schemas and samples for v1 (contract A6, A7, A8, A9, D2)."""
+"""The document's schemas and examples for v1 (contract A6, A7, A8, A9, D2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _whole(description: str) -> Schema:
 
 JOB: Schema = {
     "type": "object",
-    "description": "A query run, in the words of v1.",
+    "description": "A query run in the shape of v1.",
     "additionalProperties": False,
     "required": [
         *("id", "query", "queryStatus", "sourceData", "useIndexJoin", "remainingRetries"),
@@ -36,12 +36,12 @@ JOB: Schema = {
         ),
         "sourceData": _text("Where it runs.", enum=["LIVE", "WAREHOUSE"]),
         "useIndexJoin": {"type": "boolean", "description": "As submitted."},
-        "remainingRetries": _whole("Tries left before the job fails."),
-        "retries": _whole("Tries of a new job."),
+        "remainingRetries": _whole("Retries left before the job fails."),
+        "retries": _whole("Retries of a new job."),
         "createdOn": {**TIME, "description": "When it was accepted."},
         "updatedOn": {**TIME, "description": "When its status last changed."},
         "createdBy": _text("The client that created it.", format="uuid"),
-        "createdByUserEmail": _text("No mail reaches it: clients are not people."),
+        "createdByUserEmail": _text("An address that no mail reaches: clients are not people."),
         "dataFile": _text("The signed link to the result. Completed jobs only.", format="uri"),
         "outputRows": _whole("Rows of the result. Completed jobs only."),
         "processingTime": _whole("Milliseconds. Completed jobs only."),
@@ -52,7 +52,7 @@ REFERENCE: Schema = {"$ref": "#/components/schemas/DataQueryJob"}
 SCHEMAS: dict[str, Schema] = {
     "SubmitDataQuery": job_body_schema(),
     "DataQueryJob": JOB,
-    "DataQueryJobAnswer": {
+    "DataQueryJobResponse": {
         "type": "object",
         "required": ["data"],
         "additionalProperties": False,
@@ -70,7 +70,7 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["message"],
         "additionalProperties": False,
         "properties": {
-            "code": {"type": "integer", "description": "The HTTP status once more."},
+            "code": {"type": "integer", "description": "The HTTP status again."},
             "message": _text("What is wrong."),
         },
     },

@@ -111,12 +111,13 @@ def _timeout(value: object) -> str | None:
 
 
 def _tags(value: object) -> str | None:
+    """Names are restricted so that `filter[]` can name a tag without quoting."""
     if not isinstance(value, dict) or len(value) > MAX_TAGS:
         return f"must be an object of at most {MAX_TAGS} texts"
-    for name, word in value.items():
+    for name, tag in value.items():
         if not TAG_NAME.fullmatch(name):
             return "must have names of letters, digits and _ . - that do not start with a digit"
-        if not isinstance(word, str) or len(word) > MAX_TAG_VALUE_CHARS or "\0" in word:
+        if not isinstance(tag, str) or len(tag) > MAX_TAG_VALUE_CHARS or "\0" in tag:
             return f"must have texts of at most {MAX_TAG_VALUE_CHARS} characters as values"
     return None
 
@@ -224,7 +225,7 @@ PROPERTIES = (
                 "maxLength": MAX_TAG_VALUE_CHARS,
                 "pattern": r"^[^\x00]*$",
             },
-            "description": "Words of the caller's own, to find the run again in the list. "
+            "description": "Names and values of the caller's own, to find the run in the list. "
             "An addition of this service.",
         },
     ),

@@ -38,7 +38,7 @@ def read_cursor(query: RunQuery, text: str, secret: bytes) -> int:
 
 
 def _mac(query: RunQuery, position: bytes, secret: bytes) -> bytes:
-    """Binds the position to what is listed, whatever the page size."""
+    """Binds the position to the conditions and the order of the list, not to its page size."""
     same = replace(query, after=None, limit=0, states=frozenset(), sources=frozenset())
     listed = repr((same, sorted(query.states), sorted(query.sources))).encode()
     return hmac.new(secret, b"cursor\n" + position + listed, sha256).digest()[:_MAC_BYTES]

@@ -1,7 +1,7 @@
 """`GET /v2/query_runs/{query_run_id}/events`: what happens to a run, as server-sent events.
 
-`state` events carry an id; a client that comes back with `Last-Event-ID` misses none. `progress`
-events have none: the next one says all that the lost ones did. (WHATWG HTML, section 9.2.)
+`state` events carry an id; a client that reconnects with `Last-Event-ID` misses none. `progress`
+events have none: each replaces those before it. (WHATWG HTML, section 9.2.)
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from queryrun.runs.read import read_one
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT = b": still here\n\n"
 RETRY = b"retry: 1000\n\n"
-"""How many milliseconds a browser waits before it comes back to a stream that broke."""
+"""How many milliseconds a browser waits before it reconnects to a broken stream."""
 
 HEADERS = {
     "content-type": EVENT_STREAM,
     "cache-control": "no-store",
     "x-accel-buffering": "no",
 }
-"""The last one tells nginx to pass chunks on as they come."""
+"""The last one makes nginx forward chunks without buffering."""
 
 
 class EventStream(StreamingResponse):
-    """A live response that counts against its client's streams until it ends or breaks."""
+    """A live response that counts against its client's streams until it is closed or breaks."""
 
     def __init__(self, chunks: AsyncIterator[bytes], streams: StreamLimit, client_id: str) -> None:
         super().__init__(chunks, headers=HEADERS)
@@ -56,7 +56,7 @@ async def run_events(app: AppContext, request: ApiRequest) -> Response:
     """The run's event records from its creation, or after `Last-Event-ID`, and progress meanwhile.
 
     Ends after the event that made the run terminal. A client that has seen that event gets 204,
-    which tells a browser not to reconnect.
+    which stops a browser from reconnecting.
     """
     after = _last_event_time(request)
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
@@ -105,6 +105,7 @@ def _event(name: str, data: dict[str, object]) -> bytes:
 
 
 def _record_object(record: RunEventRecord) -> dict[str, object]:
+    """The creation has no event of its own in the store; callers see it as `accept`."""
     return {
         "id": record.run_id,
         "state": record.state.public.value,

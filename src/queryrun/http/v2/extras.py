@@ -38,8 +38,8 @@ async def run_details(context: RequestContext, run: Run, view: View, links: Link
 
 
 def waiting_for(context: RequestContext, run: Run, position: int) -> str:
-    """What keeps a waiting run: `source` (its engine is away), `retry` (the pause before another
-    attempt), `turn` (runs of its entity are before it) or `slot` (a place to run in)."""
+    """What a waiting run waits for: `source` (its engine is not available), `retry` (the pause
+    before another attempt), `turn` (runs of its entity before it) or `slot` (a free slot)."""
     if context.unavailable_reason(run.request.source) is not None:
         return "source"
     if run.ready_time > context.now():
@@ -48,7 +48,7 @@ def waiting_for(context: RequestContext, run: Run, position: int) -> str:
 
 
 def attempts_of(records: Iterable[RunEventRecord]) -> list[dict[str, object]]:
-    """The attempts in a run's history, oldest first: when each started, ended, and how."""
+    """The attempts in a run's event records, oldest first: start, end and outcome."""
     attempts: dict[int, dict[str, object]] = {}
     for record in records:
         if record.event is RunEvent.CLAIM:

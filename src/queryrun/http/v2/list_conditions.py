@@ -59,6 +59,7 @@ def narrow(
 def _narrow_by(
     clause: Clause, narrowed: NarrowedQuery, principal: Principal, sources: Iterable[str]
 ) -> NarrowedQuery:
+    """The fields here are those with an index; the message names them all."""
     if clause.field == "state":
         return _states(narrowed, clause)
     if clause.field == "source":
@@ -131,7 +132,7 @@ TIME_SPANS: dict[Operator, Callable[[datetime], Span]] = {
 
 
 def _creator(narrowed: NarrowedQuery, clause: Clause, principal: Principal) -> NarrowedQuery:
-    """One creator. Whoever is no admin sees only their own, so any other is nobody."""
+    """One creator. Only an admin sees runs of other clients; for others the result is empty."""
     if clause.operator is not Operator.EQ or clause.value is None:
         raise BadClauseError("takes EQ with a client id")
     creator = str(clause.value)

@@ -2,7 +2,7 @@
 `GET /v2/requests/{request_id}`.
 
 The request is durable in the store before the 202 is sent. A create's outcome is known by then. A
-cancel's is known once the run is terminal; whoever reads the request after that writes it down, so
+cancel's is known once the run is terminal; the first read of the request after that stores it, so
 no task has to survive a restart.
 """
 

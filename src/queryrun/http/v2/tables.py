@@ -1,5 +1,5 @@
-"""`GET /v2/tables` and `GET /v2/tables/{name}`: what SHOW and DESCRIBE say, as JSON, without a run
-(an addition of ours)."""
+"""`GET /v2/tables` and `GET /v2/tables/{name}`: the content of SHOW TABLES and DESCRIBE as JSON,
+without a run (an addition of ours)."""
 
 from __future__ import annotations
 

@@ -1,26 +1,35 @@
-"""The DuckDB instance that writes Spark's rows to the file: it reads what it is handed, no more."""
+"""The DuckDB instance that encodes Arrow batches of other engines.
+
+Engines that deliver Arrow register their batches here, so that one encoder writes the files of
+all engines (docs/decisions/0007-results-above-engines-above-sql.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, Rows
 from queryrun.engines.directory import quoted_name, quoted_text
+from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.errors import FailureCode, RunFailed
 
-if TYPE_CHECKING:
-    from queryrun.engines.spark.types import Field
-
+INTERRUPTED = "The statement was interrupted"
 _PIPE = "out"
-_ROWS = "rows_of_spark"
+_ROWS = "arrow_rows"
+_NOWHERE = sys.maxsize
+"""Positions in the SQL of the encoder are none in the user's statement."""
 
 
-class Encoder:
-    """In memory, locked, with external access off but for the one pipe. No SQL of a user's runs."""
+class ArrowEncoder:
+    """An instance in memory whose configuration is locked.
+
+    External access is off, except for the one pipe. It runs no SQL of a user.
+    """
 
     def __init__(self, limits: EngineLimits, time_zone: str) -> None:
         self.output_path = str(Path(limits.spill_dir, _PIPE).absolute())
@@ -42,22 +51,35 @@ class Encoder:
         self._lock(time_zone)
         self._connection = self._instance.cursor()
 
-    def rows(self, reader: Any, fields: Sequence[Field]) -> Rows:
-        """Make the batches of `reader` readable, once, under their columns' own names."""
+    def rows(self, reader: Any, names: Mapping[str, str]) -> Rows:
+        """The batches of a `RecordBatchReader`, to be read once.
+
+        `names` has the name of each column by its name in Arrow, where names are unique.
+        """
         self._connection.register(_ROWS, reader)
-        columns = ", ".join(f"{one.arrow_name} AS {quoted_name(one.name)}" for one in fields)
+        columns = ", ".join(f"{field} AS {quoted_name(name)}" for field, name in names.items())
         relation = f"SELECT {columns} FROM {_ROWS}"
         described = self._connection.execute(f"DESCRIBE {relation}").fetchall()
-        names = [Column(str(name), str(kind)) for name, kind, *_ in described]
-        return Rows(self._connection, relation, names)
+        described_columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
+        return Rows(self._connection, relation, described_columns)
 
     def forget(self) -> None:
-        """Let go of the batches, and of whatever has been read of them."""
+        """Release the batches, and whatever has been read of them."""
         self._connection.close()
         self._connection = self._instance.cursor()
 
+    def failure_of(self, error: BaseException) -> BaseException:
+        """The encoder's errors as `RunFailed`; other errors come back as they are."""
+        if isinstance(error, MemoryError):
+            return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
+        if isinstance(error, duckdb.InterruptException):
+            return RunFailed.of(FailureCode.STATEMENT_FAILED, INTERRUPTED)
+        if isinstance(error, duckdb.Error):
+            return failure_of(error, ErrorContext("", (), (self.output_path,)), _NOWHERE)
+        return error
+
     def interrupt(self) -> None:
-        """DuckDB's own interrupt; it counts between two batches."""
+        """DuckDB's own interrupt; it takes effect between two batches."""
         self._connection.interrupt()
 
     def close(self) -> None:

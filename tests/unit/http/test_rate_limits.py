@@ -35,7 +35,7 @@ async def test_a_quota_can_be_used_at_once_and_not_exceeded() -> None:
     assert [quota.retry_after_s for quota in quotas] == [0, 0, 0, 20]
 
 
-async def test_waiting_as_long_as_told_is_enough() -> None:
+async def test_waiting_for_retry_after_is_enough() -> None:
     ticks = Ticks()
     limiter = MemoryRateLimiter(Rates.of(7, 11), ticks)
     for _ in range(50):
@@ -55,7 +55,7 @@ async def test_a_refused_request_costs_nothing() -> None:
     assert (await taken(limiter)).retry_after_s == 0
 
 
-async def test_the_tightest_window_is_shown() -> None:
+async def test_the_tightest_window_is_reported() -> None:
     ticks = Ticks()
     limiter = MemoryRateLimiter(Rates.of(100, 101), ticks)
     first = await taken(limiter)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queryrun.processes.frames import MAX_FRAME_BYTES, Frame, FrameSplitter, encode
+from queryrun.processes.frames import MAX_FRAME_BYTES, Frame, FrameSplitter, encode, packet_body
 from queryrun.worker.frames import (
     Done,
     Failed,
@@ -49,3 +49,11 @@ def test_a_frame_that_is_too_large_is_refused_before_it_is_read() -> None:
 def test_a_frame_that_no_worker_sends_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_from_worker(body)
+
+
+def test_a_packet_is_exactly_one_frame() -> None:
+    packet = encode(StageReached("executing"))
+    assert decode_from_worker(packet_body(packet)) == StageReached("executing")
+    for broken in (b"", packet[:3], packet[:-1], packet + b"x"):
+        with pytest.raises(ValueError):
+            packet_body(broken)

@@ -1,0 +1,75 @@
+"""Pages of docs/contributing whose steps are applied to a copy of the source tree.
+
+A step is a sentence that names a file, and the block that follows it:
+
+- "New file `PATH`:" writes the block to a new file.
+- "In `PATH`, add to `NAME`:" makes the block the last element of the collection that the module
+  assigns to `NAME`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.executed import ROOT
+
+_STEP = re.compile(
+    r"(?:[Nn]ew file `(?P<new>[^`]+)`|In `(?P<changed>[^`]+)`,\s+add to `(?P<name>\w+)`):\n\n"
+    r"```python\n(?P<text>.*?)^```",
+    flags=re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change to one file; `name` is the collection that grows, empty for a new file."""
+
+    path: str
+    text: str
+    name: str = ""
+
+
+def steps_of(page: str) -> Iterator[Step]:
+    """The steps of a page, in order."""
+    for found in _STEP.finditer((ROOT / page).read_text(encoding="utf-8")):
+        yield Step(found["new"] or found["changed"], found["text"], found["name"] or "")
+
+
+def copy_with_steps(page: str, directory: Path) -> list[str]:
+    """Copy `src` to `directory` and apply the steps of the page there; the paths it touched."""
+    shutil.copytree(ROOT / "src", directory / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    touched = []
+    for step in steps_of(page):
+        _apply(step, directory / step.path)
+        touched.append(step.path)
+    return touched
+
+
+def _apply(step: Step, path: Path) -> None:
+    if not step.name:
+        assert not path.exists(), f"{step.path} is not new"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(step.text, encoding="utf-8")
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    element = textwrap.indent(step.text.rstrip(), " " * 4) + ",\n"
+    lines.insert(_last_line(step.name, "".join(lines)) - 1, element)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _last_line(name: str, source: str) -> int:
+    """The line with the bracket that closes the collection."""
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            assert node.end_lineno is not None
+            return node.end_lineno
+    raise AssertionError(f"nothing is assigned to {name}")
