@@ -2,6 +2,7 @@
 # Nothing has to be installed beforehand but Python >= 3.11, git and make.
 
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 VENV   := .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= .queryrun
@@ -15,7 +16,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check serve bench bench-results s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test test-pythons check serve bench bench-results s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -46,9 +47,17 @@ check: setup ## the quick gate: format, lint, types, import directions, unit tes
 test: setup existing-clients ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
+test-pythons: ## the unit tests on every installed Python of PYTHONS, each in an environment of its own
+	@for python in $(PYTHONS); do \
+	  $$python -c '' 2>/dev/null || { echo "not tested, not installed: $$python"; continue; }; \
+	  echo "$$python:"; \
+	  $(MAKE) --no-print-directory setup PYTHON=$$python VENV=.cache/$$python && \
+	  .cache/$$python/bin/pytest tests/unit -n 2 || exit 1; \
+	done
+
 test-cluster: setup s3-server trino-server spark-server ## several nodes, PostgreSQL, Trino, Spark: a part of `test`
 	@$(BIN)/pytest -n 2 --dist loadgroup tests/cluster tests/contract tests/stateful tests/docs \
-	  tests/differential/test_spark.py tests/unit/db tests/unit/engines
+	  tests/differential/test_spark.py tests/integration/db tests/unit/engines
 
 cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SCALE=0.05 is quick)
 	@$(BIN)/queryrun cancel-suite --scale $(SCALE)

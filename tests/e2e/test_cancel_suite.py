@@ -90,10 +90,10 @@ def test_a_class_that_could_not_be_tested_does_not_hold(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["home", "environment"])
 def test_an_admin_cancels_the_run_of_another_client(harness: ServerHarness, way: str) -> None:
-    from queryrun.cli.clients import Wanted, create
+    from queryrun.cli.clients import NewClient, create
 
     server = harness.serve()
-    other = create(harness.made.home, Wanted(["main"], name="other"))
+    other = create(harness.made.home, NewClient(["main"], name="other"))
     with harness.as_client(server, other) as http:
         body = {"sql": "SELECT list_sum(range(100000000))", "content_type": "csv"}
         run_id = http.post("/v2/query_runs", json=body).json()["id"]

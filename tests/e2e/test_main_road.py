@@ -186,10 +186,10 @@ def test_too_much_memory_fails_the_run_with_a_clear_reason(harness: ServerHarnes
 
 
 def test_another_clients_run_does_not_exist(harness: ServerHarness) -> None:
-    from queryrun.cli.clients import Wanted, create
+    from queryrun.cli.clients import NewClient, create
 
     server = harness.serve()
-    other = create(harness.made.home, Wanted(["main"], name="other"))
+    other = create(harness.made.home, NewClient(["main"], name="other"))
     run = server.submit("SELECT 1")
     with harness.as_client(server, other) as http:
         for response in (
@@ -201,10 +201,10 @@ def test_another_clients_run_does_not_exist(harness: ServerHarness) -> None:
 
 
 def test_an_entity_cannot_read_another_entitys_data(harness: ServerHarness) -> None:
-    from queryrun.cli.clients import Wanted, create
+    from queryrun.cli.clients import NewClient, create
 
     (harness.made.data_dir / "secret.csv").write_text("a\n1\n")
-    other = create(harness.made.home, Wanted(["other"], name="other"))
+    other = create(harness.made.home, NewClient(["other"], name="other"))
     server = harness.serve()
     with harness.as_client(server, other) as http:
         for sql in (

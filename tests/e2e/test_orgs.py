@@ -8,7 +8,7 @@ import duckdb
 import httpx2 as httpx
 import pytest
 
-from queryrun.cli.clients import Wanted, create
+from queryrun.cli.clients import NewClient, create
 from tests.e2e.conftest import ServerHarness
 
 ROWS = "(SELECT * FROM (VALUES (1, 'north'), (2, 'south'), (3, 'south'), (4, NULL)) t(id, org))"
@@ -46,7 +46,7 @@ def ids(http: httpx.Client, sql: str, **headers: str) -> list[str]:
 def test_a_client_with_orgs_sees_only_their_rows(
     harness: ServerHarness, source: dict[str, str]
 ) -> None:
-    issued = create(harness.made.home, Wanted(["main"], orgs=["south", "west"]))
+    issued = create(harness.made.home, NewClient(["main"], orgs=["south", "west"]))
     server = harness.serve(source)
     with harness.as_client(server, issued) as http:
         assert ids(http, "SELECT id FROM account ORDER BY id") == ["2", "3"]
@@ -60,7 +60,7 @@ def test_a_client_with_orgs_sees_only_their_rows(
 def test_the_header_can_narrow_the_orgs_but_not_widen_them(
     harness: ServerHarness, source: dict[str, str]
 ) -> None:
-    issued = create(harness.made.home, Wanted(["main"], orgs=["north", "south"]))
+    issued = create(harness.made.home, NewClient(["main"], orgs=["north", "south"]))
     server = harness.serve(source)
     with harness.as_client(server, issued) as http:
         narrowed = {"zuora-org-ids": "north"}
@@ -81,7 +81,7 @@ def test_a_client_without_orgs_sees_every_row(
 def test_a_qualified_table_name_does_not_bypass_the_orgs(harness: ServerHarness) -> None:
     with duckdb.connect(str(harness.made.data_dir / "d.duckdb")) as connection:
         connection.execute(f"CREATE TABLE account AS {ROWS}")
-    issued = create(harness.made.home, Wanted(["main"], orgs=["south"]))
+    issued = create(harness.made.home, NewClient(["main"], orgs=["south"]))
     server = harness.serve(
         {
             "QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org",

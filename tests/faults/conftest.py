@@ -8,8 +8,8 @@ import pytest
 
 from queryrun.cli.home import MadeHome, init_home
 from tests.e2e.conftest import harness as harness  # a fixture of theirs
+from tests.integration.worker.pool_harness import ignore_other_processes
 from tests.s3_server import s3_server as s3_server  # the same
-from tests.unit.worker.pool_harness import ignore_other_processes
 
 
 @pytest.fixture

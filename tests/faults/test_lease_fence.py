@@ -16,7 +16,7 @@ import pytest
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import Done, Failed
 from queryrun.worker.worker import Worker
-from tests.unit.worker.pool_harness import TIMEOUT_S, bind_to, open_pool, run, statement
+from tests.integration.worker.pool_harness import TIMEOUT_S, bind_to, open_pool, run, statement
 
 pytestmark = pytest.mark.anyio
 

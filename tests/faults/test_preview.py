@@ -15,7 +15,7 @@ from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import MAX_READ_BYTES, NoPreviewError, RowWindow
 from queryrun.services.preview.client import PreviewClient
 from queryrun.wiring.child_roles import CHILD_ROLES
-from tests.unit.worker.pool_harness import children
+from tests.integration.worker.pool_harness import children
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import Done, WorkerConfig
 from queryrun.worker.pool import PoolOptions, StopHow, WorkerPool
-from tests.unit.worker.pool_harness import (
+from tests.integration.worker.pool_harness import (
     TIMEOUT_S,
     begin,
     bind_to,
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
 _NODE = """
 import asyncio, json, os, sys
 from pathlib import Path
-from tests.unit.worker.pool_harness import begin, bind_to, children, open_pool
+from tests.integration.worker.pool_harness import begin, bind_to, children, open_pool
 
 async def main(root):
     async with open_pool(root / "spill", warm=2) as pool:
@@ -57,7 +57,7 @@ asyncio.run(main(Path(sys.argv[1])))
 _LONE_WORKER = """
 import os, socket, sys
 from queryrun.worker.main import run_worker
-from tests.unit.worker.scripted import open_session
+from tests.integration.worker.scripted import open_session
 os.setpgid(0, 0)
 run_worker(socket.socket(fileno=int(sys.argv[1])), open_session)
 """

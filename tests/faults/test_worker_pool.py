@@ -13,7 +13,7 @@ import pytest
 from queryrun.worker.errors import PoolClosed, WorkerDied
 from queryrun.worker.frames import Done, Failed, Ready
 from queryrun.worker.pool import StopHow
-from tests.unit.worker.pool_harness import (
+from tests.integration.worker.pool_harness import (
     TIMEOUT_S,
     begin,
     bind_to,

@@ -12,7 +12,7 @@ from queryrun.processes.sandbox import landlock_abi
 from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
 from queryrun.worker.main import FILE_SIZE_MARGIN_BYTES
 from queryrun.worker.worker import Worker
-from tests.unit.worker.pool_harness import bind_to, open_pool, run
+from tests.integration.worker.pool_harness import bind_to, open_pool, run
 
 pytestmark = pytest.mark.anyio
 

@@ -123,11 +123,7 @@ def mutated(mutation: Mutation) -> Iterator[Path]:
         tree = Path(directory)
         shutil.copytree(committed(), tree, dirs_exist_ok=True)
         for edit in mutation.edits:
-            path = tree / edit.file
-            text = path.read_text(encoding="utf-8")
-            if text.count(edit.old) != 1:
-                raise SystemExit(f"{mutation.name}: {edit.old!r} is not once in {edit.file}")
-            path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+            edit.apply(tree)
         try:
             yield tree
         finally:

@@ -7,6 +7,7 @@ an edit names; an edit whose target is not there exactly once does not apply.
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -49,6 +50,63 @@ class Edit:
     def where(self) -> str:
         """The file, and the scope in it."""
         return f"{self.file}: {self.within}" if self.within else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class TableEdit:
+    """Sets one entry of the dict `table` of a module, after the module has made it."""
+
+    file: str
+    table: str
+    key: str
+    value: str
+
+    def apply(self, tree: Path) -> None:
+        """Rewrite the file below `tree`. Raises `DoesNotApply`, and then nothing has changed."""
+        path = tree / self.file
+        path.write_text(self.edited(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def edited(self, source: str) -> str:
+        """The source with the entry set, formatted as `ast.unparse` does."""
+        module = ast.parse(source)
+        made = [i for i, node in enumerate(module.body) if _assigned_name(node) == self.table]
+        if len(made) != 1:
+            raise DoesNotApply(f"{self.table} is not made once in {self.file}")
+        entry = ast.parse(f"{self.table}[{self.key}] = {self.value}").body
+        module.body[made[0] + 1 : made[0] + 1] = entry
+        return ast.unparse(ast.fix_missing_locations(module))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlEdit:
+    """Replaces `old` in the statement that a file of named SQL calls `statement` by `new`."""
+
+    file: str
+    statement: str
+    old: str
+    new: str
+
+    def apply(self, tree: Path) -> None:
+        """Rewrite the file below `tree`. Raises `DoesNotApply`, and then nothing has changed."""
+        path = tree / self.file
+        path.write_text(self.edited(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def edited(self, source: str) -> str:
+        """The source with the edit in it."""
+        named = re.compile(
+            rf"^-- name: {self.statement}$.*?(?=^-- (?:name|fragment): |\Z)", re.M | re.S
+        )
+        found = named.findall(source)
+        if len(found) != 1 or found[0].count(self.old) != 1:
+            raise DoesNotApply(f"{self.old!r} is not once in {self.file}: {self.statement}")
+        return source.replace(found[0], found[0].replace(self.old, self.new))
+
+
+def _assigned_name(node: ast.stmt) -> str | None:
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+            return name
+    return None
 
 
 def _scope(module: ast.Module, qualified: str) -> _Scope:

@@ -1,17 +1,10 @@
-"""What is broken, one mechanism at a time, as a replacement of text in one or more files."""
+"""What is broken, one mechanism at a time, as edits of the syntax tree or of a named statement."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One replacement; `old` must occur exactly once in the file."""
-
-    file: str
-    old: str
-    new: str
+from tests.mutants.edits import Edit, SqlEdit, TableEdit
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,97 +12,103 @@ class Mutation:
     """One broken mechanism. `harmless` says why nothing is expected to notice."""
 
     name: str
-    edits: tuple[Edit, ...]
+    edits: tuple[Edit | TableEdit | SqlEdit, ...]
     harmless: str = ""
     crashes: bool = False
-    """Whether the tests that kill the server, which take a minute, are asked too."""
+    """Whether the tests that kill the server, which take a minute, are run too."""
     classes: str = "ABCDEG"
     """Of the suite; F, which takes long, where slots and what is left behind are touched."""
 
 
 _ATTEMPT = "src/queryrun/runs/attempt.py"
-_POOL = "src/queryrun/worker/pool.py"
-_STATE = "src/queryrun/runs/state.py"
-_STORE = "src/queryrun/db/sqlite/runs.py"
-_MOVES = "src/queryrun/db/sqlite/transitions.py"
-_REAP = "src/queryrun/runs/reap.py"
+_CHILD = "src/queryrun/processes/child_setup.py"
+_CONFIRM = "src/queryrun/runs/confirm_stop.py"
+_CONTROL = "src/queryrun/worker/control.py"
 _DISPATCH = "src/queryrun/runs/dispatch.py"
+_POOL = "src/queryrun/worker/pool.py"
+_REAP = "src/queryrun/runs/reap.py"
+_STATE = "src/queryrun/runs/state.py"
+_RUNS_SQL = "src/queryrun/db/sqlite/sql/runs.sql"
+_STORE = "src/queryrun/db/sqlite/runs.py"
+_TRANSITIONS = "src/queryrun/db/sqlite/transitions.py"
+
+_STOP_THE_RUN = "runner.stop(run.cancellation.reason, run.cancellation.canceled_by)"
+_STOP_FIRST = "engine_stop = await self._stop_and_confirm(worker)"
+_EXPIRY = "until_ms = self._now_ms() + _ms(lease_s)"
+_CANCELING_TO_COMPLETE = "(RunState.CANCELING, RunEvent.COMPLETE): RunState.COMPLETE"
+_NO_PDEATHSIG = Edit(_CHILD, "die_with_parent", "_prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)", "")
 
 MUTATIONS = (
     Mutation(
         "cancel goes straight to canceled",
         (
-            Edit(
+            TableEdit(
                 _STATE,
-                "(RunState.IN_PROGRESS, RunEvent.CANCEL): RunState.CANCELING",
-                "(RunState.IN_PROGRESS, RunEvent.CANCEL): RunState.CANCELED",
+                "TRANSITIONS",
+                "(RunState.IN_PROGRESS, RunEvent.CANCEL)",
+                "RunState.CANCELED",
             ),
             Edit(
                 _DISPATCH,
-                "elif run.state is RunState.CANCELING:",
-                "elif run.state is RunState.CANCELED:",
+                "Dispatcher._on_change",
+                "run.state is RunState.CANCELING",
+                "run.state is RunState.CANCELED",
             ),
         ),
     ),
-    Mutation("no kill after the grace", (Edit(_POOL, "        worker.process.kill()\n", ""),)),
+    Mutation(
+        "no kill after the grace", (Edit(_POOL, "WorkerPool._stop", "worker.process.kill()", ""),)
+    ),
     Mutation(
         "answered before the worker is reaped",
-        (Edit(_POOL, "exit_code = await self._wait_reaped(worker)", "exit_code = None"),),
+        (Edit(_POOL, "WorkerPool._stop", "await self._wait_reaped(worker)", "None"),),
     ),
     Mutation(
         "the handle is saved although a cancel came first",
-        (Edit(_STORE, "\" AND state = 'in_progress') AND number = ?\"", '") AND number = ?"'),),
+        (SqlEdit(_RUNS_SQL, "save_handle", "AND state = 'in_progress'", ""),),
     ),
     Mutation(
         "no fence: any attempt may write",
         (
             Edit(
-                _MOVES,
-                "if stored is None or stored.run.attempt != ref.number:",
-                "if stored is None:",
+                _TRANSITIONS,
+                "_fenced",
+                "stored is None or stored.run.attempt != ref.number",
+                "stored is None",
             ),
         ),
     ),
     Mutation(
         "complete wins over an accepted cancel",
         (
-            Edit(
+            TableEdit(
                 _STATE,
-                "    (RunState.CANCELING, RunEvent.FREED): RunState.CANCELED,\n",
-                "    (RunState.CANCELING, RunEvent.FREED): RunState.CANCELED,\n"
-                "    (RunState.CANCELING, RunEvent.COMPLETE): RunState.COMPLETE,\n",
+                "TRANSITIONS",
+                "(RunState.CANCELING, RunEvent.COMPLETE)",
+                "RunState.COMPLETE",
             ),
         ),
     ),
     Mutation(
         "the file stays after a lost race",
-        (Edit(_ATTEMPT, "        await self._discard_file()\n", ""),),
+        (Edit(_ATTEMPT, "AttemptRunner._settle", "await self._discard_file()", ""),),
     ),
     Mutation(
         "workers outlive their server",
         (
+            _NO_PDEATHSIG,
             Edit(
-                "src/queryrun/processes/child_setup.py",
-                "    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)\n",
-                "",
-            ),
-            Edit(
-                "src/queryrun/worker/control.py",
-                "            os.killpg(0, signal.SIGKILL)\n        raise AssertionError",
-                "            threading.Event().wait()\n        raise AssertionError",
+                _CONTROL,
+                "Control._listen_or_exit",
+                "os.killpg(0, signal.SIGKILL)",
+                "threading.Event().wait()",
             ),
         ),
         crashes=True,
     ),
     Mutation(
         "no PDEATHSIG, but the end of the pipe is noticed",
-        (
-            Edit(
-                "src/queryrun/processes/child_setup.py",
-                "    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)\n",
-                "",
-            ),
-        ),
+        (_NO_PDEATHSIG,),
         crashes=True,
         harmless="two nets: the control thread kills the process group at the pipe's end",
     ),
@@ -118,10 +117,10 @@ MUTATIONS = (
         (
             Edit(
                 _ATTEMPT,
-                "        engine_stop = await self._stop_for_certain(worker)\n",
-                "        engine_stop = EngineStop.KILLED\n"
-                "        if self._is_told_to_cancel():\n"
-                "            engine_stop = await self._stop_for_certain(worker)\n",
+                "AttemptRunner._settle",
+                _STOP_FIRST,
+                "engine_stop = EngineStop.KILLED\n"
+                f"if self._is_cancel_requested():\n    {_STOP_FIRST}",
             ),
         ),
     ),
@@ -130,33 +129,34 @@ MUTATIONS = (
         (
             Edit(
                 _DISPATCH,
-                "            live.stop(run.cancellation.reason, run.cancellation.canceled_by)\n",
-                "            live.stop(run.cancellation.reason, run.cancellation.canceled_by)\n"
-                "            self._tasks.pop(live.ref, None)\n"
-                "            self._wake.set()\n",
+                "Dispatcher._stop_canceled",
+                _STOP_THE_RUN,
+                f"{_STOP_THE_RUN}\nself._tasks.pop(runner.ref, None)\nself._wake.set()",
             ),
         ),
         classes="ABCDEFG",
     ),
     Mutation(
-        "a lapsed lease is settled without a kill",
+        "an expired lease is settled without a kill",
         (
             Edit(
                 _REAP,
+                "Reaper._stop",
                 "await self._kill_by_handle(attempt.handle)",
                 "EngineStop.KILLED",
             ),
         ),
     ),
     Mutation(
-        "a node keeps the leases of attempts it does not live",
+        "a node keeps the leases of attempts that it does not run",
         (
             Edit(
                 _STORE,
-                "            until_ms = self._now_ms() + _ms(lease_s)\n",
-                "            until_ms = self._now_ms() + _ms(lease_s)\n"
-                '            keep = "UPDATE attempts SET lease_until_ms = ? WHERE node = ?"\n'
-                "            connection.execute(keep, (until_ms, node))\n",
+                "SqliteRunStore.extend.unit",
+                _EXPIRY,
+                f"{_EXPIRY}\n"
+                "keep = 'UPDATE attempts SET lease_until_ms = ? WHERE node = ?'\n"
+                "connection.execute(keep, (until_ms, node))",
             ),
         ),
     ),
@@ -164,44 +164,41 @@ MUTATIONS = (
         "a worker that cannot be reaped is believed gone",
         (
             Edit(
-                "src/queryrun/runs/proof.py",
-                "            except NotReaped:\n",
-                "            except NotReaped:\n                return EngineStop.KILLED\n",
+                _CONFIRM,
+                "StopConfirmation._until_reaped",
+                "self._alert('worker_not_reaped')",
+                "return EngineStop.KILLED",
             ),
         ),
     ),
     Mutation(
         "the hint of a cancel is lost",
-        (
-            Edit(
-                _DISPATCH,
-                "elif run.state is RunState.CANCELING:\n            self._stop_canceled(run)",
-                "elif run.state is RunState.CANCELING:\n            return",
-            ),
-        ),
+        (Edit(_DISPATCH, "Dispatcher._on_change", "self._stop_canceled(run)", ""),),
     ),
     Mutation(
         "spill files stay",
         (
             Edit(
                 _POOL,
-                "            await asyncio.to_thread(self._spill.remove, directory)\n",
-                "            directory.exists()\n",
+                "WorkerPool._watch",
+                "await asyncio.to_thread(self._spill.remove, directory)",
+                "",
             ),
         ),
         classes="ABCDEFG",
     ),
     Mutation(
         "a limit stops without saying so",
-        (Edit(_ATTEMPT, "            self.stop(StopReason.LIMIT)\n", "            pass\n"),),
+        (Edit(_ATTEMPT, "AttemptRunner._settle", "self.stop(StopReason.LIMIT)", ""),),
     ),
     Mutation(
         "a single interrupt",
         (
             Edit(
-                "src/queryrun/worker/control.py",
-                "return INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S",
-                "return 3600.0 if self.interrupted else PROGRESS_INTERVAL_S",
+                _CONTROL,
+                "Control._poll_timeout_s",
+                "INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S",
+                "3600.0 if self.interrupted else PROGRESS_INTERVAL_S",
             ),
         ),
         harmless="the kill after the grace ends whatever an interrupt did not",

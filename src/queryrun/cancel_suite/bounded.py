@@ -96,6 +96,7 @@ async def _once(
 
 
 def _add_bars(finding: Finding, interruptible_ms: Sequence[float], bounds: Bounds) -> None:
+    """Limits apply to all statements together: a single one is measured too rarely for a p99."""
     finding.bars.append(Bar("p99", percentile(finding.latencies_ms, 0.99), bounds.p99_ms))
     finding.bars.append(Bar("max", percentile(finding.latencies_ms, 1.0), bounds.max_ms))
     if interruptible_ms and bounds.interruptible_p50_ms is not None:

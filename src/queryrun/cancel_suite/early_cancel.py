@@ -107,6 +107,7 @@ class _Cancels:
             self.progress.step()
 
     async def _one(self, row: int, delay_ms: float, sql: str) -> None:
+        """A refused cancel is fine if the run had finished, and says so."""
         run_id = await self.target.submit(sql)
         if delay_ms:
             await asyncio.sleep(delay_ms / 1000)
@@ -123,6 +124,7 @@ class _Cancels:
     async def _accepted(
         self, run_id: str, row: int, duration_ms: float, run: dict[str, object]
     ) -> None:
+        """The duration is that of the response, even if `canceled` came later."""
         if run["state"] not in TERMINAL_STATES:
             run = await self.target.wait_finished(run_id, _FIELDS)
         self.finding.expect(run["state"] == "canceled", f"{run_id}: finished {run['state']}")
@@ -132,6 +134,7 @@ class _Cancels:
         self._keep_record(run_id, run)
 
     def _keep_record(self, run_id: str, run: dict[str, object]) -> None:
+        """A canceled run has at most one attempt: a second would be later than the cancel."""
         record = run.get("cancellation")
         stop = str(record.get("engine_stop")) if isinstance(record, dict) else "no record"
         self.canceled[run_id] = stop

@@ -25,6 +25,7 @@ async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
 
 
 async def _one(target: Target, finding: Finding, sql: str) -> None:
+    """The worker is found before the cancel, so that its exit can be verified by its pidfd."""
     run_id = await target.submit(sql)
     busy = await wait_computing(target, run_id)
     duration_ms = await cancel_and_verify(target, finding, run_id, busy)

@@ -69,6 +69,7 @@ class _Races:
             self.progress.step()
 
     async def _race(self, sql: str, delay: _Delay) -> None:
+        """The response decides who won; the read right after it must agree."""
         run_id = await self.target.submit(sql)
         await asyncio.sleep(delay.next_ms() / 1000)
         response = await self.target.cancel(run_id)

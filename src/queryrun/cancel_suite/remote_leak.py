@@ -82,6 +82,7 @@ async def _run_remote(target: Target, plan: Plan, progress: Progress, finding: F
 
 
 async def _one(target: Target, finding: Finding, encoding: str) -> None:
+    """What the worker holds is read before the cancel: afterwards nobody could list it."""
     run_id = await target.submit(target.statements.long_file, content_encoding=encoding)
     busy = await wait_computing(target, run_id, used_s=0.2)
     held = _resources_of(busy.pid) if busy is not None else None

@@ -187,6 +187,7 @@ async def _measure_settled(local: Local, before: _Resources | None) -> _Resource
 
 
 def _measure(local: Local) -> _Resources:
+    """Counts the server and its children, because memory may leak into either."""
     below = local.processes.below()
     processes = [local.processes.pid, *below]
     return _Resources(

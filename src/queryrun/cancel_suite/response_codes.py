@@ -34,6 +34,7 @@ async def _unknown_is_404(target: Target, finding: Finding) -> None:
 
 
 async def _too_late_names_the_state(target: Target, finding: Finding) -> None:
+    """A refused cancel must also leave the run as it was."""
     for sql, state in (("SELECT 1 AS a", "complete"), (target.statements.fails, "failed")):
         run_id = await target.submit(sql)
         before = await target.wait_finished(run_id)
@@ -60,6 +61,7 @@ async def _expect_refusal(target: Target, finding: Finding, run_id: str, state: 
 
 
 async def _the_state_is_canceled(target: Target, finding: Finding) -> None:
+    """Both spellings must find the run, because clients of either API version filter by theirs."""
     run_id = await target.submit(target.statements.runaway)
     await target.cancel(run_id)
     run = await target.wait_finished(run_id)
@@ -87,6 +89,7 @@ async def _the_same_key_gives_the_same_response(target: Target, finding: Finding
 
 
 async def _respond_async(target: Target, finding: Finding) -> None:
+    """The response may come before the work has stopped; the cancel must still succeed."""
     run_id = await target.submit(target.statements.stubborn)
     busy = await wait_computing(target, run_id, used_s=0.1)
     response = await target.cancel(run_id, {"prefer": "respond-async"})
@@ -101,6 +104,7 @@ async def _respond_async(target: Target, finding: Finding) -> None:
 
 
 async def _the_cancellation_is_recorded(target: Target, finding: Finding) -> None:
+    """Who canceled, when and why must be readable afterwards."""
     run_id = await target.submit(target.statements.stubborn)
     busy = await wait_computing(target, run_id, used_s=0.1)
     await target.cancel(run_id)

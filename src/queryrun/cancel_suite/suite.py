@@ -81,6 +81,7 @@ def run_against(
 async def _run(
     access: Access, local: Local | None, options: SuiteOptions, console: Console
 ) -> list[Finding]:
+    """One class after another: concurrent classes would compete for the slots."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the operator typed. Entities are made when missing, with their data directories."""
+class NewClient:
+    """The options of `clients create`. Missing entities are created with their data directories."""
 
     entities: list[str]
     scopes: list[str] = field(default_factory=list)
@@ -31,16 +31,16 @@ class Wanted:
     name: str = "client"
 
 
-def create(home: Path, wanted: Wanted) -> IssuedSecret:
-    """A new client. `ConfigurationError` for a name that cannot be."""
-    entities, scopes = wanted.entities, wanted.scopes
+def create(home: Path, new_client: NewClient) -> IssuedSecret:
+    """Create a client. `ConfigurationError` for an invalid entity or scope."""
+    entities, scopes = new_client.entities, new_client.scopes
     if not entities:
         raise ConfigurationError("name at least one entity: --entity NAME")
     granted = frozenset(_scope(scope) for scope in scopes) or DEFAULT_SCOPES
 
     async def work(database: Database, settings: Settings) -> IssuedSecret:
         made = [await ensure_entity(database, settings, entity) for entity in entities]
-        options = ClientOptions(wanted.name, tuple(made), granted, tuple(wanted.orgs))
+        options = ClientOptions(new_client.name, tuple(made), granted, tuple(new_client.orgs))
         issued = await create_client(database.auth, options, _now)
         _make_data_dirs(settings, entities)
         return issued
@@ -49,12 +49,12 @@ def create(home: Path, wanted: Wanted) -> IssuedSecret:
 
 
 def every(home: Path) -> list[Client]:
-    """All clients, revoked ones included."""
+    """All clients, including revoked ones."""
     return _with_store(home, lambda database, _: database.auth.clients())
 
 
 def rotate(home: Path, client_id: str, grace_s: float) -> IssuedSecret:
-    """A new secret for the client; the old one counts for `grace_s` seconds."""
+    """Give the client a new secret; the old one is valid for `grace_s` more seconds."""
 
     async def work(database: Database, _: Settings) -> IssuedSecret:
         return await rotate_client_secret(database.auth, client_id, _now, grace_s=grace_s)
@@ -63,7 +63,7 @@ def rotate(home: Path, client_id: str, grace_s: float) -> IssuedSecret:
 
 
 def revoke(home: Path, client_id: str) -> None:
-    """End the client and its tokens."""
+    """Revoke the client and its tokens."""
     _with_store(home, lambda database, _: revoke_client(database.auth, client_id, _now))
 
 
@@ -75,7 +75,7 @@ def _scope(text: str) -> Scope:
 
 
 def _make_data_dirs(settings: Settings, entities: list[str]) -> None:
-    """An entity needs somewhere to put its files; a database file is the operator's to bring."""
+    """Create the entities' directories for files; the operator provides database files."""
     embedded = [name for name in settings.sources if name not in settings.remote_sources]
     for source in embedded:
         for entity in entities:
@@ -89,6 +89,7 @@ def _now() -> datetime:
 
 
 def _with_store(home: Path, work: Callable[[Database, Settings], Awaitable[T]]) -> T:
+    """Opens the store beside a running server: both write through the database's own locks."""
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
     settings = load(home)

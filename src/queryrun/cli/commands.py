@@ -17,7 +17,9 @@ clients_app = typer.Typer(
 
 Home = Annotated[
     Path,
-    typer.Option("--home", envvar="QUERYRUN_HOME", help="The directory that holds everything."),
+    typer.Option(
+        "--home", envvar="QUERYRUN_HOME", help="Directory of configuration, state and data."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DEFAULT_HOME = Path(".queryrun")
@@ -36,11 +38,11 @@ def init(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a home: configuration, store, an entity with its data directory, a first client.
+    """Create a home: configuration, store, an entity with its data directory, a first client.
 
-    The client's secret is printed here and kept nowhere but in HOME/first-client.secret (mode
-    0600), which you may delete. Refuses a home that is already made. Another node on the same
-    database needs no `init`: copy queryrun.toml and link.key into a home of its own.
+    The client's secret is printed once and stored only in HOME/first-client.secret (mode 0600),
+    which you may delete. Refuses an existing home. Another node on the same database needs no
+    `init`: copy queryrun.toml and link.key into a home of its own.
     """
     from queryrun.cli.home import init_home
     from queryrun.cli.show import show_init
@@ -60,29 +62,30 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
     roles: Annotated[
         str | None,
-        typer.Option(help="api, worker, or api,worker: answer requests, run statements, or both."),
+        typer.Option(help="api, worker, or api,worker: serve the API, run statements, or both."),
     ] = None,
 ) -> None:
     """Serve a home in the foreground until SIGTERM or Ctrl-C.
 
-    Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still answers
+    Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still serves
     /healthz, /readyz and /metrics.
 
     On SIGTERM the service accepts nothing new and gives running statements
     `server.drain_timeout_s` seconds to finish. It then stops the rest and queues them again for
-    the next start. A second signal stops them at once. The exit status is 0 after an orderly end.
+    the next start. A second signal stops them immediately. The exit status is 0 after an orderly
+    shutdown.
     """
-    from queryrun.cli.serve import Listening, serve_home
+    from queryrun.cli.serve import ServeOptions, serve_home
 
-    serve_home(home, Listening(host, port, roles))
+    serve_home(home, ServeOptions(host, port, roles))
 
 
 def demo_data(
-    directory: Annotated[Path, typer.Argument(help="Where the Parquet files go.")],
+    directory: Annotated[Path, typer.Argument(help="Directory for the Parquet files.")],
     factor: Annotated[float, typer.Option(help="Size of the billing data; 1 is ~90,000 rows.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Write the sample tables: an invented billing system and the real flights of 2013."""
+    """Write the sample tables: a fictitious billing system and the real flights of 2013."""
     from queryrun.cli.show import show_sample_data
     from queryrun.demo import write_sample_data
 
@@ -91,9 +94,9 @@ def demo_data(
 
 
 def demo() -> None:
-    """The main job, visibly, in a temporary home: submit, download, cancel a runaway.
+    """Demonstrate submit, download and the cancel of a runaway in a temporary home.
 
-    Starts a server on a free loopback port, and leaves nothing running and nothing behind.
+    Starts a server on a free loopback port; leaves no process and no file.
     """
     from queryrun.cli.demo import run_demo
 
@@ -105,7 +108,7 @@ def clients_create(
     home: Home = DEFAULT_HOME,
     entity: Annotated[
         list[str] | None,
-        typer.Option(help="Entity the client acts in; repeat for several. Made when missing."),
+        typer.Option(help="Entity of the client; repeat for several. Created when missing."),
     ] = None,
     scope: Annotated[
         list[str] | None,
@@ -115,15 +118,15 @@ def clients_create(
         list[str] | None,
         typer.Option(help="Org whose rows the client may see; repeat. Default: no restriction."),
     ] = None,
-    name: Annotated[str, typer.Option(help="What you call the client.")] = "client",
+    name: Annotated[str, typer.Option(help="Name of the client.")] = "client",
     as_json: Json = False,
 ) -> None:
-    """Create a client. Its secret is shown once, here."""
-    from queryrun.cli.clients import Wanted, create
+    """Create a client. Its secret is printed only here."""
+    from queryrun.cli.clients import NewClient, create
     from queryrun.cli.show import show_client
 
-    wanted = Wanted(entity or [], scope or [], org or [], name)
-    show_client(create(home, wanted), as_json=as_json)
+    new_client = NewClient(entity or [], scope or [], org or [], name)
+    show_client(create(home, new_client), as_json=as_json)
 
 
 @clients_app.command("ls")
@@ -139,10 +142,10 @@ def clients_ls(home: Home = DEFAULT_HOME, as_json: Json = False) -> None:
 def clients_rotate(
     client_id: str,
     home: Home = DEFAULT_HOME,
-    grace_hours: Annotated[float, typer.Option(help="How long the old secret counts.")] = 24,
+    grace_hours: Annotated[float, typer.Option(help="How long the old secret stays valid.")] = 24,
     as_json: Json = False,
 ) -> None:
-    """Give a client a new secret, shown once. The old one counts for a grace period."""
+    """Give a client a new secret, printed once. The old one stays valid for a grace period."""
     from queryrun.cli.clients import rotate
     from queryrun.cli.show import show_client
 
@@ -151,7 +154,7 @@ def clients_rotate(
 
 @clients_app.command("revoke")
 def clients_revoke(client_id: str, home: Home = DEFAULT_HOME) -> None:
-    """End a client and every token of it, at once. Its runs go on."""
+    """Revoke a client and all its tokens immediately. Its runs continue."""
     from queryrun.cli.clients import revoke
 
     revoke(home, client_id)

@@ -1,4 +1,4 @@
-"""The main job, visibly: a server of its own, a query, its file, a runaway and its cancel."""
+"""The demonstration: a server of its own, a query, its file, a runaway and its cancel."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SELECT carrier, name, count(*) AS flights, round(avg(dep_delay), 2) AS mean_dela
 FROM flights JOIN airlines USING (carrier)
 GROUP BY carrier, name ORDER BY flights DESC"""
 RUNAWAY = "SELECT cardinality(sequence(1, 500000000))"
-"""DuckDB's own interrupt cannot stop this one: it is one call of one function."""
+"""DuckDB's own interrupt cannot stop this: it is a single call of one function."""
 RUNAWAY_MEMORY = "8GB"
-"""Its list alone takes 4 GB; with the default limit of 2 GB it would fail at once."""
+"""Its list takes 4 GB; with the default limit of 2 GB it would fail immediately."""
 
 _READY_S = 20
 _STOP_S = 15
@@ -39,14 +39,14 @@ console = Console(highlight=False)
 
 
 def run_demo() -> None:
-    """Run the demonstration in a temporary home; raises when anything of it does not hold."""
+    """Run the demonstration in a temporary home; raises when a step fails."""
     with tempfile.TemporaryDirectory(prefix="queryrun-demo-") as directory:
         made = _make_home(Path(directory) / "home")
         with _server(made.home) as (process, url), httpx.Client(base_url=url, timeout=30) as http:
             _authorize(http, made)
-            _take_a_result_home(http)
+            _download_a_result(http)
             _cancel_a_runaway(http, process.pid)
-    console.print("[bold]done[/bold]: the server has ended and nothing is left running")
+    console.print("[bold]done[/bold]: the server has exited and nothing is left running")
 
 
 def _make_home(home: Path) -> MadeHome:
@@ -58,7 +58,7 @@ def _make_home(home: Path) -> MadeHome:
 
 @contextmanager
 def _server(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`queryrun serve` on a free loopback port, ended in order when the block ends."""
+    """`queryrun serve` on a free loopback port, stopped at the end of the block."""
     console.rule("2  a server on a free loopback port")
     command = [sys.executable, "-m", "queryrun.cli", "serve", "--home", str(home)]
     began = time.monotonic()
@@ -72,13 +72,13 @@ def _server(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         )
     try:
         url = _announced_url(process)
-        took_s = time.monotonic() - began
-        console.print(f"{url} (process {process.pid}, ready after {took_s:.2f} s)")
+        duration_s = time.monotonic() - began
+        console.print(f"{url} (process {process.pid}, ready after {duration_s:.2f} s)")
         yield process, url
     finally:
         process.send_signal(signal.SIGTERM)
         status = process.wait(timeout=_STOP_S)
-        console.print(f"server ended with status {status}")
+        console.print(f"server exited with status {status}")
 
 
 def _announced_url(process: subprocess.Popen[str]) -> str:
@@ -87,7 +87,7 @@ def _announced_url(process: subprocess.Popen[str]) -> str:
     for line in process.stdout:
         if line.strip().startswith("listening"):
             return line.split()[-1]
-    raise RuntimeError("the server ended before it listened")
+    raise RuntimeError("the server exited before it listened")
 
 
 def _authorize(http: httpx.Client, made: MadeHome) -> None:
@@ -102,13 +102,13 @@ def _authorize(http: httpx.Client, made: MadeHome) -> None:
     console.print(f"a bearer token for {token['expires_in']} s")
 
 
-def _take_a_result_home(http: httpx.Client) -> None:
+def _download_a_result(http: httpx.Client) -> None:
     console.rule("4  a query and its file")
     console.print(QUERY, style="cyan")
     run = _json(http.post("/v2/query_runs", json={"sql": QUERY, "content_type": "csv"}))
     run = _watch(http, run["id"])
     if run["state"] != "complete":
-        raise RuntimeError(f"the query ended {run['state']}: {run.get('error')}")
+        raise RuntimeError(f"the query finished {run['state']}: {run.get('error')}")
     text = http.get(run["file"]["url"], headers={"authorization": ""}).text
     console.print(f"{run['number_of_rows']} rows in {run['processing_duration']} ms:")
     for line in itertools.islice(text.splitlines(), _HEAD):
@@ -116,7 +116,7 @@ def _take_a_result_home(http: httpx.Client) -> None:
 
 
 def _watch(http: httpx.Client, run_id: str) -> dict[str, Any]:
-    """Follow a run to its end, with a bar for people."""
+    """Wait until a run has finished, with a progress bar."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=False) as progress:
         task = progress.add_task("accepted", total=None)
@@ -130,30 +130,31 @@ def _watch(http: httpx.Client, run_id: str) -> dict[str, Any]:
 
 
 def _cancel_a_runaway(http: httpx.Client, server: int) -> None:
+    """Reads the process table right after the response, so that a late exit is noticed."""
     console.rule("5  a runaway, cancelled")
     console.print(RUNAWAY, style="cyan")
     run = _json(http.post("/v2/query_runs", json={"sql": RUNAWAY, "content_type": "json"}))
-    worker = _worker_of(run["id"], server)
+    worker = _wait_for_worker(run["id"], server)
     console.print(f"worker process {worker} computes it: {_cpu_s(worker):.2f} s of CPU so far")
     began = time.monotonic()
-    answer = http.post(f"/v2/query_runs/{run['id']}/cancel", params={"fields[]": _SHOWN})
-    took_ms = (time.monotonic() - began) * 1000
+    response = http.post(f"/v2/query_runs/{run['id']}/cancel", params={"fields[]": _FIELDS})
+    duration_ms = (time.monotonic() - began) * 1000
     gone = not Path(f"/proc/{worker}").exists()
-    canceled = _json(answer)
-    console.print(f"the answer: {json.dumps(canceled)}")
+    canceled = _json(response)
+    console.print(f"the response: {json.dumps(canceled)}")
     if canceled["state"] != "canceled" or not gone:
         raise RuntimeError("the cancel did not stop the work")
     console.print(
-        f"[bold green]canceled in {took_ms:.0f} ms[/bold green], request to answer; "
+        f"[bold green]canceled in {duration_ms:.0f} ms[/bold green], request to response; "
         f"worker process {worker} is gone from the process table"
     )
 
 
-_SHOWN = "id,state,cancellation"
+_FIELDS = "id,state,cancellation"
 
 
-def _worker_of(run_id: str, server: int) -> int:
-    """The worker that has begun to compute the run: workers carry its id in their name."""
+def _wait_for_worker(run_id: str, server: int) -> int:
+    """The worker that computes the run. Workers have the run's id in their process name."""
     name = f"qr:{run_id[:12]}"
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
@@ -161,15 +162,15 @@ def _worker_of(run_id: str, server: int) -> int:
             if _comm(pid) == name and _cpu_s(pid) > _BUSY_S:
                 return pid
         time.sleep(_POLL_S)
-    raise RuntimeError("no worker took up the run")
+    raise RuntimeError("no worker computes the run")
 
 
 _BUSY_S = 0.5
-"""CPU time after which a worker is plainly computing."""
+"""CPU time after which a worker is certainly computing."""
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    """Every process below `pid`; one that has just ended has none."""
+    """Every descendant of `pid`; none if it has exited."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Make a home: configuration, store, entity, data, first client."""
+"""Create a home: configuration, store, entity, data, first client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST_SECRET_NAME = "first-client.secret"  # noqa: S105 a file name
 _ENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 _CONFIG = """\
-# queryrun: everything that is not set here has the default shown. Reference:
+# queryrun: every setting that is not here has its default. Reference:
 # docs/reference/settings.md. The environment wins: QUERYRUN_SERVER__PORT=9000.
 
 [server]
@@ -53,7 +53,7 @@ url_file = {url_file}
 
 @dataclass(frozen=True, slots=True)
 class MadeHome:
-    """A new home and its first client; the secret is nowhere else in plain."""
+    """A new home and its first client, whose secret is stored nowhere else in plain text."""
 
     home: Path
     entity: Entity
@@ -65,11 +65,11 @@ class MadeHome:
 def init_home(
     home: Path, *, entity: str, factor: float | None, database_url_file: Path | None = None
 ) -> MadeHome:
-    """Make `home`, or raise `ConfigurationError` when it already is one.
+    """Create `home`; raises `ConfigurationError` if it exists.
 
     `factor` sizes the sample data; None writes none. With `database_url_file` runs and clients
-    are kept in the PostgreSQL whose URL that file holds. The configuration is written last, so
-    a home that was interrupted while being made can be made again.
+    are stored in the PostgreSQL whose URL that file holds. The configuration is written last, so
+    that an interrupted `init` can be repeated.
     """
     if (home / CONFIG_NAME).exists():
         raise ConfigurationError(
@@ -115,13 +115,14 @@ def check_entity_name(name: str) -> None:
 
 
 async def ensure_entity(database: Database, settings: Settings, name: str) -> Entity:
-    """The tenant's entity of that name, made when missing."""
+    """The tenant's entity of that name, created when missing."""
     check_entity_name(name)
     await database.auth.add_tenant(settings.tenant, settings.tenant)
     return await database.auth.add_entity(Entity(str(uuid4()), settings.tenant, name))
 
 
 async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
+    """It has every scope, so that it can also act as the admin."""
     database = open_database(settings, lambda: datetime.now(UTC))
     try:
         entity = await ensure_entity(database, settings, entity_name)
@@ -140,7 +141,7 @@ def _write_samples(data_dir: Path, factor: float | None) -> int:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """A file that only its owner reads, without a line end (curl's `@file` takes it as it is)."""
+    """Write a file for its owner only, without a line end, because curl's `@file` sends it too."""
     path.touch(mode=0o600, exist_ok=True)
     path.chmod(0o600)
     path.write_text(text, encoding="ascii")

@@ -1,4 +1,4 @@
-"""Logs: JSON lines (or text) on stderr. SQL, secrets, tokens and keys are never given to it."""
+"""Logs: JSON lines (or text) on stderr. SQL, secrets, tokens and keys are never logged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def configure_logs(settings: LogSettings) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _places_only,
+            _without_exception_text,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -36,8 +36,10 @@ def configure_logs(settings: LogSettings) -> None:
     )
 
 
-def _places_only(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """An exception as its type and where it came from: nobody knows what its message quotes."""
+def _without_exception_text(
+    _: Any, __: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Log an exception by type and traceback only: its message may quote a statement or secret."""
     if event.pop("exc_info", None):
         kind, _value, trace = sys.exc_info()
         event["exception"] = kind.__name__ if kind else None

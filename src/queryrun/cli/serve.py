@@ -1,4 +1,4 @@
-"""Serve a home in the foreground: listen, start the node, and end in order on SIGTERM."""
+"""Serve a home in the foreground: listen, start the node, and shut down on SIGTERM."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _CLOSE_CONNECTIONS_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """What the command line says of how this node serves; None: what the settings say."""
+class ServeOptions:
+    """Options of `serve`, which override the settings; None: use the setting."""
 
     host: str | None = None
     port: int | None = None
     roles: str | None = None
 
 
-def serve_home(home: Path, told: Listening) -> None:
-    """Serve until SIGTERM or SIGINT; returns after an orderly end."""
+def serve_home(home: Path, options: ServeOptions) -> None:
+    """Serve until SIGTERM or SIGINT; returns after an orderly shutdown."""
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
     environ = dict(os.environ)
-    if told.roles is not None:
-        environ["QUERYRUN_SERVER__ROLES"] = told.roles
+    if options.roles is not None:
+        environ["QUERYRUN_SERVER__ROLES"] = options.roles
     settings = load(home, environ)
     configure_logs(settings.log)
     listener = listen(
-        settings.server.host if told.host is None else told.host,
-        settings.server.port if told.port is None else told.port,
+        settings.server.host if options.host is None else options.host,
+        settings.server.port if options.port is None else options.port,
     )
     uvloop.run(_serve(settings, listener))
 
@@ -64,7 +64,7 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
     serving = asyncio.create_task(server.serve([listener]))
     try:
         print(banner(node.settings, url_of(listener)), flush=True)
-        await _until_told_to_end(signals, serving)
+        await _wait_for_stop(signals, serving)
         await _drain(node, signals)
     finally:
         server.should_exit = True
@@ -73,21 +73,21 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
         log.info("stopped")
 
 
-async def _until_told_to_end(signals: _Signals, serving: asyncio.Task[None]) -> None:
-    """Wait for the first signal, or for the server to end by itself."""
-    told = asyncio.create_task(signals.first.wait())
-    await asyncio.wait({told, serving}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
+async def _wait_for_stop(signals: _Signals, serving: asyncio.Task[None]) -> None:
+    """Wait for the first signal, or until the server stops by itself."""
+    signaled = asyncio.create_task(signals.first.wait())
+    await asyncio.wait({signaled, serving}, return_when=asyncio.FIRST_COMPLETED)
+    signaled.cancel()
 
 
 async def _drain(node: Node, signals: _Signals) -> None:
-    """Let running statements end, for `server.drain_timeout_s` or until a second signal."""
+    """Let running statements finish, for `server.drain_timeout_s` or until a second signal."""
     timeout_s = node.settings.server.drain_timeout_s
     log.info("draining", running=node.dispatcher.held, timeout_s=timeout_s)
     drain = asyncio.create_task(node.drain(timeout_s))
-    hurry = asyncio.create_task(signals.second.wait())
-    await asyncio.wait({drain, hurry}, return_when=asyncio.FIRST_COMPLETED)
-    hurry.cancel()
+    second_signal = asyncio.create_task(signals.second.wait())
+    await asyncio.wait({drain, second_signal}, return_when=asyncio.FIRST_COMPLETED)
+    second_signal.cancel()
     if not drain.done():
         drain.cancel()
         await asyncio.gather(drain, return_exceptions=True)
@@ -95,7 +95,7 @@ async def _drain(node: Node, signals: _Signals) -> None:
 
 
 class _Signals:
-    """SIGTERM and SIGINT as events: the first begins the end, the second cuts it short."""
+    """SIGTERM and SIGINT as events: the first starts the shutdown, the second ends the drain."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.first = asyncio.Event()
@@ -112,11 +112,12 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ours are installed already."""
+        """Our handlers are already installed."""
         yield
 
 
 def _uvicorn_config(node: Node) -> uvicorn.Config:
+    """The node logs and drains itself, so uvicorn does neither."""
     return uvicorn.Config(
         node.app,
         http="httptools",
@@ -130,7 +131,7 @@ def _uvicorn_config(node: Node) -> uvicorn.Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, bound before anything starts, so that a taken port is said at once."""
+    """A listening socket, bound before anything starts, so that a port in use fails immediately."""
     try:
         return socket.create_server((host, port), backlog=_BACKLOG, reuse_port=False)
     except OSError as error:
@@ -138,6 +139,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a listening socket is reached."""
+    """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""How commands print what they made: text for people, one JSON object for programs."""
+"""The output of commands: text for people, one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_init(made: MadeHome, *, as_json: bool) -> None:
-    """A new home, its first client and what to do next."""
+    """Print a new home, its first client and the next command."""
     data = _issued(made.issued) | {
         "entity_id": made.entity.id,
         "entity": made.entity.name,
@@ -33,26 +33,26 @@ def show_init(made: MadeHome, *, as_json: bool) -> None:
 
 
 def show_client(issued: IssuedSecret, *, as_json: bool) -> None:
-    """A new or rotated client, with the secret: the only time it is shown."""
+    """Print a new or rotated client with its secret, which is printed only here."""
     if as_json:
         return _print(_issued(issued))
     return _show_secret(issued)
 
 
 def show_clients(clients: list[Client], *, as_json: bool) -> None:
-    """Clients without their secrets."""
+    """Print clients without their secrets."""
     rows = [_client(client) for client in clients]
     if as_json:
         return _print({"clients": rows})
     for row in rows:
-        ended = "  revoked" if row["revoked"] else ""
+        suffix = "  revoked" if row["revoked"] else ""
         entities = ",".join(entity["name"] for entity in row["entities"])
-        typer.echo(f"{row['client_id']}  {row['name']:<16} {entities:<24} {row['scopes']}{ended}")
+        typer.echo(f"{row['client_id']}  {row['name']:<16} {entities:<24} {row['scopes']}{suffix}")
     return None
 
 
 def show_sample_data(sample: SampleData, *, as_json: bool) -> None:
-    """Which tables were written, and how big they are."""
+    """Print the written tables and their sizes."""
     if as_json:
         tables = [
             {"table": t.name, "rows": t.rows, "size_bytes": t.size_bytes} for t in sample.tables
@@ -83,4 +83,4 @@ def _client(client: Client) -> dict[str, Any]:
 
 def _show_secret(issued: IssuedSecret) -> None:
     typer.echo(f"client_id      {issued.client.id}")
-    typer.echo(f"client_secret  {issued.secret}   (shown once)")
+    typer.echo(f"client_secret  {issued.secret}   (printed once)")

@@ -1,4 +1,4 @@
-"""Writes the sample data, one Parquet file per table, so that no reader ever sees half a table."""
+"""Writes the sample data, one Parquet file per table, so that readers never see part of a table."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ class SampleData:
 def write_sample_data(
     directory: Path, *, factor: float = 1.0, seed: int = DEFAULT_SEED
 ) -> SampleData:
-    """Write every table of `TABLES` to `<directory>/<table>.parquet`, and say how big each is.
+    """Write every table of `TABLES` to `<directory>/<table>.parquet`, and return their sizes.
 
     `factor` scales the billing tables: 1.0 is 1,000 accounts and about 100,000
     rows in all. The product catalogue and the flights do not scale. The same
     seed and factor give the same rows.
 
-    The directory is made if need be. All files are finished under temporary
+    The directory is created if it is missing. All files are finished under temporary
     names first and then renamed, each over its predecessor: a reader sees the
-    old table or the new one, never half of one. It does **not** promise that
-    all tables change at one instant, nor that the files survive a power cut.
-    Other files in the directory are left alone.
+    old table or the new one, never a part of one. It does **not** promise that
+    all tables change at the same time, nor that the files survive a power cut.
+    Other files in the directory are not changed.
 
     Raises `SampleDataError`, before anything is written, when `factor` is not
     above 0 and at most 1,000, or when the package with the flights is absent.
@@ -134,6 +134,7 @@ def _write_tables(
 def _write_table(
     connection: DuckDBPyConnection, table: str, select: str, path: Path
 ) -> WrittenTable:
+    """The count comes from COPY, which saves reading the file again."""
     target = str(path).replace("'", "''")
     copied = connection.execute(
         f"COPY ({select}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.mutants.edits import DoesNotApply, Edit
+from tests.mutants.edits import DoesNotApply, Edit, SqlEdit, TableEdit
 
 SOURCE = '''
 class Pool:
@@ -69,3 +69,35 @@ def test_a_statement_becomes_several() -> None:
 def test_what_is_not_there_exactly_once_does_not_apply(within: str, old: str) -> None:
     with pytest.raises(DoesNotApply):
         edited(within, old, "None")
+
+
+SQL = """
+-- name: save_handle
+-- Index: the primary key.
+UPDATE attempts SET handle = :handle
+WHERE number = :number AND state = 'in_progress';
+
+-- fragment: others
+AND state = 'in_progress'
+"""
+
+
+def test_a_named_statement_is_edited_and_no_other() -> None:
+    edit = SqlEdit("runs.sql", "save_handle", " AND state = 'in_progress'", "")
+    assert edit.edited(SQL).count("state = 'in_progress'") == 1
+    assert "WHERE number = :number;" in edit.edited(SQL)
+
+
+@pytest.mark.parametrize("name", ["save", "others_too"])
+def test_a_statement_that_is_not_there_is_not_edited(name: str) -> None:
+    with pytest.raises(DoesNotApply):
+        SqlEdit("runs.sql", name, "state", "").edited(SQL)
+
+
+def test_an_entry_of_a_table_is_set_after_the_table_is_made() -> None:
+    edit = TableEdit("state.py", "MOVES", "(A, B)", "C")
+    assert edit.edited("MOVES = {(A, B): A}\nEND = set(MOVES)").splitlines() == [
+        "MOVES = {(A, B): A}",
+        "MOVES[A, B] = C",
+        "END = set(MOVES)",
+    ]

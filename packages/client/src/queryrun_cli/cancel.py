@@ -65,6 +65,7 @@ def _unfinished(client: Client, filters: Filters) -> list[str]:
 
 
 def _cancel(client: Client, run_id: str) -> CancelResult:
+    """An error becomes a result, so that one bad id does not hide the others."""
     try:
         cancellation = client.perform(client.core.cancel(run_id, None))
     except ClientError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from queryrun_cli.exits import note, translated
+from queryrun_cli.exits import USAGE, note, translated
 from queryrun_cli.remote import connect, find_server, key_password
 from queryrun_cli.run import copy_to_stdout
 from queryrun_client.decrypt import PrivateKey, decrypt_file
@@ -56,7 +56,7 @@ def _without_enc(source: Path) -> Path:
     if source.suffix == ".enc":
         return source.with_suffix("")
     note(f"{source} does not end in .enc: give --output")
-    raise typer.Exit(2)
+    raise typer.Exit(USAGE)
 
 
 def _password(key: Path) -> bytes | None:

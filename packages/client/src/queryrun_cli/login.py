@@ -48,6 +48,7 @@ def login(options: LoginOptions, *, as_json: bool) -> None:
 
 
 def _profile(options: LoginOptions) -> Profile:
+    """Options win over the home, and the home over the environment and the prompt."""
     url, client_id, secret = options.url, options.client_id, None
     if options.home is not None:
         found = home_server(options.home)

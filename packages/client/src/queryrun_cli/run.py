@@ -111,6 +111,7 @@ def _submit(client: Client, options: RunOptions) -> Run:
 
 
 def _submit_options(options: RunOptions) -> SubmitOptions:
+    """The key is made here, so that an interrupted submit can be repeated with it."""
     content_type, encoding = options.content
     submit_options = SubmitOptions(
         content_type=content_type, content_encoding=encoding, idempotency_key=str(uuid4())
@@ -234,6 +235,7 @@ def copy_to_stdout(run: Run) -> None:
 
 
 def _print_table(run: Run) -> None:
+    """Values are escaped, because rich reads brackets as markup."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -132,6 +132,7 @@ class AsyncClient:
         return await self._fetch(effect)
 
     async def _fetch(self, effect: Fetch) -> Response:
+        """Writes run in a thread. The response is closed even when the task is cancelled."""
         response = await self._http.send(
             http.build_request(self._http, effect.request), stream=True
         )

@@ -112,6 +112,7 @@ class Core:
         return (yield from self._fetch_token(self._credentials))
 
     def _fetch_token(self, credentials: Credentials) -> Flow[str]:
+        """Renewal is planned from the lifetime, because a clock may differ from the server's."""
         response = yield from self._retried(self._token_request(credentials))
         if response.status != 200:
             raise _token_refused(response)

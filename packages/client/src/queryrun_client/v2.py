@@ -120,6 +120,7 @@ class ApiV2:
 
 
 def _clauses(query: RunQuery) -> list[str]:
+    """Some servers ignore filters, so `core` applies them again."""
     clauses = []
     if query.state is not None:
         clauses.append(f"state.EQ:{query.state.value}")
@@ -131,6 +132,7 @@ def _clauses(query: RunQuery) -> list[str]:
 
 
 def _run_of_v2(item: Mapping[str, Any]) -> RunInfo:
+    """Rows so far stand in `progress` until the run has a final number."""
     progress = mapping_of(item.get("progress")) or {}
     rows = item.get("number_of_rows")
     return RunInfo(

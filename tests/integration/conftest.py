@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.worker.pool_harness import ignore_other_processes
+from tests.integration.worker.pool_harness import ignore_other_processes
 
 
 @pytest.fixture(autouse=True)

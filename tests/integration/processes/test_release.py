@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from queryrun.processes.release import release_memory
-from tests.unit.worker.pool_harness import open_descriptors
+from tests.integration.worker.pool_harness import open_descriptors
 
 HOLDS_MEMORY = (
     "import sys; held = bytearray(200_000_000); print('held', flush=True); sys.stdin.read()"

@@ -12,7 +12,7 @@ import pytest
 
 from queryrun.processes import handles
 from queryrun.processes.errors import NotReaped
-from tests.unit.worker.pool_harness import is_running
+from tests.integration.worker.pool_harness import is_running
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ _SLEEPER = "import signal; print(flush=True); signal.pause()"
 _KILLER = """
 import asyncio, sys
 from queryrun.processes import handles
-from tests.unit.worker.pool_harness import is_running
+from tests.integration.worker.pool_harness import is_running
 asyncio.run(handles.kill(sys.argv[1]))
 print(is_running(sys.argv[1]))
 """

@@ -14,7 +14,7 @@ from queryrun.processes.fork_client import ForkClient
 from queryrun.services.guard.client import SMALL_CHARS, GuardClient, GuardOptions
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
 from queryrun.wiring.child_roles import CHILD_ROLES
-from tests.unit.worker.pool_harness import SCRIPTED, children
+from tests.integration.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 

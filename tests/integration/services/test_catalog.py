@@ -20,7 +20,7 @@ from queryrun.services.catalog.client import CatalogClient, CatalogOptions
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.catalog.process import run_catalog
 from tests.faults.node_harness import until
-from tests.unit.worker.pool_harness import SCRIPTED, children
+from tests.integration.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ def broken_main(control: socket.socket) -> NoReturn:
     run_catalog(control, FaultyCatalog)
 
 
-BROKEN = {**SCRIPTED, "catalog": "tests.unit.worker.test_catalog:broken_main"}
+BROKEN = {**SCRIPTED, "catalog": "tests.integration.services.test_catalog:broken_main"}
 
 
 class EntityData:

@@ -25,8 +25,8 @@ from queryrun.worker.worker import Worker
 
 SCRIPTED: Roles = {
     **CHILD_ROLES,
-    "worker": "tests.unit.worker.scripted:worker_main",
-    "guard": "tests.unit.worker.scripted:guard_main",
+    "worker": "tests.integration.worker.scripted:worker_main",
+    "guard": "tests.integration.worker.scripted:guard_main",
 }
 TIMEOUT_S = 20.0
 """How long a test waits for something that must happen; far more than it needs."""

@@ -12,11 +12,11 @@ from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.remote_stop import client
 from queryrun.services.remote_stop.client import RemoteStopClient
-from tests.unit.worker.pool_harness import SCRIPTED, children
+from tests.integration.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 
-ROLES = {**SCRIPTED, "remote_stop": "tests.unit.worker.remote_engine:main"}
+ROLES = {**SCRIPTED, "remote_stop": "tests.integration.worker.remote_engine:main"}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from queryrun.processes.frames import encode
 from queryrun.services.base import RecentResults, ServiceProcesses
 from queryrun.services.guard.client import ROLE
 from queryrun.services.guard.frames import CheckRequest, CheckResponse
-from tests.unit.worker.pool_harness import SCRIPTED, children
+from tests.integration.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
 
