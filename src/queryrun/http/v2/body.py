@@ -111,6 +111,7 @@ def _timeout(value: object) -> str | None:
 
 
 def _tags(value: object) -> str | None:
+    """Names are restricted so that `filter[]` can name a tag without quoting."""
     if not isinstance(value, dict) or len(value) > MAX_TAGS:
         return f"must be an object of at most {MAX_TAGS} texts"
     for name, tag in value.items():
