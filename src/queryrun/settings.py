@@ -111,7 +111,7 @@ class SourceSettings(Section, frozen=True):
     """A directory (or a `.duckdb` file) per entity, for the embedded engine. `{entity}` is the
     entity's name."""
     entities: dict[str, str] = {}
-    """Entities whose data is in another place: name and path."""
+    """Entities with data at another path: name and path."""
     url: str = ""
     """The address of a remote engine: `http://trino:8080`, `sc://spark:15002`."""
     catalog: str = ""
@@ -220,9 +220,9 @@ class LeaseSettings(Section, frozen=True):
     """How often a node extends its leases, writes the progress of its attempts, and learns of
     stops at the latest."""
     poll_s: float = 1.0
-    """How often a node looks for waiting runs when nothing has told it of one."""
+    """How often a node checks for waiting runs without a notification."""
     reap_interval_s: float = 5.0
-    """How often a node looks for expired leases, and for remote work that no attempt owns."""
+    """How often a node checks for expired leases, and for remote work that no attempt owns."""
 
 
 class RetrySettings(Section, frozen=True):
@@ -399,7 +399,7 @@ def _check(settings: Settings) -> None:
 
 
 def _check_engine(name: str, source: SourceSettings) -> None:
-    """What the registry says of the engine: an operator hears of it at start, not at a run."""
+    """Check against the registry at start, so that no run fails for a wrong setting."""
     if source.engine not in ENGINES:
         raise ConfigurationError(f"sources.{name}.engine: name one of {', '.join(ENGINES)}")
     if source.dialect not in source.kind.dialects:

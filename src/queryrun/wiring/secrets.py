@@ -67,6 +67,7 @@ def _default_section(path: Path) -> Mapping[str, str]:
 
 
 def _credentials_of(names: Mapping[str, str]) -> Credentials:
+    """The error names the missing variable and never a value."""
     try:
         return Credentials(
             names["aws_access_key_id"],
