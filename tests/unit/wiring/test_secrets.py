@@ -57,7 +57,7 @@ def test_s3_credentials_come_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_s3_credentials_come_from_a_file_that_is_read_every_time(tmp_path: Path) -> None:
-    settings = settings_with(tmp_path, S3 + 'credentials = "keys"\n')
+    settings = settings_with(tmp_path, S3 + 'credentials_file = "keys"\n')
     (tmp_path / "keys").write_text(FILE)
     assert s3_credentials(settings, {}) == Credentials("id", "se%cret")
     (tmp_path / "keys").write_text(FILE.replace("se%cret", "newer"))
@@ -68,7 +68,7 @@ def test_s3_credentials_come_from_a_file_that_is_read_every_time(tmp_path: Path)
 def test_missing_s3_credentials_are_a_configuration_error(
     tmp_path: Path, content: str | None
 ) -> None:
-    settings = settings_with(tmp_path, S3 + 'credentials = "keys"\n')
+    settings = settings_with(tmp_path, S3 + 'credentials_file = "keys"\n')
     if content is not None:
         (tmp_path / "keys").write_text(content, encoding="latin-1")
     with pytest.raises(ConfigurationError, match="credentials"):
