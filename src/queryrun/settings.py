@@ -184,11 +184,13 @@ class ResultSettings(Section, frozen=True):
     """The region that requests are signed for."""
     addressing: Literal["path", "virtual"] = "path"
     """Where the bucket's name is in a URL: `endpoint/bucket/key` or `bucket.endpoint/key`."""
-    credentials: str = ""
+    credentials: Literal["static", "chain"] = "static"
+    """`static`: the keys in `credentials_file`, or in the environment. `chain`: the role of the
+    node, by the AWS credential chain (needs `queryrun[aws]`)."""
+    credentials_file: str = ""
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
-    environment. `chain`: the role of the node, by the AWS credential chain (needs
-    `queryrun[aws]`)."""
+    environment."""
     links: Literal["presigned", "proxied"] = "presigned"
     """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
     that cannot."""
@@ -203,11 +205,6 @@ class ResultSettings(Section, frozen=True):
     """How long a download link is valid. Every read of a run gives a new one."""
     retention_days: float = 30.0
     """How long runs and their files are kept after their end; then both are removed."""
-
-    @property
-    def has_role_credentials(self) -> bool:
-        """Whether the S3 store's credentials come from the AWS credential chain."""
-        return self.credentials == "chain"
 
 
 class LeaseSettings(Section, frozen=True):
