@@ -85,6 +85,7 @@ def principal_of(client: Client, entity_header: str | None, header_name: str) ->
 
 
 def _entity(client: Client, requested: str | None, header_name: str) -> Entity:
+    """A client of several entities must name one: a guess could read the wrong entity's data."""
     if requested is None:
         if len(client.entities) == 1:
             return client.entities[0]

@@ -15,8 +15,7 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     """Set the request's principal and quota, or raise: 401, 429, 400 (which entity?), 403.
 
     Every request of a known client counts against its tenant's rate, failed ones included
-    (contract D3). Requests without a valid token count against their
-    address.
+    (contract D3). Requests without a valid token count against their address.
     """
     try:
         client = await client_of(app.auth, request.header(b"authorization"), app.now())

@@ -31,6 +31,7 @@ class ApiDocument:
         """The table and the document's own operations, which are described as well."""
 
     def _own_operations(self) -> tuple[Operation, Operation]:
+        """Handlers are methods, so that the table needs no reference to the document and back."""
         return (
             Operation(
                 "GET",

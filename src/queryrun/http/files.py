@@ -69,6 +69,7 @@ async def _stat(store: ResultStore, key: str) -> StoredFile | None:
 
 
 def _headers(key: str, etag: str) -> dict[str, str]:
+    """`no-transform`: a proxy that compressed the file would break ranges and clients."""
     return {
         "etag": etag,
         "accept-ranges": "bytes",

@@ -49,6 +49,7 @@ async def begin(
 
 
 def _key_header(request: ApiRequest, problems: list[Problem]) -> str | None:
+    """Not stripped, because blanks inside a key count; an invalid key is a problem, not ignored."""
     raw = request.raw_header(b"idempotency-key")
     if raw is None:
         return None

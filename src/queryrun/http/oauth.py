@@ -114,6 +114,7 @@ def _check_entity(request: ApiRequest, client: Client) -> None:
 
 
 def _token_object(issued: IssuedToken) -> dict[str, object]:
+    """`scope` names user, entities, rights and tenant, as the hosted system's tokens do."""
     client = issued.client
     scopes = [f"user.{client.id.replace('-', '')}"]
     scopes += [f"entity.{entity.id}" for entity in client.entities]

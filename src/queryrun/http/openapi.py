@@ -77,6 +77,7 @@ def openapi(table: Iterable[Operation]) -> dict[str, object]:
 
 
 def _operation(operation: Operation) -> dict[str, object]:
+    """A response of the table replaces the general error of its status."""
     shape: dict[str, object] = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -99,6 +100,7 @@ def _operation(operation: Operation) -> dict[str, object]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, object]:
+    """Path parameters are the only required ones."""
     shape: dict[str, object] = {
         "name": parameter.name,
         "in": parameter.location,
@@ -125,6 +127,7 @@ def _content(schema: str, examples: Iterable[tuple[str, object]]) -> dict[str, o
 
 
 def _response(operation: Operation, response: ResponseDoc) -> dict[str, object]:
+    """A response without a schema still lists its media types, so that clients accept them."""
     shape: dict[str, object] = {
         "description": response.description,
         "headers": _headers(operation, response.headers),
@@ -148,6 +151,7 @@ def _error(operation: Operation, status: int) -> dict[str, object]:
 
 
 def _error_examples(operation: Operation, status: int) -> list[tuple[str, object]]:
+    """Only v2's errors have examples: the others' shapes have one form."""
     if operation.error_schema != "Problem":
         return []
     if operation.name == "cancelQueryRun" and status == 400:

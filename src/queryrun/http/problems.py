@@ -101,6 +101,7 @@ def status_of(error: Exception) -> int:
 
 
 def _content(error: Exception) -> ErrorContent:
+    """Only messages of our own errors are sent: those of others may quote a statement."""
     status = status_of(error)
     if not isinstance(error, e.RequestError):
         return ErrorContent(status, (), HTTPStatus(status).phrase)

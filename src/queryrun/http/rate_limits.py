@@ -105,6 +105,7 @@ class MemoryRateLimiter:
         return self._quota(tokens, ceil(max(lacking)) if lacking else 0)
 
     def _refilled(self, key: str) -> list[float]:
+        """Refills on use, so that no timer runs. A clock that goes back refills nothing."""
         now_s = self._now_s()
         tokens = self._buckets.get(key)
         if tokens is None:
@@ -125,6 +126,7 @@ class MemoryRateLimiter:
             self._filled_s.pop(key, None)
 
     def _quota(self, tokens: list[float], retry_after_s: int) -> Quota:
+        """Reports the window with the smallest share left: the one that will refuse first."""
         left, window = min(
             zip(tokens, self._windows, strict=True), key=lambda pair: pair[0] / pair[1].quota
         )

@@ -89,6 +89,7 @@ class ApiRequest(Request):
 
 
 def _parse_query(raw: bytes) -> list[tuple[str, str]]:
+    """The limit is checked while parsing, so that a long query string costs no memory."""
     if not raw:
         return []
     try:

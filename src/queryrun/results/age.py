@@ -1,7 +1,8 @@
 """Encryption of a result file to a recipient of age (age-encryption.org/v1, X25519).
 
 The format is the specification's at https://c2sp.org/age, so `age -d` opens the file. What is
-here is only what a sender needs: one recipient, binary output.
+here is only what a sender needs: one recipient, binary output. The client has what a reader needs
+(docs/decisions/0018).
 """
 
 from __future__ import annotations
@@ -98,9 +99,11 @@ def _public(key: bytes) -> X25519PublicKey:
 
 
 def _derived(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF with SHA-256, 32 bytes (RFC 5869): one block of output."""
-    extracted = hmac.new(salt or bytes(32), secret, sha256).digest()
-    return hmac.new(extracted, info + b"\x01", sha256).digest()
+    """HKDF with SHA-256, as every key of the format is made."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return HKDF(SHA256(), _KEY_BYTES, salt, info).derive(secret)
 
 
 def _base64(data: bytes) -> bytes:

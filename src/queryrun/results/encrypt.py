@@ -1,8 +1,8 @@
 """Encryption of a result file to the caller's RSA public key (contract F6, H21).
 
-A random AES-256 key, wrapped with RSA-OAEP-SHA256, and the file in authenticated frames of
-1 MiB, so that truncation, reordering and tampering are noticed before anything wrong is handed
-on. The layout is published in docs/reference/encryption.md.
+A random AES-256 key, wrapped with RSA-OAEP-SHA256, and the file in authenticated frames of 1 MiB,
+so that a reader notices truncation, reordering and tampering before it releases a byte. The layout
+is published in docs/reference/encryption.md; the client has the reader (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import binascii
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from queryrun.results.framing import BadKeyError, FrameSource, framed, nonce
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.padding import OAEP
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from queryrun.results.age import AgeRecipient
 
@@ -31,14 +31,9 @@ MIN_KEY_BITS = 1024
 GOOD_KEY_BITS = 2048
 _MAX_KEY_BITS = 16_384
 _MAX_KEY_TEXT = 16_384
-_TAG_BYTES = 16
 _KEY_BYTES = 32
 _HEAD = struct.Struct(">8sI32sH")
 """Magic, bytes per frame, SHA-256 of the public key's SPKI, length of the wrapped key."""
-
-
-class DecryptionError(ValueError):
-    """The file is not ours, not for this key, cut off, or was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +87,6 @@ def encrypted(chunks: Chunks, key: PublicKey | AgeRecipient | None) -> Chunks:
     return _encrypt(chunks, key) if isinstance(key, PublicKey) else key.encrypted(chunks)
 
 
-def decrypted(
-    chunks: Iterable[bytes], private_key_pem: bytes, password: bytes | None = None
-) -> Iterator[bytes]:
-    """The plain bytes of an encrypted file, frame by frame, each verified before it is given.
-
-    Raises `DecryptionError` as soon as something is wrong. What was given before is genuine, but
-    only a run to the end proves that nothing is missing.
-    """
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    source = FrameSource(chunks)
-    head = source.take(_HEAD.size)
-    wrapped, frame_bytes = _read_head(head, source)
-    cipher = AESGCM(_unwrap(wrapped, private_key_pem, password))
-    try:
-        for number, (frame, is_last) in enumerate(framed(source, frame_bytes + _TAG_BYTES)):
-            yield cipher.decrypt(nonce(number, is_last=is_last), frame, head + wrapped)
-    except InvalidTag as error:
-        raise DecryptionError("the file is cut off or was changed") from error
-
-
 def _encrypt(chunks: Chunks, key: PublicKey) -> Iterator[bytes]:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -124,37 +97,6 @@ def _encrypt(chunks: Chunks, key: PublicKey) -> Iterator[bytes]:
     yield header
     for number, (frame, is_last) in enumerate(framed(FrameSource(chunks), FRAME_BYTES)):
         yield cipher.encrypt(nonce(number, is_last=is_last), frame, header)
-
-
-def _read_head(head: bytes, source: FrameSource) -> tuple[bytes, int]:
-    if len(head) < _HEAD.size:
-        raise DecryptionError("the file is cut off")
-    magic, frame_bytes, _, wrapped_bytes = _HEAD.unpack(head)
-    if magic != MAGIC or not 0 < frame_bytes <= 64 * FRAME_BYTES:
-        raise DecryptionError("not an encrypted result file")
-    return source.take(wrapped_bytes), frame_bytes
-
-
-def _unwrap(wrapped: bytes, private_key_pem: bytes, password: bytes | None) -> bytes:
-    try:
-        return _private_key(private_key_pem, password).decrypt(wrapped, _padding())
-    except ValueError as error:
-        if isinstance(error, BadKeyError):
-            raise
-        raise DecryptionError("the file is not for this key") from error
-
-
-def _private_key(pem: bytes, password: bytes | None) -> RSAPrivateKey:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
-    try:
-        key = serialization.load_pem_private_key(pem, password)
-    except (ValueError, TypeError) as error:
-        raise BadKeyError("not a private key in PEM form, or the password is wrong") from error
-    if not isinstance(key, RSAPrivateKey):
-        raise BadKeyError("not an RSA key")
-    return key
 
 
 def _der_of(text: str) -> bytes:

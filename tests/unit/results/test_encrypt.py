@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import subprocess
 import sys
@@ -20,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from queryrun.results.encrypt import (
     FRAME_BYTES,
-    DecryptionError,
-    decrypted,
     encrypted,
     parse_public_key,
 )
 from queryrun.results.framing import BadKeyError
+from queryrun_client.decrypt import PrivateKey, plain_frames
+from queryrun_client.errors import DecryptFailed
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "encryption.md"
 PRIVATE = rsa.generate_private_key(65537, 2048)
@@ -48,9 +49,12 @@ def _encrypt(plain: bytes, key: rsa.RSAPrivateKey = PRIVATE, chunk: int = 300_00
     return b"".join(bytes(part) for part in encrypted(chunks, parse_public_key(_spki(key))))
 
 
-def _decrypt(data: bytes, key: rsa.RSAPrivateKey = PRIVATE, chunk: int = 70_000) -> bytes:
-    chunks = (data[start : start + chunk] for start in range(0, len(data), chunk))
-    return b"".join(decrypted(chunks, _pem(key)))
+def _decrypt(data: bytes, key: rsa.RSAPrivateKey = PRIVATE) -> bytes:
+    return _open(data, _pem(key))
+
+
+def _open(data: bytes, pem: bytes, password: bytes | None = None) -> bytes:
+    return b"".join(plain_frames(io.BytesIO(data), PrivateKey(pem, password)))
 
 
 # --- keys -------------------------------------------------------------------------------------
@@ -118,11 +122,11 @@ def test_a_key_of_1024_bits_works() -> None:
 def test_a_locked_private_key_needs_its_password() -> None:
     data = _encrypt(b"rows")
     pem = _pem(PRIVATE, b"secret")
-    assert b"".join(decrypted([data], pem, b"secret")) == b"rows"
-    with pytest.raises(BadKeyError):
-        list(decrypted([data], pem, b"wrong"))
-    with pytest.raises(BadKeyError):
-        list(decrypted([data], pem))
+    assert _open(data, pem, b"secret") == b"rows"
+    with pytest.raises(DecryptFailed, match="password"):
+        _open(data, pem, b"wrong")
+    with pytest.raises(DecryptFailed, match="password"):
+        _open(data, pem)
 
 
 def test_two_files_of_the_same_rows_share_no_bytes_but_their_head() -> None:
@@ -132,7 +136,7 @@ def test_two_files_of_the_same_rows_share_no_bytes_but_their_head() -> None:
 
 
 def test_another_key_does_not_open_it() -> None:
-    with pytest.raises(DecryptionError, match="not for this key"):
+    with pytest.raises(DecryptFailed, match="not for this key"):
         _decrypt(_encrypt(b"rows"), rsa.generate_private_key(65537, 2048))
 
 
@@ -171,23 +175,15 @@ FRAMES = [SEALED[HEAD + FRAME * n : HEAD + FRAME * (n + 1)] for n in range(3)]
     ],
 )  # fmt: skip
 def test_a_file_that_was_touched_does_not_open(changed: bytes) -> None:
-    with pytest.raises(DecryptionError):
+    with pytest.raises(DecryptFailed):
         _decrypt(changed)
 
 
 def test_frames_are_given_as_they_come_in_bounded_memory() -> None:
     """The second frame is not needed to read the first but for knowing that it is not the last."""
-    taken = 0
-
-    def chunks() -> object:
-        nonlocal taken
-        for start in range(0, len(SEALED), 65_536):
-            taken += 1
-            yield SEALED[start : start + 65_536]
-
-    first = next(decrypted(chunks(), _pem(PRIVATE)))  # type: ignore[arg-type]  # a generator
-    assert first == BIG[:FRAME_BYTES]
-    assert taken * 65_536 < 2 * FRAME + 2 * 65_536
+    file = io.BytesIO(SEALED)
+    assert next(plain_frames(file, PrivateKey(_pem(PRIVATE)))) == BIG[:FRAME_BYTES]
+    assert file.tell() <= HEAD + 2 * FRAME
 
 
 # --- the published recipe ---------------------------------------------------------------------

@@ -29,11 +29,11 @@ from cryptography.hazmat.primitives.serialization import (
 from queryrun.engines.base import Column, EngineLimits, Rows
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.results.encrypt import decrypted
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest, WrittenResult
 from queryrun.results.write import write_result
+from queryrun_client.decrypt import PrivateKey, plain_frames
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -129,7 +129,7 @@ def test_compression_and_encryption_come_in_this_order(
         encryption_key=base64.b64encode(public).decode(),
     )
     written, data = _write(session, results, request)
-    plain = gzip.decompress(b"".join(decrypted([data], pem)))
+    plain = gzip.decompress(b"".join(plain_frames(io.BytesIO(data), PrivateKey(pem))))
     assert plain.count(b"\n") == written.rows + 1
 
 
@@ -309,6 +309,7 @@ def test_values_with_zero_bytes_are_digested_like_others(
     assert written.sha256 == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_digest_is_that_of_the_file_also_when_many_threads_write_it(
     session: DuckDBSession, results: Path
 ) -> None:

@@ -14,10 +14,12 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from queryrun_client.errors import DecryptFailed
+from queryrun_client.framing import sealed_frames
 
 MAGIC = b"age-encryption.org/v1\n"
 CHUNK_BYTES = 64 * 1024
 _TAG_BYTES = 16
+_KEY_BYTES = 32
 _MAX_HEADER_BYTES = 64 * 1024
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _IDENTITY = re.compile(rb"AGE-SECRET-KEY-1([QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58})")
@@ -37,15 +39,9 @@ def plain_chunks(file: BinaryIO, key: bytes) -> Iterator[bytes]:
 
     file_key = _file_key(_header(file), key)
     cipher = ChaCha20Poly1305(_derived(file_key, file.read(16), b"payload"))
-    number, sealed = 0, file.read(CHUNK_BYTES + _TAG_BYTES)
     try:
-        while True:
-            following = file.read(CHUNK_BYTES + _TAG_BYTES)
-            nonce = number.to_bytes(11, "big") + bytes([not following])
+        for nonce, sealed in sealed_frames(file, CHUNK_BYTES + _TAG_BYTES):
             yield cipher.decrypt(nonce, sealed, None)
-            if not following:
-                return
-            number, sealed = number + 1, following
     except InvalidTag as error:
         raise DecryptFailed("the file is cut off or was changed") from error
 
@@ -104,6 +100,8 @@ def _unbase64(text: bytes) -> bytes:
 
 
 def _derived(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF with SHA-256, 32 bytes (RFC 5869): one block of output."""
-    extracted = hmac.new(salt or bytes(32), secret, sha256).digest()
-    return hmac.new(extracted, info + b"\x01", sha256).digest()
+    """HKDF with SHA-256, as every key of the format is made."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return HKDF(SHA256(), _KEY_BYTES, salt, info).derive(secret)

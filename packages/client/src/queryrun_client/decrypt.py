@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from queryrun_client import age
 from queryrun_client.errors import DecryptFailed, MissingPackage
+from queryrun_client.framing import sealed_frames
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -66,10 +67,8 @@ def plain_frames(file: BinaryIO, key: PrivateKey) -> Iterator[bytes]:
 
     header, wrapped, frame_bytes = _read_header(file)
     cipher = AESGCM(_unwrapped(wrapped, key))
-    sealed_frames = _sealed_frames(file, frame_bytes + TAG_BYTES)
     try:
-        for number, (sealed, is_last) in enumerate(sealed_frames):
-            nonce = number.to_bytes(11, "big") + bytes([is_last])
+        for nonce, sealed in sealed_frames(file, frame_bytes + TAG_BYTES):
             yield cipher.decrypt(nonce, sealed, header)
     except InvalidTag as error:
         raise DecryptFailed("the file is cut off or was changed") from error
@@ -85,16 +84,6 @@ def _read_header(file: BinaryIO) -> tuple[bytes, bytes, int]:
         raise DecryptFailed("the file is not encrypted in the published layout")
     wrapped = file.read(wrapped_bytes)
     return head + wrapped, wrapped, frame_bytes
-
-
-def _sealed_frames(file: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    frame = file.read(size_bytes)
-    while True:
-        following = file.read(size_bytes)
-        yield frame, not following
-        if not following:
-            return
-        frame = following
 
 
 def _unwrapped(wrapped: bytes, key: PrivateKey) -> bytes:

@@ -186,6 +186,7 @@ def _states(values: Iterable[str], problems: list[Problem]) -> frozenset[RunStat
 
 
 def _page_size(values: list[str], problems: list[Problem]) -> int:
+    """Strict, because a size that was ignored would silently truncate the only page."""
     if not values:
         return DEFAULT_PAGE_SIZE
     text = values[-1]

@@ -88,6 +88,7 @@ class Clause:
 
 
 def _ordered(operator: Operator, actual: Value, value: Value) -> bool:
+    """Values of different types have no order: the condition is false, not an error."""
     if isinstance(actual, datetime) and isinstance(value, datetime):
         left, right = actual.timestamp(), value.timestamp()
     elif isinstance(actual, float | int) and isinstance(value, float | int):
@@ -150,6 +151,7 @@ def _in_list(text: str) -> list[str]:
 
 
 def _value(kind: FieldKind | None, text: str) -> Value:
+    """An empty value is refused, because the hosted system writes the empty string as two bytes."""
     if text == NULL:
         return None
     if text == EMPTY_STRING:

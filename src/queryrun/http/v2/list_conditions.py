@@ -59,6 +59,7 @@ def narrow(
 def _narrow_by(
     clause: Clause, narrowed: NarrowedQuery, principal: Principal, sources: Iterable[str]
 ) -> NarrowedQuery:
+    """The fields here are those with an index; the message names them all."""
     if clause.field == "state":
         return _states(narrowed, clause)
     if clause.field == "source":

@@ -101,6 +101,7 @@ def _preview_request(output: Output, window: Window) -> PreviewRequest:
 
 
 def _body(found: Preview, window: Window, file: ResultFile) -> dict[str, object]:
+    """`more` is known without reading on: the file's record has the number of rows."""
     return {
         "columns": found.columns,
         "rows": found.rows,

@@ -55,6 +55,7 @@ def _check_expand(request: ApiRequest, problems: list[Problem]) -> None:
 
 
 def _page_size(values: list[str], problems: list[Problem]) -> int | None:
+    """Every value is checked, the last one is used: a repeated parameter is not an error."""
     for value in values:
         if not (value.isascii() and value.isdigit() and len(value) <= 4):
             break
