@@ -167,6 +167,7 @@ class Reaper:
             self._context.metrics.stops_unconfirmed.dec()
 
     async def _write(self, attempt: Attempt, engine_stop: EngineStop) -> None:
+        """Reads the run again, because a cancel may have arrived during the stop."""
         current = await self._context.store.get(attempt.ref.run_id)
         if current is not None and current.state is RunState.CANCELING:
             run = await self._write_canceled(attempt, engine_stop)
@@ -222,7 +223,7 @@ class Reaper:
         before = self._context.now() - timedelta(seconds=self._options.retention_s)
         removed = 0
         while True:
-            expired = await self._context.store.remove_expired(ended_before=before, limit=_BATCH)
+            expired = await self._context.store.remove_expired(finished_before=before, limit=_BATCH)
             for key in (key for run in expired for key in run.file_keys):
                 await self._discard(key)
             self._context.metrics.reaped.labels("run").inc(len(expired))
