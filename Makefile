@@ -42,7 +42,11 @@ check: setup ## the quick gate: format, lint, types, import directions, unit tes
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests/unit -n 2
+	@$(BIN)/python -m tools.lint_words
+	@$(BIN)/pytest tests/unit -n 2 -m "not slow" --hypothesis-profile quick
+
+test-fast: setup ## what needs no Trino, no Spark and little time, in four minutes; `test` has the rest
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not jvm and not slow" --hypothesis-profile quick
 
 test: setup existing-clients ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup

@@ -1,4 +1,4 @@
-"""How many runs a store can lead from the queue to the end: claim, handle, complete.
+"""How many runs a store can process: claim, handle, complete.
 
 Nothing is executed in between. PostgreSQL serves four node processes at once, and flushes to disk;
 SQLite serves its one process.
@@ -91,7 +91,7 @@ def _node(
     gate: multiprocessing.synchronize.Barrier,
     counts: multiprocessing.queues.SimpleQueue[int],
 ) -> None:
-    """One node process: it works until nothing waits any more."""
+    """One node process: it works until the queue is empty."""
     database = open_postgres(url)
     try:
         counts.put(asyncio.run(_work(database.runs, name, gate.wait)))
@@ -117,7 +117,7 @@ def _sqlite_round(path: Path) -> tuple[float, float]:
 
 
 async def _accept_all(store: RunStore) -> float:
-    """32 callers at once, as `benchmarks runs` has it."""
+    """32 concurrent callers, as in `benchmarks runs`."""
     numbers = iter(range(RUNS))
 
     async def caller() -> None:
@@ -135,7 +135,7 @@ def _request(n: int) -> RunRequest:
 
 
 async def _work(store: RunStore, node: str, wait: Callable[[], object]) -> int:
-    """Claim into free slots, lead each attempt to its end, until nothing is left to claim."""
+    """Claim into free slots and complete each attempt, until the queue is empty."""
     await store.healthy()
     wait()
     live: set[asyncio.Task[None]] = set()

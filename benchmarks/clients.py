@@ -1,4 +1,4 @@
-"""What people notice first: the command line's start, the client's own CPU, the first progress."""
+"""What users notice first: the command line's start, the client's own CPU, the first progress."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def measure() -> None:
     with served() as server:
         rows = [_help(), _client_cpu(server), _progress(server)]
     head = ["what", "count", "p50 ms", "max ms", "bar ms"]
-    table.show("What people notice first", head, rows)
+    table.show("What users notice first", head, rows)
 
 
 def _help() -> list[str]:
@@ -68,7 +68,7 @@ def _bare_cpu_ms(server: Served) -> float:
 
 
 def _progress(server: Served) -> list[str]:
-    """From the claim of a run to the first progress that a stream tells of it."""
+    """From the claim of a run to the first progress in its stream of events."""
     _drain(server)
     duration_ms = [_first_progress_ms(server) for _ in range(ROUNDS)]
     return _row("start of a run to its first progress", duration_ms, 1000)

@@ -1,6 +1,6 @@
 """Several nodes over one PostgreSQL: cancels on another node, and kill -9 under load.
 
-`KILLS=200` in the environment is the whole of the latter (a quarter of an hour); `TRINO=<url>` adds
+`KILLS=200` in the environment is the full count of the latter (15 minutes); `TRINO=<url>` adds
 a source on that Trino to the load and looks for orphans in its list of queries. It also adds Trino
 to the cancels (`cluster_cancels.py`), as `SPARK=…` does Spark.
 """
@@ -47,7 +47,7 @@ def measure() -> None:
 
 
 def cancels() -> None:
-    """Print what a cancel on another node takes."""
+    """Print the durations of cancels on another node."""
     with cluster() as nodes:
         rows = [cluster_cancels.embedded(nodes)]
     for engine in cluster_cancels.remote_engines():
@@ -57,7 +57,7 @@ def cancels() -> None:
 
 
 def kills() -> None:
-    """Print what became of the runs."""
+    """Print the results of the runs."""
     with cluster() as nodes:
         _kills(nodes)
 
@@ -81,7 +81,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 class Load:
-    """Submits small runs without pause, never more than `OUTSTANDING` that have not ended."""
+    """Submits small runs without pause, with at most `OUTSTANDING` unfinished."""
 
     def __init__(self, front: Server, nodes: Cluster) -> None:
         self._front = front
@@ -177,7 +177,7 @@ def _spread(nodes: Cluster) -> str:
 
 
 def _verdicts(nodes: Cluster, states: Counter[str]) -> list[str]:
-    """Lost: neither complete nor failed after its four attempts (`node_lost`, said plainly)."""
+    """Lost: neither complete nor failed with `node_lost` after four attempts."""
     twice = nodes.query(
         "SELECT count(*) FROM (SELECT run_seq FROM run_events WHERE state = 'complete'"
         " GROUP BY run_seq HAVING count(*) > 1) t"
@@ -190,7 +190,7 @@ def _verdicts(nodes: Cluster, states: Counter[str]) -> list[str]:
 
 
 def _orphans() -> int | str:
-    """Queries of ours that Trino still runs one lease after the last run has ended."""
+    """Queries of ours that Trino still runs one lease after the last run has finished."""
     if not TRINO:
         return "-"
     time.sleep(LEASE_S)

@@ -54,7 +54,7 @@ def _bare_copy(content_type: str, home: Path) -> float:
 
 
 def _remove_results(home: Path) -> int:
-    """Make room between rounds; how large the files were."""
+    """Remove the files between rounds; returns their size."""
     total = 0
     for path in (home / "results").rglob("*"):
         if path.is_file():

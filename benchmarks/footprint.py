@@ -1,4 +1,4 @@
-"""What an idle server costs: memory of the whole process tree, and the time until it is ready."""
+"""The cost of an idle server: memory of the whole process tree, and the time until it is ready."""
 
 from __future__ import annotations
 

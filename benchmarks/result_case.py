@@ -119,10 +119,10 @@ def _store(case: dict[str, Any], directory: Path) -> Any:
 
 class _Silent:
     def stage(self, stage: str) -> None:
-        """Nobody listens."""
+        """Ignored."""
 
     def written(self, rows: int, size_bytes: int) -> None:
-        """Nobody listens."""
+        """Ignored."""
 
 
 if __name__ == "__main__":

@@ -249,7 +249,7 @@ def _median(rounds: list[Figures], name: str) -> float:
 
 
 def _downloads() -> None:
-    """How fast a file leaves a server, by its link."""
+    """The speed of downloads by link."""
     with served() as server:
         run = server.submit_and_wait(SQL.format(rows=ROWS), "csv")
         speeds = [_download_mb_per_s(run["file"]["url"]) for _ in range(ROUNDS)]

@@ -28,9 +28,9 @@ class Way:
 
     name: str
     woken: int = 0
-    """How many nodes a hint wakes; 0: all that hear it."""
+    """How many nodes a hint wakes; 0: all that receive it."""
     checks_first: bool = False
-    """Whether a node looks for anything that waits before it asks for the lock."""
+    """Whether a node checks for waiting runs before it takes the lock."""
 
 
 WAYS = (
@@ -44,7 +44,7 @@ _ARRIVES, _ENDS, _POLLS = 0, 1, 2
 
 @dataclass
 class Node:
-    """A node as its dispatcher sees it: free slots, and whether it is looking already."""
+    """A node: its free slots, and whether it is polling."""
 
     free: int
     polls: bool = False
@@ -54,7 +54,7 @@ class Node:
 
 @dataclass
 class Seen:
-    """What a simulation saw after its warm-up."""
+    """The measurements of a simulation after its warm-up."""
 
     waits_s: list[float] = field(default_factory=list)
     claims: int = 0
@@ -98,7 +98,7 @@ class Claims:
         self.runs_per_s = BUSY * nodes * self._constants.slots / STATEMENT_S
         self._nodes = [Node(self._constants.slots) for _ in range(nodes)]
         self._ready: set[int] = set(range(nodes))
-        """Nodes with a free slot that are not looking."""
+        """Nodes with a free slot that are not polling."""
         self._polling: deque[int] = deque()
         self._waiting: deque[float] = deque()
         self._events: list[tuple[float, int, int]] = []
@@ -106,7 +106,7 @@ class Claims:
         self.seen = Seen()
 
     def run(self) -> Seen:
-        """Simulate, and say what was seen."""
+        """Simulate, and return the measurements."""
         for number in range(len(self._nodes)):
             self._at(self._random.random() * self._constants.poll_s, _POLLS, number)
         self._at(self._random.expovariate(self.runs_per_s), _ARRIVES, 0)
@@ -146,7 +146,7 @@ class Claims:
             self._poll(number)
 
     def _poll(self, number: int) -> None:
-        """The node wants to claim: now, or once more when it is about to anyway."""
+        """The node polls: now, or again after the current poll."""
         node = self._nodes[number]
         if self._way.checks_first and not self._waiting:
             self._ready.add(number)
@@ -158,7 +158,7 @@ class Claims:
             self._polling.append(number)
 
     def _claim(self, now: float) -> float:
-        """The next node has the lock; when it lets go."""
+        """The next node takes the lock; returns the time of its release."""
         number = self._polling.popleft()
         node = self._nodes[number]
         taken = [self._waiting.popleft() for _ in range(min(node.free, len(self._waiting)))]
@@ -193,7 +193,7 @@ class Claims:
 
 
 def rows(costs: Costs) -> Rows:
-    """As it is, and as it could be."""
+    """The program as it is, and alternatives."""
     found = []
     for way in WAYS:
         for nodes in SIMULATED:

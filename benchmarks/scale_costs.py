@@ -114,7 +114,7 @@ def _bucket(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def _runs(server: Served, count: int) -> None:
-    """As our client does them: a submit with a key of its own, then a read that waits."""
+    """Like the client: a submit with its own key, then a read that waits."""
 
     def one(_n: int) -> None:
         body = {"sql": STATEMENT, "content_type": "csv"}
@@ -174,7 +174,7 @@ def _cpu_ms(pid: int) -> float:
 
 
 def _sizes(postgres: PostgresServer, name: str) -> dict[str, float]:
-    """Bytes of what is kept, after VACUUM."""
+    """Bytes of the stored rows, after VACUUM."""
     for table in (*KEPT, "idempotency"):
         postgres.execute(f"VACUUM {table}", name)
     tables = ", ".join(f"'{table}'::regclass" for table in KEPT)

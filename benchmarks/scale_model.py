@@ -1,4 +1,4 @@
-"""What a cluster of nodes asks of its PostgreSQL, its bucket and its engines, as arithmetic.
+"""The load of a cluster on its PostgreSQL, its bucket and its engines, as arithmetic.
 
 Pure: costs go in (measured by `scale_costs.py`), loads and limits come out. The constants are read
 off the program's own settings, so the model changes with them.
@@ -53,7 +53,7 @@ class Costs:
         return cls(**{field.name: given[field.name] for field in fields(cls)})
 
     def rounded(self) -> Costs:
-        """Three digits, as printed: more would promise too much."""
+        """Three digits, as printed: more would suggest a precision that is not there."""
         return Costs.printed(self.rows())
 
     def rows(self) -> Rows:
@@ -90,7 +90,7 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Constants:
-    """What the program does by default, read off its settings."""
+    """The defaults of the program, read from its settings."""
 
     slots: int = WorkerSettings().slots
     poll_s: float = LeaseSettings().poll_s
@@ -111,7 +111,7 @@ class Constants:
 
 @dataclass(frozen=True)
 class Assumed:
-    """What the model takes for granted of the world around the nodes."""
+    """Assumptions about the environment of the nodes."""
 
     statement_s: float = 5.0
     """Mean length of a statement: all slots busy means slots / statement_s runs/s and node."""
@@ -134,7 +134,7 @@ class Assumed:
 
 @dataclass(frozen=True)
 class ScaleLimit:
-    """Something that has an end: what `n` nodes ask of it per second, and what it gives."""
+    """A limited resource: its load by `n` nodes per second, and its capacity."""
 
     name: str
     unit: str
@@ -170,8 +170,8 @@ class Model:
     def claim_lock_ms(self, nodes: float) -> float:
         """How long the claims of one source must hold its lock per second.
 
-        Looks that hints and polls cause come on top, and give way: a node has one under way at
-        most, and it serves every hint that came before it. When the lock is full runs wait a
+        Polls that hints and timers cause come on top, but do not add up: a node has at most one
+        at a time, which serves every hint before it. When the lock is full runs wait a
         little, nodes have more slots free, and a claim takes as many runs as there are
         (`scale_claims.py` shows it).
         """
@@ -195,16 +195,16 @@ class Model:
         ) / 1_000
 
     def node_core_share(self, nodes: float) -> float:
-        """Of one core in each node, what receiving all hints takes."""
+        """The share of one core in each node that receiving all hints takes."""
         return self.runs_per_s(nodes) * self.costs.hints_per_run * self.costs.hint_received_us / 1e6
 
     def engine_requests(self, nodes: float) -> float:
-        """What one source elsewhere is asked besides statements: by every node whether it is up,
-        by one whether work there is orphaned."""
+        """Requests to one remote source without statements: every node checks whether it is up,
+        one looks for orphaned work."""
         return nodes / self.constants.source_check_interval_s + 1 / self.constants.reap_interval_s
 
     def limits(self) -> list[ScaleLimit]:
-        """Everything with an end that grows with the nodes."""
+        """Every limited resource whose load grows with the nodes."""
         costs, assumed = self.costs, self.assumed
         return [
             ScaleLimit(
@@ -271,7 +271,7 @@ class Model:
         ]
 
     def load_rows(self) -> Rows:
-        """What 10, 100 and 1,000 nodes with all slots busy ask, per second."""
+        """The load of 10, 100 and 1,000 nodes with all slots busy, per second."""
         costs, k = self.costs, self.constants
         lines: list[tuple[str, Callable[[float], float]]] = [
             ("runs", self.runs_per_s),
@@ -290,7 +290,7 @@ class Model:
         return [[name, *(_digits(load(n)) for n in NODES)] for name, load in lines]
 
     def one_node_rows(self) -> Rows:
-        """What one node carries, whatever its database could."""
+        """The capacity of one node, whatever its database allows."""
         costs = self.costs
         return [
             ["runs/s per core, `SELECT 1`", _digits(1_000 / costs.node_cpu_ms_per_run)],
@@ -299,7 +299,7 @@ class Model:
         ]
 
     def kept_rows(self) -> Rows:
-        """What 10^6, 10^8 and 10^9 runs that are kept take."""
+        """The size of 10^6, 10^8 and 10^9 stored runs."""
         costs, assumed, k = self.costs, self.assumed, self.constants
         each = costs.kept_table_bytes_per_run + costs.kept_index_bytes_per_run
         lines: list[tuple[str, Callable[[float], float]]] = [
@@ -320,7 +320,7 @@ class Model:
 
 
 def _digits(value: float) -> str:
-    """Three digits that count, and no exponent."""
+    """Three significant digits, without an exponent."""
     if value == 0:
         return "0"
     if value >= 100:

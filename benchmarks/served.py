@@ -43,22 +43,22 @@ class Served:
     home: Path
 
     def submit(self, sql: str, content_type: str = "csv", **more: Any) -> dict[str, Any]:
-        """Submit a statement; the run as answered."""
+        """Submit a statement; returns the accepted run."""
         body = {"sql": sql, "content_type": content_type} | more
         return self._json(self.http.post("/v2/query_runs", json=body))
 
     def submit_and_wait(self, sql: str, content_type: str = "csv", **more: Any) -> dict[str, Any]:
-        """Submit and return the run when it has ended (`Prefer: wait`), in one request."""
+        """Submit and return the run when it has finished (`Prefer: wait`), in one request."""
         body = {"sql": sql, "content_type": content_type} | more
         response = self.http.post("/v2/query_runs", json=body, headers={"prefer": "wait=60"})
         return self._until_finished(self._json(response))
 
     def cancel(self, run_id: str) -> dict[str, Any]:
-        """Cancel a run; the run as answered."""
+        """Cancel a run; returns the run in the response."""
         return self._json(self.http.post(f"/v2/query_runs/{run_id}/cancel"))
 
     def read(self, run_id: str, fields: str = "") -> dict[str, Any]:
-        """The run as it is, with the fields asked for."""
+        """Read the run with the requested fields."""
         params = {"fields[]": fields} if fields else {}
         return self._json(self.http.get(f"/v2/query_runs/{run_id}", params=params))
 
@@ -80,7 +80,7 @@ class Served:
 def served(
     environ: Mapping[str, str] | None = None, database_url_file: Path | None = None
 ) -> Iterator[Served]:
-    """Make a home, serve it on a free loopback port, and leave nothing running.
+    """Create a home, serve it on a free loopback port, and leave nothing running.
 
     With `database_url_file` on the PostgreSQL whose URL it holds.
     """

@@ -1,4 +1,4 @@
-"""What the service adds to TPC-H: a run to `complete` against DuckDB alone, in turn."""
+"""The overhead of the service on TPC-H: a run to `complete` against DuckDB alone, in turn."""
 
 from __future__ import annotations
 

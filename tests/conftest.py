@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, settings
 # Timings live in benchmarks/: a loaded machine must not fail a property. CI tries the same
 # examples every time.
 settings.register_profile(
-    "house",
+    "queryrun",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )
-settings.load_profile("house")
+# For `make check` and `make test-fast`, which name it with `--hypothesis-profile`.
+settings.register_profile("quick", settings.get_profile("queryrun"), max_examples=25)
+settings.load_profile("queryrun")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs with SIGINT ignored, and every child inherits that: a

@@ -111,7 +111,7 @@ class SourceSettings(Section, frozen=True):
     """A directory (or a `.duckdb` file) per entity, for the embedded engine. `{entity}` is the
     entity's name."""
     entities: dict[str, str] = {}
-    """Entities whose data is in another place: name and path."""
+    """Entities with data at another path: name and path."""
     url: str = ""
     """The address of a remote engine: `http://trino:8080`, `sc://spark:15002`."""
     catalog: str = ""
@@ -184,11 +184,13 @@ class ResultSettings(Section, frozen=True):
     """The region that requests are signed for."""
     addressing: Literal["path", "virtual"] = "path"
     """Where the bucket's name is in a URL: `endpoint/bucket/key` or `bucket.endpoint/key`."""
-    credentials: str = ""
+    credentials: Literal["static", "chain"] = "static"
+    """`static`: the keys in `credentials_file`, or in the environment. `chain`: the role of the
+    node, by the AWS credential chain (needs `queryrun[aws]`)."""
+    credentials_file: str = ""
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
-    environment. `chain`: the role of the node, by the AWS credential chain (needs
-    `queryrun[aws]`)."""
+    environment."""
     links: Literal["presigned", "proxied"] = "presigned"
     """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
     that cannot."""
@@ -204,11 +206,6 @@ class ResultSettings(Section, frozen=True):
     retention_days: float = 30.0
     """How long runs and their files are kept after their end; then both are removed."""
 
-    @property
-    def has_role_credentials(self) -> bool:
-        """Whether the S3 store's credentials come from the AWS credential chain."""
-        return self.credentials == "chain"
-
 
 class LeaseSettings(Section, frozen=True):
     """How nodes hold attempts, and how soon another node takes over."""
@@ -220,9 +217,9 @@ class LeaseSettings(Section, frozen=True):
     """How often a node extends its leases, writes the progress of its attempts, and learns of
     stops at the latest."""
     poll_s: float = 1.0
-    """How often a node looks for waiting runs when nothing has told it of one."""
+    """How often a node checks for waiting runs without a notification."""
     reap_interval_s: float = 5.0
-    """How often a node looks for expired leases, and for remote work that no attempt owns."""
+    """How often a node checks for expired leases, and for remote work that no attempt owns."""
 
 
 class RetrySettings(Section, frozen=True):
@@ -399,7 +396,7 @@ def _check(settings: Settings) -> None:
 
 
 def _check_engine(name: str, source: SourceSettings) -> None:
-    """What the registry says of the engine: an operator hears of it at start, not at a run."""
+    """Check against the registry at start, so that no run fails for a wrong setting."""
     if source.engine not in ENGINES:
         raise ConfigurationError(f"sources.{name}.engine: name one of {', '.join(ENGINES)}")
     if source.dialect not in source.kind.dialects:

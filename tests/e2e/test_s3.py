@@ -202,7 +202,7 @@ def test_a_missing_credentials_file_leaves_the_last_credentials_in_use(
         f"[default]\naws_access_key_id = {environ.pop('AWS_ACCESS_KEY_ID')}\n"
         f"aws_secret_access_key = {environ.pop('AWS_SECRET_ACCESS_KEY')}\n"
     )
-    server = harness.serve({**environ, "QUERYRUN_RESULTS__CREDENTIALS": "keys"})
+    server = harness.serve({**environ, "QUERYRUN_RESULTS__CREDENTIALS_FILE": "keys"})
     keys.unlink()
     assert server.finished(server.submit("SELECT 1 AS a")["id"])["state"] == "complete"
     assert "s3_credentials_unreadable" in harness.log.read_text()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
 import httpx2
 import pytest
 
 from queryrun.auth.tokens import issue_token
+from queryrun.http.app import build_app
 from tests.http.app_harness import AppHarness
 from tests.http.problem import assert_problem
 
@@ -205,3 +208,29 @@ async def test_size_and_checksum_are_included_when_file_is_named(harness: AppHar
     named = (await harness.call("GET", path, params=[("fields[]", "file")])).json()["file"]
     assert set(named) - set(plain) == {"size", "sha256"}
     assert named["size"] == len(DATA)
+
+
+async def test_a_download_ends_when_the_client_disconnects(harness: AppHarness) -> None:
+    """The rest of a big file is not read for a client that is gone."""
+    url = httpx2.URL(await link(harness, b"x" * 700_000))
+    sent: list[bytes] = []
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+        gone.set()
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": url.path,
+        "query_string": url.query,
+        "headers": [],
+        "client": ("192.0.2.1", 1),
+    }
+    await build_app(harness.app)(scope, receive, send)
+    assert sum(map(len, sent)) < 7_000

@@ -79,9 +79,9 @@ class AttemptRunner:
         self._stop_request: StopRequest | None = None
         self._stop_requested = asyncio.Event()
         self._worker: Worker | None = None
-        self._until_s: float | None = None
+        self._lease_deadline_s: float | None = None
         self._lease_end: asyncio.TimerHandle | None = None
-        self._key = _file_key(attempt.run)
+        self._file_key = _new_file_key(attempt.run)
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
@@ -105,7 +105,7 @@ class AttemptRunner:
             self._stop_requested.set()
             self._log.info("attempt_stop_requested", reason=reason, stage=stage)
 
-    def set_lease_deadline(self, until_s: float | None) -> None:
+    def set_lease_deadline(self, deadline_s: float | None) -> None:
         """Set when the lease ends, on the monotonic clock. None: no other node can take it over.
 
         Unless a later call moves the deadline, the attempt stops when it passes. The worker has
@@ -113,14 +113,14 @@ class AttemptRunner:
         """
         if self._lease_end is not None:
             self._lease_end.cancel()
-        self._until_s = until_s
-        if until_s is None:
+        self._lease_deadline_s = deadline_s
+        if deadline_s is None:
             return
-        left_s = max(0.0, until_s - time.monotonic())
+        left_s = max(0.0, deadline_s - time.monotonic())
         loop = asyncio.get_running_loop()
         self._lease_end = loop.call_later(left_s, self.stop, StopReason.LEASE)
         if self._worker is not None:
-            self._worker.extend_lease(until_s)
+            self._worker.extend_lease(deadline_s)
 
     async def run(self) -> Run | None:
         """Execute the statement and write the outcome. Returns when nothing of the attempt runs.
@@ -176,7 +176,7 @@ class AttemptRunner:
         """
         try:
             handle = worker.handle
-            await self._context.store.save_handle(self.ref, handle=handle, file_key=self._key)
+            await self._context.store.save_handle(self.ref, handle=handle, file_key=self._file_key)
         except LostRace:
             self.stop(*await self._lost_race_reason())
             return False
@@ -210,6 +210,7 @@ class AttemptRunner:
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
 
     def _execute_frame(self) -> Execute:
+        """The limits go along, so that the worker can enforce them without this process."""
         run = self.attempt.run
         policy = self._context.policy(run.request.source)
         output = run.request.output
@@ -217,7 +218,7 @@ class AttemptRunner:
             run_id=run.id,
             attempt=self.ref.number,
             sql=run.request.sql,
-            file_key=self._key,
+            file_key=self._file_key,
             content_type=output.content_type.value,
             content_encoding=output.content_encoding.value,
             column_separator=output.column_separator,
@@ -227,7 +228,7 @@ class AttemptRunner:
             deleted_rows=run.request.deleted_rows.value,
             org_column=policy.org_column,
             org_ids=run.request.org_ids,
-            lease_deadline_s=self._until_s or 0.0,
+            lease_deadline_s=self._lease_deadline_s or 0.0,
         )
 
     def _on_progress(self, frame: StageReached | Progress) -> None:
@@ -291,7 +292,7 @@ class AttemptRunner:
     async def _write_clean(self, outcome: Done | Failure) -> Run:
         """Write the outcome of a statement that finished by itself, with its worker intact."""
         if isinstance(outcome, Done):
-            file = ResultFile(self._key, outcome.size_bytes, outcome.sha256, outcome.rows)
+            file = ResultFile(self._file_key, outcome.size_bytes, outcome.sha256, outcome.rows)
             completed = Completed(file, self._processing_ms())
             return await self._context.store.complete(self.ref, completed)
         return await self._write_failure(outcome, None)
@@ -376,7 +377,7 @@ class AttemptRunner:
     async def _discard_file(self) -> None:
         """Remove the attempt's file, if there is one. What remains, the sweeper removes later."""
         try:
-            await asyncio.to_thread(self._context.results.discard, self._key)
+            await asyncio.to_thread(self._context.results.discard, self._file_key)
         except (RunFailed, OSError) as error:
             self._log.warning("result_file_discard_failed", error=type(error).__name__)
 
@@ -395,7 +396,7 @@ def _stop_record(request: StopRequest, engine_stop: EngineStop) -> Cancellation:
     return Cancellation(request.at, request.reason, request.by, request.stage, engine_stop)
 
 
-def _file_key(run: Run) -> str:
+def _new_file_key(run: Run) -> str:
     """A key that only this attempt uses. Its digits are microseconds, 16 of them (contract F4)."""
     output = run.request.output
     return file_key(

@@ -35,7 +35,7 @@ class DispatchOptions:
     fence_s: float | None = None
     """Where other nodes can take over an expired lease: how long after the last extension an
     attempt stops by itself. Shorter than the lease, so that an expired lease proves it has
-    stopped. None: this node owns its store alone, and working without a lease harms nobody."""
+    stopped. None: this node owns its store alone, and working without a lease is harmless."""
 
 
 class Dispatcher:
@@ -166,7 +166,7 @@ class Dispatcher:
             self._start_attempt(attempt, self._lease_deadline_s(requested_s))
 
     def _lease_deadline_s(self, requested_s: float) -> float | None:
-        """Until when a lease is surely ours: counted from the request, which precedes its start."""
+        """When a lease ends at the earliest: counted from the request, which precedes its start."""
         fence_s = self._options.fence_s
         return None if fence_s is None else requested_s + fence_s
 

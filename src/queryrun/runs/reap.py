@@ -167,6 +167,7 @@ class Reaper:
             self._context.metrics.stops_unconfirmed.dec()
 
     async def _write(self, attempt: Attempt, engine_stop: EngineStop) -> None:
+        """Reads the run again, because a cancel may have arrived during the stop."""
         current = await self._context.store.get(attempt.ref.run_id)
         if current is not None and current.state is RunState.CANCELING:
             run = await self._write_canceled(attempt, engine_stop)

@@ -21,7 +21,7 @@ def result_credentials(settings: Settings) -> RotatingCredentials | None:
     """
     if settings.results.store == "local":
         return None
-    if not settings.results.has_role_credentials:
+    if settings.results.credentials == "static":
         return RotatingCredentials(lambda: s3_credentials(settings), is_remote=False)
     from queryrun.results.aws_chain import chain_credentials
 

@@ -51,8 +51,8 @@ def s3_credentials(settings: Settings, environ: Mapping[str, str] | None = None)
 
     Its messages never contain a key.
     """
-    if settings.results.credentials:
-        return _credentials_of(_default_section(settings.path(settings.results.credentials)))
+    if settings.results.credentials_file:
+        return _credentials_of(_default_section(settings.path(settings.results.credentials_file)))
     found = os.environ if environ is None else environ
     return _credentials_of({name.lower(): value for name, value in found.items()})
 
@@ -63,10 +63,13 @@ def _default_section(path: Path) -> Mapping[str, str]:
         parser.read_string(path.read_text(encoding="utf-8"))
         return parser["default"]
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError):
-        raise ConfigurationError(f"results.credentials: {path} has no [default] section") from None
+        raise ConfigurationError(
+            f"results.credentials_file: {path} has no [default] section"
+        ) from None
 
 
 def _credentials_of(names: Mapping[str, str]) -> Credentials:
+    """The error names the missing variable and never a value."""
     try:
         return Credentials(
             names["aws_access_key_id"],

@@ -115,7 +115,7 @@ class WorkerPool:
 
     @property
     def size(self) -> int:
-        """Processes alive or not yet proven dead, whatever they do."""
+        """Processes that are not reaped yet, whatever they do."""
         return len(self._living)
 
     @property

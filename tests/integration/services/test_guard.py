@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -140,3 +142,18 @@ async def test_the_real_guard_works_in_its_sandbox(real_guard: GuardClient) -> N
 async def test_a_deeply_nested_statement_gets_a_verdict(real_guard: GuardClient, text: str) -> None:
     verdict = await real_guard.check(text)
     assert verdict.refusal in (None, Refusal.TOO_COMPLEX, Refusal.NOT_ALLOWED, Refusal.BLANK)
+
+
+def test_the_guard_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
+    """Main threads have the small stack of the system; a crash here would end the guard process."""
+    program = (
+        "from queryrun.sql.check import check_statement as c\n"
+        "for n in (900, 10_000, 400_000):\n"
+        "    for left, right in (('(', ')'), ('[', ']'), ('NOT ', '')):\n"
+        "        c('SELECT ' + left * n + '1' + right * n)\n"
+        "print('alive')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stdout == "alive\n", ended.stderr[-500:]

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from typer.testing import CliRunner
 
 from queryrun.settings import CLIENT_VARIABLES
 from queryrun_cli.commands import EXITS
 from queryrun_cli.main import program
-
-FIRM = ("httpx2", "rich", "duckdb", "pyarrow", "starlette", "msgspec")
-
-
-def test_help_imports_nothing_heavy() -> None:
-    """Its bar is 150 ms (issue 8); the time is measured in benchmarks, the cause is kept here."""
-    program_made = "import sys, queryrun_cli.main as main; main.program()"
-    code = f"{program_made}\nprint([name for name in {FIRM!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_help_of_a_command_tells_the_exit_statuses() -> None:

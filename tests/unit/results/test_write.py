@@ -309,6 +309,7 @@ def test_values_with_zero_bytes_are_digested_like_others(
     assert written.sha256 == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_digest_is_that_of_the_file_also_when_many_threads_write_it(
     session: DuckDBSession, results: Path
 ) -> None:

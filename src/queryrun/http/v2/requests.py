@@ -32,7 +32,7 @@ from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, Req
 from queryrun.runs.submit import submit
 
 
-class Operation(StrEnum):
+class AsyncOperation(StrEnum):
     """What an asynchronous request does. The store keeps the word without reading it."""
 
     CREATE = "create"
@@ -41,7 +41,7 @@ class Operation(StrEnum):
     def path(self, run_id: str) -> str:
         """The path that it was sent to."""
         collection = "/v2/query_runs"
-        return collection if self is Operation.CREATE else f"{collection}/{run_id}/cancel"
+        return collection if self is AsyncOperation.CREATE else f"{collection}/{run_id}/cancel"
 
 
 async def create_async(app: AppContext, request: ApiRequest, run_request: RunRequest) -> Response:
@@ -49,7 +49,7 @@ async def create_async(app: AppContext, request: ApiRequest, run_request: RunReq
     `Location` even when the statement was refused: which of the two is the request's outcome
     (contract H4)."""
     run_id = str(uuid4())
-    new = _new_request(request, Operation.CREATE, run_id)
+    new = _new_request(request, AsyncOperation.CREATE, run_id)
     response = _accepted(request, f"/v2/query_runs/{run_id}")
     write = idempotency.write_for(request, 202, lambda _: bytes(response.body))
     try:
@@ -68,7 +68,7 @@ async def create_async(app: AppContext, request: ApiRequest, run_request: RunReq
 async def cancel_async(app: AppContext, request: ApiRequest, run_id: str) -> Response:
     """Record the cancel and respond with the request's id. That the run is unknown or terminal is
     an outcome, not an error of this request."""
-    new = _new_request(request, Operation.CANCEL, run_id)
+    new = _new_request(request, AsyncOperation.CANCEL, run_id)
     response = _accepted(request, f"/v2/requests/{request.request_id}")
     write = idempotency.write_for(request, 202, lambda _: bytes(response.body))
     try:
@@ -95,7 +95,7 @@ def _accepted(request: ApiRequest, location: str) -> JsonResponse:
     return JsonResponse({"request_id": request.request_id}, 202, {"location": location})
 
 
-def _new_request(request: ApiRequest, operation: Operation, run_id: str) -> NewRequest:
+def _new_request(request: ApiRequest, operation: AsyncOperation, run_id: str) -> NewRequest:
     principal = request.principal
     tenant_id, client_id = principal.tenant_id, principal.client_id
     return NewRequest(request.request_id, tenant_id, client_id, operation, run_id)
@@ -109,7 +109,7 @@ async def _record(app: AppContext, new: NewRequest, outcome: RequestOutcome | No
 
 async def _with_outcome(app: AppContext, found: AsyncRequest) -> AsyncRequest:
     """The request, with its outcome once that is known. Only a cancel's can still be open here."""
-    if found.outcome is not None or found.request.operation != Operation.CANCEL:
+    if found.outcome is not None or found.request.operation != AsyncOperation.CANCEL:
         return found
     run = await app.runs.store.get(found.request.run_id)
     outcome = None if run is None else _cancel_outcome(app, run)
@@ -147,7 +147,7 @@ def _request_object(found: AsyncRequest) -> dict[str, object]:
         "request_id": found.request.id,
         "state": found.state.value,
         "method": "POST",
-        "path": Operation(found.request.operation).path(found.request.run_id),
+        "path": AsyncOperation(found.request.operation).path(found.request.run_id),
         "created_time": iso(found.created_time),
     }
     if found.completed_time is not None:

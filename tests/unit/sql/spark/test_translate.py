@@ -126,6 +126,7 @@ def test_spark_claims_no_function_that_the_parser_does_not_know() -> None:
     assert not SPARK.names() - known_functions()
 
 
+@pytest.mark.slow
 def test_what_is_nested_too_deeply_is_refused_and_does_not_crash() -> None:
     statement = "SELECT " + "(" * 10_000 + "1" + ")" * 10_000
     assert "nested too deeply" in refusal(statement).failure.message

@@ -122,6 +122,7 @@ def test_what_does_not_parse_becomes_a_run_that_fails(statement: str) -> None:
     assert check(statement).accepted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("opening", "closing"),
     [
@@ -148,6 +149,7 @@ def test_nesting_as_people_write_it_is_accepted() -> None:
     assert check(f"SELECT {'abs(' * 60}1{')' * 60}").accepted
 
 
+@pytest.mark.slow
 def test_the_longest_statement_is_read() -> None:
     longest = "SELECT " + ",".join("1" for _ in range(200_000))
     assert check(longest).accepted

