@@ -11,7 +11,7 @@ S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 EXTRAS := $(addprefix --extra ,aws postgres trino spark demo decrypt arrow pandas zstd)
-CODE   := src packages tests benchmarks
+CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 

@@ -53,7 +53,7 @@ class TrinoServer:
         return {"url": self.url, "catalog": "memory", "schema": "default", **changes}
 
     def endpoint(self, **changes: str) -> RemoteEndpoint:
-        """The same for a stopper."""
+        """The same for remote stops."""
         return RemoteEndpoint(self.options(**changes))
 
     def new_schema(self) -> str:

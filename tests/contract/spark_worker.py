@@ -1,4 +1,4 @@
-"""A worker on Spark, behind its walls, for one statement: what a node's workers do there.
+"""A worker on Spark, in its sandbox, for one statement: what a node's workers do there.
 
 Run as `python -m tests.contract.spark_worker ORDER`, a JSON object with the fields of `Order`. Says
 `planned`, `executing`, … as it goes, and at last its rows and its largest resident size in bytes.

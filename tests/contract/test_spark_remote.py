@@ -38,7 +38,7 @@ def options(spark_server: SparkServer) -> dict[str, str]:
 
 @pytest.fixture
 def endpoint(options: dict[str, str]) -> RemoteEndpoint:
-    """The same, for a stopper."""
+    """The same, for remote stops."""
     return RemoteEndpoint(options)
 
 
@@ -225,7 +225,7 @@ def test_a_session_lost_is_worth_another_attempt(
 
 
 def test_many_rows_come_in_little_memory(options: dict[str, str], tmp_path: Path) -> None:
-    """Behind a worker's walls, and its limit of memory."""
+    """In a worker's sandbox, with its memory limit."""
     order = Order(options, str(tmp_path), uuid.uuid4().hex, MANY_ROWS)
     worker = subprocess.run(order.command(), stdout=subprocess.PIPE, text=True, check=True)
     report = json.loads(worker.stdout.splitlines()[-1])

@@ -136,7 +136,7 @@ Ask = Callable[[dict[str, str], str | None], object]
 
 @pytest.fixture(params=["plan", "check", "names", "stop"])
 def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
-    """Each way to speak to the server: a worker's, and a stopper's three."""
+    """Each way to speak to the server: a worker's, and the three of remote stops."""
 
     def plan(options: dict[str, str], secret: str | None) -> object:
         with closing(open_session(options, limits, secret=secret)) as session:

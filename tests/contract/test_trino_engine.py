@@ -87,7 +87,7 @@ def name() -> str:
 
 @pytest.fixture
 def endpoint(trino_server: TrinoServer) -> RemoteEndpoint:
-    """What a stopper knows."""
+    """What a remote stop knows."""
     return trino_server.endpoint()
 
 
@@ -202,7 +202,7 @@ def test_an_interrupted_plan_leaves_nothing_at_trino(
 def test_a_cancel_in_any_state_is_heard_by_trino(
     trino_server: TrinoServer, free: TrinoSession, name: str, state: str
 ) -> None:
-    """Interrupts alone, without a stopper, end it too. A state may be over before it is seen."""
+    """Interrupts alone end it too, without a remote stop. A state may pass unseen."""
     thread = threading.Thread(target=_swallow, args=(free, ENDLESS, name))
     thread.start()
     later = {"QUEUED": {"PLANNING", "STARTING", "RUNNING"}, "PLANNING": {"STARTING", "RUNNING"}}

@@ -5,6 +5,7 @@ A step is a sentence that names a file, and the block that follows it:
 - "New file `PATH`:" writes the block to a new file.
 - "In `PATH`, add to `NAME`:" makes the block the last element of the collection that the module
   assigns to `NAME`, or the last lines of the class `NAME`.
+- "In `PATH`, below `LINE`:" puts the block below the only line of the file that reads like this.
 """
 
 from __future__ import annotations
@@ -20,25 +21,30 @@ from pathlib import Path
 from tests.docs.executed import ROOT
 
 _STEP = re.compile(
-    r"(?:[Nn]ew file `(?P<new>[^`]+)`|In `(?P<changed>[^`]+)`,\s+add to `(?P<name>\w+)`):\n\n"
-    r"```python\n(?P<text>.*?)^```",
+    r"(?:[Nn]ew file `(?P<new>[^`]+)`"
+    r"|In `(?P<changed>[^`]+)`,\s+(?:add\s+to\s+`(?P<name>\w+)`|below\s+`(?P<line>[^`]+)`)):\n\n"
+    r"```(?:python|sql)\n(?P<text>.*?)^```",
     flags=re.DOTALL | re.MULTILINE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change to one file; `name` is the collection that grows, empty for a new file."""
+    """One change to one file. Neither a collection that grows nor a line: the file is new."""
 
     path: str
     text: str
     name: str = ""
+    """The collection that the text becomes the last element of."""
+    line: str = ""
+    """The line below which the text is put."""
 
 
 def steps_of(page: str) -> Iterator[Step]:
     """The steps of a page, in order."""
     for found in _STEP.finditer((ROOT / page).read_text(encoding="utf-8")):
-        yield Step(found["new"] or found["changed"], found["text"], found["name"] or "")
+        path = found["new"] or found["changed"]
+        yield Step(path, found["text"], found["name"] or "", found["line"] or "")
 
 
 def copy_with_steps(page: str, directory: Path) -> list[str]:
@@ -52,16 +58,25 @@ def copy_with_steps(page: str, directory: Path) -> list[str]:
 
 
 def _apply(step: Step, path: Path) -> None:
-    if not step.name:
-        assert not path.exists(), f"{step.path} is not new"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(step.text, encoding="utf-8")
+    if step.name or step.line:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        _insert(step, lines)
+        path.write_text("".join(lines), encoding="utf-8")
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert not path.exists(), f"{step.path} is not new"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(step.text, encoding="utf-8")
+
+
+def _insert(step: Step, lines: list[str]) -> None:
+    if step.line:
+        above = step.line + "\n"
+        assert lines.count(above) == 1, f"{step.line!r} is not once in {step.path}"
+        lines.insert(lines.index(above) + 1, step.text)
+        return
     element = textwrap.indent(step.text.rstrip(), " " * 4)
     index, end = _insertion(step.name, "".join(lines))
     lines.insert(index, element + end)
-    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _insertion(name: str, source: str) -> tuple[int, str]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from queryrun.errors import Problem
-from queryrun.results.formats import ContentType
 from queryrun.results.separator import parse_separator
 from queryrun.runs.model import Output
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
@@ -117,24 +116,15 @@ def key_warning(output: Output) -> dict[str, str]:
     return {"warning": f'299 queryrun "{text}"'}
 
 
-def separator_problems(
-    content_type: ContentType, separator: object, name: str, format_name: str
-) -> list[Problem]:
-    """What is wrong with the separator, which counts only for formats that need one
-    (contract A2, H7). A value of another type is its property's problem already."""
-    if not content_type.spec.needs_separator:
-        return []
+def separator_problems(separator: object, name: str, condition: str) -> list[Problem]:
+    """What is wrong with the separator of a format that needs one (contract A2, H7). `condition`
+    says why it does. A value of another type is its property's problem already."""
     if separator is None:
-        return [problem(name, f"is required when '{format_name}' is {content_type.value}")]
+        return [problem(name, f"is required when {condition}")]
     if isinstance(separator, str) and not _is_separator(separator):
         fault = "must be exactly one character, not a quote or a line break; \\t is a tab"
         return [problem(name, fault)]
     return []
-
-
-def separator_of(content_type: ContentType, separator: object) -> str | None:
-    """The character that a valid separator stands for; None when the format has its own."""
-    return parse_separator(str(separator)) if content_type.spec.needs_separator else None
 
 
 def _is_separator(text: str) -> bool:

@@ -109,7 +109,7 @@ class LocalResultWriter:
     def share(self, path: str) -> SharedFile | None:
         """Make the unfinished file anew, at `path`, and its own name a second one of it.
 
-        In this order because of the worker's walls: it may read its spill directory, where
+        In this order because of the worker's sandbox: it may read its spill directory, where
         `path` is, but only write the directory of results, where those of others lie. A link
         from there to here would be refused; this one takes rights away, and adds none.
         None where that is not possible: on two file systems, or on one without links.

@@ -2,7 +2,7 @@
 
 DuckDB's parser decides, never a pattern of ours. It is imported here, so import this module
 only where 100 ms and 50 MB do not matter. Statements at the limit of size take seconds: the
-caller brings the time limit, and treats a checker that dies like one that says no.
+caller brings the time limit, and treats a process that dies like a refusal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def check_statement(statement: str, guard: str = "duckdb") -> Verdict:
 
     A statement that does not parse is accepted (contract H8): its run fails with the engine's
     words, line and column. What is accepted is at least one SELECT by DuckDB's own tree, but may
-    still name tables and columns that do not exist. The sandbox of the session is the wall;
+    still name tables and columns that do not exist. The sandbox of the session is the defence;
     this is the polite sign in front of it.
     """
     refused = _look_at_text(statement)
@@ -73,7 +73,7 @@ def _look_at_text(statement: str) -> Verdict | None:
 
 
 def _look_at_statements(statement: str) -> Verdict:
-    connection = _connection()  # outside: a checker that cannot parse must not accept
+    connection = _connection()  # outside: a guard that cannot parse must not accept
     try:
         parsed = connection.extract_statements(statement)
     except duckdb.Error as error:

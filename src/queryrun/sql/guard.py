@@ -1,4 +1,4 @@
-"""The guard's interface: may this statement be accepted? The sandbox is the wall."""
+"""The guard's interface: may this statement be accepted? The sandbox is what protects."""
 
 from __future__ import annotations
 

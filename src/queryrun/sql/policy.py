@@ -1,7 +1,7 @@
 """The rules for one statement: an allow-list over the facts of its parse tree.
 
 Applied twice: by the guard before a run is accepted (`check.py`), and by the engine's session
-before it binds the statement, so that a guard that was passed by is not the only wall.
+before it binds the statement, so that a guard that was bypassed is not the only defence.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_an_error_while_it_runs_has_no_made_up_place(trino: DuckDBSession) -> No
     ],
 )
 def test_nothing_of_the_engine_can_be_reached(trino: DuckDBSession, statement: str) -> None:
-    """The worker parses again: a guard that was passed by is not the only wall."""
+    """The worker parses again: a guard that was bypassed is not the only defence."""
     with pytest.raises(RunFailed):
         trino.plan(statement)
 

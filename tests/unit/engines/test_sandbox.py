@@ -121,7 +121,7 @@ def test_without_the_look_at_the_tree_the_engine_itself_refuses(
     statement: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The last wall by itself: parentheses, external access, the lock."""
+    """The last defence by itself: parentheses, external access, the lock."""
     monkeypatch.setattr("queryrun.engines.duckdb.session.objection_to", lambda _tree: None)
     before = _digest(data_dir.parent)
     with pytest.raises(RunFailed) as failed:

@@ -1,4 +1,4 @@
-"""What a stopper asks a coordinator: everything that may be alive, and no more than it has to."""
+"""What a remote stop requests of a coordinator: all that may be alive, and no more."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_a_wide_statement_is_read_whole() -> None:
 
 
 def test_a_process_that_cannot_parse_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even 'it does not parse, so let the engine say so': the error ends the checker."""
+    """Not even 'it does not parse, so let the engine say so': the error ends the guard."""
 
     def unable() -> duckdb.DuckDBPyConnection:
         raise duckdb.IOException("no memory, no descriptors, no anything")

@@ -20,7 +20,7 @@ def open_catalog(
     options: Mapping[str, str],
     secret: str | None = None,  # noqa: ARG001 - files need no secret
 ) -> DuckDBCatalog:
-    """The tables of one entity's data, behind the walls that its statements have.
+    """The tables of one entity's data, in the sandbox that its statements have.
 
     `options` are `duckdb.open_session`'s. Raises `RunFailed` when the data is not there.
     """

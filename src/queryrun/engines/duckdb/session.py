@@ -1,6 +1,6 @@
 """The embedded engine: one DuckDB connection over one entity's files, read-only and locked.
 
-The walls, in the order in which a hostile statement meets them: the rules on its parse tree
+The defences, in the order in which a hostile statement meets them: the rules on its parse tree
 (`sql/policy.py`); it is only ever bound inside `FROM (…)`, where DuckDB refuses anything that
 writes; external access is off except for the entity's own directory; the configuration is locked.
 """

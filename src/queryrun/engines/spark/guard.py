@@ -2,8 +2,8 @@
 
 Queries are sent in parentheses (`SELECT * FROM (…)`), where Spark's grammar lets nothing write.
 Refused here besides: functions that run code, and tables of other schemas. This reads a statement
-as sqlglot does, which may differ from Spark's reading; so the wall is the rights of Spark's user,
-a reader of these tables alone (docs/how-to/spark.md), and this is the rail before it.
+as sqlglot does, which may differ from Spark's reading. So the defence is the rights of Spark's
+user, a reader of these tables alone (docs/how-to/spark.md), and this check comes before it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How far the names in a statement may go: an entity's catalog and schema are its walls.
+"""How far the names in a statement may go: an entity's catalog and schema bound it.
 
-Trino's own access rules are the wall behind this one (docs/how-to/trino.md); here it is held for
+Trino's own access rules are the defence behind this one (docs/how-to/trino.md); here it is held for
 sources whose entities share a user.
 """
 
@@ -28,7 +28,7 @@ _DESCRIBES_OUR_TABLES = {
 class NameScope:
     """What a place's statements may name: with `name_scope` of `schema`, `catalog` or `all`.
 
-    A place without a schema, or without a catalog, has no wall there.
+    A place without a schema, or without a catalog, has no bound there.
     """
 
     endpoint: TrinoEndpoint

@@ -1,4 +1,4 @@
-"""A statement as submitted in, the text that Trino gets out: one query, with its walls in it.
+"""A statement as submitted in, the text that Trino gets out: one query with its restrictions.
 
 Nothing is sent that our own parser has not read: it knows no statement that writes. What Trino
 could read differently (comments, semicolons, odd spaces) is blanked, so that it sees the tokens

@@ -18,13 +18,12 @@ from queryrun.http.properties import (
     encryption_key,
     one_of,
     property_problems,
-    separator_of,
     separator_problems,
     statement,
     text,
 )
 from queryrun.results.formats import ContentEncoding, ContentType, names_of
-from queryrun.results.separator import SEPARATOR_PATTERN
+from queryrun.results.separator import SEPARATOR_PATTERN, parse_separator
 from queryrun.runs.model import (
     DeletedRows,
     Output,
@@ -60,24 +59,27 @@ def parse_job_body(content: Mapping[str, object], problems: list[Problem]) -> Jo
 
 
 def _separator_problems(given: Mapping[str, object]) -> list[Problem]:
-    content_type = FORMATS.get(str(given.get("outputFormat")))
-    if content_type is None:  # which is its own problem
+    name = given.get("outputFormat")
+    if name not in SEPARATED:
         return []
     separator = given.get("columnSeparator")
-    return separator_problems(content_type, separator, "columnSeparator", "outputFormat")
+    return separator_problems(
+        separator, "columnSeparator", f"'outputFormat' is {FORMATS[str(name)].value}"
+    )
 
 
 def _built(given: Mapping[str, object]) -> JobBody:
     # Every value has passed its property's check; `str` only tells mypy so.
-    content_type = FORMATS[str(given["outputFormat"])]
+    name = str(given["outputFormat"])
+    separator = str(given["columnSeparator"]) if name in SEPARATED else None
     key = given.get("encryptionKey")
     only_deleted = given.get("readDeleted") is True
     return JobBody(
         query=str(given["query"]),
         output=Output(
-            content_type,
+            FORMATS[name],
             COMPRESSIONS[str(given["compression"])],
-            separator_of(content_type, given.get("columnSeparator")),
+            parse_separator(separator) if separator else None,
             None if key is None else str(key),
         ),
         deleted_rows=DeletedRows.ONLY if only_deleted else DeletedRows.EXCLUDE,

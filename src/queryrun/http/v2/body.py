@@ -15,13 +15,12 @@ from queryrun.http.properties import (
     encryption_key,
     one_of,
     property_problems,
-    separator_of,
     separator_problems,
     statement,
     text,
 )
 from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
-from queryrun.results.separator import SEPARATOR_PATTERN
+from queryrun.results.separator import SEPARATOR_PATTERN, parse_separator
 from queryrun.runs.model import DeletedRows, Output, RunRequest
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
 
@@ -74,16 +73,16 @@ def parse_create_body(content: dict[str, object], problems: list[Problem]) -> Cr
 
 def _separator_problems(content: dict[str, object]) -> list[Problem]:
     name = content.get("content_type")
-    if name not in CONTENT_TYPES:  # which is its own problem
+    if name not in SEPARATED:
         return []
-    return separator_problems(
-        ContentType(str(name)), content.get("column_separator"), "column_separator", "content_type"
-    )
+    separator = content.get("column_separator")
+    return separator_problems(separator, "column_separator", f"'content_type' is {name}")
 
 
 def _built(content: dict[str, object]) -> CreateBody:
     # Every value has passed its property's check; `str` and friends only tell mypy so.
     content_type = ContentType(str(content["content_type"]))
+    separator = str(content["column_separator"]) if content_type in SEPARATED else None
     key = content.get("encryption_key")
     timeout = content.get("timeout_seconds")
     tags = content.get("tags")
@@ -93,7 +92,7 @@ def _built(content: dict[str, object]) -> CreateBody:
         output=Output(
             content_type,
             ContentEncoding(str(content.get("content_encoding", "none"))),
-            separator_of(content_type, content.get("column_separator")),
+            parse_separator(separator) if separator else None,
             None if key is None else str(key),
         ),
         read_deleted=content.get("read_deleted") is True,
