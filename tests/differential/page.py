@@ -96,8 +96,8 @@ def _judged(outcomes: Mapping[str, Outcome], suite: list[Case]) -> list[str]:
 
 
 def _with_rows(group: str) -> int:
-    answers = recorded()
-    return sum(bool(answers[case.sql].rows) for case in cases() if case.group == group)
+    recorded_results = recorded()
+    return sum(bool(recorded_results[case.sql].rows) for case in cases() if case.group == group)
 
 
 def _row(name: str, size: int, counts: Counter[str]) -> str:
@@ -136,9 +136,9 @@ def _cell(text: str) -> str:
 
 def run_suite(directory: Path) -> dict[str, Outcome]:
     """Every statement's outcome by the case's id."""
-    answers = recorded()
+    recorded_results = recorded()
     with our_sides(directory) as sides:
-        return {case.id: outcome(case, answers, sides) for case in cases()}
+        return {case.id: outcome(case, recorded_results, sides) for case in cases()}
 
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ def _judged(suite: list[Case], record: Record) -> list[str]:
     lines = ["| statements about | | equal | refused | different |\n|---|---|---|---|---|"]
     totals: Counter[str] = Counter()
     for group in dict.fromkeys(case.group for case in suite):
-        asked = [entry for c in suite if c.group == group and (entry := record.of(c))]
-        counts = Counter(entry.verdict for entry in asked)
+        recorded_entries = [entry for c in suite if c.group == group and (entry := record.of(c))]
+        counts = Counter(entry.verdict for entry in recorded_entries)
         totals += counts
         lines.append(_row(group, counts))
     return [*lines, _row("**all**", totals), ""]
