@@ -32,6 +32,7 @@ BARE_CODE = re.compile(r"(?<![\w%&#/\"'.-])[A-H](?:[1-9]|1[0-9]|2[0-9])(?![\w%&-
 """A code by itself. Encoded bytes (`%C3`) and data in quotes are none."""
 GUARANTEE_REFERENCE = re.compile(r"(?<!how-to/)\bcancel\.md")
 ANCHORED_GUARANTEE = re.compile(r"(?<!how-to/)\bcancel\.md#([\w-]+)")
+FILE = re.compile(r"`(?:\.\./)*((?:[\w.]+/)*\w+\.(?:py|sql))`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 STRINGS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 """From Python 3.12 on the text of an f-string has a kind of its own."""
@@ -60,6 +61,19 @@ def test_references_in_pages_resolve() -> None:
         f"{path.relative_to(ROOT)}: {fault}"
         for path in pages()
         for fault in faults_in_page(path, path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_files_that_pages_name_exist() -> None:
+    """`runs/state.py` and the like; worked examples name files that are yet to be made."""
+    known = [f"/{path.relative_to(ROOT)}" for path in code_files()]
+    found = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages()
+        if "add-a" not in page.name
+        for name in FILE.findall(page.read_text(encoding="utf-8"))
+        if not any(path.endswith(f"/{name}") for path in known)
     ]
     assert not found, "\n".join(found)
 

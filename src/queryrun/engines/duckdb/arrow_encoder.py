@@ -63,7 +63,7 @@ class ArrowEncoder:
         described_columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
         return Rows(self._connection, relation, described_columns)
 
-    def forget(self) -> None:
+    def release_batches(self) -> None:
         """Release the batches, and whatever has been read of them."""
         self._connection.close()
         self._connection = self._instance.cursor()

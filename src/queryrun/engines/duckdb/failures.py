@@ -52,7 +52,7 @@ CODES: dict[type[duckdb.Error], FailureCode] = {
 
 _BY_NAME = {kind.__name__.lower(): kind for kind in CODES}
 
-_SPOKEN_FOR = {
+_FIXED_MESSAGES = {
     FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
     FailureCode.INTERNAL_ERROR: "The engine had an internal error",
 }
@@ -88,7 +88,7 @@ def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> 
     """The failure that an error of DuckDB amounts to, with its place in the statement."""
     details = _ErrorDetails.by(error)
     code = _code_of(error, details, context)
-    message = _SPOKEN_FOR.get(code) or _message_of(code, details, context)
+    message = _FIXED_MESSAGES.get(code) or _message_of(code, details, context)
     line, column = _position(details, context, relation_at)
     return RunFailed(Failure(code, message, line, column))
 
@@ -161,7 +161,7 @@ def _message_of(code: FailureCode, details: _ErrorDetails, context: ErrorContext
         return "A table's data could not be read"
     if _IS_ABOUT_PARAMETERS in details.message:
         return "Parameters (?, $1) are not supported in a statement"
-    return _harmless(details.message, context)
+    return _without_internals(details.message, context)
 
 
 def _out_of_memory(details: _ErrorDetails) -> str:
@@ -187,7 +187,7 @@ def _not_found(details: _ErrorDetails, context: ErrorContext) -> str:
         return f"Function '{details.name}' does not exist" + _did_you_mean(
             _bare(details.candidates)
         )
-    return _harmless(details.message, context)
+    return _without_internals(details.message, context)
 
 
 def _bare(candidates: Iterable[str]) -> list[str]:
@@ -200,7 +200,7 @@ def _did_you_mean(names: Sequence[str]) -> str:
     return ". Did you mean " + " or ".join(f"'{name}'" for name in names) + "?"
 
 
-def _harmless(message: str, context: ErrorContext) -> str:
+def _without_internals(message: str, context: ErrorContext) -> str:
     """The engine's words without our paths and without advice on settings nobody may change."""
     text = _CANDIDATE_FUNCTIONS.sub("", _ADVICE_ON_SETTINGS.sub("", message))
     for path in context.secret_paths:

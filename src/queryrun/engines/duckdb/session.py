@@ -71,8 +71,8 @@ class DuckDBSession:
         self._data_dir = data_dir.absolute() if data_dir else None
         self._limits = limits
         self._instance = _connect(limits)
-        self._stock = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
-        self._connection = self._stock[-1]
+        self._connections = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
+        self._connection = self._connections[-1]
         self._tables: Tables | None = None
         self._statement = ""
         self._parsed: Parsed | None = None
@@ -96,9 +96,9 @@ class DuckDBSession:
         self._zone = time_zone
         if self._database:
             self._attach(self._database)
-        for connection in self._stock:
+        for connection in self._connections:
             self._set_up_connection(connection, time_zone)
-        self._shut_doors()
+        self._lock()
 
     def plan(
         self,
@@ -162,16 +162,16 @@ class DuckDBSession:
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
-        self._stock.pop().close()
-        if not self._stock:
+        self._connections.pop().close()
+        if not self._connections:
             return False
-        self._connection, self._tables, self._statement = self._stock[-1], None, ""
+        self._connection, self._tables, self._statement = self._connections[-1], None, ""
         return True
 
     def close(self) -> None:
         """Close the instance; its spill files go with it."""
-        while self._stock:
-            self._stock.pop().close()
+        while self._connections:
+            self._connections.pop().close()
         self._instance.close()
 
     # --- opening ----------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class DuckDBSession:
                 FailureCode.DATA_UNREADABLE, "The source's data could not be opened"
             ) from error
 
-    def _shut_doors(self) -> None:
+    def _lock(self) -> None:
         directories = [f"{self._data_dir}/"] if self._data_dir else []
         self._instance.execute(
             f"SET allowed_directories={_list(directories)};"

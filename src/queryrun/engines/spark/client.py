@@ -91,8 +91,8 @@ class SparkClient:
         """Make the session and set it up; from now on all calls insist on this very session."""
         pairs = [KeyValue(key=key, value=value) for key, value in settings.items()]
         change = ConfigRequest.Operation(set=ConfigRequest.Set(pairs=pairs))
-        answer = self._call(self.stub.Config, ConfigRequest(operation=change, **self.session))
-        self._insist_on(answer.server_side_session_id)
+        response = self._call(self.stub.Config, ConfigRequest(operation=change, **self.session))
+        self._pin_server_session(response.server_side_session_id)
 
     def touch(self) -> None:
         """Make the session if need be. `INVALID_HANDLE.SESSION_CLOSED`: it has been released."""
@@ -102,10 +102,10 @@ class SparkClient:
     def schema(self, sql: str) -> DataType:
         """The columns of a query, which is analyzed and not executed."""
         schema = AnalyzePlanRequest.Schema(plan=_plan(sql))
-        answer = self._call(
+        response = self._call(
             self.stub.AnalyzePlan, AnalyzePlanRequest(schema=schema, **self.session)
         )
-        found: DataType = answer.schema.schema
+        found: DataType = response.schema.schema
         return found
 
     def execute(self, sql: str, tag: str) -> Execution:
@@ -175,7 +175,7 @@ class SparkClient:
         who = {key: self.session[key] for key in ("session_id", "user_context", "client_type")}
         return ReleaseSessionRequest(allow_reconnect=not for_good, **who)
 
-    def _insist_on(self, server_side_session_id: str) -> None:
+    def _pin_server_session(self, server_side_session_id: str) -> None:
         self.session["client_observed_server_side_session_id"] = server_side_session_id
 
     def _call(self, method: Any, request: object) -> Any:

@@ -107,7 +107,7 @@ _LEFT_TO_SPARK = frozenset(
 )
 """And the compiler does not check what may stand where there are groups and windows."""
 
-_SPOKEN_FOR = {
+_FIXED_MESSAGES = {
     FailureCode.DATA_UNREADABLE: "The source's data could not be read",
     FailureCode.ENGINE_UNAVAILABLE: "Spark cannot be reached, or has lost the statement",
     FailureCode.INTERNAL_ERROR: "The engine had an internal error",
@@ -172,14 +172,14 @@ def _message(code: FailureCode, details: SparkErrorDetails) -> str:
         return INTERRUPTED
     if details.status in _REFUSALS:
         return _NOT_ACCEPTED
-    if code in _SPOKEN_FOR:
-        return _SPOKEN_FOR[code]
+    if code in _FIXED_MESSAGES:
+        return _FIXED_MESSAGES[code]
     if not details.error_class:
         return _FAILED
-    return (_told_shortly(details) or _cleaned(details.message) or _FAILED)[:_MAX_MESSAGE_CHARS]
+    return (_short_message(details) or _cleaned(details.message) or _FAILED)[:_MAX_MESSAGE_CHARS]
 
 
-def _told_shortly(details: SparkErrorDetails) -> str:
+def _short_message(details: SparkErrorDetails) -> str:
     """What users of this service know, in the words that they know from other engines."""
     parameters = details.parameters
     if details.error_class.startswith("UNRESOLVED_COLUMN") and "objectName" in parameters:
@@ -197,8 +197,8 @@ def _of_translation(code: FailureCode, details: SparkErrorDetails) -> RunFailed:
         return RunFailed.of(code, _message(code, details))
     if words & _LEFT_TO_SPARK:
         return RunFailed.of(FailureCode.TYPE_MISMATCH, _message(code, details))
-    told = f"{_LACKING}: {_limitation(details)}"
-    return RunFailed.of(FailureCode.NOT_SUPPORTED, told[:_MAX_MESSAGE_CHARS])
+    message = f"{_LACKING}: {_limitation(details)}"
+    return RunFailed.of(FailureCode.NOT_SUPPORTED, message[:_MAX_MESSAGE_CHARS])
 
 
 def _limitation(details: SparkErrorDetails) -> str:
@@ -243,10 +243,10 @@ def _position(details: SparkErrorDetails, context: ErrorContext) -> SourcePositi
         at = offset - len(context.before)
         if 0 <= at <= len(context.statement):
             return position_after(context.statement[:at].encode())
-    return _place_told(details.message, context)
+    return _position_in_message(details.message, context)
 
 
-def _place_told(message: str, context: ErrorContext) -> SourcePosition | None:
+def _position_in_message(message: str, context: ErrorContext) -> SourcePosition | None:
     parsed, running = _PARSED_AT.search(message), _RUNNING_AT.search(message)
     found = parsed or running
     if found is None:

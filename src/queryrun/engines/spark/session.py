@@ -25,7 +25,7 @@ from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LET_GO_BOUND_S = 4.0
+RELEASE_BOUND_S = 4.0
 """How long a statement that was given up is waited for between two runs."""
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",
@@ -119,19 +119,19 @@ class SparkSession:
 
     def renew(self) -> bool:
         """Let go of the session on the server; the next statement gets one of its own."""
-        self._let_go()
+        self._release_session()
         return True
 
     def close(self) -> None:
         """Let go of the session on the server, and close the encoder."""
-        self._let_go()
+        self._release_session()
         self._encoder.close()
 
-    def _let_go(self) -> None:
+    def _release_session(self) -> None:
         stream, self._stream = self._stream, None
         client, self._client = self._client, None
         if stream is not None:
-            self._encoder.forget()
+            self._encoder.release_batches()
             stream.close()
         if client is not None:
             self._release(client, is_complete=stream is not None and stream.is_complete)
@@ -142,7 +142,7 @@ class SparkSession:
             if client.is_open and is_complete:
                 client.release()
             elif client.is_open:
-                stop_work(client, self._endpoint, self._name, time.monotonic() + LET_GO_BOUND_S)
+                stop_work(client, self._endpoint, self._name, time.monotonic() + RELEASE_BOUND_S)
 
     def _translate(self, statement: str, tables: Tables, row_filter: RowFilter) -> str:
         """Imported here: the translator is not small, and not every source needs it."""

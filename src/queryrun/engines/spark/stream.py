@@ -10,7 +10,7 @@ import pyarrow
 from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 from queryrun.engines.spark.execution import Execution
 from queryrun.engines.spark.proto import DataType, ExecutePlanResponse
-from queryrun.engines.spark.types import Field, as_wanted
+from queryrun.engines.spark.types import Field, cast_to_schema
 
 
 class RowStream:
@@ -68,8 +68,8 @@ class RowStream:
             for batch in batches:
                 self._rows += batch.num_rows
                 columns = [
-                    as_wanted(column, wanted.type)
-                    for column, wanted in zip(batch.columns, schema, strict=True)
+                    cast_to_schema(column, field.type)
+                    for column, field in zip(batch.columns, schema, strict=True)
                 ]
                 if batch.num_rows:
                     yield pyarrow.RecordBatch.from_arrays(columns, schema=schema)

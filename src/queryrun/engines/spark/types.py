@@ -28,9 +28,9 @@ def fields_of(schema: DataType) -> list[Field]:
     return [_field(number, one) for number, one in enumerate(schema.struct.fields)]
 
 
-def as_wanted(array: Any, wanted: Any) -> Any:
+def cast_to_schema(array: Any, expected: Any) -> Any:
     """An array of a batch as the schema has it; what may differ is the time zone it is shown in."""
-    return array if array.type.equals(wanted) else array.cast(wanted)
+    return array if array.type.equals(expected) else array.cast(expected)
 
 
 def spark_text(field: DataType.StructField) -> str:

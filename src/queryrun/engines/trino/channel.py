@@ -20,7 +20,7 @@ class Channel(Generic[_T]):
         self._waiting: deque[_T] = deque()
         self._changed = threading.Condition()
         self._reason: BaseException | None = None
-        self._is_ended = False
+        self._is_finished = False
 
     def put(self, thing: _T, timeout_s: float) -> bool:
         """Hand over when there is room; False when there was none for so long.
@@ -41,7 +41,7 @@ class Channel(Generic[_T]):
     def end(self) -> None:
         """Nothing more will come."""
         with self._changed:
-            self._is_ended = True
+            self._is_finished = True
             self._changed.notify_all()
 
     def abort(self, reason: BaseException) -> None:
@@ -54,7 +54,7 @@ class Channel(Generic[_T]):
     def __iter__(self) -> Iterator[_T]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._is_ended or self._reason)
+                self._changed.wait_for(lambda: self._waiting or self._is_finished or self._reason)
                 if self._reason:
                     raise self._reason
                 if not self._waiting:

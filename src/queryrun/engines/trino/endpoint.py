@@ -82,7 +82,7 @@ class TrinoEndpoint:
         session.trust_env = False
         session.mount("https://", _SystemCertificates())
         if self.scheme == "https":
-            session.mount("http://", _NoWayInClear())
+            session.mount("http://", _RefusesPlainHttp())
         session.headers["X-Trino-User"] = self.user
         if self.auth == "password":
             session.auth = (self.user, self.secret or "")
@@ -116,7 +116,7 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-class _NoWayInClear(HTTPAdapter):
+class _RefusesPlainHttp(HTTPAdapter):
     """Connects to nothing."""
 
     def send(self, *_: object, **__: object) -> NoReturn:

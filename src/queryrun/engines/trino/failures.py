@@ -221,7 +221,7 @@ _BY_TYPE = {
 }
 """For names that are not Trino's own: each connector has its errors."""
 
-_SPOKEN_FOR = {
+_FIXED_MESSAGES = {
     _BROKEN: "The engine had an internal error",
     _AWAY: "The engine is not available",
     _DATA: "A table's data could not be read",
@@ -238,7 +238,7 @@ _SPOKEN_FOR_BY_NAME = {
 }
 _REFUSED = {401, 403}
 _MAX_MESSAGE_CHARS = 2_000
-_PLACE = re.compile(r"^line \d+:\d+: ")
+_POSITION = re.compile(r"^line \d+:\d+: ")
 _EXPECTING = re.compile(r"\. Expecting: .*", re.S)
 _ADDRESS = re.compile(
     r"[a-z][a-z0-9+.-]*://\S+|\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\b[\w-]+(?:\.[\w-]+)+:\d{2,5}\b",
@@ -246,7 +246,7 @@ _ADDRESS = re.compile(
 )
 """URLs, IP addresses, hosts with their port: where servers are is nobody's business."""
 
-Told = Callable[[int, int], SourcePosition]
+PositionMapping = Callable[[int, int], SourcePosition]
 """The place in the statement as submitted for one in the statement as sent."""
 
 
@@ -254,7 +254,7 @@ Told = Callable[[int, int], SourcePosition]
 class ErrorContext:
     """How places in the statement that was sent are told in the one that was submitted."""
 
-    position: Told = SourcePosition
+    position: PositionMapping = SourcePosition
 
 
 def failure_of(error: BaseException, context: ErrorContext | None = None) -> BaseException:
@@ -293,10 +293,10 @@ def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
 
 
 def _message(code: FailureCode, error: TrinoQueryError) -> str:
-    spoken = _SPOKEN_FOR_BY_NAME.get(error.error_name or "") or _SPOKEN_FOR.get(code)
+    spoken = _SPOKEN_FOR_BY_NAME.get(error.error_name or "") or _FIXED_MESSAGES.get(code)
     if spoken:
         return spoken
-    text = _EXPECTING.sub("", _PLACE.sub("", error.message))
+    text = _EXPECTING.sub("", _POSITION.sub("", error.message))
     return _ADDRESS.sub("[…]", text)[:_MAX_MESSAGE_CHARS].strip()
 
 

@@ -68,8 +68,8 @@ class NameScope:
         return self.endpoint.schema.lower() if self.endpoint.name_scope == "schema" else ""
 
     def _beyond(self, table: ast.Table, statement: str) -> Exception:
-        shown = ".".join(part.text for part in table.parts)
-        message = f"Relation '{shown}' is not allowed"
+        path = ".".join(part.text for part in table.parts)
+        message = f"Relation '{path}' is not allowed"
         return failure_at(FailureCode.NOT_ALLOWED, message, statement, table.at)
 
 

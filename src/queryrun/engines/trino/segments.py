@@ -16,8 +16,8 @@ import orjson
 import requests
 import zstandard
 
-_PATIENCE = (5.0, 60.0)
-_ACKNOWLEDGE_PATIENCE = (1.0, 2.0)
+_TIMEOUTS_S = (5.0, 60.0)
+_ACKNOWLEDGE_TIMEOUTS_S = (1.0, 2.0)
 _MAX_SEGMENT_BYTES = 512 * 1024**2
 """Unpacked. Trino makes them of 16 MB unless told otherwise; a row may be larger."""
 
@@ -51,7 +51,7 @@ class Segments:
         if segment["type"] == "inline":
             return b64decode(segment["data"])
         headers = {name: values[0] for name, values in segment.get("headers", {}).items()}
-        response = self._http.get(segment["uri"], headers=headers, timeout=_PATIENCE)
+        response = self._http.get(segment["uri"], headers=headers, timeout=_TIMEOUTS_S)
         response.raise_for_status()
         content: bytes = response.content
         self._acknowledge(segment["ackUri"], headers)
@@ -60,7 +60,7 @@ class Segments:
     def _acknowledge(self, uri: str, headers: dict[str, str]) -> None:
         """Whether it is heard does not matter: Trino removes what has grown old."""
         try:
-            self._http.get(uri, headers=headers, timeout=_ACKNOWLEDGE_PATIENCE)
+            self._http.get(uri, headers=headers, timeout=_ACKNOWLEDGE_TIMEOUTS_S)
         except requests.RequestException:
             return
 

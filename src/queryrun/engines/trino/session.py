@@ -64,7 +64,7 @@ class TrinoSession:
         self._name = _NAMELESS
         self._query: Query | None = None
         self._context = ErrorContext()
-        self._trouble: BaseException | None = None
+        self._stream_error: BaseException | None = None
 
     @property
     def output_path(self) -> str:
@@ -95,7 +95,7 @@ class TrinoSession:
 
         Whatever it was, the statement's rows are wanted no more: Trino is told so.
         """
-        cause = self._trouble or error
+        cause = self._stream_error or error
         self._release()
         found = failure_of(cause, self._context)
         if found is not cause or isinstance(cause, RunFailed):
@@ -144,8 +144,8 @@ class TrinoSession:
         return query.columns
 
     def _started(self, text: str) -> Query:
-        asked = QueryRequest(text, self._name, self._time_zone, self._encodings)
-        self._query = query = Query(self._endpoint, asked)
+        request = QueryRequest(text, self._name, self._time_zone, self._encodings)
+        self._query = query = Query(self._endpoint, request)
         query.start()
         return query
 
@@ -165,12 +165,12 @@ class TrinoSession:
         except GeneratorExit:
             raise
         except BaseException as error:
-            self._trouble = error
+            self._stream_error = error
             raise
 
     def _release(self) -> None:
         """Let go of the last statement here and at Trino."""
-        query, self._query, self._trouble = self._query, None, None
+        query, self._query, self._stream_error = self._query, None, None
         if query is not None:
             query.end()
 
@@ -179,7 +179,7 @@ def _relation(columns: Sequence[ResultColumn]) -> str:
     items = []
     for number, column in enumerate(columns):
         arrow_name = f"c{number}"
-        cast = f"CAST({arrow_name} AS {column.kind.shown})"
+        cast = f"CAST({arrow_name} AS {column.kind.duckdb_type})"
         value = cast if column.kind.is_cast else arrow_name
         items.append(f"{value} AS {quoted(column.name)}")
     return f"SELECT {', '.join(items)} FROM {_BATCHES}\n"

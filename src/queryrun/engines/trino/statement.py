@@ -46,10 +46,10 @@ def prepare(
     if isinstance(node, ast.Show):
         return _show(node, name_scope, statement)
 
-    def look_up(tables: Sequence[ast.Table]) -> list[Facts]:
+    def describe(tables: Sequence[ast.Table]) -> list[Facts]:
         return _facts(tables, statement, rules, name_scope, columns)
 
-    rewritten = restricted(blanked, node, rules, look_up)
+    rewritten = restricted(blanked, node, rules, describe)
     return PreparedStatement(rewritten.text, rewritten.position)
 
 
@@ -62,8 +62,8 @@ def _facts(
 ) -> list[Facts]:
     conditions = [name_scope.condition(table, statement) for table in tables]
     ordinary = [t for t, c in zip(tables, conditions, strict=True) if c is None]
-    wanted = [] if rules.restrict_nothing else ordinary
-    known = iter(columns(wanted) if wanted else [{} for _ in ordinary])
+    restricted_tables = [] if rules.restrict_nothing else ordinary
+    known = iter(columns(restricted_tables) if restricted_tables else [{} for _ in ordinary])
     return [Facts(next(known)) if c is None else Facts({}, c) for c in conditions]
 
 
