@@ -188,7 +188,8 @@ class SqliteRunStore:
         states of their runs."""
 
         def unit(connection: sqlite3.Connection) -> list[HeldAttempt]:
-            lease: Values = {"node": node, "lease_until_ms": self._now_ms() + _ms(lease_s)}
+            until_ms = self._now_ms() + _ms(lease_s)
+            lease: Values = {"node": node, "lease_until_ms": until_ms}
             renewed = [
                 ref for ref in refs if _extend(connection, ref, lease, (progress or {}).get(ref))
             ]
