@@ -87,7 +87,7 @@ def test_sections_of_the_conformance_tables_are_codes_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("page", OPERATOR_PAGES)
-def test_pages_for_operators_need_no_look_up_of_codes(page: str) -> None:
+def test_pages_for_operators_have_no_codes(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     found = [match[0] for match in CONTRACT_REFERENCE.finditer(text)]
     assert not found + re.findall(r"\([A-H][0-9]{1,2}\)", text)
