@@ -116,7 +116,7 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """The record of a stop: who requested it, why, how far the attempt was, how the stop was confirmed.
+    """The record of a stop: who requested it and why, how far the attempt was, what confirmed it.
 
     `canceled_time` stays empty until the stop is confirmed, and for good when the run
     was stopped for a limit and ended `failed`.
