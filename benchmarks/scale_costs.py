@@ -20,7 +20,7 @@ from tests.postgres_server import PostgresServer, running
 from benchmarks.scale_model import Costs
 from benchmarks.served import Served, served
 from queryrun.db.postgres.database import open_postgres
-from queryrun.db.postgres.hints import CHANNEL, Hints
+from queryrun.db.postgres.node_notifier import CHANNEL, PostgresNodeNotifier
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     Attempt,
@@ -190,19 +190,19 @@ def _sizes(postgres: PostgresServer, name: str) -> dict[str, float]:
 def _listening(url: str) -> Iterator[Callable[[], int]]:
     """Receive hints as a node does; yields a function that counts them."""
     received = 0
-    hints = Hints("")
+    hints = PostgresNodeNotifier("")
 
     def count(changes: object) -> None:
         nonlocal received
         received += len(changes) if isinstance(changes, list) else 0
 
-    hints._on_hint = count
+    hints._on_remote_change = count
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"LISTEN {CHANNEL}")
 
         def so_far() -> int:
             for notice in connection.notifies(timeout=0.2):
-                hints._hear(notice.payload)
+                hints._receive(notice.payload)
             return received
 
         yield so_far
@@ -287,7 +287,7 @@ async def _end(store: RunStore, attempt: Attempt) -> None:
 
 async def _remove_all(store: RunStore) -> int:
     removed, tomorrow = 0, datetime.now(UTC) + timedelta(days=1)
-    while some := await store.remove_expired(ended_before=tomorrow, limit=100):
+    while some := await store.remove_expired(finished_before=tomorrow, limit=100):
         removed += len(some)
     return removed
 
@@ -320,9 +320,9 @@ def _notify_cpu_us(postgres: PostgresServer, listeners: int) -> float:
 
 
 def _receive_us() -> float:
-    hints, many = Hints(""), 20_000
+    hints, many = PostgresNodeNotifier(""), 20_000
     payload = f'["someone",[["{uuid4()}","accepted"]]]'
     began = time.process_time()
     for _ in range(many):
-        hints._hear(payload)
+        hints._receive(payload)
     return (time.process_time() - began) * 1e6 / many

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from queryrun.db.postgres.connections import ConnectionCounts
-from queryrun.db.postgres.hints import PROBE_EVERY_S
+from queryrun.db.postgres.node_notifier import PROBE_EVERY_S
 from queryrun.runs.sources import CHECK_INTERVAL_S
 from queryrun.runs.sweep import INTERVAL as SWEEP_INTERVAL
 from queryrun.settings import LeaseSettings, ResultSettings, WorkerSettings

@@ -17,6 +17,7 @@ import typer
 from queryrun import settings
 from queryrun.engines.registry import ENGINES
 from queryrun.http.routes import full_document
+from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun_cli import commands
 from queryrun_cli.main import program
 
@@ -43,13 +44,60 @@ SECTIONS = {
 }
 
 
+FORMATS_MODULE = ROOT / "packages/client/src/queryrun_client/formats.py"
+CLIENT_FORMATS = '''\
+"""The server's result formats. `docs/generate.py` writes this module from the registry."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Format(NamedTuple):
+    """One format of result files."""
+
+    is_text: bool
+    separator: str | None
+    """Between fields. None: not a delimited format, or one whose separator the caller chooses."""
+    needs_separator: bool
+
+
+FORMATS = {{
+{formats}
+}}
+COMPRESSIONS = {{
+{compressions}
+}}
+"""By the suffix of a file's name."""
+'''
+
+
 def pages() -> dict[Path, str]:
-    """Every generated page, by its path in the repository."""
+    """Every generated file, by its path in the repository."""
     return {
+        FORMATS_MODULE: client_formats(),
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/cli.md": cli_page(),
         ROOT / "docs/reference/openapi.json": full_document().decode(),
     }
+
+
+def client_formats() -> str:
+    """What the client knows of the server's formats, which it must not import."""
+    formats = [
+        f'    "{one.value}": Format('
+        f"is_text={one.spec.is_text}, separator={_literal(one.spec.separator)}, "
+        f"needs_separator={one.spec.needs_separator}),"
+        for one in ContentType
+    ]
+    compressions = [
+        f'    "{one.spec.suffix}": "{one.value}",' for one in ContentEncoding if one.spec.suffix
+    ]
+    return CLIENT_FORMATS.format(formats="\n".join(formats), compressions="\n".join(compressions))
+
+
+def _literal(text: str | None) -> str:
+    return "None" if text is None else json.dumps(text)
 
 
 def settings_page() -> str:

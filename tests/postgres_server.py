@@ -88,7 +88,7 @@ class PostgresServer:
             self.process = subprocess.Popen(
                 command, user=_user(), stdout=log, stderr=log, cwd=self.folder
             )
-        self._wait_until_it_answers()
+        self._wait_until_ready()
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """Stop it: fast, or with SIGQUIT as a crash would. It may be started again."""
@@ -145,7 +145,7 @@ class PostgresServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _wait_until_it_answers(self) -> None:
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self.process is not None

@@ -98,6 +98,10 @@ class DatabaseSettings(Section, frozen=True):
     url_file: str = ""
     """A file that holds the URL, instead of `url`, so that the password is not in the
     configuration."""
+    migrate: Literal["auto", "at_start", "manual"] = "auto"
+    """When tables are made and changed. `at_start`: when a node starts. `manual`: by `queryrun
+    migrate` alone. `auto`: at start for SQLite and for an empty PostgreSQL; a PostgreSQL in use is
+    left to `queryrun migrate`."""
 
 
 class SourceSettings(Section, frozen=True):

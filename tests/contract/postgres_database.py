@@ -27,7 +27,7 @@ _ROWS = (
 Opened = tuple[PostgresDatabase, DatabaseClock, str]
 
 
-class PostgresBackDoor:
+class PostgresRawDatabase:
     """Looks at the database through a connection of its own."""
 
     def __init__(self, url: str, clock: DatabaseClock) -> None:
@@ -70,7 +70,7 @@ class OnPostgres:
         return opened[0]
 
     @pytest.fixture
-    def back_door(self, opened: Opened) -> PostgresBackDoor:
+    def raw(self, opened: Opened) -> PostgresRawDatabase:
         """The way around the interface."""
         _, clock, url = opened
-        return PostgresBackDoor(url, clock)
+        return PostgresRawDatabase(url, clock)

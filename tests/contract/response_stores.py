@@ -1,6 +1,6 @@
 """What every IdempotencyStore and every AsyncRequestStore must do.
 
-An implementation provides the fixtures `store` and `back_door`.
+An implementation provides the fixtures `store` and `raw`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from queryrun.runs.requests import (
     RequestOutcome,
     RequestState,
 )
-from tests.contract.run_store_fixtures import BackDoor
+from tests.contract.run_store_fixtures import RawDatabase
 
 REFUSED = b'400 {"type":"bad_request"}'
 KEY = IdempotencyKey("tenant-1", "key-1", "fp")
@@ -26,7 +26,7 @@ OTHER = IdempotencyKey("tenant-1", "key-1", "other")
 
 
 class IdempotencyStoreContract:
-    """Inherit this, provide `store` and `back_door`."""
+    """Inherit this, provide `store` and `raw`."""
 
     pytestmark = pytest.mark.anyio
 
@@ -83,24 +83,24 @@ class IdempotencyStoreContract:
         assert await store.find_key(KEY) == REFUSED
 
     async def test_a_key_whose_node_died_does_not_block_for_ever(
-        self, store: IdempotencyStore, back_door: BackDoor
+        self, store: IdempotencyStore, raw: RawDatabase
     ) -> None:
         await store.reserve_key(KEY)
-        await back_door.pass_time(KEY_RESERVATION_S - 0.001)
+        await raw.pass_time(KEY_RESERVATION_S - 0.001)
         with pytest.raises(IdempotencyInFlight):
             await store.reserve_key(KEY)
-        await back_door.pass_time(0.001)
+        await raw.pass_time(0.001)
         assert await store.reserve_key(OTHER) is None
 
     async def test_an_answer_is_kept_for_a_day_and_then_removed(
-        self, store: IdempotencyStore, back_door: BackDoor
+        self, store: IdempotencyStore, raw: RawDatabase
     ) -> None:
         await store.reserve_key(KEY)
         await store.complete_key(KEY, REFUSED)
-        await back_door.pass_time(KEY_RETENTION_S - 0.001)
+        await raw.pass_time(KEY_RETENTION_S - 0.001)
         assert await store.find_key(KEY) == REFUSED
         assert await store.remove_expired_keys() == 0
-        await back_door.pass_time(0.001)
+        await raw.pass_time(0.001)
         assert await store.find_key(OTHER) is None
         assert await store.remove_expired_keys() == 1
 
@@ -110,28 +110,28 @@ DONE = RequestOutcome(RequestState.SUCCEEDED, b"201 {}")
 
 
 class AsyncRequestStoreContract:
-    """Inherit this, provide `store` and `back_door`."""
+    """Inherit this, provide `store` and `raw`."""
 
     pytestmark = pytest.mark.anyio
 
     async def test_a_request_begins_in_progress(
-        self, store: AsyncRequestStore, back_door: BackDoor
+        self, store: AsyncRequestStore, raw: RawDatabase
     ) -> None:
         begun = await store.begin_request(NEW)
         assert begun.state is RequestState.IN_PROGRESS
-        assert (begun.created_time, begun.completed_time) == (back_door.now(), None)
+        assert (begun.created_time, begun.completed_time) == (raw.now(), None)
         assert await store.get_request(NEW.id) == begun
 
     async def test_a_finished_request_has_its_outcome(
-        self, store: AsyncRequestStore, back_door: BackDoor
+        self, store: AsyncRequestStore, raw: RawDatabase
     ) -> None:
         await store.begin_request(NEW)
-        await back_door.pass_time(2)
+        await raw.pass_time(2)
         assert await store.finish_request(NEW.id, DONE)
         found = await store.get_request(NEW.id)
         assert found is not None
         assert (found.request, found.outcome, found.state) == (NEW, DONE, RequestState.SUCCEEDED)
-        assert found.completed_time == back_door.now()
+        assert found.completed_time == raw.now()
 
     async def test_the_first_outcome_stays(self, store: AsyncRequestStore) -> None:
         await store.begin_request(NEW)
@@ -146,10 +146,10 @@ class AsyncRequestStoreContract:
         assert not await store.finish_request("request-9", DONE)
 
     async def test_old_requests_are_forgotten(
-        self, store: AsyncRequestStore, back_door: BackDoor
+        self, store: AsyncRequestStore, raw: RawDatabase
     ) -> None:
         await store.begin_request(NEW)
-        assert await store.remove_expired_requests(created_before=back_door.now()) == 0
-        await back_door.pass_time(1)
-        assert await store.remove_expired_requests(created_before=back_door.now()) == 1
+        assert await store.remove_expired_requests(created_before=raw.now()) == 0
+        await raw.pass_time(1)
+        assert await store.remove_expired_requests(created_before=raw.now()) == 1
         assert await store.get_request(NEW.id) is None

@@ -1,7 +1,7 @@
 """What every RunStore must do: the sentences of its protocol, each as a test.
 
 An implementation inherits `RunStoreContract` and provides the fixtures `store`,
-`idempotency_store` and `back_door`. The back door bypasses the interface: it moves the store's
+`idempotency_store` and `raw`. The back door bypasses the interface: it moves the store's
 time and looks at rows.
 """
 
@@ -13,4 +13,4 @@ from tests.contract.run_store_transitions import TransitionsContract
 
 
 class RunStoreContract(QueueContract, TransitionsContract, ReadsContract):
-    """Inherit this, provide `store`, `idempotency_store` and `back_door`."""
+    """Inherit this, provide `store`, `idempotency_store` and `raw`."""

@@ -53,14 +53,14 @@ class AttemptRecord:
     node: str
     handle: str | None
     file_key: str | None
-    ended: bool
+    is_finished: bool
     outcome: str | None
     failure_code: str | None
     stop_reason: str | None
     stop_engine: str | None
 
 
-class BackDoor(Protocol):
+class RawDatabase(Protocol):
     """Ways around the interface."""
 
     def now(self) -> datetime:

@@ -41,7 +41,7 @@ from tests.contract.run_store_fixtures import (
     KILLED,
     LEASE_S,
     TENANT,
-    BackDoor,
+    RawDatabase,
     back,
     claimed,
     idempotent,
@@ -138,7 +138,7 @@ class QueueContract:
         assert await store.get(unwanted) is None
 
     async def test_tenants_have_their_own_keys(self, store: RunStore) -> None:
-        mine = await store.accept(
+        own = await store.accept(
             request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
         )
         theirs = await store.accept(
@@ -148,7 +148,7 @@ class QueueContract:
             idempotent=idempotent(tenant="tenant-2", fingerprint="fp-2"),
         )
         assert theirs.replay is None
-        assert theirs.run.id != mine.run.id
+        assert theirs.run.id != own.run.id
 
     async def test_a_key_in_flight_turns_the_repeat_away(
         self, store: RunStore, idempotency_store: IdempotencyStore
@@ -171,22 +171,22 @@ class QueueContract:
         assert accepted.replay is None
 
     async def test_of_two_first_requests_at_once_one_makes_the_run(self, store: RunStore) -> None:
-        answers = await asyncio.gather(
+        accepts = await asyncio.gather(
             *(
                 store.accept(request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent())
                 for _ in range(8)
             )
         )
-        assert len({answer.run.id for answer in answers}) == 1
-        assert sum(answer.replay is None for answer in answers) == 1
+        assert len({accepted.run.id for accepted in accepts}) == 1
+        assert sum(accepted.replay is None for accepted in accepts) == 1
 
     async def test_a_key_counts_as_unused_after_a_day(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         first = await store.accept(
             request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
         )
-        await back_door.pass_time(24 * 3600)
+        await raw.pass_time(24 * 3600)
         second = await store.accept(
             request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
         )
@@ -195,14 +195,14 @@ class QueueContract:
 
     # --- claim -----------------------------------------------------------------------------------
 
-    async def test_a_claim_starts_an_attempt(self, store: RunStore, back_door: BackDoor) -> None:
+    async def test_a_claim_starts_an_attempt(self, store: RunStore, raw: RawDatabase) -> None:
         run = await submitted(store)
-        await back_door.pass_time(2)
+        await raw.pass_time(2)
         attempt = await claimed(store)
         assert attempt.ref == AttemptRef(run.id, 1)
         assert attempt.run.state is RunState.IN_PROGRESS
-        assert attempt.run.started_time == back_door.now()
-        assert attempt.lease_until == back_door.now() + timedelta(seconds=LEASE_S)
+        assert attempt.run.started_time == raw.now()
+        assert attempt.lease_until == raw.now() + timedelta(seconds=LEASE_S)
         assert attempt.run == await read(store, run.id)
 
     async def test_nothing_waiting_is_an_empty_list(self, store: RunStore) -> None:
@@ -231,30 +231,30 @@ class QueueContract:
         assert await store.claim("node-a", lease_s=LEASE_S, limits=ClaimLimits((), 10, {})) == []
         assert (await claimed(store, "live", "warehouse")).run.request.source == "warehouse"
 
-    async def test_a_back_off_is_waited_out(self, store: RunStore, back_door: BackDoor) -> None:
+    async def test_a_back_off_is_waited_out(self, store: RunStore, raw: RawDatabase) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(back_door.now() + timedelta(seconds=5)))
-        await back_door.pass_time(4.999)
+        await store.requeue(attempt.ref, back(raw.now() + timedelta(seconds=5)))
+        await raw.pass_time(4.999)
         assert await store.claim("node-a", lease_s=LEASE_S, limits=limits()) == []
-        await back_door.pass_time(0.001)
+        await raw.pass_time(0.001)
         assert (await claimed(store)).ref == AttemptRef(attempt.ref.run_id, 2)
 
     async def test_a_back_off_does_not_hold_up_the_runs_behind_it(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(back_door.now() + timedelta(seconds=5)))
+        await store.requeue(attempt.ref, back(raw.now() + timedelta(seconds=5)))
         other = await submitted(store)
         taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
         assert [attempt.ref.run_id for attempt in taken] == [other.id]
 
     async def test_the_oldest_run_of_an_entity_comes_first(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         expected = []
         for _ in range(4):
             expected.append((await submitted(store)).id)
-            await back_door.pass_time(0.5)
+            await raw.pass_time(0.5)
         taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
         assert [attempt.ref.run_id for attempt in taken] == expected
 
@@ -319,10 +319,10 @@ class QueueContract:
         assert following.ref.run_id == waiting.id
 
     async def test_the_next_ready_time_is_the_earliest_back_off(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         assert await store.next_ready_time(["live"]) is None
-        times = [back_door.now() + timedelta(seconds=s) for s in (9, 4, 6)]
+        times = [raw.now() + timedelta(seconds=s) for s in (9, 4, 6)]
         for entity in ("a", "a", "b"):
             await submitted(store, request(entity=entity))
         attempts = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
@@ -332,17 +332,17 @@ class QueueContract:
         assert await store.next_ready_time(["live"]) == times[1]
         assert await store.next_ready_time(["warehouse"]) is None
         assert await store.next_ready_time([]) is None
-        await back_door.pass_time(4)
+        await raw.pass_time(4)
         assert await store.next_ready_time(["live", "warehouse"]) == times[2]
 
     # --- handles and leases ----------------------------------------------------------------------
 
     async def test_a_saved_handle_is_found_by_the_reaper(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         await store.save_handle(attempt.ref, handle="pid 7", file_key="run_1.csv")
-        await back_door.pass_time(LEASE_S)
+        await raw.pass_time(LEASE_S)
         [expired] = await store.expired_leases()
         assert (expired.handle, expired.file_key) == ("pid 7", "run_1.csv")
         assert (expired.ref, expired.node, expired.run) == (
@@ -352,25 +352,25 @@ class QueueContract:
         )
 
     async def test_no_handle_is_saved_once_a_cancel_came(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
         with pytest.raises(LostRace):
             await store.save_handle(attempt.ref, handle="pid 7", file_key="k")
-        [record] = await back_door.attempts(attempt.ref.run_id)
+        [record] = await raw.attempts(attempt.ref.run_id)
         assert record.handle is None
 
     async def test_no_handle_is_saved_for_an_older_attempt(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         old = await started(store)
-        await store.requeue(old.ref, back(back_door.now()))
+        await store.requeue(old.ref, back(raw.now()))
         new = await claimed(store)
         with pytest.raises(LostRace):
             await store.save_handle(old.ref, handle="pid 7", file_key="k")
         await store.save_handle(new.ref, handle="pid 8", file_key="k")
-        first, second = await back_door.attempts(old.ref.run_id)
+        first, second = await raw.attempts(old.ref.run_id)
         assert (first.handle, second.handle) == (None, "pid 8")
 
     async def test_no_handle_is_saved_for_an_unknown_run(self, store: RunStore) -> None:
@@ -378,14 +378,14 @@ class QueueContract:
             await store.save_handle(AttemptRef(str(uuid4()), 1), handle="h", file_key="k")
 
     async def test_an_extension_renews_the_leases_of_its_node_alone(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
-        mine = await started(store, node="node-a")
+        own = await started(store, node="node-a")
         theirs = await started(store, node="node-b")
-        await back_door.pass_time(LEASE_S - 1)
-        held = await store.extend("node-a", [mine.ref, theirs.ref], lease_s=LEASE_S)
-        assert held == [HeldAttempt(mine.ref, RunState.IN_PROGRESS)]
-        await back_door.pass_time(1)
+        await raw.pass_time(LEASE_S - 1)
+        held = await store.extend("node-a", [own.ref, theirs.ref], lease_s=LEASE_S)
+        assert held == [HeldAttempt(own.ref, RunState.IN_PROGRESS)]
+        await raw.pass_time(1)
         assert [attempt.ref for attempt in await store.expired_leases()] == [theirs.ref]
 
     async def test_an_extension_says_which_runs_must_be_stopped(self, store: RunStore) -> None:
@@ -395,24 +395,24 @@ class QueueContract:
         assert held == [HeldAttempt(attempt.ref, RunState.CANCELING)]
 
     async def test_an_attempt_that_its_node_does_not_name_lapses(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         """Its claim was committed and the answer lost: nobody lives it, so nobody may keep it."""
         lived, unheard = [await started(store) for _ in range(2)]
-        await back_door.pass_time(LEASE_S - 1)
+        await raw.pass_time(LEASE_S - 1)
         assert [
             item.ref for item in await store.extend("node-a", [lived.ref], lease_s=LEASE_S)
         ] == [lived.ref]
-        await back_door.pass_time(1)
+        await raw.pass_time(1)
         assert [attempt.ref for attempt in await store.expired_leases()] == [unheard.ref]
 
     async def test_an_attempt_that_ended_is_missing_from_the_extension(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         done, failed, queued, stopped = [await started(store) for _ in range(4)]
         await store.complete(done.ref, FILE)
         await store.fail(failed.ref, Failed(BAD_NAME))
-        await store.requeue(queued.ref, back(back_door.now()))
+        await store.requeue(queued.ref, back(raw.now()))
         await store.cancel(stopped.ref.run_id, BY_USER)
         await store.freed(stopped.ref, KILLED)
         refs = [attempt.ref for attempt in (done, failed, queued, stopped)]
@@ -424,66 +424,68 @@ class QueueContract:
         attempt, other = await started(store), await started(store)
         ref, run_id = attempt.ref, attempt.ref.run_id
         assert await store.progress(run_id) is None, "nothing has been said yet"
-        for said in (
+        for progress in (
             AttemptProgress(Stage.PLANNING),
             AttemptProgress(Stage.EXECUTING, 12.5, 3, 40),
             AttemptProgress(Stage.WRITING, None, 2**40, 2**41),
         ):
-            await store.extend("node-a", [ref, other.ref], lease_s=LEASE_S, progress={ref: said})
-            assert await store.progress(run_id) == said
+            await store.extend(
+                "node-a", [ref, other.ref], lease_s=LEASE_S, progress={ref: progress}
+            )
+            assert await store.progress(run_id) == progress
         assert await store.progress(other.ref.run_id) is None
 
     async def test_an_extension_that_says_nothing_of_progress_leaves_it(
         self, store: RunStore
     ) -> None:
         attempt = await started(store)
-        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
-        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
+        progress = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=progress)
         await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
-        assert await store.progress(attempt.ref.run_id) == said[attempt.ref]
+        assert await store.progress(attempt.ref.run_id) == progress[attempt.ref]
 
     async def test_another_nodes_extension_says_nothing_of_progress(self, store: RunStore) -> None:
         attempt = await started(store)
-        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
-        await store.extend("node-b", [attempt.ref], lease_s=LEASE_S, progress=said)
+        progress = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-b", [attempt.ref], lease_s=LEASE_S, progress=progress)
         assert await store.progress(attempt.ref.run_id) is None
 
     async def test_progress_does_not_change_the_run(self, store: RunStore) -> None:
         attempt = await started(store)
         before = await store.get(attempt.ref.run_id)
-        said = {attempt.ref: AttemptProgress(Stage.EXECUTING)}
-        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
+        progress = {attempt.ref: AttemptProgress(Stage.EXECUTING)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=progress)
         assert await store.get(attempt.ref.run_id) == before
 
     async def test_a_canceling_attempt_has_progress_and_one_that_ended_has_none(
         self, store: RunStore
     ) -> None:
         attempt = await started(store)
-        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
-        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
+        progress = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=progress)
         await store.cancel(attempt.ref.run_id, BY_USER)
-        assert await store.progress(attempt.ref.run_id) == said[attempt.ref]
+        assert await store.progress(attempt.ref.run_id) == progress[attempt.ref]
         await store.freed(attempt.ref, KILLED)
         assert await store.progress(attempt.ref.run_id) is None
 
     async def test_another_attempt_begins_without_progress(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         old = await started(store)
-        said = {old.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
-        await store.extend("node-a", [old.ref], lease_s=LEASE_S, progress=said)
-        await store.requeue(old.ref, back(back_door.now()))
+        progress = {old.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [old.ref], lease_s=LEASE_S, progress=progress)
+        await store.requeue(old.ref, back(raw.now()))
         assert await store.progress(old.ref.run_id) is None
         await claimed(store)
         assert await store.progress(old.ref.run_id) is None
 
     async def test_nobody_works_on_what_a_reaper_has_taken_over(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        said = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
-        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=said)
-        await back_door.pass_time(LEASE_S)
+        progress = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=progress)
+        await raw.pass_time(LEASE_S)
         assert await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
         assert await store.progress(attempt.ref.run_id) is None
 
@@ -493,45 +495,43 @@ class QueueContract:
     # --- taking over -----------------------------------------------------------------------------
 
     async def test_lapsed_attempts_come_oldest_first_and_limited(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         expected = []
         for _ in range(3):
             expected.append((await started(store)).ref)
-            await back_door.pass_time(1)
+            await raw.pass_time(1)
         assert await store.expired_leases() == []
-        await back_door.pass_time(LEASE_S)
+        await raw.pass_time(LEASE_S)
         assert [attempt.ref for attempt in await store.expired_leases()] == expected
         assert [attempt.ref for attempt in await store.expired_leases(limit=2)] == expected[:2]
 
-    async def test_a_canceling_attempt_lapses_too(
-        self, store: RunStore, back_door: BackDoor
-    ) -> None:
+    async def test_a_canceling_attempt_lapses_too(self, store: RunStore, raw: RawDatabase) -> None:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
-        await back_door.pass_time(LEASE_S)
+        await raw.pass_time(LEASE_S)
         [expired] = await store.expired_leases()
         assert expired.run.state is RunState.CANCELING
 
     async def test_on_a_store_of_its_own_a_node_finds_what_others_left(
         self, store: RunStore
     ) -> None:
-        mine = await started(store, node="node-a")
+        own = await started(store, node="node-a")
         left = await started(store, node="node-b")
         assert [attempt.ref for attempt in await store.expired_leases(exclude_node="node-a")] == [
             left.ref
         ]
         assert await store.take_over(left.ref, "node-a", lease_s=LEASE_S)
-        assert not await store.take_over(mine.ref, "node-c", lease_s=LEASE_S)
-        held = await store.extend("node-a", [mine.ref, left.ref], lease_s=LEASE_S)
-        assert {item.ref for item in held} == {mine.ref, left.ref}
+        assert not await store.take_over(own.ref, "node-c", lease_s=LEASE_S)
+        held = await store.extend("node-a", [own.ref, left.ref], lease_s=LEASE_S)
+        assert {item.ref for item in held} == {own.ref, left.ref}
 
     async def test_one_reaper_takes_a_lapsed_attempt_over(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         assert not await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
-        await back_door.pass_time(LEASE_S)
+        await raw.pass_time(LEASE_S)
         won = await asyncio.gather(
             *(store.take_over(attempt.ref, f"node-{n}", lease_s=LEASE_S) for n in "bcd")
         )
@@ -540,22 +540,22 @@ class QueueContract:
         assert await store.expired_leases() == []
 
     async def test_a_lease_extended_in_time_is_not_taken_over(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await back_door.pass_time(LEASE_S)
+        await raw.pass_time(LEASE_S)
         [expired] = await store.expired_leases()
         await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
         assert not await store.take_over(expired.ref, "node-b", lease_s=LEASE_S)
         assert (await store.extend("node-a", [attempt.ref], lease_s=LEASE_S))[0].ref == attempt.ref
 
     async def test_an_attempt_that_ended_is_not_taken_over(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(back_door.now()))
-        await back_door.pass_time(LEASE_S)
+        await store.requeue(attempt.ref, back(raw.now()))
+        await raw.pass_time(LEASE_S)
         assert not await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
         await claimed(store, node="node-c")
-        await back_door.pass_time(LEASE_S)
+        await raw.pass_time(LEASE_S)
         assert not await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)

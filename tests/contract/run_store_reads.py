@@ -17,7 +17,7 @@ from tests.contract.run_store_fixtures import (
     CLIENT,
     FILE,
     TENANT,
-    BackDoor,
+    RawDatabase,
     back,
     claimed,
     idempotent,
@@ -59,11 +59,11 @@ class ReadsContract:
         assert seen[:5] == (ids if oldest_first else ids[::-1])
 
     async def test_a_list_shows_only_what_its_query_names(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         early = await submitted(store, request(tags=(("team", "a"), ("env", "x"))))
-        await back_door.pass_time(10)
-        middle = back_door.now()
+        await raw.pass_time(10)
+        middle = raw.now()
         warehouse = await submitted(store, request(source="warehouse", tags=(("team", "b"),)))
         entity = await submitted(store, request(entity="entity-2"))
         client = await submitted(store, request(client="client-2"))
@@ -122,56 +122,56 @@ class ReadsContract:
     # --- retention -------------------------------------------------------------------------------
 
     async def test_ended_runs_are_removed_with_all_their_rows(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         run_id = attempt.ref.run_id
         await store.save_handle(attempt.ref, handle="h", file_key="try_1.csv")
-        await store.requeue(attempt.ref, back(back_door.now()))
+        await store.requeue(attempt.ref, back(raw.now()))
         second = await claimed(store)
         await store.save_handle(second.ref, handle="h", file_key=FILE.file.key)
         await store.complete(second.ref, FILE)
-        await back_door.pass_time(10)
-        [expired] = await store.remove_expired(ended_before=back_door.now(), limit=10)
+        await raw.pass_time(10)
+        [expired] = await store.remove_expired(finished_before=raw.now(), limit=10)
         assert expired.run_id == run_id
         assert set(expired.file_keys) == {"try_1.csv", FILE.file.key}
         assert await store.get(run_id) is None
-        assert await back_door.rows_about(run_id) == 0
+        assert await raw.rows_about(run_id) == 0
 
     async def test_retention_spares_the_young_and_the_unended(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         canceling = await started(store)
         await store.cancel(canceling.ref.run_id, BY_USER)
         running = await started(store)
         waiting = await submitted(store)
-        await back_door.pass_time(10)
-        boundary = back_door.now()
+        await raw.pass_time(10)
+        boundary = raw.now()
         young = await submitted(store)
         await store.cancel(young.id, BY_USER)
-        await back_door.pass_time(10)
-        assert await store.remove_expired(ended_before=boundary, limit=10) == []
+        await raw.pass_time(10)
+        assert await store.remove_expired(finished_before=boundary, limit=10) == []
         for run_id in (canceling.ref.run_id, running.ref.run_id, waiting.id, young.id):
             assert await store.get(run_id) is not None
 
-    async def test_retention_stops_at_its_limit(self, store: RunStore, back_door: BackDoor) -> None:
+    async def test_retention_stops_at_its_limit(self, store: RunStore, raw: RawDatabase) -> None:
         for _ in range(5):
             await store.cancel((await submitted(store)).id, BY_USER)
-        await back_door.pass_time(10)
+        await raw.pass_time(10)
         removed = [
-            len(await store.remove_expired(ended_before=back_door.now(), limit=2)) for _ in range(4)
+            len(await store.remove_expired(finished_before=raw.now(), limit=2)) for _ in range(4)
         ]
         assert removed == [2, 2, 1, 0]
 
     async def test_a_key_whose_run_is_gone_makes_a_new_run(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         first = await store.accept(
             request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
         )
         await store.cancel(first.run.id, BY_USER)
-        await back_door.pass_time(10)
-        await store.remove_expired(ended_before=back_door.now(), limit=10)
+        await raw.pass_time(10)
+        await store.remove_expired(finished_before=raw.now(), limit=10)
         second = await store.accept(
             request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
         )

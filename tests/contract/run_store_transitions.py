@@ -40,7 +40,7 @@ from tests.contract.run_store_fixtures import (
     FILE,
     KILLED,
     LEASE_S,
-    BackDoor,
+    RawDatabase,
     back,
     claimed,
     idempotent,
@@ -59,93 +59,87 @@ class TransitionsContract:
 
     # --- ends ------------------------------------------------------------------------------------
 
-    async def test_a_complete_run_has_its_file(self, store: RunStore, back_door: BackDoor) -> None:
+    async def test_a_complete_run_has_its_file(self, store: RunStore, raw: RawDatabase) -> None:
         attempt = await started(store)
         run = await store.complete(attempt.ref, FILE)
         assert run.state is RunState.COMPLETE
         assert (run.file, run.processing_ms) == (FILE.file, FILE.processing_ms)
         assert run == await read(store, run.id)
-        [record] = await back_door.attempts(run.id)
-        assert (record.ended, record.outcome) == (True, "complete")
+        [record] = await raw.attempts(run.id)
+        assert (record.is_finished, record.outcome) == (True, "complete")
 
-    async def test_a_failed_run_says_why_and_where(
-        self, store: RunStore, back_door: BackDoor
-    ) -> None:
+    async def test_a_failed_run_says_why_and_where(self, store: RunStore, raw: RawDatabase) -> None:
         attempt = await started(store)
         run = await store.fail(attempt.ref, Failed(BAD_NAME))
         assert (run.state, run.failure, run.cancellation) == (RunState.FAILED, BAD_NAME, None)
         assert run == await read(store, run.id)
-        [record] = await back_door.attempts(run.id)
+        [record] = await raw.attempts(run.id)
         assert (record.outcome, record.failure_code) == ("failed", "name_not_found")
 
     async def test_a_run_stopped_for_a_limit_fails_with_the_record_of_the_stop(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         too_long = Failure(FailureCode.TIME_LIMIT_EXCEEDED, "more than 1 h")
-        stop = Cancellation(
-            back_door.now(), StopReason.TIMEOUT, None, Stage.EXECUTING, EngineStop.KILLED
-        )
+        stop = Cancellation(raw.now(), StopReason.TIMEOUT, None, Stage.EXECUTING, EngineStop.KILLED)
         run = await store.fail(attempt.ref, Failed(too_long, stop))
         assert (run.state, run.failure, run.cancellation) == (RunState.FAILED, too_long, stop)
-        [record] = await back_door.attempts(run.id)
+        [record] = await raw.attempts(run.id)
         assert (record.stop_reason, record.stop_engine) == ("timeout", "killed")
 
     async def test_a_requeue_costs_an_attempt_and_waits(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        ready = back_door.now() + timedelta(seconds=3)
-        stop = Cancellation(
-            back_door.now(), StopReason.LEASE, None, Stage.EXECUTING, EngineStop.KILLED
-        )
-        run = await store.requeue(attempt.ref, replace(back(ready), stop=stop))
+        ready = raw.now() + timedelta(seconds=3)
+        stop = Cancellation(raw.now(), StopReason.LEASE, None, Stage.EXECUTING, EngineStop.KILLED)
+        run = await store.requeue(attempt.ref, replace(back(ready), cancellation=stop))
         assert (run.state, run.ready_time) == (RunState.ACCEPTED, ready)
         assert (run.attempt, run.remaining_attempts) == (1, DEFAULT_MAX_RETRIES - 1)
         assert (run.failure, run.cancellation, run.file) == (None, None, None)
         assert run == await read(store, run.id)
-        [record] = await back_door.attempts(run.id)
+        [record] = await raw.attempts(run.id)
         assert (record.outcome, record.failure_code) == ("requeued", "worker_lost")
         assert record.stop_reason == "lease"
 
     async def test_a_requeue_without_charge_costs_no_attempt(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        run = await store.requeue(attempt.ref, back(back_door.now(), charge=False))
+        run = await store.requeue(attempt.ref, back(raw.now(), charge=False))
         assert run.remaining_attempts == DEFAULT_MAX_RETRIES
 
     async def test_a_requeue_without_attempts_left_is_refused(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         for _ in range(DEFAULT_MAX_RETRIES):
-            await store.requeue(attempt.ref, back(back_door.now()))
+            await store.requeue(attempt.ref, back(raw.now()))
             attempt = await claimed(store)
         with pytest.raises(LostRace):
-            await store.requeue(attempt.ref, back(back_door.now()))
+            await store.requeue(attempt.ref, back(raw.now()))
         run = await read(store, attempt.ref.run_id)
         assert (run.state, run.remaining_attempts) == (RunState.IN_PROGRESS, 0)
-        await store.requeue(attempt.ref, back(back_door.now(), charge=False))
+        await store.requeue(attempt.ref, back(raw.now(), charge=False))
 
     @pytest.mark.parametrize("max_retries", [0, 1, 20])
     async def test_a_run_is_requeued_as_often_as_its_source_allows(
-        self, store: RunStore, back_door: BackDoor, max_retries: int
+        self, store: RunStore, raw: RawDatabase, max_retries: int
     ) -> None:
         run = await submitted(store, request(max_retries=max_retries))
         assert (run.remaining_attempts, run.request.max_retries) == (max_retries, max_retries)
         assert run == await read(store, run.id)
         attempt = await claimed(store)
         for _ in range(max_retries):
-            await store.requeue(attempt.ref, back(back_door.now()))
+            await store.requeue(attempt.ref, back(raw.now()))
             attempt = await claimed(store)
         with pytest.raises(LostRace):
-            await store.requeue(attempt.ref, back(back_door.now()))
+            await store.requeue(attempt.ref, back(raw.now()))
 
     # --- cancel ----------------------------------------------------------------------------------
 
     async def test_cancel_of_a_waiting_run_is_done_at_once(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         waiting = await submitted(store)
         run = await store.cancel(waiting.id, BY_USER)
@@ -159,27 +153,31 @@ class TransitionsContract:
             canceled_time=run.updated_time,
         )
         assert run == await read(store, run.id)
-        assert await back_door.attempts(run.id) == []
+        assert await raw.attempts(run.id) == []
         assert await store.claim("node-a", lease_s=LEASE_S, limits=limits()) == []
 
     async def test_cancel_of_a_running_run_waits_for_the_engine(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        asked = await store.cancel(attempt.ref.run_id, CancelRequested(StopReason.ADMIN, "root"))
-        assert asked.state is RunState.CANCELING
-        assert asked.cancellation == Cancellation(asked.updated_time, StopReason.ADMIN, "root")
-        await back_door.pass_time(1)
+        canceling = await store.cancel(
+            attempt.ref.run_id, CancelRequested(StopReason.ADMIN, "root")
+        )
+        assert canceling.state is RunState.CANCELING
+        assert canceling.cancellation == Cancellation(
+            canceling.updated_time, StopReason.ADMIN, "root"
+        )
+        await raw.pass_time(1)
         run = await store.freed(attempt.ref, KILLED)
         assert run.state is RunState.CANCELED
         assert run.cancellation == replace(
-            asked.cancellation,
+            canceling.cancellation,
             stage=Stage.EXECUTING,
             engine_stop=EngineStop.KILLED,
             canceled_time=run.updated_time,
         )
         assert run == await read(store, run.id)
-        [record] = await back_door.attempts(run.id)
+        [record] = await raw.attempts(run.id)
         assert (record.outcome, record.stop_reason) == ("canceled", "admin")
 
     async def test_asking_twice_is_not_an_error(self, store: RunStore) -> None:
@@ -206,10 +204,10 @@ class TransitionsContract:
             await store.cancel(str(uuid4()), BY_USER)
 
     async def test_a_requeued_run_is_canceled_at_once(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(back_door.now()))
+        await store.requeue(attempt.ref, back(raw.now()))
         run = await store.cancel(attempt.ref.run_id, BY_USER)
         assert run.state is RunState.CANCELED
         assert run.attempt == 1
@@ -230,14 +228,14 @@ class TransitionsContract:
         assert await idempotency_store.find_key(idempotent().idempotency_key) == final
 
     async def test_a_cancel_nobody_finished_replays_what_it_knew(
-        self, store: RunStore, idempotency_store: IdempotencyStore, back_door: BackDoor
+        self, store: RunStore, idempotency_store: IdempotencyStore, raw: RawDatabase
     ) -> None:
         """The node died between the cancel and its answer: a repeat must not hear 'too late'."""
         run = await submitted(store)
         await store.cancel(run.id, BY_USER, idempotent=idempotent())
-        await back_door.pass_time(KEY_RESERVATION_S)
-        answer = await idempotency_store.find_key(idempotent().idempotency_key)
-        assert answer == run.id.encode()
+        await raw.pass_time(KEY_RESERVATION_S)
+        found = await idempotency_store.find_key(idempotent().idempotency_key)
+        assert found == run.id.encode()
 
     async def test_a_cancel_under_a_used_key_changes_nothing(self, store: RunStore) -> None:
         first = await store.accept(
@@ -261,15 +259,15 @@ class TransitionsContract:
     # --- too late --------------------------------------------------------------------------------
 
     async def test_nothing_moves_a_canceling_run_but_freed(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         canceling = await store.cancel(attempt.ref.run_id, BY_USER)
-        await self._refuses_all_but_freed(store, attempt.ref, back_door.now())
+        await self._refuses_all_but_freed(store, attempt.ref, raw.now())
         assert await read(store, attempt.ref.run_id) == canceling
         assert (await store.freed(attempt.ref, KILLED)).state is RunState.CANCELED
 
-    async def test_terminal_is_terminal(self, store: RunStore, back_door: BackDoor) -> None:
+    async def test_terminal_is_terminal(self, store: RunStore, raw: RawDatabase) -> None:
         done, failed, stopped = [await started(store) for _ in range(3)]
         await store.complete(done.ref, FILE)
         await store.fail(failed.ref, Failed(BAD_NAME))
@@ -277,25 +275,23 @@ class TransitionsContract:
         await store.freed(stopped.ref, KILLED)
         for attempt in (done, failed, stopped):
             before = await read(store, attempt.ref.run_id)
-            await self._refuses_all_but_freed(store, attempt.ref, back_door.now())
+            await self._refuses_all_but_freed(store, attempt.ref, raw.now())
             with pytest.raises(LostRace):
                 await store.freed(attempt.ref, KILLED)
             assert await read(store, attempt.ref.run_id) == before
 
-    async def test_a_dead_attempt_reports_too_late(
-        self, store: RunStore, back_door: BackDoor
-    ) -> None:
+    async def test_a_dead_attempt_reports_too_late(self, store: RunStore, raw: RawDatabase) -> None:
         old = await started(store)
-        await store.requeue(old.ref, back(back_door.now()))
+        await store.requeue(old.ref, back(raw.now()))
         new = await claimed(store, node="node-b")
-        await self._refuses_all_but_freed(store, old.ref, back_door.now())
+        await self._refuses_all_but_freed(store, old.ref, raw.now())
         assert await read(store, old.ref.run_id) == new.run
 
     async def test_a_dead_attempt_cannot_free_the_next_one(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         old = await started(store)
-        await store.requeue(old.ref, back(back_door.now()))
+        await store.requeue(old.ref, back(raw.now()))
         new = await claimed(store)
         await store.cancel(new.ref.run_id, BY_USER)
         with pytest.raises(LostRace):
@@ -303,11 +299,11 @@ class TransitionsContract:
         assert (await store.freed(new.ref, KILLED)).state is RunState.CANCELED
 
     async def test_an_attempt_that_never_was_cannot_report(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         run = await submitted(store)
         for ref in (AttemptRef(run.id, 0), AttemptRef(run.id, 1), AttemptRef(str(uuid4()), 1)):
-            await self._refuses_all_but_freed(store, ref, back_door.now())
+            await self._refuses_all_but_freed(store, ref, raw.now())
             with pytest.raises(LostRace):
                 await store.freed(ref, KILLED)
         assert await read(store, run.id) == run
@@ -339,11 +335,11 @@ class TransitionsContract:
     # --- history ---------------------------------------------------------------------------------
 
     async def test_every_move_leaves_one_line_of_history(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         run_id = attempt.ref.run_id
-        await store.requeue(attempt.ref, back(back_door.now()))
+        await store.requeue(attempt.ref, back(raw.now()))
         second = await claimed(store, node="node-b")
         await store.cancel(run_id, BY_USER)
         await store.freed(second.ref, KILLED)
@@ -358,12 +354,12 @@ class TransitionsContract:
         ]
 
     async def test_a_refused_move_leaves_no_history(
-        self, store: RunStore, back_door: BackDoor
+        self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
         await store.complete(attempt.ref, FILE)
         before = await store.events(attempt.ref.run_id)
-        await self._refuses_all_but_freed(store, attempt.ref, back_door.now())
+        await self._refuses_all_but_freed(store, attempt.ref, raw.now())
         assert await store.events(attempt.ref.run_id) == before
 
     async def test_an_unknown_run_has_no_history(self, store: RunStore) -> None:

@@ -21,7 +21,7 @@ _ATTEMPTS = (
 )
 
 
-class SqliteBackDoor:
+class SqliteRawDatabase:
     """Looks at the file through a connection of its own."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -73,6 +73,6 @@ class OnSqlite:
         database.close()
 
     @pytest.fixture
-    def back_door(self, tmp_path: Path, clock: Clock) -> SqliteBackDoor:
+    def raw(self, tmp_path: Path, clock: Clock) -> SqliteRawDatabase:
         """The way around the interface."""
-        return SqliteBackDoor(tmp_path / "store.db", clock)
+        return SqliteRawDatabase(tmp_path / "store.db", clock)

@@ -61,8 +61,8 @@ class TestLeaderLease(OnPostgres):
         first, second = (node.leader for node in nodes)
         assert await first.held(LeaderTask.SWEEP)
         assert not await second.held(LeaderTask.SWEEP)
-        ended = await opened[0].connections.read(lambda db: db.execute(END).fetchall())
-        assert ended == [(True,)]
+        dead = await opened[0].connections.read(lambda db: db.execute(END).fetchall())
+        assert dead == [(True,)]
         assert await second.held(LeaderTask.SWEEP)
         assert not await first.held(LeaderTask.SWEEP), (
             "it has to notice that it is not its any more"

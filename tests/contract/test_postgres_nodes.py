@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from queryrun.db.postgres.auth import TOKEN_BELIEVED_S, PostgresAuthStore
+from queryrun.db.postgres.auth import TOKEN_CACHE_S, PostgresAuthStore
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of
+from queryrun.db.postgres.connections import create_functions
 from queryrun.db.postgres.database import PostgresDatabase, open_postgres
-from queryrun.db.postgres.functions import create_functions
-from queryrun.db.postgres.statements import CLAIM
+from queryrun.db.postgres.statements import statements
 from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
@@ -40,6 +40,7 @@ from tests.postgres_server import SMALL, TEST_NOW
 pytestmark = pytest.mark.anyio
 
 NODES = 3
+SQL = statements(TEST_NOW)
 
 
 @pytest.mark.usefixtures("postgres_server")
@@ -71,10 +72,10 @@ class TestSeveralNodes(OnPostgres):
         """Each of them would find room for five, had it not to wait for the others' claims."""
         for n in range(30):
             await submitted(nodes[0].runs, request(tenant=f"t{n % 2}", entity=f"e{n}"))
-        most = limits(slots=10, running=5)
+        claim_limits = limits(slots=10, running=5)
         shares = await asyncio.gather(
             *(
-                node.runs.claim(f"n{n}", lease_s=LEASE_S, limits=most)
+                node.runs.claim(f"n{n}", lease_s=LEASE_S, limits=claim_limits)
                 for n, node in enum(nodes)
                 for _ in range(3)
             )
@@ -86,19 +87,25 @@ class TestSeveralNodes(OnPostgres):
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
         """Otherwise it would count none of that one's runs, and take five of newcomers instead."""
-        store, most = nodes[1].runs, limits(slots=10, running=5)
+        store, claim_limits = nodes[1].runs, limits(slots=10, running=5)
         for n in range(5):
             await submitted(store, request(entity=f"e{n}"))
-        for attempt in await store.claim("n1", lease_s=LEASE_S, limits=most):
+        for attempt in await store.claim("n1", lease_s=LEASE_S, limits=claim_limits):
             await store.complete(attempt.ref, FILE)
             await submitted(store, attempt.run.request)
         with _session(opened) as connection:
             with connection.transaction():
-                values = ("n0", 30_000, ["live"], [5], 10)
-                assert len(connection.execute(CLAIM, values).fetchall()) == 5
+                values = {
+                    "node": "n0",
+                    "lease_ms": 30_000,
+                    "sources": ["live"],
+                    "limits": [5],
+                    "slots": 10,
+                }
+                assert len(connection.execute(SQL["claim"], values).fetchall()) == 5
                 for n in range(5):
                     await submitted(store, request(entity=f"newcomer-{n}"))
-                claim = asyncio.create_task(store.claim("n1", lease_s=LEASE_S, limits=most))
+                claim = asyncio.create_task(store.claim("n1", lease_s=LEASE_S, limits=claim_limits))
                 await _done_or_waiting(claim, opened)
             assert await claim == []
 
@@ -128,7 +135,7 @@ class TestSeveralNodes(OnPostgres):
     async def test_a_key_makes_one_run_whichever_nodes_are_asked(
         self, nodes: list[PostgresDatabase]
     ) -> None:
-        answers = await asyncio.gather(
+        accepts = await asyncio.gather(
             *(
                 node.runs.accept(
                     request(), run_id=str(uuid4()), queue_limit=1, idempotent=idempotent()
@@ -137,8 +144,8 @@ class TestSeveralNodes(OnPostgres):
                 for _ in range(4)
             )
         )
-        assert len({answer.run.id for answer in answers}) == 1
-        assert sum(answer.replay is None for answer in answers) == 1
+        assert len({accepted.run.id for accepted in accepts}) == 1
+        assert sum(accepted.replay is None for accepted in accepts) == 1
         page = await nodes[0].runs.find(RunQuery(TENANT))
         assert len(page.runs) == 1
 
@@ -189,7 +196,7 @@ class TestSeveralNodes(OnPostgres):
         clock = opened[1]
         clock.move(10)
         removed = await asyncio.gather(
-            *(node.runs.remove_expired(ended_before=clock(), limit=9) for node in nodes)
+            *(node.runs.remove_expired(finished_before=clock(), limit=9) for node in nodes)
         )
         ids = [expired.run_id for share in removed for expired in share]
         assert len(ids) == len(set(ids)) == 9
@@ -238,11 +245,11 @@ class TestSeveralNodes(OnPostgres):
         assert await there.client_of_token("token", NOW) == known
         await here.revoke_client(known.id, NOW)
         assert await here.client_of_token("token", NOW) is None
-        assert await there.client_of_token("token", NOW) == known, "still believed"
-        time_s[0] += TOKEN_BELIEVED_S
+        assert await there.client_of_token("token", NOW) == known, "still cached"
+        time_s[0] += TOKEN_CACHE_S
         assert await there.client_of_token("token", NOW) is None
 
-    async def test_a_look_that_began_before_a_revocation_is_not_believed(
+    async def test_a_read_that_began_before_a_revocation_is_not_cached(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         auth = nodes[0].auth
@@ -296,7 +303,7 @@ def enum(nodes: list[PostgresDatabase]) -> list[tuple[int, PostgresDatabase]]:
 def _session(opened: Opened) -> Iterator[Connection]:
     """A connection as a further node has it."""
     with closing(connect(conninfo_of(opened[2]), durable=False)) as connection:
-        create_functions(connection, TEST_NOW)
+        create_functions(connection, SQL)
         yield connection
 
 

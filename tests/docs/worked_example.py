@@ -4,7 +4,7 @@ A step is a sentence that names a file, and the block that follows it:
 
 - "New file `PATH`:" writes the block to a new file.
 - "In `PATH`, add to `NAME`:" makes the block the last element of the collection that the module
-  assigns to `NAME`.
+  assigns to `NAME`, or the last lines of the class `NAME`.
 - "In `PATH`, below `LINE`:" puts the block below the only line of the file that reads like this.
 """
 
@@ -74,17 +74,20 @@ def _insert(step: Step, lines: list[str]) -> None:
         assert lines.count(above) == 1, f"{step.line!r} is not once in {step.path}"
         lines.insert(lines.index(above) + 1, step.text)
         return
-    element = textwrap.indent(step.text.rstrip(), " " * 4) + ",\n"
-    lines.insert(_last_line(step.name, "".join(lines)) - 1, element)
+    element = textwrap.indent(step.text.rstrip(), " " * 4)
+    index, end = _insertion(step.name, "".join(lines))
+    lines.insert(index, element + end)
 
 
-def _last_line(name: str, source: str) -> int:
-    """The line with the bracket that closes the collection."""
+def _insertion(name: str, source: str) -> tuple[int, str]:
+    """The index of the new line, and what ends it: before a collection's bracket, or at the end of
+    a class."""
     for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return node.end_lineno or 0, "\n"
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AnnAssign):
             targets = [node.target]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            assert node.end_lineno is not None
-            return node.end_lineno
-    raise AssertionError(f"nothing is assigned to {name}")
+            return (node.end_lineno or 0) - 1, ",\n"
+    raise AssertionError(f"{name} is not defined")

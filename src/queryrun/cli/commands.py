@@ -80,6 +80,29 @@ def serve(
     serve_home(home, ServeOptions(host, port, roles))
 
 
+def migrate(
+    home: Home = DEFAULT_HOME,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with 1 if migrations are pending.")
+    ] = False,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Change nothing; print the SQL that would be executed.")
+    ] = False,
+) -> None:
+    """Bring the database's tables to this program's version, all of it or nothing.
+
+    The setting `database.migrate` says whether nodes do this by themselves when they start. Nodes
+    of the version before may go on while a PostgreSQL is migrated. A database that is for newer
+    programs alone is refused.
+    """
+    from queryrun.cli.migrate import apply, check_home, print_sql
+
+    if check and sql:
+        raise typer.BadParameter("give one of --check and --sql")
+    action = check_home if check else print_sql if sql else apply
+    action(home)
+
+
 def demo_data(
     directory: Annotated[Path, typer.Argument(help="Directory for the Parquet files.")],
     factor: Annotated[float, typer.Option(help="Size of the billing data; 1 is ~90,000 rows.")] = 1,
@@ -163,7 +186,7 @@ def clients_revoke(client_id: str, home: Home = DEFAULT_HOME) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (init, serve, demo):
+    for command in (init, serve, migrate, demo):
         app.command()(command)
     app.command("demo-data")(demo_data)
     app.add_typer(clients_app, name="clients")

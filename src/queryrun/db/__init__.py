@@ -1,1 +1,1 @@
-"""SQL, and only here: the stores on SQLite, and the numbered migrations that shape them."""
+"""SQL, and only here: the stores on SQLite and PostgreSQL, and their migrations."""

@@ -27,28 +27,28 @@ class Database(Protocol):
 
     @property
     def idempotency(self) -> IdempotencyStore:
-        """Answers kept under a caller's key."""
+        """Responses kept under a caller's key."""
         ...
 
     @property
     def requests(self) -> AsyncRequestStore:
-        """Requests answered later."""
+        """Requests whose outcome is read later."""
         ...
 
     @property
     def notifier(self) -> NodeNotifier:
-        """How nodes that share it tell each other of changes; close it before the database."""
+        """How nodes that share it notify each other of changes. Close it before the database."""
         ...
 
     @property
     def leader(self) -> LeaderLease:
-        """Which of the nodes that share it does what one can do for all."""
+        """Which of the nodes that share it does a task for all of them."""
         ...
 
-    async def tidy(self) -> None:
-        """Remove what the database keeps for itself and needs no more."""
+    async def clean_up(self) -> None:
+        """Remove what the database keeps for itself and no longer needs."""
         ...
 
     def close(self) -> None:
-        """Finish what is under way and close every connection. May be repeated."""
+        """Finish what is under way and close every connection. Idempotent."""
         ...

@@ -1,13 +1,13 @@
-"""Bring a database to the newest schema: numbered SQL files, applied once each, in order.
+"""What both databases do alike to bring their schema up to date: numbered SQL files, each once.
 
-A database that a newer program has migrated is refused rather than guessed at.
+`queryrun migrate --sql` prints exactly the statements that are executed.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from importlib.resources import files
 
 from queryrun.errors import ConfigurationError
@@ -22,6 +22,15 @@ class Migration:
     sql: str = field(repr=False)
 
 
+class MigrateOnOpen(Enum):
+    """Whether opening a database may change its tables."""
+
+    ALWAYS = auto()
+    IF_EMPTY = auto()
+    """It makes the tables of an empty database. Others are left to `queryrun migrate`."""
+    NEVER = auto()
+
+
 def migrations(database: str) -> list[Migration]:
     """The migrations that come with this program for `sqlite` (a folder's name), in order."""
     folder = files("queryrun.db") / "migrations" / database
@@ -33,60 +42,29 @@ def migrations(database: str) -> list[Migration]:
     return sorted(loaded, key=lambda migration: migration.number)
 
 
-def migrate_sqlite(connection: sqlite3.Connection) -> None:
-    """Apply what is missing, all of it or nothing, while no other process can write.
-
-    The connection must be in autocommit. `ConfigurationError` when the database is newer than
-    this program.
-    """
-    known = migrations("sqlite")
-    if _version(connection) == known[-1].number:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _apply(connection, known, _version(connection))
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _apply(connection: sqlite3.Connection, known: list[Migration], version: int) -> None:
-    if version > known[-1].number:
+def check_allowed(on_open: MigrateOnOpen, version: int, pending: Sequence[Migration]) -> None:
+    """`ConfigurationError` when migrations are pending and opening must not apply them."""
+    allowed = on_open is MigrateOnOpen.ALWAYS or (on_open is MigrateOnOpen.IF_EMPTY and not version)
+    if pending and not allowed:
+        names = ", ".join(migration.name for migration in pending)
         raise ConfigurationError(
-            f"the database has schema {version}, newer than this program's {known[-1].number}"
+            f"the database lacks migrations ({names}); apply them with `queryrun migrate`"
         )
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY, name TEXT NOT NULL)"
+
+
+def version_row(**columns: int | str) -> str:
+    """The statement that records a migration. Its values come from the names of our own files, and
+    a dry run has to show them, so they are not bound."""
+    names = ", ".join(columns)
+    values = ", ".join(
+        f"'{value}'" if isinstance(value, str) else str(value) for value in columns.values()
     )
-    for migration in known:
-        if migration.number > version:
-            for statement in _statements(migration.sql):
-                connection.execute(statement)
-            connection.execute(
-                "INSERT INTO schema_version (number, name) VALUES (?, ?)",
-                (migration.number, migration.name),
-            )
+    return f"INSERT INTO schema_version ({names}) VALUES ({values});"  # noqa: S608 - no value from outside
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """The number of the last migration applied; 0 for an empty database."""
-    present = connection.execute(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"
-    ).fetchone()
-    if present is None:
-        return 0
-    (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM schema_version").fetchone()
-    return int(number)
-
-
-def _statements(sql: str) -> Iterator[str]:
-    """The statements of a file, one by one: `executescript` would commit our transaction."""
-    statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-    if statement.strip():
-        yield statement
+def too_new(version: int, oldest_program: int, newest: int) -> ConfigurationError:
+    """A database that is for newer programs alone is refused rather than guessed at."""
+    return ConfigurationError(
+        f"the database has schema {version}, for programs that know migration {oldest_program};"
+        f" this one knows {newest}: use a newer program"
+    )

@@ -6,14 +6,14 @@ knows a column's position: it is looked up by name once, when this module is imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from queryrun.db.times import from_ms, to_ms
+from queryrun.db.times import from_ms, from_ms_or_none, to_ms
 from queryrun.runs.fields import STORED_FIELDS, FieldKind, RunField, Table
 from queryrun.runs.model import (
     Attempt,
@@ -23,20 +23,15 @@ from queryrun.runs.model import (
     RunEventRecord,
     Stage,
 )
+from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.state import RunEvent, RunState
 
 Row = tuple[Any, ...]
-Values = dict[str, object]
+Values = Mapping[str, object]
 """What a statement binds, by the names of its parameters."""
 
 ALIASES = {Table.RUNS: "r", Table.RUN_REQUESTS: "q"}
 """What the statements call the tables of a run."""
-
-ATTEMPT_COLUMNS = "a.number, a.node, a.lease_until_ms, a.handle, a.file_key"
-"""What `attempt_of` reads after a run's columns; `a` is `attempts`."""
-
-PROGRESS_COLUMNS = "a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes"
-"""What `progress_of` reads."""
 
 _JSON = msgspec.json.Encoder()
 _PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
@@ -51,12 +46,6 @@ def json_text(items: Sequence[object]) -> str:
 def words(text: str) -> tuple[str, ...]:
     """A list of words kept as JSON."""
     return _WORDS.decode(text)
-
-
-RUN_COLUMNS = ", ".join(
-    ["r.seq", *(f"{ALIASES[field.table]}.{field.column}" for field in STORED_FIELDS)]
-)
-"""What `stored_run` reads, of `runs r` and `run_requests q`."""
 
 
 # --- one value ------------------------------------------------------------------------------
@@ -74,13 +63,11 @@ def _decoder(field: RunField) -> Callable[[Any], Any] | None:
     return decoders.get(field.kind)
 
 
-def _encoded(field: RunField, value: Any) -> object:
-    """From the record's value to the column's."""
-    if value is None:
-        return None
+def _encoder(field: RunField) -> Callable[[Any], Any] | None:
+    """From the record's value, which is not None, to the column's; None when they are the same."""
     if field.kind is FieldKind.TIME:
-        return to_ms(value)
-    return json_text(value) if field.kind in (FieldKind.PAIRS, FieldKind.WORDS) else value
+        return to_ms
+    return json_text if field.kind in (FieldKind.PAIRS, FieldKind.WORDS) else None
 
 
 # --- from a row to a run --------------------------------------------------------------------
@@ -158,13 +145,18 @@ class StoredRun:
 
 
 def stored_run(row: Row) -> StoredRun:
-    """Read `RUN_COLUMNS`; what follows them in the row is ignored."""
+    """Read `{run_columns}`; what follows them in the row is ignored."""
     return StoredRun(row[0], row[_UPDATED_MS], _make_run(row))
 
 
 # --- from a run to its columns --------------------------------------------------------------
 
 _CREATED = tuple(field for field in STORED_FIELDS if field.set_by is None)
+_CREATED_COLUMNS = tuple(field.column for field in _CREATED)
+_created_attributes = attrgetter(*(field.attribute for field in _CREATED))
+_CREATED_ENCODERS = tuple(
+    (field.column, encode) for field in _CREATED if (encode := _encoder(field)) is not None
+)
 
 
 def created_columns(table: Table) -> tuple[RunField, ...]:
@@ -179,52 +171,63 @@ def set_columns(event: RunEvent) -> tuple[RunField, ...]:
 
 def creation_values(run: Run) -> Values:
     """A new run as its columns hold it, by their names."""
-    return _values(_CREATED, run)
+    values = dict(zip(_CREATED_COLUMNS, _created_attributes(run), strict=True))
+    for column, encode in _CREATED_ENCODERS:
+        if values[column] is not None:
+            values[column] = encode(values[column])
+    return values
 
 
 def event_values(event: RunEvent, detail: object) -> Values:
     """What `set_columns(event)` are to hold. The detail has the attributes of a run."""
-    return _values(set_columns(event), detail)
+    return {field.column: _value(field, detail) for field in set_columns(event)}
 
 
-def _values(of: Iterable[RunField], source: object) -> Values:
-    return {field.column: _encoded(field, _attribute(source, field.attribute)) for field in of}
-
-
-def _attribute(source: Any, path: str) -> Any:
-    """The value at a dotted path; None when a record on the way is missing."""
-    for name in path.split("."):
+def _value(field: RunField, source: Any) -> object:
+    """The field's value as its column holds it; None when a record on its path is missing."""
+    for name in field.attribute.split("."):
         if source is None:
             return None
         source = getattr(source, name)
-    return source
+    encode = _encoder(field)
+    return source if source is None or encode is None else encode(source)
 
 
-# --- attempts, progress, events -------------------------------------------------------------
+# --- attempts, progress, events, requests ---------------------------------------------------
 
 
 def attempt_of(row: Row) -> Attempt:
-    """Read `RUN_COLUMNS` followed by `ATTEMPT_COLUMNS`."""
+    """Read `expired_leases`: a run and its attempt."""
     run = stored_run(row).run
     number, node, lease_until_ms, handle, file_key = row[_RUN_WIDTH:]
     return Attempt(AttemptRef(run.id, number), run, node, from_ms(lease_until_ms), handle, file_key)
 
 
 def progress_of(row: Row) -> AttemptProgress:
-    """Read `PROGRESS_COLUMNS` of an attempt whose stage is known."""
+    """Read `progress`."""
     stage, percent, rows, size_bytes = row
     return AttemptProgress(Stage(stage), percent, rows, size_bytes)
 
 
-def progress_values(progress: AttemptProgress | None) -> Row:
-    """What `PROGRESS_COLUMNS` are to hold, in their order; all None when nothing is known."""
+def progress_values(progress: AttemptProgress | None) -> Values:
+    """Progress as columns hold it; all None when nothing is known."""
     if progress is None:
-        return None, None, None, None
-    return progress.stage.value, progress.percent, progress.rows, progress.size_bytes
+        return dict.fromkeys(("stage", "percent", "rows", "size_bytes"))
+    return {
+        "stage": progress.stage.value,
+        "percent": progress.percent,
+        "rows": progress.rows,
+        "size_bytes": progress.size_bytes,
+    }
+
+
+def ref_values(ref: AttemptRef) -> Values:
+    """What names an attempt."""
+    return {"run_id": ref.run_id, "number": ref.number}
 
 
 def event_record_of(run_id: str, row: Row) -> RunEventRecord:
-    """Read `at_ms, attempt, event, state, detail` of `run_events`."""
+    """Read `events`."""
     at_ms, attempt, event, state, detail = row
     return RunEventRecord(
         run_id,
@@ -233,4 +236,28 @@ def event_record_of(run_id: str, row: Row) -> RunEventRecord:
         RunState(state),
         from_ms(at_ms),
         detail,
+    )
+
+
+def new_request_values(request: NewRequest) -> Values:
+    """An asynchronous request as it is added."""
+    return {
+        "id": request.id,
+        "tenant_id": request.tenant_id,
+        "client_id": request.client_id,
+        "operation": request.operation,
+        "run_id": request.run_id,
+    }
+
+
+def async_request_of(row: Row) -> AsyncRequest:
+    """Read `async_request_by_id`."""
+    request_id, tenant_id, client_id, operation, run_id, *progress = row
+    state, created_ms, completed_ms, response = progress
+    finished = RequestState(state) is not RequestState.IN_PROGRESS
+    return AsyncRequest(
+        NewRequest(request_id, tenant_id, client_id, operation, run_id),
+        from_ms(created_ms),
+        from_ms_or_none(completed_ms),
+        RequestOutcome(RequestState(state), response) if finished else None,
     )

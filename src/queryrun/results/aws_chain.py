@@ -40,7 +40,7 @@ def chain_credentials(region: str) -> Callable[[], Credentials]:
         raise ConfigurationError(
             f"{SETTING}: no AWS credentials were found. Give the node a role (an instance profile, "
             "a task role, EKS pod identity, or AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE), or "
-            "name a file of static keys instead"
+            'use static keys: results.credentials = "static" and results.credentials_file'
         )
     return lambda: _translated(lambda: _frozen(found))
 

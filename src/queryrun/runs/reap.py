@@ -223,7 +223,7 @@ class Reaper:
         before = self._context.now() - timedelta(seconds=self._options.retention_s)
         removed = 0
         while True:
-            expired = await self._context.store.remove_expired(ended_before=before, limit=_BATCH)
+            expired = await self._context.store.remove_expired(finished_before=before, limit=_BATCH)
             for key in (key for run in expired for key in run.file_keys):
                 await self._discard(key)
             self._context.metrics.reaped.labels("run").inc(len(expired))

@@ -36,12 +36,12 @@ def after_failure(
     if run.remaining_attempts <= 0:
         return Failed(_after_last_attempt(failure, run.attempt), stop)
     ready = now + timedelta(seconds=policy.delay_s(run.attempt))
-    return Requeued(failure, ready, charge=True, stop=stop)
+    return Requeued(failure, ready, charge=True, cancellation=stop)
 
 
 def on_shutdown(failure: Failure, now: datetime, stop: Cancellation | None) -> Requeued:
     """What to write when the node shuts down: requeued at once, without losing a retry."""
-    return Requeued(failure, now, charge=False, stop=stop)
+    return Requeued(failure, now, charge=False, cancellation=stop)
 
 
 def while_source_down(
@@ -49,7 +49,7 @@ def while_source_down(
 ) -> Requeued:
     """What to write while the source is down: the run waits, without losing a retry."""
     ready = now + timedelta(seconds=policy.delay_s(1))
-    return Requeued(failure, ready, charge=False, stop=stop)
+    return Requeued(failure, ready, charge=False, cancellation=stop)
 
 
 def _after_last_attempt(failure: Failure, attempts: int) -> Failure:

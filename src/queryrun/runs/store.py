@@ -91,10 +91,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Detail of `fail`. `stop` is set when we had to stop the work (a limit, the time)."""
+    """Detail of `fail`. `cancellation` is set when we had to stop the work (a limit, the time)."""
 
     failure: Failure
-    stop: Cancellation | None = None
+    cancellation: Cancellation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Requeued:
     failure: Failure
     ready_time: datetime
     charge: bool = True
-    stop: Cancellation | None = None
+    cancellation: Cancellation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +305,8 @@ class RunStore(Protocol):
         """How many runs of the same entity and source are before it; None if not waiting."""
         ...
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete ended runs whose last change is before `ended_before`, with their history."""
+    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
+        """Delete ended runs whose last change is before `finished_before`, with their history."""
         ...
 
     async def counts(self) -> dict[tuple[str, RunState], int]:

@@ -253,7 +253,7 @@ def _housekeeping(
         sweeper.start_if_due,
         lambda: database.auth.remove_expired_tokens(utc_now()),
         database.idempotency.remove_expired_keys,
-        database.tidy,
+        database.clean_up,
         lambda: database.requests.remove_expired_requests(
             created_before=utc_now() - REQUEST_RETENTION
         ),

@@ -28,7 +28,9 @@ from tests.postgres_server import SMALL, PostgresServer, database_of_its_own, ru
 pytestmark = pytest.mark.anyio
 
 REQUEST = RunRequest("t", "e", "c", "live", "SELECT 1", Output(ContentType.CSV))
-HASTY = replace(SMALL, sizes=ConnectionCounts(durable=1, relaxed=1, reads=1), answer_limit_s=1.0)
+HASTY = replace(
+    SMALL, sizes=ConnectionCounts(durable=1, relaxed=1, reads=1), response_timeout_s=1.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -256,12 +258,12 @@ async def test_after_a_failed_connect_callers_fail_at_once() -> None:
         attempts.append(1)
         raise psycopg.OperationalError("refused")
 
-    lanes = ConnectionThreads(refuse, 1, "test")
+    threads = ConnectionThreads(refuse, 1, "test")
     for _ in range(20):
         with pytest.raises(Unavailable):
-            await lanes.run(lambda _: None)
+            await threads.run(lambda _: None)
     assert len(attempts) < 20
-    lanes.close()
+    threads.close()
 
 
 async def until_healthy(database: PostgresDatabase) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from queryrun.db.migrate import Migration, migrate_sqlite, migrations
+from queryrun.db.migrate import Migration, migrations
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of
 from queryrun.db.postgres.migrate import migrate_postgres, oldest_program_of
+from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.errors import ConfigurationError
 from tests.postgres_server import PostgresServer
 
@@ -80,9 +81,9 @@ def test_numbers_are_consecutive_and_recorded(connection: Connection) -> None:
 
 def test_every_migration_says_which_programs_it_leaves_working() -> None:
     """Never one that is newer than the migration itself, nor older than what was said before."""
-    said = [oldest_program_of(migration) for migration in migrations("postgres")]
-    assert said == sorted(said)
-    assert all(oldest <= number for number, oldest in enumerate(said, start=1))
+    found = [oldest_program_of(migration) for migration in migrations("postgres")]
+    assert found == sorted(found)
+    assert all(oldest <= number for number, oldest in enumerate(found, start=1))
     with pytest.raises(ValueError, match="0007_quiet"):
         oldest_program_of(Migration(7, "0007_quiet", "CREATE TABLE t (c int)"))
 
@@ -143,6 +144,6 @@ def test_a_url_that_cannot_be_read_is_not_shown() -> None:
 
 
 def test_the_operators_own_bounds_are_kept() -> None:
-    told = conninfo_of("postgresql://host/name?connect_timeout=2")
-    assert "connect_timeout=2" in told
-    assert "tcp_user_timeout" in told
+    conninfo = conninfo_of("postgresql://host/name?connect_timeout=2")
+    assert "connect_timeout=2" in conninfo
+    assert "tcp_user_timeout" in conninfo

@@ -6,24 +6,23 @@ And the cost of a claim does not grow with the queue.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from queryrun.db.postgres import auth, functions, statements, transitions
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of
-from queryrun.db.postgres.connections import DATABASE_CLOCK
+from queryrun.db.postgres.connections import create_functions
 from queryrun.db.postgres.database import open_postgres
-from queryrun.db.postgres.functions import create_functions
 from queryrun.db.postgres.list_query import find_sql
+from queryrun.db.postgres.statements import DATABASE_CLOCK, statements
 from queryrun.runs.state import TRANSITIONS, RunEvent
 from queryrun.runs.store import RunQuery
 from tests.postgres_server import PostgresServer
 
-SQL = statements.statements(DATABASE_CLOCK)
+SQL = statements(DATABASE_CLOCK)
 FILL = """
 WITH added AS (
     INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,
@@ -36,7 +35,8 @@ SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 
 """
 CHOICE = (
     "WITH "
-    + functions.CHOICE.replace("unnest(sources, limits)", "unnest(ARRAY['live'], ARRAY[5::bigint])")
+    + SQL["choice"]
+    .replace("unnest(sources, limits)", "unnest(ARRAY['live'], ARRAY[5::bigint])")
     .replace("slots", "4")
     .replace("now_ms", "1000")
     + " SELECT seq FROM picked ORDER BY position"
@@ -51,7 +51,7 @@ def connection(postgres_server: PostgresServer) -> Iterator[Connection]:
     url = postgres_server.url(name)
     open_postgres(url).close()
     with closing(connect(conninfo_of(url), durable=False)) as connected:
-        create_functions(connected, DATABASE_CLOCK)
+        create_functions(connected, SQL)
         yield connected
     postgres_server.drop_database(name)
 
@@ -68,11 +68,13 @@ def explained(connection: Connection, statement: str, *options: str) -> dict[str
     return plan
 
 
-def generic(connection: Connection, statement: str, count: int) -> list[dict[str, Any]]:
+def generic(connection: Connection, statement: str) -> list[dict[str, Any]]:
     """The nodes of the plan for parameters that are not known."""
-    numbered = statement
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    numbered, count = statement, len(names) or statement.count("%s")
     for n in range(1, count + 1):
-        numbered = numbered.replace("%s", f"${n}", 1)
+        placeholder = f"%({names[n - 1]})s" if names else "%s"
+        numbered = numbered.replace(placeholder, f"${n}", -1 if names else 1)
     connection.execute(f"PREPARE looked_at AS {numbered}".encode(), prepare=False)
     try:
         nulls = f"({', '.join(['NULL'] * count)})" if count else ""
@@ -91,20 +93,19 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("statement", "indexes"),
     [
-        (statements.RUN_BY_ID, {"runs_id_key", "run_requests_pkey"}),
-        (statements.RUNS_AT, {"runs_pkey", "run_requests_pkey"}),
-        (statements.SAVE_HANDLE, {"runs_id_key", "attempts_pkey"}),
-        (statements.POSITION, {"runs_id_key", "runs_waiting"}),
-        (statements.COUNTS, {"runs_waiting", "runs_held"}),
-        (statements.REMOVE_ENDED, {"runs_ended", "attempts_pkey", "run_requests_pkey"}),
-        (statements.PROGRESS, {"runs_id_key", "attempts_pkey"}),
-        (SQL.extend, {"runs_id_key", "attempts_pkey"}),
-        (SQL.expired_leases, {"attempts_live", "runs_pkey"}),
-        (SQL.take_over, {"runs_id_key", "attempts_pkey"}),
-        (SQL.next_ready, {"runs_waiting"}),
-        (auth.CLIENT_OF_TOKEN, {"tokens_pkey", "clients_id_key"}),
+        ("run_by_id", {"runs_id_key", "run_requests_pkey"}),
+        ("runs_by_seq", {"runs_pkey", "run_requests_pkey"}),
+        ("save_handle", {"runs_id_key", "attempts_pkey"}),
+        ("queue_position", {"runs_id_key", "runs_waiting"}),
+        ("counts", {"runs_waiting", "runs_held"}),
+        ("remove_expired_runs", {"runs_ended", "attempts_pkey", "run_requests_pkey"}),
+        ("progress", {"runs_id_key", "attempts_pkey"}),
+        ("extend_leases", {"runs_id_key", "attempts_pkey"}),
+        ("expired_leases", {"attempts_live", "runs_pkey"}),
+        ("take_over", {"runs_id_key", "attempts_pkey"}),
+        ("next_ready", {"runs_waiting"}),
+        ("client_of_token", {"tokens_pkey", "clients_id_key"}),
     ],
-    ids=range(12),
 )
 @pytest.mark.parametrize("full", [False, True])
 def test_hot_statements_use_their_indexes(
@@ -113,14 +114,16 @@ def test_hot_statements_use_their_indexes(
     if full:
         fill(connection, 2000)
         connection.execute("ANALYZE")
-    found = generic(connection, statement, statement.count("%s"))
+    found = generic(connection, SQL[statement])
     assert {node.get("Index Name") for node in found} >= indexes
     assert not [node for node in found if node["Node Type"] == "Seq Scan"]
 
 
 @pytest.mark.parametrize("event", [RunEvent.COMPLETE, RunEvent.CANCEL, RunEvent.FREED])
-def test_a_move_finds_its_rows_by_their_keys(connection: Connection, event: RunEvent) -> None:
-    text = transitions.move_sql(event, DATABASE_CLOCK)
+def test_a_change_of_state_finds_its_rows_by_their_keys(
+    connection: Connection, event: RunEvent
+) -> None:
+    text = SQL[event]
     bound = text.replace("%(run_id)s", "'run-1'").replace("%(number)s", "1")
     plain = "NULL".join(part.split(")s", 1)[-1] for part in bound.split("%("))
     found = list(nodes(explained(connection, plain)["Plan"]))
@@ -144,8 +147,8 @@ def test_a_list_reads_no_rows_but_its_owners(
         "UPDATE runs SET tenant_id = 't' || seq % 500, client_id = 'c' || seq % 500", prepare=False
     )
     connection.execute("VACUUM ANALYZE runs")
-    statement, values = find_sql(query)
-    found = generic(connection, statement, len(values))
+    statement, _ = find_sql(SQL, query)
+    found = generic(connection, statement)
     assert index in {node.get("Index Name") for node in found}
     assert not [node for node in found if node["Node Type"] == "Seq Scan"]
 
@@ -179,21 +182,20 @@ def test_the_claim_looks_at_the_queue_through_its_index_alone(connection: Connec
     assert scans == {"runs_waiting", "runs_held"}
 
 
-def test_every_move_is_one_conditional_update() -> None:
+def test_every_change_of_state_is_one_conditional_update() -> None:
     for event in RunEvent:
         if event is RunEvent.CLAIM:
             continue
-        text = transitions.move_sql(event, "0")
+        text = SQL[event]
         assert text.count("UPDATE runs") == 1
         for (state, candidate), after in TRANSITIONS.items():
             assert (f"WHEN '{state}' THEN '{after}'" in text) == (candidate is event)
 
 
-def test_only_two_places_write_the_state_of_a_run() -> None:
-    """The moves of `transitions.py`, and the claim, which chooses what it moves."""
-    folder = Path(transitions.__file__).parent
-    writers = {path.name for path in folder.glob("*.py") if "UPDATE runs" in path.read_text()}
-    assert writers == {"transitions.py", "functions.py"}
-    assert functions.CLAIM_RUNS.count("UPDATE runs") == 1
+def test_only_the_changes_and_the_claim_write_the_state_of_a_run() -> None:
+    changes = {event.value for event in RunEvent} - {RunEvent.CLAIM.value}
+    writers = {name for name, statement in SQL.items() if "UPDATE runs" in statement}
+    assert writers == changes | {"create_claim_runs"}
+    assert SQL["create_claim_runs"].count("UPDATE runs") == 1
     claim = TRANSITIONS[next(key for key in TRANSITIONS if key[1] is RunEvent.CLAIM)]
-    assert f"SET state = '{claim}'" in functions.CLAIM_RUNS
+    assert f"SET state = '{claim}'" in SQL["create_claim_runs"]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.db.migrate import migrate_sqlite
-from queryrun.db.sqlite import claims, runs, transitions
-from queryrun.db.sqlite.rows import RUN_BY_ID
+from queryrun.db.sqlite import claims, transitions
+from queryrun.db.sqlite.migrate import migrate_sqlite
+from queryrun.db.sqlite.statements import SQL
+from queryrun.runs.state import RunEvent
 from queryrun.runs.store import ClaimLimits
 
 NOW_MS = 1_000_000
@@ -45,9 +46,8 @@ def fill(connection: sqlite3.Connection, count: int, *, entities: int = 5) -> No
 
 def plan(connection: sqlite3.Connection, statement: str) -> str:
     """EXPLAIN QUERY PLAN with anything bound."""
-    names = re.findall(r":(\w+)", statement)
-    values: object = dict.fromkeys(names, 1) if ":" in statement else (1,) * statement.count("?")
-    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()  # type: ignore[arg-type]  # a dict or a tuple, both of which sqlite3 takes
+    values = dict.fromkeys(re.findall(r":(\w+)", SQL[statement]), 1)
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {SQL[statement]}", values).fetchall()
     return "\n".join(row[3] for row in rows)
 
 
@@ -72,21 +72,20 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (claims.HEADS, "runs_waiting"),
-        (claims.NEXT_READY, "runs_waiting"),
-        (claims.NEXT_OF_ENTITY, "runs_waiting"),
-        (claims.RUNNING, "runs_held"),
-        (runs.QUEUE_REACHES, "runs_waiting"),
-        (runs.POSITION, "runs_waiting"),
-        (runs.COUNTS, "runs_held"),
-        (runs.ENDED, "runs_ended"),
-        (runs.EXTEND, "sqlite_autoindex_runs_1"),
-        (runs.HELD, "sqlite_autoindex_runs_1"),
-        (runs.PROGRESS, "sqlite_autoindex_runs_1"),
-        (runs.LAPSED, "attempts_live"),
-        (RUN_BY_ID, "sqlite_autoindex_runs_1"),
+        ("queue_heads", "runs_waiting"),
+        ("next_ready", "runs_waiting"),
+        ("next_of_entity", "runs_waiting"),
+        ("running", "runs_held"),
+        ("queue_reaches", "runs_waiting"),
+        ("queue_position", "runs_waiting"),
+        ("counts", "runs_held"),
+        ("expired_runs", "runs_ended"),
+        ("extend_lease", "sqlite_autoindex_runs_1"),
+        ("state_of_attempt", "sqlite_autoindex_runs_1"),
+        ("progress", "sqlite_autoindex_runs_1"),
+        ("expired_leases", "attempts_live"),
+        ("run_by_id", "sqlite_autoindex_runs_1"),
     ],
-    ids=lambda value: value if "_" in value and " " not in value else "",
 )
 def test_hot_statements_use_their_index(
     connection: sqlite3.Connection, statement: str, index: str
@@ -100,8 +99,8 @@ def test_hot_statements_use_their_index(
 
 def test_the_claim_never_sorts_the_queue(connection: sqlite3.Connection) -> None:
     fill(connection, 200)
-    assert "TEMP B-TREE" not in plan(connection, claims.HEADS)
-    assert "TEMP B-TREE" not in plan(connection, claims.NEXT_OF_ENTITY)
+    assert "TEMP B-TREE" not in plan(connection, "queue_heads")
+    assert "TEMP B-TREE" not in plan(connection, "next_of_entity")
 
 
 def test_a_claim_costs_the_same_for_ten_runs_and_for_ten_thousand(
@@ -116,16 +115,17 @@ def test_a_claim_costs_the_same_for_ten_runs_and_for_ten_thousand(
     assert many <= few * 1.2
 
 
-def test_every_move_is_one_conditional_update() -> None:
+def test_every_change_of_state_is_one_conditional_update() -> None:
     for statement in transitions.UPDATES.values():
         assert statement.endswith("WHERE seq = :seq AND state = :before AND attempt = :attempt")
+        assert statement.count("UPDATE runs SET state = :after") == 1
 
 
 def test_only_one_function_writes_the_state_of_a_run() -> None:
-    """The moves and the insert of a new run are the only statements that set `runs.state`."""
+    """The changes and the insert of a new run are the only statements that set `runs.state`."""
+    writers = {name for name, statement in SQL.items() if "UPDATE runs" in statement}
+    assert writers == {f"update_{event}" for event in RunEvent}
     folder = Path(transitions.__file__).parent
-    writers = [path.name for path in folder.glob("*.py") if "UPDATE runs" in path.read_text()]
-    assert writers == ["transitions.py"]
-    source = (folder / "transitions.py").read_text()
-    assert source.count("UPDATE runs") == 1
-    assert source.count("UPDATES[") == 1
+    users = [path.name for path in folder.glob("*.py") if "update_" in path.read_text()]
+    assert users == ["transitions.py"]
+    assert (folder / "transitions.py").read_text().count("UPDATES[") == 1

@@ -47,7 +47,9 @@ def run(
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(help="table, csv, json, tsv, parquet, arrow. Default: table in a terminal."),
+        typer.Option(
+            help="table, or a format of results: csv, json, parquet … Default: table in a terminal."
+        ),
     ] = None,
     output: Annotated[
         Path | None,

@@ -20,10 +20,9 @@ from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
 from queryrun_cli.remote import connect, find_server
 from queryrun_cli.texts import cell_text, run_object
-from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions, Unsupported
+from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions, Unsupported, formats
 
-FORMATS = ("json", "csv", "tsv", "parquet", "arrow")
-COMPRESSIONS = {".gz": "gzip", ".zip": "zip", ".zst": "zstd"}
+FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
 TABLE_ROWS = 1000
 """Maximum rows of a printed table; the file has all."""
 
@@ -57,7 +56,9 @@ class RunOptions:
         if self.prints_table:
             return "json", "none"
         suffixes = [] if self.output is None else self.output.suffixes
-        compressions = (COMPRESSIONS[suffix] for suffix in suffixes if suffix in COMPRESSIONS)
+        compressions = (
+            formats.COMPRESSIONS[suffix] for suffix in suffixes if suffix in formats.COMPRESSIONS
+        )
         named = next((suffix[1:] for suffix in suffixes if suffix[1:] in FORMATS), "csv")
         return self.format or named, next(compressions, "none")
 
@@ -220,7 +221,7 @@ def _print_rows(run: Run, options: RunOptions) -> None:
     if options.prints_table:
         _print_table(run)
         return
-    if sys.stdout.isatty() and options.content[0] in ("parquet", "arrow"):
+    if sys.stdout.isatty() and not formats.FORMATS[options.content[0]].is_text:
         raise Unsupported("binary output is not printed to a terminal: use --output FILE")
     copy_to_stdout(run)
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from queryrun_client.errors import UnexpectedResponse, Unsupported
+from queryrun_client.formats import FORMATS
 from queryrun_client.model import RunInfo
 from queryrun_client.plain import open_plain, optional
 
@@ -67,7 +68,9 @@ def read_arrow(path: Path, info: RunInfo) -> Any:
 
 
 def _separator(kind: str, info: RunInfo) -> str:
-    separator = {"csv": ",", "tsv": "\t", "dsv": info.column_separator}.get(kind)
+    known = FORMATS.get(kind)
+    needs_separator = known is not None and known.needs_separator
+    separator = info.column_separator if needs_separator else known and known.separator
     if separator is None:
         raise Unsupported(f"to_arrow() does not read {kind or 'a file of unknown format'}")
     return separator

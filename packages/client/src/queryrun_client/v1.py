@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused, UnexpectedResponse, Unsupported
+from queryrun_client.formats import FORMATS
 from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, State, Submission
 from queryrun_client.wire import (
     JSON_HEADERS,
@@ -128,5 +129,5 @@ def _run_of_v1(item: Mapping[str, Any]) -> RunInfo:
 
 def _format_in(name: str) -> str:
     """The format by the name of the file, `<run id>_<digits>.<ext>…` (contract F4)."""
-    formats = {"json", "jsonl", "csv", "tsv", "dsv", "parquet", "arrow"}
-    return next((part for part in name.lower().split(".")[1:] if part in formats), "")
+    names = {*FORMATS, "jsonl"}
+    return next((part for part in name.lower().split(".")[1:] if part in names), "")

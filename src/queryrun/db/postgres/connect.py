@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how they are opened, what bounds them, and which errors mean 'away'.
+"""Connections to PostgreSQL: how they are opened, what bounds them, which errors are `Unavailable`.
 
 The URL holds a password: nothing here logs it or puts it into an error.
 """
@@ -55,7 +55,7 @@ _SESSION = {
 }
 _SET = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) s (name, value)"
 
-_AWAY = (
+_UNAVAILABLE = (
     psycopg.OperationalError,  # the connection, resources, timeouts, disk full, shutting down
     psycopg.InterfaceError,  # used after it broke
     psycopg.errors.ReadOnlySqlTransaction,  # a standby, or a primary that was demoted
@@ -112,8 +112,8 @@ def prepare_adapters(connection: Connection) -> None:
 
 def translated(error: BaseException) -> BaseException:
     """`Unavailable` for a database that cannot be used now; any other error as it is."""
-    if not isinstance(error, _AWAY):
+    if not isinstance(error, _UNAVAILABLE):
         return error
-    away = Unavailable("the store cannot be used at the moment")
-    away.__cause__ = error
-    return away
+    unavailable = Unavailable("the store cannot be used at the moment")
+    unavailable.__cause__ = error
+    return unavailable

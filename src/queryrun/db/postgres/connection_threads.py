@@ -1,4 +1,4 @@
-"""Threads with a connection each, that run units of work and never let a caller wait for ever.
+"""Threads with one connection each, which run units of work in bounded time.
 
 A unit is a plain function of the connection. psycopg waits for the server without the
 interpreter's lock, so a handful of threads serves a node and the event loop is never blocked.
@@ -29,23 +29,23 @@ Unit = Callable[[Connection], T]
 
 QUEUE_LIMIT = 5_000
 """Units that may wait for a thread. Beyond it new ones are refused, so memory stays bounded."""
-ANSWER_LIMIT_S = 15.0
+RESPONSE_TIMEOUT_S = 15.0
 """How long a caller waits, the queue included. Then the outcome is unknown: `Unavailable`."""
 CONNECT_PAUSE_S = 0.25
-"""After a failed connect, units fail at once for this long, instead of each waiting for its own."""
+"""How long units fail at once after a failed connect, instead of each trying its own."""
 CLOSE_LIMIT_S = 5.0
-TRIES = 5
-"""How often a unit is run when the server rolled it back for the sake of another."""
+MAX_ATTEMPTS = 5
+"""How often a unit is run when the server rolls it back because of a deadlock."""
 
 _ROLLED_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
 @dataclass(slots=True)
 class _Job:
-    """A unit, who waits for it, and how it went."""
+    """A unit, the future of its caller, and its outcome."""
 
     unit: Unit[Any]
-    again: bool
+    read_only: bool
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     abandoned: bool = False
@@ -54,7 +54,7 @@ class _Job:
 
 
 class ConnectionThreads:
-    """`count` threads that take units off one queue. Construct, use, `close`.
+    """`count` threads that take units off one queue, until `close`.
 
     `connect` opens a connection in autocommit; it is called on first use, and again whenever a
     connection has been lost. Units may therefore run on any connection, at any time.
@@ -66,19 +66,21 @@ class ConnectionThreads:
         count: int,
         name: str,
         *,
-        answer_limit_s: float = ANSWER_LIMIT_S,
+        response_timeout_s: float = RESPONSE_TIMEOUT_S,
     ) -> None:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._answer_limit_s = answer_limit_s
+        self._response_timeout_s = response_timeout_s
         self._closed = False
-        self._lanes = [_Lane(f"{name}-{n}", self._queue, connect) for n in range(count)]
+        self._threads = [
+            _ConnectionThread(f"{name}-{n}", self._queue, connect) for n in range(count)
+        ]
 
-    async def run(self, unit: Unit[T], *, again: bool = False) -> T:
+    async def run(self, unit: Unit[T], *, read_only: bool = False) -> T:
         """Run `unit` on one of the connections and return its result.
 
         The connection is in autocommit: a unit of one statement is one transaction, a longer
         one opens its own (`connection.transaction()`). It is run anew when the server rolled it
-        back for a deadlock and, with `again` (units that only read), when its connection broke.
+        back for a deadlock and, with `read_only`, when its connection broke.
 
         `Unavailable` when the database cannot be reached, did not answer in time or broke off;
         what the unit wrote may or may not have been kept then. A caller that is cancelled while
@@ -89,10 +91,10 @@ class ConnectionThreads:
         if self._queue.qsize() >= QUEUE_LIMIT:
             raise Unavailable("too many reads and writes are waiting; try again")
         loop = asyncio.get_running_loop()
-        job = _Job(unit, again, loop.create_future(), loop)
+        job = _Job(unit, read_only, loop.create_future(), loop)
         self._queue.put(job)
         try:
-            async with asyncio.timeout(self._answer_limit_s):
+            async with asyncio.timeout(self._response_timeout_s):
                 result: T = await job.future
         except TimeoutError:
             self._abandon(job)
@@ -100,27 +102,27 @@ class ConnectionThreads:
         return result
 
     def close(self) -> None:
-        """Finish what is queued, then end the threads and their connections. May be repeated.
+        """Finish what is queued, then end the threads and their connections. Idempotent.
 
         Bounded: a thread whose server does not answer is broken off after `CLOSE_LIMIT_S`.
         """
         if self._closed:
             return
         self._closed = True
-        for _ in self._lanes:
+        for _ in self._threads:
             self._queue.put(None)
         deadline = time.monotonic() + CLOSE_LIMIT_S
-        for lane in self._lanes:
-            lane.join(max(0.0, deadline - time.monotonic()))
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _abandon(self, job: _Job) -> None:
-        """Nobody waits any more: skip it if it has not begun, break it off if it has."""
+        """The caller gave up: skip the unit if it has not begun, abort it if it has."""
         job.abandoned = True
-        for lane in self._lanes:
-            lane.break_off(job)
+        for thread in self._threads:
+            thread.abort(job)
 
 
-class _Lane:
+class _ConnectionThread:
     """One thread and its connection."""
 
     def __init__(
@@ -131,20 +133,20 @@ class _Lane:
         self._connection: Connection | None = None
         self._job: _Job | None = None
         self._guard = threading.Lock()
-        """Held while the connection is replaced or broken off: its socket's number is reused."""
-        self._connect_from = 0.0
+        """Held while the connection is replaced or aborted: a closed socket's number is reused."""
+        self._next_connect_s = 0.0
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the end of the thread, and break off what it waits for when that takes long."""
+        """Wait for the end of the thread; abort what it waits for after `timeout_s`."""
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            self.break_off(self._job)
+            self.abort(self._job)
             self._thread.join(1.0)
 
-    def break_off(self, job: _Job | None) -> None:
-        """End the connection under `job`, if that is what this thread is waiting for."""
+    def abort(self, job: _Job | None) -> None:
+        """Shut the socket if this thread runs `job`, which ends psycopg's wait for the server."""
         with self._guard:
             connection = self._connection
             if job is None or self._job is not job or connection is None or connection.closed:
@@ -163,46 +165,46 @@ class _Lane:
                 self._job = job
                 self._do(job)
                 self._job = None
-                _answer(job)
-            del job  # its result is not to live until the next one comes
-        self._drop()
+                _deliver(job)
+            del job  # frees its result before the next one comes
+        self._close()
 
     def _do(self, job: _Job) -> None:
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(MAX_ATTEMPTS)):
             try:
-                job.result = job.unit(self._live())
+                job.result = job.unit(self._opened())
             except _ROLLED_BACK as error:
                 job.error = translated(error)
                 if not left:
                     return
             except Exception as error:
                 job.error = translated(error)
-                broke = self._tidy()
-                if not (broke and job.again and not job.abandoned):
+                broke = self._reset()
+                if not (broke and job.read_only and not job.abandoned):
                     return
-                job.again = False
+                job.read_only = False
             else:
                 job.error = None
                 return
 
-    def _live(self) -> Connection:
-        """The connection, opened anew when it has been lost."""
-        if self._connection is not None and not _is_dead(self._connection):
+    def _opened(self) -> Connection:
+        """The connection, reopened if it has been lost."""
+        if self._connection is not None and not _is_closed_by_server(self._connection):
             return self._connection
-        self._drop()
-        if time.monotonic() < self._connect_from:
+        self._close()
+        if time.monotonic() < self._next_connect_s:
             raise Unavailable("the store cannot be reached at the moment")
         try:
             connection = self._connect()
         except psycopg.Error:
-            self._connect_from = time.monotonic() + CONNECT_PAUSE_S
+            self._next_connect_s = time.monotonic() + CONNECT_PAUSE_S
             raise
         with self._guard:
             self._connection = connection
         return connection
 
-    def _tidy(self) -> bool:
-        """After an error: leave no transaction open. Whether the connection was lost."""
+    def _reset(self) -> bool:
+        """Leave no transaction open after an error. Returns whether the connection was lost."""
         connection = self._connection
         if connection is None:
             return False
@@ -211,10 +213,10 @@ class _Lane:
                 if connection.info.transaction_status is not TransactionStatus.IDLE:
                     connection.rollback()
                 return False
-        self._drop()
+        self._close()
         return True
 
-    def _drop(self) -> None:
+    def _close(self) -> None:
         with self._guard:
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -222,8 +224,8 @@ class _Lane:
                     connection.close()
 
 
-def _is_dead(connection: Connection) -> bool:
-    """Whether the server has ended the connection while nobody used it.
+def _is_closed_by_server(connection: Connection) -> bool:
+    """Whether the server has closed the connection while it was idle.
 
     An idle connection has nothing to say, so what can be read is a notice or the end.
     """
@@ -239,7 +241,7 @@ def _is_dead(connection: Connection) -> bool:
     return True
 
 
-def _answer(job: _Job) -> None:
+def _deliver(job: _Job) -> None:
     with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
         job.loop.call_soon_threadsafe(_resolve, job)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from queryrun.db.postgres.connect import Connection, connect
-from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S, ConnectionThreads
-from queryrun.db.postgres.functions import create_functions
+from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S, ConnectionThreads
+from queryrun.db.postgres.statements import DATABASE_CLOCK, statements
 
 T = TypeVar("T")
-
-DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-"""The database's time in milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +34,31 @@ class Connections:
         sizes: ConnectionCounts,
         *,
         now: str = DATABASE_CLOCK,
-        answer_limit_s: float = ANSWER_LIMIT_S,
+        response_timeout_s: float = RESPONSE_TIMEOUT_S,
     ) -> None:
-        self.now = now
-        """The SQL expression for the time, which every statement takes it from."""
+        self.sql = statements(now)
+        """The statements by name, each with `now` as the expression for the time."""
 
         def opener(durable: bool) -> Callable[[], Connection]:
             def open_one() -> Connection:
                 connection = connect(conninfo, durable=durable)
-                create_functions(connection, now)
+                create_functions(connection, self.sql)
                 return connection
 
             return open_one
 
-        def lanes(name: str, count: int, *, durable: bool = False) -> ConnectionThreads:
+        def threads(name: str, count: int, *, durable: bool = False) -> ConnectionThreads:
             return ConnectionThreads(
-                opener(durable), count, f"pg-{name}", answer_limit_s=answer_limit_s
+                opener(durable), count, f"pg-{name}", response_timeout_s=response_timeout_s
             )
 
-        self._durable = lanes("durable", sizes.durable, durable=True)
-        self._relaxed = lanes("relaxed", sizes.relaxed)
-        self._reads = lanes("reads", sizes.reads)
+        self._durable = threads("durable", sizes.durable, durable=True)
+        self._relaxed = threads("relaxed", sizes.relaxed)
+        self._reads = threads("reads", sizes.reads)
 
     async def read(self, unit: Callable[[Connection], T]) -> T:
         """Run a unit that only reads; it is run once more when its connection broke."""
-        return await self._reads.run(unit, again=True)
+        return await self._reads.run(unit, read_only=True)
 
     async def write(self, unit: Callable[[Connection], T], *, durable: bool) -> T:
         """Run a unit that writes. `Unavailable` says nothing of whether it was committed."""
@@ -69,5 +66,11 @@ class Connections:
 
     def close(self) -> None:
         """Finish what is queued, then close every connection. May be repeated."""
-        for lanes in (self._durable, self._relaxed, self._reads):
-            lanes.close()
+        for threads in (self._durable, self._relaxed, self._reads):
+            threads.close()
+
+
+def create_functions(connection: Connection, sql: Mapping[str, str]) -> None:
+    """Make the functions of `sql/claims.sql` in this session."""
+    for statement in ("create_queue_has_room", "create_claim_runs"):
+        connection.execute(sql[statement].encode(), prepare=False)

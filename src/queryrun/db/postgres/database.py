@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
 
+from queryrun.db.migrate import MigrateOnOpen, Migration
+from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.auth import PostgresAuthStore
-from queryrun.db.postgres.connect import connect, conninfo_of, translated
-from queryrun.db.postgres.connection_threads import ANSWER_LIMIT_S
-from queryrun.db.postgres.connections import DATABASE_CLOCK, ConnectionCounts, Connections
-from queryrun.db.postgres.hints import Hints
+from queryrun.db.postgres.connect import Connection, connect, conninfo_of, translated
+from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S
+from queryrun.db.postgres.connections import ConnectionCounts, Connections
 from queryrun.db.postgres.idempotency_store import PostgresIdempotencyStore
 from queryrun.db.postgres.leader import PostgresLeaderLease
-from queryrun.db.postgres.migrate import migrate_postgres
+from queryrun.db.postgres.migrate import migrate_postgres, pending
+from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.rates import PostgresRates
-from queryrun.db.postgres.requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.runs import PostgresRunStore
+from queryrun.db.postgres.statements import DATABASE_CLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class PostgresDatabase:
     """One node's view of the shared database, and every store in it."""
 
     connections: Connections
-    notifier: Hints
+    notifier: PostgresNodeNotifier
     runs: PostgresRunStore
     auth: PostgresAuthStore
     idempotency: PostgresIdempotencyStore
@@ -32,7 +36,7 @@ class PostgresDatabase:
     rates: PostgresRates
     leader: PostgresLeaderLease
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         """Forget the rates of callers who stayed away."""
         await self.rates.forget_full()
 
@@ -50,7 +54,8 @@ class PostgresOptions:
     sizes: ConnectionCounts = field(default_factory=ConnectionCounts)
     now: str = DATABASE_CLOCK
     """The SQL expression, in milliseconds since 1970, that every statement takes the time from."""
-    answer_limit_s: float = ANSWER_LIMIT_S
+    on_open: MigrateOnOpen = MigrateOnOpen.ALWAYS
+    response_timeout_s: float = RESPONSE_TIMEOUT_S
 
 
 def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresDatabase:
@@ -59,18 +64,19 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     Blocks, for seconds when the server is slow: call it before the event loop runs. Any number
     of nodes may have the database open, and start at once.
 
-    `ConfigurationError` when the URL cannot be read or a newer program has made the database
-    unusable for this one; `Unavailable` when the server cannot be reached or refuses.
+    `ConfigurationError` when the URL cannot be read, a newer program has made the database
+    unusable for this one, or it needs migrations that `on_open` forbids; `Unavailable` when the
+    server cannot be reached or refuses.
     """
     options = options or PostgresOptions()
     conninfo = conninfo_of(url)
-    _migrate(conninfo)
+    migrate_at(url, options.on_open)
     connections = Connections(
-        conninfo, options.sizes, now=options.now, answer_limit_s=options.answer_limit_s
+        conninfo, options.sizes, now=options.now, response_timeout_s=options.response_timeout_s
     )
     return PostgresDatabase(
         connections=connections,
-        notifier=Hints(conninfo),
+        notifier=PostgresNodeNotifier(conninfo),
         runs=PostgresRunStore(connections),
         auth=PostgresAuthStore(connections),
         idempotency=PostgresIdempotencyStore(connections),
@@ -80,9 +86,26 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     )
 
 
-def _migrate(conninfo: str) -> None:
+def migrate_at(url: str, on_open: MigrateOnOpen = MigrateOnOpen.ALWAYS) -> list[Migration]:
+    """Apply the migrations that are missing; returns what was applied. Errors as `open_postgres`.
+
+    A table that statements in progress hold for longer than `LOCK_TIMEOUT_MS` is `Unavailable`.
+    """
+    with _connected(url) as connection:
+        return migrate_postgres(connection, on_open)
+
+
+def pending_at(url: str) -> list[Migration]:
+    """The migrations that are missing. Changes nothing. Errors as `open_postgres`."""
+    with _connected(url) as connection:
+        return pending(connection)
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    """A durable connection for a moment, its errors translated."""
     try:
-        with connect(conninfo, durable=True) as connection:
-            migrate_postgres(connection)
+        with connect(conninfo_of(url), durable=True) as connection:
+            yield connection
     except psycopg.Error as error:
         raise translated(error) from error

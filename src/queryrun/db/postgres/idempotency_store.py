@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
-from queryrun.db.postgres.idempotency import (
-    RESERVE,
-    RETENTION_MS,
-    find_key,
-    find_sql,
-    reserve_values,
-)
+from queryrun.db.postgres.idempotency import RETENTION_MS, find_key, key_values, reserve_values
 from queryrun.errors import Unavailable
 from queryrun.runs.model import IdempotencyKey
 
-_COMPLETE = (
-    "UPDATE idempotency_keys SET reserved_until_ms = NULL, response = %s::bytea"
-    " WHERE tenant_id = %s AND idempotency_key = %s AND reserved_until_ms IS NOT NULL"
-)
-_RELEASE = (
-    "DELETE FROM idempotency_keys"
-    " WHERE tenant_id = %s AND idempotency_key = %s AND reserved_until_ms IS NOT NULL"
-)
-_MAX_TRIES = 10
+_MAX_ATTEMPTS = 10
 
 
 class PostgresIdempotencyStore:
@@ -30,16 +16,11 @@ class PostgresIdempotencyStore:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        clock = f"WITH clock AS MATERIALIZED (SELECT {connections.now} AS ms)"
-        self._find = find_sql(connections.now)
-        self._reserve = clock + RESERVE.format(also="")
-        self._expire = (
-            f"{clock} DELETE FROM idempotency_keys USING clock WHERE created_ms <= ms - %s"
-        )
+        self._sql = connections.sql
 
     async def find_key(self, key: IdempotencyKey) -> bytes | None:
         """The response to replay, or None when the key is unused."""
-        found = await self._connections.read(lambda db: find_key(db, self._find, key))
+        found = await self._connections.read(lambda db: find_key(db, self._sql["find_key"], key))
         return found.record.response if found.record else None
 
     async def reserve_key(self, key: IdempotencyKey) -> bytes | None:
@@ -47,10 +28,10 @@ class PostgresIdempotencyStore:
         values = reserve_values(key, run_id=None, response=None, in_flight=True)
 
         def unit(connection: Connection) -> bytes | None:
-            for _ in range(_MAX_TRIES):
-                if connection.execute(self._reserve, values).fetchone() is not None:
+            for _ in range(_MAX_ATTEMPTS):
+                if connection.execute(self._sql["reserve_key"], values).fetchone() is not None:
                     return None
-                found = find_key(connection, self._find, key)
+                found = find_key(connection, self._sql["find_key"], key)
                 if found.record is not None:
                     return found.record.response
             raise Unavailable("too many requests use this key at once; try again")
@@ -59,20 +40,21 @@ class PostgresIdempotencyStore:
 
     async def complete_key(self, key: IdempotencyKey, response: bytes) -> None:
         """Store the response for replay, durably."""
-        values = response, key.tenant_id, key.text
+        values = {**key_values(key), "response": response}
         await self._connections.write(
-            lambda db: db.execute(_COMPLETE, values).rowcount, durable=True
+            lambda db: db.execute(self._sql["complete_key"], values).rowcount, durable=True
         )
 
     async def release_key(self, key: IdempotencyKey) -> None:
         """Free a reserved key whose response is not to be stored."""
-        values = key.tenant_id, key.text
+        values = key_values(key)
         await self._connections.write(
-            lambda db: db.execute(_RELEASE, values).rowcount, durable=False
+            lambda db: db.execute(self._sql["release_key"], values).rowcount, durable=False
         )
 
     async def remove_expired_keys(self) -> int:
         """Delete keys older than `KEY_RETENTION_S`; returns how many."""
+        values = {"retention_ms": RETENTION_MS}
         return await self._connections.write(
-            lambda db: db.execute(self._expire, (RETENTION_MS,)).rowcount, durable=False
+            lambda db: db.execute(self._sql["remove_expired_keys"], values).rowcount, durable=False
         )

@@ -19,13 +19,6 @@ log = structlog.get_logger()
 IDLE_TIMEOUT_S = 60.0
 """How long a node keeps its leases without renewing one. Then the server ends its session: the
 kernel of a frozen node would keep the connection open for ever."""
-_LOCK = 7103
-"""The salt of these locks; those of `functions.py` are beside it."""
-_KEY = f"hashtextextended(%s, {_LOCK})"
-_IS_FREE = f"SELECT pg_try_advisory_xact_lock_shared({_KEY})"
-"""Shared, so that nodes that check at the same time do not exclude each other."""
-_TAKE = f"SELECT pg_try_advisory_lock({_KEY})"
-_SET_IDLE_TIMEOUT = "SELECT set_config('idle_session_timeout', %s, false)"
 
 
 class PostgresLeaderLease:
@@ -57,16 +50,17 @@ class PostgresLeaderLease:
         self._thread.close()
 
     async def _is_free(self, task: LeaderTask) -> bool:
-        row = await self._connections.read(
-            lambda db: db.execute(_IS_FREE, (task.value,)).fetchone()
-        )
+        statement, values = self._connections.sql["leader_lock_is_free"], {"task": task.value}
+        row = await self._connections.read(lambda db: db.execute(statement, values).fetchone())
         return row == (True,)
 
     # --- on the thread ---------------------------------------------------------------
 
     def _connect(self) -> Connection:
         session = connect(self._conninfo, durable=False)
-        session.execute(_SET_IDLE_TIMEOUT, (str(self._idle_timeout_ms),))
+        session.execute(
+            self._connections.sql["set_idle_timeout"], {"timeout_ms": str(self._idle_timeout_ms)}
+        )
         return session
 
     def _take(self, session: Connection, task: LeaderTask) -> bool:
@@ -75,6 +69,7 @@ class PostgresLeaderLease:
             self._session, self._held = session, frozenset()
         if task in self._held:
             return session.execute("SELECT 1").fetchone() is not None
-        if session.execute(_TAKE, (task.value,)).fetchone() == (True,):
+        take = self._connections.sql["take_leader_lock"]
+        if session.execute(take, {"task": task.value}).fetchone() == (True,):
             self._held |= {task}
         return task in self._held

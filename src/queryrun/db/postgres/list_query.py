@@ -1,28 +1,33 @@
-"""Lists of runs: a `RunQuery` turned into one SELECT. Fragments are constants, values bound."""
+"""Lists of runs: a `RunQuery` turned into one SELECT.
+
+This is the one place on PostgreSQL where SQL is composed when it runs. The parts are constants of
+this module and of `sql/runs.sql`, and the number of rows; every other value is bound.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from queryrun.db.postgres.connect import Connection
-from queryrun.db.rows import RUN_COLUMNS, stored_run
+from queryrun.db.rows import stored_run
 from queryrun.db.times import to_ms
 from queryrun.runs.store import RunPage, RunQuery
 
-_SELECT = f"SELECT {RUN_COLUMNS} FROM runs r JOIN run_requests q ON q.run_seq = r.seq WHERE "
 _HAS_TAG = (
     "EXISTS (SELECT 1 FROM jsonb_array_elements(q.tags::jsonb) tag"
     " WHERE tag ->> 0 = %s::text AND tag ->> 1 = %s::text)"
 )
+_OLDEST_FIRST = " ORDER BY r.seq ASC LIMIT "
+_NEWEST_FIRST = " ORDER BY r.seq DESC LIMIT "
 
 
-def find(connection: Connection, query: RunQuery) -> RunPage:
+def find(connection: Connection, sql: Mapping[str, str], query: RunQuery) -> RunPage:
     """One page. Stable under inserts: a page starts after a position, not after a count.
 
     Positions are given when a run is written and seen when it is committed: a run that is being
     accepted at this moment may turn up behind a position that was already passed.
     """
-    statement, values = find_sql(query)
+    statement, values = find_sql(sql, query)
     # Not prepared: there are more shapes of lists than statements worth keeping.
     rows = connection.execute(statement, values, prepare=False).fetchall()
     found = [stored_run(row) for row in rows[: query.limit]]
@@ -30,19 +35,19 @@ def find(connection: Connection, query: RunQuery) -> RunPage:
     return RunPage(tuple(stored.run for stored in found), found[-1].seq if more else None)
 
 
-def find_sql(query: RunQuery) -> tuple[str, tuple[object, ...]]:
-    """The statement and what is bound to it; it asks for one row more than the page has."""
-    restrictions = list(_restrictions(query))
-    clauses = [clause for clause, _ in restrictions]
-    values = [value for _, bound in restrictions for value in bound]
-    order = "ASC" if query.oldest_first else "DESC"
-    statement = _SELECT + " AND ".join(clauses) + f" ORDER BY r.seq {order} LIMIT "
-    # A number of ours, in the text: the planner has to know it to choose the right index.
-    return statement + str(int(query.limit) + 1), tuple(values)
+def find_sql(sql: Mapping[str, str], query: RunQuery) -> tuple[str, tuple[object, ...]]:
+    """The statement and what is bound to it; it reads one row more than the page has."""
+    conditions = list(_conditions(query))
+    where = " WHERE " + " AND ".join(condition for condition, _ in conditions)
+    values = [value for _, bound in conditions for value in bound]
+    order = _OLDEST_FIRST if query.oldest_first else _NEWEST_FIRST
+    # The planner has to know the number to choose the right index, so it is part of the text.
+    limit = str(int(query.limit) + 1)
+    return sql["select_runs"] + where + order + limit, tuple(values)
 
 
-def _restrictions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """A clause and what is bound to it, for each field that restricts."""
+def _conditions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """A condition and what is bound to it, for each field of the query that restricts the list."""
     if query.client_id is not None:
         # The comparison keeps the planner on the index of the client, the narrower one.
         yield "r.client_id = %s", (query.client_id,)

@@ -10,22 +10,33 @@ such a one, is refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
-from queryrun.db.migrate import Migration, migrations
+from queryrun.db.migrate import (
+    MigrateOnOpen,
+    Migration,
+    check_allowed,
+    migrations,
+    too_new,
+    version_row,
+)
 from queryrun.db.postgres.connect import Connection
-from queryrun.errors import ConfigurationError
 
-_LOCK = 7100
-"""The advisory lock under which migrations are applied: one node migrates, the others wait."""
 LOCK_TIMEOUT_MS = 3_000
 """How long a change of a table waits for statements in progress; a queue of waiting readers
-behind it would be an outage. Then it gives way, and the node tries again when it next starts."""
+behind it would be an outage. Then it gives way, and the migration can be tried again."""
 _OLDEST = re.compile(r"^-- oldest program: (\d+)$", re.MULTILINE)
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS schema_version (number bigint PRIMARY KEY, name text NOT NULL,"
-    " oldest_program bigint NOT NULL)"
+_LOCK = "SELECT pg_advisory_xact_lock(7100::bigint);"
+"""One node migrates, the others wait."""
+_TIMEOUTS = (
+    f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT_MS}', true);",
+    "SELECT set_config('statement_timeout', '0', true);",
 )
-_PRESENT = (
+_VERSION_TABLE = (
+    "CREATE TABLE IF NOT EXISTS schema_version (number bigint PRIMARY KEY, name text NOT NULL,"
+    " oldest_program bigint NOT NULL);"
+)
+_IS_PRESENT = (
     # Not to_regclass: inside a transaction it may remember that the table was not there before
     # another node made it, whose lock we waited for.
     "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'schema_version'"
@@ -34,49 +45,64 @@ _PRESENT = (
 _VERSION = "SELECT coalesce(max(number), 0), coalesce(max(oldest_program), 0) FROM schema_version"
 
 
-def migrate_postgres(connection: Connection) -> None:
-    """Apply what is missing, all of it or nothing.
+def migrate_postgres(
+    connection: Connection, on_open: MigrateOnOpen = MigrateOnOpen.ALWAYS
+) -> list[Migration]:
+    """Apply what is missing, all of it or nothing; returns what was applied.
 
     The connection must be in autocommit. `ConfigurationError` when a migration that this program
-    does not know has made the database unusable for it; psycopg's errors when it cannot be
-    changed now.
+    does not know has made the database unusable for it, or when `on_open` forbids to apply what is
+    missing; psycopg's errors when it cannot be changed now.
     """
-    known = migrations("postgres")
-    newest = known[-1].number
-    if _check(connection, newest) >= newest:
-        return
+    missing = pending(connection)
+    check_allowed(on_open, _version(connection), missing)
+    if not missing:
+        return []
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (_LOCK,))
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(LOCK_TIMEOUT_MS),))
-        connection.execute("SELECT set_config('statement_timeout', '0', true)")
-        done = _check(connection, newest)
-        if done == 0:
-            connection.execute(_TABLE)
-        for migration in known:
-            if migration.number > done:
-                _apply(connection, migration)
+        for statement in (_LOCK, *_TIMEOUTS):
+            connection.execute(statement.encode(), prepare=False)
+        missing = pending(connection)  # another node may have been first
+        for statement in script(missing):
+            connection.execute(statement.encode(), prepare=False)
+    return missing
 
 
-def _check(connection: Connection, newest: int) -> int:
+def pending(connection: Connection) -> list[Migration]:
+    """What is missing. `ConfigurationError` when the database is for newer programs alone.
+
+    A newer database that this program may still use lacks nothing: it is in the midst of an
+    upgrade, node by node.
+    """
+    known, version = migrations("postgres"), _version(connection)
+    return [migration for migration in known if migration.number > version]
+
+
+def dry_run(missing: Sequence[Migration]) -> Iterator[str]:
+    """Every statement that `migrate_postgres` executes for these migrations, but the reads."""
+    if missing:
+        yield from ("BEGIN;", _LOCK, *_TIMEOUTS, *script(missing), "COMMIT;")
+
+
+def script(missing: Sequence[Migration]) -> Iterator[str]:
+    """The statements that apply these migrations; those of one file together."""
+    if missing:
+        yield _VERSION_TABLE
+    for migration in missing:
+        yield migration.sql.strip()
+        oldest = oldest_program_of(migration)
+        yield version_row(number=migration.number, name=migration.name, oldest_program=oldest)
+
+
+def _version(connection: Connection) -> int:
     """The last migration that was applied, 0 for none, if this program may use the database."""
-    [(present,)] = connection.execute(_PRESENT).fetchall()
+    [(present,)] = connection.execute(_IS_PRESENT).fetchall()
     if not present:
         return 0
     [(number, oldest_program)] = connection.execute(_VERSION).fetchall()
+    newest = migrations("postgres")[-1].number
     if oldest_program > newest:
-        raise ConfigurationError(
-            f"the database has schema {number}, for programs that know {oldest_program};"
-            f" this one knows {newest}"
-        )
+        raise too_new(number, oldest_program, newest)
     return int(number)
-
-
-def _apply(connection: Connection, migration: Migration) -> None:
-    connection.execute(migration.sql.encode(), prepare=False)
-    connection.execute(
-        "INSERT INTO schema_version (number, name, oldest_program) VALUES (%s, %s, %s)",
-        (migration.number, migration.name, oldest_program_of(migration)),
-    )
 
 
 def oldest_program_of(migration: Migration) -> int:

@@ -1,11 +1,11 @@
 """Request rates of all nodes together: GCRA in one row per key, taken in small portions.
 
-Each window of a key is one number, the time at which it will be full again. Asking the database
-for every request would cost more than most requests, so a node takes a portion of a quota at once
-(a thousandth, at most `MOST_AT_ONCE`) and serves from that. Nothing is given out twice: in the long
-run all nodes together stay within the quota. In a burst they may exceed it by what each had left
-from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000) are
-counted exactly. What a node that ends had left over is lost to the caller.
+Each window of a key is one number, the time at which it will be full again. A round trip to the
+database per request would cost more than most requests, so a node takes a portion of a quota at
+once (a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the
+long run all nodes together stay within the quota. In a burst they may exceed it by what each had
+left from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000)
+are counted exactly. What a node had left when it ends is lost to the caller.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 
-MOST_AT_ONCE = 100
+MAX_PORTION = 100
 PORTIONS = 1_000
-KEYS_REMEMBERED = 10_000
-"""Keys whose portion, or whose refusal, a node remembers; the longest-unused is forgotten."""
+MAX_CACHED_KEYS = 10_000
+"""Keys whose portion or refusal a node keeps; the least recently used is evicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RateWindow:
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """What is left of one window, and after how many seconds it is whole again."""
+    """What is left of one window, and after how many seconds it is full again."""
 
     left: float
     whole_in_s: float
@@ -42,54 +42,22 @@ class WindowState:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The outcome of one request: let through, or how long until one would be."""
+    """The outcome of one request: granted, or how long until one would be."""
 
     granted: bool
     retry_after_s: float
     windows: tuple[WindowState, ...]
-    """In the order asked for, as of this request."""
+    """In the order given, as of this request."""
 
 
 @dataclass(slots=True)
 class _Portion:
-    """What this node holds of a key."""
+    """What this node has left of a key's quota."""
 
     left: int
     refused_until_s: float
     full_in_s: tuple[float, ...]
-    asked_s: float
-
-
-_TAKE = """
-WITH clock AS MATERIALIZED (SELECT ({now})::double precision AS ms),
-given AS MATERIALIZED (
-    SELECT array_agg(step ORDER BY n) AS steps, array_agg(length ORDER BY n) AS lengths
-    FROM unnest(%(steps)s::double precision[], %(lengths)s::double precision[])
-        WITH ORDINALITY AS w (step, length, n)
-)
-INSERT INTO rate_buckets AS b (key, full_at, granted)
-SELECT %(key)s, array(SELECT ms + %(portion)s * s FROM unnest(steps) s), %(portion)s
-FROM clock, given
-ON CONFLICT (key) DO UPDATE SET (full_at, granted) = (
-    SELECT array_agg(greatest(w.full_at, ms) + n.granted * w.step ORDER BY w.i), n.granted
-    FROM clock, (
-        SELECT greatest(0, least(%(portion)s, min(floor(
-            (w.length - greatest(coalesce(w.full_at, 0) - ms, 0)) / w.step + 1e-9
-        ))))::bigint AS granted
-        FROM clock, unnest(b.full_at, %(steps)s::double precision[],
-            %(lengths)s::double precision[]) AS w (full_at, step, length)
-        WHERE w.step IS NOT NULL
-    ) n, unnest(b.full_at, %(steps)s::double precision[]) WITH ORDINALITY AS w (full_at, step, i)
-    WHERE w.step IS NOT NULL
-    GROUP BY n.granted
-)
-RETURNING granted, array(SELECT f - ms FROM clock, unnest(full_at) f)
-"""
-_FORGET = """
-WITH clock AS MATERIALIZED (SELECT ({now})::double precision AS ms)
-DELETE FROM rate_buckets USING clock
-WHERE NOT EXISTS (SELECT 1 FROM unnest(full_at) f WHERE f > ms)
-"""
+    taken_at_s: float
 
 
 class PostgresRates:
@@ -100,8 +68,6 @@ class PostgresRates:
     ) -> None:
         self._connections = connections
         self._monotonic = monotonic
-        self._take = _TAKE.format(now=connections.now)
-        self._forget = _FORGET.format(now=connections.now)
         self._held: OrderedDict[str, _Portion] = OrderedDict()
 
     async def take(self, key: str, windows: Sequence[RateWindow]) -> Taken:
@@ -113,7 +79,7 @@ class PostgresRates:
         held = self._held.get(key)
         now_s = self._monotonic()
         if held is None or (held.left == 0 and held.refused_until_s <= now_s):
-            held = await self._ask(key, windows)
+            held = await self._take_portion(key, windows)
         self._held.move_to_end(key)
         granted = held.left > 0
         if granted:
@@ -122,13 +88,14 @@ class PostgresRates:
         return Taken(granted, retry_after_s, _states(held, windows, self._monotonic()))
 
     async def forget_full(self) -> int:
-        """Delete keys whose windows are whole again, which is what no row means; how many."""
+        """Delete keys whose windows are full, which is what no row means; returns how many."""
+        statement = self._connections.sql["remove_full_buckets"]
         return await self._connections.write(
-            lambda db: db.execute(self._forget).rowcount, durable=False
+            lambda db: db.execute(statement).rowcount, durable=False
         )
 
-    async def _ask(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
-        """Take a portion from the database, or learn when there will be one."""
+    async def _take_portion(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
+        """Take a portion from the database, or find out when there will be one."""
         values = {
             "key": key,
             "portion": portion_of(windows),
@@ -137,7 +104,9 @@ class PostgresRates:
         }
 
         def unit(connection: Connection) -> tuple[int, list[float]]:
-            [(granted, full_in_ms)] = connection.execute(self._take, values).fetchall()
+            [(granted, full_in_ms)] = connection.execute(
+                self._connections.sql["take_portion"], values
+            ).fetchall()
             return granted, full_in_ms
 
         granted, full_in_ms = await self._connections.write(unit, durable=False)
@@ -147,7 +116,7 @@ class PostgresRates:
         before = self._held.get(key)
         left = granted + (before.left if before else 0)
         held = self._held[key] = _Portion(left, now_s + wait_s, full_in_s, now_s)
-        if len(self._held) > KEYS_REMEMBERED:
+        if len(self._held) > MAX_CACHED_KEYS:
             self._held.popitem(last=False)
         return held
 
@@ -155,7 +124,7 @@ class PostgresRates:
 def portion_of(windows: Sequence[RateWindow]) -> int:
     """How many requests a node takes at once: a thousandth of the smallest quota."""
     smallest = min(window.quota for window in windows)
-    return max(1, min(MOST_AT_ONCE, smallest // PORTIONS))
+    return max(1, min(MAX_PORTION, smallest // PORTIONS))
 
 
 def _wait_s(full_in_s: Sequence[float], windows: Sequence[RateWindow]) -> float:
@@ -167,7 +136,7 @@ def _wait_s(full_in_s: Sequence[float], windows: Sequence[RateWindow]) -> float:
 
 
 def _states(held: _Portion, windows: Sequence[RateWindow], now_s: float) -> tuple[WindowState, ...]:
-    passed_s = now_s - held.asked_s
+    passed_s = now_s - held.taken_at_s
     return tuple(
         _state(max(0.0, full_in - passed_s), window, held.left)
         for full_in, window in zip(held.full_in_s, windows, strict=True)
@@ -175,7 +144,7 @@ def _states(held: _Portion, windows: Sequence[RateWindow], now_s: float) -> tupl
 
 
 def _state(full_in_s: float, window: RateWindow, in_hand: int) -> WindowState:
-    """What all nodes left in the window, and what this one still has in hand of it."""
+    """What all nodes left in the window, and what this one still holds of it."""
     step_s = window.length_s / window.quota
     left = (window.length_s - full_in_s) / step_s + in_hand
     return WindowState(

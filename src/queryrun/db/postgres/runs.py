@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from queryrun.db.postgres import statements as sql
-from queryrun.db.postgres.connect import Connection
-from queryrun.db.postgres.connections import Connections
-from queryrun.db.postgres.idempotency import KeyRecord, find_key, reserve_values
-from queryrun.db.postgres.list_query import find
-from queryrun.db.postgres.transitions import (
+from queryrun.db.details import (
     cancel_values,
     complete_values,
     fail_values,
     freed_values,
-    moved,
-    reported,
     requeue_values,
 )
+from queryrun.db.postgres.connect import Connection
+from queryrun.db.postgres.connections import Connections
+from queryrun.db.postgres.idempotency import KeyRecord, find_key, key_values, reserve_values
+from queryrun.db.postgres.list_query import find
+from queryrun.db.postgres.transitions import change_state, end_attempt
 from queryrun.db.rows import (
     Values,
     attempt_of,
@@ -27,6 +25,7 @@ from queryrun.db.rows import (
     event_record_of,
     progress_of,
     progress_values,
+    ref_values,
     stored_run,
 )
 from queryrun.db.times import from_ms, to_ms
@@ -66,7 +65,7 @@ from queryrun.runs.store import (
 
 QUEUE_FULL_RETRY_AFTER_S = 5
 """What a caller is told to wait when its queue is full: about the time of a short run."""
-_MAX_TRIES = 10
+_MAX_ATTEMPTS = 10
 """How often a write is tried that others overtake; each time, another node made progress."""
 
 
@@ -75,7 +74,7 @@ class PostgresRunStore:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._sql = sql.statements(connections.now)
+        self._sql = connections.sql
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -99,7 +98,7 @@ class PostgresRunStore:
         )
 
     def _accept(self, connection: Connection, request: RunRequest, values: Values) -> Accepted:
-        row = connection.execute(self._sql.accept, values).fetchone() or (0, None)
+        row = connection.execute(self._sql["accept"], values).fetchone() or (0, None)
         _, created_ms = row
         if created_ms is None:
             raise _queue_full(request, values)
@@ -118,8 +117,8 @@ class PostgresRunStore:
         becomes the run's creation time.
         """
         key, room = idempotent.idempotency_key, True
-        for _ in range(_MAX_TRIES):
-            found = find_key(connection, self._sql.find_key, key)
+        for _ in range(_MAX_ATTEMPTS):
+            found = find_key(connection, self._sql["find_key"], key)
             if found.record is not None:
                 if (replay := self._replay(connection, key, found.record)) is not None:
                     return replay
@@ -130,7 +129,7 @@ class PostgresRunStore:
             response = idempotent.response(run)
             reserved = reserve_values(key, run_id=run.id, response=response, in_flight=False)
             bound = {**values, **reserved, "now_ms": found.now_ms}
-            row = connection.execute(self._sql.accept_idempotent, bound).fetchone() or (0, None)
+            row = connection.execute(self._sql["accept_idempotent"], bound).fetchone() or (0, None)
             room = bool(row[0])
             if row[1] is not None:
                 return Accepted(run)
@@ -142,10 +141,11 @@ class PostgresRunStore:
         """The first run and response under this key; None, and the key freed, when it is gone."""
         if record.run_id is None:
             raise IdempotencyInFlight("this key was completed a moment ago; try again")
-        row = connection.execute(sql.RUN_BY_ID, (record.run_id,)).fetchone()
+        row = connection.execute(self._sql["run_by_id"], {"run_id": record.run_id}).fetchone()
         if row is not None:
             return Accepted(stored_run(row).run, record.response)
-        connection.execute(sql.FORGET_KEY, (key.tenant_id, key.text, record.run_id))
+        values = {**key_values(key), "changed_run_id": record.run_id}
+        connection.execute(self._sql["forget_key"], values)
         return None
 
     async def cancel(
@@ -161,11 +161,11 @@ class PostgresRunStore:
         )
 
     def _cancel(self, connection: Connection, run_id: str, detail: CancelRequested) -> Run:
-        values = cancel_values(run_id, detail)
-        for _ in range(_MAX_TRIES):
-            if (run := moved(connection, self._sql.cancel, values)) is not None:
+        values = {**cancel_values(detail), "run_id": run_id}
+        for _ in range(_MAX_ATTEMPTS):
+            if (run := change_state(connection, self._sql["cancel"], values)) is not None:
                 return run
-            row = connection.execute(sql.RUN_BY_ID, (run_id,)).fetchone()
+            row = connection.execute(self._sql["run_by_id"], values).fetchone()
             if row is None:
                 raise not_found(run_id)
             run = stored_run(row).run
@@ -184,13 +184,13 @@ class PostgresRunStore:
     ) -> Run:
         """Cancel and bind the key in one transaction; the key decides when it is used already."""
         key = idempotent.idempotency_key
-        _refuse_used(find_key(connection, self._sql.find_key, key).record)
+        _refuse_used(find_key(connection, self._sql["find_key"], key).record)
         with connection.transaction():
             run = self._cancel(connection, run_id, detail)
             response = idempotent.response(run)
             values = reserve_values(key, run_id=run.id, response=response, in_flight=True)
-            if connection.execute(self._sql.reserve_key, values).fetchone() is None:
-                _refuse_used(find_key(connection, self._sql.find_key, key).record)
+            if connection.execute(self._sql["reserve_key"], values).fetchone() is None:
+                _refuse_used(find_key(connection, self._sql["find_key"], key).record)
                 raise IdempotencyInFlight("this key is being used by another request")
         return run
 
@@ -198,37 +198,43 @@ class PostgresRunStore:
 
     async def get(self, run_id: str) -> Run | None:
         """The run as last written, or None."""
+        values = {"run_id": run_id}
         row = await self._connections.read(
-            lambda db: db.execute(sql.RUN_BY_ID, (run_id,)).fetchone()
+            lambda db: db.execute(self._sql["run_by_id"], values).fetchone()
         )
         return None if row is None else stored_run(row).run
 
     async def find(self, query: RunQuery) -> RunPage:
         """Runs that match, newest (or oldest) first."""
-        return await self._connections.read(lambda db: find(db, query))
+        return await self._connections.read(lambda db: find(db, self._sql, query))
 
     async def events(self, run_id: str) -> list[RunEventRecord]:
         """The run's history, oldest first."""
-        rows = await self._connections.read(lambda db: db.execute(sql.MOVES, (run_id,)).fetchall())
+        values = {"run_id": run_id}
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["events"], values).fetchall()
+        )
         return [event_record_of(run_id, row) for row in rows]
 
     async def progress(self, run_id: str) -> AttemptProgress | None:
         """How far the run's attempt was when its lease was last extended."""
+        values = {"run_id": run_id}
         row = await self._connections.read(
-            lambda db: db.execute(sql.PROGRESS, (run_id,)).fetchone()
+            lambda db: db.execute(self._sql["progress"], values).fetchone()
         )
         return None if row is None else progress_of(row)
 
     async def queue_position(self, run_id: str) -> int | None:
-        """How many runs of the same entity and source stand before this one."""
+        """How many runs of the same entity and source are before this one."""
+        values = {"run_id": run_id}
         row = await self._connections.read(
-            lambda db: db.execute(sql.POSITION, (run_id,)).fetchone()
+            lambda db: db.execute(self._sql["queue_position"], values).fetchone()
         )
         return None if row is None else int(row[0])
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not ended, by source and state."""
-        rows = await self._connections.read(lambda db: db.execute(sql.COUNTS).fetchall())
+        rows = await self._connections.read(lambda db: db.execute(self._sql["counts"]).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
     async def healthy(self) -> bool:
@@ -248,26 +254,43 @@ class PostgresRunStore:
         sources = list(dict.fromkeys(limits.sources))
         if limits.free_slots <= 0 or not sources:
             return []
-        most = [limits.per_tenant_running.get(source, 0) for source in sources]
-        values = node, _ms(lease_s), sources, most, limits.free_slots
-        return await self._connections.write(lambda db: _claim(db, node, values), durable=False)
+        values = {
+            "node": node,
+            "lease_ms": _ms(lease_s),
+            "sources": sources,
+            "limits": [limits.per_tenant_running.get(source, 0) for source in sources],
+            "slots": limits.free_slots,
+        }
+        return await self._connections.write(
+            lambda db: self._claim(db, node, values), durable=False
+        )
+
+    def _claim(self, connection: Connection, node: str, values: Values) -> list[Attempt]:
+        """Claim, then read what was claimed: statements can be long, and no lock waits for them."""
+        claimed = connection.execute(self._sql["claim"], values).fetchall()
+        if not claimed:
+            return []
+        seqs = {"seqs": [seq for seq, *_ in claimed]}
+        rows = connection.execute(self._sql["runs_by_seq"], seqs).fetchall()
+        runs = {stored.seq: stored.run for stored in map(stored_run, rows)}
+        return [_attempt(runs[seq], node, *begun) for seq, *begun in claimed]
 
     async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
         """When the earliest run waiting out a back-off becomes ready."""
         if not sources:
             return None
-        values = (list(sources),)
+        values = {"sources": list(sources)}
         [(ready_ms,)] = await self._connections.read(
-            lambda db: db.execute(self._sql.next_ready, values).fetchall()
+            lambda db: db.execute(self._sql["next_ready"], values).fetchall()
         )
         return None if ready_ms is None else from_ms(ready_ms)
 
     async def save_handle(self, ref: AttemptRef, *, handle: str, file_key: str) -> None:
         """Record how any process can stop this attempt's work and which file it may leave."""
+        values = {**ref_values(ref), "handle": handle, "file_key": file_key}
 
         def unit(connection: Connection) -> None:
-            values = handle, file_key, ref.run_id, ref.number
-            if connection.execute(sql.SAVE_HANDLE, values).rowcount != 1:
+            if connection.execute(self._sql["save_handle"], values).rowcount != 1:
                 raise LostRace(f"attempt {ref.number} of run {ref.run_id} may not start")
 
         await self._connections.write(unit, durable=False)
@@ -280,16 +303,23 @@ class PostgresRunStore:
         lease_s: float,
         progress: Mapping[AttemptRef, AttemptProgress] | None = None,
     ) -> list[HeldAttempt]:
-        """Renew the leases of these attempts of `node`, keep how far they are, and say in which
-        state each run is."""
+        """Renew the leases of these attempts of `node`, store their progress, and return the
+        states of their runs."""
         if not refs:
             return []
-        named = [
-            (ref.run_id, ref.number, *progress_values((progress or {}).get(ref))) for ref in refs
-        ]
-        values = *map(list, zip(*named, strict=True)), _ms(lease_s), node
+        known = [progress_values((progress or {}).get(ref)) for ref in refs]
+        values = {
+            "node": node,
+            "lease_ms": _ms(lease_s),
+            "run_ids": [ref.run_id for ref in refs],
+            "numbers": [ref.number for ref in refs],
+            "stages": [one["stage"] for one in known],
+            "percents": [one["percent"] for one in known],
+            "rows": [one["rows"] for one in known],
+            "sizes": [one["size_bytes"] for one in known],
+        }
         rows = await self._connections.write(
-            lambda db: db.execute(self._sql.extend, values).fetchall(), durable=False
+            lambda db: db.execute(self._sql["extend_leases"], values).fetchall(), durable=False
         )
         return [
             HeldAttempt(AttemptRef(run_id, number), RunState(state))
@@ -298,25 +328,25 @@ class PostgresRunStore:
 
     async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
         """`in_progress` -> `complete`."""
-        return await self._report(self._sql.complete, ref, complete_values(detail))
+        return await self._end_attempt("complete", ref, complete_values(detail))
 
     async def fail(self, ref: AttemptRef, detail: Failed) -> Run:
         """`in_progress` -> `failed`."""
-        return await self._report(self._sql.fail, ref, fail_values(detail))
+        return await self._end_attempt("fail", ref, fail_values(detail))
 
     async def requeue(self, ref: AttemptRef, detail: Requeued) -> Run:
         """`in_progress` -> `accepted`."""
-        return await self._report(self._sql.requeue, ref, requeue_values(detail), durable=False)
+        return await self._end_attempt("requeue", ref, requeue_values(detail), durable=False)
 
     async def freed(self, ref: AttemptRef, detail: Freed) -> Run:
         """`canceling` -> `canceled`."""
-        return await self._report(self._sql.freed, ref, freed_values(detail))
+        return await self._end_attempt("freed", ref, freed_values(detail))
 
-    async def _report(
+    async def _end_attempt(
         self, statement: str, ref: AttemptRef, values: Values, *, durable: bool = True
     ) -> Run:
         return await self._connections.write(
-            lambda db: reported(db, statement, ref, values), durable=durable
+            lambda db: end_attempt(db, self._sql[statement], ref, values), durable=durable
         )
 
     # --- the reaper -------------------------------------------------------------------------
@@ -326,41 +356,33 @@ class PostgresRunStore:
     ) -> list[Attempt]:
         """Attempts whose lease has run out, oldest first."""
         if exclude_node is not None:
+            others = {"node": exclude_node}
             await self._connections.write(
-                lambda db: db.execute(self._sql.end_other_leases, (exclude_node,)).rowcount,
+                lambda db: db.execute(self._sql["end_other_leases"], others).rowcount,
                 durable=False,
             )
+        values = {"limit": limit}
         rows = await self._connections.read(
-            lambda db: db.execute(self._sql.expired_leases, (limit,)).fetchall()
+            lambda db: db.execute(self._sql["expired_leases"], values).fetchall()
         )
         return [attempt_of(row) for row in rows]
 
     async def take_over(self, ref: AttemptRef, node: str, *, lease_s: float) -> bool:
-        """Give a lapsed attempt's lease to `node`."""
-        values = node, _ms(lease_s), ref.run_id, ref.number
+        """Give an expired lease to `node`."""
+        values = {**ref_values(ref), "node": node, "lease_ms": _ms(lease_s)}
         taken = await self._connections.write(
-            lambda db: db.execute(self._sql.take_over, values).rowcount, durable=False
+            lambda db: db.execute(self._sql["take_over"], values).rowcount, durable=False
         )
         return taken == 1
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete ended runs whose last change is before `ended_before`, with their history."""
-        values = to_ms(ended_before), limit
+    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
+        """Delete runs that were terminal before `finished_before`, with their history."""
+        values = {"before_ms": to_ms(finished_before), "limit": limit}
         rows = await self._connections.write(
-            lambda db: db.execute(sql.REMOVE_ENDED, values).fetchall(), durable=False
+            lambda db: db.execute(self._sql["remove_expired_runs"], values).fetchall(),
+            durable=False,
         )
         return [RemovedRun(run_id, tuple(keys)) for run_id, keys in rows]
-
-
-def _claim(connection: Connection, node: str, values: tuple[object, ...]) -> list[Attempt]:
-    """Claim, then read what was claimed: statements can be long, and no lock waits for them."""
-    claimed = connection.execute(sql.CLAIM, values).fetchall()
-    if not claimed:
-        return []
-    seqs = [seq for seq, *_ in claimed]
-    rows = connection.execute(sql.RUNS_AT, (seqs,)).fetchall()
-    runs = {stored.seq: stored.run for stored in map(stored_run, rows)}
-    return [_attempt(runs[seq], node, *begun) for seq, *begun in claimed]
 
 
 def _attempt(run: Run, node: str, number: int, at_ms: int, lease_until_ms: int) -> Attempt:
@@ -387,7 +409,7 @@ def _refuse_used(record: KeyRecord | None) -> None:
 
 
 def _check_text(request: RunRequest) -> None:
-    """Refuse what could not be kept whole; the faces refuse it before, with better words."""
+    """Refuse what could not be kept whole; the HTTP layer refuses it before, with better words."""
     pairs = [word for pair in (*request.tags, *request.extras) for word in pair]
     separator = request.output.column_separator or ""
     if any("\x00" in text for text in (request.sql, separator, *pairs, *request.org_ids)):

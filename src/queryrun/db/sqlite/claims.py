@@ -12,73 +12,18 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from queryrun.db.rows import StoredRun
-from queryrun.db.sqlite.rows import read_run_at
-from queryrun.db.sqlite.transitions import move
+from queryrun.db.sqlite.run_reads import read_run_at
+from queryrun.db.sqlite.statements import SQL
+from queryrun.db.sqlite.transitions import change_state
 from queryrun.db.times import from_ms
 from queryrun.runs.model import Attempt, AttemptRef
 from queryrun.runs.state import RunEvent
 from queryrun.runs.store import ClaimLimits
 
-# Two look-ups, not one comparison of (tenant_id, entity_id): SQLite would use only its first half.
-_GROUPS = """
-WITH RECURSIVE groups (tenant_id, entity_id, ready_ms, seq) AS (
-    SELECT * FROM (
-        SELECT tenant_id, entity_id, ready_ms, seq FROM runs
-        WHERE state = 'accepted' AND source = :source
-        ORDER BY tenant_id, entity_id, ready_ms, seq LIMIT 1)
-    UNION ALL
-    SELECT next.tenant_id, next.entity_id, next.ready_ms, next.seq
-    FROM groups JOIN runs next ON next.seq = coalesce(
-        (SELECT seq FROM runs
-         WHERE state = 'accepted' AND source = :source
-            AND tenant_id = groups.tenant_id AND entity_id > groups.entity_id
-         ORDER BY entity_id, ready_ms, seq LIMIT 1),
-        (SELECT seq FROM runs
-         WHERE state = 'accepted' AND source = :source AND tenant_id > groups.tenant_id
-         ORDER BY tenant_id, entity_id, ready_ms, seq LIMIT 1))
-)
-"""
-HEADS = (
-    _GROUPS
-    + """
-SELECT coalesce(turn, 0), ready_ms, seq, tenant_id, entity_id
-FROM groups LEFT JOIN entity_turns USING (tenant_id, entity_id)
-WHERE ready_ms <= :now_ms
-"""
-)
-"""The oldest ready run of each entity on one source, with the entity's turn."""
-
-NEXT_READY = (
-    _GROUPS
-    + """
-SELECT min((
-    SELECT later.ready_ms FROM runs later
-    WHERE later.state = 'accepted' AND later.source = :source
-        AND later.tenant_id = groups.tenant_id AND later.entity_id = groups.entity_id
-        AND later.ready_ms > :now_ms
-    ORDER BY later.ready_ms LIMIT 1))
-FROM groups
-"""
-)
-NEXT_OF_ENTITY = """
-SELECT ready_ms, seq FROM runs
-WHERE state = 'accepted' AND source = ? AND tenant_id = ? AND entity_id = ? AND ready_ms <= ?
-ORDER BY ready_ms, seq LIMIT 1
-"""
-RUNNING = """
-SELECT tenant_id, count(*) FROM runs
-WHERE state IN ('in_progress', 'canceling') AND source = ? GROUP BY tenant_id
-"""
-_SERVED = "INSERT OR REPLACE INTO entity_turns (tenant_id, entity_id) VALUES (?, ?)"
-_ADD_ATTEMPT = (
-    "INSERT INTO attempts (run_seq, number, node, claimed_ms, lease_until_ms)"
-    " VALUES (?, ?, ?, ?, ?)"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who claims, when, and until when the lease is to run."""
+    """The node that claims, the time, and the end of the lease."""
 
     node: str
     now_ms: int
@@ -102,7 +47,7 @@ class _Head:
 
 
 def claim(connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits) -> list[Attempt]:
-    """Claim up to `limits.free_slots` runs, one turn per entity at a time. Runs in one unit."""
+    """Claim up to `limits.free_slots` runs in one unit, one of each entity per round."""
     if limits.free_slots <= 0:
         return []
     return _Round(connection, claimant, limits).take()
@@ -111,9 +56,9 @@ def claim(connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimit
 def next_ready_ms(
     connection: sqlite3.Connection, sources: Sequence[str], now_ms: int
 ) -> int | None:
-    """When the earliest run that is waiting out a back-off becomes ready."""
+    """When the first run that waits out a back-off becomes ready; None when none does."""
     found = [
-        connection.execute(NEXT_READY, {"source": source, "now_ms": now_ms}).fetchone()[0]
+        connection.execute(SQL["next_ready"], {"source": source, "now_ms": now_ms}).fetchone()[0]
         for source in sources
     ]
     return min((ms for ms in found if ms is not None), default=None)
@@ -149,11 +94,10 @@ class _Round:
 
     def _load(self, source: str) -> None:
         parameters = {"source": source, "now_ms": self._claimant.now_ms}
-        for turn, ready_ms, seq, tenant_id, entity_id in self._connection.execute(
-            HEADS, parameters
-        ):
+        rows = self._connection.execute(SQL["queue_heads"], parameters)
+        for turn, ready_ms, seq, tenant_id, entity_id in rows:
             self._heads.append(_Head(turn, ready_ms, seq, source, tenant_id, entity_id))
-        for tenant_id, running in self._connection.execute(RUNNING, (source,)):
+        for tenant_id, running in self._connection.execute(SQL["running"], parameters):
             self._running[source, tenant_id] = running
 
     def _has_room(self, head: _Head) -> bool:
@@ -167,11 +111,11 @@ class _Round:
         )
         slot = head.source, head.tenant_id
         self._running[slot] = self._running.get(slot, 0) + 1
-        turn = self._connection.execute(_SERVED, head.entity).lastrowid or 0
+        entity = {"tenant_id": head.tenant_id, "entity_id": head.entity_id}
+        turn = self._connection.execute(SQL["take_turn"], entity).lastrowid or 0
         self._turns[head.entity] = turn
-        following = self._connection.execute(
-            NEXT_OF_ENTITY, (head.source, *head.entity, self._claimant.now_ms)
-        ).fetchone()
+        values = {**entity, "source": head.source, "now_ms": self._claimant.now_ms}
+        following = self._connection.execute(SQL["next_of_entity"], values).fetchone()
         if following is not None:
             ready_ms, seq = following
             self._push(turn, ready_ms, seq, head)
@@ -188,18 +132,14 @@ def _start_attempt(
     connection: sqlite3.Connection, stored: StoredRun, claimant: Claimant
 ) -> Attempt:
     at_ms = stored.next_ms(claimant.now_ms)
-    move(
-        connection,
-        stored,
-        RunEvent.CLAIM,
-        {"started_ms": at_ms},
-        at_ms=at_ms,
-        detail=claimant.node,
-    )
-    run = read_run_at(connection, stored.seq).run
-    connection.execute(
-        _ADD_ATTEMPT,
-        (stored.seq, run.attempt, claimant.node, at_ms, claimant.lease_until_ms),
-    )
+    run = change_state(connection, stored, RunEvent.CLAIM, {"detail": claimant.node}, at_ms).run
+    values = {
+        "run_seq": stored.seq,
+        "number": run.attempt,
+        "node": claimant.node,
+        "claimed_ms": at_ms,
+        "lease_until_ms": claimant.lease_until_ms,
+    }
+    connection.execute(SQL["add_attempt"], values)
     lease_until = from_ms(claimant.lease_until_ms)
     return Attempt(AttemptRef(run.id, run.attempt), run, claimant.node, lease_until)

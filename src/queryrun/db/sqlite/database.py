@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from queryrun.db.migrate import migrate_sqlite
+from queryrun.db.migrate import MigrateOnOpen
+from queryrun.db.sqlite.async_requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.auth import SqliteAuthStore
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
+from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.reader import Reader
-from queryrun.db.sqlite.requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
@@ -37,7 +38,7 @@ class SqliteDatabase:
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         """Nothing that the stores do not remove themselves."""
 
     def close(self) -> None:
@@ -46,17 +47,19 @@ class SqliteDatabase:
         self.reader.close()
 
 
-def open_sqlite(path: Path, now: Callable[[], datetime]) -> SqliteDatabase:
+def open_sqlite(
+    path: Path, now: Callable[[], datetime], on_open: MigrateOnOpen = MigrateOnOpen.ALWAYS
+) -> SqliteDatabase:
     """Open, and create or migrate, the database file at `path`; its folder must exist.
 
     `now` is the store's clock. Takes milliseconds. Several processes may have the file open,
     but only one should run a dispatcher on it. `ConfigurationError` when a newer program has
-    migrated it.
+    migrated it, or when it needs migrations that `on_open` forbids.
     """
     connection = _connect(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        migrate_sqlite(connection)
+        migrate_sqlite(connection, on_open)
     except BaseException:
         connection.close()
         raise

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from queryrun.db.rows import Values
 from queryrun.db.sqlite.reader import Reader
+from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import to_ms
 from queryrun.errors import IdempotencyInFlight, IdempotencyMismatch
@@ -16,25 +18,6 @@ from queryrun.runs.model import IdempotencyKey, IdempotentWrite, Run
 
 _RETENTION_MS = int(KEY_RETENTION_S * 1000)
 _RESERVATION_MS = int(KEY_RESERVATION_S * 1000)
-
-_FIND = (
-    "SELECT fingerprint, created_ms, reserved_until_ms, run_id, response FROM idempotency_keys"
-    " WHERE tenant_id = ? AND idempotency_key = ?"
-)
-_PUT = (
-    "INSERT OR REPLACE INTO idempotency_keys"
-    " (tenant_id, idempotency_key, fingerprint, created_ms, reserved_until_ms, run_id, response)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_COMPLETE = (
-    "UPDATE idempotency_keys SET reserved_until_ms = NULL, response = ?"
-    " WHERE tenant_id = ? AND idempotency_key = ? AND reserved_until_ms IS NOT NULL"
-)
-_RELEASE = (
-    "DELETE FROM idempotency_keys"
-    " WHERE tenant_id = ? AND idempotency_key = ? AND reserved_until_ms IS NOT NULL"
-)
-_EXPIRE = "DELETE FROM idempotency_keys WHERE created_ms <= ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +30,7 @@ class KeyRecord:
 
 def find_key(connection: sqlite3.Connection, key: IdempotencyKey, now_ms: int) -> KeyRecord | None:
     """The record under the key; None when it is unused. Raises as `IdempotencyStore.find_key`."""
-    row = connection.execute(_FIND, (key.tenant_id, key.text)).fetchone()
+    row = connection.execute(SQL["find_key"], _key_values(key)).fetchone()
     if row is None:
         return None
     fingerprint, created_ms, reserved_until_ms, run_id, response = row
@@ -84,8 +67,19 @@ def _put(
     run_id: str | None,
     response: bytes | None,
 ) -> None:
-    owner = key.tenant_id, key.text, key.fingerprint
-    connection.execute(_PUT, (*owner, now_ms, reserved_until_ms, run_id, response))
+    values = {
+        **_key_values(key),
+        "fingerprint": key.fingerprint,
+        "created_ms": now_ms,
+        "reserved_until_ms": reserved_until_ms,
+        "run_id": run_id,
+        "response": response,
+    }
+    connection.execute(SQL["put_key"], values)
+
+
+def _key_values(key: IdempotencyKey) -> Values:
+    return {"tenant_id": key.tenant_id, "idempotency_key": key.text}
 
 
 class SqliteIdempotencyStore:
@@ -116,19 +110,23 @@ class SqliteIdempotencyStore:
 
     async def complete_key(self, key: IdempotencyKey, response: bytes) -> None:
         """Store the response for replay, durably."""
-        values = response, key.tenant_id, key.text
-        await self._writer.write(lambda db: db.execute(_COMPLETE, values).rowcount, durable=True)
+        values = {**_key_values(key), "response": response}
+        await self._writer.write(
+            lambda db: db.execute(SQL["complete_key"], values).rowcount, durable=True
+        )
 
     async def release_key(self, key: IdempotencyKey) -> None:
         """Free a reserved key whose response is not to be stored."""
-        values = key.tenant_id, key.text
-        await self._writer.write(lambda db: db.execute(_RELEASE, values).rowcount, durable=False)
+        values = _key_values(key)
+        await self._writer.write(
+            lambda db: db.execute(SQL["release_key"], values).rowcount, durable=False
+        )
 
     async def remove_expired_keys(self) -> int:
         """Delete keys older than `KEY_RETENTION_S`; returns how many."""
-        before = self._now_ms() - _RETENTION_MS
+        values = {"before_ms": self._now_ms() - _RETENTION_MS}
         return await self._writer.write(
-            lambda db: db.execute(_EXPIRE, (before,)).rowcount, durable=False
+            lambda db: db.execute(SQL["remove_expired_keys"], values).rowcount, durable=False
         )
 
     def _now_ms(self) -> int:

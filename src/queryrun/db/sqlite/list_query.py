@@ -1,37 +1,44 @@
-"""Lists of runs: a `RunQuery` turned into one SELECT. Fragments are constants, values bound."""
+"""Lists of runs: a `RunQuery` turned into one SELECT.
+
+This is the one place on SQLite where SQL is composed when it runs. The parts are constants of this
+module and of `sql/runs.sql`; every value is bound.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 
-from queryrun.db.rows import RUN_COLUMNS, json_text, stored_run
+from queryrun.db.rows import json_text, stored_run
+from queryrun.db.sqlite.statements import SQL
 from queryrun.db.times import to_ms
 from queryrun.runs.store import RunPage, RunQuery
 
-_SELECT = f"SELECT {RUN_COLUMNS} FROM runs r JOIN run_requests q ON q.run_seq = r.seq WHERE "
 _IS_ONE_OF = " IN (SELECT value FROM json_each(?))"
 _HAS_TAG = (
     "EXISTS (SELECT 1 FROM json_each(q.tags) tag"
     " WHERE json_extract(tag.value, '$[0]') = ? AND json_extract(tag.value, '$[1]') = ?)"
 )
+_OLDEST_FIRST = " ORDER BY r.seq ASC LIMIT ?"
+_NEWEST_FIRST = " ORDER BY r.seq DESC LIMIT ?"
 
 
 def find(connection: sqlite3.Connection, query: RunQuery) -> RunPage:
     """One page. Stable under inserts: a page starts after a position, not after a count."""
-    restrictions = list(_restrictions(query))
-    clauses = [clause for clause, _ in restrictions]
-    values = [value for _, bound in restrictions for value in bound]
-    order = "ASC" if query.oldest_first else "DESC"
-    statement = _SELECT + " AND ".join(clauses) + f" ORDER BY r.seq {order} LIMIT ?"
+    conditions = list(_conditions(query))
+    where = " WHERE " + " AND ".join(condition for condition, _ in conditions)
+    values = [value for _, bound in conditions for value in bound]
+    statement = (
+        SQL["select_runs"] + where + (_OLDEST_FIRST if query.oldest_first else _NEWEST_FIRST)
+    )
     rows = connection.execute(statement, (*values, query.limit + 1)).fetchall()
     found = [stored_run(row) for row in rows[: query.limit]]
     more = len(rows) > query.limit and bool(found)
     return RunPage(tuple(stored.run for stored in found), found[-1].seq if more else None)
 
 
-def _restrictions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """A clause and what is bound to it, for each field that restricts."""
+def _conditions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """A condition and what is bound to it, for each field of the query that restricts the list."""
     if query.client_id is not None:
         # The unary plus keeps the planner on the index of the client, the narrower one.
         yield "r.client_id = ?", (query.client_id,)

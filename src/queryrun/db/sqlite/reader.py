@@ -1,4 +1,4 @@
-"""Reads: point reads straight on the calling thread, scans on a thread of their own.
+"""Reads: point reads on the calling thread, scans on a thread of their own.
 
 Reads never wait for the writer (WAL) and see everything that was committed before they began.
 """
@@ -31,7 +31,7 @@ class Reader:
         self._closed = False
 
     def read(self, unit: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a point read here and now. `Unavailable` when the database cannot be read."""
+        """Run a point read on this thread. `Unavailable` when the database cannot be read."""
         return self._read(unit, self._points)
 
     async def scan(self, unit: Callable[[sqlite3.Connection], T]) -> T:
@@ -42,7 +42,7 @@ class Reader:
         return await loop.run_in_executor(self._thread, self._read, unit, self._scans)
 
     def close(self) -> None:
-        """Wait for a scan that is under way, then close. May be repeated."""
+        """Wait for a running scan, then close. Idempotent."""
         self._closed = True
         self._thread.shutdown()
         self._points.close()

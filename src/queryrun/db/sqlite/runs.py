@@ -7,25 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from queryrun.db.rows import (
-    ATTEMPT_COLUMNS,
-    PROGRESS_COLUMNS,
-    RUN_COLUMNS,
+    Values,
     attempt_of,
-    created_columns,
     creation_values,
     event_record_of,
     progress_of,
     progress_values,
+    ref_values,
 )
 from queryrun.db.sqlite import claims, transitions
 from queryrun.db.sqlite import idempotency as keys
 from queryrun.db.sqlite.list_query import find
 from queryrun.db.sqlite.reader import Reader
-from queryrun.db.sqlite.rows import read_run
+from queryrun.db.sqlite.run_reads import read_run
+from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import IdempotencyInFlight, LostRace, QueueFull, Unavailable
-from queryrun.runs.fields import Table
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
@@ -52,84 +50,6 @@ from queryrun.runs.store import (
 
 QUEUE_FULL_RETRY_AFTER_S = 5
 """What a caller is told to wait when its queue is full: about the time of a short run."""
-
-
-def _insert(table: Table, *more: str) -> str:
-    columns = [*more, *(field.column for field in created_columns(table))]
-    bound = ", ".join(f":{column}" for column in columns)
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({bound})"
-
-
-_ADD_RUN = _insert(Table.RUNS)
-_ADD_REQUEST = _insert(Table.RUN_REQUESTS, "run_seq")
-QUEUE_REACHES = (
-    "SELECT 1 FROM runs WHERE state = 'accepted' AND source = ? AND tenant_id = ? LIMIT 1 OFFSET ?"
-)
-_SAVE_HANDLE = (
-    "UPDATE attempts SET handle = ?, file_key = ?"
-    " WHERE run_seq = (SELECT seq FROM runs WHERE id = ? AND attempt = ?"
-    " AND state = 'in_progress') AND number = ?"
-)
-EXTEND = (
-    "UPDATE attempts SET lease_until_ms = :until_ms,"
-    " progress_stage = coalesce(:stage, progress_stage),"
-    " progress_percent = CASE WHEN :stage IS NULL THEN progress_percent ELSE :percent END,"
-    " progress_rows = coalesce(:rows, progress_rows),"
-    " progress_size_bytes = coalesce(:size_bytes, progress_size_bytes)"
-    " WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) AND number = :number"
-    " AND node = :node AND ended_ms IS NULL"
-)
-_PROGRESS_NAMES = ("stage", "percent", "rows", "size_bytes")
-PROGRESS = (
-    f"SELECT {PROGRESS_COLUMNS} FROM runs r JOIN attempts a ON a.run_seq = r.seq"
-    " AND a.number = r.attempt"
-    " WHERE r.id = ? AND a.ended_ms IS NULL AND a.progress_stage IS NOT NULL"
-)
-HELD = "SELECT state FROM runs WHERE id = ? AND attempt = ?"
-_END_OTHER_LEASES = (
-    "UPDATE attempts SET lease_until_ms = min(lease_until_ms, ?)"
-    " WHERE ended_ms IS NULL AND node <> ?"
-)
-LAPSED = (
-    f"SELECT {RUN_COLUMNS}, {ATTEMPT_COLUMNS} FROM attempts a INDEXED BY attempts_live"
-    " JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq"
-    " WHERE a.ended_ms IS NULL AND a.lease_until_ms <= ?"
-    " ORDER BY a.lease_until_ms, a.run_seq LIMIT ?"
-)
-_TAKE_OVER = (
-    "UPDATE attempts SET node = ?, lease_until_ms = ?, progress_stage = NULL"
-    " WHERE run_seq = (SELECT seq FROM runs WHERE id = ? AND attempt = ?) AND number = ?"
-    " AND ended_ms IS NULL AND lease_until_ms <= ?"
-)
-_MOVES = (
-    "SELECT at_ms, attempt, event, state, detail FROM run_events"
-    " WHERE run_seq = (SELECT seq FROM runs WHERE id = ?) ORDER BY at_ms"
-)
-POSITION = (
-    "SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.source"
-    " AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id"
-    " AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))"
-    " FROM runs r WHERE r.id = ? AND r.state = 'accepted'"
-)
-COUNTS = (
-    "SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source"
-    " UNION ALL SELECT source, state, count(*) FROM runs"
-    " WHERE state IN ('in_progress', 'canceling') GROUP BY source, state"
-)
-ENDED = (
-    "SELECT seq, id FROM runs WHERE state IN ('complete', 'failed', 'canceled')"
-    " AND updated_ms < ? ORDER BY updated_ms LIMIT ?"
-)
-_FILE_KEYS = (
-    "SELECT file_key FROM runs WHERE seq = :seq AND file_key IS NOT NULL"
-    " UNION SELECT file_key FROM attempts WHERE run_seq = :seq AND file_key IS NOT NULL"
-)
-_REMOVE = (
-    "DELETE FROM run_events WHERE run_seq = ?",
-    "DELETE FROM attempts WHERE run_seq = ?",
-    "DELETE FROM run_requests WHERE run_seq = ?",
-    "DELETE FROM runs WHERE seq = ?",
-)
 
 
 class SqliteRunStore:
@@ -199,22 +119,27 @@ class SqliteRunStore:
 
     async def events(self, run_id: str) -> list[RunEventRecord]:
         """The run's history, oldest first."""
-        rows = self._reader.read(lambda db: db.execute(_MOVES, (run_id,)).fetchall())
+        values = {"run_id": run_id}
+        rows = self._reader.read(lambda db: db.execute(SQL["events"], values).fetchall())
         return [event_record_of(run_id, row) for row in rows]
 
     async def progress(self, run_id: str) -> AttemptProgress | None:
         """How far the run's attempt was when its lease was last extended."""
-        row = self._reader.read(lambda db: db.execute(PROGRESS, (run_id,)).fetchone())
+        values = {"run_id": run_id}
+        row = self._reader.read(lambda db: db.execute(SQL["progress"], values).fetchone())
         return None if row is None else progress_of(row)
 
     async def queue_position(self, run_id: str) -> int | None:
-        """How many runs of the same entity and source stand before this one."""
-        row = await self._reader.scan(lambda db: db.execute(POSITION, (run_id,)).fetchone())
+        """How many runs of the same entity and source are before this one."""
+        values = {"run_id": run_id}
+        row = await self._reader.scan(
+            lambda db: db.execute(SQL["queue_position"], values).fetchone()
+        )
         return None if row is None else int(row[0])
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not ended, by source and state."""
-        rows = await self._reader.scan(lambda db: db.execute(COUNTS).fetchall())
+        rows = await self._reader.scan(lambda db: db.execute(SQL["counts"]).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
     async def healthy(self) -> bool:
@@ -245,8 +170,8 @@ class SqliteRunStore:
         """Record how any process can stop this attempt's work and which file it may leave."""
 
         def unit(connection: sqlite3.Connection) -> None:
-            values = handle, file_key, ref.run_id, ref.number, ref.number
-            if connection.execute(_SAVE_HANDLE, values).rowcount != 1:
+            values = {**ref_values(ref), "handle": handle, "file_key": file_key}
+            if connection.execute(SQL["save_handle"], values).rowcount != 1:
                 raise LostRace(f"attempt {ref.number} of run {ref.run_id} may not start")
 
         await self._writer.write(unit, durable=False)
@@ -259,12 +184,11 @@ class SqliteRunStore:
         lease_s: float,
         progress: Mapping[AttemptRef, AttemptProgress] | None = None,
     ) -> list[HeldAttempt]:
-        """Renew the leases of these attempts of `node`, keep how far they are, and say in which
-        state each run is."""
+        """Renew the leases of these attempts of `node`, store their progress, and return the
+        states of their runs."""
 
         def unit(connection: sqlite3.Connection) -> list[HeldAttempt]:
-            until_ms = self._now_ms() + _ms(lease_s)
-            lease = {"node": node, "until_ms": until_ms}
+            lease: Values = {"node": node, "lease_until_ms": self._now_ms() + _ms(lease_s)}
             renewed = [
                 ref for ref in refs if _extend(connection, ref, lease, (progress or {}).get(ref))
             ]
@@ -306,8 +230,10 @@ class SqliteRunStore:
         def unit(connection: sqlite3.Connection) -> list[Attempt]:
             now_ms = self._now_ms()
             if exclude_node is not None:
-                connection.execute(_END_OTHER_LEASES, (now_ms, exclude_node))
-            rows = connection.execute(LAPSED, (now_ms, limit)).fetchall()
+                others = {"node": exclude_node, "now_ms": now_ms}
+                connection.execute(SQL["end_other_leases"], others)
+            values = {"now_ms": now_ms, "limit": limit}
+            rows = connection.execute(SQL["expired_leases"], values).fetchall()
             return [attempt_of(row) for row in rows]
 
         if exclude_node is None:
@@ -315,38 +241,37 @@ class SqliteRunStore:
         return await self._writer.write(unit, durable=False)
 
     async def take_over(self, ref: AttemptRef, node: str, *, lease_s: float) -> bool:
-        """Give a lapsed attempt's lease to `node`."""
+        """Give an expired lease to `node`."""
 
         def unit(connection: sqlite3.Connection) -> bool:
             now_ms = self._now_ms()
-            lease = node, now_ms + _ms(lease_s)
-            fence = ref.run_id, ref.number, ref.number, now_ms
-            return connection.execute(_TAKE_OVER, (*lease, *fence)).rowcount == 1
+            lease = {"node": node, "now_ms": now_ms, "lease_until_ms": now_ms + _ms(lease_s)}
+            values = {**ref_values(ref), **lease}
+            return connection.execute(SQL["take_over"], values).rowcount == 1
 
         return await self._writer.write(unit, durable=False)
 
-    async def remove_expired(self, *, ended_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete ended runs whose last change is before `ended_before`, with their history."""
-        before_ms = to_ms(ended_before)
+    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
+        """Delete runs that were terminal before `finished_before`, with their history."""
+        before_ms = to_ms(finished_before)
         return await self._writer.write(
-            lambda db: _remove_ended(db, before_ms, limit), durable=False
+            lambda db: _remove_runs(db, before_ms, limit), durable=False
         )
 
 
 def _extend(
     connection: sqlite3.Connection,
     ref: AttemptRef,
-    lease: dict[str, object],
+    lease: Values,
     progress: AttemptProgress | None,
 ) -> bool:
-    """Renew one lease, and keep how far the attempt is; False when it is not this node's."""
-    known = dict(zip(_PROGRESS_NAMES, progress_values(progress), strict=True))
-    values = {**lease, "run_id": ref.run_id, "number": ref.number, **known}
-    return connection.execute(EXTEND, values).rowcount == 1
+    """Renew one lease and store the progress; False when the attempt is not this node's."""
+    values = {**lease, **ref_values(ref), **progress_values(progress)}
+    return connection.execute(SQL["extend_lease"], values).rowcount == 1
 
 
 def _state_at(connection: sqlite3.Connection, ref: AttemptRef) -> RunState:
-    (state,) = connection.execute(HELD, (ref.run_id, ref.number)).fetchone()
+    (state,) = connection.execute(SQL["state_of_attempt"], ref_values(ref)).fetchone()
     return RunState(state)
 
 
@@ -355,7 +280,7 @@ def _ms(duration_s: float) -> int:
 
 
 def _replay(connection: sqlite3.Connection, write: IdempotentWrite, now_ms: int) -> Accepted | None:
-    """The first run and answer under this key; None when the key, or that run, is gone."""
+    """The first run and response under this key; None when the key, or that run, is gone."""
     record = keys.find_key(connection, write.idempotency_key, now_ms)
     if record is None:
         return None
@@ -373,8 +298,8 @@ def _refuse_used(connection: sqlite3.Connection, write: IdempotentWrite, now_ms:
 def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int) -> None:
     if limit == 0:
         return
-    values = request.source, request.tenant_id, limit - 1
-    if connection.execute(QUEUE_REACHES, values).fetchone() is not None:
+    values = {"source": request.source, "tenant_id": request.tenant_id, "beyond": limit - 1}
+    if connection.execute(SQL["queue_reaches"], values).fetchone() is not None:
         raise QueueFull(
             f"{limit} query runs are waiting on {request.source} already",
             QUEUE_FULL_RETRY_AFTER_S,
@@ -385,18 +310,20 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
     now = from_ms(now_ms)
     run = Run(run_id, request, RunState.ACCEPTED, 0, request.max_retries, now, now, now)
     values = creation_values(run)
-    seq = connection.execute(_ADD_RUN, values).lastrowid or 0
-    connection.execute(_ADD_REQUEST, {**values, "run_seq": seq})
+    seq = connection.execute(SQL["add_run"], values).lastrowid or 0
+    connection.execute(SQL["add_request"], {**values, "seq": seq})
     transitions.record_creation(connection, seq, now_ms)
     return run
 
 
-def _remove_ended(connection: sqlite3.Connection, before_ms: int, limit: int) -> list[RemovedRun]:
-    ended = connection.execute(ENDED, (before_ms, limit)).fetchall()
-    removed = [
-        RemovedRun(run_id, tuple(key for (key,) in connection.execute(_FILE_KEYS, {"seq": seq})))
-        for seq, run_id in ended
-    ]
-    for statement in _REMOVE:
-        connection.executemany(statement, [(seq,) for seq, _ in ended])
+def _remove_runs(connection: sqlite3.Connection, before_ms: int, limit: int) -> list[RemovedRun]:
+    values = {"before_ms": before_ms, "limit": limit}
+    expired = connection.execute(SQL["expired_runs"], values).fetchall()
+    removed = [RemovedRun(run_id, _file_keys(connection, seq)) for seq, run_id in expired]
+    for statement in ("remove_events", "remove_attempts", "remove_request", "remove_run"):
+        connection.executemany(SQL[statement], [{"seq": seq} for seq, _ in expired])
     return removed
+
+
+def _file_keys(connection: sqlite3.Connection, seq: int) -> tuple[str, ...]:
+    return tuple(key for (key,) in connection.execute(SQL["file_keys"], {"seq": seq}))

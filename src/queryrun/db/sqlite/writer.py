@@ -1,4 +1,4 @@
-"""The one thread that writes: units of work, committed in groups.
+"""The only thread that writes: it commits units of work in groups.
 
 Whatever is queued when the thread is free is committed together, so the cost of an fsync is
 shared under load and nobody waits for company when there is none. A unit is a plain function
@@ -26,7 +26,7 @@ BATCH_LIMIT = 256
 QUEUE_LIMIT = 20_000
 """Units that may wait. Beyond it new ones are refused, so memory stays bounded."""
 
-_AWAY = {
+_UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_FULL,
@@ -37,12 +37,12 @@ _AWAY = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_NOMEM,
 }
-"""Primary result codes that mean the database cannot be used now, not that we made a mistake."""
+"""Primary result codes of a database that cannot be used now. Others are errors of ours."""
 
 
 @dataclass(slots=True)
 class _Job:
-    """A unit, who waits for it, and how it went."""
+    """A unit, the future of its caller, and its outcome."""
 
     unit: Unit[Any]
     durable: bool
@@ -53,7 +53,7 @@ class _Job:
 
 
 class Writer:
-    """Runs units on one thread that owns one connection. Construct, use, `close`.
+    """Runs units on one thread that owns one connection, until `close`.
 
     The connection must be in autocommit (`isolation_level=None`) and is closed by `close`.
     """
@@ -88,7 +88,7 @@ class Writer:
         return result
 
     def close(self) -> None:
-        """Finish what is queued, then end the thread and close the connection. May be repeated."""
+        """Finish what is queued, then end the thread and close the connection. Idempotent."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -101,12 +101,12 @@ class Writer:
         while (first := self._queue.get()) is not None:
             batch, last = self._batch(first)
             self._write(batch)
-            _answer(batch)
+            _deliver(batch)
             if last:
                 return
 
     def _batch(self, first: _Job) -> tuple[list[_Job], bool]:
-        """`first` and whatever waits behind it, without waiting; and whether that was the end."""
+        """`first` and what is queued behind it, without waiting; whether the queue was closed."""
         batch = [first]
         with suppress(Empty):
             while len(batch) < BATCH_LIMIT:
@@ -117,7 +117,7 @@ class Writer:
         return batch, False
 
     def _write(self, batch: list[_Job]) -> None:
-        """Run and commit the batch. When the transaction itself fails, every unit failed."""
+        """Run and commit the batch. If the transaction itself fails, every unit fails."""
         try:
             self._begin(durable=any(job.durable for job in batch))
             for job in batch:
@@ -136,7 +136,7 @@ class Writer:
         self._connection.execute("BEGIN IMMEDIATE")
 
     def _run(self, job: _Job) -> None:
-        """Run one unit; a unit that fails leaves nothing behind and does not disturb the others."""
+        """Run one unit. One that fails is rolled back alone, the others of the batch stay."""
         connection = self._connection
         connection.execute("SAVEPOINT unit")
         try:
@@ -157,19 +157,19 @@ class Writer:
 def translated(error: BaseException) -> BaseException:
     """`Unavailable` for a database that cannot be used now; any other error as it is."""
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None or (code & 0xFF) not in _AWAY:
+    if code is None or (code & 0xFF) not in _UNAVAILABLE:
         return error
-    away = Unavailable("the store cannot be used at the moment")
-    away.__cause__ = error
-    return away
+    unavailable = Unavailable("the store cannot be used at the moment")
+    unavailable.__cause__ = error
+    return unavailable
 
 
-def _answer(batch: list[_Job]) -> None:
-    """Wake whoever waits: one call into each event loop, however large the batch."""
+def _deliver(batch: list[_Job]) -> None:
+    """Resolve the futures, with one call into each event loop however large the batch is."""
     for loop in {job.loop for job in batch}:
-        mine = [job for job in batch if job.loop is loop]
+        jobs = [job for job in batch if job.loop is loop]
         with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-            loop.call_soon_threadsafe(_resolve, mine)
+            loop.call_soon_threadsafe(_resolve, jobs)
 
 
 def _resolve(jobs: list[_Job]) -> None:

@@ -1,8 +1,8 @@
-"""Hints between nodes over LISTEN/NOTIFY: a run has changed, somebody may want to look.
+"""NodeNotifier on PostgreSQL: nodes tell each other over LISTEN/NOTIFY that a run has changed.
 
-Only hints: they are sent after the change was committed, collected for a few milliseconds, on a
-connection of their own, and dropped while the database is away. Whoever acts on them also looks
-into the store from time to time.
+Notifications are hints. They are sent after the change was committed, collected for a few
+milliseconds, on a connection of their own, and dropped while the database is away. A node that acts
+on them also reads the store from time to time.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ log = structlog.get_logger()
 
 CHANNEL = "queryrun_runs"
 COLLECT_S = 0.004
-"""How long hints are collected before they are sent: many changes, one NOTIFY."""
+"""How long notifications are collected before they are sent: many changes, one NOTIFY."""
 PENDING_LIMIT = 10_000
-"""Runs with an unsent hint. Beyond it new ones are dropped."""
+"""Runs with an unsent notification. Beyond it new ones are dropped."""
 PAYLOAD_BYTES = 7_900
 """PostgreSQL takes less than 8,000."""
 PROBE_EVERY_S = 3.0
@@ -38,16 +38,16 @@ CLOSE_LIMIT_S = 1.0
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Hint = tuple[str, RunState]
-OnHint = Callable[[Sequence[Hint] | None], None]
+OnRemoteChange = Callable[[Sequence[Hint] | None], None]
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(tuple[str, list[tuple[str, str]]]).decode
 _LONGEST_BYTES = 160
-"""Of one encoded hint; ids are UUIDs, so it is less than half of that. Longer ones are dropped."""
+"""Of one encoded hint. Ids are UUIDs, so it takes less than half; longer ones are dropped."""
 
 
-class Hints:
-    """One node's part in the exchange. Construct, `start`, `publish`, and `close` at the end.
+class PostgresNodeNotifier:
+    """One node's part in the exchange: `start`, `publish`, and `close` at the end.
 
     Everything happens on the event loop that `start` is called on.
     """
@@ -59,48 +59,48 @@ class Hints:
         self._pending: dict[str, RunState] = {}
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._heard_s = float("-inf")
+        self._last_probe_s = float("-inf")
         self._listened = False
-        self._on_hint: OnHint = lambda _hints: None
+        self._on_remote_change: OnRemoteChange = lambda _hints: None
 
     @property
     def healthy(self) -> bool:
-        """Whether this node heard its own probe lately, so that it would hear others too."""
-        return self._hears()
+        """Whether this node received its own probe lately, so that it would receive others' too."""
+        return self._receives()
 
-    def _hears(self) -> bool:
-        return time.monotonic() - self._heard_s < 2 * self._probe_every_s
+    def _receives(self) -> bool:
+        return time.monotonic() - self._last_probe_s < 2 * self._probe_every_s
 
-    def start(self, on_hint: OnHint) -> None:
+    def start(self, on_remote_change: OnRemoteChange) -> None:
         """Begin to listen and to send. Does not wait for the database.
 
-        `on_hint` is called on the event loop with what other nodes published, never with what
-        this one did, and with None when hints may have been lost: look at everything then. It
-        must not block or raise.
+        `on_remote_change` is called on the event loop with what other nodes published, never with
+        what this one did, and with None when notifications may have been lost: everything has to be
+        read then. It must not block or raise.
         """
-        self._on_hint = on_hint
+        self._on_remote_change = on_remote_change
         self._tasks = [
-            asyncio.create_task(self._keep(self._listen), name="hints-listen"),
-            asyncio.create_task(self._keep(self._send), name="hints-send"),
+            asyncio.create_task(self._keep(self._listen), name="notifier-listen"),
+            asyncio.create_task(self._keep(self._send), name="notifier-send"),
         ]
 
     def publish(self, run_id: str, state: RunState) -> None:
-        """Tell the other nodes, soon, that the run was written in this state.
+        """Notify the other nodes, soon, that the run was written in this state.
 
-        Returns at once and promises nothing. Of several hints about a run the last is sent.
+        Returns at once and promises nothing. Of several notifications about a run the last is sent.
         """
         if run_id in self._pending or len(self._pending) < PENDING_LIMIT:
             self._pending[run_id] = state
             self._wake.set()
 
     async def close(self) -> None:
-        """Stop listening and sending; unsent hints are dropped. May be repeated."""
+        """Stop listening and sending; what is unsent is dropped. Idempotent."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_LIMIT_S)
-        self._heard_s = float("-inf")
+        self._last_probe_s = float("-inf")
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Hints:
                 await _execute(connection, "SELECT pg_notify(%s, %s)", (CHANNEL, payload))
 
     async def _wait_for_something(self) -> None:
-        """Until there are hints, and then a moment for more; or until the next probe is due."""
+        """Wait for something to send, and a moment for more; or until the next probe is due."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._probe_every_s):
                 await self._wake.wait()
@@ -137,31 +137,31 @@ class Hints:
     async def _listen(self, connection: Connection) -> None:
         """Returns when no probe came back over this connection in time."""
         await _execute(connection, f"LISTEN {CHANNEL}")
-        self._heard_s = time.monotonic()
+        self._last_probe_s = time.monotonic()
         if self._listened:
-            self._on_hint(None)
+            self._on_remote_change(None)
         self._listened = True
         self._wake.set()  # a first probe
-        while self._hears():
+        while self._receives():
             async for notice in connection.notifies(timeout=self._probe_every_s / 2):
-                self._hear(notice.payload)
-        log.warning("hints_not_heard")
+                self._receive(notice.payload)
+        log.warning("notifications_not_received")
 
-    def _hear(self, payload: str) -> None:
+    def _receive(self, payload: str) -> None:
         try:
             sender, hints = _DECODE(payload)
-            told = [(run_id, RunState(state)) for run_id, state in hints]
+            received = [(run_id, RunState(state)) for run_id, state in hints]
         except (msgspec.DecodeError, ValueError):
-            return  # a newer node's; what it says is found in the store
+            return  # of a newer node; the change is found in the store
         if sender == self._me:
-            self._heard_s = time.monotonic()
-        elif told:
-            self._on_hint(told)
+            self._last_probe_s = time.monotonic()
+        elif received:
+            self._on_remote_change(received)
 
     # --- connections -------------------------------------------------------------------------
 
     async def _keep(self, use: Callable[[Connection], Awaitable[None]]) -> None:
-        """One connection after the other, with growing pauses while none can be had."""
+        """Use one connection after the other, with growing pauses while none can be opened."""
         step = 0
         while True:
             with suppress(psycopg.Error, OSError, TimeoutError):

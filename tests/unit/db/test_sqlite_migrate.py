@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.db.migrate import migrate_sqlite, migrations
+from queryrun.db.migrate import migrations
+from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.errors import ConfigurationError
 
 TABLES = {

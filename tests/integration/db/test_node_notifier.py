@@ -10,29 +10,29 @@ from typing import Any
 import msgspec
 import pytest
 
-from queryrun.db.postgres import hints as module
+from queryrun.db.postgres import node_notifier as module
 from queryrun.db.postgres.connect import conninfo_of
-from queryrun.db.postgres.hints import CHANNEL, PAYLOAD_BYTES, Hint, Hints
+from queryrun.db.postgres.node_notifier import CHANNEL, PAYLOAD_BYTES, Hint, PostgresNodeNotifier
 from queryrun.runs.state import RunState
 from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.anyio
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
 class Ear:
-    """A node that listens, and what it heard."""
+    """A node that listens, and what it received."""
 
     def __init__(self, conninfo: str, **options: float) -> None:
-        self.hints = Hints(conninfo, **options)
-        self.heard: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue()
+        self.hints = PostgresNodeNotifier(conninfo, **options)
+        self.received: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue()
 
     async def next(self) -> Sequence[Hint] | None:
-        async with asyncio.timeout(PATIENCE_S):
-            return await self.heard.get()
+        async with asyncio.timeout(TIMEOUT_S):
+            return await self.received.get()
 
     async def until(self, hint: Hint) -> None:
-        """Wait for one hint among whatever else is heard."""
+        """Wait for one hint among whatever else is received."""
         while hint not in (await self.next() or ()):
             pass
 
@@ -40,9 +40,9 @@ class Ear:
 @asynccontextmanager
 async def listening(server: PostgresServer, **options: float) -> AsyncIterator[Ear]:
     ear = Ear(conninfo_of(server.url()), **options)
-    ear.hints.start(ear.heard.put_nowait)
+    ear.hints.start(ear.received.put_nowait)
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not (ear.hints.healthy and await connections(server) >= 2):  # noqa: ASYNC110 - in another process
                 await asyncio.sleep(0.01)
         yield ear
@@ -76,9 +76,9 @@ async def test_hints_of_a_moment_travel_together_and_the_last_of_a_run_counts(
         for n in range(20):
             here.hints.publish(f"run-{n}", RunState.ACCEPTED)
         here.hints.publish("run-0", RunState.IN_PROGRESS)
-        heard = await there.next()
-        assert heard is not None
-        assert dict(heard) == {
+        received = await there.next()
+        assert received is not None
+        assert dict(received) == {
             "run-0": RunState.IN_PROGRESS,
             **{f"run-{n}": RunState.ACCEPTED for n in range(1, 20)},
         }
@@ -91,13 +91,13 @@ async def test_a_flood_of_hints_is_split_into_messages_that_fit(
     async with listening(postgres_server) as here, listening(postgres_server) as there:
         for run_id in ids:
             here.hints.publish(run_id, RunState.IN_PROGRESS)
-        heard: list[Hint] = []
-        while len(heard) < len(ids):
+        received: list[Hint] = []
+        while len(received) < len(ids):
             some = await there.next()
             assert some is not None
             assert len(msgspec.json.encode(some)) < PAYLOAD_BYTES
-            heard += some
-        assert [run_id for run_id, _ in heard] == ids
+            received += some
+        assert [run_id for run_id, _ in received] == ids
 
 
 async def test_what_cannot_be_understood_is_passed_over(postgres_server: PostgresServer) -> None:
@@ -144,7 +144,7 @@ async def test_a_silent_connection_is_given_up(postgres_server: PostgresServer) 
 
 async def test_hints_without_a_database_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PENDING_LIMIT", 10)
-    hints = Hints(conninfo_of("postgresql://127.0.0.1:1/none"))
+    hints = PostgresNodeNotifier(conninfo_of("postgresql://127.0.0.1:1/none"))
     hints.start(lambda _: None)
     for n in range(100):
         hints.publish(f"run-{n}", RunState.ACCEPTED)

@@ -1,0 +1,53 @@
+"""Rows of clients and their entities turned into records, and back; the same in both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from queryrun.auth.model import Client, Entity, Scope
+from queryrun.db.rows import Row, Values, json_text, words
+from queryrun.db.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
+
+
+def client_values(client: Client) -> Values:
+    """A client without its entities."""
+    return {
+        "id": client.id,
+        "tenant_id": client.tenant_id,
+        "name": client.name,
+        "scopes": json_text(sorted(client.scopes)),
+        "org_ids": json_text(client.org_ids),
+        "created_ms": to_ms(client.created_time),
+        "revoked_ms": to_ms_or_none(client.revoked_time),
+    }
+
+
+def entity_values(entity: Entity) -> Values:
+    """An entity."""
+    return {"id": entity.id, "tenant_id": entity.tenant_id, "name": entity.name}
+
+
+def clients_of(rows: Iterable[Row]) -> list[Client]:
+    """Read the rows of `select_clients`: one for each entity of a client, side by side."""
+    return [_client(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
+
+
+def _client(rows: list[Row]) -> Client:
+    client_id, tenant_id, name, scopes, created_ms, revoked_ms, org_ids, *_ = rows[0]
+    return Client(
+        id=client_id,
+        tenant_id=tenant_id,
+        name=name,
+        entities=tuple(entity for row in rows for entity in _entities(*row[7:10])),
+        scopes=frozenset(Scope(word) for word in words(scopes)),
+        created_time=from_ms(created_ms),
+        revoked_time=from_ms_or_none(revoked_ms),
+        org_ids=words(org_ids),
+    )
+
+
+def _entities(entity_id: str | None, tenant_id: Any, name: Any) -> list[Entity]:
+    """The entity of one row; none for a client that has none."""
+    return [] if entity_id is None else [Entity(entity_id, tenant_id, name)]

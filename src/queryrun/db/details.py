@@ -1,0 +1,46 @@
+"""What the stores bind for each change of a run's state."""
+
+from __future__ import annotations
+
+from queryrun.db.rows import Values, event_values
+from queryrun.db.times import to_ms
+from queryrun.runs.state import RunEvent
+from queryrun.runs.store import CancelRequested, Completed, Failed, Freed, Requeued
+
+
+def complete_values(detail: Completed) -> Values:
+    """For `complete`."""
+    return {**event_values(RunEvent.COMPLETE, detail), "detail": None}
+
+
+def fail_values(detail: Failed) -> Values:
+    """For `fail`: the failure and the stop, which the run and its attempt keep alike."""
+    return {**event_values(RunEvent.FAIL, detail), "detail": detail.failure.code}
+
+
+def requeue_values(detail: Requeued) -> Values:
+    """For `requeue`: the attempt keeps the failure and the stop, the run forgets them."""
+    return {
+        **event_values(RunEvent.FAIL, detail),
+        "ready_ms": to_ms(detail.ready_time),
+        "charge": 1 if detail.charge else 0,
+        "detail": detail.failure.code,
+    }
+
+
+def freed_values(detail: Freed) -> Values:
+    """For `freed`: the attempt's stop is that of the run, which was recorded before."""
+    return {
+        "cancel_stage": detail.stage,
+        "cancel_engine_stop": detail.engine_stop,
+        "detail": detail.engine_stop,
+    }
+
+
+def cancel_values(detail: CancelRequested) -> Values:
+    """For `cancel`."""
+    return {
+        "cancel_reason": detail.reason,
+        "canceled_by": detail.canceled_by,
+        "detail": detail.reason,
+    }

@@ -1,0 +1,87 @@
+-- Clients, their entities, and the digests of secrets and tokens.
+
+-- fragment: client_columns
+c.id, c.tenant_id, c.name, c.scopes, c.created_ms, c.revoked_ms, c.org_ids, e.id, e.tenant_id, e.name
+
+-- fragment: clients_and_entities
+-- One row per entity of a client, or one without an entity.
+clients c
+LEFT JOIN client_entities m ON m.client_id = c.id
+LEFT JOIN entities e ON e.id = m.entity_id
+
+-- name: clients
+-- Every client, oldest first. Reads the whole table: only administrators ask.
+SELECT {client_columns} FROM {clients_and_entities} ORDER BY c.seq, m.position;
+
+-- name: client_by_id
+-- Index: clients_id_key.
+SELECT {client_columns} FROM {clients_and_entities} WHERE c.id = %(client_id)s ORDER BY m.position;
+
+-- name: client_of_token
+-- Runs for requests whose token is not cached. Indexes: tokens_pkey, clients_id_key.
+SELECT {client_columns}, t.expires_ms FROM {clients_and_entities}
+JOIN tokens t ON t.client_id = c.id
+WHERE t.digest = %(digest)s AND c.revoked_ms IS NULL
+ORDER BY m.position;
+
+-- name: entities
+SELECT id, tenant_id, name FROM entities ORDER BY name COLLATE "C", id COLLATE "C";
+
+-- name: entity_by_name
+-- Index: the unique one on entities (tenant_id, name).
+SELECT id, tenant_id, name FROM entities WHERE tenant_id = %(tenant_id)s AND name = %(name)s;
+
+-- name: add_tenant
+INSERT INTO tenants (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT (id) DO NOTHING;
+
+-- name: add_entity
+INSERT INTO entities (id, tenant_id, name) VALUES (%(id)s, %(tenant_id)s, %(name)s)
+ON CONFLICT (tenant_id, name) DO NOTHING;
+
+-- name: add_client
+INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms)
+VALUES (%(id)s, %(tenant_id)s, %(name)s, %(scopes)s, %(org_ids)s, %(created_ms)s, %(revoked_ms)s);
+
+-- name: add_client_entities
+INSERT INTO client_entities (client_id, position, entity_id)
+SELECT %(client_id)s, position - 1, entity_id
+FROM unnest(%(entity_ids)s::text[]) WITH ORDINALITY AS given (entity_id, position);
+
+-- name: add_secret
+INSERT INTO client_secrets (client_id, digest) VALUES (%(client_id)s, %(digest)s);
+
+-- name: lock_client
+-- Two rotations of one client's secret take turns. Index: clients_id_key.
+SELECT 1 FROM clients WHERE id = %(client_id)s FOR UPDATE;
+
+-- name: remove_old_secrets
+-- Index: client_secrets_pkey.
+DELETE FROM client_secrets WHERE client_id = %(client_id)s AND valid_until_ms IS NOT NULL;
+
+-- name: expire_secrets
+-- Sets the end of the current secret. Index: client_secrets_pkey.
+UPDATE client_secrets SET valid_until_ms = %(valid_until_ms)s WHERE client_id = %(client_id)s;
+
+-- name: secret_digests
+-- The current secret first. Index: client_secrets_pkey.
+SELECT s.digest FROM client_secrets s JOIN clients c ON c.id = s.client_id
+WHERE s.client_id = %(client_id)s AND c.revoked_ms IS NULL
+    AND (s.valid_until_ms IS NULL OR s.valid_until_ms > %(now_ms)s)
+ORDER BY s.valid_until_ms IS NOT NULL;
+
+-- name: revoke_client
+-- A second revocation keeps the time of the first.
+UPDATE clients SET revoked_ms = coalesce(revoked_ms, %(now_ms)s) WHERE id = %(client_id)s;
+
+-- name: set_scopes
+UPDATE clients SET scopes = %(scopes)s WHERE id = %(client_id)s;
+
+-- name: add_token
+INSERT INTO tokens (digest, client_id, expires_ms)
+VALUES (%(digest)s, %(client_id)s, %(expires_ms)s);
+
+-- name: remove_expired_tokens
+-- Reads the whole table, from time to time.
+DELETE FROM tokens
+WHERE expires_ms <= %(now_ms)s
+    OR client_id IN (SELECT id FROM clients WHERE revoked_ms IS NOT NULL);

@@ -1,0 +1,153 @@
+-- Runs, their attempts and their history, but for claims (claims.sql) and other changes of state
+-- (transitions.sql).
+--
+-- (r.state || '') is the state of a run that is looked up by its id. It is written so that the
+-- planner does not take the condition for an invitation to read a partial index on the state, which
+-- looks small to it and is full of dead entries. For the same reason coalesce(a.ended_ms, 0) = 0 is
+-- an attempt that is looked up by its key and live, and a.node || '' is its node.
+
+-- fragment: select_runs
+SELECT {run_columns} FROM runs r JOIN run_requests q ON q.run_seq = r.seq
+
+-- name: run_by_id
+-- Indexes: runs_id_key, run_requests_pkey.
+{select_runs} WHERE r.id = %(run_id)s;
+
+-- name: runs_by_seq
+-- Indexes: runs_pkey, run_requests_pkey.
+{select_runs} WHERE r.seq = ANY (%(seqs)s::bigint[]);
+
+-- fragment: room
+room AS MATERIALIZED (
+    SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(tenant_id)s, %(queue_limit)s)
+)
+
+-- fragment: insert_run
+INSERT INTO runs ({new_runs_columns})
+    SELECT {new_runs_values}
+
+-- fragment: insert_request_and_history
+request AS (
+    INSERT INTO run_requests (run_seq, {new_run_requests_columns})
+    SELECT seq, {new_run_requests_values} FROM added
+), history AS (
+    INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
+    SELECT seq, created_ms, 0, NULL, 'accepted', NULL FROM added
+)
+SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
+
+-- name: accept
+-- Adds a run if its queue has room. Returns whether it had, and when the run was created.
+WITH clock AS MATERIALIZED (SELECT {now} AS ms), {room}, added AS (
+    {insert_run} FROM clock, room
+    RETURNING seq, created_ms
+), {insert_request_and_history};
+
+-- name: accept_idempotent
+-- Adds a run, and binds the key to it, if its queue has room and the key is unused. The time is
+-- given: the response under the key contains it.
+WITH clock AS MATERIALIZED (SELECT %(now_ms)s::bigint AS ms), {room}, reserved AS (
+    {reserve} FROM clock, room {unless_used}
+), added AS (
+    {insert_run} FROM clock, reserved
+    RETURNING seq, created_ms
+), {insert_request_and_history};
+
+-- name: save_handle
+-- Indexes: runs_id_key, attempts_pkey.
+UPDATE attempts a SET handle = %(handle)s, file_key = %(file_key)s FROM runs r
+WHERE r.id = %(run_id)s AND r.attempt = %(number)s AND (r.state || '') = 'in_progress'
+    AND a.run_seq = r.seq AND a.number = r.attempt;
+
+-- name: extend_leases
+-- Progress that is not given stays. The LATERAL with OFFSET 0 leaves nothing to a guess of the
+-- planner: ids to runs, and those to their attempts. It changes no index.
+-- Indexes: runs_id_key, attempts_pkey.
+WITH clock AS MATERIALIZED (SELECT {now} AS ms), held AS MATERIALIZED (
+    SELECT named.*, run.seq, run.state
+    FROM unnest(%(run_ids)s::text[], %(numbers)s::bigint[], %(stages)s::text[],
+            %(percents)s::float8[], %(rows)s::bigint[], %(sizes)s::bigint[])
+        AS named (run_id, number, stage, percent, written, size_bytes)
+    CROSS JOIN LATERAL (SELECT seq, state FROM runs WHERE id = named.run_id OFFSET 0) run
+)
+UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
+    progress_stage = coalesce(held.stage, a.progress_stage),
+    progress_percent = CASE WHEN held.stage IS NULL THEN a.progress_percent ELSE held.percent END,
+    progress_rows = coalesce(held.written, a.progress_rows),
+    progress_size_bytes = coalesce(held.size_bytes, a.progress_size_bytes)
+FROM held WHERE a.run_seq = held.seq AND a.number = held.number
+    AND a.node || '' = %(node)s AND coalesce(a.ended_ms, 0) = 0
+RETURNING held.run_id, held.number, held.state;
+
+-- name: progress
+-- Of a live attempt. Indexes: runs_id_key, attempts_pkey.
+SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes
+FROM runs r JOIN attempts a ON a.run_seq = r.seq AND a.number = r.attempt
+WHERE r.id = %(run_id)s AND coalesce(a.ended_ms, 0) = 0 AND a.progress_stage IS NOT NULL;
+
+-- name: end_other_leases
+-- Index: attempts_live.
+WITH clock AS MATERIALIZED (SELECT {now} AS ms)
+UPDATE attempts SET lease_until_ms = least(lease_until_ms, (SELECT ms FROM clock))
+WHERE ended_ms IS NULL AND node <> %(node)s;
+
+-- name: expired_leases
+-- Reads every live attempt, which are as many as run. Indexes: attempts_live, runs_pkey.
+WITH clock AS MATERIALIZED (SELECT {now} AS ms), late AS MATERIALIZED (
+    SELECT * FROM attempts
+    WHERE ended_ms IS NULL AND node >= '' AND lease_until_ms <= (SELECT ms FROM clock)
+    ORDER BY lease_until_ms, run_seq LIMIT %(limit)s
+)
+SELECT {run_columns}, a.number, a.node, a.lease_until_ms, a.handle, a.file_key FROM late a
+JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq
+ORDER BY a.lease_until_ms, a.run_seq;
+
+-- name: take_over
+-- Indexes: runs_id_key, attempts_pkey.
+WITH clock AS MATERIALIZED (SELECT {now} AS ms)
+UPDATE attempts a SET node = %(node)s, lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
+    progress_stage = NULL
+FROM runs r WHERE r.id = %(run_id)s AND r.attempt = %(number)s
+    AND a.run_seq = r.seq AND a.number = r.attempt
+    AND coalesce(a.ended_ms, 0) = 0 AND a.lease_until_ms <= (SELECT ms FROM clock);
+
+-- name: events
+-- The history of a run, oldest first. Index: run_events_pkey.
+SELECT at_ms, attempt, event, state, detail FROM run_events
+WHERE run_seq = (SELECT seq FROM runs WHERE id = %(run_id)s) ORDER BY at_ms;
+
+-- name: queue_position
+-- Counts the entity's runs before this one. Indexes: runs_id_key, runs_waiting.
+SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.source
+    AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id
+    AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))
+FROM runs r WHERE r.id = %(run_id)s AND (r.state || '') = 'accepted';
+
+-- name: counts
+-- Runs that are not terminal, for metrics. Indexes: runs_waiting, runs_held.
+SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source, state
+UNION ALL
+SELECT source, state, count(*) FROM runs
+WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
+
+-- name: remove_expired_runs
+-- With their history; returns every file that a run or one of its attempts has or may have left.
+-- Indexes: runs_ended, attempts_pkey, run_requests_pkey.
+WITH expired AS MATERIALIZED (
+    SELECT seq, id, file_key FROM runs
+    WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < %(before_ms)s
+    ORDER BY updated_ms LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), events AS (
+    DELETE FROM run_events e USING expired x WHERE e.run_seq = x.seq
+), attempted AS (
+    DELETE FROM attempts a USING expired x WHERE a.run_seq = x.seq
+    RETURNING a.run_seq, a.file_key
+), requested AS (
+    DELETE FROM run_requests q USING expired x WHERE q.run_seq = x.seq
+), removed AS (
+    DELETE FROM runs r USING expired x WHERE r.seq = x.seq RETURNING r.seq
+)
+SELECT x.id, array(
+    SELECT x.file_key WHERE x.file_key IS NOT NULL
+    UNION SELECT t.file_key FROM attempted t WHERE t.run_seq = x.seq AND t.file_key IS NOT NULL)
+FROM expired x JOIN removed USING (seq);

@@ -1,0 +1,80 @@
+-- Clients, their entities, and the digests of secrets and tokens.
+
+-- fragment: select_clients
+-- One row per entity of a client, or one without an entity.
+SELECT c.id, c.tenant_id, c.name, c.scopes, c.created_ms, c.revoked_ms, c.org_ids,
+    e.id, e.tenant_id, e.name
+FROM clients c
+LEFT JOIN client_entities m ON m.client_id = c.id
+LEFT JOIN entities e ON e.id = m.entity_id;
+
+-- name: clients
+-- Every client, oldest first. Reads the whole table: only administrators ask.
+{select_clients} ORDER BY c.seq, m.position;
+
+-- name: client_by_id
+-- Index: the unique one on clients (id).
+{select_clients} WHERE c.id = :client_id ORDER BY m.position;
+
+-- name: client_of_token
+-- Runs for every request. Indexes: the primary key of tokens, the unique one on clients (id).
+{select_clients}
+WHERE c.id = (SELECT client_id FROM tokens WHERE digest = :digest AND expires_ms > :now_ms)
+    AND c.revoked_ms IS NULL
+ORDER BY m.position;
+
+-- name: entities
+SELECT id, tenant_id, name FROM entities ORDER BY name, id;
+
+-- name: entity_by_name
+-- Index: the unique one on entities (tenant_id, name).
+SELECT id, tenant_id, name FROM entities WHERE tenant_id = :tenant_id AND name = :name;
+
+-- name: add_tenant
+INSERT INTO tenants (id, name) VALUES (:id, :name) ON CONFLICT (id) DO NOTHING;
+
+-- name: add_entity
+INSERT INTO entities (id, tenant_id, name) VALUES (:id, :tenant_id, :name)
+ON CONFLICT (tenant_id, name) DO NOTHING;
+
+-- name: add_client
+INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms)
+VALUES (:id, :tenant_id, :name, :scopes, :org_ids, :created_ms, :revoked_ms);
+
+-- name: add_client_entity
+INSERT INTO client_entities (client_id, position, entity_id)
+VALUES (:client_id, :position, :entity_id);
+
+-- name: add_secret
+INSERT INTO client_secrets (client_id, digest) VALUES (:client_id, :digest);
+
+-- name: remove_old_secrets
+-- Index: the primary key of client_secrets.
+DELETE FROM client_secrets WHERE client_id = :client_id AND valid_until_ms IS NOT NULL;
+
+-- name: expire_secrets
+-- Sets the end of the current secret. Index: the primary key of client_secrets.
+UPDATE client_secrets SET valid_until_ms = :valid_until_ms WHERE client_id = :client_id;
+
+-- name: secret_digests
+-- The current secret first. Index: the primary key of client_secrets.
+SELECT s.digest FROM client_secrets s JOIN clients c ON c.id = s.client_id
+WHERE s.client_id = :client_id AND c.revoked_ms IS NULL
+    AND (s.valid_until_ms IS NULL OR s.valid_until_ms > :now_ms)
+ORDER BY s.valid_until_ms IS NOT NULL;
+
+-- name: revoke_client
+-- A second revocation keeps the time of the first.
+UPDATE clients SET revoked_ms = coalesce(revoked_ms, :now_ms) WHERE id = :client_id;
+
+-- name: set_scopes
+UPDATE clients SET scopes = :scopes WHERE id = :client_id;
+
+-- name: add_token
+INSERT INTO tokens (digest, client_id, expires_ms) VALUES (:digest, :client_id, :expires_ms);
+
+-- name: remove_expired_tokens
+-- Reads the whole table, from time to time.
+DELETE FROM tokens
+WHERE expires_ms <= :now_ms
+    OR client_id IN (SELECT id FROM clients WHERE revoked_ms IS NOT NULL);

@@ -1,0 +1,112 @@
+-- Runs, their attempts and their history, but for the changes of state (transitions.sql).
+
+-- fragment: select_runs
+SELECT {run_columns} FROM runs r JOIN run_requests q ON q.run_seq = r.seq
+
+-- name: run_by_id
+-- Indexes: the unique one on runs (id), the primary key of run_requests.
+{select_runs} WHERE r.id = :run_id;
+
+-- name: run_by_seq
+-- Indexes: the primary keys of runs and run_requests.
+{select_runs} WHERE r.seq = :seq;
+
+-- name: add_run
+INSERT INTO runs ({new_runs_columns}) VALUES ({new_runs_values});
+
+-- name: add_request
+INSERT INTO run_requests (run_seq, {new_run_requests_columns})
+VALUES (:seq, {new_run_requests_values});
+
+-- name: queue_reaches
+-- Whether more than :beyond runs wait: it reads that many entries of runs_waiting at most.
+SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
+LIMIT 1 OFFSET :beyond;
+
+-- name: save_handle
+-- Indexes: the unique one on runs (id), the primary key of attempts.
+UPDATE attempts SET handle = :handle, file_key = :file_key
+WHERE number = :number AND run_seq = (
+    SELECT seq FROM runs WHERE id = :run_id AND attempt = :number AND state = 'in_progress');
+
+-- name: extend_lease
+-- Progress that is not given stays. Indexes: the unique one on runs (id), the primary key of
+-- attempts. It changes no index.
+UPDATE attempts SET lease_until_ms = :lease_until_ms,
+    progress_stage = coalesce(:stage, progress_stage),
+    progress_percent = CASE WHEN :stage IS NULL THEN progress_percent ELSE :percent END,
+    progress_rows = coalesce(:rows, progress_rows),
+    progress_size_bytes = coalesce(:size_bytes, progress_size_bytes)
+WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) AND number = :number
+    AND node = :node AND ended_ms IS NULL;
+
+-- name: state_of_attempt
+-- Index: the unique one on runs (id).
+SELECT state FROM runs WHERE id = :run_id AND attempt = :number;
+
+-- name: progress
+-- Of a live attempt. Indexes: the unique one on runs (id), the primary key of attempts.
+SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes
+FROM runs r JOIN attempts a ON a.run_seq = r.seq AND a.number = r.attempt
+WHERE r.id = :run_id AND a.ended_ms IS NULL AND a.progress_stage IS NOT NULL;
+
+-- name: end_other_leases
+-- Index: attempts_live.
+UPDATE attempts SET lease_until_ms = min(lease_until_ms, :now_ms)
+WHERE ended_ms IS NULL AND node <> :node;
+
+-- name: expired_leases
+-- Reads every live attempt, which are as many as run. Index: attempts_live.
+SELECT {run_columns}, a.number, a.node, a.lease_until_ms, a.handle, a.file_key
+FROM attempts a INDEXED BY attempts_live
+JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq
+WHERE a.ended_ms IS NULL AND a.lease_until_ms <= :now_ms
+ORDER BY a.lease_until_ms, a.run_seq LIMIT :limit;
+
+-- name: take_over
+-- Indexes: the unique one on runs (id), the primary key of attempts.
+UPDATE attempts SET node = :node, lease_until_ms = :lease_until_ms, progress_stage = NULL
+WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id AND attempt = :number)
+    AND number = :number AND ended_ms IS NULL AND lease_until_ms <= :now_ms;
+
+-- name: events
+-- The history of a run, oldest first. Index: the primary key of run_events.
+SELECT at_ms, attempt, event, state, detail FROM run_events
+WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) ORDER BY at_ms;
+
+-- name: queue_position
+-- Counts the entity's runs before this one. Index: runs_waiting.
+SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.source
+    AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id
+    AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))
+FROM runs r WHERE r.id = :run_id AND r.state = 'accepted';
+
+-- name: counts
+-- Runs that are not terminal, for metrics. Indexes: runs_waiting, runs_held.
+SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source
+UNION ALL
+SELECT source, state, count(*) FROM runs
+WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
+
+-- name: expired_runs
+-- Index: runs_ended.
+SELECT seq, id FROM runs
+WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < :before_ms
+ORDER BY updated_ms LIMIT :limit;
+
+-- name: file_keys
+-- Every file that the run or one of its attempts has or may have left.
+SELECT file_key FROM runs WHERE seq = :seq AND file_key IS NOT NULL
+UNION SELECT file_key FROM attempts WHERE run_seq = :seq AND file_key IS NOT NULL;
+
+-- name: remove_events
+DELETE FROM run_events WHERE run_seq = :seq;
+
+-- name: remove_attempts
+DELETE FROM attempts WHERE run_seq = :seq;
+
+-- name: remove_request
+DELETE FROM run_requests WHERE run_seq = :seq;
+
+-- name: remove_run
+DELETE FROM runs WHERE seq = :seq;
