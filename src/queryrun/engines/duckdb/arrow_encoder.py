@@ -88,6 +88,7 @@ class ArrowEncoder:
         self._instance.close()
 
     def _lock(self, time_zone: str) -> None:
+        """Locked before the first batch arrives: nothing that runs later can widen the access."""
         try:
             self._instance.execute(f"SET GLOBAL TimeZone={quoted_text(time_zone)}")
         except duckdb.Error as error:

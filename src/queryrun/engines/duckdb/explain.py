@@ -1,6 +1,6 @@
 """EXPLAIN on the embedded engine: DuckDB's plan as text in Trino's column.
 
-DuckDB's own drawing is not used: it names the files behind tables, cut off at any place.
+DuckDB's own drawing is not used: it names the files behind tables, cut off anywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.trino.typed import text
 
 _HIDDEN = {"Filename(s)", "Text", "File Filters"}
-"""What a plan says of places on this machine."""
+"""What a plan says of paths on this machine."""
 _FIRST_KEYS = ("Estimated Cardinality",)
 _WRAPPERS = {"RESULT_COLLECTOR", "EXPLAIN_ANALYZE"}
 _MAX_CHARS = 1_000_000
@@ -37,7 +37,7 @@ def plan_relation(explained: str, secrets: Collection[str]) -> str:
 
 
 VALID_RELATION = 'SELECT true AS "Valid"'
-"""What EXPLAIN (TYPE VALIDATE) answers for a statement that could be bound."""
+"""What EXPLAIN (TYPE VALIDATE) returns for a statement that could be bound."""
 
 
 def plan_lines(explained: Any) -> Iterator[str]:
@@ -61,6 +61,7 @@ def _operator(operator: Mapping[str, Any], depth: int) -> Iterator[str]:
 
 
 def _described(name: str, operator: Mapping[str, Any], indent: str) -> Iterator[str]:
+    """Keys that name files are left out, because a plan must not reveal the server's paths."""
     yield f"{indent}{name}"
     more = dict(operator.get("extra_info") or {})
     if "intermediate_rows" in operator:

@@ -31,7 +31,7 @@ _PIPE = "out"
 _ATTACHED = "data"
 _BEFORE = "DESCRIBE FROM (\n"
 _NOWHERE = sys.maxsize
-"""Places in a translated statement say nothing about the statement as submitted."""
+"""Positions in a translated statement are none in the statement as submitted."""
 
 
 def open_session(
@@ -80,16 +80,16 @@ class DuckDBSession:
 
     @property
     def output_path(self) -> str:
-        """The pipe's place in the spill directory."""
+        """A named pipe in the spill directory."""
         return str(Path(self._limits.spill_dir, _PIPE).absolute())
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The connection of the next statement: where an engine elsewhere registers its rows."""
+        """The connection of the next statement: where a remote engine registers its rows."""
         return self._connection
 
     def set_up(self, database: Path | None, time_zone: str) -> None:
-        """Attach the data, set up the connections, shut the doors and lock them."""
+        """Attach the data, set up the connections, then lock the configuration."""
         if self._data_dir and not self._data_dir.is_dir():
             raise RunFailed.of(FailureCode.DATA_UNREADABLE, "The source's data is not there")
         self._database = database.absolute() if database else None
@@ -104,7 +104,7 @@ class DuckDBSession:
         self,
         statement: str,
         row_filter: RowFilter | None = None,
-        name: str = "",  # noqa: ARG002 - for engines elsewhere
+        name: str = "",  # noqa: ARG002 - for remote engines
     ) -> Rows:
         """Translate, check, bind and describe one statement; nothing is computed.
 
@@ -177,6 +177,7 @@ class DuckDBSession:
     # --- opening ----------------------------------------------------------------------------
 
     def _attach(self, database: Path) -> None:
+        """Under a fixed name, which views and USE refer to, whatever the file is called."""
         try:
             self._instance.execute(
                 f"ATTACH {quoted_text(str(database))} AS {_ATTACHED} (READ_ONLY)"
@@ -187,6 +188,7 @@ class DuckDBSession:
             ) from error
 
     def _lock(self) -> None:
+        """Comes last: afterwards not even this process can allow more."""
         directories = [f"{self._data_dir}/"] if self._data_dir else []
         self._instance.execute(
             f"SET allowed_directories={_list(directories)};"
@@ -196,6 +198,7 @@ class DuckDBSession:
         )
 
     def _set_up_connection(self, connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:
+        """Settings of a connection are locked later with the instance's, so they are made now."""
         connection.execute("SET enable_progress_bar=true; SET enable_progress_bar_print=false")
         if self._database:
             connection.execute(f"USE {_ATTACHED}")
@@ -225,6 +228,7 @@ class DuckDBSession:
         return tree
 
     def _refuse_what_is_not_allowed(self, tree: Tree) -> None:
+        """Checked again in the worker, although the guard has checked: it is the defence."""
         objection = objection_to(tree)
         if objection is None:
             return

@@ -133,7 +133,7 @@ class SparkClient:
             self._current.cancel()
 
     def interrupt_all(self) -> None:
-        """Interrupt everything that the session runs; returns when Spark has taken note."""
+        """Interrupt everything that the session runs; returns when Spark has acknowledged it."""
         kind = InterruptRequest.INTERRUPT_TYPE_ALL
         request = InterruptRequest(interrupt_type=kind, **self.session)
         self._call(self.stub.Interrupt, request)
@@ -141,7 +141,7 @@ class SparkClient:
     def operations(self) -> list[GetStatusResponse.OperationStatus]:
         """The operations of the session that Spark still knows, with their states.
 
-        Empty before Spark 4.2, which cannot be asked: the interrupt's answer must do.
+        Empty before Spark 4.2, which cannot report them: the response to the interrupt has to do.
         """
         every = GetStatusRequest.OperationStatusRequest()
         request = GetStatusRequest(operation_status=every, **self.session)
@@ -192,7 +192,7 @@ class SparkClient:
             self._current = None
 
     def _explained(self, error: grpc.RpcError) -> SparkErrorDetails:
-        """What Spark says of an error, asked for its details when it has any."""
+        """The details of an error, fetched from Spark when it has more."""
         details = error_details_of(error)
         if not details.error_id:
             return details
@@ -210,6 +210,7 @@ def _plan(sql: str) -> Plan:
 
 
 def _channel(endpoint: SparkEndpoint) -> grpc.Channel:
+    """A token goes over TLS only, with the certificates that this machine trusts."""
     if not endpoint.is_secure:
         return grpc.insecure_channel(endpoint.address, options=_OPTIONS)
     credentials = grpc.ssl_channel_credentials(root_certificates=_trusted())

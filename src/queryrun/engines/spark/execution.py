@@ -129,6 +129,7 @@ class Execution:
         pending.add_done_callback(self._pending_calls.discard)
 
     def _session(self) -> dict[str, Any]:
+        """A call that names the observed session cannot start work in a new one of the same id."""
         seen = self._request.client_observed_server_side_session_id
         return {
             "session_id": self._request.session_id,

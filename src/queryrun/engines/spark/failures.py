@@ -137,7 +137,7 @@ _RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")
 class ErrorContext:
     """What an error is read against. `sent` is the statement with `before` in front of it.
 
-    `is_translated`: places in what was sent say nothing about the statement as submitted.
+    `is_translated`: positions in what was sent are none in the statement as submitted.
     """
 
     statement: str = field(default="", repr=False)
@@ -146,7 +146,7 @@ class ErrorContext:
 
 
 def failure_of(details: SparkErrorDetails, context: ErrorContext) -> RunFailed:
-    """The failure that an error of Spark amounts to, with its place in the statement."""
+    """The failure that an error of Spark amounts to, with its position in the statement."""
     code = code_of(details)
     if context.is_translated and code in _COMPILED:
         return _of_translation(code, details)
@@ -168,6 +168,7 @@ def code_of(details: SparkErrorDetails) -> FailureCode:
 
 
 def _message(code: FailureCode, details: SparkErrorDetails) -> str:
+    """Some messages are fixed, because those of Spark name hosts, paths and settings."""
     if details.status == "CANCELLED":
         return INTERRUPTED
     if details.status in _REFUSALS:
@@ -192,6 +193,7 @@ def _short_message(details: SparkErrorDetails) -> str:
 
 
 def _of_translation(code: FailureCode, details: SparkErrorDetails) -> RunFailed:
+    """The compiler has resolved the names, so what Spark refuses is a limit of Spark."""
     words = {details.error_class, details.sql_state}
     if words & _ABOUT_TABLES:
         return RunFailed.of(code, _message(code, details))
@@ -247,6 +249,7 @@ def _position(details: SparkErrorDetails, context: ErrorContext) -> SourcePositi
 
 
 def _position_in_message(message: str, context: ErrorContext) -> SourcePosition | None:
+    """Some errors carry their position only in the text; the parser counts columns from 0."""
     parsed, running = _PARSED_AT.search(message), _RUNNING_AT.search(message)
     found = parsed or running
     if found is None:

@@ -73,7 +73,7 @@ class SparkSession:
 
     @property
     def output_path(self) -> str:
-        """The pipe's place in the spill directory."""
+        """A named pipe in the spill directory."""
         return self._encoder.output_path
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
@@ -95,7 +95,7 @@ class SparkSession:
             names = {field.arrow_name: field.name for field in fields}
             return self._encoder.rows(stream.reader(fields), names)
 
-    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:  # noqa: ARG002 - Spark has its own places
+    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:  # noqa: ARG002 - Spark reports its own positions
         """Spark's errors and the encoder's as `RunFailed`, everything else untouched."""
         if isinstance(error, duckdb.Error | SparkError):
             error = (self._stream and self._stream.error) or error
@@ -118,16 +118,17 @@ class SparkSession:
         return EngineProgress(self._stream.percent if self._stream else None)
 
     def renew(self) -> bool:
-        """Let go of the session on the server; the next statement gets one of its own."""
+        """Release the session on the server; the next statement gets one of its own."""
         self._release_session()
         return True
 
     def close(self) -> None:
-        """Let go of the session on the server, and close the encoder."""
+        """Release the session on the server, and close the encoder."""
         self._release_session()
         self._encoder.close()
 
     def _release_session(self) -> None:
+        """Batches are released first: DuckDB must not read from a closed stream."""
         stream, self._stream = self._stream, None
         client, self._client = self._client, None
         if stream is not None:

@@ -51,6 +51,7 @@ class RowStream:
         self._responses.close()
 
     def _batches(self, schema: Any) -> Iterator[Any]:
+        """DuckDB passes an error on as text only, so the error itself is kept here."""
         try:
             for response in self._responses:
                 self._note(response)
@@ -77,6 +78,7 @@ class RowStream:
             raise SparkError(SparkErrorDetails("DATA_LOSS"))
 
     def _note(self, response: ExecutePlanResponse) -> None:
+        """Progress is the share of tasks that are done; Spark plans more of them as it goes."""
         self.is_complete = response.HasField("result_complete")
         if not response.HasField("execution_progress"):
             return

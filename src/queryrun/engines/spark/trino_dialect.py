@@ -21,7 +21,7 @@ from queryrun.sql.trino.translate import Needs, read
 def translated(statement: str, tables: Tables, row_filter: RowFilter, zone: str) -> str:
     """Spark's SQL for a query or a metadata statement in Trino's.
 
-    Rows that may not be seen are kept out of it. Raises `RunFailed` with the place in the
+    Rows that may not be seen are kept out of it. Raises `RunFailed` with the position in the
     statement as submitted.
     """
     text, position = _restricted(statement, tables, row_filter)

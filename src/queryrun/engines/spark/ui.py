@@ -86,7 +86,7 @@ class SparkUi:
             raise SparkError(SparkErrorDetails("UNAVAILABLE")) from error
 
     def _send(self, method: str, path: str, form: Mapping[str, str] | None = None) -> bytes:
-        """The body of an answer; empty for one that sends us elsewhere, or knows nothing."""
+        """The body of a response; empty for a redirect, and for what does not exist."""
         try:
             with closing(self._connection()) as connection:
                 body = urlencode(form) if form else None

@@ -46,6 +46,7 @@ class TrinoCatalog:
         """Nothing is kept between questions."""
 
     def _query_rows(self, text: str) -> list[list[str]]:
+        """Without spooling: metadata is small, and a spooled segment costs another request."""
         query = Query(self._endpoint, QueryRequest(text, _NAME, "UTC", encodings=()))
         try:
             query.start()

@@ -1,4 +1,4 @@
-"""A few things handed from one thread to another, with a bound and a way to give up."""
+"""A bounded queue between two threads that either side can abort."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 HELD = 2
-"""Things that wait at most; with one being made and one being used four are alive."""
+"""The maximum number of waiting items; with one being made and one being used, four exist."""
 
 
 class Channel(Generic[_T]):
@@ -45,7 +45,7 @@ class Channel(Generic[_T]):
             self._changed.notify_all()
 
     def abort(self, reason: BaseException) -> None:
-        """Nobody shall wait any longer: both sides raise `reason`, unless all had been read."""
+        """Wake both sides: they raise `reason`, unless everything has been read."""
         with self._changed:
             self._reason = self._reason or reason
             self._waiting.clear()

@@ -244,15 +244,15 @@ _ADDRESS = re.compile(
     r"[a-z][a-z0-9+.-]*://\S+|\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\b[\w-]+(?:\.[\w-]+)+:\d{2,5}\b",
     re.I,
 )
-"""URLs, IP addresses, hosts with their port: where servers are is nobody's business."""
+"""URLs, IP addresses, hosts with their port: no message names where servers are."""
 
 PositionMapping = Callable[[int, int], SourcePosition]
-"""The place in the statement as submitted for one in the statement as sent."""
+"""Maps a line and column of the SQL as sent to the statement as submitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorContext:
-    """How places in the statement that was sent are told in the one that was submitted."""
+    """How positions in the SQL as sent map to the statement as submitted."""
 
     position: PositionMapping = SourcePosition
 
@@ -283,6 +283,7 @@ def code_of(name: str | None, kind: str | None) -> FailureCode:
 
 
 def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
+    """Trino reports positions in the SQL as sent, which was rewritten."""
     code = code_of(error.error_name, error.error_type)
     location = error.error_location
     message = _message(code, error)

@@ -26,9 +26,9 @@ _DESCRIBES_OUR_TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class NameScope:
-    """What a place's statements may name: with `name_scope` of `schema`, `catalog` or `all`.
+    """What statements may name, by the endpoint's setting: `schema`, `catalog` or `all`.
 
-    A place without a schema, or without a catalog, has no bound there.
+    An endpoint without a schema, or without a catalog, has no limit there.
     """
 
     endpoint: TrinoEndpoint

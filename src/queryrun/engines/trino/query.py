@@ -22,17 +22,17 @@ from queryrun.engines.trino.segments import Page, Segments, is_spooled
 ENCODINGS = ("json+zstd", "json+lz4", "json")
 """How results may be spooled, if the server does that; each is one that we can read."""
 _TIMEOUTS_S = (5.0, 30.0)
-"""Seconds for a connection, and for each answer; Trino itself answers within one."""
+"""For a connection, and for each response; Trino itself responds within one second."""
 _CANCEL_TIMEOUTS_S = (1.0, 2.0)
 _PAUSES_S = (0.1, 0.5, 1.0, 2.0)
-"""Between tries of fetching a page. Together they outlast a load balancer's hiccup."""
+"""Between attempts to fetch a page. Together they outlast a short outage of a load balancer."""
 _PASSING = frozenset([429, 502, 503, 504])
 _QUIET_S = 20.0
 """Trino gives up a statement whose client is silent for five minutes."""
 
 
 class HttpRefusal(Exception):
-    """An answer of Trino's, or of what stands before it, that is no answer to a statement."""
+    """A response of Trino, or of a proxy before it, that is no response to a statement."""
 
     def __init__(self, status: int) -> None:
         super().__init__(str(status))
@@ -95,7 +95,7 @@ class Query:
             threading.Thread(target=self._send_cancel, name="trino-cancel", daemon=True).start()
 
     def end(self) -> None:
-        """Give back whatever is still held here and there; takes `_CANCEL_TIMEOUTS_S` at most."""
+        """Release what is still held, here and at Trino; takes `_CANCEL_TIMEOUTS_S` at most."""
         self._canceled.set()
         self._channel.abort(CanceledHereError())
         self._send_cancel()
@@ -128,7 +128,7 @@ class Query:
         self._arrived = iter(())
 
     def _keep_alive(self) -> None:
-        """While the rows are written slowly Trino must not think that nobody wants them."""
+        """Without requests, Trino abandons a statement whose rows are written slowly."""
         if self._next_uri is not None:
             try:
                 self._request.head(self._next_uri)
@@ -136,6 +136,7 @@ class Query:
                 return  # the next fetch will tell
 
     def _fetch(self) -> None:
+        """A page may be fetched again without harm, so errors of the network are retried here."""
         uri = self._next_uri or ""
         for pause_s in _PAUSES_S:
             try:
@@ -157,6 +158,7 @@ class Query:
             raise CanceledHereError
 
     def _note(self, status: TrinoStatus) -> None:
+        """Rows stay encoded until they are read: the reading thread decodes them."""
         self._stats = status.stats
         self._next_uri = status.next_uri
         self._is_over = status.next_uri is None
@@ -183,6 +185,7 @@ class Query:
 def _request(
     endpoint: TrinoEndpoint, request: QueryRequest, http: requests.Session
 ) -> TrinoRequest:
+    """The name is both source and client tag: resource groups select by either."""
     session = ClientSession(
         user=endpoint.user,
         catalog=endpoint.catalog or None,

@@ -95,7 +95,7 @@ def _pauses() -> Iterator[float]:
 
 
 class _Coordinator:
-    """One conversation with a coordinator, `REMOTE_BOUND_S` long at most."""
+    """A series of requests to a coordinator that takes `REMOTE_BOUND_S` at most."""
 
     def __init__(self, endpoint: RemoteEndpoint) -> None:
         self._endpoint = TrinoEndpoint.of(endpoint.options, endpoint.secret)

@@ -121,6 +121,7 @@ def _array(element: Kind) -> Kind:
 
 
 def _map(key: Kind, value: Kind) -> Kind:
+    """Keys are text in the JSON of Trino, from which nested values cannot be read back."""
     if key.reading in _NO_KEYS:
         raise RunFailed.of(
             FailureCode.NOT_SUPPORTED,
@@ -132,6 +133,7 @@ def _map(key: Kind, value: Kind) -> Kind:
 
 
 def _row(fields: Sequence[Mapping[str, Any]]) -> Kind:
+    """Rows without field names become tuples; if some fields have names, the others get one."""
     parts = tuple(kind_of(field["typeSignature"]) for field in fields)
     given = [str((field.get("fieldName") or {}).get("name", "")) for field in fields]
     names = _distinct([own or f"field{number}" for number, own in enumerate(given)])

@@ -89,6 +89,7 @@ def _functions(known: Collection[str]) -> list[tuple[object, ...]]:
 
 
 def _is_like(node: ast.Show, value: str) -> bool:
+    """LIKE has an escape character that `fnmatch` does not know."""
     if node.like is None:
         return True
     pattern, at = "", 0
@@ -106,6 +107,7 @@ def _is_like(node: ast.Show, value: str) -> bool:
 def _constants(
     headings: Sequence[str], rows: Sequence[Sequence[object]], outputs: Sequence[Output]
 ) -> str:
+    """Rows as VALUES: metadata is computed here, and one encoder still writes the file."""
     aliases = ", ".join(f"c{number}" for number in range(1, len(headings) + 1))
     named = ", ".join(f"c{number} AS {name(h)}" for number, h in enumerate(headings, 1))
     if not rows:

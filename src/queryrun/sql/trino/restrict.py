@@ -165,6 +165,7 @@ class Rewritten:
 
 
 def _offset(whole: str, line: int, column: int) -> int:
+    """The inverse of a position: engines report lines and columns, edits are offsets."""
     start = 0
     for _ in range(line - 1):
         end = whole.find("\n", start)
@@ -178,6 +179,7 @@ def _offset(whole: str, line: int, column: int) -> int:
 
 
 def _condition(reference: Reference, rules: RowRules, facts: Facts) -> str:
+    """Only columns that the table has can restrict it, so other tables are left as they are."""
     parts = [facts.condition]
     if not reference.shows_deleted and facts.columns.get(DELETED) == "boolean":
         parts.append(_MARKED.get(rules.deleted, ""))
@@ -201,6 +203,7 @@ def _shortened(node: ast.Query, long_names: set[tuple[str, ...]]) -> Iterator[_E
 
 
 def _edits(statement: str, reference: Reference, condition: str) -> list[_Edit]:
+    """A table without an alias gets its own name as one, so that its columns still resolve."""
     table = reference.table
     last = table.parts[-1]
     after = f" WHERE {condition})"
@@ -312,6 +315,7 @@ class _Finder:
         showing_deleted: set[str | None] | None = None,
         is_body: bool = False,
     ) -> Iterator[Reference]:
+        """A name of a WITH entry hides a table of that name, so it is no reference."""
         if len(table.parts) == 1 and table.parts[0].key in ctes:
             return
         known_as = alias or table.parts[-1].key

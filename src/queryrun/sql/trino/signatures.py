@@ -85,6 +85,7 @@ def apply(
 
 
 def _bind(signature: Signature, args: Sequence[Typed]) -> tuple[list[Type], dict[str, Type]] | None:
+    """Type variables must get one type from all arguments before overloads can be compared."""
     if len(args) != len(signature.params):
         return None
     variables: dict[str, Type] = {}

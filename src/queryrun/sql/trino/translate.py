@@ -64,6 +64,7 @@ def read(statement: str) -> Parsed:
 
 
 def _needs(node: ast.Query | ast.Show) -> Needs:
+    """Reading columns costs time per table, so only what a statement names is looked up."""
     tables = list(_tables(node.table if isinstance(node, ast.Show) else node))
     about = {table.parts[-1].key for table in tables if is_information(table)}
     return Needs(
