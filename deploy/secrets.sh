@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the secrets that compose.yaml reads, once: deploy/secrets.sh [DIRECTORY]
 #
-# Nobody but you can enter the directory. The files in it are readable, because compose mounts each
+# Only you can enter the directory. The files in it are readable, because compose mounts each
 # as it is into containers whose users are not you.
 set -eu
 

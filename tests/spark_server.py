@@ -167,7 +167,7 @@ class _Process:
 
     def wait_for_port(self, port: int) -> None:
         """Return when it takes connections there."""
-        self.wait_until(lambda: _answers(port))
+        self.wait_until(lambda: _accepts_connections(port))
 
 
 # --- the processes --------------------------------------------------------------------------
@@ -281,7 +281,7 @@ def _java_version(home: Path) -> int:
 # --- waiting --------------------------------------------------------------------------------
 
 
-def _answers(port: int) -> bool:
+def _accepts_connections(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
@@ -301,8 +301,8 @@ def _wait_for_executors(server: SparkServer, process: _Process) -> None:
 
 
 def _api(server: SparkServer, path: str) -> list[dict[str, object]]:
-    with urllib.request.urlopen(f"{server.ui_url}/api/v1{path}", timeout=5) as answer:  # noqa: S310
-        listed: list[dict[str, object]] = json.load(answer)
+    with urllib.request.urlopen(f"{server.ui_url}/api/v1{path}", timeout=5) as response:  # noqa: S310
+        listed: list[dict[str, object]] = json.load(response)
         return listed
 
 
@@ -356,15 +356,15 @@ def main() -> None:
     parser.add_argument("--local", action="store_true", help="one process instead of a cluster")
     parser.add_argument("--data", type=Path, help="a directory whose Parquet files become tables")
     parser.add_argument("--keep", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.keep:
-        _keep(asked.keep)
+    options = parser.parse_args()
+    if options.keep:
+        _keep(options.keep)
         return
     if reason := reason_against():
         raise SystemExit(reason)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="spark-", ignore_cleanup_errors=True) as directory:
-        _stay(Path(directory), asked.data, is_local=asked.local)
+        _stay(Path(directory), options.data, is_local=options.local)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ START_S = 180
 """What a start may take; 20 to 40 s are usual."""
 CACHE = Path(__file__).parent.parent / ".cache" / "trino" / VERSION
 _PLUGINS = ("memory", "tpch", "tpcds", "hive", "spooling-filesystem", "password-authenticators")
-_JAVA_PLACES = ("usr/lib/jvm/*", "opt/java/*", "opt/*jdk*", "Library/Java/JavaVirtualMachines/*")
+_JAVA_PATTERNS = ("usr/lib/jvm/*", "opt/java/*", "opt/*jdk*", "Library/Java/JavaVirtualMachines/*")
 CATALOGS = {
     "memory": "connector.name=memory\nmemory.max-data-per-node=512MB\n",
     "tpch": "connector.name=tpch\ntpch.column-naming=STANDARD\ntpch.double-type-mapping=DECIMAL\n",
@@ -73,17 +73,17 @@ def what_is_missing() -> str:
 def java() -> Path | None:
     """A Java that is new enough."""
     homes = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
-    for place in _JAVA_PLACES:
-        homes += sorted(Path("/").glob(place), reverse=True)
+    for pattern in _JAVA_PATTERNS:
+        homes += sorted(Path("/").glob(pattern), reverse=True)
     return next((home / "bin" / "java" for home in homes if _version(home) >= OLDEST_JAVA), None)
 
 
 def _version(home: Path) -> int:
     try:
-        told = (home / "release").read_text()
+        text = (home / "release").read_text()
     except OSError:
         return 0
-    found = re.search(r'JAVA_VERSION="(\d+)', told)
+    found = re.search(r'JAVA_VERSION="(\d+)', text)
     return int(found[1]) if found and (home / "bin" / "java").is_file() else 0
 
 
@@ -196,8 +196,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], home: Path) -> None:
     with httpx.Client(timeout=5) as client:
         while not _is_up(client, url):
             if process.poll() is not None or time.monotonic() > deadline:
-                told = (home / "log").read_text()[-3000:]
-                raise RuntimeError(f"Trino did not start: {told}")
+                text = (home / "log").read_text()[-3000:]
+                raise RuntimeError(f"Trino did not start: {text}")
             time.sleep(0.2)
 
 

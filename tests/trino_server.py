@@ -25,7 +25,7 @@ import pytest
 
 from queryrun.engines.base import RemoteEndpoint
 from tests import trino_process
-from tests.differential.trino_client import Answer, TrinoClient
+from tests.differential.trino_client import TrinoClient, TrinoResult
 from tests.s3_server import CREDENTIALS, PROGRAM, S3Server
 from tests.s3_server import running as running_s3
 from tests.server_start import started
@@ -35,7 +35,7 @@ STATE_BOUND_S = 30.0
 POLL_S = 0.01
 """Between two questions to the server. Trino notifies nobody of a query's end, and some states
 last a few milliseconds."""
-_USERS, _ADDRESS, _TROUBLE, _FILES = "users", "address", "trouble", "files"
+_USERS, _ADDRESS, _FAILURE, _FILES = "users", "address", "trouble", "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,15 @@ class TrinoServer:
                 f"external_location = 'local:///{schema}/{file.stem}')"
             )
 
-    def ask(self, statement: str) -> Answer:
+    def query(self, statement: str) -> TrinoResult:
         """A statement by the back door: as another user, with a client of the tests' own."""
         with TrinoClient(self.url) as client:
-            return client.ask(statement)
+            return client.query(statement)
 
     def make(self, statement: str) -> None:
         """Run a statement that must succeed."""
-        answer = self.ask(statement)
-        assert not answer.error, answer.message
+        result = self.query(statement)
+        assert not result.error, result.message
 
     def wait_until_none_is_alive(
         self, name: str, meanwhile: Callable[[], None] = lambda: None
@@ -105,12 +105,12 @@ class TrinoServer:
 
     def alive(self, name: str) -> list[str]:
         """The states of the queries of that source that have not ended, as the engine sees them."""
-        answer = self.ask(
+        result = self.query(
             "SELECT state FROM system.runtime.queries "
             f"WHERE source = '{name}' AND state NOT IN ('FINISHED', 'FAILED')"
         )
-        assert not answer.error, answer.message
-        return [str(state) for (state,) in answer.rows]
+        assert not result.error, result.message
+        return [str(state) for (state,) in result.rows]
 
 
 @pytest.fixture(scope="session")
@@ -171,8 +171,8 @@ def _start_once(directory: Path) -> None:
 def _wait_for(directory: Path) -> tuple[str, bool]:
     deadline = time.monotonic() + trino_process.START_S
     while time.monotonic() < deadline:
-        if (directory / _TROUBLE).exists():
-            raise RuntimeError((directory / _TROUBLE).read_text())
+        if (directory / _FAILURE).exists():
+            raise RuntimeError((directory / _FAILURE).read_text())
         if (directory / _ADDRESS).exists():
             url, spools = (directory / _ADDRESS).read_text().split()
             return url, spools == "True"
@@ -193,7 +193,7 @@ def keep(directory: Path) -> None:
                 (directory / _ADDRESS).unlink()
                 (directory / "keeper").unlink()
         except Exception as error:
-            _write(directory / _TROUBLE, str(error))
+            _write(directory / _FAILURE, str(error))
             raise
 
 

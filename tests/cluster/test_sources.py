@@ -93,7 +93,7 @@ def port_of(server: TrinoServer) -> int:
 
 def queries_of(server: TrinoServer, run_id: str) -> list[str]:
     """The states of the run's unfinished queries, from Trino itself."""
-    response = server.ask(
+    response = server.query(
         "SELECT state FROM system.runtime.queries WHERE source LIKE"
         f" 'queryrun-{run_id}-%' AND state NOT IN ('FINISHED', 'FAILED')"
     )

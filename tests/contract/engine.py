@@ -68,10 +68,10 @@ class EngineContract:
         self, session: EngineSession, statements: Statements
     ) -> None:
         planned = session.plan(statements.endless)
-        has_ended = threading.Event()
+        is_finished = threading.Event()
 
         def interrupt() -> None:
-            while not has_ended.wait(0.005):
+            while not is_finished.wait(0.005):
                 session.interrupt()
 
         thread = threading.Thread(target=interrupt)
@@ -80,7 +80,7 @@ class EngineContract:
             with pytest.raises(Exception) as raised:
                 planned.connection.execute(f"FROM (\n{planned.relation})").fetchall()
         finally:
-            has_ended.set()
+            is_finished.set()
             thread.join()
         assert isinstance(session.failure_of(raised.value), RunFailed)
 

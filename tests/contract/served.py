@@ -14,24 +14,24 @@ from tests.e2e.conftest import Server, ServerHarness
 SOURCE = "warehouse"
 _SECRET_ENV = "WAREHOUSE_SECRET"
 _PREFIX = f"QUERYRUN_SOURCES__{SOURCE.upper()}__"
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 
 class Served:
     """A home with that source. Every server on it is ended afterwards."""
 
     def __init__(self, harness: ServerHarness, environ: Mapping[str, str]) -> None:
-        self._house = harness
+        self._harness = harness
         self._environ = environ
 
     @property
     def log(self) -> str:
         """Everything that servers have logged."""
-        return self._house.log.read_text()
+        return self._harness.log.read_text()
 
     def serve(self, secret: str) -> Server:
         """Start a server that has this secret."""
-        return self._house.serve({**self._environ, _SECRET_ENV: secret})
+        return self._harness.serve({**self._environ, _SECRET_ENV: secret})
 
     def cancel_running(
         self, server: Server, statement: str, is_running: Callable[[str], bool]
@@ -39,8 +39,8 @@ class Served:
         """Cancel a run once the engine runs it, by what its work is called there; the run."""
         run_id = server.submit(statement, source=SOURCE)["id"]
         _wait_until(lambda: is_running(f"queryrun-{run_id}-1"))
-        answer = server.cancel(run_id, prefer="wait=20")
-        assert answer.json()["state"] == "canceled", answer.text
+        response = server.cancel(run_id, prefer="wait=20")
+        assert response.json()["state"] == "canceled", response.text
         return server.get(run_id, "state,cancellation")
 
     def wait_until_away(self, server: Server) -> str:
@@ -50,13 +50,13 @@ class Served:
 
     def assert_hidden(self, server: Server, secret: str) -> None:
         """The server itself was given the secret; nothing that it has started shows it."""
-        assert secret in _shown(server.process.pid, "environ")
+        assert secret in _process_text(server.process.pid, "environ")
         workers = server.workers()
         assert workers
         for pid in (server.process.pid, *workers):
-            assert secret not in _shown(pid, "cmdline")
+            assert secret not in _process_text(pid, "cmdline")
         for pid in workers:
-            assert secret not in _shown(pid, "environ")
+            assert secret not in _process_text(pid, "environ")
         files = (path for path in server.made.home.rglob("*") if path.is_file())
         assert not [path for path in files if secret.encode() in path.read_bytes()]
 
@@ -84,13 +84,13 @@ def served(directory: Path, source: Mapping[str, str], authority: Path) -> Itera
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
 
 
-def _shown(pid: int, what: str) -> str:
+def _process_text(pid: int, what: str) -> str:
     """What the process table tells of a process; nothing of one that has ended meanwhile."""
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes().decode(errors="replace")

@@ -34,8 +34,8 @@ class Order:
     def bind(self) -> WorkerConfig:
         """The frame that binds a worker."""
         results, spill = Path(self.directory, "results"), Path(self.directory, "spill")
-        for place in (results, spill):
-            place.mkdir()
+        for location in (results, spill):
+            location.mkdir()
         return WorkerConfig(
             entity_id="entity",
             source=SourceSpec("spark", self.options),

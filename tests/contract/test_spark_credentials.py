@@ -63,12 +63,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredSpark]:
         pytest.skip(reason)
     directory, token = tmp_path_factory.mktemp("spark"), secrets.token_urlsafe(24)
     authority = Authority(directory / "authority.pem")
-    shown = directory / "server.pem"
-    shown.write_text(authority.issue())
+    certificate = directory / "server.pem"
+    certificate.write_text(authority.issue())
     with spark_server.running(directory, is_local=True, token=token) as server:
         port = urlsplit(server.url).port
         assert port is not None
-        with wire_to(port, server_context(shown, "h2")) as wire:
+        with wire_to(port, server_context(certificate, "h2")) as wire:
             yield SecuredSpark(server, wire, authority.certificate, token)
 
 
@@ -92,11 +92,11 @@ def name() -> str:
     return work_name(uuid4().hex, 1)
 
 
-Ask = Callable[[dict[str, str], str | None], object]
+Call = Callable[[dict[str, str], str | None], object]
 
 
 @pytest.fixture(params=["plan", "check", "stop"])
-def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
+def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Call:
     """Each way to speak to the server. (Names are asked of Spark's UI, which takes no token.)"""
 
     def plan(options: dict[str, str], secret: str | None) -> object:
@@ -104,63 +104,65 @@ def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
             rows = session.plan("SELECT 42 AS answer", name=name)
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 
-    asked: dict[str, Ask] = {
+    calls: dict[str, Call] = {
         "plan": plan,
         "check": lambda options, secret: SparkRemote().check(RemoteEndpoint(options, secret)),
         "stop": lambda options, secret: SparkRemote().stop(RemoteEndpoint(options, secret), name),
     }
-    return asked[str(request.param)]
+    return calls[str(request.param)]
 
 
-def refused(ask: Ask, options: dict[str, str], secret: str | None) -> str:
+def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
     """What is said of a refusal; the secret is nowhere in it, nor in what led to it."""
     with pytest.raises(RunFailed) as failed:
-        ask(options, secret)
+        call(options, secret)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
-    told = "".join(traceback.format_exception(failed.value))
-    assert not secret or secret not in told
+    trace = "".join(traceback.format_exception(failed.value))
+    assert not secret or secret not in trace
     return failed.value.failure.message
 
 
-def test_the_right_token_gets_in(trusted: SecuredSpark, ask: Ask) -> None:
-    assert ask(trusted.options(), trusted.token) in ([(42,)], None)
+def test_the_right_token_gets_in(trusted: SecuredSpark, call: Call) -> None:
+    assert call(trusted.options(), trusted.token) in ([(42,)], None)
 
 
-def test_a_wrong_token_is_told_as_that(trusted: SecuredSpark, ask: Ask) -> None:
-    assert refused(ask, trusted.options(), secrets.token_urlsafe(24)) == NOT_ACCEPTED
+def test_a_wrong_token_is_told_as_that(trusted: SecuredSpark, call: Call) -> None:
+    assert refused(call, trusted.options(), secrets.token_urlsafe(24)) == NOT_ACCEPTED
 
 
-def test_whoever_brings_no_token_does_not_get_in(spark: SecuredSpark, ask: Ask) -> None:
-    assert refused(ask, spark.in_clear, None) == NOT_ACCEPTED
+def test_whoever_brings_no_token_does_not_get_in(spark: SecuredSpark, call: Call) -> None:
+    assert refused(call, spark.in_clear, None) == NOT_ACCEPTED
 
 
-def test_nothing_is_sent_in_clear(trusted: SecuredSpark, ask: Ask) -> None:
+def test_nothing_is_sent_in_clear(trusted: SecuredSpark, call: Call) -> None:
     with wire_to(trusted.wire.port) as wire:
-        ask(trusted.options(wire.port), trusted.token)
+        call(trusted.options(wire.port), trusted.token)
     assert_is_encrypted(bytes(wire.sent), trusted.token)
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_token(spark: SecuredSpark, ask: Ask) -> None:
+def test_a_certificate_that_nobody_vouches_for_gets_no_token(
+    spark: SecuredSpark, call: Call
+) -> None:
     with wire_to(spark.wire.port) as wire:
-        said = refused(ask, spark.options(wire.port), spark.token)
-    assert said != NOT_ACCEPTED
+        message = refused(call, spark.options(wire.port), spark.token)
+    assert message != NOT_ACCEPTED
     assert_is_encrypted(bytes(wire.sent), spark.token)
 
 
-def test_a_certificate_of_another_host_gets_no_token(trusted: SecuredSpark, ask: Ask) -> None:
+def test_a_certificate_of_another_host_gets_no_token(trusted: SecuredSpark, call: Call) -> None:
     with wire_to(trusted.wire.port) as wire:
-        said = refused(ask, trusted.options(wire.port, "localhost"), trusted.token)
-    assert said != NOT_ACCEPTED
+        message = refused(call, trusted.options(wire.port, "localhost"), trusted.token)
+    assert message != NOT_ACCEPTED
     assert_is_encrypted(bytes(wire.sent), trusted.token)
 
 
-def test_a_server_that_speaks_no_tls_gets_no_token(trusted: SecuredSpark, ask: Ask) -> None:
+def test_a_server_that_speaks_no_tls_gets_no_token(trusted: SecuredSpark, call: Call) -> None:
     """The real one, reached past its proxy."""
     port = urlsplit(trusted.server.url).port
     assert port is not None
     with wire_to(port) as wire:
-        said = refused(ask, trusted.options(wire.port), trusted.token)
-    assert said != NOT_ACCEPTED
+        message = refused(call, trusted.options(wire.port), trusted.token)
+    assert message != NOT_ACCEPTED
     assert_is_encrypted(bytes(wire.sent), trusted.token)
 
 

@@ -101,11 +101,11 @@ def wait_for(is_so: Callable[[], object]) -> None:
 def interrupt_until(session: SparkSession, failures: list[RunFailed]) -> None:
     """Interrupt as a worker does: again and again, until the statement has heeded it."""
 
-    def heeds() -> bool:
+    def is_interrupted() -> bool:
         session.interrupt()
         return bool(failures)
 
-    wait_for(heeds)
+    wait_for(is_interrupted)
 
 
 PHASES = ("pending", "opening", "planning", "running")

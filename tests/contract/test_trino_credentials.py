@@ -131,11 +131,11 @@ def name() -> str:
     return work_name(uuid4().hex, 1)
 
 
-Ask = Callable[[dict[str, str], str | None], object]
+Call = Callable[[dict[str, str], str | None], object]
 
 
 @pytest.fixture(params=["plan", "check", "names", "stop"])
-def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
+def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Call:
     """Each way to speak to the server: a worker's, and the three of remote stops."""
 
     def plan(options: dict[str, str], secret: str | None) -> object:
@@ -143,69 +143,69 @@ def ask(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Ask:
             rows = session.plan("SELECT 42 AS answer", name=name)
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 
-    asked: dict[str, Ask] = {
+    calls: dict[str, Call] = {
         "plan": plan,
         "check": lambda options, secret: TrinoRemote().check(RemoteEndpoint(options, secret)),
         "names": lambda options, secret: TrinoRemote().names(RemoteEndpoint(options, secret)),
         "stop": lambda options, secret: TrinoRemote().stop(RemoteEndpoint(options, secret), name),
     }
-    return asked[str(request.param)]
+    return calls[str(request.param)]
 
 
-def refused(ask: Ask, options: dict[str, str], secret: str | None) -> str:
+def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
     """What is said of a refusal; the secret is nowhere in it, nor in what led to it."""
     with pytest.raises(RunFailed) as failed:
-        ask(options, secret)
+        call(options, secret)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
-    told = "".join(traceback.format_exception(failed.value))
-    assert not secret or secret not in told
+    trace = "".join(traceback.format_exception(failed.value))
+    assert not secret or secret not in trace
     return failed.value.failure.message
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_the_right_secret_gets_in(trusted: SecuredTrino, ask: Ask, auth: str) -> None:
-    assert ask(trusted.options(auth), trusted.secrets[auth]) in ([(42,)], [], None)
+def test_the_right_secret_gets_in(trusted: SecuredTrino, call: Call, auth: str) -> None:
+    assert call(trusted.options(auth), trusted.secrets[auth]) in ([(42,)], [], None)
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_a_wrong_secret_is_told_as_that(trusted: SecuredTrino, ask: Ask, auth: str) -> None:
+def test_a_wrong_secret_is_told_as_that(trusted: SecuredTrino, call: Call, auth: str) -> None:
     wrong = trusted.secrets[auth][:-8] + "wrong+12"
-    assert refused(ask, trusted.options(auth), wrong) == NOT_ACCEPTED
+    assert refused(call, trusted.options(auth), wrong) == NOT_ACCEPTED
 
 
-def test_whoever_brings_no_secret_does_not_get_in(trusted: SecuredTrino, ask: Ask) -> None:
-    assert refused(ask, trusted.options("none"), None) == NOT_ACCEPTED
+def test_whoever_brings_no_secret_does_not_get_in(trusted: SecuredTrino, call: Call) -> None:
+    assert refused(call, trusted.options("none"), None) == NOT_ACCEPTED
 
 
-def test_a_secret_is_not_taken_for_another_users(trusted: SecuredTrino, ask: Ask) -> None:
+def test_a_secret_is_not_taken_for_another_users(trusted: SecuredTrino, call: Call) -> None:
     options = trusted.options("password") | {"user": "somebody"}
-    assert refused(ask, options, trusted.secrets["password"]) == NOT_ACCEPTED
+    assert refused(call, options, trusted.secrets["password"]) == NOT_ACCEPTED
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_nothing_is_sent_in_clear(trusted: SecuredTrino, ask: Ask, auth: str) -> None:
+def test_nothing_is_sent_in_clear(trusted: SecuredTrino, call: Call, auth: str) -> None:
     secret = trusted.secrets[auth]
     with wire_to(trusted.port) as wire:
-        ask(trusted.options(auth, wire.port), secret)
+        call(trusted.options(auth, wire.port), secret)
     assert_is_encrypted(bytes(wire.sent), secret)
 
 
 @pytest.mark.parametrize("auth", AUTHS)
 def test_a_certificate_that_nobody_vouches_for_gets_no_secret(
-    trino: SecuredTrino, ask: Ask, auth: str
+    trino: SecuredTrino, call: Call, auth: str
 ) -> None:
     secret = trino.secrets[auth]
     with wire_to(trino.port) as wire:
-        said = refused(ask, trino.options(auth, wire.port), secret)
-    assert said != NOT_ACCEPTED
+        message = refused(call, trino.options(auth, wire.port), secret)
+    assert message != NOT_ACCEPTED
     assert_is_encrypted(bytes(wire.sent), secret)
 
 
-def test_a_certificate_of_another_host_gets_no_secret(trusted: SecuredTrino, ask: Ask) -> None:
+def test_a_certificate_of_another_host_gets_no_secret(trusted: SecuredTrino, call: Call) -> None:
     secret = trusted.secrets["password"]
     with wire_to(trusted.port) as wire:
-        said = refused(ask, trusted.options("password", wire.port, "localhost"), secret)
-    assert said != NOT_ACCEPTED
+        message = refused(call, trusted.options("password", wire.port, "localhost"), secret)
+    assert message != NOT_ACCEPTED
     assert_is_encrypted(bytes(wire.sent), secret)
 
 

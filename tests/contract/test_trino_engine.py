@@ -156,14 +156,14 @@ def _sources(trino_server: TrinoServer, *states: str) -> set[str]:
     """Whose queries are in one of these states."""
     import httpx2 as httpx
 
-    answer = httpx.get(
+    result = httpx.get(
         f"{trino_server.url}/v1/query",
         params=[("state", state) for state in states],
         headers={"x-trino-user": "queryrun"},
     )
-    assert answer.status_code == 200, answer.text
-    assert {query["state"] for query in answer.json()} <= {*states}
-    return {str(query["session"].get("source")) for query in answer.json()}
+    assert result.status_code == 200, result.text
+    assert {query["state"] for query in result.json()} <= {*states}
+    return {str(query["session"].get("source")) for query in result.json()}
 
 
 def test_stop_leaves_other_work_alone(
@@ -178,7 +178,7 @@ def test_an_interrupted_plan_leaves_nothing_at_trino(
     trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     """Wherever it was: on its way, queued, planned, or running without a row yet."""
-    has_ended = threading.Event()
+    is_finished = threading.Event()
     failures: list[BaseException] = []
 
     def plan() -> None:
@@ -186,11 +186,11 @@ def test_an_interrupted_plan_leaves_nothing_at_trino(
             read(free.plan(ENDLESS, name=name))
         except Exception as error:
             failures.append(free.failure_of(error))
-        has_ended.set()
+        is_finished.set()
 
     thread = threading.Thread(target=plan)
     thread.start()
-    while not has_ended.wait(0.005):
+    while not is_finished.wait(0.005):
         free.interrupt()
     thread.join()
     assert isinstance(failures[0], RunFailed)
@@ -295,8 +295,8 @@ def test_a_server_that_is_up_passes_the_check(endpoint: RemoteEndpoint) -> None:
     TrinoRemote().check(endpoint)
 
 
-@pytest.mark.parametrize("ask", ["stop", "names", "check"])
-def test_a_server_that_is_away_proves_nothing(ask: str) -> None:
+@pytest.mark.parametrize("call", ["stop", "names", "check"])
+def test_a_server_that_is_away_proves_nothing(call: str) -> None:
     endpoint = RemoteEndpoint({"url": "http://127.0.0.1:1"})
     calls: dict[str, Callable[[], object]] = {
         "stop": lambda: TrinoRemote().stop(endpoint, "queryrun-x-1"),
@@ -304,7 +304,7 @@ def test_a_server_that_is_away_proves_nothing(ask: str) -> None:
         "check": lambda: TrinoRemote().check(endpoint),
     }
     with pytest.raises(RunFailed) as failed:
-        calls[ask]()
+        calls[call]()
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
 
 
@@ -393,8 +393,10 @@ def test_nothing_but_a_query_gets_through(
 ) -> None:
     with pytest.raises(RunFailed):
         session.plan(statement, name=name)
-    asked = trino_server.ask(f"SELECT count(*) FROM system.runtime.queries WHERE source = '{name}'")
-    assert asked.rows == [[0]]
+    listed = trino_server.query(
+        f"SELECT count(*) FROM system.runtime.queries WHERE source = '{name}'"
+    )
+    assert listed.rows == [[0]]
 
 
 def test_a_carriage_return_does_not_hide_a_table(session: TrinoSession) -> None:
@@ -453,7 +455,7 @@ def test_rows_are_the_same_whichever_way_they_come(
     )
     found = rows.connection.execute(sql).fetchone()
     session.close()
-    expected = trino_server.ask(
+    expected = trino_server.query(
         "SELECT count(*), sum(o_orderkey), CAST(sum(o_totalprice) AS varchar), "
         "CAST(min(o_orderdate) AS varchar), lower(to_hex(md5(to_utf8("
         "array_join(array_agg(o_comment ORDER BY o_orderkey), ''))))) "

@@ -46,7 +46,7 @@ SAME = [
 ]  # fmt: skip
 """Expressions that both engines have."""
 
-SHOWN = {
+FORMATTED = {
     "CAST('ab' AS char(4))": "ab  ",
     "time '01:02:03'": "01:02:03",
     "time '01:02:03.120000'": "01:02:03.12",
@@ -103,7 +103,7 @@ def embedded(
     session.close()
 
 
-def shown(session: EngineSession, sql: str, form: str) -> tuple[object, ...]:
+def formatted(session: EngineSession, sql: str, form: str) -> tuple[object, ...]:
     """A statement's columns, and the file that its rows make."""
     rows = session.plan(sql)
     query = select_sql(rows.relation, rows.columns, FileLayout(ContentType(form), None, ZONE))
@@ -123,17 +123,17 @@ def test_both_engines_show_the_same(
     trino: EngineSession, embedded: EngineSession, form: str
 ) -> None:
     """Their types too. All at once: a statement costs Trino more than a value."""
-    there = shown(trino, together(SAME), form)
-    here = shown(embedded, together(SAME), form)
+    there = formatted(trino, together(SAME), form)
+    here = formatted(embedded, together(SAME), form)
     assert repr(there) == repr(here)
 
 
 def test_what_only_trino_has_is_shown_as_it_prints_it(trino: EngineSession) -> None:
-    rows = trino.plan(together(list(SHOWN)))
+    rows = trino.plan(together(list(FORMATTED)))
     query = select_sql(rows.relation, rows.columns, FileLayout(ContentType.CSV, None, ZONE)).text
     texts = rows.connection.execute(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (\n{query})")
-    found = dict(zip(SHOWN, texts.fetchall()[0], strict=True))
-    assert found == SHOWN
+    found = dict(zip(FORMATTED, texts.fetchall()[0], strict=True))
+    assert found == FORMATTED
 
 
 def test_many_rows_with_gaps_keep_their_order(trino: EngineSession) -> None:

@@ -22,7 +22,7 @@ _MEMORY_BYTES = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class OurAnswer:
+class OurResult:
     """What we answered: rows and their types, or why not."""
 
     names: list[str]
@@ -61,7 +61,7 @@ def open_one(directory: Path, spill: Path) -> DuckDBSession:
     return open_session({"data_dir": str(directory), "dialect": "trino"}, limits)
 
 
-class OurSide:
+class DuckDBSide:
     """Answers statements about one directory; a session serves several, as a worker's does."""
 
     def __init__(self, directory: Path, spill: Path) -> None:
@@ -69,19 +69,19 @@ class OurSide:
         self._spill = spill
         self._session = open_one(directory, spill)
 
-    def ask(self, statement: str) -> OurAnswer:
+    def run(self, statement: str) -> OurResult:
         """Run one statement to its end."""
         try:
             rows = self._session.plan(statement)
             return self._fetch(rows.connection, rows.relation, rows.columns)
         except RunFailed as failed:
-            return OurAnswer([], [], [], failed.failure)
+            return OurResult([], [], [], failed.failure)
         finally:
             if not self._session.renew():
                 self.close()
                 self._session = open_one(self._directory, self._spill)
 
-    def _fetch(self, connection: Any, relation: str, columns: Any) -> OurAnswer:
+    def _fetch(self, connection: Any, relation: str, columns: Any) -> OurResult:
         kinds = []
         for column in columns:
             known = from_duckdb(column.type)
@@ -92,8 +92,8 @@ class OurSide:
         except duckdb.Error as error:
             failure = self._session.failure_of(error)
             assert isinstance(failure, RunFailed)
-            return OurAnswer([], [], [], failure.failure)
-        return OurAnswer([column.name for column in columns], kinds, found)
+            return OurResult([], [], [], failure.failure)
+        return OurResult([column.name for column in columns], kinds, found)
 
     def close(self) -> None:
         """Close the session."""

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from tests import trino_process
-from tests.differential.suite import ANSWERS, Case, cases, own_tables, recorded
+from tests.differential.suite import RECORDED_RESULTS, Case, cases, own_tables, recorded
 from tests.differential.tpcds_tables import make_tables as make_tpcds_tables
 from tests.differential.trino_client import TrinoClient
 
@@ -46,23 +46,23 @@ def _record(url: str, *, everything: bool) -> None:
     by_group: dict[str, list[Case]] = {}
     for case in cases():
         by_group.setdefault(case.group, []).append(case)
-    ANSWERS.mkdir(exist_ok=True)
+    RECORDED_RESULTS.mkdir(exist_ok=True)
     for group, members in by_group.items():
         lines = []
         client = TrinoClient(url, schema=members[0].schema)
         for case in members:
-            entry = known.get(case.sql) or client.ask(case.sql)
-            answer = {"sql": case.sql, "columns": entry.columns, "rows": entry.rows}
+            entry = known.get(case.sql) or client.query(case.sql)
+            result = {"sql": case.sql, "columns": entry.columns, "rows": entry.rows}
             if entry.error:
-                answer = {"sql": case.sql, "error": entry.error}
-            lines.append(json.dumps(answer, ensure_ascii=False))
+                result = {"sql": case.sql, "error": entry.error}
+            lines.append(json.dumps(result, ensure_ascii=False))
         text = "[\n" + ",\n".join(lines) + "\n]\n"
-        (ANSWERS / f"{group}.json").write_text(text, encoding="utf-8")
+        (RECORDED_RESULTS / f"{group}.json").write_text(text, encoding="utf-8")
 
 
 def _record_functions(client: TrinoClient) -> None:
     functions: dict[str, list[list[str]]] = {}
-    for name, *rest in client.ask("SHOW FUNCTIONS").rows:
+    for name, *rest in client.query("SHOW FUNCTIONS").rows:
         functions.setdefault(name, []).append([str(cell) for cell in rest])
     if functions:
         _FUNCTIONS.write_text(
@@ -72,13 +72,13 @@ def _record_functions(client: TrinoClient) -> None:
 
 def _make_tables(client: TrinoClient) -> None:
     for name, query in own_tables().items():
-        client.run(f"DROP TABLE IF EXISTS {name}")
-        client.run(f"CREATE TABLE {name} AS {query}")
+        client.run_command(f"DROP TABLE IF EXISTS {name}")
+        client.run_command(f"CREATE TABLE {name} AS {query}")
     for name in _TPCH:
-        client.run(f"DROP TABLE IF EXISTS {name}")
-        columns = client.ask(f"SHOW COLUMNS FROM tpch.tiny.{name}").rows
+        client.run_command(f"DROP TABLE IF EXISTS {name}")
+        columns = client.query(f"SHOW COLUMNS FROM tpch.tiny.{name}").rows
         items = ", ".join(_as_generated(column, kind) for column, kind, *_ in columns)
-        client.run(f"CREATE TABLE {name} AS SELECT {items} FROM tpch.tiny.{name}")
+        client.run_command(f"CREATE TABLE {name} AS SELECT {items} FROM tpch.tiny.{name}")
 
 
 def _as_generated(column: str, kind: str) -> str:

@@ -16,7 +16,7 @@ from tests.differential.compare import (
     same_names,
     same_type,
 )
-from tests.differential.engine_harness import OurAnswer, OurSide, write_tables
+from tests.differential.engine_harness import DuckDBSide, OurResult, write_tables
 from tests.differential.suite import TPCDS, Case, Recorded
 from tests.differential.tpcds_tables import FILES as TPCDS_FILES
 
@@ -34,18 +34,18 @@ class Outcome:
 class Side(Protocol):
     """Who answers statements about one schema."""
 
-    def ask(self, statement: str) -> OurAnswer:
+    def run(self, statement: str) -> OurResult:
         """Run one statement to its end."""
         ...
 
 
 @contextmanager
-def our_sides(directory: Path) -> Iterator[dict[str, OurSide]]:
+def our_sides(directory: Path) -> Iterator[dict[str, DuckDBSide]]:
     """A session over the suite's tables for each schema; made in a new directory."""
     write_tables(directory / "data")
     sides = {
-        "default": OurSide(directory / "data", directory / "spill"),
-        TPCDS: OurSide(TPCDS_FILES, directory / "spill-tpcds"),
+        "default": DuckDBSide(directory / "data", directory / "spill"),
+        TPCDS: DuckDBSide(TPCDS_FILES, directory / "spill-tpcds"),
     }
     try:
         yield sides
@@ -54,12 +54,14 @@ def our_sides(directory: Path) -> Iterator[dict[str, OurSide]]:
             side.close()
 
 
-def outcome(case: Case, answers: Mapping[str, Recorded], sides: Mapping[str, Side]) -> Outcome:
+def outcome(
+    case: Case, recorded_results: Mapping[str, Recorded], sides: Mapping[str, Side]
+) -> Outcome:
     """Ask our side, and compare with what Trino answered.
 
     Where Trino fails we must fail or refuse; where it answers we must answer the same or refuse.
     """
-    trino, ours = answers[case.sql], sides[case.schema].ask(case.sql)
+    trino, ours = recorded_results[case.sql], sides[case.schema].run(case.sql)
     failure = ours.failure
     if failure and (failure.code is FailureCode.NOT_SUPPORTED or _refused_late(failure.message)):
         return Outcome(REFUSED, failure.message)
@@ -82,14 +84,14 @@ def _refused_late(message: str) -> bool:
     return "is not supported" in message
 
 
-def _shape(trino: Recorded, ours: OurAnswer) -> str:
+def _shape(trino: Recorded, ours: OurResult) -> str:
     """What differs in the columns; the type of a column that is all nulls does not count."""
     if len(trino.columns) != len(ours.kinds):
         return f"{len(trino.columns)} columns from Trino, {len(ours.kinds)} from us"
     if not same_names([name for name, _ in trino.columns], ours.names):
         return f"Trino names {trino.columns}, we {ours.names}"
-    for number, ((_, kind), mine) in enumerate(zip(trino.columns, ours.kinds, strict=True)):
+    for number, ((_, kind), our_type) in enumerate(zip(trino.columns, ours.kinds, strict=True)):
         has_values = any(row[number] is not None for row in trino.rows)
-        if has_values and not same_type(kind, mine):
-            return f"Trino has the type {kind}, we {mine}"
+        if has_values and not same_type(kind, our_type):
+            return f"Trino has the type {kind}, we {our_type}"
     return ""

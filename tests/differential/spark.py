@@ -22,15 +22,15 @@ from tests.differential.suite import Case, cases, recorded
 
 _AT_ONCE = 4
 """Most of a small statement's time is spent waiting."""
-_PIECE = 100
+_BATCH_SIZE = 100
 """So many are asked before anything is printed and recorded."""
 
 
 def outcomes_on(sides: Mapping[str, SparkSide], chosen: Sequence[Case]) -> dict[str, Outcome]:
     """The outcome of each of these statements, by the case's id."""
-    answers = recorded()
+    recorded_results = recorded()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda case: outcome(case, answers, sides), chosen)
+        found = pool.map(lambda case: outcome(case, recorded_results, sides), chosen)
         return {case.id: one for case, one in zip(chosen, found, strict=True)}
 
 
@@ -73,20 +73,22 @@ def main() -> None:
     parser.add_argument("--refused", action="store_true", help="print what is refused, too")
     parser.add_argument("--record", action="store_true", help="ask what has changed, and record")
     options = parser.parse_args()
-    answers = recorded()
-    suite = [c for c in cases() if c.sql in answers and c.group in (options.group or [c.group])]
+    recorded_results = recorded()
+    suite = [
+        c for c in cases() if c.sql in recorded_results and c.group in (options.group or [c.group])
+    ]
     with tempfile.TemporaryDirectory() as made, spark_sides(options.url, Path(made)) as sides:
         tables = {name: side.tables() for name, side in sides.items()}
         suite = _not_recorded(suite, tables) if options.record else suite
-        for start in range(0, len(suite), _PIECE):
-            piece = suite[start : start + _PIECE]
-            outcomes = outcomes_on(sides, piece)
-            print(report(outcomes, piece), flush=True)
-            for case in piece if options.refused else ():
+        for start in range(0, len(suite), _BATCH_SIZE):
+            batch = suite[start : start + _BATCH_SIZE]
+            outcomes = outcomes_on(sides, batch)
+            print(report(outcomes, batch), flush=True)
+            for case in batch if options.refused else ():
                 if outcomes[case.id].verdict == REFUSED:
                     print(f"refused {case.id}: {case.sql}\n    {outcomes[case.id].note}")
             if options.record:
-                write_record(piece, outcomes, tables)
+                write_record(batch, outcomes, tables)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ _APPROXIMATED = (
     ("time zones", "as on DuckDB: known from the statement, not stored with the value"),
     ("`map_agg`", "fails for a key that comes twice; Trino keeps one of the values"),
     ("JSON", "is compared as a value; Spark sorts an object's keys and writes `1.50` as `1.5`"),
-    ("`varchar(n)`", "lengths are not tracked but in a cast, which cuts; columns of type `char(n)` cannot be named"),
-    ("recursive queries", "end with an error after 100 rounds, in Trino after ten"),
-    ("decimals", "divisions on the way to a quotient of more than 19 digits, and casts of doubles to more than 15, fail with `is not supported`"),
+    ("`varchar(n)`", "lengths are not tracked except in a cast, which truncates; columns of type `char(n)` cannot be named"),
+    ("recursive queries", "fail after 100 iterations, in Trino after ten"),
+    ("decimals", "divisions whose quotient has more than 19 digits, and casts of doubles to more than 15 digits, fail with `is not supported`"),
     ("`sequence`", "is not limited to 10,000 entries"),
 )  # fmt: skip
 
@@ -35,13 +35,13 @@ def on_spark(suite: list[Case]) -> list[str]:
     return [
         "## On Spark\n",
         'For a Spark source with `dialect = "trino"` statements are translated as well, for a session in ANSI mode and in UTC (the statement names every other zone). '
-        "The same statements were asked on a Spark 4.2, recorded by `python -m tests.differential.spark --record`.\n",
+        "The same statements were executed on a Spark 4.2, recorded by `python -m tests.differential.spark --record`.\n",
         *_judged(suite, record),
         f"Functions that are refused on Spark and not on DuckDB ({len(missing)}): "
         + ", ".join(f"`{name}`" for name in missing)
         + ".\n",
-        "Refused on Spark before anything is asked there, examples from the suite:\n",
-        "| statement | answer |\n|---|---|",
+        "Refused before anything is sent to Spark, examples from the suite:\n",
+        "| statement | message |\n|---|---|",
         *_refused(suite, record),
         "",
         "Approximated on Spark:\n",
@@ -55,8 +55,8 @@ def _judged(suite: list[Case], record: Record) -> list[str]:
     lines = ["| statements about | | equal | refused | different |\n|---|---|---|---|---|"]
     totals: Counter[str] = Counter()
     for group in dict.fromkeys(case.group for case in suite):
-        asked = [entry for c in suite if c.group == group and (entry := record.of(c))]
-        counts = Counter(entry.verdict for entry in asked)
+        recorded_entries = [entry for c in suite if c.group == group and (entry := record.of(c))]
+        counts = Counter(entry.verdict for entry in recorded_entries)
         totals += counts
         lines.append(_row(group, counts))
     return [*lines, _row("**all**", totals), ""]

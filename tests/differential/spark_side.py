@@ -18,7 +18,7 @@ from queryrun.sql.spark.types import quoted
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.translate import Needs
 from queryrun.sql.trino.types import Type
-from tests.differential.engine_harness import OurAnswer, write_tables
+from tests.differential.engine_harness import OurResult, write_tables
 from tests.differential.suite import TPCDS
 from tests.differential.tpcds_tables import FILES as TPCDS_FILES
 
@@ -31,14 +31,14 @@ class SparkSide:
 
     def __init__(self, session: Any, schema: str, columns: Mapping[str, list[TableColumn]]) -> None:
         self._session = session
-        places = {table: f"{quoted(schema)}.{quoted(table)}" for table in columns}
-        self._tables = SparkTables(columns, places)
+        schemas = {table: f"{quoted(schema)}.{quoted(table)}" for table in columns}
+        self._tables = SparkTables(columns, schemas)
 
     def tables(self, needs: Needs | None = None) -> SparkTables:
         """What there is."""
         return self._tables
 
-    def ask(self, statement: str) -> OurAnswer:
+    def run(self, statement: str) -> OurResult:
         """Run one statement to its end."""
         from pyspark.errors import PySparkException
 
@@ -46,16 +46,16 @@ class SparkSide:
             translated = to_spark(statement, self.tables)
             found = self._session.sql(translated.sql).toArrow()
         except RunFailed as failed:
-            return OurAnswer([], [], [], failed.failure)
+            return OurResult([], [], [], failed.failure)
         except PySparkException as error:
-            return OurAnswer([], [], [], _failure(error))
+            return OurResult([], [], [], _failure(error))
         kinds = [output.type for output in translated.columns]
         cells = [
             [_native(value, kind) for value in column.to_pylist()]
             for column, kind in zip(found.columns, kinds, strict=True)
         ]
         rows = list(zip(*cells, strict=True))
-        return OurAnswer([output.heading for output in translated.columns], kinds, rows)
+        return OurResult([output.heading for output in translated.columns], kinds, rows)
 
 
 def _failure(error: Any) -> Failure:
@@ -78,7 +78,7 @@ def _native(value: Any, kind: Type) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Schema:
     schema: str
     files: Path
 
@@ -94,16 +94,16 @@ def spark_sides(url: str, directory: Path) -> Iterator[dict[str, SparkSide]]:
         session = SparkSession.builder.remote(url).create()
     write_tables(directory / "data")
     own = f"queryrun_{uuid4().hex[:12]}"
-    places = {
-        "default": _Place(f"{own}_suite", directory / "data"),
-        TPCDS: _Place(f"{own}_tpcds", TPCDS_FILES),
+    schemas = {
+        "default": _Schema(f"{own}_suite", directory / "data"),
+        TPCDS: _Schema(f"{own}_tpcds", TPCDS_FILES),
     }
     try:
         _prepare(session)
-        yield {name: _side(session, place) for name, place in places.items()}
+        yield {name: _side(session, target) for name, target in schemas.items()}
     finally:
-        for place in places.values():
-            session.sql(f"DROP SCHEMA IF EXISTS {place.schema} CASCADE")
+        for target in schemas.values():
+            session.sql(f"DROP SCHEMA IF EXISTS {target.schema} CASCADE")
         session.stop()
 
 
@@ -114,14 +114,14 @@ def _prepare(session: Any) -> None:
             session.conf.set(name, value)
 
 
-def _side(session: Any, place: _Place) -> SparkSide:
-    session.sql(f"CREATE SCHEMA {place.schema}")
+def _side(session: Any, target: _Schema) -> SparkSide:
+    session.sql(f"CREATE SCHEMA {target.schema}")
     columns = {}
-    for file in sorted(place.files.absolute().glob("*.parquet")):
-        table = f"{place.schema}.{quoted(file.stem)}"
+    for file in sorted(target.files.absolute().glob("*.parquet")):
+        table = f"{target.schema}.{quoted(file.stem)}"
         session.sql(f"CREATE TABLE {table} USING parquet LOCATION '{file.as_uri()}'")
         columns[file.stem.lower()] = list(_columns(session.table(table).schema.fields))
-    return SparkSide(session, place.schema, columns)
+    return SparkSide(session, target.schema, columns)
 
 
 def _columns(fields: Iterable[Any]) -> Iterator[TableColumn]:

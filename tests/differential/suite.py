@@ -13,7 +13,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 STATEMENTS = HERE / "statements"
-ANSWERS = HERE / "answers"
+RECORDED_RESULTS = HERE / "recorded"
 TRINO_VERSION = "476"
 TPCDS = "tpcds"
 
@@ -83,11 +83,11 @@ def _statements(text: str) -> list[tuple[str, bool]]:
 def recorded() -> dict[str, Recorded]:
     """The recorded answers by statement."""
     found: dict[str, Recorded] = {}
-    for path in sorted(ANSWERS.glob("*.json")):
+    for path in sorted(RECORDED_RESULTS.glob("*.json")):
         for entry in json.loads(path.read_text("utf-8")):
             columns = [(name, kind) for name, kind in entry.get("columns", [])]
-            answer = Recorded(columns, entry.get("rows", []), entry.get("error", ""))
-            found[entry["sql"]] = answer
+            result = Recorded(columns, entry.get("rows", []), entry.get("error", ""))
+            found[entry["sql"]] = result
     return found
 
 

@@ -32,8 +32,8 @@ def written() -> Record:
 
 def test_every_statement_has_been_asked_on_a_spark(written: Record) -> None:
     """On failure: `python -m tests.differential.spark --url … --record`."""
-    answered = recorded()
-    assert not [c.id for c in cases() if c.sql in answered and written.of(c) is None]
+    completed = recorded()
+    assert not [c.id for c in cases() if c.sql in completed and written.of(c) is None]
 
 
 def test_translations_are_what_was_asked_on_a_spark(written: Record) -> None:
@@ -66,9 +66,9 @@ def test_a_sample_of_statements_answers_the_same_on_spark(
     spark_server: SparkServer, written: Record, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Equal where the record says so. The first use of the server is what takes long."""
-    asked = [case for case in cases() if written.of(case)]
-    sample = [case for case in asked if case.schema != TPCDS][::_EVERY]
-    sample += [case for case in asked if case.schema == TPCDS][::_TPCDS_EVERY]
+    recorded_entries = [case for case in cases() if written.of(case)]
+    sample = [case for case in recorded_entries if case.schema != TPCDS][::_EVERY]
+    sample += [case for case in recorded_entries if case.schema == TPCDS][::_TPCDS_EVERY]
     with spark_sides(spark_server.url, tmp_path_factory.mktemp("spark-suite")) as sides:
         found = outcomes_on(sides, sample)
     unlike = {

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.xdist_group("differential")
 
 def test_every_statement_has_a_recorded_answer() -> None:
     """On failure: `python -m tests.differential.judge`, which starts a Trino and asks it."""
-    answers = recorded()
-    assert not [case.id for case in cases() if case.sql not in answers]
+    recorded_results = recorded()
+    assert not [case.id for case in cases() if case.sql not in recorded_results]
 
 
 def test_the_suite_has_at_least_500_statements_and_no_two_alike() -> None:
@@ -56,11 +56,11 @@ def test_every_query_of_tpch_is_equal(outcomes: dict[str, Outcome]) -> None:
 
 def test_every_query_of_tpcds_is_equal(outcomes: dict[str, Outcome]) -> None:
     """More than half of them find rows; an answer without rows shows little."""
-    answers = recorded()
+    recorded_results = recorded()
     tpcds = [case for case in cases() if case.group == TPCDS]
     assert len(tpcds) == 99
     assert {outcomes[case.id].verdict for case in tpcds} == {EQUAL}
-    assert sum(bool(answers[case.sql].rows) for case in tpcds) > 60
+    assert sum(bool(recorded_results[case.sql].rows) for case in tpcds) > 60
 
 
 def test_the_committed_page_is_what_the_suite_says(outcomes: dict[str, Outcome]) -> None:

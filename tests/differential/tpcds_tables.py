@@ -20,21 +20,21 @@ FILES = HERE / TPCDS
 
 def make_tables(client: TrinoClient) -> None:
     """The tables in Trino's memory, and the files where they are missing."""
-    client.run(f"CREATE SCHEMA IF NOT EXISTS memory.{TPCDS}")
+    client.run_command(f"CREATE SCHEMA IF NOT EXISTS memory.{TPCDS}")
     for name, query in tables_in(FILES / "tables.sql").items():
         table = f"memory.{TPCDS}.{name}"
-        client.run(f"DROP TABLE IF EXISTS {table}")
-        client.run(f"CREATE TABLE {table} AS {query}")
+        client.run_command(f"DROP TABLE IF EXISTS {table}")
+        client.run_command(f"CREATE TABLE {table} AS {query}")
         file = FILES / f"{name}.parquet"
         if not file.exists():
             _export(client, table, file)
 
 
 def _export(client: TrinoClient, table: str, file: Path) -> None:
-    answer = client.ask(f"SELECT * FROM {table} ORDER BY 1, 2")
-    columns = {name: _duckdb_type(kind) for name, kind in answer.columns}
+    result = client.query(f"SELECT * FROM {table} ORDER BY 1, 2")
+    columns = {name: _duckdb_type(kind) for name, kind in result.columns}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as lines:
-        for row in answer.rows:
+        for row in result.rows:
             lines.write(json.dumps(dict(zip(columns, row, strict=True))) + "\n")
         lines.flush()
         with duckdb.connect(":memory:") as writer:

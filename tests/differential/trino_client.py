@@ -10,7 +10,7 @@ import httpx2 as httpx
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TrinoResult:
     """What a server said to a statement: columns and rows as JSON, or an error's name."""
 
     columns: list[tuple[str, str]] = field(default_factory=list)
@@ -50,12 +50,12 @@ class TrinoClient:
     def wait(self, seconds: float) -> None:
         """Return when a statement is answered; `TimeoutError` after so many seconds."""
         deadline = time.monotonic() + seconds
-        while not (self.is_up() and not self.ask("SELECT 1").error):
+        while not (self.is_up() and not self.query("SELECT 1").error):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self._url} does not answer")
             time.sleep(1)
 
-    def ask(self, statement: str) -> Answer:
+    def query(self, statement: str) -> TrinoResult:
         """Run one statement to its end."""
         page = self._http.post(
             f"{self._url}/v1/statement", content=statement.encode(), headers=self._headers
@@ -64,15 +64,17 @@ class TrinoClient:
         rows: list[list[Any]] = []
         while True:
             if "error" in page:
-                return Answer(error=page["error"]["errorName"], message=page["error"]["message"])
+                return TrinoResult(
+                    error=page["error"]["errorName"], message=page["error"]["message"]
+                )
             columns = [(c["name"], c["type"]) for c in page.get("columns", [])] or columns
             rows += page.get("data", [])
             if "nextUri" not in page:
-                return Answer(columns, rows)
+                return TrinoResult(columns, rows)
             page = self._http.get(page["nextUri"], headers=self._headers).json()
 
-    def run(self, statement: str) -> None:
+    def run_command(self, statement: str) -> None:
         """Run a statement that has to work; `SystemExit` says why it did not."""
-        answer = self.ask(statement)
-        if answer.error:
-            raise SystemExit(f"{statement[:80]}: {answer.message}")
+        result = self.query(statement)
+        if result.error:
+            raise SystemExit(f"{statement[:80]}: {result.message}")

@@ -347,7 +347,7 @@ def test_the_environment_alone_is_enough(shell: Shell, tmp_path: Path) -> None:
     assert done.stdout == "a\n1\n"
 
 
-def test_a_wrong_secret_is_not_kept(shell: Shell) -> None:
+def test_a_wrong_secret_is_not_saved(shell: Shell) -> None:
     done = shell(
         "login",
         shell.server.url,

@@ -58,7 +58,7 @@ class Balance:
     amount: Decimal
 
 
-def test_rows_take_the_type_that_was_asked_for(serve: Serve) -> None:
+def test_rows_have_the_requested_type(serve: Serve) -> None:
     sql = "SELECT DATE '2026-11-24' AS day, CAST('12.30' AS DECIMAL(18, 2)) AS amount"
     with client_of(serve()) as client:
         (row,) = client.submit(sql).rows(Balance)
@@ -84,14 +84,14 @@ def test_a_result_becomes_an_arrow_table(serve: Serve, kind: str) -> None:
         assert run.to_arrow().column("i").to_pylist() == [0, 1, 2, 3, 4]
 
 
-def test_rows_of_csv_are_refused_with_a_way_out(serve: Serve) -> None:
+def test_rows_of_csv_are_refused_with_an_alternative(serve: Serve) -> None:
     with client_of(serve()) as client:
         run = client.submit("SELECT 1 AS a", content_type="csv")
         with pytest.raises(Unsupported, match="download"):
             list(run.rows())
 
 
-def test_a_download_is_put_in_place_whole_and_again(serve: Serve, tmp_path: Path) -> None:
+def test_a_download_replaces_its_target_in_one_step(serve: Serve, tmp_path: Path) -> None:
     with client_of(serve()) as client:
         run = client.submit("SELECT 42 AS a", content_type="csv", content_encoding="gzip")
         path = run.download(tmp_path)
@@ -104,7 +104,7 @@ def test_a_download_is_put_in_place_whole_and_again(serve: Serve, tmp_path: Path
     )
 
 
-def test_a_broken_download_is_continued_and_verified(serve: Serve, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed_and_verified(serve: Serve, tmp_path: Path) -> None:
     """A part left by an earlier try is not fetched again: its first bytes are marked."""
     from queryrun_client import ChecksumMismatch
     from queryrun_client.download import PartFile
@@ -123,7 +123,7 @@ def test_a_broken_download_is_continued_and_verified(serve: Serve, tmp_path: Pat
         assert run.download(tmp_path / "again.csv").read_bytes() == whole
 
 
-def test_a_failed_run_says_why_and_where(serve: Serve) -> None:
+def test_a_failed_run_has_message_and_position(serve: Serve) -> None:
     with client_of(serve()) as client:
         run = client.submit("SELECT nothing_of_this_name").wait()
         assert run.state is State.FAILED
@@ -175,7 +175,7 @@ def test_a_second_cancel_is_success_and_a_late_one_says_so(serve: Serve) -> None
         assert list(done.rows()) == [{"a": 1}]
 
 
-def test_progress_is_told_from_the_start_to_the_end(serve: Serve) -> None:
+def test_progress_is_reported_from_start_to_end(serve: Serve) -> None:
     seen: list[RunInfo] = []
     with client_of(serve()) as client:
         client.submit("SELECT 1 AS a").wait(progress=seen.append)
@@ -183,7 +183,7 @@ def test_progress_is_told_from_the_start_to_the_end(serve: Serve) -> None:
     assert seen[-1].state is State.COMPLETE
 
 
-def test_a_wait_that_is_over_leaves_the_run_running(serve: Serve) -> None:
+def test_a_wait_that_times_out_leaves_the_run_running(serve: Serve) -> None:
     with client_of(serve()) as client:
         run = client.submit(RUNAWAY)
         with pytest.raises(StillRunning) as caught:
@@ -198,7 +198,7 @@ def test_one_idempotency_key_makes_one_run(serve: Serve) -> None:
     assert runs[0] == runs[1]
 
 
-def test_a_token_that_no_longer_counts_is_renewed_once(serve: Serve) -> None:
+def test_an_invalid_token_is_renewed_once(serve: Serve) -> None:
     server = serve()
     with client_of(server) as client:
         client.submit("SELECT 1 AS a")
@@ -206,7 +206,7 @@ def test_a_token_that_no_longer_counts_is_renewed_once(serve: Serve) -> None:
         assert list(client.submit("SELECT 2 AS a").rows()) == [{"a": 2}]
 
 
-def test_tags_source_and_time_limit_arrive(serve: Serve) -> None:
+def test_tags_source_and_timeout_are_sent(serve: Serve) -> None:
     with client_of(serve()) as client:
         run = client.submit("SELECT 1", tags={"team": "ops"}, source="live", timeout_s=30)
         run.refresh()
@@ -216,7 +216,7 @@ def test_tags_source_and_time_limit_arrive(serve: Serve) -> None:
     assert late.error.code == "time_limit_exceeded"
 
 
-def test_a_lost_answer_never_makes_a_second_run(serve: Serve) -> None:
+def test_a_lost_response_never_makes_a_second_run(serve: Serve) -> None:
     """The server acted and the client cannot know: the same key brings the same run back."""
     server = serve()
     with lossy_proxy(server.url) as proxy, Client(proxy.url, *credentials(server)) as client:
@@ -226,7 +226,7 @@ def test_a_lost_answer_never_makes_a_second_run(serve: Serve) -> None:
         assert json.loads(lost)["id"] == run.id
 
 
-def test_a_lost_answer_to_a_cancel_is_no_failure(serve: Serve) -> None:
+def test_a_lost_response_to_a_cancel_is_no_failure(serve: Serve) -> None:
     server = serve()
     with lossy_proxy(server.url) as proxy, Client(proxy.url, *credentials(server)) as client:
         run = client.submit(RUNAWAY)

@@ -32,6 +32,8 @@ BARE_CODE = re.compile(r"(?<![\w%&#/\"'.-])[A-H](?:[1-9]|1[0-9]|2[0-9])(?![\w%&-
 """A code by itself. Encoded bytes (`%C3`) and data in quotes are none."""
 GUARANTEE_REFERENCE = re.compile(r"(?<!how-to/)\bcancel\.md")
 ANCHORED_GUARANTEE = re.compile(r"(?<!how-to/)\bcancel\.md#([\w-]+)")
+FILE = re.compile(r"`(?:\.\./)*((?:[\w.]+/)*\w+\.(?:py|sql))`")
+FOLDER = re.compile(r"`((?:src|tests|docs|packages|benchmarks)/[\w./-]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 STRINGS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 """From Python 3.12 on the text of an f-string has a kind of its own."""
@@ -64,6 +66,30 @@ def test_references_in_pages_resolve() -> None:
     assert not found, "\n".join(found)
 
 
+def test_files_that_pages_name_exist() -> None:
+    """`runs/state.py` and the like; worked examples name files that are yet to be made."""
+    known = [f"/{path.relative_to(ROOT)}" for path in code_files()]
+    found = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages()
+        if "add-a" not in page.name
+        for name in FILE.findall(page.read_text(encoding="utf-8"))
+        if not any(path.endswith(f"/{name}") for path in known)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_folders_that_pages_name_exist() -> None:
+    found = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages()
+        if "add-a" not in page.name
+        for name in FOLDER.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_sections_of_the_conformance_tables_are_codes_of_the_contract() -> None:
     ids = anchors(CONTRACT.read_text(encoding="utf-8"))
     for path in (ROOT / "tests/http").glob("conformance*.py"):
@@ -73,7 +99,7 @@ def test_sections_of_the_conformance_tables_are_codes_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("page", OPERATOR_PAGES)
-def test_pages_for_operators_need_no_look_up_of_codes(page: str) -> None:
+def test_pages_for_operators_have_no_codes(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     found = [match[0] for match in CONTRACT_REFERENCE.finditer(text)]
     assert not found + re.findall(r"\([A-H][0-9]{1,2}\)", text)

@@ -34,11 +34,11 @@ def workflow() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_files_that_strangers_look_for_exist(name: str) -> None:
+def test_the_files_that_strangers_expect_exist(name: str) -> None:
     assert (ROOT / name).stat().st_size > 0
 
 
-def test_the_hosted_ci_runs_what_everybody_runs() -> None:
+def test_the_hosted_ci_runs_the_same_script_as_everyone() -> None:
     steps = workflow()["steps"]
     assert ".ci/run" in [step.get("run") for step in steps]
     assert (ROOT / ".ci/run").stat().st_mode & 0o111

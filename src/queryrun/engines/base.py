@@ -1,4 +1,4 @@
-"""The Engine protocol: what anything that executes SQL must offer. Runs in the worker process."""
+"""The protocols that every engine implements. Sessions run in the worker process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EngineLimits:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a result, named as the client sees it; `type` in DuckDB's words."""
+    """One column of a result, named as the client sees it; `type` as DuckDB names it."""
 
     name: str
     type: str
@@ -32,9 +32,9 @@ class Column:
 class Rows:
     """A result that is ready to be copied out: the encoder's connection and what to read there.
 
-    `relation` is SQL that stands in parentheses (`COPY (SELECT … FROM (relation)) TO …`) on
-    `connection`. For DuckDB that is the statement itself; other engines register their Arrow
-    batches there. So one encoder serves them all.
+    `relation` is SQL that is put in parentheses (`COPY (SELECT … FROM (relation)) TO …`) and runs
+    on `connection`. For DuckDB it is the statement itself; other engines register their Arrow
+    batches there, so that one encoder serves all engines.
     """
 
     connection: DuckDBPyConnection
@@ -69,21 +69,21 @@ class EngineProgress:
 
 
 WORK_PREFIX = "queryrun-"
-"""What the names of all our work in engines elsewhere begin with."""
+"""The prefix of the names of all our work in remote engines."""
 
 
 def work_name(run_id: str, attempt: int) -> str:
-    """What an attempt's work is called in an engine elsewhere; unique for ever.
+    """The name of an attempt's work in a remote engine. It is never used again.
 
-    It is known before anything starts, so whoever knows the attempt can find and end its work,
-    also when nobody has heard of an id that the engine gave it.
+    It is known before anything starts, so the work of an attempt can be found and stopped even
+    when the id that the engine gave it has not been received.
     """
     return f"{WORK_PREFIX}{run_id}-{attempt}"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteEndpoint:
-    """Where an engine elsewhere is and as whom to speak to it, for one entity of one source.
+    """The address and credentials of a remote engine, for one entity of one source.
 
     `options` are the engine's own (`url`, `catalog`, `schema`, `user`, …); `secret` is the
     password or token, and None when there is none.
@@ -101,34 +101,34 @@ class RemoteEngine(Protocol):
     """
 
     def stop(self, endpoint: RemoteEndpoint, name: str) -> None:
-        """End all work of this name; returns when the engine itself says that none is left.
+        """Stop all work of this name. Returns when the engine itself reports that none is left.
 
-        For a name that never started anything too. Whoever might still start something under
-        the name has been ended before. Raises `RunFailed` (`engine_unavailable`) when the
-        engine does not answer or still shows the work after `REMOTE_BOUND_S`: then nothing is
-        proven, and the caller tries again.
+        Also for a name that never started anything. The caller has already stopped every process
+        that could start work under the name. Raises `RunFailed` (`engine_unavailable`) when the
+        engine does not respond or still reports the work after `REMOTE_BOUND_S`: then the stop is
+        unconfirmed, and the caller tries again.
         """
         ...
 
     def names(self, endpoint: RemoteEndpoint) -> list[str]:
         """The names (`WORK_PREFIX`…) of all our work that the engine runs or has queued now.
 
-        Raises `RunFailed` when it does not answer. For finding work that no one owns.
+        Used to find orphaned work. Raises `RunFailed` when the engine does not respond.
         """
         ...
 
     def check(self, endpoint: RemoteEndpoint) -> None:
-        """Return when the engine would take a statement; `RunFailed` says why it would not."""
+        """Return when the engine accepts statements; `RunFailed` says why it does not."""
         ...
 
 
 REMOTE_BOUND_S = 5.0
-"""How long one call of a `RemoteEngine` may take."""
+"""The maximum duration of one call of a `RemoteEngine`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """A column of a table as metadata statements list it; `type` in Trino's words."""
+    """A column of a table as metadata statements list it; `type` as Trino names it."""
 
     name: str
     type: str
@@ -140,7 +140,7 @@ class Catalog(Protocol):
     """Which tables a source has for one entity. Runs in the catalog process; reads no rows."""
 
     def tables(self) -> list[str]:
-        """Their names, in lower case and sorted. Raises `RunFailed` when the source cannot say."""
+        """Their names, in lower case and sorted. Raises `RunFailed` if the source is away."""
         ...
 
     def columns(self, name: str) -> list[ColumnInfo] | None:
@@ -151,7 +151,7 @@ class Catalog(Protocol):
         ...
 
     def close(self) -> None:
-        """Give everything back. Idempotent."""
+        """Release all resources. Idempotent."""
         ...
 
 
@@ -197,17 +197,17 @@ class EngineSession(Protocol):
     def output_path(self) -> str:
         """The one path that the encoder may write to on the connection: a named pipe of ours.
 
-        Nothing is there yet. It is chosen when the session opens, because afterwards nobody,
-        we included, can widen what the connection may touch.
+        Nothing exists there yet. It is chosen when the session opens, because afterwards the
+        configuration is locked, and no path can be added to those that the connection may access.
         """
         ...
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
-        """Bind the statement and say what it returns. An embedded engine has computed nothing yet.
+        """Bind the statement and return its columns and rows. Embedded engines compute later.
 
         `row_filter` says which rows the statement may see; None is `RowFilter()`. `name`
-        (`work_name`) is what an engine elsewhere knows this work by, from before it starts;
-        embedded engines have no use for it.
+        (`work_name`) is the name of the work in a remote engine, set before it starts; embedded
+        engines ignore it.
 
         Raises `RunFailed` with line and column for a statement the engine refuses.
         """
@@ -224,8 +224,8 @@ class EngineSession(Protocol):
     def interrupt(self) -> None:
         """Ask the running statement to stop. Callable from another thread, any number of times.
 
-        Promises nothing: a statement may ignore it, and one that lands between two steps is
-        lost. Whoever needs certainty repeats it, and then kills.
+        Promises nothing: a statement may ignore it, and an interrupt between two steps is lost.
+        A caller that needs certainty repeats it, and then kills the process.
         """
         ...
 
@@ -234,12 +234,12 @@ class EngineSession(Protocol):
         ...
 
     def renew(self) -> bool:
-        """Forget the last statement and be as good as newly opened, in much less time.
+        """Reset the session for another statement, which is much faster than opening one.
 
-        False when that cannot be promised any more: close, and open another.
+        False when the session cannot be reset: close it, and open another.
         """
         ...
 
     def close(self) -> None:
-        """Give everything back: memory, spill files, connections. Idempotent."""
+        """Release memory, spill files and connections. Idempotent."""
         ...

@@ -92,6 +92,7 @@ def _folder(entry: os.DirEntry[str]) -> TableFiles | None:
 
 
 def _files_below(directory: Path) -> tuple[str, tuple[str, ...]] | None:
+    """A table has one reader, so only files of the kind that comes first count."""
     by_reader: dict[str, list[str]] = {}
     for parent, folders, files in os.walk(directory):
         folders[:] = sorted(folder for folder in folders if _is_usable(folder))

@@ -1,4 +1,4 @@
-"""A result as an Arrow IPC stream. pyarrow is imported here and costs 300 ms; only on request."""
+"""Writes a result as an Arrow IPC stream. Imported on demand: pyarrow costs 300 ms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from queryrun.results.count import BatchCounter
 
 _BATCH_ROWS = 20_480
-"""Ten of DuckDB's vectors: readers take a batch whole, a preview too (`columnar.py`)."""
+"""Ten of DuckDB's vectors. Readers load a whole batch, previews too (`columnar.py`)."""
 
 
 def _next(batches: Any) -> Any:
@@ -30,9 +30,9 @@ def _next(batches: Any) -> Any:
 def arrow_stream(
     connection: DuckDBPyConnection, query: str, counter: BatchCounter
 ) -> Iterator[bytes]:
-    """The rows of `query`, batch by batch as they are computed; `counter` keeps their number.
+    """The rows of `query`, batch by batch as they are computed; `counter` counts them.
 
-    The engine's errors come out as `duckdb.Error`, whichever way Arrow has wrapped them.
+    Errors of the engine are raised as `duckdb.Error`, however Arrow wraps them.
     """
     batches: Any = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
     sink = Sink()

@@ -1,4 +1,4 @@
-"""Cutting a stream into frames of one size, for encryption: numbered, and the last one marked."""
+"""Splits a stream into numbered frames of one size for encryption; the last one is marked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from queryrun.results.compress import Chunks
 
 
 class BadKeyError(ValueError):
-    """A key that cannot be used; the text says why and never repeats the key."""
+    """An unusable key. The text says why and never repeats the key."""
 
 
 def nonce(number: int, *, is_last: bool) -> bytes:
-    """The frame's number and whether it is the last: unique, since each file has its own key."""
+    """The frame's number and whether it is the last: unique, because each file has its own key."""
     return number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
 
 
@@ -28,20 +28,20 @@ def framed(source: FrameSource, size: int) -> Iterator[tuple[bytes, bool]]:
 
 
 class FrameSource:
-    """Pieces of any size, taken in sizes of ours."""
+    """Chunks of any size, read in frames of one size."""
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = iter(chunks)
-        self._held = bytearray()
+        self._buffered = bytearray()
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes; fewer at the end."""
-        while len(self._held) < size:
+        while len(self._buffered) < size:
             chunk = next(self._chunks, None)
             if chunk is None:
                 break
-            self._held += chunk
-        with memoryview(self._held) as view:
+            self._buffered += chunk
+        with memoryview(self._buffered) as view:
             taken = bytes(view[:size])
-        del self._held[: len(taken)]
+        del self._buffered[: len(taken)]
         return taken

@@ -1,4 +1,4 @@
-"""Result files in a directory of this machine: written under a hidden name, fsynced, renamed."""
+"""Result files in a local directory: written under a hidden name, fsynced, renamed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from queryrun.results.store import SharedFile, StoredFile
 
 _CHUNK_BYTES = 1024 * 1024
 _WRITE_BACK_BYTES = 8 * 1024 * 1024
-"""So much is handed to the disk at a time while more is written: the fsync at the end then takes
+"""How much is written back to the disk at a time during the write: the fsync at the end then takes
 milliseconds, not a second per 3 GB."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""EFBIG: the worker's own limit on file sizes, far beyond every other, or the file system's."""
+"""EFBIG: the worker's own limit on file sizes, which is above all others, or the file system's."""
 _SYNC_FILE_RANGE_WRITE = 2
 _CREATE = os.O_CREAT | os.O_CLOEXEC
 _MODE = 0o600
@@ -68,14 +68,14 @@ class LocalResultStore:
         swept = []
         for path in self._directory.glob("*"):
             before = unfinished_before if path.suffix == ".part" else committed_before
-            with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
+            with contextlib.suppress(FileNotFoundError):  # removed concurrently
                 if path.stat().st_mtime < before.timestamp():
                     path.unlink()
                     swept.append(path.name.removeprefix(".").removesuffix(".part"))
         return swept
 
     def link(self, key: str, lifetime_s: int) -> str | None:  # noqa: ARG002 - as the protocol says
-        """None: a directory serves nothing."""
+        """None: a directory serves no links."""
         return None
 
     def _path(self, key: str) -> Path:
@@ -86,33 +86,33 @@ class LocalResultStore:
 
 
 class LocalResultWriter:
-    """A file in the making. See `ResultWriter`."""
+    """An unfinished file. See `ResultWriter`."""
 
     def __init__(self, path: Path, unfinished: Path) -> None:
         self._path = path
         self._unfinished = unfinished
         self._is_committed = False
         self._shared: Path | None = None
-        self._size_bytes = self._handed_bytes = 0
+        self._size_bytes = self._written_back_bytes = 0
         self._is_open = False
         self._open()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Hand the bytes to the kernel; a full disk is a failure of its own kind."""
+        """Write the bytes; a full disk has a failure code of its own."""
         with _storage_failures(), memoryview(data) as view:
             written = 0
             while written < len(view):
                 written += os.write(self._file, view[written:])
             self._size_bytes += written
-        self._hand_over(self._size_bytes)
+        self._write_back(self._size_bytes)
 
     def share(self, path: str) -> SharedFile | None:
-        """Make the unfinished file anew, at `path`, and its own name a second one of it.
+        """Create the file at `path` and hard-link it under its unfinished name.
 
-        In this order because of the worker's sandbox: it may read its spill directory, where
-        `path` is, but only write the directory of results, where those of others lie. A link
-        from there to here would be refused; this one takes rights away, and adds none.
-        None where that is not possible: on two file systems, or on one without links.
+        The order follows from the worker's sandbox: the worker may read its spill directory, where
+        `path` is, but only write the directory of results, which holds the files of others. A link
+        into the spill directory would add the right to read, so the kernel refuses it.
+        Returns None across file systems, and on file systems without hard links.
         """
         self._shared = Path(path)
         try:
@@ -130,10 +130,10 @@ class LocalResultWriter:
             self._unshare()
             self._open()
             return None
-        return SharedFile(file, self._hand_over, self._sync)
+        return SharedFile(file, self._write_back, self._sync)
 
     def commit(self) -> None:
-        """fsync, rename, fsync of the directory: durable under its key when this returns."""
+        """fsync, rename, and fsync of the directory: the file is durable when this returns."""
         self._sync()
         with _storage_failures():
             self._close()
@@ -143,7 +143,7 @@ class LocalResultWriter:
             _sync_directory(self._path.parent)
 
     def abort(self) -> None:
-        """Close and remove. Never raises: what is left over is `discard`'s and `sweep`'s."""
+        """Close and remove. Never raises: `discard` and `sweep` remove what is left over."""
         if self._is_committed:
             return
         with contextlib.suppress(OSError):
@@ -158,11 +158,11 @@ class LocalResultWriter:
             self._file = os.open(self._unfinished, os.O_WRONLY | _CREATE | os.O_TRUNC, _MODE)
         self._is_open = True
 
-    def _hand_over(self, size_bytes: int) -> None:
-        """Have what was written since the last time go to the disk, if it is worth the call."""
-        if size_bytes - self._handed_bytes >= _WRITE_BACK_BYTES:
-            _begin_write_back(self._file, self._handed_bytes, size_bytes)
-            self._handed_bytes = size_bytes
+    def _write_back(self, size_bytes: int) -> None:
+        """Start the write-back of new bytes, if they are worth a system call."""
+        if size_bytes - self._written_back_bytes >= _WRITE_BACK_BYTES:
+            _begin_write_back(self._file, self._written_back_bytes, size_bytes)
+            self._written_back_bytes = size_bytes
 
     def _sync(self) -> None:
         with _storage_failures():
@@ -193,7 +193,7 @@ def _storage_failures() -> Iterator[None]:
 
 
 def _begin_write_back(file: int, start: int, end: int) -> None:
-    """Have the kernel start to write these bytes, and do not wait. A hint: fsync still decides."""
+    """Start the write-back of these bytes without waiting. Only fsync guarantees anything."""
     _sync_file_range(file, start, end - start, _SYNC_FILE_RANGE_WRITE)
 
 

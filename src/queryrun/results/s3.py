@@ -1,8 +1,8 @@
 """Result files in an S3 bucket: streamed in parts, visible only once they are whole.
 
-A small file is one PUT at its commit. A larger one is a multipart upload that begins with its
-first full part; until it is completed nobody sees it, and whoever settles a dead worker's attempt
-aborts it (`discard`). No byte lies on a local disk.
+A small file is one PUT at its commit. A larger one is a multipart upload that starts with its first
+full part and is invisible until it is completed; `discard` aborts it when its worker has died. No
+byte is written to a local disk.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from queryrun.results.s3http import S3Error
 from queryrun.results.store import SharedFile, StoredFile
 
 PART_BYTES = 16 * 1024 * 1024
-"""10,000 parts are the most there can be: with this, files of up to 160 GB."""
+"""S3 allows 10,000 parts, so this size allows files of up to 160 GB."""
 MAX_PARTS = 10_000
 PARTS_IN_FLIGHT = 2
 """Together with the one being filled, the memory a writer holds: three parts."""
 _CHUNK_BYTES = 1024 * 1024
-_NO_ROOM = 507
-"""HTTP's own status for it, which several servers use; AWS has no such thing."""
+_INSUFFICIENT_STORAGE = 507
+"""HTTP's status for a full disk, which several servers use; AWS does not."""
 
 
 class S3ResultStore:
@@ -40,7 +40,7 @@ class S3ResultStore:
         self._presigned = presigned
 
     def open(self, key: str) -> S3ResultWriter:
-        """Start a file. Nothing is said to the store yet."""
+        """Start a file. Makes no request yet."""
         return S3ResultWriter(self._bucket, checked_key(key), self._part_bytes)
 
     def stat(self, key: str) -> StoredFile | None:
@@ -69,7 +69,7 @@ class S3ResultStore:
             self._bucket.delete(key)
 
     def sweep(self, unfinished_before: datetime, committed_before: datetime) -> list[str]:
-        """Abort uploads and remove objects that are so old that they are nobody's any more."""
+        """Abort orphaned uploads and remove orphaned objects, by age."""
         with storage_failures():
             uploads = [
                 one for one in self._bucket.uploads() if one.initiated_time < unfinished_before
@@ -87,7 +87,7 @@ class S3ResultStore:
 
 
 class S3ResultWriter:
-    """A file on its way into the bucket. See `ResultWriter`. Used by one thread."""
+    """An unfinished file. See `ResultWriter`. Not thread-safe."""
 
     def __init__(self, bucket: S3Bucket, key: str, part_bytes: int) -> None:
         self._bucket = bucket
@@ -102,14 +102,14 @@ class S3ResultWriter:
         self._is_committed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Fill parts, and send each that is full; waits while `PARTS_IN_FLIGHT` are on the way."""
+        """Fill parts and upload each full one; blocks while `PARTS_IN_FLIGHT` are in flight."""
         with memoryview(data) as view, storage_failures():
             self._size_bytes += len(view)
             taken = 0
             while taken < len(view):
-                room = self._part_bytes - len(self._part)
-                self._part += view[taken : taken + room]
-                taken += room
+                free = self._part_bytes - len(self._part)
+                self._part += view[taken : taken + free]
+                taken += free
                 if len(self._part) == self._part_bytes:
                     self._send_part()
 
@@ -118,21 +118,21 @@ class S3ResultWriter:
         return None
 
     def commit(self) -> None:
-        """Send what is left and make it one object. Durable and visible when this returns."""
+        """Upload the rest and complete the object. Durable and visible when this returns."""
         with storage_failures():
             if self._upload is None:
                 self._bucket.put(self._key, self._part, _metadata(self._key))
             else:
                 self._complete(self._upload)
         self._is_committed = True
-        self._end_threads()
+        self._join_threads()
 
     def abort(self) -> None:
-        """Abort the upload. Never raises: what is left over is `discard`'s and `sweep`'s."""
+        """Abort the upload. Never raises: `discard` and `sweep` remove what is left over."""
         if self._is_committed:
             return
         self._part = bytearray()
-        self._end_threads()
+        self._join_threads()
         if self._upload is not None:
             with contextlib.suppress(S3Error):
                 self._bucket.abort_upload(self._upload, self._key)
@@ -146,16 +146,16 @@ class S3ResultWriter:
         try:
             self._bucket.complete_upload(upload, self._key, self._etags)
         except S3Error:
-            if not self._is_there():
+            if not self._is_complete():
                 raise
 
-    def _is_there(self) -> bool:
-        """Whether the upload was completed though its answer was lost: the key is ours alone."""
+    def _is_complete(self) -> bool:
+        """Whether an upload was completed whose response was lost: the key is this writer's own."""
         headers = self._bucket.head(self._key)
         return headers is not None and headers.get("content-length") == str(self._size_bytes)
 
     def _send_part(self) -> None:
-        """Hand the full part to a thread; raises what an earlier part has met with."""
+        """Upload the full part in a thread. Raises the error of an earlier part."""
         if self._upload is None:
             self._upload = self._bucket.begin_upload(self._key, _metadata(self._key))
         if self._threads is None:
@@ -168,8 +168,8 @@ class S3ResultWriter:
         send = self._bucket.put_part
         self._in_flight.append(self._threads.submit(send, self._upload, self._key, number, part))
 
-    def _end_threads(self) -> None:
-        """Returns when no part is on its way any more: an abort may only come after the last."""
+    def _join_threads(self) -> None:
+        """Wait until no part is in flight: an abort must come after the last one."""
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
             self._threads = None
@@ -177,7 +177,7 @@ class S3ResultWriter:
 
 
 def _metadata(key: str) -> dict[str, str]:
-    """What a presigned download says of itself; the same that a download through us says."""
+    """The headers of a presigned download, equal to those of a proxied one."""
     return {"content-type": media_type(key), "content-disposition": disposition(key)}
 
 
@@ -191,11 +191,11 @@ def _check_parts(number: int, part_bytes: int) -> None:
 
 @contextlib.contextmanager
 def storage_failures() -> Iterator[None]:
-    """The store's refusals as failures of a run, with S3's own word for the operator."""
+    """The store's errors as failures of a run, with S3's error code for the operator."""
     try:
         yield
     except S3Error as error:
-        if error.status == _NO_ROOM:
+        if error.status == _INSUFFICIENT_STORAGE:
             raise RunFailed.of(
                 FailureCode.STORAGE_FULL, "There is no space left for result files"
             ) from error

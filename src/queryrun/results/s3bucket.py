@@ -16,7 +16,7 @@ from queryrun.results.sigv4 import UNSIGNED, Credentials, UnsignedRequest, encod
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A multipart upload that was begun and neither completed nor aborted."""
+    """A multipart upload that is neither completed nor aborted."""
 
     key: str
     id: str
@@ -32,7 +32,7 @@ class ListedObject:
 
 
 class S3Bucket:
-    """One bucket. Blocking; usable from several threads. Everything raises `S3Error`."""
+    """One bucket. Blocking and thread-safe. Every method raises `S3Error`."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class S3Bucket:
         self._link_base = self._address(location.link_endpoint or endpoint)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close idle connections."""
         self._http.close()
 
     # --- whole objects -----------------------------------------------------------------------
@@ -109,7 +109,7 @@ class S3Bucket:
         return etag
 
     def complete_upload(self, upload: str, key: str, etags: Sequence[str]) -> None:
-        """Make the parts one object, visible in one step."""
+        """Make the parts one object, which becomes visible in one step."""
         parts = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
             for number, etag in enumerate(etags, 1)
@@ -118,11 +118,11 @@ class S3Bucket:
         headers = {"content-type": "application/xml"}
         request = S3Request("POST", self._path(key), [("uploadId", upload)], headers, body)
         response = _parsed(self._http.send(request))
-        if response.tag.endswith("Error"):  # S3 answers 200 first and may still fail
+        if response.tag.endswith("Error"):  # S3 may fail after status 200
             raise S3Error(response.findtext("{*}Code") or "InternalError", 500)
 
     def abort_upload(self, upload: str, key: str) -> None:
-        """Give the parts' space back. Fine when there is no such upload any more."""
+        """Release the space of the parts. Does nothing when there is no such upload."""
         try:
             self._http.send(S3Request("DELETE", self._path(key), [("uploadId", upload)]))
         except S3Error as error:
@@ -184,7 +184,7 @@ class S3Bucket:
 
 
 def _require_range(response: S3Response, start: int, end: int) -> None:
-    """A store that does not know ranges answers 200 with everything: better nothing than that."""
+    """A store without ranges responds 200 with the whole object, which must not pass as a part."""
     announced = int(response.headers.get("content-length", "-1"))
     if announced != end - start or (response.status != 206 and start > 0):
         raise S3Error("RangeIgnored", response.status)
@@ -194,13 +194,13 @@ def _parsed(response: S3Response) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(response.body)  # noqa: S314 - our own store's, of bounded size
     except ElementTree.ParseError as error:
-        raise S3Error("BrokenAnswer", response.status) from error
+        raise S3Error("InvalidResponse", response.status) from error
 
 
 def _text(entry: ElementTree.Element, name: str) -> str:
     text = entry.findtext(f"{{*}}{name}")
     if text is None:
-        raise S3Error("BrokenAnswer", 200)
+        raise S3Error("InvalidResponse", 200)
     return text
 
 

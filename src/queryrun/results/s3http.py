@@ -1,7 +1,7 @@
-"""Signed requests to one S3 endpoint over a few kept connections. Knows no operation of S3.
+"""Signed requests to one S3 endpoint over a few idle connections. Knows no operation of S3.
 
-The standard library's client: it imports in 30 ms, and one blocking request per thread is all
-that a worker needs (docs/decisions/0008-s3.md).
+It uses the standard library's HTTP client, which imports in 30 ms; a worker needs no more than one
+blocking request per thread (docs/decisions/0008-s3.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from queryrun.results.sigv4 import Credentials, Signer, UnsignedRequest, encoded
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-"""The longest answer that is held whole: a page of a listing has at most 1,000 entries."""
+"""The longest response that is buffered: a page of a listing has at most 1,000 entries."""
 _MAX_IDLE_CONNECTIONS = 4
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
@@ -31,34 +31,34 @@ T = TypeVar("T")
 
 
 class S3Error(Exception):
-    """The store refused or did not answer. `code` is S3's word for it, fit to be shown."""
+    """The store refused the request or did not respond. `code` is S3's error code."""
 
     def __init__(self, code: str, status: int = 0) -> None:
         super().__init__(code)
         self.code = code
         self.status = status
-        """0: there was no answer."""
+        """0: there was no response."""
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same request may succeed in a moment."""
+        """Whether a retry may succeed soon."""
         return self.status == 0 or self.status in _BUSY
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
-    """How long a request may take. Retries are few and short: the run has its own."""
+    """Timeouts and retries of one request. Retries are few and short: a run has its own."""
 
     connect_timeout_s: float = 5.0
     response_timeout_s: float = 30.0
-    """For sending a body, and then for every wait for bytes."""
+    """For sending the body, and then for each read."""
     retry_delays_s: tuple[float, ...] = (0.0, 0.3, 1.0)
-    """Before each further try of a request that may pass; the first is for a stale connection."""
+    """Before each retry of a transient error; the first one covers a stale connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class S3Request:
-    """One request; `body` is held whole, so that it can be sent again."""
+    """One request; `body` is in memory, so that it can be sent again."""
 
     method: str
     path: str
@@ -69,7 +69,7 @@ class S3Request:
 
 @dataclass(frozen=True, slots=True)
 class S3Response:
-    """A whole answer with a good status."""
+    """A complete response with a status below 300."""
 
     status: int
     headers: Mapping[str, str]
@@ -77,7 +77,7 @@ class S3Response:
 
 
 class S3Http:
-    """Talks to `endpoint` (`https://host[:port]`). Usable from several threads at once."""
+    """A client of `endpoint` (`https://host[:port]`). Thread-safe."""
 
     def __init__(
         self,
@@ -97,26 +97,26 @@ class S3Http:
         self._lock = threading.Lock()
 
     def send(self, request: S3Request) -> S3Response:
-        """Send it, again if that may help, and return the answer. `S3Error` for bad statuses."""
+        """Send a request, with retries. Raises `S3Error` for statuses of 300 and above."""
         return self._with_retries(lambda: self._exchange(request))
 
     def stream(self, request: S3Request, chunk_bytes: int) -> tuple[S3Response, Iterator[bytes]]:
-        """The answer without its body, and the body in pieces, which must be read or closed.
+        """The response without its body, and the body in chunks, which must be read or closed.
 
-        The pieces raise `S3Error` when the body ends before its announced length.
+        Reading raises `S3Error` when the body ends before its announced length.
         """
         connection, response = self._with_retries(lambda: self._begin(request))
         head = S3Response(response.status, _headers(response), b"")
         return head, self._chunks(connection, response, chunk_bytes)
 
     def close(self) -> None:
-        """Let go of the connections that were kept. It may be used again."""
+        """Close the idle connections. The client may still be used."""
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
 
     def signer(self) -> Signer:
-        """Signs with the credentials of this moment."""
+        """A signer with the current credentials."""
         return Signer(self._credentials(), self._region)
 
     def _with_retries(self, attempt: Callable[[], T]) -> T:
@@ -157,7 +157,7 @@ class S3Http:
         if request.body or request.method in {"PUT", "POST"}:
             headers["content-length"] = str(len(request.body))
         target = request.path + ("?" + encoded(request.query) if request.query else "")
-        with contextlib.suppress(BrokenPipeError):  # it may have answered before it hung up
+        with contextlib.suppress(BrokenPipeError):  # the server may respond before it closes
             connection.request(request.method, target, request.body or None, headers)
 
     @contextlib.contextmanager
@@ -219,7 +219,7 @@ class S3Http:
 def _whole_body(response: http.client.HTTPResponse) -> bytes:
     body = response.read(MAX_RESPONSE_BYTES)
     if response.read(1):
-        raise S3Error("AnswerTooLong", response.status)
+        raise S3Error("ResponseTooLong", response.status)
     return body
 
 
@@ -228,15 +228,15 @@ def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
 
 
 def _code(response: http.client.HTTPResponse) -> str:
-    """S3's word for what is wrong; answers to HEAD have no body, so they have none."""
+    """S3's error code; responses to HEAD have no body and so no code."""
     found = _CODE.search(response.read(64 * 1024).decode("utf-8", "replace"))
     return found[1] if found else f"HTTP{response.status}"
 
 
 def _error_code(error: Exception) -> str:
-    """A word for what went wrong on the way, in the manner of S3's codes."""
+    """A code for a connection error, in the style of S3's codes."""
     if isinstance(error, TimeoutError):
         return "TimedOut"
     if isinstance(error, ssl.SSLError):
         return "InsecureConnection"
-    return "Unreachable" if isinstance(error, OSError) else "BrokenAnswer"
+    return "Unreachable" if isinstance(error, OSError) else "InvalidResponse"

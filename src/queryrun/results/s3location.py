@@ -1,4 +1,4 @@
-"""Where in the world of S3 result files lie. Plain data: wiring makes it, workers get it."""
+"""The location of result files on S3. Plain data that wiring creates and workers receive."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ AWS_ENDPOINT = "https://s3.{region}.amazonaws.com"
 
 @dataclass(frozen=True, slots=True)
 class S3Location:
-    """Where result files lie. Without an endpoint it is AWS's own.
+    """A bucket and a prefix. Without an endpoint it is on AWS.
 
-    `link_endpoint` is what links start with, where clients know the store by another name.
+    `link_endpoint` replaces the endpoint in links, where clients know the store by another name.
     """
 
     bucket: str

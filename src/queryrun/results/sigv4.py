@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
-"""What stands for the body's hash in a link: whoever makes it does not know the body."""
+"""Stands for the body's hash in a link, because the body is not known when it is signed."""
 MAX_LINK_LIFETIME_S = 7 * 24 * 3600
-"""S3 refuses links that are to live longer."""
+"""S3 refuses longer lifetimes."""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -59,7 +59,7 @@ class Signer:
     service: str = "s3"
 
     def headers(self, request: UnsignedRequest, at: datetime) -> dict[str, str]:
-        """The request's headers with the signature among them. All of them are signed."""
+        """The request's headers, including the signature. All of them are signed."""
         headers = {name.lower(): " ".join(text.split()) for name, text in request.headers.items()}
         headers["host"] = request.host
         headers["x-amz-date"] = at.strftime(_TIME)
@@ -124,13 +124,13 @@ class Signer:
 
 
 def encoded(query: Sequence[tuple[str, str]]) -> str:
-    """A query string in the canonical order and spelling; it is also sent so."""
+    """A query string in canonical order and encoding, as it is also sent."""
     pairs = sorted((quote(name, _UNRESERVED), quote(value, _UNRESERVED)) for name, value in query)
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def encoded_path(*segments: str) -> str:
-    """A path made of segments, each of which may hold slashes."""
+    """A path made of segments, each of which may contain slashes."""
     return "/" + "/".join(quote(segment, _UNRESERVED + "/") for segment in segments if segment)
 
 

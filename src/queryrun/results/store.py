@@ -1,4 +1,4 @@
-"""The ResultStore protocol: where result files live. Keys hold nothing of a request."""
+"""The ResultStore protocol: storage of result files. A key holds nothing of a request."""
 
 from __future__ import annotations
 
@@ -19,84 +19,84 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """An unfinished file that somebody else writes."""
+    """An unfinished file that the engine writes itself."""
 
     descriptor: int
-    """To read it meanwhile; the writer's own."""
+    """For reading it meanwhile; it belongs to the writer."""
     on_growth: Callable[[int], None]
-    """To be told now and then how large the file has become."""
+    """To be called now and then with the size of the file."""
     sync: Callable[[], None]
-    """Bring what was written to the disk. May be left out: `commit` does it too, and then waits.
+    """Sync what was written to the disk. Optional: `commit` syncs too, and takes longer then.
     Raises `RunFailed` (storage)."""
 
 
 class ResultWriter(Protocol):
-    """A file in the making. Nothing is visible under its key until `commit` has returned."""
+    """An unfinished file. Nothing is visible under its key until `commit` has returned."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes. May block on the store. Raises `RunFailed` (storage) on trouble."""
+        """Append the next bytes. May block on the store. Raises `RunFailed` (storage)."""
         ...
 
     def share(self, path: str) -> SharedFile | None:
-        """Let somebody else write the file, at `path`, instead of `write`; `commit` as ever.
+        """Let the engine write the file, at `path`, instead of `write`. `commit` stays the same.
 
-        `path` ends with the writer. None: that cannot be, here or with this store, and `write`
-        is the way. Called before anything is written.
+        `path` is removed with the writer. None: the store cannot share a file, so use `write`.
+        Called before anything is written.
         """
         ...
 
     def commit(self) -> None:
-        """Make the file durable and visible under its key, whole, in one step."""
+        """Make the complete file durable and visible under its key, in one step."""
         ...
 
     def abort(self) -> None:
-        """Give up: leave nothing behind. Idempotent; does nothing after `commit`."""
+        """Discard the file and leave nothing behind. Idempotent; does nothing after `commit`."""
         ...
 
 
 class ResultStore(Protocol):
-    """Durable result files, by key. Blocking: the worker calls it directly, a node in a thread."""
+    """Durable result files, by key. Blocking: a worker calls it directly, a node in a thread."""
 
     def open(self, key: str) -> ResultWriter:
-        """Start a file that will be committed under `key`. A key is used once."""
+        """Start a file that will be committed under `key`. Each key is used once."""
         ...
 
     def stat(self, key: str) -> StoredFile | None:
         """The committed file, or None. A file that was not committed does not exist.
 
-        Raises `RunFailed` (storage) when that cannot be found out.
+        Raises `RunFailed` (storage) when the store does not respond.
         """
         ...
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` (inclusive) to `end` (exclusive) in pieces of at most 1 MiB.
 
-        `FileNotFoundError` when there is no such file; `RunFailed` (storage) on trouble, also
-        between two pieces: then the bytes so far are right and the rest is missing.
+        Raises `FileNotFoundError` when there is no such file, and `RunFailed` (storage) on errors
+        of the store, also between two chunks: then the bytes so far are right, and incomplete.
         """
         ...
 
     def discard(self, key: str) -> None:
         """Remove what an attempt left under `key`: committed, half-written or neither. Idempotent.
 
-        Only after the writer is known to be gone. Raises `RunFailed` (storage) on trouble.
+        Call it only after the writer is known to be gone. Raises `RunFailed` (storage).
         """
         ...
 
     def sweep(self, unfinished_before: datetime, committed_before: datetime) -> list[str]:
-        """Remove what is nobody's any more, by age alone; the keys.
+        """Remove orphaned files, by age alone. Returns their keys.
 
-        Unfinished files that were last written (where the store cannot tell: begun) before the
-        first time, which must be longer ago than any attempt may take, and committed ones from
-        before the second, which must be longer ago than runs are kept. They are what `discard`
-        was never called for: the node was lost, or the store was away.
+        `unfinished_before` must be longer ago than any attempt may take; it is compared with the
+        last write, or where the store does not record that, with the start. `committed_before`
+        must be longer ago than runs are kept. Orphans are files for which `discard` was never
+        called, because a node was lost or the store was unavailable.
         """
         ...
 
     def link(self, key: str, lifetime_s: int) -> str | None:
-        """A link to the file that the store serves by itself for `lifetime_s` seconds.
+        """A link to the file that the store itself serves for `lifetime_s` seconds.
 
-        None: it serves none, and downloads go through us. Makes no request and does not look
-        whether the file exists.
+        None: the store serves no such link, so the download has to be proxied. Makes no request
+        and does not check whether the file exists.
         """
         ...

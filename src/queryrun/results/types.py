@@ -27,7 +27,7 @@ class Type:
 
 
 def parse_type(text: str) -> Type:
-    """The type that DuckDB calls `text`. What we do not know is a plain type of that name."""
+    """The type that DuckDB calls `text`. Unknown syntax gives a plain type of that name."""
     reader = _Reader(_TOKEN.findall(text))
     try:
         found = reader.type()
@@ -37,7 +37,7 @@ def parse_type(text: str) -> Type:
 
 
 class _Reader:
-    """Reads tokens from left to right. A text that is no type ends in IndexError or ValueError."""
+    """Parses tokens from left to right. Raises IndexError or ValueError for other texts."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens

@@ -1,7 +1,7 @@
-"""How a value of each type looks in a result file, as SQL that makes it so (contract F4, H22).
+"""Formats values for result files, as SQL expressions (contract F4, H22).
 
-Only what DuckDB's own `COPY` would write differently is converted: dates and times to ISO 8601,
-not-a-number and infinities, REAL, blobs, and nested values that hold any of these.
+Only values that DuckDB's own `COPY` would write differently are converted: dates and times to
+ISO 8601, not-a-number and infinities, REAL, blobs, and nested values that contain any of these.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _YEAR_1 = "0001-01-01"
 
 @dataclass(frozen=True, slots=True)
 class ValueFormatter:
-    """Spells values for one file. `time_zone` is the session's: instants are shown in it."""
+    """Formats the values of one file. Instants are written in `time_zone`, the session's."""
 
     time_zone: str = "UTC"
 
     def as_json(self, kind: Type, value: str) -> str | None:
-        """SQL for a value as DuckDB's JSON writer needs it; None when it is right as it is."""
+        """SQL for a value as DuckDB's JSON writer needs it; None to use it unchanged."""
         if kind.is_nested:
             return self._nested(kind, value)
         if kind.name == "FLOAT":  # through its own digits: 0.1, not 0.10000000149011612
@@ -31,7 +31,7 @@ class ValueFormatter:
         return self._plain(kind, value)
 
     def as_text(self, kind: Type, value: str) -> str | None:
-        """SQL for a value as a field of a delimited file; None when it is right as it is."""
+        """SQL for a value as a field of a delimited file; None to use it unchanged."""
         if kind.is_nested:
             formatted = self._nested(kind, value) or value
             return f"CASE WHEN {value} IS NOT NULL THEN CAST(to_json({formatted}) AS VARCHAR) END"
@@ -44,13 +44,13 @@ class ValueFormatter:
         return self._plain(kind, value)
 
     def _plain(self, kind: Type, value: str) -> str | None:
-        spell = _PLAIN.get(kind.name)
+        convert = _PLAIN.get(kind.name)
         if kind.name == "TIMESTAMP WITH TIME ZONE":
-            spell = _utc_instant if self.time_zone.upper() == "UTC" else _instant
-        return spell(value) if spell else None
+            convert = _utc_instant if self.time_zone.upper() == "UTC" else _instant
+        return convert(value) if convert else None
 
     def _nested(self, kind: Type, value: str) -> str | None:
-        spell = {
+        convert = {
             "LIST": self._list,
             "ARRAY": self._list,
             "MAP": self._map,
@@ -58,7 +58,7 @@ class ValueFormatter:
             "TUPLE": self._tuple,
             "UNION": self._union,
         }[kind.name]
-        return spell(kind, value)
+        return convert(kind, value)
 
     def _list(self, kind: Type, value: str) -> str | None:
         part = _variable(value)
@@ -123,7 +123,7 @@ def _with_t(value: str) -> str:
 
 
 def _utc_instant(value: str) -> str:
-    """In UTC the calendar's library can be left out, which makes it faster than plain `COPY`."""
+    """In UTC this needs no calendar library, which makes it faster than plain `COPY`."""
     utc = f"replace(CAST(make_timestamp(epoch_us({value})) AS VARCHAR), ' ', 'T') || '+00:00'"
     ordinary = (
         f"{value} BETWEEN TIMESTAMPTZ '{_YEAR_1} 00:00:00+00' "
@@ -148,12 +148,12 @@ def _time_with_zone(value: str) -> str:
 
 
 def _minutes(value: str) -> str:
-    """`+02` becomes `+02:00`: DuckDB leaves out the minutes of whole hours, ISO 8601 does not."""
+    """`+02` becomes `+02:00`: DuckDB omits the minutes of whole hours, ISO 8601 does not."""
     return f" || CASE WHEN substr({_as_text(value)}, -3, 1) IN ('+', '-') THEN ':00' ELSE '' END"
 
 
 def _before_christ(value: str) -> str:
-    """`0044-03-15 (BC)` becomes `-0043-03-15`: ISO 8601 has a year 0. Others get their T."""
+    """`0044-03-15 (BC)` becomes `-0043-03-15`: ISO 8601 has a year 0. Other values get their T."""
     text = _as_text(value)
     year = f"CAST(split_part({text}, '-', 1) AS INTEGER)"
     rest = f"replace(replace(substr({text}, strpos({text}, '-')), ' (BC)', ''), ' ', 'T')"

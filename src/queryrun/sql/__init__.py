@@ -1,1 +1,1 @@
-"""What may be asked: one statement, read-only, in the engine's own SQL or in Trino's."""
+"""Which statements are accepted: one, read-only, in the engine's own SQL or in Trino's."""

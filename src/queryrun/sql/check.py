@@ -1,8 +1,8 @@
-"""The guard: may this statement become a run? Pure and synchronous, for a process of its own.
+"""The guard checks whether a statement may become a run. It runs in a process of its own.
 
-DuckDB's parser decides, never a pattern of ours. It is imported here, so import this module
-only where 100 ms and 50 MB do not matter. Statements at the limit of size take seconds: the
-caller brings the time limit, and treats a process that dies like a refusal.
+DuckDB's parser decides for DuckDB's SQL, never a pattern of ours. Importing this module imports
+DuckDB, which takes 100 ms and 50 MB. A statement of maximum size takes seconds: the caller sets the
+time limit, and treats a guard process that dies as a refusal.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ def check_statement(statement: str, guard: str = "duckdb") -> Verdict:
     (as `engines/spark/guard.py` does), and the run fails.
 
     A statement that does not parse is accepted (contract H8): its run fails with the engine's
-    words, line and column. What is accepted is at least one SELECT by DuckDB's own tree, but may
-    still name tables and columns that do not exist. The sandbox of the session is the defence;
-    this is the polite sign in front of it.
+    message, line and column. An accepted statement is one SELECT according to DuckDB's tree, and
+    may still name tables and columns that do not exist. This check gives early, clear refusals; the
+    session's sandbox is what protects data.
     """
-    refused = _look_at_text(statement)
+    refused = _check_text(statement)
     if refused:
         return refused
     return _GUARDS[guard](statement)
 
 
 def one_statement(statement: str) -> str:
-    """The statement without what surrounds it: trailing semicolons and comments.
+    """The statement without surrounding semicolons and comments.
 
-    Places in it stay places in the text as submitted. For a text that parses as one statement.
+    Its positions are those of the text as submitted. The text must parse as one statement.
     """
     tokens = [(at, kind.name) for at, kind in duckdb.tokenize(statement)]
     data = bytearray(statement.encode())
@@ -54,7 +54,8 @@ def one_statement(statement: str) -> str:
     return data[: _end_of(tokens, words[-1], len(data))].decode().rstrip()
 
 
-def _look_at_text(statement: str) -> Verdict | None:
+def _check_text(statement: str) -> Verdict | None:
+    """Before any parser: control characters and surrogates break logs, databases and parsers."""
     if len(statement) > MAX_STATEMENT_CHARS:
         return _refused(
             Refusal.TOO_LONG, f"The statement is longer than {MAX_STATEMENT_CHARS} characters"
@@ -72,8 +73,8 @@ def _look_at_text(statement: str) -> Verdict | None:
     return None
 
 
-def _look_at_statements(statement: str) -> Verdict:
-    connection = _connection()  # outside: a guard that cannot parse must not accept
+def _check_statements(statement: str) -> Verdict:
+    connection = _connection()  # outside of `try`: a guard that cannot parse must not accept
     try:
         parsed = connection.extract_statements(statement)
     except duckdb.Error as error:
@@ -84,10 +85,11 @@ def _look_at_statements(statement: str) -> Verdict:
         return _refused(Refusal.SEVERAL_STATEMENTS, "Only one statement is allowed")
     if parsed[0].type is not duckdb.StatementType.SELECT:
         return _not_a_query(parsed[0].type)
-    return _look_at_tree(one_statement(statement))
+    return _check_tree(one_statement(statement))
 
 
-def _look_at_tree(statement: str) -> Verdict:
+def _check_tree(statement: str) -> Verdict:
+    """A tree that DuckDB cannot serialize cannot be checked, so its statement is refused."""
     try:
         objection = objection_to(read_tree(_connection(), statement))
     except NotSerializableError:
@@ -107,6 +109,7 @@ def _unparsable(statement: str, error: str) -> Verdict:
 
 
 def _not_a_query(kind: duckdb.StatementType) -> Verdict:
+    """PIVOT parses as several statements, of which none is the user's: it gets no kind's name."""
     if kind is duckdb.StatementType.MULTI:
         return _refused(Refusal.NOT_ALLOWED, "This kind of statement is not supported")
     name = kind.name.replace("_", " ")
@@ -128,12 +131,12 @@ def _blank_leading_semicolons(data: bytearray, tokens: list[tuple[int, str]], fi
 
 
 def _end_of(tokens: list[tuple[int, str]], last_word: int, end: int) -> int:
-    """Where the last word's successor begins: a semicolon, a comment, or the end."""
+    """The offset of what follows the last word: a semicolon, a comment, or the end."""
     return next((at for at, _ in tokens if at > last_word), end)
 
 
 def _connection() -> duckdb.DuckDBPyConnection:
-    """One connection per process, without any reach: parsing needs no more."""
+    """One connection per process, without access to files or the network: it only parses."""
     if not _connections:
         connection = duckdb.connect(
             ":memory:", config={"threads": 1, "autoload_known_extensions": "false"}
@@ -145,6 +148,6 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
 _GUARDS: dict[str, Callable[[str], Verdict]] = {
     "trino": check_trino,
-    "duckdb": _look_at_statements,
+    "duckdb": _check_statements,
     "session": Verdict,
 }

@@ -1,4 +1,4 @@
-"""The guard's interface: may this statement be accepted? The sandbox is what protects."""
+"""The guard's interface: whether a statement is accepted when it is submitted."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The guard's answer. `statement` is what a worker will run: one statement, no semicolon.
+    """The guard's decision. `statement` is what a worker will run: one statement, no semicolon.
 
     `refusal` is None when the statement is accepted. A statement that does not parse is
-    accepted (contract H8): its run fails with the engine's own words, line and column.
-    `kind` is one of `BEYOND_THE_CONTRACT`, with its place, for a statement that is one of them.
+    accepted (contract H8): its run fails with the engine's message, line and column.
+    `kind` is one of `BEYOND_THE_CONTRACT`, with its position, for a statement of such a kind.
     """
 
     statement: str

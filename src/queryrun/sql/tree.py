@@ -68,7 +68,7 @@ def read_tree(connection: DuckDBPyConnection, statement: str) -> Tree:
 
 
 class _Scanner:
-    """Reads the facts off the serialized tree. A node's type and place come before its name."""
+    """Reads the facts off the serialized tree. A node's type and position come before its name."""
 
     def __init__(self) -> None:
         self.tree = Tree()

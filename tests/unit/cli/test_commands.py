@@ -22,7 +22,7 @@ def test_no_option_takes_a_secret() -> None:
         assert "--password" not in output
 
 
-def test_cancel_wants_ids_or_all() -> None:
+def test_cancel_requires_ids_or_all() -> None:
     assert CliRunner().invoke(program(), ["cancel"]).exit_code == 2
     assert CliRunner().invoke(program(), ["cancel", "x", "--all"]).exit_code == 2
 

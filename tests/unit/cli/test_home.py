@@ -25,13 +25,13 @@ def test_a_home_has_a_private_secret_and_link_key(tmp_path: Path) -> None:
     assert load(made.home, {}).default_source == "live"
 
 
-def test_a_home_is_not_made_twice(tmp_path: Path) -> None:
+def test_a_home_is_not_created_twice(tmp_path: Path) -> None:
     init_home(tmp_path, entity="main", factor=None)
     with pytest.raises(ConfigurationError, match="already a home"):
         init_home(tmp_path, entity="main", factor=None)
 
 
-def test_a_home_that_was_interrupted_can_be_made_again(tmp_path: Path) -> None:
+def test_an_interrupted_init_can_be_repeated(tmp_path: Path) -> None:
     """The configuration is written last, so without it there is no home yet."""
     made = init_home(tmp_path, entity="main", factor=None)
     (tmp_path / "queryrun.toml").unlink()
@@ -40,12 +40,12 @@ def test_a_home_that_was_interrupted_can_be_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".", "-a", "a" * 64, "é"])
-def test_entity_names_that_are_no_directory_names_are_refused(name: str) -> None:
+def test_entity_names_that_are_not_directory_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError):
         check_entity_name(name)
 
 
-def test_init_shows_the_secret_once_as_text_and_as_json(
+def test_init_prints_the_secret_as_text_and_as_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = init_home(tmp_path / "home", entity="main", factor=None)
@@ -58,7 +58,7 @@ def test_init_shows_the_secret_once_as_text_and_as_json(
     assert made.issued.secret in capsys.readouterr().out
 
 
-def test_a_list_of_clients_never_shows_a_secret(
+def test_a_list_of_clients_has_no_secret(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = init_home(tmp_path / "home", entity="main", factor=None)

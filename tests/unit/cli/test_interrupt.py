@@ -1,4 +1,4 @@
-"""Ctrl-C before the server's answer: the run whose id nobody knows is found by its key."""
+"""Ctrl-C before the server's response: the run with an unknown id is found by its key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from queryrun_client import (
 
 
 class InterruptedClient(Client):
-    """Loses its first answer to a Ctrl-C; the server has made the run all the same."""
+    """Loses its first response to a Ctrl-C; the server has accepted the run."""
 
     def __init__(self) -> None:
         super().__init__("http://x", options=Options(token="t"))

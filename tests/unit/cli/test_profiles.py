@@ -27,7 +27,7 @@ def config_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
 
-def test_a_profile_is_kept_private_and_becomes_the_current_one() -> None:
+def test_a_profile_is_private_and_becomes_the_current_one() -> None:
     add_profile("one", ONE)
     add_profile("two", TWO)
     assert load_profiles().current == "two"
@@ -36,7 +36,7 @@ def test_a_profile_is_kept_private_and_becomes_the_current_one() -> None:
     assert stat.S_IMODE(profiles_path().parent.stat().st_mode) == 0o700
 
 
-def test_a_removed_profile_takes_its_secret_along() -> None:
+def test_removing_a_profile_removes_its_secret() -> None:
     add_profile("one", ONE)
     remove_profile("one")
     assert "secret-1" not in profiles_path().read_text()
@@ -67,7 +67,7 @@ def test_a_secret_is_not_in_a_profiles_repr() -> None:
     assert "secret-1" not in repr(ONE)
 
 
-def test_the_option_wins_then_the_address_then_the_variable_then_the_current_one() -> None:
+def test_the_option_wins_then_the_url_then_the_variable_then_the_current_one() -> None:
     add_profile("one", ONE)
     add_profile("two", TWO)
     use_profile("one")

@@ -51,7 +51,7 @@ def test_columns_are_aligned() -> None:
     ("value", "text"),
     [(None, "NULL"), ("", ""), (True, "true"), (1.5, "1.5"), ([1, "ä"], '[1, "ä"]')],
 )
-def test_null_is_told_apart_from_empty_text(value: object, text: str) -> None:
+def test_null_differs_from_empty_text(value: object, text: str) -> None:
     assert cell_text(value) == text
 
 
@@ -70,7 +70,7 @@ def test_since_is_an_age_or_a_time(text: str, since: datetime) -> None:
 
 
 @pytest.mark.parametrize("filters", [Filters(since="soon"), Filters(state="sleeping")])
-def test_a_filter_that_means_nothing_is_a_usage_error(filters: Filters) -> None:
+def test_an_invalid_filter_is_a_usage_error(filters: Filters) -> None:
     with pytest.raises(typer.BadParameter):
         filters.query(NOW)
 
@@ -89,13 +89,13 @@ def test_both_spellings_of_a_state_filter() -> None:
         ("a.out", ("csv", "none")),
     ],
 )
-def test_the_ending_of_a_file_says_format_and_compression(
+def test_the_suffix_of_a_file_chooses_format_and_compression(
     output: str, content: tuple[str, str]
 ) -> None:
     assert RunOptions("SELECT 1", output=Path(output)).content == content
 
 
-def test_a_format_that_was_asked_for_wins_over_the_ending() -> None:
+def test_a_requested_format_wins_over_the_suffix() -> None:
     assert RunOptions("SELECT 1", format="json", output=Path("a.csv.gz")).content == (
         "json",
         "gzip",
@@ -124,6 +124,6 @@ def test_every_error_has_its_exit_status(error: ClientError, status: int) -> Non
     assert status_of(error) == status
 
 
-def test_a_failure_says_where_in_the_statement() -> None:
+def test_a_failure_has_its_position_in_the_statement() -> None:
     failed = RunInfo("r", State.FAILED, error=RunError("name_not_found", "no x", False, 2, 8))
     assert describe(RunFailed(failed)) == "line 2, column 8: no x (name_not_found)"

@@ -1,4 +1,4 @@
-"""Carries a flow out against a script: answers in order, time that moves when the flow sleeps."""
+"""Performs a flow against a script: responses in order, and a clock that sleeping advances."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from queryrun_client.model import Options
 
 T = TypeVar("T")
 Reply = Response | NoResponseError | tuple[Response, list[bytes]]
-"""An answer, silence, or a fetched file's head and chunks (silence after them if not enough)."""
+"""A response, no response, or a file's head and chunks (no response after them if incomplete)."""
 
 
 def response(status: int, content: object = None, **headers: str) -> Response:

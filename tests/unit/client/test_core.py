@@ -45,14 +45,14 @@ def test_a_submit_carries_the_token_and_a_key_of_its_own() -> None:
     assert len(world.sent("/oauth/token")) == 1
 
 
-def test_a_submit_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
+def test_a_submit_without_a_response_is_retried_with_the_same_key() -> None:
     world = script(TOKEN, silence(), silence(), response(201, run_body()))
     assert world.run(world.core.submit(SUBMISSION)).id == "r1"
     posts = world.sent("/v2/query_runs")
     assert (len(posts), len(keys(posts))) == (3, 1)
 
 
-def test_silence_without_end_is_unreachable() -> None:
+def test_no_response_to_any_attempt_is_unreachable() -> None:
     world = script(TOKEN, *(silence() for _ in range(6)))
     with pytest.raises(Unreachable):
         world.run(world.core.submit(SUBMISSION))
@@ -60,20 +60,20 @@ def test_silence_without_end_is_unreachable() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_retry_after_is_waited_for(status: int) -> None:
+def test_retry_after_is_respected(status: int) -> None:
     world = script(TOKEN, response(status, retry_after="7"), response(201, run_body()))
     world.run(world.core.submit(SUBMISSION))
     assert world.sleeps == [7.0]
 
 
-def test_a_wait_longer_than_the_budget_is_not_begun() -> None:
+def test_a_delay_longer_than_the_budget_is_not_started() -> None:
     world = script(TOKEN, response(429, {"errors": []}, retry_after="600"))
     with pytest.raises(TooManyRequests) as caught:
         world.run(world.core.submit(SUBMISSION))
     assert (world.sleeps, caught.value.retry_after_s) == ([], 600.0)
 
 
-def test_pauses_grow_and_end() -> None:
+def test_delays_grow_and_attempts_are_limited() -> None:
     world = script(TOKEN, *(response(503) for _ in range(6)))
     with pytest.raises(ClientError):
         world.run(world.core.submit(SUBMISSION))
@@ -81,7 +81,7 @@ def test_pauses_grow_and_end() -> None:
     assert all(0.1 * 2**n <= pause <= 0.2 * 2**n for n, pause in enumerate(world.sleeps))
 
 
-def test_a_key_in_flight_is_asked_again_and_a_key_of_another_request_is_not() -> None:
+def test_a_key_in_use_is_retried_and_a_key_of_another_request_is_not() -> None:
     world = script(TOKEN, response(409, retry_after="1"), response(422, {"errors": []}))
     with pytest.raises(Conflict):
         world.run(world.core.submit(SUBMISSION))
@@ -89,7 +89,7 @@ def test_a_key_in_flight_is_asked_again_and_a_key_of_another_request_is_not() ->
 
 
 @pytest.mark.parametrize("status", [400, 500])
-def test_other_refusals_are_not_repeated(status: int) -> None:
+def test_other_error_responses_are_not_retried(status: int) -> None:
     world = script(TOKEN, response(status, {"errors": []}))
     with pytest.raises(ClientError):
         world.run(world.core.submit(SUBMISSION))
@@ -146,13 +146,13 @@ def test_a_client_needs_credentials_or_a_token() -> None:
         Core("http://x", None, "v2", Options())
 
 
-def test_a_redirect_is_not_an_answer() -> None:
+def test_a_redirect_is_an_error() -> None:
     world = script(TOKEN, response(302, location="http://elsewhere/"))
     with pytest.raises(UnexpectedResponse, match="redirect"):
         world.run(world.core.read("r1"))
 
 
-def test_the_entity_is_named_on_every_request() -> None:
+def test_every_request_names_the_entity() -> None:
     world = script(TOKEN, response(200, run_body()))
     world.core = world.client(options=Options(entity_id="e1"))
     world.run(world.core.read("r1"))
@@ -162,7 +162,7 @@ def test_the_entity_is_named_on_every_request() -> None:
 # --- waiting ----------------------------------------------------------------------------------
 
 
-def test_a_server_that_waits_is_not_polled() -> None:
+def test_a_server_that_supports_waiting_is_not_polled() -> None:
     waited = response(200, run_body("in_progress"), preference_applied="wait=20")
     world = script(TOKEN, waited, waited, response(200, run_body("complete")))
     assert world.run(world.core.wait(SEEN)).state is State.COMPLETE
@@ -170,7 +170,7 @@ def test_a_server_that_waits_is_not_polled() -> None:
     assert {request.headers.get("prefer") for request in world.sent("/r1")} == {"wait=20"}
 
 
-def test_a_server_that_does_not_wait_is_polled_with_a_back_off() -> None:
+def test_a_server_that_ignores_waiting_is_polled_with_growing_delays() -> None:
     going = [response(200, run_body("in_progress")) for _ in range(14)]
     world = script(TOKEN, *going, response(200, run_body("complete")))
     world.run(world.core.wait(SEEN))
@@ -178,7 +178,7 @@ def test_a_server_that_does_not_wait_is_polled_with_a_back_off() -> None:
     assert (world.sleeps[0], world.sleeps[-1]) == (0.1, 5.0)
 
 
-def test_a_watcher_is_told_at_least_every_second() -> None:
+def test_a_watcher_is_called_at_least_every_second() -> None:
     waited = response(
         200,
         run_body("in_progress", progress={"percent": 40, "rows": 7}),
@@ -193,7 +193,7 @@ def test_a_watcher_is_told_at_least_every_second() -> None:
     assert world.sent("/r1")[-1].headers["prefer"] == "wait=1"
 
 
-def test_a_watcher_is_told_within_the_first_second_more_than_once() -> None:
+def test_a_watcher_is_called_more_than_once_in_the_first_second() -> None:
     world = script(
         TOKEN,
         response(200, run_body("in_progress", progress={"percent": None, "rows": 3})),
@@ -207,7 +207,7 @@ def test_a_watcher_is_told_within_the_first_second_more_than_once() -> None:
     assert all("prefer" not in request.headers for request in world.sent("/r1"))
 
 
-def test_a_wait_ends_at_its_time() -> None:
+def test_a_wait_ends_at_its_timeout() -> None:
     world = script(TOKEN, *(response(200, run_body("in_progress")) for _ in range(50)))
     with pytest.raises(StillRunning):
         world.run(world.core.wait(SEEN, timeout_s=3))
@@ -226,7 +226,7 @@ def test_an_unknown_state_is_an_error_and_not_a_longer_wait() -> None:
         world.run(world.core.wait(SEEN))
 
 
-def test_a_server_that_refuses_our_fields_is_asked_without_them() -> None:
+def test_a_server_that_refuses_our_fields_is_read_without_them() -> None:
     entry = {"code": "invalid_parameter", "parameter": "fields[]", "message": "unknown"}
     world = script(TOKEN, response(400, {"errors": [entry]}), response(200, run_body("complete")))
     assert world.run(world.core.read("r1")).state is State.COMPLETE
@@ -251,7 +251,7 @@ def test_cancel_returns_only_when_the_server_says_canceled() -> None:
     assert world.replies == []
 
 
-def test_a_cancel_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
+def test_a_cancel_without_a_response_is_retried_with_the_same_key() -> None:
     world = script(TOKEN, silence(), response(200, run_body("canceled")))
     assert world.run(world.core.cancel("r1", None)).outcome is CancelOutcome.CANCELED
     posts = world.sent("/r1/cancel")
@@ -266,7 +266,7 @@ def test_a_cancel_that_got_no_answer_is_asked_again_with_the_same_key() -> None:
         ("failed", CancelOutcome.TOO_LATE),
     ],
 )
-def test_a_cancel_of_an_ended_run_says_which_end(state: str, outcome: CancelOutcome) -> None:
+def test_a_cancel_of_a_finished_run_returns_its_state(state: str, outcome: CancelOutcome) -> None:
     world = script(TOKEN, response(400, refused_cancel(state)), response(200, run_body(state)))
     done = world.run(world.core.cancel("r1", None))
     assert (done.outcome, done.info.state) == (outcome, State(state))
@@ -287,7 +287,7 @@ def test_another_refusal_of_a_cancel_is_an_error() -> None:
         world.run(world.core.cancel("r1", None))
 
 
-def test_an_engine_that_does_not_let_go_in_time_is_still_running() -> None:
+def test_an_engine_that_does_not_stop_in_time_is_still_running() -> None:
     world = script(TOKEN, *(response(200, run_body("in_progress")) for _ in range(50)))
     with pytest.raises(StillRunning):
         world.run(world.core.cancel("r1", 2.0))
@@ -306,13 +306,13 @@ def test_a_listing_is_filtered_by_the_server_and_again_here() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://x", "http://x/", "http://x/v2", "http://x/v2/"])
-def test_the_address_may_end_in_v2(url: str) -> None:
+def test_the_url_may_end_in_v2(url: str) -> None:
     core = Core(url, None, "v2", Options(token="t"))
     assert isinstance(core.api_version, ApiV2)
     assert core.api_version.base == "http://x"
 
 
-def test_an_address_without_a_scheme_is_refused_at_once() -> None:
+def test_a_url_without_a_scheme_is_refused() -> None:
     with pytest.raises(ClientError, match="https://"):
         Core("queries.example.net", None, "v2", Options(token="t"))
 
@@ -327,11 +327,11 @@ def test_an_id_is_escaped_in_a_path() -> None:
     ("word", "state"),
     [("submitted", State.PENDING), ("Cancelled", State.CANCELED), ("completed", State.COMPLETE)],
 )
-def test_words_of_v1_are_states(word: str, state: State) -> None:
+def test_states_of_v1_are_recognized(word: str, state: State) -> None:
     assert state_of(word) is state
 
 
-def test_patience_is_the_callers_to_choose() -> None:
+def test_the_caller_chooses_the_number_of_attempts() -> None:
     world = script(TOKEN, silence())
     world.core = world.client(options=Options(retry=Retry(attempts=1)))
     with pytest.raises(Unreachable):
@@ -339,7 +339,7 @@ def test_patience_is_the_callers_to_choose() -> None:
     assert world.sleeps == []
 
 
-def test_the_client_imports_nothing_else_of_ours() -> None:
+def test_the_client_imports_no_other_package_of_ours() -> None:
     folder = Path(queryrun_client.__file__).parent
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -21,7 +21,7 @@ BREAK = b""
 
 
 def rest_from(start: int, *chunks: bytes) -> tuple[Response, list[bytes]]:
-    """What a server answers to a range that begins at `start`."""
+    """The response of a server to a range that begins at `start`."""
     span = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
     return response(206, content_range=span), list(chunks)
 
@@ -37,19 +37,19 @@ def test_a_link_gets_no_token_and_no_transcoding(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
-def test_a_break_is_continued_where_it_happened(tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(tmp_path: Path) -> None:
     world = script((response(200), [DATA[:300], BREAK]), rest_from(300, DATA[300:]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
     assert world.requests[1].headers["range"] == "bytes=300-"
 
 
-def test_many_breaks_are_no_failure_while_something_arrives(tmp_path: Path) -> None:
+def test_interruptions_are_not_limited_while_bytes_arrive(tmp_path: Path) -> None:
     breaks = [rest_from(n, DATA[n : n + 50], BREAK) for n in range(50, 950, 50)]
     world = script((response(200), [DATA[:50], BREAK]), *breaks, rest_from(950, DATA[950:]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
-def test_silence_without_progress_ends(tmp_path: Path) -> None:
+def test_attempts_without_progress_are_limited(tmp_path: Path) -> None:
     world = script(*(silence() for _ in range(6)))
     with pytest.raises(Unreachable):
         fetched(world, tmp_path / "f")
@@ -61,19 +61,19 @@ def test_a_server_that_ignores_ranges_starts_over(tmp_path: Path) -> None:
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
-def test_another_range_than_asked_for_is_not_appended(tmp_path: Path) -> None:
+def test_another_range_than_requested_is_not_appended(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA[:100])
     world = script(rest_from(90, DATA[90:]), (response(200), [DATA]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
-def test_a_part_that_is_already_whole_is_not_fetched(tmp_path: Path) -> None:
+def test_a_complete_part_is_not_fetched_again(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA)
     world = script()
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(tmp_path: Path) -> None:
+def test_a_part_longer_than_the_file_is_discarded(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA + b"more")
     world = script(response(416, content_range=f"bytes */{len(DATA)}"), (response(200), [DATA]))
     assert fetched(world, tmp_path / "f").read_bytes() == DATA
@@ -86,7 +86,7 @@ def test_a_part_of_another_file_is_not_continued(tmp_path: Path) -> None:
     assert "range" not in world.requests[0].headers
 
 
-def test_without_resume_a_part_is_thrown_away(tmp_path: Path) -> None:
+def test_without_resume_a_part_is_discarded(tmp_path: Path) -> None:
     PartFile(tmp_path / "f", FILE.id).path.write_bytes(DATA[:100])
     world = script((response(200), [DATA]))
     fetched(world, tmp_path / "f", resume=False)
@@ -118,14 +118,14 @@ def test_a_redirect_is_refused(tmp_path: Path) -> None:
     assert len(world.requests) == 1
 
 
-def test_a_link_that_is_busy_is_asked_again(tmp_path: Path) -> None:
+def test_a_busy_link_is_retried(tmp_path: Path) -> None:
     world = script(response(503, retry_after="2"), (response(200), [DATA]))
     fetched(world, tmp_path / "f")
     assert world.sleeps == [2.0]
 
 
-def test_the_checksum_is_asked_for_when_it_is_not_known(tmp_path: Path) -> None:
-    """A create or cancel answer does not hold it; nor does a server that is not ours."""
+def test_an_unknown_checksum_is_requested(tmp_path: Path) -> None:
+    """The response to a create or cancel does not have it; nor does another server."""
     bare = RunInfo("r1", State.COMPLETE, file=FileInfo(FILE.id, FILE.url, "csv"))
     plain = {"id": FILE.id, "url": FILE.url, "content_type": "csv"}
     world = script(TOKEN, response(200, run_body("complete", file=plain)), (response(200), [DATA]))
@@ -146,6 +146,6 @@ def test_a_name_from_the_server_cannot_leave_the_directory(tmp_path: Path) -> No
     assert path.parent == tmp_path
 
 
-def test_a_failed_run_has_nothing_to_fetch(tmp_path: Path) -> None:
+def test_a_failed_run_has_no_file(tmp_path: Path) -> None:
     with pytest.raises(RunFailed):
         fetched(script(), tmp_path / "f", RunInfo("r1", State.FAILED))

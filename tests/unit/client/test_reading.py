@@ -45,7 +45,7 @@ def test_compression_is_recognised_by_the_bytes(tmp_path: Path, packed: bytes) -
         assert file.read() == LINES
 
 
-def test_a_zip_of_several_files_is_none_of_ours(tmp_path: Path) -> None:
+def test_a_zip_of_several_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(zipped("a", "b"))
     with pytest.raises(UnexpectedResponse, match="2 members"), open_plain(tmp_path / "f"):
         pass
@@ -55,13 +55,13 @@ class Row(msgspec.Struct):
     a: int
 
 
-def test_a_row_that_does_not_fit_its_type_is_named(tmp_path: Path) -> None:
+def test_a_row_that_does_not_have_its_type_is_named(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(LINES + b'{"a":"x"}\n')
     with pytest.raises(UnexpectedResponse, match="row 3"):
         list(read_rows(tmp_path / "f", Row))
 
 
-def test_a_format_that_is_no_table_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     run = RunInfo("r", State.COMPLETE, file=FileInfo("f.xml", "http://x", "xml"))
     with pytest.raises(Unsupported, match="xml"):
@@ -117,7 +117,7 @@ def test_what_the_server_encrypts_the_client_decrypts(
     assert (tmp_path / "f").read_bytes() == data
 
 
-def test_cut_off_changed_reordered_and_foreign_files_are_refused(
+def test_truncated_changed_reordered_and_foreign_files_are_refused(
     tmp_path: Path, key: rsa.RSAPrivateKey
 ) -> None:
     whole = sealed(key, os.urandom(2 * FRAME_BYTES))

@@ -32,7 +32,7 @@ def client(service: StandIn) -> Iterator[Client]:
         yield client
 
 
-def test_a_job_becomes_rows_in_our_words(client: Client) -> None:
+def test_a_job_becomes_a_run_with_the_names_of_v2(client: Client) -> None:
     run = client.submit("SELECT id, balance FROM account")
     assert run.state is State.ACCEPTED
     assert list(run.rows()) == [{"id": 1, "balance": 230.0}, {"id": 2, "balance": None}]
@@ -40,7 +40,7 @@ def test_a_job_becomes_rows_in_our_words(client: Client) -> None:
     assert run.info.source == "live"
 
 
-def test_the_wish_is_written_in_the_jobs_words(client: Client, service: StandIn) -> None:
+def test_the_submission_is_written_with_the_names_of_v1(client: Client, service: StandIn) -> None:
     client.submit("SELECT 1", content_type="csv", content_encoding="gzip", source="warehouse")
     _, path, headers, body = service.seen[-1]
     assert path == "/query/jobs"
@@ -62,14 +62,14 @@ def test_a_link_gets_no_token(client: Client, service: StandIn) -> None:
     assert "authorization" not in fetches[0]
 
 
-def test_what_v1_cannot_say_is_an_error_and_not_dropped(client: Client) -> None:
+def test_options_that_v1_does_not_have_are_an_error(client: Client) -> None:
     with pytest.raises(Unsupported):
         client.submit("SELECT 1", timeout_s=5)
     with pytest.raises(Unsupported):
         client.submit("SELECT 1", tags={"a": "b"})
 
 
-def test_a_failed_job_says_why(client: Client) -> None:
+def test_a_failed_job_has_its_message(client: Client) -> None:
     run = client.submit("SELECT * FROM acount").wait()
     with pytest.raises(RunFailed, match=r"owl\.data\.acount"):
         run.check()
@@ -85,7 +85,7 @@ def test_cancel_and_its_three_outcomes(client: Client, service: StandIn) -> None
     assert all("idempotency-key" not in headers for headers in deletes)
 
 
-def test_refusals_are_read(client: Client) -> None:
+def test_error_responses_are_read(client: Client) -> None:
     with pytest.raises(BadRequest, match="Unable to process JSON"):
         client.submit("SELECT 1", content_type="xml")
     with pytest.raises(NotFound, match="Job not found"):
@@ -101,7 +101,7 @@ def test_jobs_are_listed_newest_first_and_filtered(client: Client) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_async_client_speaks_it_too(service: StandIn) -> None:
+async def test_the_async_client_does_the_same(service: StandIn) -> None:
     async with AsyncClient(service.url, "i" * 36, "s", api_version="v1") as client:
         run = await client.submit("SELECT 1")
         assert [row["id"] async for row in run.rows()] == [1, 2]

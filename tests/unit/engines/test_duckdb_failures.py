@@ -10,7 +10,7 @@ import pytest
 from queryrun.engines.duckdb.failures import CODES, ErrorContext, failure_of
 from queryrun.errors import FailureCode
 
-SCENE = ErrorContext("SELECT 1", (), ("/data/entities/one",))
+CONTEXT = ErrorContext("SELECT 1", (), ("/data/entities/one",))
 
 
 def _kinds(kind: type[duckdb.Error]) -> Iterator[type[duckdb.Error]]:
@@ -26,13 +26,13 @@ def test_every_class_of_error_has_a_code_of_its_own() -> None:
 
 @pytest.mark.parametrize("kind", list(CODES))
 def test_no_class_of_error_tells_where_our_data_lies(kind: type[duckdb.Error]) -> None:
-    failure = failure_of(kind("went wrong in /data/entities/one/account.csv"), SCENE, 0).failure
+    failure = failure_of(kind("went wrong in /data/entities/one/account.csv"), CONTEXT, 0).failure
     assert "/data/entities" not in failure.message
 
 
 def test_paths_that_the_caller_wrote_stay_in_his_message() -> None:
     error = duckdb.ConversionException("Could not convert string '/home/me/x' to INT32")
-    assert "/home/me/x" in failure_of(error, SCENE, 0).failure.message
+    assert "/home/me/x" in failure_of(error, CONTEXT, 0).failure.message
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_paths_that_the_caller_wrote_stay_in_his_message() -> None:
     ["", "{", '{"a": 1}', "[1]", "Error: {broken", '{"exception_message": "x", "position": "y"}'],
 )
 def test_any_text_of_an_error_makes_a_failure(text: str) -> None:
-    failure = failure_of(duckdb.Error(text), SCENE, 0).failure
+    failure = failure_of(duckdb.Error(text), CONTEXT, 0).failure
     assert failure.code is FailureCode.STATEMENT_FAILED
     assert failure.line is None
 
 
 def test_a_place_before_the_statement_is_no_place() -> None:
     error = duckdb.BinderException('{"exception_message": "x", "position": "3"}')
-    assert failure_of(error, SCENE, 10).failure.line is None
+    assert failure_of(error, CONTEXT, 10).failure.line is None

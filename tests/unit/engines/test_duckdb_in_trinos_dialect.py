@@ -13,7 +13,7 @@ from queryrun.errors import FailureCode, RunFailed
 from tests.unit.engines.conftest import Open
 
 
-def answer(
+def result(
     session: DuckDBSession, statement: str, row_filter: RowFilter | None = None
 ) -> list[object]:
     """The rows of a statement; the session is ready for another afterwards."""
@@ -31,17 +31,17 @@ def trino(open_engine: Open, data_dir: Path) -> DuckDBSession:
 
 @pytest.mark.parametrize("table", ["note", "packed", "event"])
 def test_every_kind_of_file_is_a_table(trino: DuckDBSession, table: str) -> None:
-    assert answer(trino, f"SELECT id / 2, note || '!' FROM {table.upper()}") == [(0, "x!")]
+    assert result(trino, f"SELECT id / 2, note || '!' FROM {table.upper()}") == [(0, "x!")]
 
 
 def test_a_table_of_several_files_has_the_columns_of_all(trino: DuckDBSession) -> None:
-    assert answer(trino, "SELECT count(*), max(more) FROM usage") == [(2, "new")]
+    assert result(trino, "SELECT count(*), max(more) FROM usage") == [(2, "new")]
 
 
 def test_metadata_knows_tables_without_reading_them(trino: DuckDBSession) -> None:
-    assert ("account",) in answer(trino, "SHOW TABLES")
-    assert answer(trino, "SHOW TABLES LIKE 'acc%'") == [("account",)]
-    assert answer(trino, "DESC account") == [
+    assert ("account",) in result(trino, "SHOW TABLES")
+    assert result(trino, "SHOW TABLES LIKE 'acc%'") == [("account",)]
+    assert result(trino, "DESC account") == [
         ("id", "bigint", "", ""),
         ("accountnumber", "varchar", "", ""),
     ]
@@ -54,9 +54,9 @@ def test_a_database_file_is_asked_in_the_same_language(open_engine: Open, tmp_pa
             "CREATE TABLE Account AS SELECT 7 AS Id, i = 1 AS deleted FROM range(2) t(i)"
         )
     session = open_engine(database=str(path), dialect="trino")
-    assert answer(session, "SELECT id / 2 FROM account") == [(3,)]
-    assert answer(session, "SELECT count(*) FROM account", RowFilter("include")) == [(2,)]
-    assert answer(session, "SHOW TABLES") == [("account",)]
+    assert result(session, "SELECT id / 2 FROM account") == [(3,)]
+    assert result(session, "SELECT count(*) FROM account", RowFilter("include")) == [(2,)]
+    assert result(session, "SHOW TABLES") == [("account",)]
 
 
 def test_the_sessions_zone_is_the_zone_of_the_statement(open_engine: Open, data_dir: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_sessions_zone_is_the_zone_of_the_statement(open_engine: Open, data_
         "'Asia/Tokyo'), hour(CAST(TIMESTAMP '2020-07-01 12:00:00 UTC' AS timestamp)), "
         "hour(from_unixtime(0)), to_unixtime(TIMESTAMP '1970-01-01 00:00:00 UTC')"
     )
-    assert answer(session, sql) == [("America/New_York", 21, 12, 19, 0.0)]
+    assert result(session, sql) == [("America/New_York", 21, 12, 19, 0.0)]
 
 
 def test_an_error_while_it_runs_has_no_made_up_place(trino: DuckDBSession) -> None:
@@ -115,12 +115,12 @@ def test_a_plan_is_one_text_that_names_no_file(trino: DuckDBSession, data_dir: P
 
 
 def test_analyze_counts_what_came_through(trino: DuckDBSession) -> None:
-    rows = answer(trino, "EXPLAIN ANALYZE SELECT id FROM account WHERE id > 0")
+    rows = result(trino, "EXPLAIN ANALYZE SELECT id FROM account WHERE id > 0")
     assert "Output: 2 rows" in str(rows)
 
 
 def test_validation_binds_and_computes_nothing(trino: DuckDBSession) -> None:
-    assert answer(trino, "EXPLAIN (TYPE VALIDATE) SELECT 1 / (id - id) FROM account") == [(True,)]
+    assert result(trino, "EXPLAIN (TYPE VALIDATE) SELECT 1 / (id - id) FROM account") == [(True,)]
     with pytest.raises(RunFailed):
         trino.plan("EXPLAIN (TYPE VALIDATE) SELECT nothing FROM account")
 
@@ -130,6 +130,6 @@ def test_information_schema_lists_tables_and_columns(trino: DuckDBSession, data_
     (data_dir / "broken.parquet").write_text("no parquet")
     ours = "table_schema = 'data' AND table_name IN ('account', 'broken')"
     tables = f"SELECT table_name FROM information_schema.tables WHERE {ours} ORDER BY 1"
-    assert answer(trino, tables) == [("account",), ("broken",)]
+    assert result(trino, tables) == [("account",), ("broken",)]
     columns = f"SELECT column_name, data_type FROM information_schema.columns WHERE {ours}"
-    assert answer(trino, columns) == [("id", "bigint"), ("accountnumber", "varchar")]
+    assert result(trino, columns) == [("id", "bigint"), ("accountnumber", "varchar")]

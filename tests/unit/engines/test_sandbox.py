@@ -166,10 +166,10 @@ def test_the_configuration_is_locked_before_a_statement_is_bound(session: DuckDB
 
 def test_a_pipe_elsewhere_cannot_be_written(session: DuckDBSession, tmp_path: Path) -> None:
     connection = session.plan("SELECT 1").connection
-    elsewhere = tmp_path / "elsewhere"
-    os.mkfifo(elsewhere)
+    other_directory = tmp_path / "elsewhere"
+    os.mkfifo(other_directory)
     with pytest.raises(duckdb.PermissionException):
-        connection.execute(f"COPY (SELECT 1) TO '{elsewhere}' (USE_TMP_FILE false)")
+        connection.execute(f"COPY (SELECT 1) TO '{other_directory}' (USE_TMP_FILE false)")
 
 
 def test_objects_of_the_python_program_are_no_tables(session: DuckDBSession) -> None:

@@ -23,10 +23,10 @@ from queryrun.engines.spark.proto import (
 
 def response(number: int, *, is_last: bool = False) -> ExecutePlanResponse:
     """One response of a stream."""
-    answer = ExecutePlanResponse(response_id=f"r{number}")
+    respond = ExecutePlanResponse(response_id=f"r{number}")
     if is_last:
-        answer.result_complete.CopyFrom(ExecutePlanResponse.ResultComplete())
-    return answer
+        respond.result_complete.CopyFrom(ExecutePlanResponse.ResultComplete())
+    return respond
 
 
 class Server:
@@ -46,13 +46,13 @@ class Server:
             "spark.connect.SparkConnectService",
             {
                 name: grpc.unary_stream_rpc_method_handler(
-                    self._answer, request.FromString, ExecutePlanResponse.SerializeToString
+                    self._respond, request.FromString, ExecutePlanResponse.SerializeToString
                 )
                 for name, request in methods.items()
             },
         )
 
-    def _answer(self, request: Any, context: Any) -> Iterator[ExecutePlanResponse]:
+    def _respond(self, request: Any, context: Any) -> Iterator[ExecutePlanResponse]:
         is_first = isinstance(request, ExecutePlanRequest)
         self.calls.append("execute" if is_first else f"reattach after {request.last_response_id}")
         responses, breaks = self.script.pop(0)

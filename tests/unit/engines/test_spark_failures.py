@@ -85,7 +85,7 @@ TRANSLATED = ErrorContext(STATEMENT, is_translated=True)
 
 
 @pytest.mark.parametrize(
-    ("details", "told"),
+    ("details", "message"),
     [
         (
             SparkErrorDetails(
@@ -131,12 +131,12 @@ TRANSLATED = ErrorContext(STATEMENT, is_translated=True)
     ],
 )
 def test_names_types_and_syntax_of_a_translated_statement_are_what_spark_lacks(
-    details: SparkErrorDetails, told: str
+    details: SparkErrorDetails, message: str
 ) -> None:
     """Our compiler has found those of the statement itself before."""
     failure = failure_of(details, TRANSLATED).failure
     assert failure.code is FailureCode.NOT_SUPPORTED
-    assert failure.message == f"Spark cannot run this statement: {told}"
+    assert failure.message == f"Spark cannot run this statement: {message}"
 
 
 @pytest.mark.parametrize(

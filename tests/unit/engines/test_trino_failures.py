@@ -21,7 +21,7 @@ NAMES = dict(
 """Trino 476's `StandardErrorCode`: every name with its type."""
 
 
-def said(name: str, kind: str, message: str, **more: Any) -> Failure:
+def failure_from(name: str, kind: str, message: str, **more: Any) -> Failure:
     """The failure that an error of Trino's amounts to."""
     error = {"errorName": name, "errorType": kind, "message": message, **more}
     found = failure_of(TrinoQueryError(error, "20260101_000000_00000_xxxxx"))
@@ -71,7 +71,7 @@ def test_a_place_is_told_in_the_statement_as_submitted() -> None:
 
 def test_what_a_parser_would_have_liked_is_left_out() -> None:
     message = "line 1:1: mismatched input 'selec'. Expecting: 'ALTER', 'ANALYZE', <query>"
-    assert said("SYNTAX_ERROR", "USER_ERROR", message).message == "mismatched input 'selec'"
+    assert failure_from("SYNTAX_ERROR", "USER_ERROR", message).message == "mismatched input 'selec'"
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_what_a_parser_would_have_liked_is_left_out() -> None:
 )
 def test_where_servers_are_is_never_said(name: str, kind: str) -> None:
     message = "Cannot talk to http://w-1.prod.example:8080/v1/task (10.1.2.3:8080, db.example:5432)"
-    told = said(name, kind, message).message
-    assert "prod" not in told
-    assert "10.1" not in told
-    assert "db.example" not in told
-    assert "5432" not in told
+    message = failure_from(name, kind, message).message
+    assert "prod" not in message
+    assert "10.1" not in message
+    assert "db.example" not in message
+    assert "5432" not in message
 
 
 @pytest.mark.parametrize(

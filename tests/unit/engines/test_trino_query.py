@@ -29,7 +29,7 @@ class Coordinator(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script = script
         self.seen: list[str] = []
-        self.heard = threading.Event()
+        self.received = threading.Event()
 
     @property
     def url(self) -> str:
@@ -39,26 +39,26 @@ class Coordinator(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         server = self.server
         assert isinstance(server, Coordinator)
         size = int(self.headers.get("Content-Length") or 0)
         self.rfile.read(size)
         server.seen.append(f"{self.command} {self.path}")
         if self.command == "DELETE":
-            server.heard.set()
-            status, answer = 204, None
+            server.received.set()
+            status, response = 204, None
         else:
             left = server.script[self.path]
             status, page = left.pop(0) if len(left) > 1 else left[0]
-            answer = _page(server.url, page)
-        body = b"" if answer is None else json.dumps(answer).encode()
+            response = _page(server.url, page)
+        body = b"" if response is None else json.dumps(response).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_DELETE = do_HEAD = _answer  # noqa: N815 - http.server's names
+    do_GET = do_POST = do_DELETE = do_HEAD = _respond  # noqa: N815 - http.server's names
 
     def log_message(self, *_: object) -> None:
         """Nothing is written."""
@@ -143,7 +143,7 @@ def test_a_cancel_tells_trino_and_wakes_whoever_waits_for_rows() -> None:
         query.cancel()
         with pytest.raises(CanceledHereError):
             next(pages)
-        assert server.heard.wait(30)
+        assert server.received.wait(30)
 
 
 def test_what_was_canceled_before_it_was_sent_ends_with_its_first_answer() -> None:

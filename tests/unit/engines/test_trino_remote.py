@@ -21,12 +21,12 @@ class Coordinator(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, version: str, *, heeds_all: bool) -> None:
+    def __init__(self, version: str, *, filters_all_states: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.version = version
-        self.heeds_all = heeds_all
+        self.filters_all_states = filters_all_states
         self.state = "RUNNING"
-        self.asked_for: list[list[str]] = []
+        self.requested_states: list[list[str]] = []
 
     @property
     def endpoint(self) -> RemoteEndpoint:
@@ -34,25 +34,25 @@ class Coordinator(ThreadingHTTPServer):
 
     def listed(self, states: list[str]) -> list[dict[str, object]]:
         """Its list, of these states or of all."""
-        self.asked_for.append(states)
-        wanted = states if self.heeds_all else states[:1]
+        self.requested_states.append(states)
+        listed_states = states if self.filters_all_states else states[:1]
         query: dict[str, object] = {
             "queryId": "q1",
             "state": self.state,
             "session": {"source": NAME},
         }
-        return [query] if not states or self.state in wanted else []
+        return [query] if not states or self.state in listed_states else []
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        coordinator, asked = self._coordinator(), urlsplit(self.path)
-        if asked.path == "/v1/info":
+        coordinator, url = self._coordinator(), urlsplit(self.path)
+        if url.path == "/v1/info":
             self._send({"nodeVersion": {"version": coordinator.version}, "starting": False})
         else:
-            self._send(coordinator.listed(parse_qs(asked.query).get("state", [])))
+            self._send(coordinator.listed(parse_qs(url.query).get("state", [])))
 
     def do_DELETE(self) -> None:
         self._coordinator().state = "FAILED"
@@ -62,8 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, Coordinator)
         return self.server
 
-    def _send(self, told: object) -> None:
-        body = json.dumps(told).encode()
+    def _send(self, content: object) -> None:
+        body = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -76,8 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def coordinator(request: pytest.FixtureRequest) -> Iterator[Coordinator]:
     """One of the version that the test names."""
-    version, heeds_all = request.param
-    server = Coordinator(version, heeds_all=heeds_all)
+    version, filters_all_states = request.param
+    server = Coordinator(version, filters_all_states=filters_all_states)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -98,7 +98,7 @@ _OLD = pytest.mark.parametrize(
 def test_only_queries_that_may_be_alive_are_asked_for(coordinator: Coordinator) -> None:
     TrinoRemote().stop(coordinator.endpoint, NAME)
     assert coordinator.state == "FAILED"
-    assert coordinator.asked_for == [list(ALIVE)] * 2
+    assert coordinator.requested_states == [list(ALIVE)] * 2
 
 
 @_OLD
@@ -106,4 +106,4 @@ def test_an_older_coordinator_is_asked_for_its_whole_list(coordinator: Coordinat
     """It would show none but those of the first state, and a running query would be missed."""
     TrinoRemote().stop(coordinator.endpoint, NAME)
     assert coordinator.state == "FAILED"
-    assert coordinator.asked_for == [[]] * 2
+    assert coordinator.requested_states == [[]] * 2

@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -28,7 +25,6 @@ from queryrun.results.framing import BadKeyError
 from queryrun_client.decrypt import PrivateKey, plain_frames
 from queryrun_client.errors import DecryptFailed
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "encryption.md"
 PRIVATE = rsa.generate_private_key(65537, 2048)
 WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - the contract asks for it
 FRAME = FRAME_BYTES + 16
@@ -184,20 +180,3 @@ def test_frames_are_given_as_they_come_in_bounded_memory() -> None:
     file = io.BytesIO(SEALED)
     assert next(plain_frames(file, PrivateKey(_pem(PRIVATE)))) == BIG[:FRAME_BYTES]
     assert file.tell() <= HEAD + 2 * FRAME
-
-
-# --- the published recipe ---------------------------------------------------------------------
-
-
-def test_the_script_on_the_reference_page_opens_a_file(tmp_path: Path) -> None:
-    (script,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
-    assert len(script.strip().splitlines()) <= 30
-    (tmp_path / "decrypt.py").write_text(script)
-    (tmp_path / "private.pem").write_bytes(_pem(PRIVATE))
-    for plain in (BIG, BIG[:-1], b""):
-        (tmp_path / "result.enc").write_bytes(_encrypt(plain))
-        opened = subprocess.run(
-            [sys.executable, "decrypt.py", "private.pem", "result.enc"],
-            cwd=tmp_path, capture_output=True, check=True, timeout=60,
-        )  # fmt: skip
-        assert opened.stdout == plain

@@ -67,6 +67,7 @@ def _put(
     run_id: str | None,
     response: bytes | None,
 ) -> None:
+    """Write the row whole: a key that counts as unused may still have one."""
     values = {
         **_key_values(key),
         "fingerprint": key.fingerprint,

@@ -188,7 +188,8 @@ class SqliteRunStore:
         states of their runs."""
 
         def unit(connection: sqlite3.Connection) -> list[HeldAttempt]:
-            lease: Values = {"node": node, "lease_until_ms": self._now_ms() + _ms(lease_s)}
+            until_ms = self._now_ms() + _ms(lease_s)
+            lease: Values = {"node": node, "lease_until_ms": until_ms}
             renewed = [
                 ref for ref in refs if _extend(connection, ref, lease, (progress or {}).get(ref))
             ]
@@ -296,6 +297,7 @@ def _refuse_used(connection: sqlite3.Connection, write: IdempotentWrite, now_ms:
 
 
 def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int) -> None:
+    """In the unit of the insert: nothing else writes between the check and the new run."""
     if limit == 0:
         return
     values = {"source": request.source, "tenant_id": request.tenant_id, "beyond": limit - 1}
@@ -307,6 +309,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int
 
 
 def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, now_ms: int) -> Run:
+    """The request has a table of its own because the run row is rewritten at every change."""
     now = from_ms(now_ms)
     run = Run(run_id, request, RunState.ACCEPTED, 0, request.max_retries, now, now, now)
     values = creation_values(run)

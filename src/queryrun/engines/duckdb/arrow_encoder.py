@@ -63,7 +63,7 @@ class ArrowEncoder:
         described_columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
         return Rows(self._connection, relation, described_columns)
 
-    def forget(self) -> None:
+    def release_batches(self) -> None:
         """Release the batches, and whatever has been read of them."""
         self._connection.close()
         self._connection = self._instance.cursor()
@@ -88,6 +88,7 @@ class ArrowEncoder:
         self._instance.close()
 
     def _lock(self, time_zone: str) -> None:
+        """Locked before the first batch arrives: nothing that runs later can widen the access."""
         try:
             self._instance.execute(f"SET GLOBAL TimeZone={quoted_text(time_zone)}")
         except duckdb.Error as error:

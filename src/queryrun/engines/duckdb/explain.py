@@ -1,6 +1,6 @@
 """EXPLAIN on the embedded engine: DuckDB's plan as text in Trino's column.
 
-DuckDB's own drawing is not used: it names the files behind tables, cut off at any place.
+DuckDB's own drawing is not used: it names the files behind tables, cut off anywhere.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.trino.typed import text
 
 _HIDDEN = {"Filename(s)", "Text", "File Filters"}
-"""What a plan says of places on this machine."""
-_SHOWN_FIRST = ("Estimated Cardinality",)
+"""What a plan says of paths on this machine."""
+_FIRST_KEYS = ("Estimated Cardinality",)
 _WRAPPERS = {"RESULT_COLLECTOR", "EXPLAIN_ANALYZE"}
-_MOST_CHARS = 1_000_000
+_MAX_CHARS = 1_000_000
 
 
 def explained_sql(sql: str, what: str) -> str:
@@ -24,30 +24,30 @@ def explained_sql(sql: str, what: str) -> str:
     return f"EXPLAIN ({'ANALYZE, ' if what == 'analyze' else ''}FORMAT json) {sql}"
 
 
-def plan_relation(answer: str, secrets: Collection[str]) -> str:
-    """A query for the one row and column that Trino has. `answer` is DuckDB's.
+def plan_relation(explained: str, secrets: Collection[str]) -> str:
+    """A query for the one row and column that Trino has. `explained` is DuckDB's.
 
     No line in which one of `secrets` stands is shown.
     """
-    lines = [line for line in plan_lines(json.loads(answer)) if not _tells(line, secrets)]
-    shown = "\n".join(lines) + "\n"
-    if len(shown) > _MOST_CHARS:
+    lines = [line for line in plan_lines(json.loads(explained)) if not _contains_any(line, secrets)]
+    text_of_plan = "\n".join(lines) + "\n"
+    if len(text_of_plan) > _MAX_CHARS:
         raise RunFailed.of(FailureCode.NOT_SUPPORTED, "The plan is too large to be shown")
-    return f'SELECT {text(shown)} AS "Query Plan"'
+    return f'SELECT {text(text_of_plan)} AS "Query Plan"'
 
 
 VALID_RELATION = 'SELECT true AS "Valid"'
-"""What EXPLAIN (TYPE VALIDATE) answers for a statement that could be bound."""
+"""What EXPLAIN (TYPE VALIDATE) returns for a statement that could be bound."""
 
 
-def plan_lines(answer: Any) -> Iterator[str]:
+def plan_lines(explained: Any) -> Iterator[str]:
     """The plan as an indented list, operators above what feeds them."""
-    if isinstance(answer, dict):
-        query = answer.get("query", {})
+    if isinstance(explained, dict):
+        query = explained.get("query", {})
         yield f"Execution: {query.get('total_time', 0) * 1000:.2f}ms"
         yield f"CPU: {query.get('cpu_time', 0) * 1000:.2f}ms"
-        answer = answer.get("operator", [])
-    for operator in answer:
+        explained = explained.get("operator", [])
+    for operator in explained:
         yield from _operator(operator, 0)
 
 
@@ -61,18 +61,19 @@ def _operator(operator: Mapping[str, Any], depth: int) -> Iterator[str]:
 
 
 def _described(name: str, operator: Mapping[str, Any], indent: str) -> Iterator[str]:
+    """Keys that name files are left out, because a plan must not reveal the server's paths."""
     yield f"{indent}{name}"
     more = dict(operator.get("extra_info") or {})
     if "intermediate_rows" in operator:
-        took = operator.get("timing", 0) * 1000
-        yield f"{indent}    Output: {operator['intermediate_rows']} rows, CPU: {took:.2f}ms"
-    for key in (*_SHOWN_FIRST, *(key for key in more if key not in _SHOWN_FIRST)):
+        duration_ms = operator.get("timing", 0) * 1000
+        yield f"{indent}    Output: {operator['intermediate_rows']} rows, CPU: {duration_ms:.2f}ms"
+    for key in (*_FIRST_KEYS, *(key for key in more if key not in _FIRST_KEYS)):
         value = more.get(key)
         if value is None or key in _HIDDEN:
             continue
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield f"{indent}    {key}: {' '.join(shown.split())}"
+        text_of_plan = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield f"{indent}    {key}: {' '.join(text_of_plan.split())}"
 
 
-def _tells(line: str, secrets: Collection[str]) -> bool:
+def _contains_any(line: str, secrets: Collection[str]) -> bool:
     return any(secret in line for secret in secrets)

@@ -52,7 +52,7 @@ CODES: dict[type[duckdb.Error], FailureCode] = {
 
 _BY_NAME = {kind.__name__.lower(): kind for kind in CODES}
 
-_SPOKEN_FOR = {
+_FIXED_MESSAGES = {
     FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
     FailureCode.INTERNAL_ERROR: "The engine had an internal error",
 }
@@ -85,17 +85,17 @@ class ErrorContext:
 
 
 def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> RunFailed:
-    """The failure that an error of DuckDB amounts to, with its place in the statement."""
+    """The failure that an error of DuckDB amounts to, with its position in the statement."""
     details = _ErrorDetails.by(error)
     code = _code_of(error, details, context)
-    message = _SPOKEN_FOR.get(code) or _message_of(code, details, context)
+    message = _FIXED_MESSAGES.get(code) or _message_of(code, details, context)
     line, column = _position(details, context, relation_at)
     return RunFailed(Failure(code, message, line, column))
 
 
 @dataclass(frozen=True, slots=True)
 class _ErrorDetails:
-    """An error of DuckDB, taken apart. `fields` is what `errors_as_json` tells."""
+    """An error of DuckDB, parsed. `fields` is what `errors_as_json` tells."""
 
     message: str
     fields: dict[str, Any]
@@ -136,6 +136,7 @@ class _ErrorDetails:
 
 
 def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext) -> FailureCode:
+    """The class of an error is the last resort: DuckDB raises one class for several causes."""
     if any(words in details.message for words in _SPILL_IS_FULL):
         return FailureCode.MEMORY_LIMIT_EXCEEDED
     if isinstance(error, duckdb.IOException) and any(w in details.message for w in _DISK_IS_FULL):
@@ -151,6 +152,7 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
 
 
 def _message_of(code: FailureCode, details: _ErrorDetails, context: ErrorContext) -> str:
+    """Some messages are replaced, because they would name files or settings of the server."""
     if code is FailureCode.MEMORY_LIMIT_EXCEEDED:
         return _out_of_memory(details)
     if code is FailureCode.STORAGE_FULL:
@@ -161,7 +163,7 @@ def _message_of(code: FailureCode, details: _ErrorDetails, context: ErrorContext
         return "A table's data could not be read"
     if _IS_ABOUT_PARAMETERS in details.message:
         return "Parameters (?, $1) are not supported in a statement"
-    return _harmless(details.message, context)
+    return _without_internals(details.message, context)
 
 
 def _out_of_memory(details: _ErrorDetails) -> str:
@@ -171,6 +173,7 @@ def _out_of_memory(details: _ErrorDetails) -> str:
 
 
 def _not_found(details: _ErrorDetails, context: ErrorContext) -> str:
+    """Worded like Trino, so that clients see the same message on every engine."""
     column = _NO_COLUMN.search(details.message)
     if column:
         return f"Column '{column['name'] or column['field']}' cannot be resolved"
@@ -187,7 +190,7 @@ def _not_found(details: _ErrorDetails, context: ErrorContext) -> str:
         return f"Function '{details.name}' does not exist" + _did_you_mean(
             _bare(details.candidates)
         )
-    return _harmless(details.message, context)
+    return _without_internals(details.message, context)
 
 
 def _bare(candidates: Iterable[str]) -> list[str]:
@@ -200,7 +203,7 @@ def _did_you_mean(names: Sequence[str]) -> str:
     return ". Did you mean " + " or ".join(f"'{name}'" for name in names) + "?"
 
 
-def _harmless(message: str, context: ErrorContext) -> str:
+def _without_internals(message: str, context: ErrorContext) -> str:
     """The engine's words without our paths and without advice on settings nobody may change."""
     text = _CANDIDATE_FUNCTIONS.sub("", _ADVICE_ON_SETTINGS.sub("", message))
     for path in context.secret_paths:
@@ -211,6 +214,7 @@ def _harmless(message: str, context: ErrorContext) -> str:
 def _position(
     details: _ErrorDetails, context: ErrorContext, relation_at: int
 ) -> tuple[int | None, int | None]:
+    """Offsets before the relation point into SQL of ours, so they get no position."""
     if details.offset is None or details.offset < relation_at:
         return None, None
     data = context.statement.encode()

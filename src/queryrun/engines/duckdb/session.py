@@ -31,7 +31,7 @@ _PIPE = "out"
 _ATTACHED = "data"
 _BEFORE = "DESCRIBE FROM (\n"
 _NOWHERE = sys.maxsize
-"""Places in a translated statement say nothing about the statement as submitted."""
+"""Positions in a translated statement are none in the statement as submitted."""
 
 
 def open_session(
@@ -71,8 +71,8 @@ class DuckDBSession:
         self._data_dir = data_dir.absolute() if data_dir else None
         self._limits = limits
         self._instance = _connect(limits)
-        self._stock = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
-        self._connection = self._stock[-1]
+        self._connections = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
+        self._connection = self._connections[-1]
         self._tables: Tables | None = None
         self._statement = ""
         self._parsed: Parsed | None = None
@@ -80,31 +80,31 @@ class DuckDBSession:
 
     @property
     def output_path(self) -> str:
-        """The pipe's place in the spill directory."""
+        """A named pipe in the spill directory."""
         return str(Path(self._limits.spill_dir, _PIPE).absolute())
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The connection of the next statement: where an engine elsewhere registers its rows."""
+        """The connection of the next statement: where a remote engine registers its rows."""
         return self._connection
 
     def set_up(self, database: Path | None, time_zone: str) -> None:
-        """Attach the data, set up the connections, shut the doors and lock them."""
+        """Attach the data, set up the connections, then lock the configuration."""
         if self._data_dir and not self._data_dir.is_dir():
             raise RunFailed.of(FailureCode.DATA_UNREADABLE, "The source's data is not there")
         self._database = database.absolute() if database else None
         self._zone = time_zone
         if self._database:
             self._attach(self._database)
-        for connection in self._stock:
+        for connection in self._connections:
             self._set_up_connection(connection, time_zone)
-        self._shut_doors()
+        self._lock()
 
     def plan(
         self,
         statement: str,
         row_filter: RowFilter | None = None,
-        name: str = "",  # noqa: ARG002 - for engines elsewhere
+        name: str = "",  # noqa: ARG002 - for remote engines
     ) -> Rows:
         """Translate, check, bind and describe one statement; nothing is computed.
 
@@ -162,21 +162,22 @@ class DuckDBSession:
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
-        self._stock.pop().close()
-        if not self._stock:
+        self._connections.pop().close()
+        if not self._connections:
             return False
-        self._connection, self._tables, self._statement = self._stock[-1], None, ""
+        self._connection, self._tables, self._statement = self._connections[-1], None, ""
         return True
 
     def close(self) -> None:
         """Close the instance; its spill files go with it."""
-        while self._stock:
-            self._stock.pop().close()
+        while self._connections:
+            self._connections.pop().close()
         self._instance.close()
 
     # --- opening ----------------------------------------------------------------------------
 
     def _attach(self, database: Path) -> None:
+        """Under a fixed name, which views and USE refer to, whatever the file is called."""
         try:
             self._instance.execute(
                 f"ATTACH {quoted_text(str(database))} AS {_ATTACHED} (READ_ONLY)"
@@ -186,7 +187,8 @@ class DuckDBSession:
                 FailureCode.DATA_UNREADABLE, "The source's data could not be opened"
             ) from error
 
-    def _shut_doors(self) -> None:
+    def _lock(self) -> None:
+        """Comes last: afterwards not even this process can allow more."""
         directories = [f"{self._data_dir}/"] if self._data_dir else []
         self._instance.execute(
             f"SET allowed_directories={_list(directories)};"
@@ -196,6 +198,7 @@ class DuckDBSession:
         )
 
     def _set_up_connection(self, connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:
+        """Settings of a connection are locked later with the instance's, so they are made now."""
         connection.execute("SET enable_progress_bar=true; SET enable_progress_bar_print=false")
         if self._database:
             connection.execute(f"USE {_ATTACHED}")
@@ -225,6 +228,7 @@ class DuckDBSession:
         return tree
 
     def _refuse_what_is_not_allowed(self, tree: Tree) -> None:
+        """Checked again in the worker, although the guard has checked: it is the defence."""
         objection = objection_to(tree)
         if objection is None:
             return

@@ -60,28 +60,28 @@ class Tables:
             self._names = [str(name).lower() for (name,) in rows]
         return self._names
 
-    def offer(self, wanted: Iterable[str]) -> None:
+    def offer(self, requested: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""
         known = set(self.names()) if self._row_filter.is_by_org else set(self._files or ())
-        for name in {name.lower() for name in wanted} & known:
-            self._show(name)
+        for name in {name.lower() for name in requested} & known:
+            self._create_view(name)
 
     def offer_all(self) -> None:
         """What cannot be read does not keep the others from being listed."""
         for name in self._files or ():
             with contextlib.suppress(duckdb.Error):
-                self._show(name)
+                self._create_view(name)
 
     def columns(self, name: str) -> list[TableColumn]:
         """The columns of a table that has been offered."""
         rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
         return [_column(str(column), str(kind)) for column, kind, *_ in rows]
 
-    def schema(self, wanted: Iterable[str]) -> dict[str, list[TableColumn]]:
-        """All tables by name; those among `wanted` are offered and have their columns."""
+    def schema(self, requested: Iterable[str]) -> dict[str, list[TableColumn]]:
+        """All tables by name; those among `requested` are offered and have their columns."""
         known = self.names()
         found: dict[str, list[TableColumn]] = {name: [] for name in known}
-        for name in sorted(set(wanted) & set(known)):
+        for name in sorted(set(requested) & set(known)):
             self.offer([name])
             found[name] = self.columns(name)
         return found
@@ -95,7 +95,7 @@ class Tables:
                 found[name] = self.columns(name)
         return found
 
-    def hide_deleted(self, wanted: Iterable[str]) -> None:
+    def hide_deleted(self, requested: Iterable[str]) -> None:
         """Offer the tables that mark deleted rows without those that are not to be seen.
 
         A table that is named with its schema in front is not covered.
@@ -103,16 +103,16 @@ class Tables:
         condition = _VISIBLE.get(self._row_filter.deleted_rows)
         if condition is None:
             return
-        for name in sorted({name.lower() for name in wanted} & set(self.names())):
-            if any(c.name.lower() == DELETED and _is_mark(c) for c in self.columns(name)):
-                self._show(name, condition)
+        for name in sorted({name.lower() for name in requested} & set(self.names())):
+            if any(c.name.lower() == DELETED and _is_boolean(c) for c in self.columns(name)):
+                self._create_view(name, condition)
 
-    def _show(self, name: str, condition: str = "") -> None:
+    def _create_view(self, name: str, condition: str = "") -> None:
         """The one way a table becomes readable: other orgs' rows kept out, `condition` held."""
         source = self._source(name)
         conditions = [part for part in (self._by_org(source), condition) if part]
-        shown = self._files[name].name if self._files is not None else name
-        self._connection.execute(view_sql(shown, source, " AND ".join(conditions)))
+        original_name = self._files[name].name if self._files is not None else name
+        self._connection.execute(view_sql(original_name, source, " AND ".join(conditions)))
 
     def _by_org(self, source: str) -> str:
         """What keeps other orgs' rows out of a table, when it tells them apart at all."""
@@ -131,7 +131,7 @@ class Tables:
         return f"{self._catalog}.main.{quoted_name(name)}"
 
 
-def _is_mark(column: TableColumn) -> bool:
+def _is_boolean(column: TableColumn) -> bool:
     return column.engine_type == "BOOLEAN"
 
 

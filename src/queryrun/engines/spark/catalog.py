@@ -28,7 +28,7 @@ def open_catalog(options: Mapping[str, str], secret: str | None = None) -> Spark
     endpoint = endpoint_from_options(options, secret)
     name = f"tables-{uuid.uuid4()}"  # no attempt's name: nobody ends it as work without an owner
     client = SparkClient(endpoint, session_id_of(name))
-    _told(lambda: client.open({}))
+    _call(lambda: client.open({}))
     return SparkCatalog(client, Tables(client, endpoint, RowFilter(), name))
 
 
@@ -41,11 +41,11 @@ class SparkCatalog:
 
     def tables(self) -> list[str]:
         """Tables and views."""
-        return _told(self._tables.names)
+        return _call(self._tables.names)
 
     def columns(self, name: str) -> list[ColumnInfo] | None:
         """With Trino's types; a type that Trino does not have is named in Spark's words."""
-        schema = _told(lambda: self._tables.schema(name))
+        schema = _call(lambda: self._tables.schema(name))
         if schema is None:
             return None
         columns = [table_column(one.name, spark_text(one)) for one in schema.struct.fields]
@@ -57,8 +57,8 @@ class SparkCatalog:
             self._client.release()
 
 
-def _told(ask: Callable[[], _T]) -> _T:
+def _call(request: Callable[[], _T]) -> _T:
     try:
-        return ask()
+        return request()
     except SparkError as error:
         raise failure_of(error.details, ErrorContext()) from error

@@ -91,8 +91,8 @@ class SparkClient:
         """Make the session and set it up; from now on all calls insist on this very session."""
         pairs = [KeyValue(key=key, value=value) for key, value in settings.items()]
         change = ConfigRequest.Operation(set=ConfigRequest.Set(pairs=pairs))
-        answer = self._call(self.stub.Config, ConfigRequest(operation=change, **self.session))
-        self._insist_on(answer.server_side_session_id)
+        response = self._call(self.stub.Config, ConfigRequest(operation=change, **self.session))
+        self._pin_server_session(response.server_side_session_id)
 
     def touch(self) -> None:
         """Make the session if need be. `INVALID_HANDLE.SESSION_CLOSED`: it has been released."""
@@ -102,10 +102,10 @@ class SparkClient:
     def schema(self, sql: str) -> DataType:
         """The columns of a query, which is analyzed and not executed."""
         schema = AnalyzePlanRequest.Schema(plan=_plan(sql))
-        answer = self._call(
+        response = self._call(
             self.stub.AnalyzePlan, AnalyzePlanRequest(schema=schema, **self.session)
         )
-        found: DataType = answer.schema.schema
+        found: DataType = response.schema.schema
         return found
 
     def execute(self, sql: str, tag: str) -> Execution:
@@ -133,7 +133,7 @@ class SparkClient:
             self._current.cancel()
 
     def interrupt_all(self) -> None:
-        """Interrupt everything that the session runs; returns when Spark has taken note."""
+        """Interrupt everything that the session runs; returns when Spark has acknowledged it."""
         kind = InterruptRequest.INTERRUPT_TYPE_ALL
         request = InterruptRequest(interrupt_type=kind, **self.session)
         self._call(self.stub.Interrupt, request)
@@ -141,7 +141,7 @@ class SparkClient:
     def operations(self) -> list[GetStatusResponse.OperationStatus]:
         """The operations of the session that Spark still knows, with their states.
 
-        Empty before Spark 4.2, which cannot be asked: the interrupt's answer must do.
+        Empty before Spark 4.2, which cannot report them: the response to the interrupt has to do.
         """
         every = GetStatusRequest.OperationStatusRequest()
         request = GetStatusRequest(operation_status=every, **self.session)
@@ -175,7 +175,7 @@ class SparkClient:
         who = {key: self.session[key] for key in ("session_id", "user_context", "client_type")}
         return ReleaseSessionRequest(allow_reconnect=not for_good, **who)
 
-    def _insist_on(self, server_side_session_id: str) -> None:
+    def _pin_server_session(self, server_side_session_id: str) -> None:
         self.session["client_observed_server_side_session_id"] = server_side_session_id
 
     def _call(self, method: Any, request: object) -> Any:
@@ -192,7 +192,7 @@ class SparkClient:
             self._current = None
 
     def _explained(self, error: grpc.RpcError) -> SparkErrorDetails:
-        """What Spark says of an error, asked for its details when it has any."""
+        """The details of an error, fetched from Spark when it has more."""
         details = error_details_of(error)
         if not details.error_id:
             return details
@@ -210,6 +210,7 @@ def _plan(sql: str) -> Plan:
 
 
 def _channel(endpoint: SparkEndpoint) -> grpc.Channel:
+    """A token goes over TLS only, with the certificates that this machine trusts."""
     if not endpoint.is_secure:
         return grpc.insecure_channel(endpoint.address, options=_OPTIONS)
     credentials = grpc.ssl_channel_credentials(root_certificates=_trusted())

@@ -1,4 +1,4 @@
-"""Where a Spark Connect server is and as whom to speak to it, and the sessions named there."""
+"""The address and credentials of a Spark Connect server, and the ids of sessions on it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class SparkErrorDetails:
     """One error. `status` is gRPC's word; the rest is Spark's and may be empty.
 
     `error_class` names the error (`CAST_INVALID_INPUT`), `sql_state` its kind; `offsets` is where
-    it is in the SQL as sent, in characters, for one or more places.
+    it is in the SQL as sent, in characters, for one or more positions.
     """
 
     status: str

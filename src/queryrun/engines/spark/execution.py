@@ -40,8 +40,8 @@ class Execution:
         self._explain = explain
         self._call: Any = None
         self._last_response_id = ""
-        self._tries = 0
-        self._unanswered: set[Any] = set()
+        self._reattach_count = 0
+        self._pending_calls: set[Any] = set()
         """Kept until they are answered: gRPC cancels a call that nobody holds."""
         self._is_interrupted = threading.Event()
 
@@ -56,7 +56,7 @@ class Execution:
         while True:
             try:
                 for response in self._call:
-                    self._tries = 0
+                    self._reattach_count = 0
                     self._last_response_id = response.response_id
                     yield response
                     self._release(response)
@@ -83,9 +83,9 @@ class Execution:
             client_type=self._request.client_type,
         )
         with contextlib.suppress(ValueError):  # the channel has been closed
-            answer = self._stub.Interrupt.future(request, timeout=INTERRUPT_BOUND_S)
-            self._unanswered.add(answer)
-            answer.add_done_callback(lambda _: self._call.cancel())
+            pending = self._stub.Interrupt.future(request, timeout=INTERRUPT_BOUND_S)
+            self._pending_calls.add(pending)
+            pending.add_done_callback(lambda _: self._call.cancel())
 
     def _listen(self, method: Any, request: object) -> None:
         """Open a stream, unless we have been interrupted: then nothing is started any more."""
@@ -98,10 +98,14 @@ class Execution:
         is_broken = isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAVAILABLE
         if self._is_interrupted.is_set():
             raise SparkError(SparkErrorDetails("CANCELLED")) from error
-        if not is_broken or not self._last_response_id or self._tries >= len(REATTACH_PAUSES_S):
+        if (
+            not is_broken
+            or not self._last_response_id
+            or self._reattach_count >= len(REATTACH_PAUSES_S)
+        ):
             raise SparkError(self._explain(error)) from error
-        self._is_interrupted.wait(REATTACH_PAUSES_S[self._tries])
-        self._tries += 1
+        self._is_interrupted.wait(REATTACH_PAUSES_S[self._reattach_count])
+        self._reattach_count += 1
 
     def _reattach_request(self) -> ReattachExecuteRequest:
         return ReattachExecuteRequest(
@@ -120,11 +124,12 @@ class Execution:
             request.release_all.CopyFrom(ReleaseExecuteRequest.ReleaseAll())
         else:
             request.release_until.response_id = response.response_id
-        answer = self._stub.ReleaseExecute.future(request, timeout=RELEASE_BOUND_S)
-        self._unanswered.add(answer)
-        answer.add_done_callback(self._unanswered.discard)
+        pending = self._stub.ReleaseExecute.future(request, timeout=RELEASE_BOUND_S)
+        self._pending_calls.add(pending)
+        pending.add_done_callback(self._pending_calls.discard)
 
     def _session(self) -> dict[str, Any]:
+        """A call that names the observed session cannot start work in a new one of the same id."""
         seen = self._request.client_observed_server_side_session_id
         return {
             "session_id": self._request.session_id,

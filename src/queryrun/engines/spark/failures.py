@@ -107,7 +107,7 @@ _LEFT_TO_SPARK = frozenset(
 )
 """And the compiler does not check what may stand where there are groups and windows."""
 
-_SPOKEN_FOR = {
+_FIXED_MESSAGES = {
     FailureCode.DATA_UNREADABLE: "The source's data could not be read",
     FailureCode.ENGINE_UNAVAILABLE: "Spark cannot be reached, or has lost the statement",
     FailureCode.INTERNAL_ERROR: "The engine had an internal error",
@@ -137,7 +137,7 @@ _RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")
 class ErrorContext:
     """What an error is read against. `sent` is the statement with `before` in front of it.
 
-    `is_translated`: places in what was sent say nothing about the statement as submitted.
+    `is_translated`: positions in what was sent are none in the statement as submitted.
     """
 
     statement: str = field(default="", repr=False)
@@ -146,7 +146,7 @@ class ErrorContext:
 
 
 def failure_of(details: SparkErrorDetails, context: ErrorContext) -> RunFailed:
-    """The failure that an error of Spark amounts to, with its place in the statement."""
+    """The failure that an error of Spark amounts to, with its position in the statement."""
     code = code_of(details)
     if context.is_translated and code in _COMPILED:
         return _of_translation(code, details)
@@ -168,18 +168,19 @@ def code_of(details: SparkErrorDetails) -> FailureCode:
 
 
 def _message(code: FailureCode, details: SparkErrorDetails) -> str:
+    """Some messages are fixed, because those of Spark name hosts, paths and settings."""
     if details.status == "CANCELLED":
         return INTERRUPTED
     if details.status in _REFUSALS:
         return _NOT_ACCEPTED
-    if code in _SPOKEN_FOR:
-        return _SPOKEN_FOR[code]
+    if code in _FIXED_MESSAGES:
+        return _FIXED_MESSAGES[code]
     if not details.error_class:
         return _FAILED
-    return (_told_shortly(details) or _cleaned(details.message) or _FAILED)[:_MAX_MESSAGE_CHARS]
+    return (_short_message(details) or _cleaned(details.message) or _FAILED)[:_MAX_MESSAGE_CHARS]
 
 
-def _told_shortly(details: SparkErrorDetails) -> str:
+def _short_message(details: SparkErrorDetails) -> str:
     """What users of this service know, in the words that they know from other engines."""
     parameters = details.parameters
     if details.error_class.startswith("UNRESOLVED_COLUMN") and "objectName" in parameters:
@@ -192,13 +193,14 @@ def _told_shortly(details: SparkErrorDetails) -> str:
 
 
 def _of_translation(code: FailureCode, details: SparkErrorDetails) -> RunFailed:
+    """The compiler has resolved the names, so what Spark refuses is a limit of Spark."""
     words = {details.error_class, details.sql_state}
     if words & _ABOUT_TABLES:
         return RunFailed.of(code, _message(code, details))
     if words & _LEFT_TO_SPARK:
         return RunFailed.of(FailureCode.TYPE_MISMATCH, _message(code, details))
-    told = f"{_LACKING}: {_limitation(details)}"
-    return RunFailed.of(FailureCode.NOT_SUPPORTED, told[:_MAX_MESSAGE_CHARS])
+    message = f"{_LACKING}: {_limitation(details)}"
+    return RunFailed.of(FailureCode.NOT_SUPPORTED, message[:_MAX_MESSAGE_CHARS])
 
 
 def _limitation(details: SparkErrorDetails) -> str:
@@ -243,10 +245,11 @@ def _position(details: SparkErrorDetails, context: ErrorContext) -> SourcePositi
         at = offset - len(context.before)
         if 0 <= at <= len(context.statement):
             return position_after(context.statement[:at].encode())
-    return _place_told(details.message, context)
+    return _position_in_message(details.message, context)
 
 
-def _place_told(message: str, context: ErrorContext) -> SourcePosition | None:
+def _position_in_message(message: str, context: ErrorContext) -> SourcePosition | None:
+    """Some errors carry their position only in the text; the parser counts columns from 0."""
     parsed, running = _PARSED_AT.search(message), _RUNNING_AT.search(message)
     found = parsed or running
     if found is None:

@@ -25,7 +25,7 @@ from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LET_GO_BOUND_S = 4.0
+RELEASE_BOUND_S = 4.0
 """How long a statement that was given up is waited for between two runs."""
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",
@@ -73,7 +73,7 @@ class SparkSession:
 
     @property
     def output_path(self) -> str:
-        """The pipe's place in the spill directory."""
+        """A named pipe in the spill directory."""
         return self._encoder.output_path
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
@@ -95,7 +95,7 @@ class SparkSession:
             names = {field.arrow_name: field.name for field in fields}
             return self._encoder.rows(stream.reader(fields), names)
 
-    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:  # noqa: ARG002 - Spark has its own places
+    def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:  # noqa: ARG002 - Spark reports its own positions
         """Spark's errors and the encoder's as `RunFailed`, everything else untouched."""
         if isinstance(error, duckdb.Error | SparkError):
             error = (self._stream and self._stream.error) or error
@@ -118,20 +118,21 @@ class SparkSession:
         return EngineProgress(self._stream.percent if self._stream else None)
 
     def renew(self) -> bool:
-        """Let go of the session on the server; the next statement gets one of its own."""
-        self._let_go()
+        """Release the session on the server; the next statement gets one of its own."""
+        self._release_session()
         return True
 
     def close(self) -> None:
-        """Let go of the session on the server, and close the encoder."""
-        self._let_go()
+        """Release the session on the server, and close the encoder."""
+        self._release_session()
         self._encoder.close()
 
-    def _let_go(self) -> None:
+    def _release_session(self) -> None:
+        """Batches are released first: DuckDB must not read from a closed stream."""
         stream, self._stream = self._stream, None
         client, self._client = self._client, None
         if stream is not None:
-            self._encoder.forget()
+            self._encoder.release_batches()
             stream.close()
         if client is not None:
             self._release(client, is_complete=stream is not None and stream.is_complete)
@@ -142,7 +143,7 @@ class SparkSession:
             if client.is_open and is_complete:
                 client.release()
             elif client.is_open:
-                stop_work(client, self._endpoint, self._name, time.monotonic() + LET_GO_BOUND_S)
+                stop_work(client, self._endpoint, self._name, time.monotonic() + RELEASE_BOUND_S)
 
     def _translate(self, statement: str, tables: Tables, row_filter: RowFilter) -> str:
         """Imported here: the translator is not small, and not every source needs it."""

@@ -18,11 +18,11 @@ from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 from queryrun.engines.spark.proto import GetStatusResponse
 from queryrun.engines.spark.ui import SparkUi
 
-LOOK_AGAIN_S = 0.05
+POLL_INTERVAL_S = 0.05
 SETTLE_S = 0.15
 """How long it must stay quiet: the UI may show a job 0.1 s late (`spark.ui.liveUpdate.period`)."""
 _Status = GetStatusResponse.OperationStatus
-_ENDED = frozenset(
+_TERMINAL_STATES = frozenset(
     {
         _Status.OPERATION_STATE_SUCCEEDED,
         _Status.OPERATION_STATE_FAILED,
@@ -41,7 +41,7 @@ def stop_work(client: SparkClient, endpoint: SparkEndpoint, name: str, deadline:
     Jobs come last: once the session is released nobody can begin anything that leaves new ones.
     """
     if _make(client):
-        _interrupt_until_ended(client, deadline)
+        _interrupt_until_finished(client, deadline)
         client.release()
     if endpoint.ui_url:  # also when nothing has run here: the same name may have, as another user
         _kill_until_quiet(SparkUi(endpoint.ui_url, deadline), name)
@@ -58,7 +58,7 @@ def _make(client: SparkClient) -> bool:
     return True
 
 
-def _interrupt_until_ended(client: SparkClient, deadline: float) -> None:
+def _interrupt_until_finished(client: SparkClient, deadline: float) -> None:
     """Interrupt again and again: one before an operation is registered is lost.
 
     An operation that has finished, but whose client never said that it had read everything, is
@@ -66,7 +66,7 @@ def _interrupt_until_ended(client: SparkClient, deadline: float) -> None:
     """
     while True:
         client.interrupt_all()
-        left = [one for one in client.operations() if one.state not in _ENDED]
+        left = [one for one in client.operations() if one.state not in _TERMINAL_STATES]
         if not left:
             return
         for one in left:
@@ -88,6 +88,6 @@ def _kill_until_quiet(ui: SparkUi, name: str) -> None:
 
 
 def _pause(deadline: float) -> None:
-    if time.monotonic() + LOOK_AGAIN_S > deadline:
+    if time.monotonic() + POLL_INTERVAL_S > deadline:
         raise SparkError(SparkErrorDetails("DEADLINE_EXCEEDED"))
-    time.sleep(LOOK_AGAIN_S)
+    time.sleep(POLL_INTERVAL_S)

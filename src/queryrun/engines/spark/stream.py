@@ -10,7 +10,7 @@ import pyarrow
 from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 from queryrun.engines.spark.execution import Execution
 from queryrun.engines.spark.proto import DataType, ExecutePlanResponse
-from queryrun.engines.spark.types import Field, as_wanted
+from queryrun.engines.spark.types import Field, cast_to_schema
 
 
 class RowStream:
@@ -51,6 +51,7 @@ class RowStream:
         self._responses.close()
 
     def _batches(self, schema: Any) -> Iterator[Any]:
+        """DuckDB passes an error on as text only, so the error itself is kept here."""
         try:
             for response in self._responses:
                 self._note(response)
@@ -68,8 +69,8 @@ class RowStream:
             for batch in batches:
                 self._rows += batch.num_rows
                 columns = [
-                    as_wanted(column, wanted.type)
-                    for column, wanted in zip(batch.columns, schema, strict=True)
+                    cast_to_schema(column, field.type)
+                    for column, field in zip(batch.columns, schema, strict=True)
                 ]
                 if batch.num_rows:
                     yield pyarrow.RecordBatch.from_arrays(columns, schema=schema)
@@ -77,6 +78,7 @@ class RowStream:
             raise SparkError(SparkErrorDetails("DATA_LOSS"))
 
     def _note(self, response: ExecutePlanResponse) -> None:
+        """Progress is the share of tasks that are done; Spark plans more of them as it goes."""
         self.is_complete = response.HasField("result_complete")
         if not response.HasField("execution_progress"):
             return

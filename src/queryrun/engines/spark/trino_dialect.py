@@ -21,14 +21,14 @@ from queryrun.sql.trino.translate import Needs, read
 def translated(statement: str, tables: Tables, row_filter: RowFilter, zone: str) -> str:
     """Spark's SQL for a query or a metadata statement in Trino's.
 
-    Rows that may not be seen are kept out of it. Raises `RunFailed` with the place in the
+    Rows that may not be seen are kept out of it. Raises `RunFailed` with the position in the
     statement as submitted.
     """
     text, position = _restricted(statement, tables, row_filter)
     try:
         return to_spark(text, lambda needs: _found(needs, tables), zone).sql
     except RunFailed as error:
-        raise _told_in(error.failure, position) from error
+        raise _with_position_in(error.failure, position) from error
 
 
 def _restricted(
@@ -39,12 +39,12 @@ def _restricted(
         return statement, SourcePosition
     rules = RowRules(row_filter.deleted_rows, row_filter.org_column, row_filter.org_ids)
 
-    def look_up(named: Sequence[ast.Table]) -> list[Facts]:
+    def describe(named: Sequence[ast.Table]) -> list[Facts]:
         if rules.restrict_nothing:
             return [Facts() for _ in named]
         return [_facts(table, tables) for table in named]
 
-    rewritten = restricted(statement, node, rules, look_up)
+    rewritten = restricted(statement, node, rules, describe)
     return rewritten.text, rewritten.position
 
 
@@ -79,7 +79,9 @@ def _found(needs: Needs, tables: Tables) -> SparkTables:
     return SparkTables(columns, {name: tables.full(name) for name in columns})
 
 
-def _told_in(failure: Failure, position: Callable[[int, int], SourcePosition]) -> RunFailed:
+def _with_position_in(
+    failure: Failure, position: Callable[[int, int], SourcePosition]
+) -> RunFailed:
     if failure.line is None or failure.column is None:
         return RunFailed(failure)
     found = position(failure.line, failure.column)

@@ -28,9 +28,9 @@ def fields_of(schema: DataType) -> list[Field]:
     return [_field(number, one) for number, one in enumerate(schema.struct.fields)]
 
 
-def as_wanted(array: Any, wanted: Any) -> Any:
+def cast_to_schema(array: Any, expected: Any) -> Any:
     """An array of a batch as the schema has it; what may differ is the time zone it is shown in."""
-    return array if array.type.equals(wanted) else array.cast(wanted)
+    return array if array.type.equals(expected) else array.cast(expected)
 
 
 def spark_text(field: DataType.StructField) -> str:
@@ -43,6 +43,7 @@ def spark_text(field: DataType.StructField) -> str:
 
 
 def _text(kind: DataType) -> str:
+    """Written like `DESCRIBE` writes it, so that both ways to learn a type agree."""
     name = kind.WhichOneof("kind") or "unknown"
     if name == "decimal":
         return f"decimal({kind.decimal.precision},{kind.decimal.scale})"
@@ -61,6 +62,7 @@ def _quoted(name: str) -> str:
 
 
 def _field(number: int, field: DataType.StructField) -> Field:
+    """Refused here with the name of the column: DuckDB would fail later, without it."""
     arrow_name = f"field_{number}"
     try:
         return Field(field.name, arrow_name, _arrow(field.data_type))

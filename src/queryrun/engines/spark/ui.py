@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from queryrun.engines.base import WORK_PREFIX
 from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 
-MAX_ANSWER_BYTES = 32 * 1024**2
+MAX_RESPONSE_BYTES = 32 * 1024**2
 """The UI keeps 1,000 jobs, of about a kilobyte each."""
 _NOTHING = {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.FOUND, http.HTTPStatus.SEE_OTHER}
 _TAG = re.compile(rf"_Tag_({re.escape(WORK_PREFIX)}\S+)$")
@@ -70,13 +70,13 @@ class SparkUi:
         raise SparkError(SparkErrorDetails("UNAVAILABLE"))
 
     def _jobs(self, application: str, *states: str) -> Iterable[Json]:
-        wanted = "&".join(f"status={state}" for state in states)
-        jobs: list[Json] = self._get(f"/applications/{quote(application)}/jobs?{wanted}")
+        query = "&".join(f"status={state}" for state in states)
+        jobs: list[Json] = self._get(f"/applications/{quote(application)}/jobs?{query}")
         return jobs
 
     def _has_tasks(self, application: str, stage: object) -> bool:
-        tries = self._get(f"/applications/{quote(application)}/stages/{stage}?details=false")
-        return any(one["numActiveTasks"] for one in tries)
+        attempts = self._get(f"/applications/{quote(application)}/stages/{stage}?details=false")
+        return any(one["numActiveTasks"] for one in attempts)
 
     def _get(self, path: str) -> Any:
         """What the REST interface says; empty for a stage that is not there (any more)."""
@@ -86,18 +86,18 @@ class SparkUi:
             raise SparkError(SparkErrorDetails("UNAVAILABLE")) from error
 
     def _send(self, method: str, path: str, form: Mapping[str, str] | None = None) -> bytes:
-        """The body of an answer; empty for one that sends us elsewhere, or knows nothing."""
+        """The body of a response; empty for a redirect, and for what does not exist."""
         try:
             with closing(self._connection()) as connection:
                 body = urlencode(form) if form else None
                 connection.request(method, f"{self._at.path}{path}", body, _FORM if form else {})
-                answer = connection.getresponse()
-                told = answer.read(MAX_ANSWER_BYTES)
+                response = connection.getresponse()
+                content = response.read(MAX_RESPONSE_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise SparkError(SparkErrorDetails("UNAVAILABLE")) from error
-        if answer.status == http.HTTPStatus.OK:
-            return told
-        if answer.status in _NOTHING:
+        if response.status == http.HTTPStatus.OK:
+            return content
+        if response.status in _NOTHING:
             return b""
         raise SparkError(SparkErrorDetails("UNAVAILABLE"))
 

@@ -30,12 +30,12 @@ class TrinoCatalog:
 
     def tables(self) -> list[str]:
         """Tables and views."""
-        return sorted(table for (table,) in self._ask("SHOW TABLES"))
+        return sorted(table for (table,) in self._query_rows("SHOW TABLES"))
 
     def columns(self, name: str) -> list[ColumnInfo] | None:
         """As SHOW COLUMNS has them."""
         try:
-            rows = self._ask(f"SHOW COLUMNS FROM {quoted(name)}")
+            rows = self._query_rows(f"SHOW COLUMNS FROM {quoted(name)}")
         except RunFailed as failed:
             if _is_missing(failed.__cause__):
                 return None
@@ -45,7 +45,8 @@ class TrinoCatalog:
     def close(self) -> None:
         """Nothing is kept between questions."""
 
-    def _ask(self, text: str) -> list[list[str]]:
+    def _query_rows(self, text: str) -> list[list[str]]:
+        """Without spooling: metadata is small, and a spooled segment costs another request."""
         query = Query(self._endpoint, QueryRequest(text, _NAME, "UTC", encodings=()))
         try:
             query.start()

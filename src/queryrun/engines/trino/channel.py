@@ -1,4 +1,4 @@
-"""A few things handed from one thread to another, with a bound and a way to give up."""
+"""A bounded queue between two threads that either side can abort."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 HELD = 2
-"""Things that wait at most; with one being made and one being used four are alive."""
+"""The maximum number of waiting items; with one being made and one being used, four exist."""
 
 
 class Channel(Generic[_T]):
@@ -20,7 +20,7 @@ class Channel(Generic[_T]):
         self._waiting: deque[_T] = deque()
         self._changed = threading.Condition()
         self._reason: BaseException | None = None
-        self._is_ended = False
+        self._is_finished = False
 
     def put(self, thing: _T, timeout_s: float) -> bool:
         """Hand over when there is room; False when there was none for so long.
@@ -41,11 +41,11 @@ class Channel(Generic[_T]):
     def end(self) -> None:
         """Nothing more will come."""
         with self._changed:
-            self._is_ended = True
+            self._is_finished = True
             self._changed.notify_all()
 
     def abort(self, reason: BaseException) -> None:
-        """Nobody shall wait any longer: both sides raise `reason`, unless all had been read."""
+        """Wake both sides: they raise `reason`, unless everything has been read."""
         with self._changed:
             self._reason = self._reason or reason
             self._waiting.clear()
@@ -54,7 +54,7 @@ class Channel(Generic[_T]):
     def __iter__(self) -> Iterator[_T]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._is_ended or self._reason)
+                self._changed.wait_for(lambda: self._waiting or self._is_finished or self._reason)
                 if self._reason:
                     raise self._reason
                 if not self._waiting:

@@ -1,4 +1,4 @@
-"""Where a Trino is and as whom to speak to it; the one place that knows the secret."""
+"""The address and credentials of a Trino. Only this module reads the secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT_USER = "queryrun"
 
 
 class UnencryptedError(requests.RequestException):
-    """Trino's answer leads from https to http; nothing has been sent there."""
+    """Trino's response redirects from https to http. Nothing has been sent there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class TrinoEndpoint:
         session.trust_env = False
         session.mount("https://", _SystemCertificates())
         if self.scheme == "https":
-            session.mount("http://", _NoWayInClear())
+            session.mount("http://", _RefusesPlainHttp())
         session.headers["X-Trino-User"] = self.user
         if self.auth == "password":
             session.auth = (self.user, self.secret or "")
@@ -95,6 +95,7 @@ class TrinoEndpoint:
         return urlsplit(self.url)
 
     def _can_work(self) -> bool:
+        """A secret leaves this machine over https only; loopback does not leave it."""
         try:
             is_url = bool(self.scheme in _PORTS and self.host and self.port)
         except ValueError:
@@ -116,7 +117,7 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-class _NoWayInClear(HTTPAdapter):
+class _RefusesPlainHttp(HTTPAdapter):
     """Connects to nothing."""
 
     def send(self, *_: object, **__: object) -> NoReturn:

@@ -221,7 +221,7 @@ _BY_TYPE = {
 }
 """For names that are not Trino's own: each connector has its errors."""
 
-_SPOKEN_FOR = {
+_FIXED_MESSAGES = {
     _BROKEN: "The engine had an internal error",
     _AWAY: "The engine is not available",
     _DATA: "A table's data could not be read",
@@ -238,23 +238,23 @@ _SPOKEN_FOR_BY_NAME = {
 }
 _REFUSED = {401, 403}
 _MAX_MESSAGE_CHARS = 2_000
-_PLACE = re.compile(r"^line \d+:\d+: ")
+_POSITION = re.compile(r"^line \d+:\d+: ")
 _EXPECTING = re.compile(r"\. Expecting: .*", re.S)
 _ADDRESS = re.compile(
     r"[a-z][a-z0-9+.-]*://\S+|\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\b[\w-]+(?:\.[\w-]+)+:\d{2,5}\b",
     re.I,
 )
-"""URLs, IP addresses, hosts with their port: where servers are is nobody's business."""
+"""URLs, IP addresses, hosts with their port: no message names where servers are."""
 
-Told = Callable[[int, int], SourcePosition]
-"""The place in the statement as submitted for one in the statement as sent."""
+PositionMapping = Callable[[int, int], SourcePosition]
+"""Maps a line and column of the SQL as sent to the statement as submitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorContext:
-    """How places in the statement that was sent are told in the one that was submitted."""
+    """How positions in the SQL as sent map to the statement as submitted."""
 
-    position: Told = SourcePosition
+    position: PositionMapping = SourcePosition
 
 
 def failure_of(error: BaseException, context: ErrorContext | None = None) -> BaseException:
@@ -283,6 +283,7 @@ def code_of(name: str | None, kind: str | None) -> FailureCode:
 
 
 def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
+    """Trino reports positions in the SQL as sent, which was rewritten."""
     code = code_of(error.error_name, error.error_type)
     location = error.error_location
     message = _message(code, error)
@@ -293,10 +294,10 @@ def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
 
 
 def _message(code: FailureCode, error: TrinoQueryError) -> str:
-    spoken = _SPOKEN_FOR_BY_NAME.get(error.error_name or "") or _SPOKEN_FOR.get(code)
+    spoken = _SPOKEN_FOR_BY_NAME.get(error.error_name or "") or _FIXED_MESSAGES.get(code)
     if spoken:
         return spoken
-    text = _EXPECTING.sub("", _PLACE.sub("", error.message))
+    text = _EXPECTING.sub("", _POSITION.sub("", error.message))
     return _ADDRESS.sub("[…]", text)[:_MAX_MESSAGE_CHARS].strip()
 
 

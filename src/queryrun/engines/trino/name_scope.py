@@ -26,9 +26,9 @@ _DESCRIBES_OUR_TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class NameScope:
-    """What a place's statements may name: with `name_scope` of `schema`, `catalog` or `all`.
+    """What statements may name, by the endpoint's setting: `schema`, `catalog` or `all`.
 
-    A place without a schema, or without a catalog, has no bound there.
+    An endpoint without a schema, or without a catalog, has no limit there.
     """
 
     endpoint: TrinoEndpoint
@@ -68,8 +68,8 @@ class NameScope:
         return self.endpoint.schema.lower() if self.endpoint.name_scope == "schema" else ""
 
     def _beyond(self, table: ast.Table, statement: str) -> Exception:
-        shown = ".".join(part.text for part in table.parts)
-        message = f"Relation '{shown}' is not allowed"
+        path = ".".join(part.text for part in table.parts)
+        message = f"Relation '{path}' is not allowed"
         return failure_at(FailureCode.NOT_ALLOWED, message, statement, table.at)
 
 

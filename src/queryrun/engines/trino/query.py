@@ -21,18 +21,18 @@ from queryrun.engines.trino.segments import Page, Segments, is_spooled
 
 ENCODINGS = ("json+zstd", "json+lz4", "json")
 """How results may be spooled, if the server does that; each is one that we can read."""
-_PATIENCE = (5.0, 30.0)
-"""Seconds for a connection, and for each answer; Trino itself answers within one."""
-_CANCEL_PATIENCE = (1.0, 2.0)
+_TIMEOUTS_S = (5.0, 30.0)
+"""For a connection, and for each response; Trino itself responds within one second."""
+_CANCEL_TIMEOUTS_S = (1.0, 2.0)
 _PAUSES_S = (0.1, 0.5, 1.0, 2.0)
-"""Between tries of fetching a page. Together they outlast a load balancer's hiccup."""
+"""Between attempts to fetch a page. Together they outlast a short outage of a load balancer."""
 _PASSING = frozenset([429, 502, 503, 504])
 _QUIET_S = 20.0
 """Trino gives up a statement whose client is silent for five minutes."""
 
 
 class HttpRefusal(Exception):
-    """An answer of Trino's, or of what stands before it, that is no answer to a statement."""
+    """A response of Trino, or of a proxy before it, that is no response to a statement."""
 
     def __init__(self, status: int) -> None:
         super().__init__(str(status))
@@ -56,11 +56,11 @@ class QueryRequest:
 class Query:
     """One statement. `start` once, then `pages` once; the rest from any thread at any time."""
 
-    def __init__(self, endpoint: TrinoEndpoint, asked: QueryRequest) -> None:
+    def __init__(self, endpoint: TrinoEndpoint, request: QueryRequest) -> None:
         self._endpoint = endpoint
-        self._asked = asked
+        self._query_request = request
         self._http = endpoint.http()
-        self._request = _request(endpoint, asked, self._http)
+        self._request = _request(endpoint, request, self._http)
         self._channel: Channel[Page] = Channel()
         self._segments = Segments()
         self._canceled = threading.Event()
@@ -77,7 +77,7 @@ class Query:
         Raises what the library raises (`TrinoQueryError`), `requests.RequestException`,
         `HttpRefusal` and `CanceledHereError`.
         """
-        self._take(self._request.post(self._asked.text))
+        self._take(self._request.post(self._query_request.text))
         while not self.columns and not self._is_over:
             self._fetch()
 
@@ -92,13 +92,13 @@ class Query:
         self._canceled.set()
         self._channel.abort(CanceledHereError())
         if not self._is_over:
-            threading.Thread(target=self._say_cancel, name="trino-cancel", daemon=True).start()
+            threading.Thread(target=self._send_cancel, name="trino-cancel", daemon=True).start()
 
     def end(self) -> None:
-        """Give back whatever is still held here and there; takes `_CANCEL_PATIENCE` at most."""
+        """Release what is still held, here and at Trino; takes `_CANCEL_TIMEOUTS_S` at most."""
         self._canceled.set()
         self._channel.abort(CanceledHereError())
-        self._say_cancel()
+        self._send_cancel()
         self._segments.close()
         self._http.close()
 
@@ -112,23 +112,23 @@ class Query:
     def _fetch_all(self) -> None:
         """The pages' thread: on when there is room, off when there is nothing more."""
         try:
-            self._hand_over()
+            self._enqueue_pages()
             while not self._is_over:
                 self._fetch()
-                self._hand_over()
+                self._enqueue_pages()
         except BaseException as error:  # it is raised where the rows are read
             self._channel.abort(error)
         else:
             self._channel.end()
 
-    def _hand_over(self) -> None:
+    def _enqueue_pages(self) -> None:
         for page in self._arrived:
             while not self._channel.put(page, timeout_s=_QUIET_S):
-                self._show_interest()
+                self._keep_alive()
         self._arrived = iter(())
 
-    def _show_interest(self) -> None:
-        """While the rows are written slowly Trino must not think that nobody wants them."""
+    def _keep_alive(self) -> None:
+        """Without requests, Trino abandons a statement whose rows are written slowly."""
         if self._next_uri is not None:
             try:
                 self._request.head(self._next_uri)
@@ -136,6 +136,7 @@ class Query:
                 return  # the next fetch will tell
 
     def _fetch(self) -> None:
+        """A page may be fetched again without harm, so errors of the network are retried here."""
         uri = self._next_uri or ""
         for pause_s in _PAUSES_S:
             try:
@@ -153,10 +154,11 @@ class Query:
             raise HttpRefusal(response.status_code)
         self._note(self._request.process(response))
         if self._canceled.is_set():
-            self._say_cancel()
+            self._send_cancel()
             raise CanceledHereError
 
     def _note(self, status: TrinoStatus) -> None:
+        """Rows stay encoded until they are read: the reading thread decodes them."""
         self._stats = status.stats
         self._next_uri = status.next_uri
         self._is_over = status.next_uri is None
@@ -167,28 +169,31 @@ class Query:
         elif rows:
             self._arrived = chain(self._arrived, [lambda: rows])
 
-    def _say_cancel(self) -> None:
+    def _send_cancel(self) -> None:
         """DELETE what would be fetched next, by a connection of its own; one at a time."""
         if self._is_over or self._next_uri is None or not self._cancels.acquire(blocking=False):
             return
         try:
             with self._endpoint.http() as http:
-                http.delete(self._next_uri, timeout=_CANCEL_PATIENCE)
+                http.delete(self._next_uri, timeout=_CANCEL_TIMEOUTS_S)
         except requests.RequestException:
             return  # the caller repeats it; the remote-stop process looks by name
         finally:
             self._cancels.release()
 
 
-def _request(endpoint: TrinoEndpoint, asked: QueryRequest, http: requests.Session) -> TrinoRequest:
+def _request(
+    endpoint: TrinoEndpoint, request: QueryRequest, http: requests.Session
+) -> TrinoRequest:
+    """The name is both source and client tag: resource groups select by either."""
     session = ClientSession(
         user=endpoint.user,
         catalog=endpoint.catalog or None,
         schema=endpoint.schema or None,
-        source=asked.name,
-        client_tags=[asked.name, "queryrun"],
-        timezone=asked.time_zone,
-        encoding=list(asked.encodings) or None,
+        source=request.name,
+        client_tags=[request.name, "queryrun"],
+        timezone=request.time_zone,
+        encoding=list(request.encodings) or None,
     )
     return TrinoRequest(
         host=endpoint.host,
@@ -197,5 +202,5 @@ def _request(endpoint: TrinoEndpoint, asked: QueryRequest, http: requests.Sessio
         http_session=http,
         http_scheme=endpoint.scheme,
         max_attempts=1,
-        request_timeout=_PATIENCE,
+        request_timeout=_TIMEOUTS_S,
     )

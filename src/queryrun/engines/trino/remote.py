@@ -24,7 +24,7 @@ from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import failure_of
 from queryrun.errors import FailureCode, RunFailed
 
-_ENDED = frozenset(["FINISHED", "FAILED"])
+_TERMINAL_STATES = frozenset(["FINISHED", "FAILED"])
 ALIVE = (
     "QUEUED",
     "WAITING_FOR_RESOURCES",
@@ -38,7 +38,7 @@ ALIVE = (
 _FILTERS_SINCE = 476
 """From this version on the list is known to take several states at once. An older one may heed
 the first alone, and so hide what runs: there the whole list is read."""
-_LOOK_AGAIN_S = 0.1
+_SECOND_CHECK_S = 0.1
 """A statement may be on its way when its sender is killed. Trino begins it only when the sender
 asks for its first page, so what could still appear has been sent before we first looked."""
 _POLLS_S = (0.005, 0.01, 0.02, 0.05)
@@ -65,7 +65,7 @@ class TrinoRemote:
         with _Coordinator(endpoint) as trino:
             found = trino.work(name)
             if not found:
-                trino.sleep(_LOOK_AGAIN_S)
+                trino.sleep(_SECOND_CHECK_S)
                 found = trino.work(name)
             for pause_s in _pauses():
                 if not found:
@@ -95,7 +95,7 @@ def _pauses() -> Iterator[float]:
 
 
 class _Coordinator:
-    """One conversation with a coordinator, `REMOTE_BOUND_S` long at most."""
+    """A series of requests to a coordinator that takes `REMOTE_BOUND_S` at most."""
 
     def __init__(self, endpoint: RemoteEndpoint) -> None:
         self._endpoint = TrinoEndpoint.of(endpoint.options, endpoint.secret)
@@ -113,7 +113,7 @@ class _Coordinator:
         return [
             _Work(str(query["queryId"]), source)
             for query in self.get(f"/v1/query{self._filter}")
-            if query.get("state") not in _ENDED
+            if query.get("state") not in _TERMINAL_STATES
             and (source := str(query["session"].get("source") or "")).startswith(WORK_PREFIX)
             and name in {"", source}
         ]
@@ -121,14 +121,14 @@ class _Coordinator:
     def kill(self, work: _Work) -> None:
         """Ask for its end. That it is gone already is as good."""
         url = f"{self._endpoint.url}/v1/query/{work.query_id}"
-        response = self._answered(lambda patience: self._http.delete(url, timeout=patience))
+        response = self._respond(lambda timeout_s: self._http.delete(url, timeout=timeout_s))
         if not response.ok and response.status_code not in _MISSING:
             raise _refused(response.status_code)
 
     def get(self, path: str) -> Any:
         """What the coordinator answers to a question."""
         url = f"{self._endpoint.url}{path}"
-        response = self._answered(lambda patience: self._http.get(url, timeout=patience))
+        response = self._respond(lambda timeout_s: self._http.get(url, timeout=timeout_s))
         if not response.ok:
             raise _refused(response.status_code)
         try:
@@ -142,15 +142,15 @@ class _Coordinator:
 
     @cached_property
     def _filter(self) -> str:
-        told = self.get("/v1/info").get("nodeVersion", {}).get("version", "")
-        version = re.match(r"\d+", str(told))
+        version_text = self.get("/v1/info").get("nodeVersion", {}).get("version", "")
+        version = re.match(r"\d+", str(version_text))
         if version is None or int(version[0]) < _FILTERS_SINCE:
             return ""
         return "?" + "&".join(f"state={state}" for state in ALIVE)
 
-    def _answered(self, ask: Callable[[float], requests.Response]) -> requests.Response:
+    def _respond(self, request: Callable[[float], requests.Response]) -> requests.Response:
         try:
-            return ask(self._left_s())
+            return request(self._left_s())
         except requests.RequestException as error:
             raise failure_of(error) from error
 

@@ -1,7 +1,7 @@
 """Results that Trino has spooled: where its pages lie, fetched and unpacked (Trino 466 and later).
 
-A segment is inline, in the answer itself, or lies in an object store: then its address comes
-with the headers to ask with, and an address to tell that it may be removed.
+A segment is inline in the response, or in an object store: then its URL comes with the headers for
+the request, and with a second URL that acknowledges it, so that it may be removed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import orjson
 import requests
 import zstandard
 
-_PATIENCE = (5.0, 60.0)
-_ACKNOWLEDGE_PATIENCE = (1.0, 2.0)
+_TIMEOUTS_S = (5.0, 60.0)
+_ACKNOWLEDGE_TIMEOUTS_S = (1.0, 2.0)
 _MAX_SEGMENT_BYTES = 512 * 1024**2
 """Unpacked. Trino makes them of 16 MB unless told otherwise; a row may be larger."""
 
 Page = Callable[[], list[list[Any]]]
-"""Rows as JSON has them, decoded when they are wanted."""
+"""Rows as JSON has them, decoded when they are read."""
 
 
 def is_spooled(rows: Any) -> TypeGuard[dict[str, Any]]:
@@ -44,23 +44,24 @@ class Segments:
             yield partial(_decoded, encoding, segment["metadata"], self._bytes(segment))
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._http.close()
 
     def _bytes(self, segment: dict[str, Any]) -> bytes:
+        """Acknowledged as soon as it is here, so that Trino can delete it from the store."""
         if segment["type"] == "inline":
             return b64decode(segment["data"])
         headers = {name: values[0] for name, values in segment.get("headers", {}).items()}
-        response = self._http.get(segment["uri"], headers=headers, timeout=_PATIENCE)
+        response = self._http.get(segment["uri"], headers=headers, timeout=_TIMEOUTS_S)
         response.raise_for_status()
         content: bytes = response.content
         self._acknowledge(segment["ackUri"], headers)
         return content
 
     def _acknowledge(self, uri: str, headers: dict[str, str]) -> None:
-        """Whether it is heard does not matter: Trino removes what has grown old."""
+        """Errors are ignored: Trino removes old segments anyway."""
         try:
-            self._http.get(uri, headers=headers, timeout=_ACKNOWLEDGE_PATIENCE)
+            self._http.get(uri, headers=headers, timeout=_ACKNOWLEDGE_TIMEOUTS_S)
         except requests.RequestException:
             return
 
@@ -74,6 +75,7 @@ def _decoded(encoding: str, metadata: dict[str, Any], data: bytes) -> list[list[
 
 
 def _unpacked(encoding: str, data: bytes, size: int) -> bytes:
+    """The announced size bounds the memory: a segment could unpack to anything."""
     if size > _MAX_SEGMENT_BYTES:
         raise ValueError(f"a segment of {size} bytes")
     if encoding == "json+zstd":

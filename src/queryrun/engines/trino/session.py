@@ -39,7 +39,7 @@ def open_session(
 ) -> TrinoSession:
     """A session for one entity of one source; `options` are those of `TrinoEndpoint.of`.
 
-    Trino is not asked for anything yet. `limits` are the encoder's.
+    Nothing is sent to Trino yet. `limits` are the encoder's.
     """
     endpoint = TrinoEndpoint.of(options, secret)
     encoder = DuckDBSession(None, limits)
@@ -64,7 +64,7 @@ class TrinoSession:
         self._name = _NAMELESS
         self._query: Query | None = None
         self._context = ErrorContext()
-        self._trouble: BaseException | None = None
+        self._stream_error: BaseException | None = None
 
     @property
     def output_path(self) -> str:
@@ -93,9 +93,9 @@ class TrinoSession:
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """What went wrong at Trino, if something did; otherwise what the encoder says.
 
-        Whatever it was, the statement's rows are wanted no more: Trino is told so.
+        In any case the statement's rows are no longer needed, so it is canceled at Trino.
         """
-        cause = self._trouble or error
+        cause = self._stream_error or error
         self._release()
         found = failure_of(cause, self._context)
         if found is not cause or isinstance(cause, RunFailed):
@@ -127,6 +127,7 @@ class TrinoSession:
     # --- planning ---------------------------------------------------------------------------
 
     def _prepared(self, statement: str, row_filter: RowFilter) -> PreparedStatement:
+        """The columns of tables are looked up only if a rule restricts rows: it costs a query."""
         self._context = ErrorContext()
         rules = RowRules(row_filter.deleted_rows, row_filter.org_column, row_filter.org_ids)
 
@@ -144,12 +145,13 @@ class TrinoSession:
         return query.columns
 
     def _started(self, text: str) -> Query:
-        asked = QueryRequest(text, self._name, self._time_zone, self._encodings)
-        self._query = query = Query(self._endpoint, asked)
+        request = QueryRequest(text, self._name, self._time_zone, self._encodings)
+        self._query = query = Query(self._endpoint, request)
         query.start()
         return query
 
     def _rows(self, query: Query, columns: Sequence[ResultColumn]) -> Rows:
+        """Described now, so that clients learn the types of columns before the first row."""
         connection = self._encoder.connection
         schema = schema_of(columns)
         reader = pa.RecordBatchReader.from_batches(schema, self._batches(query, columns, schema))
@@ -159,27 +161,28 @@ class TrinoSession:
         return Rows(connection, relation, [Column(str(n), str(kind)) for n, kind, *_ in described])
 
     def _batches(self, query: Query, columns: Sequence[ResultColumn], schema: Any) -> Iterator[Any]:
-        """What DuckDB reads. An error comes back from there as text: it is kept here."""
+        """What DuckDB reads. DuckDB passes an error on as text only, so it is kept here."""
         try:
             yield from batches(columns, schema, query.pages())
         except GeneratorExit:
             raise
         except BaseException as error:
-            self._trouble = error
+            self._stream_error = error
             raise
 
     def _release(self) -> None:
-        """Let go of the last statement here and at Trino."""
-        query, self._query, self._trouble = self._query, None, None
+        """Release the last statement, here and at Trino."""
+        query, self._query, self._stream_error = self._query, None, None
         if query is not None:
             query.end()
 
 
 def _relation(columns: Sequence[ResultColumn]) -> str:
+    """Some types have no equivalent in Arrow: they arrive as text and are cast here."""
     items = []
     for number, column in enumerate(columns):
         arrow_name = f"c{number}"
-        cast = f"CAST({arrow_name} AS {column.kind.shown})"
+        cast = f"CAST({arrow_name} AS {column.kind.duckdb_type})"
         value = cast if column.kind.is_cast else arrow_name
         items.append(f"{value} AS {quoted(column.name)}")
     return f"SELECT {', '.join(items)} FROM {_BATCHES}\n"

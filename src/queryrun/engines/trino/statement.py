@@ -22,12 +22,12 @@ from queryrun.sql.trino.translate import read
 from queryrun.sql.trino.typed import name, text
 
 Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
-"""The columns of these tables and their types, asked of the engine."""
+"""The columns of these tables and their types, as the engine reports them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedStatement:
-    """What is sent, and how its places are told in the statement as submitted."""
+    """What is sent, and how its positions map to the statement as submitted."""
 
     text: str = field(repr=False)
     position: Callable[[int, int], SourcePosition]
@@ -46,10 +46,10 @@ def prepare(
     if isinstance(node, ast.Show):
         return _show(node, name_scope, statement)
 
-    def look_up(tables: Sequence[ast.Table]) -> list[Facts]:
+    def describe(tables: Sequence[ast.Table]) -> list[Facts]:
         return _facts(tables, statement, rules, name_scope, columns)
 
-    rewritten = restricted(blanked, node, rules, look_up)
+    rewritten = restricted(blanked, node, rules, describe)
     return PreparedStatement(rewritten.text, rewritten.position)
 
 
@@ -60,10 +60,11 @@ def _facts(
     name_scope: NameScope,
     columns: Columns,
 ) -> list[Facts]:
+    """A description of tables needs no columns looked up: it gets the scope's condition instead."""
     conditions = [name_scope.condition(table, statement) for table in tables]
     ordinary = [t for t, c in zip(tables, conditions, strict=True) if c is None]
-    wanted = [] if rules.restrict_nothing else ordinary
-    known = iter(columns(wanted) if wanted else [{} for _ in ordinary])
+    restricted_tables = [] if rules.restrict_nothing else ordinary
+    known = iter(columns(restricted_tables) if restricted_tables else [{} for _ in ordinary])
     return [Facts(next(known)) if c is None else Facts({}, c) for c in conditions]
 
 
@@ -71,7 +72,7 @@ def _facts(
 
 
 def _without_comments(statement: str) -> str:
-    """The same places, and blanks where Trino should see nothing.
+    """The same positions, with blanks where Trino should see nothing.
 
     Trino ends a comment at a carriage return, we at a line end: so none is left.
     """
@@ -101,7 +102,7 @@ def _read(statement: str) -> ast.Query | ast.Show:
 
 
 def _show(node: ast.Show, name_scope: NameScope, statement: str) -> PreparedStatement:
-    """Written anew from what was understood; places are those of the table, or of SHOW."""
+    """Written anew from the syntax tree; positions are those of the table, or of SHOW."""
     at = node.table.at if node.table else node.at
     before = statement[:at]
     position = SourcePosition(before.count("\n") + 1, at - before.rfind("\n"))
@@ -111,6 +112,7 @@ def _show(node: ast.Show, name_scope: NameScope, statement: str) -> PreparedStat
 
 
 def _show_text(node: ast.Show, name_scope: NameScope, statement: str) -> str:
+    """SHOW would list schemas and catalogs of others, so the only ones in scope are constants."""
     like = f" LIKE {text(node.like)}" if node.like is not None else ""
     like += f" ESCAPE {text(node.escape)}" if node.escape is not None else ""
     own = _own(node.what, name_scope)
@@ -123,7 +125,7 @@ def _show_text(node: ast.Show, name_scope: NameScope, statement: str) -> str:
 
 
 def _own(what: str, name_scope: NameScope) -> list[str]:
-    """All that there is, when the source has but one; empty: Trino says."""
+    """The complete list when the source has only one; empty when Trino has to list them."""
     if what == "schemas" and name_scope.schema:
         return [name_scope.schema, INFORMATION]
     return [name_scope.catalog] if what == "catalogs" and name_scope.catalog else []

@@ -1,4 +1,4 @@
-"""What columns tables have, asked of Trino in one query that reads nothing."""
+"""What columns tables have, from one query to Trino that reads no rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def columns_of_tables(
     """The columns of each table, by lower-case name, with their types in Trino's words.
 
     They are those of `SELECT *`, resolved as the statement itself will be. Raises `RunFailed`
-    with the table's place when Trino does not know it.
+    with the table's position when Trino does not know it.
     """
     try:
         columns = describe(_query(tables))

@@ -49,13 +49,13 @@ _NO_KEYS = frozenset(["array", "map", "row"])
 class Kind:
     """A type. `reading` is how `values.py` makes an Arrow array of Trino's JSON.
 
-    `shown` is the DuckDB type of the relation; where DuckDB would not make it of `arrow` by
+    `duckdb_type` is the DuckDB type of the relation; where DuckDB would not make it of `arrow` by
     itself, `is_cast`. `parts` are a nested type's.
     """
 
     reading: str
     arrow: Any
-    shown: str
+    duckdb_type: str
     is_cast: bool = False
     parts: tuple[Kind, ...] = ()
 
@@ -104,8 +104,8 @@ def kind_of(signature: Mapping[str, Any]) -> Kind:
 
 
 def _kind(found: tuple[str, Any, str]) -> Kind:
-    reading, arrow, shown = found
-    return Kind(reading, arrow, shown, is_cast=shown in {"JSON", "UUID", "TIMETZ"})
+    reading, arrow, duckdb_type = found
+    return Kind(reading, arrow, duckdb_type, is_cast=duckdb_type in {"JSON", "UUID", "TIMETZ"})
 
 
 def _decimal(precision: int, scale: int) -> Kind:
@@ -115,29 +115,35 @@ def _decimal(precision: int, scale: int) -> Kind:
 
 
 def _array(element: Kind) -> Kind:
-    return Kind("array", pa.list_(element.arrow), f"{element.shown}[]", element.is_cast, (element,))
+    return Kind(
+        "array", pa.list_(element.arrow), f"{element.duckdb_type}[]", element.is_cast, (element,)
+    )
 
 
 def _map(key: Kind, value: Kind) -> Kind:
+    """Keys are text in the JSON of Trino, from which nested values cannot be read back."""
     if key.reading in _NO_KEYS:
         raise RunFailed.of(
             FailureCode.NOT_SUPPORTED,
             "A result column with a map whose keys are arrays, maps or rows is not supported",
         )
-    shown = f"MAP({key.shown}, {value.shown})"
+    duckdb_type = f"MAP({key.duckdb_type}, {value.duckdb_type})"
     arrow = pa.map_(key.arrow, value.arrow)
-    return Kind("map", arrow, shown, key.is_cast or value.is_cast, (key, value))
+    return Kind("map", arrow, duckdb_type, key.is_cast or value.is_cast, (key, value))
 
 
 def _row(fields: Sequence[Mapping[str, Any]]) -> Kind:
+    """Rows without field names become tuples; if some fields have names, the others get one."""
     parts = tuple(kind_of(field["typeSignature"]) for field in fields)
     given = [str((field.get("fieldName") or {}).get("name", "")) for field in fields]
     names = _distinct([own or f"field{number}" for number, own in enumerate(given)])
     arrow = pa.struct([pa.field(own, part.arrow) for own, part in zip(names, parts, strict=True)])
     if not any(given):
-        shown = f"TUPLE({', '.join(part.shown for part in parts)})"
-        return Kind("row", arrow, shown, True, parts)
-    members = ", ".join(f"{name(n)} {part.shown}" for n, part in zip(names, parts, strict=True))
+        duckdb_type = f"TUPLE({', '.join(part.duckdb_type for part in parts)})"
+        return Kind("row", arrow, duckdb_type, True, parts)
+    members = ", ".join(
+        f"{name(n)} {part.duckdb_type}" for n, part in zip(names, parts, strict=True)
+    )
     return Kind("row", arrow, f"STRUCT({members})", any(p.is_cast for p in parts), parts)
 
 

@@ -121,6 +121,7 @@ def _instant(kind: Kind, values: Sequence[Any]) -> Any:
 
 
 def _at_zone(local: Any, zone: str) -> Any:
+    """A local time that occurs twice or never has no instant, so it is an error, not a guess."""
     if zone in {"UTC", "Z"}:
         return pc.assume_timezone(local, "UTC")
     if _OFFSET.fullmatch(zone):
@@ -165,6 +166,7 @@ def _key(kind: Kind, text: str) -> Any:
 
 
 def _row(kind: Kind, values: Sequence[Any]) -> Any:
+    """A row that is NULL needs a value in the array of each field, which the mask then hides."""
     missing = [None] * len(kind.parts)
     by_field = zip(*(missing if v is None else v for v in values), strict=True)
     columns = list(by_field) or [()] * len(kind.parts)

@@ -15,38 +15,38 @@ from queryrun.sql.trino.types import Type
 _JAVA = {name: f"^(?:{pattern})$" for name, pattern in PATTERNS.items()}
 
 
-def implicit(value: Typed, wanted: Type, zone: str) -> Typed:
+def implicit(value: Typed, target: Type, zone: str) -> Typed:
     """The value in another type that Trino brings it to without being told."""
     given = value.type
-    if t.bare(given) == t.bare(wanted):
+    if t.bare(given) == t.bare(target):
         return value
     if given.name == "unknown":
-        return Typed(f"CAST(NULL AS {spark_name(wanted)})", wanted)
-    if given.name == wanted.name and t.is_moment(given):
-        return Typed(value.sql, wanted, value.constant)  # microseconds throughout
+        return Typed(f"CAST(NULL AS {spark_name(target)})", target)
+    if given.name == target.name and t.is_moment(given):
+        return Typed(value.sql, target, value.constant)  # microseconds throughout
     if t.is_moment(given):
         local = moments.as_timestamp(value.sql) if given == t.DATE else value.sql
-        if wanted.name == t.TSTZ:
-            return Typed(moments.moment_at(local, wanted.zone or zone), wanted, value.constant)
-        return Typed(local, wanted, value.constant)
-    if _changes_moments(given, wanted):
-        raise UnsupportedCastError(f"Bringing {given} to {wanted}")
-    return Typed(f"CAST({value.sql} AS {spark_name(wanted)})", wanted, value.constant)
+        if target.name == t.TSTZ:
+            return Typed(moments.moment_at(local, target.zone or zone), target, value.constant)
+        return Typed(local, target, value.constant)
+    if _changes_moments(given, target):
+        raise UnsupportedCastError(f"Bringing {given} to {target}")
+    return Typed(f"CAST({value.sql} AS {spark_name(target)})", target, value.constant)
 
 
-def _changes_moments(given: Type, wanted: Type) -> bool:
+def _changes_moments(given: Type, target: Type) -> bool:
     """Whether something nested in there would have to get a zone."""
-    if t.TSTZ in {given.name, wanted.name}:
-        return given.name not in {wanted.name, "unknown"}
-    return any(_changes_moments(a, b) for a, b in zip(given.parts, wanted.parts, strict=False))
+    if t.TSTZ in {given.name, target.name}:
+        return given.name not in {target.name, "unknown"}
+    return any(_changes_moments(a, b) for a, b in zip(given.parts, target.parts, strict=False))
 
 
-def explicit(value: Typed, wanted: Type, length: int | None, site: CastSite) -> Typed:
+def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> Typed:
     """`CAST(value AS wanted)`. Raises `UnsupportedCastError` when the pair cannot be cast.
 
     `site.is_safe`: what cannot be cast becomes NULL.
     """
-    found = _explicit(value, wanted, site)
+    found = _explicit(value, target, site)
     if length is not None:
         if value.type.name not in {"varchar", "unknown", "boolean"}:
             raise UnsupportedCastError(f"A cast from {value.type} to a varchar with a length")
@@ -54,41 +54,41 @@ def explicit(value: Typed, wanted: Type, length: int | None, site: CastSite) -> 
     return found
 
 
-def _explicit(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if given.name == "unknown":
-        return Typed(f"CAST(NULL AS {spark_name(wanted)})", wanted)
-    if wanted.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
-        return _between_moments(value, wanted, site)
-    if t.bare(given) == t.bare(wanted):
+        return Typed(f"CAST(NULL AS {spark_name(target)})", target)
+    if target.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
+        return _between_moments(value, target, site)
+    if t.bare(given) == t.bare(target):
         return value
-    if t.is_number(given) and t.is_number(wanted):
-        return _number_to_number(value, wanted, site)
+    if t.is_number(given) and t.is_number(target):
+        return _number_to_number(value, target, site)
     if given.name in {"array", "map", "row"}:
-        return _nested(value, wanted, site)
+        return _nested(value, target, site)
     maker = _FROM.get(given.name)
     if maker is None:
-        raise UnsupportedCastError(f"A cast from {given} to {wanted}")
-    return maker(value, wanted, site)
+        raise UnsupportedCastError(f"A cast from {given} to {target}")
+    return maker(value, target, site)
 
 
-def _plain(sql: str, wanted: Type, site: CastSite) -> Typed:
+def _plain(sql: str, target: Type, site: CastSite) -> Typed:
     word = "TRY_CAST" if site.is_safe else "CAST"
-    return Typed(f"{word}({sql} AS {spark_name(wanted)})", wanted)
+    return Typed(f"{word}({sql} AS {spark_name(target)})", target)
 
 
-def _number_to_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
     """Spark cuts fractions off where Trino rounds."""
     given = value.type
-    if t.is_integer(wanted) and t.is_floating(given):
-        return _plain(rounded_double(value.sql), wanted, site)
-    if wanted.name == "decimal" and given == t.DOUBLE:
-        return _double_to_decimal(value.sql, wanted, site)
-    if wanted.name == "decimal" and given == t.REAL:
+    if t.is_integer(target) and t.is_floating(given):
+        return _plain(rounded_double(value.sql), target, site)
+    if target.name == "decimal" and given == t.DOUBLE:
+        return _double_to_decimal(value.sql, target, site)
+    if target.name == "decimal" and given == t.REAL:
         raise UnsupportedCastError("A cast from real to decimal (cast to double first)")
-    if t.is_integer(wanted) and given.name == "decimal" and given.params[1]:
-        return _plain(f"round({value.sql}, 0)", wanted, site)
-    return _plain(value.sql, wanted, site)
+    if t.is_integer(target) and given.name == "decimal" and given.params[1]:
+        return _plain(f"round({value.sql}, 0)", target, site)
+    return _plain(value.sql, target, site)
 
 
 def rounded_double(sql: str) -> str:
@@ -102,79 +102,79 @@ def _rounded(x: str) -> str:
     return f"(CASE WHEN {size} < 4503599627370496D THEN sign({x}) * ({rounded}) ELSE {x} END)"
 
 
-def _double_to_decimal(sql: str, wanted: Type, site: CastSite) -> Typed:
+def _double_to_decimal(sql: str, target: Type, site: CastSite) -> Typed:
     """Trino rounds the exact value of a double, Spark its shortest spelling (2.675 is less).
 
     The two differ for spellings that are halfway (`format_number` knows on which side the value
     is; what is exactly halfway it rounds to even, but such a value has few binary digits, and
     Spark's cast is right), and for digits beyond a double's precision, which are refused.
     """
-    return Typed(bound(sql, lambda x: _exactly(x, wanted, site), "x"), wanted)
+    return Typed(bound(sql, lambda x: _exactly(x, target, site), "x"), target)
 
 
-def _exactly(x: str, wanted: Type, site: CastSite) -> str:
-    precision, scale = wanted.params
-    found = plain = _plain(x, wanted, site).sql
+def _exactly(x: str, target: Type, site: CastSite) -> str:
+    precision, scale = target.params
+    found = plain = _plain(x, target, site).sql
     if scale:
-        shown = _plain(f"replace(format_number({x}, {scale}), ',', '')", wanted, site).sql
+        formatted = _plain(f"replace(format_number({x}, {scale}), ',', '')", target, site).sql
         digits = f"TRY_CAST({x} AS DECIMAL(38,{scale + 1})) * {2 * 10**scale}BD"
         is_binary = f"CAST({digits} AS DECIMAL(38,0)) % {5**scale}BD = 0"
-        found = f"CASE WHEN {is_binary} THEN {plain} ELSE {shown} END"
+        found = f"CASE WHEN {is_binary} THEN {plain} ELSE {formatted} END"
     few = f"abs({x}) * 1E{scale} < 1E15 OR ({x} = floor({x}) AND abs({x}) < 1E15)"
     failing = "raise_error('A cast of a double to so many digits is not supported')"
-    beyond = "NULL" if site.is_safe else f"raise_error('Cannot cast value to {wanted}')"
+    beyond = "NULL" if site.is_safe else f"raise_error('Cannot cast value to {target}')"
     return (
         f"(CASE WHEN {x} IS NULL THEN NULL WHEN abs({x}) >= 1E{precision - scale} THEN {beyond} "
         f"WHEN {few} THEN {found} ELSE {failing} END)"
     )
 
 
-def _from_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if wanted.name == "varchar":
+def _from_number(value: Typed, target: Type, site: CastSite) -> Typed:
+    if target.name == "varchar":
         if t.is_floating(value.type):
             raise UnsupportedCastError(
                 f"A cast from {value.type} to varchar (cast to a decimal first)"
             )
-        return _plain(value.sql, wanted, site)
-    if wanted.name == "boolean":
-        return Typed(f"({value.sql} <> 0)", wanted)
-    if wanted.name == "json" and not t.is_floating(value.type):
-        return Typed(f"CAST({value.sql} AS STRING)", wanted)
-    raise UnsupportedCastError(f"A cast from {value.type} to {wanted}")
+        return _plain(value.sql, target, site)
+    if target.name == "boolean":
+        return Typed(f"({value.sql} <> 0)", target)
+    if target.name == "json" and not t.is_floating(value.type):
+        return Typed(f"CAST({value.sql} AS STRING)", target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}")
 
 
-def _from_boolean(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if wanted.name in {"varchar", "json"} or t.is_number(wanted):
-        return _plain(value.sql, wanted, site)
-    raise UnsupportedCastError(f"A cast from boolean to {wanted}")
+def _from_boolean(value: Typed, target: Type, site: CastSite) -> Typed:
+    if target.name in {"varchar", "json"} or t.is_number(target):
+        return _plain(value.sql, target, site)
+    raise UnsupportedCastError(f"A cast from boolean to {target}")
 
 
-def _from_varchar(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if t.is_integer(wanted):
-        return _checked(value, wanted, "integer", site)
-    if wanted.name == "decimal":
-        return _checked(value, wanted, "decimal", site)
-    if t.is_floating(wanted):
-        return _checked(value, wanted, "number", site)
-    if wanted.name == "date":
-        return _checked(value, wanted, "date", site)
-    if wanted.name == "timestamp":
-        checked = _checked(value, wanted, "timestamp", site)
-        return Typed(moments.rounded(checked.sql, wanted.params[0]), wanted)
-    if wanted.name == t.TSTZ:
-        return _zoned(value, wanted, site)
-    if wanted.name == "boolean":
+def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
+    if t.is_integer(target):
+        return _checked(value, target, "integer", site)
+    if target.name == "decimal":
+        return _checked(value, target, "decimal", site)
+    if t.is_floating(target):
+        return _checked(value, target, "number", site)
+    if target.name == "date":
+        return _checked(value, target, "date", site)
+    if target.name == "timestamp":
+        checked = _checked(value, target, "timestamp", site)
+        return Typed(moments.rounded(checked.sql, target.params[0]), target)
+    if target.name == t.TSTZ:
+        return _zoned(value, target, site)
+    if target.name == "boolean":
         sql = (
             f"CASE WHEN lower({value.sql}) IN ('t', 'true', '1') THEN true "
             f"WHEN lower({value.sql}) IN ('f', 'false', '0') THEN false "
-            f"{_otherwise(value.sql, wanted, site)} END"
+            f"{_otherwise(value.sql, target, site)} END"
         )
-        return Typed(f"({sql})", wanted)
-    if wanted.name == "json":
-        return Typed(f"to_json(CAST({value.sql} AS VARIANT))", wanted)
-    if wanted.name == "uuid":
+        return Typed(f"({sql})", target)
+    if target.name == "json":
+        return Typed(f"to_json(CAST({value.sql} AS VARIANT))", target)
+    if target.name == "uuid":
         return _uuid(value, site)
-    raise UnsupportedCastError(f"A cast from varchar to {wanted}", is_mismatch=True)
+    raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
 
 
 def _uuid(value: Typed, site: CastSite) -> Typed:
@@ -185,80 +185,80 @@ def _uuid(value: Typed, site: CastSite) -> Typed:
     return Typed(sql, t.UUID)
 
 
-def _checked(value: Typed, wanted: Type, pattern: str, site: CastSite) -> Typed:
+def _checked(value: Typed, target: Type, pattern: str, site: CastSite) -> Typed:
     """Spark reads more spellings than Trino: `2020` as a date, `inf` as a number."""
-    inner = _plain(value.sql, wanted, site)
+    inner = _plain(value.sql, target, site)
     if isinstance(value.constant, str) and re.fullmatch(PATTERNS[pattern], value.constant):
         return inner
     sql = (
         f"CASE WHEN {value.sql} RLIKE {text(_JAVA[pattern])} THEN {inner.sql} "
-        f"{_otherwise(value.sql, wanted, site)} END"
+        f"{_otherwise(value.sql, target, site)} END"
     )
-    return Typed(f"({sql})", wanted)
+    return Typed(f"({sql})", target)
 
 
-def _otherwise(sql: str, wanted: Type, site: CastSite) -> str:
+def _otherwise(sql: str, target: Type, site: CastSite) -> str:
     if site.is_safe:
         return ""
-    message = text(f"Cannot cast value to {wanted}: ")
+    message = text(f"Cannot cast value to {target}: ")
     return f"WHEN {sql} IS NOT NULL THEN raise_error({message} || {sql})"
 
 
-def _zoned(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _zoned(value: Typed, target: Type, site: CastSite) -> Typed:
     if not isinstance(value.constant, str):
-        raise UnsupportedCastError(f"A cast from varchar to {wanted} (of anything but a literal)")
+        raise UnsupportedCastError(f"A cast from varchar to {target} (of anything but a literal)")
     found = moments.zoned_literal(value.constant, site.zone)
     if found is None:
-        raise UnsupportedCastError(f"'{value.constant}' is not a {wanted}", is_mismatch=True)
-    sql = moments.rounded(found.sql, wanted.params[0], is_moment=True)
-    return Typed(sql, t.timestamp_tz(wanted.params[0], found.type.zone))
+        raise UnsupportedCastError(f"'{value.constant}' is not a {target}", is_mismatch=True)
+    sql = moments.rounded(found.sql, target.params[0], is_moment=True)
+    return Typed(sql, t.timestamp_tz(target.params[0], found.type.zone))
 
 
-def _between_moments(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    given, precision = value.type, wanted.params[0]
+def _between_moments(value: Typed, target: Type, site: CastSite) -> Typed:
+    given, precision = value.type, target.params[0]
     sql = value.sql
-    if given.name == t.TSTZ and wanted.name == "timestamp":
+    if given.name == t.TSTZ and target.name == "timestamp":
         sql = moments.wall_clock(value, site.zone)
-    elif given.name == "timestamp" and wanted.name == t.TSTZ:
+    elif given.name == "timestamp" and target.name == t.TSTZ:
         sql = moments.moment_at(sql, site.zone)
     if precision < given.params[0]:
-        sql = moments.rounded(sql, precision, is_moment=wanted.name == t.TSTZ)
-    zone = given.zone if given.name == wanted.name else ""
-    return Typed(sql, Type(wanted.name, (precision,), zone=zone))
+        sql = moments.rounded(sql, precision, is_moment=target.name == t.TSTZ)
+    zone = given.zone if given.name == target.name else ""
+    return Typed(sql, Type(target.name, (precision,), zone=zone))
 
 
-def _from_moment(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _from_moment(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     sql = moments.wall_clock(value, site.zone)
-    if wanted.name == "varchar":
-        return Typed(_printed(sql, given, site), wanted)
-    if wanted.name == "date":
-        return Typed(f"CAST({sql} AS DATE)", wanted)
-    if given.name == "date" and wanted.name in {"timestamp", t.TSTZ}:
-        return implicit(value, wanted, site.zone)
-    raise UnsupportedCastError(f"A cast from {given} to {wanted}")
+    if target.name == "varchar":
+        return Typed(_printed(sql, given, site), target)
+    if target.name == "date":
+        return Typed(f"CAST({sql} AS DATE)", target)
+    if given.name == "date" and target.name in {"timestamp", t.TSTZ}:
+        return implicit(value, target, site.zone)
+    raise UnsupportedCastError(f"A cast from {given} to {target}")
 
 
 def _printed(sql: str, given: Type, site: CastSite) -> str:
     if given.name == "date":
         return f"date_format({sql}, 'yyyy-MM-dd')"
-    shown = moments.printed(sql, given.params[0])
+    formatted = moments.printed(sql, given.params[0])
     if given.name == t.TSTZ:
-        return f"({shown} || {text(' ' + (given.zone or site.zone))})"
-    return shown
+        return f"({formatted} || {text(' ' + (given.zone or site.zone))})"
+    return formatted
 
 
-def _from_json(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
     variant = f"parse_json({value.sql})"
-    if wanted.name in {"array", "map"} and _is_plain_json(wanted):
+    if target.name in {"array", "map"} and _is_plain_json(target):
         word = "TRY_CAST" if site.is_safe else "CAST"
-        return Typed(f"{word}({variant} AS {spark_name(wanted)})", wanted)
+        return Typed(f"{word}({variant} AS {spark_name(target)})", target)
     scalar = f"CAST({variant} AS STRING)"
-    if wanted.name == "varchar":
-        return Typed(scalar, wanted)
-    if wanted.name in {"bigint", "integer", "double", "boolean"}:
-        return _explicit(Typed(scalar, t.VARCHAR), wanted, site)
-    raise UnsupportedCastError(f"A cast from json to {wanted}")
+    if target.name == "varchar":
+        return Typed(scalar, target)
+    if target.name in {"bigint", "integer", "double", "boolean"}:
+        return _explicit(Typed(scalar, t.VARCHAR), target, site)
+    raise UnsupportedCastError(f"A cast from json to {target}")
 
 
 def _is_plain_json(kind: Type) -> bool:
@@ -268,28 +268,28 @@ def _is_plain_json(kind: Type) -> bool:
     return kind.name in {"bigint", "integer", "varchar", "boolean", "double"}
 
 
-def _from_uuid(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if wanted.name == "varchar":
-        return _plain(value.sql, wanted, site)
-    raise UnsupportedCastError(f"A cast from uuid to {wanted}")
+def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
+    if target.name == "varchar":
+        return _plain(value.sql, target, site)
+    raise UnsupportedCastError(f"A cast from uuid to {target}")
 
 
-def _nested(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
-    if wanted.name == "json":
+    if target.name == "json":
         if not _is_plain_json(given) or _has_floating(given):
             raise UnsupportedCastError(f"A cast from {given} to json")
         variant = f"to_json(to_variant_object({value.sql}))"
-        return Typed(f"CASE WHEN {value.sql} IS NOT NULL THEN {variant} END", wanted)
-    if given.name != wanted.name or len(given.parts) != len(wanted.parts):
-        raise UnsupportedCastError(f"A cast from {given} to {wanted}", is_mismatch=True)
+        return Typed(f"CASE WHEN {value.sql} IS NOT NULL THEN {variant} END", target)
+    if given.name != target.name or len(given.parts) != len(target.parts):
+        raise UnsupportedCastError(f"A cast from {given} to {target}", is_mismatch=True)
     if given.name == "array":
-        item = _explicit(Typed("item", given.parts[0]), wanted.parts[0], site)
-        return Typed(f"transform({value.sql}, item -> {item.sql})", wanted)
-    for before, after in zip(given.parts, wanted.parts, strict=True):
+        item = _explicit(Typed("item", given.parts[0]), target.parts[0], site)
+        return Typed(f"transform({value.sql}, item -> {item.sql})", target)
+    for before, after in zip(given.parts, target.parts, strict=True):
         if before != after and t.common(before, after) != after:
-            raise UnsupportedCastError(f"A cast from {given} to {wanted}")
-    return _plain(value.sql, wanted, site)
+            raise UnsupportedCastError(f"A cast from {given} to {target}")
+    return _plain(value.sql, target, site)
 
 
 def _has_floating(kind: Type) -> bool:

@@ -25,13 +25,13 @@ MAX_LIMIT = 2**31 - 1
 
 
 class SparkCompiler(SparkExpressions, QueryCompiler):
-    """Compiles one statement against a schema. `places`: where Spark has each of its tables."""
+    """Compiles one statement against a schema. `table_names`: what Spark calls its tables."""
 
     def __init__(
-        self, statement: str, zone: str, schema: Schema, places: Mapping[str, str]
+        self, statement: str, zone: str, schema: Schema, table_names: Mapping[str, str]
     ) -> None:
         super().__init__(statement, zone, schema, "include")
-        self.places = places
+        self.table_names = table_names
         self._there = ""
         """What is true in rows that are there, in a SELECT that groups one that is not."""
 
@@ -47,7 +47,7 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         return super()._recursive_cte(cte, scope, sql_name)
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:  # noqa: ARG002
-        return self.places.get(key) or quoted(key)
+        return self.table_names.get(key) or quoted(key)
 
     # --- grouping by nothing ----------------------------------------------------------------
 

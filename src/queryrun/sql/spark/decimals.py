@@ -8,7 +8,7 @@ from queryrun.sql.spark.binding import all_bound, bound
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
-_MOST = 38
+MAX_DIGITS = 38
 _WHOLE_DIGITS = 20
 """What Spark leaves for the whole part of a quotient of two decimals of 38 digits."""
 
@@ -25,7 +25,11 @@ def quotient(left: Typed, right: Typed, kind: Type) -> str:
     scale = max(kind.params[1], s1)
     p1 += scale - s1
     digits = scale + p2 + 1
-    if kind.params[1] >= max(s1, s2) and p1 <= _MOST and (p1 - scale + s2) + digits <= _MOST:
+    if (
+        kind.params[1] >= max(s1, s2)
+        and p1 <= MAX_DIGITS
+        and (p1 - scale + s2) + digits <= MAX_DIGITS
+    ):
         a = f"CAST({left.sql} AS DECIMAL({p1},{scale}))" if scale != s1 else left.sql
         return f"CAST(({a} / {right.sql}) AS {_name(kind)})"
     return _by_whole_numbers(left, right, kind)

@@ -47,8 +47,8 @@ class SparkExpressions(CallCompiler):
     def type_name(self, kind: Type) -> str:
         return spark_name(kind)
 
-    def cast_to(self, value: Typed, wanted: Type) -> Typed:
-        return casts.implicit(value, wanted, self.zone)
+    def cast_to(self, value: Typed, target: Type) -> Typed:
+        return casts.implicit(value, target, self.zone)
 
     def exact(self, value: Typed) -> str:
         return "CAST(NULL AS INT)" if value.type.name == "unknown" else value.sql
@@ -123,12 +123,12 @@ class SparkExpressions(CallCompiler):
         if unit == "WEEK":
             return Typed(f"make_dt_interval({number * 7})", t.DAYS, _WHOLE_DAYS)
         if unit in _DAY_UNITS:
-            places = ["0"] * _DAY_UNITS[unit] + [str(number)]
+            numbers = ["0"] * _DAY_UNITS[unit] + [str(number)]
             whole = _WHOLE_DAYS if unit == "DAY" else None
-            return Typed(f"make_dt_interval({', '.join(places)})", t.DAYS, whole)
+            return Typed(f"make_dt_interval({', '.join(numbers)})", t.DAYS, whole)
         if unit in {"YEAR", "MONTH"}:
-            places = [str(number)] if unit == "YEAR" else ["0", str(number)]
-            return Typed(f"make_ym_interval({', '.join(places)})", t.MONTHS)
+            numbers = [str(number)] if unit == "YEAR" else ["0", str(number)]
+            return Typed(f"make_ym_interval({', '.join(numbers)})", t.MONTHS)
         self.refuse(f"INTERVAL … {node.unit}", node.at)
 
     def _months(self, node: ast.IntervalLiteral, sign: str) -> Typed:

@@ -211,7 +211,7 @@ def _approx_distinct(c: SparkCompiler, node: ast.Call) -> Typed:
 
 @aggregate("approx_percentile")
 def _approx_percentile(c: SparkCompiler, node: ast.Call) -> Typed:
-    """Between the neighbours of the place, which Spark finds from below and from above."""
+    """Interpolate between the two neighbours, which Spark finds from below and from above."""
     if len(node.args) != 2:
         c.refuse("approx_percentile with weights", node.at)
     value, share = c.args(node, 2)

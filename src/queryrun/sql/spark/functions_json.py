@@ -54,10 +54,10 @@ def _json_extract_scalar(c: SparkCompiler, node: ast.Call) -> Typed:
 @special("json_size")
 def _json_size(c: SparkCompiler, node: ast.Call) -> Typed:
     found = _at_path(c, node)
-    kind, shown = f"schema_of_variant({found})", f"to_json({found})"
+    kind, rendered = f"schema_of_variant({found})", f"to_json({found})"
     sql = (
-        f"(CASE WHEN {kind} LIKE 'ARRAY<%' THEN CAST(json_array_length({shown}) AS BIGINT) "
-        f"WHEN {kind} LIKE 'OBJECT<%' THEN CAST(size(json_object_keys({shown})) AS BIGINT) "
+        f"(CASE WHEN {kind} LIKE 'ARRAY<%' THEN CAST(json_array_length({rendered}) AS BIGINT) "
+        f"WHEN {kind} LIKE 'OBJECT<%' THEN CAST(size(json_object_keys({rendered})) AS BIGINT) "
         f"WHEN {kind} IS NOT NULL THEN 0L END)"
     )
     return Typed(sql, t.BIGINT)

@@ -14,13 +14,13 @@ __all__ = ["show", "trino_type"]
 def show(node: ast.Show, schema: Schema, statement: str) -> tuple[str, list[Output]]:
     """The statement as rows of constants."""
     rows, outputs = rows_of(node, schema, statement, SPARK.names())
-    places = ", ".join(f"c{number}" for number in range(1, len(outputs) + 1))
+    aliases = ", ".join(f"c{number}" for number in range(1, len(outputs) + 1))
     named = ", ".join(f"c{n} AS {quoted(o.heading)}" for n, o in enumerate(outputs, 1))
     if not rows:
         empty = ", ".join(f"CAST(NULL AS {spark_name(o.type)})" for o in outputs)
-        return f"SELECT {named} FROM (SELECT {empty}) AS r({places}) WHERE false", outputs
+        return f"SELECT {named} FROM (SELECT {empty}) AS r({aliases}) WHERE false", outputs
     lines = ", ".join(f"({', '.join(_constant(cell) for cell in row)})" for row in rows)
-    return f"SELECT {named} FROM (VALUES {lines}) AS r({places})", outputs
+    return f"SELECT {named} FROM (VALUES {lines}) AS r({aliases})", outputs
 
 
 def _constant(cell: object) -> str:

@@ -30,19 +30,19 @@ REGISTERED = (
 )
 """Importing them is what makes their functions known."""
 MAX_TRANSLATED_CHARS = 4_000_000
-"""What Spark is given at most: it parses on one thread, and not quickly."""
+"""The maximum size of a translation: Spark parses on one thread, and slowly."""
 
 
 @dataclass(frozen=True, slots=True)
 class SparkTables:
-    """What there is: columns by the tables' lower-case names, and where Spark has each.
+    """The tables that exist: their columns by lower-case name, and what Spark calls each table.
 
-    `places` has a quoted, qualified name for every table (`` `cat`.`db`.`t` ``); a table that is
-    missing there is looked for by its own name.
+    `table_names` has the quoted, qualified name of a table (`` `cat`.`db`.`t` ``); a table that is
+    missing there is used by its own name.
     """
 
     columns: Schema
-    places: Mapping[str, str] = field(default_factory=dict)
+    table_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
     found = tables(parsed.needs)
     if isinstance(parsed.node, ast.Show):
         return Translated(*metadata.show(parsed.node, found.columns, statement))
-    compiler = SparkCompiler(statement, zone, found.columns, found.places)
+    compiler = SparkCompiler(statement, zone, found.columns, found.table_names)
     with deeply(statement):
         sql, outputs = compiler.query(parsed.node, Scope())
     for output in outputs:
@@ -105,11 +105,6 @@ def settled(kind: t.Type) -> t.Type:
 def table_column(name: str, spark_type: str) -> TableColumn:
     """A column of a table as `DESCRIBE` or `information_schema` shows it."""
     return TableColumn(name, metadata.trino_type(spark_type), engine_type=spark_type)
-
-
-def no_tables(needs: Needs) -> SparkTables:  # noqa: ARG001
-    """For statements over no table."""
-    return SparkTables({})
 
 
 def names(tables: Iterable[str]) -> Schema:

@@ -108,9 +108,9 @@ def _read_struct(rest: str) -> tuple[Type, str]:
         rest = _after(rest, ",")
 
 
-def _after(text: str, wanted: str) -> str:
+def _after(text: str, prefix: str) -> str:
     text = text.lstrip()
-    if not text.startswith(wanted):
+    if not text.startswith(prefix):
         raise ValueError(text)
     return text[1:].lstrip()
 

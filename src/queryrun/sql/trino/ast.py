@@ -94,7 +94,7 @@ class Unary:
 
 @dataclass(slots=True)
 class Binary:
-    """Arithmetic, comparison, `||`; `at` is the operator's place."""
+    """Arithmetic, comparison, `||`; `at` is the operator's offset."""
 
     op: str
     left: Expr

@@ -72,9 +72,9 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
     raise UnsupportedCastError(f"Type {written.name}")
 
 
-def explicit(value: Typed, wanted: Type, length: int | None, site: CastSite) -> Typed:
+def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> Typed:
     """`CAST(value AS wanted)`. Raises `UnsupportedCastError` when the pair cannot be cast."""
-    found = _explicit(value, wanted, site)
+    found = _explicit(value, target, site)
     if length is not None:
         if value.type.name not in {"varchar", "unknown", "boolean"}:
             raise UnsupportedCastError(f"A cast from {value.type} to a varchar with a length")
@@ -82,117 +82,117 @@ def explicit(value: Typed, wanted: Type, length: int | None, site: CastSite) -> 
     return found
 
 
-def _explicit(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if given.name == "unknown":
-        return Typed(f"CAST(NULL AS {t.duckdb_name(wanted)})", wanted)
-    if wanted.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
-        return _between_moments(value, wanted)
-    if t.bare(given) == t.bare(wanted):
+        return Typed(f"CAST(NULL AS {t.duckdb_name(target)})", target)
+    if target.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
+        return _between_moments(value, target)
+    if t.bare(given) == t.bare(target):
         return value
-    if t.is_number(given) and t.is_number(wanted):
-        return _number_to_number(value, wanted, site)
+    if t.is_number(given) and t.is_number(target):
+        return _number_to_number(value, target, site)
     maker = _FROM.get(given.name)
     if given.name in {"array", "map", "row"}:
-        return _nested(value, wanted, site)
+        return _nested(value, target, site)
     if maker is None:
-        raise UnsupportedCastError(f"A cast from {given} to {wanted}")
-    return maker(value, wanted, site)
+        raise UnsupportedCastError(f"A cast from {given} to {target}")
+    return maker(value, target, site)
 
 
-def _plain(sql: str, wanted: Type, site: CastSite) -> Typed:
+def _plain(sql: str, target: Type, site: CastSite) -> Typed:
     word = "TRY_CAST" if site.is_safe else "CAST"
-    if wanted.name == "decimal" and wanted.params[0] == wanted.params[1] < 38:
-        exact = f"{word}({sql} AS DECIMAL({wanted.params[0]},{wanted.params[1]}))"
-        return Typed(f"CAST({exact} AS {t.duckdb_name(wanted)})", wanted)
-    return Typed(f"{word}({sql} AS {t.duckdb_name(wanted)})", wanted)
+    if target.name == "decimal" and target.params[0] == target.params[1] < 38:
+        exact = f"{word}({sql} AS DECIMAL({target.params[0]},{target.params[1]}))"
+        return Typed(f"CAST({exact} AS {t.duckdb_name(target)})", target)
+    return Typed(f"{word}({sql} AS {t.duckdb_name(target)})", target)
 
 
-def _number_to_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if t.is_floating(value.type) and (t.is_integer(wanted)):
-        return _plain(f"round({value.sql})", wanted, site)
-    return _plain(value.sql, wanted, site)
+def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
+    if t.is_floating(value.type) and (t.is_integer(target)):
+        return _plain(f"round({value.sql})", target, site)
+    return _plain(value.sql, target, site)
 
 
-def _from_number(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if wanted.name == "varchar":
+def _from_number(value: Typed, target: Type, site: CastSite) -> Typed:
+    if target.name == "varchar":
         if t.is_floating(value.type):
             raise UnsupportedCastError(
                 f"A cast from {value.type} to varchar (cast to a decimal first)"
             )
-        return _plain(value.sql, wanted, site)
-    if wanted.name == "boolean":
-        return Typed(f"({value.sql} <> 0)", wanted)
-    if wanted.name == "json" and not t.is_floating(value.type):
-        return Typed(f"to_json({value.sql})", wanted)
-    raise UnsupportedCastError(f"A cast from {value.type} to {wanted}")
+        return _plain(value.sql, target, site)
+    if target.name == "boolean":
+        return Typed(f"({value.sql} <> 0)", target)
+    if target.name == "json" and not t.is_floating(value.type):
+        return Typed(f"to_json({value.sql})", target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}")
 
 
-def _from_boolean(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if wanted.name == "varchar" or t.is_number(wanted):
-        return _plain(value.sql, wanted, site)
-    if wanted.name == "json":
-        return Typed(f"to_json({value.sql})", wanted)
-    raise UnsupportedCastError(f"A cast from boolean to {wanted}")
+def _from_boolean(value: Typed, target: Type, site: CastSite) -> Typed:
+    if target.name == "varchar" or t.is_number(target):
+        return _plain(value.sql, target, site)
+    if target.name == "json":
+        return Typed(f"to_json({value.sql})", target)
+    raise UnsupportedCastError(f"A cast from boolean to {target}")
 
 
-def _from_varchar(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if t.is_integer(wanted):
-        return _checked(value, wanted, "integer", site)
-    if wanted.name == "decimal":
-        return _checked(value, wanted, "decimal", site)
-    if t.is_floating(wanted):
-        return _checked(value, wanted, "number", site)
-    if wanted.name == "date":
-        return _checked(value, wanted, "date", site)
-    if wanted.name == "timestamp":
-        checked = _checked(value, wanted, "timestamp", site)
-        return Typed(rounded(checked.sql, wanted.params[0]), wanted)
-    if wanted.name == t.TSTZ:
-        return _zoned(value, wanted, site)
-    if wanted.name == "boolean":
+def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
+    if t.is_integer(target):
+        return _checked(value, target, "integer", site)
+    if target.name == "decimal":
+        return _checked(value, target, "decimal", site)
+    if t.is_floating(target):
+        return _checked(value, target, "number", site)
+    if target.name == "date":
+        return _checked(value, target, "date", site)
+    if target.name == "timestamp":
+        checked = _checked(value, target, "timestamp", site)
+        return Typed(rounded(checked.sql, target.params[0]), target)
+    if target.name == t.TSTZ:
+        return _zoned(value, target, site)
+    if target.name == "boolean":
         sql = (
             f"CASE WHEN lower({value.sql}) IN ('t', 'true', '1') THEN true "
             f"WHEN lower({value.sql}) IN ('f', 'false', '0') THEN false "
-            f"{_otherwise(value.sql, wanted, site)} END"
+            f"{_otherwise(value.sql, target, site)} END"
         )
-        return Typed(f"({sql})", wanted)
-    if wanted.name == "json":
-        return Typed(f"to_json({value.sql})", wanted)
-    if wanted.name == "uuid":
-        return _plain(value.sql, wanted, site)
-    raise UnsupportedCastError(f"A cast from varchar to {wanted}", is_mismatch=True)
+        return Typed(f"({sql})", target)
+    if target.name == "json":
+        return Typed(f"to_json({value.sql})", target)
+    if target.name == "uuid":
+        return _plain(value.sql, target, site)
+    raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
 
 
-def _checked(value: Typed, wanted: Type, pattern: str, site: CastSite) -> Typed:
+def _checked(value: Typed, target: Type, pattern: str, site: CastSite) -> Typed:
     """DuckDB reads more spellings than Trino: '1.5' as an integer, '2020/01/01' as a date."""
     if isinstance(value.constant, str) and re.fullmatch(PATTERNS[pattern], value.constant):
-        return _plain(value.sql, wanted, site)
-    inner = _plain(value.sql, wanted, site).sql
+        return _plain(value.sql, target, site)
+    inner = _plain(value.sql, target, site).sql
     sql = (
         f"CASE WHEN regexp_full_match({value.sql}, {text(PATTERNS[pattern])}) THEN {inner} "
-        f"{_otherwise(value.sql, wanted, site)} END"
+        f"{_otherwise(value.sql, target, site)} END"
     )
-    return Typed(f"({sql})", wanted)
+    return Typed(f"({sql})", target)
 
 
-def _otherwise(sql: str, wanted: Type, site: CastSite) -> str:
+def _otherwise(sql: str, target: Type, site: CastSite) -> str:
     if site.is_safe:
         return ""
     if site.in_try:
         failing = "CASE WHEN CAST('this value cannot be cast' AS INTEGER) = 0 THEN NULL END"
         return f"WHEN {sql} IS NOT NULL THEN {failing}"
-    return f"WHEN {sql} IS NOT NULL THEN error('Cannot cast value to {wanted}: ' || {sql})"
+    return f"WHEN {sql} IS NOT NULL THEN error('Cannot cast value to {target}: ' || {sql})"
 
 
-def _zoned(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _zoned(value: Typed, target: Type, site: CastSite) -> Typed:
     if not isinstance(value.constant, str):
-        raise UnsupportedCastError(f"A cast from varchar to {wanted} (of anything but a literal)")
+        raise UnsupportedCastError(f"A cast from varchar to {target} (of anything but a literal)")
     found = zoned_literal(value.constant, site.zone)
     if found is None:
-        raise UnsupportedCastError(f"'{value.constant}' is not a {wanted}", is_mismatch=True)
+        raise UnsupportedCastError(f"'{value.constant}' is not a {target}", is_mismatch=True)
     zone = found.type.zone
-    return Typed(rounded(found.sql, wanted.params[0]), t.timestamp_tz(wanted.params[0], zone))
+    return Typed(rounded(found.sql, target.params[0]), t.timestamp_tz(target.params[0], zone))
 
 
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
@@ -241,75 +241,75 @@ def local(value: Typed) -> str:
     return f"CAST({value.sql} AS TIMESTAMP)"
 
 
-def _between_moments(value: Typed, wanted: Type) -> Typed:
-    given, precision = value.type, wanted.params[0]
+def _between_moments(value: Typed, target: Type) -> Typed:
+    given, precision = value.type, target.params[0]
     sql = value.sql
-    if given.name == t.TSTZ and wanted.name == "timestamp":
+    if given.name == t.TSTZ and target.name == "timestamp":
         sql = local(value)
-    elif given.name == "timestamp" and wanted.name == t.TSTZ:
-        sql = cast(value, wanted).sql
+    elif given.name == "timestamp" and target.name == t.TSTZ:
+        sql = cast(value, target).sql
     if precision < given.params[0]:
         sql = rounded(sql, precision)
-    zone = given.zone if given.name == wanted.name else ""
-    return Typed(sql, Type(wanted.name, (precision,), zone=zone))
+    zone = given.zone if given.name == target.name else ""
+    return Typed(sql, Type(target.name, (precision,), zone=zone))
 
 
-def _from_moment(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _from_moment(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     sql = local(value) if given.name == t.TSTZ else value.sql
-    if wanted.name == "varchar":
-        return Typed(_printed(sql, given, site), wanted)
-    if wanted.name == "date":
-        return Typed(f"CAST({sql} AS DATE)", wanted)
-    if given.name == "date" and wanted.name in {"timestamp", t.TSTZ}:
-        return cast(value, wanted)
-    raise UnsupportedCastError(f"A cast from {given} to {wanted}")
+    if target.name == "varchar":
+        return Typed(_printed(sql, given, site), target)
+    if target.name == "date":
+        return Typed(f"CAST({sql} AS DATE)", target)
+    if given.name == "date" and target.name in {"timestamp", t.TSTZ}:
+        return cast(value, target)
+    raise UnsupportedCastError(f"A cast from {given} to {target}")
 
 
 def _printed(sql: str, given: Type, site: CastSite) -> str:
     if given.name == "date":
         return f"strftime({sql}, '%Y-%m-%d')"
-    shown = f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%f')"
+    formatted = f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%f')"
     precision = given.params[0]
     digits = 19 if precision == 0 else 20 + precision
-    shown = f"left({shown}, {digits})"
+    formatted = f"left({formatted}, {digits})"
     if given.name == t.TSTZ:
-        return f"({shown} || {text(' ' + (given.zone or site.zone))})"
-    return shown
+        return f"({formatted} || {text(' ' + (given.zone or site.zone))})"
+    return formatted
 
 
-def _from_json(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
     scalar = f"json_extract_string({value.sql}, '$')"
-    if wanted.name in {"array", "map"}:
-        return _plain(value.sql, wanted, site)
-    if wanted.name == "varchar":
-        return Typed(f"({scalar})", wanted)
-    if wanted.name in {"bigint", "integer", "double", "boolean"}:
-        return _explicit(Typed(scalar, t.VARCHAR), wanted, site)
-    raise UnsupportedCastError(f"A cast from json to {wanted}")
+    if target.name in {"array", "map"}:
+        return _plain(value.sql, target, site)
+    if target.name == "varchar":
+        return Typed(f"({scalar})", target)
+    if target.name in {"bigint", "integer", "double", "boolean"}:
+        return _explicit(Typed(scalar, t.VARCHAR), target, site)
+    raise UnsupportedCastError(f"A cast from json to {target}")
 
 
-def _from_uuid(value: Typed, wanted: Type, site: CastSite) -> Typed:
-    if wanted.name == "varchar":
-        return _plain(value.sql, wanted, site)
-    raise UnsupportedCastError(f"A cast from uuid to {wanted}")
+def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
+    if target.name == "varchar":
+        return _plain(value.sql, target, site)
+    raise UnsupportedCastError(f"A cast from uuid to {target}")
 
 
-def _nested(value: Typed, wanted: Type, site: CastSite) -> Typed:
+def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
-    if wanted.name == "json":
+    if target.name == "json":
         if _has_floating(given) or given.name == "row":
             raise UnsupportedCastError(f"A cast from {given} to json")
-        return Typed(f"to_json({value.sql})", wanted)
-    if given.name != wanted.name or len(given.parts) != len(wanted.parts):
-        raise UnsupportedCastError(f"A cast from {given} to {wanted}", is_mismatch=True)
+        return Typed(f"to_json({value.sql})", target)
+    if given.name != target.name or len(given.parts) != len(target.parts):
+        raise UnsupportedCastError(f"A cast from {given} to {target}", is_mismatch=True)
     if given.name == "array":
-        item = _explicit(Typed("item", given.parts[0]), wanted.parts[0], site)
-        return Typed(f"list_transform({value.sql}, lambda item: {item.sql})", wanted)
-    for before, after in zip(given.parts, wanted.parts, strict=True):
+        item = _explicit(Typed("item", given.parts[0]), target.parts[0], site)
+        return Typed(f"list_transform({value.sql}, lambda item: {item.sql})", target)
+    for before, after in zip(given.parts, target.parts, strict=True):
         if before != after and t.common(before, after) != after:
-            raise UnsupportedCastError(f"A cast from {given} to {wanted}")
-    return _plain(value.sql, wanted, site)
+            raise UnsupportedCastError(f"A cast from {given} to {target}")
+    return _plain(value.sql, target, site)
 
 
 def _has_floating(kind: Type) -> bool:

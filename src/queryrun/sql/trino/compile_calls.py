@@ -108,9 +108,9 @@ class CallCompiler(ExpressionCompiler):
             self.wrong_arguments(node, args)
         return found
 
-    def argument(self, value: Typed, wanted: Type) -> str:
+    def argument(self, value: Typed, target: Type) -> str:
         """An argument in the type that a parameter has."""
-        return self.exact(self.cast_to(value, wanted))
+        return self.exact(self.cast_to(value, target))
 
     def wrong_arguments(self, node: ast.Call, args: Sequence[Typed]) -> NoReturn:
         """There is such a function, but not for these types."""
@@ -134,18 +134,18 @@ class CallCompiler(ExpressionCompiler):
 
     # --- arguments --------------------------------------------------------------------------
 
-    def args(self, node: ast.Call, least: int, most: int | None = None) -> list[Typed]:
+    def args(self, node: ast.Call, min_count: int, max_count: int | None = None) -> list[Typed]:
         """The arguments, if there are as many as there may be."""
-        if not least <= len(node.args) <= (most or least):
+        if not min_count <= len(node.args) <= (max_count or min_count):
             given = [self.expr(arg) for arg in node.args if not isinstance(arg, ast.Lambda)]
             self.wrong_arguments(node, given)
         return [self.expr(arg) for arg in node.args]
 
-    def as_type(self, node: ast.Call, value: Typed, wanted: Type) -> Typed:
+    def as_type(self, node: ast.Call, value: Typed, target: Type) -> Typed:
         """An argument in the type that the function takes."""
-        if not t.can_become(value.type, wanted):
+        if not t.can_become(value.type, target):
             self.wrong_arguments(node, [value])
-        return self.cast_to(value, wanted)
+        return self.cast_to(value, target)
 
     def constant_text(self, node: ast.Call, value: Typed, what: str) -> str:
         """An argument that we have to read ourselves."""
@@ -192,7 +192,7 @@ class CallCompiler(ExpressionCompiler):
         return ", ".join(self.sorted(self.expr(item.expr), item) for item in items)
 
     def sorted(self, value: Typed, item: ast.SortItem) -> str:
-        """One entry, with Trino's place for nulls spelled out."""
+        """One entry, with Trino's default order of nulls written out."""
         if value.type.name in {"map", "json"}:
             self.mismatch(f"Type {value.type} is not orderable", item.at)
         direction = "DESC" if item.is_descending else "ASC"

@@ -125,10 +125,10 @@ class NameCompiler(Compiler):
             found = self._in_scope(node, scope)
             if found is not None:
                 return found
-        shown = ".".join(part.text for part in node.parts)
+        path = ".".join(part.text for part in node.parts)
         known = self.scope.known_names()
         guess = did_you_mean(node.parts[-1].text, known)
-        self.not_found(f"Column '{shown}' cannot be resolved{guess}", node.at)
+        self.not_found(f"Column '{path}' cannot be resolved{guess}", node.at)
 
     def _in_scope(self, node: ast.Name, scope: Scope) -> Typed | None:
         parts = node.parts
@@ -143,8 +143,8 @@ class NameCompiler(Compiler):
 
     def _one(self, found: Sequence[Column], node: ast.Name) -> Typed:
         if len(found) > 1:
-            shown = ".".join(part.text for part in node.parts)
-            self.mismatch(f"Column '{shown}' is ambiguous", node.at)
+            path = ".".join(part.text for part in node.parts)
+            self.mismatch(f"Column '{path}' is ambiguous", node.at)
         return self.usable(found[0], node.at)
 
     def usable(self, column: Column, at: int) -> Typed:

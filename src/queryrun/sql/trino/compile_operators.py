@@ -274,11 +274,11 @@ class OperatorCompiler(NameCompiler):
             self.refuse(f"Comparing values of type {both}", at)
         return both
 
-    def _as_type(self, query: str, given: Type, wanted: Type) -> str:
-        if t.bare(given) == t.bare(wanted):
+    def _as_type(self, query: str, given: Type, target: Type) -> str:
+        if t.bare(given) == t.bare(target):
             return query
         alias = self.fresh("q")
-        value = self.cast_to(Typed(f"{alias}.c1", given), wanted)
+        value = self.cast_to(Typed(f"{alias}.c1", given), target)
         return f"SELECT {value.sql} FROM ({query}) AS {alias}(c1)"
 
     def like(self, node: ast.Like) -> Typed:

@@ -248,7 +248,7 @@ class QueryCompiler(RelationCompiler):
     ) -> str:
         parts = []
         for group in groups:
-            self._insist_on_columns(group)
+            self._require_columns(group)
             sets = [self._grouping_set(keys, items) for keys in group.sets]
             if group.kind == "simple":
                 parts.append(", ".join(sets[0]) if len(sets[0]) == 1 else _bracketed(sets[0]))
@@ -260,7 +260,7 @@ class QueryCompiler(RelationCompiler):
                 parts.append(f"{word} ({listed})")
         return ", ".join(parts)
 
-    def _insist_on_columns(self, group: ast.Grouping) -> None:
+    def _require_columns(self, group: ast.Grouping) -> None:
         """Sets of keys have columns; a plain GROUP BY has expressions and positions too."""
         if group.kind == "simple":
             return
@@ -312,10 +312,10 @@ class QueryCompiler(RelationCompiler):
             with self.inside(scope):
                 value = self.expr(item.expr)
                 if is_distinct:
-                    shown = [one.sql for _, one in items]
-                    if value.sql not in shown:
+                    outputs = [one.sql for _, one in items]
+                    if value.sql not in outputs:
                         self.mismatch(_NOT_SELECTED, item.at)
-                    value = Typed(str(shown.index(value.sql) + 1), value.type)
+                    value = Typed(str(outputs.index(value.sql) + 1), value.type)
                 parts.append(self.sorted(value, item))
         return ", ".join(parts)
 

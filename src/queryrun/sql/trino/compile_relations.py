@@ -93,9 +93,9 @@ class RelationCompiler(CallCompiler):
             return self._information(node, outer, alias)
         table = self.schema.get(key)
         if table is None:
-            shown = ".".join(part.text for part in node.parts)
+            path = ".".join(part.text for part in node.parts)
             guess = did_you_mean(node.parts[-1].text, self.schema)
-            self.not_found(f"Table '{shown}' does not exist{guess}", node.at)
+            self.not_found(f"Table '{path}' does not exist{guess}", node.at)
         sql = self._scan(key, table, alias)
         columns = [
             Column(
@@ -109,9 +109,9 @@ class RelationCompiler(CallCompiler):
     def _information(self, node: ast.Table, outer: Scope, alias: str) -> Joined:
         key = node.parts[-1].key
         if key not in information.TABLES:
-            shown = ".".join(part.text for part in node.parts)
+            path = ".".join(part.text for part in node.parts)
             guess = did_you_mean(node.parts[-1].text, information.TABLES)
-            self.not_found(f"Table '{shown}' does not exist{guess}", node.at)
+            self.not_found(f"Table '{path}' does not exist{guess}", node.at)
         query = information.query_of(key, self.schema)
         return self._derived(ast.Derived(query, False, node.at), outer, alias or key, [])
 
@@ -131,12 +131,12 @@ class RelationCompiler(CallCompiler):
             items = f"* REPLACE ({casts})"
         return f"(SELECT {items} FROM {self.quoted(key)}{condition})"
 
-    def _visible_rows(self, table: Sequence[TableColumn], shown_as: str) -> str:
+    def _visible_rows(self, table: Sequence[TableColumn], known_as: str) -> str:
         """Selecting `deleted` of a table shows both kinds of its rows (contract F3)."""
         marks = any(c.name.lower() == DELETED and c.type == t.BOOLEAN for c in table)
         if not marks or self.deleted == "include":
             return ""
-        if self._showing and self._showing[-1] & {None, shown_as}:
+        if self._showing and self._showing[-1] & {None, known_as}:
             return ""
         return (
             f" WHERE coalesce({DELETED}, false)"

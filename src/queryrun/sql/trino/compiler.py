@@ -46,9 +46,9 @@ class Compiler:
         """The engine's type that carries it."""
         return t.duckdb_name(kind)
 
-    def cast_to(self, value: Typed, wanted: Type) -> Typed:
+    def cast_to(self, value: Typed, target: Type) -> Typed:
         """The value in another type that Trino brings it to without being told."""
-        return cast(value, wanted)
+        return cast(value, target)
 
     def exact(self, value: Typed) -> str:
         """The SQL of a value whose type must be the Trino type's even if it is a literal."""

@@ -54,7 +54,7 @@ class FormParser(PartParser):
         return ast.Case(operand, whens, otherwise, at)
 
     def _cast(self) -> Expr | None:
-        if self.peek().text != "(":
+        if self.lookahead().text != "(":
             return None
         token = self.advance()
         self.expect_op("(")
@@ -81,9 +81,9 @@ class FormParser(PartParser):
         return ast.Extract(field, operand, at)
 
     def _interval(self) -> Expr | None:
-        follower = self.peek()
+        follower = self.lookahead()
         if follower.kind != "string" and not (
-            follower.text in {"+", "-"} and self.peek(2).kind == "string"
+            follower.text in {"+", "-"} and self.lookahead(2).kind == "string"
         ):
             return None
         at = self.advance().at
@@ -96,7 +96,7 @@ class FormParser(PartParser):
         return ast.IntervalLiteral(text, negative, unit, to_unit, at)
 
     def _row(self) -> Expr | None:
-        if self.peek().text != "(":
+        if self.lookahead().text != "(":
             return None
         at = self.advance().at
         self.expect_op("(")
@@ -105,7 +105,7 @@ class FormParser(PartParser):
         return ast.RowOf(items, at)
 
     def _array(self) -> Expr | None:
-        if self.peek().text != "[":
+        if self.lookahead().text != "[":
             return None
         at = self.advance().at
         self.expect_op("[")
@@ -115,7 +115,7 @@ class FormParser(PartParser):
 
     def _position(self) -> Expr | None:
         """POSITION(a IN b) is strpos(b, a)."""
-        if self.peek().text != "(":
+        if self.lookahead().text != "(":
             return None
         at = self.advance().at
         self.expect_op("(")
@@ -126,7 +126,7 @@ class FormParser(PartParser):
         return ast.Call("strpos", [haystack, needle], at)
 
     def _substring(self) -> Expr | None:
-        if self.peek().text != "(":
+        if self.lookahead().text != "(":
             return None
         at = self.advance().at
         self.expect_op("(")

@@ -52,7 +52,7 @@ class PartParser(Reader):
             self.expect_op("(")
             call.order = self.order_by()
             self.expect_op(")")
-        if self.at_word("FILTER") and self.peek().text == "(":
+        if self.at_word("FILTER") and self.lookahead().text == "(":
             self.advance()
             self.expect_op("(")
             self.expect_word("WHERE")
@@ -133,7 +133,7 @@ class PartParser(Reader):
 
     def _at_query(self) -> bool:
         ahead = 0
-        while (token := self.peek(ahead)).kind == "operator" and token.text == "(":
+        while (token := self.lookahead(ahead)).kind == "operator" and token.text == "(":
             ahead += 1
         if token.kind != "word" or token.text not in {"SELECT", "WITH", "VALUES", "TABLE"}:
             return False
@@ -187,7 +187,7 @@ class PartParser(Reader):
             if self.token.kind == "integer":
                 found.arguments.append(int(self.advance().text))
             elif found.name == "row":
-                named = self.peek().kind in {"word", "quoted"} and not self.at_words(
+                named = self.lookahead().kind in {"word", "quoted"} and not self.at_words(
                     self.token.text, "WITH"
                 )
                 found.fields.append(self.name().key if named else "")

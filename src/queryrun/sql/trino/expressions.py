@@ -96,7 +96,7 @@ class ExpressionParser(FormParser):
             elif self.at_word("IS"):
                 left = self._is(left)
             elif self.at_word("BETWEEN", "IN", "LIKE") or (
-                self.at_word("NOT") and self.peek().text in {"BETWEEN", "IN", "LIKE"}
+                self.at_word("NOT") and self.lookahead().text in {"BETWEEN", "IN", "LIKE"}
             ):
                 left = self._range(left)
             else:
@@ -105,7 +105,7 @@ class ExpressionParser(FormParser):
     def _comparison(self, left: Expr) -> Expr:
         token = self.advance()
         op = "<>" if token.text == "!=" else token.text
-        if self.at_word("ALL", "ANY", "SOME") and self.peek().text == "(":
+        if self.at_word("ALL", "ANY", "SOME") and self.lookahead().text == "(":
             quantifier = self.advance().text
             self.expect_op("(")
             query = self.query()
@@ -251,7 +251,7 @@ class ExpressionParser(FormParser):
         reader = READERS.get(word)
         if reader is not None and (found := reader(self)) is not None:
             return found
-        if word in _TYPED_LITERALS and self.peek().kind == "string":
+        if word in _TYPED_LITERALS and self.lookahead().kind == "string":
             self.advance()
             return ast.TypedLiteral(word.lower(), self.text(), token.at)
         if word in _NOT_OFFERED:
@@ -267,7 +267,7 @@ class ExpressionParser(FormParser):
         if self.at_op("("):
             return self._call(first.key, first.at)
         parts = [first]
-        while self.at_op(".") and self.peek().kind in {"word", "quoted"}:
+        while self.at_op(".") and self.lookahead().kind in {"word", "quoted"}:
             self.advance()
             parts.append(self.name())
         if self.at_op("("):

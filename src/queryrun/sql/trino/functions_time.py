@@ -189,6 +189,6 @@ def _to_iso8601(c: CallCompiler, node: ast.Call) -> Typed:
     if value.type == t.DATE:
         return c.plain(node, [value])
     if value.type.name == "timestamp" and value.type.params[0] in {3, 6}:
-        shown = f"strftime({value.sql}, '%Y-%m-%dT%H:%M:%S.%f')"
-        return Typed(f"left({shown}, {20 + value.type.params[0]})", t.VARCHAR)
+        formatted = f"strftime({value.sql}, '%Y-%m-%dT%H:%M:%S.%f')"
+        return Typed(f"left({formatted}, {20 + value.type.params[0]})", t.VARCHAR)
     c.refuse(f"to_iso8601 of {value.type}", node.at)

@@ -1,7 +1,7 @@
-"""Where a statement breaks the rules of grouping, in Trino's words.
+"""Find where a statement breaks the rules of grouping, with Trino's message.
 
-DuckDB checks the rules when it binds a translation, and knows no place in the statement as it was
-submitted. So this looks for one, only when DuckDB has refused: it decides nothing by itself.
+DuckDB checks the rules when it binds a translation, but without a position in the statement as
+submitted. This module looks for the position after DuckDB has refused; it decides nothing itself.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class _Finder:
             return
         keys = [_shape(key) for key in _keys(select)]
         for name in self._names(parts, keys):
-            shown = ".".join(part.text for part in name.parts)
-            message = f"'{shown}' must be an aggregate expression or appear in GROUP BY clause"
+            path = ".".join(part.text for part in name.parts)
+            message = f"'{path}' must be an aggregate expression or appear in GROUP BY clause"
             yield Problem(message, name.at)
 
     def nested(self, select: ast.Select, order: list[ast.SortItem]) -> Iterator[Problem]:
@@ -147,7 +147,7 @@ def _children(node: object) -> Iterator[object]:
 
 
 def _shape(node: object) -> object:
-    """A node without its places; a column without what stands in front of it."""
+    """A node without its offsets; a column without what stands in front of it."""
     if isinstance(node, ast.Name):
         return ("Name", node.parts[-1].key)
     if isinstance(node, list | tuple):

@@ -68,11 +68,11 @@ def query_of(name: str, schema: Schema) -> ast.Query:
 
 
 def _rows(name: str, schema: Schema) -> Iterator[tuple[Cell, ...]]:
-    places = ((SCHEMA_NAME, schema), (INFORMATION, TABLES))
+    schemas = ((SCHEMA_NAME, schema), (INFORMATION, TABLES))
     if name == "schemata":
-        yield from ((CATALOG, position) for position, _ in places)
+        yield from ((CATALOG, position) for position, _ in schemas)
     elif name != "views":
-        for position, tables in places:
+        for position, tables in schemas:
             for table in sorted(tables):
                 if name == "tables":
                     yield (CATALOG, position, table, "BASE TABLE")

@@ -69,12 +69,12 @@ def _rows(
 
 def _columns(node: ast.Show, schema: Schema, statement: str) -> list[tuple[object, ...]]:
     parts = node.table.parts if node.table else []
-    asked = parts[-1]
-    table = (TABLES if node.table and is_information(node.table) else schema).get(asked.key)
+    named = parts[-1]
+    table = (TABLES if node.table and is_information(node.table) else schema).get(named.key)
     if table is None:
-        shown = ".".join(part.text for part in parts)
-        message = f"Table '{shown}' does not exist{did_you_mean(asked.text, schema)}"
-        raise failure_at(FailureCode.NAME_NOT_FOUND, message, statement, asked.at)
+        path = ".".join(part.text for part in parts)
+        message = f"Table '{path}' does not exist{did_you_mean(named.text, schema)}"
+        raise failure_at(FailureCode.NAME_NOT_FOUND, message, statement, named.at)
     return list(described(table))
 
 
@@ -89,6 +89,7 @@ def _functions(known: Collection[str]) -> list[tuple[object, ...]]:
 
 
 def _is_like(node: ast.Show, value: str) -> bool:
+    """LIKE has an escape character that `fnmatch` does not know."""
     if node.like is None:
         return True
     pattern, at = "", 0
@@ -106,13 +107,14 @@ def _is_like(node: ast.Show, value: str) -> bool:
 def _constants(
     headings: Sequence[str], rows: Sequence[Sequence[object]], outputs: Sequence[Output]
 ) -> str:
-    places = ", ".join(f"c{number}" for number in range(1, len(headings) + 1))
+    """Rows as VALUES: metadata is computed here, and one encoder still writes the file."""
+    aliases = ", ".join(f"c{number}" for number in range(1, len(headings) + 1))
     named = ", ".join(f"c{number} AS {name(h)}" for number, h in enumerate(headings, 1))
     if not rows:
         empty = ", ".join(f"CAST(NULL AS {t.duckdb_name(o.type)})" for o in outputs)
-        return f"SELECT {named} FROM (SELECT {empty}) AS r({places}) WHERE false"
+        return f"SELECT {named} FROM (SELECT {empty}) AS r({aliases}) WHERE false"
     lines = ", ".join(f"({', '.join(_constant(cell) for cell in row)})" for row in rows)
-    return f"SELECT {named} FROM (VALUES {lines}) AS r({places})"
+    return f"SELECT {named} FROM (VALUES {lines}) AS r({aliases})"
 
 
 def _constant(cell: object) -> str:

@@ -29,7 +29,7 @@ _SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
 def parse(statement: str) -> ast.Statement:
     """The one statement that the text is; trailing semicolons are allowed.
 
-    Raises `RunFailed`: a syntax error with its place, or what of Trino's we do not offer.
+    Raises `RunFailed`: a syntax error with its position, or what of Trino's we do not offer.
     """
     return QueryParser(statement).statement_alone()
 
@@ -68,7 +68,7 @@ class QueryParser(ExpressionParser):
         if self.take_word("ANALYZE"):
             self.take_word("VERBOSE")
             what = "analyze"
-        elif self.at_op("(") and self.peek().text in {"TYPE", "FORMAT"}:
+        elif self.at_op("(") and self.lookahead().text in {"TYPE", "FORMAT"}:
             what = self._explain_options()
         if self.at_word("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
             self.refuse("EXPLAIN of a metadata statement is not supported", self.token.at)
@@ -235,7 +235,7 @@ class QueryParser(ExpressionParser):
         token = self.token
         if self.take_op("*"):
             return ast.SelectItem(ast.Star(None, token.at), None)
-        if self.at_name() and self.peek().text == "." and self.peek(2).text == "*":
+        if self.at_name() and self.lookahead().text == "." and self.lookahead(2).text == "*":
             qualifier = self.name()
             self.advance()
             self.advance()
@@ -249,7 +249,7 @@ class QueryParser(ExpressionParser):
 
     def _group_by(self) -> list[ast.Grouping]:
         self.take_words("GROUP", "BY")
-        if self.at_word("ALL", "AUTO") and self.peek().text not in {",", "."}:
+        if self.at_word("ALL", "AUTO") and self.lookahead().text not in {",", "."}:
             self.refuse(f"GROUP BY {self.token.text} is not supported", self.token.at)
         self.take_word("DISTINCT")
         found = [self._grouping_element()]
@@ -274,12 +274,12 @@ class QueryParser(ExpressionParser):
                 sets.append(self._grouping_set())
             self.expect_op(")")
             return ast.Grouping(kind, sets, at)
-        if self.at_op("(") and self.peek().text == ")":
+        if self.at_op("(") and self.lookahead().text == ")":
             return ast.Grouping("simple", [self._grouping_set()], at)
         return ast.Grouping("simple", [self._grouping_set()], at)
 
     def _grouping_set(self) -> list[ast.Expr]:
-        if self.at_op("(") and self.peek().text == ")":
+        if self.at_op("(") and self.lookahead().text == ")":
             self.advance()
             self.advance()
             return []
@@ -352,13 +352,13 @@ class QueryParser(ExpressionParser):
         token = self.token
         if self.take_word("UNNEST"):
             return self._unnest(token.at)
-        if self.at_words("LATERAL") and self.peek().text == "(":
+        if self.at_words("LATERAL") and self.lookahead().text == "(":
             self.advance()
             self.expect_op("(")
             query = self.query()
             self.expect_op(")")
             return ast.Derived(query, True, token.at)
-        if self.at_word("TABLE") and self.peek().text == "(":
+        if self.at_word("TABLE") and self.lookahead().text == "(":
             self.refuse("Table functions are not supported", token.at)
         if self.at_op("("):
             return self._bracketed(token.at)

@@ -15,7 +15,7 @@ MAX_DEPTH = 150
 
 
 class Reader:
-    """A statement's tokens and a place among them."""
+    """A statement's tokens and the current index."""
 
     def __init__(self, statement: str) -> None:
         self.statement = statement
@@ -32,7 +32,7 @@ class Reader:
             self.token = self.tokens[self.index]
         return token
 
-    def peek(self, ahead: int = 1) -> Token:
+    def lookahead(self, ahead: int = 1) -> Token:
         """A token further on."""
         return self.tokens[min(self.index + ahead, len(self.tokens) - 1)]
 
@@ -43,7 +43,7 @@ class Reader:
     def at_words(self, *words: str) -> bool:
         """Whether these words come next, in this order."""
         return all(
-            (token := self.peek(ahead)).kind == "word" and token.text == word
+            (token := self.lookahead(ahead)).kind == "word" and token.text == word
             for ahead, word in enumerate(words)
         )
 

@@ -2,7 +2,7 @@
 
 For engines that run Trino's SQL themselves (contract F3, C10). A table whose rows are restricted
 stands afterwards as `(SELECT * FROM t WHERE …) AS t`; everything else stays as it was written, so
-places in the new text can be told in the old one.
+positions in the new text can be mapped to the old one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place where a statement reads a table, not a WITH entry.
+    """One reference to a table, not to a WITH entry.
 
     `is_body`: it is a whole query, `TABLE t`. `shows_deleted`: the SELECT around it selects this
     table's `deleted`, and so sees both kinds of its rows.
@@ -68,14 +68,16 @@ class Reference:
     shows_deleted: bool
 
 
-LookUp = Callable[[Sequence[ast.Table]], Sequence[Facts]]
+DescribeTables = Callable[[Sequence[ast.Table]], Sequence[Facts]]
 """Facts of these tables, one each and in the same order; none of them is named twice.
 
-A table that does not exist has no facts (`Facts()`): the engine says so, with the place.
+A table that does not exist has no facts (`Facts()`): the engine reports it, with the position.
 """
 
 
-def restricted(statement: str, node: ast.Query, rules: RowRules, look_up: LookUp) -> Rewritten:
+def restricted(
+    statement: str, node: ast.Query, rules: RowRules, describe: DescribeTables
+) -> Rewritten:
     """The statement so that it sees only the rows that the rules allow.
 
     `node` is what `translate.read` made of `statement`. Raises `RunFailed` for what cannot be
@@ -83,7 +85,7 @@ def restricted(statement: str, node: ast.Query, rules: RowRules, look_up: LookUp
     """
     found = list(references(statement, node))
     tables = {_key(reference.table): reference.table for reference in found}
-    facts = dict(zip(tables, look_up(list(tables.values())) if tables else [], strict=True))
+    facts = dict(zip(tables, describe(list(tables.values())) if tables else [], strict=True))
     edits: list[_Edit] = []
     long_names: set[tuple[str, ...]] = set()
     for reference in found:
@@ -96,7 +98,7 @@ def restricted(statement: str, node: ast.Query, rules: RowRules, look_up: LookUp
 
 
 def references(statement: str, node: ast.Query) -> Iterator[Reference]:
-    """Every place where a table is read, in no certain order."""
+    """Every reference to a table, in no particular order."""
     return _Finder(statement).query(node, _NO_CTES)
 
 
@@ -106,63 +108,64 @@ def end_of(table: ast.Table) -> int:
     return last.at + (len(name(last.text)) if last.is_quoted else len(last.text))
 
 
-# --- places ---------------------------------------------------------------------------------
+# --- positions ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """At `at` of the old text, `removed` characters go and `added` comes; `told_at`: see below."""
+    """At offset `at` of the old text, `added` replaces `removed` characters."""
 
     at: int
     removed: int
     added: str
-    told_at: int
-    """Where in the old text a place within `added` is told to be."""
+    origin_at: int
+    """The offset in the old text that is reported for positions within `added`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A new text, and for each of its places the one in the text as submitted."""
+    """A new text, which maps each of its positions to one in the statement as submitted."""
 
     text: str
     _starts: Sequence[int]
-    """Where in the new text a piece of the old, or an addition, begins."""
-    _pieces: Sequence[tuple[int, bool]]
-    """For each: where it comes from, and whether it is copied."""
+    """The offsets in the new text where a part of the old text, or an addition, begins."""
+    _origins: Sequence[tuple[int, bool]]
+    """For each start: the offset in the old text, and whether the part is copied from there."""
     _statement: str
 
     @classmethod
     def of(cls, statement: str, edits: Sequence[_Edit]) -> Rewritten:
         """The statement with all edits made; they do not overlap."""
-        starts, pieces, parts, length, at = [], [], [], 0, 0
+        starts, origins, parts, length, at = [], [], [], 0, 0
         for edit in sorted(edits, key=lambda edit: edit.at):
-            for part, piece in (
+            for part, origin in (
                 (statement[at : edit.at], (at, True)),
-                (edit.added, (edit.told_at, False)),
+                (edit.added, (edit.origin_at, False)),
             ):
                 starts.append(length)
-                pieces.append(piece)
+                origins.append(origin)
                 parts.append(part)
                 length += len(part)
             at = edit.at + edit.removed
         return cls(
             "".join(parts) + statement[at:],
             [*starts, length],
-            [*pieces, (at, True)],
+            [*origins, (at, True)],
             statement,
         )
 
     def position(self, line: int, column: int) -> SourcePosition:
-        """The place in the statement as submitted; line and column count from 1 in both texts."""
+        """The position in the statement as submitted. Lines and columns count from 1."""
         at = _offset(self.text, line, column)
         number = bisect_right(self._starts, at) - 1
-        origin, is_copied = self._pieces[number]
+        origin, is_copied = self._origins[number]
         old = origin + (at - self._starts[number] if is_copied else 0)
         before = self._statement[:old]
         return SourcePosition(before.count("\n") + 1, old - before.rfind("\n"))
 
 
 def _offset(whole: str, line: int, column: int) -> int:
+    """The inverse of a position: engines report lines and columns, edits are offsets."""
     start = 0
     for _ in range(line - 1):
         end = whole.find("\n", start)
@@ -176,6 +179,7 @@ def _offset(whole: str, line: int, column: int) -> int:
 
 
 def _condition(reference: Reference, rules: RowRules, facts: Facts) -> str:
+    """Only columns that the table has can restrict it, so other tables are left as they are."""
     parts = [facts.condition]
     if not reference.shows_deleted and facts.columns.get(DELETED) == "boolean":
         parts.append(_MARKED.get(rules.deleted, ""))
@@ -194,11 +198,12 @@ def _shortened(node: ast.Query, long_names: set[tuple[str, ...]]) -> Iterator[_E
             for length in sorted(lengths, reverse=True):
                 if keys[:length] in long_names and len(keys) > length:
                     start, end = item.parts[0].at, item.parts[length - 1].at
-                    yield _Edit(start, end - start, "", told_at=start)
+                    yield _Edit(start, end - start, "", origin_at=start)
                     break
 
 
 def _edits(statement: str, reference: Reference, condition: str) -> list[_Edit]:
+    """A table without an alias gets its own name as one, so that its columns still resolve."""
     table = reference.table
     last = table.parts[-1]
     after = f" WHERE {condition})"
@@ -206,23 +211,23 @@ def _edits(statement: str, reference: Reference, condition: str) -> list[_Edit]:
         after += f" AS {statement[last.at : end_of(table)]}"
     return [
         _before(statement, reference),
-        _Edit(end_of(table), 0, after, told_at=table.at),
+        _Edit(end_of(table), 0, after, origin_at=table.at),
     ]
 
 
 def _before(statement: str, reference: Reference) -> _Edit:
     at = reference.table.at
     if not reference.is_body:
-        return _Edit(at, 0, "(SELECT * FROM ", told_at=at)
+        return _Edit(at, 0, "(SELECT * FROM ", origin_at=at)
     keyword = next(token for token in reversed(tokens_of(statement)) if token.at < at).at
-    return _Edit(keyword, len("TABLE"), "(SELECT * FROM", told_at=keyword)
+    return _Edit(keyword, len("TABLE"), "(SELECT * FROM", origin_at=keyword)
 
 
 # --- finding --------------------------------------------------------------------------------
 
 
 class _Finder:
-    """Walks a statement with the names of the WITH entries that are known at each place."""
+    """Walks a statement with the names of the WITH entries that are in scope at each reference."""
 
     def __init__(self, statement: str) -> None:
         self._statement = statement
@@ -274,22 +279,24 @@ class _Finder:
 
     def _select(self, node: ast.Select, ctes: frozenset[str]) -> Iterator[Reference]:
         if node.source is not None:
-            shown = _qualifiers_of_deleted(node.items)
-            yield from self._relation(node.source, ctes, shown)
+            showing_deleted = _qualifiers_of_deleted(node.items)
+            yield from self._relation(node.source, ctes, showing_deleted)
         for slot in ("items", "where", "group", "having", "windows"):
             yield from self._inside(getattr(node, slot), ctes)
 
     def _relation(
-        self, node: ast.Relation, ctes: frozenset[str], shown: set[str | None]
+        self, node: ast.Relation, ctes: frozenset[str], showing_deleted: set[str | None]
     ) -> Iterator[Reference]:
         """What a FROM clause reads; a chain of joins may be longer than Python's stack."""
         pending: list[ast.Relation] = [node]
         while pending:
             match pending.pop():
                 case ast.Table() as table:
-                    yield from self._table(table, ctes, shown=shown)
+                    yield from self._table(table, ctes, showing_deleted=showing_deleted)
                 case ast.Aliased(relation=ast.Table() as table, alias=alias):
-                    yield from self._table(table, ctes, alias=alias.key, shown=shown)
+                    yield from self._table(
+                        table, ctes, alias=alias.key, showing_deleted=showing_deleted
+                    )
                 case ast.Aliased(relation=relation):
                     pending.append(relation)
                 case ast.Join() as join:
@@ -305,13 +312,14 @@ class _Finder:
         table: ast.Table,
         ctes: frozenset[str],
         alias: str = "",
-        shown: set[str | None] | None = None,
+        showing_deleted: set[str | None] | None = None,
         is_body: bool = False,
     ) -> Iterator[Reference]:
+        """A name of a WITH entry hides a table of that name, so it is no reference."""
         if len(table.parts) == 1 and table.parts[0].key in ctes:
             return
         known_as = alias or table.parts[-1].key
-        shows_deleted = bool((shown or set()) & {None, known_as})
+        shows_deleted = bool((showing_deleted or set()) & {None, known_as})
         yield Reference(table, bool(alias), is_body, shows_deleted)
 
     def _inside(self, node: object, ctes: frozenset[str]) -> Iterator[Reference]:

@@ -1,4 +1,4 @@
-"""Which names mean what at a place in a statement."""
+"""What names refer to at a point of a statement."""
 
 from __future__ import annotations
 

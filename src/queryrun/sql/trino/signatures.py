@@ -48,9 +48,9 @@ def read_signatures(table: str) -> dict[str, list[Signature]]:
 _ERROR = re.compile(r"error\(('[^']*')\)")
 
 
-def duckdb_argument(value: Typed, wanted: Type) -> str:
+def duckdb_argument(value: Typed, target: Type) -> str:
     """An argument in the type that a parameter has."""
-    return exact(cast(value, wanted))
+    return exact(cast(value, target))
 
 
 def apply(
@@ -66,15 +66,15 @@ def apply(
         bound = _bind(signature, args)
         if bound is None:
             continue
-        wanted, variables = bound
-        pairs = zip(args, wanted, strict=True)
+        target, variables = bound
+        pairs = zip(args, target, strict=True)
         cost = sum(_distance(arg.type, want) for arg, want in pairs)
         if best is None or cost < best[0]:
-            best = (cost, signature, wanted, variables)
+            best = (cost, signature, target, variables)
     if best is None:
         return None
-    _, signature, wanted, variables = best
-    values = [argument(arg, want) for arg, want in zip(args, wanted, strict=True)]
+    _, signature, target, variables = best
+    values = [argument(arg, want) for arg, want in zip(args, target, strict=True)]
     template = signature.template
     if in_try:
         template = _ERROR.sub(r"CASE WHEN CAST(\1 AS INTEGER) = 0 THEN NULL END", template)
@@ -85,17 +85,18 @@ def apply(
 
 
 def _bind(signature: Signature, args: Sequence[Typed]) -> tuple[list[Type], dict[str, Type]] | None:
+    """Type variables must get one type from all arguments before overloads can be compared."""
     if len(args) != len(signature.params):
         return None
     variables: dict[str, Type] = {}
     for param, arg in zip(signature.params, args, strict=True):
         if not _learn(param, arg.type, variables):
             return None
-    wanted = [
-        _wanted(_filled(p, variables), a.type) for p, a in zip(signature.params, args, strict=True)
+    target = [
+        _target(_filled(p, variables), a.type) for p, a in zip(signature.params, args, strict=True)
     ]
-    fits = all(t.can_become(a.type, w) for a, w in zip(args, wanted, strict=True))
-    return (wanted, variables) if fits else None
+    fits = all(t.can_become(a.type, w) for a, w in zip(args, target, strict=True))
+    return (target, variables) if fits else None
 
 
 def _learn(param: Type, given: Type, variables: dict[str, Type]) -> bool:
@@ -116,7 +117,7 @@ def _learn(param: Type, given: Type, variables: dict[str, Type]) -> bool:
     return all(_learn(p, g, variables) for p, g in zip(param.parts, given.parts, strict=True))
 
 
-def _wanted(param: Type, given: Type) -> Type:
+def _target(param: Type, given: Type) -> Type:
     """Timestamps keep their precision and zone."""
     return given if param.name == given.name and given.name in _MOMENTS else param
 
@@ -132,13 +133,13 @@ def _filled(kind: Type, variables: dict[str, Type]) -> Type:
 _STEPS = ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double")
 
 
-def _distance(given: Type, wanted: Type) -> int:
-    if t.bare(given) == t.bare(wanted):
+def _distance(given: Type, target: Type) -> int:
+    if t.bare(given) == t.bare(target):
         return 0
-    if given.name in _STEPS and wanted.name in _STEPS:
+    if given.name in _STEPS and target.name in _STEPS:
         # Trino prefers double to real for exact numbers
-        penalty = 5 if wanted.name == "real" else 0
-        return 1 + _STEPS.index(wanted.name) - _STEPS.index(given.name) + penalty
+        penalty = 5 if target.name == "real" else 0
+        return 1 + _STEPS.index(target.name) - _STEPS.index(given.name) + penalty
     return 1
 
 

@@ -126,7 +126,7 @@ class Token:
 def tokens_of(statement: str) -> list[Token]:
     """The statement's tokens, closed by one of kind `end`. Offsets are in characters.
 
-    Raises `RunFailed` (a syntax error with its place) for what is no token of Trino's.
+    Raises `RunFailed` (a syntax error with its position) for what is no token of Trino's.
     """
     found: list[Token] = []
     at, end = 0, len(statement)

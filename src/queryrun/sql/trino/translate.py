@@ -19,7 +19,7 @@ from queryrun.sql.trino.scope import Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
 
 MAX_TRANSLATED_CHARS = 16_000_000
-"""What DuckDB is given at most."""
+"""The maximum size of a translation."""
 _FRAMES = 12_000
 """Python's own limit would end at some 40 levels of nesting; `reader.MAX_DEPTH` comes first."""
 
@@ -51,7 +51,7 @@ class Parsed:
     node: ast.Query | ast.Show
     needs: Needs
     explain: str = ""
-    """`plan`, `analyze` or `validate`: not the query's rows are asked for, but what it would do."""
+    """`plan`, `analyze` or `validate`: EXPLAIN, which returns the plan instead of the rows."""
 
 
 def read(statement: str) -> Parsed:
@@ -64,6 +64,7 @@ def read(statement: str) -> Parsed:
 
 
 def _needs(node: ast.Query | ast.Show) -> Needs:
+    """Reading columns costs time per table, so only what a statement names is looked up."""
     tables = list(_tables(node.table if isinstance(node, ast.Show) else node))
     about = {table.parts[-1].key for table in tables if is_information(table)}
     return Needs(
@@ -101,7 +102,7 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
 
 
 def placed(parsed: Parsed, failure: Failure) -> Failure:
-    """DuckDB's refusal of a translation, with its place and in Trino's words where we know them."""
+    """DuckDB's refusal of a translation, with a position and Trino's message where known."""
     if failure.line is not None or isinstance(parsed.node, ast.Show):
         return failure
     with deeply(parsed.text):

@@ -17,13 +17,6 @@ class Typed:
     constant: str | int | None = None
 
 
-@dataclass(slots=True)
-class LambdaValue:
-    """A lambda before anybody knows its parameters' types."""
-
-    node: object
-
-
 def text(value: str) -> str:
     """A string literal."""
     return "'" + value.replace("'", "''") + "'"
@@ -34,13 +27,13 @@ def name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def cast(value: Typed, wanted: Type) -> Typed:
+def cast(value: Typed, target: Type) -> Typed:
     """The value in another type that Trino brings it to without being told."""
-    if t.bare(value.type) == t.bare(wanted):
+    if t.bare(value.type) == t.bare(target):
         return value
-    if value.type.name == wanted.name and value.type.name in {"timestamp", t.TSTZ, "time"}:
-        return Typed(value.sql, wanted, value.constant)  # DuckDB has microseconds throughout
-    return Typed(f"CAST({value.sql} AS {t.duckdb_name(wanted)})", wanted, value.constant)
+    if value.type.name == target.name and value.type.name in {"timestamp", t.TSTZ, "time"}:
+        return Typed(value.sql, target, value.constant)  # DuckDB has microseconds throughout
+    return Typed(f"CAST({value.sql} AS {t.duckdb_name(target)})", target, value.constant)
 
 
 def exact(value: Typed) -> str:

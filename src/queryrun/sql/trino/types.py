@@ -290,13 +290,13 @@ def _common_nested(a: Type, b: Type) -> Type | None:
     return replace(a, parts=tuple(part for part in parts if part is not None), names=names)
 
 
-def can_become(given: Type, wanted: Type) -> bool:
+def can_become(given: Type, target: Type) -> bool:
     """Whether Trino brings a value from one type to the other without being told."""
-    found = common(given, wanted)
+    found = common(given, target)
     if found is None:
         return False
-    return bare(found) == bare(wanted) or (
-        wanted.name == "decimal" == found.name and found.params[1] <= wanted.params[1]
+    return bare(found) == bare(target) or (
+        target.name == "decimal" == found.name and found.params[1] <= target.params[1]
     )
 
 

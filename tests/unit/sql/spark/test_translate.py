@@ -10,7 +10,6 @@ from queryrun.sql.spark.translate import (
     SparkTables,
     Translated,
     names,
-    no_tables,
     table_column,
     to_spark,
 )
@@ -42,8 +41,8 @@ def refusal(statement: str) -> RunFailed:
 
 def test_columns_have_the_names_and_types_that_trino_gives_them() -> None:
     found = translated("SELECT id, total / 3, 'x' AS \"Label\", NULL FROM orders")
-    shown = [(column.heading, str(column.type)) for column in found.columns]
-    assert shown == [
+    formatted = [(column.heading, str(column.type)) for column in found.columns]
+    assert formatted == [
         ("id", "bigint"),
         ("_col1", "decimal(12,2)"),
         ("Label", "varchar"),
@@ -56,14 +55,14 @@ def test_a_table_is_named_in_full() -> None:
 
 
 def test_only_the_tables_that_are_named_are_asked_for() -> None:
-    asked: list[Needs] = []
+    requests: list[Needs] = []
 
     def tables(needs: Needs) -> SparkTables:
-        asked.append(needs)
+        requests.append(needs)
         return TABLES
 
     to_spark("SELECT id FROM ORDERS", tables)
-    assert asked[0].tables == {"orders"}
+    assert requests[0].tables == {"orders"}
 
 
 def test_a_refusal_names_the_construct_and_its_place() -> None:
@@ -111,7 +110,7 @@ def test_show_tables_needs_no_columns() -> None:
 
 
 def test_show_functions_lists_what_spark_has_a_form_for() -> None:
-    sql = to_spark("SHOW FUNCTIONS", no_tables).sql
+    sql = to_spark("SHOW FUNCTIONS", lambda _: SparkTables({})).sql
     assert "('abs', " in sql
     assert "('histogram', " not in sql
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from queryrun.errors import Failure, RunFailed
 from queryrun.sql.trino.translate import Request, read, translate
-from tests.unit.sql.trino.scene import SCHEMA
+from tests.unit.sql.trino.translation import SCHEMA
 
 WORDS = [
     "SELECT",

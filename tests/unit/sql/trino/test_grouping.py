@@ -6,7 +6,7 @@ import pytest
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.sql.trino.translate import placed, read
-from tests.unit.sql.trino.scene import failure
+from tests.unit.sql.trino.translation import failure
 
 UNGROUPED = 'column "x" must appear in the GROUP BY clause or must be part of an aggregate'
 NESTED = "aggregate function calls cannot be nested"

@@ -6,7 +6,7 @@ import pytest
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino.translate import read
-from tests.unit.sql.trino.scene import failure, headings
+from tests.unit.sql.trino.translation import failure, headings
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ ACCOUNT = f"(SELECT * FROM account {HIDE}) AS account"
 EXCLUDE = RowRules()
 
 
-def look_up(tables: Sequence[ast.Table]) -> list[Facts]:
+def describe(tables: Sequence[ast.Table]) -> list[Facts]:
     """What the tests' tables are like."""
     return [Facts(TABLES.get(table.parts[-1].key, {})) for table in tables]
 
@@ -34,7 +34,7 @@ def rewritten(statement: str, rules: RowRules = EXCLUDE) -> Rewritten:
     """The statement after the rules."""
     node = read(statement).node
     assert isinstance(node, ast.Query)
-    return restricted(statement, node, rules, look_up)
+    return restricted(statement, node, rules, describe)
 
 
 def text(statement: str, rules: RowRules = EXCLUDE) -> str:
@@ -233,17 +233,17 @@ def test_selecting_the_mark_opens_no_other_org() -> None:
 
 
 def test_each_table_is_looked_up_once() -> None:
-    asked: list[str] = []
+    described: list[str] = []
 
     def note(tables: Sequence[ast.Table]) -> list[Facts]:
-        asked.extend(table.parts[-1].key for table in tables)
+        described.extend(table.parts[-1].key for table in tables)
         return [Facts() for _ in tables]
 
     statement = "SELECT * FROM account, ACCOUNT b, invoice, (TABLE account) c"
     node = read(statement).node
     assert isinstance(node, ast.Query)
     assert restricted(statement, node, EXCLUDE, note).text == statement
-    assert sorted(asked) == ["account", "invoice"]
+    assert sorted(described) == ["account", "invoice"]
 
 
 def test_a_condition_of_the_engines_own_is_kept() -> None:
@@ -256,18 +256,19 @@ def test_a_condition_of_the_engines_own_is_kept() -> None:
     )
 
 
-def test_places_are_told_in_the_statement_as_submitted() -> None:
+def test_positions_refer_to_the_statement_as_submitted() -> None:
     statement = "SELECT id,\n nothing FROM account,\n  invoice WHERE wrong = 1"
     found = rewritten(statement)
     for word in ("nothing", "wrong", "SELECT id"):
         before = statement[: statement.index(word)]
-        told = found.text[: found.text.index(word)]
-        line, column = told.count("\n") + 1, len(told) - told.rfind("\n")
+        rewritten_before = found.text[: found.text.index(word)]
+        line = rewritten_before.count("\n") + 1
+        column = len(rewritten_before) - rewritten_before.rfind("\n")
         expected = SourcePosition(before.count("\n") + 1, len(before) - before.rfind("\n"))
         assert found.position(line, column) == expected
 
 
-def test_a_place_in_what_was_added_is_told_as_the_tables() -> None:
+def test_a_position_in_an_addition_is_that_of_the_table() -> None:
     found = rewritten("SELECT 1 FROM\n  account")
     column = found.text.split("\n")[1].index("coalesce") + 1
     assert found.position(2, column) == SourcePosition(2, 3)

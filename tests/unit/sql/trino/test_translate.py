@@ -8,7 +8,7 @@ from queryrun.errors import FailureCode
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.translate import MAX_TRANSLATED_CHARS, Request, read, translate
 from queryrun.sql.trino.types import BIGINT
-from tests.unit.sql.trino.scene import SCHEMA, failure, headings, translated
+from tests.unit.sql.trino.translation import SCHEMA, failure, headings, translated
 
 
 def test_headings_are_lower_case_unless_an_alias_is_quoted() -> None:
