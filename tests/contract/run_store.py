@@ -7,10 +7,11 @@ time and looks at rows.
 
 from __future__ import annotations
 
+from tests.contract.run_store_leases import LeasesContract
 from tests.contract.run_store_queue import QueueContract
 from tests.contract.run_store_reads import ReadsContract
 from tests.contract.run_store_transitions import TransitionsContract
 
 
-class RunStoreContract(QueueContract, TransitionsContract, ReadsContract):
+class RunStoreContract(QueueContract, LeasesContract, TransitionsContract, ReadsContract):
     """Inherit this, provide `store`, `idempotency_store` and `raw`."""

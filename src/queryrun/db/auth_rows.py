@@ -35,6 +35,7 @@ def clients_of(rows: Iterable[Row]) -> list[Client]:
 
 
 def _client(rows: list[Row]) -> Client:
+    """The rows repeat the client, so the first of them has it."""
     client_id, tenant_id, name, scopes, created_ms, revoked_ms, org_ids, *_ = rows[0]
     return Client(
         id=client_id,

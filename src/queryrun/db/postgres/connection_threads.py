@@ -170,6 +170,8 @@ class _ConnectionThread:
         self._close()
 
     def _do(self, job: _Job) -> None:
+        """Run the unit; again after a deadlock, and once more if it only reads and the connection
+        broke, because a restart of the server breaks every idle connection at once."""
         for left in reversed(range(MAX_ATTEMPTS)):
             try:
                 job.result = job.unit(self._opened())

@@ -161,6 +161,7 @@ class PostgresRunStore:
         )
 
     def _cancel(self, connection: Connection, run_id: str, detail: CancelRequested) -> Run:
+        """Tried again when the run leaves the state in which it was read between two statements."""
         values = {**cancel_values(detail), "run_id": run_id}
         for _ in range(_MAX_ATTEMPTS):
             if (run := change_state(connection, self._sql["cancel"], values)) is not None:

@@ -131,6 +131,7 @@ class _Round:
 def _start_attempt(
     connection: sqlite3.Connection, stored: StoredRun, claimant: Claimant
 ) -> Attempt:
+    """In the unit of the claim, so that no run is `in_progress` without an attempt and a lease."""
     at_ms = stored.next_ms(claimant.now_ms)
     run = change_state(connection, stored, RunEvent.CLAIM, {"detail": claimant.node}, at_ms).run
     values = {

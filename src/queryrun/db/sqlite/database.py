@@ -75,6 +75,7 @@ def open_sqlite(
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    """In autocommit, because the writer begins its transactions itself."""
     connection = sqlite3.connect(
         path,
         isolation_level=None,

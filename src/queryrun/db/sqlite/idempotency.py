@@ -67,6 +67,7 @@ def _put(
     run_id: str | None,
     response: bytes | None,
 ) -> None:
+    """Write the row whole: a key that counts as unused may still have one."""
     values = {
         **_key_values(key),
         "fingerprint": key.fingerprint,
@@ -113,13 +114,6 @@ class SqliteIdempotencyStore:
         values = {**_key_values(key), "response": response}
         await self._writer.write(
             lambda db: db.execute(SQL["complete_key"], values).rowcount, durable=True
-        )
-
-    async def release_key(self, key: IdempotencyKey) -> None:
-        """Free a reserved key whose response is not to be stored."""
-        values = _key_values(key)
-        await self._writer.write(
-            lambda db: db.execute(SQL["release_key"], values).rowcount, durable=False
         )
 
     async def remove_expired_keys(self) -> int:

@@ -297,6 +297,7 @@ def _refuse_used(connection: sqlite3.Connection, write: IdempotentWrite, now_ms:
 
 
 def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int) -> None:
+    """In the unit of the insert: nothing else writes between the check and the new run."""
     if limit == 0:
         return
     values = {"source": request.source, "tenant_id": request.tenant_id, "beyond": limit - 1}
@@ -308,6 +309,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int
 
 
 def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, now_ms: int) -> Run:
+    """The request has a table of its own because the run row is rewritten at every change."""
     now = from_ms(now_ms)
     run = Run(run_id, request, RunState.ACCEPTED, 0, request.max_retries, now, now, now)
     values = creation_values(run)

@@ -173,6 +173,7 @@ def _deliver(batch: list[_Job]) -> None:
 
 
 def _resolve(jobs: list[_Job]) -> None:
+    """On the event loop. A caller that was cancelled meanwhile has a future that is done."""
     for job in jobs:
         if job.future.done():
             continue
