@@ -34,7 +34,7 @@ class EngineContract:
         rows = planned.connection.execute(f"SELECT * FROM (\n{planned.relation})").fetchall()
         assert rows == [(1,), (2,), (3,)]
 
-    def test_a_name_that_is_unknown_fails_with_its_place(self, session: EngineSession) -> None:
+    def test_a_name_that_is_unknown_fails_with_its_position(self, session: EngineSession) -> None:
         with pytest.raises(RunFailed) as failed:
             session.plan("SELECT id,\n  nothing FROM account")
         failure = failed.value.failure

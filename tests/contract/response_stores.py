@@ -68,17 +68,9 @@ class IdempotencyStoreContract:
         await store.reserve_key(KEY)
         assert await store.reserve_key(IdempotencyKey("tenant-2", "key-1", "other")) is None
 
-    async def test_a_dropped_key_is_unused(self, store: IdempotencyStore) -> None:
-        await store.reserve_key(KEY)
-        await store.release_key(KEY)
-        assert await store.reserve_key(OTHER) is None
-
-    async def test_an_answered_key_is_neither_dropped_nor_answered_again(
-        self, store: IdempotencyStore
-    ) -> None:
+    async def test_a_completed_key_keeps_its_response(self, store: IdempotencyStore) -> None:
         await store.reserve_key(KEY)
         await store.complete_key(KEY, REFUSED)
-        await store.release_key(KEY)
         await store.complete_key(KEY, b"200 {}")
         assert await store.find_key(KEY) == REFUSED
 

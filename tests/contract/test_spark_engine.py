@@ -171,7 +171,7 @@ class TestSpark(EngineContract):
         refused = failure(session, f"SELECT * FROM parquet.`{tmp_path}`")
         assert refused.code is FailureCode.NOT_ALLOWED
 
-    def test_a_syntax_error_has_its_place(self, session: SparkSession) -> None:
+    def test_a_syntax_error_has_its_position(self, session: SparkSession) -> None:
         refused = failure(session, "SELECT 1\nFORM account x y")
         assert refused.code is FailureCode.SYNTAX_ERROR
         assert refused.line == 2
@@ -252,7 +252,7 @@ class TestSparkInTrinosSql(EngineContract):
     def test_an_error_while_it_runs_is_translated(
         self, session: EngineSession, statements: Statements
     ) -> None:
-        """Without a place: Spark tells one in the statement that it was given, which is another."""
+        """Without a position: Spark reports one in the translation, which is another text."""
         planned = session.plan(statements.bad_cast)
         with pytest.raises(Exception, match="arrow_rows") as raised:
             planned.connection.execute(f"FROM ({planned.relation})").fetchall()
@@ -303,7 +303,7 @@ class TestSparkInTrinosSql(EngineContract):
         """Which are Spark's to check, also for statements in Trino's SQL."""
         assert failure(session, statement).code is FailureCode.TYPE_MISMATCH
 
-    def test_names_that_mean_nothing_have_their_place(self, session: SparkSession) -> None:
+    def test_names_that_mean_nothing_have_their_position(self, session: SparkSession) -> None:
         """They are found before Spark is asked."""
         refused = failure(session, "SELECT id,\n nothing FROM account")
         assert refused.code is FailureCode.NAME_NOT_FOUND

@@ -168,7 +168,7 @@ def test_the_right_secret_gets_in(trusted: SecuredTrino, call: Call, auth: str) 
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_a_wrong_secret_is_told_as_that(trusted: SecuredTrino, call: Call, auth: str) -> None:
+def test_a_wrong_secret_is_reported_as_that(trusted: SecuredTrino, call: Call, auth: str) -> None:
     wrong = trusted.secrets[auth][:-8] + "wrong+12"
     assert refused(call, trusted.options(auth), wrong) == NOT_ACCEPTED
 

@@ -114,7 +114,7 @@ class TestTrino(EngineContract):
     def test_an_error_while_it_runs_is_translated(
         self, session: EngineSession, statements: Statements
     ) -> None:
-        """As in the contract, but Trino does not tell the place of an error of a value."""
+        """As in the contract, but Trino reports no position for an error of a value."""
         with pytest.raises(Exception) as raised:
             read(session.plan(statements.bad_cast))
         failed = session.failure_of(raised.value)
@@ -231,7 +231,7 @@ def test_a_cancel_while_rows_are_fetched_is_heard_by_trino(
     assert not trino_server.alive(name)
 
 
-def test_rows_that_nobody_wants_any_more_are_no_longer_computed(
+def test_rows_that_are_no_longer_read_are_no_longer_computed(
     trino_server: TrinoServer, free: TrinoSession, name: str
 ) -> None:
     """A format without a count reads one row too many and no more."""
@@ -343,13 +343,13 @@ def test_selecting_the_mark_shows_deleted_rows(session: TrinoSession) -> None:
     assert read(rows) == [(1, None), (2, True), (3, False)]
 
 
-def test_an_error_after_a_restricted_table_keeps_its_place(session: TrinoSession) -> None:
+def test_an_error_after_a_restricted_table_keeps_its_position(session: TrinoSession) -> None:
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT id FROM marked WHERE\n  nothing = 1")
     assert (failed.value.failure.line, failed.value.failure.column) == (2, 3)
 
 
-def test_one_unknown_table_among_others_is_told_with_its_place(session: TrinoSession) -> None:
+def test_one_unknown_table_among_others_fails_with_its_position(session: TrinoSession) -> None:
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT 1 FROM marked,\n account,\n  nothing")
     assert (failed.value.failure.line, failed.value.failure.column) == (3, 3)

@@ -126,7 +126,7 @@ class KnownTables:
         self.away = False
 
     async def tables(self, source: str, entity_id: str) -> tuple[TableShape, ...]:
-        """What a test said that there is."""
+        """The tables that a test added."""
         if self.away:
             raise Unavailable("the source is not available")
         return self.known.get((source, entity_id), ())
@@ -146,7 +146,7 @@ class NoPreviews:
 
 
 class NoticedChanges(ChangeNotifier):
-    """Changes that say when somebody begins to wait for a run."""
+    """A notifier that reports when a wait for a run begins."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class NoticedChanges(ChangeNotifier):
 
 @dataclass
 class Knobs:
-    """What tests turn while the service runs."""
+    """What tests change while the service runs."""
 
     accepting: bool = True
     checks: dict[str, str] = field(default_factory=lambda: {"store": "ok"})
@@ -170,7 +170,7 @@ class Knobs:
 
 @dataclass
 class AppHarness:
-    """The running service and what tests do to it behind its back."""
+    """The running service, and what tests do to it past its API."""
 
     app: AppContext
     database: SqliteDatabase

@@ -17,7 +17,7 @@ V2_SECTIONS = (
     *(f"C{number}" for number in range(1, 14)),
     *("D1", "D3", "E"),
 )
-"""Every section from A to E that says something about v2 or tokens."""
+"""Every section from A to E about v2 or tokens."""
 
 RUNS = "/v2/query_runs"
 RUN = "/v2/query_runs/{run}"
@@ -37,7 +37,7 @@ class Row:
     """
 
     section: str
-    says: str
+    title: str
     method: str
     path: str
     status: int
@@ -58,41 +58,41 @@ class Row:
     @property
     def name(self) -> str:
         """What pytest calls the row."""
-        return f"{self.section} {self.says}"
+        return f"{self.section} {self.title}"
 
 
-def create(section: str, says: str, status: int, shape: str = "problem", **more: Any) -> Row:
+def create(section: str, title: str, status: int, shape: str = "problem", **more: Any) -> Row:
     """A create whose body is SELECT with changes; a change to None leaves the property out."""
     body = {**SELECT, **more.pop("body", {})}
     sent = {name: value for name, value in body.items() if value is not None}
-    return Row(section, says, "POST", RUNS, status, shape, json=sent, **more)
+    return Row(section, title, "POST", RUNS, status, shape, json=sent, **more)
 
 
-def get(section: str, says: str, status: int, shape: str = "problem", **more: Any) -> Row:
+def get(section: str, title: str, status: int, shape: str = "problem", **more: Any) -> Row:
     """A read of a run."""
-    return Row(section, says, "GET", RUN, status, shape, **{"run": "accepted", **more})
+    return Row(section, title, "GET", RUN, status, shape, **{"run": "accepted", **more})
 
 
-def cancel(section: str, says: str, status: int, shape: str = "problem", **more: Any) -> Row:
+def cancel(section: str, title: str, status: int, shape: str = "problem", **more: Any) -> Row:
     """A cancel of a run."""
-    return Row(section, says, "POST", CANCEL, status, shape, **{"run": "accepted", **more})
+    return Row(section, title, "POST", CANCEL, status, shape, **{"run": "accepted", **more})
 
 
-def on_all(section: str, says: str, status: int, shape: str, **more: Any) -> list[Row]:
+def on_all(section: str, title: str, status: int, shape: str, **more: Any) -> list[Row]:
     """The same on create, get and cancel: the three share their parameters (contract A1)."""
     shapes = {"run": ("accepted", "accepted", "canceled")}.get(shape, (shape,) * 3)
     ok = (201, 200, 200) if status == 200 else (status,) * 3
     return [
-        create(section, f"create: {says}", ok[0], shapes[0], **more),
-        get(section, f"get: {says}", ok[1], shapes[1], **more),
-        cancel(section, f"cancel: {says}", ok[2], shapes[2], **more),
+        create(section, f"create: {title}", ok[0], shapes[0], **more),
+        get(section, f"get: {title}", ok[1], shapes[1], **more),
+        cancel(section, f"cancel: {title}", ok[2], shapes[2], **more),
     ]
 
 
-def query(section: str, says: str, status: int, name: str, value: str, **more: Any) -> list[Row]:
+def query(section: str, title: str, status: int, name: str, value: str, **more: Any) -> list[Row]:
     """One query parameter on all three operations."""
     shape = more.pop("shape", "run" if status == 200 else "problem")
-    return on_all(section, says, status, shape, params=((name, value),), **more)
+    return on_all(section, title, status, shape, params=((name, value),), **more)
 
 
 BAD_TAGS: tuple[Any, ...] = (
@@ -202,8 +202,8 @@ A = [
 B = [
     get("B1", "state accepted", 200, "accepted"),
     get("B1", "state in_progress", 200, "in_progress", run="in_progress"),
-    get("B2", "v2 says complete", 200, "complete", run="complete"),
-    get("B2", "v2 says canceled", 200, "canceled", run="canceled"),
+    get("B2", "v2 spells complete", 200, "complete", run="complete"),
+    get("B2", "v2 spells canceled", 200, "canceled", run="canceled"),
     get("B3", "canceling reads in_progress", 200, "in_progress", run="canceling"),
     cancel("B4", "accepted: canceled at once", 200, "canceled"),
     cancel("B4", "in_progress: canceled once free", 200, "canceled", run="freeing"),
@@ -232,7 +232,7 @@ C_QUERY = [
     *query("C1", "only commas is no projection", 200, "fields[]", ", ,"),
     get("C1", "file is all or nothing", 200, "only_file", run="complete",
         params=(("fields[]", "file"),)),
-    get("C1", "extension fields only when asked (contract H10)", 200, "extensions", run="canceled",
+    get("C1", "extension fields only when named (contract H10)", 200, "extensions", run="canceled",
         params=(("fields[]", "id,created_time,cancellation,attempts,tags,source"),)),
     *query("C2", "a relation", 200, "expand[]", "account"),
     *query("C2", "three levels", 200, "expand[]", "a.b.c"),
@@ -287,7 +287,7 @@ C_HEADERS = [
     create("C8", "false", 201, "accepted", headers={"async": "false"}),
     create("C8", "anything else", 400, names="async", headers={"async": "yes"}),
     cancel("C8", "async cancel", 202, "only_ids", headers={"async": "true"}),
-    cancel("C8", "async cancel of an ended run is deferred", 202, "only_ids", run="complete",
+    cancel("C8", "async cancel of a terminal run is deferred", 202, "only_ids", run="complete",
            headers={"async": "true"}),
     Row("C8", "async cancel of an unknown run is deferred", "POST", NO_RUN + "/cancel", 202,
         "only_ids", headers={"async": "true"}),
@@ -377,7 +377,7 @@ D = [
             response_headers={"retry-after": "1"}),
     create("D1", "429 when the queue is full (contract H14)", 429, fixture="queue_full",
            names="source", code="queue_full", response_headers={"retry-after": "*"}),
-    create("D1", "500 says nothing", 500, fixture="broken"),
+    create("D1", "500 has no details", 500, fixture="broken"),
     create("D1", "503 while draining", 503, fixture="draining",
            response_headers={"retry-after": "1"}),
     *on_all("D1", "503 while the store is away", 503, "problem", fixture="store_away",

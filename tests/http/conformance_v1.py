@@ -11,7 +11,7 @@ from tests.http.conformance import FORM, JSON, Row
 
 V1_SECTIONS = ("A6", "A7", "A8", "A9", "A10", "A11", "B2", "B4", "C5", "C7", "C9", "C11", "C13",
                "D2", "D3")  # fmt: skip
-"""Every section that says something about v1."""
+"""Every section about v1."""
 
 JOBS = "/query/jobs"
 JOB = "/query/jobs/{run}"
@@ -31,27 +31,29 @@ LIMITS = {
 }
 
 
-def create(section: str, says: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
+def create(section: str, title: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
     """A submit whose body is QUERY with changes; a change to ... leaves the property out."""
     body = {**QUERY, **more.pop("body", {})}
     sent = {name: value for name, value in body.items() if value is not ...}
-    return Row(section, f"v1: {says}", "POST", JOBS, status, shape, json=sent, **more)
+    return Row(section, f"v1: {title}", "POST", JOBS, status, shape, json=sent, **more)
 
 
-def get(section: str, says: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
+def get(section: str, title: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
     """A read of a job."""
-    return Row(section, f"v1: {says}", "GET", JOB, status, shape, **{"run": "accepted", **more})
+    return Row(section, f"v1: {title}", "GET", JOB, status, shape, **{"run": "accepted", **more})
 
 
-def cancel(section: str, says: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
+def cancel(section: str, title: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
     """A cancel of a job."""
     path = more.pop("path", JOB)
-    return Row(section, f"v1: {says}", "DELETE", path, status, shape, **{"run": "accepted", **more})
+    return Row(
+        section, f"v1: {title}", "DELETE", path, status, shape, **{"run": "accepted", **more}
+    )
 
 
-def listed(section: str, says: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
+def listed(section: str, title: str, status: int, shape: str = "v1_error", **more: Any) -> Row:
     """A list of jobs."""
-    return Row(section, f"v1: {says}", "GET", JOBS, status, shape, **more)
+    return Row(section, f"v1: {title}", "GET", JOBS, status, shape, **more)
 
 
 A = [
@@ -180,8 +182,8 @@ C = [
 ]  # fmt: skip
 
 D = [
-    *(Row("D2", f"v1: {says}", "POST", JOBS, 400, "v1_not_json", headers=JSON, content=content)
-      for says, content in {"broken JSON": b'{"query": ', "a list": b"[]", "nothing": b"",
+    *(Row("D2", f"v1: {title}", "POST", JOBS, 400, "v1_not_json", headers=JSON, content=content)
+      for title, content in {"broken JSON": b'{"query": ', "a list": b"[]", "nothing": b"",
                             "deep nesting": b"[" * 100_000}.items()),
     create("D2", "401 without a token", 401, "v1_401", token="none"),
     create("D2", "401 with a bad one", 401, "v1_401", token="bad"),
@@ -195,7 +197,7 @@ D = [
            response_headers={"retry-after": "1"}),
     create("D2", "429 when the queue is full (contract H14)", 429, fixture="queue_full",
            response_headers={"retry-after": "*"}),
-    create("D2", "500 says nothing", 500, fixture="broken"),
+    create("D2", "500 has no details", 500, fixture="broken"),
     create("D2", "503 while draining", 503, fixture="draining",
            response_headers={"retry-after": "1"}),
     create("D2", "504", 504, fixture="hanging"),

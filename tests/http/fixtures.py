@@ -15,7 +15,7 @@ KEY = {"idempotency-key": "k"}
 
 
 def settings_of(fixture: str) -> HttpSettings:
-    """Nothing is changed from the defaults, except that nobody waits 60 s for a time-out."""
+    """The defaults, except for a short timeout where a test waits for it."""
     return SHORT_TIMEOUT if fixture == "hanging" else DEFAULT_SETTINGS
 
 

@@ -29,7 +29,7 @@ RUNS = "/v2/query_runs"
 
 @dataclass
 class Listener:
-    """One open stream, and what it has said."""
+    """One open stream, and what was received."""
 
     received: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,7 +65,7 @@ class Listener:
 
 
 class Seen:
-    """How far the dispatcher says that runs are."""
+    """The progress of runs, as the dispatcher reports it."""
 
     def __init__(self) -> None:
         self.progress: dict[str, AttemptProgress] = {}
@@ -81,8 +81,8 @@ class Watched:
     harness: AppHarness
     seen: Seen
 
-    def tell(self, run_id: str, progress: AttemptProgress) -> None:
-        """The run's worker says how far it is."""
+    def report_progress(self, run_id: str, progress: AttemptProgress) -> None:
+        """As if the run's worker reported its progress."""
         self.seen.progress[run_id] = progress
         self.harness.changes.notify_progress(run_id)
 
@@ -174,7 +174,7 @@ async def test_progress_is_sent_between_state_events_without_an_id(watched: Watc
     await watched.harness.claim(run_id)
     async with watched.listen(run_id) as listener:
         assert [(await listener.event())["name"] for _ in range(2)] == ["state", "state"]
-        watched.tell(run_id, AttemptProgress(Stage.EXECUTING, 12.5, 3, 40))
+        watched.report_progress(run_id, AttemptProgress(Stage.EXECUTING, 12.5, 3, 40))
         progress = await listener.event()
     assert progress == {
         "name": "progress",
@@ -202,7 +202,7 @@ async def test_progress_of_a_run_on_another_node_is_rendered(watched: Watched) -
     await reported_by_other_node(watched, run_id)
     expected = {"percent": 12.5, "rows": 3, "size_bytes": 40, "stage": "writing"}
     assert await watched.read(run_id, "progress") == {"progress": expected}
-    watched.tell(run_id, AttemptProgress(Stage.COMMITTING, 100, 9, 90))
+    watched.report_progress(run_id, AttemptProgress(Stage.COMMITTING, 100, 9, 90))
     expected = {"percent": 100, "rows": 9, "size_bytes": 90, "stage": "committing"}
     assert await watched.read(run_id, "progress") == {"progress": expected}, "here is newer"
 
@@ -215,7 +215,7 @@ async def test_progress_of_a_run_on_another_node_is_sent(watched: Watched) -> No
         progress = await listener.event()
         headers = {"prefer": "respond-async"}
         await watched.harness.call("POST", f"{RUNS}/{run_id}/cancel", headers=headers)
-        assert (await listener.event())["event"] == "cancel", "progress is told once"
+        assert (await listener.event())["event"] == "cancel", "progress is sent once"
         await watched.harness.free(ref)
         assert (await listener.event())["event"] == "freed"
     assert (progress["name"], progress["rows"], progress["stage"]) == ("progress", 3, "writing")
@@ -313,7 +313,7 @@ async def test_somebody_elses_run_has_no_events(watched: Watched) -> None:
 async def test_progress_is_sent_while_running_and_complete_at_the_end(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     assert await watched.read(run_id, "progress") == {}
-    watched.tell(run_id, AttemptProgress(Stage.WRITING, None, 7, 90))
+    watched.report_progress(run_id, AttemptProgress(Stage.WRITING, None, 7, 90))
     assert await watched.read(run_id, "progress") == {
         "progress": {"percent": None, "rows": 7, "size_bytes": 90, "stage": "writing"}
     }

@@ -63,7 +63,7 @@ async def test_what_is_not_understood_is_ignored(harness: AppHarness, text: str)
 
 
 async def test_a_wait_comes_on_top_of_the_request_timeout(tmp_path: Path, clock: Clock) -> None:
-    """The caller asked for it, so it is no time-out."""
+    """The caller requested the wait, so it is no timeout."""
     settings = replace(DEFAULT_SETTINGS, request_timeout_s=0.05, api_rates=NO_RATES)
     async with open_app_harness(tmp_path, clock, settings) as harness:
         run = await harness.create()
@@ -79,7 +79,7 @@ async def test_a_wait_comes_on_top_of_the_request_timeout(tmp_path: Path, clock:
 
 
 async def test_a_wait_is_cut_short_when_the_node_drains(harness: AppHarness) -> None:
-    """A client that asked for a minute must not hold up the node's end; it asks another node."""
+    """A client that waits a minute must not delay the node's stop; it can wait on another node."""
     run = await harness.create()
     waiting = asyncio.create_task(
         harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=60"})

@@ -128,7 +128,7 @@ TOO_LATE = [
         "GET /v2/query_runs/{query_run_id}/rows",
     )
 ]
-"""A cancel of a run that had ended is a 400 (contract B4), however valid the request; so are rows
+"""A cancel of a terminal run is a 400 (contract B4), however valid the request; so are rows
 further in than a preview reaches, which these files, being no Parquet, all are."""
 
 DELETE_IS_CANCEL = {"use_after_free": {"enabled": False}}
@@ -140,7 +140,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", SERVICE, config=CONFIG)
 VALID = schemathesis.Config.from_dict(
     {"operations": TOO_LATE, "checks": DELETE_IS_CANCEL, "generation": {"mode": "positive"}}
 )
-"""Sequences follow links; what is wrong with a single request is asked above. (Query parameters
+"""Sequences follow links; single requests are tested above. (Query parameters
 that the document does not know are ignored, which a made-up sequence may take for a fault.)"""
 sequences = schemathesis.openapi.from_asgi("/openapi.json", SERVICE, config=VALID)
 

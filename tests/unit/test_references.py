@@ -33,6 +33,7 @@ BARE_CODE = re.compile(r"(?<![\w%&#/\"'.-])[A-H](?:[1-9]|1[0-9]|2[0-9])(?![\w%&-
 GUARANTEE_REFERENCE = re.compile(r"(?<!how-to/)\bcancel\.md")
 ANCHORED_GUARANTEE = re.compile(r"(?<!how-to/)\bcancel\.md#([\w-]+)")
 FILE = re.compile(r"`(?:\.\./)*((?:[\w.]+/)*\w+\.(?:py|sql))`")
+FOLDER = re.compile(r"`((?:src|tests|docs|packages|benchmarks)/[\w./-]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 STRINGS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 """From Python 3.12 on the text of an f-string has a kind of its own."""
@@ -74,6 +75,17 @@ def test_files_that_pages_name_exist() -> None:
         if "add-a" not in page.name
         for name in FILE.findall(page.read_text(encoding="utf-8"))
         if not any(path.endswith(f"/{name}") for path in known)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_folders_that_pages_name_exist() -> None:
+    found = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages()
+        if "add-a" not in page.name
+        for name in FOLDER.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
     ]
     assert not found, "\n".join(found)
 

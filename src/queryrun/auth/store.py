@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from queryrun.auth.model import Client, Entity, Scope
+from queryrun.auth.model import Client, Entity
 
 
 class AuthStore(Protocol):
@@ -52,10 +52,6 @@ class AuthStore(Protocol):
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:
         """End the client and every token of it at once. False when there is no such client."""
-        ...
-
-    async def set_scopes(self, client_id: str, scopes: frozenset[Scope]) -> bool:
-        """Replace the client's scopes; tokens in use follow at once."""
         ...
 
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:

@@ -39,16 +39,12 @@ class IdempotencyStore(Protocol):
     async def reserve_key(self, key: IdempotencyKey) -> bytes | None:
         """Like `find_key`; None means that the key is now reserved for this caller.
 
-        The caller must then `complete_key` or `release_key`. Of two callers at once, one gets None.
+        The caller must then `complete_key`. Of two callers at once, one gets None.
         """
         ...
 
     async def complete_key(self, key: IdempotencyKey, response: bytes) -> None:
         """Store the response for replay, durably. Does nothing when the key is not reserved."""
-        ...
-
-    async def release_key(self, key: IdempotencyKey) -> None:
-        """Free a reserved key whose response is not to be stored. A completed key stays."""
         ...
 
     async def remove_expired_keys(self) -> int:

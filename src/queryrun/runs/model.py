@@ -39,7 +39,7 @@ class Stage(StrEnum):
 
 
 class EngineStop(StrEnum):
-    """How the engine was proven to have let go; `cancellation.engine_stop` on the record."""
+    """How the engine's stop was confirmed; `cancellation.engine_stop` on the record."""
 
     NEVER_STARTED = "never_started"
     INTERRUPTED = "interrupted"
@@ -101,7 +101,7 @@ class RunRequest:
     max_retries: int = DEFAULT_MAX_RETRIES
     """Attempts after the first one; what `remaining_attempts` of the run starts with."""
     extras: tuple[tuple[str, str], ...] = ()
-    """What a face must echo later and nobody else reads (v1's `useIndexJoin`, …)."""
+    """What the API must return later and nothing else reads (v1's `useIndexJoin`, …)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """The record of a stop: who asked, why, how far the attempt was, how the engine let go.
+    """The record of a stop: who requested it and why, how far the attempt was, what confirmed it.
 
-    `canceled_time` stays empty until the engine is proven free, and for good when the run
+    `canceled_time` stays empty until the stop is confirmed, and for good when the run
     was stopped for a limit and ended `failed`.
     """
 
@@ -160,7 +160,7 @@ class AttemptRef:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed attempt: the right of one node to act for a run until the lease lapses."""
+    """A claimed attempt: the right of one node to act for a run until the lease expires."""
 
     ref: AttemptRef
     run: Run
@@ -174,7 +174,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class AttemptProgress:
-    """How far an attempt is, as its worker last said. Within an attempt nothing shrinks.
+    """How far an attempt is, as its worker last reported. Within an attempt nothing decreases.
 
     `percent` is the engine's own estimate, 0 to 100; None while it has none.
     `rows` and `size_bytes` count what has been written of the result file.

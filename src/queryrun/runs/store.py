@@ -117,7 +117,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """Detail of `freed`: how the engine was proven to have let go, and how far it had come."""
+    """Detail of `freed`: how the engine's stop was confirmed, and how far the attempt was."""
 
     engine_stop: EngineStop
     stage: Stage | None = None
@@ -145,7 +145,7 @@ class RunStore(Protocol):
     database's). What is promised about power loss: `accept`, `cancel` and every move to a
     terminal state are durable (fsync) before the method returns; claims, handles and lease
     extensions survive a killed process, but may be lost with the machine, in which case the
-    run is found `accepted` or lapsed and nothing has been shown to anyone.
+    run is found `accepted`, or with an expired lease, and no client has read otherwise.
     """
 
     async def accept(
@@ -226,9 +226,9 @@ class RunStore(Protocol):
         an attempt that it does not name stays.
 
         An attempt that is missing from the answer is no longer this node's. An attempt that
-        is `canceling` must be stopped; this is the truth that a lost hint falls back on.
+        is `canceling` must be stopped: this covers notifications that were lost.
 
-        An attempt of the node that is not named lapses: its claim may have been committed
+        The lease of an attempt that is not named expires: its claim may have been committed
         without the node ever hearing of it, and then only the reaper can settle it.
         """
         ...
@@ -246,7 +246,7 @@ class RunStore(Protocol):
 
         With `charge`, `remaining_attempts` drops by one; the caller has checked that it is
         above zero, and the write is refused (`LostRace`) if it is not. Only after the
-        attempt's work is proven stopped: the next attempt may start at once.
+        attempt's work is confirmed stopped: the next attempt may start at once.
         """
         ...
 
@@ -267,7 +267,7 @@ class RunStore(Protocol):
         ...
 
     async def freed(self, ref: AttemptRef, detail: Freed) -> Run:
-        """`canceling` -> `canceled`. Only after the engine is proven to have let go."""
+        """`canceling` -> `canceled`. Only after the engine's stop is confirmed."""
         ...
 
     async def expired_leases(
@@ -275,16 +275,16 @@ class RunStore(Protocol):
     ) -> list[Attempt]:
         """Attempts whose lease has run out, oldest first: `in_progress` or `canceling`.
 
-        With `exclude_node`, every attempt that is not held by that node counts as lapsed: true on
+        With `exclude_node`, every attempt that is not held by that node counts as expired: true on
         one node that owns its store alone, and used when it starts. Those leases are ended by
         this, so that `take_over` works.
         """
         ...
 
     async def take_over(self, ref: AttemptRef, node: str, *, lease_s: float) -> bool:
-        """Give a lapsed attempt's lease to `node`, so that only one reaper handles it.
+        """Give the expired lease of an attempt to `node`, so that only one reaper handles it.
 
-        False when someone else has it, or it is no longer lapsed.
+        False when someone else has it, or it has not expired.
         """
         ...
 

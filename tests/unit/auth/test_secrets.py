@@ -1,4 +1,4 @@
-"""Ids, secrets and tokens: their form, and that they are told apart."""
+"""Ids, secrets and tokens: their form and comparison."""
 
 from __future__ import annotations
 

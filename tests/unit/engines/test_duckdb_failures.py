@@ -45,6 +45,6 @@ def test_any_text_of_an_error_makes_a_failure(text: str) -> None:
     assert failure.line is None
 
 
-def test_a_place_before_the_statement_is_no_place() -> None:
+def test_a_position_before_the_statement_is_none() -> None:
     error = duckdb.BinderException('{"exception_message": "x", "position": "3"}')
     assert failure_of(error, CONTEXT, 10).failure.line is None

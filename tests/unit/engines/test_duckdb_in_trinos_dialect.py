@@ -69,7 +69,7 @@ def test_the_sessions_zone_is_the_zone_of_the_statement(open_engine: Open, data_
     assert result(session, sql) == [("America/New_York", 21, 12, 19, 0.0)]
 
 
-def test_an_error_while_it_runs_has_no_made_up_place(trino: DuckDBSession) -> None:
+def test_an_error_while_it_runs_has_no_made_up_position(trino: DuckDBSession) -> None:
     rows = trino.plan("SELECT 1 / (id - id) FROM account")
     with pytest.raises(duckdb.Error) as raised:
         rows.connection.execute(f"SELECT * FROM ({rows.relation})").fetchall()

@@ -164,7 +164,9 @@ def test_the_configuration_is_locked_before_a_statement_is_bound(session: DuckDB
             connection.execute(change)
 
 
-def test_a_pipe_elsewhere_cannot_be_written(session: DuckDBSession, tmp_path: Path) -> None:
+def test_a_pipe_in_another_directory_cannot_be_written(
+    session: DuckDBSession, tmp_path: Path
+) -> None:
     connection = session.plan("SELECT 1").connection
     other_directory = tmp_path / "elsewhere"
     os.mkfifo(other_directory)

@@ -1,4 +1,4 @@
-"""Spark's errors become ours: code, place and text."""
+"""Spark's errors become ours: code, position and text."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_nothing_is_decided_that_spark_does_not_say() -> None:
         ),
     ],
 )
-def test_what_has_no_better_name_is_told_by_status_or_exception(
+def test_an_error_without_a_state_is_classified_by_status_or_exception(
     details: SparkErrorDetails, code: FailureCode
 ) -> None:
     assert code_of(details) is code
@@ -65,7 +65,7 @@ def test_a_place_is_that_in_the_statement_as_submitted() -> None:
     assert failure.message == "Column 'nothing' cannot be resolved"
 
 
-def test_a_place_outside_the_statement_is_not_told() -> None:
+def test_a_position_outside_the_statement_is_not_reported() -> None:
     """A query that does not end is noticed at our parenthesis behind it."""
     message = "[PARSE_SYNTAX_ERROR] Syntax error at or near ')'. SQLSTATE: 42601 (line 4, pos 0)"
     failure = failure_of(
@@ -194,7 +194,7 @@ def test_rights_data_and_values_are_the_same_for_a_translated_statement(
 
 
 @pytest.mark.parametrize("status", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
-def test_a_token_that_is_not_accepted_is_told_as_that(status: str) -> None:
+def test_a_token_that_is_not_accepted_is_reported_as_that(status: str) -> None:
     failure = failure_of(
         SparkErrorDetails(status, "Invalid token of s3cr3t"), ErrorContext()
     ).failure

@@ -55,7 +55,7 @@ def test_a_connectors_own_error_goes_by_its_type(kind: str | None, code: Failure
     assert code_of("HIVE_SOMETHING_NEW", kind) is code
 
 
-def test_a_place_is_told_in_the_statement_as_submitted() -> None:
+def test_a_position_refers_to_the_statement_as_submitted() -> None:
     error = {
         "errorName": "COLUMN_NOT_FOUND",
         "errorType": "USER_ERROR",

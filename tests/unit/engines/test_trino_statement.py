@@ -86,7 +86,7 @@ def test_the_sources_own_schema_may_be_named(name: str) -> None:
     assert sent(f"SELECT * FROM {name}") == f"SELECT * FROM {name}"
 
 
-def test_a_wider_reach_has_wider_walls() -> None:
+def test_a_wider_name_scope_allows_more_names() -> None:
     catalog = TrinoEndpoint("http://localhost", "sales", "acme", name_scope="catalog")
     assert sent("TABLE other.t", catalog) == "TABLE other.t"
     assert refusal("TABLE hive.acme.t", catalog) is FailureCode.NOT_ALLOWED

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Ticks:
-    """Seconds that move when told to."""
+    """Seconds that a test moves."""
 
     def __init__(self) -> None:
         self.at_s = 1000.0

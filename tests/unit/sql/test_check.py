@@ -194,7 +194,7 @@ def test_deep_nesting_is_refused(statement: str) -> None:
     assert check_statement(statement).refusal is Refusal.TOO_COMPLEX
 
 
-def test_the_deepest_nesting_that_parses_is_looked_through() -> None:
+def test_the_deepest_nesting_that_parses_is_checked() -> None:
     """A reader that recursed would break here; the tree is 1,000 levels deep."""
     depth = 300
     inside = "SELECT * FROM read_csv('x')"

@@ -29,7 +29,7 @@ def test_a_name_may_hold_every_character(connection: duckdb.DuckDBPyConnection) 
     assert [table.name for table in tree.tables] == ['a"b\\c,[ü']
 
 
-def test_table_functions_and_their_arguments_are_told_apart(
+def test_table_functions_and_their_arguments_are_distinguished(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     tree = read_tree(connection, "SELECT abs(x) FROM f(lower('a'), (SELECT g(1) FROM h())) LIMIT 1")

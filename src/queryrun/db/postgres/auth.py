@@ -12,11 +12,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 
-from queryrun.auth.model import Client, Entity, Scope
+from queryrun.auth.model import Client, Entity
 from queryrun.db.auth_rows import client_values, clients_of, entity_values
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
-from queryrun.db.rows import Values, json_text
+from queryrun.db.rows import Values
 from queryrun.db.times import to_ms
 from queryrun.errors import NotFound
 
@@ -117,14 +117,6 @@ class PostgresAuthStore:
         try:
             values = {"now_ms": to_ms(now), "client_id": client_id}
             return await self._change("revoke_client", values) == 1
-        finally:
-            self._tokens.clear()
-
-    async def set_scopes(self, client_id: str, scopes: frozenset[Scope]) -> bool:
-        """Replace the client's scopes; False when there is no such client."""
-        try:
-            values = {"scopes": json_text(sorted(scopes)), "client_id": client_id}
-            return await self._change("set_scopes", values) == 1
         finally:
             self._tokens.clear()
 

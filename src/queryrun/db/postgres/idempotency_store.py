@@ -45,13 +45,6 @@ class PostgresIdempotencyStore:
             lambda db: db.execute(self._sql["complete_key"], values).rowcount, durable=True
         )
 
-    async def release_key(self, key: IdempotencyKey) -> None:
-        """Free a reserved key whose response is not to be stored."""
-        values = key_values(key)
-        await self._connections.write(
-            lambda db: db.execute(self._sql["release_key"], values).rowcount, durable=False
-        )
-
     async def remove_expired_keys(self) -> int:
         """Delete keys older than `KEY_RETENTION_S`; returns how many."""
         values = {"retention_ms": RETENTION_MS}

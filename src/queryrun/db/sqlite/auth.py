@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from queryrun.auth.model import Client, Entity, Scope
+from queryrun.auth.model import Client, Entity
 from queryrun.db.auth_rows import client_values, clients_of, entity_values
-from queryrun.db.rows import Values, json_text
+from queryrun.db.rows import Values
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
@@ -93,11 +93,6 @@ class SqliteAuthStore:
         return (
             await self._change("revoke_client", {"now_ms": to_ms(now), "client_id": client_id}) == 1
         )
-
-    async def set_scopes(self, client_id: str, scopes: frozenset[Scope]) -> bool:
-        """Replace the client's scopes; False when there is no such client."""
-        values = {"scopes": json_text(sorted(scopes)), "client_id": client_id}
-        return await self._change("set_scopes", values) == 1
 
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
         """Remember a token. May be lost with the machine, not with the process."""

@@ -116,13 +116,6 @@ class SqliteIdempotencyStore:
             lambda db: db.execute(SQL["complete_key"], values).rowcount, durable=True
         )
 
-    async def release_key(self, key: IdempotencyKey) -> None:
-        """Free a reserved key whose response is not to be stored."""
-        values = _key_values(key)
-        await self._writer.write(
-            lambda db: db.execute(SQL["release_key"], values).rowcount, durable=False
-        )
-
     async def remove_expired_keys(self) -> int:
         """Delete keys older than `KEY_RETENTION_S`; returns how many."""
         values = {"before_ms": self._now_ms() - _RETENTION_MS}

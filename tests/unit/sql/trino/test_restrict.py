@@ -232,7 +232,7 @@ def test_selecting_the_mark_opens_no_other_org() -> None:
     assert "coalesce" not in found
 
 
-def test_each_table_is_looked_up_once() -> None:
+def test_each_table_is_described_once() -> None:
     described: list[str] = []
 
     def note(tables: Sequence[ast.Table]) -> list[Facts]:

@@ -73,9 +73,6 @@ ORDER BY s.valid_until_ms IS NOT NULL;
 -- A second revocation keeps the time of the first.
 UPDATE clients SET revoked_ms = coalesce(revoked_ms, %(now_ms)s) WHERE id = %(client_id)s;
 
--- name: set_scopes
-UPDATE clients SET scopes = %(scopes)s WHERE id = %(client_id)s;
-
 -- name: add_token
 INSERT INTO tokens (digest, client_id, expires_ms)
 VALUES (%(digest)s, %(client_id)s, %(expires_ms)s);

@@ -34,11 +34,6 @@ UPDATE idempotency_keys SET reserved_until_ms = NULL, response = %(response)s::b
 WHERE tenant_id = %(key_tenant_id)s AND idempotency_key = %(idempotency_key)s
     AND reserved_until_ms IS NOT NULL;
 
--- name: release_key
-DELETE FROM idempotency_keys
-WHERE tenant_id = %(key_tenant_id)s AND idempotency_key = %(idempotency_key)s
-    AND reserved_until_ms IS NOT NULL;
-
 -- name: forget_key
 -- Of a run that has been removed.
 DELETE FROM idempotency_keys

@@ -67,9 +67,6 @@ ORDER BY s.valid_until_ms IS NOT NULL;
 -- A second revocation keeps the time of the first.
 UPDATE clients SET revoked_ms = coalesce(revoked_ms, :now_ms) WHERE id = :client_id;
 
--- name: set_scopes
-UPDATE clients SET scopes = :scopes WHERE id = :client_id;
-
 -- name: add_token
 INSERT INTO tokens (digest, client_id, expires_ms) VALUES (:digest, :client_id, :expires_ms);
 

@@ -16,11 +16,6 @@ UPDATE idempotency_keys SET reserved_until_ms = NULL, response = :response
 WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key
     AND reserved_until_ms IS NOT NULL;
 
--- name: release_key
-DELETE FROM idempotency_keys
-WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key
-    AND reserved_until_ms IS NOT NULL;
-
 -- name: remove_expired_keys
 -- Reads the whole table, from time to time.
 DELETE FROM idempotency_keys WHERE created_ms <= :before_ms;
