@@ -232,7 +232,7 @@ class TransitionsContract:
     async def test_a_cancel_without_a_stored_response_replays_the_run_id(
         self, store: RunStore, idempotency_store: IdempotencyStore, raw: RawDatabase
     ) -> None:
-        """The node died between the cancel and its answer: a repeat must not hear 'too late'."""
+        """The node died between the cancel and its response: a repeat must not get 'too late'."""
         run = await submitted(store)
         await store.cancel(run.id, BY_USER, idempotent=idempotent())
         await raw.pass_time(KEY_RESERVATION_S)

@@ -45,7 +45,7 @@ SQL = statements(TEST_NOW)
 
 @pytest.mark.usefixtures("postgres_server")
 class TestSeveralNodes(OnPostgres):
-    """Each has connections of its own."""
+    """Each has its own connections."""
 
     @pytest.fixture
     def nodes(self, opened: Opened) -> Iterator[list[PostgresDatabase]]:
@@ -308,7 +308,7 @@ def _session(opened: Opened) -> Iterator[Connection]:
 
 
 async def _done_or_waiting(task: asyncio.Task[Any], opened: Opened) -> None:
-    """Until the task is done, or waits for an advisory lock of ours."""
+    """Until the task is done, or waits for one of our advisory locks."""
     statement = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     while not task.done():
         [(waiting,)] = await opened[0].connections.read(lambda db: db.execute(statement).fetchall())

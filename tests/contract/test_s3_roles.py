@@ -1,4 +1,4 @@
-"""Credentials of roles: found by botocore's chain, renewed before they expire, never shown."""
+"""Credentials of roles: found by botocore's chain, renewed before they expire, never printed."""
 
 from __future__ import annotations
 

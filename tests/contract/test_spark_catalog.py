@@ -1,4 +1,4 @@
-"""What a source on Spark says of its tables, without reading them."""
+"""What a source on Spark reports of its tables, without reading them."""
 
 from __future__ import annotations
 

@@ -304,14 +304,14 @@ class TestSparkInTrinosSql(EngineContract):
         assert failure(session, statement).code is FailureCode.TYPE_MISMATCH
 
     def test_names_that_mean_nothing_have_their_position(self, session: SparkSession) -> None:
-        """They are found before Spark is asked."""
+        """They are found before Spark gets the statement."""
         refused = failure(session, "SELECT id,\n nothing FROM account")
         assert refused.code is FailureCode.NAME_NOT_FOUND
         assert (refused.line, refused.column) == (2, 2)
 
 
 class _Silent:
-    """A report that nobody reads."""
+    """A report that is ignored."""
 
     def stage(self, stage: str) -> None:
         """Ignored."""

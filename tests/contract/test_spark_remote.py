@@ -71,7 +71,7 @@ def stop(endpoint: RemoteEndpoint, name: str) -> None:
 def running(
     session: SparkSession, name: str, statement: str = ENDLESS
 ) -> Iterator[list[RunFailed]]:
-    """A statement that is planned and read in a thread of its own; how it failed, in the end."""
+    """A statement that is planned and read in its own thread, and the error it failed with."""
     failures: list[RunFailed] = []
 
     def run() -> None:
@@ -99,7 +99,7 @@ def wait_for(is_so: Callable[[], object]) -> None:
 
 
 def interrupt_until(session: SparkSession, failures: list[RunFailed]) -> None:
-    """Interrupt as a worker does: again and again, until the statement has heeded it."""
+    """Interrupt as a worker does: repeatedly, until the statement has stopped."""
 
     def is_interrupted() -> bool:
         session.interrupt()
@@ -146,7 +146,7 @@ def test_an_interrupt_and_then_a_stop_leave_nothing(
 def test_work_of_another_user_is_stopped_by_its_name(
     session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
-    """A session is a user's own; the sweep for work that no one owns has one user for all."""
+    """A session belongs to one user; the sweep for orphans has one user for all."""
     with running(session, name) as failures:
         wait_for(lambda: has_come_to("running", session, endpoint, name))
         stop(RemoteEndpoint({**endpoint.options, "user": "sweeper"}), name)

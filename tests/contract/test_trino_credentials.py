@@ -153,7 +153,7 @@ def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Cal
 
 
 def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
-    """What is said of a refusal; the secret is nowhere in it, nor in what led to it."""
+    """The message of a rejection; neither it nor its causes contain the secret."""
     with pytest.raises(RunFailed) as failed:
         call(options, secret)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
@@ -252,7 +252,7 @@ def warehouse(trino: SecuredTrino, tmp_path: Path) -> Iterator[Served]:
 
 
 def test_a_service_keeps_the_password_to_itself(warehouse: Served, trusted: SecuredTrino) -> None:
-    """It runs statements and ends them in Trino; nobody who looks at processes or logs sees it."""
+    """Statements run and stop in Trino; the secret is in no process and in no log."""
     secret = trusted.secrets["password"]
     server = warehouse.serve(secret)
     run = server.finished(server.submit("SELECT 42 AS answer", source="warehouse")["id"])

@@ -1,4 +1,4 @@
-"""Trino keeps the Engine's contract, on a real server; what runs there ends, and Trino says so."""
+"""Trino satisfies the contract of Engine, on a real server; stopped queries end in Trino."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
     statement: str,
     waits: bool,
 ) -> None:
-    """Killed while its rows come, and while it still waits for the first answers."""
+    """Killed while its rows arrive, and while it still waits for the first responses."""
     arguments = [trino_server.url, str(tmp_path), name, statement]
     process = subprocess.Popen([sys.executable, "-c", _CHILD, *arguments], stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -282,7 +282,7 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
 def test_a_statement_that_was_only_sent_never_begins(
     trino_server: TrinoServer, endpoint: RemoteEndpoint, name: str
 ) -> None:
-    """What `stop` relies on: Trino begins a statement when its first page is asked for."""
+    """What `stop` relies on: Trino begins a statement when its first page is requested."""
     import httpx2 as httpx
 
     headers = {"x-trino-user": "queryrun", "x-trino-source": name}

@@ -159,7 +159,7 @@ def test_many_rows_with_gaps_keep_their_order(trino: EngineSession) -> None:
 
 
 def test_a_local_time_that_came_twice_is_refused(trino: EngineSession) -> None:
-    """Clients are told the local time and the zone's name; which of the two it was, nobody."""
+    """Clients get the local time and the zone's name; which of the two instants it was is lost."""
     rows = trino.plan("SELECT timestamp '2020-10-25 02:30:00 Europe/Berlin'")
     with pytest.raises(Exception) as raised:
         rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()

@@ -86,7 +86,7 @@ def test_every_service_has_a_health_check_limits_and_comes_back() -> None:
 
 
 def test_every_image_is_of_one_version() -> None:
-    """Nothing changes under a composition that nobody changed."""
+    """Nothing changes when compose.yaml has not changed."""
     for name, service in SERVICES.items():
         assert re.search(r":v?\d+[\d.]*$", service["image"]), name
 

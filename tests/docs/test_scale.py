@@ -1,4 +1,4 @@
-"""docs/reference/scale.md says what the model makes of the costs that stand there."""
+"""docs/reference/scale.md matches what the model computes from the costs listed there."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ OURS = {"queryrun", "queryrun-client"}
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A virtual environment that holds a wheel of ours and what it requires."""
+    """A virtual environment with one of our wheels and its requirements."""
 
     folder: Path
 

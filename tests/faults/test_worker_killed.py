@@ -1,4 +1,4 @@
-"""Processes die that nobody stopped: a worker, the fork server, the node itself."""
+"""Processes die without a stop: a worker, the fork server, the node itself."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path
 
 
 async def test_a_worker_holds_no_socket_but_its_own(tmp_path: Path) -> None:
-    """An inherited socket of a sibling or the fork server would hide that the other has ended."""
+    """An inherited socket of a sibling or the fork server would hide that the other has exited."""
     async with open_pool(tmp_path / "spill", max_workers=3) as pool:
         workers = [await pool.take(bind_to(tmp_path)) for _ in range(3)]
         counts = [await run(worker, "sockets") for worker in workers]

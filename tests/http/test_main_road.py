@@ -1,4 +1,4 @@
-"""The main road: create, read, complete, download, cancel."""
+"""The main path: create, read, complete, download, cancel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller is told when the server restarts, breaks off, freezes or is not there at all."""
+"""What a caller gets when the server restarts, disconnects, freezes or does not exist."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def test_a_crash_of_the_server_is_unavailable_not_an_error(
 async def test_a_frozen_server_blocks_no_caller(
     own_server: PostgresServer, database: PostgresDatabase
 ) -> None:
-    """Its sockets are open and swallow what is sent: only a time limit of ours helps."""
+    """Its sockets are open and swallow what is sent: only our own time limit helps."""
     run_id = await accepted(database)
     assert await database.runs.get(run_id) is not None
     own_server.freeze()

@@ -1,4 +1,4 @@
-"""Handles name one process for ever, and kill exactly that one."""
+"""Handles name one process permanently, and kill exactly that one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ print(is_running(sys.argv[1]))
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[str]]:
-    """A process that leads a group of its own and ends only by a signal."""
+    """A process that leads its own group and exits only by a signal."""
     process = subprocess.Popen(
         [sys.executable, "-c", _SLEEPER], stdout=subprocess.PIPE, text=True, process_group=0
     )

@@ -32,7 +32,7 @@ def holder() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_helpers() -> None:
-    """Until the releasing threads have ended."""
+    """Until the releasing threads have finished."""
     for thread in threading.enumerate():
         if thread.name == "mrelease":
             thread.join()

@@ -1,4 +1,4 @@
-"""What all services share: no process is ever lost, and results are kept within a bound."""
+"""What all services share: no process is ever lost, and the cache of results is bounded."""
 
 from __future__ import annotations
 

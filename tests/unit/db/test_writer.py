@@ -1,4 +1,4 @@
-"""The writer: units are atomic one by one, durable in groups, and nobody waits for ever."""
+"""The writer: units are atomic one by one, durable in groups, and no caller waits forever."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def response(number: int, *, is_last: bool = False) -> ExecutePlanResponse:
 
 
 class Server:
-    """Answers as scripted: per call its responses, and whether the stream breaks after them."""
+    """Responds as scripted: per call its responses, and whether the stream breaks after them."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -63,7 +63,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Server:
-    """A server that has been told nothing yet."""
+    """A server without requests yet."""
     return Server()
 
 

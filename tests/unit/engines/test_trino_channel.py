@@ -1,4 +1,4 @@
-"""Pages wait within a bound, and nobody waits for someone who has gone."""
+"""The queue of pages is bounded, and neither side waits for one that is gone."""
 
 from __future__ import annotations
 

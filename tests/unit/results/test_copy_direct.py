@@ -1,4 +1,4 @@
-"""A file that somebody else writes, and a reader close behind: every byte, once, and in order."""
+"""A file that another thread writes, and a reader close behind: every byte once, in order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def file(path: Path) -> Iterator[SharedFile]:
 
 
 def _nothing(size_bytes: int) -> None:
-    """Nobody watches."""
+    """No progress is reported."""
 
 
 def _follow(

@@ -93,7 +93,7 @@ def test_a_reader_that_fails_on_the_first_bytes_ends_an_endless_copy(
 def test_a_reader_that_fails_before_the_first_byte_ends_an_endless_copy(
     connection: duckdb.DuckDBPyConnection, path: str
 ) -> None:
-    """The pipe is perhaps not open yet at the other end, and opening must not wait for ever."""
+    """The pipe may not be open yet at the other end, and opening must not wait forever."""
 
     def consume(chunks: Chunks) -> None:
         raise RuntimeError("no space for the file")

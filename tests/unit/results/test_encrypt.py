@@ -26,7 +26,7 @@ from queryrun_client.decrypt import PrivateKey, plain_frames
 from queryrun_client.errors import DecryptFailed
 
 PRIVATE = rsa.generate_private_key(65537, 2048)
-WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - the contract asks for it
+WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - the contract requires it
 FRAME = FRAME_BYTES + 16
 
 
@@ -66,7 +66,7 @@ def test_a_key_is_taken_in_base64_and_in_pem(bits: int) -> None:
     assert [each.is_weak for each in parsed] == [bits < 2048] * 3
 
 
-# 512 bits, made elsewhere: no library of ours makes one any more.
+# 512 bits, made with another tool: no library that we use makes one any more.
 SMALL = (
     "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBALMVlLkFNqyVWMMzbLMlhMVYXdvKEwZOyTBHdGlRTP4Mru2ZX2Jmf0/R"
     "uMPkXOeQoqYKyGJ7GtDXmWgBqRbLUGkCAwEAAQ=="

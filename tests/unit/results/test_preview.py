@@ -154,7 +154,7 @@ def test_binary_files_are_for_others(content_type: str, encoding: str, expected:
 def test_bytes_that_are_no_file_of_ours_give_no_preview_and_no_other_error(
     content_type: str, content_encoding: str, content: bytes
 ) -> None:
-    """What has not begun yet has no rows; of anything else it is said that it is damaged."""
+    """A file that has not begun yet has no rows; anything else is reported as damaged."""
     request = PreviewRequest(
         ContentType(content_type), ContentEncoding(content_encoding), RowWindow(0, 2, ",")
     )

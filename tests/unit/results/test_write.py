@@ -45,7 +45,7 @@ ENDLESS = "SELECT i AS id FROM range(1000000000000) t(i)"
 
 @dataclass
 class RecordingReport:
-    """A report that keeps what it was told."""
+    """A report that records its calls."""
 
     stages: list[str] = field(default_factory=list)
     numbers: list[tuple[int, int]] = field(default_factory=list)
@@ -335,7 +335,7 @@ def test_an_error_of_ours_is_not_taken_for_a_failed_run(
 
 
 class ForgetfulConnection:
-    """Copies one row out and says that there were two."""
+    """Copies one row and reports two."""
 
     def __init__(self, path: str) -> None:
         self._path = path
