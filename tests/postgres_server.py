@@ -141,7 +141,10 @@ class PostgresServer:
         if self.process is None:
             return
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        for pid in (self.process.pid, *map(int, children.read_text().split())):
+        pids = [self.process.pid]
+        with suppress(FileNotFoundError, ProcessLookupError):
+            pids.extend(map(int, children.read_text().split()))
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 

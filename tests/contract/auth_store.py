@@ -108,7 +108,7 @@ class AuthStoreContract:
         assert await store.client_of_token("token-1", just_before) == known
         assert await store.client_of_token("token-1", NOW + HOUR) is None
 
-    async def test_an_unknown_token_speaks_for_nobody(self, store: AuthStore) -> None:
+    async def test_an_unknown_token_has_no_client(self, store: AuthStore) -> None:
         await with_client(store)
         assert await store.client_of_token("token-9", NOW) is None
 

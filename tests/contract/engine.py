@@ -28,7 +28,7 @@ class Statements:
 class EngineContract:
     """See the module."""
 
-    def test_a_plan_tells_columns_and_gives_a_relation(self, session: EngineSession) -> None:
+    def test_a_plan_has_columns_and_a_relation(self, session: EngineSession) -> None:
         planned = session.plan("SELECT id FROM account ORDER BY id")
         assert [column.name for column in planned.columns] == ["id"]
         rows = planned.connection.execute(f"SELECT * FROM (\n{planned.relation})").fetchall()
@@ -60,7 +60,9 @@ class EngineContract:
         assert failed.failure.code is FailureCode.INVALID_VALUE
         assert failed.failure.line == 2
 
-    def test_an_error_of_somebody_else_is_left_alone(self, session: EngineSession) -> None:
+    def test_an_error_that_is_not_the_engines_is_passed_through(
+        self, session: EngineSession
+    ) -> None:
         error = KeyError("ours")
         assert session.failure_of(error) is error
 
@@ -89,7 +91,7 @@ class EngineContract:
             session.interrupt()
         assert session.plan("SELECT id FROM account").columns
 
-    def test_progress_can_always_be_asked_for(self, session: EngineSession) -> None:
+    def test_progress_can_always_be_requested(self, session: EngineSession) -> None:
         session.plan("SELECT id FROM account")
         percent = session.progress().percent
         assert percent is None or 0 <= percent <= 100

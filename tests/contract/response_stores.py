@@ -30,7 +30,7 @@ class IdempotencyStoreContract:
 
     pytestmark = pytest.mark.anyio
 
-    async def test_a_finished_answer_is_replayed(self, store: IdempotencyStore) -> None:
+    async def test_a_completed_response_is_replayed(self, store: IdempotencyStore) -> None:
         assert await store.reserve_key(KEY) is None
         await store.complete_key(KEY, REFUSED)
         assert await store.find_key(KEY) == REFUSED
@@ -74,7 +74,7 @@ class IdempotencyStoreContract:
         await store.complete_key(KEY, b"200 {}")
         assert await store.find_key(KEY) == REFUSED
 
-    async def test_a_key_whose_node_died_does_not_block_for_ever(
+    async def test_a_key_whose_node_died_does_not_block_forever(
         self, store: IdempotencyStore, raw: RawDatabase
     ) -> None:
         await store.reserve_key(KEY)
@@ -84,7 +84,7 @@ class IdempotencyStoreContract:
         await raw.pass_time(0.001)
         assert await store.reserve_key(OTHER) is None
 
-    async def test_an_answer_is_kept_for_a_day_and_then_removed(
+    async def test_a_response_is_kept_for_a_day_and_then_removed(
         self, store: IdempotencyStore, raw: RawDatabase
     ) -> None:
         await store.reserve_key(KEY)

@@ -86,7 +86,7 @@ class ResultStoreContract:
         put(store)
         assert b"".join(store.read(KEY, start, end)) == DATA[start:end]
 
-    def test_pieces_are_of_bounded_size(self, store: ResultStore) -> None:
+    def test_chunks_are_of_bounded_size(self, store: ResultStore) -> None:
         put(store)
         assert max(len(chunk) for chunk in store.read(KEY, 0, len(DATA))) <= 1024 * 1024
 

@@ -92,13 +92,13 @@ class LeasesContract:
         await raw.pass_time(1)
         assert [attempt.ref for attempt in await store.expired_leases()] == [theirs.ref]
 
-    async def test_an_extension_says_which_runs_must_be_stopped(self, store: RunStore) -> None:
+    async def test_an_extension_returns_the_runs_to_stop(self, store: RunStore) -> None:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
         held = await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
         assert held == [HeldAttempt(attempt.ref, RunState.CANCELING)]
 
-    async def test_an_attempt_that_its_node_does_not_name_lapses(
+    async def test_an_attempt_that_its_node_does_not_name_expires(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         """Its claim was committed and the answer lost: nobody lives it, so nobody may keep it."""
@@ -110,7 +110,7 @@ class LeasesContract:
         await raw.pass_time(1)
         assert [attempt.ref for attempt in await store.expired_leases()] == [unheard.ref]
 
-    async def test_an_attempt_that_ended_is_missing_from_the_extension(
+    async def test_a_finished_attempt_is_missing_from_the_extension(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         done, failed, queued, stopped = [await started(store) for _ in range(4)]
@@ -124,7 +124,7 @@ class LeasesContract:
 
     # --- progress --------------------------------------------------------------------------------
 
-    async def test_progress_is_what_the_last_extension_said(self, store: RunStore) -> None:
+    async def test_progress_is_that_of_the_last_extension(self, store: RunStore) -> None:
         attempt, other = await started(store), await started(store)
         ref, run_id = attempt.ref, attempt.ref.run_id
         assert await store.progress(run_id) is None, "nothing has been said yet"
@@ -139,16 +139,14 @@ class LeasesContract:
             assert await store.progress(run_id) == progress
         assert await store.progress(other.ref.run_id) is None
 
-    async def test_an_extension_that_says_nothing_of_progress_leaves_it(
-        self, store: RunStore
-    ) -> None:
+    async def test_an_extension_without_progress_leaves_it_unchanged(self, store: RunStore) -> None:
         attempt = await started(store)
         progress = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
         await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=progress)
         await store.extend("node-a", [attempt.ref], lease_s=LEASE_S)
         assert await store.progress(attempt.ref.run_id) == progress[attempt.ref]
 
-    async def test_another_nodes_extension_says_nothing_of_progress(self, store: RunStore) -> None:
+    async def test_another_nodes_extension_does_not_change_progress(self, store: RunStore) -> None:
         attempt = await started(store)
         progress = {attempt.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
         await store.extend("node-b", [attempt.ref], lease_s=LEASE_S, progress=progress)
@@ -161,7 +159,7 @@ class LeasesContract:
         await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=progress)
         assert await store.get(attempt.ref.run_id) == before
 
-    async def test_a_canceling_attempt_has_progress_and_one_that_ended_has_none(
+    async def test_a_canceling_attempt_has_progress_and_a_finished_one_has_none(
         self, store: RunStore
     ) -> None:
         attempt = await started(store)
@@ -183,7 +181,7 @@ class LeasesContract:
         await claimed(store)
         assert await store.progress(old.ref.run_id) is None
 
-    async def test_nobody_works_on_what_a_reaper_has_taken_over(
+    async def test_an_attempt_that_a_reaper_took_over_has_no_progress(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
@@ -198,7 +196,7 @@ class LeasesContract:
 
     # --- taking over -----------------------------------------------------------------------------
 
-    async def test_lapsed_attempts_come_oldest_first_and_limited(
+    async def test_expired_attempts_come_oldest_first_and_limited(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         expected = []
@@ -210,14 +208,14 @@ class LeasesContract:
         assert [attempt.ref for attempt in await store.expired_leases()] == expected
         assert [attempt.ref for attempt in await store.expired_leases(limit=2)] == expected[:2]
 
-    async def test_a_canceling_attempt_lapses_too(self, store: RunStore, raw: RawDatabase) -> None:
+    async def test_a_canceling_attempt_expires_too(self, store: RunStore, raw: RawDatabase) -> None:
         attempt = await started(store)
         await store.cancel(attempt.ref.run_id, BY_USER)
         await raw.pass_time(LEASE_S)
         [expired] = await store.expired_leases()
         assert expired.run.state is RunState.CANCELING
 
-    async def test_on_a_store_of_its_own_a_node_finds_what_others_left(
+    async def test_on_a_private_store_a_node_finds_attempts_of_earlier_nodes(
         self, store: RunStore
     ) -> None:
         own = await started(store, node="node-a")
@@ -230,7 +228,7 @@ class LeasesContract:
         held = await store.extend("node-a", [own.ref, left.ref], lease_s=LEASE_S)
         assert {item.ref for item in held} == {own.ref, left.ref}
 
-    async def test_one_reaper_takes_a_lapsed_attempt_over(
+    async def test_one_reaper_takes_over_an_expired_attempt(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
@@ -253,7 +251,7 @@ class LeasesContract:
         assert not await store.take_over(expired.ref, "node-b", lease_s=LEASE_S)
         assert (await store.extend("node-a", [attempt.ref], lease_s=LEASE_S))[0].ref == attempt.ref
 
-    async def test_an_attempt_that_ended_is_not_taken_over(
+    async def test_a_finished_attempt_is_not_taken_over(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)

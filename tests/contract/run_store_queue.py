@@ -53,14 +53,14 @@ class QueueContract:
 
     # --- accept ----------------------------------------------------------------------------------
 
-    async def test_an_accepted_run_reads_as_it_was_answered(self, store: RunStore) -> None:
+    async def test_an_accepted_run_reads_as_in_the_response(self, store: RunStore) -> None:
         run = await submitted(store)
         assert run.state is RunState.ACCEPTED
         assert (run.attempt, run.remaining_attempts) == (0, DEFAULT_MAX_RETRIES)
         assert run.created_time == run.updated_time == run.ready_time
         assert await store.get(run.id) == run
 
-    async def test_a_request_is_kept_whole(self, store: RunStore) -> None:
+    async def test_a_request_is_stored_completely(self, store: RunStore) -> None:
         whole = RunRequest(
             tenant_id="täñant",
             entity_id=ENTITY,
@@ -101,7 +101,7 @@ class QueueContract:
 
     # --- accept, idempotent ----------------------------------------------------------------------
 
-    async def test_a_repeat_returns_the_first_run_and_its_answer(self, store: RunStore) -> None:
+    async def test_a_repeat_returns_the_first_run_and_its_response(self, store: RunStore) -> None:
         first = await store.accept(
             request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
         )

@@ -35,7 +35,7 @@ class ReadsContract:
 
     # --- lists -----------------------------------------------------------------------------------
 
-    async def test_lists_are_newest_first_unless_asked_otherwise(self, store: RunStore) -> None:
+    async def test_lists_are_newest_first_by_default(self, store: RunStore) -> None:
         ids = [(await submitted(store)).id for _ in range(3)]
         newest = await store.find(RunQuery(TENANT))
         oldest = await store.find(RunQuery(TENANT, oldest_first=True))
@@ -94,7 +94,7 @@ class ReadsContract:
         page = await store.find(RunQuery(TENANT))
         assert page.runs == (await read(store, attempt.ref.run_id),)
 
-    async def test_a_waiting_run_knows_its_place(self, store: RunStore) -> None:
+    async def test_a_waiting_run_has_its_queue_position(self, store: RunStore) -> None:
         runs = [await submitted(store) for _ in range(3)]
         await submitted(store, request(entity="entity-2"))
         await submitted(store, request(source="warehouse"))
@@ -121,7 +121,7 @@ class ReadsContract:
 
     # --- retention -------------------------------------------------------------------------------
 
-    async def test_ended_runs_are_removed_with_all_their_rows(
+    async def test_finished_runs_are_removed_with_all_their_rows(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)

@@ -68,7 +68,9 @@ class TransitionsContract:
         [record] = await raw.attempts(run.id)
         assert (record.is_finished, record.outcome) == (True, "complete")
 
-    async def test_a_failed_run_says_why_and_where(self, store: RunStore, raw: RawDatabase) -> None:
+    async def test_a_failed_run_has_its_error_and_position(
+        self, store: RunStore, raw: RawDatabase
+    ) -> None:
         attempt = await started(store)
         run = await store.fail(attempt.ref, Failed(BAD_NAME))
         assert (run.state, run.failure, run.cancellation) == (RunState.FAILED, BAD_NAME, None)
@@ -186,7 +188,7 @@ class TransitionsContract:
         second = await store.cancel(attempt.ref.run_id, CancelRequested(StopReason.ADMIN, "root"))
         assert second == first
 
-    async def test_cancel_of_an_ended_run_says_how_it_ended(self, store: RunStore) -> None:
+    async def test_cancel_of_a_finished_run_returns_its_final_state(self, store: RunStore) -> None:
         done, failed, stopped = [await started(store) for _ in range(3)]
         await store.complete(done.ref, FILE)
         await store.fail(failed.ref, Failed(BAD_NAME))
@@ -227,7 +229,7 @@ class TransitionsContract:
         await idempotency_store.complete_key(idempotent().idempotency_key, final)
         assert await idempotency_store.find_key(idempotent().idempotency_key) == final
 
-    async def test_a_cancel_nobody_finished_replays_what_it_knew(
+    async def test_a_cancel_without_a_stored_response_replays_the_run_id(
         self, store: RunStore, idempotency_store: IdempotencyStore, raw: RawDatabase
     ) -> None:
         """The node died between the cancel and its answer: a repeat must not hear 'too late'."""

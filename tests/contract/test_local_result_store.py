@@ -43,7 +43,7 @@ class TestLocalResultStore(ResultStoreContract):
     def test_a_directory_serves_no_links(self, store: LocalResultStore) -> None:
         assert store.link(KEY, 60) is None
 
-    def test_a_full_disk_is_told_from_a_broken_one(
+    def test_a_full_disk_is_distinguished_from_a_broken_one(
         self, store: LocalResultStore, tmp_path: Path
     ) -> None:
         (tmp_path / f".{KEY}.part").symlink_to("/dev/full")
@@ -56,7 +56,7 @@ class TestLocalResultStore(ResultStoreContract):
             LocalResultStore(tmp_path / "missing").open(KEY)
         assert failed.value.failure.code is FailureCode.STORAGE_FAILED
 
-    def test_somebody_else_may_write_the_file_and_its_commit_is_as_ever(
+    def test_another_writer_may_write_the_file_and_its_commit_is_as_usual(
         self, store: LocalResultStore, tmp_path: Path, visible: Visible
     ) -> None:
         (tmp_path / "spill").mkdir()
@@ -74,9 +74,7 @@ class TestLocalResultStore(ResultStoreContract):
         assert visible() == [KEY, "spill"]
         assert list((tmp_path / "spill").iterdir()) == []
 
-    def test_an_abort_ends_what_somebody_else_writes(
-        self, store: LocalResultStore, tmp_path: Path
-    ) -> None:
+    def test_an_abort_stops_another_writer(self, store: LocalResultStore, tmp_path: Path) -> None:
         location = tmp_path / "out"
         writer = store.open(KEY)
         assert writer.share(str(location)) is not None

@@ -40,7 +40,7 @@ class TestLeaderLease(OnPostgres):
                 stack.callback(database.close)
             yield databases
 
-    async def test_one_node_does_a_task_for_as_long_as_it_asks(
+    async def test_one_node_does_a_task_for_as_long_as_it_renews(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         first, second = (node.leader for node in nodes)
@@ -85,7 +85,7 @@ class TestLeaderLease(OnPostgres):
         nodes[0].close()
         await until(lambda: second.held(LeaderTask.SWEEP))
 
-    async def test_a_node_that_does_not_ask_any_more_loses_its_tasks(
+    async def test_a_node_that_stops_renewing_loses_its_tasks(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
         """A frozen one does not, and its kernel keeps its connections."""

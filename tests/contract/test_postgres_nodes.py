@@ -132,7 +132,7 @@ class TestSeveralNodes(OnPostgres):
         assert sum(isinstance(outcome, Accepted) for outcome in outcomes) == 7
         assert sum(isinstance(outcome, QueueFull) for outcome in outcomes) == 17
 
-    async def test_a_key_makes_one_run_whichever_nodes_are_asked(
+    async def test_a_key_makes_one_run_whichever_nodes_get_the_requests(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         accepts = await asyncio.gather(
@@ -174,7 +174,7 @@ class TestSeveralNodes(OnPostgres):
         assert sum(isinstance(outcome, IdempotencyInFlight) for outcome in outcomes) == NODES - 1
         assert states == {RunState.CANCELING: 1, RunState.IN_PROGRESS: NODES - 1}
 
-    async def test_one_node_takes_a_lapsed_attempt_over(
+    async def test_one_node_takes_over_an_expired_attempt(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
         attempts = [await started(nodes[0].runs, node="gone") for _ in range(8)]
@@ -235,7 +235,7 @@ class TestSeveralNodes(OnPostgres):
 
     # --- tokens ------------------------------------------------------------------------------
 
-    async def test_a_revocation_holds_elsewhere_within_a_second(
+    async def test_a_revocation_reaches_other_nodes_within_a_second(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         here, time_s = nodes[0].auth, [0.0]
@@ -272,7 +272,7 @@ class TestSeveralNodes(OnPostgres):
             with pytest.raises(InvalidRequest):
                 await nodes[0].runs.accept(refused, run_id=str(uuid4()), queue_limit=0)
 
-    async def test_odd_characters_elsewhere_neither_fail_nor_find_anything(
+    async def test_odd_characters_in_other_arguments_neither_fail_nor_match(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         node = nodes[0]

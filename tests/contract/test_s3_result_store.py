@@ -88,7 +88,7 @@ class TestS3ResultStore(ResultStoreContract):
         assert ElementTree.fromstring(response.content).findtext("Code") == "AccessDenied"  # noqa: S314 - the server is ours
         assert b"a\n1" not in response.content
 
-    def test_somebody_else_cannot_write_the_file(
+    def test_another_writer_cannot_write_the_file(
         self, store: S3ResultStore, tmp_path: Path
     ) -> None:
         """Its parts are sent from memory: no byte of a result lies on a local disk."""

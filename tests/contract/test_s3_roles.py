@@ -124,7 +124,7 @@ def test_a_web_identity_is_exchanged_at_sts(
     assert found.expires is not None
 
 
-def test_without_any_role_the_error_says_what_to_do() -> None:
+def test_without_any_role_the_error_explains_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"no AWS credentials were found.*AWS_ROLE_ARN"):
         chain_credentials(REGION)
 
@@ -221,7 +221,7 @@ def test_credentials_that_the_store_does_not_know_fail_the_attempt(
     assert "InvalidAccessKeyId" in failed.value.failure.message
 
 
-def test_an_upload_goes_on_with_renewed_credentials(
+def test_an_upload_continues_with_renewed_credentials(
     moto_server: S3Server, gateway: SigningGateway, endpoints: RoleEndpoints
 ) -> None:
     """The first credentials end in the middle of a multipart upload."""

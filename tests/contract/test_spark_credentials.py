@@ -130,7 +130,7 @@ def test_a_wrong_token_is_reported_as_that(trusted: SecuredSpark, call: Call) ->
     assert refused(call, trusted.options(), secrets.token_urlsafe(24)) == NOT_ACCEPTED
 
 
-def test_whoever_brings_no_token_does_not_get_in(spark: SecuredSpark, call: Call) -> None:
+def test_a_client_without_a_token_is_rejected(spark: SecuredSpark, call: Call) -> None:
     assert refused(call, spark.in_clear, None) == NOT_ACCEPTED
 
 
@@ -140,9 +140,7 @@ def test_nothing_is_sent_in_clear(trusted: SecuredSpark, call: Call) -> None:
     assert_is_encrypted(bytes(wire.sent), trusted.token)
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_token(
-    spark: SecuredSpark, call: Call
-) -> None:
+def test_an_untrusted_certificate_gets_no_token(spark: SecuredSpark, call: Call) -> None:
     with wire_to(spark.wire.port) as wire:
         message = refused(call, spark.options(wire.port), spark.token)
     assert message != NOT_ACCEPTED
@@ -202,7 +200,7 @@ def test_a_service_keeps_the_token_to_itself(warehouse: Served, trusted: Secured
     assert token not in warehouse.log
 
 
-def test_a_service_with_a_wrong_token_says_what_its_runs_wait_for(warehouse: Served) -> None:
+def test_a_service_with_a_wrong_token_reports_what_its_runs_wait_for(warehouse: Served) -> None:
     wrong = secrets.token_urlsafe(24)
     server = warehouse.serve(wrong)
     run = server.submit("SELECT 1 AS one", source="warehouse")

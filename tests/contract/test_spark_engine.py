@@ -127,11 +127,11 @@ class TestSpark(EngineContract):
     def test_no_rows_are_a_result_too(self, session: SparkSession) -> None:
         assert rows(session, "SELECT id FROM account WHERE id > 9") == []
 
-    def test_an_order_is_kept(self, session: SparkSession) -> None:
+    def test_an_order_is_preserved(self, session: SparkSession) -> None:
         found = rows(session, "SELECT id FROM range(100000) ORDER BY id DESC")
         assert found == [(number,) for number in reversed(range(100_000))]
 
-    def test_its_tables_can_be_asked_for(self, session: SparkSession) -> None:
+    def test_its_tables_can_be_listed(self, session: SparkSession) -> None:
         assert [name for _, name, _ in rows(session, "SHOW TABLES")] == ["account", "marked"]
         session.renew()
         assert rows(session, "DESCRIBE account") == [("id", "int", None)]
@@ -275,10 +275,10 @@ class TestSparkInTrinosSql(EngineContract):
         found = rows(session, "SELECT id FROM marked ORDER BY id", row_filter)
         assert [number for (number,) in found] == ids
 
-    def test_its_tables_can_be_asked_for(self, session: SparkSession) -> None:
+    def test_its_tables_can_be_listed(self, session: SparkSession) -> None:
         assert rows(session, "SHOW TABLES") == [("account",), ("marked",)]
 
-    def test_what_spark_cannot_do_is_not_said_to_be_the_statements_mistake(
+    def test_a_limit_of_spark_is_not_reported_as_the_statements_mistake(
         self, session: SparkSession
     ) -> None:
         """Trino orders by such a subquery; Spark does not find the outer column in it."""

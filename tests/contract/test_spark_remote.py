@@ -143,7 +143,7 @@ def test_an_interrupt_and_then_a_stop_leave_nothing(
     assert name not in SparkRemote().names(endpoint)
 
 
-def test_work_of_another_user_is_ended_by_its_name(
+def test_work_of_another_user_is_stopped_by_its_name(
     session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     """A session is a user's own; the sweep for work that no one owns has one user for all."""
@@ -196,7 +196,7 @@ def test_a_call_that_comes_very_late_finds_another_session_and_starts_nothing(
             client.command("SELECT 1", name)
 
 
-def test_a_killed_workers_work_is_ended(
+def test_a_killed_workers_work_is_stopped(
     options: dict[str, str], endpoint: RemoteEndpoint, tmp_path: Path
 ) -> None:
     run_id = uuid.uuid4().hex

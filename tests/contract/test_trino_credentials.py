@@ -173,7 +173,7 @@ def test_a_wrong_secret_is_reported_as_that(trusted: SecuredTrino, call: Call, a
     assert refused(call, trusted.options(auth), wrong) == NOT_ACCEPTED
 
 
-def test_whoever_brings_no_secret_does_not_get_in(trusted: SecuredTrino, call: Call) -> None:
+def test_a_client_without_a_secret_is_rejected(trusted: SecuredTrino, call: Call) -> None:
     assert refused(call, trusted.options("none"), None) == NOT_ACCEPTED
 
 
@@ -191,7 +191,7 @@ def test_nothing_is_sent_in_clear(trusted: SecuredTrino, call: Call, auth: str) 
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_a_certificate_that_nobody_vouches_for_gets_no_secret(
+def test_an_untrusted_certificate_gets_no_secret(
     trino: SecuredTrino, call: Call, auth: str
 ) -> None:
     secret = trino.secrets[auth]
@@ -265,7 +265,7 @@ def test_a_service_keeps_the_password_to_itself(warehouse: Served, trusted: Secu
     assert secret not in warehouse.log
 
 
-def test_a_service_with_a_wrong_password_says_what_its_runs_wait_for(warehouse: Served) -> None:
+def test_a_service_with_a_wrong_password_reports_what_its_runs_wait_for(warehouse: Served) -> None:
     wrong = secrets.token_urlsafe(24)
     server = warehouse.serve(wrong)
     run = server.submit("SELECT 1 AS one", source="warehouse")

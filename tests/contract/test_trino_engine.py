@@ -142,7 +142,7 @@ def test_stop_ends_a_running_query_by_its_name(
     assert name not in TrinoRemote().names(endpoint)
 
 
-def test_the_list_can_be_asked_for_several_states_at_once(
+def test_the_list_can_be_filtered_by_several_states_at_once(
     trino_server: TrinoServer, free: TrinoSession, name: str
 ) -> None:
     """What `stop` relies on: each state is known to Trino, and none hides another."""
@@ -199,7 +199,7 @@ def test_an_interrupted_plan_leaves_nothing_at_trino(
 
 
 @pytest.mark.parametrize("state", ["QUEUED", "PLANNING", "RUNNING"])
-def test_a_cancel_in_any_state_is_heard_by_trino(
+def test_a_cancel_in_any_state_reaches_trino(
     trino_server: TrinoServer, free: TrinoSession, name: str, state: str
 ) -> None:
     """Interrupts alone end it too, without a remote stop. A state may pass unseen."""
@@ -219,7 +219,7 @@ def _swallow(session: TrinoSession, statement: str, name: str) -> None:
     assert isinstance(session.failure_of(raised.value), RunFailed)
 
 
-def test_a_cancel_while_rows_are_fetched_is_heard_by_trino(
+def test_a_cancel_while_rows_are_fetched_reaches_trino(
     trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     rows = free.plan(MANY_ROWS, name=name)
@@ -368,7 +368,7 @@ def test_one_unknown_table_among_others_fails_with_its_position(session: TrinoSe
         "WITH w AS (SELECT 1) SELECT * FROM w WHERE EXISTS (TABLE system.runtime.nodes)",
     ],
 )
-def test_what_lies_beyond_the_sources_schema_is_refused(
+def test_tables_outside_the_sources_schema_are_refused(
     session: TrinoSession, statement: str
 ) -> None:
     with pytest.raises(RunFailed) as failed:
@@ -421,7 +421,7 @@ def test_metadata_statements_have_trinos_columns(session: TrinoSession) -> None:
     ]  # fmt: skip
 
 
-def test_only_the_sources_own_schema_and_catalog_are_shown(
+def test_only_the_sources_own_schema_and_catalog_are_visible(
     session: TrinoSession, schema: str
 ) -> None:
     assert read(session.plan("SHOW SCHEMAS")) == [("information_schema",), (schema,)]

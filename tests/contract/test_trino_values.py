@@ -128,7 +128,7 @@ def test_both_engines_show_the_same(
     assert repr(there) == repr(here)
 
 
-def test_what_only_trino_has_is_shown_as_it_prints_it(trino: EngineSession) -> None:
+def test_types_that_only_trino_has_are_formatted_as_it_prints_them(trino: EngineSession) -> None:
     rows = trino.plan(together(list(FORMATTED)))
     query = select_sql(rows.relation, rows.columns, FileLayout(ContentType.CSV, None, ZONE)).text
     texts = rows.connection.execute(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (\n{query})")

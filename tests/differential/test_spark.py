@@ -30,13 +30,13 @@ def written() -> Record:
     return read_record()
 
 
-def test_every_statement_has_been_asked_on_a_spark(written: Record) -> None:
+def test_every_statement_has_been_run_on_a_spark(written: Record) -> None:
     """On failure: `python -m tests.differential.spark --url … --record`."""
     completed = recorded()
     assert not [c.id for c in cases() if c.sql in completed and written.of(c) is None]
 
 
-def test_translations_are_what_was_asked_on_a_spark(written: Record) -> None:
+def test_translations_are_those_that_ran_on_a_spark(written: Record) -> None:
     """On failure: the same command; another text may have another answer."""
     changed = [
         case.id
@@ -46,7 +46,7 @@ def test_translations_are_what_was_asked_on_a_spark(written: Record) -> None:
     assert not changed
 
 
-def test_no_statement_answered_differently_on_spark(written: Record) -> None:
+def test_no_statement_gave_a_different_result_on_spark(written: Record) -> None:
     verdicts = {case.id: entry.verdict for case in cases() if (entry := written.of(case))}
     assert not [case for case, verdict in verdicts.items() if verdict == DIFFERENT]
 
@@ -62,7 +62,7 @@ def test_every_query_of_tpch_was_equal_on_spark(written: Record) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_sample_of_statements_answers_the_same_on_spark(
+def test_a_sample_of_statements_gives_the_same_results_on_spark(
     spark_server: SparkServer, written: Record, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Equal where the record says so. The first use of the server is what takes long."""

@@ -16,7 +16,7 @@ from tests.differential.suite import TPCDS, cases, recorded
 pytestmark = pytest.mark.xdist_group("differential")
 
 
-def test_every_statement_has_a_recorded_answer() -> None:
+def test_every_statement_has_a_recorded_result() -> None:
     """On failure: `python -m tests.differential.judge`, which starts a Trino and asks it."""
     recorded_results = recorded()
     assert not [case.id for case in cases() if case.sql not in recorded_results]
@@ -34,7 +34,7 @@ def test_the_generated_statements_are_what_the_generator_writes() -> None:
     assert [case.sql for case in cases() if case.group == "generated_queries"] == queries()
 
 
-def test_no_statement_answers_differently(outcomes: dict[str, Outcome]) -> None:
+def test_no_statement_gives_a_different_result(outcomes: dict[str, Outcome]) -> None:
     different = {
         case.id: (case.sql, outcomes[case.id].note)
         for case in cases()
@@ -63,6 +63,6 @@ def test_every_query_of_tpcds_is_equal(outcomes: dict[str, Outcome]) -> None:
     assert sum(bool(recorded_results[case.sql].rows) for case in tpcds) > 60
 
 
-def test_the_committed_page_is_what_the_suite_says(outcomes: dict[str, Outcome]) -> None:
+def test_the_committed_page_matches_the_suite(outcomes: dict[str, Outcome]) -> None:
     """On failure: `python -m tests.differential.page`, and read the difference."""
     assert PAGE.read_text(encoding="utf-8") == render(outcomes, cases())

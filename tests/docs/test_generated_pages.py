@@ -13,7 +13,7 @@ from queryrun import settings
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_committed_reference_pages_are_what_the_code_says() -> None:
+def test_the_committed_reference_pages_match_the_code() -> None:
     """On failure: `python docs/generate.py`, and read the difference."""
     pages = runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]()
     assert pages
@@ -27,7 +27,7 @@ def test_the_page_of_settings_has_every_section() -> None:
     assert set(listed) == sections
 
 
-def test_every_setting_says_what_it_does() -> None:
+def test_every_setting_has_a_description() -> None:
     text = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert len(rows) > 50

@@ -36,7 +36,7 @@ def test_every_table_of_the_page_is_what_the_model_makes_of_its_costs() -> None:
         assert printed.getvalue().strip() in PAGE, title
 
 
-def test_what_the_page_says_in_words_is_what_its_tables_say(model: Model) -> None:
+def test_the_text_of_the_page_matches_its_tables(model: Model) -> None:
     limits = {limit.name: limit.first() for limit in model.limits()}
     cpu, costs = limits["PostgreSQL's CPU"], model.costs
     kept_bytes = costs.kept_table_bytes_per_run + costs.kept_index_bytes_per_run

@@ -164,7 +164,7 @@ def test_cancel_returns_when_the_worker_is_gone(serve: Serve) -> None:
             run.download("nowhere")
 
 
-def test_a_second_cancel_is_success_and_a_late_one_says_so(serve: Serve) -> None:
+def test_a_second_cancel_succeeds_and_a_late_one_is_reported(serve: Serve) -> None:
     with client_of(serve()) as client:
         run = client.submit(RUNAWAY)
         run.cancel()

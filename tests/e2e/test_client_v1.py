@@ -45,7 +45,7 @@ def test_cancel_returns_when_the_worker_is_gone(client: Client, server: Server) 
     assert run.cancel().outcome is CancelOutcome.ALREADY_CANCELED
 
 
-def test_a_late_cancel_reports_how_the_run_ended(client: Client) -> None:
+def test_a_late_cancel_reports_the_final_state(client: Client) -> None:
     run = client.submit("SELECT 1").wait()
     response = run.cancel()
     assert response.outcome is CancelOutcome.TOO_LATE

@@ -124,7 +124,7 @@ def test_a_new_database_is_up_to_date(installation: Installation) -> None:
     assert installation.ok("migrate") == UP_TO_DATE
 
 
-def test_a_check_says_what_is_pending_and_changes_nothing(old: Installation) -> None:
+def test_a_check_reports_what_is_pending_and_changes_nothing(old: Installation) -> None:
     checked = old("migrate", "--check")
     assert (checked.returncode, checked.stdout) == (1, f"pending {NEWEST}\n")
     assert old.version == 1

@@ -169,7 +169,7 @@ def test_a_running_job_is_cancelled_both_ways_round(sdk: Driven, server: Server,
     assert server.get(job_id)["state"] == "canceled"
 
 
-def test_a_cancel_that_comes_too_late_says_so(sdk: Driven, server: Server) -> None:
+def test_a_cancel_that_comes_too_late_is_reported(sdk: Driven, server: Server) -> None:
     job_id = submitted(sdk)["id"]
     finished(sdk, server, job_id)
     refused = sdk.error("delete_data_query_job", job_id=job_id.ljust(64, "0"))
@@ -177,7 +177,7 @@ def test_a_cancel_that_comes_too_late_says_so(sdk: Driven, server: Server) -> No
     assert "not in accepted or in_progress status" in refused["message"]
 
 
-def test_a_statement_that_fails_says_why(sdk: Driven, server: Server) -> None:
+def test_a_statement_that_fails_reports_its_error(sdk: Driven, server: Server) -> None:
     job_id = submitted(sdk, "SELECT * FROM acount")["id"]
     failed = finished(sdk, server, job_id)
     assert failed["queryStatus"] == "failed"

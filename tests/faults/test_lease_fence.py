@@ -33,7 +33,7 @@ async def begin(worker: Worker, text: str, until_s: float) -> asyncio.Task[Done 
     return outcome
 
 
-async def test_a_worker_whose_lease_is_not_extended_is_ended_by_the_kernel(tmp_path: Path) -> None:
+async def test_a_worker_whose_lease_is_not_extended_is_killed_by_the_kernel(tmp_path: Path) -> None:
     """The statement ignores interrupts, and nobody stops it."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
@@ -43,7 +43,7 @@ async def test_a_worker_whose_lease_is_not_extended_is_ended_by_the_kernel(tmp_p
         assert died.value.exit_code == SIGALRM
 
 
-async def test_a_lease_that_has_ended_before_it_begins_lets_nothing_run(tmp_path: Path) -> None:
+async def test_a_lease_that_has_expired_before_it_begins_lets_nothing_run(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         frame = msgspec.structs.replace(statement("ignore"), lease_deadline_s=time.monotonic() - 1)

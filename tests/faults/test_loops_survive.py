@@ -48,7 +48,7 @@ def breaking(method: str, stores: list[BreaksOnce]) -> Any:
     return wrap
 
 
-async def test_claiming_goes_on_after_an_error_in_a_claim(made: MadeHome) -> None:
+async def test_claiming_continues_after_an_error_in_a_claim(made: MadeHome) -> None:
     stores: list[BreaksOnce] = []
     async with open_node(made, wrap=breaking("claim", stores)) as harness:
         run = await harness.wait_finished(await harness.submit("SELECT 1 AS a"))
@@ -56,7 +56,7 @@ async def test_claiming_goes_on_after_an_error_in_a_claim(made: MadeHome) -> Non
         assert stores[0].calls > 1
 
 
-async def test_heartbeats_go_on_after_an_error_in_one(made: MadeHome) -> None:
+async def test_heartbeats_continue_after_an_error_in_one(made: MadeHome) -> None:
     stores: list[BreaksOnce] = []
     async with open_node(made, wrap=breaking("extend", stores)) as harness:
         run_id = await harness.submit(RUNAWAY)

@@ -121,7 +121,7 @@ def test_the_writer_itself_aborts_its_upload(
     assert any(line.startswith("DELETE") and "uploadId" in line for line in proxy.seen)
 
 
-def test_a_completed_upload_whose_answer_was_lost_is_committed(
+def test_a_completed_upload_whose_response_was_lost_is_committed(
     store: S3ResultStore, proxy: FaultProxy
 ) -> None:
     """The second try is told that there is no such upload: it has become the file."""
@@ -130,7 +130,9 @@ def test_a_completed_upload_whose_answer_was_lost_is_committed(
     assert b"".join(store.read(KEY, 0, len(LARGE))) == LARGE
 
 
-def test_a_full_store_is_told_from_a_broken_one(store: S3ResultStore, proxy: FaultProxy) -> None:
+def test_a_full_store_is_distinguished_from_a_broken_one(
+    store: S3ResultStore, proxy: FaultProxy
+) -> None:
     proxy.plan = first(100, Fault.FULL, "PUT")
     assert failure(store, LARGE).failure.code is FailureCode.STORAGE_FULL
 
@@ -155,7 +157,7 @@ def test_a_download_that_breaks_off_is_never_taken_for_whole(
     assert len(got) < len(LARGE)
 
 
-def test_a_reader_that_stops_early_leaves_no_connection_in_the_middle_of_an_answer(
+def test_a_reader_that_stops_early_leaves_no_connection_with_an_unread_response(
     store: S3ResultStore,
 ) -> None:
     write(store, LARGE)

@@ -92,7 +92,7 @@ async def test_a_run_is_not_canceled_before_its_stop_is_confirmed(made: MadeHome
         ).state is RunState.COMPLETE
 
 
-async def test_the_reaper_leaves_what_it_cannot_kill_and_goes_on(
+async def test_the_reaper_skips_what_it_cannot_kill_and_continues(
     tmp_path: Path, clock: Clock
 ) -> None:
     """One process that does not end delays no other run, and is retried."""

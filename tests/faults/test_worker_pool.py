@@ -108,7 +108,7 @@ async def test_a_worker_is_replaced_after_its_maximum_of_runs(tmp_path: Path) ->
         await asyncio.wait_for(worker.wait_reaped(), TIMEOUT_S)
 
 
-async def test_a_worker_that_kept_memory_is_replaced(tmp_path: Path) -> None:
+async def test_a_worker_that_retains_memory_is_replaced(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill", max_resident_bytes=1024**2) as pool:
         worker = await pool.take(bind_to(tmp_path))
         await run(worker, "rows 1")
@@ -124,7 +124,7 @@ async def test_an_idle_worker_beyond_the_spares_expires(tmp_path: Path) -> None:
         await asyncio.wait_for(worker.wait_reaped(), TIMEOUT_S)
 
 
-async def test_each_statement_gets_a_spill_directory_of_its_own(tmp_path: Path) -> None:
+async def test_each_statement_gets_its_own_spill_directory(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         first, second = await run(worker, "spill one"), await run(worker, "spill one")
@@ -188,7 +188,7 @@ async def test_stop_also_kills_what_the_worker_started(tmp_path: Path) -> None:
         assert _ends(pidfd)
 
 
-async def test_stop_of_a_worker_that_ran_nothing_says_so(tmp_path: Path) -> None:
+async def test_stop_of_an_idle_worker_reports_that_it_never_started(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         assert (await pool.stop(worker)).how is StopHow.NEVER_STARTED

@@ -72,7 +72,7 @@ async def test_it_cannot_move_the_result_of_another_run_to_where_it_may_read(
     assert await _is_refused(worker, f"{way} {root}/results/others {spill}/mine")
 
 
-async def test_it_can_put_a_file_of_its_own_among_the_results(worker: Worker, root: Path) -> None:
+async def test_it_can_write_its_own_file_to_the_results(worker: Worker, root: Path) -> None:
     """So the engine writes a plain result file by itself (`results/local.py`)."""
     spill = await _spill_of(worker)
     assert isinstance(await run(worker, f"write {spill}/mine"), Done)

@@ -25,9 +25,7 @@ LONG_SQL = "SELECT 1 AS one -- " + "x" * 2000
 
 
 @pytest.mark.parametrize("row", [*ROWS, *V1_ROWS], ids=lambda row: row.name)
-async def test_the_service_does_what_the_contract_says(
-    tmp_path: Path, clock: Clock, row: Row
-) -> None:
+async def test_the_service_conforms_to_the_contract(tmp_path: Path, clock: Clock, row: Row) -> None:
     """With the production rates and limits, as it is delivered."""
     settings = settings_of(row.fixture)
     async with open_app_harness(tmp_path, clock, settings, queued_per_tenant=10) as harness:

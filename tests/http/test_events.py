@@ -125,7 +125,7 @@ async def watched(tmp_path: Path, clock: Clock) -> AsyncIterator[Watched]:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_stream_tells_every_move_and_ends_with_the_run(
+async def test_a_stream_has_every_event_and_ends_with_the_run(
     watched: Watched, moment: str
 ) -> None:
     run_id = (await watched.harness.create())["id"]
@@ -146,7 +146,7 @@ async def test_a_stream_tells_every_move_and_ends_with_the_run(
     assert "content-length" not in listener.headers
 
 
-async def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice(
+async def test_a_listener_that_reconnects_gets_every_event_exactly_once(
     watched: Watched,
 ) -> None:
     run_id = (await watched.harness.create())["id"]
@@ -159,7 +159,7 @@ async def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice
     assert received == ["claim", "complete"]
 
 
-async def test_a_client_that_has_the_last_event_is_told_not_to_reconnect(watched: Watched) -> None:
+async def test_a_client_that_has_the_last_event_must_not_reconnect(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     await watched.harness.complete(run_id)
     async with watched.listen(run_id) as listener:
@@ -255,7 +255,7 @@ async def test_a_quiet_stream_is_kept_open(tmp_path: Path, clock: Clock) -> None
             assert await listener.chunk() == events.HEARTBEAT
 
 
-async def test_a_stream_has_an_end_of_its_own(tmp_path: Path, clock: Clock) -> None:
+async def test_a_stream_has_its_own_time_limit(tmp_path: Path, clock: Clock) -> None:
     options = FollowOptions(keep_alive_s=60, max_duration_s=0.01)
     settings = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, follow_options=options)
     async with opened(tmp_path, clock, settings) as watched:
@@ -300,7 +300,7 @@ async def test_an_id_that_was_never_given_is_refused(watched: Watched, last: str
     assert_problem(response, 400, "last-event-id")
 
 
-async def test_somebody_elses_run_has_no_events(watched: Watched) -> None:
+async def test_another_users_run_has_no_events(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     token = await watched.harness.new_token()
     response = await watched.harness.call("GET", f"{RUNS}/{run_id}/events", token=token)
@@ -323,7 +323,7 @@ async def test_progress_is_sent_while_running_and_complete_at_the_end(watched: W
     }
 
 
-async def test_a_waiting_run_says_what_it_waits_for(watched: Watched) -> None:
+async def test_a_waiting_run_reports_what_it_waits_for(watched: Watched) -> None:
     first = (await watched.harness.create())["id"]
     second = (await watched.harness.create())["id"]
     fields = "queue_position,waiting_for"

@@ -32,7 +32,7 @@ async def test_the_queue_position_counts_those_before(harness: AppHarness) -> No
     assert await fields_of(harness, first["id"], "queue_position") == {}
 
 
-async def test_attempts_tell_the_history(harness: AppHarness) -> None:
+async def test_attempts_list_the_history(harness: AppHarness) -> None:
     run = await harness.create()
     ref = await harness.claim(run["id"])
     harness.clock.move(1)

@@ -71,7 +71,7 @@ async def test_the_content_type_follows_the_last_suffix(
     assert response.headers["content-type"] == content_type
 
 
-async def test_head_says_the_same_without_the_bytes(harness: AppHarness) -> None:
+async def test_head_returns_the_same_headers_without_the_bytes(harness: AppHarness) -> None:
     url = await link(harness)
     got = await fetch(harness, url)
     head = await harness.call("HEAD", url, token="")

@@ -21,7 +21,7 @@ async def test_ready_when_every_part_is(harness: AppHarness) -> None:
     assert response.json() == {"status": "ok", "checks": {"store": "ok"}}
 
 
-async def test_not_ready_says_which_part_is_not(harness: AppHarness) -> None:
+async def test_not_ready_names_the_part_that_is_not(harness: AppHarness) -> None:
     harness.knobs.checks = {"store": "ok", "live": "no worker starts"}
     response = await harness.call("GET", "/readyz", token="")
     assert response.status_code == 503

@@ -45,7 +45,7 @@ async def test_fifty_parallel_async_duplicates_make_one_run(harness: AppHarness)
     assert len({response.content for response in responses if response.status_code == 202}) == 1
 
 
-async def test_a_replay_is_the_first_response_with_fresh_ids_of_its_own(
+async def test_a_replay_is_the_first_response_with_fresh_ids(
     harness: AppHarness,
 ) -> None:
     first = await create(harness, **{"zuora-track-id": "first"})

@@ -13,7 +13,7 @@ from tests.http.problem import assert_problem
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_created_run_is_accepted_and_says_where_it_is(harness: AppHarness) -> None:
+async def test_a_created_run_is_accepted_and_has_a_location(harness: AppHarness) -> None:
     response = await harness.call("POST", "/v2/query_runs", json=SELECT)
     body = response.json()
     assert response.status_code == 201
@@ -73,7 +73,7 @@ async def test_cancelling_a_running_run_waits_until_the_engine_is_free(harness: 
     assert response.json()["state"] == "canceled"
 
 
-async def test_a_cancel_whose_engine_has_not_let_go_reads_in_progress(harness: AppHarness) -> None:
+async def test_a_cancel_whose_engine_has_not_stopped_reads_in_progress(harness: AppHarness) -> None:
     run = await harness.create()
     await harness.claim(run["id"])
     cancel = await harness.call(
@@ -100,7 +100,7 @@ async def test_cancelling_a_terminal_run_is_refused_and_names_its_state(
     assert "is not in accepted or in_progress state" in response.json()["errors"][0]["message"]
 
 
-async def test_a_failed_run_says_why(harness: AppHarness) -> None:
+async def test_a_failed_run_has_its_error(harness: AppHarness) -> None:
     run = await harness.create()
     failure = Failure(FailureCode.NAME_NOT_FOUND, "Table acount does not exist", 1, 15)
     await harness.fail(run["id"], failure)

@@ -97,7 +97,7 @@ async def test_a_file_past_its_retention_is_gone(harness: AppHarness) -> None:
     assert response.status_code == 404
 
 
-async def test_a_store_that_is_away_says_so(harness: AppHarness) -> None:
+async def test_an_unavailable_store_is_reported(harness: AppHarness) -> None:
     path = await complete(harness)
     harness.results.away = True
     assert (await harness.call("GET", path)).status_code == 503

@@ -192,7 +192,7 @@ async def test_two_submits_with_one_key_make_one_job(harness: AppHarness) -> Non
     assert len(await listed(harness)) == 1
 
 
-async def test_a_refusal_is_stored_with_the_body_of_its_own_api(
+async def test_a_refusal_is_stored_with_the_body_of_its_api_version(
     tmp_path: Path, clock: Clock
 ) -> None:
     async with open_app_harness(tmp_path, clock) as harness:

@@ -35,7 +35,7 @@ class PostgresLifecycle(RunLifecycle):
 
 
 @pytest.mark.timeout(600)
-def test_a_run_lives_on_postgresql_as_the_table_of_transitions_says(
+def test_a_run_on_postgresql_follows_the_table_of_transitions(
     postgres_server: PostgresServer,
 ) -> None:
     PostgresLifecycle.server = postgres_server

@@ -169,7 +169,7 @@ def test_extras_of_a_requirement_are_those_that_are_used() -> None:
     assert extras == {"psycopg[binary"}
 
 
-def test_the_server_requires_the_client_of_its_own_version() -> None:
+def test_the_server_requires_the_client_of_the_same_version() -> None:
     server, client = SERVER.metadata(), CLIENT.metadata()
     assert f"queryrun-client=={client['version']}" in server["dependencies"]
     assert server["version"] == client["version"]

@@ -65,7 +65,7 @@ def test_relative_paths_start_at_the_home(tmp_path: Path) -> None:
     assert load(tmp_path, {}).data_path("live", "acme") == tmp_path / "data" / "acme"
 
 
-def test_an_entity_may_have_its_data_elsewhere(tmp_path: Path) -> None:
+def test_an_entity_may_have_its_own_data_directory(tmp_path: Path) -> None:
     write(tmp_path, '[sources.live.entities]\nacme = "/srv/acme"\n')
     settings = load(tmp_path, {})
     assert settings.data_path("live", "acme") == Path("/srv/acme")

@@ -115,7 +115,7 @@ async def test_a_crash_of_the_server_is_unavailable_not_an_error(
             assert await database.runs.get(outcome) is not None
 
 
-async def test_a_frozen_server_keeps_nobody_waiting(
+async def test_a_frozen_server_blocks_no_caller(
     own_server: PostgresServer, database: PostgresDatabase
 ) -> None:
     """Its sockets are open and swallow what is sent: only a time limit of ours helps."""

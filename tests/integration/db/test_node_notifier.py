@@ -61,7 +61,9 @@ def backends(server: PostgresServer) -> list[tuple[Any, ...]]:
     )
 
 
-async def test_other_nodes_hear_and_the_sender_does_not(postgres_server: PostgresServer) -> None:
+async def test_other_nodes_are_notified_and_the_sender_is_not(
+    postgres_server: PostgresServer,
+) -> None:
     async with listening(postgres_server) as here, listening(postgres_server) as there:
         here.hints.publish("run-1", RunState.CANCELING)
         assert await there.next() == [("run-1", RunState.CANCELING)]
@@ -110,7 +112,7 @@ async def test_what_cannot_be_understood_is_passed_over(postgres_server: Postgre
         assert await there.next() == [("run-1", RunState.COMPLETE)]
 
 
-async def test_a_listener_that_was_cut_off_says_so_and_hears_again(
+async def test_a_disconnected_listener_reports_it_and_reconnects(
     postgres_server: PostgresServer,
 ) -> None:
     async with listening(postgres_server) as here, listening(postgres_server) as there:

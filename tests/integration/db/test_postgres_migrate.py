@@ -79,7 +79,7 @@ def test_numbers_are_consecutive_and_recorded(connection: Connection) -> None:
     assert rows(connection, "SELECT number, name FROM schema_version ORDER BY number") == known
 
 
-def test_every_migration_says_which_programs_it_leaves_working() -> None:
+def test_every_migration_declares_which_versions_it_leaves_working() -> None:
     """Never one that is newer than the migration itself, nor older than what was said before."""
     found = [oldest_program_of(migration) for migration in migrations("postgres")]
     assert found == sorted(found)
@@ -135,7 +135,7 @@ def test_a_schema_for_newer_programs_alone_is_refused(connection: Connection) ->
         migrate_postgres(connection)
 
 
-def test_a_url_that_cannot_be_read_is_not_shown() -> None:
+def test_a_url_that_cannot_be_parsed_is_not_printed() -> None:
     with pytest.raises(ConfigurationError) as refused:
         conninfo_of("postgresql://user:s3cret@host:port:port/?oddities=1")
     assert "s3cret" not in str(refused.value)

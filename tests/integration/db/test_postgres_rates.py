@@ -45,7 +45,7 @@ async def test_nodes_share_a_small_quota_exactly(nodes: Nodes) -> None:
     assert sum(shares) == 3
 
 
-async def test_a_refusal_says_when_to_come_back(nodes: Nodes) -> None:
+async def test_a_refusal_says_when_to_retry(nodes: Nodes) -> None:
     rates = nodes.all[0]
     await granted(rates, FEW, 3)
     refused = await rates.take("k", FEW)
@@ -58,7 +58,7 @@ async def test_a_refusal_says_when_to_come_back(nodes: Nodes) -> None:
     assert not (await rates.take("k", FEW)).granted
 
 
-async def test_what_is_left_and_when_it_is_whole_is_told(nodes: Nodes) -> None:
+async def test_the_remaining_quota_and_its_reset_are_reported(nodes: Nodes) -> None:
     taken = await nodes.all[0].take("k", FEW)
     [state] = taken.windows
     assert (round(state.left, 6), round(state.whole_in_s, 6)) == (2, 20)

@@ -52,14 +52,14 @@ def test_a_zombie_is_not_alive(sleeper: subprocess.Popen[str]) -> None:
     assert not is_running(handle)
 
 
-def test_a_process_that_has_ended_has_no_handle(sleeper: subprocess.Popen[str]) -> None:
+def test_a_process_that_has_exited_has_no_handle(sleeper: subprocess.Popen[str]) -> None:
     sleeper.kill()
     sleeper.wait()
     with pytest.raises(ProcessLookupError):
         handles.handle_of(sleeper.pid)
 
 
-async def test_kill_returns_when_the_process_has_ended(sleeper: subprocess.Popen[str]) -> None:
+async def test_kill_returns_when_the_process_has_exited(sleeper: subprocess.Popen[str]) -> None:
     handle = handles.handle_of(sleeper.pid)
     await handles.kill(handle)
     assert not is_running(handle)
@@ -78,7 +78,7 @@ async def test_kill_takes_the_whole_group(sleeper: subprocess.Popen[str]) -> Non
     assert member.wait(20) == -signal.SIGKILL
 
 
-async def test_kill_of_a_process_that_has_ended_does_nothing(
+async def test_kill_of_a_process_that_has_exited_does_nothing(
     sleeper: subprocess.Popen[str],
 ) -> None:
     handle = handles.handle_of(sleeper.pid)

@@ -153,7 +153,7 @@ def test_the_guard_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
         "        c('SELECT ' + left * n + '1' + right * n)\n"
         "print('alive')"
     )
-    ended = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.stdout == "alive\n", ended.stderr[-500:]
+    assert done.stdout == "alive\n", done.stderr[-500:]

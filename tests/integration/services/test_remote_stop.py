@@ -41,7 +41,7 @@ async def test_names_of_work_are_listed_and_the_secret_arrives(
     assert await remote_stop.names(source()) == ("a", "b", "open sesame")
 
 
-async def test_an_engine_that_is_away_is_unavailable_and_says_why(
+async def test_an_unreachable_engine_is_unavailable_with_a_reason(
     remote_stop: RemoteStopClient,
 ) -> None:
     with pytest.raises(Unavailable, match="it is away"):

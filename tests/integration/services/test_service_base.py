@@ -79,7 +79,7 @@ async def test_close_reaps_what_runs_and_starts_no_more(
         await guards.start()
 
 
-async def test_an_unknown_role_is_refused_and_the_fork_server_goes_on(
+async def test_an_unknown_role_is_refused_and_the_fork_server_continues(
     guards: ServiceProcesses[CheckResponse], fork_client: ForkClient
 ) -> None:
     with pytest.raises(ForkServerLost, match="no role 'nothing'"):

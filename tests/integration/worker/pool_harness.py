@@ -159,15 +159,23 @@ def _descendants() -> set[int]:
     found: set[int] = set()
     todo = [os.getpid()]
     while todo:
-        for task in Path(f"/proc/{todo.pop()}/task").glob("*"):
+        for task in _threads_of(todo.pop()):
             pids = _children_of(task)
             found.update(pids)
             todo.extend(pids)
     return found
 
 
+def _threads_of(pid: int) -> list[Path]:
+    """The process may exit at any time; then it has no threads."""
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def _children_of(task: Path) -> list[int]:
-    """Of one thread; a thread that has ended since it was listed has none."""
+    """Children of one thread; a thread that exited after it was listed has none."""
     try:
         return [int(pid) for pid in (task / "children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):

@@ -9,7 +9,7 @@ from queryrun_cli.commands import EXITS
 from queryrun_cli.main import program
 
 
-def test_help_of_a_command_tells_the_exit_statuses() -> None:
+def test_help_of_a_command_lists_the_exit_statuses() -> None:
     output = " ".join(CliRunner().invoke(program(), ["cancel", "--help"]).output.split())
     assert " ".join(EXITS.split()) in output
 

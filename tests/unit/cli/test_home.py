@@ -77,7 +77,7 @@ def test_the_banner_names_the_secrets_file_and_not_the_secret(tmp_path: Path) ->
     assert made.issued.secret not in text
 
 
-def test_the_banner_of_a_home_whose_secret_was_removed_says_how_to_get_a_client(
+def test_the_banner_of_a_home_whose_secret_was_removed_explains_how_to_get_a_client(
     tmp_path: Path,
 ) -> None:
     made = init_home(tmp_path / "home", entity="main", factor=None)

@@ -78,7 +78,7 @@ def test_the_option_wins_then_the_url_then_the_variable_then_the_current_one() -
     assert find_server(None, {}).profile == ONE
 
 
-def test_no_server_at_all_says_what_to_do() -> None:
+def test_without_a_server_the_error_explains_what_to_do() -> None:
     with pytest.raises(CommandError, match="queryrun login"):
         find_server(None, {})
 

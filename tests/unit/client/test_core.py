@@ -35,7 +35,7 @@ SUBMISSION = Submission("SELECT 1")
 SEEN = RunInfo("r1", State.ACCEPTED)
 
 
-def test_a_submit_carries_the_token_and_a_key_of_its_own() -> None:
+def test_a_submit_has_the_token_and_its_own_key() -> None:
     world = script(TOKEN, response(201, run_body()), response(201, run_body()))
     world.run(world.core.submit(SUBMISSION))
     world.run(world.core.submit(SUBMISSION))
@@ -243,7 +243,7 @@ def refused_cancel(state: str) -> object:
     return {"type": "bad_request", "errors": [entry]}
 
 
-def test_cancel_returns_only_when_the_server_says_canceled() -> None:
+def test_cancel_returns_only_when_the_server_reports_canceled() -> None:
     going = response(200, run_body("in_progress"), preference_applied="wait=1")
     world = script(TOKEN, going, going, response(200, run_body("canceled")))
     done = world.run(world.core.cancel("r1", None))

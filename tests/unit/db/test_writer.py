@@ -127,7 +127,7 @@ async def test_a_failing_unit_is_rolled_back_alone(writer: Writer, path: Path) -
     assert words(path) == ["one", "two"]
 
 
-async def test_a_batch_is_fsynced_exactly_when_a_unit_asks(
+async def test_a_batch_is_fsynced_exactly_when_a_unit_requests_it(
     writer: Writer, recorder: Recorder
 ) -> None:
     for durable in (False, False, True, True, False):
@@ -160,7 +160,7 @@ async def test_a_locked_database_is_unavailable_and_then_works_again(
     assert await writer.write(add("one"), durable=True) == 1
 
 
-async def test_a_full_disk_is_unavailable_and_loses_nothing_that_was_answered(
+async def test_a_full_disk_is_unavailable_and_loses_nothing_acknowledged(
     writer: Writer, path: Path
 ) -> None:
     def limit(db: sqlite3.Connection) -> None:
@@ -178,7 +178,7 @@ async def test_a_full_disk_is_unavailable_and_loses_nothing_that_was_answered(
     assert words(path) == ["before", "small"]
 
 
-async def test_the_error_says_nothing_of_the_statement(writer: Writer, path: Path) -> None:
+async def test_the_error_contains_nothing_of_the_statement(writer: Writer, path: Path) -> None:
     with closing(connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable) as away:

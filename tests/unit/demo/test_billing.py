@@ -182,6 +182,6 @@ def test_some_names_are_not_ascii(tables: DuckDBPyConnection) -> None:
     assert one(tables, "SELECT count(*) FROM account WHERE strlen(name) > length(name)") != 0
 
 
-def test_every_table_has_a_description_of_its_own() -> None:
+def test_every_table_has_its_own_description() -> None:
     assert set(billing.DESCRIPTIONS) == set(billing.SELECTS)
     assert len(set(billing.DESCRIPTIONS.values())) == len(billing.SELECTS)

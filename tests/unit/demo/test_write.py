@@ -39,9 +39,7 @@ def test_there_is_one_file_per_table_and_nothing_else(sample: SampleData) -> Non
     assert {path.name for path in sample.directory.iterdir()} == {f"{t}.parquet" for t in TABLES}
 
 
-def test_what_is_reported_is_what_lies_there(
-    sample: SampleData, tables: DuckDBPyConnection
-) -> None:
+def test_the_report_matches_the_files(sample: SampleData, tables: DuckDBPyConnection) -> None:
     assert [table.name for table in sample.tables] == list(TABLES)
     for table in sample.tables:
         counted = tables.execute(f"SELECT count(*) FROM {table.name}").fetchone()

@@ -19,13 +19,13 @@ def _kinds(kind: type[duckdb.Error]) -> Iterator[type[duckdb.Error]]:
         yield from _kinds(below)
 
 
-def test_every_class_of_error_has_a_code_of_its_own() -> None:
+def test_every_class_of_error_has_its_own_code() -> None:
     """Looked up by class, not by ancestor: a new class in a new DuckDB must be decided about."""
     assert set(_kinds(duckdb.Error)) == set(CODES)
 
 
 @pytest.mark.parametrize("kind", list(CODES))
-def test_no_class_of_error_tells_where_our_data_lies(kind: type[duckdb.Error]) -> None:
+def test_no_class_of_error_reveals_where_the_data_is(kind: type[duckdb.Error]) -> None:
     failure = failure_of(kind("went wrong in /data/entities/one/account.csv"), CONTEXT, 0).failure
     assert "/data/entities" not in failure.message
 

@@ -47,7 +47,7 @@ def test_metadata_knows_tables_without_reading_them(trino: DuckDBSession) -> Non
     ]
 
 
-def test_a_database_file_is_asked_in_the_same_language(open_engine: Open, tmp_path: Path) -> None:
+def test_a_database_file_is_queried_in_the_same_dialect(open_engine: Open, tmp_path: Path) -> None:
     path = tmp_path / "data.duckdb"
     with duckdb.connect(str(path)) as writer:
         writer.execute(

@@ -73,7 +73,7 @@ def test_a_table_that_cannot_be_read_does_not_hide_the_others(
     assert _failure(session, "SELECT * FROM broken").code is FailureCode.DATA_UNREADABLE
 
 
-def test_describe_tells_the_columns_of_a_table(session: DuckDBSession) -> None:
+def test_describe_lists_the_columns_of_a_table(session: DuckDBSession) -> None:
     described = [row[:2] for row in _rows(session, "DESCRIBE account")]
     assert described == [("id", "BIGINT"), ("accountnumber", "VARCHAR")]
 
@@ -102,7 +102,7 @@ def test_a_database_file_is_a_source_too(open_engine: Open, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("options", [{}, {"data_dir": "a", "database": "b"}, {"path": "a"}])
-def test_a_source_needs_exactly_one_place_of_data(
+def test_a_source_needs_exactly_one_data_location(
     limits: EngineLimits, options: dict[str, str]
 ) -> None:
     with pytest.raises(RunFailed) as failed:
@@ -135,7 +135,9 @@ def test_planning_computes_nothing(session: DuckDBSession) -> None:
     assert session.plan("SELECT error('computed') AS x").columns == [Column("x", '"NULL"')]
 
 
-def test_instants_are_shown_in_the_time_zone_asked_for(open_engine: Open, data_dir: Path) -> None:
+def test_instants_are_formatted_in_the_requested_time_zone(
+    open_engine: Open, data_dir: Path
+) -> None:
     statement = "SELECT CAST(TIMESTAMPTZ '2024-01-01 00:00:00+00' AS VARCHAR)"
     session = open_engine("America/Los_Angeles", data_dir=str(data_dir))
     assert session.plan(statement).connection.execute(statement).fetchone() == (
@@ -143,7 +145,7 @@ def test_instants_are_shown_in_the_time_zone_asked_for(open_engine: Open, data_d
     )
 
 
-def test_an_unknown_time_zone_is_said_to_be_unknown(open_engine: Open, data_dir: Path) -> None:
+def test_an_unknown_time_zone_is_reported_as_unknown(open_engine: Open, data_dir: Path) -> None:
     with pytest.raises(RunFailed) as failed:
         open_engine("Mars/Olympus", data_dir=str(data_dir))
     assert failed.value.failure.message == "Unknown time zone 'Mars/Olympus'"
@@ -246,7 +248,7 @@ def test_progress_is_unknown_while_nothing_runs(session: DuckDBSession) -> None:
         ),
     ],
 )
-def test_a_failure_says_what_and_where(
+def test_a_failure_has_a_message_and_a_position(
     session: DuckDBSession,
     statement: str,
     code: FailureCode,
@@ -259,7 +261,7 @@ def test_a_failure_says_what_and_where(
     assert (failure.line, failure.column) == (position or (None, None))
 
 
-def test_no_failure_names_a_setting_that_nobody_may_change(session: DuckDBSession) -> None:
+def test_no_failure_names_a_setting_that_users_cannot_change(session: DuckDBSession) -> None:
     failure = _failure(session, "SELECT id = (SELECT id FROM account) FROM account")
     assert "SET" not in failure.message
 
@@ -277,12 +279,12 @@ def test_too_many_intermediate_results_fail_the_statement(session: DuckDBSession
     assert failure.code is FailureCode.MEMORY_LIMIT_EXCEEDED
 
 
-def test_an_error_of_somebody_else_comes_back_as_it_is(session: DuckDBSession) -> None:
+def test_an_error_that_is_not_the_engines_is_returned_unchanged(session: DuckDBSession) -> None:
     error = KeyError("ours")
     assert session.failure_of(error) is error
 
 
-def test_a_broken_file_is_named_by_nobody(session: DuckDBSession, data_dir: Path) -> None:
+def test_the_name_of_a_broken_file_is_not_revealed(session: DuckDBSession, data_dir: Path) -> None:
     (data_dir / "broken.parquet").write_bytes(b"PAR1 no parquet at all PAR1")
     failure = _failure(session, "SELECT * FROM broken")
     assert failure.code is FailureCode.DATA_UNREADABLE

@@ -29,7 +29,7 @@ def loaded(entry_point: str) -> Any:
 @pytest.mark.parametrize(
     ("entry_point", "opener"), [("session", SessionOpener), ("catalog", CatalogOpener)]
 )
-def test_an_entry_point_takes_what_its_protocol_says(
+def test_an_entry_point_takes_the_parameters_of_its_protocol(
     kind: EngineKind, entry_point: str, opener: type
 ) -> None:
     expected = list(inspect.signature(opener.__call__).parameters)[1:]

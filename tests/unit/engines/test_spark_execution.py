@@ -111,7 +111,7 @@ def test_a_stream_that_breaks_too_often_is_given_up(server: Server, client: Spar
     assert server.calls.count("execute") == 1
 
 
-def test_a_statement_is_not_sent_again_when_nobody_knows_whether_it_runs(
+def test_a_statement_that_may_be_running_is_not_sent_again(
     server: Server, client: SparkClient
 ) -> None:
     server.script = [([], True)]

@@ -55,7 +55,7 @@ def test_an_error_without_a_state_is_classified_by_status_or_exception(
     assert code_of(details) is code
 
 
-def test_a_place_is_that_in_the_statement_as_submitted() -> None:
+def test_a_position_is_that_in_the_statement_as_submitted() -> None:
     at = len(BEFORE) + STATEMENT.index("nothing")
     details = SparkErrorDetails(
         "INTERNAL", "…", "UNRESOLVED_COLUMN", "42703", {"objectName": "`nothing`"}, (at,)
@@ -76,7 +76,7 @@ def test_a_position_outside_the_statement_is_not_reported() -> None:
     assert failure.message == "Syntax error at or near ')'."
 
 
-def test_a_translated_statement_has_no_places() -> None:
+def test_a_translated_statement_has_no_positions() -> None:
     details = SparkErrorDetails("INTERNAL", "…", "DIVIDE_BY_ZERO", "22012", offsets=(3,))
     assert failure_of(details, ErrorContext(STATEMENT, is_translated=True)).failure.line is None
 
@@ -223,7 +223,7 @@ def test_what_is_about_the_cluster_is_not_passed_on() -> None:
     assert "secret" not in failure.message
 
 
-def test_an_error_without_a_class_says_nothing_of_itself() -> None:
+def test_an_error_without_a_class_reveals_no_message() -> None:
     details = SparkErrorDetails(
         "INTERNAL", "Lost task 0.3 (10.0.0.1 executor 2): java.lang.Foo\n\tat org.Bar"
     )

@@ -100,7 +100,7 @@ def test_a_source_that_is_set_up_wrongly_is_refused() -> None:
             endpoint_from_options(options, None)
 
 
-def test_a_token_travels_encrypted_only_and_is_not_shown() -> None:
+def test_a_token_is_only_sent_encrypted_and_is_not_printed() -> None:
     endpoint = endpoint_from_options({"url": "sc://x", "auth": "token"}, "s3cret")
     assert endpoint.is_secure
     assert endpoint.address == "x:15002"

@@ -68,13 +68,13 @@ def test_what_cannot_work_is_refused_and_no_secret_goes_unencrypted(
     assert failed.value.failure.code is FailureCode.INTERNAL_ERROR
 
 
-def test_a_secret_that_is_wanted_must_be_there() -> None:
+def test_a_required_secret_must_exist() -> None:
     with pytest.raises(RunFailed):
         TrinoEndpoint.of({"url": "https://trino.example", "auth": "token"}, None)
 
 
 @pytest.mark.parametrize("auth", ["password", "token", "none"])
-def test_an_answer_that_leads_to_an_unencrypted_address_is_not_followed(auth: str) -> None:
+def test_a_response_that_points_to_an_unencrypted_address_is_not_followed(auth: str) -> None:
     """As a Trino's answers do that does not know of the TLS before it. Nobody is connected to."""
     endpoint = TrinoEndpoint.of({"url": "https://trino.example", "auth": auth}, SECRET)
     with socket.create_server(("127.0.0.1", 0)) as listener, endpoint.http() as http:

@@ -86,7 +86,7 @@ def test_what_a_parser_would_have_liked_is_left_out() -> None:
         ("INVALID_FUNCTION_ARGUMENT", "USER_ERROR"),
     ],
 )
-def test_where_servers_are_is_never_said(name: str, kind: str) -> None:
+def test_addresses_of_servers_are_never_revealed(name: str, kind: str) -> None:
     message = "Cannot talk to http://w-1.prod.example:8080/v1/task (10.1.2.3:8080, db.example:5432)"
     message = failure_from(name, kind, message).message
     assert "prod" not in message

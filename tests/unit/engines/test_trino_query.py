@@ -107,7 +107,7 @@ def test_pages_are_read_to_the_end() -> None:
         assert server.seen == [f"POST {STATEMENT}", "GET /1", "GET /2"]
 
 
-def test_a_page_that_did_not_come_is_asked_for_again() -> None:
+def test_a_page_that_did_not_arrive_is_requested_again() -> None:
     script: Script = {
         STATEMENT: [SENT],
         "/1": [(503, {}), FIRST],
@@ -127,14 +127,14 @@ def test_a_statement_is_never_sent_twice() -> None:
         assert server.seen == [f"POST {STATEMENT}"]
 
 
-def test_a_refused_page_is_not_asked_for_again() -> None:
+def test_a_refused_page_is_not_requested_again() -> None:
     with coordinator({STATEMENT: [SENT], "/1": [(401, {})]}) as server, query_at(server) as query:
         with pytest.raises(HttpRefusal):
             query.start()
         assert server.seen.count("GET /1") == 1
 
 
-def test_a_cancel_tells_trino_and_wakes_whoever_waits_for_rows() -> None:
+def test_a_cancel_reaches_trino_and_wakes_the_waiting_reader() -> None:
     waiting: tuple[int, dict[str, Any]] = (200, {"next": "/2", "columns": [COLUMN]})
     script: Script = {STATEMENT: [SENT], "/1": [waiting], "/2": [waiting]}
     with coordinator(script) as server, query_at(server) as query:
@@ -146,7 +146,7 @@ def test_a_cancel_tells_trino_and_wakes_whoever_waits_for_rows() -> None:
         assert server.received.wait(30)
 
 
-def test_what_was_canceled_before_it_was_sent_ends_with_its_first_answer() -> None:
+def test_a_statement_canceled_before_it_was_sent_ends_with_its_first_response() -> None:
     with coordinator({STATEMENT: [SENT], "/1": [FIRST]}) as server, query_at(server) as query:
         query.cancel()
         with pytest.raises(CanceledHereError):
@@ -154,7 +154,7 @@ def test_what_was_canceled_before_it_was_sent_ends_with_its_first_answer() -> No
         assert server.seen == [f"POST {STATEMENT}", "DELETE /1"]
 
 
-def test_ending_a_query_that_has_ended_asks_nothing() -> None:
+def test_closing_a_finished_query_sends_no_request() -> None:
     with coordinator({STATEMENT: [LAST]}) as server:
         with query_at(server) as query:
             query.start()

@@ -95,14 +95,14 @@ _OLD = pytest.mark.parametrize(
 
 
 @_NEW
-def test_only_queries_that_may_be_alive_are_asked_for(coordinator: Coordinator) -> None:
+def test_only_queries_that_may_be_alive_are_requested(coordinator: Coordinator) -> None:
     TrinoRemote().stop(coordinator.endpoint, NAME)
     assert coordinator.state == "FAILED"
     assert coordinator.requested_states == [list(ALIVE)] * 2
 
 
 @_OLD
-def test_an_older_coordinator_is_asked_for_its_whole_list(coordinator: Coordinator) -> None:
+def test_the_whole_list_is_requested_from_an_older_coordinator(coordinator: Coordinator) -> None:
     """It would show none but those of the first state, and a running query would be missed."""
     TrinoRemote().stop(coordinator.endpoint, NAME)
     assert coordinator.state == "FAILED"

@@ -100,7 +100,7 @@ def test_the_engines_own_catalog_is_closed_to_sources_in_it() -> None:
     assert refusal("TABLE queries", endpoint) is FailureCode.NOT_ALLOWED
 
 
-def test_descriptions_tell_of_the_sources_schema_alone() -> None:
+def test_descriptions_cover_the_sources_schema_alone() -> None:
     text = sent("SELECT * FROM information_schema.columns c")
     expected = "(SELECT * FROM information_schema.columns WHERE table_schema = 'acme') c"
     assert text == f"SELECT * FROM {expected}"
@@ -126,13 +126,13 @@ def test_metadata_statements_are_written_anew(statement: str, text: str) -> None
     assert sent(statement) == text
 
 
-def test_other_catalogs_and_schemas_are_not_shown() -> None:
+def test_other_catalogs_and_schemas_are_hidden() -> None:
     text = sent("SHOW SCHEMAS FROM hive LIKE 'x%'")
     assert "VALUES CAST('acme' AS varchar), CAST('information_schema' AS varchar)" in text
     assert text.endswith("WHERE \"Schema\" LIKE 'x%' ORDER BY 1")
 
 
-def test_a_wider_reach_may_ask_for_other_schemas_tables() -> None:
+def test_a_wider_name_scope_may_list_other_schemas_tables() -> None:
     endpoint = TrinoEndpoint("http://localhost", "sales", "acme", name_scope="catalog")
     assert sent("SHOW TABLES FROM other", endpoint) == 'SHOW TABLES FROM "other"'
     assert sent("SHOW SCHEMAS FROM sales", endpoint) == 'SHOW SCHEMAS FROM "sales"'
@@ -146,7 +146,7 @@ def test_an_explained_query_is_restricted_too() -> None:
     assert text == f"EXPLAIN ANALYZE SELECT id FROM {hidden}"
 
 
-def test_places_are_those_of_the_statement_as_submitted() -> None:
+def test_positions_are_those_of_the_statement_as_submitted() -> None:
     statement = "/* a\nb */ SELECT id FROM t WHERE x"
     prepared = prepare(statement, RowRules(), NameScope(ENDPOINT), columns)
     column = prepared.text.split("\n")[1].index("x") + 1

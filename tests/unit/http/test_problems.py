@@ -48,7 +48,7 @@ def test_every_error_of_a_request_is_sampled_here() -> None:
 
 
 @pytest.mark.parametrize("error", SAMPLES.values(), ids=lambda error: type(error).__name__)
-def test_every_error_has_a_status_of_its_own(error: e.RequestError) -> None:
+def test_every_error_has_its_own_status(error: e.RequestError) -> None:
     assert 400 <= status_of(error) <= 504
     assert status_of(error) != 500
 
@@ -66,7 +66,7 @@ def test_every_error_has_a_body_on_every_api(error: e.RequestError) -> None:
     assert set(oauth) == {"error", "error_description", "message"}
 
 
-def test_a_surprise_is_a_500_that_says_nothing() -> None:
+def test_an_unexpected_error_is_a_500_without_details() -> None:
     response = response_for(RuntimeError("SELECT secret FROM account"), ApiVersion.V2)
     assert response.status_code == 500
     assert b"secret" not in response.body
@@ -110,7 +110,7 @@ def test_errors_carry_the_headers_that_help(
     assert response_for(SAMPLES[kind], ApiVersion.V2).headers[header[0]] == header[1]
 
 
-def test_v1_says_what_the_contract_quotes() -> None:
+def test_v1_returns_the_messages_of_the_contract() -> None:
     """Bodies of errors, and of a cancel that is too late (contract D2, A9)."""
     found = {
         kind: msgspec.json.decode(response_for(SAMPLES[kind], ApiVersion.V1).body)

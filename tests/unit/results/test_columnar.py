@@ -135,7 +135,7 @@ def test_arrow_rows_beyond_the_reach_are_refused(connection: duckdb.DuckDBPyConn
         read_preview(data, "arrow", offset=40_000)
 
 
-def test_rows_that_were_found_before_the_reach_ended_are_shown() -> None:
+def test_rows_read_before_the_scan_limit_are_returned() -> None:
     batch = pyarrow.record_batch({"t": ["x" * 1_000_000] * 7})
     sink = io.BytesIO()
     with pyarrow.ipc.new_stream(sink, batch.schema) as writer:

@@ -86,7 +86,7 @@ def test_all_bytes_come_by(
     assert b"".join(kept) == path.read_bytes()
 
 
-def test_a_piece_that_is_written_before_the_one_in_front_of_it_is_not_read_too_early(
+def test_a_chunk_written_before_its_predecessor_is_not_read_too_early(
     path: Path, file: SharedFile
 ) -> None:
     """The engine's threads write side by side: for a while there is a hole, and it reads as 0."""

@@ -64,7 +64,7 @@ def test_a_result_without_a_byte_comes_through(
     assert b"".join(kept) == b""
 
 
-def test_an_error_before_the_pipe_was_opened_leaves_nobody_waiting(
+def test_an_error_before_the_pipe_was_opened_leaves_no_thread_waiting(
     connection: duckdb.DuckDBPyConnection, path: str
 ) -> None:
     with pytest.raises(duckdb.BinderException):

@@ -25,7 +25,7 @@ def test_only_what_needs_it_is_converted() -> None:
 
 
 @pytest.mark.parametrize("columns", [PLAIN, [Column("é", "BLOB")]])
-def test_the_relation_is_where_it_is_said_to_be(columns: list[Column]) -> None:
+def test_the_relation_begins_at_its_reported_offset(columns: list[Column]) -> None:
     """Line and column of an error are counted from there, in bytes."""
     form = FileLayout(ContentType.CSV)
     query = select_sql("SELECT 'é' -- end", columns, form)

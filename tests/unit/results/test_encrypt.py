@@ -94,7 +94,7 @@ def test_what_is_no_key_is_refused_with_the_reason_and_without_the_text(
     assert len(text) < 8 or text not in str(refused.value)
 
 
-def test_no_key_is_shown_by_accident() -> None:
+def test_no_key_is_printed_by_accident() -> None:
     assert "rsa" not in repr(parse_public_key(_spki(WEAK)))
 
 

@@ -20,7 +20,7 @@ RUN = "2f5b6c1e-0000-4000-8000-000000000001"
         ("parquet", "zstd", False, ".parquet.zst"),
     ],
 )
-def test_a_key_tells_format_compression_and_encryption(
+def test_a_key_has_format_compression_and_encryption(
     content_type: str, encoding: str, encrypted: bool, ending: str
 ) -> None:
     key = file_key(

@@ -108,13 +108,13 @@ def test_an_offset_behind_the_end_finds_nothing() -> None:
     assert preview([b"a\n1\n"], requested(offset=5)).rows == []
 
 
-def test_one_row_too_many_bytes_ends_the_answer() -> None:
+def test_one_row_with_too_many_bytes_ends_the_response() -> None:
     line = b"x" * (MAX_RESPONSE_BYTES // 2) + b"\n"
     found = preview([b"a\n", line, line, line], requested())
     assert len(found.rows) == 2
 
 
-def test_rows_beyond_the_reach_are_refused() -> None:
+def test_rows_beyond_the_scan_limit_are_refused() -> None:
     lines = (b"x" * 65_535 + b"\n" for _ in range(MAX_SCAN_BYTES // 65_536 + 10))
     with pytest.raises(NoPreviewError, match="download the file"):
         preview(lines, requested(offset=MAX_SCAN_BYTES // 65_536 + 5))
@@ -162,7 +162,7 @@ def test_bytes_that_are_no_file_of_ours_give_no_preview_and_no_other_error(
         assert preview([content] if content else [], request).rows == []
 
 
-def test_a_file_that_is_damaged_is_said_to_be() -> None:
+def test_a_damaged_file_is_reported_as_damaged() -> None:
     with pytest.raises(CorruptFileError):
         preview(
             [b"no archive at all"],

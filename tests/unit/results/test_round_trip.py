@@ -89,7 +89,7 @@ def test_delimited_files_read_back(
 
 @quickly
 @given(rows=ROWS)
-def test_duckdb_reads_back_what_it_wrote_and_tells_null_from_empty(
+def test_duckdb_reads_back_what_it_wrote_and_distinguishes_null_from_empty(
     connection: duckdb.DuckDBPyConnection, write: Write, tmp_path: Path, rows: list[Row]
 ) -> None:
     statement = _fill(connection, rows)

@@ -121,7 +121,7 @@ def test_secrets_do_not_show() -> None:
 
 
 @pytest.mark.parametrize("lifetime_s", [1, 604800])
-def test_a_link_says_when_it_ends(lifetime_s: int) -> None:
+def test_a_link_has_its_expiry_time(lifetime_s: int) -> None:
     request = UnsignedRequest("GET", EXAMPLE_HOST, "/x", payload_sha256=UNSIGNED)
     query = Signer(EXAMPLE, "r").link_query(request, EXAMPLE_TIME, lifetime_s)
     link = f"https://{EXAMPLE_HOST}/x?{query}"

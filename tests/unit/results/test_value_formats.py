@@ -182,7 +182,7 @@ def test_an_empty_result(write: Write, content_type: str, empty: bytes) -> None:
 
 
 @pytest.mark.parametrize("extra", ["", ", 'x'::BLOB AS b"])
-def test_columns_of_the_same_name_are_told_apart_alike_in_every_format(
+def test_columns_of_the_same_name_are_distinguished_alike_in_every_format(
     write: Write, extra: str
 ) -> None:
     statement = f'SELECT 1 AS a, 2 AS a, 3 AS A, 4 AS "q""z"{extra}'
@@ -193,7 +193,7 @@ def test_columns_of_the_same_name_are_told_apart_alike_in_every_format(
 
 
 @pytest.mark.parametrize("extra", ["", ", 'x'::BLOB AS b"])
-def test_the_order_of_the_statement_is_kept(write: Write, extra: str) -> None:
+def test_the_order_of_the_statement_is_preserved(write: Write, extra: str) -> None:
     statement = f"SELECT i{extra} FROM range(200000) t(i) ORDER BY hash(i), i"
     lines = write(statement, FileLayout(ContentType.JSON)).splitlines()
     written = [json.loads(line)["i"] for line in lines]

@@ -157,7 +157,9 @@ def test_a_comment_at_the_end_hides_nothing(
     assert _write(session, results, replace(REQUEST, sql=statement))[0].rows == 1
 
 
-def test_the_stages_and_numbers_are_told_in_order(session: DuckDBSession, results: Path) -> None:
+def test_the_stages_and_numbers_are_reported_in_order(
+    session: DuckDBSession, results: Path
+) -> None:
     report = RecordingReport()
     written = write_result(session, REQUEST, LocalResultStore(results), report)
     assert report.stages == ["planning", "executing", "writing", "committing"]
@@ -214,7 +216,7 @@ def test_a_file_over_its_size_fails(session: DuckDBSession, results: Path, encod
 
 
 @pytest.mark.parametrize("content_type", FORMATS)
-def test_an_error_while_rows_are_written_leaves_no_file_and_says_where(
+def test_an_error_while_rows_are_written_leaves_no_file_and_has_a_position(
     session: DuckDBSession, results: Path, content_type: str
 ) -> None:
     statement = "SELECT 'x'::BLOB AS b,\n CAST('v' || i AS INTEGER) FROM range(10) t(i)"
@@ -240,7 +242,7 @@ def test_a_missing_result_directory_is_the_storages_fault(
     assert failure.code.retryable
 
 
-def test_a_full_disk_is_said_to_be_full_and_leaves_nothing(
+def test_a_full_disk_is_reported_as_full_and_leaves_nothing(
     session: DuckDBSession, results: Path
 ) -> None:
     """/dev/full takes no byte: every write into it fails as on a full disk."""
@@ -263,7 +265,7 @@ def _file_size_limit(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_the_engine_finds_full_is_said_to_be_full_and_leaves_nothing(
+def test_a_disk_that_the_engine_finds_full_is_reported_and_leaves_nothing(
     session: DuckDBSession, results: Path, spill: Path
 ) -> None:
     with _file_size_limit(100_000):

@@ -72,7 +72,7 @@ async def test_the_work_of_an_attempt_is_stopped_by_its_name() -> None:
     assert engine.work == [work_name(ref.run_id, 1)]
 
 
-async def test_only_work_that_nobody_holds_is_an_orphan(database: SqliteDatabase) -> None:
+async def test_only_work_without_a_lease_holder_is_an_orphan(database: SqliteDatabase) -> None:
     """Kept: a held attempt. Stopped: another attempt of its run, and a run without an attempt."""
     run = await database.runs.accept(request(), run_id=RUN, queue_limit=0)
     source = run.run.request.source

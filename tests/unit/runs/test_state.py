@@ -28,7 +28,7 @@ def test_every_transition_that_the_table_does_not_name_is_refused(
 
 
 @pytest.mark.parametrize(("pair", "after"), TRANSITIONS.items())
-def test_every_transition_leads_where_the_table_says(
+def test_every_transition_follows_the_table(
     pair: tuple[RunState, RunEvent], after: RunState
 ) -> None:
     assert advance(*pair) is after

@@ -115,12 +115,12 @@ def test_relations_beyond_the_callers_tables_are_refused_wherever_they_stand(rel
 @pytest.mark.parametrize(
     "call", ["current_setting('x')", "Current_Query()", "getvariable('x')", "nextval('s')"]
 )
-def test_functions_that_tell_about_the_server_are_refused(call: str) -> None:
+def test_functions_that_reveal_the_server_are_refused(call: str) -> None:
     verdict = check_statement(f"SELECT\n  'é', {call}")
     assert (verdict.refusal, verdict.line, verdict.column) == (Refusal.NOT_ALLOWED, 2, 8)
 
 
-def test_what_a_literal_says_is_no_reason_to_refuse() -> None:
+def test_the_content_of_a_literal_is_no_reason_to_refuse() -> None:
     statement = (
         """SELECT '"type":"INSERT_QUERY_NODE"', "function_name":'read_csv', 'DROP TABLE t; --'"""
     )
@@ -166,7 +166,7 @@ def test_only_what_surrounds_the_statement_is_taken_off(statement: str, kept: st
 
 
 @pytest.mark.parametrize("character", ["\0", "\x07", "\x7f", "\ud800"])
-def test_a_character_that_is_not_text_is_refused_with_its_place(character: str) -> None:
+def test_a_character_that_is_not_text_is_refused_with_its_position(character: str) -> None:
     verdict = check_statement(f"SELECT\n 'a{character}'")
     assert (verdict.refusal, verdict.line, verdict.column) == (Refusal.BAD_CHARACTER, 2, 4)
 

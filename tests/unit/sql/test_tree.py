@@ -16,7 +16,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def test_tables_come_with_their_schema_and_their_place(
+def test_tables_come_with_their_schema_and_position(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     tree = read_tree(connection, "SELECT 'é' FROM a JOIN b.c AS d ON true, \"e f\" TABLESAMPLE 5 %")
@@ -37,7 +37,7 @@ def test_table_functions_and_their_arguments_are_distinguished(
     assert {function.name for function in tree.functions} == {"abs", "lower", "g"}
 
 
-def test_a_statement_without_a_tree_is_said_to_have_none(
+def test_a_statement_without_a_tree_is_not_serializable(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     with pytest.raises(NotSerializableError):

@@ -54,7 +54,7 @@ def test_a_table_is_named_in_full() -> None:
     assert "FROM `lake`.`sales`.`orders` AS" in translated("SELECT id FROM orders").sql
 
 
-def test_only_the_tables_that_are_named_are_asked_for() -> None:
+def test_only_the_tables_that_are_named_are_requested() -> None:
     requests: list[Needs] = []
 
     def tables(needs: Needs) -> SparkTables:
@@ -65,7 +65,7 @@ def test_only_the_tables_that_are_named_are_asked_for() -> None:
     assert requests[0].tables == {"orders"}
 
 
-def test_a_refusal_names_the_construct_and_its_place() -> None:
+def test_a_refusal_names_the_construct_and_its_position() -> None:
     failure = refusal("SELECT id,\n  checksum(id) FROM orders").failure
     assert (failure.code, failure.line, failure.column) == (FailureCode.NOT_SUPPORTED, 2, 3)
     assert "checksum" in failure.message
@@ -85,13 +85,13 @@ def test_types_that_do_not_go_together_are_refused_as_trino_does() -> None:
     assert refusal("SELECT id = '1' FROM orders").failure.code is FailureCode.TYPE_MISMATCH
 
 
-def test_a_zone_is_said_in_the_statement() -> None:
+def test_a_time_zone_is_set_in_the_statement() -> None:
     """The session's is UTC always: who reads the statement sees what zone it is read in."""
     sql = translated("SELECT hour(at) FROM orders", "Europe/Berlin").sql
     assert "convert_timezone('UTC', 'Europe/Berlin'" in sql
 
 
-def test_try_around_what_takes_null_for_an_answer_is_refused() -> None:
+def test_try_around_a_null_tolerant_function_is_refused() -> None:
     """Spark has no TRY: `coalesce` would turn the failure, written as NULL, into a 5."""
     assert "TRY around" in refusal("SELECT try(coalesce(1 / id, 5)) FROM orders").failure.message
 
@@ -137,12 +137,12 @@ def test_a_statement_that_would_grow_without_end_is_refused() -> None:
     assert "So complex an expression" in refusal(f"SELECT {nested}").failure.message
 
 
-def test_explain_validate_says_that_a_query_is_fine_or_what_is_not() -> None:
+def test_explain_validate_reports_a_valid_query_or_its_error() -> None:
     found = translated("EXPLAIN (TYPE VALIDATE) SELECT id FROM orders")
     assert [(c.heading, str(c.type)) for c in found.columns] == [("Valid", "boolean")]
     assert refusal("EXPLAIN (TYPE VALIDATE) SELECT x FROM orders").failure.line == 1
 
 
-def test_a_plan_is_not_shown() -> None:
+def test_an_explain_plan_is_refused() -> None:
     failure = refusal("EXPLAIN SELECT id FROM orders").failure
     assert failure.code is FailureCode.NOT_SUPPORTED

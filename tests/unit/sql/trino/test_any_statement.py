@@ -121,7 +121,7 @@ def test_a_statement_is_translated_or_fails_in_our_words(statement: str) -> None
 
 @settings(max_examples=150, deadline=None)
 @given(mutated())
-def test_a_failure_has_a_place_within_the_statement(statement: str) -> None:
+def test_a_failure_has_a_position_within_the_statement(statement: str) -> None:
     failed = failure_of(statement)
     if failed is not None:
         assert failed.line == 1

@@ -96,7 +96,7 @@ def test_kinds_beyond_the_contract_are_named(statement: str, kind: str) -> None:
     assert within(verdict, {kind}) == verdict
 
 
-def test_the_refusal_names_the_word_and_its_place() -> None:
+def test_the_refusal_names_the_word_and_its_position() -> None:
     verdict = check("WITH a AS (\n  DELETE FROM account) SELECT 1")
     assert "DELETE" in verdict.message
     assert (verdict.line, verdict.column) == (2, 3)

@@ -31,7 +31,7 @@ NO_CHILD = 'GROUPING child "x" must be a grouping column'
         ("SELECT id, grouping(balance) FROM account GROUP BY id", NO_CHILD, "GROUPING", (1, 12)),
     ],
 )  # fmt: skip
-def test_a_problem_of_grouping_has_its_place(
+def test_a_grouping_error_has_its_position(
     statement: str, refusal: str, words: str, position: tuple[int, int]
 ) -> None:
     bare = Failure(FailureCode.TYPE_MISMATCH, refusal)

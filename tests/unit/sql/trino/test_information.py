@@ -20,7 +20,7 @@ from tests.unit.sql.trino.translation import failure, headings
         ("SHOW TABLES FROM information_schema", set(), True, False),
     ],
 )
-def test_a_statement_says_which_tables_it_needs(
+def test_the_tables_that_a_statement_needs_are_found(
     statement: str, tables: set[str], every_table: bool, every_column: bool
 ) -> None:
     needs = read(statement).needs
@@ -74,6 +74,6 @@ def test_explain_is_read(statement: str, what: str) -> None:
         ("EXPLAIN DESCRIBE account", 9),
     ],
 )
-def test_what_explain_cannot_do_is_refused_with_its_place(statement: str, column: int) -> None:
+def test_what_explain_cannot_do_is_refused_with_its_position(statement: str, column: int) -> None:
     found = failure(statement)
     assert (found.code, found.line, found.column) == (FailureCode.NOT_SUPPORTED, 1, column)

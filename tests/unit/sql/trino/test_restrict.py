@@ -203,12 +203,12 @@ def test_the_mark_selected_outside_does_not_open_a_subquery() -> None:
     assert found == f"SELECT deleted FROM (SELECT * FROM {ACCOUNT}) x"
 
 
-def test_only_deleted_rows_can_be_asked_for() -> None:
+def test_only_deleted_rows_can_be_requested() -> None:
     found = text("SELECT id FROM account", RowRules("only"))
     assert "FROM account WHERE coalesce(deleted, false))" in found
 
 
-def test_all_rows_can_be_asked_for() -> None:
+def test_all_rows_can_be_requested() -> None:
     statement = "SELECT id FROM account"
     assert text(statement, RowRules("include")) == statement
     assert RowRules("include").restrict_nothing
@@ -219,7 +219,7 @@ def test_a_column_of_another_type_is_no_mark() -> None:
     assert text(statement) == statement
 
 
-def test_rows_of_other_orgs_are_kept_out() -> None:
+def test_rows_of_other_orgs_are_excluded() -> None:
     found = text("SELECT * FROM item", RowRules("include", "Org_Id", ("1", "o'2")))
     condition = "CAST(\"Org_Id\" AS varchar) IN ('1', 'o''2')"
     assert found == f"SELECT * FROM (SELECT * FROM item WHERE {condition}) AS item"
@@ -246,7 +246,7 @@ def test_each_table_is_described_once() -> None:
     assert sorted(described) == ["account", "invoice"]
 
 
-def test_a_condition_of_the_engines_own_is_kept() -> None:
+def test_a_condition_of_the_engine_is_preserved() -> None:
     statement = "SELECT * FROM information_schema.tables"
     node = read(statement).node
     assert isinstance(node, ast.Query)

@@ -43,7 +43,7 @@ def test_a_table_may_have_a_schema_in_front(prefix: str) -> None:
         ("SELECT 'x", FailureCode.SYNTAX_ERROR, (1, 8)),
     ],
 )
-def test_errors_have_a_code_and_a_place(
+def test_errors_have_a_code_and_a_position(
     statement: str, code: FailureCode, position: tuple[int, int]
 ) -> None:
     found = failure(statement)
@@ -58,7 +58,7 @@ def test_errors_have_a_code_and_a_place(
         ("SELECT lenght('x')", "'length'"),
     ],
 )
-def test_wrong_names_are_answered_with_a_guess(statement: str, guess: str) -> None:
+def test_wrong_names_get_a_suggestion(statement: str, guess: str) -> None:
     assert f"Did you mean {guess}" in failure(statement).message
 
 
@@ -88,7 +88,7 @@ def test_selecting_the_mark_shows_both_kinds(statement: str, deleted: str) -> No
     assert "coalesce(deleted" not in translated(statement, deleted)
 
 
-def test_the_mark_of_one_table_says_nothing_about_another() -> None:
+def test_the_mark_of_one_table_does_not_affect_another() -> None:
     sql = translated("SELECT a.deleted FROM account a JOIN invoice i ON i.accountid = a.id")
     assert sql.count(HIDDEN) == 1
 

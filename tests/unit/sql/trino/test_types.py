@@ -53,7 +53,7 @@ def test_types_that_trino_lacks_are_converted(engine: str, trino: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["BIT", "UNION(a INTEGER)", "nonsense(", "TIME WITH TIME ZONE"])
-def test_what_has_no_type_in_trino_is_said_to_have_none(engine: str) -> None:
+def test_a_value_without_a_trino_type_is_reported_as_such(engine: str) -> None:
     assert from_duckdb(engine) is None
 
 
