@@ -62,7 +62,7 @@ async def rotate_secret(
 
 
 async def revoke_client(store: AuthStore, client_id: str, now: Now) -> None:
-    """End the client, its secrets and every token of it, at once. Its runs go on."""
+    """End the client, its secrets and every token of it, at once. Its runs continue."""
     if not await store.revoke_client(client_id, now()):
         raise NotFound("client_id", f"Client {client_id[:64]!r} could not be found")
 

@@ -47,7 +47,7 @@ class AuthStore(Protocol):
     async def rotate_secret(
         self, client_id: str, secret_digest: str, *, old_valid_until: datetime
     ) -> None:
-        """Set a new secret. The one before it holds until `old_valid_until`, older ones no more."""
+        """Set a new secret. The previous one stays valid until `old_valid_until`, no older one."""
         ...
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:

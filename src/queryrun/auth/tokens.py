@@ -13,7 +13,7 @@ from queryrun.errors import Unauthenticated
 
 TOKEN_LIFETIME_S = 3600
 REPORTED_LIFETIME_S = 3599
-"""`expires_in` as in the contract's example: a second less, so that clients refresh in time."""
+"""`expires_in` as in the contract's example: one second less, so that clients refresh early."""
 
 MAX_TOKEN_LENGTH = 256
 """Longer bearer values are refused unread; ours have 68 characters."""

@@ -71,9 +71,9 @@ async def _row(
 async def _once(
     target: Target, finding: Finding, statement: Statement, used_s: float, key: str
 ) -> tuple[float | None, str]:
-    """Its cancel's duration in ms, and what stopped it in which stage.
+    """The duration of its cancel in ms, and what stopped it in which stage.
 
-    None for a statement that finished before it was to be canceled: it says nothing.
+    None for a statement that finished before the cancel was sent: it measures nothing.
     """
     body = body_of(statement, key)
     run_id = await target.submit(statement.sql(), statement.content_type, **body)
@@ -108,6 +108,7 @@ def _add_bars(finding: Finding, interruptible_ms: Sequence[float], bounds: Bound
 
 
 def _public_key() -> str:
+    """A fresh key: the suite only needs encryption to happen and never decrypts."""
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

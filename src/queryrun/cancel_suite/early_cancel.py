@@ -107,7 +107,7 @@ class _Cancels:
             self.progress.step()
 
     async def _one(self, row: int, delay_ms: float, sql: str) -> None:
-        """A refused cancel is fine if the run had finished, and says so."""
+        """A refused cancel is correct if the run had finished and the response names that state."""
         run_id = await self.target.submit(sql)
         if delay_ms:
             await asyncio.sleep(delay_ms / 1000)

@@ -1,6 +1,6 @@
 """The engine of the server under test: its statements, its time limits and its probe.
 
-The suite submits SQL that never finishes, in the engine's own dialect. It asks a remote engine
+The suite submits SQL that never finishes, in the engine's own dialect. It queries a remote engine
 directly what it runs: that verifies a cancel without the service.
 """
 

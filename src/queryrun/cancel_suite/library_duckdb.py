@@ -54,7 +54,7 @@ def _wide_union() -> str:
 
 
 def _million_characters() -> str:
-    """Flat, so that the guard can check it in time: long texts in a few hundred comparisons."""
+    """Flat, so that the guard stays within its time limit: a few hundred long comparisons."""
     texts = " OR ".join(f"s LIKE '%{n}{'xy' * 1_500}%'" for n in range(325))
     return f"SELECT count(*) FROM (SELECT md5(i::VARCHAR) AS s FROM {_numbers()}) WHERE {texts}"
 
@@ -189,6 +189,7 @@ def _spilling() -> list[Statement]:
 
 
 def _planning() -> list[Statement]:
+    """Statements whose planning is slow: a cancel must be bounded before execution too."""
     return [
         Statement("plan: IN list of 1,000,000 characters", _in_list),
         Statement("plan: IN list of 400,000 constants", _short_in_list),
@@ -207,6 +208,7 @@ _WIDE = f"SELECT i, i * 2 AS j, 'row ' || i AS t, hash(i) AS h FROM {_numbers()}
 
 
 def _copying() -> list[Statement]:
+    """Every format and codec, because each writes its file by different code."""
     plain = [
         Statement(f"copy 2e9 rows: {form}", text(_WIDE), content_type=form)
         for form in ("json", "csv", "tsv", "dsv", "parquet", "arrow")

@@ -1,4 +1,4 @@
-"""Class A: the response says `canceled` too early. The engine is asked, not the service."""
+"""Class A: the response says `canceled` too early. The check queries the engine itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Probes of engines: what an engine itself reports that it runs.
 
-A probe asks the engine and not the service, so that it cannot repeat a mistake of the service.
+A probe queries the engine and not the service, so that it cannot repeat a mistake of the service.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Class D: the remote engine was not told to stop. It is asked what it still runs.
+"""Class D: the remote engine was not stopped. The check queries what it still runs.
 
 The embedded engine is the worker itself. What a worker could leave behind instead is a child
 process, a pipe with a reader, an open file or a spill directory: none may remain.
@@ -40,7 +40,7 @@ class _Resources:
 
 
 async def run(target: Target, plan: Plan, progress: Progress) -> Finding:
-    """Cancel runs that write, and check that what their workers held is gone."""
+    """Cancel runs that write, and check that what their workers held is released."""
     finding = Finding("D", "no work, process or file is left")
     if target.engine.is_remote:
         return await _run_remote(target, plan, progress, finding)
@@ -82,7 +82,7 @@ async def _run_remote(target: Target, plan: Plan, progress: Progress, finding: F
 
 
 async def _one(target: Target, finding: Finding, encoding: str) -> None:
-    """What the worker holds is read before the cancel: afterwards nobody could list it."""
+    """What the worker holds is read before the cancel: afterwards it cannot be listed."""
     run_id = await target.submit(target.statements.long_file, content_encoding=encoding)
     busy = await wait_computing(target, run_id, used_s=0.2)
     held = _resources_of(busy.pid) if busy is not None else None
@@ -102,7 +102,7 @@ def _resources_of(pid: int) -> _Resources:
 
 
 def _expect_released(finding: Finding, local: Local, run_id: str, held: _Resources) -> None:
-    """Everything that the worker held is gone, and no other process holds its files open."""
+    """Everything that the worker held is released, and no other process holds its files open."""
     for child in held.children:
         finding.expect(not in_table(child), f"{run_id}: its child {child} still runs")
     for directory in held.spill:

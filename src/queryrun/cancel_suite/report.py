@@ -147,6 +147,7 @@ def show(findings: Sequence[Finding], console: Console) -> None:
 
 
 def _class_table(findings: Sequence[Finding]) -> Table:
+    """Counts next to the verdict: a class that holds after few checks proves little."""
     table = Table(title="The cancel guarantee")
     for name in ("class", "checks", "broken", "p50 ms", "p99 ms", "max ms", "verdict"):
         table.add_column(name, justify="left" if name in {"class", "verdict"} else "right")

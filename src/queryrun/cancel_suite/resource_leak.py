@@ -88,7 +88,7 @@ def _next_start(target: Target, gaps: list[float]) -> Bar:
 
 async def _baseline(target: Target) -> _Resources | None:
     """Resources while nothing runs, after the first runs have filled caches, connections and idle
-    workers. It ends like the last round, so that the idle workers are alike."""
+    workers. It finishes like the last round, so that the idle workers are comparable."""
     unmeasured = Finding("F", "")
     for _ in range(3):
         runs = [await target.submit(target.statements.quick) for _ in range(target.slots)]

@@ -1,4 +1,4 @@
-"""Class G: clients depend on codes. Every response can be told from every other."""
+"""Class G: clients depend on codes. Every response is distinguishable from every other."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ async def _the_state_is_canceled(target: Target, finding: Finding) -> None:
 
 
 async def _the_same_key_gives_the_same_response(target: Target, finding: Finding) -> None:
+    """A client that repeats a cancel after a lost response must get the first response."""
     run_id = await target.submit(target.statements.runaway)
     key = {"idempotency-key": str(uuid4())}
     first = await target.cancel(run_id, key)

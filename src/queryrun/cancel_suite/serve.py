@@ -77,7 +77,7 @@ def _command(*arguments: str) -> str:
 
 
 def _announced(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    assert process.stdout is not None  # noqa: S101 - a pipe was requested
     for line in process.stdout:
         if line.strip().startswith("listening"):
             return line.split()[-1]
@@ -85,7 +85,7 @@ def _announced(process: subprocess.Popen[str]) -> str:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Send SIGTERM twice: the second ends the drain."""
+    """Send SIGTERM twice: the second aborts the drain."""
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     try:

@@ -27,8 +27,8 @@ def spill_bytes(local: Local) -> int:
 async def wait_for_spill(local: Local, finding: Finding, when: str) -> None:
     """Wait for spill files, a minute at most, and note their size.
 
-    None is a violation, unless the home is unknown: the statement was to be canceled while it
-    spills.
+    No spill file is a violation, unless the home is unknown: the cancel must hit a statement
+    that spills.
     """
     if local.spill is None:
         return

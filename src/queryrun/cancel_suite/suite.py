@@ -1,4 +1,4 @@
-"""Runs the classes in order against one server, prints the table, and tells whether all hold."""
+"""Runs the classes in order against one server, prints the table, and reports whether all hold."""
 
 from __future__ import annotations
 

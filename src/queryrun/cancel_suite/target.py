@@ -116,6 +116,7 @@ async def connected(
 
 
 async def _token(http: Http, access: Access) -> str:
+    """Gets a token as clients do, so that the suite needs no access to the database."""
     form = {
         "grant_type": "client_credentials",
         "client_id": access.client_id,

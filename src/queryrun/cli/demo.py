@@ -83,7 +83,7 @@ def _server(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def _announced_url(process: subprocess.Popen[str]) -> str:
     """The URL that the server prints once it listens."""
-    assert process.stdout is not None  # noqa: S101 a pipe was asked for
+    assert process.stdout is not None  # noqa: S101 a pipe was requested
     for line in process.stdout:
         if line.strip().startswith("listening"):
             return line.split()[-1]
@@ -91,6 +91,7 @@ def _announced_url(process: subprocess.Popen[str]) -> str:
 
 
 def _authorize(http: httpx.Client, made: MadeHome) -> None:
+    """Uses the token endpoint, so that the demo goes through what a client does."""
     console.rule("3  a token")
     form = {
         "grant_type": "client_credentials",
@@ -103,6 +104,7 @@ def _authorize(http: httpx.Client, made: MadeHome) -> None:
 
 
 def _download_a_result(http: httpx.Client) -> None:
+    """Sends no token with the download, because the link itself authorizes it."""
     console.rule("4  a query and its file")
     console.print(QUERY, style="cyan")
     run = _json(http.post("/v2/query_runs", json={"sql": QUERY, "content_type": "csv"}))

@@ -78,6 +78,7 @@ def cancel_suite(
 
 
 def _engine(name: str, url: str, ui_url: str) -> Engine:
+    """Imports here: other commands must not load the cancel suite."""
     from queryrun.cancel_suite.engine import ENGINES as SUPPORTED
     from queryrun.cancel_suite.engine import engine_of
 
@@ -106,6 +107,7 @@ def _source(name: str, url: str, ui_url: str) -> dict[str, str]:
 def _server(
     url: str, client_id: str, secret_file: Path | None, pid: int | None, home: Path | None
 ) -> tuple[Access, Local | None]:
+    """Without `pid` there is no `Local`: checks of the server's machine are skipped then."""
     from queryrun.cancel_suite.processes import ServerProcesses
     from queryrun.cancel_suite.target import Access, Local
 

@@ -94,9 +94,9 @@ def init_home(
 
 
 def home_server(home: Path) -> HomeServer:
-    """Where the home's configuration says that it is served, and its first client.
+    """The URL from the home's configuration, and its first client.
 
-    `ConfigurationError` when the directory is not a home. The first client's files may be gone.
+    `ConfigurationError` when the directory is not a home. The first client's files may be missing.
     """
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home; `queryrun init --home {home}` makes one")

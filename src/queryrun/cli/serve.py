@@ -74,7 +74,7 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
 
 
 async def _wait_for_stop(signals: _Signals, serving: asyncio.Task[None]) -> None:
-    """Wait for the first signal, or until the server stops by itself."""
+    """Wait for the first signal, or until the server stops without one."""
     signaled = asyncio.create_task(signals.first.wait())
     await asyncio.wait({signaled, serving}, return_when=asyncio.FIRST_COMPLETED)
     signaled.cancel()
@@ -95,7 +95,7 @@ async def _drain(node: Node, signals: _Signals) -> None:
 
 
 class _Signals:
-    """SIGTERM and SIGINT as events: the first starts the shutdown, the second ends the drain."""
+    """SIGTERM and SIGINT as events: the first starts the shutdown, the second aborts the drain."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.first = asyncio.Event()

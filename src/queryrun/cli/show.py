@@ -72,6 +72,7 @@ def _issued(issued: IssuedSecret) -> dict[str, Any]:
 
 
 def _client(client: Client) -> dict[str, Any]:
+    """Lists the output's fields, so that no secret of the record can leak into it."""
     return {
         "client_id": client.id,
         "name": client.name,

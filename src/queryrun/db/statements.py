@@ -1,7 +1,7 @@
 """The SQL of the stores: named statements in `sqlite/sql/*.sql` and `postgres/sql/*.sql`.
 
 A file is a sequence of blocks, each of which begins with a line `-- name: …`. Comments that follow
-say what the statement does and which index serves it. `{…}` in a statement is another block of the
+state its effect and which index it uses. `{…}` in a statement is another block of the
 same database (by convention one that begins with `-- fragment: …`), or one of the lists of columns
 that come from `runs/fields.py`. Only texts of this program are put in; values are always bound.
 """

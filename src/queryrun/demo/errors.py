@@ -6,4 +6,4 @@ from queryrun.errors import QueryrunError
 
 
 class SampleDataError(QueryrunError):
-    """The sample data cannot be written as asked; the message says what to do about it."""
+    """The sample data cannot be written as requested; the message names the remedy."""

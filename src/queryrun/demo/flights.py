@@ -116,6 +116,7 @@ def selects(data: Path, scratch: Path) -> dict[str, str]:
 
 
 def _unpack(data: Path, table: str, scratch: Path) -> Path:
+    """The package ships some tables zipped."""
     plain, zipped = data / f"{table}.csv", data / f"{table}.csv.zip"
     target = scratch / plain.name
     if zipped.exists():

@@ -23,8 +23,7 @@ def record(metrics: HttpMetrics, request: ApiRequest, status: int, duration_s: f
 
 
 def record_error(request: ApiRequest, error: Exception) -> None:
-    """Log an error that nobody raised on purpose: its type and frames, not its message, which may
-    quote a statement."""
+    """Log an unexpected error: type and frames, not the message, which may quote a statement."""
     frames = [
         f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
     ]
@@ -33,7 +32,7 @@ def record_error(request: ApiRequest, error: Exception) -> None:
 
 
 def _fields(request: ApiRequest) -> dict[str, str]:
-    """What both lines say about the request. The run's id comes from the path, so it is cut."""
+    """The fields of both lines. The run's id comes from the path, so it is truncated."""
     fields = {"method": request.method, "route": request.route, "request_id": request.request_id}
     if request.track_id is not None:
         fields["track_id"] = request.track_id

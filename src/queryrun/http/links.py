@@ -24,7 +24,7 @@ class Links:
     def to(self, key: str) -> str:
         """The link to one file. It needs no other permission until it expires.
 
-        It leads to the store itself if that serves links of its own, otherwise to this service.
+        It points to the store itself if that serves presigned links, otherwise to this service.
         """
         return self.results.link(key, self.life_s) or self._to_us(key)
 

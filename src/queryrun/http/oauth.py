@@ -90,7 +90,7 @@ def _credentials(request: ApiRequest, form: dict[str, str]) -> tuple[str, str]:
 
 
 def _basic(request: ApiRequest) -> tuple[str, str]:
-    """Basic credentials, which RFC 6749 section 2.3.1 wants form-encoded; empty when absent."""
+    """Basic credentials, form-encoded as RFC 6749 section 2.3.1 requires; empty when absent."""
     scheme, _, encoded = (request.header(b"authorization") or "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""

@@ -169,12 +169,13 @@ IDEMPOTENCY_KEY = Parameter(
     "header",
     {
         "type": "string",
+        "minLength": 1,
         "maxLength": 255,
-        "pattern": r"^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$",
+        "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$",
     },
     "A repeat with the same key within 24 hours has no effect and gets the first response again, "
     "marked `idempotency-replayed: true`. 409 while the first request is in progress, 422 when the "
-    "key belongs to a different request. An empty key is no key.",
+    "key belongs to a different request.",
     "1f6b7b0e-6f0e-4d0c-9b52-3f4f6a0f8f11",
 )
 ACCEPT_ENCODING = Parameter(

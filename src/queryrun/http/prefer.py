@@ -64,7 +64,7 @@ async def wait_for_end(
 
 
 def cancel_wait_s(request: ApiRequest, preference: Preference) -> float:
-    """How long a cancel waits for the engine to stop: a second, unless `Prefer` says otherwise."""
+    """How long a cancel waits for the engine to stop: a second, unless `Prefer` sets it."""
     if preference.respond_async:
         return 0.0
     if preference.wait_s is None:

@@ -1,4 +1,4 @@
-"""Error -> status and body, per API version. The only place that knows either.
+"""Error -> status and body, per API version. The only module that knows either.
 
 v2 has `{type, errors: [{code, parameter, message}], retryable}` (contract D1), v1
 `{code, message}` (contract D2), the token endpoint RFC 6749's `{error, error_description}` plus the
@@ -155,7 +155,7 @@ BODIES = {ApiVersion.V2: _v2, ApiVersion.V1: _v1, ApiVersion.OAUTH: _oauth}
 
 
 def _headers(error: Exception) -> dict[str, str]:
-    """The headers that tell a client what to do about the error."""
+    """The headers that a client needs to react to the error."""
     if isinstance(error, e.Unauthenticated):
         detail = f', error="invalid_token", error_description="{error}"' if str(error) else ""
         return {"www-authenticate": f'Bearer realm="queryrun"{detail}'}

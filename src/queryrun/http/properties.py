@@ -118,7 +118,7 @@ def key_warning(output: Output) -> dict[str, str]:
 
 def separator_problems(separator: object, name: str, condition: str) -> list[Problem]:
     """What is wrong with the separator of a format that needs one (contract A2, H7). `condition`
-    says why it does. A value of another type is its property's problem already."""
+    explains why. A value of another type is already reported by its property's check."""
     if separator is None:
         return [problem(name, f"is required when {condition}")]
     if isinstance(separator, str) and not _is_separator(separator):

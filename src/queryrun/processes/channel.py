@@ -24,7 +24,7 @@ class Channel(Generic[Received]):
         self._poll.register(control, select.POLLIN)
 
     def send(self, frame: Frame) -> None:
-        """Send one frame, whole. Raises `OSError` when the node is gone."""
+        """Send one frame, whole. Raises `OSError` when the node has exited."""
         data = encode(frame)
         with self._sending:
             self._socket.sendall(data)
@@ -34,7 +34,7 @@ class Channel(Generic[Received]):
         return bool(self._poll.poll(None if timeout_s is None else timeout_s * 1000))
 
     def receive(self) -> Received | None:
-        """The next frame; None at the end of the stream: the node is gone or has let go.
+        """The next frame; None at the end of the stream: the node has exited or closed its end.
 
         Raises `ValueError` (`msgspec.DecodeError`) for bytes that `decode` does not accept.
         """

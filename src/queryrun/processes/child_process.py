@@ -22,7 +22,7 @@ class Parent(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether the parent has ended; its children end with it."""
+        """Whether the parent has exited; its children are killed with it."""
         ...
 
     async def reap(self, pid: int) -> int:
@@ -37,7 +37,7 @@ class ChildProcess:
         self.pid = pid
         self.handle = _handle_or_bare(pid)
         self.exited = asyncio.Event()
-        """Set as soon as the process has ended and given its memory back (it may be a zombie)."""
+        """Set as soon as the process has exited and released its memory (it may be a zombie)."""
         self._pidfd = pidfd
         self._parent = parent
         self._loop = asyncio.get_running_loop()
@@ -45,7 +45,7 @@ class ChildProcess:
 
     @property
     def is_exiting(self) -> bool:
-        """Whether it has ended, or is about to because its parent has; known before `exited`."""
+        """Whether it has exited, or is about to because its parent has; known before `exited`."""
         if self.exited.is_set() or self._parent.lost:
             return True
         poll = select.poll()
@@ -53,7 +53,7 @@ class ChildProcess:
         return bool(poll.poll(0))
 
     def kill(self) -> None:
-        """SIGKILL it and its process group. Harmless when it has ended, also after `reap`."""
+        """SIGKILL it and its process group. Harmless when it has exited, also after `reap`."""
         if self._pidfd < 0:
             return
         kill_group(self._pidfd, self.pid)
@@ -61,7 +61,7 @@ class ChildProcess:
             release_memory(self._pidfd)
 
     def resident_bytes(self) -> int:
-        """Its resident memory now; 0 once it has ended."""
+        """Its resident memory now, in bytes; 0 once it has exited."""
         try:
             text = Path(f"/proc/{self.pid}/statm").read_text()
         except (FileNotFoundError, ProcessLookupError):
@@ -69,10 +69,10 @@ class ChildProcess:
         return int(text.split()[1]) * _PAGE_BYTES
 
     async def reap(self) -> int | None:
-        """Wait for its end, take it out of the process table, and return its exit code.
+        """Wait until it exits, remove it from the process table, and return its exit code.
 
-        Negative for a signal. None when its parent is gone, so that nobody could read the
-        code; then the kernel has given it a new parent, and the pidfd proves its end.
+        Negative for a signal. None when its parent has exited, so that the code cannot be read;
+        then the kernel has given it a new parent, and the pidfd proves that it has exited.
         For one caller, once.
         """
         await self.exited.wait()

@@ -28,9 +28,9 @@ def _prctl(option: int, argument: int) -> None:
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel SIGKILL this process when the parent's *thread* that made it ends.
+    """Have the kernel SIGKILL this process when the parent's *thread* that forked it exits.
 
-    Exits at once if the parent ended before the request. fork clears the setting, so every
+    Exits at once if the parent exited before the request. fork clears the setting, so every
     process sets its own.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -39,20 +39,20 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def ignore_terminal_signals() -> None:
-    """Ignore signals that are meant for the node: it drains on SIGTERM while its workers go on.
+    """Ignore signals that are meant for the node: its workers run on while it drains on SIGTERM.
 
     A service manager sends SIGTERM to every process of the service, a terminal SIGINT to the
-    group. Child processes end when the node tells them to, when it is gone, or by SIGKILL.
+    group. Child processes exit when the node requests it, when it has exited, or by SIGKILL.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
 
 
 def become_child(parent_pid: int, keep: int) -> None:
-    """Turn a fresh fork into a process of its own: group, signals, descriptors, first limits.
+    """Separate a fresh fork from its parent: group, signals, descriptors, first limits.
 
-    `keep` is the one descriptor that stays open besides 0, 1 and 2, which become /dev/null: what
-    an engine prints may hold SQL.
+    `keep` is the only descriptor that stays open. 0, 1 and 2 become /dev/null: what an engine
+    prints may contain SQL.
     """
     with contextlib.suppress(PermissionError):
         os.setpgid(0, 0)  # the fork server does it too; the first call counts

@@ -17,4 +17,4 @@ class NotReaped(QueryrunError):
 
 
 class ForkServerLost(QueryrunError):
-    """The fork server ended, or refused, before a new process was there."""
+    """The fork server exited, or refused, before a new process existed."""

@@ -45,7 +45,7 @@ The modules are imported in the fork server, once, before its first fork."""
 class ForkClient:
     """Starts child processes. One per node; used from the event loop of the main thread alone.
 
-    The kernel ends the fork server with the *thread* that started it, hence the main thread.
+    The kernel kills the fork server with the *thread* that started it, hence the main thread.
     """
 
     def __init__(self, roles: Roles) -> None:
@@ -68,17 +68,17 @@ class ForkClient:
             self._server = _Server(self._roles)
 
     async def fork(self, role: str) -> tuple[ChildProcess, socket.socket]:
-        """A new process, and our end of its socket. Starts the fork server when it is gone.
+        """A new process, and our end of its socket. Starts the fork server when it is not running.
 
-        Raises `ForkServerLost` when the fork server ends meanwhile or cannot fork. Not to be
-        cancelled: a process without a caller ends, but only once the response arrives.
+        Raises `ForkServerLost` when the fork server exits meanwhile or cannot fork. Do not cancel
+        the call: a process without a caller exits, but only once the response arrives.
         """
         self.start()
         assert self._server is not None  # noqa: S101 - start() has just made it
         return await self._server.fork(role)
 
     async def close(self) -> None:
-        """End the fork server, and with it whatever it had forked. Idempotent."""
+        """Kill the fork server, and with it all processes that it forked. Idempotent."""
         self._closed = True
         if self._server is not None:
             self._server.end()
@@ -189,7 +189,7 @@ class _Server:
         if pending is not None and not pending.done():
             pending.set_result((response, descriptors))
             return
-        for descriptor in descriptors:  # no caller waits: the socket is closed, so the process ends
+        for descriptor in descriptors:  # no caller waits: closing the socket stops the process
             os.close(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""What a node and its fork server say to each other: one frame per SEQPACKET packet.
+"""The protocol between a node and its fork server: one frame per SEQPACKET packet.
 
 `Fork` carries one descriptor, the new process's end of a socket pair; `Forked` carries one
 back, a pidfd, opened before anybody could have reaped the process. A packet keeps a frame and
@@ -36,7 +36,7 @@ class Forked(Frame, frozen=True, tag="forked"):
 
 
 class Reaped(Frame, frozen=True, tag="reaped"):
-    """The process is gone from the process table. `wait_status` is as `waitpid` gave it."""
+    """The process was reaped. `wait_status` is the value from `waitpid`."""
 
     number: int
     wait_status: int

@@ -1,9 +1,9 @@
 """The fork server: a small process with one thread that has everything imported, and forks.
 
 Started by the node's main thread (`fork_client.py`) as `python -m queryrun.processes.fork_server`.
-It gets the entry points of its children by name and knows nothing else of them. It never reaps a
-dead child by itself: a zombie keeps its pid from being reused until the node, which watches the
-pidfd, requests it.
+It gets the entry points of its children by name and knows nothing else of them. It reaps a
+dead child only on request: a zombie keeps its pid from being reused until the node, which watches
+the pidfd, requests the reap.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _load(name: str) -> EntryPoint:
 
 
 class ForkServer:
-    """Serves one node's requests until the node is gone. Survives whatever it is sent."""
+    """Serves one node's requests until the node exits. Malformed requests do not stop it."""
 
     def __init__(self, control: socket.socket, entry_points: Mapping[str, EntryPoint]) -> None:
         self._control = control
@@ -77,7 +77,7 @@ class ForkServer:
         return packet, _descriptors(attached)
 
     def _handle(self, packet: bytes, descriptors: list[int]) -> None:
-        """Descriptors are closed whatever the packet holds: each one kept would be a leak."""
+        """Descriptors are closed whatever the packet contains: each one kept would be a leak."""
         try:
             request = decode_request(packet)
         except ValueError:
@@ -160,6 +160,6 @@ def _exit_unless_single_threaded() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the node is gone
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the node has exited
         main(sys.argv[1:])
     os._exit(0)

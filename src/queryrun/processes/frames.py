@@ -41,7 +41,7 @@ def body_length(prefix: bytes) -> int:
 
 
 def packet_body(packet: bytes) -> bytes:
-    """The body of a frame that is a packet of its own. `ValueError` when the length is wrong."""
+    """The body of a frame that fills one packet. `ValueError` when the length is wrong."""
     if (
         len(packet) < PREFIX_BYTES
         or body_length(packet[:PREFIX_BYTES]) != len(packet) - PREFIX_BYTES

@@ -2,8 +2,8 @@
 
 A handle is `process:<pid>:<start>:<boot>`: the pid, the process's start in clock ticks since
 boot (proc(5), `/proc/<pid>/stat` field 22) and the kernel's boot id. Together they name one
-process for ever; a reused pid has another start. A handle is valid on the machine it was made
-on. Any other machine sees another boot id and takes the process for gone, so the caller must
+process forever; a reused pid has another start. A handle is valid on the machine it was made
+on. Any other machine sees another boot id and treats the process as exited, so the caller must
 know that the handle's node ran here.
 """
 
@@ -35,7 +35,7 @@ class _ProcessId:
 
 
 def handle_of(pid: int) -> str:
-    """The handle of a process that is not reaped yet. `ProcessLookupError`: gone."""
+    """The handle of a process that is not reaped yet. `ProcessLookupError`: no such process."""
     status = _status(pid)
     if status is None:
         raise ProcessLookupError(errno.ESRCH, "no such process")
@@ -43,11 +43,11 @@ def handle_of(pid: int) -> str:
 
 
 async def kill(handle: str, timeout_s: float = KILL_TIMEOUT_S) -> None:
-    """Kill the process group of exactly this process; return when the process has ended.
+    """Kill the process group of exactly this process; return when the process has exited.
 
     Works from any process that may signal it, also when it is no child of ours, and does
-    nothing when it has ended before. It does not reap the zombie: only its parent can.
-    Raises `NotReaped` when it has not ended within `timeout_s`, and `ValueError` for a text that
+    nothing when it has already exited. It does not reap the zombie: only its parent can.
+    Raises `NotReaped` when it has not exited within `timeout_s`, and `ValueError` for a text that
     is not the handle of a process.
     """
     process = _parse(handle)
@@ -64,7 +64,7 @@ async def kill(handle: str, timeout_s: float = KILL_TIMEOUT_S) -> None:
 
 
 def kill_group(pidfd: int, pid: int) -> None:
-    """SIGKILL the process behind `pidfd` and the group it leads. Nothing happens when it is gone.
+    """SIGKILL the process behind `pidfd` and the group it leads. Does nothing when it was reaped.
 
     Never hits a process that took over the pid: either the kernel finds the group through the
     pidfd, or (before Linux 6.9) the pidfd proves a moment before that the pid is still taken.

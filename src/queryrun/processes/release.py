@@ -22,8 +22,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def release_memory(pidfd: int) -> None:
     """Begin to free the memory of the dying process behind `pidfd`; returns at once.
 
-    Changes nothing but the time it takes: on an older kernel, or for a process that is not
-    dying or already gone, nothing happens. Its end is still confirmed by the pidfd.
+    Only makes the exit faster: on an older kernel, or for a process that is not dying or already
+    reaped, it does nothing. The pidfd still confirms that the process has exited.
     """
     for _ in range(RELEASE_THREADS):
         own_pidfd = os.dup(pidfd)

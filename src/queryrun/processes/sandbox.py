@@ -56,7 +56,7 @@ _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 _CLOCKS = ("/usr/share/zoneinfo", "/etc/localtime")
 _MACHINE = ("/sys/fs/cgroup", "/sys/devices/system/cpu", "/proc/stat", "/proc/meminfo")
-"""DuckDB asks how many processors there are; it fails when it finds a file it cannot open."""
+"""DuckDB reads the number of processors; it fails when it finds a file it cannot open."""
 _OWN = ("/proc/self", "/dev/urandom", "/dev/random")
 
 _NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")

@@ -55,7 +55,7 @@ class AgeRecipient:
         return cls(key)
 
     def encrypted(self, chunks: Chunks) -> Iterator[bytes]:
-        """The pieces as an age file, in chunks that are each authenticated."""
+        """The bytes as an age file, in chunks that are each authenticated."""
         from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
         file_key, salt = os.urandom(16), os.urandom(16)
@@ -125,6 +125,7 @@ def _from_bech32(text: str) -> bytes:
 
 
 def _checksum(values: list[int]) -> int:
+    """The Bech32 checksum (BIP 173), which detects mistyped recipients."""
     prefix = _PREFIX[:-1]
     spread = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
     check = 1

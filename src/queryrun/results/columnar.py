@@ -1,7 +1,7 @@
-"""The first rows of Parquet, Arrow and zstd results. Runs in a process of its own.
+"""The first rows of Parquet, Arrow and zstd results. Runs in a separate process.
 
-Its libraries are large and written in C++, and what they decompress has no bound of its own; so
-the process that serves requests does not load them.
+Its libraries are large and written in C++, and they do not bound what they decompress; so the
+process that serves requests does not load them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ INTERRUPT_EVERY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One `COPY` statement: `run` executes it, writing to `path`; `interrupt` asks it to stop."""
+    """One `COPY` statement: `run` executes it, writing to `path`; `interrupt` requests a stop."""
 
     path: str
     run: Callable[[], int]
@@ -25,10 +25,10 @@ def _nothing() -> None:
 class ConcurrentCopy:
     """Runs a `COPY` in the caller's thread and `work`, its consumer, in a second one.
 
-    `unblock_consumer` wakes a consumer that waits for data after the `COPY` has ended. `finish`
+    `unblock_consumer` wakes a consumer that waits for data after the `COPY` has finished. `finish`
     runs after a successful `COPY`, while the consumer completes. `abort_copy` makes the `COPY`
     fail after its consumer has failed. An interrupt may get lost, so `abort_copy` and the
-    interrupt are repeated until the `COPY` has ended.
+    interrupt are repeated until the `COPY` has finished.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class ConcurrentCopy:
         self._error: BaseException | None = None
 
     def run(self) -> int:
-        """Return the number of rows copied. Both sides have ended when this returns or raises.
+        """Return the number of rows copied. Both sides have finished when this returns or raises.
 
         An error of the consumer takes precedence over the error that the `COPY` raises because
-        its consumer is gone.
+        its consumer has stopped.
         """
         try:
             copied = self._side_by_side()
@@ -65,6 +65,7 @@ class ConcurrentCopy:
         return copied
 
     def _side_by_side(self) -> int:
+        """Joins in `finally`, so that the consumer has finished when `run` returns or raises."""
         thread = threading.Thread(target=self._work, name="result reader", daemon=True)
         thread.start()
         try:
@@ -75,6 +76,7 @@ class ConcurrentCopy:
         return copied
 
     def _copied(self) -> int:
+        """Sets the flags before the consumer wakes, because it reads them to choose its outcome."""
         try:
             return self._copy.run()
         except BaseException:

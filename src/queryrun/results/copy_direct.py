@@ -36,7 +36,7 @@ STRIDE_BYTES = 8 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class CopyReader:
     """`consume` gets all bytes in order. `on_progress` gets the file's size every few milliseconds
-    and once after the `COPY`. An error of either ends the `COPY`."""
+    and once after the `COPY`. An error of either aborts the `COPY`."""
 
     consume: Callable[[Chunks], None]
     on_progress: Callable[[int], None]
@@ -89,7 +89,7 @@ class _TailReader:
         return size_bytes
 
     def _written(self, end: int) -> Iterator[memoryview]:
-        """Whole pieces before `end` whose bytes are all final."""
+        """Full chunks before `end` whose bytes are all final."""
         while end - self._offset >= CHUNK_BYTES and self._read() == CHUNK_BYTES:
             if not self._is_appended and self._buffer.find(0) >= 0:
                 return
@@ -97,7 +97,7 @@ class _TailReader:
             yield self._view
 
     def _all(self, end: int) -> Iterator[memoryview]:
-        """The rest, after the writer has ended."""
+        """The rest, after the writer has finished."""
         while self._offset < end and (size := self._read()):
             self._offset += size
             yield self._view[:size]

@@ -59,15 +59,15 @@ class _PipeReader:
         """The bytes as they arrive, in one buffer that is reused for every chunk."""
         buffer = bytearray(PIPE_BYTES)
         view = memoryview(buffer)
-        self._poll.poll()  # until there is a writer: an unopened pipe reads as ended
+        self._poll.poll()  # until there is a writer: an unopened pipe reads as EOF
         os.set_blocking(self._pipe, True)
         while size := os.readv(self._pipe, [buffer]):
             yield view[:size]
 
     def close_once_open(self) -> None:
-        """Close the pipe if the `COPY` has opened it, as its bytes show: its writes then fail.
+        """Close the pipe if the `COPY` has opened it, as its bytes prove: its writes then fail.
 
-        Not before: opening a pipe that has no reader would block for ever.
+        Not before: opening a pipe that has no reader would block forever.
         """
         if self._is_open and self._poll.poll(0):
             self.close()
@@ -87,5 +87,5 @@ def _make_pipe(path: str) -> None:
 
 def _signal_end(path: str) -> None:
     """Open and close the write end: a reader that never saw a writer now sees the end."""
-    with contextlib.suppress(OSError):  # no reader any more
+    with contextlib.suppress(OSError):  # no reader left
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))

@@ -78,8 +78,8 @@ class RecordCounter:
     def estimate(data: bytes) -> int:
         """Line ends outside quotes, or those inside if they are more.
 
-        From the middle of a file nothing tells which is which, but files with more rows than line
-        ends in values are the rule.
+        From the middle of a file the two cannot be distinguished, but most files have more rows
+        than line ends in values.
         """
         lines = data.count(b"\n")
         if data.find(b'"') < 0:
@@ -95,7 +95,7 @@ class NoCounter:
     rows = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Binary data tells nothing."""
+        """Binary data has no line ends to count."""
 
     @staticmethod
     def estimate(data: bytes) -> int:  # noqa: ARG004 - as the protocol says
@@ -130,8 +130,8 @@ def has_rows(file: int, end: int, counter: type[RowCounter]) -> bool:
 class RowEstimate:
     """Estimates the rows that have passed, from one chunk in eight; never shrinks.
 
-    Errs on the low side. Line ends inside values can make it too high all the same, in files that
-    have more of them than rows.
+    Errs on the low side. Line ends inside values can still make it too high, in files that have
+    more of them than rows.
     """
 
     def __init__(self, counter: type[RowCounter]) -> None:

@@ -59,6 +59,7 @@ class RotatingCredentials:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep_fresh(self, on_change: Callable[[Credentials], None]) -> None:
+        """Fetches in a thread, because the credential chain does blocking I/O."""
         announced = self._latest
         while True:
             await asyncio.sleep(self._interval_s)
@@ -73,5 +74,5 @@ class RotatingCredentials:
             self._latest = self._fetch()
         except ConfigurationError as error:
             log.warning("s3_credentials_unreadable", error=str(error))
-        except Exception as error:  # a task that ends would let the credentials expire
+        except Exception as error:  # if the task stopped, the credentials would expire
             log.warning("s3_credentials_unreadable", error=type(error).__name__)

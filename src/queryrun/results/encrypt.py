@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAGIC = b"QRUNENC1"
 FRAME_BYTES = 1024 * 1024
 MIN_KEY_BITS = 1024
-"""What the contract asks for, and less than anybody should use today."""
+"""The minimum of the contract. Too short for new keys."""
 GOOD_KEY_BITS = 2048
 _MAX_KEY_BITS = 16_384
 _MAX_KEY_TEXT = 16_384
@@ -81,13 +81,14 @@ def parse_public_key(text: str) -> PublicKey:
 
 
 def encrypted(chunks: Chunks, key: PublicKey | AgeRecipient | None) -> Chunks:
-    """The pieces encrypted to `key`; without one they come back as they are."""
+    """The chunks encrypted to `key`; without one they are returned unchanged."""
     if key is None:
         return chunks
     return _encrypt(chunks, key) if isinstance(key, PublicKey) else key.encrypted(chunks)
 
 
 def _encrypt(chunks: Chunks, key: PublicKey) -> Iterator[bytes]:
+    """The nonce holds the frame number and a last-frame mark: truncation is detected."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     secret = os.urandom(_KEY_BYTES)
@@ -100,6 +101,7 @@ def _encrypt(chunks: Chunks, key: PublicKey) -> Iterator[bytes]:
 
 
 def _der_of(text: str) -> bytes:
+    """Accepts PEM and bare base64, because the contract allows both."""
     if len(text) > _MAX_KEY_TEXT:
         raise BadKeyError("too long for a public key")
     stripped = text.strip()

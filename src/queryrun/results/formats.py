@@ -50,7 +50,7 @@ class ResultFormat:
     counter: type[RowCounter] = NoCounter
     preview: Callable[[Iterable[bytes], RowWindow], Preview] | None = None
     """Reads the first rows of the plain bytes. None: a reader in `columnar.py`, which runs in a
-    process of its own."""
+    separate process."""
 
     @property
     def is_delimited(self) -> bool:

@@ -8,7 +8,7 @@ from queryrun.results.compress import Chunks
 
 
 class BadKeyError(ValueError):
-    """An unusable key. The text says why and never repeats the key."""
+    """An unusable key. The message gives the reason and never contains the key."""
 
 
 def nonce(number: int, *, is_last: bool) -> bytes:

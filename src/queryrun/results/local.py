@@ -98,7 +98,7 @@ class LocalResultWriter:
         self._open()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write the bytes; a full disk has a failure code of its own."""
+        """Write the bytes; a full disk has a separate failure code."""
         with _storage_failures(), memoryview(data) as view:
             written = 0
             while written < len(view):
@@ -180,6 +180,7 @@ class LocalResultWriter:
 
 @contextlib.contextmanager
 def _storage_failures() -> Iterator[None]:
+    """Messages without the `OSError` text, because that contains paths of the server."""
     try:
         yield
     except OSError as error:

@@ -49,6 +49,7 @@ class PipedWrite:
         return WrittenResult(rows, self._size_bytes, self._digest.hexdigest())
 
     def _counted(self, chunks: Chunks) -> Chunks:
+        """Checks the row limit per chunk, so that an excess stops the write early."""
         is_first = True
         for chunk in chunks:
             if is_first:

@@ -28,7 +28,7 @@ Row = list[Value]
 
 
 class NoPreviewError(ValueError):
-    """There is no preview of these rows; the text says why."""
+    """There is no preview of these rows; the message gives the reason."""
 
 
 class CorruptFileError(NoPreviewError):
@@ -118,7 +118,7 @@ def _records(chunks: Iterable[bytes], *, has_quotes: bool = False) -> Iterator[b
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Splits by hand: a line may span chunks, and one without an end must not grow for ever."""
+    """Splits by hand: a line may span chunks, and one without an end must not grow forever."""
     pending: list[bytes] = []
     scanned_bytes = 0
     for chunk in chunks:

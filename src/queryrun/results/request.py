@@ -1,4 +1,4 @@
-"""What a write of one result file is asked to do, what it reports meanwhile, and its outcome."""
+"""The write of one result file: its request, its progress reports and its outcome."""
 
 from __future__ import annotations
 

@@ -139,6 +139,7 @@ class S3ResultWriter:
             self._upload = None
 
     def _complete(self, upload: str) -> None:
+        """The upload may be complete although the response was lost, so check before raising."""
         if self._part:
             self._send_part()
         while self._in_flight:

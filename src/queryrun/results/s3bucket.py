@@ -150,7 +150,7 @@ class S3Bucket:
     def link(self, key: str, lifetime_s: int) -> str | None:
         """A presigned GET link that is valid for `lifetime_s` seconds. Makes no request.
 
-        None when the credentials expire earlier: a link ends with the credentials that signed it.
+        None when the credentials expire earlier: a link expires with them.
         """
         now, signer = datetime.now(UTC), self._http.signer()
         if not signer.credentials.last_until(now + timedelta(seconds=lifetime_s)):

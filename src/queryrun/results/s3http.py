@@ -120,6 +120,7 @@ class S3Http:
         return Signer(self._credentials(), self._region)
 
     def _with_retries(self, attempt: Callable[[], T]) -> T:
+        """The last attempt is outside the loop, so that its error is raised in any case."""
         for pause_s in self.policy.retry_delays_s:
             try:
                 return attempt()
@@ -139,7 +140,7 @@ class S3Http:
     def _begin(
         self, request: S3Request
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Send the request; its answer has a good status, and its body is still to be read."""
+        """Send the request. The response has a success status, and its body is still unread."""
         connection = self._connection()
         with self._closing_on_error(connection):
             self._put(connection, request)
@@ -162,6 +163,7 @@ class S3Http:
 
     @contextlib.contextmanager
     def _closing_on_error(self, connection: http.client.HTTPConnection) -> Iterator[None]:
+        """A connection that failed mid-request has unread bytes and must not be reused."""
         try:
             yield
         except (OSError, http.client.HTTPException) as error:
@@ -177,6 +179,7 @@ class S3Http:
         response: http.client.HTTPResponse,
         chunk_bytes: int,
     ) -> Iterator[bytes]:
+        """Checks the length: a connection that closes early would look like the end of the file."""
         left = response.length or 0
         with self._closing_on_error(connection):
             while left:
@@ -188,6 +191,7 @@ class S3Http:
         self._release(connection, response)
 
     def _connection(self) -> http.client.HTTPConnection:
+        """Two timeouts: a connect fails fast, a response may take longer."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
@@ -198,6 +202,7 @@ class S3Http:
         return connection
 
     def _new_connection(self) -> http.client.HTTPConnection:
+        """A default TLS context, so that certificates are always verified."""
         timeout_s = self.policy.connect_timeout_s
         if not self._is_tls:
             return http.client.HTTPConnection(self._name, self._port, timeout=timeout_s)
@@ -209,6 +214,7 @@ class S3Http:
     def _release(
         self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
     ) -> None:
+        """Keeps a few connections only, since idle ones cost a socket each."""
         with self._lock:
             if not response.will_close and len(self._idle) < _MAX_IDLE_CONNECTIONS:
                 self._idle.append(connection)

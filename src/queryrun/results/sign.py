@@ -12,5 +12,5 @@ def sign(key: str, expires: int, secret: bytes) -> str:
 
 
 def verify(key: str, expires: int, signature: str, secret: bytes) -> bool:
-    """Whether the signature is ours. Says nothing of whether the link has expired."""
+    """Whether the signature is valid. Does not check whether the link has expired."""
     return hmac.compare_digest(sign(key, expires, secret).encode(), signature.encode())

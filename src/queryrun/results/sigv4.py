@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for S3: signs requests and links. Pure: no I/O, no clock of its own.
+"""AWS Signature Version 4 for S3: signs requests and links. Pure: no I/O, no clock.
 
 After "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API reference.
 """
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
-"""Stands for the body's hash in a link, because the body is not known when it is signed."""
+"""Replaces the body's hash in a link, because the body is not known when it is signed."""
 MAX_LINK_LIFETIME_S = 7 * 24 * 3600
 """S3 refuses longer lifetimes."""
 
@@ -76,7 +76,7 @@ class Signer:
     def link_query(self, request: UnsignedRequest, at: datetime, lifetime_s: int) -> str:
         """The query string that presigns `request` for `lifetime_s` seconds.
 
-        `lifetime_s` is at most `MAX_LINK_LIFETIME_S`. The request must have no headers of its own.
+        `lifetime_s` is at most `MAX_LINK_LIFETIME_S`. The request must have no headers.
         """
         token = self.credentials.session_token
         signing = [
@@ -94,6 +94,7 @@ class Signer:
     def _signature(
         self, request: UnsignedRequest, query: str, headers: Mapping[str, str], at: datetime
     ) -> str:
+        """Canonical request, string to sign and HMAC, in the order that AWS specifies."""
         canonical = "\n".join(
             [
                 request.method,

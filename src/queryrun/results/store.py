@@ -69,17 +69,17 @@ class ResultStore(Protocol):
         ...
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from `start` (inclusive) to `end` (exclusive) in pieces of at most 1 MiB.
+        """The bytes from `start` (inclusive) to `end` (exclusive) in chunks of at most 1 MiB.
 
         Raises `FileNotFoundError` when there is no such file, and `RunFailed` (storage) on errors
-        of the store, also between two chunks: then the bytes so far are right, and incomplete.
+        of the store, also between two chunks: then the bytes so far are correct but incomplete.
         """
         ...
 
     def discard(self, key: str) -> None:
         """Remove what an attempt left under `key`: committed, half-written or neither. Idempotent.
 
-        Call it only after the writer is known to be gone. Raises `RunFailed` (storage).
+        Call it only after the writer is confirmed stopped. Raises `RunFailed` (storage).
         """
         ...
 

@@ -65,6 +65,7 @@ class _Reader:
         return " ".join(words).upper()
 
     def _with_arguments(self, name: str) -> Type:
+        """Only arguments of nested types matter; those of others do not affect formatting."""
         if not self._next_is("("):
             return Type(name)
         if name in {"STRUCT", "UNION"}:
@@ -82,6 +83,7 @@ class _Reader:
         return name, self.type()
 
     def _between_brackets(self, read: Callable[[], _T]) -> list[_T]:
+        """Takes the reader of one item: members of `STRUCT` have names, other items do not."""
         self._take("(")
         parts = [read()]
         while self._next_is(","):

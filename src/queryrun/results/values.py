@@ -50,6 +50,7 @@ class ValueFormatter:
         return convert(value) if convert else None
 
     def _nested(self, kind: Type, value: str) -> str | None:
+        """Each kind needs different SQL functions to rebuild it from its formatted members."""
         convert = {
             "LIST": self._list,
             "ARRAY": self._list,
@@ -66,6 +67,7 @@ class ValueFormatter:
         return f"list_transform({value}, lambda {part}: {formatted})" if formatted else None
 
     def _map(self, kind: Type, value: str) -> str | None:
+        """None when neither side needs formatting: DuckDB then writes the map unchanged."""
         part = _variable(value)
         key, item = f"{part}.key", f"{part}.value"
         formatted_key = self.as_json(kind.children[0], key)
@@ -76,6 +78,7 @@ class ValueFormatter:
         return f"map_from_entries(list_transform(map_entries({value}), lambda {part}: {entry}))"
 
     def _struct(self, kind: Type, value: str) -> str | None:
+        """The `CASE` keeps NULL: a struct rebuilt from NULL members would not be NULL."""
         parts = [f"struct_extract({value}, {_text(name)})" for name in kind.names]
         formatted = [self.as_json(*pair) for pair in zip(kind.children, parts, strict=True)]
         if not any(formatted):
@@ -95,6 +98,7 @@ class ValueFormatter:
         return f"CASE WHEN {value} IS NOT NULL THEN row({members}) END"
 
     def _union(self, kind: Type, value: str) -> str | None:
+        """The members have different types, so the branches of the `CASE` have JSON in common."""
         parts = [f"union_extract({value}, {_text(name)})" for name in kind.names]
         formatted = [self.as_json(*pair) for pair in zip(kind.children, parts, strict=True)]
         if not any(formatted):

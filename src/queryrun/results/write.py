@@ -133,6 +133,7 @@ def _max_copied_rows(request: WriteRequest) -> int:
 
 @contextlib.contextmanager
 def _engine_failures(session: EngineSession, sql: CopySql) -> Iterator[None]:
+    """Only the session can map an engine's exception to a failure code."""
     try:
         yield
     except Exception as error:

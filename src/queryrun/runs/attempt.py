@@ -1,7 +1,7 @@
 """One attempt of a run: claim -> worker -> file -> store. One way out, whatever happens.
 
-Everything that ends an attempt early (a cancel, the time limit, a shutdown, a lost lease) goes
-through `AttemptRunner.stop`, and everything that ends it at all goes through `_settle`.
+Everything that stops an attempt early (a cancel, the time limit, a shutdown, a lost lease) goes
+through `AttemptRunner.stop`, and every outcome goes through `_settle`.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ class AttemptRunner:
             self._log.info("attempt_stop_requested", reason=reason, stage=stage)
 
     def set_lease_deadline(self, deadline_s: float | None) -> None:
-        """Set when the lease ends, on the monotonic clock. None: no other node can take it over.
+        """Set when the lease expires, on the monotonic clock. None: no other node can take it over.
 
         Unless a later call moves the deadline, the attempt stops when it passes. The worker has
-        the same deadline and exits by itself should this process be unable to stop it.
+        the same deadline and exits on its own if this process cannot stop it.
         """
         if self._lease_end is not None:
             self._lease_end.cancel()
@@ -260,7 +260,7 @@ class AttemptRunner:
     async def _settle(self, worker: Worker | None, outcome: Done | Failure | None) -> Run | None:
         """Write the outcome. Unless the worker finished cleanly, stop it first.
 
-        A run may be read as ended, or start its next attempt, the moment the outcome is written.
+        A run may be read as finished, or start its next attempt, the moment the outcome is written.
         Nothing of this attempt may then still run.
         """
         if outcome is not None and _is_clean(outcome):
@@ -290,7 +290,7 @@ class AttemptRunner:
             self._context.workers.give_back(worker)
 
     async def _write_clean(self, outcome: Done | Failure) -> Run:
-        """Write the outcome of a statement that finished by itself, with its worker intact."""
+        """Write the outcome of a statement that was not stopped and left its worker intact."""
         if isinstance(outcome, Done):
             file = ResultFile(self._file_key, outcome.size_bytes, outcome.sha256, outcome.rows)
             completed = Completed(file, self._processing_ms())
@@ -382,7 +382,7 @@ class AttemptRunner:
             self._log.warning("result_file_discard_failed", error=type(error).__name__)
 
     def _report(self, run: Run | None) -> Run | None:
-        """Count and log the outcome, and notify whoever waits for the run."""
+        """Count and log the outcome, and notify all waiters of the run."""
         outcome = run.state.value if run is not None else "lost"
         self._context.metrics.attempts.labels(self.attempt.run.request.source, outcome).inc()
         self._log.info("attempt_finished", outcome=outcome)
@@ -430,7 +430,7 @@ def _time_limit_exceeded(limit_s: float) -> Failure:
 
 
 async def _cancel_and_wait(task: asyncio.Future[Any]) -> None:
-    """Cancel the task if it still runs, and wait until it has ended."""
+    """Cancel the task if it still runs, and wait until it has finished."""
     if task.done():
         return
     task.cancel()

@@ -25,16 +25,16 @@ async def cancel(
     wait_s: float = WAIT_S,
     idempotent: IdempotentWrite | None = None,
 ) -> Run:
-    """Cancel the run and return it: `canceled` when nothing of it runs any more.
+    """Cancel the run and return it: `canceled` once nothing of it runs.
 
     A waiting run is `canceled` at once. A running one is `canceling` until its engine's stop is
     confirmed; this waits up to `wait_s` for that (0: not at all) and then returns the run as it
     is. An accepted cancel is final: the run can only become `canceled`. With `idempotent`, the key
-    is in flight until the caller completes it; should that never happen, a repeat gets the
+    is in flight until the caller completes it; if that never happens, a repeat gets the
     response that `idempotent` renders.
 
     Raises `NotFound` for a run that does not exist for this principal, and `NotCancellable`
-    (which says how it ended) for a run that has ended; nothing is changed then.
+    (with the final state) for a run that has finished; nothing is changed then.
     """
     run = await read_one(context, principal, run_id)
     requested = CancelRequested(_reason(principal, run), canceled_by=principal.client_id)

@@ -1,6 +1,6 @@
-"""Confirms that an attempt's engine has stopped: worker reaped, remote work gone.
+"""Confirms that an attempt's engine has stopped: worker reaped, remote work stopped.
 
-Always in this order. Once the worker has ended, nothing starts more work under the attempt's name,
+Always in this order. Once the worker has exited, nothing starts more work under the attempt's name,
 so what the remote engine then reports is final.
 """
 

@@ -66,7 +66,7 @@ class Workers(Protocol):
         ...
 
     def give_back(self, worker: Worker) -> None:
-        """The worker ended cleanly and may serve the same entity again."""
+        """The worker finished cleanly and may serve the same entity again."""
         ...
 
     async def stop(self, worker: Worker) -> Stopped:

@@ -34,7 +34,7 @@ class DispatchOptions:
     """Interval between claims without a notification."""
     fence_s: float | None = None
     """Where other nodes can take over an expired lease: how long after the last extension an
-    attempt stops by itself. Shorter than the lease, so that an expired lease proves it has
+    attempt stops on its own. Shorter than the lease, so that an expired lease proves it has
     stopped. None: this node owns its store alone, and working without a lease is harmless."""
 
 
@@ -70,7 +70,7 @@ class Dispatcher:
         return len(self._tasks)
 
     def progress(self, run_id: str) -> AttemptProgress | None:
-        """Progress of the run's attempt when this node holds it. For others, ask the store."""
+        """Progress of the run's attempt when this node holds it. For others, read the store."""
         for ref, runner in self._runners.items():
             if ref.run_id == run_id:
                 return runner.progress
@@ -85,7 +85,7 @@ class Dispatcher:
     async def drain(self, timeout_s: float) -> None:
         """Stop claiming, give running attempts `timeout_s` to finish, then stop and requeue them.
 
-        Returns when nothing of this node's attempts runs any more.
+        Returns once nothing of this node's attempts runs.
         """
         self._draining = True
         self._wake.set()
@@ -166,7 +166,7 @@ class Dispatcher:
             self._start_attempt(attempt, self._lease_deadline_s(requested_s))
 
     def _lease_deadline_s(self, requested_s: float) -> float | None:
-        """When a lease ends at the earliest: counted from the request, which precedes its start."""
+        """The earliest expiry of a lease: counted from the request, which precedes its start."""
         fence_s = self._options.fence_s
         return None if fence_s is None else requested_s + fence_s
 
@@ -186,7 +186,7 @@ class Dispatcher:
         self._context.notifier.publish(attempt.run)
 
     async def _run_attempt(self, runner: AttemptRunner) -> None:
-        """Run the attempt. Its slot becomes free only when nothing of it runs any more."""
+        """Run the attempt. Its slot becomes free only once nothing of it runs."""
         try:
             await runner.run()
         except Exception as error:  # its lease expires, and a reaper stops what is left
@@ -202,6 +202,7 @@ class Dispatcher:
     # --- leases ------------------------------------------------------------------------------
 
     async def _extend_leases_forever(self) -> None:
+        """A round that fails must not stop the loop: all leases of the node would expire."""
         while True:
             await self._until_beat()
             await survive(
@@ -222,8 +223,8 @@ class Dispatcher:
         this is not.
 
         An attempt that the store no longer returns has lost its lease. It is stopped here, and
-        settled by whoever holds it now. An attempt that the store has for this node but that does
-        not run here is left to expire: its claim was committed and the reply was lost.
+        settled by the node that holds it now. An attempt that the store has for this node but that
+        does not run here is left to expire: its claim was committed and the reply was lost.
         """
         before, requested_s = dict(self._runners), time.monotonic()
         held = await self._context.store.extend(

@@ -3,7 +3,7 @@
 From this table come the column lists, inserts and the mapping between rows and records of both
 stores, and the names that callers may request and filter by, with their kinds and descriptions.
 A new field that is stored needs its attribute in `model.py`, its entry here, its column in the
-first migration of each database, and whatever sets it.
+first migration of each database, and the code that sets it.
 
 The order is that in which the fields of a run are rendered. It is free to differ from that of
 the tables' columns, which are always named.
@@ -34,7 +34,7 @@ class FieldKind(Enum):
     PAIRS = auto()
     """Tuple of pairs of `str`; a column keeps JSON."""
     RECORD = auto()
-    """A record of its own, or a list of them. Its parts are fields too, if they are stored."""
+    """A nested record, or a list of them. Its parts are fields too, if they are stored."""
 
 
 class Visibility(Enum):
@@ -45,7 +45,7 @@ class Visibility(Enum):
     ON_REQUEST = auto()
     """The same callers, if they name it."""
     INTERNAL = auto()
-    """Nobody, under this name."""
+    """No caller, under this name."""
 
 
 class Table(StrEnum):

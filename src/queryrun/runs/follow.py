@@ -45,7 +45,7 @@ async def follow(
     Event records are complete and in order. Between them comes the newest progress: at once for a
     run of this node, and within `PROGRESS_POLL_S` of being written for another node's.
 
-    Ends after the record that ended the run, after `options.max_duration_s`, and when the node
+    Stops after the record of a terminal state, after `options.max_duration_s`, and when the node
     begins to drain. A caller that is not done continues from its last record. Without
     notifications, records are read every `POLL_S` and progress every `PROGRESS_POLL_S`.
     """

@@ -19,16 +19,16 @@ class LeaderTask(StrEnum):
 
 
 class LeaderLease(Protocol):
-    """Says which of the nodes on one database does a task."""
+    """Decides which of the nodes on one database runs a task."""
 
     async def held(self, task: LeaderTask, /) -> bool:
         """Acquire or renew the lease on `task`. False: another node holds it, skip this round.
 
-        The lease stays with the node while it renews at least once a minute, and ends with its
+        The lease stays with the node while it renews at least once a minute, and expires with its
         database connection: when the node dies, freezes or is cut off, another node gets it.
 
         It is no lock. Two nodes may hold it for a moment, and a node that cannot find out gets
-        True, because a task that nobody does is worse than one done twice. `Unavailable` when
+        True, because a task that no node runs is worse than one run twice. `Unavailable` when
         the database does not respond.
         """
         ...

@@ -24,7 +24,7 @@ class BackgroundLoops:
         self._tasks.append(asyncio.create_task(loop, name=name))
 
     async def close(self) -> None:
-        """Cancel all loops and wait until they have ended. Idempotent."""
+        """Cancel all loops and wait until they have finished. Idempotent."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -35,8 +35,8 @@ async def survive(
 ) -> None:
     """Run one round of a loop and log what it raises. Only a cancellation gets through.
 
-    `Unavailable` is expected while the store is away and is logged as a warning. A loop that ended
-    for any other error would leave a node that looks healthy and does nothing.
+    `Unavailable` is expected while the store is away and is logged as a warning. A loop that any
+    other error stopped would leave a node that looks healthy and does nothing.
     """
     try:
         await round_()

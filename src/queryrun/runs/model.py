@@ -12,7 +12,7 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.state import RunEvent, RunState
 
 DEFAULT_MAX_RETRIES = 3
-"""Attempts after the first one, unless a source says otherwise (contract F8)."""
+"""Attempts after the first one, unless a source overrides it (contract F8)."""
 
 
 class StopReason(StrEnum):
@@ -63,7 +63,7 @@ ATTEMPT_OUTCOMES = {
     RunEvent.REQUEUE: AttemptOutcome.REQUEUED,
     RunEvent.FREED: AttemptOutcome.CANCELED,
 }
-"""The events that end an attempt. A cancel does not: the attempt ends when its engine is free."""
+"""The events that finish an attempt. A cancel does not: its engine must have stopped first."""
 
 
 class DeletedRows(StrEnum):
@@ -76,7 +76,7 @@ class DeletedRows(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the caller wants to take home."""
+    """The format of the result file that the caller requested."""
 
     content_type: ContentType
     content_encoding: ContentEncoding = ContentEncoding.NONE
@@ -119,7 +119,7 @@ class Cancellation:
     """The record of a stop: who requested it and why, how far the attempt was, what confirmed it.
 
     `canceled_time` stays empty until the stop is confirmed, and for good when the run
-    was stopped for a limit and ended `failed`.
+    was stopped for a limit and is `failed`.
     """
 
     requested_time: datetime
@@ -169,7 +169,7 @@ class Attempt:
     handle: str | None = None
     """The engine handle, once saved: what any process needs to stop this attempt's work."""
     file_key: str | None = None
-    """The key the result file is, or was to be, committed under."""
+    """The key under which the result file is, or would have been, committed."""
 
 
 @dataclass(frozen=True, slots=True)

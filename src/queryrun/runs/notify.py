@@ -1,6 +1,6 @@
 """Notifications that a run has changed, within this node and between nodes.
 
-A notification is a hint. It may be lost, arrive twice or arrive late, and it only says which run to
+A notification is a hint. It may be lost, arrive twice or arrive late, and it only names the run to
 read again. Everything that must happen also happens without it: the dispatcher polls, lease
 extensions return the state, and waits read the store again.
 """
@@ -90,7 +90,7 @@ class ChangeNotifier:
 
     @asynccontextmanager
     async def subscribe(self, run_id: str) -> AsyncIterator[Subscription]:
-        """Like `watch`, but also notified of progress, and able to tell the two apart."""
+        """Like `watch`, but also notified of progress, and distinguishes the two."""
         subscription = Subscription()
         self._subscriptions[run_id].add(subscription)
         try:

@@ -39,7 +39,7 @@ async def read_many(context: RequestContext, principal: Principal, query: RunQue
 
 
 async def await_end(context: RequestContext, run: Run, wait_s: float) -> Run:
-    """The run as soon as it has ended, or as it is after `wait_s` seconds.
+    """The run as soon as it has finished, or as it is after `wait_s` seconds.
 
     Checks no access: the caller has read the run with `read_one`. Costs one read per change of the
     run, and one every `POLL_S` in case a notification was lost. Returns after `DRAIN_WAIT_S` at

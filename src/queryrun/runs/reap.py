@@ -1,6 +1,6 @@
 """The reaper: settles attempts whose lease expired, removes runs past their retention.
 
-It stops work, requeues or ends runs, and never starts an attempt.
+It stops work, requeues or finishes runs, and never starts an attempt.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ leases that we took over expire."""
 
 @dataclass(frozen=True, slots=True)
 class ReapOptions:
-    """How often the reaper runs, and how long ended runs and files are kept (contract F9)."""
+    """How often the reaper runs, and how long finished runs and files are kept (contract F9)."""
 
     interval_s: float = 5.0
     lease_s: float = 30.0
@@ -113,9 +113,9 @@ class Reaper:
             return await self._settle(attempt) if is_ours else 0
 
     async def _settle(self, attempt: Attempt) -> int:
-        """Stop the attempt's work, and only then requeue or end its run.
+        """Stop the attempt's work, and only then requeue or finish its run.
 
-        An attempt that cannot be stopped keeps its state. It is tried again when the lease that
+        An attempt that cannot be stopped keeps its state. It is retried when the lease that
         we took over expires, and does not delay the others.
         """
         try:

@@ -59,14 +59,14 @@ class RemoteWork:
     async def stop(self, ref: AttemptRef, source: str, entity_id: str) -> None:
         """Stop the attempt's work. Returns when the engine reports that nothing of it is left.
 
-        Call it after the attempt's worker has ended, so that nothing starts new work under its
+        Call it after the attempt's worker has exited, so that nothing starts new work under its
         name. `Unavailable`: not confirmed, try again.
         """
         spec = await self._resolve(source, entity_id)
         await self._remote_stop.stop(spec, work_name(ref.run_id, ref.number))
 
     async def stop_orphans(self, store: RunStore) -> int:
-        """Stop work whose attempt nobody holds any more. Returns how many there were.
+        """Stop work whose attempt is held by no node. Returns how many there were.
 
         This is the safety net behind `stop`: the engine was down when an attempt on it failed,
         or a request reached it unexpectedly late. A source that does not respond is skipped until

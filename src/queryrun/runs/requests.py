@@ -21,7 +21,7 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A request whose caller was given nothing but its id."""
+    """A request whose caller got only its id so far."""
 
     id: str
     tenant_id: str
@@ -50,7 +50,7 @@ class AsyncRequest:
 
     @property
     def state(self) -> RequestState:
-        """`in_progress` until there is an outcome, then what that says."""
+        """`in_progress` until there is an outcome, then the state of that."""
         return self.outcome.state if self.outcome else RequestState.IN_PROGRESS
 
 

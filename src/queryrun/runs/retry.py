@@ -53,6 +53,6 @@ def while_source_down(
 
 
 def _after_last_attempt(failure: Failure, attempts: int) -> Failure:
-    """The failure, with a message that says how many attempts failed."""
+    """The failure, with the number of failed attempts in its message."""
     summary = f"all {attempts} attempts failed" if attempts > 1 else "the only attempt failed"
     return replace(failure, message=f"{failure.message} ({summary}; no retries left)")

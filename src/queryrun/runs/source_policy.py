@@ -9,7 +9,7 @@ from queryrun.runs.model import DEFAULT_MAX_RETRIES
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """Limits that a source sets on runs (contract F7). 0 means no limit, unless said otherwise."""
+    """Limits that a source sets on runs (contract F7). 0 means no limit, unless noted otherwise."""
 
     max_running_per_tenant: int = 5
     max_queued_per_tenant: int = 10

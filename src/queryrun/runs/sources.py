@@ -26,7 +26,7 @@ class SourceCheck(Protocol):
     """Checks one engine (`services.remote_stop` implements it)."""
 
     async def check(self, source: SourceSpec) -> None:
-        """Return when the engine would accept a statement; `Unavailable` says why not."""
+        """Return if the engine would accept a statement. Raises `Unavailable` with the reason."""
         ...
 
 

@@ -28,7 +28,7 @@ class RunState(StrEnum):
     COMPLETE = "complete"
     """The result file is durable."""
     FAILED = "failed"
-    """It will not be tried again; `failure` says why."""
+    """It is not retried; `failure` has the reason."""
     CANCELED = "canceled"
     """Stopped and confirmed: nothing of it runs anywhere."""
 
@@ -74,7 +74,7 @@ HELD: frozenset[RunState] = frozenset({RunState.IN_PROGRESS, RunState.CANCELING}
 def advance(state: RunState, event: RunEvent) -> RunState:
     """The state after `event`, or `LostRace` when the event does not apply in `state`.
 
-    This is the only place that decides a transition; the stores call it and then write with a
+    Only this function decides a transition; the stores call it and then write with a
     compare-and-set on the state it started from.
     """
     after = TRANSITIONS.get((state, event))

@@ -56,7 +56,7 @@ class ClaimLimits:
 
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """Which runs a list wants. Empty fields do not restrict; the order is newest first."""
+    """The filter of a list of runs. Empty fields do not restrict; the order is newest first."""
 
     tenant_id: str
     entity_id: str | None = None
@@ -165,13 +165,13 @@ class RunStore(Protocol):
         With `idempotent`: the first call stores `idempotent.response(run)` in the same transaction.
         A later call with the same tenant, key and fingerprint writes nothing and returns the first
         run with `replay` set; another fingerprint raises `IdempotencyMismatch`; a key whose
-        first request has not been answered yet, or was answered without making a run, raises
-        `IdempotencyInFlight` (`IdempotencyStore.find_key`, before, finds the latter's answer).
+        first request has no response yet, or got one without creating a run, raises
+        `IdempotencyInFlight` (`IdempotencyStore.find_key`, called before, finds that response).
         """
         ...
 
     async def get(self, run_id: str) -> Run | None:
-        """The run as last written, or None. Knows nothing of who may see it."""
+        """The run as last written, or None. Does not check who may see it."""
         ...
 
     async def find(self, query: RunQuery) -> RunPage:
@@ -220,16 +220,16 @@ class RunStore(Protocol):
         lease_s: float,
         progress: Mapping[AttemptRef, AttemptProgress] | None = None,
     ) -> list[HeldAttempt]:
-        """Renew the leases of these attempts of `node` and say in which state each run now is.
+        """Renew the leases of these attempts of `node` and return the state of each run.
 
-        How far they are (`progress`) is written along, for other nodes to show; what is known of
-        an attempt that it does not name stays.
+        `progress` is written too, so that other nodes can report it. The stored progress of an
+        attempt that it does not name is kept.
 
-        An attempt that is missing from the answer is no longer this node's. An attempt that
+        An attempt that is missing from the result is no longer this node's. An attempt that
         is `canceling` must be stopped: this covers notifications that were lost.
 
         The lease of an attempt that is not named expires: its claim may have been committed
-        without the node ever hearing of it, and then only the reaper can settle it.
+        without a reply reaching the node, and then only the reaper can settle it.
         """
         ...
 
@@ -255,12 +255,12 @@ class RunStore(Protocol):
     ) -> Run:
         """`accepted` -> `canceled`, or `in_progress` -> `canceling`.
 
-        A run that is already `canceling` is returned as it is (asking twice is not an error).
-        `NotCancellable` when it had ended; `NotFound` when there is no such run.
+        A run that is already `canceling` is returned as it is (a second cancel is not an error).
+        `NotCancellable` when it had finished; `NotFound` when there is no such run.
 
         With `idempotent`: the key is written in the same transaction, in flight, with
-        `idempotent.response(run)` as what is replayed should nobody finish it. The caller waits for
-        the engine, then calls `IdempotencyStore.complete_key` with the final answer. A key that
+        `idempotent.response(run)` as the replay if it is never completed. The caller waits for the
+        engine, then calls `IdempotencyStore.complete_key` with the final response. A key that
         is in use already raises `IdempotencyMismatch` or `IdempotencyInFlight` and nothing is
         written: replays are found by `IdempotencyStore.find_key`, before.
         """
@@ -273,18 +273,18 @@ class RunStore(Protocol):
     async def expired_leases(
         self, *, exclude_node: str | None = None, limit: int = 100
     ) -> list[Attempt]:
-        """Attempts whose lease has run out, oldest first: `in_progress` or `canceling`.
+        """Attempts whose lease has expired, oldest first: `in_progress` or `canceling`.
 
         With `exclude_node`, every attempt that is not held by that node counts as expired: true on
-        one node that owns its store alone, and used when it starts. Those leases are ended by
-        this, so that `take_over` works.
+        one node that owns its store alone, and used when it starts. The call expires those leases,
+        so that `take_over` works.
         """
         ...
 
     async def take_over(self, ref: AttemptRef, node: str, *, lease_s: float) -> bool:
         """Give the expired lease of an attempt to `node`, so that only one reaper handles it.
 
-        False when someone else has it, or it has not expired.
+        False when another node has it, or it has not expired.
         """
         ...
 
@@ -297,7 +297,7 @@ class RunStore(Protocol):
         between two extensions at most, while its node lives.
 
         None when no attempt is held, when its lease has not been extended yet, and from the
-        moment a reaper takes it over: nobody works on it then.
+        moment a reaper takes it over: no worker runs it then.
         """
         ...
 
@@ -306,13 +306,13 @@ class RunStore(Protocol):
         ...
 
     async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete ended runs whose last change is before `finished_before`, with their history."""
+        """Delete finished runs last changed before `finished_before`, with their history."""
         ...
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
-        """Runs that have not ended, by source and state; for metrics."""
+        """Runs that have not finished, by source and state; for metrics."""
         ...
 
     async def healthy(self) -> bool:
-        """True when the store answers a trivial read."""
+        """True when the store serves a trivial read."""
         ...

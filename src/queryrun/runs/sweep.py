@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 INTERVAL = timedelta(hours=1)
 MARGIN = timedelta(days=1)
-"""Added to the age at which a file cannot belong to a run any more: clocks differ."""
+"""Added to the age from which a file can belong to no run: clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Sweeper:
     async def start_if_due(self) -> None:
         """Start a sweep if one is due and this node is the leader. Returns at once.
 
-        A large bucket takes minutes, and the caller's other work must go on meanwhile.
+        A large bucket takes minutes, and the caller's other work must not wait for it.
         """
         is_leader = await self._leader.held(LeaderTask.SWEEP)  # every time: this renews the lease
         is_running = self._sweep is not None and not self._sweep.done()
@@ -74,7 +74,7 @@ class Sweeper:
                 log.info("result_files_swept", files=len(swept))
 
     async def close(self) -> None:
-        """Stop waiting for a running sweep. Its thread ends by itself."""
+        """Stop waiting for a running sweep. Its thread finishes on its own."""
         if self._sweep is not None:
             self._sweep.cancel()
             await asyncio.gather(self._sweep, return_exceptions=True)

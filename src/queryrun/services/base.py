@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 class ServiceProcess(Generic[Response]):
-    """One process of a service and our end of its socket. `ServiceProcesses` starts and ends it."""
+    """One process of a service and our end of its socket. `ServiceProcesses` manages it."""
 
     def __init__(self, child: ChildProcess, decode: Callable[[bytes], Response]) -> None:
         self.child = child
@@ -39,7 +39,7 @@ class ServiceProcess(Generic[Response]):
         return await self.receive()
 
     def send(self, frame: bytes) -> None:
-        """Send an encoded frame, or nothing when the process is gone: `receive` tells that."""
+        """Send an encoded frame. Does nothing when the process has exited: `receive` reports it."""
         with contextlib.suppress(OSError):
             self._writer.write(frame)
 
@@ -49,7 +49,7 @@ class ServiceProcess(Generic[Response]):
             await self._writer.drain()
 
     async def receive(self) -> Response | None:
-        """Its next response; None when it died or broke the protocol. Then it must be ended."""
+        """Its next response; None when it died or broke the protocol. Then pass it to `end`."""
         try:
             return self._decode(await receive_body(self._reader))
         except (OSError, EOFError, ValueError, msgspec.MsgspecError):
@@ -88,8 +88,8 @@ class ServiceProcesses(Generic[Response]):
     async def start(self) -> ServiceProcess[Response]:
         """A new process. The caller must hand it to `end`.
 
-        Raises `Unavailable` when none can be started or this is closed. Cancelling the call ends
-        the process as soon as it exists: a fork cannot be taken back.
+        Raises `Unavailable` when none can be started or this is closed. Cancelling the call kills
+        the process as soon as it exists: a fork cannot be undone.
         """
         if self._closed:
             raise Unavailable("the node is closing")
@@ -104,7 +104,7 @@ class ServiceProcesses(Generic[Response]):
 
     @contextlib.asynccontextmanager
     async def one(self) -> AsyncIterator[ServiceProcess[Response]]:
-        """A process for one conversation, ended afterwards. Raises as `start`."""
+        """A process for one conversation, killed afterwards. Raises the errors of `start`."""
         process = await self.start()
         try:
             yield process
@@ -112,13 +112,13 @@ class ServiceProcesses(Generic[Response]):
             await self.end(process)
 
     async def end(self, process: ServiceProcess[Response]) -> None:
-        """Kill it and return when it is reaped. Idempotent; goes on when the call is cancelled."""
+        """Kill it and return when it is reaped. Idempotent; a cancelled call still kills it."""
         ending = self._begin_to_end(process)
         if ending is not None:
             await asyncio.shield(ending)
 
     async def close(self) -> None:
-        """End every process, and start no more. Idempotent."""
+        """Kill every process, and start no more. Idempotent."""
         self._closed = True
         await asyncio.gather(*self._starting, return_exceptions=True)
         for process in list(self._living):
@@ -167,7 +167,7 @@ class RecentResults(Generic[Key, Value]):
         return value
 
     def put(self, key: Key, value: Value) -> None:
-        """Keep a result, in place of an earlier one."""
+        """Keep a result; it replaces an earlier one."""
         self._entries[key] = value
         self._entries.move_to_end(key)
         if len(self._entries) > self._max_entries:

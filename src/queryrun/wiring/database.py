@@ -30,7 +30,7 @@ def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
 
 
 def _on_open(settings: Settings) -> MigrateOnOpen:
-    """A database of one node's own is migrated with its program: nobody else uses it."""
+    """A database of a single node is migrated with its program: no other node uses it."""
     if settings.database.migrate == "auto":
         return MigrateOnOpen.IF_EMPTY if settings.is_shared else MigrateOnOpen.ALWAYS
     at_start = settings.database.migrate == "at_start"

@@ -83,8 +83,8 @@ class Node:
     async def start(self) -> None:
         """Start the components in the order in which they depend on each other.
 
-        Call on the main thread: the kernel ends the workers when the thread that started them
-        ends.
+        Call on the main thread: the kernel kills the workers when the thread that started them
+        exits.
         """
         await self.resources.pool.start()
         if self.resources.credentials is not None:
@@ -248,7 +248,7 @@ async def _kill_by_handle(handle: str) -> EngineStop:
 def _housekeeping(
     database: Database, sweeper: Sweeper
 ) -> Sequence[Callable[[], Awaitable[object]]]:
-    """What the reaper does in every round besides its own work."""
+    """Tasks that the reaper runs in every round in addition to reaping."""
     return (
         sweeper.start_if_due,
         lambda: database.auth.remove_expired_tokens(utc_now()),

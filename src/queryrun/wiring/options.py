@@ -17,8 +17,8 @@ from queryrun.settings import SPILL_NAME, Settings, SourceSettings, size_bytes
 from queryrun.worker.pool import PoolOptions
 
 FENCE = 0.8
-"""The part of a lease after which its holder stops working by itself. The rest allows for clocks
-that differ, and for the time in which a killed worker returns its memory."""
+"""The part of a lease after which its holder stops working on its own. The rest allows for clocks
+that differ, and for the time in which a killed worker releases its memory."""
 
 _DAY_S = 24 * 3600
 
@@ -29,7 +29,7 @@ def utc_now() -> datetime:
 
 
 def pool_options(settings: Settings) -> PoolOptions:
-    """One worker per slot, besides those that wait ready."""
+    """One worker per slot, in addition to the warm ones."""
     return PoolOptions(
         spill_root=settings.path(SPILL_NAME),
         warm=settings.workers.warm,
@@ -38,7 +38,7 @@ def pool_options(settings: Settings) -> PoolOptions:
 
 
 def dispatch_options(settings: Settings) -> DispatchOptions:
-    """A node that shares no database has no fence: nobody can take over its leases."""
+    """A node that shares no database has no fence: no other node can take over its leases."""
     return DispatchOptions(
         slots=settings.workers.slots,
         lease_s=settings.leases.lease_s,
@@ -58,7 +58,7 @@ def reap_options(settings: Settings) -> ReapOptions:
 
 
 def sweep_options(settings: Settings) -> SweepOptions:
-    """A request may ask for a time limit beyond every source's."""
+    """A request may set a time limit above that of every source."""
     longest_s = max(source.time_limit_s for source in settings.sources.values())
     return SweepOptions(
         max_attempt_s=max(longest_s, MAX_TIMEOUT_S),
@@ -78,6 +78,7 @@ def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
 
 
 def _source_policy(source: SourceSettings) -> SourcePolicy:
+    """The runs layer must not import the settings, so their values are copied here."""
     return SourcePolicy(
         max_running_per_tenant=source.max_running_per_tenant,
         max_queued_per_tenant=source.max_queued_per_tenant,

@@ -50,7 +50,7 @@ def open_resources(settings: Settings, roles: Roles = CHILD_ROLES) -> NodeResour
 
 
 def _lock_home(path: Path) -> IO[str]:
-    """A file lock, because the kernel releases it however the process ends."""
+    """A file lock, because the kernel releases it however the process exits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.open("a+", encoding="ascii")
     try:

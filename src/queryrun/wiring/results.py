@@ -50,6 +50,7 @@ def _s3_results(settings: Settings, credentials: RotatingCredentials) -> ResultS
 
 
 def _s3_location(results: ResultSettings) -> S3Location:
+    """The store must not import the settings, so their values are copied here."""
     return S3Location(
         bucket=results.bucket,
         prefix=results.prefix,

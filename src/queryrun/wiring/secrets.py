@@ -58,6 +58,7 @@ def s3_credentials(settings: Settings, environ: Mapping[str, str] | None = None)
 
 
 def _default_section(path: Path) -> Mapping[str, str]:
+    """A parser without interpolation, because secrets may contain `%`."""
     parser = configparser.RawConfigParser(default_section="")
     try:
         parser.read_string(path.read_text(encoding="utf-8"))

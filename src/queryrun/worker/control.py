@@ -1,9 +1,9 @@
 """A worker's control thread: serves the node while the main thread is deep in an engine.
 
-It repeats an interrupt until the statement has ended, reports progress, and ends the process
-group at once when the node is gone. Where the node holds its attempts by leases that others can
-take over, the kernel ends the process when the lease was not extended in time: a node that is
-cut off, paused or stuck cannot keep a statement going that is another node's by then.
+It repeats an interrupt until the statement has finished, reports progress, and kills the process
+group at once when the node has exited. Where the node holds its attempts by leases that others can
+take over, the kernel kills the process when the lease expires: a node that is cut off, paused or
+stuck cannot keep a statement running that another node has taken over.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Control:
             return self._report
 
     def end(self) -> None:
-        """The statement has ended: no interrupt and no progress frame comes after this."""
+        """The statement has finished: no interrupt and no progress frame comes after this."""
         with self._lock:
             _set_exit_timer(0.0)
             self._session = None
@@ -109,7 +109,7 @@ class Control:
     def _listen_or_exit(self) -> NoReturn:
         try:
             self._listen()
-        finally:  # the node is gone, or broke the protocol: it cannot stop us any more
+        finally:  # the node exited or broke the protocol: it can no longer stop us
             os.killpg(0, signal.SIGKILL)
         raise AssertionError  # killed above
 
@@ -151,7 +151,7 @@ class Control:
         return INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S
 
     def _interrupt_or_report(self) -> None:
-        """Errors are suppressed: the session may be closing, and this thread must go on."""
+        """Errors are suppressed: the session may be closing, and this thread must continue."""
         with self._lock, contextlib.suppress(Exception):
             if self._session is None or self._report is None:
                 return
@@ -162,7 +162,7 @@ class Control:
 
 
 def _set_exit_timer(deadline_s: float) -> None:
-    """Have the kernel end this process then, whatever its threads do; 0: not at all.
+    """Have the kernel kill this process at the deadline, whatever its threads do; 0: never.
 
     SIGALRM has no handler here, so its default action is to terminate; a handler of Python's
     would wait for the main thread, which is deep in an engine.

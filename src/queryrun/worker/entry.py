@@ -96,6 +96,7 @@ class SourceSession:
         self._engine.close()
 
     def _job(self, execute: Execute) -> WriteRequest:
+        """The writer does not know the protocol, so the frame is converted here."""
         return WriteRequest(
             sql=execute.sql,
             file_key=execute.file_key,

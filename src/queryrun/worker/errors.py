@@ -6,11 +6,11 @@ from queryrun.errors import QueryrunError
 
 
 class WorkerDied(QueryrunError):
-    """The worker ended, by itself or by a kill, before it had sent an outcome.
+    """The worker exited or was killed before it had sent an outcome.
 
     `exit_code` is negative for a signal (-9: SIGKILL, as the kernel's memory killer sends),
     0 or positive for an exit, None when it is unknown (the fork server died too).
-    The process is already reaped, its spill directory gone.
+    The process is already reaped, its spill directory removed.
     """
 
     def __init__(self, exit_code: int | None) -> None:
@@ -19,4 +19,4 @@ class WorkerDied(QueryrunError):
 
 
 class PoolClosed(QueryrunError):
-    """The pool has been closed; it gives out no more workers."""
+    """The pool has been closed and gives out no workers."""

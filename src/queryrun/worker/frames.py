@@ -1,4 +1,4 @@
-"""What a node and a worker say to each other (`processes/frames.py` has the wire format).
+"""The protocol between a node and a worker (`processes/frames.py` has the wire format).
 
 The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*, and RenewCredentials at
                     any time
@@ -67,12 +67,12 @@ class Execute(Frame, frozen=True, tag="execute"):
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""
     lease_deadline_s: float = 0.0
-    """When the worker ends by itself unless an `ExtendLease` moves that; 0: never. On the
+    """When the worker exits on its own unless an `ExtendLease` moves that; 0: never. On the
     monotonic clock, which all processes of a machine share."""
 
 
 class ExtendLease(Frame, frozen=True, tag="extend_lease"):
-    """The running statement may go on until then. Ignored when none runs."""
+    """The running statement may continue until then. Ignored when none runs."""
 
     deadline_s: float
 
@@ -119,7 +119,7 @@ class Done(Frame, frozen=True, tag="done"):
 class Failed(Frame, frozen=True, tag="failed"):
     """The attempt failed, and nothing is left under its key. `code` is a `FailureCode`.
 
-    `interrupted`: an `Interrupt` ended the statement; the worker exits after this frame.
+    `interrupted`: an `Interrupt` stopped the statement; the worker exits after this frame.
     """
 
     code: str

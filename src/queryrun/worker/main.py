@@ -47,7 +47,7 @@ def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
     if isinstance(config, WorkerConfig):
         confine_worker(config)
         WorkerMain(channel, config, open_session).serve()
-    os._exit(0)  # never configured: the node has let go
+    os._exit(0)  # never configured: the node closed its end
 
 
 def confine_worker(config: WorkerConfig) -> None:
@@ -90,7 +90,7 @@ class WorkerMain:
         self._sessions = 0
 
     def serve(self) -> NoReturn:
-        """Open, report ready, run, repeat. Ends by `os._exit`: no engine can delay that."""
+        """Open, report ready, run, repeat. Exits by `os._exit`: no engine can delay that."""
         self._control.start()
         while True:
             spill_dir = self._next_spill_dir()
@@ -117,7 +117,7 @@ class WorkerMain:
         return spill_dir
 
     def _open(self, spill_dir: Path) -> WorkerSession:
-        """A source that cannot be opened ends the worker: it is bound to it for good."""
+        """A worker whose source cannot be opened exits: it cannot switch to another source."""
         config = msgspec.structs.replace(self._config, spill_dir=str(spill_dir))
         try:
             return self._open_session(config)
@@ -157,7 +157,7 @@ class WorkerMain:
         limit_file_size(largest if execute.size_limit_bytes else 0)
 
     def _failed(self, error: Exception) -> Failed:
-        """After an interrupt every error is its consequence, whatever the engine calls it."""
+        """After an interrupt every error counts as its consequence, whatever its type."""
         if self._control.interrupted:
             return _as_frame(_INTERRUPTED, interrupted=True)
         if isinstance(error, RunFailed):
@@ -186,6 +186,7 @@ def _frames(trace: TracebackType | None) -> list[str]:
 
 
 def _as_frame(failure: Failure, *, interrupted: bool = False) -> Failed:
+    """One conversion for all failures, so that every `Failed` frame has the same fields."""
     return Failed(
         code=failure.code.value,
         message=failure.message,

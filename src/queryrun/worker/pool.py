@@ -4,8 +4,8 @@
                                         │                      │
                                         └───────── stop ───────┴──► reaped, spill removed
 
-One task per process watches it from its start and reaps it when it ends, whoever ended it.
-`stop` only makes it end, and waits until it is reaped.
+One task per process watches it from its start and reaps it when it exits, for whatever cause.
+`stop` only makes it exit, and waits until it is reaped.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ class PoolOptions:
 
 
 class StopHow(StrEnum):
-    """How a worker ended; the values are those of `runs.model.EngineStop`."""
+    """How a worker stopped; the values are those of `runs.model.EngineStop`."""
 
     NEVER_STARTED = "never_started"
     """Its user had not sent it a statement."""
     INTERRUPTED = "interrupted"
-    """The interrupt ended the statement, and the worker exited by itself."""
+    """The interrupt stopped the statement, and the worker exited on its own."""
     KILLED = "killed"
     """It was killed, by us or before us."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Confirms that a worker has ended: reaped, its memory and spill given back.
+    """Confirms that a worker has exited: reaped, its memory and spill released.
 
     `exit_code` is as in `WorkerDied`.
     """
@@ -95,7 +95,7 @@ class WorkerPool:
 
     def __init__(self, options: PoolOptions, roles: Roles) -> None:
         self.fork_client = ForkClient(roles)
-        """Shared with the services; `close` ends it."""
+        """Shared with the services; `close` stops it."""
         self._options = options
         self._spill = SpillRoot(options.spill_root)
         self._warm: list[Worker] = []
@@ -115,7 +115,7 @@ class WorkerPool:
 
     @property
     def size(self) -> int:
-        """Processes that are not reaped yet, whatever they do."""
+        """Processes that are not reaped yet, in any state."""
         return len(self._living)
 
     @property
@@ -175,7 +175,7 @@ class WorkerPool:
             worker.renew_credentials(credentials)
 
     def give_back(self, worker: Worker) -> None:
-        """Return a worker. It is kept for an equal config if it ended cleanly and is still good.
+        """Return a worker. It is kept for an equal config if it finished cleanly and is reusable.
 
         Otherwise it is stopped in the background. Returns at once. One that was never sent a
         statement may be given back too.
@@ -188,9 +188,9 @@ class WorkerPool:
         self._maintain()
 
     async def stop(self, worker: Worker, grace_s: float = GRACE_S) -> Stopped:
-        """End a worker and return when it is reaped. The only way to end one.
+        """Stop a worker and return when it is reaped. The only way to stop one.
 
-        Tells it to interrupt its statement, waits `grace_s` for it to exit (not when it has
+        Sends it an interrupt, waits `grace_s` for it to exit (not when it has
         started nothing, or holds more than `NO_GRACE_BYTES`), then kills its process group,
         reaps it and removes its spill directory. What it may have started dies with the
         group, but only the worker itself is waited for: no engine of ours starts processes.
@@ -243,7 +243,7 @@ class WorkerPool:
             raise NotReaped(worker.pid) from None
 
     async def _watch(self, worker: Worker) -> None:
-        """Reap it when it ends: the one way out of the pool for every process."""
+        """Reap it when it exits: the one way out of the pool for every process."""
         await worker.process.exited.wait()
         self._remove_spare(worker)
         worker.reusable = False

@@ -48,7 +48,7 @@ class SpillRoot:
         shutil.rmtree(directory, ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the root. Idempotent."""
+        """Release the lock on the root. Idempotent."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

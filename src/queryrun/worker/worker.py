@@ -39,7 +39,7 @@ OnProgress = Callable[[StageReached | Progress], None]
 
 
 class Worker:
-    """A worker out of the pool. It is ended by `WorkerPool.stop` alone."""
+    """A worker out of the pool. Only `WorkerPool.stop` stops it."""
 
     def __init__(self, process: ChildProcess) -> None:
         loop = asyncio.get_running_loop()
@@ -52,7 +52,7 @@ class Worker:
         self.started = False
         """Whether its present user has sent it a statement."""
         self.interrupted = False
-        """Whether it reported that an interrupt ended its statement."""
+        """Whether it reported that an interrupt stopped its statement."""
         self.reusable = True
         """False once it reported something after which it must not be used again."""
         self.disconnected = asyncio.Event()
@@ -107,7 +107,7 @@ class Worker:
     async def execute(self, execute: Execute, on_progress: OnProgress) -> Done | Failed:
         """Run one statement to its end; stages and progress go to `on_progress` meanwhile.
 
-        Waits for `ready` first. Raises `WorkerDied` when the worker ends without an outcome,
+        Waits for `ready` first. Raises `WorkerDied` when the worker exits without an outcome,
         also when someone stops it; by then it has been reaped. Cancelling this task does not
         stop the statement: `WorkerPool.stop` does, from another task, at any time.
         """
@@ -125,12 +125,12 @@ class Worker:
         return outcome if outcome is not None else await self._raise_died()
 
     def interrupt(self) -> None:
-        """Tell it to stop and to exit. Promises nothing; it must not be used after this."""
+        """Ask it to stop and exit. Without a guarantee; it must not be used after this."""
         self.reusable = False
         self.send(Interrupt())
 
     def extend_lease(self, deadline_s: float) -> None:
-        """Let its running statement go on until then (`frames.ExtendLease`)."""
+        """Let its running statement continue until then (`frames.ExtendLease`)."""
         self.send(ExtendLease(deadline_s))
 
     def renew_credentials(self, credentials: Credentials) -> None:
@@ -143,7 +143,7 @@ class Worker:
         self.send(RenewCredentials(credentials))
 
     def send(self, frame: Frame) -> None:
-        """Send a frame, or nothing when it has ended, which `wait_reaped` reports."""
+        """Send a frame, or nothing when it has exited, which `wait_reaped` reports."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode(frame))
 
@@ -152,7 +152,7 @@ class Worker:
         return await asyncio.shield(self._reaped)
 
     def set_reaped(self, exit_code: int | None) -> None:
-        """For the pool: it is reaped. Everyone who waits for it goes on."""
+        """For the pool: it is reaped. Wakes all its waiters."""
         self.reusable = False
         if not self._reaped.done():
             self._reaped.set_result(exit_code)
@@ -200,7 +200,7 @@ class Worker:
 
 
 class _WorkerProtocol(asyncio.Protocol):
-    """Bytes of the socket to frames of the worker. Anything that is no frame ends the worker."""
+    """Bytes of the socket to frames of the worker. An invalid frame stops the worker."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker

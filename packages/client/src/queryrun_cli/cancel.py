@@ -77,6 +77,7 @@ def _cancel(client: Client, run_id: str) -> CancelResult:
 
 
 def _show(results: list[CancelResult], *, as_json: bool) -> None:
+    """One entry per run, because a cancel of several runs can succeed for only some."""
     if as_json:
         runs = [{"id": r.run_id, "outcome": r.outcome, "detail": r.detail} for r in results]
         typer.echo(json.dumps({"runs": runs}))

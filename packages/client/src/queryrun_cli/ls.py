@@ -67,6 +67,7 @@ def show_run(run_id: str, profile: str | None, *, as_json: bool) -> None:
 
 
 def _watch(client: Client, query: RunQuery) -> None:
+    """Ctrl-C is the normal way to stop watching, so it is no error."""
     try:
         if sys.stdout.isatty():
             _watch_on_screen(client, query)
@@ -77,6 +78,7 @@ def _watch(client: Client, query: RunQuery) -> None:
 
 
 def _watch_on_screen(client: Client, query: RunQuery) -> None:
+    """Imports `rich` here to keep the start of other commands fast."""
     from rich.console import Console
     from rich.live import Live
 
@@ -100,6 +102,7 @@ def _watch_as_lines(client: Client, query: RunQuery) -> None:
 
 
 def _table(found: list[RunInfo]) -> Table:
+    """Cells are `Text`, so that `rich` does not interpret brackets in values as markup."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

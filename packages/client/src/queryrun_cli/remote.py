@@ -42,6 +42,7 @@ def find_server(profile_name: str | None, environ: Mapping[str, str] = os.enviro
 
 
 def _from_environment(environ: Mapping[str, str]) -> Server:
+    """The environment alone suffices, so that a CI job needs no profile file."""
     profile = Profile(
         url=environ["QUERYRUN_URL"],
         client_id=environ.get("QUERYRUN_CLIENT_ID", ""),

@@ -47,6 +47,7 @@ def plain_chunks(file: BinaryIO, key: bytes) -> Iterator[bytes]:
 
 
 def _header(file: BinaryIO) -> re.Match[bytes]:
+    """Bounded, because a file that is not in this format may have no line end at all."""
     lines = bytearray()
     while b"\n---" not in lines:
         line = file.readline(_MAX_HEADER_BYTES)
@@ -81,7 +82,7 @@ def _file_key(header: re.Match[bytes], key: bytes) -> bytes:
 
 
 def _identity(key: bytes) -> bytes:
-    """The 32 bytes in `AGE-SECRET-KEY-1…`; its checksum is not looked at: a wrong key opens
+    """The 32 bytes in `AGE-SECRET-KEY-1…`; its checksum is not verified: a wrong key opens
     nothing."""
     found = _IDENTITY.search(key)
     if found is None:

@@ -118,6 +118,7 @@ class AsyncClient:
             return result
 
     async def _do(self, effect: Effect) -> Any:
+        """Mirrors `sync.Client._do`: all decisions are in `core`, which both clients share."""
         if isinstance(effect, Send):
             return http.response_of(
                 await self._http.send(http.build_request(self._http, effect.request))

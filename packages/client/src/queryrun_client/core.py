@@ -126,6 +126,7 @@ class Core:
         return token
 
     def _token_request(self, credentials: Credentials) -> Request:
+        """A header selects the entity, because an OAuth form has no field for it."""
         form = {
             "grant_type": "client_credentials",
             "client_id": credentials.client_id,
@@ -246,7 +247,7 @@ class Core:
         return Cancellation(CancelOutcome.CANCELED if canceled else CancelOutcome.TOO_LATE, info)
 
     def _already_finished(self, run_id: str, error: Refused) -> Flow[Cancellation]:
-        """The outcome of a refused cancel. Only a read tells whether it was canceled before."""
+        """The outcome of a refused cancel. Only a read shows whether it was canceled before."""
         if not self.api_version.is_already_finished(error):
             raise error
         info = yield from self.read(run_id)

@@ -37,7 +37,7 @@ class PrivateKey:
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether the file says that it is in this layout, or in age's."""
+    """Whether the file's first bytes identify this layout, or age's."""
     with path.open("rb") as file:
         start = file.read(len(age.MAGIC))
     return start.startswith(MAGIC) or start == age.MAGIC
@@ -87,6 +87,7 @@ def _read_header(file: BinaryIO) -> tuple[bytes, bytes, int]:
 
 
 def _unwrapped(wrapped: bytes, key: PrivateKey) -> bytes:
+    """Imports here, because `cryptography` is an optional dependency."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -98,6 +99,7 @@ def _unwrapped(wrapped: bytes, key: PrivateKey) -> bytes:
 
 
 def _loaded(key: PrivateKey) -> RSAPrivateKey:
+    """Reports every unusable key as `DecryptFailed`, so that callers handle one error."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 

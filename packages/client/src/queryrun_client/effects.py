@@ -23,7 +23,7 @@ class Request:
     """Seconds of long polling requested from the server, on top of the read timeout."""
 
     def with_headers(self, **headers: str) -> Request:
-        """The same request with more headers; `_` stands for `-`."""
+        """The same request with more headers; `_` in a name becomes `-`."""
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         return replace(self, headers={**self.headers, **more})
 

@@ -1,4 +1,4 @@
-"""Open a downloaded file uncompressed. The first bytes tell the compression.
+"""Open a downloaded file uncompressed. The first bytes identify the compression.
 
 The name cannot: how compatible servers name compressed files is undocumented (contract F4).
 """

@@ -33,7 +33,7 @@ class RetryState:
         yield Sleep(delay_s)
 
     def after(self, response: Response) -> Flow[bool]:
-        """Wait and return True when the call is to be retried; False: use this response."""
+        """Wait and return True when the call must be retried; False: use this response."""
         requested_s = retry_after_s(response)
         is_retried = response.status in RETRIED
         if not is_retried and not (response.status == 409 and requested_s is not None):

@@ -118,6 +118,7 @@ class Client:
             return result
 
     def _do(self, effect: Effect) -> Any:
+        """Mirrors `aio.AsyncClient._do`: all decisions are in `core`, which both clients share."""
         if isinstance(effect, Send):
             return http.response_of(self._http.send(http.build_request(self._http, effect.request)))
         if isinstance(effect, Sleep):
@@ -130,6 +131,7 @@ class Client:
         return self._fetch(effect)
 
     def _fetch(self, effect: Fetch) -> Response:
+        """Streams to the sink, because a result may be larger than memory."""
         response = self._http.send(http.build_request(self._http, effect.request), stream=True)
         head = http.head_of(response)
         try:

@@ -105,7 +105,7 @@ class ApiV1:
 
 
 def _run_of_v1(item: Mapping[str, Any]) -> RunInfo:
-    """v1 has no format and no error code: the file name tells the former, the latter is unknown."""
+    """v1 has no format and no error code: the format follows from the file name."""
     state = state_of(item.get("queryStatus"))
     link = text_of(item.get("dataFile"))
     message = item.get("errorMessage")

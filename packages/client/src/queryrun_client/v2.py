@@ -161,6 +161,7 @@ def _run_of_v2(item: Mapping[str, Any]) -> RunInfo:
 
 
 def _file_of_v2(item: Mapping[str, Any] | None) -> FileInfo | None:
+    """None also without a URL: a file that cannot be fetched is no file to a caller."""
     if item is None or not item.get("url"):
         return None
     return FileInfo(
@@ -173,6 +174,7 @@ def _file_of_v2(item: Mapping[str, Any] | None) -> FileInfo | None:
 
 
 def _error_of_v2(item: Mapping[str, Any] | None) -> RunError | None:
+    """Defaults for every field, so that an incomplete error never hides the failure."""
     if item is None:
         return None
     return RunError(

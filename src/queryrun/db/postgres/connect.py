@@ -22,7 +22,7 @@ CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 10_000
 """How long the server works on one statement of ours, waiting for locks included."""
 IDLE_TIMEOUT_MS = 10_000
-"""How long a transaction may wait for its node: a frozen node must not hold a lock for ever."""
+"""How long a transaction may wait for its node: a frozen node must not hold a lock forever."""
 USER_TIMEOUT_MS = 10_000
 """How long sent bytes may stay unacknowledged before the kernel gives the connection up."""
 
@@ -47,7 +47,7 @@ _SESSION = {
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
-    # The server's side of a connection whose node is gone: locks and slots come back.
+    # The server closes the connection of a node that died: its locks and slots are released.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
@@ -64,10 +64,10 @@ _UNAVAILABLE = (
 
 
 class _KeepableText(StrDumper):
-    """Text as PostgreSQL can keep it: it knows no NUL, and UTF-8 knows no half of a pair.
+    """Text that PostgreSQL can store: without NUL and without unpaired surrogates.
 
-    Requests with such characters are refused before they come here; what an engine says in an
-    error message, or what somebody puts into a path, is not to make a statement fail.
+    Requests with such characters are refused earlier. An error message of an engine, or a path
+    with such characters, must not make a statement fail.
     """
 
     def dump(self, obj: str) -> Buffer | None:

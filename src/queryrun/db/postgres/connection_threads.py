@@ -79,12 +79,12 @@ class ConnectionThreads:
         """Run `unit` on one of the connections and return its result.
 
         The connection is in autocommit: a unit of one statement is one transaction, a longer
-        one opens its own (`connection.transaction()`). It is run anew when the server rolled it
+        one opens its own (`connection.transaction()`). It is retried when the server rolled it
         back for a deadlock and, with `read_only`, when its connection broke.
 
-        `Unavailable` when the database cannot be reached, did not answer in time or broke off;
-        what the unit wrote may or may not have been kept then. A caller that is cancelled while
-        it waits does not take the unit back.
+        `Unavailable` when the database cannot be reached, did not respond within the timeout or
+        closed the connection; the unit may or may not have been committed then. Cancelling a
+        caller that waits does not undo the unit.
         """
         if self._closed:
             raise Unavailable("the store is closed")
@@ -102,9 +102,9 @@ class ConnectionThreads:
         return result
 
     def close(self) -> None:
-        """Finish what is queued, then end the threads and their connections. Idempotent.
+        """Finish what is queued, then stop the threads and close their connections. Idempotent.
 
-        Bounded: a thread whose server does not answer is broken off after `CLOSE_LIMIT_S`.
+        Bounded: a thread whose server does not respond is aborted after `CLOSE_LIMIT_S`.
         """
         if self._closed:
             return
@@ -229,7 +229,7 @@ class _ConnectionThread:
 def _is_closed_by_server(connection: Connection) -> bool:
     """Whether the server has closed the connection while it was idle.
 
-    An idle connection has nothing to say, so what can be read is a notice or the end.
+    The server sends nothing on an idle connection but a notice or the end of the stream.
     """
     if connection.closed:
         return True
@@ -244,7 +244,7 @@ def _is_closed_by_server(connection: Connection) -> bool:
 
 
 def _deliver(job: _Job) -> None:
-    with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+    with suppress(RuntimeError):  # the loop has been closed: no caller is waiting
         job.loop.call_soon_threadsafe(_resolve, job)
 
 

@@ -61,7 +61,7 @@ class Connections:
         return await self._reads.run(unit, read_only=True)
 
     async def write(self, unit: Callable[[Connection], T], *, durable: bool) -> T:
-        """Run a unit that writes. `Unavailable` says nothing of whether it was committed."""
+        """Run a unit that writes. On `Unavailable` it may or may not be committed."""
         return await (self._durable if durable else self._relaxed).run(unit)
 
     def close(self) -> None:

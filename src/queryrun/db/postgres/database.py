@@ -42,7 +42,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Finish the work that is queued, then close every connection; await `notifier.close()`
-        before. Takes seconds when the server does not answer. May be repeated."""
+        before. Takes seconds when the server does not respond. Idempotent."""
         self.leader.close()
         self.connections.close()
 

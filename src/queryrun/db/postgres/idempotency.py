@@ -45,12 +45,12 @@ def reserve_values(
 
 
 def key_values(key: IdempotencyKey) -> Values:
-    """What names a key. Its tenant has a name of its own beside that of a new run."""
+    """What identifies a key. `key_tenant_id` is separate from the tenant of a new run."""
     return {"key_tenant_id": key.tenant_id, "idempotency_key": key.text}
 
 
 def find_key(connection: Connection, statement: str, key: IdempotencyKey) -> Found:
-    """The record under the key, if any. Raises as `IdempotencyStore.find_key` says."""
+    """The record under the key, if any. Raises the same errors as `IdempotencyStore.find_key`."""
     row = connection.execute(statement, key_values(key)).fetchone()
     assert row is not None  # noqa: S101 - a LEFT JOIN from one row
     now_ms, fingerprint, created_ms, reserved_until_ms, run_id, response = row

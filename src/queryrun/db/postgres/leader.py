@@ -17,8 +17,8 @@ from queryrun.runs.leader import LeaderTask
 log = structlog.get_logger()
 
 IDLE_TIMEOUT_S = 60.0
-"""How long a node keeps its leases without renewing one. Then the server ends its session: the
-kernel of a frozen node would keep the connection open for ever."""
+"""How long a node keeps its leases without renewing one. Then the server closes its session: the
+kernel of a frozen node would keep the connection open forever."""
 
 
 class PostgresLeaderLease:

@@ -1,6 +1,6 @@
 """Lists of runs: a `RunQuery` turned into one SELECT.
 
-This is the one place on PostgreSQL where SQL is composed when it runs. The parts are constants of
+This is the only module on PostgreSQL that composes SQL at run time. The parts are constants of
 this module and of `sql/runs.sql`, and the number of rows; every other value is bound.
 """
 

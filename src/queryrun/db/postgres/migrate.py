@@ -1,10 +1,9 @@
-"""Bring a PostgreSQL database to the newest schema while other nodes, old ones too, go on.
+"""Bring a PostgreSQL database to the newest schema while other nodes, old ones too, keep running.
 
 Expand, then contract. A migration must leave the database usable by the program before it: it
-adds tables, and columns that are empty or have a default; what nobody reads any more is removed by
-a later migration. Each file says in its first line which program may still use the database after
-it (`-- oldest program: N`: one that knows migration N). A program that is older than that, and only
-such a one, is refused.
+adds tables, and columns that are empty or have a default; a later migration removes what is no
+longer read. The first line of each file names the oldest program that may use the database after
+it (`-- oldest program: N`: one that knows migration N). Only programs older than that are refused.
 """
 
 from __future__ import annotations
@@ -106,7 +105,7 @@ def _version(connection: Connection) -> int:
 
 
 def oldest_program_of(migration: Migration) -> int:
-    """What the file's first line says; a file without it is a mistake of ours."""
+    """The number in the file's first line; a file without it is a bug."""
     found = _OLDEST.match(migration.sql)
     if found is None:
         raise ValueError(f"{migration.name} does not say which programs it leaves working")

@@ -1,4 +1,4 @@
-"""NodeNotifier on PostgreSQL: nodes tell each other over LISTEN/NOTIFY that a run has changed.
+"""NodeNotifier on PostgreSQL: nodes notify each other over LISTEN/NOTIFY that a run has changed.
 
 Notifications are hints. They are sent after the change was committed, collected for a few
 milliseconds, on a connection of their own, and dropped while the database is away. A node that acts
@@ -135,7 +135,7 @@ class PostgresNodeNotifier:
     # --- listening ---------------------------------------------------------------------------
 
     async def _listen(self, connection: Connection) -> None:
-        """Returns when no probe came back over this connection in time."""
+        """Returns when no probe came back over this connection within the timeout."""
         await _execute(connection, f"LISTEN {CHANNEL}")
         self._last_probe_s = time.monotonic()
         if self._listened:

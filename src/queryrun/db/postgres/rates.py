@@ -5,7 +5,7 @@ database per request would cost more than most requests, so a node takes a porti
 once (a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the
 long run all nodes together stay within the quota. In a burst they may exceed it by what each had
 left from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000)
-are counted exactly. What a node had left when it ends is lost to the caller.
+are counted exactly. What a node had left when it stops is lost to the caller.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class PostgresRates:
     async def take(self, key: str, windows: Sequence[RateWindow]) -> Taken:
         """Count one request against every window of `key`. A refused request costs nothing.
 
-        `windows` must not be empty and always be the same for a key. A refusal is remembered
-        for as long as it says, so a flood of refused requests does not reach the database.
+        `windows` must not be empty and always be the same for a key. A refusal is cached
+        for its retry delay, so a flood of refused requests does not reach the database.
         """
         held = self._held.get(key)
         now_s = self._monotonic()

@@ -64,9 +64,9 @@ from queryrun.runs.store import (
 )
 
 QUEUE_FULL_RETRY_AFTER_S = 5
-"""What a caller is told to wait when its queue is full: about the time of a short run."""
+"""The `Retry-After` of a caller whose queue is full: about the time of a short run."""
 _MAX_ATTEMPTS = 10
-"""How often a write is tried that others overtake; each time, another node made progress."""
+"""Attempts at a write that others overtake; each time, another node made progress."""
 
 
 class PostgresRunStore:
@@ -138,7 +138,7 @@ class PostgresRunStore:
     def _replay(
         self, connection: Connection, key: IdempotencyKey, record: KeyRecord
     ) -> Accepted | None:
-        """The first run and response under this key; None, and the key freed, when it is gone."""
+        """The first run and response under this key. If that run was deleted: None, key freed."""
         if record.run_id is None:
             raise IdempotencyInFlight("this key was completed a moment ago; try again")
         row = connection.execute(self._sql["run_by_id"], {"run_id": record.run_id}).fetchone()
@@ -234,12 +234,12 @@ class PostgresRunStore:
         return None if row is None else int(row[0])
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
-        """Runs that have not ended, by source and state."""
+        """Runs that have not finished, by source and state."""
         rows = await self._connections.read(lambda db: db.execute(self._sql["counts"]).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
     async def healthy(self) -> bool:
-        """True when the store answers a trivial read."""
+        """True when the store serves a trivial read."""
         try:
             return (
                 await self._connections.read(lambda db: db.execute("SELECT 1").fetchone())

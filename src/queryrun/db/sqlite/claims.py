@@ -1,7 +1,7 @@
 """Which waiting runs to claim next: a loose-index scan over the queue, entities taking turns.
 
-The scan jumps from entity to entity in the index of waiting runs and looks at the first entry
-of each, so its cost grows with the entities that have something waiting, not with the queue.
+The scan jumps from entity to entity in the index of waiting runs and reads the first entry
+of each, so its cost grows with the number of entities that have waiting runs, not with the queue.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Round:
         return limit == 0 or self._running.get((head.source, head.tenant_id), 0) < limit
 
     def _serve(self, head: _Head) -> Attempt:
-        """Claim the head, note the turn, and put the entity's next run in its place."""
+        """Claim the head, note the turn, and replace the head by the entity's next run."""
         attempt = _start_attempt(
             self._connection, read_run_at(self._connection, head.seq), self._claimant
         )

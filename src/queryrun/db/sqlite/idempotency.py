@@ -54,7 +54,7 @@ def store_response(
 def store_reserved(
     connection: sqlite3.Connection, write: IdempotentWrite, run: Run, now_ms: int
 ) -> None:
-    """Bind the key to the run, reserved, with a response in case nobody completes it."""
+    """Bind the key to the run, reserved, with a response in case the key is never completed."""
     until_ms = now_ms + _RESERVATION_MS
     _put(connection, write.idempotency_key, now_ms, until_ms, run.id, write.response(run))
 

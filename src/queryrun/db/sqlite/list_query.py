@@ -1,6 +1,6 @@
 """Lists of runs: a `RunQuery` turned into one SELECT.
 
-This is the one place on SQLite where SQL is composed when it runs. The parts are constants of this
+This is the only module on SQLite that composes SQL at run time. The parts are constants of this
 module and of `sql/runs.sql`; every value is bound.
 """
 

@@ -49,7 +49,7 @@ from queryrun.runs.store import (
 )
 
 QUEUE_FULL_RETRY_AFTER_S = 5
-"""What a caller is told to wait when its queue is full: about the time of a short run."""
+"""The `Retry-After` of a caller whose queue is full: about the time of a short run."""
 
 
 class SqliteRunStore:
@@ -138,12 +138,12 @@ class SqliteRunStore:
         return None if row is None else int(row[0])
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
-        """Runs that have not ended, by source and state."""
+        """Runs that have not finished, by source and state."""
         rows = await self._reader.scan(lambda db: db.execute(SQL["counts"]).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
     async def healthy(self) -> bool:
-        """True when the store answers a trivial read."""
+        """True when the store serves a trivial read."""
         try:
             return self._reader.read(lambda db: db.execute("SELECT 1").fetchone()) is not None
         except Unavailable:
@@ -281,7 +281,7 @@ def _ms(duration_s: float) -> int:
 
 
 def _replay(connection: sqlite3.Connection, write: IdempotentWrite, now_ms: int) -> Accepted | None:
-    """The first run and response under this key; None when the key, or that run, is gone."""
+    """The first run and response under this key; None when the key, or that run, was deleted."""
     record = keys.find_key(connection, write.idempotency_key, now_ms)
     if record is None:
         return None
@@ -309,7 +309,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int
 
 
 def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, now_ms: int) -> Run:
-    """The request has a table of its own because the run row is rewritten at every change."""
+    """The request has a separate table because the run row is rewritten at every change."""
     now = from_ms(now_ms)
     run = Run(run_id, request, RunState.ACCEPTED, 0, request.max_retries, now, now, now)
     values = creation_values(run)

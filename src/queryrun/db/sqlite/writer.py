@@ -1,7 +1,7 @@
 """The only thread that writes: it commits units of work in groups.
 
-Whatever is queued when the thread is free is committed together, so the cost of an fsync is
-shared under load and nobody waits for company when there is none. A unit is a plain function
+All units that are queued when the thread is free are committed together, so the cost of an fsync
+is shared under load and a single unit is committed without a delay. A unit is a plain function
 of the connection; one that fails is rolled back alone.
 """
 
@@ -168,7 +168,7 @@ def _deliver(batch: list[_Job]) -> None:
     """Resolve the futures, with one call into each event loop however large the batch is."""
     for loop in {job.loop for job in batch}:
         jobs = [job for job in batch if job.loop is loop]
-        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop has been closed: no caller is waiting
             loop.call_soon_threadsafe(_resolve, jobs)
 
 

@@ -59,6 +59,7 @@ def parse_job_body(content: Mapping[str, object], problems: list[Problem]) -> Jo
 
 
 def _separator_problems(given: Mapping[str, object]) -> list[Problem]:
+    """Only some formats need a separator, so the property alone cannot be checked."""
     name = given.get("outputFormat")
     if name not in SEPARATED:
         return []
@@ -69,7 +70,7 @@ def _separator_problems(given: Mapping[str, object]) -> list[Problem]:
 
 
 def _built(given: Mapping[str, object]) -> JobBody:
-    # Every value has passed its property's check; `str` only tells mypy so.
+    # Every value has passed its property's check; `str` is for mypy only.
     name = str(given["outputFormat"])
     separator = str(given["columnSeparator"]) if name in SEPARATED else None
     key = given.get("encryptionKey")

@@ -21,7 +21,7 @@ STATUS_SPELLINGS = {RunState.COMPLETE: "completed", RunState.CANCELED: "cancelle
 
 MAIL_DOMAIN = "clients.invalid"
 """A client is no person and has no address. The address in a job is under a domain that cannot
-exist (RFC 2606), so that it is nobody's."""
+exist (RFC 2606), so that it belongs to no one."""
 
 
 def job_body(run: Run, links: Links) -> bytes:

@@ -80,7 +80,7 @@ def _separator_problems(content: dict[str, object]) -> list[Problem]:
 
 
 def _built(content: dict[str, object]) -> CreateBody:
-    # Every value has passed its property's check; `str` and friends only tell mypy so.
+    # Every value has passed its property's check; `str` and the like are for mypy only.
     content_type = ContentType(str(content["content_type"]))
     separator = str(content["column_separator"]) if content_type in SEPARATED else None
     key = content.get("encryption_key")

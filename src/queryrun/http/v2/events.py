@@ -105,7 +105,7 @@ def _event(name: str, data: dict[str, object]) -> bytes:
 
 
 def _record_object(record: RunEventRecord) -> dict[str, object]:
-    """The creation has no event of its own in the store; callers see it as `accept`."""
+    """The creation has no event record in the store; callers see it as `accept`."""
     return {
         "id": record.run_id,
         "state": record.state.public.value,

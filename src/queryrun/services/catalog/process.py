@@ -1,7 +1,7 @@
 """The catalog process: lists the tables of one source for one entity, once, and exits.
 
 One request, one process: the sandbox lets it read that entity's data and nothing else, so it can
-serve nobody else afterwards. Forking it costs a few milliseconds.
+serve no other entity afterwards. Forking it costs a few milliseconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.services.catalog.frames import TableShape, TablesRequest, TablesResponse
 
 MEMORY_BYTES = 2 * 1024**3
-"""Far more than names and types take; a file that makes the engine use it ends the process."""
+"""Far more than names and types need; a file that makes the engine use it crashes the process."""
 MAX_COLUMNS = 50_000
 """In one response. The columns of further tables are left out: a response stays below 8 MB."""
 
@@ -32,7 +32,7 @@ OpenCatalog = Callable[[SourceSpec], Catalog]
 
 
 def run_catalog(control: socket.socket, open_catalog: OpenCatalog) -> NoReturn:
-    """Respond to one request. Any error ends the process, which the node notices."""
+    """Respond to one request. Any error stops the process, which the node notices."""
     channel = Channel(control, msgspec.msgpack.Decoder(TablesRequest).decode)
     request = channel.receive()
     if request is not None:
@@ -73,7 +73,7 @@ def _shapes(catalog: Catalog) -> list[TableShape]:
 
 
 def _shape(catalog: Catalog, name: str) -> TableShape | None:
-    """A table that cannot be read keeps its name; one that does not exist (any more) is None."""
+    """A table that cannot be read keeps its name; None for one that does not exist."""
     try:
         columns = catalog.columns(name)
     except RunFailed as failed:

@@ -1,1 +1,1 @@
-"""The statement guard in processes of its own: a statement may stall or crash its parser."""
+"""The statement guard in separate processes: a statement may stall or crash its parser."""

@@ -1,4 +1,4 @@
-"""What a node and a guard process say to each other."""
+"""The protocol between a node and a guard process."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from queryrun.sql.check import check_statement
 from queryrun.sql.guard import Verdict
 
 MEMORY_BYTES = 2 * 1024**3
-"""Parsing a statement of 1,000,000 characters may take some hundred megabytes, no more."""
+"""Parsing a statement of 1,000,000 characters takes at most a few hundred megabytes."""
 
 Check = Callable[[str, str], Verdict]
 """(statement, dialect) -> verdict."""
@@ -29,7 +29,7 @@ def main(control: socket.socket) -> NoReturn:
 
 
 def run_guard(control: socket.socket, check: Check) -> NoReturn:
-    """Respond until the node closes its end. Any error ends the process, which the node notices."""
+    """Respond until the node closes its end. An error stops the process, which the node notices."""
     limit_memory(MEMORY_BYTES)
     apply_sandbox(SandboxPolicy())
     channel = Channel(control, msgspec.msgpack.Decoder(CheckRequest).decode)

@@ -79,7 +79,7 @@ class PreviewClient:
 
 
 async def _converse(process: ServiceProcess[FromPreview], read: Read) -> Preview:
-    """Counts what the process reads: a broken file may make its reader read for ever."""
+    """Counts what the process reads: a broken file may make its reader read forever."""
     read_bytes = 0
     while (frame := await process.receive()) is not None:
         if isinstance(frame, ReadRange):

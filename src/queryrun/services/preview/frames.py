@@ -1,4 +1,4 @@
-"""What a node and a preview process say to each other.
+"""The protocol between a node and a preview process.
 
 The node sends:      MakePreview, FileChunk*
 The process sends:   ReadRange*, then PreviewRows | PreviewRefused

@@ -1,7 +1,7 @@
 """The preview process: reads the first rows out of one binary result file, and exits.
 
-It opens nothing by itself: the node sends the ranges of the file that it requests. The sandbox
-is that of the guard: no file, no network. Whatever goes wrong here ends this process alone.
+It opens no file: the node sends the ranges that it requests. The sandbox is that of the guard:
+no file, no network. A crash stops only this process.
 """
 
 from __future__ import annotations

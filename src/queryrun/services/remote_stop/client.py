@@ -60,7 +60,7 @@ class RemoteStopClient:
             await self._connection.closed()
 
     async def _call(self, call: RemoteCall, source: SourceSpec, name: str = "") -> RemoteResponse:
-        """A timeout ends the process: it may be stuck, and so may all its threads be soon."""
+        """A timeout kills the process: the stuck call holds a thread, and others may follow."""
         connection = await self._connect()
         try:
             async with asyncio.timeout(RESPONSE_TIMEOUT_S):
@@ -112,7 +112,7 @@ class _Connection:
         await self._listening
 
     async def _listen(self) -> None:
-        """A response that nobody waits for is dropped: its caller was cancelled or timed out."""
+        """A response without a waiting caller is dropped: that was cancelled or timed out."""
         while (response := await self.process.receive()) is not None:
             pending = self._pending.get(response.number)
             if pending is not None and not pending.done():

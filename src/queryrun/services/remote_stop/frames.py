@@ -1,4 +1,4 @@
-"""What a node and its remote-stop process say to each other."""
+"""The protocol between a node and its remote-stop process."""
 
 from __future__ import annotations
 

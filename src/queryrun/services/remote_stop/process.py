@@ -57,6 +57,7 @@ def _respond(
 
 
 def _call(engine: RemoteEngine, request: RemoteRequest) -> list[str]:
+    """Raises what the engine raises: `_respond` turns every error into a response."""
     endpoint = endpoint_of(request.source)
     match request.call:
         case "names":
