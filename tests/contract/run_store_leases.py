@@ -55,7 +55,7 @@ class LeasesContract:
             attempt.run,
         )
 
-    async def test_no_handle_is_saved_once_a_cancel_came(
+    async def test_no_handle_is_saved_after_a_cancel(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)

@@ -93,7 +93,7 @@ class TestLocalResultStore(ResultStoreContract):
         store.discard(KEY)
         assert list(tmp_path.iterdir()) == [tmp_path / "spill"]
 
-    def test_on_another_file_system_nothing_is_shared_and_bytes_are_written_as_ever(
+    def test_on_another_file_system_nothing_is_shared_and_bytes_are_written_as_usual(
         self, store: LocalResultStore, tmp_path: Path
     ) -> None:
         with tempfile.TemporaryDirectory(dir="/dev/shm") as other_directory:

@@ -77,7 +77,7 @@ class TestLeaderLease(OnPostgres):
         assert await nodes[0].leader.held(LeaderTask.SWEEP)
         assert not await nodes[1].leader.held(LeaderTask.SWEEP)
 
-    async def test_a_node_that_ends_leaves_its_tasks_to_others(
+    async def test_a_node_that_closes_releases_its_tasks_to_others(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         first, second = (node.leader for node in nodes)

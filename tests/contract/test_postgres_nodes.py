@@ -188,7 +188,7 @@ class TestSeveralNodes(OnPostgres):
         )
         assert sum(won) == len(attempts)
 
-    async def test_nodes_that_clean_up_at_once_report_each_run_once(
+    async def test_nodes_that_clean_up_concurrently_report_each_run_once(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
         for _ in range(9):
@@ -201,7 +201,7 @@ class TestSeveralNodes(OnPostgres):
         ids = [expired.run_id for share in removed for expired in share]
         assert len(ids) == len(set(ids)) == 9
 
-    async def test_many_moves_at_once_end_every_run_once(
+    async def test_many_concurrent_transitions_finish_every_run_once(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         """Completes, cancels and extensions of the same attempts, from every node: no deadlock."""
@@ -222,7 +222,7 @@ class TestSeveralNodes(OnPostgres):
             assert [move.state for move in history[:2]] == [RunState.ACCEPTED, RunState.IN_PROGRESS]
             assert len(history) == 3
 
-    async def test_turns_are_taken_across_nodes(self, nodes: list[PostgresDatabase]) -> None:
+    async def test_turns_alternate_across_nodes(self, nodes: list[PostgresDatabase]) -> None:
         for entity in ("a", "a", "a", "a", "b", "b"):
             await submitted(nodes[0].runs, request(entity=entity))
         order = []

@@ -126,7 +126,7 @@ def test_the_right_token_gets_in(trusted: SecuredSpark, call: Call) -> None:
     assert call(trusted.options(), trusted.token) in ([(42,)], None)
 
 
-def test_a_wrong_token_is_reported_as_that(trusted: SecuredSpark, call: Call) -> None:
+def test_a_wrong_token_is_reported_as_such(trusted: SecuredSpark, call: Call) -> None:
     assert refused(call, trusted.options(), secrets.token_urlsafe(24)) == NOT_ACCEPTED
 
 

@@ -198,7 +198,7 @@ class TestSpark(EngineContract):
         found = rows(session, "SELECT id FROM Marked ORDER BY id", row_filter)
         assert [number for (number,) in found] == ids
 
-    def test_a_schema_in_front_is_no_way_round_the_org(self, session: SparkSession) -> None:
+    def test_a_qualified_name_does_not_bypass_the_org(self, session: SparkSession) -> None:
         by_org = RowFilter("include", "org", ("o1",))
         refused = failure(session, f"SELECT id FROM {SCHEMA}.marked", by_org)
         assert refused.code is FailureCode.NOT_ALLOWED

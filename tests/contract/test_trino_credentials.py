@@ -168,7 +168,7 @@ def test_the_right_secret_gets_in(trusted: SecuredTrino, call: Call, auth: str) 
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_a_wrong_secret_is_reported_as_that(trusted: SecuredTrino, call: Call, auth: str) -> None:
+def test_a_wrong_secret_is_reported_as_such(trusted: SecuredTrino, call: Call, auth: str) -> None:
     wrong = trusted.secrets[auth][:-8] + "wrong+12"
     assert refused(call, trusted.options(auth), wrong) == NOT_ACCEPTED
 
@@ -177,7 +177,7 @@ def test_a_client_without_a_secret_is_rejected(trusted: SecuredTrino, call: Call
     assert refused(call, trusted.options("none"), None) == NOT_ACCEPTED
 
 
-def test_a_secret_is_not_taken_for_another_users(trusted: SecuredTrino, call: Call) -> None:
+def test_a_secret_is_rejected_for_another_user(trusted: SecuredTrino, call: Call) -> None:
     options = trusted.options("password") | {"user": "somebody"}
     assert refused(call, options, trusted.secrets["password"]) == NOT_ACCEPTED
 

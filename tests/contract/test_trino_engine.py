@@ -131,7 +131,7 @@ def test_stopping_a_name_that_never_started_anything_returns(
     TrinoRemote().stop(endpoint, name)
 
 
-def test_stop_ends_a_running_query_by_its_name(
+def test_stop_cancels_a_running_query_by_its_name(
     trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     free.plan(MANY_ROWS, name=name)
@@ -296,7 +296,7 @@ def test_a_server_that_is_up_passes_the_check(endpoint: RemoteEndpoint) -> None:
 
 
 @pytest.mark.parametrize("call", ["stop", "names", "check"])
-def test_a_server_that_is_away_proves_nothing(call: str) -> None:
+def test_an_unreachable_server_proves_nothing(call: str) -> None:
     endpoint = RemoteEndpoint({"url": "http://127.0.0.1:1"})
     calls: dict[str, Callable[[], object]] = {
         "stop": lambda: TrinoRemote().stop(endpoint, "queryrun-x-1"),
@@ -308,7 +308,7 @@ def test_a_server_that_is_away_proves_nothing(call: str) -> None:
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
 
 
-def test_a_statement_for_a_server_that_is_away_may_be_tried_again(limits: EngineLimits) -> None:
+def test_a_statement_for_an_unreachable_server_may_be_retried(limits: EngineLimits) -> None:
     session = open_session({"url": "http://127.0.0.1:1"}, limits)
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT 1")
@@ -442,7 +442,7 @@ def test_a_plan_can_be_explained(session: TrinoSession) -> None:
 
 
 @pytest.mark.parametrize("encodings", [(), ("json",), ("json+zstd",), ("json+lz4",)])
-def test_rows_are_the_same_whichever_way_they_come(
+def test_rows_are_the_same_over_every_protocol(
     trino_server: TrinoServer, limits: EngineLimits, encodings: tuple[str, ...]
 ) -> None:
     if encodings and not trino_server.spools:

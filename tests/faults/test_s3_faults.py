@@ -144,7 +144,7 @@ def test_a_fault_during_cleanup_is_reported(store: S3ResultStore, proxy: FaultPr
         store.discard(KEY)
 
 
-def test_a_download_that_breaks_off_is_never_taken_for_whole(
+def test_a_truncated_download_is_never_accepted_as_complete(
     store: S3ResultStore, proxy: FaultProxy
 ) -> None:
     write(store, LARGE)

@@ -244,7 +244,7 @@ def test_no_request_surprises_the_document(case: Any, token: str) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"})
 
 
-def test_no_sequence_along_the_links_surprises_the_document(tmp_path: Path) -> None:
+def test_every_sequence_along_the_links_matches_the_document(tmp_path: Path) -> None:
     """Create, then read, cancel, download. `test_openapi.py` walks the same links for certain.
 
     Each sequence has its own service: what an earlier one left behind would change the

@@ -174,7 +174,7 @@ async def test_what_is_queued_is_finished_before_closing(database: PostgresDatab
     assert len({await write for write in writes}) == 10
 
 
-async def test_a_unit_that_fails_leaves_nothing_and_spares_its_connection(
+async def test_a_unit_that_fails_leaves_nothing_and_keeps_its_connection(
     own_server: PostgresServer, database: PostgresDatabase
 ) -> None:
     def unit(connection: Connection) -> None:
@@ -251,7 +251,7 @@ async def test_a_mistake_of_ours_is_not_called_unavailable(database: PostgresDat
         await database.connections.read(lambda db: db.execute("SELECT 1 FROM no_such_table"))
 
 
-async def test_after_a_failed_connect_callers_fail_at_once() -> None:
+async def test_after_a_failed_connect_callers_fail_immediately() -> None:
     attempts = []
 
     def refuse() -> Connection:

@@ -88,7 +88,7 @@ async def test_kill_of_a_process_that_has_exited_does_nothing(
 
 
 @pytest.mark.parametrize("field", [2, 3], ids=["another start", "another boot"])
-async def test_a_process_that_took_over_the_pid_is_left_alone(
+async def test_a_process_that_reuses_the_pid_is_left_alone(
     sleeper: subprocess.Popen[str], field: int
 ) -> None:
     parts = handles.handle_of(sleeper.pid).split(":")
@@ -99,7 +99,7 @@ async def test_a_process_that_took_over_the_pid_is_left_alone(
     assert sleeper.poll() is None
 
 
-async def test_a_process_that_does_not_end_is_not_called_killed(
+async def test_a_process_that_does_not_exit_is_not_reported_as_killed(
     sleeper: subprocess.Popen[str],
 ) -> None:
     with pytest.raises(NotReaped):

@@ -87,7 +87,7 @@ async def test_an_unknown_role_is_refused_and_the_fork_server_continues(
     await guards.end(await guards.start())
 
 
-def test_the_least_recently_used_result_makes_room() -> None:
+def test_the_least_recently_used_result_is_evicted() -> None:
     results: RecentResults[str, int] = RecentResults(2)
     results.put("a", 1)
     results.put("b", 2)

@@ -104,7 +104,7 @@ def _try_to_run(session: DuckDBSession, statement: str) -> None:
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN + TELLING)
-def test_a_statement_that_came_past_the_guard_is_refused_by_the_session(
+def test_a_statement_that_bypasses_the_guard_is_refused_by_the_session(
     session: DuckDBSession, data_dir: Path, other_dir: Path, statement: str
 ) -> None:
     before = _digest(data_dir.parent)

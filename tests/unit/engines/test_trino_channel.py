@@ -11,7 +11,7 @@ from queryrun.engines.trino.channel import HELD, Channel
 LONG_S = 60.0
 
 
-def test_things_come_in_their_order_and_then_an_end() -> None:
+def test_items_arrive_in_order_and_then_the_end() -> None:
     channel: Channel[int] = Channel()
 
     def put() -> None:

@@ -69,7 +69,7 @@ def test_a_position_refers_to_the_statement_as_submitted() -> None:
     assert found.failure == expected
 
 
-def test_what_a_parser_would_have_liked_is_left_out() -> None:
+def test_a_list_of_expected_tokens_is_left_out() -> None:
     message = "line 1:1: mismatched input 'selec'. Expecting: 'ALTER', 'ANALYZE', <query>"
     assert failure_from("SYNTAX_ERROR", "USER_ERROR", message).message == "mismatched input 'selec'"
 
@@ -106,7 +106,7 @@ def test_addresses_of_servers_are_never_revealed(name: str, kind: str) -> None:
         (CanceledHereError(), FailureCode.STATEMENT_FAILED, "interrupted"),
     ],
 )
-def test_the_way_to_trino_has_its_errors_too(
+def test_errors_on_the_connection_to_trino_have_codes_too(
     error: Exception, code: FailureCode, words: str
 ) -> None:
     found = failure_of(error)

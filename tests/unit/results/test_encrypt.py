@@ -57,7 +57,7 @@ def _open(data: bytes, pem: bytes, password: bytes | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("bits", [1024, 2048])
-def test_a_key_is_taken_in_base64_and_in_pem(bits: int) -> None:
+def test_a_key_is_accepted_in_base64_and_in_pem(bits: int) -> None:
     key = {1024: WEAK, 2048: PRIVATE}[bits]
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     wrapped = re.sub("(.{64})", "\\1\n", _spki(key))
@@ -86,7 +86,7 @@ SMALL = (
         ("ü" * 10, "not base64"),
     ],
 )
-def test_what_is_no_key_is_refused_with_the_reason_and_without_the_text(
+def test_an_invalid_key_is_refused_with_the_reason_and_without_the_text(
     text: str, reason: str
 ) -> None:
     with pytest.raises(BadKeyError, match=reason) as refused:
@@ -175,7 +175,7 @@ def test_a_file_that_was_touched_does_not_open(changed: bytes) -> None:
         _decrypt(changed)
 
 
-def test_frames_are_given_as_they_come_in_bounded_memory() -> None:
+def test_frames_are_returned_as_they_arrive_in_bounded_memory() -> None:
     """The second frame is not needed to read the first but for knowing that it is not the last."""
     file = io.BytesIO(SEALED)
     assert next(plain_frames(file, PrivateKey(_pem(PRIVATE)))) == BIG[:FRAME_BYTES]
