@@ -78,7 +78,7 @@ class AuthStoreContract:
         await store.revoke_client("client-2", NOW)
         assert [known.id for known in await store.clients()] == ["client-2", "client-1"]
 
-    async def test_the_first_secret_counts(self, store: AuthStore) -> None:
+    async def test_the_first_secret_is_valid(self, store: AuthStore) -> None:
         known = await with_client(store)
         assert await store.secret_digests(known.id, NOW) == ["digest-1"]
         assert await store.secret_digests("client-9", NOW) == []
@@ -104,7 +104,7 @@ class AuthStoreContract:
         with pytest.raises(NotFound):
             await store.rotate_secret("client-9", "digest", old_valid_until=NOW)
 
-    async def test_a_token_speaks_for_its_client_until_it_expires(self, store: AuthStore) -> None:
+    async def test_a_token_identifies_its_client_until_it_expires(self, store: AuthStore) -> None:
         known = await with_client(store)
         await store.add_token("token-1", known.id, NOW + HOUR)
         assert await store.client_of_token("token-1", NOW) == known
@@ -146,7 +146,7 @@ class AuthStoreContract:
     async def test_an_unknown_client_cannot_be_revoked(self, store: AuthStore) -> None:
         assert not await store.revoke_client("client-9", NOW)
 
-    async def test_tokens_that_no_longer_count_are_forgotten(self, store: AuthStore) -> None:
+    async def test_tokens_that_are_no_longer_valid_are_removed(self, store: AuthStore) -> None:
         known = await with_client(store)
         await store.add_client(client("client-2"), "digest")
         await store.add_token("expired", known.id, NOW)

@@ -36,7 +36,7 @@ class IdempotencyStoreContract:
         assert await store.find_key(KEY) == REFUSED
         assert await store.reserve_key(KEY) == REFUSED
 
-    async def test_a_look_claims_nothing(self, store: IdempotencyStore) -> None:
+    async def test_a_lookup_reserves_nothing(self, store: IdempotencyStore) -> None:
         assert await store.find_key(KEY) is None
         assert await store.reserve_key(KEY) is None
 
@@ -137,7 +137,7 @@ class AsyncRequestStoreContract:
         assert await store.get_request("request-9") is None
         assert not await store.finish_request("request-9", DONE)
 
-    async def test_old_requests_are_forgotten(
+    async def test_old_requests_are_removed(
         self, store: AsyncRequestStore, raw: RawDatabase
     ) -> None:
         await store.begin_request(NEW)

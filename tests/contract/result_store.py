@@ -34,7 +34,7 @@ def put(store: ResultStore, key: str = KEY, data: bytes = DATA) -> None:
 class ResultStoreContract:
     """See the module."""
 
-    def test_a_committed_file_is_there_whole(self, store: ResultStore) -> None:
+    def test_a_committed_file_is_complete(self, store: ResultStore) -> None:
         put(store)
         found = store.stat(KEY)
         assert found is not None
@@ -90,9 +90,7 @@ class ResultStoreContract:
         put(store)
         assert max(len(chunk) for chunk in store.read(KEY, 0, len(DATA))) <= 1024 * 1024
 
-    def test_a_file_that_is_not_there_has_no_stat_and_cannot_be_read(
-        self, store: ResultStore
-    ) -> None:
+    def test_a_missing_file_has_no_stat_and_cannot_be_read(self, store: ResultStore) -> None:
         assert store.stat(KEY) is None
         with pytest.raises(FileNotFoundError):
             list(store.read(KEY, 0, 1))
@@ -114,7 +112,7 @@ class ResultStoreContract:
         assert store.stat(KEY) is None
         assert visible() == []
 
-    def test_discard_spares_keys_that_begin_alike(
+    def test_discard_spares_keys_with_the_same_prefix(
         self, store: ResultStore, visible: Visible, lose: Lose
     ) -> None:
         put(store, f"{KEY}.gz")
@@ -145,7 +143,7 @@ class ResultStoreContract:
         assert store.sweep(now - AN_HOUR, now + AN_HOUR) == [KEY]
         assert len(visible()) == 1
 
-    def test_discard_of_what_never_was_is_fine(self, store: ResultStore) -> None:
+    def test_discard_of_an_unknown_key_does_nothing(self, store: ResultStore) -> None:
         store.discard(KEY)
 
     def test_the_etag_changes_with_the_bytes_and_only_then(self, store: ResultStore) -> None:

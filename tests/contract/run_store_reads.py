@@ -138,7 +138,7 @@ class ReadsContract:
         assert await store.get(run_id) is None
         assert await raw.rows_about(run_id) == 0
 
-    async def test_retention_spares_the_young_and_the_unended(
+    async def test_retention_keeps_recent_and_unfinished_runs(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         canceling = await started(store)

@@ -182,7 +182,7 @@ class TransitionsContract:
         [record] = await raw.attempts(run.id)
         assert (record.outcome, record.stop_reason) == ("canceled", "admin")
 
-    async def test_asking_twice_is_not_an_error(self, store: RunStore) -> None:
+    async def test_canceling_twice_is_not_an_error(self, store: RunStore) -> None:
         attempt = await started(store)
         first = await store.cancel(attempt.ref.run_id, BY_USER)
         second = await store.cancel(attempt.ref.run_id, CancelRequested(StopReason.ADMIN, "root"))
@@ -260,7 +260,7 @@ class TransitionsContract:
 
     # --- too late --------------------------------------------------------------------------------
 
-    async def test_nothing_moves_a_canceling_run_but_freed(
+    async def test_only_freed_moves_a_canceling_run(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
@@ -302,7 +302,7 @@ class TransitionsContract:
             await store.freed(old.ref, KILLED)
         assert (await store.freed(new.ref, KILLED)).state is RunState.CANCELED
 
-    async def test_an_attempt_that_never_was_cannot_report(
+    async def test_an_unknown_attempt_cannot_report(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         run = await submitted(store)
@@ -338,7 +338,7 @@ class TransitionsContract:
 
     # --- history ---------------------------------------------------------------------------------
 
-    async def test_every_move_leaves_one_line_of_history(
+    async def test_every_transition_adds_one_event_record(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
@@ -357,7 +357,7 @@ class TransitionsContract:
             (2, RunEvent.FREED, RunState.CANCELED, "killed"),
         ]
 
-    async def test_a_refused_move_leaves_no_history(
+    async def test_a_refused_transition_adds_no_event_record(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
@@ -366,7 +366,7 @@ class TransitionsContract:
         await self._refuses_all_but_freed(store, attempt.ref, raw.now())
         assert await store.events(attempt.ref.run_id) == before
 
-    async def test_an_unknown_run_has_no_history(self, store: RunStore) -> None:
+    async def test_an_unknown_run_has_no_event_records(self, store: RunStore) -> None:
         assert await store.events(str(uuid4())) == []
 
     async def test_the_update_time_increases_although_the_clock_stands_still(

@@ -55,7 +55,7 @@ class TestLeaderLease(OnPostgres):
         assert not await first.held(LeaderTask.ORPHANS)
         assert not await second.held(LeaderTask.SWEEP)
 
-    async def test_a_task_goes_over_when_its_nodes_connection_has_died(
+    async def test_a_task_moves_to_another_node_when_the_connection_of_its_node_fails(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
         first, second = (node.leader for node in nodes)
@@ -69,7 +69,7 @@ class TestLeaderLease(OnPostgres):
         )
         assert not await first.held(LeaderTask.SWEEP)
 
-    async def test_a_task_comes_back_to_a_node_that_had_lost_its_connection(
+    async def test_a_task_returns_to_a_node_that_had_lost_its_connection(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
         assert await nodes[0].leader.held(LeaderTask.SWEEP)
@@ -109,7 +109,7 @@ class TestLeaderLease(OnPostgres):
         assert before is not None
         assert after == (before[0] + 1,), "the one that it reads with"
 
-    async def test_a_node_that_cannot_find_out_does_it_all_the_same(
+    async def test_a_node_that_cannot_reach_the_database_does_the_task_anyway(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         """For example, no connection is left: then no node would do it until one is."""

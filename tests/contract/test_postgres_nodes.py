@@ -158,7 +158,7 @@ class TestSeveralNodes(OnPostgres):
         with pytest.raises(QueueFull):
             await _accept(nodes[1].runs, queue_limit=1, key="other")
 
-    async def test_of_two_cancels_under_a_key_one_is_carried_out(
+    async def test_one_of_two_cancels_under_a_key_is_executed(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         attempts = [await started(nodes[0].runs) for _ in nodes]

@@ -73,7 +73,7 @@ class TestS3ResultStore(ResultStoreContract):
         """A new bucket."""
         return s3_server.new_bucket()
 
-    def test_an_expired_link_is_refused_in_the_stores_own_words(self, bucket: S3Bucket) -> None:
+    def test_an_expired_link_is_refused_with_the_stores_own_message(self, bucket: S3Bucket) -> None:
         """S3's XML and not the contract's JSON: the request does not reach the service."""
         store = S3ResultStore(bucket, presigned=True)
         put(store, data=b"a\n1\n")

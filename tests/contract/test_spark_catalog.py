@@ -44,7 +44,7 @@ def test_columns_have_trinos_types(catalog: SparkCatalog) -> None:
     assert catalog.columns("invoice") == [ColumnInfo("at", "timestamp with time zone")]
 
 
-def test_a_table_that_is_not_there_has_no_columns(catalog: SparkCatalog) -> None:
+def test_a_missing_table_has_no_columns(catalog: SparkCatalog) -> None:
     assert catalog.columns("nowhere") is None
 
 

@@ -122,7 +122,7 @@ def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
     return failed.value.failure.message
 
 
-def test_the_right_token_gets_in(trusted: SecuredSpark, call: Call) -> None:
+def test_a_valid_token_is_accepted(trusted: SecuredSpark, call: Call) -> None:
     assert call(trusted.options(), trusted.token) in ([(42,)], None)
 
 
@@ -134,7 +134,7 @@ def test_a_client_without_a_token_is_rejected(spark: SecuredSpark, call: Call) -
     assert refused(call, spark.in_clear, None) == NOT_ACCEPTED
 
 
-def test_nothing_is_sent_in_clear(trusted: SecuredSpark, call: Call) -> None:
+def test_nothing_is_sent_unencrypted(trusted: SecuredSpark, call: Call) -> None:
     with wire_to(trusted.wire.port) as wire:
         call(trusted.options(wire.port), trusted.token)
     assert_is_encrypted(bytes(wire.sent), trusted.token)

@@ -209,7 +209,7 @@ class TestSpark(EngineContract):
         with pytest.raises(RunFailed, match="invalid_value"):
             open_session(options, limits, "Mars/Olympus")
 
-    def test_a_server_that_is_not_there_is_worth_another_try(
+    def test_an_unreachable_server_is_retryable(
         self, options: dict[str, str], limits: EngineLimits
     ) -> None:
         session = open_session({**options, "url": "sc://127.0.0.1:1"}, limits)

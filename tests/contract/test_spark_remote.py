@@ -212,7 +212,7 @@ def test_a_killed_workers_work_is_stopped(
     assert name not in SparkRemote().names(endpoint)
 
 
-def test_a_session_lost_is_worth_another_attempt(
+def test_a_lost_session_is_retryable(
     session: SparkSession, options: dict[str, str], endpoint: RemoteEndpoint, name: str
 ) -> None:
     with running(session, name) as failures:
@@ -237,7 +237,7 @@ def test_a_server_that_takes_statements_passes_the_check(endpoint: RemoteEndpoin
     SparkRemote().check(endpoint)
 
 
-def test_a_server_that_is_not_there_proves_nothing(endpoint: RemoteEndpoint, name: str) -> None:
+def test_an_unreachable_server_proves_nothing(endpoint: RemoteEndpoint, name: str) -> None:
     nowhere = RemoteEndpoint({**endpoint.options, "url": "sc://127.0.0.1:1"})
     with pytest.raises(RunFailed, match="engine_unavailable"):
         SparkRemote().check(nowhere)

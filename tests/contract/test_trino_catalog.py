@@ -31,7 +31,7 @@ def test_columns_have_trinos_types(catalog: TrinoCatalog) -> None:
 
 
 @pytest.mark.parametrize("name", ["third", 'first" WHERE "', "first; DROP TABLE first"])
-def test_a_table_that_is_not_there_has_no_columns(catalog: TrinoCatalog, name: str) -> None:
+def test_a_missing_table_has_no_columns(catalog: TrinoCatalog, name: str) -> None:
     assert catalog.columns(name) is None
 
 

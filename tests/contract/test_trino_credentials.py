@@ -163,7 +163,7 @@ def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_the_right_secret_gets_in(trusted: SecuredTrino, call: Call, auth: str) -> None:
+def test_a_valid_secret_is_accepted(trusted: SecuredTrino, call: Call, auth: str) -> None:
     assert call(trusted.options(auth), trusted.secrets[auth]) in ([(42,)], [], None)
 
 
@@ -183,7 +183,7 @@ def test_a_secret_is_rejected_for_another_user(trusted: SecuredTrino, call: Call
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_nothing_is_sent_in_clear(trusted: SecuredTrino, call: Call, auth: str) -> None:
+def test_nothing_is_sent_unencrypted(trusted: SecuredTrino, call: Call, auth: str) -> None:
     secret = trusted.secrets[auth]
     with wire_to(trusted.port) as wire:
         call(trusted.options(auth, wire.port), secret)

@@ -119,7 +119,7 @@ def together(expressions: list[str]) -> str:
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
-def test_both_engines_show_the_same(
+def test_both_engines_format_values_the_same(
     trino: EngineSession, embedded: EngineSession, form: str
 ) -> None:
     """Their types too. All at once: a statement costs Trino more than a value."""

@@ -127,7 +127,7 @@ def test_a_result_for_a_recipient_of_age_is_an_age_file_without_preview(server: 
     assert server.http.get(f"/v2/query_runs/{run['id']}/rows").status_code == 404
 
 
-def test_files_that_no_run_names_are_swept(harness: ServerHarness) -> None:
+def test_files_without_a_run_are_swept(harness: ServerHarness) -> None:
     """Partial files of a lost node, and committed files older than the retention."""
     results = harness.made.home / "results"
     results.mkdir(exist_ok=True)

@@ -78,7 +78,7 @@ def test_the_sdk_gets_a_token_and_refreshes_it_with_the_old_bearer(sdk: Driven) 
     assert submitted(sdk)["queryStatus"] == "accepted"
 
 
-def test_an_earlier_token_counts_after_a_refresh(sdk: Driven, server: Server) -> None:
+def test_an_earlier_token_stays_valid_after_a_refresh(sdk: Driven, server: Server) -> None:
     """The SDK refreshes every ten minutes in each of its clients (contract E)."""
     sdk.send_request("refresh")
     assert server.http.get("/query/jobs").status_code == 200
@@ -157,7 +157,7 @@ def test_the_sdks_delete_refuses_every_real_id(sdk: Driven, server: Server) -> N
 
 
 @pytest.mark.parametrize("way", ["padded", "raw"])
-def test_a_running_job_is_cancelled_both_ways_round(sdk: Driven, server: Server, way: str) -> None:
+def test_a_running_job_is_cancelled_in_both_ways(sdk: Driven, server: Server, way: str) -> None:
     job_id = submitted(sdk, RUNAWAY)["id"]
     pid = server.computing_worker(job_id)
     if way == "padded":

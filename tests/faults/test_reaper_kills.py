@@ -59,7 +59,7 @@ async def test_an_expired_cancel_completes_and_its_worker_is_gone(made: MadeHome
         assert run.cancellation.engine_stop is EngineStop.KILLED
 
 
-async def test_the_reaper_removes_all_that_is_past_its_retention_at_once(made: MadeHome) -> None:
+async def test_the_reaper_removes_all_expired_runs_in_one_pass(made: MadeHome) -> None:
     """More than one batch: a busy node must not fall behind."""
     at_once = {"QUERYRUN_RESULTS__RETENTION_DAYS": "0", "QUERYRUN_WORKERS__SLOTS": "0"}
     async with open_node(made, environ=CALM | at_once) as harness:

@@ -69,7 +69,7 @@ def failure(store: S3ResultStore, data: bytes) -> RunFailed:
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["one put", "parts"])
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.HANG_UP, Fault.LOSE_RESPONSE])
-def test_a_hiccup_costs_nothing(
+def test_a_transient_error_has_no_effect(
     store: S3ResultStore, proxy: FaultProxy, fault: Fault, data: bytes
 ) -> None:
     """Whatever the store once refuses or loses is sent again, the completing of an upload too."""
@@ -95,7 +95,7 @@ def test_a_hiccup_costs_nothing(
         (Fault.CUT, "POST", "uploads="),
     ],
 )
-def test_a_fault_that_stays_fails_the_attempt_and_leaves_nothing(
+def test_a_permanent_fault_fails_the_attempt_and_leaves_nothing(
     store: S3ResultStore,
     bucket: S3Bucket,
     proxy: FaultProxy,
@@ -179,7 +179,9 @@ def test_stat_sees_the_file(store: S3ResultStore, proxy: FaultProxy, plan: Plan)
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["one put", "parts"])
-def test_wrong_credentials_fail_the_attempt_by_name(location: S3Location, data: bytes) -> None:
+def test_wrong_credentials_fail_the_attempt_and_are_named(
+    location: S3Location, data: bytes
+) -> None:
     wrong = Credentials("test-access-key", "not-the-secret")
     with closing(S3Bucket(location, lambda: wrong, FAST_FAILURE)) as bucket:
         failed = failure(S3ResultStore(bucket, part_bytes=PART_BYTES), data).failure
@@ -189,14 +191,14 @@ def test_wrong_credentials_fail_the_attempt_by_name(location: S3Location, data: 
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["one put", "parts"])
-def test_a_bucket_that_is_gone_fails_the_attempt_by_name(s3_server: S3Server, data: bytes) -> None:
+def test_a_missing_bucket_fails_the_attempt_and_is_named(s3_server: S3Server, data: bytes) -> None:
     with bucket_at(s3_server.location(), FAST_FAILURE) as bucket:
         failed = failure(S3ResultStore(bucket, part_bytes=PART_BYTES), data).failure
     assert failed.code is FailureCode.STORAGE_FAILED
     assert "NoSuchBucket" in failed.message
 
 
-def test_a_server_that_is_gone_fails_the_attempt() -> None:
+def test_an_unreachable_server_fails_the_attempt() -> None:
     with bucket_at(S3Location("results", endpoint="http://127.0.0.1:9"), FAST_FAILURE) as bucket:
         failed = failure(S3ResultStore(bucket), SMALL).failure
     assert failed.code is FailureCode.STORAGE_FAILED

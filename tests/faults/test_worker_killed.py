@@ -69,7 +69,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return "asyncio", {"use_uvloop": request.param}
 
 
-async def test_a_killed_worker_is_noticed_by_who_waits_for_it(tmp_path: Path) -> None:
+async def test_a_killed_worker_is_reported_to_its_caller(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
         os.kill(running.worker.pid, signal.SIGKILL)
@@ -79,7 +79,7 @@ async def test_a_killed_worker_is_noticed_by_who_waits_for_it(tmp_path: Path) ->
         assert not is_in_process_table(running.worker.pid)
 
 
-async def test_a_worker_that_exits_in_the_middle_is_noticed(tmp_path: Path) -> None:
+async def test_a_worker_that_exits_during_a_statement_is_reported(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         with pytest.raises(WorkerDied) as died:
             await run(await pool.take(bind_to(tmp_path)), "leave 7")

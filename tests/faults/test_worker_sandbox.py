@@ -65,7 +65,7 @@ async def test_it_cannot_read(worker: Worker, root: Path, path: str) -> None:
 
 @needs_landlock
 @pytest.mark.parametrize("way", ["link", "rename"])
-async def test_it_cannot_move_the_result_of_another_run_to_where_it_may_read(
+async def test_it_cannot_move_the_result_of_another_run_into_a_readable_directory(
     worker: Worker, root: Path, way: str
 ) -> None:
     spill = await _spill_of(worker)

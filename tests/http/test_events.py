@@ -265,7 +265,7 @@ async def test_a_stream_has_its_own_time_limit(tmp_path: Path, clock: Clock) -> 
             assert await listener.chunk() is None
 
 
-async def test_a_client_may_hold_so_many_streams(tmp_path: Path, clock: Clock) -> None:
+async def test_streams_per_client_are_limited(tmp_path: Path, clock: Clock) -> None:
     settings = replace(DEFAULT_SETTINGS, api_rates=NO_RATES, max_streams_per_client=1)
     async with opened(tmp_path, clock, settings) as watched:
         run_id = (await watched.harness.create())["id"]
@@ -278,7 +278,7 @@ async def test_a_client_may_hold_so_many_streams(tmp_path: Path, clock: Clock) -
     assert refused.headers["retry-after"] == "5"
 
 
-async def test_a_caller_that_hangs_up_is_forgotten(watched: Watched) -> None:
+async def test_a_caller_that_disconnects_is_removed(watched: Watched) -> None:
     run_id = (await watched.harness.create())["id"]
     async with watched.listen(run_id) as listener:
         await listener.event()

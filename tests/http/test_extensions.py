@@ -50,7 +50,7 @@ async def test_attempts_list_the_history(harness: AppHarness) -> None:
     assert attempts[0]["started_time"] < attempts[0]["ended_time"] < attempts[1]["started_time"]
 
 
-async def test_a_cancellation_is_on_the_record(harness: AppHarness) -> None:
+async def test_a_cancellation_is_recorded(harness: AppHarness) -> None:
     run = await harness.create()
     harness.free_on_cancel(await harness.claim(run["id"]))
     await harness.call("POST", f"{RUNS}/{run['id']}/cancel")

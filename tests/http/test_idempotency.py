@@ -162,7 +162,7 @@ async def test_parallel_duplicate_cancels_agree(harness: AppHarness) -> None:
     }
 
 
-async def test_a_key_is_forgotten_after_24_hours(harness: AppHarness) -> None:
+async def test_a_key_is_removed_after_24_hours(harness: AppHarness) -> None:
     first = await create(harness)
     harness.clock.move(24 * 3600 + 1)
     harness.token = await harness.new_token(ACME)

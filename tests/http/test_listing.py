@@ -154,7 +154,7 @@ async def test_sources_and_tags_filter(harness: AppHarness) -> None:
     assert await ids(harness, *neither) == []
 
 
-async def test_a_client_sees_its_own_runs_and_an_admin_everybodys(harness: AppHarness) -> None:
+async def test_a_client_sees_its_own_runs_and_an_admin_all_runs(harness: AppHarness) -> None:
     (own,) = await made(harness, 1)
     token = await harness.new_token(ACME)
     other = (await harness.call("POST", RUNS, json=SELECT, token=token)).json()

@@ -56,7 +56,7 @@ def assert_refused(response: httpx2.Response, status: int, error: str) -> None:
     assert response.headers["zuora-request-id"]
 
 
-async def test_good_credentials_buy_a_bearer_token_for_an_hour(harness: AppHarness) -> None:
+async def test_valid_credentials_get_a_bearer_token_for_an_hour(harness: AppHarness) -> None:
     response = await request_token(harness, form(harness))
     body = response.json()
     assert response.status_code == 200
@@ -87,7 +87,7 @@ async def test_basic_credentials_are_form_decoded(harness: AppHarness) -> None:
     assert response.status_code == 200
 
 
-async def test_a_new_token_leaves_earlier_ones_alone(harness: AppHarness) -> None:
+async def test_a_new_token_does_not_invalidate_earlier_ones(harness: AppHarness) -> None:
     await request_token(harness, form(harness))
     assert (await harness.call("POST", "/v2/query_runs", json=SELECT)).status_code == 201
 
@@ -134,7 +134,7 @@ async def test_a_missing_grant_type_is_an_invalid_request(harness: AppHarness) -
     assert_refused(await request_token(harness, fields), 400, "invalid_request")
 
 
-async def test_the_token_endpoint_knows_only_post(harness: AppHarness) -> None:
+async def test_the_token_endpoint_accepts_only_post(harness: AppHarness) -> None:
     response = await harness.call("GET", "/oauth/token", token="")
     assert response.headers["allow"] == "POST"
     assert_refused(response, 405, "invalid_request")
@@ -145,7 +145,7 @@ async def test_an_entity_of_another_client_is_unauthorized(harness: AppHarness) 
     assert_refused(response, 403, "unauthorized_client")
 
 
-async def test_a_token_dies_after_an_hour(harness: AppHarness) -> None:
+async def test_a_token_expires_after_an_hour(harness: AppHarness) -> None:
     harness.clock.move(3601)
     response = await harness.call("GET", "/v2/query_runs/x")
     assert_problem(response, 401)
@@ -158,7 +158,7 @@ async def test_revoking_a_client_invalidates_its_tokens_immediately(harness: App
     assert_refused(await request_token(harness, form(harness)), 401, "invalid_client")
 
 
-async def test_a_rotated_secret_counts_until_its_grace_is_over(harness: AppHarness) -> None:
+async def test_a_rotated_secret_is_valid_until_its_grace_period_ends(harness: AppHarness) -> None:
     auth = harness.database.auth
     issued = await rotate_secret(auth, harness.client_id, harness.clock, grace_s=60)
     assert (await request_token(harness, form(harness))).status_code == 200
@@ -187,7 +187,9 @@ async def test_token_requests_are_limited_per_address(tmp_path: Path, clock: Clo
     assert responses[-1].json()["error"] == "temporarily_unavailable"
 
 
-async def test_bad_tokens_count_against_the_address(tmp_path: Path, clock: Clock) -> None:
+async def test_invalid_tokens_count_toward_the_rate_of_the_address(
+    tmp_path: Path, clock: Clock
+) -> None:
     """Guessing tokens is no cheaper than guessing secrets."""
     settings = replace(DEFAULT_SETTINGS, auth_address_rates=Rates.of(2))
     async with open_app_harness(tmp_path, clock, settings) as harness:

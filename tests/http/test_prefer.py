@@ -55,7 +55,7 @@ async def test_a_longer_wait_is_lowered_to_sixty(harness: AppHarness) -> None:
 
 
 @pytest.mark.parametrize("text", ["wait=soon", "wait", "return=minimal", "wait=-1", "", ",,"])
-async def test_what_is_not_understood_is_ignored(harness: AppHarness, text: str) -> None:
+async def test_unknown_preferences_are_ignored(harness: AppHarness, text: str) -> None:
     run = await harness.create()
     response = await harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": text})
     assert response.status_code == 200
@@ -94,7 +94,7 @@ async def test_a_wait_is_cut_short_when_the_node_drains(harness: AppHarness) -> 
     assert response.json()["state"] == "accepted"
 
 
-async def test_a_cancel_is_still_proven_while_the_node_drains(harness: AppHarness) -> None:
+async def test_a_cancel_is_still_confirmed_while_the_node_drains(harness: AppHarness) -> None:
     run = await harness.create()
     harness.free_on_cancel(await harness.claim(run["id"]))
     harness.knobs.accepting = False

@@ -84,7 +84,7 @@ async def test_an_encrypted_result_has_no_rows_to_show(harness: AppHarness) -> N
     assert_problem(await harness.call("GET", path), 404, "rows", code="resource_not_found")
 
 
-async def test_a_strangers_run_does_not_exist(harness: AppHarness) -> None:
+async def test_another_clients_run_does_not_exist(harness: AppHarness) -> None:
     path = await complete(harness)
     response = await harness.call("GET", path, token=await harness.new_token(GLOBEX))
     assert response.status_code == 404

@@ -240,7 +240,7 @@ FEW = settings(
 
 @schema.parametrize()
 @FEW
-def test_no_request_surprises_the_document(case: Any, token: str) -> None:
+def test_every_request_matches_the_document(case: Any, token: str) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"})
 
 

@@ -52,19 +52,19 @@ async def test_an_unknown_source_is_refused(harness: AppHarness, path: str) -> N
     assert_problem(response, 400, "source")
 
 
-async def test_a_name_that_is_nearly_right_is_guessed(harness: AppHarness) -> None:
+async def test_a_misspelled_name_gets_a_suggestion(harness: AppHarness) -> None:
     response = await harness.call("GET", "/v2/tables/acount")
     assert_problem(response, 404, "name", code="resource_not_found")
     assert "did you mean 'account'?" in response.json()["errors"][0]["message"]
 
 
-async def test_a_source_that_cannot_say_is_unavailable(harness: AppHarness) -> None:
+async def test_tables_of_an_unavailable_source_are_unavailable(harness: AppHarness) -> None:
     harness.tables.away = True
     assert_problem(await harness.call("GET", "/v2/tables"), 503)
 
 
 @pytest.mark.parametrize("path", ["/v2/tables", "/v2/tables/account"])
-async def test_the_scope_of_reading_runs_is_needed(harness: AppHarness, path: str) -> None:
+async def test_the_scope_for_reading_runs_is_required(harness: AppHarness, path: str) -> None:
     token = await harness.new_token(scopes=frozenset({Scope.SUBMIT}))
     assert (await harness.call("GET", path, token=token)).status_code == 403
     assert (await harness.call("GET", path, token="")).status_code == 401

@@ -138,7 +138,7 @@ async def test_the_default_list_is_newest_first_with_twenty_entries(harness: App
     assert len(await listed(harness, pageSize=1000)) == 22
 
 
-async def test_the_list_is_of_ones_own_jobs_and_of_all_for_an_admin(harness: AppHarness) -> None:
+async def test_a_client_lists_its_own_jobs_and_an_admin_all_jobs(harness: AppHarness) -> None:
     job = await submitted(harness)
     stranger = await harness.new_token()
     admin = await harness.new_token(ACME, scopes=ADMIN)

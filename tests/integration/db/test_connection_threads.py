@@ -65,7 +65,7 @@ def backends(server: PostgresServer) -> list[int]:
     return [pid for (pid,) in rows]
 
 
-async def test_a_server_that_restarts_is_found_again(own_server: PostgresServer) -> None:
+async def test_connections_recover_after_a_server_restart(own_server: PostgresServer) -> None:
     """Idle connections are noticed to be dead before anything is sent over them."""
     name = own_server.take_database()
     database = open_postgres(own_server.url(name), HASTY)
@@ -86,7 +86,7 @@ async def test_a_server_that_restarts_is_found_again(own_server: PostgresServer)
     own_server.give_back(name)
 
 
-async def test_connections_that_were_cut_are_replaced_unseen(
+async def test_broken_connections_are_replaced_transparently(
     own_server: PostgresServer, database: PostgresDatabase
 ) -> None:
     run_id = await accepted(database)
@@ -151,7 +151,7 @@ async def test_closing_does_not_wait_for_a_frozen_server(own_server: PostgresSer
     own_server.give_back(name)
 
 
-async def test_a_server_that_is_not_there_is_unavailable(own_server: PostgresServer) -> None:
+async def test_an_unreachable_server_is_unavailable(own_server: PostgresServer) -> None:
     with pytest.raises(Unavailable) as refused:
         open_postgres("postgresql://someone:s3cret@127.0.0.1:1/none")
     assert "s3cret" not in f"{refused.value} {refused.value.__cause__}"
@@ -246,7 +246,7 @@ async def test_a_write_on_a_demoted_server_is_unavailable(database: PostgresData
         await database.connections.write(unit, durable=True)
 
 
-async def test_a_mistake_of_ours_is_not_called_unavailable(database: PostgresDatabase) -> None:
+async def test_an_internal_error_is_not_reported_as_unavailable(database: PostgresDatabase) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
         await database.connections.read(lambda db: db.execute("SELECT 1 FROM no_such_table"))
 

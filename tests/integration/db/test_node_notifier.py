@@ -71,7 +71,7 @@ async def test_other_nodes_are_notified_and_the_sender_is_not(
         assert await here.next() == [("run-2", RunState.ACCEPTED)]
 
 
-async def test_hints_of_a_moment_travel_together_and_the_last_of_a_run_counts(
+async def test_concurrent_hints_are_batched_and_the_last_of_a_run_wins(
     postgres_server: PostgresServer,
 ) -> None:
     async with listening(postgres_server) as here, listening(postgres_server) as there:
@@ -102,7 +102,7 @@ async def test_a_flood_of_hints_is_split_into_messages_that_fit(
         assert [run_id for run_id, _ in received] == ids
 
 
-async def test_what_cannot_be_understood_is_passed_over(postgres_server: PostgresServer) -> None:
+async def test_an_unreadable_notification_is_skipped(postgres_server: PostgresServer) -> None:
     async with listening(postgres_server) as here, listening(postgres_server) as there:
         for payload in ("", "?", '["node", [["run-1", "levitating"]]]', '["node", 7]'):
             await asyncio.to_thread(
@@ -128,7 +128,7 @@ async def test_a_disconnected_listener_reports_it_and_reconnects(
         await again
 
 
-async def test_a_silent_connection_is_given_up(postgres_server: PostgresServer) -> None:
+async def test_a_silent_connection_is_closed(postgres_server: PostgresServer) -> None:
     """Nothing is wrong with the socket, but the node does not receive its own probes."""
     async with listening(postgres_server, probe_every_s=0.3) as ear:
         [(pid,)] = await asyncio.to_thread(

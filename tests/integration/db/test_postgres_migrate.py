@@ -143,7 +143,7 @@ def test_a_url_that_cannot_be_parsed_is_not_printed() -> None:
     assert refused.value.__suppress_context__
 
 
-def test_the_operators_own_bounds_are_kept() -> None:
+def test_timeouts_in_the_operators_url_are_kept() -> None:
     conninfo = conninfo_of("postgresql://host/name?connect_timeout=2")
     assert "connect_timeout=2" in conninfo
     assert "tcp_user_timeout" in conninfo

@@ -98,7 +98,7 @@ async def test_nodes_together_never_exceed_a_large_quota(nodes: Nodes) -> None:
     assert sum(shares) == 2_500
 
 
-async def test_buckets_that_are_full_again_are_forgotten(nodes: Nodes) -> None:
+async def test_buckets_that_are_full_again_are_removed(nodes: Nodes) -> None:
     await nodes.all[0].take("k", FEW)
     assert await nodes.all[0].forget_full() == 0
     nodes.clock.move(20)

@@ -113,7 +113,7 @@ def _join(group: int) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("text", ["", "pid:1", "other:1:2:3", "process:x:2:3"])
-async def test_what_is_no_handle_is_refused(text: str) -> None:
+async def test_an_invalid_handle_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         await handles.kill(text)
 

@@ -56,7 +56,7 @@ def test_a_dying_process_exits_and_leaves_no_descriptor(
     os.close(pidfd)
 
 
-def test_a_living_process_keeps_its_memory(holder: subprocess.Popen[bytes]) -> None:
+def test_a_running_process_keeps_its_memory(holder: subprocess.Popen[bytes]) -> None:
     pidfd = os.pidfd_open(holder.pid)
     release_memory(pidfd)
     wait_for_helpers()

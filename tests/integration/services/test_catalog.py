@@ -189,7 +189,7 @@ async def test_a_failing_catalog_makes_the_source_unavailable(
     assert len(await client_for.tables("live", "e1")) == 1
 
 
-async def test_data_that_is_not_there_is_unavailable(data: EntityData, real: ForkClient) -> None:
+async def test_missing_data_is_unavailable(data: EntityData, real: ForkClient) -> None:
     (data.root / "e1").rmdir()
     with pytest.raises(Unavailable, match="data is not there"):
         await data.client_for(real).tables("live", "e1")

@@ -90,5 +90,5 @@ async def test_calls_after_close_fail(remote_stop: RemoteStopClient) -> None:
         await remote_stop.check(source())
 
 
-def test_a_secret_shows_in_no_repr() -> None:
+def test_a_secret_is_in_no_repr() -> None:
     assert "sesame" not in repr(SourceSpec("trino", {}, Secret("open sesame")))

@@ -33,7 +33,7 @@ def test_a_client_of_several_must() -> None:
 
 
 @pytest.mark.parametrize("text", [TWO.id, TWO.id.replace("-", "")])
-def test_it_acts_in_the_one_it_names(text: str) -> None:
+def test_the_named_entity_is_used(text: str) -> None:
     assert principal_of(client(ONE, TWO), text, HEADER).entity_id == TWO.id
 
 
@@ -54,7 +54,7 @@ def test_what_is_no_id_is_refused(text: str) -> None:
         principal_of(client(ONE), text, HEADER)
 
 
-def test_scopes_say_what_a_principal_may_do_and_admin_is_all() -> None:
+def test_scopes_limit_a_principal_and_admin_includes_all() -> None:
     reader = principal_of(client(ONE), None, HEADER)
     assert reader.may(Scope.READ)
     assert not reader.may(Scope.CANCEL)

@@ -30,7 +30,7 @@ def test_a_result_file_that_the_engine_writes_is_no_spill(local: Local, tmp_path
     assert spill_bytes(local) == 0
 
 
-def test_a_file_that_was_left_there_counts(local: Local, tmp_path: Path) -> None:
+def test_a_leftover_spill_file_counts(local: Local, tmp_path: Path) -> None:
     (tmp_path / "spill" / "worker-1" / "duckdb_temp_storage-0.tmp").write_bytes(bytes(5000))
     assert spill_bytes(local) == 5000
 

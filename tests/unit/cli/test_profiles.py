@@ -58,7 +58,7 @@ def test_a_file_that_is_broken_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-x"])
-def test_odd_names_are_refused(name: str) -> None:
+def test_invalid_names_are_refused(name: str) -> None:
     with pytest.raises(CommandError):
         add_profile(name, ONE)
 

@@ -74,7 +74,7 @@ def test_the_smallest_factor_still_has_a_row_in_every_essential_table(tmp_path: 
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf"), 1001.0])
-def test_a_senseless_factor_is_refused_before_anything_is_written(
+def test_an_invalid_factor_is_refused_before_anything_is_written(
     tmp_path: Path, factor: float
 ) -> None:
     with pytest.raises(SampleDataError, match="factor"):

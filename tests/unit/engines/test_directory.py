@@ -46,7 +46,7 @@ def test_a_sub_directory_is_a_table_of_its_files_of_one_kind(tmp_path: Path) -> 
     assert [Path(path).name for path in table.paths] == ["b.parquet", "a.parquet"]
 
 
-def test_of_tables_with_one_name_the_first_kind_counts(tmp_path: Path) -> None:
+def test_the_first_kind_wins_among_tables_of_one_name(tmp_path: Path) -> None:
     _touch(tmp_path, "a.json", "A.csv", "a/x.parquet")
     assert tables_in(tmp_path)["a"].reader == "read_csv"
     _touch(tmp_path, "a.parquet")
@@ -66,7 +66,7 @@ def test_of_tables_with_one_name_the_first_kind_counts(tmp_path: Path) -> None:
         "empty/x.txt",
     ],
 )
-def test_what_is_no_table_is_passed_over(tmp_path: Path, file: str) -> None:
+def test_other_files_are_skipped(tmp_path: Path, file: str) -> None:
     _touch(tmp_path, file)
     assert tables_in(tmp_path) == {}
 

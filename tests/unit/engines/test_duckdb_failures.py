@@ -30,7 +30,7 @@ def test_no_class_of_error_reveals_where_the_data_is(kind: type[duckdb.Error]) -
     assert "/data/entities" not in failure.message
 
 
-def test_paths_that_the_caller_wrote_stay_in_his_message() -> None:
+def test_paths_that_the_caller_wrote_stay_in_the_message() -> None:
     error = duckdb.ConversionException("Could not convert string '/home/me/x' to INT32")
     assert "/home/me/x" in failure_of(error, CONTEXT, 0).failure.message
 

@@ -111,7 +111,7 @@ def test_a_source_needs_exactly_one_data_location(
 
 
 @pytest.mark.parametrize("option", ["data_dir", "database"])
-def test_missing_data_is_an_engines_fault_that_may_pass(open_engine: Open, option: str) -> None:
+def test_missing_data_is_reported_as_unreadable(open_engine: Open, option: str) -> None:
     with pytest.raises(RunFailed) as failed:
         open_engine(**{option: "/nowhere/at/all"})
     assert failed.value.failure.code is FailureCode.DATA_UNREADABLE
@@ -151,8 +151,8 @@ def test_an_unknown_time_zone_is_reported_as_unknown(open_engine: Open, data_dir
     assert failed.value.failure.message == "Unknown time zone 'Mars/Olympus'"
 
 
-def test_a_renewed_session_is_as_good_as_new_and_remembers_nothing(session: DuckDBSession) -> None:
-    """A table that has gone between two statements is gone; the doors are still shut."""
+def test_a_reset_session_works_like_a_new_one_and_keeps_no_state(session: DuckDBSession) -> None:
+    """A table dropped between two statements is gone; the restrictions still apply."""
     statement = "SELECT count(*) FROM account"
     assert session.plan(statement).connection.execute(statement).fetchone() is not None
     before = session.plan(statement).connection

@@ -114,7 +114,7 @@ def test_a_statement_that_bypasses_the_guard_is_refused_by_the_session(
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
-def test_without_the_look_at_the_tree_the_engine_itself_refuses(
+def test_without_the_check_of_the_tree_the_engine_itself_refuses(
     session: DuckDBSession,
     data_dir: Path,
     other_dir: Path,

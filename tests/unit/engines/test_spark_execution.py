@@ -103,7 +103,7 @@ def test_a_stream_that_breaks_is_resumed(server: Server, client: SparkClient) ->
     assert server.calls == ["execute", "reattach after r1", "reattach after r1"]
 
 
-def test_a_stream_that_breaks_too_often_is_given_up(server: Server, client: SparkClient) -> None:
+def test_a_stream_that_breaks_too_often_fails(server: Server, client: SparkClient) -> None:
     server.script = [([response(1)], True), ([], True), ([], True)]
     with pytest.raises(SparkError) as failed:
         ids(client)

@@ -194,7 +194,7 @@ def test_rights_data_and_values_are_the_same_for_a_translated_statement(
 
 
 @pytest.mark.parametrize("status", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
-def test_a_token_that_is_not_accepted_is_reported_as_that(status: str) -> None:
+def test_a_rejected_token_is_reported_as_such(status: str) -> None:
     failure = failure_of(
         SparkErrorDetails(status, "Invalid token of s3cr3t"), ErrorContext()
     ).failure

@@ -30,12 +30,12 @@ def read(statement: str) -> Reading:
         "SELECT 'DROP TABLE x; reflect' AS text",
     ],
 )
-def test_a_query_is_let_through(statement: str) -> None:
+def test_a_query_is_accepted(statement: str) -> None:
     assert read(statement).is_query
 
 
 @pytest.mark.parametrize("statement", ["SHOW TABLES", "show columns in account;", "DESC Account"])
-def test_a_question_is_let_through(statement: str) -> None:
+def test_a_metadata_statement_is_accepted(statement: str) -> None:
     assert not read(statement).is_query
 
 

@@ -52,7 +52,7 @@ def test_an_abort_wakes_a_writer() -> None:
     thread.join()
 
 
-def test_what_waited_is_not_read_after_an_abort_and_the_first_reason_counts() -> None:
+def test_nothing_is_read_after_an_abort_and_the_first_reason_is_raised() -> None:
     channel: Channel[int] = Channel()
     channel.put(1, LONG_S)
     channel.abort(KeyError("first"))

@@ -41,7 +41,7 @@ def test_without_a_secret_none_is_sent() -> None:
     assert "Authorization" not in prepared(endpoint).headers
 
 
-def test_a_secret_shows_nowhere() -> None:
+def test_a_secret_is_never_printed() -> None:
     endpoint = TrinoEndpoint.of({"url": "https://trino.example", "auth": "token"}, SECRET)
     assert SECRET not in repr(endpoint)
 

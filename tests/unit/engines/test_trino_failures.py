@@ -34,7 +34,7 @@ def test_every_name_of_trinos_has_a_code_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, kind in NAMES.items() if kind == "USER_ERROR"])
-def test_a_users_error_is_not_tried_again_unless_it_is_no_users(name: str) -> None:
+def test_a_user_error_is_retryable_only_if_the_user_did_not_cause_it(name: str) -> None:
     """Two of Trino's user errors are not the user's: no polling, and an unavailable catalog."""
     excused = {"ABANDONED_QUERY", "CATALOG_UNAVAILABLE", "INVALID_VIEW", "VIEW_IS_STALE",
                "VIEW_IS_RECURSIVE", "TABLE_REDIRECTION_ERROR"}  # fmt: skip
@@ -116,6 +116,6 @@ def test_errors_on_the_connection_to_trino_have_codes_too(
     assert "host" not in found.failure.message
 
 
-def test_other_errors_are_left_alone() -> None:
+def test_other_errors_are_returned_unchanged() -> None:
     error = KeyError("ours")
     assert failure_of(error) is error

@@ -66,7 +66,7 @@ def test_a_statement_becomes_several() -> None:
         ("Pool.stop", "a = 1; b = 2"),
     ],
 )
-def test_what_is_not_there_exactly_once_does_not_apply(within: str, old: str) -> None:
+def test_an_edit_must_match_exactly_once(within: str, old: str) -> None:
     with pytest.raises(DoesNotApply):
         edited(within, old, "None")
 
@@ -89,7 +89,7 @@ def test_a_named_statement_is_edited_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", ["save", "others_too"])
-def test_a_statement_that_is_not_there_is_not_edited(name: str) -> None:
+def test_an_unknown_statement_is_not_edited(name: str) -> None:
     with pytest.raises(DoesNotApply):
         SqlEdit("runs.sql", name, "state", "").edited(SQL)
 

@@ -59,7 +59,7 @@ def test_any_changed_byte_is_noticed(at: int, bit: int) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 16, CHUNK_BYTES + 16, 2 * (CHUNK_BYTES + 16)])
-def test_a_file_that_is_cut_off_does_not_open(cut: int) -> None:
+def test_a_truncated_file_does_not_open(cut: int) -> None:
     with pytest.raises(DecryptFailed):
         opened(SEALED[:-cut])
 

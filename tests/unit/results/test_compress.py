@@ -24,7 +24,7 @@ def _pack(encoding: str, chunks: list[bytes]) -> bytes:
     )
 
 
-@pytest.mark.parametrize("chunks", [PLAIN, [], [b""]], ids=["data", "nothing", "empty piece"])
+@pytest.mark.parametrize("chunks", [PLAIN, [], [b""]], ids=["data", "nothing", "empty chunk"])
 def test_every_encoding_round_trips(chunks: list[bytes]) -> None:
     plain = b"".join(chunks)
     assert _pack("none", chunks) == plain

@@ -177,7 +177,9 @@ def test_a_reader_that_fails_ends_an_endless_copy(
         _follow(_by_duckdb(connection, path, ENDLESS), file, consume)
 
 
-def test_the_size_has_the_last_word_when_the_copy_failed_too(path: Path, file: SharedFile) -> None:
+def test_the_size_limit_takes_precedence_over_an_error_of_the_copy(
+    path: Path, file: SharedFile
+) -> None:
     """The kernel's limit on files may stop the engine before we have seen how large it is."""
 
     def write(target: int) -> int:
@@ -206,7 +208,7 @@ def test_an_error_of_the_copy_is_raised_and_nothing_more_is_read(
     assert kept == []
 
 
-def test_the_file_is_brought_to_the_disk_after_a_copy_that_succeeded(path: Path) -> None:
+def test_the_file_is_synced_after_a_successful_copy(path: Path) -> None:
     synced: list[int] = []
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     file = SharedFile(descriptor, _nothing, lambda: synced.append(path.stat().st_size))

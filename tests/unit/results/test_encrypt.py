@@ -170,7 +170,7 @@ FRAMES = [SEALED[HEAD + FRAME * n : HEAD + FRAME * (n + 1)] for n in range(3)]
         "another frame size", "frame size 0", "a bit in the key", "no file of ours",
     ],
 )  # fmt: skip
-def test_a_file_that_was_touched_does_not_open(changed: bytes) -> None:
+def test_a_modified_file_does_not_open(changed: bytes) -> None:
     with pytest.raises(DecryptFailed):
         _decrypt(changed)
 

@@ -144,7 +144,9 @@ def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
         ("arrow", "gzip", False),
     ],
 )
-def test_binary_files_are_for_others(content_type: str, encoding: str, expected: bool) -> None:
+def test_binary_files_are_left_to_other_readers(
+    content_type: str, encoding: str, expected: bool
+) -> None:
     assert is_simple(ContentType(content_type), ContentEncoding(encoding)) is expected
 
 

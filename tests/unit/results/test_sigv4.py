@@ -114,7 +114,7 @@ def test_a_path_is_spelled_as_it_is_sent() -> None:
     assert encoded_path("bucket", "") == "/bucket"
 
 
-def test_secrets_do_not_show() -> None:
+def test_secrets_are_not_printed() -> None:
     rendered = repr(Signer(Credentials("id", "very-secret", "token-secret"), "us-east-1"))
     assert "very-secret" not in rendered
     assert "token-secret" not in rendered

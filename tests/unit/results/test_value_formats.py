@@ -144,7 +144,7 @@ def test_an_instant_in_utc(write: Write, expression: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("time_zone", ["UTC", "Asia/Kolkata"])
-def test_the_ends_of_time_are_words(write: Write, time_zone: str) -> None:
+def test_infinite_instants_are_words(write: Write, time_zone: str) -> None:
     statement = "SELECT 'infinity'::TIMESTAMPTZ a, '-infinity'::TIMESTAMP b, 'infinity'::DATE c"
     data = write(statement, FileLayout(ContentType.CSV, time_zone=time_zone))
     assert data == b"a,b,c\ninfinity,-infinity,infinity\n"

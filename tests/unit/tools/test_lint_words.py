@@ -24,7 +24,7 @@ DEFINITIONS = [
 
 
 @pytest.mark.parametrize("source", DEFINITIONS)
-def test_a_word_of_ours_is_found_where_a_name_is_defined(tmp_path: Path, source: str) -> None:
+def test_a_banned_word_is_found_where_a_name_is_defined(tmp_path: Path, source: str) -> None:
     path = tmp_path / "module.py"
     path.write_text(source)
     assert {finding.word for finding in findings(path, INSTEAD)} == {"took"}
@@ -45,7 +45,7 @@ def test_a_module_is_named_too(tmp_path: Path) -> None:
         "x = 'took'",
     ],
 )
-def test_names_of_others_and_sentences_do_not_count(tmp_path: Path, source: str) -> None:
+def test_third_party_names_and_sentences_are_ignored(tmp_path: Path, source: str) -> None:
     path = tmp_path / "module.py"
     path.write_text(source)
     assert list(findings(path, INSTEAD)) == []

@@ -77,11 +77,11 @@ def test_a_column_that_trino_has_no_type_for_cannot_be_named() -> None:
     assert "char(3)" in failure.message
 
 
-def test_an_unknown_column_is_guessed() -> None:
+def test_an_unknown_column_gets_a_suggestion() -> None:
     assert "Did you mean 'total'?" in refusal("SELECT totl FROM orders").failure.message
 
 
-def test_types_that_do_not_go_together_are_refused_as_trino_does() -> None:
+def test_incompatible_types_are_refused_as_in_trino() -> None:
     assert refusal("SELECT id = '1' FROM orders").failure.code is FailureCode.TYPE_MISMATCH
 
 

@@ -38,13 +38,13 @@ def test_its_tables_have_trinos_columns() -> None:
     assert headings("SELECT * FROM Information_Schema.Schemata") == ["catalog_name", "schema_name"]
 
 
-def test_a_table_that_it_does_not_have_is_named_with_a_guess() -> None:
+def test_an_unknown_table_is_named_with_a_suggestion() -> None:
     found = failure("SELECT *\nFROM information_schema.tabels")
     assert (found.code, found.line, found.column) == (FailureCode.NAME_NOT_FOUND, 2, 6)
     assert "Did you mean 'tables'?" in found.message
 
 
-def test_a_table_of_ones_own_may_be_called_like_one_of_its() -> None:
+def test_a_table_of_information_schema_needs_its_schema() -> None:
     assert failure("SELECT * FROM columns").message.startswith("Table 'columns' does not exist")
 
 

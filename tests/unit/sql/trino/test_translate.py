@@ -115,7 +115,7 @@ def test_names_and_literals_are_quoted() -> None:
     assert "'it''s' AS \"a\"\"b\"" in sql
 
 
-def test_nested_calls_cannot_grow_beyond_all_reason() -> None:
+def test_nested_calls_cannot_grow_without_limit() -> None:
     """Templates repeat their arguments: thirty levels would be a gigabyte."""
     nested = "sqrt(" * 30 + "1" + ")" * 30
     assert failure(f"SELECT {nested}").code is FailureCode.NOT_SUPPORTED

@@ -73,6 +73,6 @@ def test_a_value_without_a_trino_type_is_reported_as_such(engine: str) -> None:
         (t.array(t.INTEGER), t.INTEGER, None),
     ],
 )
-def test_two_types_meet_as_in_trino(a: Type, b: Type, both: Type | None) -> None:
+def test_two_types_have_the_common_type_of_trino(a: Type, b: Type, both: Type | None) -> None:
     assert common(a, b) == both
     assert common(b, a) == both
