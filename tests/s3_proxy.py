@@ -45,7 +45,7 @@ class FaultProxy:
 
 
 def first(times: int, fault: Fault, method: str = "", word: str = "") -> Plan:
-    """Trouble for the first so many requests of a kind; then none."""
+    """Errors for the first N requests of a kind; then none."""
     left = [times]
 
     def plan(request_method: str, target: str) -> Fault:

@@ -1,6 +1,6 @@
 """A real S3 server program for tests: versitygw, started on a free port over a directory.
 
-It checks signatures, answers ranges with 206 and keeps multipart uploads, which neither moto nor
+It checks signatures, serves ranges with 206 and keeps multipart uploads, which neither moto nor
 `rclone serve s3` does in full (docs/decisions/0008-s3.md). `make s3-server` builds it into
 .cache/bin. Where it is missing its tests are skipped, in CI they fail.
 """
@@ -41,12 +41,12 @@ class S3Server:
     endpoint: str
 
     def location(self, **changes: str) -> S3Location:
-        """A place in a bucket that does not exist yet."""
+        """A location in a bucket that does not exist yet."""
         location = S3Location(f"results-{next(_numbers)}", "runs/", self.endpoint)
         return replace(location, **changes)
 
     def new_bucket(self, **changes: str) -> S3Location:
-        """A place in a new and empty bucket."""
+        """A location in a new and empty bucket."""
         location = self.location(**changes)
         with closing(S3Http(self.endpoint, location.region, lambda: CREDENTIALS)) as http:
             http.send(S3Request("PUT", f"/{location.bucket}"))
@@ -80,7 +80,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[S3Server]:
-    """moto's S3 in a process of its own: knows the operations, checks no signature."""
+    """moto's S3 in its own process: knows the operations, checks no signature."""
     address = ("127.0.0.1", free_port())
     command = [sys.executable, "-m", "moto.server", "-H", address[0], "-p", str(address[1])]
     with _process(command, {}, Path(os.devnull)) as process:
@@ -124,7 +124,7 @@ def _process(
 
 
 def _wait_for(server: S3Server, process: subprocess.Popen[bytes]) -> None:
-    """Return when it answers."""
+    """Return when it responds."""
     policy = RequestPolicy(connect_timeout_s=1.0, retry_delays_s=())
     deadline = time.monotonic() + 20
     with closing(S3Http(server.endpoint, "us-east-1", lambda: CREDENTIALS, policy)) as http:

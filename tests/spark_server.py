@@ -3,7 +3,7 @@
 `make spark-server` fetches it into .cache/spark: apart from our own environment, since its
 package and `pyspark-client` claim the same name. Where it is missing its tests are skipped, in CI
 they fail. One cluster serves all processes of a test run: the first one starts a keeper, which
-ends everything once nobody holds the lock on its `users` file; a lock ends with its process.
+stops everything once no process holds the lock on its `users` file; a lock ends with its process.
 
 By hand: `python -m tests.spark_server [--local] [--data DIRECTORY]` prints where it is and stays.
 """
@@ -49,7 +49,7 @@ _USERS = "users"
 
 @dataclass(frozen=True, slots=True)
 class SparkServer:
-    """A running server: where statements go, and where it says what it is doing."""
+    """A running server: where statements go, and where it reports what it is doing."""
 
     url: str
     ui_url: str
@@ -86,7 +86,7 @@ def reason_against() -> str | None:
 
 @contextmanager
 def shared_cluster(directory: Path) -> Iterator[SparkServer]:
-    """A cluster kept in `directory` by a process of its own, for as long as anyone uses it."""
+    """A cluster kept in `directory` by its own process, as long as any process uses it."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / _USERS).open("w") as users:
         with (directory / "start").open("w") as start:
@@ -114,7 +114,7 @@ def running(directory: Path, *, is_local: bool = False, token: str = "") -> Iter
 
 
 def java_home() -> Path | None:
-    """A Java that Spark runs on: JAVA_HOME, the one on the path, or one in the usual place."""
+    """A Java that Spark runs on: JAVA_HOME, the one on the path, or one in the usual directory."""
     named, on_path = os.environ.get("JAVA_HOME"), shutil.which("java")
     candidates = [Path(named)] if named else []
     candidates += [Path(on_path).resolve().parent.parent] if on_path else []
@@ -204,8 +204,8 @@ def _start_connect(ending: ExitStack, directory: Path, master: str, token: str =
         "spark.ui.port": str(ui_port),
         "spark.sql.warehouse.dir": str(directory / "warehouse"),
         "spark.sql.shuffle.partitions": "4",
-        # A task that does not heed its interrupt takes its executor with it: otherwise an endless
-        # join would keep its core for ever (docs/how-to/spark.md).
+        # A task that ignores its interrupt is killed with its executor: otherwise an endless
+        # join would keep its core forever (docs/how-to/spark.md).
         "spark.task.reaper.enabled": "true",
         "spark.task.reaper.pollingInterval": "250ms",
         "spark.task.reaper.killTimeout": "1s",
@@ -230,7 +230,7 @@ def _process(
     heap: str = "192m",
     more: Mapping[str, str] | None = None,
 ) -> Iterator[_Process]:
-    """A server in a group of its own, with what it starts; all of it is gone afterwards."""
+    """A server and its children, in their own process group; all of it is gone afterwards."""
     keeper = os.getpid()
     log_path = directory / f"{name}.log"
     with log_path.open("w") as log:
@@ -329,7 +329,7 @@ def _kept_anew(directory: Path) -> SparkServer:
 
 
 def _keep(directory: Path) -> None:
-    """Run a cluster until nobody locks `users` any more."""
+    """Run a cluster until no process locks `users` any more."""
     work = directory / "work"
     work.mkdir()
     with running(work) as server, (directory / _USERS).open("w") as users:

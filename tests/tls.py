@@ -28,7 +28,7 @@ _VALID = timedelta(days=1)
 
 
 class Authority:
-    """Vouches for servers; whoever shall trust it is given its `certificate`, a PEM file."""
+    """Signs certificates of servers; clients that trust it get its `certificate`, a PEM file."""
 
     def __init__(self, certificate: Path) -> None:
         self._key = generate_private_key(SECP256R1())
@@ -76,7 +76,7 @@ class Wire:
 
 @contextmanager
 def wire_to(port: int, context: ssl.SSLContext | None = None) -> Iterator[Wire]:
-    """A wire to a port of this machine. With a `context` TLS ends here and goes on in clear."""
+    """A wire to a port of this machine. With a `context` it terminates TLS."""
     wire = Wire()
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(wire, port, context, started)))

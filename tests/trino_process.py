@@ -2,7 +2,7 @@
 
 `python -m tests.trino_process` (`make trino-server`) fetches `io.trino:trino-server` with `mvn`
 and keeps the server and the few plugins that tests need in .cache/trino. It needs Java 24 or
-newer, from JAVA_HOME or the usual places. Who shares a running one: `tests/trino_server.py`.
+newer, from JAVA_HOME or the usual directories. `tests/trino_server.py` shares a running one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def files_catalog(directory: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one server has besides the usual: catalogs by name, more settings and files, a spool."""
+    """What one server has in addition: catalogs by name, more settings and files, a spool."""
 
     catalogs: Mapping[str, str] = field(default_factory=lambda: CATALOGS)
     config: str = ""

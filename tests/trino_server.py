@@ -1,8 +1,8 @@
 """One Trino for all tests of a run, whichever processes they are in; it ends with the last of them.
 
-Whoever uses it holds a shared lock on a file of the run's directory. The first one starts a
+Each user holds a shared lock on a file of the run's directory. The first one starts a
 keeper, which starts Trino and then waits for the exclusive lock: it gets it when the last user
-lets go, even if that one was killed. Without a server tests are skipped, in CI they fail.
+exits, even if that one was killed. Without a server tests are skipped, in CI they fail.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class TrinoServer:
         return RemoteEndpoint(self.options(**changes))
 
     def new_schema(self) -> str:
-        """A schema of the memory catalog that nobody else uses."""
+        """A schema of the memory catalog that no other test uses."""
         schema = f"t{uuid4().hex[:12]}"
         self.make(f"CREATE SCHEMA memory.{schema}")
         return schema
@@ -104,7 +104,7 @@ class TrinoServer:
             time.sleep(POLL_S)
 
     def alive(self, name: str) -> list[str]:
-        """The states of the queries of that source that have not ended, as the engine sees them."""
+        """The states of the unfinished queries of that source, as the engine sees them."""
         result = self.query(
             "SELECT state FROM system.runtime.queries "
             f"WHERE source = '{name}' AND state NOT IN ('FINISHED', 'FAILED')"
@@ -128,7 +128,7 @@ def trino_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrinoServ
 
 @contextmanager
 def shared(directory: Path) -> Iterator[TrinoServer]:
-    """The server that lives in `directory`; started if nobody has it yet."""
+    """The server in `directory`; started unless it runs already."""
     directory.mkdir(exist_ok=True)
     with (directory / _USERS).open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
@@ -165,7 +165,7 @@ def _start_once(directory: Path) -> None:
             [sys.executable, "-m", "tests.trino_server", str(directory)],
             cwd=Path(__file__).parent.parent,
             start_new_session=True,
-        ).returncode = 0  # it outlives us if others use it; nobody waits for it here
+        ).returncode = 0  # it outlives us if others use it; it is not waited for here
 
 
 def _wait_for(directory: Path) -> tuple[str, bool]:
@@ -184,7 +184,7 @@ def _wait_for(directory: Path) -> tuple[str, bool]:
 
 
 def keep(directory: Path) -> None:
-    """Start Trino, and end it when nobody uses it any more."""
+    """Start Trino, and stop it when no process uses it any more."""
     with (directory / _USERS).open("w") as users:
         try:
             with _everything(directory) as (url, spools):
@@ -223,7 +223,7 @@ def _spool(server: S3Server) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """All of it or nothing: others are looking."""
+    """Atomically: other processes are reading it."""
     new = path.with_suffix(".new")
     new.write_text(text)
     new.rename(path)

@@ -1,1 +1,1 @@
-"""Programs that drive clients which other people wrote, each in an environment of its own."""
+"""Programs that drive third-party clients, each in its own environment."""

@@ -24,7 +24,7 @@ class Driver:
         self.client: Any = None
 
     def connect(self, url: str, client_id: str, secret: str) -> dict[str, Any]:
-        """`initialize()`, which prints its troubles and goes on without a token."""
+        """`initialize()`, which prints its errors and continues without a token."""
         self.client = ZuoraClient(client_id, secret, None)
         self.client.set_base_url(url)
         self.client.set_retry_config(1, 1)

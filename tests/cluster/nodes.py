@@ -111,7 +111,7 @@ class Cluster:
         self.postgres.drop_database(self.url.rpartition("/")[2])
 
     def _new_home(self) -> Path:
-        """As the how-to says for another node: copy the configuration and the link key."""
+        """As in the how-to for another node: copy the configuration and the link key."""
         home = Path(mkdtemp(prefix="home-", dir=self.root))
         for name in (CONFIG_NAME, LINK_KEY_NAME):
             shutil.copy(self.made.home / name, home / name)

@@ -1,4 +1,4 @@
-"""The cancel suite, with reduced counts, on remote engines, whose own lists it inspects.
+"""The cancel suite, with reduced counts, on remote engines, whose own query lists it inspects.
 
 Time limits are not asserted here: the suite judges them itself, on a quiet machine.
 """

@@ -84,7 +84,7 @@ def test_a_cancel_survives_the_death_of_the_node_that_accepted_it(
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process has ended. A zombie has: it computes nothing."""
+    """Whether the process has exited. A zombie has: it computes nothing."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -227,7 +227,7 @@ def assert_each_completed_once(cluster: Cluster) -> None:
 
 
 def test_nodes_survive_a_restart_of_the_database(cluster: Cluster) -> None:
-    """Running statements go on; meanwhile requests get 503."""
+    """Running statements continue; meanwhile requests get 503."""
     front = cluster.start()
     run_id = front.submit(LONG)["id"]
     front.computing_worker(run_id)

@@ -136,7 +136,7 @@ def test_the_query_of_a_killed_node_is_stopped_by_name_and_the_run_requeued(
 def test_orphaned_work_is_stopped_and_that_of_other_services_is_not(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
-    """A query named after a run that has ended is an orphan. One named after an unknown run belongs
+    """A query named after a finished run is an orphan. One named after an unknown run belongs
     to another service on the same Trino."""
     unknown = str(uuid4())
     start_query(trino_server, f"queryrun-{unknown}-1")

@@ -70,7 +70,9 @@ class AuthStoreContract:
     async def test_an_unknown_client_is_none(self, store: AuthStore) -> None:
         assert await store.client("client-9") is None
 
-    async def test_clients_come_newest_last_revoked_ones_included(self, store: AuthStore) -> None:
+    async def test_clients_are_listed_newest_last_including_revoked_ones(
+        self, store: AuthStore
+    ) -> None:
         await with_client(store, client("client-2"))
         await store.add_client(client("client-1", entities=(MAIN, OTHER)), "digest")
         await store.revoke_client("client-2", NOW)
@@ -81,7 +83,9 @@ class AuthStoreContract:
         assert await store.secret_digests(known.id, NOW) == ["digest-1"]
         assert await store.secret_digests("client-9", NOW) == []
 
-    async def test_a_rotated_secret_counts_until_its_grace_ends(self, store: AuthStore) -> None:
+    async def test_a_rotated_secret_is_valid_until_its_grace_period_ends(
+        self, store: AuthStore
+    ) -> None:
         known = await with_client(store)
         await store.rotate_secret(known.id, "digest-2", old_valid_until=NOW + HOUR)
         just_before = NOW + HOUR - timedelta(milliseconds=1)
@@ -119,7 +123,9 @@ class AuthStoreContract:
         assert await store.client_of_token("token-1", NOW) == known
         assert await store.client_of_token("token-2", NOW) == known
 
-    async def test_revoking_ends_secrets_and_tokens_at_once(self, store: AuthStore) -> None:
+    async def test_revoking_invalidates_secrets_and_tokens_immediately(
+        self, store: AuthStore
+    ) -> None:
         known = await with_client(store)
         await store.add_token("token-1", known.id, NOW + HOUR)
         assert await store.revoke_client(known.id, NOW)

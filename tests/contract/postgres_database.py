@@ -1,4 +1,4 @@
-"""A PostgreSQL database for one contract test, and the way around its interface."""
+"""A PostgreSQL database for one contract test, and direct access behind its interface."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Opened = tuple[PostgresDatabase, DatabaseClock, str]
 
 
 class PostgresRawDatabase:
-    """Looks at the database through a connection of its own."""
+    """Inspects the database through its own connection."""
 
     def __init__(self, url: str, clock: DatabaseClock) -> None:
         self._url = url
@@ -71,6 +71,6 @@ class OnPostgres:
 
     @pytest.fixture
     def raw(self, opened: Opened) -> PostgresRawDatabase:
-        """The way around the interface."""
+        """Direct access behind the interface."""
         _, clock, url = opened
         return PostgresRawDatabase(url, clock)

@@ -40,7 +40,7 @@ class IdempotencyStoreContract:
         assert await store.find_key(KEY) is None
         assert await store.reserve_key(KEY) is None
 
-    async def test_a_repeat_in_flight_is_turned_away(self, store: IdempotencyStore) -> None:
+    async def test_a_repeat_in_flight_is_rejected(self, store: IdempotencyStore) -> None:
         await store.reserve_key(KEY)
         with pytest.raises(IdempotencyInFlight):
             await store.find_key(KEY)
@@ -57,7 +57,7 @@ class IdempotencyStoreContract:
         with pytest.raises(IdempotencyMismatch):
             await store.find_key(OTHER)
 
-    async def test_of_two_beginnings_at_once_one_wins(self, store: IdempotencyStore) -> None:
+    async def test_one_of_two_concurrent_reservations_wins(self, store: IdempotencyStore) -> None:
         results = await asyncio.gather(
             *(store.reserve_key(KEY) for _ in range(5)), return_exceptions=True
         )

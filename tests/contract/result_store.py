@@ -1,7 +1,7 @@
 """What every ResultStore must do: the sentences of its protocol, each as a test.
 
 An implementation inherits `ResultStoreContract` and provides the fixture `store`, plus two back
-doors: `visible` lists what lies in the store under any name, and `lose` leaves what a worker
+doors: `visible` lists what the store has under any name, and `lose` leaves what a worker
 leaves that was killed after it had written `DATA`.
 """
 

@@ -2,7 +2,7 @@
 
 An implementation inherits `RunStoreContract` and provides the fixtures `store`,
 `idempotency_store` and `raw`. The back door bypasses the interface: it moves the store's
-time and looks at rows.
+time and inspects rows.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ FILE = Completed(ResultFile("key.csv", 12, "ab" * 32, 3), processing_ms=41)
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """A row of `attempts` as it lies in the database."""
+    """A row of `attempts` as stored in the database."""
 
     number: int
     node: str
@@ -61,7 +61,7 @@ class AttemptRecord:
 
 
 class RawDatabase(Protocol):
-    """Ways around the interface."""
+    """Direct access behind the interface."""
 
     def now(self) -> datetime:
         """The store's time."""

@@ -55,7 +55,7 @@ class LeasesContract:
             attempt.run,
         )
 
-    async def test_no_handle_is_saved_once_a_cancel_came(
+    async def test_no_handle_is_saved_after_a_cancel(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
@@ -101,7 +101,7 @@ class LeasesContract:
     async def test_an_attempt_that_its_node_does_not_name_expires(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
-        """Its claim was committed and the answer lost: nobody lives it, so nobody may keep it."""
+        """Its claim was committed but the response lost: no node runs it, none may keep it."""
         lived, unheard = [await started(store) for _ in range(2)]
         await raw.pass_time(LEASE_S - 1)
         assert [

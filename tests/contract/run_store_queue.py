@@ -143,7 +143,7 @@ class QueueContract:
         assert theirs.replay is None
         assert theirs.run.id != own.run.id
 
-    async def test_a_key_in_flight_turns_the_repeat_away(
+    async def test_a_key_in_flight_rejects_the_repeat(
         self, store: RunStore, idempotency_store: IdempotencyStore
     ) -> None:
         await idempotency_store.reserve_key(idempotent().idempotency_key)
@@ -163,7 +163,9 @@ class QueueContract:
         )
         assert accepted.replay is None
 
-    async def test_of_two_first_requests_at_once_one_makes_the_run(self, store: RunStore) -> None:
+    async def test_one_of_two_concurrent_first_requests_makes_the_run(
+        self, store: RunStore
+    ) -> None:
         accepts = await asyncio.gather(
             *(
                 store.accept(request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent())
@@ -270,7 +272,7 @@ class QueueContract:
         later = [(await claimed(store)).run.request.entity_id for _ in range(3)]
         assert [first, *later] == ["a", "b", "a", "a"]
 
-    async def test_a_turn_taken_on_one_source_counts_on_the_other(self, store: RunStore) -> None:
+    async def test_a_turn_on_one_source_counts_on_the_other(self, store: RunStore) -> None:
         await submitted(store, request(entity="a", source="live"))
         await submitted(store, request(entity="a", source="warehouse"))
         await submitted(store, request(entity="b", source="warehouse"))

@@ -29,7 +29,7 @@ from tests.contract.run_store_fixtures import (
 
 
 class ReadsContract:
-    """Lists, places, counts and retention."""
+    """Lists, queue positions, counts and retention."""
 
     pytestmark = pytest.mark.anyio
 

@@ -140,7 +140,7 @@ class TransitionsContract:
 
     # --- cancel ----------------------------------------------------------------------------------
 
-    async def test_cancel_of_a_waiting_run_is_done_at_once(
+    async def test_cancel_of_a_waiting_run_completes_immediately(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         waiting = await submitted(store)
@@ -205,7 +205,7 @@ class TransitionsContract:
         with pytest.raises(NotFound):
             await store.cancel(str(uuid4()), BY_USER)
 
-    async def test_a_requeued_run_is_canceled_at_once(
+    async def test_a_requeued_run_is_canceled_immediately(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
@@ -232,7 +232,7 @@ class TransitionsContract:
     async def test_a_cancel_without_a_stored_response_replays_the_run_id(
         self, store: RunStore, idempotency_store: IdempotencyStore, raw: RawDatabase
     ) -> None:
-        """The node died between the cancel and its answer: a repeat must not hear 'too late'."""
+        """The node died between the cancel and its response: a repeat must not get 'too late'."""
         run = await submitted(store)
         await store.cancel(run.id, BY_USER, idempotent=idempotent())
         await raw.pass_time(KEY_RESERVATION_S)
@@ -282,7 +282,9 @@ class TransitionsContract:
                 await store.freed(attempt.ref, KILLED)
             assert await read(store, attempt.ref.run_id) == before
 
-    async def test_a_dead_attempt_reports_too_late(self, store: RunStore, raw: RawDatabase) -> None:
+    async def test_a_report_of_a_dead_attempt_is_too_late(
+        self, store: RunStore, raw: RawDatabase
+    ) -> None:
         old = await started(store)
         await store.requeue(old.ref, back(raw.now()))
         new = await claimed(store, node="node-b")
@@ -310,7 +312,7 @@ class TransitionsContract:
                 await store.freed(ref, KILLED)
         assert await read(store, run.id) == run
 
-    async def test_of_a_finish_and_a_cancel_at_once_one_wins(self, store: RunStore) -> None:
+    async def test_one_of_a_concurrent_finish_and_cancel_wins(self, store: RunStore) -> None:
         for _ in range(20):
             attempt = await started(store)
             finish, cancel = await asyncio.gather(
@@ -367,7 +369,7 @@ class TransitionsContract:
     async def test_an_unknown_run_has_no_history(self, store: RunStore) -> None:
         assert await store.events(str(uuid4())) == []
 
-    async def test_the_update_time_grows_although_the_clock_stands_still(
+    async def test_the_update_time_increases_although_the_clock_stands_still(
         self, store: RunStore
     ) -> None:
         attempt = await started(store)

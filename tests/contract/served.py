@@ -1,4 +1,4 @@
-"""A real server process with one source elsewhere whose secret it reads from its environment."""
+"""A real server process with one remote source whose secret it reads from its environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIMEOUT_S = 60.0
 
 
 class Served:
-    """A home with that source. Every server on it is ended afterwards."""
+    """A home with that source. Every server on it is stopped afterwards."""
 
     def __init__(self, harness: ServerHarness, environ: Mapping[str, str]) -> None:
         self._harness = harness
@@ -44,7 +44,7 @@ class Served:
         return server.get(run_id, "state,cancellation")
 
     def wait_until_away(self, server: Server) -> str:
-        """Return when the server knows that its source cannot be used, with what it says of it."""
+        """Wait until the server reports its source as unusable; return what it reports."""
         _wait_until(lambda: self._check(server) not in {"ok", "not checked yet"})
         return self._check(server)
 
@@ -91,7 +91,7 @@ def _wait_until(holds: Callable[[], bool]) -> None:
 
 
 def _process_text(pid: int, what: str) -> str:
-    """What the process table tells of a process; nothing of one that has ended meanwhile."""
+    """What the process table has of a process; empty when it has exited meanwhile."""
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes().decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError):

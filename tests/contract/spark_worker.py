@@ -1,6 +1,6 @@
 """A worker on Spark, in its sandbox, for one statement: what a node's workers do there.
 
-Run as `python -m tests.contract.spark_worker ORDER`, a JSON object with the fields of `Order`. Says
+Run as `python -m tests.contract.spark_worker ORDER`, `Order` as a JSON object. Prints
 `planned`, `executing`, … as it goes, and at last its rows and its largest resident size in bytes.
 """
 
@@ -52,14 +52,14 @@ class Order:
 
 
 class _Loud:
-    """Says how far it is on standard output."""
+    """Prints its stages to standard output."""
 
     def stage(self, stage: str) -> None:
         """One line per stage."""
         print(stage, flush=True)
 
     def written(self, rows: int, size_bytes: int) -> None:
-        """Not said."""
+        """Not printed."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A SQLite database for one contract test, and the way around its interface."""
+"""A SQLite database for one contract test, and direct access behind its interface."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ATTEMPTS = (
 
 
 class SqliteRawDatabase:
-    """Looks at the file through a connection of its own."""
+    """Inspects the file through its own connection."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -74,5 +74,5 @@ class OnSqlite:
 
     @pytest.fixture
     def raw(self, tmp_path: Path, clock: Clock) -> SqliteRawDatabase:
-        """The way around the interface."""
+        """Direct access behind the interface."""
         return SqliteRawDatabase(tmp_path / "store.db", clock)

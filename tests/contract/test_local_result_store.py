@@ -1,4 +1,4 @@
-"""The local directory keeps the ResultStore's contract, and a few promises of its own."""
+"""The local directory satisfies the contract of ResultStore, and a few promises beyond it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class TestLocalResultStore(ResultStoreContract):
     def test_discard_removes_what_a_killed_worker_had_its_engine_write(
         self, store: LocalResultStore, tmp_path: Path
     ) -> None:
-        """The other name lies in the worker's spill directory, which goes with the worker."""
+        """The other name is in the worker's spill directory, which is removed with the worker."""
         (tmp_path / "spill").mkdir()
         location = tmp_path / "spill" / "out"
         assert store.open(KEY).share(str(location)) is not None
@@ -93,7 +93,7 @@ class TestLocalResultStore(ResultStoreContract):
         store.discard(KEY)
         assert list(tmp_path.iterdir()) == [tmp_path / "spill"]
 
-    def test_on_another_file_system_nothing_is_shared_and_bytes_are_written_as_ever(
+    def test_on_another_file_system_nothing_is_shared_and_bytes_are_written_as_usual(
         self, store: LocalResultStore, tmp_path: Path
     ) -> None:
         with tempfile.TemporaryDirectory(dir="/dev/shm") as other_directory:

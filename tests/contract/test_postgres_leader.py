@@ -29,7 +29,7 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 @pytest.mark.usefixtures("postgres_server")
 class TestLeaderLease(OnPostgres):
-    """Each node has connections of its own."""
+    """Each node has its own connections."""
 
     @pytest.fixture
     def nodes(self, opened: Opened) -> Iterator[list[PostgresDatabase]]:
@@ -77,7 +77,7 @@ class TestLeaderLease(OnPostgres):
         assert await nodes[0].leader.held(LeaderTask.SWEEP)
         assert not await nodes[1].leader.held(LeaderTask.SWEEP)
 
-    async def test_a_node_that_ends_leaves_its_tasks_to_others(
+    async def test_a_node_that_closes_releases_its_tasks_to_others(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         first, second = (node.leader for node in nodes)
@@ -112,7 +112,7 @@ class TestLeaderLease(OnPostgres):
     async def test_a_node_that_cannot_find_out_does_it_all_the_same(
         self, nodes: list[PostgresDatabase]
     ) -> None:
-        """Say, no connection is left: then nobody would do it, for as long as that lasts."""
+        """For example, no connection is left: then no node would do it until one is."""
         with closing(PostgresLeaderLease(conninfo_of(NOWHERE), nodes[0].connections)) as lost:
             assert await lost.held(LeaderTask.SWEEP)
             assert await nodes[1].leader.held(LeaderTask.SWEEP)
@@ -120,7 +120,7 @@ class TestLeaderLease(OnPostgres):
 
 
 async def until(holds: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-    """Ask again and again: the server ends sessions in its own time."""
+    """Poll: the server closes sessions asynchronously."""
     async with asyncio.timeout(20):
         while not await holds():
             pass

@@ -45,7 +45,7 @@ SQL = statements(TEST_NOW)
 
 @pytest.mark.usefixtures("postgres_server")
 class TestSeveralNodes(OnPostgres):
-    """Each has connections of its own."""
+    """Each has its own connections."""
 
     @pytest.fixture
     def nodes(self, opened: Opened) -> Iterator[list[PostgresDatabase]]:
@@ -188,7 +188,7 @@ class TestSeveralNodes(OnPostgres):
         )
         assert sum(won) == len(attempts)
 
-    async def test_nodes_that_clean_up_at_once_report_each_run_once(
+    async def test_nodes_that_clean_up_concurrently_report_each_run_once(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
         for _ in range(9):
@@ -201,7 +201,7 @@ class TestSeveralNodes(OnPostgres):
         ids = [expired.run_id for share in removed for expired in share]
         assert len(ids) == len(set(ids)) == 9
 
-    async def test_many_moves_at_once_end_every_run_once(
+    async def test_many_concurrent_transitions_finish_every_run_once(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         """Completes, cancels and extensions of the same attempts, from every node: no deadlock."""
@@ -222,7 +222,7 @@ class TestSeveralNodes(OnPostgres):
             assert [move.state for move in history[:2]] == [RunState.ACCEPTED, RunState.IN_PROGRESS]
             assert len(history) == 3
 
-    async def test_turns_are_taken_across_nodes(self, nodes: list[PostgresDatabase]) -> None:
+    async def test_turns_alternate_across_nodes(self, nodes: list[PostgresDatabase]) -> None:
         for entity in ("a", "a", "a", "a", "b", "b"):
             await submitted(nodes[0].runs, request(entity=entity))
         order = []
@@ -308,7 +308,7 @@ def _session(opened: Opened) -> Iterator[Connection]:
 
 
 async def _done_or_waiting(task: asyncio.Task[Any], opened: Opened) -> None:
-    """Until the task is done, or waits for an advisory lock of ours."""
+    """Until the task is done, or waits for one of our advisory locks."""
     statement = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     while not task.done():
         [(waiting,)] = await opened[0].connections.read(lambda db: db.execute(statement).fetchall())

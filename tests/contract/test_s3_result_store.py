@@ -74,7 +74,7 @@ class TestS3ResultStore(ResultStoreContract):
         return s3_server.new_bucket()
 
     def test_an_expired_link_is_refused_in_the_stores_own_words(self, bucket: S3Bucket) -> None:
-        """S3's XML and not the contract's JSON: nobody of ours sees the request."""
+        """S3's XML and not the contract's JSON: the request does not reach the service."""
         store = S3ResultStore(bucket, presigned=True)
         put(store, data=b"a\n1\n")
         link = store.link(KEY, 1)
@@ -91,7 +91,7 @@ class TestS3ResultStore(ResultStoreContract):
     def test_another_writer_cannot_write_the_file(
         self, store: S3ResultStore, tmp_path: Path
     ) -> None:
-        """Its parts are sent from memory: no byte of a result lies on a local disk."""
+        """Its parts are sent from memory: no byte of a result is on a local disk."""
         writer = store.open(KEY)
         assert writer.share(str(tmp_path / "out")) is None
         assert list(tmp_path.iterdir()) == []

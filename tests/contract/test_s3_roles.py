@@ -1,4 +1,4 @@
-"""Credentials of roles: found by botocore's chain, renewed before they expire, never shown."""
+"""Credentials of roles: found by botocore's chain, renewed before they expire, never printed."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ async def announced_after_rotation(endpoints: RoleEndpoints) -> list[Credentials
     return announced
 
 
-def test_while_the_endpoint_is_away_the_last_credentials_stay_in_use(
+def test_while_the_endpoint_is_unreachable_the_last_credentials_stay_in_use(
     monkeypatch: pytest.MonkeyPatch, endpoints: RoleEndpoints, tmp_path: Path
 ) -> None:
     use_container(monkeypatch, endpoints, tmp_path)

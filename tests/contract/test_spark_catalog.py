@@ -1,4 +1,4 @@
-"""What a source on Spark says of its tables, without reading them."""
+"""What a source on Spark reports of its tables, without reading them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_table_that_is_not_there_has_no_columns(catalog: SparkCatalog) -> None
     assert catalog.columns("nowhere") is None
 
 
-def test_a_server_that_is_away_is_a_failure() -> None:
+def test_an_unreachable_server_is_a_failure() -> None:
     with pytest.raises(RunFailed) as failed:
         open_catalog({"url": "sc://127.0.0.1:1", "schema": "default", "user": "ann"}, None)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE

@@ -1,7 +1,7 @@
 """A Spark Connect server that takes a token, behind TLS: who gets in, who does not, who sees it.
 
 Spark checks the token itself and speaks no TLS: that ends just before it, as with the proxies that
-are put before it elsewhere.
+are put before it in production.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NOT_ACCEPTED = "Spark does not accept the source's credentials"
 
 @dataclass(frozen=True, slots=True)
 class SecuredSpark:
-    """The server, the wire whose end speaks TLS for it, who vouches for that, and the token."""
+    """The server, the wire that terminates TLS for it, its certificate authority, and the token."""
 
     server: SparkServer
     wire: Wire
@@ -97,7 +97,7 @@ Call = Callable[[dict[str, str], str | None], object]
 
 @pytest.fixture(params=["plan", "check", "stop"])
 def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Call:
-    """Each way to speak to the server. (Names are asked of Spark's UI, which takes no token.)"""
+    """Each way to speak to the server. (Names come from Spark's UI, which takes no token.)"""
 
     def plan(options: dict[str, str], secret: str | None) -> object:
         with closing(open_session(options, limits, secret=secret)) as session:
@@ -113,7 +113,7 @@ def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Cal
 
 
 def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
-    """What is said of a refusal; the secret is nowhere in it, nor in what led to it."""
+    """The message of a rejection; neither it nor its causes contain the secret."""
     with pytest.raises(RunFailed) as failed:
         call(options, secret)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
@@ -126,7 +126,7 @@ def test_the_right_token_gets_in(trusted: SecuredSpark, call: Call) -> None:
     assert call(trusted.options(), trusted.token) in ([(42,)], None)
 
 
-def test_a_wrong_token_is_reported_as_that(trusted: SecuredSpark, call: Call) -> None:
+def test_a_wrong_token_is_reported_as_such(trusted: SecuredSpark, call: Call) -> None:
     assert refused(call, trusted.options(), secrets.token_urlsafe(24)) == NOT_ACCEPTED
 
 
@@ -185,7 +185,7 @@ def warehouse(spark: SecuredSpark, tmp_path: Path) -> Iterator[Served]:
 
 
 def test_a_service_keeps_the_token_to_itself(warehouse: Served, trusted: SecuredSpark) -> None:
-    """It runs statements and ends them in Spark; nobody who looks at processes or logs sees it."""
+    """Statements run and stop in Spark; the secret is in no process and in no log."""
     token, endpoint = trusted.token, RemoteEndpoint(trusted.options(), trusted.token)
     server = warehouse.serve(token)
     run = server.finished(server.submit("SELECT 42 AS answer", source="warehouse")["id"])

@@ -198,7 +198,7 @@ class TestSpark(EngineContract):
         found = rows(session, "SELECT id FROM Marked ORDER BY id", row_filter)
         assert [number for (number,) in found] == ids
 
-    def test_a_schema_in_front_is_no_way_round_the_org(self, session: SparkSession) -> None:
+    def test_a_qualified_name_does_not_bypass_the_org(self, session: SparkSession) -> None:
         by_org = RowFilter("include", "org", ("o1",))
         refused = failure(session, f"SELECT id FROM {SCHEMA}.marked", by_org)
         assert refused.code is FailureCode.NOT_ALLOWED
@@ -304,14 +304,14 @@ class TestSparkInTrinosSql(EngineContract):
         assert failure(session, statement).code is FailureCode.TYPE_MISMATCH
 
     def test_names_that_mean_nothing_have_their_position(self, session: SparkSession) -> None:
-        """They are found before Spark is asked."""
+        """They are found before Spark gets the statement."""
         refused = failure(session, "SELECT id,\n nothing FROM account")
         assert refused.code is FailureCode.NAME_NOT_FOUND
         assert (refused.line, refused.column) == (2, 2)
 
 
 class _Silent:
-    """A report that nobody reads."""
+    """A report that is ignored."""
 
     def stage(self, stage: str) -> None:
         """Ignored."""

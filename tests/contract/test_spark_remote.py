@@ -71,7 +71,7 @@ def stop(endpoint: RemoteEndpoint, name: str) -> None:
 def running(
     session: SparkSession, name: str, statement: str = ENDLESS
 ) -> Iterator[list[RunFailed]]:
-    """A statement that is planned and read in a thread of its own; how it failed, in the end."""
+    """A statement that is planned and read in its own thread, and the error it failed with."""
     failures: list[RunFailed] = []
 
     def run() -> None:
@@ -99,7 +99,7 @@ def wait_for(is_so: Callable[[], object]) -> None:
 
 
 def interrupt_until(session: SparkSession, failures: list[RunFailed]) -> None:
-    """Interrupt as a worker does: again and again, until the statement has heeded it."""
+    """Interrupt as a worker does: repeatedly, until the statement has stopped."""
 
     def is_interrupted() -> bool:
         session.interrupt()
@@ -146,7 +146,7 @@ def test_an_interrupt_and_then_a_stop_leave_nothing(
 def test_work_of_another_user_is_stopped_by_its_name(
     session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
-    """A session is a user's own; the sweep for work that no one owns has one user for all."""
+    """A session belongs to one user; the sweep for orphans has one user for all."""
     with running(session, name) as failures:
         wait_for(lambda: has_come_to("running", session, endpoint, name))
         stop(RemoteEndpoint({**endpoint.options, "user": "sweeper"}), name)
@@ -154,7 +154,7 @@ def test_work_of_another_user_is_stopped_by_its_name(
     assert name not in SparkRemote().names(endpoint)
 
 
-def test_a_stop_while_rows_are_fetched_ends_it(
+def test_a_stop_while_rows_are_fetched_stops_the_statement(
     session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     many = "SELECT id, repeat('x', 100) FROM range(0, 20000000, 1, 400)"
@@ -174,7 +174,7 @@ def test_nothing_starts_under_a_name_that_was_stopped(
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
 
 
-def test_a_call_that_comes_late_starts_nothing(
+def test_a_late_call_starts_nothing(
     options: dict[str, str], endpoint: RemoteEndpoint, name: str
 ) -> None:
     """A killed client's last call may still be under way when the work is stopped."""
@@ -185,7 +185,7 @@ def test_a_call_that_comes_late_starts_nothing(
             client.command("SELECT 1", name)
 
 
-def test_a_call_that_comes_very_late_finds_another_session_and_starts_nothing(
+def test_a_very_late_call_finds_another_session_and_starts_nothing(
     options: dict[str, str], name: str
 ) -> None:
     """The server forgets released sessions in the end, and its restart forgets all."""
@@ -224,7 +224,7 @@ def test_a_session_lost_is_worth_another_attempt(
     stop(endpoint, name)
 
 
-def test_many_rows_come_in_little_memory(options: dict[str, str], tmp_path: Path) -> None:
+def test_many_rows_need_little_memory(options: dict[str, str], tmp_path: Path) -> None:
     """In a worker's sandbox, with its memory limit."""
     order = Order(options, str(tmp_path), uuid.uuid4().hex, MANY_ROWS)
     worker = subprocess.run(order.command(), stdout=subprocess.PIPE, text=True, check=True)
@@ -245,9 +245,7 @@ def test_a_server_that_is_not_there_proves_nothing(endpoint: RemoteEndpoint, nam
         SparkRemote().stop(nowhere, name)
 
 
-def test_an_address_of_the_ui_that_is_wrong_proves_nothing(
-    endpoint: RemoteEndpoint, name: str
-) -> None:
+def test_a_wrong_address_of_the_ui_proves_nothing(endpoint: RemoteEndpoint, name: str) -> None:
     blind = RemoteEndpoint({**endpoint.options, "ui_url": "http://127.0.0.1:1"})
     with pytest.raises(RunFailed):
         SparkRemote().names(blind)

@@ -1,4 +1,4 @@
-"""SQLite keeps the contracts of the stores of answers."""
+"""SQLite satisfies the contracts of the response stores."""
 
 from __future__ import annotations
 

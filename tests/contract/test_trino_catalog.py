@@ -35,7 +35,7 @@ def test_a_table_that_is_not_there_has_no_columns(catalog: TrinoCatalog, name: s
     assert catalog.columns(name) is None
 
 
-def test_a_server_that_is_away_cannot_say() -> None:
+def test_an_unreachable_server_is_a_failure() -> None:
     catalog = open_catalog({"url": "http://127.0.0.1:1", "schema": "s"}, None)
     with pytest.raises(RunFailed) as failed:
         catalog.tables()

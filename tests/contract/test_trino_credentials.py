@@ -153,7 +153,7 @@ def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Cal
 
 
 def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
-    """What is said of a refusal; the secret is nowhere in it, nor in what led to it."""
+    """The message of a rejection; neither it nor its causes contain the secret."""
     with pytest.raises(RunFailed) as failed:
         call(options, secret)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
@@ -168,7 +168,7 @@ def test_the_right_secret_gets_in(trusted: SecuredTrino, call: Call, auth: str) 
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-def test_a_wrong_secret_is_reported_as_that(trusted: SecuredTrino, call: Call, auth: str) -> None:
+def test_a_wrong_secret_is_reported_as_such(trusted: SecuredTrino, call: Call, auth: str) -> None:
     wrong = trusted.secrets[auth][:-8] + "wrong+12"
     assert refused(call, trusted.options(auth), wrong) == NOT_ACCEPTED
 
@@ -177,7 +177,7 @@ def test_a_client_without_a_secret_is_rejected(trusted: SecuredTrino, call: Call
     assert refused(call, trusted.options("none"), None) == NOT_ACCEPTED
 
 
-def test_a_secret_is_not_taken_for_another_users(trusted: SecuredTrino, call: Call) -> None:
+def test_a_secret_is_rejected_for_another_user(trusted: SecuredTrino, call: Call) -> None:
     options = trusted.options("password") | {"user": "somebody"}
     assert refused(call, options, trusted.secrets["password"]) == NOT_ACCEPTED
 
@@ -252,7 +252,7 @@ def warehouse(trino: SecuredTrino, tmp_path: Path) -> Iterator[Served]:
 
 
 def test_a_service_keeps_the_password_to_itself(warehouse: Served, trusted: SecuredTrino) -> None:
-    """It runs statements and ends them in Trino; nobody who looks at processes or logs sees it."""
+    """Statements run and stop in Trino; the secret is in no process and in no log."""
     secret = trusted.secrets["password"]
     server = warehouse.serve(secret)
     run = server.finished(server.submit("SELECT 42 AS answer", source="warehouse")["id"])

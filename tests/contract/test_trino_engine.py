@@ -1,4 +1,4 @@
-"""Trino keeps the Engine's contract, on a real server; what runs there ends, and Trino says so."""
+"""Trino satisfies the contract of Engine, on a real server; stopped queries end in Trino."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_stopping_a_name_that_never_started_anything_returns(
     TrinoRemote().stop(endpoint, name)
 
 
-def test_stop_ends_a_running_query_by_its_name(
+def test_stop_cancels_a_running_query_by_its_name(
     trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     free.plan(MANY_ROWS, name=name)
@@ -264,7 +264,7 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
     statement: str,
     waits: bool,
 ) -> None:
-    """Killed while its rows come, and while it still waits for the first answers."""
+    """Killed while its rows arrive, and while it still waits for the first responses."""
     arguments = [trino_server.url, str(tmp_path), name, statement]
     process = subprocess.Popen([sys.executable, "-c", _CHILD, *arguments], stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -282,7 +282,7 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
 def test_a_statement_that_was_only_sent_never_begins(
     trino_server: TrinoServer, endpoint: RemoteEndpoint, name: str
 ) -> None:
-    """What `stop` relies on: Trino begins a statement when its first page is asked for."""
+    """What `stop` relies on: Trino begins a statement when its first page is requested."""
     import httpx2 as httpx
 
     headers = {"x-trino-user": "queryrun", "x-trino-source": name}
@@ -296,7 +296,7 @@ def test_a_server_that_is_up_passes_the_check(endpoint: RemoteEndpoint) -> None:
 
 
 @pytest.mark.parametrize("call", ["stop", "names", "check"])
-def test_a_server_that_is_away_proves_nothing(call: str) -> None:
+def test_an_unreachable_server_proves_nothing(call: str) -> None:
     endpoint = RemoteEndpoint({"url": "http://127.0.0.1:1"})
     calls: dict[str, Callable[[], object]] = {
         "stop": lambda: TrinoRemote().stop(endpoint, "queryrun-x-1"),
@@ -308,7 +308,7 @@ def test_a_server_that_is_away_proves_nothing(call: str) -> None:
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
 
 
-def test_a_statement_for_a_server_that_is_away_may_be_tried_again(limits: EngineLimits) -> None:
+def test_a_statement_for_an_unreachable_server_may_be_retried(limits: EngineLimits) -> None:
     session = open_session({"url": "http://127.0.0.1:1"}, limits)
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT 1")
@@ -442,7 +442,7 @@ def test_a_plan_can_be_explained(session: TrinoSession) -> None:
 
 
 @pytest.mark.parametrize("encodings", [(), ("json",), ("json+zstd",), ("json+lz4",)])
-def test_rows_are_the_same_whichever_way_they_come(
+def test_rows_are_the_same_over_every_protocol(
     trino_server: TrinoServer, limits: EngineLimits, encodings: tuple[str, ...]
 ) -> None:
     if encodings and not trino_server.spools:

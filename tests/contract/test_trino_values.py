@@ -158,8 +158,8 @@ def test_many_rows_with_gaps_keep_their_order(trino: EngineSession) -> None:
     assert rows.connection.execute(sql).fetchall() == [(100000, 100000, 100000, 100000, 2)]
 
 
-def test_a_local_time_that_came_twice_is_refused(trino: EngineSession) -> None:
-    """Clients are told the local time and the zone's name; which of the two it was, nobody."""
+def test_an_ambiguous_local_time_is_refused(trino: EngineSession) -> None:
+    """Clients get the local time and the zone's name; which of the two instants it was is lost."""
     rows = trino.plan("SELECT timestamp '2020-10-25 02:30:00 Europe/Berlin'")
     with pytest.raises(Exception) as raised:
         rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()

@@ -1,4 +1,4 @@
-"""Answers of two engines as values that can be compared, by Trino's types."""
+"""Results of two engines as values that can be compared, by Trino's types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REAL_TOLERANCE = 1e-6
 
 
 def same_type(trino: str, ours: Type) -> bool:
-    """Whether a column's type is what Trino says, but for lengths, precisions and field names."""
+    """Whether a column's type is that of Trino, except for lengths, precisions and field names."""
     return _loose(trino.replace("unknown", "integer")) == _loose(str(ours))
 
 

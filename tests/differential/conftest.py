@@ -10,5 +10,5 @@ from tests.differential.page import run_suite
 
 @pytest.fixture(scope="session")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """What every statement came to, by its case's id."""
+    """The outcome of every statement, by its case's id."""
     return run_suite(tmp_path_factory.mktemp("suite"))

@@ -23,7 +23,7 @@ _MEMORY_BYTES = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class OurResult:
-    """What we answered: rows and their types, or why not."""
+    """Our result: rows and their types, or why there are none."""
 
     names: list[str]
     kinds: list[Type]
@@ -62,7 +62,7 @@ def open_one(directory: Path, spill: Path) -> DuckDBSession:
 
 
 class DuckDBSide:
-    """Answers statements about one directory; a session serves several, as a worker's does."""
+    """Runs statements over one directory; a session runs several, as a worker's does."""
 
     def __init__(self, directory: Path, spill: Path) -> None:
         self._directory = directory

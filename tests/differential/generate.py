@@ -1,7 +1,7 @@
-"""Writes statements that nobody thought of: `python -m tests.differential.generate`.
+"""Writes random statements: `python -m tests.differential.generate`.
 
 Random expressions of known types over the suite's tables, the same for the same seed. They are
-part of the suite (`statements/generated.sql`), so a real Trino has answered them as well.
+part of the suite (`statements/generated.sql`), so a real Trino has run them as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DEPTH = 3
 
 
 class Expressions:
-    """Makes expressions of a wanted type out of one table's columns."""
+    """Makes expressions of a requested type from one table's columns."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -33,7 +33,7 @@ class Expressions:
         return f"SELECT id, {items} FROM {table}{where}"
 
     def of(self, kind: str, depth: int) -> str:
-        """An expression of this kind, at most so deep."""
+        """An expression of this kind, with a maximum depth."""
         leaves, branches = _GRAMMAR[kind]
         if depth == 0 or self._dice.random() < 0.2:
             return self._dice.choice(leaves)

@@ -1,7 +1,7 @@
-"""Writes whole queries that nobody thought of: `python -m tests.differential.generate_queries`.
+"""Writes whole random queries: `python -m tests.differential.generate_queries`.
 
 Joins, subqueries, grouping, windows and set operations over the suite's tables, around the
-expressions of `generate.py`; the same for the same seed, and answered by a real Trino as well.
+expressions of `generate.py`; the same for the same seed, and run by a real Trino as well.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Queries:
         )
 
     def joined(self) -> str:
-        """Two tables on keys that are often missing, with a condition beside them."""
+        """Two tables on keys that are often missing, with an additional condition."""
         kind = self._dice.choice(_JOINS)
         on = self._dice.choice(("p.team = t.team", "p.boss = q.id", "p.pay > q.pay", "p.id = q.id"))
         right = "teams t" if "t." in on else "people q"
@@ -81,7 +81,7 @@ class Queries:
         return f"SELECT p.id, p.name, {column} FROM people p {kind} {right} ON {on}{more}{where}"
 
     def nested(self) -> str:
-        """Subqueries in every place, correlated ones among them."""
+        """Subqueries in every position, correlated ones among them."""
         condition = self._dice.choice(
             ("p.id IN (SELECT boss FROM people)", "p.id NOT IN (SELECT boss FROM people)",
              "p.team NOT IN (SELECT team FROM teams WHERE size > 2)",

@@ -1,8 +1,8 @@
-"""Runs a real Trino and records its answers to the suite: `python -m tests.differential.judge`.
+"""Runs a real Trino and records its results for the suite: `python -m tests.differential.judge`.
 
 The server is the one that other tests use too (`tests/trino_process.py`, `make trino-server`); it
-is ended afterwards. Only statements without a recorded answer are asked, unless `--all` is given;
-`--url` asks a server that runs already.
+is stopped afterwards. Only statements without a recorded result are run, unless `--all` is given;
+`--url` uses a server that runs already.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one statement of the suite came to: equal, refused, or (never) different."""
+"""The outcome of one statement of the suite: equal, refused, or (never) different."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ EQUAL, REFUSED, DIFFERENT = "equal", "refused", "different"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`note` says why a statement was refused, or what differs."""
+    """`note` is why a statement was refused, or what differs."""
 
     verdict: str
     note: str = ""
 
 
 class Side(Protocol):
-    """Who answers statements about one schema."""
+    """One side: runs statements over one schema."""
 
     def run(self, statement: str) -> OurResult:
         """Run one statement to its end."""
@@ -57,9 +57,9 @@ def our_sides(directory: Path) -> Iterator[dict[str, DuckDBSide]]:
 def outcome(
     case: Case, recorded_results: Mapping[str, Recorded], sides: Mapping[str, Side]
 ) -> Outcome:
-    """Ask our side, and compare with what Trino answered.
+    """Run the statement on our side, and compare with Trino's result.
 
-    Where Trino fails we must fail or refuse; where it answers we must answer the same or refuse.
+    Where Trino fails we must fail or refuse; otherwise we must return the same result or refuse.
     """
     trino, ours = recorded_results[case.sql], sides[case.schema].run(case.sql)
     failure = ours.failure

@@ -54,7 +54,7 @@ def _counted(name: str, counts: Counter[str]) -> str:
 
 
 def _not_recorded(suite: Sequence[Case], tables: Mapping[str, SparkTables]) -> list[Case]:
-    """Those that no Spark was asked, or whose translation is another since."""
+    """Those that no Spark has run, or whose translation has changed since."""
     known = read_record().entries if RECORD.exists() else {}
     return [
         case

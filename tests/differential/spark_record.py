@@ -1,6 +1,6 @@
-"""What the suite came to on a real Spark, written down: verdicts and digests of translations.
+"""The recorded outcome of the suite on a real Spark: verdicts and digests of translations.
 
-The translation is pure: while its text is the same, so is the answer of the same Spark.
+The translation is pure: while its text is the same, so is the result of the same Spark.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Record:
     tables: Mapping[str, SparkTables]
 
     def of(self, case: Case) -> Entry | None:
-        """What the statement came to; None when nobody has asked a Spark yet."""
+        """The verdict on the statement; None when no Spark has run it yet."""
         return self.entries.get(key_of(case))
 
     def digest(self, case: Case) -> str:

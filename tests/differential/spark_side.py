@@ -27,7 +27,7 @@ _SMALL = {"spark.sql.shuffle.partitions": "1"}
 
 
 class SparkSide:
-    """Answers statements about one schema of a Spark, through a session of its own."""
+    """Runs statements over one schema of a Spark, through its own session."""
 
     def __init__(self, session: Any, schema: str, columns: Mapping[str, list[TableColumn]]) -> None:
         self._session = session
@@ -59,7 +59,7 @@ class SparkSide:
 
 
 def _failure(error: Any) -> Failure:
-    """What Spark cannot do is refused; it says so before it computes anything."""
+    """What Spark cannot do is refused; it reports that before it computes anything."""
     condition, message = str(error.getCondition() or ""), str(error)[:300]
     if condition.startswith("UNSUPPORTED_"):
         return Failure(FailureCode.NOT_SUPPORTED, f"Spark: {condition}")

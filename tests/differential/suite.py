@@ -1,4 +1,4 @@
-"""The statements of the differential suite and the answers that a real Trino gave to them.
+"""The statements of the differential suite and the results of a real Trino.
 
 `statements/*.sql` has whole statements, each closed by a semicolon at the end of a line.
 `statements/*.expr` has one expression a line; its first line is the statement they stand in.
@@ -20,7 +20,7 @@ TPCDS = "tpcds"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One statement. `is_approximate`: its answer is an estimate by its nature."""
+    """One statement. `is_approximate`: its result is an estimate by nature."""
 
     group: str
     number: int
@@ -34,12 +34,12 @@ class Case:
 
     @property
     def schema(self) -> str:
-        """Which tables it asks: TPC-DS's, or all the others."""
+        """Which tables it reads: TPC-DS's, or all the others."""
         return self.group if self.group == TPCDS else "default"
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the order of its rows is part of the answer."""
+        """Whether the order of its rows is part of the result."""
         depth, last = 0, ""
         for word in self.sql.replace("(", " ( ").replace(")", " ) ").upper().split():
             depth += {"(": 1, ")": -1}.get(word, 0)
@@ -51,7 +51,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What Trino answered: columns with their types and rows, or an error's name."""
+    """Trino's result: columns with their types and rows, or an error's name."""
 
     columns: list[tuple[str, str]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
@@ -81,7 +81,7 @@ def _statements(text: str) -> list[tuple[str, bool]]:
 
 
 def recorded() -> dict[str, Recorded]:
-    """The recorded answers by statement."""
+    """The recorded results by statement."""
     found: dict[str, Recorded] = {}
     for path in sorted(RECORDED_RESULTS.glob("*.json")):
         for entry in json.loads(path.read_text("utf-8")):

@@ -1,6 +1,6 @@
-"""Statements in Trino's SQL answer on Spark what a real Trino 476 answered, or are refused.
+"""Statements in Trino's SQL return on Spark what a real Trino 476 returned, or are refused.
 
-A sample is asked here; `python -m tests.differential.spark` asks everything and records it.
+A sample runs here; `python -m tests.differential.spark` runs everything and records it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def test_every_statement_has_been_run_on_a_spark(written: Record) -> None:
 
 
 def test_translations_are_those_that_ran_on_a_spark(written: Record) -> None:
-    """On failure: the same command; another text may have another answer."""
+    """On failure: the same command; another text may have another result."""
     changed = [
         case.id
         for case in cases()
@@ -65,7 +65,7 @@ def test_every_query_of_tpch_was_equal_on_spark(written: Record) -> None:
 def test_a_sample_of_statements_gives_the_same_results_on_spark(
     spark_server: SparkServer, written: Record, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Equal where the record says so. The first use of the server is what takes long."""
+    """Equal where the record has it as equal. The first use of the server is slow."""
     recorded_entries = [case for case in cases() if written.of(case)]
     sample = [case for case in recorded_entries if case.schema != TPCDS][::_EVERY]
     sample += [case for case in recorded_entries if case.schema == TPCDS][::_TPCDS_EVERY]

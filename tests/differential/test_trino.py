@@ -1,6 +1,6 @@
-"""Statements in Trino's SQL answer on DuckDB what a real Trino 476 answered, or are refused.
+"""Statements in Trino's SQL return on DuckDB what a real Trino 476 returned, or are refused.
 
-The answers are recorded (`judge.py`): no Trino runs here.
+The results are recorded (`judge.py`): no Trino runs here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("differential")
 
 
 def test_every_statement_has_a_recorded_result() -> None:
-    """On failure: `python -m tests.differential.judge`, which starts a Trino and asks it."""
+    """On failure: `python -m tests.differential.judge`, which runs them on a Trino."""
     recorded_results = recorded()
     assert not [case.id for case in cases() if case.sql not in recorded_results]
 
@@ -55,7 +55,7 @@ def test_every_query_of_tpch_is_equal(outcomes: dict[str, Outcome]) -> None:
 
 
 def test_every_query_of_tpcds_is_equal(outcomes: dict[str, Outcome]) -> None:
-    """More than half of them find rows; an answer without rows shows little."""
+    """More than half of them find rows; a result without rows proves little."""
     recorded_results = recorded()
     tpcds = [case for case in cases() if case.group == TPCDS]
     assert len(tpcds) == 99

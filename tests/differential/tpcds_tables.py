@@ -1,7 +1,7 @@
 """TPC-DS's tables for both sides: made in the judge's Trino, exported once as Parquet files.
 
-A Trino makes them out of its own generator (`tpcds/tables.sql`); our side reads the same rows
-from `tpcds/*.parquet`. They have a schema of their own: TPC-H has a table `customer` as well.
+A Trino makes them with its own generator (`tpcds/tables.sql`); our side reads the same rows
+from `tpcds/*.parquet`. They have their own schema: TPC-H has a table `customer` as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The few lines of Trino's client protocol that the judge needs: a statement in, its answer out."""
+"""The few lines of Trino's client protocol that the judge needs: a statement in, its result out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx2 as httpx
 
 @dataclass(frozen=True, slots=True)
 class TrinoResult:
-    """What a server said to a statement: columns and rows as JSON, or an error's name."""
+    """A server's result for a statement: columns and rows as JSON, or an error's name."""
 
     columns: list[tuple[str, str]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
@@ -21,7 +21,7 @@ class TrinoResult:
 
 
 class TrinoClient:
-    """Asks one server, in the schema that the judge's tables are in, as a session in UTC."""
+    """Runs statements on one server, in the schema of the judge's tables, as a session in UTC."""
 
     def __init__(self, url: str, time_zone: str = "UTC", schema: str = "default") -> None:
         self._http = httpx.Client(timeout=120)
@@ -48,7 +48,7 @@ class TrinoClient:
             return False
 
     def wait(self, seconds: float) -> None:
-        """Return when a statement is answered; `TimeoutError` after so many seconds."""
+        """Return when a statement succeeds; `TimeoutError` after the given seconds."""
         deadline = time.monotonic() + seconds
         while not (self.is_up() and not self.query("SELECT 1").error):
             if time.monotonic() > deadline:
@@ -74,7 +74,7 @@ class TrinoClient:
             page = self._http.get(page["nextUri"], headers=self._headers).json()
 
     def run_command(self, statement: str) -> None:
-        """Run a statement that has to work; `SystemExit` says why it did not."""
+        """Run a statement that must succeed; `SystemExit` with the error otherwise."""
         result = self.query(statement)
         if result.error:
             raise SystemExit(f"{statement[:80]}: {result.message}")

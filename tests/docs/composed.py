@@ -48,7 +48,7 @@ def entrypoint() -> list[str]:
 
 
 def first_client_command() -> list[str]:
-    """The arguments that the head of the file tells people to give to `admin`."""
+    """The arguments that the head of the file documents for `admin`."""
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     (command,) = re.findall(r"^# +docker compose .* run --rm admin (.*)$", text, re.MULTILINE)
     return shlex.split(command)
@@ -185,7 +185,7 @@ class Composed:
 
 @contextmanager
 def composed(folder: Path, hosts: Mapping[str, str]) -> Iterator[Composed]:
-    """The services of compose.yaml; what was started is ended afterwards."""
+    """The services of compose.yaml; what was started is stopped afterwards."""
     services = Composed(folder, compose_file()["services"], dict(hosts))
     make_secrets(folder / "secrets", hosts)
     (folder / "data").mkdir()

@@ -21,7 +21,7 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """One block to execute, and what it is said to print."""
+    """One block to execute, and the output it is expected to print."""
 
     language: str
     text: str

@@ -65,7 +65,7 @@ def test_the_new_code_is_formatted_and_passes_the_linter(
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A tool of ours, as a process."""
+    """One of our tools, as a process."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

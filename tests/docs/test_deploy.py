@@ -75,7 +75,7 @@ def test_a_composed_node_has_memory_for_all_its_slots(node: str, tmp_path: Path)
     assert size_bytes(limit + "iB", "memory") > memory_of_slots(settings)
 
 
-def test_every_service_has_a_health_check_limits_and_comes_back() -> None:
+def test_every_service_has_a_health_check_limits_and_a_restart_policy() -> None:
     for name, service in SERVICES.items():
         if "profiles" in service:
             continue
@@ -86,7 +86,7 @@ def test_every_service_has_a_health_check_limits_and_comes_back() -> None:
 
 
 def test_every_image_is_of_one_version() -> None:
-    """Nothing changes under a composition that nobody changed."""
+    """Nothing changes when compose.yaml has not changed."""
     for name, service in SERVICES.items():
         assert re.search(r":v?\d+[\d.]*$", service["image"]), name
 
@@ -214,7 +214,7 @@ def pod(deployment: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("deployment", deployments(), ids=name_of)
-def test_a_pod_is_given_longer_than_its_node_drains(deployment: dict[str, Any]) -> None:
+def test_a_pods_grace_period_exceeds_its_nodes_drain_timeout(deployment: dict[str, Any]) -> None:
     (node,) = pod(deployment)["containers"]
     (drain_timeout_s,) = [
         float(one["value"])

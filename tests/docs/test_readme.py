@@ -1,4 +1,4 @@
-"""The README's commands do what it says, executed as they stand there."""
+"""The README's commands do what it documents, executed verbatim."""
 
 from __future__ import annotations
 

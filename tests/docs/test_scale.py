@@ -1,4 +1,4 @@
-"""docs/reference/scale.md says what the model makes of the costs that stand there."""
+"""docs/reference/scale.md matches what the model computes from the costs listed there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model() -> Model:
     return Model(costs_on_the_page())
 
 
-def test_every_table_of_the_page_is_what_the_model_makes_of_its_costs() -> None:
+def test_every_table_of_the_page_is_what_the_model_computes_from_its_costs() -> None:
     """On failure: the program or the model has changed; `python -m benchmarks scale`."""
     for title, head, rows in scale.tables(costs_on_the_page()):
         with contextlib.redirect_stdout(io.StringIO()) as printed:

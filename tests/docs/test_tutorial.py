@@ -33,7 +33,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
 
 @contextmanager
 def served(block: Block, workspace: Workspace) -> Iterator[None]:
-    """The block that says `queryrun serve`, left running."""
+    """The block with `queryrun serve`, left running."""
     assert "queryrun serve" in block.text
     with (workspace.directory / "log").open("w") as log:
         process = subprocess.Popen(

@@ -76,7 +76,7 @@ class Server:
         return self.http.post(f"/v2/query_runs/{run_id}/cancel", headers=headers)
 
     def finished(self, run_id: str) -> dict[str, Any]:
-        """The run once it has ended. The server waits for it; a 503 is retried."""
+        """The run once it has finished. The server waits for it; a 503 is retried."""
         for _ in range(20):
             response = self.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=10"})
             run: dict[str, Any] = response.json()

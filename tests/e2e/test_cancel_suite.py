@@ -1,4 +1,4 @@
-"""The cancel suite with reduced counts: every class finds its guarantee kept.
+"""The cancel suite with reduced counts: every class finds that its guarantee holds.
 
 Time limits are not asserted here: the suite judges them itself, on a quiet machine.
 """

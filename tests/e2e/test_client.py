@@ -152,7 +152,7 @@ def test_a_wrong_secret_is_unauthorized(serve: Serve) -> None:
         client.submit("SELECT 1")
 
 
-def test_cancel_returns_when_the_worker_is_gone(serve: Serve) -> None:
+def test_cancel_returns_when_the_worker_has_exited(serve: Serve) -> None:
     server = serve()
     with client_of(server) as client:
         run = client.submit(RUNAWAY)
@@ -235,7 +235,7 @@ def test_a_lost_response_to_a_cancel_is_no_failure(serve: Serve) -> None:
         assert len(proxy.lost) == 1
 
 
-def test_a_server_that_is_gone_is_unreachable(serve: Serve) -> None:
+def test_a_stopped_server_is_unreachable(serve: Serve) -> None:
     server = serve()
     with client_of(server, retry=Retry(attempts=1)) as client:
         server.terminate()

@@ -37,7 +37,7 @@ def test_waiting_is_one_request(client: Client, server: Server) -> None:
     assert response.json()["data"]["queryStatus"] == "completed"
 
 
-def test_cancel_returns_when_the_worker_is_gone(client: Client, server: Server) -> None:
+def test_cancel_returns_when_the_worker_has_exited(client: Client, server: Server) -> None:
     run = client.submit(RUNAWAY)
     pid = server.computing_worker(run.id)
     assert run.cancel().outcome is CancelOutcome.CANCELED

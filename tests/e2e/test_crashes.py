@@ -16,7 +16,7 @@ Serve = Callable[..., Server]
 
 
 def gone(pids: Iterable[int], within_s: float = 10.0) -> bool:
-    """Whether every process has ended; waits for the kernel, not on a timer."""
+    """Whether every process has exited; waits for the kernel, not on a timer."""
     for pid in pids:
         try:
             descriptor = os.pidfd_open(pid)

@@ -136,7 +136,7 @@ def test_a_cancel_of_a_statement_that_ignores_interrupts_kills_its_worker(
     assert server.result_files() == []
 
 
-def test_a_waiting_run_is_canceled_at_once(harness: ServerHarness) -> None:
+def test_a_waiting_run_is_canceled_immediately(harness: ServerHarness) -> None:
     server = harness.serve({"QUERYRUN_WORKERS__SLOTS": "1"})
     first = server.submit(RUNAWAY)
     second = server.submit("SELECT 1")

@@ -65,7 +65,7 @@ def submitted(sdk: Driven, sql: str = SQL, **changes: Any) -> dict[str, Any]:
 
 
 def finished(sdk: Driven, server: Server, job_id: str) -> dict[str, Any]:
-    """The job as the SDK reads it, once it has ended; the waiting is done on v2."""
+    """The job as the SDK reads it, once it has finished; the waiting is done on v2."""
     server.finished(job_id)
     job: dict[str, Any] = sdk.result("get_data_query_job", job_id=job_id)["data"]
     return job
@@ -203,7 +203,7 @@ def test_an_unknown_id_is_not_found(sdk: Driven) -> None:
 
 
 def test_a_wrong_secret_leaves_the_sdk_without_a_token(driver: Driven, server: Server) -> None:
-    """It prints what the server said and goes on; the first call is then a 401."""
+    """It prints the server's message and continues; the first call is then a 401."""
     connected = driver.send_request(
         "connect", url=server.url, client_id=server.made.issued.client.id, secret="x" * 42
     )

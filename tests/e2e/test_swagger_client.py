@@ -44,7 +44,7 @@ def body(sql: str) -> dict[str, Any]:
 
 
 def submitted(client: Driven, sql: str) -> str:
-    """The id of a new job. This client's model has no place for it, so it is read from
+    """The id of a new job. This client's model has no field for it, so it is read from
     `api_client.last_response`, as users of the client must."""
     found = client.send_request("call", name="p_ost_data_query_job", body=body(sql))
     assert found["result"] == {"data": {"queryStatus": "accepted"}}

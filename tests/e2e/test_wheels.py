@@ -28,7 +28,7 @@ OURS = {"queryrun", "queryrun-client"}
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A virtual environment that holds a wheel of ours and what it requires."""
+    """A virtual environment with one of our wheels and its requirements."""
 
     folder: Path
 
@@ -189,7 +189,7 @@ def test_the_client_wheel_runs_a_statement_on_a_server(
     assert [run["state"] for run in listed["runs"]] == ["complete"]
 
 
-def test_without_the_server_a_home_is_refused_in_words(client_only: Environment) -> None:
+def test_without_the_server_a_home_is_refused_with_a_message(client_only: Environment) -> None:
     done = subprocess.run(
         [client_only.queryrun, "login", "--home", "."],
         capture_output=True,

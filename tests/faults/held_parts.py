@@ -1,4 +1,4 @@
-"""A node's store and pool, held before or after one call until the test lets go."""
+"""A node's store and pool, held before or after one call until the test releases it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from queryrun.wiring.resources import NodeResources
 
 
 class Gate:
-    """One call that stops at a gate. `reached` is set when it is there; `open` lets it go on."""
+    """One call that stops at a gate. `reached` is set when it is there; `open` lets it continue."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()

@@ -46,7 +46,7 @@ class HoldPoint:
 
 
 def open_session(config: WorkerConfig) -> SourceSession:
-    """The real engine and store, held where the statement says."""
+    """The real engine and store, held at the point that the statement names."""
     if Path(config.source.options["data_dir"], OPENING_MARK).exists():
         hold()
     limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
@@ -61,14 +61,14 @@ def main(control: socket.socket) -> NoReturn:
 
 
 class HeldSession(SourceSession):
-    """Sets where to block, then runs as always."""
+    """Sets where to block, then runs as the real one."""
 
     def __init__(self, engine: EngineSession, results: HeldResults, time_zone: str) -> None:
         super().__init__(HeldEngine(engine, results.hold_point), results, time_zone)
         self._hold_point = results.hold_point
 
     def run(self, execute: Execute, report: Report) -> Done:
-        """As always, with the point of this statement."""
+        """As the real one, with the point of this statement."""
         named = re.search(r"/\* hold (\w+) \*/", execute.sql)
         self._hold_point.name = named.group(1) if named else ""
         return super().run(execute, report)
@@ -88,26 +88,26 @@ class HeldEngine:
         return self._engine.plan(statement, row_filter, name)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
-        """As always."""
+        """As the real one."""
         return self._engine.failure_of(error, relation_at)
 
     def interrupt(self) -> None:
-        """As always."""
+        """As the real one."""
         self._engine.interrupt()
 
     def progress(self) -> EngineProgress:
-        """As always."""
+        """As the real one."""
         return self._engine.progress()
 
     def use_credentials(self, credentials: Credentials) -> None:
         """It has no store that needs any."""
 
     def renew(self) -> bool:
-        """As always."""
+        """As the real one."""
         return self._engine.renew()
 
     def close(self) -> None:
-        """As always."""
+        """As the real one."""
         self._engine.close()
 
 
@@ -139,7 +139,7 @@ class HeldWriter(LocalResultWriter):
             self._hold_point.hold_at("writing")
 
     def share(self, path: str) -> SharedFile | None:
-        """The engine writes the file by itself; whoever reads along may be held."""
+        """The engine writes the file by itself; the concurrent reader may be held."""
         shared = super().share(path)
         return None if shared is None else replace(shared, on_growth=self._held_when_grown)
 

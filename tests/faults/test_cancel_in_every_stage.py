@@ -33,7 +33,7 @@ ALL_ROWS = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"}
 
 
 def assert_canceled(harness: NodeHarness, run: Run, stage: Stage, stop: EngineStop) -> None:
-    """It is canceled and recorded as requested, and nothing of it is left."""
+    """It is canceled and recorded as requested, and leaves nothing behind."""
     assert run.state is RunState.CANCELED
     assert run.cancellation is not None
     assert (run.cancellation.stage, run.cancellation.engine_stop) == (stage, stop)

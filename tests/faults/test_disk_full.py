@@ -21,7 +21,7 @@ LITTLE_MEMORY = {"QUERYRUN_SOURCES__LIVE__MEMORY": "200MB"}
 
 @contextmanager
 def small_disk(directory: Path, size_mb: int) -> Iterator[None]:
-    """A disk of its own at `directory`. Skips the test without the right to mount one."""
+    """A separate disk at `directory`. Skips the test without permission to mount one."""
     directory.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "none", str(directory)],

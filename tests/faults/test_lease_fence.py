@@ -1,7 +1,7 @@
 """Work under a lease ends before others may take it over, whatever state the node is in.
 
-The promise behind every takeover on another machine: a lapsed lease proves that the worker which
-ran under it is gone, because the kernel ended it.
+The promise behind every takeover on another machine: an expired lease proves that the worker which
+ran under it is gone, because the kernel killed it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ async def begin(worker: Worker, text: str, until_s: float) -> asyncio.Task[Done 
 
 
 async def test_a_worker_whose_lease_is_not_extended_is_killed_by_the_kernel(tmp_path: Path) -> None:
-    """The statement ignores interrupts, and nobody stops it."""
+    """The statement ignores interrupts, and no node stops it."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         outcome = await begin(worker, "ignore", time.monotonic() + SHORT_S)
@@ -65,7 +65,7 @@ async def test_an_extension_keeps_the_statement_running(tmp_path: Path) -> None:
 
 
 async def test_a_late_extension_has_no_effect(tmp_path: Path) -> None:
-    """The worker is idle by then: the timer ended with its statement, and none is set."""
+    """The worker is idle by then: its timer was cleared with its statement, and none is set."""
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         frame = msgspec.structs.replace(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class LosesAClaim:
-    """The real store, but the reply to the first claim that took something is lost."""
+    """The real store, but the response to the first claim that returned an attempt is lost."""
 
     def __init__(self, store: Any) -> None:
         self._store = store

@@ -80,7 +80,7 @@ async def test_the_time_limit(made: MadeHome) -> None:
 async def test_a_limit(
     made: MadeHome, limit: str, sql: str, code: FailureCode, stage: Stage
 ) -> None:
-    """The worker is stopped like any other: what the statement left of it is gone."""
+    """The worker is stopped like any other: what the statement left behind is gone."""
     name, _, value = limit.partition("=")
     environ = {
         "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
@@ -98,7 +98,7 @@ async def test_a_limit(
 
 
 async def test_a_shutdown(made: MadeHome) -> None:
-    """The run is requeued without a charge; the attempt's record says why it was stopped."""
+    """The run is requeued without a charge; the attempt's record has the reason of the stop."""
     async with open_node(made) as harness:
         run_id = await computing(harness)
         await harness.node.drain(0)

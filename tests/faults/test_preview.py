@@ -1,4 +1,4 @@
-"""Previews of binary files that break, stall or overload their process: the node goes on."""
+"""Previews of binary files that break, stall or overload their process: the node continues."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def previews() -> AsyncIterator[PreviewClient]:
 async def rows_of(
     previews: PreviewClient, data: bytes, content_type: str, encoding: str = "none"
 ) -> list[list[object]]:
-    """A preview through a process of its own."""
+    """A preview through its own process."""
 
     def read(start: int, end: int) -> Iterator[bytes]:
         return (data[at : min(at + 1000, end)] for at in range(start, end, 1000))

@@ -37,7 +37,7 @@ def location(s3_server: S3Server, proxy: FaultProxy) -> S3Location:
 
 @pytest.fixture
 def store(location: S3Location) -> Iterator[S3ResultStore]:
-    """The store that is tried, without patience."""
+    """The store under test, with short timeouts."""
     with bucket_at(location, FAST_FAILURE) as bucket:
         yield S3ResultStore(bucket, part_bytes=PART_BYTES)
 
@@ -106,7 +106,7 @@ def test_a_fault_that_stays_fails_the_attempt_and_leaves_nothing(
     proxy.plan = first(100, fault, method, word)
     failed = failure(store, LARGE).failure
     proxy.plan = first(0, Fault.NONE)
-    store.discard(KEY)  # as whoever settles the attempt does
+    store.discard(KEY)  # as the settler of the attempt does
     assert failed.code is FailureCode.STORAGE_FAILED
     assert failed.code.retryable
     assert keys_in(bucket) == []
@@ -124,7 +124,7 @@ def test_the_writer_itself_aborts_its_upload(
 def test_a_completed_upload_whose_response_was_lost_is_committed(
     store: S3ResultStore, proxy: FaultProxy
 ) -> None:
-    """The second try is told that there is no such upload: it has become the file."""
+    """The second try gets "no such upload": the upload has become the file."""
     proxy.plan = first(100, Fault.LOSE_RESPONSE, "POST", "uploadId")
     write(store, LARGE)
     assert b"".join(store.read(KEY, 0, len(LARGE))) == LARGE
@@ -138,13 +138,13 @@ def test_a_full_store_is_distinguished_from_a_broken_one(
 
 
 def test_a_fault_during_cleanup_is_reported(store: S3ResultStore, proxy: FaultProxy) -> None:
-    """The settler logs it and goes on; the sweep comes later."""
+    """The settler logs it and continues; the sweep comes later."""
     proxy.plan = first(100, Fault.BUSY)
     with pytest.raises(RunFailed):
         store.discard(KEY)
 
 
-def test_a_download_that_breaks_off_is_never_taken_for_whole(
+def test_a_truncated_download_is_never_accepted_as_complete(
     store: S3ResultStore, proxy: FaultProxy
 ) -> None:
     write(store, LARGE)

@@ -199,7 +199,7 @@ async def test_an_expired_attempt_is_not_settled_before_the_remote_engine_confir
 
 
 async def assert_held(harness: NodeHarness, run_id: str) -> None:
-    """It reads `in_progress` with the wish on record, and nobody else gets its slot."""
+    """It reads `in_progress` with the request on record, and no other run gets its slot."""
     waiting = await harness.submit("SELECT 2 AS a")
     async with harness.http() as http:
         query = {"fields[]": "state,cancellation"}

@@ -1,4 +1,4 @@
-"""Processes die that nobody stopped: a worker, the fork server, the node itself."""
+"""Processes die without a stop: a worker, the fork server, the node itself."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_the_pool_replaces_a_killed_worker(tmp_path: Path) -> None:
         assert isinstance(await run(other, "rows 1"), Done)
 
 
-async def test_a_warm_worker_that_died_is_not_given_out(tmp_path: Path) -> None:
+async def test_a_warm_worker_that_died_is_not_handed_out(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill", max_workers=1) as pool:
         first = await pool.take(bind_to(tmp_path))
         pool.give_back(first)
@@ -103,7 +103,7 @@ async def test_a_warm_worker_that_died_is_not_given_out(tmp_path: Path) -> None:
         assert isinstance(await run(await pool.take(bind_to(tmp_path)), "rows 1"), Done)
 
 
-async def test_stopping_a_worker_that_has_died_proves_it_gone(tmp_path: Path) -> None:
+async def test_stopping_a_dead_worker_confirms_that_it_is_gone(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
         os.kill(running.worker.pid, signal.SIGKILL)
@@ -207,7 +207,7 @@ async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path
 
 
 async def test_a_worker_holds_no_socket_but_its_own(tmp_path: Path) -> None:
-    """An inherited socket of a sibling or the fork server would hide that the other has ended."""
+    """An inherited socket of a sibling or the fork server would hide that the other has exited."""
     async with open_pool(tmp_path / "spill", max_workers=3) as pool:
         workers = [await pool.take(bind_to(tmp_path)) for _ in range(3)]
         counts = [await run(worker, "sockets") for worker in workers]
@@ -226,7 +226,7 @@ def test_no_process_outlives_a_killed_node(tmp_path: Path) -> None:
         _assert_all_end(watched)
 
 
-def test_a_worker_ends_when_its_socket_closes_though_no_parent_died(tmp_path: Path) -> None:
+def test_a_worker_exits_when_its_socket_closes_although_its_parent_lives(tmp_path: Path) -> None:
     """The second safety net alone: this worker did not set PDEATHSIG, and its parent lives on."""
     ours, theirs = socket.socketpair()
     with theirs:

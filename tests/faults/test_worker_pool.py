@@ -46,7 +46,7 @@ async def test_a_worker_executes_a_statement(tmp_path: Path) -> None:
         assert outcome.rows == 3
 
 
-async def test_a_failed_statement_comes_back_with_its_code(tmp_path: Path) -> None:
+async def test_a_failed_statement_returns_its_code(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
         assert await run(worker, "fail syntax_error") == Failed("syntax_error", "as told")
@@ -204,7 +204,7 @@ async def test_stop_ends_a_worker_that_is_still_opening_its_source(tmp_path: Pat
             await waiting
 
 
-async def test_stop_of_a_statement_that_finishes_instead_still_ends_the_worker(
+async def test_the_worker_exits_even_if_its_statement_finishes_before_the_stop(
     tmp_path: Path,
 ) -> None:
     async with open_pool(tmp_path / "spill") as pool:

@@ -77,7 +77,7 @@ class FakeGuard:
 
 
 class MemoryResults:
-    """A ResultStore over a dictionary. `away`: it cannot be reached."""
+    """A ResultStore over a dictionary. `away`: it is unreachable."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -98,7 +98,7 @@ class MemoryResults:
         return None if data is None else StoredFile(key, len(data), sha256(data).hexdigest()[:16])
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """In pieces of seven bytes, so that streams have several."""
+        """In chunks of seven bytes, so that streams have several."""
         self._check_available()
         if key not in self.files:
             raise FileNotFoundError(key)
@@ -154,7 +154,7 @@ class NoticedChanges(ChangeNotifier):
 
     @asynccontextmanager
     async def watch(self, run_id: str) -> AsyncIterator[asyncio.Event]:
-        """As ever, and noticed."""
+        """As usual, and recorded."""
         async with super().watch(run_id) as event:
             self.waited_for.set()
             yield event

@@ -58,7 +58,7 @@ async def test_a_cancel_is_settled_once_the_engine_is_free(harness: AppHarness) 
     assert await outcome(harness, request_id) == settled
 
 
-async def test_a_cancel_of_a_waiting_run_succeeds_at_once(harness: AppHarness) -> None:
+async def test_a_cancel_of_a_waiting_run_succeeds_immediately(harness: AppHarness) -> None:
     run = await harness.create()
     response = await harness.call("POST", f"{RUNS}/{run['id']}/cancel", headers=LATER)
     assert (await outcome(harness, response.json()["request_id"]))["state"] == "succeeded"

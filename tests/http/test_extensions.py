@@ -1,4 +1,4 @@
-"""Fields of ours: rendered when named, never otherwise (contract H10)."""
+"""Our own fields: rendered when named, never otherwise (contract H10)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_a_run_has_at_most_its_sources_time(harness: AppHarness) -> None:
 
 
 async def test_a_run_has_the_retries_of_its_source(harness: AppHarness) -> None:
-    """And goes on having those that it was accepted with."""
+    """And keeps those that it was accepted with."""
     sources = harness.app.runs.sources
     assert isinstance(sources, dict)
     sources["live"] = replace(sources["live"], max_retries=1)

@@ -142,7 +142,7 @@ async def test_an_empty_file_is_fine(harness: AppHarness) -> None:
     assert response.headers["content-length"] == "0"
 
 
-async def test_a_link_dies_after_four_hours_and_reading_the_run_makes_a_new_one(
+async def test_a_link_expires_after_four_hours_and_reading_the_run_makes_a_new_one(
     harness: AppHarness,
 ) -> None:
     run = await harness.create()
@@ -192,7 +192,7 @@ async def test_a_file_past_its_retention_is_gone(harness: AppHarness) -> None:
     assert_problem(await fetch(harness, url), 404, "file", code="resource_not_found")
 
 
-async def test_a_store_that_is_away_is_no_missing_file(harness: AppHarness) -> None:
+async def test_an_unavailable_store_is_not_a_missing_file(harness: AppHarness) -> None:
     url = await link(harness)
     harness.results.away = True
     response = await fetch(harness, url)

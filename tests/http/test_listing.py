@@ -48,7 +48,7 @@ async def made(harness: AppHarness, count: int) -> list[str]:
     return created[::-1]
 
 
-async def test_runs_come_newest_first_thirty_at_a_time(harness: AppHarness) -> None:
+async def test_runs_are_listed_newest_first_thirty_per_page(harness: AppHarness) -> None:
     newest_first = await made(harness, 31)
     first = await page(harness)
     assert [run["id"] for run in first["data"]] == newest_first[:30]

@@ -75,7 +75,7 @@ async def test_an_unexpected_error_is_logged_without_its_message(
 
 
 async def test_an_unknown_path_is_logged_as_no_route(harness: AppHarness) -> None:
-    """So that no caller can fill the log or the metrics with names of its own."""
+    """So that no caller can fill the log or the metrics with arbitrary names."""
     with capture_logs() as lines:
         await harness.call("GET", "/private-words")
         await harness.call("PRIVATE", "/private-words")

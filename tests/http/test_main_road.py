@@ -1,4 +1,4 @@
-"""The main road: create, read, complete, download, cancel."""
+"""The main path: create, read, complete, download, cancel."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_complete_run_has_rows_duration_and_a_file_that_can_be_fetched(
     assert download.content == b"one\n1\n"
 
 
-async def test_cancelling_a_waiting_run_responds_canceled_at_once(harness: AppHarness) -> None:
+async def test_cancelling_a_waiting_run_responds_canceled_immediately(harness: AppHarness) -> None:
     run = await harness.create()
     response = await harness.call("POST", f"/v2/query_runs/{run['id']}/cancel")
     assert response.status_code == 200

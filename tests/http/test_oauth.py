@@ -152,7 +152,7 @@ async def test_a_token_dies_after_an_hour(harness: AppHarness) -> None:
     assert 'error="invalid_token"' in response.headers["www-authenticate"]
 
 
-async def test_revoking_a_client_kills_its_tokens_at_once(harness: AppHarness) -> None:
+async def test_revoking_a_client_invalidates_its_tokens_immediately(harness: AppHarness) -> None:
     await revoke_client(harness.database.auth, harness.client_id, harness.clock)
     assert_problem(await harness.call("GET", "/v2/query_runs/x"), 401)
     assert_refused(await request_token(harness, form(harness)), 401, "invalid_client")

@@ -41,7 +41,7 @@ async def test_a_create_responds_201_with_the_terminal_run(harness: AppHarness) 
     assert response.json()["state"] == "complete"
 
 
-async def test_a_wait_of_zero_responds_at_once(harness: AppHarness) -> None:
+async def test_a_wait_of_zero_responds_immediately(harness: AppHarness) -> None:
     run = await harness.create()
     response = await harness.call("GET", f"{RUNS}/{run['id']}", headers={"prefer": "wait=0"})
     assert response.json()["state"] == "accepted"
@@ -62,7 +62,9 @@ async def test_what_is_not_understood_is_ignored(harness: AppHarness, text: str)
     assert "preference-applied" not in response.headers
 
 
-async def test_a_wait_comes_on_top_of_the_request_timeout(tmp_path: Path, clock: Clock) -> None:
+async def test_a_wait_does_not_count_toward_the_request_timeout(
+    tmp_path: Path, clock: Clock
+) -> None:
     """The caller requested the wait, so it is no timeout."""
     settings = replace(DEFAULT_SETTINGS, request_timeout_s=0.05, api_rates=NO_RATES)
     async with open_app_harness(tmp_path, clock, settings) as harness:

@@ -69,7 +69,7 @@ async def test_rows_of_a_binary_format_are_values(harness: AppHarness) -> None:
     assert (body["columns"], body["rows"]) == (["a", "b"], [[1, [None]], [2, []]])
 
 
-async def test_rows_of_a_broken_binary_file_are_refused_and_the_node_lives(
+async def test_rows_of_a_broken_binary_file_are_refused_and_the_node_survives(
     harness: AppHarness,
 ) -> None:
     path = await complete(

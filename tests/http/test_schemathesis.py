@@ -61,7 +61,7 @@ class WillingGuard:
 
 
 class EagerRuns(SqliteRunStore):
-    """Runs that go on by themselves: some wait, some run, half are complete at once."""
+    """Runs that advance by themselves: some wait, some run, half complete immediately."""
 
     results: MemoryResults
     fates: Iterator[str]
@@ -154,7 +154,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def come_up(directory: Path) -> Iterator[str]:
-    """The service anew, on a database in that directory; a token for it."""
+    """A new service, on a database in that directory; a token for it."""
     clock = Clock()
     database = open_sqlite(directory / "queryrun.db", clock)
     runs = EagerRuns(database.writer, database.reader, clock)
@@ -244,10 +244,10 @@ def test_no_request_surprises_the_document(case: Any, token: str) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"})
 
 
-def test_no_sequence_along_the_links_surprises_the_document(tmp_path: Path) -> None:
+def test_every_sequence_along_the_links_matches_the_document(tmp_path: Path) -> None:
     """Create, then read, cancel, download. `test_openapi.py` walks the same links for certain.
 
-    Each sequence has a service of its own: what an earlier one left behind would change the
+    Each sequence has its own service: what an earlier one left behind would change the
     responses, and with them the links, of a sequence that is tried again.
     """
 

@@ -131,7 +131,7 @@ async def test_live_is_the_default_source_where_none_has_that_name(harness: AppH
     assert job["sourceData"] == "LIVE"
 
 
-async def test_the_list_is_newest_first_and_twenty_long(harness: AppHarness) -> None:
+async def test_the_default_list_is_newest_first_with_twenty_entries(harness: AppHarness) -> None:
     ids = [(await submitted(harness))["id"] for _ in range(22)]
     assert [job["id"] for job in await listed(harness)] == ids[:1:-1]
     assert [job["id"] for job in await listed(harness, pageSize=2)] == ids[:19:-1]

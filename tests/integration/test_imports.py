@@ -10,7 +10,7 @@ HEAVY = ("httpx2", "rich", "duckdb", "pyarrow", "starlette", "msgspec")
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """Help is to be instant. `benchmarks` measures the time; its main cause is held here."""
+    """Help must be instant. `benchmarks` measures the time; its main cause is held here."""
     program_made = "import sys, queryrun_cli.main as main; main.program()"
     code = f"{program_made}\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     assert output_of(code) == "[]"

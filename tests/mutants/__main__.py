@@ -60,7 +60,7 @@ class Noticed:
 
     @property
     def anything(self) -> bool:
-        """Whether it was noticed at all."""
+        """Whether any test noticed it."""
         return bool(self.tests or self.classes)
 
 
@@ -90,7 +90,7 @@ def main() -> int:
 
 
 def must_import() -> None:
-    """A commit that is not in one piece would be noticed by everybody, whatever is broken."""
+    """On an incomplete commit every test would fail, whatever is broken."""
     whole = Mutation("nothing", ())
     with mutated(whole) as tree:
         command = ["-c", "import queryrun.wiring.node, queryrun_cli.main; print('whole')"]
@@ -132,7 +132,7 @@ def mutated(mutation: Mutation) -> Iterator[Path]:
 
 @cache
 def committed() -> Path:
-    """The tree as committed (`COMMIT`, or the last), and so in one piece; removed when we end."""
+    """The tree as committed (`COMMIT`, or the last), so it is consistent; removed at the end."""
     directory = tempfile.mkdtemp(prefix="queryrun-committed-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     parts = ("src", "packages", "tests", "pyproject.toml")
@@ -147,7 +147,7 @@ def committed() -> Path:
 
 
 def end_what_was_left(tree: Path) -> None:
-    """Some mutants leave processes behind, as they should; all of them carry the tree's path."""
+    """Some mutants leave processes behind, as expected; all of them carry the tree's path."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             is_ours = str(tree).encode() in (path / "environ").read_bytes()

@@ -9,7 +9,7 @@ from tests.mutants.edits import Edit, SqlEdit, TableEdit
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One broken mechanism. `harmless` says why nothing is expected to notice."""
+    """One broken mechanism. `harmless` is why no test is expected to notice."""
 
     name: str
     edits: tuple[Edit | TableEdit | SqlEdit, ...]

@@ -1,7 +1,7 @@
-"""A machine that lives through the lives of runs on a real store, and an engine that it models.
+"""A machine that drives the life of runs on a real store, and on an engine that it models.
 
-Several nodes claim, start, finish, fail and requeue; callers cancel; leases lapse; a reaper takes
-over; dead attempts report late. The model is what callers were told last, and the set of
+Several nodes claim, start, finish, fail and requeue; callers cancel; leases expire; a reaper takes
+over; dead attempts report late. The model is the last response to callers, and the set of
 attempts that work on the engine at this moment. `test_run_lifecycle*.py` run it against the
 stores, `test_the_machine_catches_mutants.py` against broken ones.
 """
@@ -125,7 +125,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @rule(run_id=runs)
     def cancel(self, run_id: str) -> None:
-        """A cancel is accepted for good, or refused because the run had ended."""
+        """A cancel is accepted for good, or refused because the run had finished."""
         try:
             run = self.do(self.store.cancel(run_id, CancelRequested(StopReason.USER, "c")))
         except NotFound:
@@ -189,7 +189,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @rule(ref=attempts, back_off_s=st.sampled_from([0, 5]), charge=st.booleans())
     def requeue(self, ref: AttemptRef, back_off_s: int, charge: bool) -> None:
-        """The attempt ran into engine trouble, or its node leaves."""
+        """The attempt had an engine error, or its node leaves."""
         if self.may_report(ref):
             self.stop_before_requeue(ref)
         ready = self.clock() + timedelta(seconds=back_off_s)
@@ -217,7 +217,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @rule(node=nodes, rows=st.one_of(st.none(), st.integers(0, 9)))
     def extend(self, node: str, rows: int | None) -> None:
-        """A node keeps its leases, says how far it is (of others' attempts in vain), and learns
+        """A node extends its leases, reports progress (ignored for others' attempts), and learns
         which of its attempts it must stop."""
         own = {ref for ref, (holder, _) in self.leases.items() if holder == node}
         progress = None if rows is None else AttemptProgress(Stage.WRITING, None, rows, rows * 10)
@@ -235,12 +235,12 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.001, 5, LEASE_S]))
     def pass_time(self, seconds: float) -> None:
-        """Back-offs end and leases lapse."""
+        """Back-offs end and leases expire."""
         self.clock.move(seconds)
 
     @rule(node=nodes, rival=nodes)
     def reap(self, node: str, rival: str) -> None:
-        """A reaper takes lapsed attempts over, stops their work and ends them."""
+        """A reaper takes over expired attempts, stops their work and settles them."""
         expired = self.do(self.store.expired_leases())
         assert {attempt.ref for attempt in expired} == {
             ref for ref, (_, until) in self.leases.items() if until <= self.clock()
@@ -254,7 +254,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        """Ended runs are forgotten after an hour of the store's time."""
+        """Finished runs are removed after an hour of the store's time."""
         self.clock.move(3600)
         gone = {run.id for run in self.known.values() if run.state.is_terminal}
         removed = self.do(self.store.remove_expired(finished_before=self.clock(), limit=1000))
@@ -268,7 +268,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @invariant()
     def results_and_reads_agree(self) -> None:
-        """What was answered last is what is read, whole."""
+        """A read returns the last response completely."""
         for run_id, known in self.known.items():
             assert self.do(self.store.get(run_id)) == known
         for run_id in self.gone:
@@ -285,7 +285,7 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @invariant()
     def canceled_means_free(self) -> None:
-        """Nothing of an ended or waiting run works; of a held one, at most the newest attempt."""
+        """Nothing of a finished or waiting run works; of a held one, at most the newest attempt."""
         for ref in self.working:
             run = self.known[ref.run_id]
             assert run.state in HELD, f"{run.state}, but attempt {ref.number} still works"
@@ -314,7 +314,7 @@ class RunLifecycle(RuleBasedStateMachine):
         return self.loop.run(coroutine)
 
     def learn(self, run: Run) -> None:
-        """Remember what was told, after checking that it may follow what was told before."""
+        """Record the response, after checking that it may follow the previous one."""
         before = self.known[run.id]
         if run != before:
             assert run.state in {after for (was, _), after in MOVES if was is before.state}
@@ -328,7 +328,7 @@ class RunLifecycle(RuleBasedStateMachine):
         self.known[run.id] = run
 
     def end(self, ref: AttemptRef, run: Run) -> None:
-        """The attempt has ended, and so has its lease."""
+        """The attempt is finished, and so is its lease."""
         self.learn(run)
         del self.leases[ref]
 

@@ -10,7 +10,7 @@ from queryrun.runs.store import RunStore
 from tests.conftest import Clock
 from tests.stateful.run_lifecycle import RunLifecycle
 
-IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own in it
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - in its own folder there
 """Where fsync costs nothing: a thousand commits a second, none of which has to last."""
 
 

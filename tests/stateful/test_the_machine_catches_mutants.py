@@ -36,7 +36,7 @@ QUICK = settings(
 
 
 def broken(database: SqliteDatabase, mutant: type[SqliteRunStore], clock: Clock) -> RunStore:
-    """The mutant in place of the real store, on the same database."""
+    """The mutant instead of the real store, on the same database."""
     return mutant(database.writer, database.reader, clock)
 
 
@@ -54,7 +54,7 @@ class CancelsStraightAway(SqliteRunStore):
 
 
 class HasNoFence(SqliteRunStore):
-    """Believes any attempt: takes every write for one of the newest."""
+    """Accepts any attempt: treats every write as one of the newest."""
 
     async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
         """Unfenced."""

@@ -1,4 +1,4 @@
-"""Unit tests need nothing but Python: no server, no process of ours. Held here, not hoped for."""
+"""Unit tests need nothing but Python: no server, no child process. Enforced here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ sys.addaudithook(_refuse_processes)
 
 @pytest.fixture(autouse=True)
 def _no_processes() -> Iterator[None]:
-    """A test that starts a process fails, and says where it belongs."""
+    """A test that starts a process fails, and the message names the folder it belongs to."""
     global _forbidden
     _forbidden = True
     yield

@@ -152,7 +152,7 @@ def test_a_planted_link_is_noticed(text: str, fault: str) -> None:
 
 
 def code_files() -> list[Path]:
-    """Python and SQL files of ours, but for this one, which plants bad references."""
+    """Our Python and SQL files, except this one, which plants bad references."""
     found = [
         path
         for folder in ("src", "tests", "benchmarks", "docs", "tools", "packages")
@@ -164,7 +164,7 @@ def code_files() -> list[Path]:
 
 
 def pages() -> list[Path]:
-    """Markdown pages of ours."""
+    """Our Markdown pages."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
     found += [*(ROOT / ".github").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
     return sorted(path for path in found if not _is_foreign(path))

@@ -39,7 +39,7 @@ def circles(graph: grimp.ImportGraph) -> list[list[str]]:
     return found
 
 
-def test_a_circle_is_found_however_long() -> None:
+def test_a_cycle_of_any_length_is_found() -> None:
     graph = grimp.ImportGraph()
     for module in ("a", "b", "c", "d"):
         graph.add_module(module)

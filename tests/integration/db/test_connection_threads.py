@@ -1,4 +1,4 @@
-"""What a caller is told when the server restarts, breaks off, freezes or is not there at all."""
+"""What a caller gets when the server restarts, disconnects, freezes or does not exist."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def test_a_crash_of_the_server_is_unavailable_not_an_error(
 async def test_a_frozen_server_blocks_no_caller(
     own_server: PostgresServer, database: PostgresDatabase
 ) -> None:
-    """Its sockets are open and swallow what is sent: only a time limit of ours helps."""
+    """Its sockets are open and swallow what is sent: only our own time limit helps."""
     run_id = await accepted(database)
     assert await database.runs.get(run_id) is not None
     own_server.freeze()
@@ -174,7 +174,7 @@ async def test_what_is_queued_is_finished_before_closing(database: PostgresDatab
     assert len({await write for write in writes}) == 10
 
 
-async def test_a_unit_that_fails_leaves_nothing_and_spares_its_connection(
+async def test_a_unit_that_fails_leaves_nothing_and_keeps_its_connection(
     own_server: PostgresServer, database: PostgresDatabase
 ) -> None:
     def unit(connection: Connection) -> None:
@@ -251,7 +251,7 @@ async def test_a_mistake_of_ours_is_not_called_unavailable(database: PostgresDat
         await database.connections.read(lambda db: db.execute("SELECT 1 FROM no_such_table"))
 
 
-async def test_after_a_failed_connect_callers_fail_at_once() -> None:
+async def test_after_a_failed_connect_callers_fail_immediately() -> None:
     attempts = []
 
     def refuse() -> Connection:

@@ -129,7 +129,7 @@ async def test_a_disconnected_listener_reports_it_and_reconnects(
 
 
 async def test_a_silent_connection_is_given_up(postgres_server: PostgresServer) -> None:
-    """Nothing is wrong with the socket, but the node does not hear its own probes."""
+    """Nothing is wrong with the socket, but the node does not receive its own probes."""
     async with listening(postgres_server, probe_every_s=0.3) as ear:
         [(pid,)] = await asyncio.to_thread(
             postgres_server.execute,

@@ -80,7 +80,7 @@ def test_numbers_are_consecutive_and_recorded(connection: Connection) -> None:
 
 
 def test_every_migration_declares_which_versions_it_leaves_working() -> None:
-    """Never one that is newer than the migration itself, nor older than what was said before."""
+    """Never one newer than the migration itself, nor older than that of an earlier one."""
     found = [oldest_program_of(migration) for migration in migrations("postgres")]
     assert found == sorted(found)
     assert all(oldest <= number for number, oldest in enumerate(found, start=1))

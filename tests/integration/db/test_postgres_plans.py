@@ -174,7 +174,7 @@ def test_a_claim_costs_about_the_same_for_ten_runs_and_for_twenty_thousand(
 
 
 def test_the_claim_reads_the_queue_through_its_index_alone(connection: Connection) -> None:
-    """On tables that the server has looked at, which it does by itself within a minute."""
+    """On analyzed tables; the server analyzes them by itself within a minute."""
     fill(connection, 200)
     connection.execute("ANALYZE")
     found = list(nodes(explained(connection, CHOICE)["Plan"]))

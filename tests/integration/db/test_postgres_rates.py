@@ -105,7 +105,7 @@ async def test_buckets_that_are_full_again_are_forgotten(nodes: Nodes) -> None:
     assert await nodes.all[0].forget_full() == 1
 
 
-async def test_a_changed_set_of_windows_begins_anew_where_it_must(nodes: Nodes) -> None:
+async def test_a_changed_set_of_windows_resets_only_where_necessary(nodes: Nodes) -> None:
     """The operator chose another preset while rows of the old one were there."""
     await nodes.all[0].take("k", TWO)
     await nodes.all[1].take("k", FEW)

@@ -1,4 +1,4 @@
-"""Handles name one process for ever, and kill exactly that one."""
+"""Handles name one process permanently, and kill exactly that one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ print(is_running(sys.argv[1]))
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[str]]:
-    """A process that leads a group of its own and ends only by a signal."""
+    """A process that leads its own group and exits only by a signal."""
     process = subprocess.Popen(
         [sys.executable, "-c", _SLEEPER], stdout=subprocess.PIPE, text=True, process_group=0
     )
@@ -88,7 +88,7 @@ async def test_kill_of_a_process_that_has_exited_does_nothing(
 
 
 @pytest.mark.parametrize("field", [2, 3], ids=["another start", "another boot"])
-async def test_a_process_that_took_over_the_pid_is_left_alone(
+async def test_a_process_that_reuses_the_pid_is_left_alone(
     sleeper: subprocess.Popen[str], field: int
 ) -> None:
     parts = handles.handle_of(sleeper.pid).split(":")
@@ -99,7 +99,7 @@ async def test_a_process_that_took_over_the_pid_is_left_alone(
     assert sleeper.poll() is None
 
 
-async def test_a_process_that_does_not_end_is_not_called_killed(
+async def test_a_process_that_does_not_exit_is_not_reported_as_killed(
     sleeper: subprocess.Popen[str],
 ) -> None:
     with pytest.raises(NotReaped):

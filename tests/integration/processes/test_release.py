@@ -32,7 +32,7 @@ def holder() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_helpers() -> None:
-    """Until the releasing threads have ended."""
+    """Until the releasing threads have finished."""
     for thread in threading.enumerate():
         if thread.name == "mrelease":
             thread.join()
@@ -43,7 +43,7 @@ def exits(pidfd: int, within_s: float) -> bool:
     return bool(select.select([pidfd], [], [], within_s)[0])
 
 
-def test_a_dying_process_ends_and_no_descriptor_is_left(
+def test_a_dying_process_exits_and_leaves_no_descriptor(
     holder: subprocess.Popen[bytes],
 ) -> None:
     pidfd = os.pidfd_open(holder.pid)
@@ -67,7 +67,7 @@ def test_a_living_process_keeps_its_memory(holder: subprocess.Popen[bytes]) -> N
     os.close(pidfd)
 
 
-def test_releasing_a_process_that_is_gone_does_nothing(holder: subprocess.Popen[bytes]) -> None:
+def test_releasing_an_exited_process_does_nothing(holder: subprocess.Popen[bytes]) -> None:
     pidfd = os.pidfd_open(holder.pid)
     holder.kill()
     holder.wait()

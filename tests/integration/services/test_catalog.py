@@ -54,7 +54,7 @@ class FaultyCatalog:
         return [ColumnInfo(name, "open")]
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""
 
 
 def broken_main(control: socket.socket) -> NoReturn:

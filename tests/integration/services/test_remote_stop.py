@@ -73,7 +73,7 @@ async def test_a_silent_engine_delays_no_other_call(remote_stop: RemoteStopClien
     silent.cancel()
 
 
-async def test_a_call_without_a_response_ends_with_its_process(
+async def test_a_call_without_a_response_fails_with_its_process(
     remote_stop: RemoteStopClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "RESPONSE_TIMEOUT_S", 0.2)

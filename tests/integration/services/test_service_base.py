@@ -1,4 +1,4 @@
-"""What all services share: no process is ever lost, and results are kept within a bound."""
+"""What all services share: no process is ever lost, and the cache of results is bounded."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_an_unknown_role_is_refused_and_the_fork_server_continues(
     await guards.end(await guards.start())
 
 
-def test_the_least_recently_used_result_makes_room() -> None:
+def test_the_least_recently_used_result_is_evicted() -> None:
     results: RecentResults[str, int] = RecentResults(2)
     results.put("a", 1)
     results.put("b", 2)

@@ -1,4 +1,4 @@
-"""A scripted engine: the statement says what happens. Imported by the fork server under test."""
+"""A scripted engine: the statement is the script. Imported by the fork server under test."""
 
 from __future__ import annotations
 

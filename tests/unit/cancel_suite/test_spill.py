@@ -1,4 +1,4 @@
-"""What the cancel suite takes for spill files, and what it says when there are none."""
+"""What the cancel suite recognizes as spill files, and its report when there are none."""
 
 from __future__ import annotations
 

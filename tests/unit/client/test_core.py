@@ -273,7 +273,7 @@ def test_a_cancel_of_a_finished_run_returns_its_state(state: str, outcome: Cance
 
 
 def test_a_run_that_completes_although_its_cancel_was_accepted_counts_as_too_late() -> None:
-    """No server of ours does that; a compatible one may."""
+    """Our server does not do that; a compatible one may."""
     world = script(
         TOKEN, response(200, run_body("in_progress")), response(200, run_body("complete"))
     )
@@ -293,7 +293,7 @@ def test_an_engine_that_does_not_stop_in_time_is_still_running() -> None:
         world.run(world.core.cancel("r1", 2.0))
 
 
-# --- lists, and the house ---------------------------------------------------------------------
+# --- lists, and the rest ----------------------------------------------------------------------
 
 
 def test_a_listing_is_filtered_by_the_server_and_again_here() -> None:

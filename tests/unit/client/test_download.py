@@ -1,4 +1,4 @@
-"""Downloads against a script: continued, verified, put in place; never a token to a link."""
+"""Downloads against a script: continued, verified, renamed at the end; never a token to a link."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class StandIn:
 
 @contextmanager
 def v1_stand_in() -> Iterator[StandIn]:
-    """The stand-in, ended with the block."""
+    """The stand-in, stopped with the block."""
     service = StandIn()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(service))
     server.daemon_threads = True

@@ -36,7 +36,7 @@ def test_a_name_is_used_once() -> None:
         _add({}, "-- name: one\nSELECT 1;\n-- name: one\nSELECT 2;\n")
 
 
-def test_a_reference_is_to_what_stands_before() -> None:
+def test_a_reference_points_to_an_earlier_entry() -> None:
     with pytest.raises(KeyError, match="later"):
         _add({}, "-- name: one\nSELECT {later};\n-- fragment: later\n1\n")
 
@@ -49,7 +49,7 @@ def test_every_statement_is_used(database: str) -> None:
     assert used | events == names(database)
 
 
-def test_nothing_is_left_to_put_in() -> None:
+def test_no_placeholder_is_left() -> None:
     for statement in (*SQLITE.values(), *postgres_statements(DATABASE_CLOCK).values()):
         assert not re.search(r"\{\w+\}", statement), statement
         assert not statement.endswith(";")

@@ -1,4 +1,4 @@
-"""The writer: units are atomic one by one, durable in groups, and nobody waits for ever."""
+"""The writer: units are atomic one by one, durable in groups, and no caller waits forever."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def behind_a_gate(writer: Writer, *units: tuple[Unit[object], bool]) -> li
     return list(await asyncio.gather(*tasks, return_exceptions=True))
 
 
-async def test_a_result_comes_back_after_the_commit(writer: Writer, path: Path) -> None:
+async def test_a_result_is_returned_after_the_commit(writer: Writer, path: Path) -> None:
     assert await writer.write(add("one"), durable=True) == 1
     assert words(path) == ["one"]
 
@@ -142,7 +142,7 @@ async def test_one_durable_unit_makes_its_batch_durable(writer: Writer, recorder
     assert recorder.statements[begun - 2] == "PRAGMA synchronous = FULL"
 
 
-async def test_a_full_queue_refuses_at_once(writer: Writer) -> None:
+async def test_a_full_queue_refuses_immediately(writer: Writer) -> None:
     units = [(add(f"w{n}"), False) for n in range(2 * BATCH_LIMIT + 3)]
     results = await behind_a_gate(writer, *units)
     assert sum(isinstance(result, Unavailable) for result in results) == 3
@@ -207,9 +207,7 @@ async def test_a_closed_writer_refuses(connection: sqlite3.Connection) -> None:
         await writer.write(add("late"), durable=False)
 
 
-async def test_a_caller_that_goes_away_does_not_take_its_unit_back(
-    writer: Writer, path: Path
-) -> None:
+async def test_a_canceled_caller_does_not_withdraw_its_unit(writer: Writer, path: Path) -> None:
     gate = Gate()
     busy = asyncio.create_task(writer.write(gate, durable=False))
     await gate.entered()

@@ -1,4 +1,4 @@
-"""docs/reference/sample-data.md says what is true of the tables."""
+"""docs/reference/sample-data.md matches the tables."""
 
 from __future__ import annotations
 

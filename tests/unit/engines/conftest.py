@@ -34,7 +34,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other_dir(data_dir: Path) -> Path:
-    """The data of another entity, whose name begins alike."""
+    """The data of another entity, whose name has the same prefix."""
     directory = data_dir.parent / "one_more"
     directory.mkdir()
     (directory / "secret.csv").write_text("id\n42\n")

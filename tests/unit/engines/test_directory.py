@@ -29,7 +29,9 @@ def _touch(directory: Path, *names: str) -> None:
         ("ACCOUNT.PARQUET", "read_parquet"),
     ],
 )
-def test_a_file_is_a_table_named_without_its_ending(tmp_path: Path, file: str, reader: str) -> None:
+def test_a_file_is_a_table_named_without_its_extension(
+    tmp_path: Path, file: str, reader: str
+) -> None:
     _touch(tmp_path, file)
     (name, table), *others = tables_in(tmp_path).items()
     assert (name, table.reader, others) == ("account", reader, [])

@@ -1,4 +1,4 @@
-"""The table of DuckDB's errors is complete, and no message gives our paths away."""
+"""The table of DuckDB's errors is complete, and no message reveals our paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _kinds(kind: type[duckdb.Error]) -> Iterator[type[duckdb.Error]]:
 
 
 def test_every_class_of_error_has_its_own_code() -> None:
-    """Looked up by class, not by ancestor: a new class in a new DuckDB must be decided about."""
+    """Looked up by class, not by ancestor: a new class in a new DuckDB needs a decision."""
     assert set(_kinds(duckdb.Error)) == set(CODES)
 
 

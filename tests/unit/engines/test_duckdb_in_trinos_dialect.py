@@ -114,7 +114,7 @@ def test_a_plan_is_one_text_that_names_no_file(trino: DuckDBSession, data_dir: P
         trino.renew()
 
 
-def test_analyze_counts_what_came_through(trino: DuckDBSession) -> None:
+def test_analyze_counts_the_rows_that_passed(trino: DuckDBSession) -> None:
     rows = result(trino, "EXPLAIN ANALYZE SELECT id FROM account WHERE id > 0")
     assert "Output: 2 rows" in str(rows)
 

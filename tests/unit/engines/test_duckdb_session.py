@@ -1,4 +1,4 @@
-"""The embedded engine: its tables, its plans, and how it says what is wrong."""
+"""The embedded engine: its tables, its plans, and its error messages."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def _try_to_run(session: DuckDBSession, statement: str) -> None:
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN + TELLING)
-def test_a_statement_that_came_past_the_guard_is_refused_by_the_session(
+def test_a_statement_that_bypasses_the_guard_is_refused_by_the_session(
     session: DuckDBSession, data_dir: Path, other_dir: Path, statement: str
 ) -> None:
     before = _digest(data_dir.parent)
@@ -121,7 +121,7 @@ def test_without_the_look_at_the_tree_the_engine_itself_refuses(
     statement: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The last defence by itself: parentheses, external access, the lock."""
+    """The last defence alone: parentheses, external access, the lock."""
     monkeypatch.setattr("queryrun.engines.duckdb.session.objection_to", lambda _tree: None)
     before = _digest(data_dir.parent)
     with pytest.raises(RunFailed) as failed:
@@ -145,7 +145,7 @@ def test_without_the_look_at_the_tree_the_engine_itself_refuses(
 def test_a_database_file_is_never_written(
     open_engine: Open, tmp_path: Path, statement: str
 ) -> None:
-    """Sent to the connection bare, past every check of ours."""
+    """Sent to the connection directly, past all our checks."""
     path = tmp_path / "db" / "entity.duckdb"
     path.parent.mkdir()
     with duckdb.connect(str(path)) as connection:

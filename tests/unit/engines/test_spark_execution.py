@@ -30,7 +30,7 @@ def response(number: int, *, is_last: bool = False) -> ExecutePlanResponse:
 
 
 class Server:
-    """Answers as scripted: per call its responses, and whether the stream breaks after them."""
+    """Responds as scripted: per call its responses, and whether the stream breaks after them."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -63,7 +63,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Server:
-    """A server that has been told nothing yet."""
+    """A server without requests yet."""
     return Server()
 
 
@@ -91,13 +91,13 @@ def ids(client: SparkClient) -> list[str]:
     return [one.response_id for one in client.execute("SELECT 1", "tag").responses()]
 
 
-def test_a_stream_that_ends_early_is_taken_up_again(server: Server, client: SparkClient) -> None:
+def test_a_stream_that_ends_early_is_resumed(server: Server, client: SparkClient) -> None:
     server.script = [([response(1)], False), ([response(2, is_last=True)], False)]
     assert ids(client) == ["r1", "r2"]
     assert server.calls == ["execute", "reattach after r1"]
 
 
-def test_a_stream_that_breaks_is_taken_up_again(server: Server, client: SparkClient) -> None:
+def test_a_stream_that_breaks_is_resumed(server: Server, client: SparkClient) -> None:
     server.script = [([response(1)], True), ([], True), ([response(2, is_last=True)], False)]
     assert ids(client) == ["r1", "r2"]
     assert server.calls == ["execute", "reattach after r1", "reattach after r1"]
@@ -120,7 +120,7 @@ def test_a_statement_that_may_be_running_is_not_sent_again(
     assert server.calls == ["execute"]
 
 
-def test_an_interrupted_statement_is_neither_started_nor_taken_up(
+def test_an_interrupted_statement_is_neither_started_nor_resumed(
     server: Server, client: SparkClient
 ) -> None:
     server.script = [([response(1)], False)]

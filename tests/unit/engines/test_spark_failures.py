@@ -147,7 +147,7 @@ def test_names_types_and_syntax_of_a_translated_statement_are_what_spark_lacks(
         ("CATALOG_NOT_FOUND", "42P08"),
     ],
 )
-def test_a_table_that_has_gone_since_it_was_translated_is_not_found(
+def test_a_table_that_was_dropped_after_translation_is_not_found(
     error_class: str, state: str
 ) -> None:
     details = SparkErrorDetails(

@@ -76,7 +76,7 @@ def test_everything_else_is_refused(statement: str) -> None:
     assert failed.value.failure.code is FailureCode.NOT_ALLOWED
 
 
-def test_what_cannot_be_read_is_left_to_spark_to_judge() -> None:
+def test_what_cannot_be_parsed_is_left_to_spark() -> None:
     with pytest.raises(UnreadableError):
         read("SELECT FROM WHERE (")
 

@@ -1,4 +1,4 @@
-"""Pages wait within a bound, and nobody waits for someone who has gone."""
+"""The queue of pages is bounded, and neither side waits for one that is gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from queryrun.engines.trino.channel import HELD, Channel
 LONG_S = 60.0
 
 
-def test_things_come_in_their_order_and_then_an_end() -> None:
+def test_items_arrive_in_order_and_then_the_end() -> None:
     channel: Channel[int] = Channel()
 
     def put() -> None:

@@ -75,7 +75,7 @@ def test_a_required_secret_must_exist() -> None:
 
 @pytest.mark.parametrize("auth", ["password", "token", "none"])
 def test_a_response_that_points_to_an_unencrypted_address_is_not_followed(auth: str) -> None:
-    """As a Trino's answers do that does not know of the TLS before it. Nobody is connected to."""
+    """As from a Trino that does not know of the TLS before it. No connection is made."""
     endpoint = TrinoEndpoint.of({"url": "https://trino.example", "auth": auth}, SECRET)
     with socket.create_server(("127.0.0.1", 0)) as listener, endpoint.http() as http:
         listener.setblocking(False)

@@ -1,4 +1,4 @@
-"""Each of Trino's errors has its code; what a message says is about the statement, not servers."""
+"""Each of Trino's errors has its code; messages are about the statement, not servers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_name_of_trinos_has_a_code_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", [name for name, kind in NAMES.items() if kind == "USER_ERROR"])
 def test_a_users_error_is_not_tried_again_unless_it_is_no_users(name: str) -> None:
-    """Two of Trino's user errors are not: nobody polled, and a catalog that is away."""
+    """Two of Trino's user errors are not the user's: no polling, and an unavailable catalog."""
     excused = {"ABANDONED_QUERY", "CATALOG_UNAVAILABLE", "INVALID_VIEW", "VIEW_IS_STALE",
                "VIEW_IS_RECURSIVE", "TABLE_REDIRECTION_ERROR"}  # fmt: skip
     assert CODES[name].retryable == (name in excused)
@@ -69,7 +69,7 @@ def test_a_position_refers_to_the_statement_as_submitted() -> None:
     assert found.failure == expected
 
 
-def test_what_a_parser_would_have_liked_is_left_out() -> None:
+def test_a_list_of_expected_tokens_is_left_out() -> None:
     message = "line 1:1: mismatched input 'selec'. Expecting: 'ALTER', 'ANALYZE', <query>"
     assert failure_from("SYNTAX_ERROR", "USER_ERROR", message).message == "mismatched input 'selec'"
 
@@ -106,7 +106,7 @@ def test_addresses_of_servers_are_never_revealed(name: str, kind: str) -> None:
         (CanceledHereError(), FailureCode.STATEMENT_FAILED, "interrupted"),
     ],
 )
-def test_the_way_to_trino_has_its_errors_too(
+def test_errors_on_the_connection_to_trino_have_codes_too(
     error: Exception, code: FailureCode, words: str
 ) -> None:
     found = failure_of(error)

@@ -1,4 +1,4 @@
-"""The protocol when the network misbehaves: a statement is sent once, a page may be asked twice."""
+"""The protocol on a bad network: a statement is sent once, a page may be requested twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Script = dict[str, list[tuple[int, dict[str, Any]]]]
 
 
 class Coordinator(ThreadingHTTPServer):
-    """Answers requests by a script: for each path a list of statuses and bodies, in turn."""
+    """Responds by a script: for each path a list of statuses and bodies, in turn."""
 
     daemon_threads = True
 
@@ -85,7 +85,7 @@ def coordinator(script: Script) -> Iterator[Coordinator]:
 
 @contextmanager
 def query_at(server: Coordinator) -> Iterator[Query]:
-    """A query that is let go of afterwards."""
+    """A query that is closed afterwards."""
     query = Query(TrinoEndpoint(server.url), QueryRequest("SELECT 1", "queryrun-x-1", "UTC"))
     try:
         yield query
@@ -119,7 +119,7 @@ def test_a_page_that_did_not_arrive_is_requested_again() -> None:
 
 
 def test_a_statement_is_never_sent_twice() -> None:
-    """The first one may have begun, whatever the answer was."""
+    """The first one may have begun, whatever the response was."""
     with coordinator({STATEMENT: [(503, {})]}) as server, query_at(server) as query:
         with pytest.raises(HttpRefusal) as refused:
             query.start()

@@ -17,7 +17,7 @@ NAME = "queryrun-r1-1"
 
 
 class Coordinator(ThreadingHTTPServer):
-    """One query runs until it is deleted. An older one heeds the first state asked for, alone."""
+    """One query runs until it is deleted. An older server uses the first requested state only."""
 
     daemon_threads = True
 

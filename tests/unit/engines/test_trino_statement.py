@@ -122,7 +122,7 @@ def test_descriptions_cover_the_sources_schema_alone() -> None:
         ),
     ],
 )
-def test_metadata_statements_are_written_anew(statement: str, text: str) -> None:
+def test_metadata_statements_are_rewritten(statement: str, text: str) -> None:
     assert sent(statement) == text
 
 

@@ -40,12 +40,12 @@ def request_with(
 
 
 @given(st.binary(max_size=2000))
-def test_what_was_gzipped_comes_out(data: bytes) -> None:
+def test_gzipped_content_is_decompressed(data: bytes) -> None:
     assert inflate(gzip.compress(data), "gzip", 2000) == data
 
 
 @given(st.binary(max_size=50).filter(lambda data: not data.startswith(b"\x1f\x8b")))
-def test_what_only_claims_to_be_gzip_is_taken_as_it_is(data: bytes) -> None:
+def test_content_that_only_claims_to_be_gzip_is_read_unchanged(data: bytes) -> None:
     assert inflate(data, "gzip", 100) == data
 
 

@@ -29,7 +29,7 @@ queries = st.builds(
 
 
 @given(queries, positions, st.integers(1, 99), st.none() | positions)
-def test_it_leads_back_to_its_position_whatever_the_page_size(
+def test_a_cursor_returns_to_its_position_for_any_page_size(
     query: RunQuery, position: int, limit: int, after: int | None
 ) -> None:
     cursor = write_cursor(query, position, SECRET)

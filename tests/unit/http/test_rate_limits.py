@@ -28,7 +28,7 @@ async def taken(limiter: MemoryRateLimiter, key: str = "t") -> Quota:
     return quota
 
 
-async def test_a_quota_can_be_used_at_once_and_not_exceeded() -> None:
+async def test_a_quota_can_be_used_in_one_burst_and_not_exceeded() -> None:
     limiter = MemoryRateLimiter(Rates.of(3), Ticks())
     quotas = [await taken(limiter) for _ in range(4)]
     assert [quota.remaining for quota in quotas] == [2, 1, 0, 0]
@@ -90,7 +90,7 @@ async def test_keys_are_independent_and_bounded() -> None:
     assert len(limiter._buckets) == 2
 
 
-async def test_a_clock_that_goes_back_gives_nothing() -> None:
+async def test_a_clock_that_goes_back_adds_no_quota() -> None:
     ticks = Ticks()
     limiter = MemoryRateLimiter(Rates.of(2), ticks)
     await taken(limiter)

@@ -1,4 +1,4 @@
-"""Edits find what they break by its structure, and apply exactly once or not at all."""
+"""Edits find what they break by its structure, and apply exactly once or fail."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _FRAMES = st.one_of(
 
 
 @given(st.lists(_FRAMES), st.integers(1, 40))
-def test_frames_arrive_whole_and_in_order_however_they_are_cut(
+def test_frames_arrive_whole_and_in_order_for_any_chunking(
     frames: list[Frame], chunk_bytes: int
 ) -> None:
     stream = b"".join(encode(frame) for frame in frames)

@@ -22,7 +22,7 @@ SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 40 * CHUNK_BYTES +
 
 
 def sealed(data: bytes) -> bytes:
-    """The age file of some bytes, which come in pieces of odd size."""
+    """The age file of some bytes, which come in chunks of odd size."""
     chunks = (data[at : at + 50_001] for at in range(0, len(data), 50_001))
     return b"".join(bytes(chunk) for chunk in encrypted(chunks, parse_key(RECIPIENT)))
 

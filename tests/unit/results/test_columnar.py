@@ -128,7 +128,9 @@ def test_the_first_rows_of_a_parquet_file_are_found_without_reading_all_of_it(
     assert file.given < len(data) / 3
 
 
-def test_arrow_rows_beyond_the_reach_are_refused(connection: duckdb.DuckDBPyConnection) -> None:
+def test_arrow_rows_beyond_the_scan_limit_are_refused(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
     sql = "SELECT repeat('x', 1000) AS t FROM range(50000)"
     data = b"".join(arrow_stream(connection, sql, BatchCounter()))
     with pytest.raises(NoPreviewError, match="download the file"):

@@ -25,7 +25,7 @@ def _pack(encoding: str, chunks: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("chunks", [PLAIN, [], [b""]], ids=["data", "nothing", "empty piece"])
-def test_every_encoding_gives_back_what_went_in(chunks: list[bytes]) -> None:
+def test_every_encoding_round_trips(chunks: list[bytes]) -> None:
     plain = b"".join(chunks)
     assert _pack("none", chunks) == plain
     assert gzip.decompress(_pack("gzip", chunks)) == plain

@@ -1,4 +1,4 @@
-"""A file that somebody else writes, and a reader close behind: every byte, once, and in order."""
+"""A file that another thread writes, and a reader close behind: every byte once, in order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def file(path: Path) -> Iterator[SharedFile]:
 
 
 def _nothing(size_bytes: int) -> None:
-    """Nobody watches."""
+    """No progress is reported."""
 
 
 def _follow(
@@ -77,7 +77,7 @@ def _by_duckdb(connection: duckdb.DuckDBPyConnection, path: Path, query: str) ->
 
 
 @pytest.mark.parametrize("rows", [0, 1, 1_000_000])
-def test_all_bytes_come_by(
+def test_all_bytes_pass_through(
     connection: duckdb.DuckDBPyConnection, path: Path, file: SharedFile, rows: int
 ) -> None:
     kept: list[bytes] = []
@@ -112,7 +112,7 @@ def test_a_chunk_written_before_its_predecessor_is_not_read_too_early(
     assert b"".join(kept) == text
 
 
-def test_zeros_that_are_meant_come_at_the_end(path: Path, file: SharedFile) -> None:
+def test_zeros_that_belong_to_the_file_are_read_at_the_end(path: Path, file: SharedFile) -> None:
     text = b"x" * CHUNK_BYTES + bytes(3 * CHUNK_BYTES) + b"y" * 100
     kept: list[bytes] = []
     _follow(_by_hand(path, lambda target: os.pwrite(target, text, 0)), file, _release(kept))
@@ -192,7 +192,7 @@ def test_the_size_has_the_last_word_when_the_copy_failed_too(path: Path, file: S
         _follow(_by_hand(path, write), file, _release([]), on_progress)
 
 
-def test_an_error_of_the_copy_comes_out_and_nothing_more_is_read(
+def test_an_error_of_the_copy_is_raised_and_nothing_more_is_read(
     path: Path, file: SharedFile
 ) -> None:
     kept: list[bytes] = []

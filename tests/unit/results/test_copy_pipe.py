@@ -43,7 +43,7 @@ def _release(into: list[bytes]) -> Callable[[Chunks], None]:
 
 
 @pytest.mark.parametrize("rows", [0, 1, 1_000_000])
-def test_all_bytes_come_through(
+def test_all_bytes_pass_through(
     connection: duckdb.DuckDBPyConnection, path: str, rows: int
 ) -> None:
     kept: list[bytes] = []
@@ -55,9 +55,7 @@ def test_all_bytes_come_through(
     assert not Path(path).exists()
 
 
-def test_a_result_without_a_byte_comes_through(
-    connection: duckdb.DuckDBPyConnection, path: str
-) -> None:
+def test_an_empty_result_passes_through(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     kept: list[bytes] = []
     copy = _copy(connection, path, "SELECT 1 AS i WHERE false", "FORMAT json")
     assert copy_through_pipe(copy, _release(kept)) == 0
@@ -72,7 +70,7 @@ def test_an_error_before_the_pipe_was_opened_leaves_no_thread_waiting(
     assert not Path(path).exists()
 
 
-def test_an_error_in_the_middle_comes_out(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+def test_an_error_in_the_middle_is_raised(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     query = "SELECT CASE WHEN i > 900000 THEN error('late') END FROM range(1000000) t(i)"
     with pytest.raises(duckdb.InvalidInputException, match="late"):
         copy_through_pipe(_copy(connection, path, query), _release([]))
@@ -93,7 +91,7 @@ def test_a_reader_that_fails_on_the_first_bytes_ends_an_endless_copy(
 def test_a_reader_that_fails_before_the_first_byte_ends_an_endless_copy(
     connection: duckdb.DuckDBPyConnection, path: str
 ) -> None:
-    """The pipe is perhaps not open yet at the other end, and opening must not wait for ever."""
+    """The pipe may not be open yet at the other end, and opening must not wait forever."""
 
     def consume(chunks: Chunks) -> None:
         raise RuntimeError("no space for the file")
@@ -141,7 +139,7 @@ def test_a_copy_that_is_interrupted_ends_the_reader(
         thread.join()
 
 
-def test_the_remains_of_a_killed_worker_are_in_nobodys_way(
+def test_leftovers_of_a_killed_worker_do_not_interfere(
     connection: duckdb.DuckDBPyConnection, path: str
 ) -> None:
     Path(path).write_text("left over")

@@ -26,7 +26,7 @@ from queryrun_client.decrypt import PrivateKey, plain_frames
 from queryrun_client.errors import DecryptFailed
 
 PRIVATE = rsa.generate_private_key(65537, 2048)
-WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - the contract asks for it
+WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - the contract requires it
 FRAME = FRAME_BYTES + 16
 
 
@@ -57,7 +57,7 @@ def _open(data: bytes, pem: bytes, password: bytes | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("bits", [1024, 2048])
-def test_a_key_is_taken_in_base64_and_in_pem(bits: int) -> None:
+def test_a_key_is_accepted_in_base64_and_in_pem(bits: int) -> None:
     key = {1024: WEAK, 2048: PRIVATE}[bits]
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     wrapped = re.sub("(.{64})", "\\1\n", _spki(key))
@@ -66,7 +66,7 @@ def test_a_key_is_taken_in_base64_and_in_pem(bits: int) -> None:
     assert [each.is_weak for each in parsed] == [bits < 2048] * 3
 
 
-# 512 bits, made elsewhere: no library of ours makes one any more.
+# 512 bits, made with another tool: no library that we use makes one any more.
 SMALL = (
     "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBALMVlLkFNqyVWMMzbLMlhMVYXdvKEwZOyTBHdGlRTP4Mru2ZX2Jmf0/R"
     "uMPkXOeQoqYKyGJ7GtDXmWgBqRbLUGkCAwEAAQ=="
@@ -86,7 +86,7 @@ SMALL = (
         ("ü" * 10, "not base64"),
     ],
 )
-def test_what_is_no_key_is_refused_with_the_reason_and_without_the_text(
+def test_an_invalid_key_is_refused_with_the_reason_and_without_the_text(
     text: str, reason: str
 ) -> None:
     with pytest.raises(BadKeyError, match=reason) as refused:
@@ -175,7 +175,7 @@ def test_a_file_that_was_touched_does_not_open(changed: bytes) -> None:
         _decrypt(changed)
 
 
-def test_frames_are_given_as_they_come_in_bounded_memory() -> None:
+def test_frames_are_returned_as_they_arrive_in_bounded_memory() -> None:
     """The second frame is not needed to read the first but for knowing that it is not the last."""
     file = io.BytesIO(SEALED)
     assert next(plain_frames(file, PrivateKey(_pem(PRIVATE)))) == BIG[:FRAME_BYTES]

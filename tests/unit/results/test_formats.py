@@ -39,7 +39,7 @@ def written(content_type: ContentType, directory: Path) -> bytes:
 
 @pytest.mark.parametrize("content_type", ContentType)
 @pytest.mark.parametrize("encoding", ContentEncoding)
-def test_a_preview_gives_back_what_was_written(
+def test_a_preview_returns_what_was_written(
     content_type: ContentType, encoding: ContentEncoding, tmp_path: Path
 ) -> None:
     packed = encoding.spec.compress([written(content_type, tmp_path)], "file")

@@ -66,7 +66,7 @@ def test_rows_are_found_in_every_packing(encoding: str) -> None:
 @given(
     rows=st.lists(st.tuples(TEXTS, TEXTS), max_size=6), separator=st.sampled_from([",", "|", "€"])
 )
-def test_delimited_texts_come_back(
+def test_delimited_texts_round_trip(
     connection: duckdb.DuckDBPyConnection,
     write: Write,
     rows: list[tuple[str | None, str | None]],
@@ -104,7 +104,7 @@ def test_an_empty_result_has_no_rows(content_type: str) -> None:
     assert (found.columns, found.rows) == (["a", "b"] if data else [], [])
 
 
-def test_an_offset_behind_the_end_finds_nothing() -> None:
+def test_an_offset_beyond_the_end_finds_nothing() -> None:
     assert preview([b"a\n1\n"], requested(offset=5)).rows == []
 
 
@@ -154,7 +154,7 @@ def test_binary_files_are_for_others(content_type: str, encoding: str, expected:
 def test_bytes_that_are_no_file_of_ours_give_no_preview_and_no_other_error(
     content_type: str, content_encoding: str, content: bytes
 ) -> None:
-    """What has not begun yet has no rows; of anything else it is said that it is damaged."""
+    """A file that has not begun yet has no rows; anything else is reported as damaged."""
     request = PreviewRequest(
         ContentType(content_type), ContentEncoding(content_encoding), RowWindow(0, 2, ",")
     )

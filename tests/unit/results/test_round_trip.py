@@ -106,7 +106,7 @@ def test_duckdb_reads_back_what_it_wrote_and_distinguishes_null_from_empty(
 
 @quickly
 @given(rows=ROWS, content_type=st.sampled_from(["json", "csv", "tsv"]), cut=st.integers(1, 50))
-def test_rows_are_counted_as_they_pass_however_they_are_cut(
+def test_rows_are_counted_as_they_pass_for_any_chunking(
     connection: duckdb.DuckDBPyConnection,
     write: Write,
     rows: list[Row],

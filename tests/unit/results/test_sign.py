@@ -10,7 +10,7 @@ SECRET = b"s" * 32
 SIGNATURE = sign("run_1.csv", 1_764_016_245, SECRET)
 
 
-def test_a_signature_of_ours_is_known_again() -> None:
+def test_our_own_signature_is_verified() -> None:
     assert verify("run_1.csv", 1_764_016_245, SIGNATURE, SECRET)
 
 

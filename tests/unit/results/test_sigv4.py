@@ -86,7 +86,7 @@ def test_botocore_signs_the_same(
 
 def _signed_by_botocore(request: UnsignedRequest, credentials: Credentials) -> str:
     class Frozen(botocore.auth.S3SigV4Auth):  # type: ignore[misc]  # the same
-        """At a time of ours; the hash of the body as S3 wants it, over http too."""
+        """At a fixed time; the hash of the body as S3 requires it, over http too."""
 
         def payload(self, request: Any) -> str:
             return "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -137,7 +137,7 @@ def test_a_value_in_csv(write: Write, expression: str, formatted: str) -> None:
     ],
 )
 def test_an_instant_in_utc(write: Write, expression: str, text: str) -> None:
-    """The short way that UTC allows must tell the same as the long one."""
+    """The shortcut for UTC must give the same result as the general conversion."""
     assert (
         write(f"SELECT {expression} AS x", FileLayout(ContentType.CSV)).decode() == f"x\n{text}\n"
     )

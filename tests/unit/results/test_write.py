@@ -45,7 +45,7 @@ ENDLESS = "SELECT i AS id FROM range(1000000000000) t(i)"
 
 @dataclass
 class RecordingReport:
-    """A report that keeps what it was told."""
+    """A report that records its calls."""
 
     stages: list[str] = field(default_factory=list)
     numbers: list[tuple[int, int]] = field(default_factory=list)
@@ -117,9 +117,7 @@ def test_an_arrow_stream_reads_back(session: DuckDBSession, results: Path) -> No
     assert table.column("id").to_pylist() == list(range(100_000))
 
 
-def test_compression_and_encryption_come_in_this_order(
-    session: DuckDBSession, results: Path
-) -> None:
+def test_compression_is_applied_before_encryption(session: DuckDBSession, results: Path) -> None:
     private = rsa.generate_private_key(65537, 2048)
     public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -288,7 +286,7 @@ def test_a_size_limit_is_named_also_where_the_kernel_was_quicker(
 
 @pytest.mark.parametrize("encoding", ["none", "gzip"])
 @pytest.mark.parametrize("content_type", ["json", "csv"])
-def test_many_rows_with_line_ends_in_their_values_are_not_taken_for_more(
+def test_line_ends_in_values_are_not_counted_as_rows(
     session: DuckDBSession, results: Path, content_type: str, encoding: str
 ) -> None:
     """Where rows are only estimated meanwhile, the limit still counts true rows."""
@@ -322,7 +320,7 @@ def test_the_digest_is_that_of_the_file_also_when_many_threads_write_it(
         assert written.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_an_error_of_ours_is_not_taken_for_a_failed_run(
+def test_an_internal_error_is_not_reported_as_a_failed_run(
     session: DuckDBSession, results: Path
 ) -> None:
     class Broken(RecordingReport):
@@ -335,7 +333,7 @@ def test_an_error_of_ours_is_not_taken_for_a_failed_run(
 
 
 class ForgetfulConnection:
-    """Copies one row out and says that there were two."""
+    """Copies one row and reports two."""
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -25,7 +25,7 @@ async def raises(error: BaseException) -> None:
         (ValueError("unexpected"), "error", "claim_error"),
     ],
 )
-async def test_an_error_of_a_round_is_logged_and_does_not_end_the_loop(
+async def test_an_error_in_one_iteration_is_logged_and_does_not_end_the_loop(
     error: Exception, level: str, event: str
 ) -> None:
     with capture_logs() as logs:

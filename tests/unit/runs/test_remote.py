@@ -104,7 +104,7 @@ async def test_orphans_in_an_engine_that_is_down_are_stopped_later(
 
 
 class FakeLeader:
-    """Holds the lease when the test says so, and counts the renewals."""
+    """Holds the lease when the test sets it, and counts the renewals."""
 
     def __init__(self) -> None:
         self.is_leader = False

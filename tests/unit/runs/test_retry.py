@@ -52,7 +52,7 @@ def test_the_back_off_grows_up_to_its_maximum(attempt: int, delay_s: float) -> N
     assert detail.ready_time == NOW + timedelta(seconds=delay_s)
 
 
-def test_a_shutdown_requeues_the_run_at_once_and_takes_no_retry() -> None:
+def test_a_shutdown_requeues_the_run_immediately_and_uses_no_retry() -> None:
     detail = on_shutdown(Failure(FailureCode.NODE_LOST, "bye"), NOW, None)
     assert (detail.ready_time, detail.charge) == (NOW, False)
 

@@ -20,7 +20,7 @@ OPTIONS = SweepOptions(max_attempt_s=3600, retention_s=24 * 3600)
 
 
 class FakeLeader:
-    """Holds the lease when the test says so, and counts the renewals."""
+    """Holds the lease when the test sets it, and counts the renewals."""
 
     def __init__(self) -> None:
         self.is_leader = True

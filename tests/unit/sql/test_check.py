@@ -1,4 +1,4 @@
-"""The guard: what it lets pass, what it refuses, and where it says the trouble is."""
+"""The guard: what it accepts, what it refuses, and which position it reports."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_several_statements_are_refused_or_do_not_parse(statement: str) -> None:
     ],
 )
 def test_only_what_surrounds_the_statement_is_taken_off(statement: str, kept: str) -> None:
-    """What stands before it becomes blanks, so that places in it stay what they were."""
+    """What precedes it becomes blanks, so that positions in it do not change."""
     assert check_statement(statement).statement == kept
 
 

@@ -37,7 +37,7 @@ REVIEWED_AND_HARMLESS = frozenset(
         "has_any_column_privilege", "constant_or_null", "set_bit", "json_set", "st_setcrs",
         "encode", "decode", "url_encode", "url_decode",
         "json_extract_path", "json_extract_path_text", "path_join", "in_search_path",
-        # they tell when, or a number without meaning outside this run
+        # they return a time, or a number without meaning outside this run
         "current_query_id", "current_connection_id", "pg_conf_load_time",
     }
 )  # fmt: skip
@@ -58,7 +58,7 @@ def _names(*kinds: str) -> set[str]:
 
 
 def test_every_table_function_is_classified() -> None:
-    """A new one in a new DuckDB is refused until somebody has put it into a category."""
+    """A new one in a new DuckDB is refused until it has been put into a category."""
     names = _names("table", "table_macro") - REVIEWED_TABLE_FUNCTIONS
     assert not {name for name in names if not name.startswith(TELLS_ABOUT_THE_ENGINE_PREFIXES)}
 

@@ -1,4 +1,4 @@
-"""Places as people count them."""
+"""Positions as people count them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The word list is kept: a name with one of its words is found wherever it is defined."""
+"""The word list is enforced: a name with one of its words is found wherever it is defined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the translation for Spark promises besides the suite's answers."""
+"""What the translation for Spark promises beyond the suite's results."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_types_that_do_not_go_together_are_refused_as_trino_does() -> None:
 
 
 def test_a_time_zone_is_set_in_the_statement() -> None:
-    """The session's is UTC always: who reads the statement sees what zone it is read in."""
+    """The session's zone is always UTC: the statement itself has the zone it is read in."""
     sql = translated("SELECT hour(at) FROM orders", "Europe/Berlin").sql
     assert "convert_timezone('UTC', 'Europe/Berlin'" in sql
 

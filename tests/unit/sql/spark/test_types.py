@@ -32,7 +32,7 @@ def test_a_type_that_trino_lacks_or_compares_otherwise_is_none(spark: str) -> No
 
 
 @pytest.mark.parametrize("spark", ["bigint", "array<decimal(5,1)>", "map<string,timestamp_ntz>"])
-def test_types_come_back_as_they_went(spark: str) -> None:
+def test_types_round_trip(spark: str) -> None:
     kind = trino_type(spark)
     assert kind is not None
     assert trino_type(spark_name(kind).lower()) == kind

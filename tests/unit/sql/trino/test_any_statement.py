@@ -113,7 +113,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(mutated(), st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join), st.text()))
-def test_a_statement_is_translated_or_fails_in_our_words(statement: str) -> None:
+def test_a_statement_is_translated_or_fails_with_our_own_message(statement: str) -> None:
     with suppress(RunFailed):
         sql, _ = translate(read(statement), SCHEMA, Request())
         assert len(duckdb.extract_statements(sql)) == 1

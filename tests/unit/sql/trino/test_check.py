@@ -117,7 +117,7 @@ def test_a_semicolon_in_a_literal_ends_nothing() -> None:
 
 
 @pytest.mark.parametrize("statement", ["SELEC 1", "SELECT FROM", "SELECT 'open", "SELECT `a`"])
-def test_what_does_not_parse_becomes_a_run_that_fails(statement: str) -> None:
+def test_what_does_not_parse_becomes_a_failed_run(statement: str) -> None:
     """Bad SQL is the run's failure, not the request's (contract H8)."""
     assert check(statement).accepted
 

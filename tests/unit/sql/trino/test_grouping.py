@@ -1,4 +1,4 @@
-"""A refusal of grouping that DuckDB gives without a place gets one, in Trino's words."""
+"""A grouping error that DuckDB gives without a position gets one, in Trino's words."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_is_not_found_stays_as_it_was(statement: str, refusal: str) -> None
 
 @pytest.mark.parametrize("order", ["id", "upper(accountnumber)", "accountnumber || 'x'"])
 def test_distinct_rows_are_ordered_by_what_is_selected(order: str) -> None:
-    """DuckDB would order by any column, which has no one answer."""
+    """DuckDB would order by any column, which has no single result."""
     found = failure(f"SELECT DISTINCT accountnumber FROM account ORDER BY {order}")
     assert "must appear in select list" in found.message
     assert (found.line, found.column) == (1, 53)

@@ -1,4 +1,4 @@
-"""Rows are kept out of every place where a table is read, and of no other."""
+"""Rows are excluded wherever a table is read, and nowhere else."""
 
 from __future__ import annotations
 
