@@ -52,8 +52,8 @@ async def create_client(store: AuthStore, options: ClientOptions, now: Now) -> I
 async def rotate_secret(
     store: AuthStore, client_id: str, now: Now, *, grace_s: float = ROTATION_GRACE_S
 ) -> IssuedSecret:
-    """Give the client a new secret. The one before it counts for `grace_s` more seconds; tokens
-    already issued are not touched."""
+    """Give the client a new secret. The previous one is valid for `grace_s` more seconds; tokens
+    already issued are not affected."""
     client = await _live(store, client_id)
     secret = new_secret()
     valid_until = now() + timedelta(seconds=grace_s)
@@ -62,7 +62,7 @@ async def rotate_secret(
 
 
 async def revoke_client(store: AuthStore, client_id: str, now: Now) -> None:
-    """End the client, its secrets and every token of it, at once. Its runs continue."""
+    """Revoke the client, its secrets and all its tokens, at once. Its runs continue."""
     if not await store.revoke_client(client_id, now()):
         raise NotFound("client_id", f"Client {client_id[:64]!r} could not be found")
 

@@ -1,6 +1,6 @@
 """Client ids, client secrets and tokens: how they are made, digested and compared. No store.
 
-Secrets and tokens are random and long, so a plain sha256 is a sound way to keep them: a slow
+Secrets and tokens are random and long, so a plain sha256 is enough to store them: a slow
 hash would only make the token endpoint easy to overload.
 """
 
@@ -16,7 +16,7 @@ CLIENT_ID_LENGTH = 36
 """A UUID; one SDK refuses any other length (contract E)."""
 
 SECRET_LENGTH = 42
-"""The longest that the same SDK takes (contract E). 42 of 62 characters are 250 random bits."""
+"""The longest that the same SDK accepts (contract E). 42 of 62 characters are 250 random bits."""
 
 TOKEN_PREFIX = "qrt_"  # noqa: S105 (a marker that secret scanners can look for, not a secret)
 TOKEN_BYTES = 32

@@ -41,7 +41,7 @@ class AuthStore(Protocol):
         ...
 
     async def secret_digests(self, client_id: str, now: datetime) -> list[str]:
-        """The digests that count at `now`: the current secret, and a rotated one in its grace."""
+        """The digests valid at `now`: the current secret, and a rotated one in its grace period."""
         ...
 
     async def rotate_secret(
@@ -51,22 +51,22 @@ class AuthStore(Protocol):
         ...
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:
-        """End the client and every token of it at once. False when there is no such client."""
+        """Revoke the client and all its tokens at once. False when there is no such client."""
         ...
 
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
-        """Remember a token. Earlier tokens of the client stay valid (contract E)."""
+        """Store a token. Earlier tokens of the client stay valid (contract E)."""
         ...
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked.
 
         On the path of every request, so it must be cheap. A store that several nodes share may
-        use what it read up to a second ago: a revocation holds at once on the node that made it,
+        cache it for up to a second: a revocation takes effect at once on the node that made it,
         and within that second on the others.
         """
         ...
 
     async def remove_expired_tokens(self, now: datetime) -> int:
-        """Forget tokens that no longer count; how many."""
+        """Delete tokens that are expired or of a revoked client; returns how many."""
         ...

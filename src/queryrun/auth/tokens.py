@@ -42,7 +42,7 @@ async def issue_token(
 async def client_of(store: AuthStore, authorization: str | None, now: datetime) -> Client:
     """The client behind an `Authorization: Bearer …` header.
 
-    Looked up each time, so a revocation holds from the next request on (on other nodes of a
+    Looked up each time, so a revocation takes effect with the next request (on other nodes of a
     cluster within a second).
     `Unauthenticated` without a message when there were no credentials at all, with one otherwise.
     """

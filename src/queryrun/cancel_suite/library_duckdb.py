@@ -1,7 +1,7 @@
-"""DuckDB's statements, and the library of class C: each is hard to stop in its own way.
+"""DuckDB's statements, and the library of class C: each is hard to stop in a different way.
 
-Every one runs for many seconds at least, within 2 GB of memory on two cores, so that a cancel
-finds it computing. None needs data. DuckDB's interrupt stops those that are `interruptible` within
+Each runs for at least many seconds, within 2 GB of memory on two cores, so that a cancel finds it
+computing. None needs data. DuckDB's interrupt stops those that are `interruptible` within
 milliseconds; the others need longer, or a kill.
 """
 

@@ -66,7 +66,7 @@ def row_table(report: Report) -> Iterator[str]:
 
 
 def _what_broke(one: Report) -> str:
-    """Whether a promise was broken, or only a time limit was missed."""
+    """Whether a guarantee was broken, or only a time limit was missed."""
     return "**broken**" if one["violations"] else "holds, a time limit missed"
 
 

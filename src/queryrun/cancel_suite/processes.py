@@ -1,7 +1,7 @@
 """The process table of the server's machine (proc(5)): what runs, whatever the server reports.
 
 A worker that runs a statement carries `qr:` and the first 12 characters of the run's id as its
-name, so a run's processes can be found without asking the server.
+name, so a run's processes can be found without the server.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _agree(finding: Finding, run_id: str, reported: str, run: dict[str, object])
 
 
 async def _read_again(target: Target, finding: Finding, outcomes: dict[str, str]) -> None:
-    """Every run once more, when all races are over."""
+    """Reads every run again after all races."""
     left = iter(outcomes.items())
 
     async def reader() -> None:

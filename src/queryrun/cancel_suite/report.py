@@ -67,7 +67,7 @@ class Bar:
 
 @dataclass(slots=True)
 class Finding:
-    """The findings of one class. `checks` counts how often its promise was tested."""
+    """The findings of one class. `checks` counts how often its guarantee was tested."""
 
     letter: str
     title: str
@@ -80,7 +80,7 @@ class Finding:
     notes: list[str] = field(default_factory=list)
 
     def add_violation(self, text: str) -> None:
-        """Record that the promise did not hold."""
+        """Record that the guarantee did not hold."""
         self.violations += 1
         if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(text)

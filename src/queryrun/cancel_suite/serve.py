@@ -1,4 +1,4 @@
-"""A home of the suite's own, served by a server process."""
+"""A separate home for the suite, served by a server process."""
 
 from __future__ import annotations
 

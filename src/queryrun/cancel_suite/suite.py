@@ -66,7 +66,7 @@ def run_on_own_server(
 def run_against(
     access: Access, local: Local | None, options: SuiteOptions, console: Console
 ) -> bool:
-    """Run the suite against a server; True when every promise and every limit holds."""
+    """Run the suite against a server; True when every guarantee and every limit holds."""
     began_s = time.monotonic()
     findings = uvloop.run(_run(access, local, options, console))
     show(findings, console)

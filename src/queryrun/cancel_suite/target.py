@@ -76,7 +76,7 @@ class Target:
     async def cancel(
         self, run_id: str, headers: Mapping[str, str] | None = None, fields: str = ""
     ) -> Response:
-        """Cancel a run; returns the response as it is."""
+        """Cancel a run; returns any response, also an error."""
         query = f"?{urlencode({'fields[]': fields})}" if fields else ""
         return await self.http.request(
             "POST", f"/v2/query_runs/{run_id}/cancel{query}", b"", headers

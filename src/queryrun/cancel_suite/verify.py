@@ -13,7 +13,7 @@ _START_TIMEOUT_S = 30.0
 
 
 async def wait_computing(target: Target, run_id: str, used_s: float = 0.05) -> BusyWorker | None:
-    """Wait until the run computes; on a server of another machine until it is `in_progress`.
+    """Wait until the run computes; on a remote server until it is `in_progress`.
 
     Returns the worker if its process can be seen. None also for a run that has finished.
     """

@@ -1,4 +1,4 @@
-"""What `serve` prints first: where it listens, where its data is, commands to paste."""
+"""The banner of `serve`: its address, its data directory, commands to paste."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def banner(settings: Settings, url: str) -> str:
 
 
 def _store(settings: Settings) -> str:
-    """A shared database's URL holds a password, so it is not printed."""
+    """A shared database's URL contains a password, so it is not printed."""
     return "PostgreSQL, shared" if settings.is_shared else str(settings.home / DATABASE_NAME)
 
 

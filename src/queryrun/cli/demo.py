@@ -1,4 +1,4 @@
-"""The demonstration: a server of its own, a query, its file, a runaway and its cancel."""
+"""The demonstration: a separate server, a query, its file, a runaway and its cancel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`queryrun cancel-suite`: verify the cancel guarantee on a server of its own or at a URL."""
+"""`queryrun cancel-suite`: verify the cancel guarantee on a new server or at a URL."""
 
 from __future__ import annotations
 

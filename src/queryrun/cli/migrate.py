@@ -1,4 +1,4 @@
-"""Migrate the database of a home, or say what that would do."""
+"""Migrate the database of a home, or print what that would do."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""SQL, and only here: the stores on SQLite and PostgreSQL, and their migrations."""
+"""The stores on SQLite and PostgreSQL, and their migrations. No other package contains SQL."""

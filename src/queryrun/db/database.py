@@ -1,4 +1,4 @@
-"""Everything a node keeps in its database, whichever that is."""
+"""The interface of a node's database, the same for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Database(Protocol):
 
     @property
     def idempotency(self) -> IdempotencyStore:
-        """Responses kept under a caller's key."""
+        """Responses stored under a caller's key."""
         ...
 
     @property
@@ -42,13 +42,13 @@ class Database(Protocol):
 
     @property
     def leader(self) -> LeaderLease:
-        """Which of the nodes that share it does a task for all of them."""
+        """Which of the nodes that share it runs a task for all of them."""
         ...
 
     async def clean_up(self) -> None:
-        """Remove what the database keeps for itself and no longer needs."""
+        """Remove internal rows of the database that are no longer needed."""
         ...
 
     def close(self) -> None:
-        """Finish what is under way and close every connection. Idempotent."""
+        """Finish what is in progress and close every connection. Idempotent."""
         ...

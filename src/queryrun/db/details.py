@@ -19,7 +19,7 @@ def fail_values(detail: Failed) -> Values:
 
 
 def requeue_values(detail: Requeued) -> Values:
-    """For `requeue`: the attempt keeps the failure and the stop, the run forgets them."""
+    """For `requeue`: the attempt keeps the failure and the stop, the run does not."""
     return {
         **event_values(RunEvent.FAIL, detail),
         "ready_ms": to_ms(detail.ready_time),

@@ -1,4 +1,4 @@
-"""What both databases do alike to bring their schema up to date: numbered SQL files, each once.
+"""What the migrations of both databases share: numbered SQL files, each applied once.
 
 `queryrun migrate --sql` prints exactly the statements that are executed.
 """
@@ -54,7 +54,7 @@ def check_allowed(on_open: MigrateOnOpen, version: int, pending: Sequence[Migrat
 
 def version_row(**columns: int | str) -> str:
     """The statement that records a migration. Its values come from the names of our own files, and
-    a dry run has to show them, so they are not bound."""
+    a dry run has to print them, so they are not bound."""
     names = ", ".join(columns)
     values = ", ".join(
         f"'{value}'" if isinstance(value, str) else str(value) for value in columns.values()
@@ -63,7 +63,7 @@ def version_row(**columns: int | str) -> str:
 
 
 def too_new(version: int, oldest_program: int, newest: int) -> ConfigurationError:
-    """A database that is for newer programs alone is refused rather than guessed at."""
+    """A database that only newer programs may use is refused."""
     return ConfigurationError(
         f"the database has schema {version}, for programs that know migration {oldest_program};"
         f" this one knows {newest}: use a newer program"

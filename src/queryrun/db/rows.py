@@ -44,7 +44,7 @@ def json_text(items: Sequence[object]) -> str:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """A list of words kept as JSON."""
+    """A list of words stored as JSON."""
     return _WORDS.decode(text)
 
 
@@ -83,8 +83,8 @@ Make = Callable[[Row], Any]
 def _maker(record: type[Any], path: str = "") -> Make:
     """A function from a row to a `record` whose attributes are stored under `path`.
 
-    Reading runs is most of what the stores do, so positions are resolved here, once, and what is
-    left per row is one `itemgetter` and the conversion of the values that need one.
+    Stores mostly read runs, so positions are resolved here, once. Each row then costs one
+    `itemgetter` and the conversion of the values that need one.
     """
     positions: list[int] = []
     decoders: list[tuple[int, Callable[[Any], Any]]] = []
@@ -133,7 +133,7 @@ _make_run = _maker(Run)
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run and what only the store knows of it."""
+    """A run and the values that only the store uses."""
 
     seq: int
     updated_ms: int
@@ -165,7 +165,7 @@ def created_columns(table: Table) -> tuple[RunField, ...]:
 
 
 def set_columns(event: RunEvent) -> tuple[RunField, ...]:
-    """The fields that the event sets, from its detail, beside the state."""
+    """The fields that the event sets, from its detail, in addition to the state."""
     return tuple(field for field in STORED_FIELDS if field.set_by is event)
 
 
@@ -179,7 +179,7 @@ def creation_values(run: Run) -> Values:
 
 
 def event_values(event: RunEvent, detail: object) -> Values:
-    """What `set_columns(event)` are to hold. The detail has the attributes of a run."""
+    """The values for `set_columns(event)`. The detail has the attributes of a run."""
     return {field.column: _value(field, detail) for field in set_columns(event)}
 
 
@@ -222,7 +222,7 @@ def progress_values(progress: AttemptProgress | None) -> Values:
 
 
 def ref_values(ref: AttemptRef) -> Values:
-    """What names an attempt."""
+    """The parameters that identify an attempt."""
     return {"run_id": ref.run_id, "number": ref.number}
 
 

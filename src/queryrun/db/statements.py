@@ -3,7 +3,7 @@
 A file is a sequence of blocks, each of which begins with a line `-- name: …`. Comments that follow
 state its effect and which index it uses. `{…}` in a statement is another block of the
 same database (by convention one that begins with `-- fragment: …`), or one of the lists of columns
-that come from `runs/fields.py`. Only texts of this program are put in; values are always bound.
+that come from `runs/fields.py`. Only texts of this program are inserted; values are always bound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Times as SQLite keeps them: whole milliseconds since 1970, UTC."""
+"""Times as SQLite stores them: whole milliseconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MS = timedelta(milliseconds=1)
 
 
 def to_ms(time: datetime) -> int:
-    """Milliseconds since 1970; what is finer than that is cut off."""
+    """Milliseconds since 1970, truncated."""
     return (time - _EPOCH) // _MS
 
 

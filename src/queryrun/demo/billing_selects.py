@@ -1,6 +1,6 @@
-"""The final SELECT of each billing table, over the working tables that `billing.prepare` makes.
+"""The final SELECT of each billing table, over the working tables that `billing.prepare` creates.
 
-Column names and types are those a client of contract.md's system meets:
+Column names and types are those of the hosted system:
 lower case, custom fields end in `__c` (contract F2), amounts are decimal(18,6).
 Rows are ordered, so the same seed and factor give the same file contents.
 """

@@ -1,4 +1,4 @@
-"""The one error of the sample data; kept apart so that every module here may raise it."""
+"""The error of the sample data, in a separate module so that every module here can import it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ __all__ = [
 
 DEFAULT_SEED = 20130101
 MAX_FACTOR = 1000.0
-# What the generator may hold in memory; beyond it spills to a temporary folder.
+# Memory limit of the generator; the rest spills to a temporary folder.
 MEMORY_LIMIT = "512MB"
 THREADS = 2
 
@@ -39,7 +39,7 @@ TABLES: Mapping[str, str] = {**billing.DESCRIPTIONS, **flights.DESCRIPTIONS}
 
 @dataclass(frozen=True)
 class WrittenTable:
-    """One table as it now lies on disk."""
+    """One written table on disk."""
 
     name: str
     rows: int
@@ -75,7 +75,7 @@ def write_sample_data(
 
     The directory is created if it is missing. All files are finished under temporary
     names first and then renamed, each over its predecessor: a reader sees the
-    old table or the new one, never a part of one. It does **not** promise that
+    old table or the new one, never a part of one. It does **not** guarantee that
     all tables change at the same time, nor that the files survive a power cut.
     Other files in the directory are not changed.
 
@@ -115,7 +115,7 @@ def _generator(scratch: Path) -> Iterator[DuckDBPyConnection]:
 def _write_tables(
     connection: DuckDBPyConnection, directory: Path, selects: Mapping[str, str]
 ) -> tuple[WrittenTable, ...]:
-    # A source looks for known extensions, so it does not take these names for tables.
+    # A source lists only known extensions, so it ignores these names.
     token = secrets.token_hex(8)
     staged = {table: directory / f".{table}.{token}.tmp" for table in selects}
     try:

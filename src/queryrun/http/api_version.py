@@ -1,4 +1,4 @@
-"""The three APIs that this service speaks. Each has its own body shapes, for errors too."""
+"""The three APIs of this service. Each has its own body shapes, for errors too."""
 
 from __future__ import annotations
 

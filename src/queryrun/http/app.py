@@ -12,7 +12,7 @@ from queryrun.http.routes import operations
 
 
 def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Router:
-    """The application. Routing is made from the same table as the OpenAPI document."""
+    """The application. Its routes come from the same table as the OpenAPI document."""
     paths: dict[str, dict[str, Operation]] = {}
     for operation in operations(app.settings):
         paths.setdefault(operation.path, {})[operation.method] = operation

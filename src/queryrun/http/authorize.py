@@ -34,7 +34,7 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
 def entity_header(request: ApiRequest) -> tuple[str | None, str]:
     """The entity that the caller names, and the header: plural or singular (contract C9).
 
-    `InvalidRequest` when the two disagree: acting for the wrong entity would be worse.
+    `InvalidRequest` when the two differ: acting for the wrong entity would be worse.
     """
     plural, singular = request.header(b"zuora-entity-ids"), request.header(b"zuora-entity-id")
     if singular is None:

@@ -11,7 +11,7 @@ from queryrun.errors import TooManyRequests
 STREAM_RETRY_AFTER_S = 5
 CONCURRENCY_LIMIT = 40
 """The hosted service's default of concurrent requests (contract D3). Reported, not enforced: the
-rate of requests and the queue of runs are what limits a tenant here."""
+rate of requests and the queue of runs limit a tenant here."""
 
 
 class RequestConcurrency:
@@ -46,7 +46,7 @@ class StreamLimit:
         self._open[client_id] += 1
 
     def release(self, client_id: str) -> None:
-        """One stream of the client is closed."""
+        """Release one stream of the client."""
         self._open[client_id] -= 1
         if not self._open[client_id]:
             del self._open[client_id]

@@ -35,7 +35,7 @@ ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
 
 FOLLOW_OPTIONS = FollowOptions(keep_alive_s=15.0, max_duration_s=900.0)
 """A heartbeat keeps proxies from closing a quiet stream. The lifetime limits how long a stream
-outlives a revoked token; clients reconnect by themselves."""
+outlives a revoked token; clients reconnect on their own."""
 
 
 class BinaryPreviews(Protocol):
@@ -50,7 +50,7 @@ class BinaryPreviews(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """Limits and switches of the HTTP layer. What `Settings` has too has its default there."""
+    """Limits and switches of the HTTP layer. Defaults of settings are in `Settings`."""
 
     max_body_bytes: int
     """Size of a request body, as sent and as inflated."""
@@ -93,11 +93,11 @@ class AppContext:
     settings: HttpSettings
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     monotonic_s: Callable[[], float] = monotonic
-    """A clock that never goes back; rates are measured with it."""
+    """A monotonic clock for rates."""
     make_limiter: MakeLimiter | None = None
     """How rates are counted. None: by this node alone, in memory."""
     limiters: RateLimiters = field(init=False)
-    """Made from the settings."""
+    """Derived from the settings."""
     concurrency: RequestConcurrency = field(init=False, default_factory=RequestConcurrency)
     streams: StreamLimit = field(init=False)
 

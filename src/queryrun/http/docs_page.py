@@ -1,4 +1,4 @@
-"""The OpenAPI document as one HTML page for people, to be read in one sitting."""
+"""The OpenAPI document as one HTML page for people, to read from top to bottom."""
 
 from __future__ import annotations
 

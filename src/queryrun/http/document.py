@@ -23,7 +23,7 @@ ERRORS = (405, 500, 503, 504)
 class ApiDocument:
     """A route table, the two operations that serve its description, and the description.
 
-    The description is made on the first request for it: an idle server should not pay for it.
+    The description is built on the first request for it: an idle server should not pay for it.
     """
 
     def __init__(self, table: tuple[Operation, ...]) -> None:
@@ -31,7 +31,7 @@ class ApiDocument:
         """The table and the document's own operations, which are described as well."""
 
     def _own_operations(self) -> tuple[Operation, Operation]:
-        """Handlers are methods, so that the table needs no reference to the document and back."""
+        """Handlers are methods, so that the table and the document need no circular reference."""
         return (
             Operation(
                 "GET",

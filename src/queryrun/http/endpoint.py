@@ -8,11 +8,11 @@
     handler   parses, calls one function of the core, renders
     compress  after errors, because those can be long too; before the headers are complete
     headers   request id, track id, rate limits: on every response, errors included
-    send      outside the deadline: a big download may take its time
+    send      outside the deadline: a large download may take long
     log       one log line and the metrics, with the route's template and never the query string
 
-Plain calls instead of stacked middleware: each step runs once and wraps nothing, which is also
-why a request costs so little.
+Plain calls instead of stacked middleware: each step runs once and wraps nothing, which also
+keeps the cost of a request low.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Endpoint:
             access_log.record(self._app.metrics, request, response.status_code, duration_s)
 
     async def _respond(self, request: ApiRequest) -> Response:
-        """The handler's response, or the response to what went wrong."""
+        """The handler's response, or the response for an error."""
         try:
             async with asyncio.timeout(self._app.settings.request_timeout_s) as request.deadline:
                 return await self._handle(request)
@@ -88,7 +88,7 @@ class Endpoint:
 
     async def _handle(self, request: ApiRequest) -> Response:
         """The steps up to the handler. A refusal is stored if the request has an idempotency key,
-        so that handlers may raise wherever they are."""
+        so that handlers may raise at any point."""
         operation = self._operations.get(request.method)
         if operation is None:
             raise MethodNotAllowed(self._allowed) if self._allowed else PathNotFound("no such path")

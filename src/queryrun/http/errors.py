@@ -1,4 +1,4 @@
-"""The HTTP layer's branch of `RequestError`: errors that only exist because there is HTTP.
+"""The HTTP layer's branch of `RequestError`: errors that exist only in HTTP.
 
 RequestError
 ├── PathNotFound            no such path
@@ -42,7 +42,7 @@ class UnsupportedMediaType(RequestError):
 
 
 class LinkRefused(RequestError):
-    """The signature does not fit, or the link has expired. The response does not disclose which."""
+    """The signature does not match or the link has expired. The response does not tell which."""
 
 
 class RangeNotSatisfiable(RequestError):

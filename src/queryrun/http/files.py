@@ -50,8 +50,8 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
 
 
 def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
-    """Raise unless the link was made by us and is still valid. The message is always the same, so
-    that nothing can be learnt by trying."""
+    """Raise unless the signature is ours and still valid. The message is always the same, so that
+    a caller learns nothing from attempts."""
     expires = (request.query_values("expires") or [""])[-1]
     signature = (request.query_values("signature") or [""])[-1]
     genuine = EXPIRES.fullmatch(expires) is not None and verify(

@@ -20,10 +20,10 @@ async def alive(_app: AppContext, _request: ApiRequest) -> Response:
 
 
 async def ready(app: AppContext, _request: ApiRequest) -> Response:
-    """200 when this node should get requests; otherwise 503, and which component failed.
+    """200 when this node should get requests; otherwise 503 with the failed components.
 
     A source that is not available is reported as `degraded` with 200: its runs wait, and another
-    node could do no better.
+    node could not run them either.
     """
     checks = await app.ready()
     if not app.runs.accepting():

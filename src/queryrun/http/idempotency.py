@@ -2,7 +2,7 @@
 
 `accept` and `cancel` store a run and its response in one transaction. Refusals change no run, so
 the endpoint stores them here. Stored are 2xx, 400, 404 and 422; never 401, 403, 409, 429 or 5xx,
-which a retry is meant to get past.
+for which a retry must be processed again.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _key_header(request: ApiRequest, problems: list[Problem]) -> str | None:
 
 
 def _fingerprint(request: ApiRequest, body: bytes | dict[str, object]) -> str:
-    """Who, where, method, path and the body's meaning. A JSON body counts by content, so that a
+    """A digest of client, entity, method, path and body. JSON is compared by content, so that a
     client that orders its keys differently still repeats the same request."""
     principal = request.principal
     content = body if isinstance(body, bytes) else msgspec.json.encode(body, order="sorted")
@@ -81,7 +81,7 @@ def write_for(
 
 
 def replayed(stored: bytes) -> Response:
-    """A stored response, marked as such. `Location` is made anew: headers are not stored."""
+    """A stored response, marked as such. `Location` is rebuilt: headers are not stored."""
     response = decode_response(stored)
     response.headers["idempotency-replayed"] = "true"
     if response.status_code == 201 and (run_id := msgspec.json.decode(response.body).get("id")):
@@ -90,7 +90,7 @@ def replayed(stored: bytes) -> Response:
 
 
 async def store_response(app: AppContext, request: ApiRequest, response: Response) -> None:
-    """Store the response of a request that changed nothing it could be stored with."""
+    """Store the response of a request that changed no run: there is no write to store it with."""
     key = request.idempotency_key
     status = response.status_code
     if key is None or (status >= 400 and status not in STORED_REFUSALS):

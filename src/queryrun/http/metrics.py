@@ -1,4 +1,4 @@
-"""Prometheus metrics of the HTTP layer, in a registry of our own (not the library's global one)."""
+"""Prometheus metrics of the HTTP layer, in a separate registry (not the library's global one)."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _wrong_grant(grant: str | None) -> TokenRefused:
 
 
 async def _form(request: ApiRequest) -> dict[str, str]:
-    """The fields that we know; one that is given twice is refused (RFC 6749 section 3.2)."""
+    """The fields that we know; one that is sent twice is refused (RFC 6749 section 3.2)."""
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != FORM:
         raise TokenRefused("invalid_request", f"the body must be sent as {FORM}")

@@ -58,7 +58,7 @@ class Operation:
     method: str
     path: str
     name: str
-    """`operationId`; also what the handler is known by."""
+    """`operationId`; also identifies the handler."""
     handler: Handler
     scope: Scope | None
     tag: str
@@ -71,4 +71,4 @@ class Operation:
     """Statuses of errors, in the body shape of the operation's API version."""
     error_schema: str = "Problem"
     error_notes: tuple[tuple[int, str], ...] = ()
-    """What a status means here, where that is more than it means everywhere."""
+    """What a status means here, where that differs from its general meaning."""

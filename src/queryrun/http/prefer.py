@@ -19,7 +19,7 @@ PREFERENCE = re.compile(r"\s*([A-Za-z_-]+)\s*(?:=\s*\"?([^\",;]*)\"?)?\s*(?:;.*)
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """How long to wait for the run to end, and whether not to wait at all."""
+    """How long to wait for the run to finish, and whether not to wait at all."""
 
     wait_s: float | None = None
     respond_async: bool = False

@@ -1,7 +1,7 @@
 """What the request bodies of both APIs share: rules for properties.
 
-Each API has a table of `Property`, which both checks its bodies and makes their documented
-schema. Everything wrong with a body is reported at once.
+Each API has a table of `Property`, which both checks its bodies and generates their documented
+schema. All problems of a body are reported together.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def property_problems(
 
 
 def problem(name: str, fault: str) -> Problem:
-    """One thing wrong with one property."""
+    """One problem of one property."""
     parameter = name[:64]
     return Problem("invalid_parameter", parameter, f"'{parameter}' {fault}")
 

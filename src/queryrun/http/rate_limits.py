@@ -2,7 +2,7 @@
 database count together (`wiring/rates.py`).
 
 Each window is a token bucket that holds its whole quota and refills evenly, so a burst up to
-the quota is fine and the long-run rate is the quota per window.
+the quota is allowed and the long-run rate is the quota per window.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Protocol
 from queryrun.errors import TooManyRequests
 
 MAX_KEYS = 10_000
-"""Keys per limiter (about 300 bytes each). Beyond it the least recently used one is dropped, which
-can only favour a caller that has not called for long."""
+"""Keys per limiter (about 300 bytes each). Beyond it the least recently used one is evicted, which
+can only favour a caller without recent requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ AUTH_PER_ADDRESS = Rates.of(100)
 class Quota:
     """The state of the tightest window after one request.
 
-    `reset_s` is when that window is whole again; `retry_after_s` is 0 when the request was
-    let through, else the seconds after which one request will be.
+    `reset_s` is when that window is full again; `retry_after_s` is 0 when the request was
+    admitted, else the seconds after which one request will be.
     """
 
     limit: int
@@ -79,7 +79,7 @@ class RateLimiter(Protocol):
 
 
 class MemoryRateLimiter:
-    """Token buckets in a bounded dictionary, least recently used out first."""
+    """Token buckets in a bounded dictionary that evicts the least recently used."""
 
     def __init__(self, rates: Rates, now_s: Callable[[], float], max_keys: int = MAX_KEYS) -> None:
         self._windows = rates.windows

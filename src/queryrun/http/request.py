@@ -1,4 +1,4 @@
-"""`ApiRequest`: starlette's `Request`, and what is learnt about it on its way to the handler."""
+"""`ApiRequest`: starlette's `Request`, and what the endpoint adds before it calls the handler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_QUERY_PARAMETERS = 500
 class ApiRequest(Request):
     """One request. The endpoint fills in what authorization and parsing find out.
 
-    Two look-ups are not starlette's. `header` reads a dict that is built once: starlette's
+    Two lookups are not starlette's. `header` reads a dict that is built once: starlette's
     `Headers` scans the list for each of about ten headers per request (measured: 5.8 us against
     1.0 us, of about 85 us for the shortest authorized request). `query_items` limits the number of
     parameters and reports too many as a 400.

@@ -1,4 +1,4 @@
-"""The route table: every operation there is. Routing and the OpenAPI document are made from it."""
+"""The table of all routes. Routing and the OpenAPI document are generated from it."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ TABLE = (
     *V1_TABLE,
     *HEALTH,
 )
-"""In the order in which paths are matched: the busiest first."""
+"""In the order in which paths are matched: the most requested first."""
 
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:

@@ -1,6 +1,6 @@
-"""How a response is kept in the database: its status in three digits, a blank, its body.
+"""The format of a stored response: its status in three digits, a blank, its body.
 
-Only this module knows the form. The stores keep the bytes without reading them.
+Only this module knows the format. The bytes are opaque to the stores.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""How a child process of ours starts, is confined and dies: fork server, sandbox, frames."""
+"""Start, confinement and exit of child processes: fork server, sandbox, frames."""

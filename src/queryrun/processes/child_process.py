@@ -18,7 +18,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Parent(Protocol):
-    """What forked the process, and alone can reap it."""
+    """The process that forked it. Only the parent can reap it."""
 
     @property
     def lost(self) -> bool:
@@ -76,7 +76,7 @@ class ChildProcess:
         For one caller, once.
         """
         await self.exited.wait()
-        self.kill()  # what it left in its group
+        self.kill()  # kills what is left in its group
         status: int | None
         try:
             status = await self._parent.reap(self.pid)

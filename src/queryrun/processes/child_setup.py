@@ -1,6 +1,6 @@
-"""What a child process does to itself first: die with its parent, own group, limits.
+"""The first steps of a child process: exit with its parent, a separate group, limits.
 
-Used by the fork server and by what it forks. Single-threaded code; nothing here starts a thread.
+Used by the fork server and by the processes that it forks. Nothing here starts a thread.
 """
 
 from __future__ import annotations

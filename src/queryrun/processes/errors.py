@@ -1,4 +1,4 @@
-"""What can go wrong with a child process as its node sees it. Not what goes wrong with a run."""
+"""Errors of child processes as their node sees them. Not the failures of runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from queryrun.errors import QueryrunError
 
 
 class NotReaped(QueryrunError):
-    """A process did not end within the bound although it was sent SIGKILL. It may still work.
+    """A process did not exit within the limit although it was sent SIGKILL. It may still work.
 
-    A slot that is held for it must stay held; stopping it again is allowed.
+    Its slot must stay occupied; stopping it again is allowed.
     """
 
     def __init__(self, pid: int) -> None:

@@ -34,7 +34,7 @@ _PASSED_ENVIRONMENT = (
     *("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-"""What children get of the node's environment. Not the rest: secrets may be in there."""
+"""The variables that children inherit from the node. Not the rest: it may contain secrets."""
 
 Roles = Mapping[str, str]
 """What a process of each role runs, as `module:function`, a `fork_server.EntryPoint`.
@@ -85,7 +85,7 @@ class ForkClient:
 
 
 class _Server:
-    """One life of the fork server."""
+    """One fork server process, from its start to its exit."""
 
     def __init__(self, roles: Roles) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -115,14 +115,14 @@ class _Server:
         return ChildProcess(response.pid, descriptors[0], self), ours
 
     async def reap(self, pid: int) -> int:
-        """The wait status of a dead child. Raises `ForkServerLost` when it cannot be had."""
+        """The wait status of a dead child. Raises `ForkServerLost` when it is unknown."""
         response, _ = await self._request(Reap(self._next(), pid))
         if not isinstance(response, Reaped):
             raise ForkServerLost("not reaped")
         return response.wait_status
 
     def end(self) -> None:
-        """Kill it, collect it, and fail every pending request. Idempotent."""
+        """Kill it, reap it, and fail every pending request. Idempotent."""
         if self.lost:
             return
         self.lost = True
@@ -142,7 +142,7 @@ class _Server:
     async def _request(
         self, request: ForkRequest, *descriptors: int
     ) -> tuple[ForkResponse, list[int]]:
-        """Never blocks on a full socket: a fork server that does not read is as good as lost."""
+        """Never blocks on a full socket: a fork server that does not read counts as lost."""
         if self.lost:
             raise ForkServerLost("the fork server has ended")
         pending = self._loop.create_future()

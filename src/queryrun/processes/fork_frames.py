@@ -1,7 +1,7 @@
 """The protocol between a node and its fork server: one frame per SEQPACKET packet.
 
 `Fork` carries one descriptor, the new process's end of a socket pair; `Forked` carries one
-back, a pidfd, opened before anybody could have reaped the process. A packet keeps a frame and
+back, a pidfd, opened before the process could be reaped. A packet keeps a frame and
 its descriptor together, which a stream would not.
 """
 
@@ -15,21 +15,21 @@ MAX_PACKET_BYTES = 4096
 
 
 class Fork(Frame, frozen=True, tag="fork"):
-    """Start a process of this role on the socket that comes along."""
+    """Start a process of this role on the attached socket."""
 
     number: int
     role: str
 
 
 class Reap(Frame, frozen=True, tag="reap"):
-    """Collect a dead process. Until then it stays a zombie, so that its pid cannot be reused."""
+    """Reap a dead process. Until then it stays a zombie, so that its pid cannot be reused."""
 
     number: int
     pid: int
 
 
 class Forked(Frame, frozen=True, tag="forked"):
-    """The process exists; its pidfd comes along."""
+    """The process exists; its pidfd is attached."""
 
     number: int
     pid: int
@@ -43,7 +43,7 @@ class Reaped(Frame, frozen=True, tag="reaped"):
 
 
 class Refused(Frame, frozen=True, tag="refused"):
-    """The request could not be met; nothing was started or collected."""
+    """The request was refused; nothing was started or reaped."""
 
     number: int
     reason: str

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
-"""A statement is at most 1,000,000 characters (contract F7), 4 bytes each, and some room."""
+"""A statement has at most 1,000,000 characters (contract F7) of 4 bytes; plus a margin."""
 
 _LENGTH = struct.Struct(">I")
 PREFIX_BYTES = _LENGTH.size
@@ -27,7 +27,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(frame: Frame) -> bytes:
-    """One frame as it goes over the wire, its length in front."""
+    """One frame in its wire format, with its length in front."""
     body = _encoder.encode(frame)
     return _LENGTH.pack(len(body)) + body
 
@@ -56,13 +56,13 @@ async def receive_body(reader: asyncio.StreamReader) -> bytes:
 
 
 class FrameSplitter:
-    """Cuts a stream of bytes into frame bodies. Holds at most one frame and one read's bytes."""
+    """Splits a stream of bytes into frame bodies. Holds at most one frame and one read's bytes."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-        """The bodies that are whole now. `ValueError` for a frame that is too large."""
+        """The bodies that are complete now. `ValueError` for a frame that is too large."""
         self._pending += data
         while len(self._pending) >= PREFIX_BYTES:
             end = PREFIX_BYTES + body_length(bytes(self._pending[:PREFIX_BYTES]))

@@ -61,7 +61,7 @@ _OWN = ("/proc/self", "/dev/urandom", "/dev/random")
 
 _NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")
 _CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates")
-"""What a connection needs: to find a host by its name, and to know whom to trust."""
+"""What a connection needs: name resolution and trusted certificates."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -1,1 +1,1 @@
-"""Where bytes go: encode, compress, encrypt, store, sign. `write.py` shows it on one screen."""
+"""Result files: encode, compress, encrypt, store, sign. `write.py` has the whole pipeline."""

@@ -1,7 +1,7 @@
 """Encryption of a result file to a recipient of age (age-encryption.org/v1, X25519).
 
-The format is the specification's at https://c2sp.org/age, so `age -d` opens the file. What is
-here is only what a sender needs: one recipient, binary output. The client has what a reader needs
+The format is the specification's at https://c2sp.org/age, so `age -d` opens the file. This
+module has only what a sender needs: one recipient, binary output. The client has the reader
 (docs/decisions/0018).
 """
 
@@ -33,7 +33,7 @@ _KEY_BYTES = 32
 
 
 def is_recipient(text: str) -> bool:
-    """Whether a key is meant to be one of age's."""
+    """Whether a key has the prefix of age."""
     return text.strip().lower().startswith(_PREFIX)
 
 
@@ -70,7 +70,7 @@ class AgeRecipient:
         yield b"".join(sealed)
 
     def _header(self, file_key: bytes) -> bytes:
-        """The file key, wrapped for the recipient, and proof that the header is whole."""
+        """The file key, wrapped for the recipient, and a MAC over the header."""
         share, wrapped = self._wrapped(file_key)
         head = _VERSION + b"-> X25519 " + _base64(share) + b"\n" + _base64(wrapped) + b"\n---"
         proof = hmac.new(_derived(file_key, b"", b"header"), head, sha256).digest()
@@ -99,7 +99,7 @@ def _public(key: bytes) -> X25519PublicKey:
 
 
 def _derived(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF with SHA-256, as every key of the format is made."""
+    """HKDF with SHA-256, which derives every key of the format."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 

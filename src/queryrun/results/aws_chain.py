@@ -22,12 +22,12 @@ SETTING = 'results.credentials = "chain"'
 
 
 def chain_credentials(region: str) -> Callable[[], Credentials]:
-    """A function that fetches the credentials of this moment, renewing them before they expire.
+    """A function that fetches the current credentials, renewing them before they expire.
 
-    botocore renews them from 15 minutes before expiry on, and insists from 10 minutes before; until
-    then a call is quick. A renewal blocks on the network; a web identity is exchanged at the STS
-    endpoint of `region`. Raises `ConfigurationError`, here and in
-    each call, when there are no credentials or they cannot be renewed; no message holds a secret.
+    botocore tries to renew them from 15 minutes before expiry, and must from 10 minutes before;
+    until then a call is quick. A renewal blocks on the network; a web identity is exchanged at the
+    STS endpoint of `region`. Raises `ConfigurationError`, here and in each call, when there are no
+    credentials or they cannot be renewed; no message contains a secret.
     """
     try:
         from botocore.session import get_session

@@ -1,4 +1,4 @@
-"""Runs a `COPY` and the thread that consumes its output. A failure of either side ends both."""
+"""Runs a `COPY` and the thread that consumes its output. A failure of either side stops both."""
 
 from __future__ import annotations
 

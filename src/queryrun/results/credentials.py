@@ -22,7 +22,7 @@ REFRESH_INTERVAL_S = 30.0
 
 
 class RotatingCredentials:
-    """The credentials of this moment. A call returns them and never blocks on the network."""
+    """The current credentials. A call returns them and never blocks on the network."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class RotatingCredentials:
         """Fetch once, blocking. Raises `ConfigurationError` when there are none.
 
         `is_remote`: a fetch may use the network, so only the background task fetches. Otherwise
-        every call does, and new keys in a file count at once.
+        every call does, and new keys in a file take effect at once.
         """
         self._fetch = fetch
         self._is_remote = is_remote

@@ -18,7 +18,7 @@ _SOURCE = "result_of_run"
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
-    """The inside of a file. `column_separator` counts only where the format needs one."""
+    """The format of a file. `column_separator` is used only where the format needs one."""
 
     content_type: ContentType
     column_separator: str | None = None
@@ -43,8 +43,8 @@ def select_sql(
 ) -> CopySql:
     """The query whose rows are written, with each value formatted for the file.
 
-    A limit of 0 rows is no limit. When no value has to be converted, the relation is read as it
-    is, at the engine's own speed.
+    A limit of 0 rows is no limit. When no value has to be converted, the relation is read
+    unchanged, at the engine's full speed.
     """
     formatted = [_formatted(column, number, layout) for number, column in enumerate(columns)]
     if not any(formatted):

@@ -2,7 +2,7 @@
 
 Every step is bounded, because it runs beside other requests: the bytes that are read and
 decompressed, the rows, and the bytes of the response. Values are not interpreted: JSON values pass
-through as they stand in the file, values of a delimited file are text.
+through unchanged, values of a delimited file are text.
 """
 
 from __future__ import annotations

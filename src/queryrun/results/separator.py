@@ -9,7 +9,7 @@ _FORBIDDEN = frozenset('"\r\n\0')
 
 
 def parse_separator(text: str | None) -> str:
-    r"""The one character that separates fields; `\t` stands for a tab.
+    r"""The one character that separates fields; `\t` means a tab.
 
     Raises `ValueError` for none or several characters, for a quote and for a line end.
     """

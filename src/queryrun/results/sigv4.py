@@ -31,7 +31,7 @@ class Credentials:
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
     expires: datetime | None = None
-    """When temporary credentials end, and with them every link that they signed."""
+    """When temporary credentials expire, and with them every link that they signed."""
 
     def last_until(self, end: datetime) -> bool:
         """Whether a link signed now with these credentials still works at `end`."""

@@ -1,4 +1,4 @@
-"""The ResultStore protocol: storage of result files. A key holds nothing of a request."""
+"""The ResultStore protocol: storage of result files. A key contains no data of a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SharedFile:
     descriptor: int
     """For reading it meanwhile; it belongs to the writer."""
     on_growth: Callable[[int], None]
-    """To be called now and then with the size of the file."""
+    """Call it from time to time with the size of the file."""
     sync: Callable[[], None]
     """Sync what was written to the disk. Optional: `commit` syncs too, and takes longer then.
     Raises `RunFailed` (storage)."""

@@ -193,7 +193,7 @@ def _text(text: str) -> str:
 
 
 def _variable(value: str) -> str:
-    """A name for a lambda's parameter that its surroundings do not use."""
+    """A name for a lambda's parameter that the enclosing expression does not use."""
     depth = 0
     while f"part_{depth}" in value:
         depth += 1

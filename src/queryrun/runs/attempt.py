@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """Why an attempt has to stop, when that was requested, and how far it was."""
+    """Why an attempt has to stop, when that was requested, and its stage then."""
 
     reason: StopReason
     by: str | None
@@ -126,7 +126,7 @@ class AttemptRunner:
         """Execute the statement and write the outcome. Returns when nothing of the attempt runs.
 
         The result is the run as written, or None when this node lost the attempt: another node
-        holds it now, or the run was removed. Never raises for what goes wrong in the attempt.
+        holds it now, or the run was removed. Errors of the attempt are never raised.
         """
         started_s = time.monotonic()
         time_limit = asyncio.get_running_loop().call_later(
@@ -210,7 +210,7 @@ class AttemptRunner:
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
 
     def _execute_frame(self) -> Execute:
-        """The limits go along, so that the worker can enforce them without this process."""
+        """The frame includes the limits: the worker enforces them without this process."""
         run = self.attempt.run
         policy = self._context.policy(run.request.source)
         output = run.request.output
@@ -423,7 +423,7 @@ def _no_outcome() -> Failure:
 
 
 def _time_limit_exceeded(limit_s: float) -> Failure:
-    """Worded as the contract words it (contract F10)."""
+    """The contract's message (contract F10)."""
     return Failure(
         FailureCode.TIME_LIMIT_EXCEEDED, f"Query exceeded the maximum time limit of {limit_s:.2f}s"
     )

@@ -1,7 +1,7 @@
 """Cancel a run.
 
 `cancel` records the request, or reports that it came too late. The node that holds the attempt
-stops the work (`runs/attempt.py`). A notification reaches it at once; should that be lost, its next
+stops the work (`runs/attempt.py`). A notification reaches it at once; if that is lost, its next
 lease extension returns the state.
 """
 

@@ -19,7 +19,7 @@ from queryrun.runs.model import Attempt, EngineStop
 from queryrun.worker.worker import Worker
 
 STOP_RETRY_S = 1.0
-"""Pause before another try to stop what is not confirmed stopped."""
+"""Pause before the next attempt to stop what is not confirmed stopped."""
 
 
 class StopConfirmation:
@@ -35,7 +35,7 @@ class StopConfirmation:
         self._is_alerting = False
 
     async def stop(self, worker: Worker) -> EngineStop:
-        """End the worker and what it started remotely. Returns when both are confirmed.
+        """Stop the worker and what it started remotely. Returns when both are confirmed.
 
         There is no timeout: until then the run keeps its state and the attempt keeps its slot.
         """
@@ -92,7 +92,7 @@ class StopConfirmation:
                 self._context.metrics.stops_unconfirmed.dec()
 
     def _alert(self, event: str, **fields: str) -> None:
-        """Log every failed try, but count the attempt once."""
+        """Log every failed stop, but count the attempt once."""
         if not self._is_alerting:
             self._is_alerting = True
             self._context.metrics.stops_unconfirmed.inc()

@@ -70,7 +70,7 @@ class Workers(Protocol):
         ...
 
     async def stop(self, worker: Worker) -> Stopped:
-        """End the worker and return only when it is reaped; `NotReaped` when it cannot be."""
+        """Stop the worker and return only when it is reaped; `NotReaped` when it cannot be."""
         ...
 
 

@@ -5,8 +5,8 @@ stores, and the names that callers may request and filter by, with their kinds a
 A new field that is stored needs its attribute in `model.py`, its entry here, its column in the
 first migration of each database, and the code that sets it.
 
-The order is that in which the fields of a run are rendered. It is free to differ from that of
-the tables' columns, which are always named.
+The fields of a run are rendered in this order. It may differ from that of the tables' columns,
+which are always named.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ class Table(StrEnum):
     """Where a field is stored."""
 
     RUNS = "runs"
-    """Rewritten whole at every change of the run, so only what is short or changes."""
+    """Rewritten as a whole at every change of the run, so only short or changing fields."""
     RUN_REQUESTS = "run_requests"
     """Written once."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunField:
-    """One field. `name` is unique, and for callers what they call it."""
+    """One field. `name` is unique and appears in the API."""
 
     name: str
     kind: FieldKind
     attribute: str = ""
-    """Where the value is, as a path from a `Run`. Empty: it is computed when it is requested."""
+    """The attribute path of the value from a `Run`. Empty: it is computed when requested."""
     column: str = ""
     """The column that stores it; empty when it is not stored as such."""
     table: Table = Table.RUNS
@@ -75,7 +75,7 @@ class RunField:
     visibility: Visibility = Visibility.INTERNAL
     filterable: bool = False
     description: str = ""
-    """For callers, in a sentence or two."""
+    """For callers, in one or two sentences."""
 
 
 _TEXT, _INTEGER, _NUMBER = FieldKind.TEXT, FieldKind.INTEGER, FieldKind.NUMBER
@@ -260,7 +260,7 @@ RUN_FIELDS: tuple[RunField, ...] = _VISIBLE + _INTERNAL
 """All of them."""
 
 STORED_FIELDS: tuple[RunField, ...] = tuple(field for field in RUN_FIELDS if field.column)
-"""Those with a column of their own, in the order in which both stores read them."""
+"""Those with a column, in the order in which both stores read them."""
 
 
 def visible_fields(visibility: Visibility) -> tuple[RunField, ...]:

@@ -31,7 +31,7 @@ RunUpdate = RunEventRecord | AttemptProgress | KeepAlive
 
 @dataclass(frozen=True, slots=True)
 class FollowOptions:
-    """How long silence lasts before a `KeepAlive`, and how long `follow` runs in all."""
+    """The interval of `KeepAlive` while nothing happens, and the total duration of `follow`."""
 
     keep_alive_s: float
     max_duration_s: float

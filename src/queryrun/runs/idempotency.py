@@ -1,8 +1,8 @@
 """The IdempotencyStore protocol: responses kept under a caller's key (contract C11).
 
 A write that changes a run stores its response together with the run: `RunStore.accept` and
-`RunStore.cancel` take an `IdempotentWrite`. This protocol is for everything around that: the
-look-up before, refusals that changed no run, and the end of a cancel that waited.
+`RunStore.cancel` take an `IdempotentWrite`. This protocol covers the rest: the lookup before,
+refusals that changed no run, and the final response of a cancel that waited.
 
 Responses are opaque bytes here.
 """

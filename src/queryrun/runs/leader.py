@@ -1,6 +1,6 @@
-"""The LeaderLease protocol: which of the nodes that share a database does a task for all of them.
+"""The LeaderLease protocol: which of the nodes that share a database runs a task for all of them.
 
-This only saves work: every task named here is harmless when two nodes do it at once.
+This only saves work: every task listed here is harmless when two nodes run it at once.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Protocol
 
 
 class LeaderTask(StrEnum):
-    """A task that one node does for all."""
+    """A task that one node runs for all."""
 
     SWEEP = "sweep"
-    """Removing files that no run names."""
+    """Removing files that belong to no run."""
     ORPHANS = "orphans"
     """Stopping work in remote engines that no attempt owns (`RemoteWork.stop_orphans`)."""
 

@@ -35,8 +35,8 @@ async def survive(
 ) -> None:
     """Run one round of a loop and log what it raises. Only a cancellation gets through.
 
-    `Unavailable` is expected while the store is away and is logged as a warning. A loop that any
-    other error stopped would leave a node that looks healthy and does nothing.
+    `Unavailable` is expected during an outage of the store and is logged as a warning. If any other
+    error stopped the loop, the node would look healthy and do nothing.
     """
     try:
         await round_()

@@ -1,4 +1,4 @@
-"""Metrics of the core: how runs end, how long stops take, which stops are not confirmed."""
+"""Metrics of the core: outcomes of runs, duration of stops, number of unconfirmed stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ATTEMPT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 
 
 class RunMetrics:
-    """The core's metrics, in a registry of their own. Labels are few and bounded."""
+    """The core's metrics, in a separate registry. Labels are few and bounded."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()

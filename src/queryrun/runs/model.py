@@ -1,4 +1,4 @@
-"""What a run is made of: frozen records, no I/O. The store turns rows into these and back."""
+"""The records of a run: frozen, no I/O. The stores convert rows to these and back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StopReason(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far an attempt had come; `cancellation.stage` on the record."""
+    """The stage that an attempt had reached; `cancellation.stage` on the record."""
 
     QUEUED = "queued"
     CLAIMED = "claimed"
@@ -48,7 +48,7 @@ class EngineStop(StrEnum):
 
 
 class AttemptOutcome(StrEnum):
-    """How an attempt came to its end."""
+    """How an attempt finished."""
 
     COMPLETE = "complete"
     FAILED = "failed"
@@ -116,7 +116,7 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """The record of a stop: who requested it and why, how far the attempt was, what confirmed it.
+    """The record of a stop: who requested it and why, the attempt's stage, what confirmed it.
 
     `canceled_time` stays empty until the stop is confirmed, and for good when the run
     was stopped for a limit and is `failed`.
@@ -174,7 +174,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class AttemptProgress:
-    """How far an attempt is, as its worker last reported. Within an attempt nothing decreases.
+    """Progress of an attempt, as its worker last reported. Within an attempt nothing decreases.
 
     `percent` is the engine's own estimate, 0 to 100; None while it has none.
     `rows` and `size_bytes` count what has been written of the result file.
@@ -188,7 +188,7 @@ class AttemptProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunEventRecord:
-    """One row of a run's history: an event that was applied, and what it led to."""
+    """One row of a run's history: an event that was applied, and the resulting state."""
 
     run_id: str
     attempt: int
@@ -216,7 +216,7 @@ class IdempotentWrite:
     """A write whose effect and response are stored together, under an idempotency key.
 
     `response` encodes the response from the run as it was written. It runs inside the
-    transaction, so it must be pure and quick. What the bytes mean is the caller's business.
+    transaction, so it must be pure and quick. The bytes are opaque to the store.
     """
 
     idempotency_key: IdempotencyKey

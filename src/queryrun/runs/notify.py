@@ -119,7 +119,7 @@ class NodeNotifier(Protocol):
         ...
 
     def publish(self, run_id: str, state: RunState) -> None:
-        """Notify the other nodes soon. Returns at once; dropped while the database is away."""
+        """Notify the other nodes soon. Returns at once; dropped while the database is down."""
         ...
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Read one run or many, or wait for one to end. Here it is decided who may view a run."""
+"""Read one run or many, or wait for one to finish. Decides who may view a run."""
 
 from __future__ import annotations
 

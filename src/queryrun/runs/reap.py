@@ -185,7 +185,7 @@ class Reaper:
     async def _write_lost(self, attempt: Attempt) -> Run:
         """Requeue the run with one retry less, or fail it when none is left.
 
-        Written before the file is discarded: a node that was given up as lost may be completing
+        Written before the file is discarded: a node that was considered lost may be completing
         the run at this moment, and then the file belongs to the run.
         """
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
@@ -217,8 +217,8 @@ class Reaper:
     async def remove_expired(self) -> int:
         """Remove all runs past their retention: the row first, then the file. Returns how many.
 
-        A crash between the two leaves a file that no run names and no link opens. The sweeper
-        (`runs/sweep.py`) removes it.
+        A crash between the two leaves a file that belongs to no run and that no link opens. The
+        sweeper (`runs/sweep.py`) removes it.
         """
         before = self._context.now() - timedelta(seconds=self._options.retention_s)
         removed = 0

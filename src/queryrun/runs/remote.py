@@ -84,7 +84,7 @@ class RemoteWork:
 
     async def _stop_orphans_of(self, source: str, store: RunStore) -> int:
         """Names come from the engine first, and runs from the store after: an attempt that starts
-        in between is not listed, so it cannot be taken for an orphan."""
+        in between is not listed, so it cannot be mistaken for an orphan."""
         stopped = 0
         for name in await self._remote_stop.names(await self._resolve(source, None)):
             ref = _attempt_named(name)

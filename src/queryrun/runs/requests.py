@@ -1,6 +1,6 @@
 """The AsyncRequestStore protocol: requests whose outcome is read later (contract C8).
 
-What was requested (`operation`) and how it was responded to (`response`) are opaque here.
+The request (`operation`) and its response (`response`) are opaque here.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class NewRequest:
     client_id: str
     operation: str
     run_id: str
-    """The run that it is about, as the caller named it. There may be no such run."""
+    """The id of the run, as the caller sent it. There may be no such run."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """What became of it, and the response that a synchronous caller would have had."""
+    """The final state, and the response that a synchronous caller would have received."""
 
     state: RequestState
     response: bytes
@@ -66,7 +66,7 @@ class AsyncRequestStore(Protocol):
         ...
 
     async def get_request(self, request_id: str) -> AsyncRequest | None:
-        """The request as last written, or None. Knows nothing of who may see it."""
+        """The request as last written, or None. Does not check who may see it."""
         ...
 
     async def remove_expired_requests(self, *, created_before: datetime) -> int:

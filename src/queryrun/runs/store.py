@@ -1,4 +1,4 @@
-"""The RunStore protocol: what a database must promise about runs. SQL lives in `db/`."""
+"""The RunStore protocol: what a database must guarantee for runs. The SQL is in `db/`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class HeldAttempt:
-    """What a lease extension learnt about one attempt that this node still holds."""
+    """What a lease extension returns about one attempt that this node still holds."""
 
     ref: AttemptRef
     state: RunState
@@ -75,7 +75,7 @@ class RunQuery:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Some runs, and where the next page starts; None when there is none."""
+    """One page of runs, and the position of the next one; None on the last page."""
 
     runs: tuple[Run, ...]
     next_after: int | None
@@ -99,7 +99,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """Detail of `requeue`. `charge` is False when the node leaves and the run is not to blame."""
+    """Detail of `requeue`. `charge` is False when the run did not cause it, as in a drain."""
 
     failure: Failure
     ready_time: datetime
@@ -117,7 +117,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """Detail of `freed`: how the engine's stop was confirmed, and how far the attempt was."""
+    """Detail of `freed`: how the engine's stop was confirmed, and the attempt's stage."""
 
     engine_stop: EngineStop
     stage: Stage | None = None
@@ -137,12 +137,12 @@ class RemovedRun:
 class RunStore(Protocol):
     """Durable runs, their attempts and their history.
 
-    Every method is one transaction. A move is decided by `runs.state.advance`, written with a
-    compare-and-set on the state (and, for moves of an attempt, on its number), and leaves one
-    `run_events` row. Methods that find themselves too late raise `LostRace` and write nothing.
+    Every method is one transaction. `runs.state.advance` decides a transition. It is written with
+    a compare-and-set on the state (and, for an attempt's, on its number), together with one
+    `run_events` row. Methods that come too late raise `LostRace` and write nothing.
 
     Times come from the store's clock (SQLite: the clock it was built with; PostgreSQL: the
-    database's). What is promised about power loss: `accept`, `cancel` and every move to a
+    database's). On power loss: `accept`, `cancel` and every transition to a
     terminal state are durable (fsync) before the method returns; claims, handles and lease
     extensions survive a killed process, but may be lost with the machine, in which case the
     run is found `accepted`, or with an expired lease, and no client has read otherwise.
@@ -293,8 +293,8 @@ class RunStore(Protocol):
         ...
 
     async def progress(self, run_id: str) -> AttemptProgress | None:
-        """How far the run's attempt was when its lease was last extended: as old as the pause
-        between two extensions at most, while its node lives.
+        """Progress of the run's attempt when its lease was last extended. While its node is alive,
+        it is at most as old as the interval between two extensions.
 
         None when no attempt is held, when its lease has not been extended yet, and from the
         moment a reaper takes it over: no worker runs it then.

@@ -48,7 +48,7 @@ async def submit(
 
 
 def refused(verdict: Verdict) -> InvalidRequest:
-    """The guard's refusal as the contract has it: `invalid_parameter`, parameter `sql`."""
+    """The guard's refusal in the contract's form: `invalid_parameter`, parameter `sql`."""
     position = f" (line {verdict.line}, column {verdict.column})" if verdict.line else ""
     return InvalidRequest(Problem("invalid_parameter", "sql", verdict.message + position))
 

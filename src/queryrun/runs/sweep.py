@@ -1,4 +1,4 @@
-"""The sweeper: removes result files that no run names."""
+"""The sweeper: removes result files that belong to no run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SweepOptions:
 
 
 class Sweeper:
-    """Sweeps the result store once an hour. Of the nodes that share a bucket, the leader does."""
+    """Sweeps the result store once an hour. In a shared bucket, only the leader sweeps."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Sweeper:
             self._sweep = asyncio.create_task(self.sweep(now), name="sweep")
 
     async def sweep(self, now: datetime) -> None:
-        """Sweep now, leader or not. Logs errors and never raises: the next sweep tries again."""
+        """Sweep now, leader or not. Logs errors and never raises: the next sweep retries."""
         try:
             swept = await asyncio.to_thread(
                 self._results.sweep, now - self._attempt, now - self._retention

@@ -1,4 +1,4 @@
-"""What the clients of all services share: start processes of one role, talk to them, end them."""
+"""What the clients of all services share: starting, using and stopping processes of one role."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ServiceProcess(Generic[Response]):
         self._decode = decode
 
     async def connect(self, control: socket.socket) -> None:
-        """Begin to talk over our end of its socket, which is ours from now on."""
+        """Begin to communicate over our end of its socket. Takes over the socket."""
         self._reader, self._writer = await asyncio.open_unix_connection(sock=control)
 
     async def request(self, frame: bytes) -> Response | None:
@@ -150,7 +150,7 @@ class ServiceProcesses(Generic[Response]):
 
 
 class RecentResults(Generic[Key, Value]):
-    """The last results by key; beyond `max_entries` the least recently used makes room."""
+    """The last results by key; beyond `max_entries` the least recently used is evicted."""
 
     def __init__(self, max_entries: int) -> None:
         self._max_entries = max_entries
@@ -160,7 +160,7 @@ class RecentResults(Generic[Key, Value]):
         return key in self._entries
 
     def get(self, key: Key) -> Value | None:
-        """The result, used just now; None when there is none."""
+        """The result, marked as recently used; None when there is none."""
         value = self._entries.get(key)
         if value is not None:
             self._entries.move_to_end(key)

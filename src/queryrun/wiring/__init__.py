@@ -1,1 +1,1 @@
-"""Settings -> live parts: the only package that knows every class. `node.py` puts them together."""
+"""Settings -> live components: the only package that knows every class. `node.py` connects them."""

@@ -101,8 +101,8 @@ class Node:
             await self._start_working()
 
     async def _start_working(self) -> None:
-        """A node that owns its database settles what its predecessor left before it claims. In a
-        shared database those leases expire, and some node's reaper settles them."""
+        """A node that owns its database settles the attempts of its previous process before it
+        claims. In a shared database their leases expire, and a reaper of any node settles them."""
         if not self.settings.is_shared:
             settled = await self.reaper.recover()
             if settled:

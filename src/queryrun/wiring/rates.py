@@ -25,7 +25,7 @@ class SharedRateLimiter(RateLimiter):
     async def take(self, key: str) -> Quota | None:
         """Count one request. None when there is no limit. A refused request does not count.
 
-        `Unavailable` while the database is away.
+        `Unavailable` while the database is down.
         """
         if not self._windows:
             return None

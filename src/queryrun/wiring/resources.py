@@ -24,7 +24,7 @@ from queryrun.worker.pool import WorkerPool
 
 @dataclass(frozen=True, slots=True)
 class NodeResources:
-    """What a node is built on. Tests replace `runs`, `workers` and `results`."""
+    """The resources of a node. Tests replace `runs`, `workers` and `results`."""
 
     lock: IO[str]
     database: Database

@@ -64,7 +64,7 @@ def _s3_location(results: ResultSettings) -> S3Location:
 def results_specs(
     settings: Settings, credentials: RotatingCredentials | None
 ) -> Callable[[], ResultsSpec]:
-    """Where a worker writes, and for S3 the credentials of that moment."""
+    """Where a worker writes, and for S3 the current credentials."""
     results = settings.results
     if credentials is None:
         local = ResultsSpec("local", {"directory": str(settings.path(results.directory))})

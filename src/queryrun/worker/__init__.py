@@ -1,1 +1,1 @@
-"""The process of one attempt, and the pool that keeps such processes warm, kills and reaps."""
+"""The worker process of one attempt, and the pool that starts, keeps and stops such processes."""

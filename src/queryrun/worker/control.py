@@ -30,10 +30,10 @@ from queryrun.worker.frames import (
 from queryrun.worker.runtime import WorkerSession
 
 INTERRUPT_INTERVAL_S = 0.005
-"""An interrupt that lands between two steps of the engine is lost, so one is never enough."""
+"""An interrupt between two steps of the engine is lost, so it is repeated."""
 PROGRESS_INTERVAL_S = 0.25
 _MIN_TIMER_S = 0.001
-"""A deadline in the past must still end the process; a timer of 0 would be none."""
+"""A deadline in the past must still kill the process; a timer of 0 would be no timer."""
 
 
 class RunReport:
@@ -46,11 +46,11 @@ class RunReport:
         self._size_bytes = 0
 
     def stage(self, stage: str) -> None:
-        """Report at once how far the attempt has come."""
+        """Report the attempt's stage at once."""
         self._channel.send(StageReached(stage))
 
     def written(self, rows: int, size_bytes: int) -> None:
-        """Keep the newest numbers for the next progress."""
+        """Keep the newest numbers for the next progress frame."""
         self._rows = max(self._rows, rows)
         self._size_bytes = max(self._size_bytes, size_bytes)
 
@@ -124,7 +124,7 @@ class Control:
             self._interrupt_or_report()
 
     def _handle(self, frame: ToWorker) -> None:
-        """None wakes the main thread, should it be waiting for work instead of executing."""
+        """None wakes the main thread if it waits for work instead of executing."""
         if isinstance(frame, Interrupt):
             self._interrupted.set()
             self._work.put(None)
@@ -141,7 +141,7 @@ class Control:
                 _set_exit_timer(deadline_s)
 
     def _renew_credentials(self, credentials: Credentials) -> None:
-        """Kept as well, for the sessions that this worker opens later."""
+        """Also stored, for the sessions that this worker opens later."""
         with self._lock:
             self._credentials = credentials
             if self._session is not None:

@@ -75,11 +75,11 @@ class SourceSession:
         return Done(written.rows, written.size_bytes, written.sha256)
 
     def interrupt(self) -> None:
-        """Interrupt the engine. A single call may be without effect."""
+        """Interrupt the engine. A single call may have no effect."""
         self._engine.interrupt()
 
     def percent(self) -> float | None:
-        """How far the engine is."""
+        """The engine's progress, 0 to 100; None: unknown."""
         return self._engine.progress().percent
 
     def use_credentials(self, credentials: Credentials) -> None:
@@ -88,11 +88,11 @@ class SourceSession:
             self._credentials.latest = credentials
 
     def renew(self) -> bool:
-        """Make ready for the next statement of the same entity."""
+        """Reset for the next statement of the same entity. False: open a new session instead."""
         return self._engine.renew()
 
     def close(self) -> None:
-        """Give the engine's memory and files back."""
+        """Release the engine's memory and files."""
         self._engine.close()
 
     def _job(self, execute: Execute) -> WriteRequest:

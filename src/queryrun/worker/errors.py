@@ -1,4 +1,4 @@
-"""What can go wrong with a worker as its node sees it. Not what goes wrong with a run."""
+"""Errors of workers as their node sees them. Not the failures of runs."""
 
 from __future__ import annotations
 

@@ -95,13 +95,13 @@ class Ready(Frame, frozen=True, tag="ready"):
 
 
 class StageReached(Frame, frozen=True, tag="stage"):
-    """The attempt has come this far (the values of `runs.model.Stage`)."""
+    """The attempt has reached this stage (the values of `runs.model.Stage`)."""
 
     stage: str
 
 
 class Progress(Frame, frozen=True, tag="progress"):
-    """How far it is; sent a few times a second while the statement runs."""
+    """Its progress; sent a few times a second while the statement runs."""
 
     percent: float | None
     rows: int
@@ -130,7 +130,7 @@ class Failed(Frame, frozen=True, tag="failed"):
 
 
 class InternalError(Frame, frozen=True, tag="internal_error"):
-    """An error of ours. For the log alone: never holds a message, which may hold SQL."""
+    """An internal error, for the log only. Never contains a message, which may contain SQL."""
 
     exception: str
     """The type's name."""

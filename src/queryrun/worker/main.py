@@ -34,10 +34,10 @@ MEMORY_BACKSTOP_BASE_BYTES = 2 * 1024**3
 """Beyond the engine's own limit: interpreter, libraries, and single values that functions build
 outside the engine's count (`range(500000000)` is 4 GB). The engine's limit comes first."""
 IDLE_NAME = "qr:idle"
-"""What `ps` shows while no statement runs; otherwise `qr:` and the beginning of the run's id."""
+"""The process name while no statement runs; otherwise `qr:` and the beginning of the run's id."""
 STACK_BYTES_PER_THREAD = 8 * 1024**2
 FILE_SIZE_MARGIN_BYTES = 64 * 1024**2
-"""So that a result's own limit is met by the writer, with a good message, and not by the kernel."""
+"""So that the writer hits a result's limit first, with a good message, and not the kernel's."""
 
 
 def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
@@ -131,7 +131,7 @@ class WorkerMain:
         self._channel.send(Ready())
 
     def _run(self, session: WorkerSession, execute: Execute) -> None:
-        """Exits when interrupted, also after success: the node has given this worker up."""
+        """Exits when interrupted, also after success: the node no longer uses this worker."""
         name_process(f"qr:{execute.run_id}")
         outcome = self._outcome(session, execute)
         name_process(IDLE_NAME)
@@ -169,7 +169,7 @@ class WorkerMain:
 
 
 def _is_empty(directory: Path) -> bool:
-    """Whether the last statement left nothing behind; only then is its session used again."""
+    """Whether the last statement left nothing behind; only then is its session reused."""
     return next(directory.iterdir(), None) is None
 
 

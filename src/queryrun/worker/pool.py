@@ -1,4 +1,4 @@
-"""The pool of worker processes as a node sees it: take one, use it, stop it for certain.
+"""The pool of worker processes as a node sees it: take one, use it, stop it and confirm that.
 
     spawned ──► warm ──take(config)──► in use ──give_back──► idle ──take(equal config)──► in use
                                         │                      │
@@ -37,16 +37,16 @@ ROLE = "worker"
 GRACE_S = 0.025
 """What a statement that reacts to interrupts usually needs; longer would only delay the kill."""
 REAP_TIMEOUT_S = 10.0
-"""How long a killed process may take to end before we call it stuck (`NotReaped`)."""
+"""How long a killed process may take to exit before it counts as stuck (`NotReaped`)."""
 NO_GRACE_BYTES = 256 * 1024**2
-"""From this resident memory on, a stop kills without grace: giving back memory takes the kernel
-60-90 ms per GB, and only a kill lets us speed that up (`processes/release.py`)."""
+"""Above this resident memory, a stop kills without grace: releasing memory takes the kernel
+60-90 ms per GB, and only a kill allows us to speed that up (`processes/release.py`)."""
 SESSION_TIMEOUT_S = 5.0
 """How long a worker may take after a run to open its next session before it is replaced."""
 MAX_IDLE_WORKERS = 4
 """Kept for their entities after a run."""
 MAX_AGE_S = 3600.0
-"""From then on a worker is replaced after its run."""
+"""A worker of this age is replaced after its run."""
 _SPAWN_RETRY_S = (0.05, 0.2, 1.0, 5.0)
 _DISCONNECT_TIMEOUT_S = 1.0
 
@@ -133,10 +133,10 @@ class WorkerPool:
         self._maintain()
 
     async def close(self) -> None:
-        """Kill and reap every worker, end the fork server. Idempotent.
+        """Kill and reap every worker, stop the fork server. Idempotent.
 
         Callers that wait get `PoolClosed` or `WorkerDied`. Raises `NotReaped` when a process does
-        not end.
+        not exit.
         """
         self._closed = True
         self._wake_waiters()
@@ -154,7 +154,7 @@ class WorkerPool:
 
         An idle one with an equal config, else a warm one, else a new one; waits while there are
         `max_workers`. It may still be opening its source: `Worker.execute` waits for that.
-        The caller must hand it to `give_back` or `stop`. Cancelling this call costs nothing.
+        The caller must hand it to `give_back` or `stop`. Cancelling this call leaks nothing.
 
         Raises `PoolClosed`, and `ForkServerLost` when no process can be started.
         """
@@ -198,8 +198,8 @@ class WorkerPool:
         Idempotent, and safe to call from several tasks: all get the same result. Cancelling
         the call does not cancel the stop.
 
-        Raises `NotReaped` when it does not end within `REAP_TIMEOUT_S` after the kill: it may
-        still work, so hold on to its slot. Calling again tries again.
+        Raises `NotReaped` when it does not exit within `REAP_TIMEOUT_S` after the kill: it may
+        still work, so keep its slot occupied. Another call retries.
         """
         task = self._stops.get(worker)
         if task is None or (task.done() and task.exception() is not None):
@@ -210,7 +210,7 @@ class WorkerPool:
             self._track(task)
         return await asyncio.shield(task)
 
-    # --- ending ---------------------------------------------------------------------------
+    # --- stopping -------------------------------------------------------------------------
 
     async def _stop(self, worker: Worker, grace_s: float) -> Stopped:
         """Kills even a worker that has exited: members of its process group may still run."""
@@ -393,7 +393,7 @@ class WorkerPool:
             self._in_background(self.stop(worker, grace_s=0.0))
 
     async def _spawn(self) -> None:
-        """The watch begins before anybody can take the worker, so none is ever lost unreaped."""
+        """The watch begins before a caller can take the worker, so that each one is reaped."""
         try:
             process, control = await self.fork_client.fork(ROLE)
         except (ForkServerLost, OSError) as error:
@@ -412,7 +412,7 @@ class WorkerPool:
         self._maintain()
 
     def _schedule_spawn_retry(self, error: Exception) -> None:
-        """The first failure is retried without an error: a fork server is restarted in no time."""
+        """The first failure is retried without an error: a fork server restarts quickly."""
         _log.error("worker_spawn_failed", reason=str(error), failures=self._spawn_failures + 1)
         wait_s = _SPAWN_RETRY_S[min(self._spawn_failures, len(_SPAWN_RETRY_S) - 1)]
         self._spawn_failures += 1

@@ -16,11 +16,11 @@ class Report(Protocol):
     """Where a running statement reports its progress. Callable from any thread of the worker."""
 
     def stage(self, stage: str) -> None:
-        """The attempt has come this far (the values of `runs.model.Stage`). Sent at once."""
+        """The attempt has reached this stage (the values of `runs.model.Stage`). Sent at once."""
         ...
 
     def written(self, rows: int, size_bytes: int) -> None:
-        """So much has been written so far. Cheap: kept, and sent with the next progress."""
+        """What has been written so far. Cheap: stored, and sent with the next progress frame."""
         ...
 
 
@@ -30,8 +30,8 @@ class WorkerSession(Protocol):
     def run(self, execute: Execute, report: Report) -> Done:
         """Execute the statement and commit its file.
 
-        Raises `RunFailed` for everything that is a run's fault or an engine's; then nothing
-        is left under the key. Any other exception means that we are broken.
+        Raises `RunFailed` for every fault of the run or the engine; then nothing is left under
+        the key. Any other exception is a bug of ours.
         """
         ...
 
@@ -40,7 +40,7 @@ class WorkerSession(Protocol):
         ...
 
     def percent(self) -> float | None:
-        """How far the running statement is, 0 to 100. From another thread; None: unknown."""
+        """Progress of the running statement, 0 to 100. From another thread; None: unknown."""
         ...
 
     def use_credentials(self, credentials: Credentials) -> None:
@@ -48,11 +48,11 @@ class WorkerSession(Protocol):
         ...
 
     def renew(self) -> bool:
-        """Be as good as newly opened, for one more `run`. False: close, and open another."""
+        """Reset to the state after opening, for one more `run`. False: close, and open another."""
         ...
 
     def close(self) -> None:
-        """Give everything back. Idempotent."""
+        """Release all resources. Idempotent."""
         ...
 
 

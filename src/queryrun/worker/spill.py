@@ -14,7 +14,7 @@ _PREFIX = "worker-"
 
 
 class SpillRoot:
-    """A directory that one node has to itself. Blocking calls; `remove` may take long."""
+    """A directory for the exclusive use of one node. Blocking calls; `remove` may take long."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

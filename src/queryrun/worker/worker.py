@@ -46,11 +46,11 @@ class Worker:
         self.process = process
         self.created_at_s = loop.time()
         self.runs = 0
-        """Statements sent to it in its life."""
+        """Number of statements sent to it."""
         self.config: WorkerConfig | None = None
         """What it serves, with `spill_dir` left empty; None: not configured yet."""
         self.started = False
-        """Whether its present user has sent it a statement."""
+        """Whether its current user has sent it a statement."""
         self.interrupted = False
         """Whether it reported that an interrupt stopped its statement."""
         self.reusable = True
@@ -72,7 +72,7 @@ class Worker:
     def handle(self) -> str:
         """Names its process in any process of this machine (`processes/handles.py`).
 
-        There from the first moment, so that it can be saved before anything waits.
+        Available from the start, so that it can be saved before anything waits.
         """
         return self.process.handle
 
@@ -87,7 +87,7 @@ class Worker:
         return self._opened.done() and isinstance(self._opened.result(), Ready)
 
     async def connect(self, control: socket.socket) -> None:
-        """Begin to talk over our end of its socket, which is ours from now on."""
+        """Begin to communicate over our end of its socket. Takes over the socket."""
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: _WorkerProtocol(self), sock=control)
 
@@ -99,7 +99,7 @@ class Worker:
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.
 
-        Raises `WorkerDied`. May be awaited again, and by several.
+        Raises `WorkerDied`. May be awaited repeatedly and concurrently.
         """
         opened = await asyncio.shield(self._opened)
         return opened if opened is not None else await self._raise_died()

@@ -1,7 +1,7 @@
 """Profiles: the user's servers, in one file of the user's configuration directory.
 
-The file holds client secrets. Only its owner may read it (0600, in a 0700 directory); a file that
-others may read is refused.
+The file contains client secrets. Only its owner may read it (0600, in a 0700 directory); a file
+that others may read is refused.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def profiles_path() -> Path:
 
 
 def load_profiles() -> Profiles:
-    """The profiles; none when the file is not there."""
+    """The profiles; none when the file does not exist."""
     path = profiles_path()
     try:
         text = path.read_bytes()
@@ -68,7 +68,7 @@ def load_profiles() -> Profiles:
 
 
 def save_profiles(profiles: Profiles) -> None:
-    """Write the file anew, in one step, for its owner alone."""
+    """Replace the file atomically, readable only by its owner."""
     path = profiles_path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -79,7 +79,7 @@ def save_profiles(profiles: Profiles) -> None:
 
 
 def add_profile(name: str, profile: Profile) -> None:
-    """Keep a profile, and use it from now on."""
+    """Save a profile and make it the current one."""
     if not _NAME.fullmatch(name):
         raise CommandError(f"profile {name!r}: use letters, digits, '_', '.' and '-'")
     profiles = load_profiles()
@@ -97,7 +97,7 @@ def use_profile(name: str) -> None:
 
 
 def remove_profile(name: str) -> None:
-    """Forget a profile and its secret."""
+    """Remove a profile and its secret."""
     profiles = load_profiles()
     profiles.get(name)
     del profiles.profiles[name]

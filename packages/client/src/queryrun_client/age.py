@@ -33,7 +33,7 @@ def is_identity(key: bytes) -> bool:
 
 
 def plain_chunks(file: BinaryIO, key: bytes) -> Iterator[bytes]:
-    """The plain bytes, each chunk verified before it is given. Raises `DecryptFailed`."""
+    """The plain bytes, each chunk verified before it is yielded. Raises `DecryptFailed`."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -61,7 +61,7 @@ def _header(file: BinaryIO) -> re.Match[bytes]:
 
 
 def _file_key(header: re.Match[bytes], key: bytes) -> bytes:
-    """The file's key, unwrapped, once the header has been proven whole."""
+    """The file's key, unwrapped, after the header's MAC was verified."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -101,7 +101,7 @@ def _unbase64(text: bytes) -> bytes:
 
 
 def _derived(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF with SHA-256, as every key of the format is made."""
+    """HKDF with SHA-256, which derives every key of the format."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 

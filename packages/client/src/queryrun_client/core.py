@@ -157,7 +157,7 @@ class Core:
         return response
 
     def _retried(self, request: Request) -> Flow[Response]:
-        """The first response that is not to be retried.
+        """The first response that is not retried.
 
         Retrying is safe: a request that changes something has an idempotency key, or changes
         nothing the second time.
@@ -234,7 +234,7 @@ class Core:
     def cancel(self, run_id: str, timeout_s: float | None) -> Flow[Cancellation]:
         """Cancel a run, and return when the server reports `canceled`: its work has stopped.
 
-        A run that had finished is no error: `outcome` tells the cases apart. `StillRunning` when
+        A run that had finished is no error: `outcome` distinguishes the cases. `StillRunning` when
         the engine has not stopped after `timeout_s`; the cancel stays in effect.
         """
         wait_s = LONG_WAIT_S if timeout_s is None else min(LONG_WAIT_S, timeout_s)
@@ -304,7 +304,7 @@ def _notify(watcher: Watcher | None, info: RunInfo) -> None:
 
 
 def _token_refused(response: Response) -> Refused:
-    """The error for a refused token request; reads the body of RFC 6749 as far as it is there."""
+    """The error for a refused token request, with the fields of RFC 6749 that its body has."""
     try:
         content = json.loads(response.body)
     except ValueError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAGIC = b"QRUNENC1"
 TAG_BYTES = 16
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-"""What one frame may claim to need in memory."""
+"""Bounds the memory that a file's header can make one frame use."""
 _HEAD = struct.Struct(">8sI32sH")
 
 
@@ -46,8 +46,8 @@ def is_encrypted(path: Path) -> bool:
 def decrypt_file(source: Path, target: Path, key: PrivateKey) -> None:
     """Write the plain bytes of `source` to `target`.
 
-    Raises `DecryptFailed` when anything is wrong; what is in `target` is genuine then, but not
-    all of it, so throw it away.
+    Raises `DecryptFailed` for any error; the bytes in `target` are genuine then but incomplete,
+    so discard them.
     """
     with source.open("rb") as read, target.open("wb") as write:
         for frame in plain_frames(read, key):
@@ -55,7 +55,7 @@ def decrypt_file(source: Path, target: Path, key: PrivateKey) -> None:
 
 
 def plain_frames(file: BinaryIO, key: PrivateKey) -> Iterator[bytes]:
-    """The plain bytes, each frame verified before it is given."""
+    """The plain bytes, each frame verified before it is yielded."""
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -75,7 +75,7 @@ def plain_frames(file: BinaryIO, key: PrivateKey) -> Iterator[bytes]:
 
 
 def _read_header(file: BinaryIO) -> tuple[bytes, bytes, int]:
-    """Everything before the frames, as it is authenticated; the wrapped key; bytes per frame."""
+    """The authenticated bytes before the frames; the wrapped key; bytes per frame."""
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise DecryptFailed("the file is not encrypted in the published layout, or cut off")

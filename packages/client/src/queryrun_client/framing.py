@@ -1,4 +1,4 @@
-"""Sealed frames of one size, as both layouts of encrypted files have them."""
+"""Encrypted frames of one size, which both layouts of encrypted files use."""
 
 from __future__ import annotations
 

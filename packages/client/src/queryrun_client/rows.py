@@ -49,7 +49,7 @@ def _decoded(decoder: msgspec.json.Decoder[R], line: bytes, number: int) -> R:
 
 
 def read_arrow(path: Path, info: RunInfo) -> Any:
-    """The file as a `pyarrow.Table`, whole in memory."""
+    """The file as a `pyarrow.Table`, entirely in memory."""
     arrow = optional("pyarrow", "to_arrow() needs the package pyarrow")
     with open_plain(path) as file:
         data = file.read()

@@ -132,7 +132,7 @@ def _clauses(query: RunQuery) -> list[str]:
 
 
 def _run_of_v2(item: Mapping[str, Any]) -> RunInfo:
-    """Rows so far stand in `progress` until the run has a final number."""
+    """Rows so far are in `progress` until the run has a final number."""
     progress = mapping_of(item.get("progress")) or {}
     rows = item.get("number_of_rows")
     return RunInfo(

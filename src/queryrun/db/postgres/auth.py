@@ -1,8 +1,8 @@
 """AuthStore on PostgreSQL: clients, their entities, and the digests of secrets and tokens.
 
-A token is looked up on the path of every request, so what was read is cached for `TOKEN_CACHE_S`. A
-revocation or a change of scopes clears this node's cache, and holds on every other node after that
-time at the latest.
+A token is looked up on the path of every request, so a read is cached for `TOKEN_CACHE_S`. A
+revocation or a change of scopes clears this node's cache, and takes effect on every other node
+after at most that time.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class PostgresAuthStore:
         return next(iter(clients_of(rows)), None)
 
     async def secret_digests(self, client_id: str, now: datetime) -> list[str]:
-        """The digests that count at `now`, the current one first; none for a revoked client."""
+        """The digests valid at `now`, the current one first; none for a revoked client."""
         values = {"client_id": client_id, "now_ms": to_ms(now)}
         rows = await self._connections.read(
             lambda db: db.execute(self._sql["secret_digests"], values).fetchall()
@@ -113,7 +113,7 @@ class PostgresAuthStore:
         await self._connections.write(unit, durable=True)
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:
-        """End the client and every token of it at once; False when there is no such client."""
+        """Revoke the client and all its tokens at once; False when there is no such client."""
         try:
             values = {"now_ms": to_ms(now), "client_id": client_id}
             return await self._change("revoke_client", values) == 1
@@ -121,7 +121,7 @@ class PostgresAuthStore:
             self._tokens.clear()
 
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
-        """Remember a token. May be lost with the machine, not with the process."""
+        """Store a token. A power cut may lose it, a killed process does not."""
         values = {"digest": token_digest, "client_id": client_id, "expires_ms": to_ms(expires)}
         await self._connections.write(
             lambda db: db.execute(self._sql["add_token"], values).rowcount, durable=False
@@ -136,7 +136,7 @@ class PostgresAuthStore:
         return client if expires_ms > to_ms(now) else None
 
     async def _read_token(self, token_digest: str) -> TokenEntry | None:
-        """The token's client and end as the database has them now; cached if there is one."""
+        """The token's client and expiry from the database; cached if there is one."""
         read_from_s = self._tokens.now()
         values = {"digest": token_digest}
         rows = await self._connections.read(
@@ -149,7 +149,7 @@ class PostgresAuthStore:
         return entry
 
     async def remove_expired_tokens(self, now: datetime) -> int:
-        """Forget tokens that no longer count; how many."""
+        """Delete tokens that are expired or of a revoked client; returns how many."""
         return await self._change("remove_expired_tokens", {"now_ms": to_ms(now)})
 
     async def _change(self, statement: str, values: Values) -> int:
@@ -160,7 +160,7 @@ class PostgresAuthStore:
 
 
 class _TokenCache:
-    """Clients of tokens that were read a moment ago, and when the tokens expire."""
+    """A cache of tokens' clients and of when the tokens expire."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.now = monotonic
@@ -179,7 +179,7 @@ class _TokenCache:
         return None
 
     def put(self, token_digest: str, entry: TokenEntry, read_from_s: float) -> None:
-        """Keep what a read that began at `read_from_s` found, unless all was cleared since."""
+        """Cache the result of a read that began at `read_from_s`, unless all was cleared since."""
         if read_from_s <= self._cleared_s:
             return
         self._entries.pop(token_digest, None)

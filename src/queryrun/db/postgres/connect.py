@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: how they are opened, what bounds them, which errors are `Unavailable`.
 
-The URL holds a password: nothing here logs it or puts it into an error.
+The URL contains a password: nothing here logs it or puts it into an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STATEMENT_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 10_000
 """How long a transaction may wait for its node: a frozen node must not hold a lock forever."""
 USER_TIMEOUT_MS = 10_000
-"""How long sent bytes may stay unacknowledged before the kernel gives the connection up."""
+"""How long sent bytes may stay unacknowledged before the kernel closes the connection."""
 
 _NETWORK: dict[str, Any] = {
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -40,7 +40,7 @@ _SESSION = {
     "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
     "default_transaction_isolation": "read committed",
     "client_min_messages": "warning",
-    # Every statement of ours is a walk along indexes, and a plan that was made while the tables
+    # Every statement of ours is served by an index, and a plan that was made while the tables
     # were empty must still be right when they are full.
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -87,7 +87,7 @@ def conninfo_of(url: str) -> str:
 
 
 def connect(conninfo: str, *, durable: bool) -> Connection:
-    """A connection in autocommit; psycopg's errors as they are.
+    """A connection in autocommit; psycopg's errors are not translated.
 
     With `durable`, a commit has been flushed to disk (and to synchronous standbys) when it
     returns; without, it survives a killed server process but perhaps not a power cut.
@@ -111,7 +111,7 @@ def prepare_adapters(connection: Connection) -> None:
 
 
 def translated(error: BaseException) -> BaseException:
-    """`Unavailable` for a database that cannot be used now; any other error as it is."""
+    """`Unavailable` for a database that cannot be used now; any other error unchanged."""
     if not isinstance(error, _UNAVAILABLE):
         return error
     unavailable = Unavailable("the store cannot be used at the moment")

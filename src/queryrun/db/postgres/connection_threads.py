@@ -1,7 +1,7 @@
 """Threads with one connection each, which run units of work in bounded time.
 
 A unit is a plain function of the connection. psycopg waits for the server without the
-interpreter's lock, so a handful of threads serves a node and the event loop is never blocked.
+interpreter's lock, so a few threads serve a node and the event loop is never blocked.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ QUEUE_LIMIT = 5_000
 RESPONSE_TIMEOUT_S = 15.0
 """How long a caller waits, the queue included. Then the outcome is unknown: `Unavailable`."""
 CONNECT_PAUSE_S = 0.25
-"""How long units fail at once after a failed connect, instead of each trying its own."""
+"""How long units fail at once after a failed connect, instead of each trying to connect."""
 CLOSE_LIMIT_S = 5.0
 MAX_ATTEMPTS = 5
 """How often a unit is run when the server rolls it back because of a deadlock."""
@@ -54,7 +54,7 @@ class _Job:
 
 
 class ConnectionThreads:
-    """`count` threads that take units off one queue, until `close`.
+    """`count` threads that take units from one queue, until `close`.
 
     `connect` opens a connection in autocommit; it is called on first use, and again whenever a
     connection has been lost. Units may therefore run on any connection, at any time.
@@ -139,7 +139,7 @@ class _ConnectionThread:
         self._thread.start()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the end of the thread; abort what it waits for after `timeout_s`."""
+        """Wait until the thread has exited; abort what it waits for after `timeout_s`."""
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             self.abort(self._job)

@@ -57,7 +57,7 @@ class Connections:
         self._reads = threads("reads", sizes.reads)
 
     async def read(self, unit: Callable[[Connection], T]) -> T:
-        """Run a unit that only reads; it is run once more when its connection broke."""
+        """Run a unit that only reads; it is retried once when its connection broke."""
         return await self._reads.run(unit, read_only=True)
 
     async def write(self, unit: Callable[[Connection], T], *, durable: bool) -> T:
@@ -65,12 +65,12 @@ class Connections:
         return await (self._durable if durable else self._relaxed).run(unit)
 
     def close(self) -> None:
-        """Finish what is queued, then close every connection. May be repeated."""
+        """Finish what is queued, then close every connection. Idempotent."""
         for threads in (self._durable, self._relaxed, self._reads):
             threads.close()
 
 
 def create_functions(connection: Connection, sql: Mapping[str, str]) -> None:
-    """Make the functions of `sql/claims.sql` in this session."""
+    """Create the functions of `sql/claims.sql` in this session."""
     for statement in ("create_queue_has_room", "create_claim_runs"):
         connection.execute(sql[statement].encode(), prepare=False)

@@ -37,7 +37,7 @@ class PostgresDatabase:
     leader: PostgresLeaderLease
 
     async def clean_up(self) -> None:
-        """Forget the rates of callers who stayed away."""
+        """Delete the rates of callers without recent requests."""
         await self.rates.forget_full()
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class PostgresDatabase:
 
 @dataclass(frozen=True, slots=True)
 class PostgresOptions:
-    """How a node uses the database. The defaults are what a node needs; tests move the time."""
+    """How a node uses the database. The defaults are for a node; tests change the time."""
 
     sizes: ConnectionCounts = field(default_factory=ConnectionCounts)
     now: str = DATABASE_CLOCK
@@ -87,23 +87,24 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
 
 
 def migrate_at(url: str, on_open: MigrateOnOpen = MigrateOnOpen.ALWAYS) -> list[Migration]:
-    """Apply the migrations that are missing; returns what was applied. Errors as `open_postgres`.
+    """Apply the migrations that are missing; returns what was applied.
 
-    A table that statements in progress hold for longer than `LOCK_TIMEOUT_MS` is `Unavailable`.
+    Raises the errors of `open_postgres`; `Unavailable` also when statements in progress lock a
+    table for longer than `LOCK_TIMEOUT_MS`.
     """
     with _connected(url) as connection:
         return migrate_postgres(connection, on_open)
 
 
 def pending_at(url: str) -> list[Migration]:
-    """The migrations that are missing. Changes nothing. Errors as `open_postgres`."""
+    """The migrations that are missing. Changes nothing. Raises the errors of `open_postgres`."""
     with _connected(url) as connection:
         return pending(connection)
 
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    """A durable connection for a moment, its errors translated."""
+    """A durable connection for the duration of the block, its errors translated."""
     try:
         with connect(conninfo_of(url), durable=True) as connection:
             yield connection

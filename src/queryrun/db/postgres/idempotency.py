@@ -24,7 +24,7 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The result of a look-up, and the store's time at that moment."""
+    """The result of a lookup, and the store's time at that moment."""
 
     now_ms: int
     record: KeyRecord | None

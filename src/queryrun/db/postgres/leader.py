@@ -1,7 +1,7 @@
 """LeaderLease on PostgreSQL: one advisory lock per task, held by a session of the leading node.
 
 Only the leader keeps a connection for this. The other nodes use one of their ordinary connections
-to see that the lock is taken.
+to find out that the lock is taken.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PostgresLeaderLease:
             return True
 
     def close(self) -> None:
-        """Release every lease. May be repeated."""
+        """Release every lease. Idempotent."""
         self._thread.close()
 
     async def _is_free(self, task: LeaderTask) -> bool:
@@ -64,7 +64,7 @@ class PostgresLeaderLease:
         return session
 
     def _take(self, session: Connection, task: LeaderTask) -> bool:
-        """Lock it, once per session: locks are counted, and end with their session alone."""
+        """Lock it, once per session: locks are counted, and released only with their session."""
         if session is not self._session:
             self._session, self._held = session, frozenset()
         if task in self._held:

@@ -24,8 +24,8 @@ _NEWEST_FIRST = " ORDER BY r.seq DESC LIMIT "
 def find(connection: Connection, sql: Mapping[str, str], query: RunQuery) -> RunPage:
     """One page. Stable under inserts: a page starts after a position, not after a count.
 
-    Positions are given when a run is written and seen when it is committed: a run that is being
-    accepted at this moment may turn up behind a position that was already passed.
+    A position is assigned when a run is written and visible when it is committed: a run that is
+    being accepted now may appear behind a position that was already passed.
     """
     statement, values = find_sql(sql, query)
     # Not prepared: there are more shapes of lists than statements worth keeping.

@@ -23,7 +23,7 @@ from queryrun.db.postgres.connect import Connection
 
 LOCK_TIMEOUT_MS = 3_000
 """How long a change of a table waits for statements in progress; a queue of waiting readers
-behind it would be an outage. Then it gives way, and the migration can be tried again."""
+behind it would be an outage. Then it is aborted, and the migration can be retried."""
 _OLDEST = re.compile(r"^-- oldest program: (\d+)$", re.MULTILINE)
 _LOCK = "SELECT pg_advisory_xact_lock(7100::bigint);"
 """One node migrates, the others wait."""
@@ -36,8 +36,8 @@ _VERSION_TABLE = (
     " oldest_program bigint NOT NULL);"
 )
 _IS_PRESENT = (
-    # Not to_regclass: inside a transaction it may remember that the table was not there before
-    # another node made it, whose lock we waited for.
+    # Not to_regclass: inside a transaction it may still miss a table that another node created
+    # while we waited for its lock.
     "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'schema_version'"
     " AND relnamespace = current_schema()::regnamespace"
 )
@@ -69,15 +69,15 @@ def migrate_postgres(
 def pending(connection: Connection) -> list[Migration]:
     """What is missing. `ConfigurationError` when the database is for newer programs alone.
 
-    A newer database that this program may still use lacks nothing: it is in the midst of an
-    upgrade, node by node.
+    Nothing is missing in a newer database that this program may still use: a rolling upgrade is
+    in progress.
     """
     known, version = migrations("postgres"), _version(connection)
     return [migration for migration in known if migration.number > version]
 
 
 def dry_run(missing: Sequence[Migration]) -> Iterator[str]:
-    """Every statement that `migrate_postgres` executes for these migrations, but the reads."""
+    """Every statement that `migrate_postgres` executes for these migrations, except reads."""
     if missing:
         yield from ("BEGIN;", _LOCK, *_TIMEOUTS, *script(missing), "COMMIT;")
 

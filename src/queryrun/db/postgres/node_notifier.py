@@ -1,8 +1,8 @@
 """NodeNotifier on PostgreSQL: nodes notify each other over LISTEN/NOTIFY that a run has changed.
 
 Notifications are hints. They are sent after the change was committed, collected for a few
-milliseconds, on a connection of their own, and dropped while the database is away. A node that acts
-on them also reads the store from time to time.
+milliseconds, on a separate connection, and dropped during an outage of the database. A node that
+acts on them also reads the store from time to time.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ COLLECT_S = 0.004
 PENDING_LIMIT = 10_000
 """Runs with an unsent notification. Beyond it new ones are dropped."""
 PAYLOAD_BYTES = 7_900
-"""PostgreSQL takes less than 8,000."""
+"""PostgreSQL accepts less than 8,000."""
 PROBE_EVERY_S = 3.0
 BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before each further attempt to connect; the last one repeats."""
 STATEMENT_LIMIT_S = 5.0
-"""How long the server may take for one statement before its connection is given up."""
+"""How long the server may take for one statement before its connection is closed."""
 CLOSE_LIMIT_S = 1.0
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -65,7 +65,7 @@ class PostgresNodeNotifier:
 
     @property
     def healthy(self) -> bool:
-        """Whether this node received its own probe lately, so that it would receive others' too."""
+        """Whether this node recently received its own probe: then it receives others' too."""
         return self._receives()
 
     def _receives(self) -> bool:
@@ -106,7 +106,7 @@ class PostgresNodeNotifier:
 
     async def _send(self, connection: Connection) -> None:
         """Send what is published, and a probe when that is nothing."""
-        self._pending.clear()  # what came without a connection is too old to be of use
+        self._pending.clear()  # hints from before the connection are too old to be useful
         while True:
             await self._wait_for_something()
             for payload in self._payloads():
@@ -161,7 +161,7 @@ class PostgresNodeNotifier:
     # --- connections -------------------------------------------------------------------------
 
     async def _keep(self, use: Callable[[Connection], Awaitable[None]]) -> None:
-        """Use one connection after the other, with growing pauses while none can be opened."""
+        """Reconnect whenever the connection is lost, with a back-off while none can be opened."""
         step = 0
         while True:
             with suppress(psycopg.Error, OSError, TimeoutError):
@@ -175,7 +175,7 @@ class PostgresNodeNotifier:
 async def _execute(connection: Connection, statement: str, values: tuple[str, ...] = ()) -> None:
     """Run one statement, or close the connection when that takes too long.
 
-    A cancelled task would not do: psycopg would wait for the server to agree.
+    Cancelling the task is not enough: psycopg would wait for the server to confirm it.
     """
     task = asyncio.create_task(connection.execute(statement.encode(), values or None))
     done, _ = await asyncio.wait({task}, timeout=STATEMENT_LIMIT_S)

@@ -2,7 +2,7 @@
 
 Each window of a key is one number, the time at which it will be full again. A round trip to the
 database per request would cost more than most requests, so a node takes a portion of a quota at
-once (a thousandth, at most `MAX_PORTION`) and serves from that. Nothing is given out twice: in the
+once (a thousandth, at most `MAX_PORTION`) and serves from that. No portion is granted twice: in the
 long run all nodes together stay within the quota. In a burst they may exceed it by what each had
 left from its last portion, so by less than one portion per node (0.1 %); small quotas (below 2,000)
 are counted exactly. What a node had left when it stops is lost to the caller.
@@ -95,7 +95,7 @@ class PostgresRates:
         )
 
     async def _take_portion(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
-        """Take a portion from the database, or find out when there will be one."""
+        """Take a portion from the database, or find out when one will be available."""
         values = {
             "key": key,
             "portion": portion_of(windows),

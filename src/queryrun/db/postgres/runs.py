@@ -113,7 +113,7 @@ class PostgresRunStore:
     ) -> Accepted:
         """Find the key, then write run and response in one statement; again if another was first.
 
-        The response has to be encoded before the statement is sent, so the time of the look-up
+        The response has to be encoded before the statement is sent, so the time of the lookup
         becomes the run's creation time.
         """
         key, room = idempotent.idempotency_key, True
@@ -161,7 +161,7 @@ class PostgresRunStore:
         )
 
     def _cancel(self, connection: Connection, run_id: str, detail: CancelRequested) -> Run:
-        """Tried again when the run leaves the state in which it was read between two statements."""
+        """Retried when the run's state changes between the read and the write."""
         values = {**cancel_values(detail), "run_id": run_id}
         for _ in range(_MAX_ATTEMPTS):
             if (run := change_state(connection, self._sql["cancel"], values)) is not None:
@@ -218,7 +218,7 @@ class PostgresRunStore:
         return [event_record_of(run_id, row) for row in rows]
 
     async def progress(self, run_id: str) -> AttemptProgress | None:
-        """How far the run's attempt was when its lease was last extended."""
+        """Progress of the run's attempt when its lease was last extended."""
         values = {"run_id": run_id}
         row = await self._connections.read(
             lambda db: db.execute(self._sql["progress"], values).fetchone()
@@ -355,7 +355,7 @@ class PostgresRunStore:
     async def expired_leases(
         self, *, exclude_node: str | None = None, limit: int = 100
     ) -> list[Attempt]:
-        """Attempts whose lease has run out, oldest first."""
+        """Attempts whose lease has expired, oldest first."""
         if exclude_node is not None:
             others = {"node": exclude_node}
             await self._connections.write(
@@ -410,7 +410,7 @@ def _refuse_used(record: KeyRecord | None) -> None:
 
 
 def _check_text(request: RunRequest) -> None:
-    """Refuse what could not be kept whole; the HTTP layer refuses it before, with better words."""
+    """Refuse what cannot be stored unchanged; the HTTP layer refuses it before, with details."""
     pairs = [word for pair in (*request.tags, *request.extras) for word in pair]
     separator = request.output.column_separator or ""
     if any("\x00" in text for text in (request.sql, separator, *pairs, *request.org_ids)):

@@ -9,13 +9,13 @@ from queryrun.runs.model import AttemptRef, Run
 
 
 def change_state(connection: Connection, statement: str, values: Values) -> Run | None:
-    """Run one of these statements; None when the run was not as the event needs it."""
+    """Run one of these statements; None when the event does not apply to the run's state."""
     row = connection.execute(statement, values).fetchone()
     return None if row is None else stored_run(row).run
 
 
 def end_attempt(connection: Connection, statement: str, ref: AttemptRef, values: Values) -> Run:
-    """A change that ends an attempt; `LostRace` when it comes too late."""
+    """A change that finishes an attempt; `LostRace` when it comes too late."""
     fence = {"run_id": ref.run_id, "number": ref.number}
     run = change_state(connection, statement, {**values, **fence})
     if run is None:

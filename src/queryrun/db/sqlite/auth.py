@@ -65,7 +65,7 @@ class SqliteAuthStore:
         return self._one("client_by_id", {"client_id": client_id})
 
     async def secret_digests(self, client_id: str, now: datetime) -> list[str]:
-        """The digests that count at `now`, the current one first; none for a revoked client."""
+        """The digests valid at `now`, the current one first; none for a revoked client."""
         values = {"client_id": client_id, "now_ms": to_ms(now)}
         rows = self._reader.read(lambda db: db.execute(SQL["secret_digests"], values).fetchall())
         return [digest for (digest,) in rows]
@@ -89,13 +89,13 @@ class SqliteAuthStore:
         await self._writer.write(unit, durable=True)
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:
-        """End the client and every token of it at once; False when there is no such client."""
+        """Revoke the client and all its tokens at once; False when there is no such client."""
         return (
             await self._change("revoke_client", {"now_ms": to_ms(now), "client_id": client_id}) == 1
         )
 
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
-        """Remember a token. May be lost with the machine, not with the process."""
+        """Store a token. A power cut may lose it, a killed process does not."""
         values = {"digest": token_digest, "client_id": client_id, "expires_ms": to_ms(expires)}
         await self._writer.write(
             lambda db: db.execute(SQL["add_token"], values).rowcount, durable=False
@@ -106,7 +106,7 @@ class SqliteAuthStore:
         return self._one("client_of_token", {"digest": token_digest, "now_ms": to_ms(now)})
 
     async def remove_expired_tokens(self, now: datetime) -> int:
-        """Forget tokens that no longer count; how many."""
+        """Delete tokens that are expired or of a revoked client; returns how many."""
         return await self._change("remove_expired_tokens", {"now_ms": to_ms(now)})
 
     async def _change(self, statement: str, values: Values) -> int:

@@ -23,7 +23,7 @@ from queryrun.runs.store import ClaimLimits
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """The node that claims, the time, and the end of the lease."""
+    """The node that claims, the time, and the expiry of the lease."""
 
     node: str
     now_ms: int
@@ -81,7 +81,7 @@ class _Round:
         heapify(self._heads)
 
     def take(self) -> list[Attempt]:
-        """Serve the entity that has waited longest for a turn, again and again."""
+        """Serve the entity that has waited longest for a turn, until no slot or run is left."""
         taken: list[Attempt] = []
         while self._heads and len(taken) < self._limits.free_slots:
             head = heappop(self._heads)

@@ -20,7 +20,7 @@ from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.notify import NodeNotifier, NoOtherNodes
 
 BUSY_TIMEOUT_S = 5.0
-"""How long a write waits for another process's (`queryrun clients create`) before it fails."""
+"""How long a write waits for one of another process (`queryrun clients create`)."""
 CACHE_KIB = 8192
 """Page cache of each connection."""
 
@@ -39,10 +39,10 @@ class SqliteDatabase:
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
     async def clean_up(self) -> None:
-        """Nothing that the stores do not remove themselves."""
+        """Does nothing: the stores remove everything themselves."""
 
     def close(self) -> None:
-        """Finish the writes that are queued, then close every connection. May be repeated."""
+        """Finish the writes that are queued, then close every connection. Idempotent."""
         self.writer.close()
         self.reader.close()
 

@@ -56,7 +56,7 @@ def pending(connection: sqlite3.Connection) -> list[Migration]:
 
 
 def pending_in(path: Path) -> list[Migration]:
-    """Like `pending`, of a file that may not exist. It is not made, nor changed."""
+    """Like `pending`, for a file that may not exist. It is neither created nor changed."""
     if not path.exists():
         return migrations("sqlite")
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
@@ -64,13 +64,13 @@ def pending_in(path: Path) -> list[Migration]:
 
 
 def migrate_at(path: Path) -> list[Migration]:
-    """Apply what is missing to a file, which is made when it does not exist."""
+    """Apply what is missing to a file, which is created when it does not exist."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         return migrate_sqlite(connection)
 
 
 def dry_run(missing: Sequence[Migration]) -> Iterator[str]:
-    """Every statement that `migrate_sqlite` executes for these migrations, but the reads."""
+    """Every statement that `migrate_sqlite` executes for these migrations, except reads."""
     if missing:
         yield from ("BEGIN IMMEDIATE;", *script(missing), "COMMIT;")
 

@@ -1,4 +1,4 @@
-"""Reads: point reads on the calling thread, scans on a thread of their own.
+"""Reads: point reads on the calling thread, scans on a separate thread.
 
 Reads never wait for the writer (WAL) and see everything that was committed before they began.
 """

@@ -124,7 +124,7 @@ class SqliteRunStore:
         return [event_record_of(run_id, row) for row in rows]
 
     async def progress(self, run_id: str) -> AttemptProgress | None:
-        """How far the run's attempt was when its lease was last extended."""
+        """Progress of the run's attempt when its lease was last extended."""
         values = {"run_id": run_id}
         row = self._reader.read(lambda db: db.execute(SQL["progress"], values).fetchone())
         return None if row is None else progress_of(row)
@@ -226,7 +226,7 @@ class SqliteRunStore:
     async def expired_leases(
         self, *, exclude_node: str | None = None, limit: int = 100
     ) -> list[Attempt]:
-        """Attempts whose lease has run out, oldest first."""
+        """Attempts whose lease has expired, oldest first."""
 
         def unit(connection: sqlite3.Connection) -> list[Attempt]:
             now_ms = self._now_ms()

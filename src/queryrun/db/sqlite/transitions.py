@@ -1,7 +1,7 @@
 """How a run changes state. `change_state` is the only function here that writes `runs.state`.
 
-It asks `runs.state.advance`, writes with a compare-and-set on the state and the attempt number,
-and adds one row to `run_events`. The other functions are the changes by name. All of them run
+It calls `runs.state.advance`, writes with a compare-and-set on the state and the attempt number,
+and adds one row to `run_events`. The other functions are the individual changes. All of them run
 inside one unit of the writer.
 """
 
@@ -31,7 +31,7 @@ UPDATES = {event: SQL[f"update_{event}"] for event in RunEvent}
 def change_state(
     connection: sqlite3.Connection, stored: StoredRun, event: RunEvent, values: Values, at_ms: int
 ) -> StoredRun:
-    """Apply `event` to the run as it was read and return the run as it is then.
+    """Apply `event` to the run as it was read and return the changed run.
 
     `values` are what the event's statement binds, and the event record's `detail`; `at_ms` is
     `stored.next_ms(now)`. `LostRace` when the run has changed since; nothing is written then.
@@ -54,7 +54,7 @@ def record_creation(connection: sqlite3.Connection, seq: int, at_ms: int) -> Non
     connection.execute(SQL["add_event"], {**record, "event": None, "state": RunState.ACCEPTED})
 
 
-# --- changes that end an attempt ------------------------------------------------------------
+# --- changes that finish an attempt ---------------------------------------------------------
 
 
 def complete(
@@ -89,10 +89,10 @@ def _end(
     values: Values,
     now_ms: int,
 ) -> Run:
-    """Change the state of the attempt's run and end the attempt.
+    """Change the state of the attempt's run and finish the attempt.
 
-    The attempt of a run that is freed keeps the stop as the run has it: what was requested came
-    with the cancel, and only the way it was stopped with this event.
+    The attempt of a run that is freed gets the stop from the run: the request was recorded with
+    the cancel, and this event adds only how it was stopped.
     """
     stored = _fenced(connection, ref)
     at_ms = stored.next_ms(now_ms)

@@ -37,7 +37,7 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_NOMEM,
 }
-"""Primary result codes of a database that cannot be used now. Others are errors of ours."""
+"""Primary result codes of a database that cannot be used now. Others are bugs of ours."""
 
 
 @dataclass(slots=True)
@@ -73,9 +73,9 @@ class Writer:
         With `durable`, it has been fsynced when this returns; without, it survives a killed
         process but perhaps not a power cut. An exception of the unit rolls the unit back and
         is raised here. `Unavailable` when the queue is full, the writer is closed, or the
-        database cannot be written to; nothing of the unit was kept then.
+        database cannot be written to; the unit is not committed then.
 
-        A caller that is cancelled while it waits does not take the unit back.
+        Cancelling a caller that waits does not undo the unit.
         """
         if self._closed:
             raise Unavailable("the store is closed")
@@ -88,7 +88,7 @@ class Writer:
         return result
 
     def close(self) -> None:
-        """Finish what is queued, then end the thread and close the connection. Idempotent."""
+        """Finish what is queued, then stop the thread and close the connection. Idempotent."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -142,7 +142,7 @@ class Writer:
         try:
             job.result = job.unit(connection)
         except Exception as error:
-            if not connection.in_transaction:  # disk full and its like: SQLite rolled back all
+            if not connection.in_transaction:  # disk full or similar: SQLite rolled back all
                 raise
             connection.execute("ROLLBACK TO unit")
             job.error = translated(error)
@@ -155,7 +155,7 @@ class Writer:
 
 
 def translated(error: BaseException) -> BaseException:
-    """`Unavailable` for a database that cannot be used now; any other error as it is."""
+    """`Unavailable` for a database that cannot be used now; any other error unchanged."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None or (code & 0xFF) not in _UNAVAILABLE:
         return error

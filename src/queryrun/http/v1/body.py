@@ -1,7 +1,7 @@
 """The body of `POST /query/jobs` (contract A6): one table of properties, as v2 has one.
 
 `null` counts as absent, because generated clients send it; an unknown property is refused, because
-one that was misspelt and ignored would change the result.
+ignoring a misspelt one would change the result.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def _built(given: Mapping[str, object]) -> JobBody:
 
 
 def _target(value: object) -> str | None:
-    """`{"target": "S3"}`: the hosted system accepts no other value. Results are stored where this
-    service keeps them."""
+    """`{"target": "S3"}`: the hosted system accepts no other value. Results go to this
+    service's own store."""
     if isinstance(value, dict) and value.get("target") in TARGETS:
         return None
     return 'must be {"target": "S3"}'
@@ -103,7 +103,7 @@ def _enum(values: tuple[str, ...], description: str) -> tuple[Check, dict[str, o
 
 
 def _nullable(schema: dict[str, object]) -> dict[str, object]:
-    """The schema of an optional property: `null` is as good as leaving it out."""
+    """The schema of an optional property: `null` means the same as omitting it."""
     nullable = {**schema, "type": [schema["type"], "null"]}
     if isinstance(values := schema.get("enum"), list):
         nullable["enum"] = [*values, None]

@@ -37,7 +37,7 @@ MAX_PAGE_SIZE = 1000
 """`pageSize` of the list (contract A7)."""
 
 PADDING = "0" * 28
-"""What makes a 36-character id as long as one SDK's DELETE demands (contract A9)."""
+"""Pads a 36-character id to the length that one SDK's DELETE requires (contract A9)."""
 
 NOT_JSON = "Unable to process JSON"
 """The message for a body that is not a JSON object (contract D2)."""
@@ -79,7 +79,7 @@ async def get_job(app: AppContext, request: ApiRequest) -> Response:
 
 
 async def cancel_job(app: AppContext, request: ApiRequest) -> Response:
-    """`DELETE /query/jobs/{job_id}` (contract A9). Waits like v2's cancel, with the same proof."""
+    """`DELETE /query/jobs/{job_id}` (contract A9). Waits for the confirmed stop, as v2 does."""
     run = await _read_job(app.runs, request, _without_padding(request.path_params["job_id"]))
     preference = preference_of(request)
     wait_s = cancel_wait_s(request, preference)
@@ -140,7 +140,7 @@ def _source(context: RequestContext, source_data: str) -> str:
 
 
 def _without_padding(text: str) -> str:
-    """A job's id from the 64 characters that one SDK insists on; anything else as it is."""
+    """A job's id from the 64 characters that one SDK requires; anything else unchanged."""
     return text[:36] if len(text) == 64 and text.endswith(PADDING) else text
 
 

@@ -1,6 +1,6 @@
 """A run as v1 renders it: a data query job (contract A6, A10, B2).
 
-The shape is the hosted system's and closed, so it is written out: a field that is added to a run
+The shape is the hosted system's and fixed, so it is written out: a field that is added to a run
 does not appear here.
 """
 

@@ -1,1 +1,1 @@
-"""The v2 API: `/v2/query_runs` and what belongs to it."""
+"""The v2 API: `/v2/query_runs` and related resources."""

@@ -1,5 +1,5 @@
-"""The body of `POST /v2/query_runs`: one table of properties, which both checks bodies and makes
-the documented schema."""
+"""The body of `POST /v2/query_runs`: one table of properties, which both checks bodies and
+generates the documented schema."""
 
 from __future__ import annotations
 

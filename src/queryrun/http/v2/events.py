@@ -1,4 +1,4 @@
-"""`GET /v2/query_runs/{query_run_id}/events`: what happens to a run, as server-sent events.
+"""`GET /v2/query_runs/{query_run_id}/events`: changes of a run as server-sent events.
 
 `state` events carry an id; a client that reconnects with `Last-Event-ID` misses none. `progress`
 events have none: each replaces those before it. (WHATWG HTML, section 9.2.)
@@ -96,7 +96,7 @@ def _chunk(step: RunUpdate) -> bytes:
 
 
 def _id_of(record: RunEventRecord) -> int:
-    """A run's event records are each at a millisecond of their own, in order."""
+    """A run's event records are in order, and no two are in the same millisecond."""
     return round(record.at.timestamp() * 1000)
 
 

@@ -12,7 +12,7 @@ DEFAULT_FIELDS = tuple(field.name for field in visible_fields(Visibility.DEFAULT
 """Rendered when `fields[]` names nothing; the contract's, and `error` (contract A5, H10)."""
 
 EXTENSION_FIELDS = tuple(field.name for field in visible_fields(Visibility.ON_REQUEST))
-"""Additions of ours, rendered only when they are named (contract H10)."""
+"""Our extensions, rendered only when they are named (contract H10)."""
 
 KNOWN_FIELDS = frozenset((*DEFAULT_FIELDS, *EXTENSION_FIELDS))
 PARAMETERS = ("fields[]", "query_run.fields[]")

@@ -1,7 +1,7 @@
 """Conditions of `GET /v2/query_runs`: parsed `filter[]` clauses as a query of the store.
 
 The store takes conditions that its indexes support: state, source, creation time, creator, tags.
-Every other one is refused, because the store would have to read runs and throw them away.
+Every other one is refused, because the store would have to read runs and discard them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TAG = re.compile(r"tags?\[([A-Za-z_][A-Za-z0-9_.-]*)\]")
 
 FAR_PAST = datetime(1970, 1, 1, tzinfo=UTC)
 FAR_FUTURE = datetime(9000, 1, 1, tzinfo=UTC)
-"""No run was created outside; inside, times can be added to without leaving the calendar."""
+"""No run was created outside this span; inside it, adding to a time cannot overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _narrow_by(
 
 
 def _states(narrowed: NarrowedQuery, clause: Clause) -> NarrowedQuery:
-    """All operators on text work: the states are few, so each is simply tried."""
+    """All operators on text work: there are few states, so the condition is tested on each."""
     values = tuple(SPELLINGS.get(str(value), value) for value in clause.values)
     tried = replace(clause, values=values)
     fitting = frozenset(state for state in RunState if tried.holds(state.public.value))
@@ -83,7 +83,7 @@ def _states(narrowed: NarrowedQuery, clause: Clause) -> NarrowedQuery:
 
 
 def _sources(narrowed: NarrowedQuery, clause: Clause, known: Iterable[str]) -> NarrowedQuery:
-    """Like states: the sources of this service are few."""
+    """Like states: a service has few sources."""
     fitting = frozenset(source for source in known if clause.holds(source))
     left = fitting & narrowed.query.sources if narrowed.query.sources else fitting
     return NarrowedQuery(replace(narrowed.query, sources=left), narrowed.is_empty or not left)

@@ -44,7 +44,7 @@ def progress_object(progress: AttemptProgress) -> dict[str, object]:
 
 
 def complete_progress(file: ResultFile) -> dict[str, object]:
-    """The progress of a complete run: all of it."""
+    """The progress of a complete run: 100 percent."""
     return {"percent": 100.0, "rows": file.rows, "size_bytes": file.size_bytes}
 
 

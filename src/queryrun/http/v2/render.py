@@ -82,7 +82,7 @@ OPTIONAL = frozenset(field.name for field in dataclass_fields(Run) if field.defa
 
 def _renderer(field: RunField) -> Renderer:
     """Reads the field's attribute. A plain `attrgetter` where that is enough: rendering is on the
-    way of every request, and a function per field costs half as much again."""
+    path of every request, and a function per field costs half as much again."""
     parent, _, name = field.attribute.rpartition(".")
     if parent in OPTIONAL:
         read_parent, read_name = attrgetter(f"run.{parent}"), attrgetter(name)
@@ -191,7 +191,7 @@ def _field_format(field: RunField) -> FieldFormat:
     special = SPECIAL.get(field.name)
     if special is None:
         special = FieldFormat(_renderer(field), _schema_of(field))
-    if "$ref" in special.schema:  # described where it points to
+    if "$ref" in special.schema:  # described at its target
         return special
     description = field.description
     if field.kind is FieldKind.TIME:

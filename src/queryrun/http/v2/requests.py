@@ -1,4 +1,4 @@
-"""`async: true` (contract C8): respond with 202 and a request id, keep the outcome for
+"""`async: true` (contract C8): respond with 202 and a request id, store the outcome for
 `GET /v2/requests/{request_id}`.
 
 The request is durable in the store before the 202 is sent. A create's outcome is known by then. A
@@ -33,7 +33,7 @@ from queryrun.runs.submit import submit
 
 
 class AsyncOperation(StrEnum):
-    """What an asynchronous request does. The store keeps the word without reading it."""
+    """What an asynchronous request does. The value is opaque to the store."""
 
     CREATE = "create"
     CANCEL = "cancel"
@@ -83,7 +83,7 @@ async def cancel_async(app: AppContext, request: ApiRequest, run_id: str) -> Res
 
 
 async def get_request(app: AppContext, request: ApiRequest) -> Response:
-    """`GET /v2/requests/{request_id}`: how an asynchronous request went."""
+    """`GET /v2/requests/{request_id}`: the outcome of an asynchronous request."""
     request_id = request.path_params["request_id"]
     found = await app.requests.get_request(request_id)
     if found is None or not _can_view(request.principal, found.request):
@@ -108,7 +108,7 @@ async def _record(app: AppContext, new: NewRequest, outcome: RequestOutcome | No
 
 
 async def _with_outcome(app: AppContext, found: AsyncRequest) -> AsyncRequest:
-    """The request, with its outcome once that is known. Only a cancel's can still be open here."""
+    """The request, with its outcome once that is known. Only a cancel can still be pending here."""
     if found.outcome is not None or found.request.operation != AsyncOperation.CANCEL:
         return found
     run = await app.runs.store.get(found.request.run_id)
@@ -142,7 +142,7 @@ def _can_view(principal: Principal, request: NewRequest) -> bool:
 
 
 def _request_object(found: AsyncRequest) -> dict[str, object]:
-    """The request as plain data. A synchronous caller would have had `status` and `body`."""
+    """The request as plain data. `status` and `body` are those of a synchronous response."""
     content: dict[str, object] = {
         "request_id": found.request.id,
         "state": found.state.value,

@@ -38,7 +38,7 @@ class Window:
 
 
 async def get_rows(app: AppContext, request: ApiRequest) -> Response:
-    """Columns and rows as JSON. 404 for runs that have no rows to show: not complete, or
+    """Columns and rows as JSON. 404 for runs without readable rows: not complete, or
     encrypted."""
     problems: list[Problem] = []
     window = Window(
@@ -56,7 +56,7 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
 def _whole(
     request: ApiRequest, name: str, default: int, maximum: int, problems: list[Problem]
 ) -> int:
-    """A whole number of the query, or its default."""
+    """An integer parameter of the query, or its default."""
     text = (request.query_values(name) or [""])[-1].strip()
     if not text:
         return default

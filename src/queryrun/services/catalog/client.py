@@ -1,6 +1,6 @@
-"""Which tables a source has, as a node sees it: listed by a process, cached briefly.
+"""The tables of a source as a node sees them: listed by a process, cached briefly.
 
-No slot and no worker is taken, and nothing is read on the event loop.
+This uses no slot and no worker, and reads nothing on the event loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROLE = "catalog"
 """Of its processes, in the fork server's table."""
 MAX_PROCESSES = 2
 MAX_CACHED_LISTS = 64
-"""Each of at most 8 MB and mostly some kB."""
+"""Each has at most 8 MB, usually a few kB."""
 REMOTE_TIMEOUT_S = 50.0
 """A remote engine describes one table after another. Below the timeout of a request."""
 REMOTE_LIFETIME_S = 60.0
@@ -128,7 +128,7 @@ class CatalogClient:
         return tables
 
     async def _list(self, source: str, request: TablesRequest) -> Tables:
-        """Every way to fail is `Unavailable`: the caller may try again, and nothing is cached."""
+        """Every failure is `Unavailable`: the caller may retry, and nothing is cached."""
         is_remote = request.source.kind.is_remote
         timeout_s = REMOTE_TIMEOUT_S if is_remote else self._options.timeout_s
         async with self._processes.one() as process:

@@ -31,7 +31,7 @@ MAX_RESIDENT_BYTES = 192 * 1024**2
 """A process that holds more than this after a check is replaced."""
 
 _MAX_ATTEMPTS = 2
-"""A process may die for another reason; a statement that kills two is refused."""
+"""A process may die for an unrelated reason; a statement that kills two is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class GuardClient:
         return verdict
 
     async def close(self) -> None:
-        """Kill and reap every process. Checks under way are refused. Idempotent."""
+        """Kill and reap every process. Checks in progress are refused. Idempotent."""
         await self._small.close()
         await self._large.close()
 

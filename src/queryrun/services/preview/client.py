@@ -61,7 +61,7 @@ class PreviewClient:
                 raise NoPreviewError(_TOO_EXPENSIVE) from None
 
     async def close(self) -> None:
-        """End every process. Previews under way fail. Idempotent."""
+        """Kill every process. Previews in progress fail. Idempotent."""
         await self._processes.close()
 
     @contextlib.asynccontextmanager

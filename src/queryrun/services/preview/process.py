@@ -55,7 +55,7 @@ def main(control: socket.socket) -> NoReturn:
 
 
 class RequestedFile(io.RawIOBase):
-    """The file, as far as the node sends it."""
+    """The file, read by ranges from the node."""
 
     def __init__(self, channel: Channel[ToPreview], size_bytes: int) -> None:
         self._channel = channel

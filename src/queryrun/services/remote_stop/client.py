@@ -30,7 +30,7 @@ class RemoteStopClient:
     """Calls to remote engines. Used from the event loop of the main thread alone.
 
     Every method raises `Unavailable` when the engine does not respond, or not as expected: then
-    nothing is known, and the caller tries again.
+    its state is unknown, and the caller retries.
     """
 
     def __init__(self, fork_client: ForkClient) -> None:
@@ -50,11 +50,11 @@ class RemoteStopClient:
         return (await self._call("names", source)).names
 
     async def check(self, source: SourceSpec) -> None:
-        """Return when the engine would take a statement."""
+        """Return if the engine would accept a statement."""
         await self._call("check", source)
 
     async def close(self) -> None:
-        """End the process. Calls under way fail. Idempotent."""
+        """Kill the process. Calls in progress fail. Idempotent."""
         await self._processes.close()
         if self._connection is not None:
             await self._connection.closed()
@@ -84,7 +84,7 @@ class RemoteStopClient:
 
 
 class _Connection:
-    """One life of the process: many calls under way, responses in any order."""
+    """One process, from its start to its exit: many concurrent calls, responses in any order."""
 
     def __init__(self, process: ServiceProcess[RemoteResponse]) -> None:
         self.process = process

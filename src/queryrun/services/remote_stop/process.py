@@ -70,5 +70,5 @@ def _call(engine: RemoteEngine, request: RemoteRequest) -> list[str]:
 
 
 def endpoint_of(source: SourceSpec) -> RemoteEndpoint:
-    """A source as its engine's module takes it."""
+    """A source in the form that its engine's module takes."""
     return RemoteEndpoint(source.options, source.secret.text if source.secret else None)
