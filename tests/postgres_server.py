@@ -224,7 +224,7 @@ class DatabaseClock(Clock):
 
 
 @contextmanager
-def database_of_its_own(
+def new_open_database(
     server: PostgresServer, options: PostgresOptions = SMALL
 ) -> Iterator[tuple[PostgresDatabase, DatabaseClock, str]]:
     """An open database, its clock, and its URL for further nodes."""

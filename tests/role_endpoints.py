@@ -237,7 +237,7 @@ def _signed_by_header(headers: dict[str, str]) -> _Signed:
 def _signature(
     credentials: Credentials, method: str, url: str, signed: _Signed, body: bytes
 ) -> str:
-    """The signature that botocore makes of the same request."""
+    """The signature that botocore computes for the same request."""
     keys = botocore.credentials.Credentials(
         credentials.access_key_id, credentials.secret_access_key, credentials.session_token
     )

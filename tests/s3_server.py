@@ -61,7 +61,7 @@ def bucket_at(location: S3Location, policy: RequestPolicy | None = None) -> Iter
 
 
 def keys_in(bucket: S3Bucket) -> list[str]:
-    """The back door of the contract: objects and unfinished uploads, by key."""
+    """Direct access for the contract: objects and unfinished uploads, by key."""
     listed = [one.key for one in bucket.objects()] + [f"{one.key}?" for one in bucket.uploads()]
     return sorted(listed)
 

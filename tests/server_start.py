@@ -1,6 +1,6 @@
 """Servers that fixtures start: one that could not start fails all its tests at once.
 
-Several folders import the same session fixture, and pytest runs it anew for each of them: without
+Several folders import the same session fixture, and pytest runs it again for each of them: without
 a memory each would wait for the start of a server that cannot start.
 """
 

@@ -92,13 +92,13 @@ def shared_cluster(directory: Path) -> Iterator[SparkServer]:
         with (directory / "start").open("w") as start:
             fcntl.flock(start, fcntl.LOCK_EX)
             fcntl.flock(users, fcntl.LOCK_SH)
-            server = _found(directory) or _kept_anew(directory)
+            server = _found(directory) or _start_keeper(directory)
         yield server
 
 
 @contextmanager
 def running(directory: Path, *, is_local: bool = False, token: str = "") -> Iterator[SparkServer]:
-    """Start the servers, files of theirs in `directory`, and end them afterwards.
+    """Start the servers, with their files in `directory`, and stop them afterwards.
 
     `is_local`: one process that computes by itself, cheaper but no cluster. With a `token` it
     takes calls that bring it and no others.
@@ -315,8 +315,8 @@ def _found(directory: Path) -> SparkServer | None:
     return None
 
 
-def _kept_anew(directory: Path) -> SparkServer:
-    """Start a keeper. It must not die with us: others may use what it keeps."""
+def _start_keeper(directory: Path) -> SparkServer:
+    """Start a keeper. It must outlive this process: others may use its cluster."""
     command = [sys.executable, "-m", "tests.spark_server", "--keep", str(directory)]
     log_path = directory / "keeper.log"
     with log_path.open("w") as log:

@@ -1,4 +1,4 @@
-"""One Trino for all tests of a run, whichever processes they are in; it ends with the last of them.
+"""One Trino for all tests of a run, in any process; it stops with the last of them.
 
 Each user holds a shared lock on a file of the run's directory. The first one starts a
 keeper, which starts Trino and then waits for the exclusive lock: it gets it when the last user
@@ -77,7 +77,7 @@ class TrinoServer:
             )
 
     def query(self, statement: str) -> TrinoResult:
-        """A statement by the back door: as another user, with a client of the tests' own."""
+        """A statement that bypasses the engine: as another user, with the tests' own client."""
         with TrinoClient(self.url) as client:
             return client.query(statement)
 

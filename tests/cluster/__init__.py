@@ -1,1 +1,1 @@
-"""Several real nodes over one PostgreSQL and one bucket: what holds whichever of them dies."""
+"""Several real nodes over one PostgreSQL and one bucket: what holds when any of them dies."""

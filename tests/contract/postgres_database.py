@@ -10,7 +10,7 @@ import pytest
 
 from queryrun.db.postgres.database import PostgresDatabase
 from tests.contract.run_store_fixtures import AttemptRecord
-from tests.postgres_server import DatabaseClock, PostgresServer, database_of_its_own
+from tests.postgres_server import DatabaseClock, PostgresServer, new_open_database
 
 _ATTEMPTS = (
     "SELECT number, node, handle, file_key, ended_ms IS NOT NULL, outcome, failure_code,"
@@ -61,7 +61,7 @@ class OnPostgres:
     @pytest.fixture
     def opened(self, postgres_server: PostgresServer) -> Iterator[Opened]:
         """An empty database, open."""
-        with database_of_its_own(postgres_server) as opened:
+        with new_open_database(postgres_server) as opened:
             yield opened
 
     @pytest.fixture

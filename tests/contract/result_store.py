@@ -70,7 +70,7 @@ class ResultStoreContract:
         assert b"".join(store.read(KEY, 0, len(DATA))) == DATA
 
     def test_what_was_written_may_be_changed_afterwards(self, store: ResultStore) -> None:
-        """The pipeline hands over views of one buffer that it uses again and again."""
+        """The pipeline hands over views of one buffer that it reuses."""
         buffer = bytearray(b"a" * 1000)
         writer = store.open(KEY)
         writer.write(memoryview(buffer))

@@ -53,7 +53,7 @@ from tests.contract.run_store_fixtures import (
 
 
 class TransitionsContract:
-    """From the attempt to the end, whichever comes first."""
+    """What ends an attempt: completion, failure, requeue and cancel."""
 
     pytestmark = pytest.mark.anyio
 

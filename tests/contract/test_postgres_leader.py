@@ -1,4 +1,4 @@
-"""Of the nodes on one database one does a task, and another when that one is gone."""
+"""One of the nodes on a database does a task; another takes over when it stops."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TestLeaderLease(OnPostgres):
     async def test_a_node_that_stops_renewing_loses_its_tasks(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
-        """A frozen one does not, and its kernel keeps its connections."""
+        """A frozen node does not, and its kernel keeps its connections."""
         conninfo = conninfo_of(opened[2])
         with closing(
             PostgresLeaderLease(conninfo, nodes[0].connections, idle_timeout_s=0.2)

@@ -286,7 +286,7 @@ class TestSeveralNodes(OnPostgres):
     async def test_a_failure_message_with_a_nul_still_ends_the_run(
         self, nodes: list[PostgresDatabase]
     ) -> None:
-        """An engine quotes what it was given; the attempt must be able to end all the same."""
+        """An engine quotes its input; the attempt must be able to finish anyway."""
         attempt = await started(nodes[0].runs)
         failure = Failure(FailureCode.INVALID_VALUE, "not a number: \x001")
         run = await nodes[0].runs.fail(attempt.ref, Failed(failure))

@@ -263,7 +263,7 @@ def test_a_link_of_temporary_credentials_works(
 
 
 def test_there_is_no_presigned_link_that_would_outlive_its_credentials() -> None:
-    """The link then leads through the service, which keeps its promise of four hours."""
+    """The link then goes through the service, which guarantees four hours."""
     expires = datetime.now(UTC) + timedelta(hours=1)
     credentials = Credentials("ASIA1", "secret", "token", expires)
     with closing(S3Bucket(S3Location("results"), lambda: credentials)) as bucket:

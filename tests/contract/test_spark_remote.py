@@ -177,7 +177,7 @@ def test_nothing_starts_under_a_name_that_was_stopped(
 def test_a_late_call_starts_nothing(
     options: dict[str, str], endpoint: RemoteEndpoint, name: str
 ) -> None:
-    """A killed client's last call may still be under way when the work is stopped."""
+    """A killed client's last call may still be in flight when the work is stopped."""
     with closing(SparkClient(endpoint_from_options(options, None), session_id_of(name))) as client:
         client.open({})
         SparkRemote().stop(endpoint, name)

@@ -61,7 +61,7 @@ def differences(
 
 
 def same_names(trino: Sequence[str], ours: Sequence[str]) -> bool:
-    """Whether columns are called alike, but for case; ours count a name that comes again."""
+    """Whether columns have the same names except for case; ours number repeated names."""
     pairs = list(zip(trino, ours, strict=True))
     return all(
         a.lower() == b.lower() or re.sub(r"_\d+$", "", b.lower()) == a.lower() for a, b in pairs

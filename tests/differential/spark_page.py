@@ -1,4 +1,4 @@
-"""The part of docs/reference/sql.md that is about Spark, out of the record of a run there."""
+"""The part of docs/reference/sql.md about Spark, from the record of a run there."""
 
 # ruff: noqa: E501 - a table: one entry a line
 

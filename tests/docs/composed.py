@@ -123,7 +123,7 @@ class Composed:
         return process.wait(timeout=seconds(self.services[service]["stop_grace_period"]))
 
     def wait_until_healthy(self, service: str) -> None:
-        """Run the service's health check, as it stands, until it passes."""
+        """Run the service's own health check until it passes."""
         test = self.services[service]["healthcheck"]["test"]
         assert test[0] == "CMD"
         program = {"python": sys.executable}.get(test[1], test[1])

@@ -1,4 +1,4 @@
-"""The how-to of the cluster, executed as it stands, on a real PostgreSQL and a real S3 server."""
+"""The how-to of the cluster, executed verbatim, on a real PostgreSQL and a real S3 server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.docs.executed import ROOT, Workspace, blocks_of
 from tests.ports import free_port
 from tests.postgres_server import PostgresServer
 from tests.postgres_server import _program as postgres_program
-from tests.postgres_server import postgres_server as postgres_server  # a fixture of theirs
+from tests.postgres_server import postgres_server as postgres_server  # a fixture
 from tests.s3_server import CREDENTIALS, S3Server
 from tests.s3_server import s3_server as s3_server  # the same
 

@@ -34,9 +34,9 @@ from tests.docs.composed import (
     seconds,
 )
 from tests.ports import free_port
-from tests.postgres_server import postgres_server as postgres_server  # a fixture of theirs
+from tests.postgres_server import postgres_server as postgres_server  # a fixture
 from tests.s3_server import S3Server
-from tests.s3_server import s3_server as s3_server  # a fixture of theirs
+from tests.s3_server import s3_server as s3_server  # a fixture
 
 SERVICES = compose_file()["services"]
 NODES = ("node-1", "node-2")

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import ServerHarness
 from tests.role_endpoints import CONTAINER_TOKEN, role_endpoints, signing_gateway
 from tests.s3_server import S3Server
-from tests.s3_server import moto_server as moto_server  # a fixture of theirs
+from tests.s3_server import moto_server as moto_server  # a fixture
 
 NO_KEYS = {
     "AWS_ACCESS_KEY_ID": "",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from queryrun.cli.home import MadeHome, init_home
-from tests.e2e.conftest import harness as harness  # a fixture of theirs
+from tests.e2e.conftest import harness as harness  # a fixture
 from tests.integration.worker.pool_harness import ignore_other_processes
 from tests.s3_server import s3_server as s3_server  # the same
 

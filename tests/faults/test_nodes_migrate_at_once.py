@@ -7,7 +7,7 @@ import threading
 from queryrun.db.postgres.connect import connect, conninfo_of
 from queryrun.db.postgres.migrate import migrate_postgres
 from tests.postgres_server import PostgresServer
-from tests.postgres_server import postgres_server as postgres_server  # a fixture of theirs
+from tests.postgres_server import postgres_server as postgres_server  # a fixture
 
 NODES = 4
 

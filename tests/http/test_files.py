@@ -211,7 +211,7 @@ async def test_size_and_checksum_are_included_when_file_is_named(harness: AppHar
 
 
 async def test_a_download_ends_when_the_client_disconnects(harness: AppHarness) -> None:
-    """The rest of a big file is not read for a client that is gone."""
+    """The rest of a big file is not read for a disconnected client."""
     url = httpx2.URL(await link(harness, b"x" * 700_000))
     sent: list[bytes] = []
     gone = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document: none may surprise it (all of schemathesis' checks).
+"""Requests generated from the OpenAPI document: all of schemathesis' checks pass.
 
 What a schema cannot say (a key must be an RSA key, a source must exist, a cursor must be ours) is
 made true in `meant`, so that valid requests are accepted and invalid ones stay invalid.

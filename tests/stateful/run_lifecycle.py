@@ -333,7 +333,7 @@ class RunLifecycle(RuleBasedStateMachine):
         del self.leases[ref]
 
     def stop(self, ref: AttemptRef) -> None:
-        """Kill the attempt's work and see it gone; the engine forgets finished work too."""
+        """Kill the attempt's work and check that it is gone; the engine drops finished work too."""
         self.working.discard(ref)
 
     def report(

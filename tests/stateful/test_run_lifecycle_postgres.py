@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from queryrun.runs.store import RunStore
 from tests.conftest import Clock
-from tests.postgres_server import PostgresServer, database_of_its_own, postgres_server
+from tests.postgres_server import PostgresServer, new_open_database, postgres_server
 from tests.stateful.conftest import PROFILE
 from tests.stateful.run_lifecycle import RunLifecycle
 
@@ -26,7 +26,7 @@ class PostgresLifecycle(RunLifecycle):
     def open_store(self) -> tuple[Clock, RunStore]:
         """A database of the server, and its clock."""
         self.stack = ExitStack()
-        database, clock, _ = self.stack.enter_context(database_of_its_own(self.server))
+        database, clock, _ = self.stack.enter_context(new_open_database(self.server))
         return clock, database.runs
 
     def close_store(self) -> None:

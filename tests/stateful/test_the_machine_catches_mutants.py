@@ -78,7 +78,7 @@ class HasNoFence(SqliteRunStore):
 
 
 class BelievesTheDead(SqliteRunStore):
-    """Lets an attempt complete its run although a cancel or a reaper came first."""
+    """Lets an attempt complete its run although a cancel or a reaper preceded it."""
 
     async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
         """Write the late result anyway."""

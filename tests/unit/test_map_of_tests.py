@@ -1,4 +1,4 @@
-"""The map in tests/README.md has every module, and names no test that is gone."""
+"""The map in tests/README.md has every module, and names no missing test."""
 
 from __future__ import annotations
 

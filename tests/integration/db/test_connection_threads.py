@@ -23,7 +23,7 @@ from queryrun.runs.model import (
     RunRequest,
 )
 from queryrun.runs.store import ClaimLimits
-from tests.postgres_server import SMALL, PostgresServer, database_of_its_own, running
+from tests.postgres_server import SMALL, PostgresServer, new_open_database, running
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ def own_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def database(own_server: PostgresServer) -> Iterator[PostgresDatabase]:
-    with database_of_its_own(own_server, HASTY) as (database, _, _):
+    with new_open_database(own_server, HASTY) as (database, _, _):
         yield database
 
 
@@ -158,7 +158,7 @@ async def test_an_unreachable_server_is_unavailable(own_server: PostgresServer) 
 
 
 async def test_a_closed_database_is_unavailable(own_server: PostgresServer) -> None:
-    with database_of_its_own(own_server, HASTY) as (database, _, _):
+    with new_open_database(own_server, HASTY) as (database, _, _):
         await accepted(database)
         database.close()
         database.close()
@@ -198,7 +198,7 @@ async def test_a_deadlock_is_resolved_by_running_its_victim_again(
     own_server: PostgresServer,
 ) -> None:
     """Both lock the same two rows in opposite order, and both get through."""
-    with database_of_its_own(own_server, replace(SMALL, sizes=ConnectionCounts(2, 1, 1))) as (
+    with new_open_database(own_server, replace(SMALL, sizes=ConnectionCounts(2, 1, 1))) as (
         database,
         _,
         _,

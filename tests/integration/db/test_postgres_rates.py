@@ -9,7 +9,7 @@ import pytest
 
 from queryrun.db.postgres.database import PostgresDatabase
 from queryrun.db.postgres.rates import PostgresRates, RateWindow, portion_of
-from tests.postgres_server import DatabaseClock, PostgresServer, database_of_its_own
+from tests.postgres_server import DatabaseClock, PostgresServer, new_open_database
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ class Nodes:
 
 @pytest.fixture
 def nodes(postgres_server: PostgresServer) -> Iterator[Nodes]:
-    with database_of_its_own(postgres_server) as (database, clock, _):
+    with new_open_database(postgres_server) as (database, clock, _):
         yield Nodes(database, clock)
 
 

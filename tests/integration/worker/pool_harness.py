@@ -114,7 +114,7 @@ class Running:
 
 
 async def begin(worker: Worker, text: str, until_stage: str = "executing") -> Running:
-    """Start a scripted statement and wait until it is under way."""
+    """Start a scripted statement and wait until it is running."""
     return await Running(worker, text, until_stage).begun()
 
 

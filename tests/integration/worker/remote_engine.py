@@ -13,7 +13,7 @@ from queryrun.services.remote_stop.process import run_remote_stop
 
 
 class MoodyEngine:
-    """`mood`: well, away, dying, silent, broken; `work`: what it lists."""
+    """`mood`: well, away, dying, silent, broken; `work`: the names it lists."""
 
     def stop(self, endpoint: RemoteEndpoint, name: str) -> None:
         """Nothing to stop; behaves by its mood."""

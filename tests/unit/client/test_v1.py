@@ -1,4 +1,4 @@
-"""The client on the v1 face, against a stand-in (see there what it proves and what not)."""
+"""The client on API v1, against a stand-in, which documents what this proves."""
 
 from __future__ import annotations
 

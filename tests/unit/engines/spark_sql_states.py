@@ -1,6 +1,6 @@
 """Spark's SQLSTATEs, from the list of its error conditions.
 
-`python -m tests.unit.engines.spark_sql_states` writes spark_sql_states.txt anew, after
+`python -m tests.unit.engines.spark_sql_states` rewrites spark_sql_states.txt, after
 `make spark-server` has fetched a Spark.
 """
 

@@ -93,7 +93,7 @@ def _digest(directory: Path) -> dict[str, str]:
 
 
 def _try_to_run(session: DuckDBSession, statement: str) -> None:
-    """Plan and then copy out, as the pipeline does; the session's failure comes out."""
+    """Plan and then copy out, as the pipeline does; raises the session's failure."""
     planned = session.plan(statement)
     try:
         planned.connection.execute(

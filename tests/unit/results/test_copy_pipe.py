@@ -1,4 +1,4 @@
-"""The pipe between DuckDB and us: whichever side fails, the other ends."""
+"""The pipe between DuckDB and us: when either side fails, the other stops."""
 
 from __future__ import annotations
 

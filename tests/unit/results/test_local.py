@@ -13,7 +13,7 @@ from queryrun.results.local import LocalResultStore
 def test_a_file_is_synced_then_renamed_then_its_directory_is_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a power cut a name must never stand for bytes that are not there."""
+    """After a power failure a name must never refer to missing bytes."""
     order: list[str] = []
     sync = os.fsync
 

@@ -1,4 +1,4 @@
-"""Previews give back the rows that were written, whatever the format, and within their bounds."""
+"""Previews return the rows that were written, in every format, within their limits."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ def test_a_size_limit_is_named_also_where_the_kernel_was_quicker(
 def test_line_ends_in_values_are_not_counted_as_rows(
     session: DuckDBSession, results: Path, content_type: str, encoding: str
 ) -> None:
-    """Where rows are only estimated meanwhile, the limit still counts true rows."""
+    """Where rows are estimated while writing, the limit still counts actual rows."""
     statement = "SELECT repeat('a\n', 20) AS a, i FROM range(200000) t(i)"
     request = replace(
         REQUEST,

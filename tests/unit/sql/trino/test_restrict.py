@@ -147,7 +147,7 @@ def test_a_recursive_entry_reads_itself() -> None:
     ],
 )
 def test_what_only_looks_recursive_is_refused(query: str) -> None:
-    """Trino takes the inner name for the table's then: no row may come in by that door."""
+    """Trino then takes the inner name for the table's: it must not expose hidden rows."""
     with pytest.raises(RunFailed) as refused:
         text(f"WITH RECURSIVE account (id) AS ({query}) SELECT * FROM account")
     assert refused.value.failure.code is FailureCode.NOT_SUPPORTED
