@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -19,8 +20,23 @@ class DoesNotApply(ValueError):
     """What the edit names is not there exactly once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class FileEdit(ABC):
+    """One change to one file of a tree."""
+
+    file: str
+
+    @abstractmethod
+    def edited(self, source: str) -> str:
+        """The file's text after the change. Raises `DoesNotApply`."""
+
+    def apply(self, tree: Path) -> None:
+        """Rewrite the file below `tree`. Raises `DoesNotApply`, and then nothing has changed."""
+        path = tree / self.file
+        path.write_text(self.edited(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Edit(FileEdit):
     """Replaces the one expression or statement `old` inside `within` by `new`.
 
     `within` is the qualified name of a function or class, or empty for the whole module. `new` is
@@ -31,11 +47,6 @@ class Edit:
     within: str
     old: str
     new: str
-
-    def apply(self, tree: Path) -> None:
-        """Rewrite the file below `tree`. Raises `DoesNotApply`, and then nothing has changed."""
-        path = tree / self.file
-        path.write_text(self.edited(path.read_text(encoding="utf-8")), encoding="utf-8")
 
     def edited(self, source: str) -> str:
         """The source with the edit in it, formatted as `ast.unparse` does."""
@@ -52,19 +63,14 @@ class Edit:
         return f"{self.file}: {self.within}" if self.within else self.file
 
 
-@dataclass(frozen=True, slots=True)
-class TableEdit:
+@dataclass(frozen=True)
+class TableEdit(FileEdit):
     """Sets one entry of the dict `table` of a module, after the module has made it."""
 
     file: str
     table: str
     key: str
     value: str
-
-    def apply(self, tree: Path) -> None:
-        """Rewrite the file below `tree`. Raises `DoesNotApply`, and then nothing has changed."""
-        path = tree / self.file
-        path.write_text(self.edited(path.read_text(encoding="utf-8")), encoding="utf-8")
 
     def edited(self, source: str) -> str:
         """The source with the entry set, formatted as `ast.unparse` does."""
@@ -77,19 +83,14 @@ class TableEdit:
         return ast.unparse(ast.fix_missing_locations(module))
 
 
-@dataclass(frozen=True, slots=True)
-class SqlEdit:
+@dataclass(frozen=True)
+class SqlEdit(FileEdit):
     """Replaces `old` in the statement that a file of named SQL calls `statement` by `new`."""
 
     file: str
     statement: str
     old: str
     new: str
-
-    def apply(self, tree: Path) -> None:
-        """Rewrite the file below `tree`. Raises `DoesNotApply`, and then nothing has changed."""
-        path = tree / self.file
-        path.write_text(self.edited(path.read_text(encoding="utf-8")), encoding="utf-8")
 
     def edited(self, source: str) -> str:
         """The source with the edit in it."""

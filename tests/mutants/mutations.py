@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.mutants.edits import Edit, SqlEdit, TableEdit
+from tests.mutants.edits import Edit, FileEdit, SqlEdit, TableEdit
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Mutation:
     """One broken mechanism. `harmless` is why no test is expected to notice."""
 
     name: str
-    edits: tuple[Edit | TableEdit | SqlEdit, ...]
+    edits: tuple[FileEdit, ...]
     harmless: str = ""
     crashes: bool = False
     """Whether the tests that kill the server, which take a minute, are run too."""
