@@ -56,4 +56,6 @@ def refused(verdict: Verdict) -> InvalidRequest:
 def _within_limits(request: RunRequest, policy: SourcePolicy) -> RunRequest:
     """The request with the source's retries, and its time limit lowered to the source's."""
     timeout_s = request.timeout_s and min(request.timeout_s, policy.time_limit_s)
+    if (timeout_s, policy.max_retries) == (request.timeout_s, request.max_retries):
+        return request  # the usual case; copying takes 3 µs of every submit
     return replace(request, timeout_s=timeout_s, max_retries=policy.max_retries)
