@@ -45,8 +45,9 @@ check: setup ## the quick gate: format, lint, types, import directions, unit tes
 	@$(BIN)/python -m tools.lint_words
 	@$(BIN)/pytest tests/unit -n 2 -m "not slow" --hypothesis-profile quick
 
-test-fast: setup ## what needs no Trino, no Spark and little time, in four minutes; `test` has the rest
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not jvm and not slow" --hypothesis-profile quick
+test-fast: setup ## modules, interfaces and the API, without Trino, Spark and served homes; `test` has the rest
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not jvm and not slow" --hypothesis-profile quick \
+	  tests/unit tests/integration tests/contract tests/http
 
 test: setup existing-clients ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup
