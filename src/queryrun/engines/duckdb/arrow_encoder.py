@@ -15,6 +15,7 @@ import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, Rows
 from queryrun.engines.directory import quoted_name, quoted_text
+from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.errors import FailureCode, RunFailed
 
@@ -35,18 +36,7 @@ class ArrowEncoder:
         self.output_path = str(Path(limits.spill_dir, _PIPE).absolute())
         self._instance = duckdb.connect(
             ":memory:",
-            config={
-                "memory_limit": f"{limits.memory_bytes // 1024}KiB",
-                "threads": limits.threads,
-                "temp_directory": limits.spill_dir,
-                "max_temp_directory_size": f"{limits.spill_bytes // 1024}KiB",
-                "autoload_known_extensions": False,
-                "autoinstall_known_extensions": False,
-                "allow_community_extensions": False,
-                "allow_persistent_secrets": False,
-                "python_enable_replacements": False,
-                "errors_as_json": True,
-            },
+            config=limited(limits),
         )
         self._lock(time_zone)
         self._connection = self._instance.cursor()

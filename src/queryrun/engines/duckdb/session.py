@@ -15,6 +15,7 @@ import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
 from queryrun.engines.directory import quoted_text
+from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.engines.duckdb.tables import DELETED, Tables
@@ -291,16 +292,7 @@ def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
         ":memory:",
         config={
-            "memory_limit": f"{limits.memory_bytes // 1024}KiB",
-            "threads": limits.threads,
-            "temp_directory": limits.spill_dir,
-            "max_temp_directory_size": f"{limits.spill_bytes // 1024}KiB",
-            "autoload_known_extensions": False,
-            "autoinstall_known_extensions": False,
-            "allow_community_extensions": False,
-            "allow_persistent_secrets": False,
-            "python_enable_replacements": False,
-            "errors_as_json": True,
+            **limited(limits),
             # A file that changed between two statements must be read anew, whatever its times say.
             "enable_external_file_cache": False,
         },
