@@ -6,25 +6,22 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-import uvicorn
 import uvloop
 
 from queryrun.cli.banner import banner
 from queryrun.cli.logs import configure_logs
 from queryrun.errors import ConfigurationError
+from queryrun.http.server.server import BACKLOG
 from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.node import Node, build_node
 
 log = structlog.get_logger()
 
-_BACKLOG = 2048
-_CLOSE_CONNECTIONS_S = 5
+_EVERY_IPV6 = "::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +55,18 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
 async def serve_node(node: Node, listener: socket.socket) -> None:
     """Serve a node until SIGTERM or SIGINT. Run it on the main thread."""
-    server = _Server(_uvicorn_config(node))
+    server = node.http_server()
     signals = _Signals(asyncio.get_running_loop())
     await node.start()
-    serving = asyncio.create_task(server.serve([listener]))
     try:
+        await server.start(listener)
         print(banner(node.settings, url_of(listener)), flush=True)
-        await _wait_for_stop(signals, serving)
+        await signals.first.wait()
         await _drain(node, signals)
     finally:
-        server.should_exit = True
-        await asyncio.gather(serving, return_exceptions=True)
+        await server.close()
         await node.close()
         log.info("stopped")
-
-
-async def _wait_for_stop(signals: _Signals, serving: asyncio.Task[None]) -> None:
-    """Wait for the first signal, or until the server stops without one."""
-    signaled = asyncio.create_task(signals.first.wait())
-    await asyncio.wait({signaled, serving}, return_when=asyncio.FIRST_COMPLETED)
-    signaled.cancel()
 
 
 async def _drain(node: Node, signals: _Signals) -> None:
@@ -107,33 +96,21 @@ class _Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handling, which would skip the drain and exit with 143."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Our handlers are already installed."""
-        yield
-
-
-def _uvicorn_config(node: Node) -> uvicorn.Config:
-    """The node logs and drains itself, so uvicorn does neither."""
-    return uvicorn.Config(
-        node.app,
-        http="httptools",
-        loop="uvloop",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
-    )
-
-
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, bound before anything starts, so that a port in use fails immediately."""
+    """A listening socket, bound before anything starts, so that a port in use fails immediately.
+
+    IPv4 or IPv6, by the address; `::` is every address of both.
+    """
     try:
-        return socket.create_server((host, port), backlog=_BACKLOG, reuse_port=False)
+        family, _, _, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(
+            address[:2],
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=host == _EVERY_IPV6 and socket.has_dualstack_ipv6(),
+        )
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
@@ -141,4 +118,4 @@ def listen(host: str, port: int) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -18,6 +18,7 @@ from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext
 from queryrun.http.metrics import HttpMetrics
+from queryrun.http.server.server import HttpServer
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
@@ -41,6 +42,7 @@ from queryrun.wiring.options import (
     http_settings,
     reap_options,
     retry_policy,
+    server_limits,
     source_policies,
     sweep_options,
     utc_now,
@@ -79,6 +81,10 @@ class Node:
     def database(self) -> Database:
         """The node's database."""
         return self.resources.database
+
+    def http_server(self) -> HttpServer:
+        """The server of the node's app. Call in the event loop that serves."""
+        return HttpServer(self.app, server_limits(self.settings))
 
     async def start(self) -> None:
         """Start the components in the order in which they depend on each other.

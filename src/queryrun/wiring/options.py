@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from queryrun.http.context import HttpSettings
 from queryrun.http.rate_limits import API_PRESETS, Rates
+from queryrun.http.server.limits import ServerLimits
 from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.runs.dispatch import DispatchOptions
 from queryrun.runs.model import DeletedRows
@@ -106,3 +107,8 @@ def http_settings(settings: Settings) -> HttpSettings:
         strict_fields=server.strict_fields,
         read_deleted=DeletedRows(server.v2_read_deleted),
     )
+
+
+def server_limits(settings: Settings) -> ServerLimits:
+    """What the HTTP server needs of the settings."""
+    return ServerLimits()
