@@ -15,6 +15,7 @@ import uvloop
 from queryrun.cli.banner import banner
 from queryrun.cli.logs import configure_logs
 from queryrun.errors import ConfigurationError
+from queryrun.http.server import descriptors
 from queryrun.http.server.server import BACKLOG
 from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.node import Node, build_node
@@ -42,6 +43,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
     settings = load(home, environ)
     configure_logs(settings.log)
+    descriptors.raise_limit()
     listener = listen(
         settings.server.host if options.host is None else options.host,
         settings.server.port if options.port is None else options.port,

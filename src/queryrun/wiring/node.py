@@ -18,7 +18,11 @@ from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
+from queryrun.http.server.connection import Connection
+from queryrun.http.server.connections import Connections
+from queryrun.http.server.proxies import TrustedProxies
 from queryrun.http.server.server import HttpServer
+from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
@@ -77,6 +81,7 @@ class Node:
     dispatcher: Dispatcher
     reaper: Reaper
     sweeper: Sweeper
+    connections: Connections[Connection]
 
     @property
     def database(self) -> Database:
@@ -85,7 +90,9 @@ class Node:
 
     def http_server(self) -> HttpServer:
         """The server of the node's app. Call in the event loop that serves."""
-        return HttpServer(self.app, server_limits(self.settings))
+        proxies = TrustedProxies(self.settings.server.trusted_proxies)
+        limits = server_limits(self.settings)
+        return HttpServer(self.app, limits, proxies, self.connections)
 
     async def start(self) -> None:
         """Start the components in the order in which they depend on each other.
@@ -209,6 +216,9 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     )
 
     # HTTP.
+    connections = Connections[Connection](server_limits(settings))
+    watch = ConnectionWatch(connections)
+    watch.register(attempts.metrics.registry)
     lanes = Lanes()
     app = build_app(
         AppContext(
@@ -224,7 +234,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             public_url=settings.server.public_url or public_url,
             now=utc_now,
             make_limiter=make_limiter(database),
-            ready=readiness(database, dispatcher, sources, settings.remote_sources),
+            ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )
@@ -243,6 +253,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         dispatcher=dispatcher,
         reaper=reaper,
         sweeper=sweeper,
+        connections=connections,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from queryrun.http.context import HttpSettings
 from queryrun.http.rate_limits import API_PRESETS, Rates
+from queryrun.http.server.descriptors import affordable_connections, limit
 from queryrun.http.server.limits import ServerLimits
 from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.runs.dispatch import DispatchOptions
@@ -111,5 +112,12 @@ def http_settings(settings: Settings) -> HttpSettings:
 
 
 def server_limits(settings: Settings) -> ServerLimits:
-    """What the HTTP server needs of the settings."""
-    return ServerLimits()
+    """What the HTTP server needs of the settings, within what the process may open."""
+    server = settings.server
+    affordable = affordable_connections(limit())
+    return ServerLimits(
+        header_timeout_s=server.header_timeout_s,
+        idle_timeout_s=server.idle_timeout_s,
+        max_connections=min(server.max_connections, affordable),
+        max_connections_per_address=server.max_connections_per_address,
+    )

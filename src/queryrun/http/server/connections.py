@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from queryrun.http.server.limits import ServerLimits
 
@@ -22,7 +22,10 @@ class Held(Protocol):
         ...
 
 
-class Connections:
+_H = TypeVar("_H", bound=Held)
+
+
+class Connections(Generic[_H]):
     """Counts connections by address and in all.
 
     A connection without a request in progress is idle. At a limit the one that has been idle
@@ -33,25 +36,25 @@ class Connections:
     def __init__(self, limits: ServerLimits) -> None:
         self._max = limits.max_connections
         self._max_per_address = limits.max_connections_per_address
-        self._all: dict[Held, None] = {}
+        self._all: dict[_H, None] = {}
         self._counts: Counter[str] = Counter()
-        self._idle: OrderedDict[Held, None] = OrderedDict()
-        self._idle_of: dict[str, OrderedDict[Held, None]] = {}
+        self._idle: OrderedDict[_H, None] = OrderedDict()
+        self._idle_of: dict[str, OrderedDict[_H, None]] = {}
         self.closed: Counter[str] = Counter()
         """Connections that the server ended for a reason of its own, by that reason."""
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def __iter__(self) -> Iterator[Held]:
-        return iter(list(self._all))
+    def __iter__(self) -> Iterator[_H]:
+        return iter(self._all)
 
     @property
     def max(self) -> int:
         """How many there may be."""
         return self._max
 
-    def admit(self, connection: Held) -> bool:
+    def admit(self, connection: _H) -> bool:
         """Count a new connection, which is idle. False: there is no room, and none can be made."""
         is_full = self._counts[connection.group] >= self._max_per_address
         if is_full and not connection.is_trusted:
@@ -65,12 +68,12 @@ class Connections:
         self.set_idle(connection)
         return True
 
-    def set_idle(self, connection: Held) -> None:
+    def set_idle(self, connection: _H) -> None:
         """It waits for a request from now on."""
         self._idle[connection] = None
         self._idle_of.setdefault(connection.group, OrderedDict())[connection] = None
 
-    def set_busy(self, connection: Held) -> None:
+    def set_busy(self, connection: _H) -> None:
         """A request of it is in progress."""
         self._idle.pop(connection, None)
         same = self._idle_of.get(connection.group)
@@ -79,16 +82,17 @@ class Connections:
             if not same:
                 del self._idle_of[connection.group]
 
-    def remove(self, connection: Held) -> None:
+    def remove(self, connection: _H) -> None:
         """It is closed. May be called again."""
-        if self._all.pop(connection, self) is self:
+        if connection not in self._all:
             return
+        del self._all[connection]
         self.set_busy(connection)
         self._counts[connection.group] -= 1
         if not self._counts[connection.group]:
             del self._counts[connection.group]
 
-    def _evict_from(self, idle: OrderedDict[Held, None] | None) -> bool:
+    def _evict_from(self, idle: OrderedDict[_H, None] | None) -> bool:
         if not idle:
             return False
         oldest = next(iter(idle))

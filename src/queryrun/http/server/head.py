@@ -22,7 +22,7 @@ _REQUEST_LINE = re.compile(
     rb"(%b{1,%d}) ([!-\"$-~]+) HTTP/([0-9])\.([0-9])" % (_TOKEN, MAX_METHOD_BYTES)
 )
 _HEADER_LINES = re.compile(rb"(?:%b++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+" % _TOKEN)
-_ABSOLUTE = re.compile(rb"https?://[^/?#@]+", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"https?://[^/?#@]+(?=[/?]|$)", re.IGNORECASE)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _HOST = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*")
 _MAX_LINE_BYTES = MAX_METHOD_BYTES + MAX_TARGET_BYTES + len(" " + " HTTP/1.1")
@@ -72,11 +72,13 @@ def check_partial(received: bytes | bytearray) -> None:
 
 
 def read_head(raw: bytes) -> RequestHead:
-    """The head without its empty line: the last header keeps its CRLF. `HeadRefusedError`."""
+    """The head without its empty line: the last header keeps its CRLF. `HeadRefusedError`.
+
+    One empty line before it is skipped: clients send one after a body (RFC 9112 section 2.2).
+    """
     check_partial(raw)
-    line_end = raw.index(b"\r\n")
-    method, target, is_http_1_1 = _request_line(raw[:line_end])
-    block = raw[line_end + 2 :]
+    line, _, block = raw.removeprefix(b"\r\n").partition(b"\r\n")
+    method, target, is_http_1_1 = _request_line(line)
     if _HEADER_LINES.fullmatch(block) is None:
         raise HeadRefusedError(400, "a header line is not `name: value`")
     head = RequestHead(method, b"", b"", is_http_1_1, [], 0, False, is_http_1_1, False, [])

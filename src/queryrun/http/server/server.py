@@ -32,12 +32,18 @@ _MAX_FRAMES = 8
 class ServerState:
     """What the connections of a server share."""
 
-    def __init__(self, app: ASGIApp, limits: ServerLimits, proxies: TrustedProxies) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: ServerLimits,
+        proxies: TrustedProxies,
+        connections: Connections[Connection],
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.now_s = self.loop.time
         self.limits = limits
         self.proxies = proxies
-        self.connections = Connections(limits)
+        self.connections = connections
         self.turns: Turns[Exchange] = Turns(self.loop, self._begin)
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         self.date_header = _date_header()
@@ -69,9 +75,15 @@ class HttpServer:
     """Serves an ASGI app on one listening socket. `start`, then `close`."""
 
     def __init__(
-        self, app: ASGIApp, limits: ServerLimits, proxies: TrustedProxies | None = None
+        self,
+        app: ASGIApp,
+        limits: ServerLimits,
+        proxies: TrustedProxies | None = None,
+        connections: Connections[Connection] | None = None,
     ) -> None:
-        self.state = ServerState(app, limits, proxies or TrustedProxies())
+        """Without `proxies` nobody's X-Forwarded-For counts. `connections` are for a watch."""
+        counted = Connections[Connection](limits) if connections is None else connections
+        self.state = ServerState(app, limits, proxies or TrustedProxies(), counted)
         self._server: asyncio.Server | None = None
         self._clock: asyncio.Task[None] | None = None
 
@@ -89,14 +101,14 @@ class HttpServer:
         self.state.is_closing = True
         if self._server is not None:
             self._server.close()
-        for connection in self._connections():
+        for connection in list(self.state.connections):
             connection.shut_down()
         if self.state.tasks:
             await asyncio.wait(self.state.tasks, timeout=timeout_s)
         for task in list(self.state.tasks):
             task.cancel()
         await asyncio.gather(*self.state.tasks, return_exceptions=True)
-        for connection in self._connections():
+        for connection in list(self.state.connections):
             connection.abort()
         if self._clock is not None:
             self._clock.cancel()
@@ -108,11 +120,8 @@ class HttpServer:
             await asyncio.sleep(interval_s)
             self.state.date_header = _date_header()
             now_s = self.state.now_s()
-            for connection in self._connections():
+            for connection in list(self.state.connections):
                 connection.check_time(now_s)
-
-    def _connections(self) -> list[Connection]:
-        return [one for one in self.state.connections if isinstance(one, Connection)]
 
 
 def _date_header() -> bytes:
