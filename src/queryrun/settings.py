@@ -265,7 +265,8 @@ class RateSettings(Section, frozen=True):
     50,000, 2,250,000 and 27,000,000 for `production`; 12,500, 25,000 and 50,000 for
     `developer_sandbox`; 2,500, 5,000 and 10,000 for `api_sandbox`."""
     auth_per_address_per_minute: int = 100
-    """Token requests per client address. 0 is no limit."""
+    """Token requests of a client from one address; failed logins are counted apart, and right
+    credentials are never refused for them. 0 is no limit."""
 
 
 class LogSettings(Section, frozen=True):

@@ -22,6 +22,7 @@ from queryrun.http.server.connection import Connection
 from queryrun.http.server.connections import Connections
 from queryrun.http.server.proxies import TrustedProxies
 from queryrun.http.server.server import HttpServer
+from queryrun.http.server.turns import KnownCallers
 from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
@@ -82,6 +83,7 @@ class Node:
     reaper: Reaper
     sweeper: Sweeper
     connections: Connections[Connection]
+    callers: KnownCallers
 
     @property
     def database(self) -> Database:
@@ -92,7 +94,7 @@ class Node:
         """The server of the node's app. Call in the event loop that serves."""
         proxies = TrustedProxies(self.settings.server.trusted_proxies)
         limits = server_limits(self.settings)
-        return HttpServer(self.app, limits, proxies, self.connections)
+        return HttpServer(self.app, limits, proxies, self.connections, self.callers)
 
     async def start(self) -> None:
         """Start the components in the order in which they depend on each other.
@@ -217,6 +219,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
 
     # HTTP.
     connections = Connections[Connection](server_limits(settings))
+    callers = KnownCallers()
     watch = ConnectionWatch(connections)
     watch.register(attempts.metrics.registry)
     lanes = Lanes()
@@ -233,6 +236,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
+            callers=callers,
             make_limiter=make_limiter(database),
             ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
             settings=http_settings(settings),
@@ -254,6 +258,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         reaper=reaper,
         sweeper=sweeper,
         connections=connections,
+        callers=callers,
     )
 
 

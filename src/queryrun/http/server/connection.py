@@ -176,7 +176,8 @@ class Connection(asyncio.BufferedProtocol):
         if rest:
             self._take_body(rest)
         if self.exchange is exchange:
-            self.state.turns.take(self.group, exchange)
+            known = self.state.callers.find(head.authorization)
+            self.state.turns.take(exchange, address=exchange.scope["client"][0], known=known)
 
     def _scope(self, head: RequestHead) -> Message:
         """As ASGI's HTTP scope."""

@@ -55,6 +55,8 @@ class RequestHead:
     expects_continue: bool
     forwarded_for: list[bytes]
     """The values of X-Forwarded-For, believed from trusted proxies alone."""
+    authorization: bytes | None
+    """The last one. Not judged here."""
 
 
 def check_partial(received: bytes | bytearray) -> None:
@@ -81,7 +83,7 @@ def read_head(raw: bytes) -> RequestHead:
     method, target, is_http_1_1 = _request_line(line)
     if _HEADER_LINES.fullmatch(block) is None:
         raise HeadRefusedError(400, "a header line is not `name: value`")
-    head = RequestHead(method, b"", b"", is_http_1_1, [], 0, False, is_http_1_1, False, [])
+    head = RequestHead(method, b"", b"", is_http_1_1, [], 0, False, is_http_1_1, False, [], None)
     hosts = _read_headers(head, block)
     _check_host(hosts, is_http_1_1)
     head.raw_path, head.query = _path_and_query(target, method)
@@ -130,6 +132,8 @@ def _read_headers(head: RequestHead, block: bytes) -> int:
                 head.keep_alive = False
         elif name == b"expect":
             _expect(head, value)
+        elif name == b"authorization":
+            head.authorization = value
         elif name == b"x-forwarded-for":
             head.forwarded_for.append(value)
     if lengths or codings:

@@ -30,8 +30,11 @@ DRAIN_BYTES = 64 * 1024
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
 """After a refusal the peer may send this much, for this long, so that it gets to read why."""
-TURNS_PER_TICK = 16
-"""Requests that begin in one turn of the event loop. The loop does other work in between."""
+KNOWN_PER_TICK = 16
+STRANGERS_PER_TICK = 8
+"""Requests that begin in one turn of the event loop, of callers who were authorized lately and of
+others. The loop does its other work in between: leases, heartbeats, cancels in progress."""
+MAX_KNOWN_CALLERS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

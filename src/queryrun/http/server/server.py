@@ -16,7 +16,7 @@ from queryrun.http.server.connections import Connections
 from queryrun.http.server.exchange import Exchange
 from queryrun.http.server.limits import NOT_SENT_LOW_WATER_BYTES, READ_BYTES, ServerLimits
 from queryrun.http.server.proxies import TrustedProxies
-from queryrun.http.server.turns import Turns
+from queryrun.http.server.turns import KnownCallers, Turns
 
 log = structlog.get_logger("queryrun.http")
 
@@ -38,12 +38,14 @@ class ServerState:
         limits: ServerLimits,
         proxies: TrustedProxies,
         connections: Connections[Connection],
+        callers: KnownCallers,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.now_s = self.loop.time
         self.limits = limits
         self.proxies = proxies
         self.connections = connections
+        self.callers = callers
         self.turns: Turns[Exchange] = Turns(self.loop, self._begin)
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         self.date_header = _date_header()
@@ -80,10 +82,14 @@ class HttpServer:
         limits: ServerLimits,
         proxies: TrustedProxies | None = None,
         connections: Connections[Connection] | None = None,
+        callers: KnownCallers | None = None,
     ) -> None:
-        """Without `proxies` nobody's X-Forwarded-For counts. `connections` are for a watch."""
+        """Without `proxies` nobody's X-Forwarded-For counts. `connections` are for a watch;
+        `callers` are those whom the app has authorized."""
         counted = Connections[Connection](limits) if connections is None else connections
-        self.state = ServerState(app, limits, proxies or TrustedProxies(), counted)
+        self.state = ServerState(
+            app, limits, proxies or TrustedProxies(), counted, callers or KnownCallers()
+        )
         self._server: asyncio.Server | None = None
         self._clock: asyncio.Task[None] | None = None
 

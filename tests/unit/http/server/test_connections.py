@@ -7,8 +7,12 @@ import asyncio
 import pytest
 
 from queryrun.http.server.connections import Connections
-from queryrun.http.server.limits import TURNS_PER_TICK, ServerLimits
-from queryrun.http.server.turns import Turns
+from queryrun.http.server.limits import (
+    MAX_KNOWN_CALLERS,
+    STRANGERS_PER_TICK,
+    ServerLimits,
+)
+from queryrun.http.server.turns import KnownCallers, Turns
 
 
 class Held:
@@ -73,14 +77,40 @@ def test_a_closed_connection_makes_room_once() -> None:
 async def test_addresses_take_turns_and_the_loop_has_its_own() -> None:
     begun: list[str] = []
     turns: Turns[str] = Turns(asyncio.get_running_loop(), begun.append)
-    for number in range(3 * TURNS_PER_TICK):
-        turns.take("flood", f"flood {number}")
-    turns.take("other", "other")
-    assert len(begun) == TURNS_PER_TICK
+    per_tick = STRANGERS_PER_TICK
+    for number in range(3 * per_tick):
+        turns.take(f"flood {number}", address="flood", known=None)
+    turns.take("other", address="other", known=None)
+    assert len(begun) == per_tick
     await asyncio.sleep(0)
-    assert len(begun) == 2 * TURNS_PER_TICK
-    assert begun[TURNS_PER_TICK : TURNS_PER_TICK + 2] == [f"flood {TURNS_PER_TICK}", "other"]
+    assert len(begun) == 2 * per_tick
+    assert begun[per_tick : per_tick + 2] == [f"flood {per_tick}", "other"]
     for _ in range(3):
         await asyncio.sleep(0)
-    assert begun[-1] == f"flood {3 * TURNS_PER_TICK - 1}"
-    assert len(begun) == len(set(begun)) == 3 * TURNS_PER_TICK + 1
+    assert begun[-1] == f"flood {3 * per_tick - 1}"
+    assert len(begun) == len(set(begun)) == 3 * per_tick + 1
+
+
+@pytest.mark.anyio
+async def test_known_callers_do_not_wait_for_strangers() -> None:
+    begun: list[str] = []
+    turns: Turns[str] = Turns(asyncio.get_running_loop(), begun.append)
+    callers = KnownCallers()
+    callers.add(b"Bearer good")
+    for number in range(100):
+        turns.take(f"{number}", address="flood", known=callers.find(b"Bearer bad"))
+    turns.take("cancel", address="flood", known=callers.find(b"Bearer good"))
+    assert begun[-1] == "cancel"
+    assert len(begun) == STRANGERS_PER_TICK + 1
+
+
+def test_known_callers_are_bounded_and_the_latest_stay() -> None:
+    callers = KnownCallers()
+    callers.add(b"first")
+    callers.add(b"second")
+    callers.add(b"first")
+    for number in range(MAX_KNOWN_CALLERS - 1):
+        callers.add(b"%d" % number)
+    assert callers.find(b"first") is not None
+    assert callers.find(b"second") is None
+    assert callers.find(None) is None
