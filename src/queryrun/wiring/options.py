@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from queryrun.http.context import HttpSettings
 from queryrun.http.rate_limits import API_PRESETS, Rates
@@ -32,9 +33,15 @@ def pool_options(settings: Settings) -> PoolOptions:
     """One worker per slot, in addition to the warm ones."""
     return PoolOptions(
         spill_root=settings.path(SPILL_NAME),
+        results=local_results(settings),
         warm=settings.workers.warm,
         max_workers=settings.workers.slots + settings.workers.warm,
     )
+
+
+def local_results(settings: Settings) -> Path | None:
+    """The directory of results; None when they are stored elsewhere."""
+    return settings.path(settings.results.directory) if settings.results.store == "local" else None
 
 
 def dispatch_options(settings: Settings) -> DispatchOptions:
