@@ -69,9 +69,9 @@ class ServerSettings(Section, frozen=True):
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
     sandbox: Literal["auto", "required", "best_effort"] = "auto"
-    """Whether the kernel must offer every wall around the processes that run statements (SECURITY.md).
-    `required`: without one the service does not start. `best_effort`: it starts, with a warning.
-    `auto`: required when it listens beyond loopback."""
+    """Whether the kernel must offer every wall around the processes that run statements
+    (SECURITY.md). `required`: without one the service does not start. `best_effort`: it starts,
+    with a warning. `auto`: required when it listens beyond loopback."""
     drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM. Then they are stopped and queued
     again, without losing an attempt."""

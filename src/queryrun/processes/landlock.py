@@ -33,6 +33,7 @@ _REMOVE_FILE = 1 << 5
 _MAKE_DIR = 1 << 7
 _MAKE_REG = 1 << 8
 _MAKE_FIFO = 1 << 10
+_MAKE_SYM = 1 << 12
 _REFER = 1 << 13
 _TRUNCATE = 1 << 14
 _IOCTL_DEV = 1 << 15
@@ -48,9 +49,11 @@ _WRITE = (
     | _MAKE_DIR
     | _MAKE_REG
     | _MAKE_FIFO
+    | _MAKE_SYM
     | _REFER
     | _TRUNCATE
 )
+"""A link leads nowhere that the process could not read anyway; the node follows none."""
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 

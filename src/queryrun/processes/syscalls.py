@@ -108,6 +108,8 @@ ALLOWED: tuple[Call, ...] = (
     Call("renameat2", 316, 276, "newer C libraries: see renameat"),
     Call("link", 86, None, "one version of a copy for a whole statement"),
     Call("linkat", 265, 37, "one version of a copy for a whole statement"),
+    Call("symlink", 88, None, "names of data files for the engine, in the spill directory"),
+    Call("symlinkat", 266, 36, "names of data files for the engine, in the spill directory"),
     Call(
         *("mknod", 133, None, "the named pipe of a result; no device, no socket"),
         only=((Argument(1, _FIFO, mask=_TYPE_OF_FILE),),),

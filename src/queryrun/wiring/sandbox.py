@@ -14,6 +14,8 @@ from queryrun.settings import Settings
 
 log = structlog.get_logger()
 
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSandbox:

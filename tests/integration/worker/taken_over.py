@@ -259,10 +259,6 @@ def _inotify(victim: Victim) -> None:
     os.close(_call(294, 0))
 
 
-def _symlink(victim: Victim) -> None:
-    os.symlink(victim.result, f"{victim.spill}/link")  # noqa: PTH211 - the call itself
-
-
 def _device(victim: Victim) -> None:
     os.mknod(f"{victim.spill}/device", 0o020600, os.makedev(1, 3))
 
@@ -296,7 +292,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     **_stopped_by(FILES, CALLS)(
         *(_truncate_own_data, _tcp, _signal, _signal_by_pidfd),
-        *(_symlink, _device, _ptrace, _new_program),
+        *(_device, _ptrace, _new_program),
     ),
     **_stopped_by(CALLS)(
         *(_mptcp, _fast_open, _udp, _unix, _raw, _netlink, _socket_pair),
