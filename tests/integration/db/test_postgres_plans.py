@@ -167,7 +167,7 @@ def buffers_of_claim(connection: Connection) -> int:
 def test_a_claim_costs_about_the_same_for_ten_runs_and_for_twenty_thousand(
     connection: Connection,
 ) -> None:
-    fill(connection, 15)
+    fill(connection, 40)
     few = buffers_of_claim(connection)
     connection.execute("DELETE FROM runs")
     connection.execute("DELETE FROM run_requests")
