@@ -144,6 +144,8 @@ class FailureCode(StrEnum):
     NODE_LOST = "node_lost"
     ENGINE_UNAVAILABLE = "engine_unavailable"
     DATA_UNREADABLE = "data_unreadable"
+    DATA_INVALID = "data_invalid"
+    DATA_CHANGED = "data_changed"
     STORAGE_FAILED = "storage_failed"
     STORAGE_FULL = "storage_full"
     INTERNAL_ERROR = "internal_error"
@@ -175,6 +177,8 @@ _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
     FailureCode.NODE_LOST: (Blame.SERVICE, True),
     FailureCode.ENGINE_UNAVAILABLE: (Blame.ENGINE, True),
     FailureCode.DATA_UNREADABLE: (Blame.ENGINE, True),
+    FailureCode.DATA_INVALID: (Blame.USER, False),
+    FailureCode.DATA_CHANGED: (Blame.ENGINE, True),
     FailureCode.STORAGE_FAILED: (Blame.STORAGE, True),
     FailureCode.STORAGE_FULL: (Blame.STORAGE, False),
     FailureCode.INTERNAL_ERROR: (Blame.SERVICE, False),

@@ -85,6 +85,10 @@ class ServerSettings(Section, frozen=True):
     strict_fields: bool = False
     """Refuse unknown names in `fields[]` with 400, which finds typing errors. The hosted service
     ignores them."""
+    extensions: Literal["requested", "always"] = "requested"
+    """When a run on v2 has fields that the hosted service does not have, `error` among them.
+    `requested`: when `fields[]` names them. `always`: in every response; strictly generated
+    clients refuse those."""
     v2_read_deleted: Literal["include", "only"] = "include"
     """What `read_deleted: true` reads on v2: deleted rows in addition to the others, or `only`
     deleted rows, as `readDeleted` does on v1."""

@@ -70,6 +70,8 @@ class HttpSettings:
     """Whether `GET /v2/query_runs` exists; a 405 otherwise (contract H13)."""
     strict_fields: bool
     """Refuse unknown `fields[]` names instead of ignoring them (contract C1)."""
+    always_extensions: bool
+    """Whether runs on v2 have our extensions without being asked for them (contract H10)."""
     read_deleted: DeletedRows
     """What v2's `read_deleted: true` reads (contract H3)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.auth.model import Scope
-from queryrun.http import examples, files, health, oauth
+from queryrun.http import examples, failure_headers, files, health, oauth
 from queryrun.http import parameters as p
 from queryrun.http.context import HttpSettings
 from queryrun.http.document import ApiDocument
@@ -76,7 +76,10 @@ CREATE = Operation(
             201,
             "Accepted.",
             "QueryRun",
-            headers=("location", "preference-applied", "idempotency-replayed", "warning"),
+            headers=(
+                *("location", "preference-applied", "idempotency-replayed", "warning"),
+                *failure_headers.NAMES,
+            ),
             examples=(("accepted", examples.ACCEPTED),),
             links=RUN_LINKS,
         ),
@@ -99,10 +102,11 @@ GET = Operation(
             200,
             "The run.",
             "QueryRun",
-            headers=("preference-applied",),
+            headers=("preference-applied", *failure_headers.NAMES),
             examples=(
                 ("complete", examples.COMPLETE),
                 ("failed", examples.FAILED),
+                ("failed, with `error` requested", examples.FAILED_WITH_ERROR),
                 ("accepted", examples.ACCEPTED),
             ),
             links=(

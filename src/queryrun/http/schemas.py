@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
+from queryrun.http import failure_headers
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import create_body_schema
-from queryrun.http.v2.render import FIELDS
+from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     AttemptOutcome,
@@ -49,8 +50,7 @@ FILE = _object(
         ),
         "content_type": _text("The requested format.", enum=[*ContentType, "jsonl"]),
         "type": _text("Always `query_run`.", enum=["query_run"]),
-        "size": _whole("Bytes. Only when `fields[]` names `file`.", minimum=0),
-        "sha256": _text("SHA-256 of the file, in hex. Only when `fields[]` names `file`."),
+        **{name.removeprefix("file."): part.schema for name, part in PARTS.items()},
     },
     "The result file of a complete run.",
 )
@@ -65,7 +65,7 @@ ERROR = _object(
         "line": _whole("In the statement, from 1.", minimum=1),
         "column": _whole("In the line, from 1.", minimum=1),
     },
-    "Why a run failed. Present on failed runs only.",
+    "Why a run failed. On failed runs, when `fields[]` names it. An addition of this service.",
     ("code", "message", "retryable"),
 )
 CANCELLATION = _object(
@@ -95,8 +95,7 @@ ATTEMPT = _object(
 )
 QUERY_RUN = _object(
     {name: field.schema for name, field in FIELDS.items()},
-    "A query run. `fields[]` decides which keys it has; without it, those of the contract and, "
-    "on failed runs, `error`.",
+    "A query run. `fields[]` decides which keys it has; without it, those of the contract.",
 )
 PROGRESS = _object(
     {
@@ -284,6 +283,12 @@ HEADERS: dict[str, Schema] = {
     "warning": _text("Present when the encryption key is shorter than recommended."),
     "idempotency-replayed": _text("`true` on a replayed response."),
     "retry-after": _whole("Seconds to wait.", minimum=0),
+    failure_headers.CODE: _text("On failed runs: what went wrong.", enum=list(FailureCode)),
+    failure_headers.MESSAGE: _text(
+        "On failed runs: the error for people, on one line. UTF-8, percent-encoded, at most "
+        f"{failure_headers.MAX_ENCODED_BYTES} bytes; a longer text ends with an ellipsis.",
+        maxLength=failure_headers.MAX_ENCODED_BYTES,
+    ),
     "allow": _text("The methods that the path has."),
     "www-authenticate": _text("How to authenticate."),
     "etag": _text("Changes when the bytes do."),

@@ -104,5 +104,6 @@ def http_settings(settings: Settings) -> HttpSettings:
         serve_api="api" in settings.roles,
         list_runs=server.list_runs,
         strict_fields=server.strict_fields,
+        always_extensions=server.extensions == "always",
         read_deleted=DeletedRows(server.v2_read_deleted),
     )

@@ -17,6 +17,7 @@ from queryrun.errors import (
 from queryrun.http import headers, idempotency
 from queryrun.http.bodies import decode_object, read_json_body
 from queryrun.http.context import AppContext
+from queryrun.http.failure_headers import failure_headers
 from queryrun.http.links import links_of
 from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
@@ -66,7 +67,7 @@ async def create_job(app: AppContext, request: ApiRequest) -> Response:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
-    extra_headers = preference.headers | key_warning(run_request.output)
+    extra_headers = preference.headers | key_warning(run_request.output) | failure_headers(run)
     return JsonResponse(job_body(run, links_of(app)), headers=extra_headers)
 
 
@@ -75,7 +76,8 @@ async def get_job(app: AppContext, request: ApiRequest) -> Response:
     run = await _read_job(app.runs, request, request.path_params["job_id"])
     preference = preference_of(request)
     run = await wait_for_end(app, request, run, preference)
-    return JsonResponse(job_body(run, links_of(app)), headers=preference.headers)
+    extra_headers = preference.headers | failure_headers(run)
+    return JsonResponse(job_body(run, links_of(app)), headers=extra_headers)
 
 
 async def cancel_job(app: AppContext, request: ApiRequest) -> Response:

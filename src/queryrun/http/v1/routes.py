@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queryrun.auth.model import Scope
+from queryrun.http import failure_headers
 from queryrun.http import parameters as p
 from queryrun.http.operations import Operation, Parameter, RequestBody, ResponseDoc
 from queryrun.http.v1 import jobs, schemas
@@ -63,7 +64,10 @@ CREATE_JOB = Operation(
             200,
             "Accepted.",
             "DataQueryJobResponse",
-            headers=("preference-applied", "idempotency-replayed", "warning"),
+            headers=(
+                *("preference-applied", "idempotency-replayed", "warning"),
+                *failure_headers.NAMES,
+            ),
             examples=(("accepted", {"data": schemas.ACCEPTED}),),
         ),
     ),
@@ -107,7 +111,7 @@ GET_JOB = Operation(
             200,
             "The job.",
             "DataQueryJobResponse",
-            headers=("preference-applied",),
+            headers=("preference-applied", *failure_headers.NAMES),
             examples=(
                 ("completed", {"data": schemas.COMPLETED}),
                 ("failed", {"data": schemas.FAILED}),

@@ -10,6 +10,7 @@ from queryrun.errors import InvalidRequest, Problem
 from queryrun.http import headers, idempotency
 from queryrun.http.bodies import decode_object, read_json_body
 from queryrun.http.context import AppContext
+from queryrun.http.failure_headers import failure_headers
 from queryrun.http.links import links_of
 from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
@@ -34,7 +35,7 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
         app, request, problems, raw if content is None else content
     ):
         return replay
-    view = parse_view(request, problems, strict=app.settings.strict_fields)
+    view = parse_view(request, problems, app.settings)
     is_async = headers.is_async(request, problems)
     org_ids = headers.org_ids(request, request.principal.org_ids, problems)
     body = None if content is None else parse_create_body(content, problems)
@@ -55,14 +56,16 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
     location = {"location": f"/v2/query_runs/{run.id}"}
-    extra_headers = location | preference.headers | key_warning(run_request.output)
+    extra_headers = (
+        location | preference.headers | key_warning(run_request.output) | failure_headers(run)
+    )
     return JsonResponse(await run_body(app.runs, run, view, links_of(app)), 201, extra_headers)
 
 
 async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`GET /v2/query_runs/{query_run_id}` (contract A3)."""
     problems: list[Problem] = []
-    view = parse_view(request, problems, strict=app.settings.strict_fields)
+    view = parse_view(request, problems, app.settings)
     headers.org_ids(request, request.principal.org_ids, problems)
     if problems:
         raise InvalidRequest(*problems)
@@ -70,7 +73,7 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     preference = preference_of(request)
     run = await wait_for_end(app, request, run, preference)
     body = await run_body(app.runs, run, view, links_of(app))
-    return JsonResponse(body, headers=preference.headers)
+    return JsonResponse(body, headers=preference.headers | failure_headers(run))
 
 
 async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
@@ -78,7 +81,7 @@ async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     problems: list[Problem] = []
     if replay := await idempotency.begin(app, request, problems):
         return replay
-    view = parse_view(request, problems, strict=app.settings.strict_fields)
+    view = parse_view(request, problems, app.settings)
     is_async = headers.is_async(request, problems)
     if problems:
         raise InvalidRequest(*problems)
