@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from queryrun.errors import RunFailed
+from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.formats import FORMATS
 from queryrun.tables.model import shown, unreadable
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
+from queryrun.tables.text.faults import COLUMN_FAULT
 
 
 def fault_of(message: str, snapshot: Snapshot) -> RunFailed | None:
@@ -15,6 +16,9 @@ def fault_of(message: str, snapshot: Snapshot) -> RunFailed | None:
 
     When a file was written while it was read, that is the fault, whatever the engine made of it.
     """
+    column = re.search(f'{COLUMN_FAULT}([^"]*)', message)
+    if column:
+        return RunFailed.of(FailureCode.DATA_INVALID, column[1])
     try:
         snapshot.verify()
     except RunFailed as changed:

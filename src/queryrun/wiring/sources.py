@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from queryrun.auth.store import AuthStore
 from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.results.credentials import RotatingCredentials
-from queryrun.settings import Settings, SourceSettings, size_bytes
+from queryrun.settings import COPIES_NAME, Settings, SourceSettings, size_bytes
 from queryrun.wiring.results import results_specs
 from queryrun.wiring.secrets import source_secret
 from queryrun.worker.frames import WorkerConfig
@@ -56,8 +58,22 @@ class SourceResolver:
     def _embedded(self, source: str, entity: str) -> SourceSpec:
         data = self._settings.data_path(source, entity)
         settings = self._settings.sources[source]
-        option = "database" if settings.kind.is_database(data) else "data_dir"
-        return SourceSpec(settings.engine, {option: str(data), "dialect": settings.dialect})
+        if settings.kind.is_database(data):
+            options = {"database": str(data), "dialect": settings.dialect}
+            return SourceSpec(settings.engine, options)
+        options = {
+            "data_dir": str(data),
+            "dialect": settings.dialect,
+            "copies_dir": str(self._copies_dir(source, entity)),
+            "copies_bytes": str(size_bytes(settings.copies, "copies")),
+        }
+        return SourceSpec(settings.engine, options)
+
+    def _copies_dir(self, source: str, entity: str) -> Path:
+        """Made here: a process may only be allowed to use a directory that exists."""
+        path = self._settings.path(COPIES_NAME) / source / entity
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
 
     async def _name(self, entity_id: str) -> str:
         if entity_id not in self._names:

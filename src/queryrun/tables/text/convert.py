@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ import pyarrow as pa
 
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text import kinds
-from queryrun.tables.text.faults import FileFault
+from queryrun.tables.text.json_records import UnknownKeyError
 from queryrun.tables.text.kinds import Facts
+from queryrun.tables.text.nested import InexactError, Shape, decoded
+from queryrun.tables.text.sources import Batches, Source
 
 HEAD_ROWS = 20_000
 """From these the first guess at the types is made."""
@@ -39,6 +41,8 @@ class Column:
     kind: str
     facts: Facts = field(default_factory=Facts)
     is_complete: bool = False
+    shape: Shape | None = None
+    """Of a column whose kind is `NESTED`."""
     family: str = ""
     """What all values of the first `FAMILY_ROWS` rows are; empty for text or mixed."""
 
@@ -49,20 +53,6 @@ class Converted:
 
     columns: tuple[Column, ...]
     rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """How to read a file's rows as texts, from the start, as often as needed.
-
-    `open` returns the column names and the batches, whose columns are called c0, c1, …
-    """
-
-    open: Callable[[], contextlib.AbstractContextManager[tuple[Sequence[str], Batches]]]
-    is_json: bool = False
-
-
-Batches = Iterator[pa.RecordBatch]
 
 
 class Converter:
@@ -89,27 +79,37 @@ class Converter:
             columns = self._columns(source, names, head)
             try:
                 rows = self._write(source, columns, itertools.chain(head, rest), path, check=True)
+                return Converted(tuple(columns), rows)
             except _MismatchError:
-                rows = -1
-        if rows >= 0:
-            return Converted(tuple(columns), rows)
+                pass
+            except UnknownKeyError:
+                columns = []
+        if not columns:
+            source.learn_columns()
         return self.rewrite(source, self.examine(source, columns), path)
 
-    def examine(self, source: Source, known: Sequence[Column]) -> list[Column]:
-        """The same columns with facts of the whole file, and the types that follow."""
+    def examine(self, source: Source, known: Sequence[Column] = ()) -> list[Column]:
+        """The columns with facts of the whole file, and the types that follow."""
+        families = {column.name: column.family for column in known}
         with source.open() as (names, batches):
-            facts = self._facts(source, names, batches)
-        found = []
-        for column, fact in zip(known, facts, strict=True):
-            kind = kinds.type_of(fact, is_json=source.is_json)
-            found.append(replace(column, kind=kind, facts=fact, is_complete=True))
-        return found
+            shapes = [Shape() for _ in names] if source.is_json else []
+            facts = self._facts(source, names, _observed(batches, shapes))
+        return [
+            _column(source, name, fact, shapes[index] if shapes else None, families.get(name, ""))
+            for index, (name, fact) in enumerate(zip(names, facts, strict=True))
+        ]
 
     def rewrite(self, source: Source, columns: Sequence[Column], path: Path) -> Converted:
         """Write the file with these types."""
         with source.open() as (_, batches):
             rows = self._write(source, columns, batches, path, check=False)
         return Converted(tuple(columns), rows)
+
+    def classes(self, texts: Sequence[str]) -> list[str]:
+        """The class of each of these texts; empty for an empty one."""
+        with self._registered(pa.table({"v": pa.array(list(texts), pa.string())})) as name:
+            rows = self._connection.execute(f"SELECT qr_class(v) FROM {name}").fetchall()
+        return [str(found or "") for (found,) in rows]
 
     def find(self, source: Source, index: int, is_fine: str) -> tuple[int, str] | None:
         """The first row, from 0, whose value of column `index` is not fine, and that value.
@@ -121,35 +121,31 @@ class Converter:
             for batch in batches:
                 values = pa.table({"v": batch.column(index)})
                 with self._registered(values) as name:
-                    row = self._connection.execute(
+                    rows = self._connection.execute(
                         f"SELECT n, v FROM (SELECT row_number() OVER () - 1 AS n, v FROM {name}) "
                         f"WHERE v IS NOT NULL AND NOT coalesce({is_fine}, false) ORDER BY n LIMIT 1"
-                    ).fetchone()
-                if row:
-                    return done + int(row[0]), str(row[1])
+                    ).fetchall()
+                if rows:
+                    return done + int(rows[0][0]), str(rows[0][1])
                 done += batch.num_rows
         return None
 
     def _columns(
         self, source: Source, names: Sequence[str], head: Sequence[pa.RecordBatch]
     ) -> list[Column]:
-        facts = self._facts(source, names, head)
-        first = self._facts(source, names, _first_rows(head, FAMILY_ROWS))
-        return [
-            Column(
-                name,
-                kinds.type_of(fact, is_json=source.is_json),
-                fact,
-                family="" if source.is_json else kinds.family_of(begin),
-            )
-            for name, fact, begin in zip(names, facts, first, strict=True)
-        ]
+        shapes = [Shape() for _ in names] if source.is_json else []
+        facts = self._facts(source, names, _observed(iter(head), shapes))
+        first = self._facts(source, names, iter(_first_rows(head, FAMILY_ROWS)))
+        columns = []
+        for index, (name, fact, begin) in enumerate(zip(names, facts, first, strict=True)):
+            family = "" if source.is_json else kinds.family_of(begin)
+            column = _column(source, name, fact, shapes[index] if shapes else None, family)
+            columns.append(replace(column, is_complete=False))
+        return columns
 
-    def _facts(
-        self, source: Source, names: Sequence[str], batches: Iterator[pa.RecordBatch] | Sequence[pa.RecordBatch]
-    ) -> list[Facts]:
+    def _facts(self, source: Source, names: Sequence[str], batches: Batches) -> list[Facts]:
         columns = [f"c{index}" for index in range(len(names))]
-        with self._stream(names, iter(batches)) as stream:
+        with self._stream([pa.string()] * len(names), batches) as stream:
             row = self._execute(kinds.facts_sql(columns, stream, is_json=source.is_json))
         return kinds.read_facts(row, len(names))
 
@@ -164,10 +160,12 @@ class Converter:
     ) -> int:
         make = kinds.checked_sql if check else kinds.value_sql
         items = ", ".join(
-            f"{make(f'c{index}', column.kind, is_json=source.is_json)} AS {quoted_name(column.name)}"
+            f"{make(f'c{index}', column.kind, is_json=source.is_json)}"
+            f" AS {quoted_name(column.name)}"
             for index, column in enumerate(columns)
         )
-        with self._stream([c.name for c in columns], batches) as stream:
+        types = [_arrow_type(column) for column in columns]
+        with self._stream(types, _typed(batches, columns, types)) as stream:
             row = self._execute(
                 f"COPY (SELECT {items} FROM {stream}) TO {quoted_text(os.fspath(path))} "
                 f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
@@ -177,20 +175,20 @@ class Converter:
     def _execute(self, sql: str) -> tuple[Any, ...]:
         """A fault of the file that was raised below the engine comes out as itself."""
         try:
-            row = self._connection.execute(sql).fetchone()
+            rows = self._connection.execute(sql).fetchall()
         except duckdb.Error as error:
             if self._fault:
                 raise self._fault from error
             if kinds.MISMATCH in str(error):
                 raise _MismatchError from error
             raise
-        return row or ()
+        return rows[0] if rows else ()
 
     _fault: BaseException | None = None
 
     @contextlib.contextmanager
-    def _stream(self, names: Sequence[str], batches: Batches) -> Iterator[str]:
-        schema = pa.schema([(f"c{index}", pa.string()) for index in range(len(names))])
+    def _stream(self, types: Sequence[pa.DataType], batches: Batches) -> Iterator[str]:
+        schema = pa.schema([(f"c{index}", kind) for index, kind in enumerate(types)])
         self._fault = None
         reader = pa.RecordBatchReader.from_batches(schema, self._watched(batches))
         with self._registered(reader) as name:
@@ -216,6 +214,65 @@ class _MismatchError(Exception):
     """A value is of another class than the first rows' values."""
 
 
+def _column(source: Source, name: str, facts: Facts, shape: Shape | None, family: str) -> Column:
+    kind = kinds.type_of(facts, is_json=source.is_json)
+    if kind == "NESTED":
+        kind, shape = _nested(shape)
+    else:
+        shape = None
+    return Column(name, kind, facts, is_complete=True, shape=shape, family=family)
+
+
+def _nested(shape: Shape | None) -> tuple[str, Shape | None]:
+    """JSON stays JSON where no type of arrays and rows keeps every value."""
+    try:
+        if shape and not shape.is_inexact:
+            shape.arrow_type()
+            return "NESTED", shape
+    except InexactError:
+        pass
+    return "JSON", None
+
+
+def _arrow_type(column: Column) -> pa.DataType:
+    return column.shape.arrow_type() if column.shape else pa.string()
+
+
+def _observed(batches: Batches, shapes: Sequence[Shape]) -> Batches:
+    """The batches as they are; what is nested in them is added to `shapes`."""
+    for batch in batches:
+        for shape, column in zip(shapes, batch.columns, strict=False):
+            shape.observe(column.to_pylist())
+        yield batch
+
+
+def _typed(batches: Batches, columns: Sequence[Column], types: Sequence[pa.DataType]) -> Batches:
+    """Nested columns become arrays and rows here; all others stay texts."""
+    nested = [index for index, column in enumerate(columns) if column.shape]
+    for batch in batches:
+        arrays = list(batch.columns)
+        for index in nested:
+            arrays[index] = _nested_array(arrays[index].to_pylist(), columns[index], types[index])
+        yield pa.RecordBatch.from_arrays(arrays, batch.schema.names) if nested else batch
+
+
+def _nested_array(texts: list[str | None], column: Column, kind: pa.DataType) -> pa.Array:
+    """Arrow drops a field that the type does not have, so the shape is compared first."""
+    seen = Shape()
+    if column.shape:
+        seen.merge(column.shape)
+    try:
+        values = list(decoded(texts))
+        for value in values:
+            seen.add(value)
+        fits = seen.arrow_type() == kind
+    except (InexactError, ValueError):
+        fits = False
+    if not fits:
+        raise _MismatchError
+    return pa.array(values, kind)
+
+
 def _split_head(batches: Batches) -> tuple[list[pa.RecordBatch], Batches]:
     head: list[pa.RecordBatch] = []
     rows = 0
@@ -235,6 +292,3 @@ def _first_rows(batches: Sequence[pa.RecordBatch], rows: int) -> list[pa.RecordB
         if rows <= 0:
             break
     return found
-
-
-__all__ = ["Column", "Converted", "Converter", "FileFault", "Source"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from queryrun.tables.text.faults import FileFault, cut
+from queryrun.tables.text.faults import NOT_UTF8, FileFault, cut
 from queryrun.tables.text.quotes import QuoteCheck
 from queryrun.tables.text.stream import HEAD_BYTES, TextStream
 
@@ -36,6 +36,7 @@ class Layout:
     comment: str = ""
     names: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
+    is_header_defined: bool = False
     is_defined: bool = False
     """The delimiter was given, and not only assumed from the file's ending."""
 
@@ -113,9 +114,7 @@ def _parse_fault(stream: TextStream, header: Header, message: str) -> FileFault:
     if stream.fault:
         return stream.fault
     if "UTF8" in message:
-        return _fault(
-            stream, 0, "is not UTF-8", "give its encoding in tables.toml: encoding = \"latin-1\""
-        )
+        return _fault(stream, 0, NOT_UTF8, 'give its encoding in tables.toml: encoding = "latin-1"')
     ragged = re.search(r"Expected (\d+) columns, got (\d+)", message)
     if ragged:
         return RaggedFault(stream.file.name, int(ragged[1]), int(ragged[2]), header.layout)
@@ -149,8 +148,8 @@ def _first_record(stream: TextStream, head: bytes, layout: Layout) -> tuple[str,
     try:
         return head[:end].decode(), after
     except UnicodeDecodeError as error:
-        advice = "give its encoding in tables.toml: encoding = \"latin-1\""
-        raise _fault(stream, 1, "is not UTF-8", advice) from error
+        advice = 'give its encoding in tables.toml: encoding = "latin-1"'
+        raise _fault(stream, 1, NOT_UTF8, advice) from error
 
 
 def _with_delimiter(record: str, layout: Layout) -> Layout:
@@ -200,4 +199,3 @@ def _require_distinct(stream: TextStream, names: Sequence[str]) -> None:
 
 def _fault(stream: TextStream, line: int, problem: str, advice: str) -> FileFault:
     return FileFault(stream.file.name, problem, advice, line=line)
-

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_VALUE_CHARS = 40
+COLUMN_FAULT = "queryrun:column:"
+"""How the engine's error begins when a statement reads a column that cannot be read."""
+NOT_UTF8 = "is not UTF-8"
 
 
 @dataclass(eq=False)
@@ -22,8 +25,10 @@ class FileFault(Exception):
     column: str = ""
 
     def __str__(self) -> str:
-        where = f"'{self.file}' line {self.line:,}".replace(",", "") if self.line else (
-            f"'{self.file}'"
+        where = (
+            f"'{self.file}' line {self.line:,}".replace(",", "")
+            if self.line
+            else (f"'{self.file}'")
         )
         column = f", column '{self.column}'," if self.column else ""
         return f"{where}{column} {self.problem}: {self.advice}"

@@ -146,6 +146,12 @@ def family_of(facts: Facts) -> str:
 FAMILY_NAMES = ("numbers", "true or false", "dates", "instants", "dates with slashes")
 
 
+def fits_sql(family: str) -> str:
+    """SQL about a text `v`: whether it is of the family, or a code among numbers."""
+    classes = _FAMILIES[FAMILY_NAMES.index(family)] | ({DIGITS} if family == "numbers" else set())
+    return f"(v = '' OR qr_class(v) IN ({', '.join(repr(name) for name in sorted(classes))}))"
+
+
 def breaks_family(facts: Facts, family: str) -> bool:
     """Whether values that are not of the family occur among `facts`.
 
@@ -163,9 +169,7 @@ _SCIENTIFIC = (
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?[eE][+-][0-9]+|-?(?:0|[1-9][0-9]*)\.[0-9]+[eE][0-9]+"
 )
 _JSON_SCIENTIFIC = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?[eE][+-]?[0-9]+"
-_MOMENT = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6}0*)?)?"
-)
+_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6}0*)?)?"
 _OFFSET = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
 _MAX_FAST_CHARS = 60
 """A plain number so short is not too small for a double."""
@@ -182,8 +186,7 @@ MACROS = (
     "CREATE OR REPLACE MACRO qr_keeps(v) AS (qr_significant(v) <= 15 AND ("
     f"(length(v) <= {_MAX_FAST_CHARS} AND NOT contains(lower(v), 'e')) OR "
     "regexp_matches(v, '[eE][+-]?0*[0-9]{1,2}$'))) OR qr_prints_back(v)",
-    "CREATE OR REPLACE MACRO qr_digits(v) AS length(v) - (v[1] = '-')::INT - "
-    "contains(v, '.')::INT",
+    "CREATE OR REPLACE MACRO qr_digits(v) AS length(v) - (v[1] = '-')::INT - contains(v, '.')::INT",
     "CREATE OR REPLACE MACRO qr_number(v) AS CASE "
     f"WHEN regexp_full_match(v, '-?[1-9][0-9]*') AND qr_digits(v) <= {MAX_DIGITS} THEN 'I' "
     "WHEN qr_keeps(v) AND NOT regexp_full_match(v, '-?[1-9][0-9]*') THEN 'f' "
@@ -226,7 +229,8 @@ _COUNTED = "iIfFzbdymatoxjn"
 def facts_sql(columns: Iterable[str], source: str, *, is_json: bool = False) -> str:
     """A query of one row: `FACTS_PER_COLUMN` values for each column, in order."""
     classify = "qr_json_class" if is_json else "qr_class"
-    items, classes = [], []
+    items: list[str] = []
+    classes: list[str] = []
     for column in columns:
         mark = f'"k{len(classes)}"'
         classes.append(f"{column}, {classify}({column}) AS {mark}")
@@ -270,9 +274,13 @@ def value_sql(column: str, kind: str, *, is_json: bool = False) -> str:
 
     Only right for values of the classes that led to the type: see `checked_sql`.
     """
-    text = f"CASE WHEN {column}[1] = '\"' THEN {column}[2:] ELSE {column} END" if is_json else column
+    text = (
+        f"CASE WHEN {column}[1] = '\"' THEN {column}[2:] ELSE {column} END" if is_json else column
+    )
     if kind == "VARCHAR":
         return text
+    if kind == "NESTED":
+        return column
     if kind == "JSON":
         encoded = f"CASE WHEN {column}[1] = '\"' THEN to_json({column}[2:]) ELSE {column} END"
         return f"CAST({encoded} AS JSON)"
@@ -287,7 +295,7 @@ def value_sql(column: str, kind: str, *, is_json: bool = False) -> str:
 def checked_sql(column: str, kind: str, *, is_json: bool = False) -> str:
     """`value_sql`, failing with `MISMATCH` for a value whose class would lead to another type."""
     value = value_sql(column, kind, is_json=is_json)
-    if kind in {"VARCHAR", "JSON"}:
+    if kind in {"VARCHAR", "JSON", "NESTED"}:
         return value
     empty = "" if is_json else f" OR {column} = ''"
     return (

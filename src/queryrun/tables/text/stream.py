@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from isal import igzip
+from isal import igzip as _igzip
 
 from queryrun.tables.text.faults import FileFault
 
@@ -53,8 +53,13 @@ class TextStream(io.RawIOBase):
         """The line that the next chunk begins in."""
         self.fault: FileFault | None = None
         self.check: Check | None = None
-        self._raw = _opened(file)
-        first = self._take(CHUNK_BYTES)
+        self._file = cast("BinaryIO", open(file.path, "rb", buffering=0))  # noqa: PTH123, SIM115 - see `close`
+        self._raw = _decompressed(self._file, file.compression)
+        try:
+            first = self._take(CHUNK_BYTES)
+        except BaseException:
+            self.close()
+            raise
         bom, found = next(((b, e) for b, e in _BOMS if first.startswith(b)), (b"", "utf-8"))
         self.encoding = file.encoding or found
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
@@ -90,6 +95,7 @@ class TextStream(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             self._raw.close()
+            self._file.close()
         super().close()
 
     def _inspect(self, chunk: bytes, *, is_last: bool) -> None:
@@ -114,7 +120,7 @@ class TextStream(io.RawIOBase):
             self._fail(
                 self.lines + line_breaks(self._buffer + text[:at]),
                 "has a NUL byte",
-                "if the file is UTF-16, say so: encoding = \"utf-16\" in tables.toml",
+                'if the file is UTF-16, say so: encoding = "utf-16" in tables.toml',
             )
         return text
 
@@ -146,14 +152,13 @@ def line_breaks(data: bytes) -> int:
     return data.count(b"\n") or data.count(b"\r")
 
 
-def _opened(file: TextFile) -> BinaryIO:
-    raw = open(file.path, "rb", buffering=0)  # noqa: PTH123, SIM115 - the stream closes it
-    if file.compression == "gzip":
-        return cast("BinaryIO", igzip.IGzipFile(fileobj=raw, mode="rb"))
-    if file.compression == "bzip2":
+def _decompressed(raw: BinaryIO, compression: str) -> BinaryIO:
+    if compression == "gzip":
+        return cast("BinaryIO", _igzip.open(raw, "rb"))
+    if compression == "bzip2":
         return cast("BinaryIO", bz2.BZ2File(raw))
-    if file.compression == "zstd":
+    if compression == "zstd":
         import pyarrow
 
         return cast("BinaryIO", pyarrow.CompressedInputStream(pyarrow.PythonFile(raw), "zstd"))
-    return cast("BinaryIO", raw)
+    return raw
