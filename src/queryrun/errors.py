@@ -34,6 +34,9 @@ class QueryrunError(Exception):
 
 # --- bad requests ---------------------------------------------------------------------------
 
+MAX_PROBLEMS = 20
+"""Of one request that are reported: a body can have a million (contract D1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -49,11 +52,14 @@ class RequestError(QueryrunError):
 
 
 class InvalidRequest(RequestError):
-    """One or more parameters are wrong. Each problem names its parameter (contract D1)."""
+    """One or more parameters are wrong. Each problem names its parameter (contract D1).
+
+    The first `MAX_PROBLEMS` are kept.
+    """
 
     def __init__(self, *problems: Problem) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
-        self.problems = problems
+        self.problems = problems[:MAX_PROBLEMS]
+        super().__init__("; ".join(problem.message for problem in self.problems))
 
     @classmethod
     def of(cls, parameter: str, message: str) -> InvalidRequest:

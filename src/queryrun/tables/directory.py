@@ -8,7 +8,7 @@ from pathlib import Path
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.folder import is_hidden, is_inside, table_of_folder
 from queryrun.tables.formats import split, why_unread
-from queryrun.tables.model import FoundFile, Table, shown, table_key
+from queryrun.tables.model import FoundFile, Table, displayed, table_key
 
 
 class DataDirectory:
@@ -78,7 +78,7 @@ class DataDirectory:
         found = [table for entry in entries if (table := self._of_entry(entry))]
         if len(found) < 2:
             return found[0] if found else None
-        names = " and ".join(f"'{shown(entry.name)}'" for entry in entries)
+        names = " and ".join(f"'{displayed(entry.name)}'" for entry in entries)
         problem = f"{names} have the same name; rename one, or define the table in tables.toml"
         return Table(found[0].name, found[0].format, problem=problem)
 
@@ -86,14 +86,14 @@ class DataDirectory:
         known = split(entry.name)
         if entry.is_symlink() and not is_inside(entry.path, self._root):
             name, kind = (known.table, known.format.name) if known else (entry.name, "parquet")
-            return Table(name, kind, problem=_OUTSIDE.format(shown(entry.name)))
+            return Table(name, kind, problem=_OUTSIDE.format(displayed(entry.name)))
         if entry.is_dir():
             return table_of_folder(entry.name, entry.path, self._root)
         if known is None:
             return None
         if not entry.is_file():
             what = "a link to nothing" if entry.is_symlink() else "not a file"
-            problem = f"'{shown(entry.name)}' is {what}"
+            problem = f"'{displayed(entry.name)}' is {what}"
             return Table(known.table, known.format.name, problem=problem)
         file = FoundFile(entry.path, entry.name, known.compression)
         return Table(known.table, known.format.name, (file,))

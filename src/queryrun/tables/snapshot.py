@@ -19,8 +19,8 @@ from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.directory import DataDirectory
-from queryrun.tables.identity import SETTLED_NS, FileIdentity, version_of
-from queryrun.tables.model import FoundFile, Table, shown, unreadable
+from queryrun.tables.identity import FileIdentity, unsettled_s, version_of
+from queryrun.tables.model import FoundFile, Table, displayed, unreadable
 from queryrun.tables.text.context import TextContext
 
 DESCRIPTORS = "/proc/self/fd/"
@@ -42,21 +42,12 @@ class SnapshotFile:
     descriptor: int = -1
 
     def is_unchanged(self) -> bool:
-        """Whether nobody has written to it since. A file that is not pinned must be there still.
-
-        The time of change is left out: deleting or renaming a file advances it.
-        """
+        """Whether nobody has written to it since. A file that is not pinned must be there still."""
         try:
             now = os.fstat(self.descriptor) if self.descriptor >= 0 else os.stat(self.found.path)  # noqa: PTH116
         except OSError:
             return False
-        seen = FileIdentity.of(now)
-        return (seen.device, seen.inode, seen.size_bytes, seen.modified_ns) == (
-            self.identity.device,
-            self.identity.inode,
-            self.identity.size_bytes,
-            self.identity.modified_ns,
-        )
+        return FileIdentity.of(now).content == self.identity.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +95,9 @@ class Snapshot:
         """
         found = self.directory.find(name)
         if found is None:
-            raise RunFailed.of(FailureCode.NAME_NOT_FOUND, f"Table '{shown(name)}' does not exist")
+            raise RunFailed.of(
+                FailureCode.NAME_NOT_FOUND, f"Table '{displayed(name)}' does not exist"
+            )
         if found.name not in self._tables:
             self._tables[found.name] = self._pinned(found)
         return self._tables[found.name]
@@ -176,7 +169,7 @@ class Snapshot:
             except FileNotFoundError:
                 return None
             except OSError as error:
-                problem = f"'{shown(found.name)}' cannot be opened ({error.strerror})"
+                problem = f"'{displayed(found.name)}' cannot be opened ({error.strerror})"
                 raise unreadable(table.name, problem) from error
         return tuple(files)
 
@@ -208,24 +201,22 @@ def is_current(path: str, identity: FileIdentity) -> bool:
 
 
 def _settled(descriptor: int, table: Table, found: FoundFile) -> FileIdentity:
-    """The identity of a file once its last write is older than the clock's tick.
-
-    Two writes within a tick leave the same time: after a younger one, another could go unnoticed.
-    """
+    """The identity of a file once its last write is old enough (`unsettled_s`)."""
     for _ in range(_MAX_WAITS):
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise unreadable(table.name, f"'{shown(found.name)}' is not a file")
-        age_ns = time.time_ns() - state.st_mtime_ns
-        if not 0 <= age_ns < SETTLED_NS:
+            raise unreadable(table.name, f"'{displayed(found.name)}' is not a file")
+        wait_s = unsettled_s(state)
+        if not wait_s:
             return FileIdentity.of(state)
-        time.sleep((SETTLED_NS - age_ns) / 1e9)
+        time.sleep(wait_s)
     raise _changed(table.name, found.name)
 
 
 def _changed(table: str, file: str) -> RunFailed:
     message = (
-        f"Table '{shown(table)}' changed while it was read: '{shown(file)}' was written in place. "
-        "Write a new file under a name that begins with '_' or '.', and rename it when it is whole"
+        f"Table '{displayed(table)}' changed while it was read: '{displayed(file)}' was written "
+        "in place. Write a new file under a name that begins with '_' or '.', and rename it when "
+        "it is whole"
     )
     return RunFailed.of(FailureCode.DATA_CHANGED, message)

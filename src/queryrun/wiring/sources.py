@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from queryrun.auth.store import AuthStore
@@ -9,6 +10,7 @@ from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.settings import COPIES_NAME, Settings, SourceSettings, size_bytes
+from queryrun.tables.database import location_version
 from queryrun.wiring.results import results_specs
 from queryrun.wiring.secrets import source_secret
 from queryrun.worker.frames import WorkerConfig
@@ -47,7 +49,7 @@ class SourceResolver:
         entity = NO_ENTITY if entity_id is None else await self._name(entity_id)
         settings = self._settings.sources[source]
         if not settings.kind.is_remote:
-            return self._embedded(source, entity)
+            return await asyncio.to_thread(self._embedded, source, entity)
         secret = source_secret(self._settings, source)
         return SourceSpec(
             settings.engine,
@@ -58,12 +60,11 @@ class SourceResolver:
     def _embedded(self, source: str, entity: str) -> SourceSpec:
         data = self._settings.data_path(source, entity)
         settings = self._settings.sources[source]
+        options = {"dialect": settings.dialect, "version": location_version(str(data))}
         if settings.kind.is_database(data):
-            options = {"database": str(data), "dialect": settings.dialect}
-            return SourceSpec(settings.engine, options)
-        options = {
+            return SourceSpec(settings.engine, options | {"database": str(data)})
+        options |= {
             "data_dir": str(data),
-            "dialect": settings.dialect,
             "copies_dir": str(self._copies_dir(source, entity)),
             "copies_bytes": str(size_bytes(settings.copies, "copies")),
         }

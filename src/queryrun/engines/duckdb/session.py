@@ -23,6 +23,7 @@ from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
+from queryrun.tables.database import AttachedDatabase
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
@@ -92,6 +93,7 @@ class DuckDBSession:
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
+        self._attached: AttachedDatabase | None = None
 
     @property
     def output_path(self) -> str:
@@ -110,7 +112,7 @@ class DuckDBSession:
         self._database = database.absolute() if database else None
         self._zone = time_zone
         if self._database:
-            self._attach(self._database)
+            self._attached = AttachedDatabase(self._instance, self._database, _ATTACHED)
         for connection in self._connections:
             self._set_up_connection(connection, time_zone)
         self._lock()
@@ -127,6 +129,8 @@ class DuckDBSession:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
         self._statement, self._parsed = statement, None
+        if self._attached:
+            self._attached.verify()
         row_filter = row_filter or RowFilter()
         try:
             tables = self.offered(row_filter)
@@ -158,9 +162,11 @@ class DuckDBSession:
         return Tables(self._connection, self._snapshot, _ATTACHED, row_filter or RowFilter())
 
     def verify_data(self) -> None:
-        """Of files: see `Snapshot.verify`."""
+        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
         if self._snapshot:
             self._snapshot.verify()
+        if self._attached:
+            self._attached.verify()
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -168,13 +174,21 @@ class DuckDBSession:
             return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
-        fault = fault_of(str(error), self._snapshot) if self._snapshot else None
+        fault = self._fault_of_data(error)
         if fault:
             return fault
         context = ErrorContext(self._statement, self._table_names(), self._secret_paths())
         if self._parsed is None:
             return failure_of(error, context, relation_at)
         return RunFailed(placed(self._parsed, failure_of(error, context, _NOWHERE).failure))
+
+    def _fault_of_data(self, error: duckdb.Error) -> RunFailed | None:
+        """Whatever the engine made of data that was written while it read: that is the fault."""
+        try:
+            self.verify_data()
+        except RunFailed as changed:
+            return changed
+        return fault_of(str(error), self._snapshot) if self._snapshot else None
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -204,6 +218,8 @@ class DuckDBSession:
             self._connections.pop().close()
         self._instance.close()
         self._close_snapshot()
+        if self._attached:
+            self._attached.close()
 
     def _close_snapshot(self) -> None:
         if self._snapshot:
@@ -211,17 +227,6 @@ class DuckDBSession:
             self._snapshot = None
 
     # --- opening ----------------------------------------------------------------------------
-
-    def _attach(self, database: Path) -> None:
-        """Under a fixed name, which views and USE refer to, whatever the file is called."""
-        try:
-            self._instance.execute(
-                f"ATTACH {quoted_text(str(database))} AS {_ATTACHED} (READ_ONLY)"
-            )
-        except duckdb.Error as error:
-            raise RunFailed.of(
-                FailureCode.DATA_UNREADABLE, "The source's data could not be opened"
-            ) from error
 
     def _lock(self) -> None:
         """Comes last: afterwards not even this process can allow more."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from queryrun.tables.model import shown, unreadable
+from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.partitions import partitioned
 from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
@@ -102,7 +102,7 @@ class _Reading:
     # --- one file ---------------------------------------------------------------------------
 
     def _file(self, file: SnapshotFile) -> _File:
-        text = TextFile(file.read_path, shown(file.found.name), file.found.compression)
+        text = TextFile(file.read_path, displayed(file.found.name), file.found.compression)
         key = key_of(file.identity, text.compression, text.encoding, self._layout)
         if self._layout is None:
             return _File(file, text, JsonSource(text), key)
@@ -279,7 +279,7 @@ class _Reading:
         return self._column_message(name, problem, advice)
 
     def _column_message(self, name: str, problem: str, advice: str) -> str:
-        table = shown(self._table.table.name)
+        table = displayed(self._table.table.name)
         return f"Table '{table}', column '{cut(name)}': {problem}: {advice} in tables.toml"
 
 

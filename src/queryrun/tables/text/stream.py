@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from isal import igzip as _igzip
+from isal import igzip
 
 from queryrun.tables.text.faults import FileFault
 
@@ -154,7 +154,8 @@ def line_breaks(data: bytes) -> int:
 
 def _decompressed(raw: BinaryIO, compression: str) -> BinaryIO:
     if compression == "gzip":
-        return cast("BinaryIO", _igzip.open(raw, "rb"))
+        opened: Any = igzip
+        return cast("BinaryIO", opened.open(raw, "rb"))
     if compression == "bzip2":
         return cast("BinaryIO", bz2.BZ2File(raw))
     if compression == "zstd":
