@@ -27,6 +27,7 @@ DATABASE_NAME = "queryrun.db"
 LINK_KEY_NAME = "link.key"
 LOCK_NAME = "node.lock"
 SPILL_NAME = "spill"
+COPIES_NAME = "copies"
 """The files of a home directory. Data and results may be in other directories."""
 
 DEFAULT_SOURCE = "live"
@@ -155,6 +156,8 @@ class SourceSettings(Section, frozen=True):
     """Threads of one statement in the embedded engine."""
     spill: str = "20GB"
     """Disk space that one statement may use for intermediate results."""
+    copies: str = "20GB"
+    """Disk space per entity for copies of text files (docs/reference/data.md)."""
     time_limit_s: float = 3600.0
     """Time that one attempt may take. A run can ask for less, not for more."""
     max_retries: int = 3
@@ -414,6 +417,7 @@ def _check(settings: Settings) -> None:
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
+        size_bytes(source.copies, f"sources.{name}.copies")
         size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
         if not 0 <= source.max_retries <= MAX_RETRIES:
             raise ConfigurationError(f"sources.{name}.max_retries must be 0 to {MAX_RETRIES}")

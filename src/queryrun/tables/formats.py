@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd"}
-"""Endings behind the ending of a text file, and what DuckDB calls the compression."""
+COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2"}
+"""Endings behind the ending of a text file, and the compression (`text.stream`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,21 +41,21 @@ _FORMATS = (
         label="CSV",
         endings=(".csv",),
         is_text=True,
-        reader="queryrun.tables.text:read_csv",
+        reader="queryrun.tables.text.read:read_csv",
     ),
     FileFormat(
         name="tsv",
         label="TSV",
         endings=(".tsv",),
         is_text=True,
-        reader="queryrun.tables.text:read_tsv",
+        reader="queryrun.tables.text.read:read_tsv",
     ),
     FileFormat(
         name="json",
         label="JSON",
         endings=(".json", ".jsonl", ".ndjson"),
         is_text=True,
-        reader="queryrun.tables.text:read_json",
+        reader="queryrun.tables.text.read:read_json",
     ),
 )
 
@@ -63,7 +63,6 @@ FORMATS: Mapping[str, FileFormat] = {found.name: found for found in _FORMATS}
 """All formats by name."""
 
 UNREAD: Mapping[str, str] = {
-    ".bz2": "bzip2 is not read; compress it with gzip or zstd",
     ".xz": "xz is not read; compress it with gzip or zstd",
     ".zip": "zip archives are not read; unpack it, or compress the file with gzip or zstd",
     ".xlsx": "Excel workbooks are not read; save the sheet as CSV",

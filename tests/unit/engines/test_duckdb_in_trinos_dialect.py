@@ -119,7 +119,7 @@ def test_a_plan_is_one_text_that_names_no_file(trino: DuckDBSession, data_dir: P
         planned = trino.plan(f"{explain} {statement}")
         assert [(c.name, c.type) for c in planned.columns] == [("Query Plan", "VARCHAR")]
         (plan,) = planned.connection.execute(planned.relation).fetchone() or ("",)
-        assert "READ_CSV" in plan
+        assert "READ_PARQUET" in plan
         assert str(data_dir) not in plan
         assert "parquet'" not in plan
         trino.renew()
