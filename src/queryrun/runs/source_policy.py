@@ -26,3 +26,5 @@ class SourcePolicy:
     """The SQL that the guard parses: `trino`, `spark`, or `native` for DuckDB's own."""
     org_column: str = ""
     """The column that holds a row's org; empty when the source has no orgs."""
+    marks_deleted: bool = False
+    """Whether a boolean column `deleted` marks rows that are hidden (contract F3)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.identity import FileIdentity
 
-MAX_SHOWN_CHARS = 120
+MAX_DISPLAYED_CHARS = 120
 """Of a file's name in a message."""
 
 Partition = tuple[tuple[str, str | None], ...]
@@ -20,7 +20,7 @@ class FoundFile:
     """A file of a table.
 
     `name` is relative to the entity's data directory, and the only form that messages may show
-    (with `shown`); `path` is for this machine alone.
+    (with `displayed`); `path` is for this machine alone.
     """
 
     path: str
@@ -48,6 +48,8 @@ class Table:
     directories: tuple[tuple[str, FileIdentity], ...] = ()
     """Every directory that was listed, as it was just before."""
     partition_keys: tuple[str, ...] = ()
+    deleted_column: str = ""
+    """The boolean column that marks deleted rows, if its definition names one."""
     problem: str = ""
     warnings: tuple[str, ...] = field(default=())
 
@@ -59,7 +61,7 @@ class Table:
 
 def unreadable(table: str, problem: str) -> RunFailed:
     """The failure of a table that cannot be read; `problem` says why and what to do."""
-    message = f"Table '{shown(table)}' cannot be read: {problem}"
+    message = f"Table '{displayed(table)}' cannot be read: {problem}"
     return RunFailed.of(FailureCode.DATA_INVALID, message)
 
 
@@ -68,7 +70,7 @@ def table_key(name: str) -> str:
     return unicodedata.normalize("NFC", name).lower()
 
 
-def shown(name: str) -> str:
+def displayed(name: str) -> str:
     """A file's name as messages show it: printable, and cut if it is very long."""
     safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
-    return safe if len(safe) <= MAX_SHOWN_CHARS else safe[: MAX_SHOWN_CHARS - 1] + "…"
+    return safe if len(safe) <= MAX_DISPLAYED_CHARS else safe[: MAX_DISPLAYED_CHARS - 1] + "…"

@@ -91,6 +91,7 @@ def _source_policy(source: SourceSettings) -> SourcePolicy:
         time_limit_s=source.time_limit_s,
         max_retries=source.max_retries,
         org_column=source.org_column,
+        marks_deleted=source.marks_deleted,
         dialect=source.kind.guard(source.dialect),
     )
 
