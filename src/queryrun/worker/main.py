@@ -64,11 +64,11 @@ def memory_backstop(config: WorkerConfig) -> int:
 
 
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
-    """What this worker needs: its entity's data to read, its spill and its outbox to write."""
+    """What this worker needs: its entity's data to read, what it writes to."""
     outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
     return SandboxPolicy(
         read=config.source.paths,
-        read_write=(config.spill_dir, *outbox),
+        read_write=(config.spill_dir, *config.source.written_paths, *outbox),
         network=config.source.kind.is_remote or config.results.kind != "local",
     )
 
