@@ -64,7 +64,7 @@ def memory_backstop(config: WorkerConfig) -> int:
 
 
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
-    """What this worker needs: its entity's data to read, what it writes to."""
+    """What this worker needs: its entity's data to read, and its own directories to write."""
     outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
     return SandboxPolicy(
         read=config.source.paths,
