@@ -6,7 +6,8 @@ from queryrun.errors import FailureCode
 from queryrun.http import failure_headers
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
-from queryrun.http.v2.body import create_body_schema
+from queryrun.http.v2.body import contract_body_schema, create_body_schema
+from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
@@ -23,6 +24,14 @@ TIME: Schema = {
     "format": "date-time",
     "description": "ISO 8601 in UTC with milliseconds.",
 }
+
+
+JSON_LINES = "jsonl"
+"""A legal `content_type` of a file that this service does not use (contract H18)."""
+CONTRACT_CONTENT_TYPES = [
+    *(one.value for one in ContentType if not one.spec.is_extension),
+    JSON_LINES,
+]
 
 
 def _text(description: str, **more: object) -> Schema:
@@ -48,7 +57,7 @@ FILE = _object(
             "read of the run makes a new one.",
             format="uri",
         ),
-        "content_type": _text("The requested format.", enum=[*ContentType, "jsonl"]),
+        "content_type": _text("The requested format.", enum=[*ContentType, JSON_LINES]),
         "type": _text("Always `query_run`.", enum=["query_run"]),
         **{name.removeprefix("file."): part.schema for name, part in PARTS.items()},
     },
@@ -93,9 +102,10 @@ ATTEMPT = _object(
     "One attempt of a run.",
     ("number", "started_time"),
 )
+QUERY_RUN_KEYS = "A query run. `fields[]` decides which keys it has; without it, "
 QUERY_RUN = _object(
     {name: field.schema for name, field in FIELDS.items()},
-    "A query run. `fields[]` decides which keys it has; without it, those of the contract.",
+    f"{QUERY_RUN_KEYS}those of the contract.",
 )
 PROGRESS = _object(
     {
@@ -297,6 +307,30 @@ HEADERS: dict[str, Schema] = {
     "content-disposition": _text("The file's name."),
     **v1.HEADERS,
 }
+CONTRACT_SCHEMAS: dict[str, Schema] = {
+    "CreateQueryRun": contract_body_schema(),
+    "QueryRun": _object(
+        {name: FIELDS[name].schema for name in DEFAULT_FIELDS},
+        f"{QUERY_RUN_KEYS}those that its state has.",
+    ),
+    "File": _object(
+        {
+            name: {**schema, "enum": CONTRACT_CONTENT_TYPES} if name == "content_type" else schema
+            for name, schema in FILE["properties"].items()
+            if f"file.{name}" not in PARTS
+        },
+        FILE["description"],
+    ),
+    "TokenRequest": {**TOKEN_REQUEST, "additionalProperties": False},
+}
+"""What the contract alone has, where that is less than ours (contract A2, A5)."""
+
+EXTENSION_HEADERS = (
+    *("preference-applied", "idempotency-replayed", "warning"),
+    *failure_headers.NAMES,
+)
+"""Those of `HEADERS` that are additions of ours and say more than HTTP's own."""
+
 ALWAYS = ("zuora-request-id", "zuora-track-id")
 CONCURRENCY = tuple(v1.HEADERS)
 """Headers of every v1 response to a known client."""
