@@ -16,7 +16,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack test-pythons check serve bench bench-results s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -78,6 +78,9 @@ bench: setup ## measure, side by side, and print tables
 
 bench-results: setup ## result files against DuckDB's own COPY: time, CPU, memory; ends with a table
 	@$(BIN)/python -m benchmarks results
+
+bench-parsing: setup ## the guard's time against a statement's length, for the shapes that cost most
+	@$(BIN)/python -m benchmarks parsing
 
 s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cache/ (needs Go)
 

@@ -64,7 +64,7 @@ class FakeGuard:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def check(self, statement: str, dialect: str) -> Verdict:
+    async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
         """The verdict of a guard that knows three words."""
         await self.go_on.wait()
         if self.broken:
@@ -140,7 +140,9 @@ class KnownTables:
 class NoPreviews:
     """Binary previews of files that are all damaged."""
 
-    async def preview(self, read: object, size_bytes: int, request: PreviewRequest) -> Preview:
+    async def preview(
+        self, read: object, size_bytes: int, request: PreviewRequest, entity_id: str = ""
+    ) -> Preview:
         """There is none."""
         raise NoPreviewError("no preview")
 

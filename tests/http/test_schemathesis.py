@@ -55,7 +55,7 @@ PUBLIC_KEY = (
 class WillingGuard:
     """Accepts everything: what statements are refused is not what is tested here."""
 
-    async def check(self, statement: str, dialect: str) -> Verdict:
+    async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
         """Always yes."""
         return Verdict(statement)
 

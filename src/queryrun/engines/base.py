@@ -221,6 +221,14 @@ class EngineSession(Protocol):
         """
         ...
 
+    def verify_data(self) -> None:
+        """Return when the rows are of one version of the data. Called before a result counts.
+
+        Raises `RunFailed` (`data_changed`) when files were written while the statement read
+        them. Remote engines promise what their tables do, and return.
+        """
+        ...
+
     def interrupt(self) -> None:
         """Ask the running statement to stop. Callable from another thread, any number of times.
 

@@ -32,6 +32,7 @@ _REMOVE_FILE = 1 << 5
 _MAKE_DIR = 1 << 7
 _MAKE_REG = 1 << 8
 _MAKE_FIFO = 1 << 10
+_MAKE_SYM = 1 << 12
 _REFER = 1 << 13
 _TRUNCATE = 1 << 14
 _IOCTL_DEV = 1 << 15
@@ -50,6 +51,8 @@ _WRITE = (
     | _REFER
     | _TRUNCATE
 )
+_READ_WRITE = _READ | _WRITE | _MAKE_SYM
+"""A link leads nowhere that the process could not read anyway. None among results, though."""
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 
@@ -99,7 +102,7 @@ def apply_sandbox(policy: SandboxPolicy) -> bool:
         if policy.network:
             _allow(ruleset, rights & _READ, network_paths())
         _allow(ruleset, rights & _WRITE, policy.write)
-        _allow(ruleset, rights & (_READ | _WRITE), policy.read_write)
+        _allow(ruleset, rights & _READ_WRITE, policy.read_write)
         _allow(ruleset, rights & (_READ | _WRITE_FILE), (os.devnull,))
         _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
     finally:

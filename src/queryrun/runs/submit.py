@@ -34,7 +34,10 @@ async def submit(
     policy = context.sources.get(request.source)
     if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
-    verdict = within(await context.guard.check(request.sql, policy.dialect), context.statements)
+    verdict = within(
+        await context.guard.check(request.sql, policy.dialect, request.entity_id),
+        context.statements,
+    )
     if not verdict.accepted:
         raise refused(verdict)
     accepted = await context.store.accept(

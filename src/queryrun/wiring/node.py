@@ -16,7 +16,7 @@ from starlette.routing import Router
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
-from queryrun.http.context import AppContext
+from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
@@ -70,6 +70,7 @@ class Node:
     remote_stop: RemoteStopClient
     tables: CatalogClient
     previews: PreviewClient
+    lanes: Lanes
     sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
@@ -134,6 +135,7 @@ class Node:
         await self.guard.close()
         await self.tables.close()
         await self.previews.close()
+        self.lanes.close()
         if self.resources.credentials is not None:
             await self.resources.credentials.close()
         await self.resources.pool.close()
@@ -201,6 +203,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     )
 
     # HTTP.
+    lanes = Lanes()
     app = build_app(
         AppContext(
             runs=requests,
@@ -210,6 +213,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             results=resources.results,
             tables=tables,
             previews=previews,
+            lanes=lanes,
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
@@ -228,6 +232,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         remote_stop=remote_stop,
         tables=tables,
         previews=previews,
+        lanes=lanes,
         sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,

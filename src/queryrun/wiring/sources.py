@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from queryrun.auth.store import AuthStore
 from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.settings import Settings, SourceSettings, size_bytes
+from queryrun.tables.database import location_version
 from queryrun.wiring.results import results_specs
 from queryrun.wiring.secrets import source_secret
 from queryrun.worker.frames import WorkerConfig
@@ -45,7 +48,7 @@ class SourceResolver:
         entity = NO_ENTITY if entity_id is None else await self._name(entity_id)
         settings = self._settings.sources[source]
         if not settings.kind.is_remote:
-            return self._embedded(source, entity)
+            return await asyncio.to_thread(self._embedded, source, entity)
         secret = source_secret(self._settings, source)
         return SourceSpec(
             settings.engine,
@@ -57,7 +60,12 @@ class SourceResolver:
         data = self._settings.data_path(source, entity)
         settings = self._settings.sources[source]
         option = "database" if settings.kind.is_database(data) else "data_dir"
-        return SourceSpec(settings.engine, {option: str(data), "dialect": settings.dialect})
+        options = {
+            option: str(data),
+            "dialect": settings.dialect,
+            "version": location_version(str(data)),
+        }
+        return SourceSpec(settings.engine, options)
 
     async def _name(self, entity_id: str) -> str:
         if entity_id not in self._names:

@@ -14,7 +14,6 @@ from pathlib import Path
 import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
-from queryrun.engines.directory import quoted_text
 from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
@@ -24,6 +23,11 @@ from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
+from queryrun.tables.database import AttachedDatabase
+from queryrun.tables.directory import DataDirectory
+from queryrun.tables.faults import fault_of
+from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
+from queryrun.tables.sql import quoted_text, text_list
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -43,7 +47,7 @@ def open_session(
 ) -> DuckDBSession:
     """A fresh engine over one entity's data; takes about 15 ms.
 
-    `options` has one of `data_dir` (a directory of files, see `directory.tables_in`) and
+    `options` has one of `data_dir` (a directory of files, see `tables.directory`) and
     `database` (a .duckdb file, opened read-only), and may have `dialect`: `trino` or `native`.
     Raises `RunFailed` when the data is not there.
     """
@@ -74,10 +78,12 @@ class DuckDBSession:
         self._instance = _connect(limits)
         self._connections = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
         self._connection = self._connections[-1]
+        self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
+        self._attached: AttachedDatabase | None = None
 
     @property
     def output_path(self) -> str:
@@ -96,7 +102,7 @@ class DuckDBSession:
         self._database = database.absolute() if database else None
         self._zone = time_zone
         if self._database:
-            self._attach(self._database)
+            self._attached = AttachedDatabase(self._instance, self._database, _ATTACHED)
         for connection in self._connections:
             self._set_up_connection(connection, time_zone)
         self._lock()
@@ -113,6 +119,8 @@ class DuckDBSession:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
         self._statement, self._parsed = statement, None
+        if self._attached:
+            self._attached.verify()
         row_filter = row_filter or RowFilter()
         try:
             tables = self.offered(row_filter)
@@ -136,7 +144,19 @@ class DuckDBSession:
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
-        return Tables(self._connection, self._data_dir, _ATTACHED, row_filter or RowFilter())
+        self._close_snapshot()
+        if self._data_dir:
+            spill_dir = self._limits.spill_dir
+            work_dir = Path(spill_dir).absolute() if spill_dir else None
+            self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir)
+        return Tables(self._connection, self._snapshot, _ATTACHED, row_filter or RowFilter())
+
+    def verify_data(self) -> None:
+        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
+        if self._snapshot:
+            self._snapshot.verify()
+        if self._attached:
+            self._attached.verify()
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -144,10 +164,21 @@ class DuckDBSession:
             return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
+        fault = self._fault_of_data(error)
+        if fault:
+            return fault
         context = ErrorContext(self._statement, self._table_names(), self._secret_paths())
         if self._parsed is None:
             return failure_of(error, context, relation_at)
         return RunFailed(placed(self._parsed, failure_of(error, context, _NOWHERE).failure))
+
+    def _fault_of_data(self, error: duckdb.Error) -> RunFailed | None:
+        """Whatever the engine made of data that was written while it read: that is the fault."""
+        try:
+            self.verify_data()
+        except RunFailed as changed:
+            return changed
+        return fault_of(str(error), self._snapshot) if self._snapshot else None
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -163,6 +194,7 @@ class DuckDBSession:
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
+        self._close_snapshot()
         self._connections.pop().close()
         if not self._connections:
             return False
@@ -174,26 +206,25 @@ class DuckDBSession:
         while self._connections:
             self._connections.pop().close()
         self._instance.close()
+        self._close_snapshot()
+        if self._attached:
+            self._attached.close()
+
+    def _close_snapshot(self) -> None:
+        if self._snapshot:
+            self._snapshot.close()
+            self._snapshot = None
 
     # --- opening ----------------------------------------------------------------------------
 
-    def _attach(self, database: Path) -> None:
-        """Under a fixed name, which views and USE refer to, whatever the file is called."""
-        try:
-            self._instance.execute(
-                f"ATTACH {quoted_text(str(database))} AS {_ATTACHED} (READ_ONLY)"
-            )
-        except duckdb.Error as error:
-            raise RunFailed.of(
-                FailureCode.DATA_UNREADABLE, "The source's data could not be opened"
-            ) from error
-
     def _lock(self) -> None:
         """Comes last: afterwards not even this process can allow more."""
-        directories = [f"{self._data_dir}/"] if self._data_dir else []
+        directories = [f"{self._data_dir}/", DESCRIPTORS] if self._data_dir else []
+        if self._data_dir and self._limits.spill_dir:
+            directories.append(f"{Path(self._limits.spill_dir).absolute()}/")
         self._instance.execute(
-            f"SET allowed_directories={_list(directories)};"
-            f"SET allowed_paths={_list([self.output_path])};"
+            f"SET allowed_directories={text_list(directories)};"
+            f"SET allowed_paths={text_list([self.output_path])};"
             "SET enable_external_access=false;"
             "SET lock_configuration=true"
         )
@@ -297,7 +328,3 @@ def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
             "enable_external_file_cache": False,
         },
     )
-
-
-def _list(texts: Sequence[str]) -> str:
-    return "[" + ", ".join(quoted_text(text) for text in texts) + "]"

@@ -16,7 +16,7 @@ from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
-from queryrun.http.v2.body import parse_create_body
+from queryrun.http.v2.body import BY_NAME, parse_create_body
 from queryrun.http.v2.extras import run_body
 from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.requests import cancel_async, create_async
@@ -29,8 +29,8 @@ from queryrun.runs.submit import submit
 async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
-    raw = await read_json_body(request, app.settings.max_body_bytes)
-    content = decode_object(raw, problems)
+    raw = await read_json_body(request, app.settings.max_body_bytes, app.lanes.bodies)
+    content = await decode_object(raw, BY_NAME, problems, app.lanes.bodies)
     if replay := await idempotency.begin(
         app, request, problems, raw if content is None else content
     ):
