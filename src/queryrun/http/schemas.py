@@ -49,20 +49,19 @@ def _object(properties: Schema, description: str, required: tuple[str, ...] = ()
     return {**shape, "description": description}
 
 
-FILE = _object(
-    {
-        "id": _text("`<run id>_<digits>.<extension>`."),
-        "url": _text(
-            "The download link: signed, valid for four hours, no `Authorization` needed. Every "
-            "read of the run makes a new one.",
-            format="uri",
-        ),
-        "content_type": _text("The requested format.", enum=[*ContentType, JSON_LINES]),
-        "type": _text("Always `query_run`.", enum=["query_run"]),
-        **{name.removeprefix("file."): part.schema for name, part in PARTS.items()},
-    },
-    "The result file of a complete run.",
-)
+FILE_KEYS: dict[str, Schema] = {
+    "id": _text("`<run id>_<digits>.<extension>`."),
+    "url": _text(
+        "The download link: signed, valid for four hours, no `Authorization` needed. Every "
+        "read of the run makes a new one.",
+        format="uri",
+    ),
+    "content_type": _text("The requested format.", enum=[*ContentType, JSON_LINES]),
+    "type": _text("Always `query_run`.", enum=["query_run"]),
+}
+FILE_PARTS = {name.removeprefix("file."): part.schema for name, part in PARTS.items()}
+FILE_MEANS = "The result file of a complete run."
+FILE = _object({**FILE_KEYS, **FILE_PARTS}, FILE_MEANS)
 ERROR = _object(
     {
         "code": _text("What went wrong.", enum=list(FailureCode)),
@@ -315,11 +314,10 @@ CONTRACT_SCHEMAS: dict[str, Schema] = {
     ),
     "File": _object(
         {
-            name: {**schema, "enum": CONTRACT_CONTENT_TYPES} if name == "content_type" else schema
-            for name, schema in FILE["properties"].items()
-            if f"file.{name}" not in PARTS
+            **FILE_KEYS,
+            "content_type": {**FILE_KEYS["content_type"], "enum": CONTRACT_CONTENT_TYPES},
         },
-        FILE["description"],
+        FILE_MEANS,
     ),
     "TokenRequest": {**TOKEN_REQUEST, "additionalProperties": False},
 }
