@@ -69,7 +69,7 @@ def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
     return SandboxPolicy(
         read=config.source.paths,
         write=(results["directory"],) if config.results.kind == "local" else (),
-        read_write=(config.spill_dir,),
+        read_write=(config.spill_dir, *config.source.written_paths),
         network=config.source.kind.is_remote or config.results.kind != "local",
     )
 
