@@ -226,6 +226,7 @@ class AttemptRunner:
             row_limit=policy.max_output_rows,
             size_limit_bytes=policy.max_output_bytes,
             deleted_rows=run.request.deleted_rows.value,
+            marks_deleted=policy.marks_deleted,
             org_column=policy.org_column,
             org_ids=run.request.org_ids,
             lease_deadline_s=self._lease_deadline_s or 0.0,

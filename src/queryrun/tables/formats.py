@@ -101,8 +101,19 @@ def split(file: str) -> FileName | None:
 
 def why_unread(file: str) -> str:
     """What to do about a file that is not read; empty when nobody would expect it to be."""
+    return UNREAD.get(_unread_ending(file), "")
+
+
+def unread_table(file: str) -> str:
+    """The table that a file would be if its ending were read; empty when nobody expects it."""
+    stem = file[: -len(ending)] if (ending := _unread_ending(file)) else ""
+    known = split(stem)
+    return known.table if known else stem
+
+
+def _unread_ending(file: str) -> str:
     lower = file.lower()
-    return next((why for ending, why in UNREAD.items() if lower.endswith(ending)), "")
+    return next((e for e in UNREAD if lower.endswith(e) and len(lower) > len(e)), "")
 
 
 def _uncompressed(file: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from queryrun.runs.model import DeletedRows
 from queryrun.runs.reap import ReapOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
+from queryrun.runs.store import QueueLimits
 from queryrun.runs.sweep import SweepOptions
 from queryrun.settings import SPILL_NAME, Settings, SourceSettings, size_bytes
 from queryrun.worker.pool import PoolOptions
@@ -33,7 +34,7 @@ def pool_options(settings: Settings) -> PoolOptions:
     return PoolOptions(
         spill_root=settings.path(SPILL_NAME),
         warm=settings.workers.warm,
-        max_workers=settings.workers.slots + settings.workers.warm,
+        max_workers=settings.workers.slots + settings.workers.fair_slots + settings.workers.warm,
     )
 
 
@@ -41,6 +42,7 @@ def dispatch_options(settings: Settings) -> DispatchOptions:
     """A node that shares no database has no fence: no other node can take over its leases."""
     return DispatchOptions(
         slots=settings.workers.slots,
+        fair_slots=settings.workers.fair_slots,
         lease_s=settings.leases.lease_s,
         heartbeat_s=settings.leases.heartbeat_s,
         poll_s=settings.leases.poll_s,
@@ -81,12 +83,15 @@ def _source_policy(source: SourceSettings) -> SourcePolicy:
     """The runs layer must not import the settings, so their values are copied here."""
     return SourcePolicy(
         max_running_per_tenant=source.max_running_per_tenant,
-        max_queued_per_tenant=source.max_queued_per_tenant,
+        max_running_per_entity=source.max_running_per_entity,
+        max_running_per_client=source.max_running_per_client,
+        queue=QueueLimits(source.max_queued_per_tenant, source.max_queued_per_client),
         max_output_rows=source.max_output_rows,
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
         time_limit_s=source.time_limit_s,
         max_retries=source.max_retries,
         org_column=source.org_column,
+        marks_deleted=source.marks_deleted,
         dialect=source.kind.guard(source.dialect),
     )
 

@@ -63,6 +63,8 @@ class Execute(Frame, frozen=True, tag="execute"):
     """Bytes a result file may have; 0: no limit."""
     deleted_rows: str = "exclude"
     """`exclude`, `include` or `only` (contract F3)."""
+    marks_deleted: bool = False
+    """Whether a column `deleted` marks them in every table of the source."""
     org_column: str = ""
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""

@@ -95,6 +95,15 @@ def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
     assert "no file that is read" in _table(tmp_path, "only").problem
 
 
+@pytest.mark.parametrize("file", ["book.xlsx", "book.csv.bz2", "book.orc", "BOOK.Parquet.zip"])
+def test_asking_for_an_ending_that_is_not_read_says_what_to_do(tmp_path: Path, file: str) -> None:
+    _touch(tmp_path, file)
+    assert f"'{file}': " in _table(tmp_path, "book").problem
+    assert DataDirectory(tmp_path).tables() == []
+    _touch(tmp_path, "book.csv")
+    assert _table(tmp_path, "book").problem == ""
+
+
 def test_a_linked_partition_inside_the_data_is_read(tmp_path: Path) -> None:
     _touch(tmp_path, "t/year=2023/a.csv", ".old/year=2022/a.csv")
     (tmp_path / "t" / "year=2022").symlink_to(tmp_path / ".old" / "year=2022")

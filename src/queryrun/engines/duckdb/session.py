@@ -17,7 +17,7 @@ from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilte
 from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
-from queryrun.engines.duckdb.tables import DELETED, Tables
+from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -317,8 +317,7 @@ def _offer_tables(tables: Tables, tree: Tree) -> None:
     if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
         tables.offer_all()
     tables.offer(names)
-    if DELETED not in tree.columns:
-        tables.hide_deleted(names)
+    tables.hide_deleted(names, tree.columns)
 
 
 def _refuse_ways_round(tree: Tree, row_filter: RowFilter) -> None:
