@@ -20,6 +20,7 @@ from queryrun.http.server import descriptors
 from queryrun.http.server.server import BACKLOG
 from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.node import Node, build_node
+from queryrun.wiring.sandbox import NodeSandbox, node_sandbox
 
 log = structlog.get_logger()
 
@@ -47,17 +48,16 @@ def serve_home(home: Path, options: ServeOptions) -> None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
     settings = load(home, environ)
     configure_logs(settings.log)
+    host = settings.server.host if options.host is None else options.host
+    sandbox = node_sandbox(settings, host)
+    port = settings.server.port if options.port is None else options.port
     descriptors.raise_limit()
-    listener = listen(
-        settings.server.host if options.host is None else options.host,
-        settings.server.port if options.port is None else options.port,
-    )
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    uvloop.run(_serve(settings, listener))
+    uvloop.run(_serve(settings, sandbox, listen(host, port)))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
-    await serve_node(build_node(settings, url_of(listener)), listener)
+async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.socket) -> None:
+    await serve_node(build_node(settings, url_of(listener), sandbox=sandbox), listener)
 
 
 async def serve_node(node: Node, listener: socket.socket) -> None:
@@ -67,7 +67,7 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
     await node.start()
     try:
         await server.start(listener)
-        print(banner(node.settings, url_of(listener)), flush=True)
+        print(banner(node.settings, url_of(listener), node.sandbox), flush=True)
         await signals.first.wait()
         await _drain(node, signals)
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.folder import is_hidden, is_inside, table_of_folder
-from queryrun.tables.formats import split, why_unread
+from queryrun.tables.formats import split, unread_table, why_unread
 from queryrun.tables.model import FoundFile, Table, displayed, table_key
 
 
@@ -24,6 +24,7 @@ class DataDirectory:
         self._root = os.path.realpath(directory)
         self._entries: dict[str, list[os.DirEntry[str]]] = {}
         self._tables: dict[str, Table | None] = {}
+        self._unread: dict[str, Table] = {}
         self.ignored: dict[str, str] = {}
         """Entries that are no table, and what to do about it."""
         try:
@@ -45,17 +46,20 @@ class DataDirectory:
 
         A directory with nothing in it that could be read is among them.
         """
-        return list(self._entries)
+        return [*self._entries, *(key for key in self._unread if key not in self._entries)]
 
     def find(self, name: str) -> Table | None:
         """The table of this name, in any case; None when there is none. It may have a `problem`."""
         key = table_key(name)
         if key not in self._tables:
             self._tables[key] = self._table(self._entries.get(key, []))
-        return self._tables[key]
+        return self._tables[key] or self._unread.get(key)
 
     def tables(self) -> list[Table]:
-        """All tables, those that cannot be read among them, by name. Walks every sub-directory."""
+        """All tables, those that cannot be read among them, by name. Walks every sub-directory.
+
+        Not what is `ignored`, although `find` says of an ending that is not read what to do.
+        """
         found = (self.find(key) for key in sorted(self._entries))
         return [table for table in found if table is not None]
 
@@ -70,7 +74,12 @@ class DataDirectory:
         elif known := split(entry.name):
             name = known.table
         else:
-            self.ignored[entry.name] = why_unread(entry.name) or "its ending is not known"
+            why = why_unread(entry.name)
+            self.ignored[entry.name] = why or "its ending is not known"
+            if why and entry.is_file():
+                name = unread_table(entry.name)
+                problem = f"'{displayed(entry.name)}': {why}"
+                self._unread[table_key(name)] = Table(name, "parquet", problem=problem)
             return
         self._entries.setdefault(table_key(name), []).append(entry)
 

@@ -48,6 +48,8 @@ class Table:
     directories: tuple[tuple[str, FileIdentity], ...] = ()
     """Every directory that was listed, as it was just before."""
     partition_keys: tuple[str, ...] = ()
+    deleted_column: str = ""
+    """The boolean column that marks deleted rows, if its definition names one."""
     problem: str = ""
     warnings: tuple[str, ...] = field(default=())
 

@@ -21,6 +21,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.identity import FileIdentity, unsettled_s, version_of
 from queryrun.tables.model import FoundFile, Table, displayed, unreadable
+from queryrun.tables.text.context import TextContext
 
 DESCRIPTORS = "/proc/self/fd/"
 """Below this the engine finds what has been opened: it must be allowed to read there."""
@@ -60,11 +61,20 @@ class TableSnapshot:
     work_dir: Path | None = None
     """A directory of the statement's own, which the engine may read. None: only the schema is
     asked for, and nothing may be written."""
+    text: TextContext = field(default_factory=TextContext)
+    """How text files are converted, and where their copies are kept."""
+    descriptors: list[int] = field(default_factory=list)
+    """Open until the statement has ended."""
 
     @property
     def paths(self) -> list[str]:
         """Where the engine reads the files, in order."""
         return [file.read_path for file in self.files]
+
+    def keep(self, descriptor: int) -> str:
+        """Keep a file open until the statement has ended; returns where the engine reads it."""
+        self.descriptors.append(descriptor)
+        return f"{DESCRIPTORS}{descriptor}"
 
 
 @dataclass(slots=True)
@@ -73,6 +83,7 @@ class Snapshot:
 
     directory: DataDirectory
     work_dir: Path | None = None
+    text: TextContext = field(default_factory=TextContext)
     _tables: dict[str, TableSnapshot] = field(default_factory=dict)
     _descriptors: list[int] = field(default_factory=list)
 
@@ -136,7 +147,9 @@ class Snapshot:
             files = self._opened(table)
             if files is not None and all(is_current(*known) for known in table.directories):
                 version = version_of((file.found.name, file.identity) for file in files)
-                return TableSnapshot(table, files, version, self.work_dir)
+                return TableSnapshot(
+                    table, files, version, self.work_dir, self.text, self._descriptors
+                )
             self._close_from(opened_before)
         raise _changed(table.name, table.name)
 

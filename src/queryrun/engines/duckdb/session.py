@@ -17,7 +17,7 @@ from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilte
 from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
-from queryrun.engines.duckdb.tables import DELETED, Tables
+from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -28,6 +28,7 @@ from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
 from queryrun.tables.sql import quoted_text, text_list
+from queryrun.tables.text.context import TextContext
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -55,7 +56,11 @@ def open_session(
         raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
     data_dir, database = options.get("data_dir"), options.get("database")
     dialect = options.get("dialect", "native")
-    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect)
+    copies_dir = options.get("copies_dir")
+    text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
+    if "copies_bytes" in options:
+        text.max_copies_bytes = int(options["copies_bytes"])
+    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
     session.set_up(Path(database) if database else None, time_zone)
     return session
 
@@ -69,8 +74,13 @@ class DuckDBSession:
     """
 
     def __init__(
-        self, data_dir: Path | None, limits: EngineLimits, dialect: str = "native"
+        self,
+        data_dir: Path | None,
+        limits: EngineLimits,
+        dialect: str = "native",
+        text: TextContext | None = None,
     ) -> None:
+        self._text = text or TextContext(config=limited(limits))
         self._is_trino = dialect == "trino"
         self._zone = "UTC"
         self._data_dir = data_dir.absolute() if data_dir else None
@@ -148,7 +158,7 @@ class DuckDBSession:
         if self._data_dir:
             spill_dir = self._limits.spill_dir
             work_dir = Path(spill_dir).absolute() if spill_dir else None
-            self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir)
+            self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir, self._text)
         return Tables(self._connection, self._snapshot, _ATTACHED, row_filter or RowFilter())
 
     def verify_data(self) -> None:
@@ -182,6 +192,7 @@ class DuckDBSession:
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
+        self._text.interrupt()
         self._connection.interrupt()
 
     def progress(self) -> EngineProgress:
@@ -222,6 +233,8 @@ class DuckDBSession:
         directories = [f"{self._data_dir}/", DESCRIPTORS] if self._data_dir else []
         if self._data_dir and self._limits.spill_dir:
             directories.append(f"{Path(self._limits.spill_dir).absolute()}/")
+        if self._text.copies_dir:
+            directories.append(f"{self._text.copies_dir}/")
         self._instance.execute(
             f"SET allowed_directories={text_list(directories)};"
             f"SET allowed_paths={text_list([self.output_path])};"
@@ -304,8 +317,7 @@ def _offer_tables(tables: Tables, tree: Tree) -> None:
     if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
         tables.offer_all()
     tables.offer(names)
-    if DELETED not in tree.columns:
-        tables.hide_deleted(names)
+    tables.hide_deleted(names, tree.columns)
 
 
 def _refuse_ways_round(tree: Tree, row_filter: RowFilter) -> None:
