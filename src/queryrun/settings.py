@@ -72,6 +72,10 @@ class ServerSettings(Section, frozen=True):
     """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
+    sandbox: Literal["auto", "required", "best_effort"] = "auto"
+    """Whether the kernel must offer every wall around the processes that run statements
+    (SECURITY.md). `required`: without one the service does not start. `best_effort`: it starts,
+    with a warning. `auto`: required when it listens beyond loopback."""
     drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM. Then they are stopped and queued
     again, without losing an attempt."""
@@ -143,9 +147,18 @@ class SourceSettings(Section, frozen=True):
     name_scope: Literal["schema", "catalog", "all"] = "schema"
     """Trino: which tables a statement may name: those of its schema, of its catalog, or all."""
     max_running_per_tenant: int = 5
-    """Runs of one tenant that run at the same time on this source, over all nodes."""
+    """Runs of one tenant that run at the same time on this source, over all nodes. Its entities
+    share it: one alone may use all of it, and the next one still gets its share at once, beyond
+    the limit for as long as the first one uses more than its own."""
+    max_running_per_entity: int = 0
+    """Runs of one entity that run at the same time on this source."""
+    max_running_per_client: int = 0
+    """Runs of one client, in one entity, that run at the same time on this source."""
     max_queued_per_tenant: int = 10
-    """Runs of one tenant that wait. One more is refused with 429."""
+    """Runs that wait; one more is refused with 429. Each entity of a tenant may have as many, so
+    that nobody is refused for what another entity has submitted."""
+    max_queued_per_client: int = 0
+    """Runs of one client, in one entity, that wait."""
     max_output_rows: int = 500_000
     """Rows of a result. A run with more fails; a result is never cut."""
     max_output_size: str = "0"
@@ -179,6 +192,9 @@ class WorkerSettings(Section, frozen=True):
 
     slots: int = 5
     """Statements that run at the same time on this node, whatever their source."""
+    fair_slots: int = 2
+    """Slots beyond these for entities that have nothing running: none waits until the long runs of
+    another have finished."""
     warm: int = 2
     """Idle workers that are kept started, so that a statement need not wait for one."""
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.definition import TableDefinition
 from queryrun.tables.identity import FileIdentity
 
 MAX_DISPLAYED_CHARS = 120
 """Of a file's name in a message."""
 
+NO_DEFINITION = TableDefinition()
 Partition = tuple[tuple[str, str | None], ...]
 """The columns that a file's path gives (`year=2024/`), decoded; None is NULL."""
 
@@ -82,6 +84,8 @@ class Table:
     """Of a table format, once its log has been read."""
     deleted_column: str = ""
     """The boolean column that marks deleted rows, if its definition names one."""
+    definition: TableDefinition = NO_DEFINITION
+    """What `tables.toml` says of it."""
     problem: str = ""
     warnings: tuple[str, ...] = field(default=())
 
