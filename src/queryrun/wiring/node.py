@@ -58,7 +58,7 @@ _WARM_UP_STATEMENT = "SELECT 1"
 MIN_LINK_KEY_CHARS = 32
 """128 bits as hexadecimal digits; `queryrun init` writes twice as many."""
 MIN_LINK_KEY_VARIETY = 8
-"""Different characters: a row of zeros is no secret. of 32 random digits, fewer than 8 kinds come once in 10^8."""
+"""Different characters: a row of zeros is no secret. Random keys practically always have them."""
 _GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
 REQUEST_RETENTION = timedelta(hours=24)
