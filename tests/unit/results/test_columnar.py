@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 
 from queryrun.engines.base import Column
-from queryrun.results.arrow import arrow_stream
+from queryrun.results.arrow import arrow_stream, batches_of
 from queryrun.results.columnar import columnar_preview
 from queryrun.results.count import BatchCounter
 from queryrun.results.encode import FileLayout, copy_sql, select_sql
@@ -33,7 +33,7 @@ def file_of(
 ) -> bytes:
     """A result as the pipeline writes it."""
     if content_type == "arrow":
-        return b"".join(arrow_stream(connection, sql, BatchCounter()))
+        return b"".join(arrow_stream(batches_of(connection, sql), BatchCounter()))
     form = FileLayout(ContentType(content_type))
     described = connection.execute(f"DESCRIBE {sql}").fetchall()
     columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
@@ -132,7 +132,7 @@ def test_arrow_rows_beyond_the_scan_limit_are_refused(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     sql = "SELECT repeat('x', 1000) AS t FROM range(50000)"
-    data = b"".join(arrow_stream(connection, sql, BatchCounter()))
+    data = b"".join(arrow_stream(batches_of(connection, sql), BatchCounter()))
     with pytest.raises(NoPreviewError, match="download the file"):
         read_preview(data, "arrow", offset=40_000)
 

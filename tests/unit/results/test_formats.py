@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from queryrun.engines.base import Column
-from queryrun.results.arrow import arrow_stream
+from queryrun.results.arrow import arrow_stream, batches_of
 from queryrun.results.columnar import READERS, columnar_preview
 from queryrun.results.count import BatchCounter
 from queryrun.results.encode import FileLayout, copy_sql, select_sql
@@ -32,7 +32,7 @@ def written(content_type: ContentType, directory: Path) -> bytes:
     with duckdb.connect(":memory:") as connection:
         query = select_sql(SQL, COLUMNS, layout)
         if content_type.spec.copy_options is None:
-            return b"".join(arrow_stream(connection, query.text, BatchCounter()))
+            return b"".join(arrow_stream(batches_of(connection, query.text), BatchCounter()))
         connection.execute(copy_sql(query, layout, str(directory / "file")).text)
     return (directory / "file").read_bytes()
 
