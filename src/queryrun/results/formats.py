@@ -19,6 +19,7 @@ from queryrun.results.preview_rows import Preview, RowWindow
 from queryrun.results.separator import parse_separator
 from queryrun.results.types import Type
 from queryrun.results.values import ValueFormatter, object_sql
+from queryrun.results.zip import HeadLast, ZipFile
 
 CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAPE '\"'"
 CSV_ROWS_OPTIONS = CSV_OPTIONS.replace("HEADER true", "HEADER false")
@@ -148,8 +149,10 @@ class Compression:
     media_type: str
     """Of the compressed file. A `Content-Encoding` header instead would make clients decompress
     what they requested compressed (contract A11)."""
-    compress: Callable[[Chunks, str], Chunks]
-    """Gets the plain chunks and the name of the file inside, which only archives use."""
+    compress: Callable[[Chunks], Chunks] | None
+    """None: an archive, see `archive`."""
+    archive: Callable[[Chunks, str], HeadLast] | None = None
+    """Gets the plain chunks and the name of the file inside."""
     decompress: Callable[[Iterable[bytes]], Iterable[bytes]] | None
     """In chunks of bounded size. None: by a library that only the preview process loads."""
     is_extension: bool = False
@@ -172,7 +175,7 @@ class ContentEncoding(StrEnum):
         name="none",
         suffix="",
         media_type="",
-        compress=lambda chunks, _: chunks,
+        compress=lambda chunks: chunks,
         decompress=lambda chunks: chunks,
     )
     GZIP = Compression(
@@ -186,7 +189,8 @@ class ContentEncoding(StrEnum):
         name="zip",
         suffix=".zip",
         media_type="application/zip",
-        compress=compress.zip_archive,
+        compress=None,
+        archive=ZipFile,
         decompress=decompress.unzip,
     )
     ZSTD = Compression(

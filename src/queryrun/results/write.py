@@ -23,7 +23,7 @@ from queryrun.results.encode import (
     select_sql,
 )
 from queryrun.results.formats import ContentEncoding
-from queryrun.results.output import DirectWrite, PipedWrite
+from queryrun.results.output import DirectWrite, PipedWrite, digest_stored
 
 if TYPE_CHECKING:
     from queryrun.engines.base import EngineSession, Rows
@@ -52,10 +52,10 @@ def write_result(
         report.written(written.rows, written.size_bytes)
         report.stage("committing")
         writer.commit()
+        return digest_stored(written, writer)
     except BaseException:
         writer.abort()
         raise
-    return written
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Pipeline:
 
     def _write_piped(self, sql: CopySql, header: bytes = b"") -> WrittenResult:
         """The engine writes into a pipe; its output is compressed, encrypted and stored here."""
-        output = PipedWrite(self.request, self.writer, self.report)
+        output = self._piped()
 
         def consume(chunks: Chunks) -> None:
             output.consume(chain([header] if header else [], chunks))
@@ -105,12 +105,16 @@ class _Pipeline:
     def _write_arrow(self, query: CopySql) -> WrittenResult:
         from queryrun.results.arrow import BATCH_WRITERS, batches_of
 
-        output, counter = PipedWrite(self.request, self.writer, self.report), BatchCounter()
+        output, counter = self._piped(), BatchCounter()
         names = [column.name for column in self.rows.columns]
         write = BATCH_WRITERS[self.request.content_type]
         with _engine_failures(self.session, query):
             output.consume(write(batches_of(self.rows.connection, query.text, names), counter))
         return output.result(counter.rows)
+
+    def _piped(self) -> PipedWrite:
+        spool = f"{self.session.output_path}.spool"
+        return PipedWrite(self.request, self.writer, self.report, spool)
 
     def _copy(self, sql: CopySql) -> Copy:
         def run() -> int:

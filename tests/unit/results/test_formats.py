@@ -19,6 +19,7 @@ from queryrun.results.formats import ContentEncoding, ContentType, format_names,
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE, file_key, media_type
 from queryrun.results.preview import PreviewRequest, is_simple
 from queryrun.results.preview_rows import RowWindow
+from tests.unit.results.packing import packed
 
 RUN = "2f5b6c1e-0000-4000-8000-000000000001"
 SQL = "SELECT i, 'line' || chr(10) || i AS t FROM range(1000) r(i)"
@@ -42,8 +43,7 @@ def written(content_type: ContentType, directory: Path) -> bytes:
 def test_a_preview_returns_what_was_written(
     content_type: ContentType, encoding: ContentEncoding, tmp_path: Path
 ) -> None:
-    packed = encoding.spec.compress([written(content_type, tmp_path)], "file")
-    file = io.BytesIO(b"".join(bytes(chunk) for chunk in packed))
+    file = io.BytesIO(packed(encoding, [written(content_type, tmp_path)]))
     window = RowWindow(998, 5, content_type.spec.separator_for(SEPARATOR))
     found = columnar_preview(file, PreviewRequest(content_type, encoding, window))
     rows = json.loads(msgspec.json.encode(found.rows))
