@@ -16,7 +16,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pythons check serve bench bench-results s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing s3-server spark-server trino-server test-cluster existing-clients lock fmt clean cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -70,11 +70,17 @@ cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SC
 mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
 	@$(BIN)/python -m tests.mutants
 
+attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
+	@$(BIN)/python -m tests.attack $(GROUP)
+
 bench: setup ## measure, side by side, and print tables
 	@$(BIN)/python -m benchmarks
 
 bench-results: setup ## result files against DuckDB's own COPY: time, CPU, memory; ends with a table
 	@$(BIN)/python -m benchmarks results
+
+bench-parsing: setup ## the guard's time against a statement's length, for the shapes that cost most
+	@$(BIN)/python -m benchmarks parsing
 
 s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cache/ (needs Go)
 

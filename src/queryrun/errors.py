@@ -12,7 +12,7 @@ There are two trees, for requests and for runs:
     │   ├── IdempotencyInFlight      the first request with this key has no response yet
     │   ├── IdempotencyMismatch      this key belongs to a different request
     │   ├── TooManyRequests          a rate limit; says when to retry
-    │   ├── QueueFull                the tenant's queue on this source is full
+    │   ├── QueueFull                the entity's queue on this source is full
     │   └── Unavailable              the node drains, or the store is unavailable
     ├── RunFailed                    a failed run: carries a `Failure`, and is read with 200
     ├── LostRace                     a fenced write came too late; the first write wins
@@ -34,6 +34,9 @@ class QueryrunError(Exception):
 
 # --- bad requests ---------------------------------------------------------------------------
 
+MAX_PROBLEMS = 20
+"""Of one request that are reported: a body can have a million (contract D1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -49,11 +52,14 @@ class RequestError(QueryrunError):
 
 
 class InvalidRequest(RequestError):
-    """One or more parameters are wrong. Each problem names its parameter (contract D1)."""
+    """One or more parameters are wrong. Each problem names its parameter (contract D1).
+
+    The first `MAX_PROBLEMS` are kept.
+    """
 
     def __init__(self, *problems: Problem) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
-        self.problems = problems
+        self.problems = problems[:MAX_PROBLEMS]
+        super().__init__("; ".join(problem.message for problem in self.problems))
 
     @classmethod
     def of(cls, parameter: str, message: str) -> InvalidRequest:
@@ -107,7 +113,7 @@ class TooManyRequests(RequestError):
 
 
 class QueueFull(TooManyRequests):
-    """The tenant has as many runs waiting on this source as it may have (contract F7, H14)."""
+    """The entity, or its client, has as many runs waiting here as it may (contract F7)."""
 
 
 class Unavailable(RequestError):
@@ -145,6 +151,8 @@ class FailureCode(StrEnum):
     NODE_LOST = "node_lost"
     ENGINE_UNAVAILABLE = "engine_unavailable"
     DATA_UNREADABLE = "data_unreadable"
+    DATA_INVALID = "data_invalid"
+    DATA_CHANGED = "data_changed"
     STORAGE_FAILED = "storage_failed"
     STORAGE_FULL = "storage_full"
     INTERNAL_ERROR = "internal_error"
@@ -177,6 +185,8 @@ _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
     FailureCode.NODE_LOST: (Blame.SERVICE, True),
     FailureCode.ENGINE_UNAVAILABLE: (Blame.ENGINE, True),
     FailureCode.DATA_UNREADABLE: (Blame.ENGINE, True),
+    FailureCode.DATA_INVALID: (Blame.USER, False),
+    FailureCode.DATA_CHANGED: (Blame.ENGINE, True),
     FailureCode.STORAGE_FAILED: (Blame.STORAGE, True),
     FailureCode.STORAGE_FULL: (Blame.STORAGE, False),
     FailureCode.INTERNAL_ERROR: (Blame.SERVICE, False),

@@ -76,12 +76,13 @@ class Server:
         return self.http.post(f"/v2/query_runs/{run_id}/cancel", headers=headers)
 
     def finished(self, run_id: str) -> dict[str, Any]:
-        """The run once it has finished. The server waits for it; a 503 is retried."""
+        """The run once it has finished, a failed one with its `error`. The server waits for it; a
+        503 is retried."""
         for _ in range(20):
             response = self.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=10"})
             run: dict[str, Any] = response.json()
             if response.status_code != 503 and run["state"] in {"complete", "failed", "canceled"}:
-                return run
+                return run | (self.get(run_id, "error") if run["state"] == "failed" else {})
         raise AssertionError(f"run {run_id} did not end: {run}")
 
     def file_text(self, run: dict[str, Any]) -> str:

@@ -91,6 +91,9 @@ class HeldEngine:
         """As the real one."""
         return self._engine.failure_of(error, relation_at)
 
+    def verify_data(self) -> None:
+        """Nothing to verify."""
+
     def interrupt(self) -> None:
         """As the real one."""
         self._engine.interrupt()

@@ -30,7 +30,14 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
-from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
+from queryrun.runs.store import (
+    ClaimLimits,
+    Completed,
+    Failed,
+    Freed,
+    QueueLimits,
+    Requeued,
+)
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
@@ -64,7 +71,7 @@ class FakeGuard:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def check(self, statement: str, dialect: str) -> Verdict:
+    async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
         """The verdict of a guard that knows three words."""
         await self.go_on.wait()
         if self.broken:
@@ -105,6 +112,11 @@ class MemoryResults:
         data = self.files[key][start:end]
         return (data[at : at + 7] for at in range(0, len(data), 7))
 
+    def take_over(
+        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+    ) -> bool:
+        return True
+
     def discard(self, key: str) -> None:
         """Forget the file."""
         self.files.pop(key, None)
@@ -140,7 +152,9 @@ class KnownTables:
 class NoPreviews:
     """Binary previews of files that are all damaged."""
 
-    async def preview(self, read: object, size_bytes: int, request: PreviewRequest) -> Preview:
+    async def preview(
+        self, read: object, size_bytes: int, request: PreviewRequest, entity_id: str = ""
+    ) -> Preview:
         """There is none."""
         raise NoPreviewError("no preview")
 
@@ -317,7 +331,7 @@ def app_over(
     queued_per_tenant: int = 0,
 ) -> AppContext:
     """The context of the HTTP layer, over this database."""
-    rules = SourcePolicy(max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
+    rules = SourcePolicy(max_running_per_tenant=0, queue=QueueLimits(queued_per_tenant))
     return AppContext(
         runs=RequestContext(
             store=database.runs,

@@ -56,6 +56,11 @@ class Row:
     """Exact values; None: the header must be absent; '*': present."""
 
     @property
+    def asks_for_additions(self) -> bool:
+        """Whether the response has fields that are not the contract's."""
+        return self.shape in ("extensions", "whole_file", "only_error", "id_and_time")
+
+    @property
     def name(self) -> str:
         """What pytest calls the row."""
         return f"{self.section} {self.title}"
@@ -232,6 +237,14 @@ C_QUERY = [
     *query("C1", "only commas is no projection", 200, "fields[]", ", ,"),
     get("C1", "file is all or nothing", 200, "only_file", run="complete",
         params=(("fields[]", "file"),)),
+    get("C1", "the additions to file have names", 200, "whole_file", run="complete",
+        params=(("fields[]", "file.size,file.sha256"),)),
+    *query("C1", "the hosted documentation's own example (contract H10)", 200, "fields[]",
+           "id,created_time", shape="only_id"),
+    *query("C1", "beside an extension, created_time counts", 200, "fields[]",
+           "id,created_time,error", shape="id_and_time"),
+    get("C1", "why a run failed, when it is named (contract H10)", 200, "only_error", run="failed",
+        params=(("fields[]", "error"),)),
     get("C1", "extension fields only when named (contract H10)", 200, "extensions", run="canceled",
         params=(("fields[]", "id,created_time,cancellation,attempts,tags,source"),)),
     *query("C2", "a relation", 200, "expand[]", "account"),
@@ -363,7 +376,7 @@ D = [
     get("D1", "403 without the scope to read", 403, token="submitter"),
     cancel("D1", "403 without the scope to cancel", 403, token="reader"),
     Row("D1", "404 unknown path", "GET", "/v2/nowhere", 404),
-    Row("D1", "404 with a slash too many", "GET", RUNS + "/", 404),
+    Row("D1", "404 with two slashes too many", "GET", RUNS + "//", 404),
     Row("D1", "405 with Allow", "PUT", RUNS, 405, response_headers={"allow": "GET, HEAD, POST"}),
     Row("D1", "405 on cancel", "GET", CANCEL, 405, run="accepted",
         response_headers={"allow": "POST"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import httpx2
 
@@ -49,11 +50,22 @@ def _complete(response: httpx2.Response) -> None:
 
 def _only_file(response: httpx2.Response) -> None:
     assert set(response.json()) == {"file"}
-    assert {"id", "url", "content_type", "type"} <= set(response.json()["file"])
+    assert set(response.json()["file"]) == {"id", "url", "content_type", "type"}
+
+
+def _whole_file(response: httpx2.Response) -> None:
+    keys = {"id", "url", "content_type", "type", "size", "sha256"}
+    assert set(response.json()["file"]) == keys
 
 
 def _failed(response: httpx2.Response) -> None:
-    _run("failed", "error")(response)
+    _run("failed")(response)
+    assert response.headers["queryrun-error-code"]
+    assert unquote(response.headers["queryrun-error-message"])
+
+
+def _only_error(response: httpx2.Response) -> None:
+    assert set(response.json()) == {"error"}
     assert {"code", "message", "retryable"} <= set(response.json()["error"])
 
 
@@ -151,6 +163,9 @@ SHAPES: dict[str, Check] = {
     "only_id": _keys("id"),
     "id_and_state": _keys("id", "state"),
     "only_file": _only_file,
+    "whole_file": _whole_file,
+    "only_error": _only_error,
+    "id_and_time": _keys("id", "created_time"),
     "extensions": _extensions,
     "empty": _empty,
     "only_ids": _only_ids,

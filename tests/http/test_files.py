@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from hashlib import sha256
 from typing import Any
 
 import httpx2
@@ -200,14 +201,21 @@ async def test_an_unavailable_store_is_not_a_missing_file(harness: AppHarness) -
     assert response.json()["retryable"] is True
 
 
-async def test_size_and_checksum_are_included_when_file_is_named(harness: AppHarness) -> None:
+async def test_size_and_checksum_are_included_when_they_are_named(harness: AppHarness) -> None:
     run = await harness.create()
     await harness.complete(run["id"], DATA)
     path = f"/v2/query_runs/{run['id']}"
-    plain = (await harness.call("GET", path)).json()["file"]
-    named = (await harness.call("GET", path, params=[("fields[]", "file")])).json()["file"]
-    assert set(named) - set(plain) == {"size", "sha256"}
-    assert named["size"] == len(DATA)
+
+    async def file_of(*fields: str) -> dict[str, object]:
+        params = {"fields[]": ",".join(fields)}
+        return dict((await harness.call("GET", path, params=params)).json()["file"])
+
+    contract = {"id", "url", "content_type", "type"}
+    assert set(await file_of()) == set(await file_of("file")) == contract
+    assert set(await file_of("file.size")) == {*contract, "size"}
+    both = await file_of("file", "file.size", "file.sha256")
+    assert set(both) == {*contract, "size", "sha256"}
+    assert (both["size"], both["sha256"]) == (len(DATA), sha256(DATA).hexdigest())
 
 
 async def test_a_download_ends_when_the_client_disconnects(harness: AppHarness) -> None:

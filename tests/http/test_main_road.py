@@ -104,8 +104,9 @@ async def test_a_failed_run_has_its_error(harness: AppHarness) -> None:
     run = await harness.create()
     failure = Failure(FailureCode.NAME_NOT_FOUND, "Table acount does not exist", 1, 15)
     await harness.fail(run["id"], failure)
-    body = (await harness.call("GET", f"/v2/query_runs/{run['id']}")).json()
-    assert body["state"] == "failed"
+    path = f"/v2/query_runs/{run['id']}"
+    assert (await harness.call("GET", path)).json()["state"] == "failed"
+    body = (await harness.call("GET", path, params={"fields[]": "error"})).json()
     assert body["error"] == {
         "code": "name_not_found",
         "message": "Table acount does not exist",

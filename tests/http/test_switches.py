@@ -33,6 +33,7 @@ def test_every_switch_is_reached_by_a_setting() -> None:
                 max_streams_per_client=1,
                 list_runs=False,
                 strict_fields=True,
+                extensions="always",
                 v2_read_deleted="only",
             ),
             results=ResultSettings(link_ttl_s=1),

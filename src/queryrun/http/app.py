@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from starlette.routing import Route, Router
-from starlette.types import Lifespan
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from queryrun.http.context import AppContext
 from queryrun.http.endpoint import Endpoint
 from queryrun.http.operations import Operation
 from queryrun.http.routes import operations
+
+
+class ApiRouter(Router):
+    """Serves a path with a slash at its end as the path without: the same endpoint, no redirect
+    (contract A1). Every step after it, logs and idempotency keys included, sees one path."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route one request, or the lifespan."""
+        if scope["type"] == "http":
+            scope = without_trailing_slash(scope)
+        await super().__call__(scope, receive, send)
+
+
+def without_trailing_slash(scope: Scope) -> Scope:
+    """The scope with one slash less at the end of its path; `/` stays, and so does a slash that
+    was sent percent-encoded, because it belongs to a name."""
+    path: str = scope["path"]
+    sent = scope.get("raw_path") or path.encode()
+    if len(path) < 2 or not (path.endswith("/") and sent.endswith(b"/")):
+        return scope
+    return {**scope, "path": path[:-1], "raw_path": sent[:-1]}
 
 
 def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Router:
@@ -20,7 +41,7 @@ def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Rout
         Route(_pattern(path), Endpoint(app, path, methods)) for path, methods in paths.items()
     ]
     not_found = Endpoint(app, "-", {})
-    return Router(routes, redirect_slashes=False, default=not_found, lifespan=lifespan)
+    return ApiRouter(routes, redirect_slashes=False, default=not_found, lifespan=lifespan)
 
 
 def _pattern(path: str) -> str:

@@ -20,6 +20,7 @@ from queryrun.http.rate_limits import (
     Rates,
     in_memory,
 )
+from queryrun.results.lanes import ThreadLane
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
@@ -29,6 +30,10 @@ from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.tables import TableCatalog
+from queryrun.services.turns import TurnSlots
+
+MAX_TEXT_PREVIEWS = 2
+"""At once; entities take turns. Each reads 16 MiB at most: a fifth of a second of CPU."""
 
 ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
 """Name of a component -> `ok`, or what is wrong with it."""
@@ -42,9 +47,16 @@ class BinaryPreviews(Protocol):
     """The part of `services.preview.client.PreviewClient` that is used here."""
 
     async def preview(
-        self, read: Callable[[int, int], Iterable[bytes]], size_bytes: int, request: PreviewRequest
+        self,
+        read: Callable[[int, int], Iterable[bytes]],
+        size_bytes: int,
+        request: PreviewRequest,
+        entity_id: str = "",
     ) -> Preview:
-        """The requested rows. Raises `NoPreviewError`, `Unavailable`, and what `read` raises."""
+        """The requested rows; entities take turns.
+
+        Raises `NoPreviewError`, `Unavailable`, and what `read` raises.
+        """
         ...
 
 
@@ -70,8 +82,36 @@ class HttpSettings:
     """Whether `GET /v2/query_runs` exists; a 405 otherwise (contract H13)."""
     strict_fields: bool
     """Refuse unknown `fields[]` names instead of ignoring them (contract C1)."""
+    always_extensions: bool
+    """Whether runs on v2 have our extensions without being asked for them (contract H10)."""
     read_deleted: DeletedRows
     """What v2's `read_deleted: true` reads (contract H3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Threads for blocking work, by kind: downloads wait for downloads alone."""
+
+    bodies: ThreadLane = field(
+        default_factory=lambda: ThreadLane("body", threads=2, max_waiting=200)
+    )
+    """Inflate and decode large request bodies. Each holds `max_body_bytes`, twice at most."""
+    downloads: ThreadLane = field(
+        default_factory=lambda: ThreadLane("download", threads=16, max_waiting=2000)
+    )
+    """Read result files for downloads. A call reads one chunk."""
+    previews: ThreadLane = field(
+        default_factory=lambda: ThreadLane("rows", threads=MAX_TEXT_PREVIEWS, max_waiting=0)
+    )
+    """Read the first rows of text formats, for those who hold one of `preview_turns`."""
+    preview_turns: TurnSlots = field(
+        default_factory=lambda: TurnSlots(MAX_TEXT_PREVIEWS, max_waiting_per_key=20)
+    )
+
+    def close(self) -> None:
+        """Start no more work. Idempotent."""
+        for lane in (self.bodies, self.downloads, self.previews):
+            lane.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +131,10 @@ class AppContext:
     now: Callable[[], datetime]
     ready: ReadyChecks
     settings: HttpSettings
+    sandbox: str = ""
+    """What confines the processes that run statements, in words (`/readyz`)."""
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    lanes: Lanes = field(default_factory=Lanes)
     monotonic_s: Callable[[], float] = monotonic
     """A monotonic clock for rates."""
     make_limiter: MakeLimiter | None = None

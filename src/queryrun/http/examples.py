@@ -46,6 +46,9 @@ FAILED: dict[str, object] = {
     **BASE,
     "sql": "SELECT id FROM acount",
     "state": "failed",
+}
+FAILED_WITH_ERROR: dict[str, object] = {
+    **FAILED,
     "error": {
         "code": "name_not_found",
         "message": "Table 'acount' does not exist",

@@ -5,7 +5,6 @@ No redirect and never a `Content-Encoding`: the known clients refuse both (contr
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
@@ -18,7 +17,7 @@ from queryrun.http.errors import FileGone, LinkRefused, RangeNotSatisfiable
 from queryrun.http.request import ApiRequest
 from queryrun.results.names import disposition, media_type
 from queryrun.results.sign import verify
-from queryrun.results.store import ResultStore, StoredFile
+from queryrun.results.store import StoredFile
 
 HEADER_NAMES = ("etag", "accept-ranges", "content-disposition")
 """As documented."""
@@ -33,7 +32,7 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     """The file, or the range of it that the caller requests."""
     key = request.path_params["key"]
     _check_link(app, request, key)
-    file = await _stat(app.results, key)
+    file = await _stat(app, key)
     if file is None:
         raise FileGone("file", f"File {PurePosixPath(key).name[:100]!r} could not be found")
     etag = f'"{file.etag.strip(chr(34))}"'
@@ -45,7 +44,7 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     headers |= {"content-type": media_type(file.key), "content-length": str(end - start)}
     if span is not None:
         headers["content-range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
-    chunks = _chunks(app.results, file.key, start, end)
+    chunks = _chunks(app, file.key, start, end)
     return StreamingResponse(chunks, 200 if span is None else 206, headers)
 
 
@@ -61,9 +60,9 @@ def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
         raise LinkRefused("the link is not valid, or no longer; read the run again for a new one")
 
 
-async def _stat(store: ResultStore, key: str) -> StoredFile | None:
+async def _stat(app: AppContext, key: str) -> StoredFile | None:
     try:
-        return await asyncio.to_thread(store.stat, key)
+        return await app.lanes.downloads.run(lambda: app.results.stat(key))
     except RunFailed as error:
         raise Unavailable("the store of result files cannot be reached") from error
 
@@ -107,8 +106,8 @@ def _bounds(first: str, last: str, size_bytes: int) -> tuple[int, int]:
     return int(first), min(size_bytes, int(last) + 1) if last else size_bytes
 
 
-async def _chunks(store: ResultStore, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+async def _chunks(app: AppContext, key: str, start: int, end: int) -> AsyncIterator[bytes]:
     """The bytes, each chunk read in a thread: a slow client holds no thread between chunks."""
-    chunks = store.read(key, start, end)
-    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+    chunks = iter(app.results.read(key, start, end))
+    while (chunk := await app.lanes.downloads.run(lambda: next(chunks, None))) is not None:
         yield chunk

@@ -5,7 +5,7 @@ from __future__ import annotations
 from queryrun.auth.clients import ENTITY_ID
 from queryrun.http.operations import Parameter
 from queryrun.http.prefer import MAX_WAIT_S
-from queryrun.http.v2.fields import DEFAULT_FIELDS, EXTENSION_FIELDS
+from queryrun.http.v2.fields import DEFAULT_FIELDS, EXTENSION_FIELDS, PAIRED_FIELDS
 from queryrun.http.v2.view import EXPAND, MAX_PAGE_SIZE
 from queryrun.results.preview_rows import MAX_PREVIEW_ROWS
 
@@ -13,6 +13,11 @@ ID = "6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90"
 ENTITY = "1c7d3b4e-2222-4b6a-9a7e-5b8f2f7a0002"
 TEXTS: dict[str, object] = {"type": "array", "items": {"type": "string"}}
 ENTITY_PATTERN: dict[str, object] = {"type": "string", "pattern": f"^({ENTITY_ID.pattern})?$"}
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
 
 QUERY_RUN_ID = Parameter(
     "query_run_id", "path", {"type": "string"}, "The run's id, a UUID of 36 characters.", ID
@@ -60,10 +65,10 @@ FIELDS = Parameter(
     "query",
     TEXTS,
     "Return only these fields. May be repeated or comma-joined; unknown names are ignored. "
-    f"Known: {', '.join(f'`{name}`' for name in DEFAULT_FIELDS)}; "
-    f"and only when named here: {', '.join(f'`{name}`' for name in EXTENSION_FIELDS)}. "
-    "Naming `file` also returns its `size` and `sha256`.",
-    ["id", "state", "cancellation"],
+    f"Known: {_quoted(DEFAULT_FIELDS)}; and only when named here, as additions of this service: "
+    f"{_quoted(EXTENSION_FIELDS)}. {_quoted(PAIRED_FIELDS)} counts only beside one of these "
+    'additions. With the setting `server.extensions = "always"` every response has them all.',
+    ["id", "state", "error"],
 )
 QUERY_RUN_FIELDS = Parameter(
     "query_run.fields[]",
@@ -206,6 +211,7 @@ PREFER = Parameter(
     f"RFC 7240. `wait=N`: respond when the run is terminal, or after N (at most {MAX_WAIT_S:.0f}) "
     "seconds. `respond-async`, on a cancel: do not wait for the engine to stop.",
     "wait=10",
+    is_extension=True,
 )
 RANGE = Parameter("range", "header", {"type": "string"}, "One byte range.", "bytes=0-1023")
 IF_RANGE = Parameter(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
-from queryrun.errors import Problem
+from queryrun.errors import MAX_PROBLEMS, Problem
 from queryrun.results.separator import parse_separator
 from queryrun.runs.model import Output
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
@@ -28,13 +29,40 @@ class Property:
     check: Check
     schema: dict[str, object]
     required: bool = False
+    is_extension: bool = False
+    """Whether the whole property is an addition of ours."""
+    contract_values: tuple[str, ...] = ()
+    """Those of an enumeration's values that are the contract's, when some are ours."""
+    addition: str = ""
+    """What its description says of our additions to it."""
+
+    @property
+    def full_schema(self) -> dict[str, object]:
+        """The schema of what we accept."""
+        if not self.addition:
+            return self.schema
+        return {**self.schema, "description": f"{self.schema['description']} {self.addition}"}
+
+    @property
+    def contract_schema(self) -> dict[str, object]:
+        """The schema of what the contract has."""
+        return self.schema | ({"enum": list(self.contract_values)} if self.contract_values else {})
 
 
 def property_problems(
     content: dict[str, object], properties: Iterable[Property], known: frozenset[str]
 ) -> list[Problem]:
-    """Unknown names, missing ones, and values against their rules."""
-    problems = [problem(name, "is not a known property") for name in content if name not in known]
+    """Unknown names, missing ones, and values against their rules; `MAX_PROBLEMS` at most."""
+    faults = _faults(content, properties)
+    unknown = (name for name in content if name not in known)
+    room = max(MAX_PROBLEMS - len(faults), 1)
+    strange = [problem(name, "is not a known property") for name in islice(unknown, room)]
+    return [*strange, *faults]
+
+
+def _faults(content: dict[str, object], properties: Iterable[Property]) -> list[Problem]:
+    """The rules that the content breaks: fewer than there are rules."""
+    problems: list[Problem] = []
     for rule in properties:
         if rule.name in content:
             fault = rule.check(content[rule.name])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
+from queryrun.http import failure_headers
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
-from queryrun.http.v2.body import create_body_schema
-from queryrun.http.v2.render import FIELDS
+from queryrun.http.v2.body import contract_body_schema, create_body_schema
+from queryrun.http.v2.fields import DEFAULT_FIELDS
+from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     AttemptOutcome,
@@ -24,6 +26,14 @@ TIME: Schema = {
 }
 
 
+JSON_LINES = "jsonl"
+"""A legal `content_type` of a file that this service does not use (contract H18)."""
+CONTRACT_CONTENT_TYPES = [
+    *(one.value for one in ContentType if not one.spec.is_extension),
+    JSON_LINES,
+]
+
+
 def _text(description: str, **more: object) -> Schema:
     return {"type": "string", "description": description, **more}
 
@@ -39,21 +49,19 @@ def _object(properties: Schema, description: str, required: tuple[str, ...] = ()
     return {**shape, "description": description}
 
 
-FILE = _object(
-    {
-        "id": _text("`<run id>_<digits>.<extension>`."),
-        "url": _text(
-            "The download link: signed, valid for four hours, no `Authorization` needed. Every "
-            "read of the run makes a new one.",
-            format="uri",
-        ),
-        "content_type": _text("The requested format.", enum=[*ContentType, "jsonl"]),
-        "type": _text("Always `query_run`.", enum=["query_run"]),
-        "size": _whole("Bytes. Only when `fields[]` names `file`.", minimum=0),
-        "sha256": _text("SHA-256 of the file, in hex. Only when `fields[]` names `file`."),
-    },
-    "The result file of a complete run.",
-)
+FILE_KEYS: dict[str, Schema] = {
+    "id": _text("`<run id>_<digits>.<extension>`."),
+    "url": _text(
+        "The download link: signed, valid for four hours, no `Authorization` needed. Every "
+        "read of the run makes a new one.",
+        format="uri",
+    ),
+    "content_type": _text("The requested format.", enum=[*ContentType, JSON_LINES]),
+    "type": _text("Always `query_run`.", enum=["query_run"]),
+}
+FILE_PARTS = {name.removeprefix("file."): part.schema for name, part in PARTS.items()}
+FILE_MEANS = "The result file of a complete run."
+FILE = _object({**FILE_KEYS, **FILE_PARTS}, FILE_MEANS)
 ERROR = _object(
     {
         "code": _text("What went wrong.", enum=list(FailureCode)),
@@ -65,7 +73,7 @@ ERROR = _object(
         "line": _whole("In the statement, from 1.", minimum=1),
         "column": _whole("In the line, from 1.", minimum=1),
     },
-    "Why a run failed. Present on failed runs only.",
+    "Why a run failed. On failed runs, when `fields[]` names it. An addition of this service.",
     ("code", "message", "retryable"),
 )
 CANCELLATION = _object(
@@ -93,10 +101,10 @@ ATTEMPT = _object(
     "One attempt of a run.",
     ("number", "started_time"),
 )
+QUERY_RUN_KEYS = "A query run. `fields[]` decides which keys it has; without it, "
 QUERY_RUN = _object(
     {name: field.schema for name, field in FIELDS.items()},
-    "A query run. `fields[]` decides which keys it has; without it, those of the contract and, "
-    "on failed runs, `error`.",
+    f"{QUERY_RUN_KEYS}those of the contract.",
 )
 PROGRESS = _object(
     {
@@ -247,6 +255,7 @@ HEALTH: Schema = {
     "properties": {
         "status": _text("`ok`, `degraded` (a source is not available), or `unavailable`."),
         "checks": {"type": "object", "additionalProperties": {"type": "string"}},
+        "sandbox": {"type": "string"},
     },
 }
 
@@ -284,6 +293,12 @@ HEADERS: dict[str, Schema] = {
     "warning": _text("Present when the encryption key is shorter than recommended."),
     "idempotency-replayed": _text("`true` on a replayed response."),
     "retry-after": _whole("Seconds to wait.", minimum=0),
+    failure_headers.CODE: _text("On failed runs: what went wrong.", enum=list(FailureCode)),
+    failure_headers.MESSAGE: _text(
+        "On failed runs: the error for people, on one line. UTF-8, percent-encoded, at most "
+        f"{failure_headers.MAX_ENCODED_BYTES} bytes; a longer text ends with an ellipsis.",
+        maxLength=failure_headers.MAX_ENCODED_BYTES,
+    ),
     "allow": _text("The methods that the path has."),
     "www-authenticate": _text("How to authenticate."),
     "etag": _text("Changes when the bytes do."),
@@ -292,6 +307,29 @@ HEADERS: dict[str, Schema] = {
     "content-disposition": _text("The file's name."),
     **v1.HEADERS,
 }
+CONTRACT_SCHEMAS: dict[str, Schema] = {
+    "CreateQueryRun": contract_body_schema(),
+    "QueryRun": _object(
+        {name: FIELDS[name].schema for name in DEFAULT_FIELDS},
+        f"{QUERY_RUN_KEYS}those that its state has.",
+    ),
+    "File": _object(
+        {
+            **FILE_KEYS,
+            "content_type": {**FILE_KEYS["content_type"], "enum": CONTRACT_CONTENT_TYPES},
+        },
+        FILE_MEANS,
+    ),
+    "TokenRequest": {**TOKEN_REQUEST, "additionalProperties": False},
+}
+"""What the contract alone has, where that is less than ours (contract A2, A5)."""
+
+EXTENSION_HEADERS = (
+    *("preference-applied", "idempotency-replayed", "warning"),
+    *failure_headers.NAMES,
+)
+"""Those of `HEADERS` that are additions of ours and say more than HTTP's own."""
+
 ALWAYS = ("zuora-request-id", "zuora-track-id")
 CONCURRENCY = tuple(v1.HEADERS)
 """Headers of every v1 response to a known client."""

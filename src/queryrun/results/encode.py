@@ -70,10 +70,7 @@ def names_clash(columns: Sequence[Column]) -> bool:
 def header_line(columns: Sequence[Column], separator: str) -> bytes:
     """The header of a delimited file, as `COPY` quotes it."""
     special = {separator, '"', "\n", "\r"}
-    fields = [
-        _quoted(c.name) if special & set(c.name) or c.name.startswith("#") else c.name
-        for c in columns
-    ]
+    fields = [_quoted(c.name) if special & set(c.name) else c.name for c in columns]
     return f"{separator.join(fields)}\n".encode()
 
 

@@ -21,7 +21,8 @@ from queryrun.results.types import Type
 from queryrun.results.values import ValueFormatter, object_sql
 from queryrun.results.zip import HeadLast, ZipFile
 
-CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAPE '\"'"
+CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAPE '\"', COMMENT ''"
+"""Without a comment sign, or DuckDB quotes every value that begins with `#`."""
 CSV_ROWS_OPTIONS = CSV_OPTIONS.replace("HEADER true", "HEADER false")
 LINES_OPTIONS = "FORMAT csv, HEADER false, DELIMITER '', QUOTE '', ESCAPE ''"
 

@@ -30,8 +30,11 @@ from queryrun.worker.worker import Worker
 class StatementGuard(Protocol):
     """Decides whether a statement may be accepted, without stalling the event loop."""
 
-    async def check(self, statement: str, dialect: str) -> Verdict:
-        """The verdict on one statement in its source's dialect. Never raises for a bad one."""
+    async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
+        """The verdict on one statement in its source's dialect; entities take turns.
+
+        Never raises for a bad statement.
+        """
         ...
 
 

@@ -44,6 +44,9 @@ class Visibility(Enum):
     """Every caller that may read the run."""
     ON_REQUEST = auto()
     """The same callers, if they name it."""
+    WITH_OTHERS = auto()
+    """The same callers, if they name it together with a field that is `ON_REQUEST`. Its name alone
+    does not say that the caller knows our extensions (contract H10)."""
     INTERNAL = auto()
     """No caller, under this name."""
 
@@ -139,12 +142,12 @@ _VISIBLE = (
     # --- ours (contract H10) ----------------------------------------------------------------
     RunField(
         "error", _RECORD, "failure",
-        visibility=_DEFAULT,
+        visibility=_ON_REQUEST,
         description="Why the run failed. Failed runs only.",
     ),
     RunField(
         "created_time", _TIME, "created_time", "created_ms",
-        visibility=_ON_REQUEST, filterable=True,
+        visibility=Visibility.WITH_OTHERS, filterable=True,
         description="When the run was accepted.",
     ),
     RunField(
@@ -211,6 +214,20 @@ _VISIBLE = (
     ),
 )  # fmt: skip
 
+_FILE_PARTS = (
+    RunField(
+        "file.size", _INTEGER, "file.size_bytes", "file_size_bytes", set_by=RunEvent.COMPLETE,
+        visibility=_ON_REQUEST,
+        description="Bytes of the file.",
+    ),
+    RunField(
+        "file.sha256", _TEXT, "file.sha256", "file_sha256", set_by=RunEvent.COMPLETE,
+        visibility=_ON_REQUEST,
+        description="SHA-256 of the file, in hex.",
+    ),
+)  # fmt: skip
+"""Keys of `file` that a caller names in full: its other keys are the contract's."""
+
 _INTERNAL = (
     RunField("tenant_id", _TEXT, "request.tenant_id", "tenant_id"),
     RunField("entity_id", _TEXT, "request.entity_id", "entity_id"),
@@ -223,8 +240,6 @@ _INTERNAL = (
     RunField("org_ids", FieldKind.WORDS, "request.org_ids", "org_ids", _REQUESTS),
     RunField("extras", FieldKind.PAIRS, "request.extras", "extras", _REQUESTS),
     RunField("file_key", _TEXT, "file.key", "file_key", set_by=RunEvent.COMPLETE),
-    RunField("file_size", _INTEGER, "file.size_bytes", "file_size_bytes", set_by=RunEvent.COMPLETE),
-    RunField("file_sha256", _TEXT, "file.sha256", "file_sha256", set_by=RunEvent.COMPLETE),
     RunField(
         "failure_code", _TEXT, "failure.code", "failure_code",
         set_by=RunEvent.FAIL, choices=FailureCode,
@@ -256,13 +271,13 @@ _INTERNAL = (
     ),
 )  # fmt: skip
 
-RUN_FIELDS: tuple[RunField, ...] = _VISIBLE + _INTERNAL
+RUN_FIELDS: tuple[RunField, ...] = _VISIBLE + _FILE_PARTS + _INTERNAL
 """All of them."""
 
 STORED_FIELDS: tuple[RunField, ...] = tuple(field for field in RUN_FIELDS if field.column)
 """Those with a column, in the order in which both stores read them."""
 
 
-def visible_fields(visibility: Visibility) -> tuple[RunField, ...]:
-    """The fields of one visibility, in the order of rendering."""
-    return tuple(field for field in RUN_FIELDS if field.visibility is visibility)
+def visible_fields(*visibilities: Visibility) -> tuple[RunField, ...]:
+    """The fields of these visibilities, in the order of rendering."""
+    return tuple(field for field in RUN_FIELDS if field.visibility in visibilities)

@@ -26,7 +26,7 @@ async def submit(
     stored response instead. `run_id` is for callers that need to know the id beforehand.
 
     Raises `InvalidRequest` for an unknown source and for a statement that the guard refuses,
-    `QueueFull` when too many of the tenant's runs wait, `Unavailable` while the node drains, and
+    `QueueFull` when too many of the entity's runs wait, `Unavailable` while the node drains, and
     the idempotency errors. Nothing is written then.
     """
     if not context.accepting():
@@ -34,13 +34,16 @@ async def submit(
     policy = context.sources.get(request.source)
     if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
-    verdict = within(await context.guard.check(request.sql, policy.dialect), context.statements)
+    verdict = within(
+        await context.guard.check(request.sql, policy.dialect, request.entity_id),
+        context.statements,
+    )
     if not verdict.accepted:
         raise refused(verdict)
     accepted = await context.store.accept(
         _within_limits(request, policy),
         run_id=run_id or str(uuid4()),
-        queue_limit=policy.max_queued_per_tenant,
+        queue_limits=policy.queue,
         idempotent=idempotent,
     )
     context.notifier.publish(accepted.run)

@@ -13,13 +13,14 @@ from collections.abc import Callable
 import duckdb
 
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
+from queryrun.sql.nesting import TOO_DEEP, too_deep_at
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import SourcePosition, position_after
 from queryrun.sql.tree import NotSerializableError, read_tree
 from queryrun.sql.trino.check import check_trino
 
 _BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_TOO_DEEP = "Max expression depth limit"
+_TOO_DEEP_FOR_DUCKDB = "Max expression depth limit"
 _connections: list[duckdb.DuckDBPyConnection] = []
 
 
@@ -54,6 +55,13 @@ def one_statement(statement: str) -> str:
     return data[: _end_of(tokens, words[-1], len(data))].decode().rstrip()
 
 
+def _too_deep_at(statement: str) -> int | None:
+    """By DuckDB's own tokens, whose offsets are bytes."""
+    data = statement.encode()
+    tokens = duckdb.tokenize(statement)
+    return too_deep_at((at, chr(data[at])) for at, kind in tokens if kind.name == "operator")
+
+
 def _check_text(statement: str) -> Verdict | None:
     """Before any parser: control characters and surrogates break logs, databases and parsers."""
     if len(statement) > MAX_STATEMENT_CHARS:
@@ -74,6 +82,8 @@ def _check_text(statement: str) -> Verdict | None:
 
 
 def _check_statements(statement: str) -> Verdict:
+    if (at := _too_deep_at(statement)) is not None:
+        return _refused(Refusal.TOO_COMPLEX, TOO_DEEP, position_after(statement.encode()[:at]))
     connection = _connection()  # outside of `try`: a guard that cannot parse must not accept
     try:
         parsed = connection.extract_statements(statement)
@@ -103,8 +113,8 @@ def _check_tree(statement: str) -> Verdict:
 
 
 def _unparsable(statement: str, error: str) -> Verdict:
-    if _TOO_DEEP in error:
-        return _refused(Refusal.TOO_COMPLEX, "The statement is nested too deeply")
+    if _TOO_DEEP_FOR_DUCKDB in error:
+        return _refused(Refusal.TOO_COMPLEX, TOO_DEEP)
     return Verdict(statement)
 
 

@@ -16,7 +16,7 @@ from starlette.routing import Router
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
-from queryrun.http.context import AppContext
+from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
@@ -47,6 +47,7 @@ from queryrun.wiring.options import (
 )
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
+from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
 from queryrun.wiring.sources import SourceResolver
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    sandbox: NodeSandbox
     app: Router
     runs: RequestContext
     resources: NodeResources
@@ -70,6 +72,7 @@ class Node:
     remote_stop: RemoteStopClient
     tables: CatalogClient
     previews: PreviewClient
+    lanes: Lanes
     sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
@@ -134,6 +137,7 @@ class Node:
         await self.guard.close()
         await self.tables.close()
         await self.previews.close()
+        self.lanes.close()
         if self.resources.credentials is not None:
             await self.resources.credentials.close()
         await self.resources.pool.close()
@@ -141,12 +145,19 @@ class Node:
         self.resources.lock.close()
 
 
-def build_node(settings: Settings, public_url: str, resources: NodeResources | None = None) -> Node:
+def build_node(
+    settings: Settings,
+    public_url: str,
+    resources: NodeResources | None = None,
+    sandbox: NodeSandbox | None = None,
+) -> Node:
     """Connect the components of a node, on `resources` or on new ones. Starts nothing.
 
+    `sandbox`: see `node_sandbox`; None for a node that listens nowhere.
     Raises `ConfigurationError` when another node serves the same home.
     """
-    resources = resources or open_resources(settings)
+    sandbox = sandbox or node_sandbox(settings, LOOPBACK)
+    resources = resources or open_resources(settings, sandbox=sandbox.mode)
     database, fork_client = resources.database, resources.pool.fork_client
 
     # Child services: each has its own process behind it.
@@ -174,6 +185,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         metrics=RunMetrics(),
         now=utc_now,
     )
+    register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
     sweeper = Sweeper(
         sweep_options(settings), resources.results, _sweep_leader(settings, database), utc_now
@@ -201,6 +213,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     )
 
     # HTTP.
+    lanes = Lanes()
     app = build_app(
         AppContext(
             runs=requests,
@@ -210,17 +223,20 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             results=resources.results,
             tables=tables,
             previews=previews,
+            lanes=lanes,
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
             make_limiter=make_limiter(database),
             ready=readiness(database, dispatcher, sources, settings.remote_sources),
+            sandbox=str(sandbox),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )
     )
     return Node(
         settings=settings,
+        sandbox=sandbox,
         app=app,
         runs=requests,
         resources=resources,
@@ -228,6 +244,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         remote_stop=remote_stop,
         tables=tables,
         previews=previews,
+        lanes=lanes,
         sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,

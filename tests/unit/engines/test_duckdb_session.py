@@ -70,7 +70,7 @@ def test_a_table_that_cannot_be_read_does_not_hide_the_others(
     (data_dir / "broken.parquet").write_bytes(b"no parquet at all")
     query = "SELECT table_name FROM information_schema.tables"
     assert ("note",) in _rows(session, query)
-    assert _failure(session, "SELECT * FROM broken").code is FailureCode.DATA_UNREADABLE
+    assert _failure(session, "SELECT * FROM broken").code is FailureCode.DATA_INVALID
 
 
 def test_describe_lists_the_columns_of_a_table(session: DuckDBSession) -> None:
@@ -284,8 +284,11 @@ def test_an_error_that_is_not_the_engines_is_returned_unchanged(session: DuckDBS
     assert session.failure_of(error) is error
 
 
-def test_the_name_of_a_broken_file_is_not_revealed(session: DuckDBSession, data_dir: Path) -> None:
+def test_a_broken_file_is_named_without_its_directory(
+    session: DuckDBSession, data_dir: Path
+) -> None:
     (data_dir / "broken.parquet").write_bytes(b"PAR1 no parquet at all PAR1")
     failure = _failure(session, "SELECT * FROM broken")
-    assert failure.code is FailureCode.DATA_UNREADABLE
+    assert failure.code is FailureCode.DATA_INVALID
     assert str(data_dir) not in failure.message
+    assert "'broken.parquet'" in failure.message

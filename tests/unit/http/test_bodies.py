@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 
 import pytest
@@ -11,12 +12,16 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from queryrun.errors import InvalidRequest
-from queryrun.http.bodies import inflate, read_body
+from queryrun.errors import MAX_PROBLEMS, InvalidRequest, Problem
+from queryrun.http.bodies import LARGE_BYTES, decode_object, inflate, read_body
 from queryrun.http.compression import accepts_gzip, compress
 from queryrun.http.errors import PayloadTooLarge
+from queryrun.http.properties import property_problems
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
+from queryrun.http.v2.body import BY_NAME as V2_NAMES
+from queryrun.http.v2.body import PROPERTIES as V2_PROPERTIES
+from queryrun.results.lanes import ThreadLane
 
 pytestmark = pytest.mark.anyio
 
@@ -139,3 +144,59 @@ def test_vary_is_set_even_when_the_encoding_is_not_used() -> None:
     compress(request_with(), response)
     assert response.headers["vary"] == "accept-encoding"
     assert "content-encoding" not in response.headers
+
+
+# --- the cost of a body -----------------------------------------------------------------------
+
+KNOWN = frozenset({"sql", "tags", "timeout_seconds"})
+
+
+async def decode(raw: bytes) -> tuple[dict[str, object] | None, list[Problem]]:
+    lane = ThreadLane("test", threads=1, max_waiting=0)
+    problems: list[Problem] = []
+    try:
+        return await decode_object(raw, KNOWN, problems, lane), problems
+    finally:
+        lane.close()
+
+
+@pytest.mark.parametrize("padding", ["", "x" * LARGE_BYTES])
+async def test_a_body_decodes_to_the_same_whatever_its_size(padding: str) -> None:
+    content = {"sql": f"SELECT '{padding}'", "tags": {"a": "\u20ac"}, "timeout_seconds": 2.5}
+    assert await decode(json.dumps(content).encode()) == (content, [])
+
+
+UNKNOWN = b",".join(b'"k%d":1' % number for number in range(60_000))
+LARGE_BODIES = {
+    "unknown names": (b"{" + UNKNOWN + b"}", "k0"),
+    "a tag's object": (b'{"tags":{' + UNKNOWN + b"}}", "tags"),
+    "a list of objects": (b'{"tags":[' + b",".join([b"{}"] * 40_000) + b"]}", "tags"),
+    "a number": (b'{"timeout_seconds":' + b"1" * 100_000 + b"}", "timeout_seconds"),
+    "nested lists": (b'{"tags":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "body"),
+    "a list": (b"[" + b",".join([b"1"] * 60_000) + b"]", "body"),
+    "a text": (b'"' + b"x" * 100_000 + b'"', "body"),
+    "cut off": (b'{"sql":"' + b"x" * 100_000, "body"),
+    "no text": (b'{"sql":"' + b"\xff" * 100_000 + b'"}', "body"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_BODIES)
+async def test_a_large_body_that_nothing_can_hold_is_one_problem(name: str) -> None:
+    raw, parameter = LARGE_BODIES[name]
+    content, problems = await decode(raw)
+    assert content is None
+    assert [problem.parameter for problem in problems] == [parameter]
+
+
+def test_at_most_twenty_problems_of_a_body_are_reported() -> None:
+    content: dict[str, object] = {f"k{number}": 1 for number in range(1000)}
+    problems = property_problems(content, V2_PROPERTIES, V2_NAMES)
+    assert len(problems) == MAX_PROBLEMS
+    assert {"sql", "content_type"} <= {problem.parameter for problem in problems}
+
+
+def test_at_most_twenty_problems_of_a_request_are_kept() -> None:
+    problems = [Problem("invalid_parameter", str(number), "is wrong") for number in range(100)]
+    error = InvalidRequest(*problems)
+    assert len(error.problems) == MAX_PROBLEMS
+    assert str(error).count("is wrong") == MAX_PROBLEMS

@@ -13,10 +13,10 @@ import pytest
 from queryrun.errors import Failure, FailureCode
 from queryrun.http.links import Links
 from queryrun.http.schemas import SCHEMAS
-from queryrun.http.v2.fields import EXTENSION_FIELDS, KNOWN_FIELDS, VISIBLE_FIELDS
+from queryrun.http.v2.fields import DEFAULT_FIELDS, KNOWN_FIELDS, PART_FIELDS, VISIBLE_FIELDS
 from queryrun.http.v2.filters import FIELD_KINDS, parse_clause
 from queryrun.http.v2.render import FIELDS, SPECIAL, Extras, RunDetails, run_object
-from queryrun.http.v2.view import DEFAULT_VIEW, View
+from queryrun.http.v2.view import CONTRACT_VIEW, View
 from queryrun.results.formats import ContentType
 from queryrun.runs.fields import FieldKind, RunField
 from queryrun.runs.model import (
@@ -76,7 +76,10 @@ EVERYTHING = View(KNOWN_FIELDS)
 def rendered() -> Iterator[dict[str, object]]:
     """Runs with every field that each of them can have."""
     for run in (ACCEPTED, COMPLETE, FAILED):
-        yield run_object(RunDetails(run, LINKS, EXTRAS, with_file_size=True), EVERYTHING)
+        yield run_object(
+            RunDetails(run, LINKS, EXTRAS, parts=frozenset(field.name for field in PART_FIELDS)),
+            EVERYTHING,
+        )
 
 
 def test_every_visible_field_is_rendered_for_some_run() -> None:
@@ -90,7 +93,11 @@ def test_fields_are_rendered_in_the_order_of_the_table() -> None:
 
 def test_no_extension_is_rendered_without_being_named() -> None:
     for run in (ACCEPTED, COMPLETE, FAILED):
-        assert not set(run_object(RunDetails(run, LINKS), DEFAULT_VIEW)) & set(EXTENSION_FIELDS)
+        content = run_object(RunDetails(run, LINKS), CONTRACT_VIEW)
+        assert set(content) <= set(DEFAULT_FIELDS)
+        file = content.get("file", {})
+        assert isinstance(file, dict)
+        assert set(file) <= {"id", "url", "content_type", "type"}
 
 
 def test_every_value_fits_its_schema() -> None:

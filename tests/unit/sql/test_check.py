@@ -7,6 +7,7 @@ import pytest
 
 from queryrun.sql.check import check_statement
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
+from queryrun.sql.nesting import MAX_NESTING
 
 READS = [
     "SELECT 1",
@@ -195,8 +196,8 @@ def test_deep_nesting_is_refused(statement: str) -> None:
 
 
 def test_the_deepest_nesting_that_parses_is_checked() -> None:
-    """A reader that recursed would break here; the tree is 1,000 levels deep."""
-    depth = 300
+    """A reader that recursed would break here; the tree is 500 levels deep."""
+    depth = MAX_NESTING - 1
     inside = "SELECT * FROM read_csv('x')"
     statement = "SELECT * FROM (" * depth + inside + ")" * depth
     assert check_statement(statement).refusal is Refusal.NOT_ALLOWED

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused
@@ -35,11 +35,11 @@ V2_PAGE = 99
 
 CONTRACT_FIELDS = (
     "created_by_id,id,sql,remaining_attempts,updated_time,file,number_of_rows,"
-    "processing_duration,state,column_separator,error"
+    "processing_duration,state,column_separator"
 )
 EXTENSION_FIELDS = (
-    "created_time,started_time,queue_position,waiting_for,progress,cancellation,tags,source,"
-    "content_type,content_encoding"
+    "error,created_time,started_time,queue_position,waiting_for,progress,cancellation,tags,source,"
+    "content_type,content_encoding,file.size,file.sha256"
 )
 """The fields requested in `fields[]`: the contract's, and our own (contract H10)."""
 
@@ -88,8 +88,11 @@ class ApiV2:
         return Request("GET", url, JSON_HEADERS)
 
     def run(self, response: Response) -> RunInfo:
-        """The run in a response."""
-        return _run_of_v2(object_of(response))
+        """The run in a response. Why it failed may be in headers alone (contract H10)."""
+        item = object_of(response)
+        if "error" not in item and (error := _error_in_headers(response.headers)) is not None:
+            item = {**item, "error": error}
+        return _run_of_v2(item)
 
     def page(self, response: Response) -> Page:
         """The runs in a response."""
@@ -171,6 +174,12 @@ def _file_of_v2(item: Mapping[str, Any] | None) -> FileInfo | None:
         size_bytes=int_of(item.get("size")),
         sha256=text_of(item.get("sha256")),
     )
+
+
+def _error_in_headers(headers: Mapping[str, str]) -> dict[str, object] | None:
+    code = headers.get("queryrun-error-code")
+    message = unquote(headers.get("queryrun-error-message", ""))
+    return None if code is None else {"code": code, "message": message or code}
 
 
 def _error_of_v2(item: Mapping[str, Any] | None) -> RunError | None:

@@ -14,10 +14,10 @@ from typing import Any
 import duckdb
 
 from queryrun.engines.base import EngineLimits, Rows, result_columns
-from queryrun.engines.directory import quoted_name, quoted_text
 from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.sql import quoted_name, quoted_text
 
 INTERRUPTED = "The statement was interrupted"
 _PIPE = "out"

@@ -37,7 +37,7 @@ class DuckDBCatalog:
 
     def tables(self) -> list[str]:
         """All of them."""
-        return sorted(self._tables.names())
+        return sorted(self._tables.listed())
 
     def columns(self, name: str) -> list[ColumnInfo] | None:
         """Read from the files: a millisecond for Parquet, more for formats that are sniffed."""

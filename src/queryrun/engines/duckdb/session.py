@@ -20,16 +20,21 @@ from queryrun.engines.base import (
     Rows,
     result_columns,
 )
-from queryrun.engines.directory import quoted_text
 from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
-from queryrun.engines.duckdb.tables import DELETED, Tables
+from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
+from queryrun.tables.database import AttachedDatabase
+from queryrun.tables.directory import DataDirectory
+from queryrun.tables.faults import fault_of
+from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
+from queryrun.tables.sql import quoted_text, text_list
+from queryrun.tables.text.context import TextContext
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -49,7 +54,7 @@ def open_session(
 ) -> DuckDBSession:
     """A fresh engine over one entity's data; takes about 15 ms.
 
-    `options` has one of `data_dir` (a directory of files, see `directory.tables_in`) and
+    `options` has one of `data_dir` (a directory of files, see `tables.directory`) and
     `database` (a .duckdb file, opened read-only), and may have `dialect`: `trino` or `native`.
     Raises `RunFailed` when the data is not there.
     """
@@ -57,7 +62,11 @@ def open_session(
         raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
     data_dir, database = options.get("data_dir"), options.get("database")
     dialect = options.get("dialect", "native")
-    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect)
+    copies_dir = options.get("copies_dir")
+    text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
+    if "copies_bytes" in options:
+        text.max_copies_bytes = int(options["copies_bytes"])
+    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
     session.set_up(Path(database) if database else None, time_zone)
     return session
 
@@ -71,8 +80,13 @@ class DuckDBSession:
     """
 
     def __init__(
-        self, data_dir: Path | None, limits: EngineLimits, dialect: str = "native"
+        self,
+        data_dir: Path | None,
+        limits: EngineLimits,
+        dialect: str = "native",
+        text: TextContext | None = None,
     ) -> None:
+        self._text = text or TextContext(config=limited(limits))
         self._is_trino = dialect == "trino"
         self._zone = "UTC"
         self._data_dir = data_dir.absolute() if data_dir else None
@@ -80,10 +94,12 @@ class DuckDBSession:
         self._instance = _connect(limits)
         self._connections = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
         self._connection = self._connections[-1]
+        self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
+        self._attached: AttachedDatabase | None = None
 
     @property
     def output_path(self) -> str:
@@ -102,7 +118,7 @@ class DuckDBSession:
         self._database = database.absolute() if database else None
         self._zone = time_zone
         if self._database:
-            self._attach(self._database)
+            self._attached = AttachedDatabase(self._instance, self._database, _ATTACHED)
         for connection in self._connections:
             self._set_up_connection(connection, time_zone)
         self._lock()
@@ -119,6 +135,8 @@ class DuckDBSession:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
         self._statement, self._parsed = statement, None
+        if self._attached:
+            self._attached.verify()
         row_filter = row_filter or RowFilter()
         names: list[str] | None = None
         try:
@@ -146,7 +164,19 @@ class DuckDBSession:
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
-        return Tables(self._connection, self._data_dir, _ATTACHED, row_filter or RowFilter())
+        self._close_snapshot()
+        if self._data_dir:
+            spill_dir = self._limits.spill_dir
+            work_dir = Path(spill_dir).absolute() if spill_dir else None
+            self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir, self._text)
+        return Tables(self._connection, self._snapshot, _ATTACHED, row_filter or RowFilter())
+
+    def verify_data(self) -> None:
+        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
+        if self._snapshot:
+            self._snapshot.verify()
+        if self._attached:
+            self._attached.verify()
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -154,13 +184,25 @@ class DuckDBSession:
             return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
+        fault = self._fault_of_data(error)
+        if fault:
+            return fault
         context = ErrorContext(self._statement, self._table_names(), self._secret_paths())
         if self._parsed is None:
             return failure_of(error, context, relation_at)
         return RunFailed(placed(self._parsed, failure_of(error, context, _NOWHERE).failure))
 
+    def _fault_of_data(self, error: duckdb.Error) -> RunFailed | None:
+        """Whatever the engine made of data that was written while it read: that is the fault."""
+        try:
+            self.verify_data()
+        except RunFailed as changed:
+            return changed
+        return fault_of(str(error), self._snapshot) if self._snapshot else None
+
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
+        self._text.interrupt()
         self._connection.interrupt()
 
     def progress(self) -> EngineProgress:
@@ -173,6 +215,7 @@ class DuckDBSession:
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
+        self._close_snapshot()
         self._connections.pop().close()
         if not self._connections:
             return False
@@ -184,26 +227,27 @@ class DuckDBSession:
         while self._connections:
             self._connections.pop().close()
         self._instance.close()
+        self._close_snapshot()
+        if self._attached:
+            self._attached.close()
+
+    def _close_snapshot(self) -> None:
+        if self._snapshot:
+            self._snapshot.close()
+            self._snapshot = None
 
     # --- opening ----------------------------------------------------------------------------
 
-    def _attach(self, database: Path) -> None:
-        """Under a fixed name, which views and USE refer to, whatever the file is called."""
-        try:
-            self._instance.execute(
-                f"ATTACH {quoted_text(str(database))} AS {_ATTACHED} (READ_ONLY)"
-            )
-        except duckdb.Error as error:
-            raise RunFailed.of(
-                FailureCode.DATA_UNREADABLE, "The source's data could not be opened"
-            ) from error
-
     def _lock(self) -> None:
         """Comes last: afterwards not even this process can allow more."""
-        directories = [f"{self._data_dir}/"] if self._data_dir else []
+        directories = [f"{self._data_dir}/", DESCRIPTORS] if self._data_dir else []
+        if self._data_dir and self._limits.spill_dir:
+            directories.append(f"{Path(self._limits.spill_dir).absolute()}/")
+        if self._text.copies_dir:
+            directories.append(f"{self._text.copies_dir}/")
         self._instance.execute(
-            f"SET allowed_directories={_list(directories)};"
-            f"SET allowed_paths={_list([self.output_path])};"
+            f"SET allowed_directories={text_list(directories)};"
+            f"SET allowed_paths={text_list([self.output_path])};"
             "SET enable_external_access=false;"
             "SET lock_configuration=true"
         )
@@ -285,8 +329,7 @@ def _offer_tables(tables: Tables, tree: Tree) -> None:
     if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
         tables.offer_all()
     tables.offer(names)
-    if DELETED not in tree.columns:
-        tables.hide_deleted(names)
+    tables.hide_deleted(names, tree.columns)
 
 
 def _refuse_ways_round(tree: Tree, row_filter: RowFilter) -> None:
@@ -309,7 +352,3 @@ def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
             "enable_external_file_cache": False,
         },
     )
-
-
-def _list(texts: Sequence[str]) -> str:
-    return "[" + ", ".join(quoted_text(text) for text in texts) + "]"

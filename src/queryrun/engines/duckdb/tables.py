@@ -3,116 +3,144 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable
 
 import duckdb
 
 from queryrun.engines.base import RowFilter
-from queryrun.engines.directory import (
-    TableFiles,
-    quoted_name,
-    quoted_text,
-    tables_in,
-    view_sql,
-)
+from queryrun.errors import RunFailed
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
+from queryrun.tables.model import table_key
+from queryrun.tables.relation import relation
+from queryrun.tables.snapshot import Snapshot
+from queryrun.tables.sql import quoted_name, quoted_text, view_sql
+from queryrun.tables.types import readable
 
 DELETED = "deleted"
-"""The column that marks deleted rows (contract F3)."""
-_VISIBLE = {
-    "exclude": f"NOT coalesce({DELETED}, false)",
-    "only": f"coalesce({DELETED}, false)",
-}
+"""The column that marks deleted rows in sources that say so (contract F3)."""
+_TABLES_OF_DATABASE = (
+    "SELECT table_name FROM duckdb_tables() WHERE database_name = $1 AND schema_name = 'main' "
+    "UNION ALL SELECT view_name FROM duckdb_views() "
+    "WHERE database_name = $1 AND schema_name = 'main' AND NOT internal"
+)
+"""Tables of other schemas are not listed: a statement cannot name them."""
 
 
 class Tables:
     """One entity's tables as they are now: a directory's files, or an attached database's.
 
-    A view costs a millisecond, and more for CSV, which DuckDB sniffs; so only what a statement
-    names is offered.
+    A view costs a millisecond, and more for text files; so only what a statement names is offered.
+    A view's name is the name as the statement spells it: DuckDB folds the case of ASCII alone.
     """
 
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        data_dir: Path | None,
+        snapshot: Snapshot | None,
         catalog: str,
         row_filter: RowFilter,
     ) -> None:
         self._connection = connection
         self._row_filter = row_filter
         self._catalog = catalog
-        self._files: Mapping[str, TableFiles] | None = tables_in(data_dir) if data_dir else None
-        self._names: list[str] | None = list(self._files) if self._files is not None else None
+        self._snapshot = snapshot
+        self._names = snapshot.directory.candidates() if snapshot else None
+        self._sources: dict[str, str] = {}
 
     def names(self) -> list[str]:
-        """All tables, in lower case; empty when the engine cannot say."""
+        """All names that may be tables, in lower case; empty when the engine cannot say."""
         if self._names is None:
             try:
-                rows = self._connection.execute(
-                    "SELECT table_name FROM duckdb_tables() UNION ALL "
-                    "SELECT view_name FROM duckdb_views() WHERE NOT internal"
-                ).fetchall()
+                rows = self._connection.execute(_TABLES_OF_DATABASE, [self._catalog]).fetchall()
             except duckdb.Error:
                 return []
             self._names = [str(name).lower() for (name,) in rows]
         return self._names
 
+    def listed(self) -> list[str]:
+        """All tables, in lower case: `names` without directories that hold no data."""
+        if self._snapshot is None:
+            return self.names()
+        return [table_key(table.name) for table in self._snapshot.directory.tables()]
+
     def offer(self, requested: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""
-        known = set(self.names()) if self._row_filter.is_by_org else set(self._files or ())
-        for name in {name.lower() for name in requested} & known:
-            self._create_view(name)
+        known = set(self.names())
+        for name in sorted(set(requested)):
+            if table_key(name) in known and self._needs_view(name):
+                self._create_view(name)
+
+    def _needs_view(self, name: str) -> bool:
+        """A table of a database is readable as it is, unless rows or types are to be changed."""
+        if self._snapshot is not None or self._row_filter.is_by_org:
+            return True
+        return self._source(name) != self._in_database(name)
 
     def offer_all(self) -> None:
         """What cannot be read does not keep the others from being listed."""
-        for name in self._files or ():
-            with contextlib.suppress(duckdb.Error):
-                self._create_view(name)
+        for table in self._snapshot.directory.tables() if self._snapshot else ():
+            with contextlib.suppress(duckdb.Error, RunFailed):
+                self._create_view(table.name)
 
     def columns(self, name: str) -> list[TableColumn]:
         """The columns of a table that has been offered."""
         rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
-        return [_column(str(column), str(kind)) for column, kind, *_ in rows]
+        mark = self._deleted_column(name)
+        return [_column(str(column), str(kind), mark) for column, kind, *_ in rows]
 
     def schema(self, requested: Iterable[str]) -> dict[str, list[TableColumn]]:
         """All tables by name; those among `requested` are offered and have their columns."""
         known = self.names()
         found: dict[str, list[TableColumn]] = {name: [] for name in known}
         for name in sorted(set(requested) & set(known)):
-            self.offer([name])
-            found[name] = self.columns(name)
+            if self._exists(name):
+                self.offer([name])
+                found[name] = self.columns(name)
+            else:
+                del found[name]
         return found
 
     def whole_schema(self) -> dict[str, list[TableColumn]]:
         """All tables with their columns; one that cannot be read has none."""
-        found: dict[str, list[TableColumn]] = {name: [] for name in self.names()}
+        found: dict[str, list[TableColumn]] = {name: [] for name in self.listed()}
         for name in found:
-            with contextlib.suppress(duckdb.Error):
+            with contextlib.suppress(duckdb.Error, RunFailed):
                 self.offer([name])
                 found[name] = self.columns(name)
         return found
 
-    def hide_deleted(self, requested: Iterable[str]) -> None:
+    def hide_deleted(self, requested: Iterable[str], selected: Collection[str]) -> None:
         """Offer the tables that mark deleted rows without those that are not to be seen.
 
-        A table that is named with its schema in front is not covered.
+        A statement that names the mark, among the columns `selected`, sees both kinds. A table
+        that is named with its schema in front is not covered.
         """
-        condition = _VISIBLE.get(self._row_filter.deleted_rows)
-        if condition is None:
+        if self._row_filter.deleted_rows == "include":
             return
-        for name in sorted({name.lower() for name in requested} & set(self.names())):
-            if any(c.name.lower() == DELETED and _is_boolean(c) for c in self.columns(name)):
-                self._create_view(name, condition)
+        known = set(self.names())
+        negation = "" if self._row_filter.deleted_rows == "only" else "NOT "
+        for name in sorted({name for name in requested if table_key(name) in known}):
+            mark = self._deleted_column(name)
+            if not mark or mark in selected:
+                continue
+            if any(c.marks_deleted and _is_boolean(c) for c in self.columns(name)):
+                self._create_view(name, f"{negation}coalesce({quoted_name(mark)}, false)")
+
+    def _deleted_column(self, name: str) -> str:
+        """The column that marks deleted rows of a table, in lower case; empty for none."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        defined = table.deleted_column.lower() if table else ""
+        return defined or (DELETED if self._row_filter.marks_deleted else "")
 
     def _create_view(self, name: str, condition: str = "") -> None:
         """The one way a table becomes readable: other orgs' rows kept out, `condition` held."""
         source = self._source(name)
         conditions = [part for part in (self._by_org(source), condition) if part]
-        original_name = self._files[name].name if self._files is not None else name
-        self._connection.execute(view_sql(original_name, source, " AND ".join(conditions)))
+        self._connection.execute(view_sql(name, source, " AND ".join(conditions)))
+
+    def _exists(self, name: str) -> bool:
+        return self._snapshot is None or self._snapshot.directory.find(name) is not None
 
     def _by_org(self, source: str) -> str:
         """What keeps other orgs' rows out of a table, when it tells them apart at all."""
@@ -126,18 +154,27 @@ class Tables:
         return f"CAST({quoted_name(column)} AS VARCHAR) IN ({ids})"
 
     def _source(self, name: str) -> str:
-        if self._files is not None:
-            return self._files[name].source
+        """Made once per table: two names of it read the same snapshot."""
+        if self._snapshot is None:
+            return self._source_in_database(name)
+        key = table_key(name)
+        if key not in self._sources:
+            self._sources[key] = relation(self._connection, self._snapshot.table(name))
+        return self._sources[key]
+
+    def _in_database(self, name: str) -> str:
         return f"{self._catalog}.main.{quoted_name(name)}"
+
+    def _source_in_database(self, name: str) -> str:
+        """Types that only DuckDB has are converted as those of files are."""
+        source = self._in_database(name)
+        return readable(self._connection, name, source, source, {})
 
 
 def _is_boolean(column: TableColumn) -> bool:
     return column.engine_type == "BOOLEAN"
 
 
-def _column(name: str, engine_type: str) -> TableColumn:
-    found = from_duckdb(engine_type)
-    if found is None:
-        return TableColumn(name, None, engine_type=engine_type)
-    kind, is_converted = found
-    return TableColumn(name, kind, is_converted, engine_type)
+def _column(name: str, engine_type: str, mark: str) -> TableColumn:
+    kind, is_converted = from_duckdb(engine_type) or (None, False)
+    return TableColumn(name, kind, is_converted, engine_type, name.lower() == mark)

@@ -15,21 +15,33 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.nesting import TOO_DEEP, too_deep_at
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # its warnings quote the statement
 _DIALECT = "spark"
-_GAP = r"(?:\s|/\*.*?\*/|--[^\n]*\n)*"
 _RUNS_CODE = re.compile(
-    rf"\b(reflect|try_reflect|java_method|identifier)`?{_GAP}\(|\busing{_GAP}r?['\"]", re.I | re.S
+    r"\b(?:reflect|try_reflect|java_method|identifier)`?\s*+(?:\(|/\*|--)"
+    r"|\busing\s*+(?:r?['\"]|/\*|--)",
+    re.I,
 )
 """Java methods by name; tables and functions whose names are made up at run time; scripts
-(`TRANSFORM(…) USING '…'`). Looked for in the text, so that no reading of it can hide them."""
+(`TRANSFORM(…) USING '…'`). Looked for in the text, so that no reading of it can hide them. A
+comment behind such a word counts as the bracket it could hide: to look past comments from every
+such word would take time quadratic in the statement."""
 _SHOWS_PATHS = frozenset({"_metadata", "input_file_name"})
 _WRITES = (exp.Command, exp.DML, exp.DDL, exp.QueryTransform, exp.Set, exp.Drop, exp.Use)
 _QUERIES = (exp.Query, exp.Values)
+_MAX_TOKENS = 250_000
+"""sqlglot takes some 30 µs for each."""
+_BRACKETS = frozenset(
+    {
+        TokenType.L_PAREN, TokenType.R_PAREN, TokenType.L_BRACKET, TokenType.R_BRACKET,
+        TokenType.L_BRACE, TokenType.R_BRACE,
+    }
+)  # fmt: skip
 _NAME = r"(?:`[^`]+`|[A-Za-z_]\w*)"
 _QUESTIONS = re.compile(
     rf"\s*(?:SHOW\s+(?:TABLES|VIEWS)(?:\s+LIKE\s+'[\w*|%]*')?"
@@ -66,7 +78,10 @@ def read_native(statement: str, catalog: str, schema: str) -> Reading:
         return Reading(is_query=False)
     if _RUNS_CODE.search(statement):
         raise _refused("Functions and scripts that run code are not allowed")
+    words = _words(statement)
     tree = _only_query(statement)
+    if any(word.token_type is TokenType.TABLE for word in words):
+        raise _refused("Write SELECT * FROM instead of TABLE")  # sqlglot takes it for a column
     _refuse_what_shows_paths(tree)
     tables = [table for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)]
     for table in tables:
@@ -80,9 +95,25 @@ def read_native(statement: str, catalog: str, schema: str) -> Reading:
     )
 
 
-def _only_query(statement: str) -> exp.Query | exp.Values:
+def _words(statement: str) -> list[Token]:
+    """The tokens, bounded in number and nesting before a parser sees them, sqlglot or Spark."""
     try:
         words = sqlglot.tokenize(statement, read=_DIALECT)
+    except SqlglotError as error:
+        raise UnreadableError from error
+    if len(words) > _MAX_TOKENS:
+        raise RunFailed.of(
+            FailureCode.NOT_SUPPORTED,
+            f"The statement has more than {_MAX_TOKENS:,} words and signs",
+        )
+    brackets = ((word.start, word.text) for word in words if word.token_type in _BRACKETS)
+    if too_deep_at(brackets) is not None:
+        raise RunFailed.of(FailureCode.NOT_SUPPORTED, TOO_DEEP)
+    return words
+
+
+def _only_query(statement: str) -> exp.Query | exp.Values:
+    try:
         trees = [tree for tree in sqlglot.parse(statement, read=_DIALECT) if tree is not None]
     except (SqlglotError, RecursionError) as error:
         raise UnreadableError from error
@@ -91,8 +122,6 @@ def _only_query(statement: str) -> exp.Query | exp.Values:
     (tree,) = trees
     if not isinstance(tree, _QUERIES) or any(tree.find_all(*_WRITES)):
         raise _refused("Only SELECT statements are allowed")
-    if any(word.token_type is TokenType.TABLE for word in words):
-        raise _refused("Write SELECT * FROM instead of TABLE")  # sqlglot takes it for a column
     return tree
 
 

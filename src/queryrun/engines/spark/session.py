@@ -105,6 +105,9 @@ class SparkSession:
                 return error  # the stream broke on an error of ours
         return self._encoder.failure_of(error)
 
+    def verify_data(self) -> None:
+        """The engine's own tables have versions of their own."""
+
     def interrupt(self) -> None:
         """Interrupt Spark's operation by its tag, the call that waits, and the encoder."""
         if self._client is not None:

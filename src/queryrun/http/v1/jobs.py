@@ -17,12 +17,13 @@ from queryrun.errors import (
 from queryrun.http import headers, idempotency
 from queryrun.http.bodies import decode_object, read_json_body
 from queryrun.http.context import AppContext
+from queryrun.http.failure_headers import failure_headers
 from queryrun.http.links import links_of
 from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
-from queryrun.http.v1.body import JobBody, parse_job_body
+from queryrun.http.v1.body import BY_NAME, JobBody, parse_job_body
 from queryrun.http.v1.render import INDEX_JOIN, STATUS_SPELLINGS, job_body, job_object
 from queryrun.runs.cancel import cancel
 from queryrun.runs.context import RequestContext
@@ -46,14 +47,15 @@ NOT_JSON = "Unable to process JSON"
 async def create_job(app: AppContext, request: ApiRequest) -> Response:
     """`POST /query/jobs` (contract A6): 200, and once per idempotency key, refusals included."""
     problems: list[Problem] = []
-    raw = await read_json_body(request, app.settings.max_body_bytes)
-    content = decode_object(raw, [])
+    raw = await read_json_body(request, app.settings.max_body_bytes, app.lanes.bodies)
+    faults: list[Problem] = []
+    content = await decode_object(raw, BY_NAME, faults, app.lanes.bodies)
     if replay := await idempotency.begin(
         app, request, problems, raw if content is None else content
     ):
         return replay
     if content is None:
-        raise InvalidRequest.of("body", NOT_JSON)
+        raise _no_object(faults)
     org_ids = headers.org_ids(request, request.principal.org_ids, problems)
     body = parse_job_body(content, problems)
     if problems or body is None:
@@ -66,8 +68,14 @@ async def create_job(app: AppContext, request: ApiRequest) -> Response:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
-    extra_headers = preference.headers | key_warning(run_request.output)
+    extra_headers = preference.headers | key_warning(run_request.output) | failure_headers(run)
     return JsonResponse(job_body(run, links_of(app)), headers=extra_headers)
+
+
+def _no_object(faults: list[Problem]) -> InvalidRequest:
+    """One message for every body that is no JSON object (contract D2)."""
+    is_object = any(fault.parameter != "body" for fault in faults)
+    return InvalidRequest(*faults) if is_object else InvalidRequest.of("body", NOT_JSON)
 
 
 async def get_job(app: AppContext, request: ApiRequest) -> Response:
@@ -75,7 +83,8 @@ async def get_job(app: AppContext, request: ApiRequest) -> Response:
     run = await _read_job(app.runs, request, request.path_params["job_id"])
     preference = preference_of(request)
     run = await wait_for_end(app, request, run, preference)
-    return JsonResponse(job_body(run, links_of(app)), headers=preference.headers)
+    extra_headers = preference.headers | failure_headers(run)
+    return JsonResponse(job_body(run, links_of(app)), headers=extra_headers)
 
 
 async def cancel_job(app: AppContext, request: ApiRequest) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queryrun.auth.model import Scope
+from queryrun.http import failure_headers
 from queryrun.http import parameters as p
 from queryrun.http.operations import Operation, Parameter, RequestBody, ResponseDoc
 from queryrun.http.v1 import jobs, schemas
@@ -63,12 +64,16 @@ CREATE_JOB = Operation(
             200,
             "Accepted.",
             "DataQueryJobResponse",
-            headers=("preference-applied", "idempotency-replayed", "warning"),
+            headers=(
+                *("preference-applied", "idempotency-replayed", "warning"),
+                *failure_headers.NAMES,
+            ),
             examples=(("accepted", {"data": schemas.ACCEPTED}),),
         ),
     ),
     WRITING_ERRORS,
     error_schema=ERROR,
+    in_contract=True,
 )
 LIST_JOBS = Operation(
     "GET",
@@ -91,6 +96,7 @@ LIST_JOBS = Operation(
     ),
     errors=READING_ERRORS,
     error_schema=ERROR,
+    in_contract=True,
 )
 GET_JOB = Operation(
     "GET",
@@ -107,7 +113,7 @@ GET_JOB = Operation(
             200,
             "The job.",
             "DataQueryJobResponse",
-            headers=("preference-applied",),
+            headers=("preference-applied", *failure_headers.NAMES),
             examples=(
                 ("completed", {"data": schemas.COMPLETED}),
                 ("failed", {"data": schemas.FAILED}),
@@ -116,6 +122,7 @@ GET_JOB = Operation(
     ),
     errors=READING_ERRORS,
     error_schema=ERROR,
+    in_contract=True,
 )
 CANCEL_JOB = Operation(
     "DELETE",
@@ -140,6 +147,7 @@ CANCEL_JOB = Operation(
     errors=READING_ERRORS,
     error_schema=ERROR,
     error_notes=((400, "The request is invalid, or the job is terminal already."),),
+    in_contract=True,
 )
 
 V1_TABLE = (GET_JOB, CREATE_JOB, CANCEL_JOB, LIST_JOBS)

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 
 from queryrun.http.links import Links
 from queryrun.http.times import iso
+from queryrun.http.v2.fields import PART_FIELDS
 from queryrun.http.v2.render import Extras, RunDetails, encode_run
 from queryrun.http.v2.view import View
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import ATTEMPT_OUTCOMES, Run, RunEventRecord
 from queryrun.runs.read import progress_of
 from queryrun.runs.state import RunEvent, RunState
+
+PART_NAMES = frozenset(field.name for field in PART_FIELDS)
 
 
 async def run_body(context: RequestContext, run: Run, view: View, links: Links) -> bytes:
@@ -34,7 +37,7 @@ async def run_details(context: RequestContext, run: Run, view: View, links: Link
         progress=await progress_of(context, run) if view.includes("progress") else None,
         attempts=tuple(attempts_of(records)),
     )
-    return RunDetails(run, links, extras, with_file_size=view.includes("file"))
+    return RunDetails(run, links, extras, parts=view.fields & PART_NAMES)
 
 
 def waiting_for(context: RequestContext, run: Run, position: int) -> str:

@@ -32,7 +32,7 @@ EMPTY_PAGE = RunPage((), None)
 async def list_query_runs(app: AppContext, request: ApiRequest) -> Response:
     """One page, and the cursor of the next."""
     problems: list[Problem] = []
-    view = parse_view(request, problems, strict=app.settings.strict_fields, check_filter=False)
+    view = parse_view(request, problems, app.settings, check_filter=False)
     clauses = parse_filters(request.query_values("filter[]"), problems)
     oldest_first = _oldest_first(request.query_values("sort[]"), problems)
     limit = view.page_size or DEFAULT_PAGE_SIZE

@@ -10,12 +10,13 @@ from queryrun.errors import InvalidRequest, Problem
 from queryrun.http import headers, idempotency
 from queryrun.http.bodies import decode_object, read_json_body
 from queryrun.http.context import AppContext
+from queryrun.http.failure_headers import failure_headers
 from queryrun.http.links import links_of
 from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
-from queryrun.http.v2.body import parse_create_body
+from queryrun.http.v2.body import BY_NAME, parse_create_body
 from queryrun.http.v2.extras import run_body
 from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.requests import cancel_async, create_async
@@ -28,13 +29,13 @@ from queryrun.runs.submit import submit
 async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
-    raw = await read_json_body(request, app.settings.max_body_bytes)
-    content = decode_object(raw, problems)
+    raw = await read_json_body(request, app.settings.max_body_bytes, app.lanes.bodies)
+    content = await decode_object(raw, BY_NAME, problems, app.lanes.bodies)
     if replay := await idempotency.begin(
         app, request, problems, raw if content is None else content
     ):
         return replay
-    view = parse_view(request, problems, strict=app.settings.strict_fields)
+    view = parse_view(request, problems, app.settings)
     is_async = headers.is_async(request, problems)
     org_ids = headers.org_ids(request, request.principal.org_ids, problems)
     body = None if content is None else parse_create_body(content, problems)
@@ -55,14 +56,16 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
     location = {"location": f"/v2/query_runs/{run.id}"}
-    extra_headers = location | preference.headers | key_warning(run_request.output)
+    extra_headers = (
+        location | preference.headers | key_warning(run_request.output) | failure_headers(run)
+    )
     return JsonResponse(await run_body(app.runs, run, view, links_of(app)), 201, extra_headers)
 
 
 async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`GET /v2/query_runs/{query_run_id}` (contract A3)."""
     problems: list[Problem] = []
-    view = parse_view(request, problems, strict=app.settings.strict_fields)
+    view = parse_view(request, problems, app.settings)
     headers.org_ids(request, request.principal.org_ids, problems)
     if problems:
         raise InvalidRequest(*problems)
@@ -70,7 +73,7 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     preference = preference_of(request)
     run = await wait_for_end(app, request, run, preference)
     body = await run_body(app.runs, run, view, links_of(app))
-    return JsonResponse(body, headers=preference.headers)
+    return JsonResponse(body, headers=preference.headers | failure_headers(run))
 
 
 async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
@@ -78,7 +81,7 @@ async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     problems: list[Problem] = []
     if replay := await idempotency.begin(app, request, problems):
         return replay
-    view = parse_view(request, problems, strict=app.settings.strict_fields)
+    view = parse_view(request, problems, app.settings)
     is_async = headers.is_async(request, problems)
     if problems:
         raise InvalidRequest(*problems)

@@ -8,17 +8,14 @@ from queryrun.http.times import iso
 from queryrun.runs.model import AttemptProgress, Cancellation, ResultFile, Run
 
 
-def file_object(file: ResultFile, run: Run, links: Links, *, with_size: bool) -> dict[str, object]:
-    """A result file and where to download it. `with_size`: its size and checksum too."""
-    content: dict[str, object] = {
+def file_object(file: ResultFile, run: Run, links: Links) -> dict[str, object]:
+    """A result file and where to download it: the contract's keys."""
+    return {
         "id": file.key.rpartition("/")[2],
         "url": links.to(file.key),
         "content_type": run.request.output.content_type.value,
         "type": "query_run",
     }
-    if with_size:
-        content |= {"size": file.size_bytes, "sha256": file.sha256}
-    return content
 
 
 def failure_object(failure: Failure) -> dict[str, object]:

@@ -15,7 +15,7 @@ import msgspec
 
 from queryrun.http.links import Links
 from queryrun.http.times import iso
-from queryrun.http.v2.fields import DEFAULT_FIELDS, VISIBLE_FIELDS
+from queryrun.http.v2.fields import DEFAULT_FIELDS, PART_FIELDS, VISIBLE_FIELDS
 from queryrun.http.v2.records import (
     cancellation_object,
     complete_progress,
@@ -51,8 +51,8 @@ class RunDetails:
     run: Run
     links: Links
     extras: Extras = NO_EXTRAS
-    with_file_size: bool = False
-    """`fields[]` named `file`: its size and checksum are included."""
+    parts: frozenset[str] = frozenset()
+    """Which of `PART_FIELDS` are rendered, by their full names."""
 
 
 def encode_run(details: RunDetails, view: View) -> bytes:
@@ -101,7 +101,11 @@ def _file(details: RunDetails) -> object:
     run = details.run
     if run.file is None:
         return None
-    return file_object(run.file, run, details.links, with_size=details.with_file_size)
+    content = file_object(run.file, run, details.links)
+    for name, render in PART_RENDERERS:
+        if name in details.parts:
+            content[name.rpartition(".")[2]] = render(details)
+    return content
 
 
 def _separator(details: RunDetails) -> object:
@@ -177,7 +181,7 @@ SPECIAL: dict[str, FieldFormat] = {
 
 SCHEMAS_BY_KIND: dict[FieldKind, Schema] = {
     FieldKind.TEXT: {"type": "string"},
-    FieldKind.INTEGER: {"type": "integer", "minimum": 0},
+    FieldKind.INTEGER: {"type": "integer", "format": "int64", "minimum": 0},
     FieldKind.NUMBER: {"type": "number"},
     FieldKind.TIME: {"type": "string", "format": "date-time"},
     FieldKind.WORDS: {"type": "array", "items": {"type": "string"}},
@@ -211,5 +215,9 @@ def _schema_of(field: RunField) -> Schema:
 FIELDS: dict[str, FieldFormat] = {field.name: _field_format(field) for field in VISIBLE_FIELDS}
 """Every visible field, in the table's order."""
 
+PARTS: dict[str, FieldFormat] = {field.name: _field_format(field) for field in PART_FIELDS}
+"""Every key of a nested object that is named in full."""
+
+PART_RENDERERS = [(name, part.render) for name, part in PARTS.items()]
 RENDERERS = [(name, field.render) for name, field in FIELDS.items()]
 DEFAULT_RENDERERS = [(name, render) for name, render in RENDERERS if name in DEFAULT_FIELDS]

@@ -25,7 +25,7 @@ from queryrun.http.responses import JsonResponse
 from queryrun.http.stored_response import decode_response, encode_response
 from queryrun.http.times import iso
 from queryrun.http.v2.render import RunDetails, encode_run
-from queryrun.http.v2.view import DEFAULT_VIEW
+from queryrun.http.v2.view import default_view
 from queryrun.runs.cancel import cancel
 from queryrun.runs.model import Run, RunRequest
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
@@ -125,7 +125,7 @@ def _cancel_outcome(app: AppContext, run: Run) -> RequestOutcome | None:
 
 
 def _succeeded(app: AppContext, run: Run, status: int) -> RequestOutcome:
-    body = encode_run(RunDetails(run, links_of(app)), DEFAULT_VIEW)
+    body = encode_run(RunDetails(run, links_of(app)), default_view(app.settings))
     return RequestOutcome(RequestState.SUCCEEDED, encode_response(status, body))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +26,8 @@ from queryrun.runs.read import read_one
 
 DEFAULT_ROWS = 100
 MAX_OFFSET = 10**9
+PREVIEW_TIMEOUT_S = 10.0
+"""How long a preview waits for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
         raise InvalidRequest(*problems)
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     file = _file(run)
-    found = await _preview(app, file, _preview_request(run.request.output, window))
+    wanted = _preview_request(run.request.output, window)
+    found = await _preview(app, file, wanted, request.principal.entity_id)
     return JsonResponse(_body(found, window, file))
 
 
@@ -76,14 +78,17 @@ def _file(run: Run) -> ResultFile:
     return run.file
 
 
-async def _preview(app: AppContext, file: ResultFile, request: PreviewRequest) -> Preview:
+async def _preview(
+    app: AppContext, file: ResultFile, request: PreviewRequest, entity_id: str
+) -> Preview:
     """Text formats are read in a thread; a binary file may crash its reader, so a process does."""
     read = partial(app.results.read, file.key)
     try:
         if is_simple(request.content_type, request.content_encoding):
             end = min(file.size_bytes, MAX_READ_BYTES)
-            return await asyncio.to_thread(lambda: preview(read(0, end), request))
-        return await app.previews.preview(read, file.size_bytes, request)
+            async with app.lanes.preview_turns.slot(entity_id, PREVIEW_TIMEOUT_S):
+                return await app.lanes.previews.run(lambda: preview(read(0, end), request))
+        return await app.previews.preview(read, file.size_bytes, request, entity_id)
     except CorruptFileError as error:
         raise NotFound("rows", str(error)) from error
     except NoPreviewError as error:

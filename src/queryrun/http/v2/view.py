@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 
 from queryrun.errors import Problem
+from queryrun.http.context import HttpSettings
 from queryrun.http.request import ApiRequest
-from queryrun.http.v2.fields import parse_fields
+from queryrun.http.v2.fields import KNOWN_FIELDS, parse_fields
 from queryrun.http.v2.filters import check_filters
 
 EXPAND = re.compile(r"[a-z_]+(?:\.[a-z_]+){0,2}")
@@ -19,7 +20,7 @@ MAX_PAGE_SIZE = 99
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which fields of a run to render. `fields` None: the default body."""
+    """Which fields of a run to render. `fields` None: the contract's (contract H10)."""
 
     fields: frozenset[str] | None = None
     page_size: int | None = None
@@ -29,20 +30,37 @@ class View:
         return self.fields is not None and field in self.fields
 
 
-DEFAULT_VIEW = View()
+CONTRACT_VIEW = View()
+FULL_VIEW = View(KNOWN_FIELDS)
+
+
+def default_view(settings: HttpSettings) -> View:
+    """What a response shows when the request names no fields."""
+    return FULL_VIEW if settings.always_extensions else CONTRACT_VIEW
 
 
 def parse_view(
-    request: ApiRequest, problems: list[Problem], *, strict: bool = False, check_filter: bool = True
+    request: ApiRequest,
+    problems: list[Problem],
+    settings: HttpSettings,
+    *,
+    check_filter: bool = True,
 ) -> View:
     """Read and validate the shared parameters; what is wrong with them is added to `problems`."""
+    default = default_view(settings)
     if not request.scope["query_string"]:
-        return DEFAULT_VIEW
+        return default
     _check_expand(request, problems)
     if check_filter:
         check_filters(request.query_values("filter[]"), problems)
-    fields = parse_fields(request.query_items(), problems, strict=strict)
-    return View(fields, _page_size(request.query_values("page_size"), problems))
+    fields = parse_fields(
+        request.query_items(),
+        problems,
+        strict=settings.strict_fields,
+        always=settings.always_extensions,
+    )
+    size = _page_size(request.query_values("page_size"), problems)
+    return View(default.fields if fields is None else fields, size)
 
 
 def _check_expand(request: ApiRequest, problems: list[Problem]) -> None:

@@ -18,8 +18,10 @@ from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode, Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
+from queryrun.results.lanes import ThreadLane
 from queryrun.services.base import RecentResults, ServiceProcesses
 from queryrun.services.catalog.frames import TableShape, TablesRequest, TablesResponse
+from queryrun.services.turns import TurnSlots
 
 _log = structlog.get_logger(__name__)
 
@@ -77,7 +79,8 @@ class CatalogClient:
         self._processes = ServiceProcesses(
             fork_client, ROLE, decode, "tables cannot be listed at the moment"
         )
-        self._slots = asyncio.Semaphore(MAX_PROCESSES)
+        self._turns = TurnSlots(MAX_PROCESSES)
+        self._scans = ThreadLane("catalog", threads=2, max_waiting=200)
         self._cache: RecentResults[_CacheKey, _CachedTables] = RecentResults(MAX_CACHED_LISTS)
         self._pending: dict[_CacheKey, asyncio.Task[Tables]] = {}
 
@@ -99,12 +102,13 @@ class CatalogClient:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        self._scans.close()
         await self._processes.close()
 
     async def _find(self, key: _CacheKey) -> Tables:
         """Cached, or requested; concurrent calls for the same tables share one process."""
         spec = await self._spec_of(key.source, key.entity_id)
-        version = await asyncio.to_thread(data_version, spec)
+        version = await self._scans.run(lambda: data_version(spec))
         cached = self._cache.get(key)
         if cached is not None and cached.version == version and monotonic() < cached.expires_at_s:
             return cached.tables
@@ -121,7 +125,7 @@ class CatalogClient:
 
     async def _request(self, key: _CacheKey, spec: SourceSpec, version: int) -> Tables:
         """`version` is from before the request: files that change meanwhile expire the list."""
-        async with self._slots:
+        async with self._turns.slot(key.entity_id):
             tables = await self._list(key.source, TablesRequest(spec, key.table))
         lifetime_s = REMOTE_LIFETIME_S if spec.kind.is_remote else self._options.lifetime_s
         self._cache.put(key, _CachedTables(tables, version, monotonic() + lifetime_s))

@@ -27,6 +27,12 @@ MEMORY_BYTES = 2 * 1024**3
 MAX_COLUMNS = 50_000
 """In one response. The columns of further tables are left out: a response stays below 8 MB."""
 
+_OF_ONE_TABLE = {
+    FailureCode.DATA_UNREADABLE,
+    FailureCode.DATA_INVALID,
+    FailureCode.DATA_CHANGED,
+}
+
 OpenCatalog = Callable[[SourceSpec], Catalog]
 """Opens the source's tables. Raises `RunFailed` when it cannot."""
 
@@ -44,8 +50,12 @@ def run_catalog(control: socket.socket, open_catalog: OpenCatalog) -> NoReturn:
 
 
 def sandbox_policy(source: SourceSpec) -> SandboxPolicy:
-    """The entity's data to read, or the network for a remote engine; nothing to write."""
-    return SandboxPolicy(read=source.paths, network=source.kind.is_remote)
+    """The entity's data to read, its copies to keep, or the network for a remote engine."""
+    return SandboxPolicy(
+        read=source.paths,
+        read_write=source.written_paths,
+        network=source.kind.is_remote,
+    )
 
 
 def list_tables(request: TablesRequest, open_catalog: OpenCatalog) -> TablesResponse:
@@ -77,7 +87,7 @@ def _shape(catalog: Catalog, name: str) -> TableShape | None:
     try:
         columns = catalog.columns(name)
     except RunFailed as failed:
-        if failed.failure.code is FailureCode.DATA_UNREADABLE:
+        if failed.failure.code in _OF_ONE_TABLE:
             return TableShape(name, None)
         raise
     return None if columns is None else TableShape(name, tuple(columns))

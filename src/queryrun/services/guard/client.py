@@ -17,6 +17,7 @@ from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
 from queryrun.services.base import RecentResults, ServiceProcess, ServiceProcesses
 from queryrun.services.guard.frames import CheckRequest, CheckResponse
+from queryrun.services.turns import TurnSlots
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -25,8 +26,12 @@ ROLE = "guard"
 """Of its processes, in the fork server's table."""
 SMALL_CHARS = 20_000
 """Up to here a statement is small: parsed in milliseconds, its verdict cached."""
-SMALL_PROCESSES, LARGE_PROCESSES = 2, 1
+SMALL_PROCESSES, LARGE_PROCESSES = 2, 2
 """Checks at once of each size."""
+MAX_LARGE_PER_ENTITY = 1
+"""The other process is left to others: a large check may take seconds."""
+MAX_WAITING_SMALL, MAX_WAITING_LARGE = 1000, 64
+"""Checks of one entity that wait: at most 20 and 64 MB of statements in memory."""
 MAX_RESIDENT_BYTES = 192 * 1024**2
 """A process that holds more than this after a check is replaced."""
 
@@ -49,24 +54,37 @@ class GuardClient:
 
     def __init__(self, fork_client: ForkClient, options: GuardOptions | None = None) -> None:
         options = options or GuardOptions()
-        self._small = _GuardPool(fork_client, SMALL_PROCESSES, options.small_timeout_s)
-        self._large = _GuardPool(fork_client, LARGE_PROCESSES, options.large_timeout_s)
+        self._small = _GuardPool(
+            fork_client,
+            TurnSlots(SMALL_PROCESSES, max_waiting_per_key=MAX_WAITING_SMALL),
+            options.small_timeout_s,
+        )
+        self._large = _GuardPool(
+            fork_client,
+            TurnSlots(
+                LARGE_PROCESSES,
+                max_per_key=MAX_LARGE_PER_ENTITY,
+                max_waiting_per_key=MAX_WAITING_LARGE,
+            ),
+            options.large_timeout_s,
+        )
         self._verdicts: RecentResults[bytes, Verdict] = RecentResults(options.cached_verdicts)
 
-    async def check(self, statement: str, dialect: str = "duckdb") -> Verdict:
+    async def check(self, statement: str, dialect: str = "duckdb", entity_id: str = "") -> Verdict:
         """The verdict on one statement; `TOO_COMPLEX` when it takes too long or kills its process.
 
-        Small statements never wait behind large ones. Raises `Unavailable` when no process can
-        be started, which is no statement's fault; nothing else.
+        Small statements never wait behind large ones, and entities take turns. Raises
+        `Unavailable` when no process can be started, which is no statement's fault, and when
+        too many of the entity's statements wait; nothing else.
         """
         if len(statement) > MAX_STATEMENT_CHARS:
             return _too_long(statement)
         if len(statement) > SMALL_CHARS:
-            return await self._large.check(statement, dialect)
+            return await self._large.check(statement, dialect, entity_id)
         key = _digest(statement, dialect)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = await self._small.check(statement, dialect)
+            verdict = await self._small.check(statement, dialect, entity_id)
             if verdict.refusal is not Refusal.TOO_COMPLEX:  # the machine may have been busy
                 self._verdicts.put(key, verdict)
         return verdict
@@ -80,21 +98,21 @@ class GuardClient:
 class _GuardPool:
     """Processes for statements of one size: started when needed, one statement at a time each."""
 
-    def __init__(self, fork_client: ForkClient, max_processes: int, timeout_s: float) -> None:
+    def __init__(self, fork_client: ForkClient, turns: TurnSlots, timeout_s: float) -> None:
         decode = msgspec.msgpack.Decoder(CheckResponse).decode
         self._processes = ServiceProcesses(
             fork_client, ROLE, decode, "statements cannot be checked at the moment"
         )
         self._free: list[ServiceProcess[CheckResponse]] = []
-        self._slots = asyncio.Semaphore(max_processes)
+        self._turns = turns
         self._timeout_s = timeout_s
 
-    async def check(self, statement: str, dialect: str) -> Verdict:
+    async def check(self, statement: str, dialect: str, entity_id: str) -> Verdict:
         try:
             request = encode(CheckRequest(statement, dialect))
         except UnicodeEncodeError:
             return Verdict(statement, Refusal.BAD_CHARACTER, "The statement is not valid text.")
-        async with self._slots:
+        async with self._turns.slot(entity_id):
             return await self._check(request) or _too_complex(statement)
 
     async def close(self) -> None:

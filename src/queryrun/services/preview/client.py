@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
+from queryrun.results.lanes import ThreadLane
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import MAX_READ_BYTES, PREVIEW_TOO_FAR, NoPreviewError, Preview
 from queryrun.services.base import ServiceProcess, ServiceProcesses
@@ -22,6 +21,7 @@ from queryrun.services.preview.frames import (
     PreviewRows,
     ReadRange,
 )
+from queryrun.services.turns import TurnSlots
 
 ROLE = "preview"
 """Of its processes, in the fork server's table."""
@@ -29,6 +29,8 @@ MAX_CONCURRENT = 2
 """Each takes up to `process.MEMORY_BYTES`, usually 150 MB, and a third of a second of CPU."""
 TIMEOUT_S = 10.0
 """How long one may take, and how long others wait for their turn."""
+MAX_WAITING = 20
+"""Of one entity."""
 _CHUNK_BYTES = 1024**2
 _TOO_EXPENSIVE = "the preview of this file takes too much time or memory; download the file"
 
@@ -44,64 +46,54 @@ class PreviewClient:
         self._processes = ServiceProcesses(
             fork_client, ROLE, decode, "previews cannot be made at the moment"
         )
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._turns = TurnSlots(MAX_CONCURRENT, max_waiting_per_key=MAX_WAITING)
+        self._reads = ThreadLane("preview", threads=MAX_CONCURRENT, max_waiting=MAX_CONCURRENT)
 
-    async def preview(self, read: Read, size_bytes: int, request: PreviewRequest) -> Preview:
+    async def preview(
+        self, read: Read, size_bytes: int, request: PreviewRequest, entity_id: str = ""
+    ) -> Preview:
         """The requested rows. `read` is called in threads, for at most `MAX_READ_BYTES` in all.
+        Entities take turns.
 
         Raises `NoPreviewError` when there is none within the limits, `Unavailable` when too many
         are being made, and whatever `read` raises.
         """
-        async with self._slot(), self._processes.one() as process:
+        async with self._turns.slot(entity_id, TIMEOUT_S), self._processes.one() as process:
             try:
                 async with asyncio.timeout(TIMEOUT_S):
                     process.send(encode(MakePreview(request, size_bytes)))
-                    return await _converse(process, read)
+                    return await self._converse(process, read)
             except TimeoutError:
                 raise NoPreviewError(_TOO_EXPENSIVE) from None
 
     async def close(self) -> None:
         """Kill every process. Previews in progress fail. Idempotent."""
+        self._reads.close()
         await self._processes.close()
 
-    @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """Bounds the wait too: a queue of slow previews must not hold requests for minutes."""
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Unavailable("too many previews at once") from None
-        try:
-            yield
-        finally:
-            self._slots.release()
+    async def _converse(self, process: ServiceProcess[FromPreview], read: Read) -> Preview:
+        """Counts what the process reads: a broken file may make its reader read forever."""
+        read_bytes = 0
+        while (frame := await process.receive()) is not None:
+            if isinstance(frame, ReadRange):
+                read_bytes += frame.end - frame.start
+                if read_bytes > MAX_READ_BYTES:
+                    raise NoPreviewError(PREVIEW_TOO_FAR)
+                await self._send_range(process, read, frame)
+            elif isinstance(frame, PreviewRefused):
+                raise NoPreviewError(frame.reason)
+            else:
+                return _as_preview(frame)
+        raise NoPreviewError(_TOO_EXPENSIVE)
 
-
-async def _converse(process: ServiceProcess[FromPreview], read: Read) -> Preview:
-    """Counts what the process reads: a broken file may make its reader read forever."""
-    read_bytes = 0
-    while (frame := await process.receive()) is not None:
-        if isinstance(frame, ReadRange):
-            read_bytes += frame.end - frame.start
-            if read_bytes > MAX_READ_BYTES:
-                raise NoPreviewError(PREVIEW_TOO_FAR)
-            await _send_range(process, read, frame)
-        elif isinstance(frame, PreviewRefused):
-            raise NoPreviewError(frame.reason)
-        else:
-            return _as_preview(frame)
-    raise NoPreviewError(_TOO_EXPENSIVE)
-
-
-async def _send_range(
-    process: ServiceProcess[FromPreview], read: Read, requested: ReadRange
-) -> None:
-    """One hop to a thread per range, because `read` may block on a network."""
-    data = await asyncio.to_thread(lambda: b"".join(read(requested.start, requested.end)))
-    for start in range(0, len(data), _CHUNK_BYTES):
-        process.send(encode(FileChunk(data[start : start + _CHUNK_BYTES])))
-        await process.sent()
+    async def _send_range(
+        self, process: ServiceProcess[FromPreview], read: Read, requested: ReadRange
+    ) -> None:
+        """One hop to a thread per range, because `read` may block on a network."""
+        data = await self._reads.run(lambda: b"".join(read(requested.start, requested.end)))
+        for start in range(0, len(data), _CHUNK_BYTES):
+            process.send(encode(FileChunk(data[start : start + _CHUNK_BYTES])))
+            await process.sent()
 
 
 def _as_preview(frame: PreviewRows) -> Preview:

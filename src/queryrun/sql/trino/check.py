@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.guard import BEYOND_THE_CONTRACT, Refusal, Verdict
+from queryrun.sql.nesting import TOO_DEEP
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.tokens import Token, statements_in, tokens_of
 from queryrun.sql.trino.translate import read
@@ -21,15 +22,14 @@ _OTHER_KINDS = frozenset(
         "SET", "START", "TRUNCATE", "UPDATE", "USE", "ATTACH", "DETACH", "PRAGMA", "VACUUM",
     ]
 )  # fmt: skip
-_TOO_DEEP = "nested too deeply"
 
 
 def check_trino(statement: str) -> Verdict:
     """Whether a statement in Trino's SQL may become a run. For a text that is not blank."""
     try:
         tokens = tokens_of(statement)
-    except RunFailed:
-        return Verdict(statement)
+    except RunFailed as failed:
+        return _too_deep(failed) or Verdict(statement)
     if statements_in(tokens) == 0:
         return Verdict("", Refusal.BLANK, "The statement is blank")
     if statements_in(tokens) > 1:
@@ -45,8 +45,8 @@ def _parsed(statement: str, tokens: list[Token], first: Token) -> Verdict:
     try:
         node = read(statement).node
     except RunFailed as failed:
-        if _TOO_DEEP in failed.failure.message:
-            return Verdict("", Refusal.TOO_COMPLEX, failed.failure.message)
+        if refused := _too_deep(failed):
+            return refused
         written = _writing(statement, tokens, failed)
         if written:
             return _wrong_kind(statement, written)
@@ -54,6 +54,13 @@ def _parsed(statement: str, tokens: list[Token], first: Token) -> Verdict:
     if not kind:
         return Verdict(statement)
     return Verdict(statement, None, "", *_position(statement, first), kind=kind)
+
+
+def _too_deep(failed: RunFailed) -> Verdict | None:
+    failure = failed.failure
+    if not failure.message.startswith(TOO_DEEP):
+        return None
+    return Verdict("", Refusal.TOO_COMPLEX, TOO_DEEP, failure.line, failure.column)
 
 
 def _kind(tokens: list[Token], first: Token, node: object) -> str:

@@ -132,22 +132,18 @@ class PartParser(Reader):
         return found
 
     def _at_query(self) -> bool:
-        ahead = 0
-        while (token := self.lookahead(ahead)).kind == "operator" and token.text == "(":
-            ahead += 1
+        index = self.index
+        if self.at_op("("):
+            index = self.brackets.inside[index]
+        token = self.tokens[index]
         if token.kind != "word" or token.text not in {"SELECT", "WITH", "VALUES", "TABLE"}:
             return False
-        return ahead == 0 or self._is_nested_query(ahead)
+        return index == self.index or self._is_nested_query(index - 1)
 
-    def _is_nested_query(self, ahead: int) -> bool:
+    def _is_nested_query(self, innermost: int) -> bool:
         """`((SELECT 1) UNION …)` is a query; `((SELECT 1) + 1)` begins with one."""
-        depth, index = ahead, self.index + ahead
-        while depth >= ahead and index < len(self.tokens) - 1:
-            index += 1
-            token = self.tokens[index]
-            if token.kind == "operator":
-                depth += {"(": 1, ")": -1}.get(token.text, 0)
-        after = self.tokens[min(index + 1, len(self.tokens) - 1)]
+        end = len(self.tokens) - 1
+        after = self.tokens[min(self.brackets.closing.get(innermost, end) + 1, end)]
         return after.text in {"UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "FETCH"}
 
     def type_name(self) -> ast.TypeName:

@@ -4,14 +4,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.nesting import MAX_NESTING, TOO_DEEP
 from queryrun.sql.trino.ast import Ident
 from queryrun.sql.trino.tokens import RESERVED, Token, failure_at, tokens_of
 
-MAX_DEPTH = 150
-"""Nesting of expressions and queries; deeper ones are refused. Each level costs some 15 frames."""
+
+@dataclass(frozen=True, slots=True)
+class Brackets:
+    """Where round brackets lead, by the index of the one that opens.
+
+    Without it each bracket of a run would look through all that follow it.
+    """
+
+    inside: Mapping[int, int]
+    """The first token behind it that opens no bracket itself."""
+    closing: Mapping[int, int]
+    """The bracket that closes it; absent where none does."""
+
+    @classmethod
+    def of(cls, tokens: Sequence[Token]) -> Brackets:
+        """One pass over the tokens."""
+        opened: list[int] = []
+        closing: dict[int, int] = {}
+        for index, token in enumerate(tokens):
+            if token.kind == "operator" and token.text == "(":
+                opened.append(index)
+            elif token.kind == "operator" and token.text == ")" and opened:
+                closing[opened.pop()] = index
+        return cls(_inside([*opened, *closing]), closing)
+
+
+def _inside(opening: Iterable[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for index in sorted(opening, reverse=True):
+        found[index] = found.get(index + 1, index + 1)
+    return found
 
 
 class Reader:
@@ -23,6 +55,14 @@ class Reader:
         self.index = 0
         self.token = self.tokens[0]
         self.depth = 0
+        self._brackets_seen: Brackets | None = None
+
+    @property
+    def brackets(self) -> Brackets:
+        """The round brackets of the statement; looked for once, when they first matter."""
+        if self._brackets_seen is None:
+            self._brackets_seen = Brackets.of(self.tokens)
+        return self._brackets_seen
 
     def advance(self) -> Token:
         """The token at hand; the next one is at hand afterwards."""
@@ -118,10 +158,10 @@ class Reader:
         return self.advance().text[1:-1].replace("''", "'")
 
     def enter(self) -> None:
-        """One level deeper. Raises `RunFailed` when that is too deep."""
+        """One level deeper, some 15 frames. Raises `RunFailed` when that is too deep."""
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self.refuse("The statement is nested too deeply", self.token.at)
+        if self.depth > MAX_NESTING:
+            self.refuse(TOO_DEEP, self.token.at)
 
     def leave(self) -> None:
         """One level up again."""

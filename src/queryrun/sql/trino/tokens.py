@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.nesting import MAX_NESTING, TOO_DEEP
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
@@ -18,7 +19,7 @@ _TOKEN = re.compile(
     |(?P<string>'(?:[^']|'')*')
     |(?P<word>[A-Za-z_][A-Za-z0-9_@:]*)
     |(?P<quoted>"(?:[^"]|"")*")
-    |(?P<operator><>|!=|<=|>=|\|\||->|=>|[-+*/%=<>(),.\[\];?|{}^$])
+    |(?P<operator><>|!=|<=|>=|\|\||->|=>|/(?!\*)|[-+*%=<>(),.\[\];?|{}^$])
     """,
     re.X | re.S,
 )
@@ -109,6 +110,7 @@ RESERVED = frozenset(
     ]
 )
 """Words that are no names unless quoted (Trino 476, `SqlBase.g4`)."""
+_NESTING = {"(": 1, "[": 1, "CASE": 1, ")": -1, "]": -1, "END": -1}
 
 
 @dataclass(slots=True)
@@ -126,10 +128,11 @@ class Token:
 def tokens_of(statement: str) -> list[Token]:
     """The statement's tokens, closed by one of kind `end`. Offsets are in characters.
 
-    Raises `RunFailed` (a syntax error with its position) for what is no token of Trino's.
+    Raises `RunFailed`: a syntax error with its position for what is no token of Trino's, and
+    `TOO_DEEP` where more is open at once than is allowed.
     """
     found: list[Token] = []
-    at, end = 0, len(statement)
+    at, end, depth = 0, len(statement), 0
     match = _TOKEN.match
     while at < end:
         token = match(statement, at)
@@ -137,9 +140,11 @@ def tokens_of(statement: str) -> list[Token]:
             _fail(statement, at)
         kind, text = token.lastgroup or "", token.group()
         if kind == "word":
-            found.append(Token(kind, text.upper(), at, text))
+            found.append(Token(kind, text := text.upper(), at, token.group()))
         elif kind != "space":
             found.append(Token(kind, text, at, text))
+        if text in _NESTING and (depth := depth + _NESTING[text]) > MAX_NESTING:
+            raise failure_at(FailureCode.NOT_SUPPORTED, TOO_DEEP, statement, at)
         at = token.end()
     found.append(Token("end", "the end of the statement", end))
     return found

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from queryrun.errors import Failure, FailureCode
+from queryrun.sql.nesting import TOO_DEEP
 from queryrun.sql.trino import ast, metadata
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import DUCKDB
@@ -22,7 +23,7 @@ from queryrun.sql.trino.tokens import failure_at
 MAX_TRANSLATED_CHARS = 16_000_000
 """The maximum size of a translation."""
 _FRAMES = 12_000
-"""Python's own limit would end at some 40 levels of nesting; `reader.MAX_DEPTH` comes first."""
+"""Python's own limit would end at some 40 levels of nesting; `MAX_NESTING` comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,7 @@ def deeply(statement: str) -> Iterator[None]:
     try:
         yield
     except RecursionError as error:
-        raise failure_at(
-            FailureCode.NOT_SUPPORTED, "The statement is nested too deeply", statement, 0
-        ) from error
+        raise failure_at(FailureCode.NOT_SUPPORTED, TOO_DEEP, statement, 0) from error
     finally:
         sys.setrecursionlimit(before)
 

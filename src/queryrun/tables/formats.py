@@ -1,0 +1,123 @@
+"""The formats that a table's files may have, one entry each.
+
+All other code asks this registry. An entry names its reader as `module:function`, which is
+imported on first use. Endings that people expect and that are not read have an entry in
+`UNREAD`, so that the answer is a sentence and not silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2"}
+"""Endings behind the ending of a text file, and the compression (`text.stream`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFormat:
+    """One format of files, or one table format that a directory has."""
+
+    name: str
+    label: str
+    """As messages name it."""
+    endings: tuple[str, ...]
+    """In lower case; none for a table format."""
+    is_text: bool = False
+    """Text may be compressed (`COMPRESSIONS`), and an empty file has no rows."""
+    reader: str
+    """`module:function`: a `relation.Reader`."""
+
+
+_FORMATS = (
+    FileFormat(
+        name="parquet",
+        label="Parquet",
+        endings=(".parquet",),
+        reader="queryrun.tables.parquet:read_parquet",
+    ),
+    FileFormat(
+        name="csv",
+        label="CSV",
+        endings=(".csv",),
+        is_text=True,
+        reader="queryrun.tables.text.read:read_csv",
+    ),
+    FileFormat(
+        name="tsv",
+        label="TSV",
+        endings=(".tsv",),
+        is_text=True,
+        reader="queryrun.tables.text.read:read_tsv",
+    ),
+    FileFormat(
+        name="json",
+        label="JSON",
+        endings=(".json", ".jsonl", ".ndjson"),
+        is_text=True,
+        reader="queryrun.tables.text.read:read_json",
+    ),
+)
+
+FORMATS: Mapping[str, FileFormat] = {found.name: found for found in _FORMATS}
+"""All formats by name."""
+
+UNREAD: Mapping[str, str] = {
+    ".xz": "xz is not read; compress it with gzip or zstd",
+    ".zip": "zip archives are not read; unpack it, or compress the file with gzip or zstd",
+    ".xlsx": "Excel workbooks are not read; save the sheet as CSV",
+    ".xls": "Excel workbooks are not read; save the sheet as CSV",
+    ".orc": "ORC is not read; convert it to Parquet",
+    ".avro": "Avro is not read; convert it to Parquet",
+    ".arrow": "Arrow files are not read; convert it to Parquet",
+    ".feather": "Arrow files are not read; convert it to Parquet",
+    ".pq": "the ending is not known; name it .parquet",
+    ".txt": "the ending is not known; name it .csv or .tsv, or define the table in tables.toml",
+    ".duckdb": "a database file is a source of its own: name it in the setting `data`",
+}
+"""What to do about endings that are not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """A file's name taken apart: `a.csv.gz` is the table `a`, CSV, compressed with gzip."""
+
+    table: str
+    format: FileFormat
+    compression: str = ""
+
+
+def split(file: str) -> FileName | None:
+    """None when the ending is none of ours, or nothing stands before it."""
+    stem, compression = _uncompressed(file)
+    for found in _FORMATS:
+        for ending in found.endings:
+            if stem.lower().endswith(ending) and len(stem) > len(ending):
+                if compression and not found.is_text:
+                    return None
+                return FileName(stem[: -len(ending)], found, compression)
+    return None
+
+
+def why_unread(file: str) -> str:
+    """What to do about a file that is not read; empty when nobody would expect it to be."""
+    return UNREAD.get(_unread_ending(file), "")
+
+
+def unread_table(file: str) -> str:
+    """The table that a file would be if its ending were read; empty when nobody expects it."""
+    stem = file[: -len(ending)] if (ending := _unread_ending(file)) else ""
+    known = split(stem)
+    return known.table if known else stem
+
+
+def _unread_ending(file: str) -> str:
+    lower = file.lower()
+    return next((e for e in UNREAD if lower.endswith(e) and len(lower) > len(e)), "")
+
+
+def _uncompressed(file: str) -> tuple[str, str]:
+    for ending, compression in COMPRESSIONS.items():
+        if file.lower().endswith(ending):
+            return file[: -len(ending)], compression
+    return file, ""

@@ -1,0 +1,76 @@
+"""What a table is before anything of it is read."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.identity import FileIdentity
+
+MAX_DISPLAYED_CHARS = 120
+"""Of a file's name in a message."""
+
+Partition = tuple[tuple[str, str | None], ...]
+"""The columns that a file's path gives (`year=2024/`), decoded; None is NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file of a table.
+
+    `name` is relative to the entity's data directory, and the only form that messages may show
+    (with `displayed`); `path` is for this machine alone.
+    """
+
+    path: str
+    name: str
+    compression: str = ""
+    """As DuckDB calls it; empty for none."""
+    partition: Partition = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table by its files, or by the directory of a table format, as they are at this moment.
+
+    `problem` says why it cannot be read, in words for the caller that begin in lower case.
+    `warnings` are for those who look after the data: what is passed over, and why.
+    """
+
+    name: str
+    """As the file or directory spells it."""
+    format: str
+    """A name in `formats.FORMATS`."""
+    files: tuple[FoundFile, ...] = ()
+    root: str = ""
+    """The directory of a table that is one."""
+    directories: tuple[tuple[str, FileIdentity], ...] = ()
+    """Every directory that was listed, as it was just before."""
+    partition_keys: tuple[str, ...] = ()
+    deleted_column: str = ""
+    """The boolean column that marks deleted rows, if its definition names one."""
+    problem: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+    def require_readable(self) -> None:
+        """Raise `RunFailed` with the table's problem, if it has one."""
+        if self.problem:
+            raise unreadable(self.name, self.problem)
+
+
+def unreadable(table: str, problem: str) -> RunFailed:
+    """The failure of a table that cannot be read; `problem` says why and what to do."""
+    message = f"Table '{displayed(table)}' cannot be read: {problem}"
+    return RunFailed.of(FailureCode.DATA_INVALID, message)
+
+
+def table_key(name: str) -> str:
+    """What two spellings of one table have in common: composed Unicode, in lower case."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
+def displayed(name: str) -> str:
+    """A file's name as messages show it: printable, and cut if it is very long."""
+    safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
+    return safe if len(safe) <= MAX_DISPLAYED_CHARS else safe[: MAX_DISPLAYED_CHARS - 1] + "…"

@@ -1,0 +1,133 @@
+"""The columns that paths give: `year=2024/month=1/part-0.parquet`.
+
+The engine reads such a table through a tree of links, made for the statement, whose directories
+have names that nothing can be mistaken in. So it still passes over files that a condition on a
+partition rules out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import quote
+
+from duckdb import DuckDBPyConnection
+
+from queryrun.tables.folder import NULL_PARTITION
+from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
+from queryrun.tables.sql import quoted_name, quoted_text
+
+Relation = Callable[[list[str], str], str]
+"""(paths, further options) -> what can stand after FROM; the options begin with a comma."""
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def partitioned(
+    connection: DuckDBPyConnection,
+    table: TableSnapshot,
+    paths: list[str],
+    relation: Relation,
+    files: Sequence[SnapshotFile] | None = None,
+) -> str:
+    """`relation` of these paths, with the partition columns of the snapshot behind the others.
+
+    `paths` stand for `files`, which are all of the snapshot's unless others are given. A column
+    that the files have themselves is theirs.
+    """
+    if not table.table.partition_keys:
+        return relation(paths, "")
+    columns = _columns(connection, table, relation(paths[:1], ""))
+    if not columns:
+        return relation(paths, "")
+    if table.work_dir is None:
+        values = [f"CAST(NULL AS {column.type}) AS {column.quoted}" for column in columns]
+        return f"(SELECT *, {', '.join(values)} FROM {relation(paths, '')})"
+    linked = _link(table.work_dir, table, paths, table.files if files is None else files)
+    names = [_link_key(index) for index in range(len(table.table.partition_keys))]
+    types = ", ".join(f"{quoted_text(name)}: VARCHAR" for name in names)
+    read = relation(linked, f", hive_partitioning=true, hive_types={{{types}}}")
+    values = [f"CAST({names[c.index]} AS {c.type}) AS {c.quoted}" for c in columns]
+    return f"(SELECT * EXCLUDE ({', '.join(names)}), {', '.join(values)} FROM {read})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column that the paths give and the files do not have."""
+
+    index: int
+    key: str
+    type: str
+
+    @property
+    def quoted(self) -> str:
+        return quoted_name(self.key)
+
+
+def _columns(
+    connection: DuckDBPyConnection, table: TableSnapshot, first_file: str
+) -> list[_Column]:
+    described = connection.execute(f"DESCRIBE FROM {first_file}").fetchall()
+    own = {str(name).lower() for name, *_ in described}
+    return [
+        _Column(index, key, _type(file.found.partition[index][1] for file in table.files))
+        for index, key in enumerate(table.table.partition_keys)
+        if key.lower() not in own
+    ]
+
+
+def _link(
+    work_dir: Path, table: TableSnapshot, paths: list[str], files: Sequence[SnapshotFile]
+) -> list[str]:
+    """A directory per partition, in it a link per file."""
+    root = os.path.join(work_dir, f"table-{table.version}")  # noqa: PTH118
+    shutil.rmtree(root, ignore_errors=True)
+    made = set()
+    linked = []
+    for number, (file, path) in enumerate(zip(files, paths, strict=True)):
+        parts = [
+            f"{_link_key(index)}={_encoded(value)}"
+            for index, (_, value) in enumerate(file.found.partition)
+        ]
+        directory = os.path.join(root, *parts)  # noqa: PTH118
+        if directory not in made:
+            os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103
+            made.add(directory)
+        link = os.path.join(directory, str(number))  # noqa: PTH118
+        os.symlink(path, link)  # noqa: PTH211
+        linked.append(link)
+    return linked
+
+
+def _link_key(index: int) -> str:
+    return f"queryrun_p{index}"
+
+
+def _encoded(value: str | None) -> str:
+    return NULL_PARTITION if value is None else quote(value, safe="")
+
+
+def _type(values: Iterable[str | None]) -> str:
+    """BIGINT or DATE when every value is one in its plain form; else text, so nothing is lost."""
+    known = [value for value in values if value is not None]
+    if known and all(_INTEGER.fullmatch(value) for value in known):
+        return "BIGINT"
+    if known and all(_is_date(value) for value in known):
+        return "DATE"
+    return "VARCHAR"
+
+
+def _is_date(value: str) -> bool:
+    if not _DATE.fullmatch(value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True

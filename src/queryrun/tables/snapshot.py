@@ -1,0 +1,222 @@
+"""The tables of one statement at one version each.
+
+A table's identity is taken once, when the statement first names it: its files are listed and
+opened, and every later read goes through these descriptors (`/proc/self/fd/N`). A file that is
+replaced or deleted meanwhile is read as it was. One that is written in place cannot be kept as it
+was, so `verify` compares when the statement has ended, and before its result counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.directory import DataDirectory
+from queryrun.tables.identity import FileIdentity, unsettled_s, version_of
+from queryrun.tables.model import FoundFile, Table, displayed, unreadable
+from queryrun.tables.text.context import TextContext
+
+DESCRIPTORS = "/proc/self/fd/"
+"""Below this the engine finds what has been opened: it must be allowed to read there."""
+MAX_PINNED_FILES = 6_000
+"""Descriptors that one statement keeps open: the engine needs as many again, and a child process
+has 16,384. Files beyond are read by their paths, and then their paths are verified."""
+_MAX_LISTINGS = 8
+_MAX_WAITS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFile:
+    """A file as the statement sees it; `read_path` is where the engine reads it."""
+
+    found: FoundFile
+    identity: FileIdentity
+    read_path: str
+    descriptor: int = -1
+
+    def is_unchanged(self) -> bool:
+        """Whether nobody has written to it since. A file that is not pinned must be there still."""
+        try:
+            now = os.fstat(self.descriptor) if self.descriptor >= 0 else os.stat(self.found.path)  # noqa: PTH116
+        except OSError:
+            return False
+        return FileIdentity.of(now).content == self.identity.content
+
+
+@dataclass(frozen=True, slots=True)
+class TableSnapshot:
+    """A table at one version: what `relation` reads."""
+
+    table: Table
+    files: tuple[SnapshotFile, ...]
+    version: str
+    """Differs whenever the content may: a key for what has been learned about the content."""
+    work_dir: Path | None = None
+    """A directory of the statement's own, which the engine may read. None: only the schema is
+    asked for, and nothing may be written."""
+    text: TextContext = field(default_factory=TextContext)
+    """How text files are converted, and where their copies are kept."""
+    descriptors: list[int] = field(default_factory=list)
+    """Open until the statement has ended."""
+
+    @property
+    def paths(self) -> list[str]:
+        """Where the engine reads the files, in order."""
+        return [file.read_path for file in self.files]
+
+    def keep(self, descriptor: int) -> str:
+        """Keep a file open until the statement has ended; returns where the engine reads it."""
+        self.descriptors.append(descriptor)
+        return f"{DESCRIPTORS}{descriptor}"
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """The snapshots of all tables that one statement has named. Close it when it has ended."""
+
+    directory: DataDirectory
+    work_dir: Path | None = None
+    text: TextContext = field(default_factory=TextContext)
+    _tables: dict[str, TableSnapshot] = field(default_factory=dict)
+    _descriptors: list[int] = field(default_factory=list)
+
+    def table(self, name: str) -> TableSnapshot:
+        """The table of this name (`DataDirectory.find` knows it), at its version.
+
+        The same object for every call. Raises `RunFailed` when it cannot be read, or when its
+        files change faster than they can be listed.
+        """
+        found = self.directory.find(name)
+        if found is None:
+            raise RunFailed.of(
+                FailureCode.NAME_NOT_FOUND, f"Table '{displayed(name)}' does not exist"
+            )
+        if found.name not in self._tables:
+            self._tables[found.name] = self._pinned(found)
+        return self._tables[found.name]
+
+    def tables(self) -> Sequence[TableSnapshot]:
+        """What has been named so far."""
+        return list(self._tables.values())
+
+    def file_at(self, read_path: str) -> tuple[Table, FoundFile] | None:
+        """Which file the engine means by a path in one of its messages."""
+        with contextlib.suppress(OSError):  # not a link of a partition's
+            if not read_path.startswith(DESCRIPTORS):
+                read_path = os.readlink(read_path)  # noqa: PTH115
+        for snapshot in self._tables.values():
+            for file in snapshot.files:
+                if file.read_path == read_path:
+                    return snapshot.table, file.found
+        return None
+
+    def verify(self) -> None:
+        """Return when everything that was read is still as it was when the statement began.
+
+        Raises `RunFailed` (`data_changed`), which names the file, otherwise: then the rows may
+        be of two versions, and must not be used.
+        """
+        for snapshot in self._tables.values():
+            for file in snapshot.files:
+                if not file.is_unchanged():
+                    raise _changed(snapshot.table.name, file.found.name)
+
+    def close(self) -> None:
+        """Close the files. Idempotent."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+        self._tables.clear()
+        if self.work_dir:
+            for made in self.work_dir.glob("table-*"):
+                shutil.rmtree(made, ignore_errors=True)
+
+    def _pinned(self, table: Table) -> TableSnapshot:
+        """Listing and opening are no atomic step: repeated until nothing changed in between."""
+        for attempt in range(_MAX_LISTINGS):
+            if attempt:
+                table = self._listed_again(table)
+            table.require_readable()
+            opened_before = len(self._descriptors)
+            files = self._opened(table)
+            if files is not None and all(is_current(*known) for known in table.directories):
+                version = version_of((file.found.name, file.identity) for file in files)
+                return TableSnapshot(
+                    table, files, version, self.work_dir, self.text, self._descriptors
+                )
+            self._close_from(opened_before)
+        raise _changed(table.name, table.name)
+
+    def _listed_again(self, table: Table) -> Table:
+        self.directory = self.directory.reread()
+        again = self.directory.find(table.name)
+        if again is None:
+            raise unreadable(table.name, "it was removed while the statement began")
+        return again
+
+    def _opened(self, table: Table) -> tuple[SnapshotFile, ...] | None:
+        """None when a file has gone since it was listed."""
+        files = []
+        for found in table.files:
+            try:
+                files.append(self._open(table, found))
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                problem = f"'{displayed(found.name)}' cannot be opened ({error.strerror})"
+                raise unreadable(table.name, problem) from error
+        return tuple(files)
+
+    def _open(self, table: Table, found: FoundFile) -> SnapshotFile:
+        descriptor = os.open(found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        is_pinned = len(self._descriptors) < MAX_PINNED_FILES
+        try:
+            identity = _settled(descriptor, table, found)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if not is_pinned:
+            os.close(descriptor)
+            return SnapshotFile(found, identity, found.path)
+        self._descriptors.append(descriptor)
+        return SnapshotFile(found, identity, f"{DESCRIPTORS}{descriptor}", descriptor)
+
+    def _close_from(self, count: int) -> None:
+        while len(self._descriptors) > count:
+            os.close(self._descriptors.pop())
+
+
+def is_current(path: str, identity: FileIdentity) -> bool:
+    """Whether a directory has had no entry added, removed or renamed since."""
+    try:
+        return FileIdentity.of(os.stat(path)) == identity  # noqa: PTH116
+    except OSError:
+        return False
+
+
+def _settled(descriptor: int, table: Table, found: FoundFile) -> FileIdentity:
+    """The identity of a file once its last write is old enough (`unsettled_s`)."""
+    for _ in range(_MAX_WAITS):
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise unreadable(table.name, f"'{displayed(found.name)}' is not a file")
+        wait_s = unsettled_s(state)
+        if not wait_s:
+            return FileIdentity.of(state)
+        time.sleep(wait_s)
+    raise _changed(table.name, found.name)
+
+
+def _changed(table: str, file: str) -> RunFailed:
+    message = (
+        f"Table '{displayed(table)}' changed while it was read: '{displayed(file)}' was written "
+        "in place. Write a new file under a name that begins with '_' or '.', and rename it when "
+        "it is whole"
+    )
+    return RunFailed.of(FailureCode.DATA_CHANGED, message)

@@ -1,0 +1,41 @@
+"""Every registered attack is withstood. The figures are those of `make attack`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.attack.registry import Attack, attacks
+from tests.attack.targets import Targets
+
+
+def _parameters() -> list[object]:
+    """The attacks of a group run in one process, because they share its servers."""
+    return [
+        pytest.param(
+            one,
+            id=f"{one.group}: {one.name}",
+            marks=[pytest.mark.xdist_group(f"attack-{one.group}"), pytest.mark.slow],
+        )
+        for one in attacks()
+    ]
+
+
+@pytest.fixture(scope="session")
+def targets() -> Iterator[Targets]:
+    """Servers that are shared by the attacks of this process."""
+    targets = Targets(quick=True)
+    yield targets
+    targets.close()
+
+
+@pytest.mark.parametrize("attack", _parameters())
+def test_an_attack_is_withstood(attack: Attack, targets: Targets) -> None:
+    """What the attack measures stays within its bar."""
+    try:
+        outcome = attack.run(targets)
+    finally:
+        targets.end_attack()
+    assert outcome.tried > 0
+    assert attack.holds(outcome), f"{outcome.value:g}, the bar is {attack.bar:g} {attack.unit}"
