@@ -72,6 +72,10 @@ class ServerSettings(Section, frozen=True):
     """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
+    sandbox: Literal["auto", "required", "best_effort"] = "auto"
+    """Whether the kernel must offer every wall around the processes that run statements
+    (SECURITY.md). `required`: without one the service does not start. `best_effort`: it starts,
+    with a warning. `auto`: required when it listens beyond loopback."""
     drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM. Then they are stopped and queued
     again, without losing an attempt."""
@@ -140,6 +144,9 @@ class SourceSettings(Section, frozen=True):
     """The environment variable with the password or token, when `secret_file` is empty."""
     ui_url: str = ""
     """Spark's web UI. It is where the node sees that a statement's jobs have ended."""
+    spool_url: str = ""
+    """Trino: `https://host[:port]` of the object store that it spools results to, when workers
+    fetch them there. Nothing that Trino answers leads a worker to any other address."""
     name_scope: Literal["schema", "catalog", "all"] = "schema"
     """Trino: which tables a statement may name: those of its schema, of its catalog, or all."""
     max_running_per_tenant: int = 5

@@ -255,6 +255,7 @@ HEALTH: Schema = {
     "properties": {
         "status": _text("`ok`, `degraded` (a source is not available), or `unavailable`."),
         "checks": {"type": "object", "additionalProperties": {"type": "string"}},
+        "sandbox": {"type": "string"},
     },
 }
 

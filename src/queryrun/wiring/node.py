@@ -47,12 +47,19 @@ from queryrun.wiring.options import (
 )
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
+from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
 from queryrun.wiring.sources import SourceResolver
 
 log = structlog.get_logger()
 
 _WARM_UP_STATEMENT = "SELECT 1"
 """Checked at start, so that the first request does not wait for a guard process."""
+
+MIN_LINK_KEY_CHARS = 32
+"""128 bits as hexadecimal digits; `queryrun init` writes twice as many."""
+MIN_LINK_KEY_VARIETY = 8
+"""Different characters: a row of zeros is no secret. Random keys practically always have them."""
+_GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
@@ -63,6 +70,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    sandbox: NodeSandbox
     app: Router
     runs: RequestContext
     resources: NodeResources
@@ -143,12 +151,19 @@ class Node:
         self.resources.lock.close()
 
 
-def build_node(settings: Settings, public_url: str, resources: NodeResources | None = None) -> Node:
+def build_node(
+    settings: Settings,
+    public_url: str,
+    resources: NodeResources | None = None,
+    sandbox: NodeSandbox | None = None,
+) -> Node:
     """Connect the components of a node, on `resources` or on new ones. Starts nothing.
 
+    `sandbox`: see `node_sandbox`; None for a node that listens nowhere.
     Raises `ConfigurationError` when another node serves the same home.
     """
-    resources = resources or open_resources(settings)
+    sandbox = sandbox or node_sandbox(settings, LOOPBACK)
+    resources = resources or open_resources(settings, sandbox=sandbox.mode)
     database, fork_client = resources.database, resources.pool.fork_client
 
     # Child services: each has its own process behind it.
@@ -176,6 +191,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         metrics=RunMetrics(),
         now=utc_now,
     )
+    register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
     sweeper = Sweeper(
         sweep_options(settings), resources.results, _sweep_leader(settings, database), utc_now
@@ -219,12 +235,14 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             now=utc_now,
             make_limiter=make_limiter(database),
             ready=readiness(database, dispatcher, sources, settings.remote_sources),
+            sandbox=str(sandbox),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )
     )
     return Node(
         settings=settings,
+        sandbox=sandbox,
         app=app,
         runs=requests,
         resources=resources,
@@ -266,8 +284,16 @@ def _housekeeping(
 
 
 def _link_key(path: Path) -> bytes:
-    """The key that links are signed with. A new key invalidates every earlier link."""
+    """The key that links are signed with. A new key invalidates every earlier link.
+
+    Whoever guesses it can make links to every file, so a short one is none.
+    """
     try:
-        return path.read_text(encoding="ascii").strip().encode("ascii")
+        key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         raise ConfigurationError(f"{path} is missing; `queryrun init` makes a home") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: {_GOOD_LINK_KEY}") from None
+    if len(key) < MIN_LINK_KEY_CHARS or len(set(key)) < MIN_LINK_KEY_VARIETY:
+        raise ConfigurationError(f"{path} holds no usable key for links: {_GOOD_LINK_KEY}")
+    return key.encode("ascii")

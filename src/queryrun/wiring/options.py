@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from queryrun.http.context import HttpSettings
 from queryrun.http.rate_limits import API_PRESETS, Rates
 from queryrun.http.v2.body import MAX_TIMEOUT_S
+from queryrun.processes.sandbox import SandboxMode
 from queryrun.runs.dispatch import DispatchOptions
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.reap import ReapOptions
@@ -29,13 +31,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def pool_options(settings: Settings) -> PoolOptions:
+def pool_options(settings: Settings, sandbox: SandboxMode) -> PoolOptions:
     """One worker per slot, in addition to the warm ones."""
     return PoolOptions(
         spill_root=settings.path(SPILL_NAME),
+        results=local_results(settings),
+        sandbox=sandbox,
         warm=settings.workers.warm,
         max_workers=settings.workers.slots + settings.workers.fair_slots + settings.workers.warm,
     )
+
+
+def local_results(settings: Settings) -> Path | None:
+    """The directory of results; None when they are stored elsewhere."""
+    return settings.path(settings.results.directory) if settings.results.store == "local" else None
 
 
 def dispatch_options(settings: Settings) -> DispatchOptions:

@@ -15,6 +15,7 @@ from queryrun.tables.model import table_key
 from queryrun.tables.relation import relation
 from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, view_sql
+from queryrun.tables.types import readable
 
 DELETED = "deleted"
 """The column that marks deleted rows in sources that say so (contract F3)."""
@@ -65,11 +66,16 @@ class Tables:
 
     def offer(self, requested: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""
-        needs_view = self._snapshot is not None or self._row_filter.is_by_org
-        known = set(self.names()) if needs_view else set()
+        known = set(self.names())
         for name in sorted(set(requested)):
-            if table_key(name) in known:
+            if table_key(name) in known and self._needs_view(name):
                 self._create_view(name)
+
+    def _needs_view(self, name: str) -> bool:
+        """A table of a database is readable as it is, unless rows or types are to be changed."""
+        if self._snapshot is not None or self._row_filter.is_by_org:
+            return True
+        return self._source(name) != self._in_database(name)
 
     def offer_all(self) -> None:
         """What cannot be read does not keep the others from being listed."""
@@ -150,11 +156,19 @@ class Tables:
     def _source(self, name: str) -> str:
         """Made once per table: two names of it read the same snapshot."""
         if self._snapshot is None:
-            return f"{self._catalog}.main.{quoted_name(name)}"
+            return self._source_in_database(name)
         key = table_key(name)
         if key not in self._sources:
             self._sources[key] = relation(self._connection, self._snapshot.table(name))
         return self._sources[key]
+
+    def _in_database(self, name: str) -> str:
+        return f"{self._catalog}.main.{quoted_name(name)}"
+
+    def _source_in_database(self, name: str) -> str:
+        """Types that only DuckDB has are converted as those of files are."""
+        source = self._in_database(name)
+        return readable(self._connection, name, source, source, {})
 
 
 def _is_boolean(column: TableColumn) -> bool:
