@@ -438,3 +438,15 @@ def test_an_unknown_key_would_be_noticed(
     assert "error" in found["error"]["text"]
     assert found["error"]["kind"] != "ApiException"
     client.connect(server.url, bearer(server))
+
+
+def test_a_format_of_ours_is_an_unknown_word(client: GeneratedClient, server: Server) -> None:
+    """What docs/reference/differences.md says of runs that were created in one."""
+    run_id = server.submit(SQL, "parquet")["id"]
+    server.finished(run_id)
+    found = client.call("getQueryRun", query_run_id=run_id)
+    if client.language == "typescript":
+        assert found["result"]["file"]["content_type"] == "parquet"
+    else:
+        assert found["error"]["kind"] != "ApiException"
+        assert "parquet" in found["error"]["text"] or "enum" in found["error"]["text"]
