@@ -176,6 +176,8 @@ class Exchange:
             self.keep_alive = False
         if not self._body.complete and not self._can_drain():
             self.keep_alive = False
+        if self._connection.state.is_closing:
+            self.keep_alive = False
 
     def _can_drain(self) -> bool:
         """Whether the rest of the body is short, and sure to come. A peer that waits for

@@ -66,8 +66,8 @@ class ServerState:
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
-            places = [f"{frame.filename}:{frame.lineno}" for frame in frames]
-            log.error("app_error", error=type(error).__name__, frames=places)  # noqa: TRY400 no message
+            origins = [f"{frame.filename}:{frame.lineno}" for frame in frames]
+            log.error("app_error", error=type(error).__name__, frames=origins)  # noqa: TRY400 no message
         finally:
             if not exchange.response_complete:
                 exchange.abort()
