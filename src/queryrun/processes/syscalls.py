@@ -64,6 +64,8 @@ _TCGETS, _TCGETS2, _TIOCGWINSZ = 0x5401, 0x802C542A, 0x5413
 _FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX, _FICLONE = 0x5421, 0x541B, 0x5451, 0x5450, 0x40049409
 _PR_SET_NAME, _PR_GET_NAME, _PR_SET_VMA = 15, 16, 0x53564D41
 
+_AF_UNIX, _AF_INET, _AF_INET6, _STREAM, _DGRAM, _TCP, _UDP = 1, 2, 10, 1, 2, 6, 17
+
 ALLOWED: tuple[Call, ...] = (
     # --- files, which Landlock confines to the right ones ---
     Call("read", 0, 63, "data, libraries, pipes"),
@@ -228,6 +230,10 @@ ALLOWED: tuple[Call, ...] = (
     Call("epoll_wait", 232, None, "waits for several descriptors"),
     Call("epoll_pwait", 281, 22, "waits for several descriptors"),
     Call("eventfd2", 290, 19, "one thread wakes another"),
+    Call(
+        *("socketpair", 53, 199, "one thread wakes another: two ends that lead to nobody else"),
+        only=((Argument(0, _AF_UNIX), Argument(1, _STREAM, mask=0xF), Argument(2, 0)),),
+    ),
     # --- its channel, which is already connected ---
     Call("poll", 7, None, "waits for the node and for pipes"),
     Call("ppoll", 271, 73, "waits for the node and for pipes"),
@@ -240,7 +246,6 @@ ALLOWED: tuple[Call, ...] = (
 )
 """What every child process may call."""
 
-_AF_INET, _AF_INET6, _STREAM, _DGRAM, _TCP, _UDP = 2, 10, 1, 2, 6, 17
 _SOCKETS = tuple(
     (Argument(0, family), Argument(1, kind, mask=0xF), Argument(2, protocol))
     for family in (_AF_INET, _AF_INET6)
