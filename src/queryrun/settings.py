@@ -72,6 +72,11 @@ class ServerSettings(Section, frozen=True):
     """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
+    metrics_token_file: str = ""
+    """A file with a token that `/metrics` asks for, as `Authorization: Bearer …`. Empty: it asks
+    for none. It names sources and counts runs: keep it from strangers one way or the other."""
+    serve_docs: bool = True
+    """Whether `/docs` and `/openapi.json` are served."""
     sandbox: Literal["auto", "required", "best_effort"] = "auto"
     """Whether the kernel must offer every wall around the processes that run statements
     (SECURITY.md). `required`: without one the service does not start. `best_effort`: it starts,
