@@ -12,6 +12,8 @@ from queryrun.http.responses import JsonResponse
 OK = "ok"
 SOURCE = "source "
 """Prefix of the names of source checks."""
+LIMIT = "limit "
+"""Prefix of the names of checks that warn of a limit which is near."""
 
 
 async def alive(_app: AppContext, _request: ApiRequest) -> Response:
@@ -23,13 +25,14 @@ async def ready(app: AppContext, _request: ApiRequest) -> Response:
     """200 when this node should get requests; otherwise 503 with the failed components.
 
     A source that is not available is reported as `degraded` with 200: its runs wait, and another
-    node could not run them either.
+    node could not run them either. So is a limit that is near: a node that got no more requests
+    for it could be switched off by whoever opens connections.
     """
     checks = await app.ready()
     if not app.runs.accepting():
         checks = {**checks, "node": "draining"}
     failed = [name for name, state in checks.items() if state != OK]
-    unavailable = not all(name.startswith(SOURCE) for name in failed)
+    unavailable = not all(name.startswith((SOURCE, LIMIT)) for name in failed)
     status = "unavailable" if unavailable else "degraded" if failed else OK
     body = {"status": status, "checks": checks}
     if app.sandbox:
