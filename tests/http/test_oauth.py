@@ -14,6 +14,7 @@ import pytest
 
 from queryrun.auth.clients import revoke_client, rotate_secret
 from queryrun.auth.model import Scope
+from queryrun.auth.tokens import issue_token
 from queryrun.http.rate_limits import Rates
 from tests.conftest import Clock
 from tests.http.app_harness import (
@@ -196,3 +197,41 @@ async def test_invalid_tokens_count_toward_the_rate_of_the_address(
         responses = [await harness.call("GET", "/v2/query_runs/x", token="bad") for _ in range(3)]
     assert_problem(responses[0], 401)
     assert_problem(responses[2], 429)
+
+
+# --- revocation (RFC 7009) ------------------------------------------------------------------------
+
+
+async def revoke(harness: AppHarness, token: str, **other: str) -> httpx2.Response:
+    """Revoke a token with the harness's credentials, or others."""
+    fields = {"client_id": harness.client_id, "client_secret": harness.secret, "token": token}
+    sent = {"content-type": "application/x-www-form-urlencoded"}
+    content = urlencode(fields | other)
+    return await harness.call("POST", "/oauth/revoke", token="", content=content, headers=sent)
+
+
+async def test_a_revoked_token_is_refused_and_the_others_are_not(harness: AppHarness) -> None:
+    other = (
+        await issue_token(harness.database.auth, harness.client_id, harness.secret, harness.clock)
+    ).token
+    assert (await harness.call("GET", "/v2/query_runs", token=other)).status_code == 200
+    for _ in range(2):
+        response = await revoke(harness, other, token_type_hint="access_token")
+        assert (response.status_code, response.json()) == (200, {})
+    assert_problem(await harness.call("GET", "/v2/query_runs", token=other), 401)
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200
+
+
+async def test_nobody_revokes_the_token_of_another_client(harness: AppHarness) -> None:
+    client_id, secret = await harness.new_client(ACME)
+    response = await revoke(harness, harness.token, client_id=client_id, client_secret=secret)
+    assert response.status_code == 200
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200
+
+
+async def test_a_revocation_needs_credentials_and_a_token(harness: AppHarness) -> None:
+    wrong = await revoke(harness, harness.token, client_secret="x" * 42)
+    assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
+    missing = await revoke(harness, "")
+    assert (missing.status_code, missing.json()["error"]) == (400, "invalid_request")
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200

@@ -28,14 +28,10 @@ async def issue_token(
     """A new token for the client whose secret this is. Its earlier tokens stay valid, because
     one SDK refreshes every ten minutes (contract E). `Unauthenticated` covers an unknown client, a
     revoked one and a wrong secret alike."""
-    at = now()
-    client = await store.client(client_id)
-    live = client is not None and client.revoked_time is None
-    digests = await store.secret_digests(client_id, at) if live else []
-    if not matches(secret, digests or _NO_SECRET) or client is None or not live:
-        raise Unauthenticated("client authentication failed")
+    client = await authenticate(store, client_id, secret, now)
     token = new_token()
-    await store.add_token(digest(token), client.id, at + timedelta(seconds=TOKEN_LIFETIME_S))
+    expires = now() + timedelta(seconds=TOKEN_LIFETIME_S)
+    await store.add_token(digest(token), client.id, expires)
     return IssuedToken(token, client, REPORTED_LIFETIME_S, jti=uuid4().hex)
 
 
@@ -48,11 +44,40 @@ async def client_of(store: AuthStore, authorization: str | None, now: datetime) 
     """
     if authorization is None:
         raise Unauthenticated("")
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip()
+    scheme, token = _bearer(authorization)
     if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise Unauthenticated("the Authorization header must be 'Bearer' and a token")
     client = await store.client_of_token(digest(token), now)
     if client is None:
         raise Unauthenticated("the token is unknown, has expired or was revoked")
     return client
+
+
+def token_digest(authorization: str) -> str:
+    """What is stored of the token in an `Authorization` header that `client_of` has accepted."""
+    return digest(_bearer(authorization)[1])
+
+
+def _bearer(authorization: str) -> tuple[str, str]:
+    scheme, _, token = authorization.partition(" ")
+    return scheme, token.strip()
+
+
+async def authenticate(
+    store: AuthStore, client_id: str, secret: str, now: Callable[[], datetime]
+) -> Client:
+    """The client whose secret this is. `Unauthenticated` covers an unknown client, a revoked one
+    and a wrong secret alike."""
+    client = await store.client(client_id)
+    live = client is not None and client.revoked_time is None
+    digests = await store.secret_digests(client_id, now()) if live else []
+    if not matches(secret, digests or _NO_SECRET) or client is None or not live:
+        raise Unauthenticated("client authentication failed")
+    return client
+
+
+async def revoke_token(store: AuthStore, client: Client, token: str) -> bool:
+    """Revoke one token of the client. False when it has no such token; nothing else is told."""
+    if not 0 < len(token) <= MAX_TOKEN_LENGTH:
+        return False
+    return await store.revoke_token(digest(token), client.id)

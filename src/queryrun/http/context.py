@@ -20,6 +20,7 @@ from queryrun.http.rate_limits import (
     Rates,
     in_memory,
 )
+from queryrun.http.revocation import StreamTokens
 from queryrun.results.lanes import ThreadLane
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import Preview
@@ -141,6 +142,7 @@ class AppContext:
     """Derived from the settings."""
     concurrency: RequestConcurrency = field(init=False, default_factory=RequestConcurrency)
     streams: StreamLimit = field(init=False)
+    stream_tokens: StreamTokens = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -152,3 +154,8 @@ class AppContext:
         )
         object.__setattr__(self, "limiters", limiters)
         object.__setattr__(self, "streams", StreamLimit(settings.max_streams_per_client))
+        object.__setattr__(self, "stream_tokens", StreamTokens(self._is_valid))
+
+    async def _is_valid(self, token_digest: str) -> bool:
+        """Whether the token may still be used."""
+        return await self.auth.client_of_token(token_digest, self.now()) is not None
