@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -32,24 +32,24 @@ class StreamTokens:
         self._revoked: dict[str, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def while_valid(self, token: str, steps: AsyncIterator[T]) -> AsyncIterator[T]:
-        """The steps, until there are no more or the token is not valid any more."""
-        revoked = self._opened(token)
-        ended = asyncio.ensure_future(revoked.wait())
+    async def while_valid(self, token: str, steps: AsyncGenerator[T, None]) -> AsyncIterator[T]:
+        """The steps, until there are no more or the token is not valid any more. Closes them."""
+        ended = asyncio.ensure_future(self._opened(token).wait())
+        step: asyncio.Future[T | None] | None = None
         try:
             while True:
                 step = asyncio.ensure_future(anext(steps, None))
                 await asyncio.wait({step, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if not step.done():
-                    step.cancel()
-                    await asyncio.wait({step})
-                    return
-                if (value := step.result()) is None or ended.done():
+                if ended.done() or (value := step.result()) is None:
                     return
                 yield value
         finally:
             ended.cancel()
             self._closed(token)
+            if step is not None and not step.done():
+                step.cancel()
+                await asyncio.wait({step})
+            await steps.aclose()
 
     def _opened(self, token: str) -> asyncio.Event:
         self._open[token] += 1

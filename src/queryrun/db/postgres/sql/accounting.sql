@@ -17,7 +17,7 @@ ON CONFLICT (tenant_id, entity_id, client_id, bucket) DO UPDATE SET
 -- What an attempt that did not complete had written when it reported last.
 written AS (
     {add_usage}
-    SELECT m.tenant_id, m.entity_id, m.client_id, m.seq %% 16, 0, 0, m.updated_ms / 86400000,
+    SELECT m.tenant_id, m.entity_id, m.client_id, mod(m.seq, 16), 0, 0, m.updated_ms / 86400000,
         a.progress_size_bytes
     FROM moved m JOIN attempts a ON a.run_seq = m.seq AND a.number = m.attempt
     WHERE a.progress_size_bytes > 0

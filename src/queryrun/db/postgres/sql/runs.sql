@@ -36,7 +36,7 @@ request AS (
     SELECT seq, created_ms, 0, NULL, 'accepted', NULL FROM added
 ), used AS (
     {add_usage}
-    SELECT %(tenant_id)s, %(entity_id)s, %(client_id)s, seq %% 16, %(statement_bytes)s, 0,
+    SELECT %(tenant_id)s, %(entity_id)s, %(client_id)s, mod(seq, 16), %(statement_bytes)s, 0,
         created_ms / 86400000, 0 FROM added
     {to_what_is_used}
 )
@@ -155,7 +155,7 @@ WITH expired AS MATERIALIZED (
 ), subtracted AS (
     UPDATE usage u SET statement_bytes = u.statement_bytes - gone.statement_bytes,
         result_bytes = u.result_bytes - gone.result_bytes
-    FROM (SELECT tenant_id, entity_id, client_id, seq %% 16 AS bucket,
+    FROM (SELECT tenant_id, entity_id, client_id, mod(seq, 16) AS bucket,
             sum(statement_bytes) AS statement_bytes, sum(result_bytes) AS result_bytes
         FROM expired JOIN requested ON run_seq = seq GROUP BY 1, 2, 3, 4) gone
     WHERE u.tenant_id = gone.tenant_id AND u.entity_id = gone.entity_id

@@ -30,7 +30,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
 ), used AS (
     {add_usage}
-    SELECT tenant_id, entity_id, client_id, seq %% 16, 0, file_size_bytes, updated_ms / 86400000,
+    SELECT tenant_id, entity_id, client_id, mod(seq, 16), 0, file_size_bytes, updated_ms / 86400000,
         file_size_bytes FROM moved
     {to_what_is_used}
 )

@@ -5,7 +5,7 @@ INSERT INTO usage (tenant_id, entity_id, client_id, statement_bytes, result_byte
     written_bytes)
 SELECT tenant_id, entity_id, client_id, :statement_bytes, :result_bytes, :day, :written_bytes
 FROM runs WHERE seq = :seq
-ON CONFLICT (tenant_id, entity_id, client_id) DO UPDATE SET
+ON CONFLICT (tenant_id, entity_id, client_id, bucket) DO UPDATE SET
     statement_bytes = statement_bytes + excluded.statement_bytes,
     result_bytes = result_bytes + excluded.result_bytes,
     written_bytes = excluded.written_bytes
