@@ -13,12 +13,13 @@ from starlette.responses import Response
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, IssuedToken
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
-from queryrun.auth.tokens import authenticate, issue_token, revoke_token
+from queryrun.auth.tokens import authenticate, new_token_of, revoke_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
 from queryrun.http.authorize import entity_header
 from queryrun.http.bodies import content_encoding, inflate, read_body
 from queryrun.http.context import AppContext
 from queryrun.http.errors import TokenRefused
+from queryrun.http.login_failures import login_key
 from queryrun.http.rate_limits import raise_if_exceeded
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
@@ -36,37 +37,42 @@ NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 async def issue(app: AppContext, request: ApiRequest) -> Response:
     """Exchange client credentials for a token that lives an hour."""
-    request.quota = await app.limiters.auth_address.take(request.client_address)
-    raise_if_exceeded(request.quota, "address")
     form = await _form(request)
     if form.get("grant_type") != "client_credentials":
         raise _wrong_grant(form.get("grant_type"))
     client_id, secret = _credentials(request, form)
-    try:
-        issued = await issue_token(app.auth, client_id, secret, app.now)
-    except Unauthenticated as error:
-        raise TokenRefused("invalid_client", str(error)) from error
-    await _count(app, issued.client)
-    _check_entity(request, issued.client)
+    client = await _authenticated(app, request, client_id, secret)
+    _check_entity(request, client)
+    issued = await new_token_of(app.auth, client, app.now())
     return JsonResponse(_token_object(issued), headers=NO_STORE)
 
 
 async def revoke(app: AppContext, request: ApiRequest) -> Response:
     """Revoke one token of the client (RFC 7009). 200 too for a token that it does not have."""
-    request.quota = await app.limiters.auth_address.take(request.client_address)
-    raise_if_exceeded(request.quota, "address")
     form = await _form(request)
     client_id, secret = _credentials(request, form)
     if not form.get("token"):
         raise TokenRefused("invalid_request", "token is required")
-    try:
-        client = await authenticate(app.auth, client_id, secret, app.now)
-    except Unauthenticated as error:
-        raise TokenRefused("invalid_client", str(error)) from error
-    await _count(app, client)
+    client = await _authenticated(app, request, client_id, secret)
     if await revoke_token(app.auth, client, form["token"]):
         log.info("token_revoked", client_id=client.id, remote_address=request.client_address)
     return JsonResponse({}, headers=NO_STORE)
+
+
+async def _authenticated(
+    app: AppContext, request: ApiRequest, client_id: str, secret: str
+) -> Client:
+    """The client whose credentials these are, counted."""
+    try:
+        async with app.stranger_lookups:
+            client = await authenticate(app.auth, client_id, secret, app.now())
+    except Unauthenticated as error:
+        await app.login_failures.charge(request, client_id, str(error))
+        raise TokenRefused("invalid_client", str(error)) from error
+    request.quota = await app.limiters.auth_address.take(login_key(request, client.id))
+    raise_if_exceeded(request.quota, "client and address")
+    await _count(app, client)
+    return client
 
 
 async def _count(app: AppContext, client: Client) -> None:

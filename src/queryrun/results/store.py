@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 
@@ -45,6 +46,25 @@ class ResultWriter(Protocol):
         """
         ...
 
+    def reserve(self, size_bytes: int, spool: str) -> None:
+        """Leave room for the first bytes, which `fill` writes after the last `write`.
+
+        `spool` is a path where the writer may keep bytes, and read them, until the commit. Called
+        before anything is written. Raises `RunFailed` (storage).
+        """
+        ...
+
+    def fill(self, head: bytes) -> None:
+        """The reserved bytes, all of them, once."""
+        ...
+
+    def committed(self) -> Iterator[bytes]:
+        """The bytes of the committed file, once. Only for a file with reserved bytes.
+
+        Raises `RunFailed` (storage) when it cannot be read back; the file is there nevertheless.
+        """
+        ...
+
     def commit(self) -> None:
         """Make the complete file durable and visible under its key, in one step."""
         ...
@@ -73,6 +93,17 @@ class ResultStore(Protocol):
 
         Raises `FileNotFoundError` when there is no such file, and `RunFailed` (storage) on errors
         of the store, also between two chunks: then the bytes so far are correct but incomplete.
+        """
+        ...
+
+    def take_over(
+        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+    ) -> bool:
+        """Commit the file that a worker has finished in its outbox. Durable when it returns True.
+
+        False: a process may still write to the file, so nothing was committed. Stop the worker and
+        call it again with `is_stopped`. Raises `RunFailed` for a file that is not there, or not as
+        announced. A store that workers commit to directly has nothing to do.
         """
         ...
 

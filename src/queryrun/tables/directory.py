@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.defined import defined_table
+from queryrun.tables.definition import FILE_NAME, read_definitions
 from queryrun.tables.folder import is_hidden, is_inside, table_of_folder
 from queryrun.tables.formats import split, unread_table, why_unread
 from queryrun.tables.model import FoundFile, Table, displayed, table_key
@@ -25,6 +27,10 @@ class DataDirectory:
         self._entries: dict[str, list[os.DirEntry[str]]] = {}
         self._tables: dict[str, Table | None] = {}
         self._unread: dict[str, Table] = {}
+        self._definitions = {
+            table_key(name): (name, definition)
+            for name, definition in read_definitions(directory).items()
+        }
         self.ignored: dict[str, str] = {}
         """Entries that are no table, and what to do about it."""
         try:
@@ -46,25 +52,37 @@ class DataDirectory:
 
         A directory with nothing in it that could be read is among them.
         """
-        return [*self._entries, *(key for key in self._unread if key not in self._entries)]
+        return list(dict.fromkeys((*self._entries, *self._unread, *self._defined)))
+
+    @property
+    def _defined(self) -> list[str]:
+        """The keys of tables that `tables.toml` makes of files, or cannot make."""
+        return [key for key, (_, d) in self._definitions.items() if d.files or d.problem]
 
     def find(self, name: str) -> Table | None:
         """The table of this name, in any case; None when there is none. It may have a `problem`."""
         key = table_key(name)
         if key not in self._tables:
-            self._tables[key] = self._table(self._entries.get(key, []))
+            self._tables[key] = self._with_definition(key, self._entries.get(key, []))
         return self._tables[key] or self._unread.get(key)
+
+    def _with_definition(self, key: str, entries: list[os.DirEntry[str]]) -> Table | None:
+        name, definition = self._definitions.get(key, ("", None))
+        if definition is None:
+            return self._table(entries)
+        found = None if definition.files else self._table(entries)
+        return defined_table(name, found, definition, self._directory)
 
     def tables(self) -> list[Table]:
         """All tables, those that cannot be read among them, by name. Walks every sub-directory.
 
         Not what is `ignored`, although `find` says of an ending that is not read what to do.
         """
-        found = (self.find(key) for key in sorted(self._entries))
+        found = (self.find(key) for key in sorted({*self._entries, *self._defined}))
         return [table for table in found if table is not None]
 
     def _classify(self, entry: os.DirEntry[str]) -> None:
-        if is_hidden(entry.name):
+        if is_hidden(entry.name) or entry.name == FILE_NAME:
             return
         if not entry.name.isprintable():
             self.ignored[entry.name] = "its name is not printable text; rename it"

@@ -18,6 +18,12 @@ from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
+from queryrun.http.server.connection import Connection
+from queryrun.http.server.connections import Connections
+from queryrun.http.server.proxies import TrustedProxies
+from queryrun.http.server.server import HttpServer
+from queryrun.http.server.turns import KnownCallers
+from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
@@ -44,18 +50,27 @@ from queryrun.wiring.options import (
     reap_options,
     result_quotas,
     retry_policy,
+    server_limits,
     source_policies,
     sweep_options,
     utc_now,
 )
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
+from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
+from queryrun.wiring.secrets import metrics_token
 from queryrun.wiring.sources import SourceResolver
 
 log = structlog.get_logger()
 
 _WARM_UP_STATEMENT = "SELECT 1"
 """Checked at start, so that the first request does not wait for a guard process."""
+
+MIN_LINK_KEY_CHARS = 32
+"""128 bits as hexadecimal digits; `queryrun init` writes twice as many."""
+MIN_LINK_KEY_VARIETY = 8
+"""Different characters: a row of zeros is no secret. Random keys practically always have them."""
+_GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
@@ -66,6 +81,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    sandbox: NodeSandbox
     app: Router
     runs: RequestContext
     resources: NodeResources
@@ -79,11 +95,19 @@ class Node:
     reaper: Reaper
     sweeper: Sweeper
     revocations: RevocationWatch
+    connections: Connections[Connection]
+    callers: KnownCallers
 
     @property
     def database(self) -> Database:
         """The node's database."""
         return self.resources.database
+
+    def http_server(self) -> HttpServer:
+        """The server of the node's app. Call in the event loop that serves."""
+        proxies = TrustedProxies(self.settings.server.trusted_proxies)
+        limits = server_limits(self.settings)
+        return HttpServer(self.app, limits, proxies, self.connections, self.callers)
 
     async def start(self) -> None:
         """Start the components in the order in which they depend on each other.
@@ -149,12 +173,19 @@ class Node:
         self.resources.lock.close()
 
 
-def build_node(settings: Settings, public_url: str, resources: NodeResources | None = None) -> Node:
+def build_node(
+    settings: Settings,
+    public_url: str,
+    resources: NodeResources | None = None,
+    sandbox: NodeSandbox | None = None,
+) -> Node:
     """Connect the components of a node, on `resources` or on new ones. Starts nothing.
 
+    `sandbox`: see `node_sandbox`; None for a node that listens nowhere.
     Raises `ConfigurationError` when another node serves the same home.
     """
-    resources = resources or open_resources(settings)
+    sandbox = sandbox or node_sandbox(settings, LOOPBACK)
+    resources = resources or open_resources(settings, sandbox=sandbox.mode)
     database, fork_client = resources.database, resources.pool.fork_client
 
     # Child services: each has its own process behind it.
@@ -184,6 +215,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         quotas=quotas,
         now=utc_now,
     )
+    register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
     sweeper = Sweeper(
         sweep_options(settings), resources.results, _sweep_leader(settings, database), utc_now
@@ -212,6 +244,10 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
     )
 
     # HTTP.
+    connections = Connections[Connection](server_limits(settings))
+    callers = KnownCallers()
+    watch = ConnectionWatch(connections)
+    watch.register(attempts.metrics.registry)
     lanes = Lanes()
     app = build_app(
         AppContext(
@@ -226,14 +262,18 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
+            callers=callers,
             make_limiter=make_limiter(database),
-            ready=readiness(database, dispatcher, sources, settings.remote_sources),
+            ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
+            sandbox=str(sandbox),
+            metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )
     )
     return Node(
         settings=settings,
+        sandbox=sandbox,
         app=app,
         runs=requests,
         resources=resources,
@@ -247,6 +287,8 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         reaper=reaper,
         sweeper=sweeper,
         revocations=_revocation_watch(database, notifier),
+        connections=connections,
+        callers=callers,
     )
 
 
@@ -284,8 +326,16 @@ def _housekeeping(
 
 
 def _link_key(path: Path) -> bytes:
-    """The key that links are signed with. A new key invalidates every earlier link."""
+    """The key that links are signed with. A new key invalidates every earlier link.
+
+    Whoever guesses it can make links to every file, so a short one is none.
+    """
     try:
-        return path.read_text(encoding="ascii").strip().encode("ascii")
+        key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         raise ConfigurationError(f"{path} is missing; `queryrun init` makes a home") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: {_GOOD_LINK_KEY}") from None
+    if len(key) < MIN_LINK_KEY_CHARS or len(set(key)) < MIN_LINK_KEY_VARIETY:
+        raise ConfigurationError(f"{path} holds no usable key for links: {_GOOD_LINK_KEY}")
+    return key.encode("ascii")

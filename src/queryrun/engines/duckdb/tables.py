@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 import duckdb
 
-from queryrun.engines.base import RowFilter
+from queryrun.engines.base import RowFilter, TableFacts
 from queryrun.errors import RunFailed
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
+from queryrun.tables.facts import describe_cost, known_rows
 from queryrun.tables.model import table_key
 from queryrun.tables.relation import relation
 from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, view_sql
+from queryrun.tables.types import readable
 
 DELETED = "deleted"
 """The column that marks deleted rows in sources that say so (contract F3)."""
@@ -63,13 +66,40 @@ class Tables:
             return self.names()
         return [table_key(table.name) for table in self._snapshot.directory.tables()]
 
+    def cost(self, name: str) -> int:
+        """How long a description of the table may take, for comparison."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        return describe_cost(table) if table else 0
+
+    def facts(self, name: str) -> TableFacts:
+        """What is known of the table's data, of files whose description did not fail too."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        if self._snapshot is None or table is None:
+            return TableFacts()
+        found = TableFacts(table.format, warnings=table.warnings)
+        with contextlib.suppress(RunFailed):
+            pinned = self._snapshot.table(name)
+            found = replace(
+                found,
+                files=len(pinned.files),
+                size_bytes=sum(file.identity.size_bytes for file in pinned.files),
+                rows=known_rows(self._connection, pinned),
+                version=pinned.version,
+            )
+        return found
+
     def offer(self, requested: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""
-        needs_view = self._snapshot is not None or self._row_filter.is_by_org
-        known = set(self.names()) if needs_view else set()
+        known = set(self.names())
         for name in sorted(set(requested)):
-            if table_key(name) in known:
+            if table_key(name) in known and self._needs_view(name):
                 self._create_view(name)
+
+    def _needs_view(self, name: str) -> bool:
+        """A table of a database is readable as it is, unless rows or types are to be changed."""
+        if self._snapshot is not None or self._row_filter.is_by_org:
+            return True
+        return self._source(name) != self._in_database(name)
 
     def offer_all(self) -> None:
         """What cannot be read does not keep the others from being listed."""
@@ -150,11 +180,19 @@ class Tables:
     def _source(self, name: str) -> str:
         """Made once per table: two names of it read the same snapshot."""
         if self._snapshot is None:
-            return f"{self._catalog}.main.{quoted_name(name)}"
+            return self._source_in_database(name)
         key = table_key(name)
         if key not in self._sources:
             self._sources[key] = relation(self._connection, self._snapshot.table(name))
         return self._sources[key]
+
+    def _in_database(self, name: str) -> str:
+        return f"{self._catalog}.main.{quoted_name(name)}"
+
+    def _source_in_database(self, name: str) -> str:
+        """Types that only DuckDB has are converted as those of files are."""
+        source = self._in_database(name)
+        return readable(self._connection, name, source, source, {})
 
 
 def _is_boolean(column: TableColumn) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ import pyarrow as pa
 
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text import kinds
+from queryrun.tables.text.faults import FileFault, cut
 from queryrun.tables.text.json_records import UnknownKeyError
 from queryrun.tables.text.kinds import Facts
 from queryrun.tables.text.nested import InexactError, Shape, decoded
+from queryrun.tables.text.rules import rule_sql
 from queryrun.tables.text.sources import Batches, Source
 
 HEAD_ROWS = 20_000
@@ -43,6 +45,8 @@ class Column:
     is_complete: bool = False
     shape: Shape | None = None
     """Of a column whose kind is `NESTED`."""
+    is_defined: bool = False
+    """The type is the definition's, whatever the values are."""
     family: str = ""
     """What all values of the first `FAMILY_ROWS` rows are; empty for text or mixed."""
 
@@ -80,8 +84,8 @@ class Converter:
             try:
                 rows = self._write(source, columns, itertools.chain(head, rest), path, check=True)
                 return Converted(tuple(columns), rows)
-            except _MismatchError:
-                pass
+            except MismatchError:
+                self._require_rules(source, names)
             except UnknownKeyError:
                 columns = []
         if not columns:
@@ -101,9 +105,24 @@ class Converter:
 
     def rewrite(self, source: Source, columns: Sequence[Column], path: Path) -> Converted:
         """Write the file with these types."""
-        with source.open() as (_, batches):
-            rows = self._write(source, columns, batches, path, check=False)
+        with source.open() as (names, batches):
+            try:
+                rows = self._write(source, columns, batches, path, check=False)
+            except MismatchError:
+                self._require_rules(source, names)
+                raise
         return Converted(tuple(columns), rows)
+
+    def _require_rules(self, source: Source, names: Sequence[str]) -> None:
+        """Raises `ValueFault` for the first value that is not of its defined type."""
+        for index, name in enumerate(names):
+            rule = source.rules.get(name.lower())
+            if rule is None:
+                continue
+            text = "CASE WHEN v[1] = '\"' THEN v[2:] ELSE v END" if source.is_json else "v"
+            found = self.find(source, index, f"{text} = '' OR ({rule_sql(text, rule)}) IS NOT NULL")
+            if found:
+                raise ValueFault(source.file.name, name, index, found[0], found[1], rule.kind)
 
     def classes(self, texts: Sequence[str]) -> list[str]:
         """The class of each of these texts; empty for an empty one."""
@@ -160,8 +179,7 @@ class Converter:
     ) -> int:
         make = kinds.checked_sql if check else kinds.value_sql
         items = ", ".join(
-            f"{make(f'c{index}', column.kind, is_json=source.is_json)}"
-            f" AS {quoted_name(column.name)}"
+            f"{_item(make, source, column, f'c{index}')} AS {quoted_name(column.name)}"
             for index, column in enumerate(columns)
         )
         types = [_arrow_type(column) for column in columns]
@@ -180,7 +198,7 @@ class Converter:
             if self._fault:
                 raise self._fault from error
             if kinds.MISMATCH in str(error):
-                raise _MismatchError from error
+                raise MismatchError from error
             raise
         return rows[0] if rows else ()
 
@@ -210,11 +228,40 @@ class Converter:
             self._connection.unregister("qr_rows")
 
 
-class _MismatchError(Exception):
-    """A value is of another class than the first rows' values."""
+class MismatchError(Exception):
+    """A value is of another class than the first rows' values, or than the definition says."""
+
+
+class ValueFault(FileFault):
+    """A value that is not of the type that is defined; `row` counts from 0."""
+
+    def __init__(self, file: str, name: str, index: int, row: int, value: str, kind: str) -> None:
+        problem = f"has '{cut(value)}', which is no {kind.lower()}"
+        advice = "correct it, or its definition (type, format or nulls) in tables.toml"
+        super().__init__(file, problem, advice, column=name)
+        self.index, self.row = index, row
+
+
+def _item(make: Callable[..., str], source: Source, column: Column, text: str) -> str:
+    rule = source.rules.get(column.name.lower())
+    if rule is None:
+        return make(text, column.kind, is_json=source.is_json)
+    value = (
+        f"CASE WHEN {text}[1] = '\"' THEN {text}[2:] ELSE {text} END" if source.is_json else text
+    )
+    read = rule_sql(value, rule)
+    if rule.kind == "VARCHAR":
+        return read
+    return (
+        f"CASE WHEN {value} IS NULL OR {value} = '' THEN NULL "
+        f"WHEN ({read}) IS NULL THEN error('{kinds.MISMATCH}') ELSE {read} END"
+    )
 
 
 def _column(source: Source, name: str, facts: Facts, shape: Shape | None, family: str) -> Column:
+    rule = source.rules.get(name.lower())
+    if rule is not None:
+        return Column(name, rule.kind, facts, is_complete=True, is_defined=True)
     kind = kinds.type_of(facts, is_json=source.is_json)
     if kind == "NESTED":
         kind, shape = _nested(shape)
@@ -269,7 +316,7 @@ def _nested_array(texts: list[str | None], column: Column, kind: pa.DataType) ->
     except (InexactError, ValueError):
         fits = False
     if not fits:
-        raise _MismatchError
+        raise MismatchError
     return pa.array(values, kind)
 
 

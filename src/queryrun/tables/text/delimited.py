@@ -33,7 +33,6 @@ class Layout:
     quote: str = '"'
     escape: str = ""
     header: bool = True
-    comment: str = ""
     names: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
     is_header_defined: bool = False
@@ -55,8 +54,6 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     A `.csv` whose first line has no comma but a semicolon, a tab or a bar is read with that; every
     row must then have as many values. Raises `FileFault`.
     """
-    if layout.comment:
-        raise _fault(stream, 0, "has comment lines", "remove them")
     head = stream.head()
     start = len(head) - len(head.lstrip(b"\r\n"))
     record, length = _first_record(stream, head[start:], layout)
@@ -76,7 +73,7 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
 def batches(stream: TextStream, header: Header) -> Iterator[pa.RecordBatch]:
     """The rows behind the header, as texts. NULL is an empty value without quotes.
 
-    A blank line is a NULL in a file of one column, and is passed over in others.
+    A blank line is a NULL in a file of one column without comments; others pass over it.
     Raises `FileFault`; one of rows that do not fit has no line (`locate.ragged_row` finds it).
     """
     layout = header.layout
@@ -95,7 +92,7 @@ def batches(stream: TextStream, header: Header) -> Iterator[pa.RecordBatch]:
                 double_quote=True,
                 escape_char=layout.escape or False,
                 newlines_in_values=bool(layout.quote),
-                ignore_empty_lines=len(names) > 1,
+                ignore_empty_lines=len(names) > 1 or bool(stream.file.comment),
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types={name: pa.string() for name in names},

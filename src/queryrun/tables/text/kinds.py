@@ -143,7 +143,8 @@ def family_of(facts: Facts) -> str:
     return ""
 
 
-FAMILY_NAMES = ("numbers", "true or false", "dates", "instants", "dates with slashes")
+SLASHED_FAMILY = "dates with slashes"
+FAMILY_NAMES = ("numbers", "true or false", "dates", "instants", SLASHED_FAMILY)
 
 
 def fits_sql(family: str) -> str:

@@ -65,7 +65,7 @@ def _rows(file: TextFile, layout: Layout, columns: int) -> Iterator[tuple[int, l
         is_header = layout.header
         for row in rows:
             line, before = before + 1, rows.line_num
-            if not row and (columns > 1 or is_header):
+            if not row and (columns > 1 or is_header or file.comment):
                 continue
             if is_header:
                 is_header = False

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from queryrun.tables.definition import TableDefinition
 from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.partitions import partitioned
 from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text import kinds, locate
-from queryrun.tables.text.convert import Column, Converted, Converter
+from queryrun.tables.text.convert import Column, Converted, Converter, ValueFault
 from queryrun.tables.text.delimited import Layout, RaggedFault
 from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut
 from queryrun.tables.text.nested import InexactError, Shape
@@ -25,12 +26,13 @@ from queryrun.tables.text.stream import TextFile
 
 def read_csv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
     """Commas, or what the header line says for sure (`delimited.read_header`)."""
-    return _read(connection, table, Layout(","))
+    return _read(connection, table, defined_layout(Layout(","), table.table.definition))
 
 
 def read_tsv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
     """Tabs."""
-    return _read(connection, table, Layout("\t", is_defined=True))
+    layout = Layout("\t", is_defined=True)
+    return _read(connection, table, defined_layout(layout, table.table.definition))
 
 
 def read_json(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
@@ -102,11 +104,21 @@ class _Reading:
     # --- one file ---------------------------------------------------------------------------
 
     def _file(self, file: SnapshotFile) -> _File:
-        text = TextFile(file.read_path, displayed(file.found.name), file.found.compression)
-        key = key_of(file.identity, text.compression, text.encoding, self._layout)
+        definition = self._table.table.definition
+        rules = definition.columns
+        name = displayed(file.found.name)
+        text = TextFile(
+            file.read_path,
+            name,
+            file.found.compression,
+            definition.encoding,
+            definition.comment,
+        )
+        how = (text.compression, text.encoding, text.comment, self._layout, sorted(rules.items()))
+        key = key_of(file.identity, *how)
         if self._layout is None:
-            return _File(file, text, JsonSource(text), key)
-        return _File(file, text, DelimitedSource(text, self._layout), key)
+            return _File(file, text, JsonSource(text, rules), key)
+        return _File(file, text, DelimitedSource(text, self._layout, rules), key)
 
     def _remember(self, file: _File, key: str, make: Callable[[_File, Path], Converted]) -> None:
         """What is known by this key, or `make` it known. A fault is known as well."""
@@ -127,9 +139,17 @@ class _Reading:
 
     def _convert(self, file: _File, path: Path) -> Converted:
         converted = self._converter.convert(file.source, path)
+        self._require_columns(file, converted)
         if isinstance(file.source, DelimitedSource):
             self._require_header(file, converted)
         return converted
+
+    def _require_columns(self, file: _File, converted: Converted) -> None:
+        known = {column.name.lower() for column in converted.columns}
+        for name in file.source.rules:
+            if name not in known:
+                problem = f"has no column '{cut(name)}', which tables.toml defines"
+                raise FileFault(file.text.name, problem, "correct the definition")
 
     def _require_header(self, file: _File, converted: Converted) -> None:
         """A first line of numbers above numbers may be a row: refused, not guessed."""
@@ -149,8 +169,14 @@ class _Reading:
     def _located(self, file: _File, fault: FileFault) -> FileFault:
         """The fault with its line, where only another pass can tell."""
         header = file.source.header if isinstance(file.source, DelimitedSource) else None
+        if header is None and isinstance(fault, ValueFault):
+            return replace_line(fault, locate.line_of_record(file.text, fault.row))
         if header is None or fault.line:
             return fault
+        if isinstance(fault, ValueFault):
+            columns = len(header.names)
+            line = locate.line_of_row(file.text, header.layout, columns, fault.row)
+            return replace_line(fault, line)
         if isinstance(fault, RaggedFault):
             columns = len(header.names)
             line, found = locate.ragged_row(file.text, header.layout, columns)
@@ -158,7 +184,7 @@ class _Reading:
                 problem = f"has {found} values instead of {columns}"
                 return FileFault(fault.file, problem, fault.advice, line)
         elif fault.problem == NOT_UTF8:
-            return replace(fault, line=locate.invalid_line(file.text))
+            return replace_line(fault, locate.invalid_line(file.text))
         return fault
 
     def _open(self, file: _File) -> str:
@@ -238,7 +264,7 @@ class _Reading:
 
     def _column_fault(self, files: Sequence[_File], name: str, kind: str) -> str:
         """Why a column has no type that can be trusted; empty when it has one."""
-        if self._layout is None:
+        if self._layout is None or name.lower() in self._table.table.definition.columns:
             return ""
         families = {
             column.family or kinds.family_of(column.facts)
@@ -246,7 +272,11 @@ class _Reading:
             if (found := file.column(name)) and (column := found[1]).facts.values
         } - {""}
         if kind.startswith("DATE/"):
-            return self._undecided_dates(files, name)
+            return self._undecided_dates(files, name, kinds.SLASHED)
+        if kind == "VARCHAR" and families == {kinds.SLASHED_FAMILY}:
+            undecided = self._undecided_dates(files, name, kinds.DAY_FIRST, kinds.MONTH_FIRST)
+            if undecided:
+                return undecided
         if kind != "VARCHAR" or not families:
             return ""
         family = sorted(families)[0]
@@ -256,16 +286,22 @@ class _Reading:
                 return self._break(file, name, found[0], family)
         return ""
 
-    def _undecided_dates(self, files: Sequence[_File], name: str) -> str:
-        for file in files:
-            found = file.column(name)
-            if found and found[1].facts.classes == {kinds.SLASHED}:
-                return self._column_message(
-                    name,
-                    f"'{file.text.name}' does not tell whether day or month comes first",
-                    "give the column's date_format",
-                )
-        return ""
+    def _undecided_dates(self, files: Sequence[_File], name: str, *orders: str) -> str:
+        """Each of `orders` is that of some file alone: then no order is that of all files."""
+        found = [(file, column[1]) for file in files if (column := file.column(name))]
+        for order in orders:
+            alone = [file for file, c in found if c.facts.classes - {kinds.SLASHED} <= {order}]
+            alone = [file for file in alone if order in self._classes(file, name)]
+            if not alone:
+                return ""
+        problem = f"'{alone[0].text.name}' does not tell whether day or month comes first"
+        if len(orders) > 1:
+            problem = "its files do not agree whether day or month comes first"
+        return self._column_message(name, problem, "give the column's date_format")
+
+    def _classes(self, file: _File, name: str) -> set[str]:
+        found = file.column(name)
+        return found[1].facts.classes if found else set()
 
     def _break(self, file: _File, name: str, index: int, family: str) -> str:
         found = self._converter.find(file.source, index, kinds.fits_sql(family))
@@ -290,3 +326,23 @@ def _store_of(table: TableSnapshot) -> CopyStore:
     if table.work_dir is None:
         raise unreadable(table.table.name, "there is no directory for its copy")
     return CopyStore(table.work_dir / f"table-{table.version}-copies")
+
+
+def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:
+    """The layout of an ending, with what the definition says of it."""
+    return replace(
+        layout,
+        delimiter=definition.delimiter or layout.delimiter,
+        quote=layout.quote if definition.quote is None else definition.quote,
+        escape=definition.escape,
+        header=layout.header if definition.header is None else definition.header,
+        names=definition.names,
+        nulls=definition.nulls,
+        is_header_defined=definition.header is not None or bool(definition.names),
+        is_defined=layout.is_defined or bool(definition.delimiter),
+    )
+
+
+def replace_line(fault: FileFault, line: int) -> FileFault:
+    """The same fault with its line."""
+    return FileFault(fault.file, fault.problem, fault.advice, line, fault.column)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import pyarrow as pa
 
+from queryrun.tables.definition import ColumnRule
 from queryrun.tables.text import delimited, json_records
 from queryrun.tables.text.delimited import Header, Layout
 from queryrun.tables.text.stream import TextFile, TextStream
@@ -19,6 +20,9 @@ class Source(Protocol):
     """A file that is read from the start, as often as needed."""
 
     is_json: bool
+    file: TextFile
+    rules: Mapping[str, ColumnRule]
+    """Columns whose type is defined, by lower-case name."""
 
     def open(self) -> contextlib.AbstractContextManager[tuple[Sequence[str], Batches]]:
         """The column names, and the rows as texts in columns c0, c1, … Raises `FileFault`."""
@@ -34,8 +38,11 @@ class DelimitedSource:
 
     is_json = False
 
-    def __init__(self, file: TextFile, layout: Layout) -> None:
+    def __init__(
+        self, file: TextFile, layout: Layout, rules: Mapping[str, ColumnRule] | None = None
+    ) -> None:
         self.file = file
+        self.rules = rules or {}
         self._layout = layout
         self.header: Header | None = None
 
@@ -55,8 +62,9 @@ class JsonSource:
 
     is_json = True
 
-    def __init__(self, file: TextFile) -> None:
+    def __init__(self, file: TextFile, rules: Mapping[str, ColumnRule] | None = None) -> None:
         self.file = file
+        self.rules = rules or {}
         self._names: list[str] | None = None
 
     @contextlib.contextmanager

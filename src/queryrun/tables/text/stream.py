@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import io
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class TextFile:
     compression: str = ""
     encoding: str = ""
     """As Python calls it; empty: what the byte order mark says, else UTF-8."""
+    comment: str = ""
+    """Lines that begin with it, outside of quotes, are blank."""
 
 
 class TextStream(io.RawIOBase):
@@ -122,7 +125,24 @@ class TextStream(io.RawIOBase):
                 "has a NUL byte",
                 'if the file is UTF-16, say so: encoding = "utf-16" in tables.toml',
             )
-        return text
+        return self._without_comments(text) if self.file.comment else text
+
+    _is_quoted = False
+
+    def _without_comments(self, text: bytes) -> bytes:
+        """Comment lines become blank ones, so that lines keep their numbers."""
+        mark = re.escape(self.file.comment.encode())
+        while text and not text.endswith(b"\n") and not self._ended:
+            raw = self._take(CHUNK_BYTES)
+            self._ended = not raw
+            text += raw if self._decode is None else self._decoded(raw, self._decode)
+        kept, at = [], 0
+        for match in re.finditer(rb"(?m)^" + mark + rb"[^\r\n]*", text):
+            self._is_quoted ^= bool(text.count(b'"', at, match.start()) % 2)
+            kept.append(text[at : match.start()])
+            at = match.start() if self._is_quoted else match.end()
+        self._is_quoted ^= bool(text.count(b'"', at) % 2)
+        return b"".join((*kept, text[at:]))
 
     def _decoded(self, raw: bytes, decode: codecs.IncrementalDecoder) -> bytes:
         try:
