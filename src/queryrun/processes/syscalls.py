@@ -62,7 +62,6 @@ _LOCKS_AND_FLAGS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032)
 signals of descriptors, notifications, seals."""
 _TCGETS, _TCGETS2, _TIOCGWINSZ = 0x5401, 0x802C542A, 0x5413
 _FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX, _FICLONE = 0x5421, 0x541B, 0x5451, 0x5450, 0x40049409
-_AF_UNIX = 1
 _PR_SET_NAME, _PR_GET_NAME, _PR_SET_VMA = 15, 16, 0x53564D41
 
 _AF_UNIX, _AF_INET, _AF_INET6, _STREAM, _DGRAM, _TCP, _UDP = 1, 2, 10, 1, 2, 6, 17
@@ -243,16 +242,6 @@ ALLOWED: tuple[Call, ...] = (
     Call(
         *("sendto", 44, 206, "frames to the node; to no address, and so to nobody else"),
         only=((Argument(4, 0, wide=True), Argument(3, 0, mask=_MSG_FASTOPEN)),),
-    ),
-    # --- threads that wait for each other in Rust and gRPC: the reader of Delta logs ---
-    Call("epoll_create1", 291, 20, "threads of a runtime"),
-    Call("epoll_ctl", 233, 21, "threads of a runtime"),
-    Call("epoll_wait", 232, None, "threads of a runtime"),
-    Call("epoll_pwait", 281, 22, "threads of a runtime"),
-    Call("eventfd2", 290, 19, "wakes a thread of a runtime"),
-    Call(
-        *("socketpair", 53, 199, "wakes a thread of a runtime; both ends are its own"),
-        only=_one_of(0, _AF_UNIX),
     ),
 )
 """What every child process may call."""
