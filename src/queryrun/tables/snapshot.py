@@ -124,6 +124,20 @@ class Snapshot:
                 if not file.is_unchanged():
                     raise _changed(snapshot.table.name, file.found.name)
 
+    def release(self, table: TableSnapshot) -> None:
+        """Close one table's files, so that the engine can no longer read them.
+
+        For a table whose rows have all been read. Raises `RunFailed` (`data_changed`) as `verify`.
+        """
+        changed = next((file for file in table.files if not file.is_unchanged()), None)
+        for file in table.files:
+            if file.descriptor >= 0:
+                self._descriptors.remove(file.descriptor)
+                os.close(file.descriptor)
+        del self._tables[table.table.name]
+        if changed:
+            raise _changed(table.table.name, changed.found.name)
+
     def close(self) -> None:
         """Close the files. Idempotent."""
         while self._descriptors:
