@@ -192,15 +192,15 @@ def test_interrupting_reaches_the_copy(twins: Twins) -> None:
 def test_the_copy_counts_against_the_limits(tmp_path: Path, limits: EngineLimits) -> None:
     """It takes memory and spill for the columns that the statement can mean."""
     with duckdb.connect() as connection:
-        rows = "SELECT 'north' AS org, md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS t"
+        rows = "SELECT 'north' AS org, md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS payload"
         connection.execute(
             f"COPY ({rows} FROM range(1000000) t(i)) TO '{tmp_path / 'account.parquet'}'"
         )
-    small = replace(limits, memory_bytes=48 * 1024**2, spill_bytes=8 * 1024**2)
+    small = replace(limits, memory_bytes=64 * 1024**2, spill_bytes=16 * 1024**2)
     session = open_session({"data_dir": str(tmp_path), "dialect": "trino"}, small)
     try:
         assert outcome(session, "SELECT count(*) FROM account") == [(1_000_000,)]
-        failure = outcome(session, "SELECT max(t) FROM account")
+        failure = outcome(session, "SELECT max(payload) FROM account")
         assert failure.code is FailureCode.MEMORY_LIMIT_EXCEEDED
     finally:
         session.close()

@@ -272,7 +272,8 @@ class DuckDBSession:
         if objection.offset is not None:
             position = position_after(self._statement.encode()[: objection.offset])
             line, column = position.line, position.column
-        raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
+        code = FailureCode.NAME_NOT_FOUND if objection.is_unknown else FailureCode.NOT_ALLOWED
+        raise RunFailed(Failure(code, objection.message, line, column))
 
     def _translated(self, parsed: Parsed, tables: Tables, deleted_rows: str) -> str:
         """The statement in DuckDB's SQL; the tables that it names are offered."""
