@@ -10,7 +10,7 @@ PORT   ?= 8080
 S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
-EXTRAS := $(addprefix --extra ,aws postgres trino spark demo decrypt arrow pandas zstd)
+EXTRAS := $(addprefix --extra ,aws postgres trino spark lake demo decrypt arrow pandas zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
@@ -115,7 +115,7 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/$(LOCK) pyproject.toml packages/client/pyproject.toml $(EXTRAS) --group dev \
 	  --no-emit-package queryrun-client -o requirements.lock
-	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark \
+	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark --extra lake \
 	  --no-emit-package queryrun-client --constraints requirements.lock -o deploy/requirements.lock
 	@printf 'hatchling\nsetuptools\n' | $(BIN)/$(LOCK) - \
 	  --constraints requirements.lock -o deploy/build.lock

@@ -28,7 +28,7 @@ from queryrun.runs.model import (
     ResultFile,
     RunRequest,
 )
-from queryrun.runs.store import ClaimLimits, Completed, RunStore
+from queryrun.runs.store import ClaimLimits, Completed, QueueLimits, RunStore
 
 RUNS = 3000
 ROUNDS = 3
@@ -122,7 +122,9 @@ async def _accept_all(store: RunStore) -> float:
 
     async def caller() -> None:
         for n in numbers:
-            await store.accept(_request(n), run_id=str(uuid4()), queue_limit=10 * RUNS)
+            await store.accept(
+                _request(n), run_id=str(uuid4()), queue_limits=QueueLimits(10 * RUNS)
+            )
 
     began = time.monotonic()
     await asyncio.gather(*(caller() for _ in range(32)))

@@ -271,7 +271,7 @@ async def _claim(store: RunStore, max_runs: int = 1) -> list[Attempt]:
 
 async def _accept(store: RunStore) -> None:
     request = RunRequest("t", "e", "c", "live", STATEMENT, Output(ContentType.CSV))
-    await store.accept(request, run_id=str(uuid4()), queue_limit=0)
+    await store.accept(request, run_id=str(uuid4()))
 
 
 async def _beat(store: RunStore, attempts: list[Attempt]) -> None:

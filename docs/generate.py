@@ -16,7 +16,7 @@ import typer
 
 from queryrun import settings
 from queryrun.engines.registry import ENGINES
-from queryrun.http.routes import full_document
+from queryrun.http.routes import contract_document, full_document
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun_cli import commands
 from queryrun_cli.main import program
@@ -79,6 +79,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/cli.md": cli_page(),
         ROOT / "docs/reference/openapi.json": full_document().decode(),
+        ROOT / "docs/reference/openapi-contract.json": contract_document().decode(),
     }
 
 

@@ -12,7 +12,7 @@ There are two trees, for requests and for runs:
     │   ├── IdempotencyInFlight      the first request with this key has no response yet
     │   ├── IdempotencyMismatch      this key belongs to a different request
     │   ├── TooManyRequests          a rate limit; says when to retry
-    │   ├── QueueFull                the tenant's queue on this source is full
+    │   ├── QueueFull                the entity's queue on this source is full
     │   └── Unavailable              the node drains, or the store is unavailable
     ├── RunFailed                    a failed run: carries a `Failure`, and is read with 200
     ├── LostRace                     a fenced write came too late; the first write wins
@@ -113,7 +113,7 @@ class TooManyRequests(RequestError):
 
 
 class QueueFull(TooManyRequests):
-    """The tenant has as many runs waiting on this source as it may have (contract F7, H14)."""
+    """The entity, or its client, has as many runs waiting here as it may (contract F7)."""
 
 
 class Unavailable(RequestError):

@@ -27,7 +27,11 @@ DATABASE_NAME = "queryrun.db"
 LINK_KEY_NAME = "link.key"
 LOCK_NAME = "node.lock"
 SPILL_NAME = "spill"
+COPIES_NAME = "copies"
 """The files of a home directory. Data and results may be in other directories."""
+
+DEFAULT_SOURCE = "live"
+"""The source of a configuration that has none."""
 
 MAX_RETRIES = 20
 """Attempts of a run after the first one, however a source is set."""
@@ -68,6 +72,10 @@ class ServerSettings(Section, frozen=True):
     """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
+    sandbox: Literal["auto", "required", "best_effort"] = "auto"
+    """Whether the kernel must offer every wall around the processes that run statements
+    (SECURITY.md). `required`: without one the service does not start. `best_effort`: it starts,
+    with a warning. `auto`: required when it listens beyond loopback."""
     drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM. Then they are stopped and queued
     again, without losing an attempt."""
@@ -139,9 +147,18 @@ class SourceSettings(Section, frozen=True):
     name_scope: Literal["schema", "catalog", "all"] = "schema"
     """Trino: which tables a statement may name: those of its schema, of its catalog, or all."""
     max_running_per_tenant: int = 5
-    """Runs of one tenant that run at the same time on this source, over all nodes."""
+    """Runs of one tenant that run at the same time on this source, over all nodes. Its entities
+    share it: one alone may use all of it, and the next one still gets its share at once, beyond
+    the limit for as long as the first one uses more than its own."""
+    max_running_per_entity: int = 0
+    """Runs of one entity that run at the same time on this source."""
+    max_running_per_client: int = 0
+    """Runs of one client, in one entity, that run at the same time on this source."""
     max_queued_per_tenant: int = 10
-    """Runs of one tenant that wait. One more is refused with 429."""
+    """Runs that wait; one more is refused with 429. Each entity of a tenant may have as many, so
+    that nobody is refused for what another entity has submitted."""
+    max_queued_per_client: int = 0
+    """Runs of one client, in one entity, that wait."""
     max_output_rows: int = 500_000
     """Rows of a result. A run with more fails; a result is never cut."""
     max_output_size: str = "0"
@@ -152,10 +169,15 @@ class SourceSettings(Section, frozen=True):
     """Threads of one statement in the embedded engine."""
     spill: str = "20GB"
     """Disk space that one statement may use for intermediate results."""
+    copies: str = "20GB"
+    """Disk space per entity for copies of text files (docs/reference/data.md)."""
     time_limit_s: float = 3600.0
     """Time that one attempt may take. A run can ask for less, not for more."""
     max_retries: int = 3
     """Attempts after the first one, for failures that may pass: 0 to 20."""
+    marks_deleted: bool = False
+    """Whether a boolean column `deleted` marks rows, in every table of the source that has one:
+    marked rows are hidden unless a run reads them. It is a convention of the hosted system."""
     org_column: str = ""
     """In tables that have this column, clients with orgs see only the rows of their orgs."""
 
@@ -170,6 +192,9 @@ class WorkerSettings(Section, frozen=True):
 
     slots: int = 5
     """Statements that run at the same time on this node, whatever their source."""
+    fair_slots: int = 2
+    """Slots beyond these for entities that have nothing running: none waits until the long runs of
+    another have finished."""
     warm: int = 2
     """Idle workers that are kept started, so that a statement need not wait for one."""
 
@@ -264,13 +289,16 @@ class LogSettings(Section, frozen=True):
 class Settings(Section, frozen=True):
     """Everything that can be set. Relative paths start in the home directory."""
 
+    preset: Literal["none", "hosted"] = "none"
+    """`hosted`: for a stand-in of the hosted system. Every source has `marks_deleted = true`,
+    unless it says otherwise."""
     home: Path = Path()
     """The home directory. Given on the command line, not in the file."""
     tenant: str = "default"
     """The tenant of the entities and clients that `queryrun` commands create."""
     time_zone: str = "UTC"
     """The zone in which timestamps with time zone are written to result files."""
-    default_source: str = "live"
+    default_source: str = DEFAULT_SOURCE
     """The source of runs that name none."""
     statements: str = ""
     """Kinds of statement in Trino's SQL that are accepted in addition to SELECT, SHOW TABLES,
@@ -293,7 +321,7 @@ class Settings(Section, frozen=True):
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
-        default_factory=lambda: {"live": SourceSettings()}
+        default_factory=lambda: {DEFAULT_SOURCE: SourceSettings()}
     )
     """See `[sources.NAME]`. Without any there is `live`, on the embedded engine."""
 
@@ -336,6 +364,7 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
     tree = _file(home / CONFIG_NAME)
     _overlay(tree, os.environ if environ is None else environ)
     tree["home"] = str(home.resolve())
+    _apply_preset(tree)
     try:
         settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -374,6 +403,13 @@ def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
         table[leaf] = value
 
 
+def _apply_preset(tree: dict[str, Any]) -> None:
+    """A preset changes defaults: what is set in the file or the environment stays."""
+    if tree.get("preset") == "hosted":
+        for source in tree.setdefault("sources", {DEFAULT_SOURCE: {}}).values():
+            source.setdefault("marks_deleted", True)
+
+
 def _path(kind: type, value: object) -> object:
     if kind is Path:
         return Path(str(value))
@@ -397,6 +433,7 @@ def _check(settings: Settings) -> None:
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
+        size_bytes(source.copies, f"sources.{name}.copies")
         size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
         if not 0 <= source.max_retries <= MAX_RETRIES:
             raise ConfigurationError(f"sources.{name}.max_retries must be 0 to {MAX_RETRIES}")
@@ -410,6 +447,7 @@ def _check_engine(name: str, source: SourceSettings) -> None:
     if source.dialect not in source.kind.dialects:
         dialects = " or ".join(source.kind.dialects)
         raise ConfigurationError(f"sources.{name}.dialect: {source.engine} takes {dialects}")
+    _check_data(name, source)
     for setting, beginnings in source.kind.required_urls.items():
         if not str(getattr(source, setting)).startswith(beginnings):
             begin = " or ".join(beginnings)
@@ -419,6 +457,21 @@ def _check_engine(name: str, source: SourceSettings) -> None:
         raise ConfigurationError(
             f"sources.{name}: auth = {source.auth!r} needs secret_file or secret_env"
         )
+
+
+def _check_data(name: str, source: SourceSettings) -> None:
+    """Data elsewhere is refused at start, and not by every run."""
+    given = {"data": source.data} | {f"entities.{e}": path for e, path in source.entities.items()}
+    for setting, path in given.items():
+        if source.kind.is_remote or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
+            continue
+        raise ConfigurationError(
+            f"sources.{name}.{setting}: {path!r} is no path of this machine, and nothing else is "
+            "read. Mount it, copy it into a directory, or let Trino or Spark read it "
+            "(docs/reference/data.md)"
+        )
+    if re.search(r"[{}]", source.data.replace("{entity}", "")):
+        raise ConfigurationError(f"sources.{name}.data: only {{entity}} may stand in braces")
 
 
 def _check_results(results: ResultSettings) -> None:

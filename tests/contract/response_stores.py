@@ -21,8 +21,8 @@ from queryrun.runs.requests import (
 from tests.contract.run_store_fixtures import RawDatabase
 
 REFUSED = b'400 {"type":"bad_request"}'
-KEY = IdempotencyKey("tenant-1", "key-1", "fp")
-OTHER = IdempotencyKey("tenant-1", "key-1", "other")
+KEY = IdempotencyKey("tenant-1", "entity-1", "key-1", "fp")
+OTHER = IdempotencyKey("tenant-1", "entity-1", "key-1", "other")
 
 
 class IdempotencyStoreContract:
@@ -66,7 +66,15 @@ class IdempotencyStoreContract:
 
     async def test_tenants_have_their_own_keys(self, store: IdempotencyStore) -> None:
         await store.reserve_key(KEY)
-        assert await store.reserve_key(IdempotencyKey("tenant-2", "key-1", "other")) is None
+        foreign = IdempotencyKey("tenant-2", "entity-1", "key-1", "other")
+        assert await store.reserve_key(foreign) is None
+
+    async def test_entities_have_their_own_keys(self, store: IdempotencyStore) -> None:
+        await store.reserve_key(KEY)
+        foreign = IdempotencyKey("tenant-1", "entity-2", "key-1", "other")
+        assert await store.reserve_key(foreign) is None
+        await store.complete_key(foreign, REFUSED)
+        assert await store.find_key(foreign) == REFUSED
 
     async def test_a_completed_key_keeps_its_response(self, store: IdempotencyStore) -> None:
         await store.reserve_key(KEY)

@@ -104,7 +104,7 @@ def limits(*sources: str, slots: int = 10, running: int = 0) -> ClaimLimits:
 
 async def submitted(store: RunStore, of: RunRequest | None = None) -> Run:
     """A run that waits."""
-    accepted = await store.accept(of or request(), run_id=str(uuid4()), queue_limit=0)
+    accepted = await store.accept(of or request(), run_id=str(uuid4()))
     return accepted.run
 
 
@@ -133,7 +133,12 @@ def back(ready: datetime, *, charge: bool = True) -> Requeued:
 
 
 def idempotent(
-    key: str = "key-1", *, tenant: str = TENANT, fingerprint: str = "fp-1"
+    key: str = "key-1",
+    *,
+    tenant: str = TENANT,
+    entity: str = ENTITY,
+    fingerprint: str = "fp-1",
 ) -> IdempotentWrite:
     """A write under an idempotency key; the response is the run's id."""
-    return IdempotentWrite(IdempotencyKey(tenant, key, fingerprint), lambda run: run.id.encode())
+    bound = IdempotencyKey(tenant, entity, key, fingerprint)
+    return IdempotentWrite(bound, lambda run: run.id.encode())

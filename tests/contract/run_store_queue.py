@@ -25,6 +25,7 @@ from queryrun.runs.model import (
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
     ClaimLimits,
+    QueueLimits,
     RunStore,
 )
 from tests.contract.run_store_fixtures import (
@@ -82,33 +83,47 @@ class QueueContract:
 
     async def test_a_full_queue_refuses_and_writes_nothing(self, store: RunStore) -> None:
         for _ in range(2):
-            await store.accept(request(), run_id=str(uuid4()), queue_limit=2)
+            await store.accept(request(), run_id=str(uuid4()), queue_limits=QueueLimits(2))
         refused = str(uuid4())
         with pytest.raises(QueueFull):
-            await store.accept(request(), run_id=refused, queue_limit=2)
+            await store.accept(request(), run_id=refused, queue_limits=QueueLimits(2))
         assert await store.get(refused) is None
 
-    async def test_the_queue_limit_counts_one_tenant_on_one_source(self, store: RunStore) -> None:
-        await store.accept(request(), run_id=str(uuid4()), queue_limit=1)
-        for other in (request(tenant="tenant-2"), request(source="warehouse")):
-            await store.accept(other, run_id=str(uuid4()), queue_limit=1)
-        with pytest.raises(QueueFull):
-            await store.accept(request(entity="entity-2"), run_id=str(uuid4()), queue_limit=1)
+    async def test_the_queue_limit_counts_one_entity_on_one_source(self, store: RunStore) -> None:
+        """Nobody is refused for what another entity has waiting."""
+        one = QueueLimits(per_entity=1)
+        others = (
+            request(),
+            request(tenant="tenant-2"),
+            request(source="warehouse"),
+            request(entity="entity-2"),
+        )
+        for other in others:
+            await store.accept(other, run_id=str(uuid4()), queue_limits=one)
+        for other in others:
+            with pytest.raises(QueueFull, match="your entity has 1 query runs"):
+                await store.accept(other, run_id=str(uuid4()), queue_limits=one)
+
+    async def test_a_client_has_a_queue_limit_of_its_own(self, store: RunStore) -> None:
+        both = QueueLimits(per_entity=3, per_client=2)
+        for client in ("a", "a", "b"):
+            await store.accept(request(client=client), run_id=str(uuid4()), queue_limits=both)
+        for client in ("a", "b"):
+            with pytest.raises(QueueFull, match="your client has 2"):
+                await store.accept(request(client=client), run_id=str(uuid4()), queue_limits=both)
+        other = request(client="a", entity="entity-2")
+        await store.accept(other, run_id=str(uuid4()), queue_limits=both)
 
     async def test_a_running_run_does_not_fill_the_queue(self, store: RunStore) -> None:
         await started(store)
-        await store.accept(request(), run_id=str(uuid4()), queue_limit=1)
+        await store.accept(request(), run_id=str(uuid4()), queue_limits=QueueLimits(1))
 
     # --- accept, idempotent ----------------------------------------------------------------------
 
     async def test_a_repeat_returns_the_first_run_and_its_response(self, store: RunStore) -> None:
-        first = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        first = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         await store.cancel(first.run.id, BY_USER)
-        second = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        second = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         assert first.replay is None
         assert second.replay == first.run.id.encode()
         assert second.run == await read(store, first.run.id)
@@ -116,29 +131,40 @@ class QueueContract:
     async def test_a_repeat_writes_nothing_even_when_the_queue_is_full(
         self, store: RunStore
     ) -> None:
-        await store.accept(request(), run_id=str(uuid4()), queue_limit=1, idempotent=idempotent())
+        await store.accept(
+            request(), run_id=str(uuid4()), queue_limits=QueueLimits(1), idempotent=idempotent()
+        )
         unwanted = str(uuid4())
-        await store.accept(request(), run_id=unwanted, queue_limit=1, idempotent=idempotent())
+        await store.accept(
+            request(), run_id=unwanted, queue_limits=QueueLimits(1), idempotent=idempotent()
+        )
         assert await store.get(unwanted) is None
 
     async def test_another_request_under_the_key_is_a_mismatch(self, store: RunStore) -> None:
-        await store.accept(request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent())
+        await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         unwanted = str(uuid4())
         with pytest.raises(IdempotencyMismatch):
             await store.accept(
-                request(), run_id=unwanted, queue_limit=0, idempotent=idempotent(fingerprint="fp-2")
+                request(), run_id=unwanted, idempotent=idempotent(fingerprint="fp-2")
             )
         assert await store.get(unwanted) is None
 
     async def test_tenants_have_their_own_keys(self, store: RunStore) -> None:
-        own = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        own = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         theirs = await store.accept(
             request(tenant="tenant-2"),
             run_id=str(uuid4()),
-            queue_limit=0,
             idempotent=idempotent(tenant="tenant-2", fingerprint="fp-2"),
+        )
+        assert theirs.replay is None
+        assert theirs.run.id != own.run.id
+
+    async def test_entities_have_their_own_keys(self, store: RunStore) -> None:
+        own = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
+        theirs = await store.accept(
+            request(entity="entity-2"),
+            run_id=str(uuid4()),
+            idempotent=idempotent(entity="entity-2", fingerprint="fp-2"),
         )
         assert theirs.replay is None
         assert theirs.run.id != own.run.id
@@ -148,19 +174,15 @@ class QueueContract:
     ) -> None:
         await idempotency_store.reserve_key(idempotent().idempotency_key)
         with pytest.raises(IdempotencyInFlight):
-            await store.accept(
-                request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-            )
+            await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
 
     async def test_a_refused_run_does_not_use_the_key_up(self, store: RunStore) -> None:
         await submitted(store)
         with pytest.raises(QueueFull):
             await store.accept(
-                request(), run_id=str(uuid4()), queue_limit=1, idempotent=idempotent()
+                request(), run_id=str(uuid4()), queue_limits=QueueLimits(1), idempotent=idempotent()
             )
-        accepted = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        accepted = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         assert accepted.replay is None
 
     async def test_one_of_two_concurrent_first_requests_makes_the_run(
@@ -168,7 +190,7 @@ class QueueContract:
     ) -> None:
         accepts = await asyncio.gather(
             *(
-                store.accept(request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent())
+                store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
                 for _ in range(8)
             )
         )
@@ -178,13 +200,9 @@ class QueueContract:
     async def test_a_key_counts_as_unused_after_a_day(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
-        first = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        first = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         await raw.pass_time(24 * 3600)
-        second = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        second = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         assert second.replay is None
         assert second.run.id != first.run.id
 
@@ -295,6 +313,55 @@ class QueueContract:
             await submitted(store, request(entity=entity))
         taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits(running=2))
         assert len(taken) == 2
+        assert await store.claim("node-a", lease_s=LEASE_S, limits=limits(running=2)) == []
+
+    async def test_an_entity_alone_may_use_the_whole_limit_and_the_next_its_share(
+        self, store: RunStore
+    ) -> None:
+        for _ in range(8):
+            await submitted(store, request(entity="a"))
+        five = limits(running=5)
+        assert len(await store.claim("n", lease_s=LEASE_S, limits=five)) == 5
+        for _ in range(4):
+            await submitted(store, request(entity="b"))
+        taken = await store.claim("n", lease_s=LEASE_S, limits=five)
+        assert [attempt.run.request.entity_id for attempt in taken] == ["b", "b"]
+        await submitted(store, request(entity="c"))
+        [attempt] = await store.claim("n", lease_s=LEASE_S, limits=five)
+        assert attempt.run.request.entity_id == "c"
+        assert await store.claim("n", lease_s=LEASE_S, limits=five) == []
+
+    async def test_the_entity_with_fewest_running_comes_first(self, store: RunStore) -> None:
+        for entity in ("a", "a", "a"):
+            await submitted(store, request(entity=entity))
+        await store.claim("n", lease_s=LEASE_S, limits=limits(slots=2))
+        for entity in ("b", "b"):
+            await submitted(store, request(entity=entity))
+        taken = await store.claim("n", lease_s=LEASE_S, limits=limits())
+        assert [attempt.run.request.entity_id for attempt in taken] == ["b", "b", "a"]
+
+    async def test_a_fair_slot_is_for_the_first_run_of_an_entity(self, store: RunStore) -> None:
+        for entity in ("a", "a", "a"):
+            await submitted(store, request(entity=entity))
+        full = ClaimLimits(("live",), 0, {}, fair_slots=2)
+        one_free = ClaimLimits(("live",), 1, {}, fair_slots=2)
+        assert len(await store.claim("n", lease_s=LEASE_S, limits=one_free)) == 1
+        assert await store.claim("n", lease_s=LEASE_S, limits=full) == []
+        for entity in ("b", "b", "c", "d"):
+            await submitted(store, request(entity=entity))
+        taken = await store.claim("n", lease_s=LEASE_S, limits=full)
+        assert [attempt.run.request.entity_id for attempt in taken] == ["b", "c"]
+
+    async def test_entities_and_clients_may_have_running_limits(self, store: RunStore) -> None:
+        for entity, client in (*[("a", "x")] * 3, ("a", "y"), *[("b", "x")] * 3):
+            await submitted(store, request(entity=entity, client=client))
+        of_entity = ClaimLimits(("live",), 10, {}, {"live": 2}, {"live": 1})
+        taken = await store.claim("n", lease_s=LEASE_S, limits=of_entity)
+        who = [(run.request.entity_id, run.request.client_id) for run in (a.run for a in taken)]
+        assert who == [("a", "x"), ("b", "x"), ("a", "y")]
+        assert await store.claim("n", lease_s=LEASE_S, limits=of_entity) == []
+        of_entity = ClaimLimits(("live",), 10, {}, {"live": 2}, {"live": 3})
+        assert len(await store.claim("n", lease_s=LEASE_S, limits=of_entity)) == 1
 
     async def test_sources_have_their_own_running_limits(self, store: RunStore) -> None:
         for source in ("live", "live", "warehouse", "warehouse", "warehouse"):

@@ -166,14 +166,10 @@ class ReadsContract:
     async def test_a_key_whose_run_is_gone_makes_a_new_run(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
-        first = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        first = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         await store.cancel(first.run.id, BY_USER)
         await raw.pass_time(10)
         await store.remove_expired(finished_before=raw.now(), limit=10)
-        second = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        second = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         assert second.replay is None
         assert await store.get(second.run.id) == second.run

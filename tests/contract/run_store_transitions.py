@@ -240,9 +240,7 @@ class TransitionsContract:
         assert found == run.id.encode()
 
     async def test_a_cancel_under_a_used_key_changes_nothing(self, store: RunStore) -> None:
-        first = await store.accept(
-            request(), run_id=str(uuid4()), queue_limit=0, idempotent=idempotent()
-        )
+        first = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         with pytest.raises(IdempotencyMismatch):
             await store.cancel(first.run.id, BY_USER, idempotent=idempotent(fingerprint="fp-2"))
         with pytest.raises(IdempotencyInFlight):

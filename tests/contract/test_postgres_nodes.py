@@ -20,11 +20,13 @@ from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRe
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
 from queryrun.runs.state import RunState
-from queryrun.runs.store import Accepted, Failed, RunQuery, RunStore
+from queryrun.runs.store import Accepted, Failed, QueueLimits, RunQuery, RunStore
 from tests.contract.auth_store import HOUR, NOW, with_client
 from tests.contract.postgres_database import OnPostgres, Opened
 from tests.contract.run_store_fixtures import (
     BY_USER,
+    CLIENT,
+    ENTITY,
     FILE,
     LEASE_S,
     TENANT,
@@ -99,8 +101,11 @@ class TestSeveralNodes(OnPostgres):
                     "node": "n0",
                     "lease_ms": 30_000,
                     "sources": ["live"],
-                    "limits": [5],
+                    "tenant_limits": [5],
+                    "entity_limits": [10],
+                    "client_limits": [10],
                     "slots": 10,
+                    "fair_slots": 0,
                 }
                 assert len(connection.execute(SQL["claim"], values).fetchall()) == 5
                 for n in range(5):
@@ -112,21 +117,21 @@ class TestSeveralNodes(OnPostgres):
     async def test_an_accept_waits_for_one_that_has_not_been_committed(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
-        room = "SELECT pg_temp.queue_has_room('live', %s, 1)"
+        room = "SELECT pg_temp.queue_has_room('live', %s, %s, %s, 1, 0)"
         with _session(opened) as connection:
             with connection.transaction():
-                assert connection.execute(room, (TENANT,)).fetchone() == (True,)
-                accept = asyncio.create_task(_accept(nodes[1].runs, queue_limit=1))
+                assert connection.execute(room, (TENANT, ENTITY, CLIENT)).fetchone() == (True,)
+                accept = asyncio.create_task(_accept(nodes[1].runs, queue_limits=QueueLimits(1)))
                 await _done_or_waiting(accept, opened)
                 assert not accept.done()
             await accept
-            assert connection.execute(room, (TENANT,)).fetchone() == (False,)
+            assert connection.execute(room, (TENANT, ENTITY, CLIENT)).fetchone() == (False,)
 
     async def test_nodes_together_stay_within_the_queue_limit(
         self, nodes: list[PostgresDatabase]
     ) -> None:
         outcomes = await asyncio.gather(
-            *(_accept(node.runs, queue_limit=7) for node in nodes for _ in range(8)),
+            *(_accept(node.runs, queue_limits=QueueLimits(7)) for node in nodes for _ in range(8)),
             return_exceptions=True,
         )
         assert sum(isinstance(outcome, Accepted) for outcome in outcomes) == 7
@@ -138,7 +143,10 @@ class TestSeveralNodes(OnPostgres):
         accepts = await asyncio.gather(
             *(
                 node.runs.accept(
-                    request(), run_id=str(uuid4()), queue_limit=1, idempotent=idempotent()
+                    request(),
+                    run_id=str(uuid4()),
+                    queue_limits=QueueLimits(1),
+                    idempotent=idempotent(),
                 )
                 for node in nodes
                 for _ in range(4)
@@ -152,11 +160,11 @@ class TestSeveralNodes(OnPostgres):
     async def test_a_key_that_is_used_up_replays_on_a_full_queue(
         self, nodes: list[PostgresDatabase]
     ) -> None:
-        first = await _accept(nodes[0].runs, queue_limit=1, key="k")
-        again = await _accept(nodes[1].runs, queue_limit=1, key="k")
+        first = await _accept(nodes[0].runs, queue_limits=QueueLimits(1), key="k")
+        again = await _accept(nodes[1].runs, queue_limits=QueueLimits(1), key="k")
         assert again.replay == first.run.id.encode()
         with pytest.raises(QueueFull):
-            await _accept(nodes[1].runs, queue_limit=1, key="other")
+            await _accept(nodes[1].runs, queue_limits=QueueLimits(1), key="other")
 
     async def test_one_of_two_cancels_under_a_key_is_executed(
         self, nodes: list[PostgresDatabase]
@@ -270,7 +278,7 @@ class TestSeveralNodes(OnPostgres):
         tagged = RunRequest("t", "e", "c", "live", "SELECT 1", output, tags=(("a", "\x00"),))
         for refused in (odd, tagged):
             with pytest.raises(InvalidRequest):
-                await nodes[0].runs.accept(refused, run_id=str(uuid4()), queue_limit=0)
+                await nodes[0].runs.accept(refused, run_id=str(uuid4()))
 
     async def test_odd_characters_in_other_arguments_neither_fail_nor_match(
         self, nodes: list[PostgresDatabase]
@@ -280,7 +288,7 @@ class TestSeveralNodes(OnPostgres):
             assert await node.runs.get(odd) is None
             assert await node.requests.get_request(odd) is None
             assert await node.auth.client_of_token(odd, NOW) is None
-            assert await node.idempotency.find_key(IdempotencyKey(odd, odd, odd)) is None
+            assert await node.idempotency.find_key(IdempotencyKey(odd, odd, odd, odd)) is None
             assert (await node.runs.find(RunQuery(odd, tags=((odd, odd),)))).runs == ()
 
     async def test_a_failure_message_with_a_nul_still_ends_the_run(
@@ -324,10 +332,12 @@ async def _claim_all(store: RunStore, node: str) -> list[Attempt]:
     return taken
 
 
-async def _accept(store: RunStore, *, queue_limit: int, key: str | None = None) -> Accepted:
+async def _accept(
+    store: RunStore, *, queue_limits: QueueLimits, key: str | None = None
+) -> Accepted:
     return await store.accept(
         request(),
         run_id=str(uuid4()),
-        queue_limit=queue_limit,
+        queue_limits=queue_limits,
         idempotent=None if key is None else idempotent(key),
     )

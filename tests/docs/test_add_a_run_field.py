@@ -27,7 +27,7 @@ from queryrun.runs.model import Output, RunRequest
 
 async def stored(database):
     request = RunRequest("t", "e", "c", "live", "SELECT 1", Output(ContentType.CSV), note="by hand")
-    await database.runs.accept(request, run_id="r-1", queue_limit=0)
+    await database.runs.accept(request, run_id="r-1")
     run = await database.runs.get("r-1")
     print(run.request.note)
 

@@ -26,7 +26,7 @@ def server(serve: Serve) -> Server:
 
 def test_a_link_serves_the_whole_file_ranges_and_headers(server: Server) -> None:
     done = server.finished(server.submit(SQL)["id"])
-    file = server.get(done["id"], "file")["file"]
+    file = server.get(done["id"], "file.size,file.sha256")["file"]
     whole = httpx.get(file["url"], headers={"accept-encoding": "gzip"})
     assert whole.headers["content-type"] == "text/csv; charset=utf-8"
     assert whole.headers["content-disposition"].startswith(f'attachment; filename="{file["id"]}"')

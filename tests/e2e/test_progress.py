@@ -68,7 +68,7 @@ def test_progress_never_decreases_and_the_stream_ends_with_the_run(serve: Serve)
     assert server.get(run_id, "progress")["progress"] == {
         "percent": 100.0,
         "rows": 6_000_000,
-        "size_bytes": server.get(run_id, "file")["file"]["size"],
+        "size_bytes": server.get(run_id, "file.size")["file"]["size"],
     }
 
 

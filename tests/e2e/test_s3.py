@@ -75,7 +75,7 @@ def test_a_result_is_in_the_bucket_and_its_link_leads_there(
 ) -> None:
     done = server.finished(server.submit(sql, content_encoding="gzip")["id"])
     assert done["state"] == "complete", done
-    file = server.get(done["id"], "file")["file"]
+    file = server.get(done["id"], "file.size,file.sha256")["file"]
     assert file["url"].startswith(
         f"{location.endpoint}/{location.bucket}/{location.prefix}{file['id']}?"
     )

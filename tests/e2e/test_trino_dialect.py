@@ -13,7 +13,10 @@ import pytest
 from tests.e2e.conftest import Server, ServerHarness
 
 Serve = Callable[..., Server]
-TRINO = {"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"}
+TRINO = {
+    "QUERYRUN_SOURCES__LIVE__DIALECT": "trino",
+    "QUERYRUN_SOURCES__LIVE__MARKS_DELETED": "true",
+}
 EVERYTHING = {**TRINO, "QUERYRUN_STATEMENTS": "explain, schemas"}
 
 

@@ -114,7 +114,9 @@ class NodeHarness:
 
     def result_files(self) -> list[str]:
         """The files in the result store, committed or not."""
-        return sorted(path.name for path in (self.made.home / "results").iterdir())
+        return sorted(
+            path.name for path in (self.made.home / "results").rglob("*") if path.is_file()
+        )
 
     def attempts(self, run_id: str) -> list[sqlite3.Row]:
         """The rows of the run's attempts, read from the database itself."""

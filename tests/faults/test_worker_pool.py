@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import select
 from pathlib import Path
 from typing import Any
 
@@ -177,17 +175,6 @@ async def test_stop_removes_what_was_spilled(tmp_path: Path) -> None:
         assert list((tmp_path / "spill").glob("worker-*")) == []
 
 
-async def test_stop_also_kills_what_the_worker_started(tmp_path: Path) -> None:
-    """Engines start no processes; should one ever, it must not outlive its worker."""
-    async with open_pool(tmp_path / "spill") as pool:
-        worker = await pool.take(bind_to(tmp_path))
-        spawned = await run(worker, "spawn")
-        assert isinstance(spawned, Done)
-        pidfd = os.pidfd_open(spawned.rows)
-        await pool.stop(worker)
-        assert _ends(pidfd)
-
-
 async def test_stop_of_an_idle_worker_reports_that_it_never_started(tmp_path: Path) -> None:
     async with open_pool(tmp_path / "spill") as pool:
         worker = await pool.take(bind_to(tmp_path))
@@ -256,12 +243,3 @@ async def test_close_leaves_nothing_and_fails_pending_takes(tmp_path: Path) -> N
             await waiting
         with pytest.raises(WorkerDied):
             await running.outcome
-
-
-def _ends(pidfd: int) -> bool:
-    """Whether the process ends, within a bound. Closes `pidfd`."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    exited = bool(poll.poll(TIMEOUT_S * 1000))
-    os.close(pidfd)
-    return exited

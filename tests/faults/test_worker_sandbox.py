@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from queryrun.processes.sandbox import landlock_abi
+from queryrun.processes.landlock import landlock_abi
 from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
 from queryrun.worker.main import FILE_SIZE_MARGIN_BYTES
 from queryrun.worker.worker import Worker
@@ -46,15 +46,9 @@ async def test_it_reads_its_own_entitys_data(worker: Worker, root: Path) -> None
     assert isinstance(await run(worker, f"read {root}/data-e1/file"), Done)
 
 
-async def test_it_writes_to_its_spill_directory_and_the_results(worker: Worker, root: Path) -> None:
+async def test_it_writes_to_its_spill_directory_and_its_outbox(worker: Worker) -> None:
     assert isinstance(await run(worker, "spill file"), Done)
-    assert isinstance(await run(worker, f"write {root}/results/new"), Done)
-
-
-async def test_it_renames_within_the_results(worker: Worker, root: Path) -> None:
-    (root / "results" / "below").mkdir()
-    moved = await run(worker, f"rename {root}/results/below/a {root}/results/b")
-    assert isinstance(moved, Done)
+    assert isinstance(await run(worker, f"write {worker.outbox}/new"), Done)
 
 
 @needs_landlock
@@ -65,18 +59,17 @@ async def test_it_cannot_read(worker: Worker, root: Path, path: str) -> None:
 
 @needs_landlock
 @pytest.mark.parametrize("way", ["link", "rename"])
-async def test_it_cannot_move_the_result_of_another_run_into_a_readable_directory(
+async def test_it_cannot_move_the_result_of_another_run_into_its_outbox(
     worker: Worker, root: Path, way: str
 ) -> None:
-    spill = await _spill_of(worker)
-    assert await _is_refused(worker, f"{way} {root}/results/others {spill}/mine")
+    assert await _is_refused(worker, f"{way} {root}/results/others {worker.outbox}/mine")
 
 
-async def test_it_can_write_its_own_file_to_the_results(worker: Worker, root: Path) -> None:
+async def test_it_can_link_its_own_file_into_its_outbox(worker: Worker) -> None:
     """So the engine writes a plain result file by itself (`results/local.py`)."""
     spill = await _spill_of(worker)
     assert isinstance(await run(worker, f"write {spill}/mine"), Done)
-    assert isinstance(await run(worker, f"link {spill}/mine {root}/results/mine"), Done)
+    assert isinstance(await run(worker, f"link {spill}/mine {worker.outbox}/mine"), Done)
 
 
 async def _spill_of(worker: Worker) -> Path:
@@ -87,7 +80,9 @@ async def _spill_of(worker: Worker) -> Path:
 
 
 @needs_landlock
-@pytest.mark.parametrize("path", ["data-e1/file", "data-e1/new", "data-e2/new", "new"])
+@pytest.mark.parametrize(
+    "path", ["data-e1/file", "data-e1/new", "data-e2/new", "new", "results/others", "results/new"]
+)
 async def test_it_cannot_write(worker: Worker, root: Path, path: str) -> None:
     assert await _is_refused(worker, f"write {root}/{path}")
 

@@ -30,7 +30,14 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
-from queryrun.runs.store import ClaimLimits, Completed, Failed, Freed, Requeued
+from queryrun.runs.store import (
+    ClaimLimits,
+    Completed,
+    Failed,
+    Freed,
+    QueueLimits,
+    Requeued,
+)
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
@@ -104,6 +111,11 @@ class MemoryResults:
             raise FileNotFoundError(key)
         data = self.files[key][start:end]
         return (data[at : at + 7] for at in range(0, len(data), 7))
+
+    def take_over(
+        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+    ) -> bool:
+        return True
 
     def discard(self, key: str) -> None:
         """Forget the file."""
@@ -319,7 +331,7 @@ def app_over(
     queued_per_tenant: int = 0,
 ) -> AppContext:
     """The context of the HTTP layer, over this database."""
-    rules = SourcePolicy(max_running_per_tenant=0, max_queued_per_tenant=queued_per_tenant)
+    rules = SourcePolicy(max_running_per_tenant=0, queue=QueueLimits(queued_per_tenant))
     return AppContext(
         runs=RequestContext(
             store=database.runs,

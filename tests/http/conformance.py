@@ -56,6 +56,11 @@ class Row:
     """Exact values; None: the header must be absent; '*': present."""
 
     @property
+    def asks_for_additions(self) -> bool:
+        """Whether the response has fields that are not the contract's."""
+        return self.shape in ("extensions", "whole_file", "only_error", "id_and_time")
+
+    @property
     def name(self) -> str:
         """What pytest calls the row."""
         return f"{self.section} {self.title}"

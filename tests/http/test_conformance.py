@@ -12,6 +12,7 @@ import pytest
 from queryrun.auth.model import Scope
 from queryrun.errors import Failure, FailureCode
 from tests.conftest import Clock
+from tests.http import contract_schema
 from tests.http.app_harness import ACME, FOREIGN, GLOBEX, AppHarness, open_app_harness
 from tests.http.conformance import ROWS, V2_SECTIONS, Row
 from tests.http.conformance_v1 import V1_ROWS, V1_SECTIONS
@@ -32,6 +33,8 @@ async def test_the_service_conforms_to_the_contract(tmp_path: Path, clock: Clock
         run_id = await prepared(harness, row.run)
         await apply_fixture(harness, row.fixture)
         response = await send(harness, row, run_id)
+    if row.method != "HEAD" and not row.asks_for_additions:
+        assert contract_schema.faults(response) == []
     if row.shape == "problem":
         assert_problem(response, row.status, row.names, code=row.code)
     else:

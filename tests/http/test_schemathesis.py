@@ -38,7 +38,15 @@ from queryrun.results.sign import sign
 from queryrun.runs.follow import FollowOptions
 from queryrun.runs.model import AttemptRef, EngineStop, IdempotentWrite, ResultFile, Run, RunRequest
 from queryrun.runs.state import RunState
-from queryrun.runs.store import Accepted, CancelRequested, ClaimLimits, Completed, Freed
+from queryrun.runs.store import (
+    NO_QUEUE_LIMITS,
+    Accepted,
+    CancelRequested,
+    ClaimLimits,
+    Completed,
+    Freed,
+    QueueLimits,
+)
 from queryrun.sql.guard import Verdict
 from tests.conftest import Clock
 from tests.http.app_harness import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, app_over
@@ -71,12 +79,12 @@ class EagerRuns(SqliteRunStore):
         request: RunRequest,
         *,
         run_id: str,
-        queue_limit: int,
+        queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Accept, then perhaps run."""
         accepted = await super().accept(
-            request, run_id=run_id, queue_limit=queue_limit, idempotent=idempotent
+            request, run_id=run_id, queue_limits=queue_limits, idempotent=idempotent
         )
         if accepted.replay is None and (fate := next(self.fates)) != "waiting":
             await self._run(run_id, complete=fate == "complete")

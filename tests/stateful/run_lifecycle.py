@@ -47,15 +47,17 @@ from queryrun.runs.store import (
     Completed,
     Failed,
     Freed,
+    QueueLimits,
     Requeued,
     RunStore,
 )
 from tests.conftest import Clock
+from tests.stateful.shares import Load, check_claim, place
 
 T = TypeVar("T")
 
 LEASE_S = 30.0
-RUNNING_LIMIT = 2
+RUNNING_LIMIT = 3
 QUEUE_LIMIT = 4
 SOURCES = ("live", "warehouse")
 MOVES = TRANSITIONS.items()
@@ -64,7 +66,7 @@ KILLED = Freed(EngineStop.KILLED, Stage.EXECUTING)
 
 nodes = st.sampled_from(["node-a", "node-b", "node-c"])
 tenants = st.sampled_from(["tenant-1", "tenant-2"])
-entities = st.sampled_from(["entity-1", "entity-2"])
+entities = st.sampled_from(["entity-1", "entity-2", "entity-3"])
 sources = st.sampled_from(SOURCES)
 
 
@@ -108,13 +110,15 @@ class RunLifecycle(RuleBasedStateMachine):
 
     @rule(target=runs, tenant=tenants, entity=entities, source=sources)
     def submit(self, tenant: str, entity: str, source: str) -> str | MultipleResults[str]:
-        """A run is accepted, unless the tenant's queue is full."""
+        """A run is accepted, unless the entity's own queue is full."""
         request = RunRequest(tenant, entity, "c", source, "SELECT 1", Output(ContentType.CSV))
         waiting = [r for r in self.known.values() if r.state is RunState.ACCEPTED]
-        full = sum(slot(run) == (source, tenant) for run in waiting) >= QUEUE_LIMIT
+        full = sum(place(run) == (source, tenant, entity) for run in waiting) >= QUEUE_LIMIT
         try:
             accepted = self.do(
-                self.store.accept(request, run_id=str(uuid4()), queue_limit=QUEUE_LIMIT)
+                self.store.accept(
+                    request, run_id=str(uuid4()), queue_limits=QueueLimits(QUEUE_LIMIT)
+                )
             )
         except QueueFull:
             assert full
@@ -147,13 +151,14 @@ class RunLifecycle(RuleBasedStateMachine):
 
     # --- nodes ------------------------------------------------------------------------------
 
-    @rule(target=attempts, node=nodes, slots=st.integers(1, 4))
-    def claim(self, node: str, slots: int) -> MultipleResults[AttemptRef]:
-        """A node takes what is waiting, within the limits."""
-        limits = ClaimLimits(SOURCES, slots, dict.fromkeys(SOURCES, RUNNING_LIMIT))
-        expected = min(slots, self.claimable())
+    @rule(target=attempts, node=nodes, slots=st.integers(0, 4), fair_slots=st.integers(0, 2))
+    def claim(self, node: str, slots: int, fair_slots: int) -> MultipleResults[AttemptRef]:
+        """A node takes what is waiting, within the limits, and gives every entity its share."""
+        running = dict.fromkeys(SOURCES, RUNNING_LIMIT)
+        limits = ClaimLimits(SOURCES, slots, running, fair_slots=fair_slots)
+        load = self.load()
         taken = self.do(self.store.claim(node, lease_s=LEASE_S, limits=limits))
-        assert len(taken) == expected
+        check_claim(load, [attempt.run for attempt in taken], limits)
         for attempt in taken:
             before = self.known[attempt.ref.run_id]
             assert before.state is RunState.ACCEPTED
@@ -305,7 +310,7 @@ class RunLifecycle(RuleBasedStateMachine):
     @invariant()
     def tenants_stay_within_their_limits(self) -> None:
         """Slots in use, `canceling` included."""
-        assert all(used <= RUNNING_LIMIT for used in self.slots_in_use().values())
+        assert all(used <= 2 * RUNNING_LIMIT for used in self.slots_in_use().values())
 
     # --- the model --------------------------------------------------------------------------
 
@@ -382,15 +387,14 @@ class RunLifecycle(RuleBasedStateMachine):
         """Held runs by source and tenant."""
         return Counter(slot(run) for run in self.known.values() if run.state in HELD)
 
-    def claimable(self) -> int:
-        """How many runs a claim with endless slots would take."""
-        used = self.slots_in_use()
-        ready = Counter(
-            slot(run)
-            for run in self.known.values()
-            if run.state is RunState.ACCEPTED and run.ready_time <= self.clock()
+    def load(self) -> Load:
+        """What runs and what waits."""
+        waiting = [run for run in self.known.values() if run.state is RunState.ACCEPTED]
+        return Load(
+            running=Counter(place(run) for run in self.known.values() if run.state in HELD),
+            waiting=Counter(place(run) for run in waiting),
+            ready=Counter(place(run) for run in waiting if run.ready_time <= self.clock()),
         )
-        return sum(min(count, RUNNING_LIMIT - used[key]) for key, count in ready.items())
 
     def teardown(self) -> None:
         """The history of every run is one that the table of transitions allows."""

@@ -111,3 +111,39 @@ def test_a_source_has_the_retries_that_it_is_set_to(tmp_path: Path) -> None:
 def test_a_kind_of_statement_that_there_is_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="statements"):
         load(tmp_path, {"QUERYRUN_STATEMENTS": "delete"})
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("", [False]),
+        ("[sources.live]\nmarks_deleted = true\n", [True]),
+        ('preset = "hosted"\n', [True]),
+        (
+            'preset = "hosted"\n[sources.live]\n[sources.own]\nmarks_deleted = false\n',
+            [True, False],
+        ),
+    ],
+)
+def test_the_mark_of_deleted_rows_is_off_unless_a_source_or_the_preset_says_so(
+    tmp_path: Path, text: str, marks: list[bool]
+) -> None:
+    (tmp_path / CONFIG_NAME).write_text(text)
+    policies = source_policies(load(tmp_path, {}))
+    assert [policy.marks_deleted for policy in policies.values()] == marks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'data = "s3://bucket/{entity}"',
+        'data = "https://example.com/a"',
+        'data = "file:///data"',
+        'entities = { a = "gs://bucket" }',
+        'data = "data/{tenant}"',
+    ],
+)
+def test_data_that_cannot_be_read_is_refused_at_start(tmp_path: Path, text: str) -> None:
+    (tmp_path / CONFIG_NAME).write_text(f"[sources.live]\n{text}\n")
+    with pytest.raises(ConfigurationError, match=r"^sources\.live\.(data|entities\.a): "):
+        load(tmp_path, {})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from queryrun.cli.home import FIRST_CLIENT_NAME, FIRST_SECRET_NAME
 from queryrun.settings import DATABASE_NAME, Settings, SourceSettings
+from queryrun.wiring.sandbox import NodeSandbox
 
 _PASTE = """\
 # a token, a run, its state, a cancel: paste these into another terminal
@@ -21,7 +22,7 @@ curl -s -X POST {url}/v2/query_runs/$RUN/cancel -H "Authorization: Bearer $TOKEN
 """
 
 
-def banner(settings: Settings, url: str) -> str:
+def banner(settings: Settings, url: str, sandbox: NodeSandbox) -> str:
     """The whole text. Secrets are named by the file they are in, never printed."""
     home = settings.home
     lines = [
@@ -30,10 +31,14 @@ def banner(settings: Settings, url: str) -> str:
         f"  roles      {', '.join(sorted(settings.roles))}",
         f"  store      {_store(settings)}",
         f"  results    {_results(settings)}",
+        f"  sandbox    {sandbox}",
     ]
     lines += [
         f"  source     {name}: {source.engine} on {_data(settings, source)}"
         for name, source in settings.sources.items()
+    ]
+    lines += [
+        f"  WARNING    statements run without {missing}" for missing in sandbox.support.missing
     ]
     return "\n".join([*lines, "", _paste(home, url)])
 

@@ -45,6 +45,9 @@ max_output_rows = 500000
 memory = "2GB"
 time_limit_s = 3600
 """
+_SAMPLES_CONFIG = """\
+marks_deleted = true   # the sample tables mark deleted rows, as the hosted system's do
+"""
 _DATABASE = """
 [database]             # shared with other nodes: docs/how-to/cluster.md
 url_file = {url_file}
@@ -78,6 +81,8 @@ def init_home(
     check_entity_name(entity)
     home.mkdir(parents=True, exist_ok=True)
     settings, config = load(home, {}), _CONFIG
+    if factor is not None:
+        config += _SAMPLES_CONFIG
     if database_url_file is not None:
         url_file = str(database_url_file.resolve())
         settings = load(home, {"QUERYRUN_DATABASE__URL_FILE": url_file})

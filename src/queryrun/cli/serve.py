@@ -20,6 +20,7 @@ from queryrun.cli.logs import configure_logs
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.node import Node, build_node
+from queryrun.wiring.sandbox import NodeSandbox, node_sandbox
 
 log = structlog.get_logger()
 
@@ -45,15 +46,14 @@ def serve_home(home: Path, options: ServeOptions) -> None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
     settings = load(home, environ)
     configure_logs(settings.log)
-    listener = listen(
-        settings.server.host if options.host is None else options.host,
-        settings.server.port if options.port is None else options.port,
-    )
-    uvloop.run(_serve(settings, listener))
+    host = settings.server.host if options.host is None else options.host
+    sandbox = node_sandbox(settings, host)
+    port = settings.server.port if options.port is None else options.port
+    uvloop.run(_serve(settings, sandbox, listen(host, port)))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
-    await serve_node(build_node(settings, url_of(listener)), listener)
+async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.socket) -> None:
+    await serve_node(build_node(settings, url_of(listener), sandbox=sandbox), listener)
 
 
 async def serve_node(node: Node, listener: socket.socket) -> None:
@@ -63,7 +63,7 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
     await node.start()
     serving = asyncio.create_task(server.serve([listener]))
     try:
-        print(banner(node.settings, url_of(listener)), flush=True)
+        print(banner(node.settings, url_of(listener), node.sandbox), flush=True)
         await _wait_for_stop(signals, serving)
         await _drain(node, signals)
     finally:

@@ -47,6 +47,7 @@ class RowFilter:
     """Which rows a statement sees of the tables that it names.
 
     `deleted_rows` (contract F3): `exclude`, `include` or `only`, for tables that mark theirs.
+    `marks_deleted`: whether a boolean column `deleted` does so in every table of the source.
     `org_ids` (contract C10): of tables that have the column `org_column`, only rows with one of
     these ids; with no ids or no column there is no restriction by org.
     """
@@ -54,6 +55,12 @@ class RowFilter:
     deleted_rows: str = "exclude"
     org_column: str = ""
     org_ids: tuple[str, ...] = ()
+    marks_deleted: bool = True
+
+    @property
+    def deleted_rows_of_source(self) -> str:
+        """`deleted_rows`, for engines that know of no table with a mark of its own."""
+        return self.deleted_rows if self.marks_deleted else "include"
 
     @property
     def is_by_org(self) -> bool:

@@ -44,3 +44,8 @@ class SourceSpec(msgspec.Struct, frozen=True):
         if "database" in self.options:
             found.append(f"{self.options['database']}.wal")
         return tuple(found)
+
+    @property
+    def written_paths(self) -> tuple[str, ...]:
+        """The directory of the entity's own where an embedded engine keeps copies of its files."""
+        return (self.options["copies_dir"],) if "copies_dir" in self.options else ()

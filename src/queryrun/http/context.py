@@ -131,6 +131,8 @@ class AppContext:
     now: Callable[[], datetime]
     ready: ReadyChecks
     settings: HttpSettings
+    sandbox: str = ""
+    """What confines the processes that run statements, in words (`/readyz`)."""
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     lanes: Lanes = field(default_factory=Lanes)
     monotonic_s: Callable[[], float] = monotonic

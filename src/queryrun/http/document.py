@@ -20,6 +20,11 @@ CONTENT_SECURITY = (
 ERRORS = (405, 500, 503, 504)
 
 
+def as_json(content: dict[str, object]) -> bytes:
+    """A document as it is served and committed: indented, keys in their order."""
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
 class ApiDocument:
     """A route table, the two operations that serve its description, and the description.
 
@@ -65,7 +70,7 @@ class ApiDocument:
     @cached_property
     def json(self) -> bytes:
         """The document as it is served and committed: indented, keys in the table's order."""
-        return msgspec.json.format(msgspec.json.encode(self.content), indent=2) + b"\n"
+        return as_json(self.content)
 
     @cached_property
     def page(self) -> bytes:

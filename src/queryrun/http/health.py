@@ -31,7 +31,10 @@ async def ready(app: AppContext, _request: ApiRequest) -> Response:
     failed = [name for name, state in checks.items() if state != OK]
     unavailable = not all(name.startswith(SOURCE) for name in failed)
     status = "unavailable" if unavailable else "degraded" if failed else OK
-    return JsonResponse({"status": status, "checks": checks}, 503 if unavailable else 200)
+    body = {"status": status, "checks": checks}
+    if app.sandbox:
+        body["sandbox"] = app.sandbox
+    return JsonResponse(body, 503 if unavailable else 200)
 
 
 async def metrics(app: AppContext, _request: ApiRequest) -> Response:

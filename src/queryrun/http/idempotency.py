@@ -40,7 +40,9 @@ async def begin(
     key = _key_header(request, problems)
     if key is None:
         return None
-    bound = IdempotencyKey(request.principal.tenant_id, key, _fingerprint(request, body))
+    principal = request.principal
+    fingerprint = _fingerprint(request, body)
+    bound = IdempotencyKey(principal.tenant_id, principal.entity_id, key, fingerprint)
     stored = await app.idempotency.find_key(bound)
     if stored is not None:
         return replayed(stored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from queryrun.http.api_version import ApiVersion, api_version_of
@@ -51,7 +51,9 @@ def openapi(table: Iterable[Operation]) -> dict[str, object]:
     """The document for these operations."""
     paths: dict[str, dict[str, object]] = {}
     for operation in table:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = describe_operation(
+            operation
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,7 +66,7 @@ def openapi(table: Iterable[Operation]) -> dict[str, object]:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": {**SCHEMAS, "AnyObject": {"type": "object", "description": "Any object."}},
-            "headers": {name: _header(schema) for name, schema in HEADERS.items()},
+            "headers": describe_headers(HEADERS),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -76,8 +78,9 @@ def openapi(table: Iterable[Operation]) -> dict[str, object]:
     }
 
 
-def _operation(operation: Operation) -> dict[str, object]:
-    """A response of the table replaces the general error of its status."""
+def describe_operation(operation: Operation) -> dict[str, object]:
+    """One operation of the document. A response of the table replaces the general error of its
+    status."""
     shape: dict[str, object] = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -169,6 +172,12 @@ def _headers(operation: Operation, names: Iterable[str]) -> dict[str, object]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in every}
 
 
-def _header(schema: dict[str, object]) -> dict[str, object]:
-    described = dict(schema)
-    return {"description": described.pop("description"), "schema": described}
+def describe_headers(headers: Mapping[str, dict[str, object]]) -> dict[str, object]:
+    """The document's headers: a description and a schema each."""
+    return {
+        name: {
+            "description": schema["description"],
+            "schema": {key: value for key, value in schema.items() if key != "description"},
+        }
+        for name, schema in headers.items()
+    }

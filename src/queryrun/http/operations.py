@@ -24,6 +24,8 @@ class Parameter:
     description: str
     example: object = None
     deprecated: bool = False
+    is_extension: bool = False
+    """Whether it is an addition of ours; those are not in the document of the contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +72,7 @@ class Operation:
     errors: tuple[int, ...] = ()
     """Statuses of errors, in the body shape of the operation's API version."""
     error_schema: str = "Problem"
+    in_contract: bool = False
+    """Whether the hosted system documents it too."""
     error_notes: tuple[tuple[int, str], ...] = ()
     """What a status means here, where that differs from its general meaning."""

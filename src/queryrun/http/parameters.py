@@ -5,7 +5,7 @@ from __future__ import annotations
 from queryrun.auth.clients import ENTITY_ID
 from queryrun.http.operations import Parameter
 from queryrun.http.prefer import MAX_WAIT_S
-from queryrun.http.v2.fields import COMPANION_FIELDS, DEFAULT_FIELDS, EXTENSION_FIELDS
+from queryrun.http.v2.fields import DEFAULT_FIELDS, EXTENSION_FIELDS, PAIRED_FIELDS
 from queryrun.http.v2.view import EXPAND, MAX_PAGE_SIZE
 from queryrun.results.preview_rows import MAX_PREVIEW_ROWS
 
@@ -66,7 +66,7 @@ FIELDS = Parameter(
     TEXTS,
     "Return only these fields. May be repeated or comma-joined; unknown names are ignored. "
     f"Known: {_quoted(DEFAULT_FIELDS)}; and only when named here, as additions of this service: "
-    f"{_quoted(EXTENSION_FIELDS)}. {_quoted(COMPANION_FIELDS)} counts only beside one of these "
+    f"{_quoted(EXTENSION_FIELDS)}. {_quoted(PAIRED_FIELDS)} counts only beside one of these "
     'additions. With the setting `server.extensions = "always"` every response has them all.',
     ["id", "state", "error"],
 )
@@ -211,6 +211,7 @@ PREFER = Parameter(
     f"RFC 7240. `wait=N`: respond when the run is terminal, or after N (at most {MAX_WAIT_S:.0f}) "
     "seconds. `respond-async`, on a cancel: do not wait for the engine to stop.",
     "wait=10",
+    is_extension=True,
 )
 RANGE = Parameter("range", "header", {"type": "string"}, "One byte range.", "bytes=0-1023")
 IF_RANGE = Parameter(

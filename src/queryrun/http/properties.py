@@ -29,6 +29,24 @@ class Property:
     check: Check
     schema: dict[str, object]
     required: bool = False
+    is_extension: bool = False
+    """Whether the whole property is an addition of ours."""
+    contract_values: tuple[str, ...] = ()
+    """Those of an enumeration's values that are the contract's, when some are ours."""
+    addition: str = ""
+    """What its description says of our additions to it."""
+
+    @property
+    def full_schema(self) -> dict[str, object]:
+        """The schema of what we accept."""
+        if not self.addition:
+            return self.schema
+        return {**self.schema, "description": f"{self.schema['description']} {self.addition}"}
+
+    @property
+    def contract_schema(self) -> dict[str, object]:
+        """The schema of what the contract has."""
+        return self.schema | ({"enum": list(self.contract_values)} if self.contract_values else {})
 
 
 def property_problems(

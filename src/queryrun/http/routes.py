@@ -6,7 +6,8 @@ from queryrun.auth.model import Scope
 from queryrun.http import examples, failure_headers, files, health, oauth
 from queryrun.http import parameters as p
 from queryrun.http.context import HttpSettings
-from queryrun.http.document import ApiDocument
+from queryrun.http.contract_document import contract_of
+from queryrun.http.document import ApiDocument, as_json
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
@@ -86,6 +87,7 @@ CREATE = Operation(
         LATER,
     ),
     WRITING_ERRORS,
+    in_contract=True,
 )
 GET = Operation(
     "GET",
@@ -123,6 +125,7 @@ GET = Operation(
         ),
     ),
     errors=DOCUMENTED_ERRORS,
+    in_contract=True,
 )
 ROWS = Operation(
     "GET",
@@ -166,6 +169,7 @@ CANCEL = Operation(
     ),
     errors=(*DOCUMENTED_ERRORS, 409, 422),
     error_notes=((400, "The request is invalid, or the run is terminal already."),),
+    in_contract=True,
 )
 LIST = Operation(
     "GET",
@@ -306,6 +310,7 @@ TOKEN = Operation(
         (403, "The client may not act in the entity that was named: `unauthorized_client`."),
         (429, "Too many token requests from this address or tenant."),
     ),
+    in_contract=True,
 )
 HEALTH = (
     Operation(
@@ -370,6 +375,11 @@ def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     return ApiDocument(
         TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)
     ).operations
+
+
+def contract_document() -> bytes:
+    """The OpenAPI document of the contract alone, as it is committed."""
+    return as_json(contract_of(TABLE))
 
 
 def full_document() -> bytes:

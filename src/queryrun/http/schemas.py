@@ -6,7 +6,8 @@ from queryrun.errors import FailureCode
 from queryrun.http import failure_headers
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
-from queryrun.http.v2.body import create_body_schema
+from queryrun.http.v2.body import contract_body_schema, create_body_schema
+from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
@@ -25,6 +26,14 @@ TIME: Schema = {
 }
 
 
+JSON_LINES = "jsonl"
+"""A legal `content_type` of a file that this service does not use (contract H18)."""
+CONTRACT_CONTENT_TYPES = [
+    *(one.value for one in ContentType if not one.spec.is_extension),
+    JSON_LINES,
+]
+
+
 def _text(description: str, **more: object) -> Schema:
     return {"type": "string", "description": description, **more}
 
@@ -40,20 +49,19 @@ def _object(properties: Schema, description: str, required: tuple[str, ...] = ()
     return {**shape, "description": description}
 
 
-FILE = _object(
-    {
-        "id": _text("`<run id>_<digits>.<extension>`."),
-        "url": _text(
-            "The download link: signed, valid for four hours, no `Authorization` needed. Every "
-            "read of the run makes a new one.",
-            format="uri",
-        ),
-        "content_type": _text("The requested format.", enum=[*ContentType, "jsonl"]),
-        "type": _text("Always `query_run`.", enum=["query_run"]),
-        **{name.removeprefix("file."): part.schema for name, part in PARTS.items()},
-    },
-    "The result file of a complete run.",
-)
+FILE_KEYS: dict[str, Schema] = {
+    "id": _text("`<run id>_<digits>.<extension>`."),
+    "url": _text(
+        "The download link: signed, valid for four hours, no `Authorization` needed. Every "
+        "read of the run makes a new one.",
+        format="uri",
+    ),
+    "content_type": _text("The requested format.", enum=[*ContentType, JSON_LINES]),
+    "type": _text("Always `query_run`.", enum=["query_run"]),
+}
+FILE_PARTS = {name.removeprefix("file."): part.schema for name, part in PARTS.items()}
+FILE_MEANS = "The result file of a complete run."
+FILE = _object({**FILE_KEYS, **FILE_PARTS}, FILE_MEANS)
 ERROR = _object(
     {
         "code": _text("What went wrong.", enum=list(FailureCode)),
@@ -93,9 +101,10 @@ ATTEMPT = _object(
     "One attempt of a run.",
     ("number", "started_time"),
 )
+QUERY_RUN_KEYS = "A query run. `fields[]` decides which keys it has; without it, "
 QUERY_RUN = _object(
     {name: field.schema for name, field in FIELDS.items()},
-    "A query run. `fields[]` decides which keys it has; without it, those of the contract.",
+    f"{QUERY_RUN_KEYS}those of the contract.",
 )
 PROGRESS = _object(
     {
@@ -246,6 +255,7 @@ HEALTH: Schema = {
     "properties": {
         "status": _text("`ok`, `degraded` (a source is not available), or `unavailable`."),
         "checks": {"type": "object", "additionalProperties": {"type": "string"}},
+        "sandbox": {"type": "string"},
     },
 }
 
@@ -297,6 +307,29 @@ HEADERS: dict[str, Schema] = {
     "content-disposition": _text("The file's name."),
     **v1.HEADERS,
 }
+CONTRACT_SCHEMAS: dict[str, Schema] = {
+    "CreateQueryRun": contract_body_schema(),
+    "QueryRun": _object(
+        {name: FIELDS[name].schema for name in DEFAULT_FIELDS},
+        f"{QUERY_RUN_KEYS}those that its state has.",
+    ),
+    "File": _object(
+        {
+            **FILE_KEYS,
+            "content_type": {**FILE_KEYS["content_type"], "enum": CONTRACT_CONTENT_TYPES},
+        },
+        FILE_MEANS,
+    ),
+    "TokenRequest": {**TOKEN_REQUEST, "additionalProperties": False},
+}
+"""What the contract alone has, where that is less than ours (contract A2, A5)."""
+
+EXTENSION_HEADERS = (
+    *("preference-applied", "idempotency-replayed", "warning"),
+    *failure_headers.NAMES,
+)
+"""Those of `HEADERS` that are additions of ours and say more than HTTP's own."""
+
 ALWAYS = ("zuora-request-id", "zuora-track-id")
 CONCURRENCY = tuple(v1.HEADERS)
 """Headers of every v1 response to a known client."""

@@ -14,9 +14,15 @@ from pathlib import Path
 
 MAX_DESCRIPTORS = 16_384
 """Open files per process: enough for a directory of many Parquet files."""
+MAX_TASKS_OF_USER = 16_384
+"""How many processes and threads its user may have, all together, for it to start one more thread.
+Far more than a node needs: so that no child process uses up those that the node may have."""
+MAX_STACK_BYTES = 8 * 1024**2
+"""Of the main thread: its growth does not count as memory of RLIMIT_DATA."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
 _NAME_BYTES = 15
 _PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,6 +42,11 @@ def die_with_parent(parent_pid: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below this one whose own parent dies."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def ignore_terminal_signals() -> None:
@@ -62,6 +73,9 @@ def become_child(parent_pid: int, keep: int) -> None:
     _prefer_for_oom_kill()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
+    _lower(resource.RLIMIT_NPROC, MAX_TASKS_OF_USER)
+    _lower(resource.RLIMIT_STACK, MAX_STACK_BYTES)
+    _lower(resource.RLIMIT_MEMLOCK, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 

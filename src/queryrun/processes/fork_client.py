@@ -21,12 +21,14 @@ from queryrun.processes.fork_frames import (
     Forked,
     ForkRequest,
     ForkResponse,
+    LeftProcesses,
     Reap,
     Reaped,
     Refused,
     decode_response,
 )
 from queryrun.processes.frames import encode
+from queryrun.processes.sandbox import SandboxMode
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +37,8 @@ _PASSED_ENVIRONMENT = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
 """The variables that children inherit from the node. Not the rest: it may contain secrets."""
+
+_LEFT_PROCESSES_RETRY_S = 1.0
 
 Roles = Mapping[str, str]
 """What a process of each role runs, as `module:function`, a `fork_server.EntryPoint`.
@@ -48,8 +52,9 @@ class ForkClient:
     The kernel kills the fork server with the *thread* that started it, hence the main thread.
     """
 
-    def __init__(self, roles: Roles) -> None:
+    def __init__(self, roles: Roles, sandbox: SandboxMode = SandboxMode.BEST_EFFORT) -> None:
         self._roles = roles
+        self._sandbox = sandbox
         self._server: _Server | None = None
         self._closed = False
 
@@ -65,7 +70,7 @@ class ForkClient:
         if self._closed:
             raise ForkServerLost("closed")
         if self.pid is None:
-            self._server = _Server(self._roles)
+            self._server = _Server(self._roles, self._sandbox)
 
     async def fork(self, role: str) -> tuple[ChildProcess, socket.socket]:
         """A new process, and our end of its socket. Starts the fork server when it is not running.
@@ -87,7 +92,7 @@ class ForkClient:
 class _Server:
     """One fork server process, from its start to its exit."""
 
-    def __init__(self, roles: Roles) -> None:
+    def __init__(self, roles: Roles, sandbox: SandboxMode) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._socket = ours
@@ -95,7 +100,7 @@ class _Server:
         self._number = 0
         self.lost = False
         with theirs:
-            self._process = _spawn(roles, theirs.fileno())
+            self._process = _spawn(roles, sandbox, theirs.fileno())
         self.pid = self._process.pid
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(ours, self._on_readable)
@@ -115,8 +120,15 @@ class _Server:
         return ChildProcess(response.pid, descriptors[0], self), ours
 
     async def reap(self, pid: int) -> int:
-        """The wait status of a dead child. Raises `ForkServerLost` when it is unknown."""
+        """The wait status of a dead child. Raises `ForkServerLost` when it is unknown.
+
+        Returns when nothing that it started is left either, however long that takes.
+        """
         response, _ = await self._request(Reap(self._next(), pid))
+        while isinstance(response, LeftProcesses):
+            _log.error("child_left_processes", pid=pid)
+            await asyncio.sleep(_LEFT_PROCESSES_RETRY_S)
+            response, _ = await self._request(Reap(self._next(), pid))
         if not isinstance(response, Reaped):
             raise ForkServerLost("not reaped")
         return response.wait_status
@@ -193,10 +205,10 @@ class _Server:
             os.close(descriptor)
 
 
-def _spawn(roles: Roles, control_fd: int) -> subprocess.Popen[bytes]:
+def _spawn(roles: Roles, sandbox: SandboxMode, control_fd: int) -> subprocess.Popen[bytes]:
     """A new interpreter rather than a fork: the node has threads, whose locks a fork would copy."""
     entry_points = [f"{role}={name}" for role, name in roles.items()]
-    arguments = [str(control_fd), str(os.getpid()), *entry_points]
+    arguments = [str(control_fd), str(os.getpid()), sandbox.value, *entry_points]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-P", "-m", "queryrun.processes.fork_server", *arguments],
         stdin=subprocess.DEVNULL,

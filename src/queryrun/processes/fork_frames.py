@@ -42,6 +42,12 @@ class Reaped(Frame, frozen=True, tag="reaped"):
     wait_status: int
 
 
+class LeftProcesses(Frame, frozen=True, tag="left_processes"):
+    """The process is dead, but what it started is not. Nothing was reaped; ask again."""
+
+    number: int
+
+
 class Refused(Frame, frozen=True, tag="refused"):
     """The request was refused; nothing was started or reaped."""
 
@@ -50,7 +56,7 @@ class Refused(Frame, frozen=True, tag="refused"):
 
 
 ForkRequest = Fork | Reap
-ForkResponse = Forked | Reaped | Refused
+ForkResponse = Forked | Reaped | LeftProcesses | Refused
 
 _requests = msgspec.msgpack.Decoder(ForkRequest)
 _responses = msgspec.msgpack.Decoder(ForkResponse)

@@ -18,18 +18,26 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import NoReturn, cast
 
-from queryrun.processes.child_setup import become_child, die_with_parent, ignore_terminal_signals
+from queryrun.processes.child_setup import (
+    adopt_orphans,
+    become_child,
+    die_with_parent,
+    ignore_terminal_signals,
+)
+from queryrun.processes.descendants import kill_adopted
 from queryrun.processes.fork_frames import (
     MAX_PACKET_BYTES,
     Fork,
     Forked,
     ForkResponse,
+    LeftProcesses,
     Reap,
     Reaped,
     Refused,
     decode_request,
 )
 from queryrun.processes.frames import encode
+from queryrun.processes.sandbox import SandboxMode, set_mode
 
 _DESCRIPTORS_PER_PACKET = 4
 
@@ -38,10 +46,12 @@ EntryPoint = Callable[[socket.socket], NoReturn]
 
 
 def main(arguments: list[str]) -> None:
-    """`<control descriptor> <node pid>`, and `role=module:function` for each role."""
-    control_fd, node_pid, *roles = arguments
+    """`<control descriptor> <node pid> <sandbox mode>`, then `role=module:function` for each."""
+    control_fd, node_pid, mode, *roles = arguments
     ignore_terminal_signals()
     die_with_parent(int(node_pid))
+    adopt_orphans()
+    set_mode(SandboxMode(mode))
     entry_points = {role: _load(name) for role, _, name in (one.partition("=") for one in roles)}
     gc.collect()
     gc.freeze()  # what was imported stays on pages that every child shares
@@ -60,6 +70,8 @@ class ForkServer:
         self._control = control
         self._entry_points = entry_points
         self._pid = os.getpid()
+        self._forked: set[int] = set()
+        """Children of ours that are not reaped yet. Any other child is an orphan of one of them."""
 
     def serve(self) -> None:
         """Returns when the node has closed its end."""
@@ -86,7 +98,7 @@ class ForkServer:
             if isinstance(request, Fork):
                 self._fork(request, descriptors)
             elif isinstance(request, Reap):
-                self._respond(_reap(request))
+                self._respond(self._reap(request))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -108,7 +120,24 @@ class ForkServer:
             return
         if pid == 0:
             self._run_child(entry_point, descriptors[0])
+        self._forked.add(pid)
         self._announce(request.number, pid)
+
+    def _reap(self, request: Reap) -> ForkResponse:
+        """Reap a dead child, once nothing that it started is left either.
+
+        The kernel gives orphans to this process, wherever they moved. Pids up to 0 would mean a
+        group or any child, so they are never passed to waitpid.
+        """
+        if request.pid not in self._forked:
+            return Refused(request.number, "no such child")
+        if not kill_adopted(self._forked):
+            return LeftProcesses(request.number)
+        pid, status = os.waitpid(request.pid, os.WNOHANG)
+        if pid == 0:
+            return Refused(request.number, "it has not ended")
+        self._forked.discard(pid)
+        return Reaped(request.number, status)
 
     def _announce(self, number: int, pid: int) -> None:
         """The pidfd is opened before the node knows the pid, so the pid cannot have been reused."""
@@ -138,17 +167,6 @@ def _descriptors(attached: list[tuple[int, int, bytes]]) -> list[int]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found.frombytes(data[: len(data) - len(data) % found.itemsize])
     return list(found)
-
-
-def _reap(request: Reap) -> ForkResponse:
-    """Pids up to 0 would mean a group or any child, so they are never passed to waitpid."""
-    try:
-        pid, status = os.waitpid(request.pid, os.WNOHANG) if request.pid > 0 else (0, 0)
-    except ChildProcessError:
-        return Refused(request.number, "no such child")
-    if pid == 0:
-        return Refused(request.number, "it has not ended")
-    return Reaped(request.number, status)
 
 
 def _exit_unless_single_threaded() -> None:

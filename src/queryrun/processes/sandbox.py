@@ -1,166 +1,95 @@
-"""The sandbox of a child process: Landlock, the kernel's file and network rules, by ctypes.
+"""The sandbox of a child process: the kernel's walls around what its code may do.
 
-Landlock holds for the calling thread and what it starts later, so it comes before any other
-thread. A kernel without it (before 5.13) leaves the engine's own sandbox as the only one.
+Two walls that know nothing of each other: Landlock (`landlock.py`) says which files a process
+reaches, a filter (`seccomp.py`) which system calls it makes. They come after the imports, and can
+never be taken down again. Limits of memory and files are in `child_setup.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
-import stat
-import struct
-import sys
-import sysconfig
-from collections.abc import Iterable
+import platform
 from dataclasses import dataclass
-from pathlib import Path
+from enum import StrEnum
 
-import queryrun
+from queryrun.processes import landlock, seccomp
 
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
-_CREATE_RULESET_VERSION = 1
-_RULE_PATH_BENEATH = 1
 
-_EXECUTE = 1 << 0
-_WRITE_FILE = 1 << 1
-_READ_FILE = 1 << 2
-_READ_DIR = 1 << 3
-_REMOVE_DIR = 1 << 4
-_REMOVE_FILE = 1 << 5
-_MAKE_DIR = 1 << 7
-_MAKE_REG = 1 << 8
-_MAKE_FIFO = 1 << 10
-_MAKE_SYM = 1 << 12
-_REFER = 1 << 13
-_TRUNCATE = 1 << 14
-_IOCTL_DEV = 1 << 15
-_FIRST_ABI_RIGHTS = (1 << 13) - 1
-_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+class SandboxMode(StrEnum):
+    """What a process does when the kernel lacks a wall."""
 
-_READ = _READ_FILE | _READ_DIR
-_WRITE = (
-    _WRITE_FILE
-    | _READ_DIR
-    | _REMOVE_DIR
-    | _REMOVE_FILE
-    | _MAKE_DIR
-    | _MAKE_REG
-    | _MAKE_FIFO
-    | _REFER
-    | _TRUNCATE
-)
-_READ_WRITE = _READ | _WRITE | _MAKE_SYM
-"""A link leads nowhere that the process could not read anyway. None among results, though."""
-_BIND_TCP, _CONNECT_TCP = 1, 2
-_SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
-
-_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
-_CLOCKS = ("/usr/share/zoneinfo", "/etc/localtime")
-_MACHINE = ("/sys/fs/cgroup", "/sys/devices/system/cpu", "/proc/stat", "/proc/meminfo")
-"""DuckDB reads the number of processors; it fails when it finds a file it cannot open."""
-_OWN = ("/proc/self", "/dev/urandom", "/dev/random")
-
-_NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")
-_CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates")
-"""What a connection needs: name resolution and trusted certificates."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
+    REQUIRED = "required"
+    """It exits, and runs nothing."""
+    BEST_EFFORT = "best_effort"
+    """It goes on with the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """What a process may still access. Everything else on the file system is denied."""
+    """What a process may still access. Every other file, and every connection, is denied."""
 
     read: tuple[str, ...] = ()
-    write: tuple[str, ...] = ()
-    """Write, create, remove and list; not read: results of other runs may be there."""
     read_write: tuple[str, ...] = ()
     network: bool = False
+    """It may open connections over TCP."""
 
 
-def landlock_abi() -> int:
-    """The version that the kernel offers; 0 when it has no Landlock or has it disabled."""
-    version: int = _libc.syscall(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION)
-    return max(version, 0)
+@dataclass(frozen=True, slots=True)
+class SandboxSupport:
+    """What this kernel offers. `landlock_abi` is 0 when it has no Landlock or has it disabled."""
+
+    landlock_abi: int
+    has_filter: bool
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The walls that it lacks, in words for an operator."""
+        found = []
+        if not self.landlock_abi:
+            found.append(
+                "Landlock (Linux 5.13 or newer, with `landlock` in /sys/kernel/security/lsm)"
+            )
+        if not self.has_filter:
+            found.append(
+                "a filter of system calls (seccomp, on x86_64 or aarch64; "
+                f"this is {platform.machine()})"
+            )
+        return tuple(found)
 
 
-def apply_sandbox(policy: SandboxPolicy) -> bool:
-    """Confine this thread, and every thread it starts from now on, to `policy` for good.
+def sandbox_support() -> SandboxSupport:
+    """Ask the kernel. Changes nothing."""
+    return SandboxSupport(landlock.landlock_abi(), seccomp.is_available())
 
-    The Python installation stays readable. False: the kernel has no Landlock, nothing changed.
-    Raises `OSError` when the kernel has it but refuses; then nothing may run here.
+
+def set_mode(mode: SandboxMode) -> None:
+    """How strict `apply_sandbox` is in this process and in those that it forks."""
+    global _mode
+    _mode = mode
+
+
+def apply_sandbox(policy: SandboxPolicy) -> None:
+    """Confine this process to `policy` for good. Call it before any second thread starts.
+
+    Raises `OSError` when the kernel refuses a wall that it has; in mode `required` also when it
+    lacks one. Then nothing may run here.
     """
-    abi = landlock_abi()
-    if abi == 0:
-        return False
-    rights = _handled_rights(abi)
-    ruleset = _create_ruleset(abi, rights, network=policy.network)
-    try:
-        _allow(ruleset, rights & _READ, (*runtime_paths(), *policy.read))
-        if policy.network:
-            _allow(ruleset, rights & _READ, network_paths())
-        _allow(ruleset, rights & _WRITE, policy.write)
-        _allow(ruleset, rights & _READ_WRITE, policy.read_write)
-        _allow(ruleset, rights & (_READ | _WRITE_FILE), (os.devnull,))
-        _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
-    finally:
-        os.close(ruleset)
-    return True
+    support = sandbox_support()
+    if _mode is SandboxMode.REQUIRED and support.missing:
+        raise OSError("the sandbox is required, and the kernel lacks a part of it")
+    if support.landlock_abi:
+        restrict_files(policy)
+    if support.has_filter:
+        restrict_calls(policy)
 
 
-def runtime_paths() -> tuple[str, ...]:
-    """What Python and the engines' libraries read while they run: code, never data."""
-    paths = sysconfig.get_paths()
-    python = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    python |= {str(Path(queryrun.__file__).parent), str(Path(sys.base_prefix) / "lib")}
-    return (*sorted(python), *_LIBRARIES, *_CLOCKS, *_MACHINE, *_OWN)
+def restrict_files(policy: SandboxPolicy) -> None:
+    """The first wall."""
+    landlock.restrict(policy.read, policy.read_write, network=policy.network)
 
 
-def network_paths() -> tuple[str, ...]:
-    """What is read to connect: the resolver's files and the trusted certificates."""
-    configured = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
-    return (*_NAMES, *_CERTIFICATES, *filter(None, configured))
+def restrict_calls(policy: SandboxPolicy) -> None:
+    """The second wall."""
+    seccomp.install(network=policy.network)
 
 
-def _handled_rights(abi: int) -> int:
-    rights = _FIRST_ABI_RIGHTS
-    for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV)):
-        if abi >= since:
-            rights |= right
-    return rights
-
-
-def _create_ruleset(abi: int, rights: int, *, network: bool) -> int:
-    network_rights = _BIND_TCP | _CONNECT_TCP if abi >= 4 and not network else 0
-    scopes = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS if abi >= 6 else 0
-    attributes = struct.pack("=QQQ", rights, network_rights, scopes)
-    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
-    ruleset: int = _libc.syscall(_CREATE_RULESET, attributes, size, 0)
-    return _check(ruleset, "landlock_create_ruleset")
-
-
-def _allow(ruleset: int, rights: int, paths: Iterable[str]) -> None:
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):  # what is not there needs no permission
-            _allow_path(ruleset, rights, path)
-
-
-def _allow_path(ruleset: int, rights: int, path: str) -> None:
-    """For a file the kernel refuses a rule with rights that only directories have."""
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            rights &= _FILE_RIGHTS
-        rule = struct.pack("=Qi", rights, descriptor)
-        result = _libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0)
-        _check(result, "landlock_add_rule")
-    finally:
-        os.close(descriptor)
-
-
-def _check(result: int, call: str) -> int:
-    if result < 0:
-        raise OSError(ctypes.get_errno(), call)
-    return result
+_mode = SandboxMode.BEST_EFFORT

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ FRAME_BYTES = 1024 * 1024
 MIN_KEY_BITS = 1024
 """The minimum of the contract. Too short for new keys."""
 GOOD_KEY_BITS = 2048
+MIN_EXPONENT = 65_537
+"""As FIPS 186-5 has it; every tool makes keys with this one."""
+_SMALL_FACTORS = math.factorial(1000)
 _MAX_KEY_BITS = 16_384
 _MAX_KEY_TEXT = 16_384
 _KEY_BYTES = 32
@@ -61,7 +65,8 @@ def parse_key(text: str) -> PublicKey | AgeRecipient:
 def parse_public_key(text: str) -> PublicKey:
     """The RSA key in a text: SubjectPublicKeyInfo in base64, as the contract has it, or PEM.
 
-    Raises `BadKeyError` for anything else, for other kinds of keys and for less than 1024 bits.
+    Raises `BadKeyError` for anything else, for other kinds of keys, for less than 1024 bits, and
+    for numbers that are no RSA key, or one that anyone could break.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
@@ -77,7 +82,23 @@ def parse_public_key(text: str) -> PublicKey:
         raise BadKeyError("not an RSA key")
     if not MIN_KEY_BITS <= key.key_size <= _MAX_KEY_BITS:
         raise BadKeyError(f"an RSA key must have {MIN_KEY_BITS} to {_MAX_KEY_BITS} bits")
+    _check_numbers(key)
     return PublicKey(key.key_size, _fingerprint(key), key)
+
+
+def _check_numbers(key: RSAPublicKey) -> None:
+    """What a parser lets pass. At last a trial, for whatever else the library refuses."""
+    numbers = key.public_numbers()
+    modulus, exponent = numbers.n, numbers.e
+    if exponent % 2 == 0 or exponent < MIN_EXPONENT:
+        raise BadKeyError(f"the exponent of an RSA key must be odd and at least {MIN_EXPONENT}")
+    is_square = math.isqrt(modulus) ** 2 == modulus
+    if is_square or math.gcd(modulus, _SMALL_FACTORS) != 1:
+        raise BadKeyError("the modulus is not the product of two large primes")
+    try:
+        key.encrypt(bytes(_KEY_BYTES), _padding())
+    except ValueError as error:
+        raise BadKeyError("nothing can be encrypted to this RSA key") from error
 
 
 def encrypted(chunks: Chunks, key: PublicKey | AgeRecipient | None) -> Chunks:

@@ -20,7 +20,8 @@ from queryrun.results.separator import parse_separator
 from queryrun.results.types import Type
 from queryrun.results.values import ValueFormatter
 
-CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAPE '\"'"
+CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAPE '\"', COMMENT ''"
+"""Without a comment sign, or DuckDB quotes every value that begins with `#`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

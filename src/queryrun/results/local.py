@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +23,8 @@ milliseconds, not a second per 3 GB."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """EFBIG: the worker's own limit on file sizes, which is above all others, or the file system's."""
 _SYNC_FILE_RANGE_WRITE = 2
+_READ_FINISHED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""No link is followed, and a pipe does not block."""
 _CREATE = os.O_CREAT | os.O_CLOEXEC
 _MODE = 0o600
 
@@ -56,6 +60,35 @@ class LocalResultStore:
                 left -= len(chunk)
                 yield chunk
 
+    def take_over(
+        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+    ) -> bool:
+        """Move a finished file out of an outbox. See `ResultStore.take_over`.
+
+        The worker is not trusted: the file is moved out of its reach first, and judged then. It
+        must be a plain file without another name, and no process may have it open for writing.
+        """
+        unfinished = self._unfinished(key)
+        with _storage_failures():
+            with contextlib.suppress(FileNotFoundError):  # an earlier call has moved it
+                (outbox / checked_key(key)).rename(unfinished)
+            try:
+                file = os.open(unfinished, _READ_FINISHED)
+            except OSError as error:
+                raise _not_as_announced() from error
+            try:
+                found = os.fstat(file)
+                is_plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+                if not is_plain or found.st_size != size_bytes:
+                    raise _not_as_announced()
+                if not is_stopped and has_writer(file):
+                    return False
+            finally:
+                os.close(file)
+            unfinished.rename(self._path(key))
+            _sync_directory(self._directory)
+        return True
+
     def discard(self, key: str) -> None:
         """Remove the file and what was being written. Durable when it returns."""
         for path in (self._path(key), self._unfinished(key)):
@@ -67,6 +100,8 @@ class LocalResultStore:
         """Remove files by when they were last written. See `ResultStore.sweep`."""
         swept = []
         for path in self._directory.glob("*"):
+            if path.is_dir():
+                continue
             before = unfinished_before if path.suffix == ".part" else committed_before
             with contextlib.suppress(FileNotFoundError):  # removed concurrently
                 if path.stat().st_mtime < before.timestamp():
@@ -109,9 +144,6 @@ class LocalResultWriter:
     def share(self, path: str) -> SharedFile | None:
         """Create the file at `path` and hard-link it under its unfinished name.
 
-        The order follows from the worker's sandbox: the worker may read its spill directory, where
-        `path` is, but only write the directory of results, which holds the files of others. A link
-        into the spill directory would add the right to read, so the kernel refuses it.
         Returns None across file systems, and on file systems without hard links.
         """
         self._shared = Path(path)
@@ -191,6 +223,24 @@ def _storage_failures() -> Iterator[None]:
         raise RunFailed.of(
             FailureCode.STORAGE_FAILED, "The result file could not be written"
         ) from error
+
+
+def has_writer(file: int) -> bool:
+    """Whether some process may have this file open for writing. `file` is open for reading alone.
+
+    The kernel grants a read lease only for a file without writers. Where it grants none, as on
+    some network file systems, the answer is yes.
+    """
+    try:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError:
+        return True
+    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
+
+
+def _not_as_announced() -> RunFailed:
+    return RunFailed.of(FailureCode.WORKER_LOST, "The result file is not as its worker announced")
 
 
 def _begin_write_back(file: int, start: int, end: int) -> None:

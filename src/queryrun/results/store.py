@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 
@@ -73,6 +74,17 @@ class ResultStore(Protocol):
 
         Raises `FileNotFoundError` when there is no such file, and `RunFailed` (storage) on errors
         of the store, also between two chunks: then the bytes so far are correct but incomplete.
+        """
+        ...
+
+    def take_over(
+        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+    ) -> bool:
+        """Commit the file that a worker has finished in its outbox. Durable when it returns True.
+
+        False: a process may still write to the file, so nothing was committed. Stop the worker and
+        call it again with `is_stopped`. Raises `RunFailed` for a file that is not there, or not as
+        announced. A store that workers commit to directly has nothing to do.
         """
         ...
 

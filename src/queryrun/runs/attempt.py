@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -226,6 +227,7 @@ class AttemptRunner:
             row_limit=policy.max_output_rows,
             size_limit_bytes=policy.max_output_bytes,
             deleted_rows=run.request.deleted_rows.value,
+            marks_deleted=policy.marks_deleted,
             org_column=policy.org_column,
             org_ids=run.request.org_ids,
             lease_deadline_s=self._lease_deadline_s or 0.0,
@@ -263,6 +265,8 @@ class AttemptRunner:
         A run may be read as finished, or start its next attempt, the moment the outcome is written.
         Nothing of this attempt may then still run.
         """
+        if isinstance(outcome, Done) and worker is not None:
+            outcome = await self._take_over_file(worker, outcome)
         if outcome is not None and _is_clean(outcome):
             await self._stop_remote_leftovers(outcome)
             run = await self._persist(lambda: self._write_clean(outcome))
@@ -281,6 +285,24 @@ class AttemptRunner:
             self.stop(*await self._lost_race_reason())
             run = await self._persist(lambda: self._write_stopped(outcome, engine_stop))
         return self._report(run)
+
+    async def _take_over_file(self, worker: Worker, done: Done) -> Done | Failure:
+        """Commit what the worker has finished. One that still holds the file open is stopped first.
+
+        From here on no worker can change it, not even the one that wrote it.
+        """
+        if worker.outbox is None:
+            return done
+        results = self._context.results
+        take_over = partial(results.take_over, worker.outbox, self._file_key, done.size_bytes)
+        try:
+            if not await asyncio.to_thread(take_over):
+                await self._confirmation.stop(worker)
+                await asyncio.to_thread(take_over, is_stopped=True)
+        except RunFailed as error:
+            await self._discard_file()
+            return error.failure
+        return done
 
     def _is_cancel_requested(self) -> bool:
         return self._stop_request is not None and self._stop_request.reason in _CANCELS

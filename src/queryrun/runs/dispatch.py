@@ -28,6 +28,8 @@ class DispatchOptions:
 
     slots: int = 5
     """Attempts that this node holds at the same time."""
+    fair_slots: int = 0
+    """More, for entities that have nothing running."""
     lease_s: float = 15.0
     heartbeat_s: float = 3.0
     poll_s: float = 1.0
@@ -157,11 +159,14 @@ class Dispatcher:
     async def _claim(self) -> None:
         """Claim as many runs as there are free slots and start an attempt on each."""
         free = self._options.slots - len(self._tasks)
-        if free <= 0 or self._draining:
+        fair = self._options.fair_slots + min(free, 0)
+        if (free <= 0 and fair <= 0) or self._draining:
             return
         requested_s = time.monotonic()
         for attempt in await self._context.store.claim(
-            self._context.node, lease_s=self._options.lease_s, limits=self._limits(free)
+            self._context.node,
+            lease_s=self._options.lease_s,
+            limits=self._limits(max(free, 0), max(fair, 0)),
         ):
             self._start_attempt(attempt, self._lease_deadline_s(requested_s))
 
@@ -170,12 +175,17 @@ class Dispatcher:
         fence_s = self._options.fence_s
         return None if fence_s is None else requested_s + fence_s
 
-    def _limits(self, free: int) -> ClaimLimits:
+    def _limits(self, free: int, fair: int) -> ClaimLimits:
         sources = self._sources()
-        running = {
-            source: self._context.policy(source).max_running_per_tenant for source in sources
-        }
-        return ClaimLimits(sources, free, running)
+        policies = {source: self._context.policy(source) for source in sources}
+        return ClaimLimits(
+            sources,
+            free,
+            {source: policy.max_running_per_tenant for source, policy in policies.items()},
+            {source: policy.max_running_per_entity for source, policy in policies.items()},
+            {source: policy.max_running_per_client for source, policy in policies.items()},
+            fair_slots=fair,
+        )
 
     def _start_attempt(self, attempt: Attempt, deadline_s: float | None) -> None:
         runner = AttemptRunner(attempt, self._context)

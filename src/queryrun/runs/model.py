@@ -207,6 +207,7 @@ class IdempotencyKey:
     """
 
     tenant_id: str
+    entity_id: str
     text: str
     fingerprint: str
 

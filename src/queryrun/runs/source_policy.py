@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from queryrun.runs.model import DEFAULT_MAX_RETRIES
+from queryrun.runs.store import QueueLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,10 @@ class SourcePolicy:
     """Limits that a source sets on runs (contract F7). 0 means no limit, unless noted otherwise."""
 
     max_running_per_tenant: int = 5
-    max_queued_per_tenant: int = 10
+    """Its entities share it (`RunStore.claim`)."""
+    max_running_per_entity: int = 0
+    max_running_per_client: int = 0
+    queue: QueueLimits = field(default_factory=lambda: QueueLimits(per_entity=10))
     max_output_rows: int = 500_000
     max_output_bytes: int = 0
     time_limit_s: float = 3600.0
@@ -22,3 +26,5 @@ class SourcePolicy:
     """The SQL that the guard parses: `trino`, `spark`, or `native` for DuckDB's own."""
     org_column: str = ""
     """The column that holds a row's org; empty when the source has no orgs."""
+    marks_deleted: bool = False
+    """Whether a boolean column `deleted` marks rows that are hidden (contract F3)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from queryrun.errors import Failure
+from queryrun.errors import Failure, QueueFull
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
@@ -43,15 +43,45 @@ class HeldAttempt:
 
 @dataclass(frozen=True, slots=True)
 class ClaimLimits:
-    """How much `claim` may take. `per_tenant_running` counts `canceling` runs too: they hold slots.
+    """How much `claim` may take. The limits count `canceling` runs too: they hold slots.
 
-    `sources` are those this node can run at this moment. 0 means no per-tenant limit.
+    `sources` are those this node can run at this moment. A limit that is missing or 0 is none.
     """
 
     sources: Sequence[str]
     free_slots: int
-    per_tenant_running: dict[str, int]
-    """source -> limit (contract F7)."""
+    per_tenant_running: Mapping[str, int]
+    """source -> limit that the entities of a tenant share (contract F7)."""
+    per_entity_running: Mapping[str, int] = field(default_factory=dict)
+    per_client_running: Mapping[str, int] = field(default_factory=dict)
+    """source -> limit of a client in one entity."""
+    fair_slots: int = 0
+    """Slots beyond `free_slots` for entities that have nothing running anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How many runs may wait on a source, counted for each entity and client. 0: no limit."""
+
+    per_entity: int = 0
+    per_client: int = 0
+    """Of a client in one entity."""
+
+    def full(self, source: str) -> QueueFull:
+        """The refusal. It tells a caller of its own runs and of nobody else's."""
+        entity, client = self.per_entity, self.per_client
+        who, limit = (
+            ("client", client) if 0 < client < (entity or client + 1) else ("entity", entity)
+        )
+        return QueueFull(
+            f"your {who} has {limit} query runs waiting on {source}, as many as may wait",
+            QUEUE_FULL_RETRY_AFTER_S,
+        )
+
+
+NO_QUEUE_LIMITS = QueueLimits()
+QUEUE_FULL_RETRY_AFTER_S = 5
+"""The `Retry-After` of a caller whose queue is full: about the time of a short run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +183,17 @@ class RunStore(Protocol):
         request: RunRequest,
         *,
         run_id: str,
-        queue_limit: int,
+        queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, and return it. Durable before this returns.
 
-        `queue_limit` is the number of runs that may wait (`accepted`) for the tenant on the
-        source; 0 means no limit. Beyond it: `QueueFull`, nothing written. Counting costs up to
-        `queue_limit` index entries.
+        `queue_limits` count the runs that wait (`accepted`) on the source, of the entity and of
+        its client: nobody else's runs matter. Beyond them: `QueueFull`, nothing written. Counting
+        costs as many index entries as may wait.
 
         With `idempotent`: the first call stores `idempotent.response(run)` in the same transaction.
-        A later call with the same tenant, key and fingerprint writes nothing and returns the first
+        A later call with the same entity, key and fingerprint writes nothing and returns the first
         run with `replay` set; another fingerprint raises `IdempotencyMismatch`; a key whose
         first request has no response yet, or got one without creating a run, raises
         `IdempotencyInFlight` (`IdempotencyStore.find_key`, called before, finds that response).
@@ -183,12 +213,19 @@ class RunStore(Protocol):
 
         A run is waiting when all of these hold: its state is `accepted`; its `ready_time` is
         not in the future, by the store's clock; its source is among `limits.sources`; its
-        tenant has fewer running runs on that source than the limit.
+        tenant, entity and client have room on that source.
 
-        Within an entity, first the run that has been ready longest; entities take turns, so
-        one entity's thousand runs cannot delay another's first. The cost grows with the
-        entities that have something waiting, not with the queue. Each returned attempt is
-        already `in_progress`, has the next attempt number and a lease until the store's clock
+        The entities of a tenant share its limit. A share is the limit divided by the entities
+        that run or wait on the source, and at least 1. An entity below its share has room while
+        the limit is not reached *without what others hold beyond their shares*: an entity alone
+        may use the whole limit, and the next one does not wait until those runs have finished.
+        So a tenant may exceed its limit for a while, at most twofold.
+
+        First the entity that has fewest running (anywhere), then the one that was served longest
+        ago; within an entity, the run that has been ready longest. Beyond `free_slots`, an entity
+        with nothing running may start one run in a fair slot. The cost grows with the clients
+        that have something waiting and with what runs, not with the queue. Each returned attempt
+        is already `in_progress`, has the next attempt number and a lease until the store's clock
         plus `lease_s`.
 
         Two nodes never get the same attempt. The lease protects the record, not the engine: a

@@ -26,7 +26,7 @@ async def submit(
     stored response instead. `run_id` is for callers that need to know the id beforehand.
 
     Raises `InvalidRequest` for an unknown source and for a statement that the guard refuses,
-    `QueueFull` when too many of the tenant's runs wait, `Unavailable` while the node drains, and
+    `QueueFull` when too many of the entity's runs wait, `Unavailable` while the node drains, and
     the idempotency errors. Nothing is written then.
     """
     if not context.accepting():
@@ -43,7 +43,7 @@ async def submit(
     accepted = await context.store.accept(
         _within_limits(request, policy),
         run_id=run_id or str(uuid4()),
-        queue_limit=policy.max_queued_per_tenant,
+        queue_limits=policy.queue,
         idempotent=idempotent,
     )
     context.notifier.publish(accepted.run)

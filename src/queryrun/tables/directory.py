@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.defined import defined_table
+from queryrun.tables.definition import FILE_NAME, read_definitions
 from queryrun.tables.folder import is_hidden, is_inside, table_of_folder
-from queryrun.tables.formats import split, why_unread
-from queryrun.tables.model import FoundFile, Table, shown, table_key
+from queryrun.tables.formats import split, unread_table, why_unread
+from queryrun.tables.model import FoundFile, Table, displayed, table_key
 
 
 class DataDirectory:
@@ -24,6 +26,11 @@ class DataDirectory:
         self._root = os.path.realpath(directory)
         self._entries: dict[str, list[os.DirEntry[str]]] = {}
         self._tables: dict[str, Table | None] = {}
+        self._unread: dict[str, Table] = {}
+        self._definitions = {
+            table_key(name): (name, definition)
+            for name, definition in read_definitions(directory).items()
+        }
         self.ignored: dict[str, str] = {}
         """Entries that are no table, and what to do about it."""
         try:
@@ -45,22 +52,37 @@ class DataDirectory:
 
         A directory with nothing in it that could be read is among them.
         """
-        return list(self._entries)
+        return list(dict.fromkeys((*self._entries, *self._unread, *self._defined)))
+
+    @property
+    def _defined(self) -> list[str]:
+        """The keys of tables that `tables.toml` makes of files, or cannot make."""
+        return [key for key, (_, d) in self._definitions.items() if d.files or d.problem]
 
     def find(self, name: str) -> Table | None:
         """The table of this name, in any case; None when there is none. It may have a `problem`."""
         key = table_key(name)
         if key not in self._tables:
-            self._tables[key] = self._table(self._entries.get(key, []))
-        return self._tables[key]
+            self._tables[key] = self._with_definition(key, self._entries.get(key, []))
+        return self._tables[key] or self._unread.get(key)
+
+    def _with_definition(self, key: str, entries: list[os.DirEntry[str]]) -> Table | None:
+        name, definition = self._definitions.get(key, ("", None))
+        if definition is None:
+            return self._table(entries)
+        found = None if definition.files else self._table(entries)
+        return defined_table(name, found, definition, self._directory)
 
     def tables(self) -> list[Table]:
-        """All tables, those that cannot be read among them, by name. Walks every sub-directory."""
-        found = (self.find(key) for key in sorted(self._entries))
+        """All tables, those that cannot be read among them, by name. Walks every sub-directory.
+
+        Not what is `ignored`, although `find` says of an ending that is not read what to do.
+        """
+        found = (self.find(key) for key in sorted({*self._entries, *self._defined}))
         return [table for table in found if table is not None]
 
     def _classify(self, entry: os.DirEntry[str]) -> None:
-        if is_hidden(entry.name):
+        if is_hidden(entry.name) or entry.name == FILE_NAME:
             return
         if not entry.name.isprintable():
             self.ignored[entry.name] = "its name is not printable text; rename it"
@@ -70,7 +92,12 @@ class DataDirectory:
         elif known := split(entry.name):
             name = known.table
         else:
-            self.ignored[entry.name] = why_unread(entry.name) or "its ending is not known"
+            why = why_unread(entry.name)
+            self.ignored[entry.name] = why or "its ending is not known"
+            if why and entry.is_file():
+                name = unread_table(entry.name)
+                problem = f"'{displayed(entry.name)}': {why}"
+                self._unread[table_key(name)] = Table(name, "parquet", problem=problem)
             return
         self._entries.setdefault(table_key(name), []).append(entry)
 
@@ -78,7 +105,7 @@ class DataDirectory:
         found = [table for entry in entries if (table := self._of_entry(entry))]
         if len(found) < 2:
             return found[0] if found else None
-        names = " and ".join(f"'{shown(entry.name)}'" for entry in entries)
+        names = " and ".join(f"'{displayed(entry.name)}'" for entry in entries)
         problem = f"{names} have the same name; rename one, or define the table in tables.toml"
         return Table(found[0].name, found[0].format, problem=problem)
 
@@ -86,14 +113,14 @@ class DataDirectory:
         known = split(entry.name)
         if entry.is_symlink() and not is_inside(entry.path, self._root):
             name, kind = (known.table, known.format.name) if known else (entry.name, "parquet")
-            return Table(name, kind, problem=_OUTSIDE.format(shown(entry.name)))
+            return Table(name, kind, problem=_OUTSIDE.format(displayed(entry.name)))
         if entry.is_dir():
             return table_of_folder(entry.name, entry.path, self._root)
         if known is None:
             return None
         if not entry.is_file():
             what = "a link to nothing" if entry.is_symlink() else "not a file"
-            problem = f"'{shown(entry.name)}' is {what}"
+            problem = f"'{displayed(entry.name)}' is {what}"
             return Table(known.table, known.format.name, problem=problem)
         file = FoundFile(entry.path, entry.name, known.compression)
         return Table(known.table, known.format.name, (file,))

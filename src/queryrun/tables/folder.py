@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from queryrun.tables.formats import FORMATS, FileName, split, why_unread
 from queryrun.tables.identity import FileIdentity
-from queryrun.tables.model import FoundFile, Partition, Table, shown
+from queryrun.tables.model import FoundFile, Partition, Table, displayed
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """What Hive writes for a partition whose value is NULL."""
@@ -122,13 +122,13 @@ class _Listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             raise Unusable(
-                f"its sub-directory '{self._shown(path)}' cannot be listed ({error.strerror}); "
+                f"its sub-directory '{self._displayed(path)}' cannot be listed ({error.strerror}); "
                 "let the service read it, or move it away"
             ) from error
         identity = (found.st_dev, found.st_ino)
         self.directories.append((path, FileIdentity.of(found)))
         if identity in above:
-            raise Unusable(f"'{self._shown(path)}' is a link to a directory that it is in")
+            raise Unusable(f"'{self._displayed(path)}' is a link to a directory that it is in")
         for entry in entries:
             if not is_hidden(entry.name):
                 self._add(entry, partition, (*above, identity), is_linked=is_linked)
@@ -146,7 +146,7 @@ class _Listing:
             self._refuse_outside(entry)
             if _table_format(entry.path):
                 raise Unusable(
-                    f"its sub-directory '{self._shown(entry.path)}' is a table of its own; "
+                    f"its sub-directory '{self._displayed(entry.path)}' is a table of its own; "
                     "move it beside the others"
                 )
             below = (*partition, *_partition(entry.name))
@@ -159,7 +159,7 @@ class _Listing:
         self._refuse_outside(entry)
         if not entry.is_file():
             what = "a link to nothing" if entry.is_symlink() else "not a file"
-            raise Unusable(f"'{self._shown(entry.path)}' is {what}")
+            raise Unusable(f"'{self._displayed(entry.path)}' is {what}")
         name = entry.path[self.prefix_chars :]
         file = FoundFile(entry.path, name, known.compression, partition)
         (self.linked if is_linked or entry.is_symlink() else self.files).append((known, file))
@@ -169,7 +169,7 @@ class _Listing:
     def _refuse_outside(self, entry: os.DirEntry[str]) -> None:
         if entry.is_symlink() and not is_inside(entry.path, self.root):
             raise Unusable(
-                f"'{self._shown(entry.path)}' is a link that leads out of the data directory; "
+                f"'{self._displayed(entry.path)}' is a link that leads out of the data directory; "
                 "copy the data here"
             )
 
@@ -180,7 +180,7 @@ class _Listing:
         for known, file in self.linked:
             target = os.path.realpath(file.path)
             if target in reached:
-                warnings.append(f"'{shown(file.name)}' links to a file that is read already")
+                warnings.append(f"'{displayed(file.name)}' links to a file that is read already")
                 continue
             reached.add(target)
             files.append((known, file))
@@ -188,12 +188,12 @@ class _Listing:
 
     def _unread_names(self) -> str:
         names = sorted(self.unread.items(), key=lambda item: (-item[1], item[0]))[:5]
-        parts = [f"{count} × {shown(name)}" for name, count in names]
+        parts = [f"{count} × {displayed(name)}" for name, count in names]
         advice = next((why for name, _ in names if (why := why_unread(f"x{name}"))), "")
         return ", ".join(parts) + (f"; {advice}" if advice else "")
 
-    def _shown(self, path: str) -> str:
-        return shown(path[self.prefix_chars :])
+    def _displayed(self, path: str) -> str:
+        return displayed(path[self.prefix_chars :])
 
 
 MAX_WARNINGS = 20
@@ -212,9 +212,9 @@ def _keys(files: tuple[FoundFile, ...]) -> tuple[str, ...]:
     for file in files:
         if tuple(key for key, _ in file.partition) != keys:
             raise Unusable(
-                f"its files are partitioned differently: '{shown(first.name)}' and "
-                f"'{shown(file.name)}'"
+                f"its files are partitioned differently: '{displayed(first.name)}' and "
+                f"'{displayed(file.name)}'"
             )
     if len({key.lower() for key in keys}) < len(keys):
-        raise Unusable(f"'{shown(first.name)}' names a partition column twice")
+        raise Unusable(f"'{displayed(first.name)}' names a partition column twice")
     return keys

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd"}
-"""Endings behind the ending of a text file, and what DuckDB calls the compression."""
+COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2"}
+"""Endings behind the ending of a text file, and the compression (`text.stream`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class FileFormat:
     """Text may be compressed (`COMPRESSIONS`), and an empty file has no rows."""
     reader: str
     """`module:function`: a `relation.Reader`."""
+    planner: str = ""
+    """Of a table format: `module:function`, a `snapshot.Planner`."""
 
 
 _FORMATS = (
@@ -41,21 +43,35 @@ _FORMATS = (
         label="CSV",
         endings=(".csv",),
         is_text=True,
-        reader="queryrun.tables.text:read_csv",
+        reader="queryrun.tables.text.read:read_csv",
     ),
     FileFormat(
         name="tsv",
         label="TSV",
         endings=(".tsv",),
         is_text=True,
-        reader="queryrun.tables.text:read_tsv",
+        reader="queryrun.tables.text.read:read_tsv",
     ),
     FileFormat(
         name="json",
         label="JSON",
         endings=(".json", ".jsonl", ".ndjson"),
         is_text=True,
-        reader="queryrun.tables.text:read_json",
+        reader="queryrun.tables.text.read:read_json",
+    ),
+    FileFormat(
+        name="delta",
+        label="Delta",
+        endings=(),
+        reader="queryrun.tables.plan:read_planned",
+        planner="queryrun.tables.delta:plan_delta",
+    ),
+    FileFormat(
+        name="iceberg",
+        label="Iceberg",
+        endings=(),
+        reader="queryrun.tables.plan:read_planned",
+        planner="queryrun.tables.iceberg:plan_iceberg",
     ),
 )
 
@@ -63,7 +79,6 @@ FORMATS: Mapping[str, FileFormat] = {found.name: found for found in _FORMATS}
 """All formats by name."""
 
 UNREAD: Mapping[str, str] = {
-    ".bz2": "bzip2 is not read; compress it with gzip or zstd",
     ".xz": "xz is not read; compress it with gzip or zstd",
     ".zip": "zip archives are not read; unpack it, or compress the file with gzip or zstd",
     ".xlsx": "Excel workbooks are not read; save the sheet as CSV",
@@ -102,8 +117,19 @@ def split(file: str) -> FileName | None:
 
 def why_unread(file: str) -> str:
     """What to do about a file that is not read; empty when nobody would expect it to be."""
+    return UNREAD.get(_unread_ending(file), "")
+
+
+def unread_table(file: str) -> str:
+    """The table that a file would be if its ending were read; empty when nobody expects it."""
+    stem = file[: -len(ending)] if (ending := _unread_ending(file)) else ""
+    known = split(stem)
+    return known.table if known else stem
+
+
+def _unread_ending(file: str) -> str:
     lower = file.lower()
-    return next((why for ending, why in UNREAD.items() if lower.endswith(ending)), "")
+    return next((e for e in UNREAD if lower.endswith(e) and len(lower) > len(e)), "")
 
 
 def _uncompressed(file: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ class FileIdentity:
     """Two equal identities of a path mean that nobody has written to the file in between.
 
     Times are those of the file system, in nanoseconds. They advance in ticks of a few
-    milliseconds, so a file whose `changed_ns` is younger than `SETTLED_NS` has no identity yet.
+    milliseconds: see `unsettled_s`.
     """
 
     device: int
@@ -27,9 +28,24 @@ class FileIdentity:
         """The identity in a result of `stat`."""
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
+    @property
+    def content(self) -> tuple[int, int, int, int]:
+        """What only a write changes. The time of change also moves when a file is renamed, or
+        replaced while it is open."""
+        return self.device, self.inode, self.size_bytes, self.modified_ns
+
 
 SETTLED_NS = 20_000_000
 """The coarsest tick of a kernel's clock (100 Hz), twice."""
+
+
+def unsettled_s(found: os.stat_result) -> float:
+    """How long to wait until a further write is sure to change the file's identity; 0: not at all.
+
+    Two writes within a tick of the clock leave the same time.
+    """
+    age_ns = time.time_ns() - found.st_mtime_ns
+    return (SETTLED_NS - age_ns) / 1e9 if 0 <= age_ns < SETTLED_NS else 0.0
 
 
 def version_of(identities: Iterable[tuple[str, FileIdentity]]) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.definition import TableDefinition
 from queryrun.tables.identity import FileIdentity
 
-MAX_SHOWN_CHARS = 120
+MAX_DISPLAYED_CHARS = 120
 """Of a file's name in a message."""
 
+NO_DEFINITION = TableDefinition()
 Partition = tuple[tuple[str, str | None], ...]
 """The columns that a file's path gives (`year=2024/`), decoded; None is NULL."""
 
@@ -20,7 +23,7 @@ class FoundFile:
     """A file of a table.
 
     `name` is relative to the entity's data directory, and the only form that messages may show
-    (with `shown`); `path` is for this machine alone.
+    (with `displayed`); `path` is for this machine alone.
     """
 
     path: str
@@ -28,6 +31,35 @@ class FoundFile:
     compression: str = ""
     """As DuckDB calls it; empty for none."""
     partition: Partition = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedColumn:
+    """A column of a table format's schema; `type` as DuckDB names it."""
+
+    name: str
+    type: str
+    source: str
+    """What it is called in the files."""
+    field_id: int = 0
+    default: str = "NULL"
+    """SQL for files that are older than the column."""
+    partition_index: int | None = None
+    """Its place among the columns that paths give; None: the files have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """One version of a table, by its log or metadata."""
+
+    version: str
+    """As the format counts: `12`, or the id of a snapshot."""
+    columns: tuple[PlannedColumn, ...]
+    deleted: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Positions of deleted rows, by the index of the file."""
+    by_field_id: bool = False
+    rows: int | None = None
+    """How many there are, where the log says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +80,12 @@ class Table:
     directories: tuple[tuple[str, FileIdentity], ...] = ()
     """Every directory that was listed, as it was just before."""
     partition_keys: tuple[str, ...] = ()
+    plan: TablePlan | None = None
+    """Of a table format, once its log has been read."""
+    deleted_column: str = ""
+    """The boolean column that marks deleted rows, if its definition names one."""
+    definition: TableDefinition = NO_DEFINITION
+    """What `tables.toml` says of it."""
     problem: str = ""
     warnings: tuple[str, ...] = field(default=())
 
@@ -59,7 +97,7 @@ class Table:
 
 def unreadable(table: str, problem: str) -> RunFailed:
     """The failure of a table that cannot be read; `problem` says why and what to do."""
-    message = f"Table '{shown(table)}' cannot be read: {problem}"
+    message = f"Table '{displayed(table)}' cannot be read: {problem}"
     return RunFailed.of(FailureCode.DATA_INVALID, message)
 
 
@@ -68,7 +106,7 @@ def table_key(name: str) -> str:
     return unicodedata.normalize("NFC", name).lower()
 
 
-def shown(name: str) -> str:
+def displayed(name: str) -> str:
     """A file's name as messages show it: printable, and cut if it is very long."""
     safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
-    return safe if len(safe) <= MAX_SHOWN_CHARS else safe[: MAX_SHOWN_CHARS - 1] + "…"
+    return safe if len(safe) <= MAX_DISPLAYED_CHARS else safe[: MAX_DISPLAYED_CHARS - 1] + "…"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,11 +30,15 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def partitioned(
-    connection: DuckDBPyConnection, table: TableSnapshot, paths: list[str], relation: Relation
+    connection: DuckDBPyConnection,
+    table: TableSnapshot,
+    paths: list[str],
+    relation: Relation,
+    files: Sequence[SnapshotFile] | None = None,
 ) -> str:
     """`relation` of these paths, with the partition columns of the snapshot behind the others.
 
-    `paths` are some or all of the snapshot's own, or stand for all of them one by one. A column
+    `paths` stand for `files`, which are all of the snapshot's unless others are given. A column
     that the files have themselves is theirs.
     """
     if not table.table.partition_keys:
@@ -45,10 +49,9 @@ def partitioned(
     if table.work_dir is None:
         values = [f"CAST(NULL AS {column.type}) AS {column.quoted}" for column in columns]
         return f"(SELECT *, {', '.join(values)} FROM {relation(paths, '')})"
-    linked = _link(table.work_dir, table, paths)
+    linked = linked_paths(table.work_dir, table, paths, table.files if files is None else files)
     names = [_link_key(index) for index in range(len(table.table.partition_keys))]
-    types = ", ".join(f"{quoted_text(name)}: VARCHAR" for name in names)
-    read = relation(linked, f", hive_partitioning=true, hive_types={{{types}}}")
+    read = relation(linked, link_options(len(names)))
     values = [f"CAST({names[c.index]} AS {c.type}) AS {c.quoted}" for c in columns]
     return f"(SELECT * EXCLUDE ({', '.join(names)}), {', '.join(values)} FROM {read})"
 
@@ -78,20 +81,22 @@ def _columns(
     ]
 
 
-def _files_of(table: TableSnapshot, paths: list[str]) -> list[SnapshotFile]:
-    if len(paths) == len(table.files):
-        return list(table.files)
-    by_path = {file.read_path: file for file in table.files}
-    return [by_path[path] for path in paths]
+def link_options(keys: int) -> str:
+    """Options of a reader of `linked_paths`, for so many keys: columns `queryrun_p0` and so on,
+    all of them texts."""
+    types = ", ".join(f"{quoted_text(_link_key(index))}: VARCHAR" for index in range(keys))
+    return f", hive_partitioning=true, hive_types={{{types}}}"
 
 
-def _link(work_dir: Path, table: TableSnapshot, paths: list[str]) -> list[str]:
+def linked_paths(
+    work_dir: Path, table: TableSnapshot, paths: list[str], files: Sequence[SnapshotFile]
+) -> list[str]:
     """A directory per partition, in it a link per file."""
     root = os.path.join(work_dir, f"table-{table.version}")  # noqa: PTH118
     shutil.rmtree(root, ignore_errors=True)
     made = set()
     linked = []
-    for number, (file, path) in enumerate(zip(_files_of(table, paths), paths, strict=True)):
+    for number, (file, path) in enumerate(zip(files, paths, strict=True)):
         parts = [
             f"{_link_key(index)}={_encoded(value)}"
             for index, (_, value) in enumerate(file.found.partition)

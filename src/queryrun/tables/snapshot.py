@@ -13,14 +13,17 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.directory import DataDirectory
-from queryrun.tables.identity import SETTLED_NS, FileIdentity, version_of
-from queryrun.tables.model import FoundFile, Table, shown, unreadable
+from queryrun.tables.formats import FORMATS
+from queryrun.tables.identity import FileIdentity, unsettled_s, version_of
+from queryrun.tables.model import FoundFile, Table, displayed, unreadable
+from queryrun.tables.text.context import TextContext
 
 DESCRIPTORS = "/proc/self/fd/"
 """Below this the engine finds what has been opened: it must be allowed to read there."""
@@ -29,6 +32,23 @@ MAX_PINNED_FILES = 6_000
 has 16,384. Files beyond are read by their paths, and then their paths are verified."""
 _MAX_LISTINGS = 8
 _MAX_WAITS = 5
+
+
+Planner = Callable[[Table], Table]
+"""Reads the log of a table format: the table with `files` and `plan` of its newest version.
+
+Raises `RunFailed` that says why it cannot be read as it is.
+"""
+
+
+def planned(table: Table) -> Table:
+    """A table of files as it is; one of a table format with its plan."""
+    planner = FORMATS[table.format].planner
+    if not planner:
+        return table
+    module, _, function = planner.partition(":")
+    plan: Planner = getattr(import_module(module), function)
+    return plan(table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +61,12 @@ class SnapshotFile:
     descriptor: int = -1
 
     def is_unchanged(self) -> bool:
-        """Whether nobody has written to it since. A file that is not pinned must be there still.
-
-        The time of change is left out: deleting or renaming a file advances it.
-        """
+        """Whether nobody has written to it since. A file that is not pinned must be there still."""
         try:
             now = os.fstat(self.descriptor) if self.descriptor >= 0 else os.stat(self.found.path)  # noqa: PTH116
         except OSError:
             return False
-        seen = FileIdentity.of(now)
-        return (seen.device, seen.inode, seen.size_bytes, seen.modified_ns) == (
-            self.identity.device,
-            self.identity.inode,
-            self.identity.size_bytes,
-            self.identity.modified_ns,
-        )
+        return FileIdentity.of(now).content == self.identity.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +80,20 @@ class TableSnapshot:
     work_dir: Path | None = None
     """A directory of the statement's own, which the engine may read. None: only the schema is
     asked for, and nothing may be written."""
+    text: TextContext = field(default_factory=TextContext)
+    """How text files are converted, and where their copies are kept."""
+    descriptors: list[int] = field(default_factory=list)
+    """Open until the statement has ended."""
 
     @property
     def paths(self) -> list[str]:
         """Where the engine reads the files, in order."""
         return [file.read_path for file in self.files]
+
+    def keep(self, descriptor: int) -> str:
+        """Keep a file open until the statement has ended; returns where the engine reads it."""
+        self.descriptors.append(descriptor)
+        return f"{DESCRIPTORS}{descriptor}"
 
 
 @dataclass(slots=True)
@@ -82,6 +102,7 @@ class Snapshot:
 
     directory: DataDirectory
     work_dir: Path | None = None
+    text: TextContext = field(default_factory=TextContext)
     _tables: dict[str, TableSnapshot] = field(default_factory=dict)
     _descriptors: list[int] = field(default_factory=list)
 
@@ -93,7 +114,9 @@ class Snapshot:
         """
         found = self.directory.find(name)
         if found is None:
-            raise RunFailed.of(FailureCode.NAME_NOT_FOUND, f"Table '{shown(name)}' does not exist")
+            raise RunFailed.of(
+                FailureCode.NAME_NOT_FOUND, f"Table '{displayed(name)}' does not exist"
+            )
         if found.name not in self._tables:
             self._tables[found.name] = self._pinned(found)
         return self._tables[found.name]
@@ -124,20 +147,6 @@ class Snapshot:
                 if not file.is_unchanged():
                     raise _changed(snapshot.table.name, file.found.name)
 
-    def release(self, table: TableSnapshot) -> None:
-        """Close one table's files, so that the engine can no longer read them.
-
-        For a table whose rows have all been read. Raises `RunFailed` (`data_changed`) as `verify`.
-        """
-        changed = next((file for file in table.files if not file.is_unchanged()), None)
-        for file in table.files:
-            if file.descriptor >= 0:
-                self._descriptors.remove(file.descriptor)
-                os.close(file.descriptor)
-        del self._tables[table.table.name]
-        if changed:
-            raise _changed(table.table.name, changed.found.name)
-
     def close(self) -> None:
         """Close the files. Idempotent."""
         while self._descriptors:
@@ -153,11 +162,15 @@ class Snapshot:
             if attempt:
                 table = self._listed_again(table)
             table.require_readable()
+            table = planned(table)
             opened_before = len(self._descriptors)
             files = self._opened(table)
             if files is not None and all(is_current(*known) for known in table.directories):
                 version = version_of((file.found.name, file.identity) for file in files)
-                return TableSnapshot(table, files, version, self.work_dir)
+                version += f"-{table.plan.version}" if table.plan else ""
+                return TableSnapshot(
+                    table, files, version, self.work_dir, self.text, self._descriptors
+                )
             self._close_from(opened_before)
         raise _changed(table.name, table.name)
 
@@ -177,7 +190,7 @@ class Snapshot:
             except FileNotFoundError:
                 return None
             except OSError as error:
-                problem = f"'{shown(found.name)}' cannot be opened ({error.strerror})"
+                problem = f"'{displayed(found.name)}' cannot be opened ({error.strerror})"
                 raise unreadable(table.name, problem) from error
         return tuple(files)
 
@@ -209,24 +222,22 @@ def is_current(path: str, identity: FileIdentity) -> bool:
 
 
 def _settled(descriptor: int, table: Table, found: FoundFile) -> FileIdentity:
-    """The identity of a file once its last write is older than the clock's tick.
-
-    Two writes within a tick leave the same time: after a younger one, another could go unnoticed.
-    """
+    """The identity of a file once its last write is old enough (`unsettled_s`)."""
     for _ in range(_MAX_WAITS):
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise unreadable(table.name, f"'{shown(found.name)}' is not a file")
-        age_ns = time.time_ns() - state.st_mtime_ns
-        if not 0 <= age_ns < SETTLED_NS:
+            raise unreadable(table.name, f"'{displayed(found.name)}' is not a file")
+        wait_s = unsettled_s(state)
+        if not wait_s:
             return FileIdentity.of(state)
-        time.sleep((SETTLED_NS - age_ns) / 1e9)
+        time.sleep(wait_s)
     raise _changed(table.name, found.name)
 
 
 def _changed(table: str, file: str) -> RunFailed:
     message = (
-        f"Table '{shown(table)}' changed while it was read: '{shown(file)}' was written in place. "
-        "Write a new file under a name that begins with '_' or '.', and rename it when it is whole"
+        f"Table '{displayed(table)}' changed while it was read: '{displayed(file)}' was written "
+        "in place. Write a new file under a name that begins with '_' or '.', and rename it when "
+        "it is whole"
     )
     return RunFailed.of(FailureCode.DATA_CHANGED, message)

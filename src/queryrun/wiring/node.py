@@ -47,6 +47,7 @@ from queryrun.wiring.options import (
 )
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
+from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
 from queryrun.wiring.sources import SourceResolver
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    sandbox: NodeSandbox
     app: Router
     runs: RequestContext
     resources: NodeResources
@@ -143,12 +145,19 @@ class Node:
         self.resources.lock.close()
 
 
-def build_node(settings: Settings, public_url: str, resources: NodeResources | None = None) -> Node:
+def build_node(
+    settings: Settings,
+    public_url: str,
+    resources: NodeResources | None = None,
+    sandbox: NodeSandbox | None = None,
+) -> Node:
     """Connect the components of a node, on `resources` or on new ones. Starts nothing.
 
+    `sandbox`: see `node_sandbox`; None for a node that listens nowhere.
     Raises `ConfigurationError` when another node serves the same home.
     """
-    resources = resources or open_resources(settings)
+    sandbox = sandbox or node_sandbox(settings, LOOPBACK)
+    resources = resources or open_resources(settings, sandbox=sandbox.mode)
     database, fork_client = resources.database, resources.pool.fork_client
 
     # Child services: each has its own process behind it.
@@ -176,6 +185,7 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
         metrics=RunMetrics(),
         now=utc_now,
     )
+    register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
     sweeper = Sweeper(
         sweep_options(settings), resources.results, _sweep_leader(settings, database), utc_now
@@ -219,12 +229,14 @@ def build_node(settings: Settings, public_url: str, resources: NodeResources | N
             now=utc_now,
             make_limiter=make_limiter(database),
             ready=readiness(database, dispatcher, sources, settings.remote_sources),
+            sandbox=str(sandbox),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )
     )
     return Node(
         settings=settings,
+        sandbox=sandbox,
         app=app,
         runs=requests,
         resources=resources,

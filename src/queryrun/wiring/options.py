@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from queryrun.http.context import HttpSettings
 from queryrun.http.rate_limits import API_PRESETS, Rates
 from queryrun.http.v2.body import MAX_TIMEOUT_S
+from queryrun.processes.sandbox import SandboxMode
 from queryrun.runs.dispatch import DispatchOptions
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.reap import ReapOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
+from queryrun.runs.store import QueueLimits
 from queryrun.runs.sweep import SweepOptions
 from queryrun.settings import SPILL_NAME, Settings, SourceSettings, size_bytes
 from queryrun.worker.pool import PoolOptions
@@ -28,19 +31,27 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def pool_options(settings: Settings) -> PoolOptions:
+def pool_options(settings: Settings, sandbox: SandboxMode) -> PoolOptions:
     """One worker per slot, in addition to the warm ones."""
     return PoolOptions(
         spill_root=settings.path(SPILL_NAME),
+        results=local_results(settings),
+        sandbox=sandbox,
         warm=settings.workers.warm,
-        max_workers=settings.workers.slots + settings.workers.warm,
+        max_workers=settings.workers.slots + settings.workers.fair_slots + settings.workers.warm,
     )
+
+
+def local_results(settings: Settings) -> Path | None:
+    """The directory of results; None when they are stored elsewhere."""
+    return settings.path(settings.results.directory) if settings.results.store == "local" else None
 
 
 def dispatch_options(settings: Settings) -> DispatchOptions:
     """A node that shares no database has no fence: no other node can take over its leases."""
     return DispatchOptions(
         slots=settings.workers.slots,
+        fair_slots=settings.workers.fair_slots,
         lease_s=settings.leases.lease_s,
         heartbeat_s=settings.leases.heartbeat_s,
         poll_s=settings.leases.poll_s,
@@ -81,12 +92,15 @@ def _source_policy(source: SourceSettings) -> SourcePolicy:
     """The runs layer must not import the settings, so their values are copied here."""
     return SourcePolicy(
         max_running_per_tenant=source.max_running_per_tenant,
-        max_queued_per_tenant=source.max_queued_per_tenant,
+        max_running_per_entity=source.max_running_per_entity,
+        max_running_per_client=source.max_running_per_client,
+        queue=QueueLimits(source.max_queued_per_tenant, source.max_queued_per_client),
         max_output_rows=source.max_output_rows,
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
         time_limit_s=source.time_limit_s,
         max_retries=source.max_retries,
         org_column=source.org_column,
+        marks_deleted=source.marks_deleted,
         dialect=source.kind.guard(source.dialect),
     )
 

@@ -10,6 +10,7 @@ from typing import IO
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.processes.fork_client import Roles
+from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import Workers
@@ -36,7 +37,11 @@ class NodeResources:
     """Of the S3 store; None for results in a directory."""
 
 
-def open_resources(settings: Settings, roles: Roles = CHILD_ROLES) -> NodeResources:
+def open_resources(
+    settings: Settings,
+    roles: Roles = CHILD_ROLES,
+    sandbox: SandboxMode = SandboxMode.BEST_EFFORT,
+) -> NodeResources:
     """Lock the home, open and migrate the database, create the worker pool (not started).
 
     Raises `ConfigurationError` when another node serves the same home.
@@ -44,7 +49,7 @@ def open_resources(settings: Settings, roles: Roles = CHILD_ROLES) -> NodeResour
     credentials = result_credentials(settings)
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_database(settings, utc_now)
-    pool = WorkerPool(pool_options(settings), roles)
+    pool = WorkerPool(pool_options(settings, sandbox), roles)
     results = result_store(settings, credentials)
     return NodeResources(lock, database, pool, database.runs, pool, results, credentials)
 

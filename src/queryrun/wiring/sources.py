@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from queryrun.auth.store import AuthStore
 from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.results.credentials import RotatingCredentials
-from queryrun.settings import Settings, SourceSettings, size_bytes
+from queryrun.settings import COPIES_NAME, Settings, SourceSettings, size_bytes
+from queryrun.tables.database import location_version
 from queryrun.wiring.results import results_specs
 from queryrun.wiring.secrets import source_secret
 from queryrun.worker.frames import WorkerConfig
@@ -45,7 +49,7 @@ class SourceResolver:
         entity = NO_ENTITY if entity_id is None else await self._name(entity_id)
         settings = self._settings.sources[source]
         if not settings.kind.is_remote:
-            return self._embedded(source, entity)
+            return await asyncio.to_thread(self._embedded, source, entity)
         secret = source_secret(self._settings, source)
         return SourceSpec(
             settings.engine,
@@ -56,8 +60,21 @@ class SourceResolver:
     def _embedded(self, source: str, entity: str) -> SourceSpec:
         data = self._settings.data_path(source, entity)
         settings = self._settings.sources[source]
-        option = "database" if settings.kind.is_database(data) else "data_dir"
-        return SourceSpec(settings.engine, {option: str(data), "dialect": settings.dialect})
+        options = {"dialect": settings.dialect, "version": location_version(str(data))}
+        if settings.kind.is_database(data):
+            return SourceSpec(settings.engine, options | {"database": str(data)})
+        options |= {
+            "data_dir": str(data),
+            "copies_dir": str(self._copies_dir(source, entity)),
+            "copies_bytes": str(size_bytes(settings.copies, "copies")),
+        }
+        return SourceSpec(settings.engine, options)
+
+    def _copies_dir(self, source: str, entity: str) -> Path:
+        """Made here: a process may only be allowed to use a directory that exists."""
+        path = self._settings.path(COPIES_NAME) / source / entity
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
 
     async def _name(self, entity_id: str) -> str:
         if entity_id not in self._names:

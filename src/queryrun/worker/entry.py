@@ -107,7 +107,12 @@ class SourceSession:
             row_limit=execute.row_limit,
             size_limit_bytes=execute.size_limit_bytes,
             time_zone=self._time_zone,
-            row_filter=RowFilter(execute.deleted_rows, execute.org_column, execute.org_ids),
+            row_filter=RowFilter(
+                execute.deleted_rows,
+                execute.org_column,
+                execute.org_ids,
+                execute.marks_deleted,
+            ),
             name=work_name(execute.run_id, execute.attempt),
         )
 

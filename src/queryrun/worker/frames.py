@@ -24,6 +24,9 @@ from queryrun.results.sigv4 import Credentials
 class ResultsSpec(msgspec.Struct, frozen=True):
     """Where the worker writes result files.
 
+    For `local` the option `directory` is the directory of results in a node; in a worker it is the
+    worker's own outbox there.
+
     The credentials are sent along because a worker reads no file of ours and inherits no
     environment. `RenewCredentials` replaces them. They are never in a repr.
     """
@@ -63,6 +66,8 @@ class Execute(Frame, frozen=True, tag="execute"):
     """Bytes a result file may have; 0: no limit."""
     deleted_rows: str = "exclude"
     """`exclude`, `include` or `only` (contract F3)."""
+    marks_deleted: bool = False
+    """Whether a column `deleted` marks them in every table of the source."""
     org_column: str = ""
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""
@@ -109,7 +114,7 @@ class Progress(Frame, frozen=True, tag="progress"):
 
 
 class Done(Frame, frozen=True, tag="done"):
-    """The file is committed under its key, durable and whole."""
+    """The file is whole and durable. A local one is in the outbox: the node takes it from there."""
 
     rows: int
     size_bytes: int

@@ -64,12 +64,11 @@ def memory_backstop(config: WorkerConfig) -> int:
 
 
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
-    """What this worker needs: its entity's data to read, its spill and results to write."""
-    results = config.results.options
+    """What this worker needs: its entity's data to read, and its own directories to write."""
+    outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
     return SandboxPolicy(
         read=config.source.paths,
-        write=(results["directory"],) if config.results.kind == "local" else (),
-        read_write=(config.spill_dir,),
+        read_write=(config.spill_dir, *config.source.written_paths, *outbox),
         network=config.source.kind.is_remote or config.results.kind != "local",
     )
 

@@ -24,10 +24,11 @@ import structlog
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
+from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.sigv4 import Credentials
 from queryrun.worker.errors import PoolClosed
 from queryrun.worker.frames import Failed, WorkerConfig
-from queryrun.worker.spill import SpillRoot
+from queryrun.worker.spill import SpillRoot, outbox_in
 from queryrun.worker.worker import Worker
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +57,10 @@ class PoolOptions:
     """How many workers, and when one is replaced. `spill_root` is this node's alone."""
 
     spill_root: Path
+    results: Path | None = None
+    """The directory of results, unless they go elsewhere."""
+    sandbox: SandboxMode = SandboxMode.BEST_EFFORT
+    """What processes do on a kernel that lacks a wall."""
     max_workers: int = 8
     """Processes at once: in use, idle, warm and being stopped."""
     warm: int = 2
@@ -94,10 +99,10 @@ class WorkerPool:
     """Warm workers for one node. Used from the event loop of the main thread alone."""
 
     def __init__(self, options: PoolOptions, roles: Roles) -> None:
-        self.fork_client = ForkClient(roles)
+        self.fork_client = ForkClient(roles, options.sandbox)
         """Shared with the services; `close` stops it."""
         self._options = options
-        self._spill = SpillRoot(options.spill_root)
+        self._spill = SpillRoot(options.spill_root, options.results)
         self._warm: list[Worker] = []
         self._idle: list[Worker] = []
         self._expiry_timers: dict[Worker, asyncio.TimerHandle] = {}
@@ -162,7 +167,7 @@ class WorkerPool:
             config = self._with_new_credentials(config)
             worker = self._pick_idle(config) or self._pick_warm(config)
             if worker is not None:
-                worker.started = False
+                worker.started, worker.is_in_use = False, True
                 self._maintain()
                 return worker
             await self._wait_for_change()
@@ -180,9 +185,12 @@ class WorkerPool:
         Otherwise it is stopped in the background. Returns at once. One that was never sent a
         statement may be given back too.
         """
+        worker.is_in_use = False
         if self._is_reusable(worker):
             self._keep_idle(worker)
-        elif not worker.is_reaped:
+        elif worker.is_reaped:
+            self._in_background(self._remove_outbox(worker))
+        else:
             self._in_background(self.stop(worker, grace_s=0.0))
         self._wake_waiters()
         self._maintain()
@@ -201,6 +209,7 @@ class WorkerPool:
         Raises `NotReaped` when it does not exit within `REAP_TIMEOUT_S` after the kill: it may
         still work, so keep its slot occupied. Another call retries.
         """
+        worker.is_in_use = False
         task = self._stops.get(worker)
         if task is None or (task.done() and task.exception() is not None):
             self._remove_spare(worker)
@@ -218,6 +227,7 @@ class WorkerPool:
         exited = had_exited or await self._exits_by_itself(worker, grace_s if started else 0.0)
         worker.process.kill()
         exit_code = await self._wait_reaped(worker)
+        await self._remove_outbox(worker)
         interrupted = worker.interrupted or (exited and exit_code == 0)
         how = StopHow.INTERRUPTED if interrupted else StopHow.KILLED
         return Stopped(how if started else StopHow.NEVER_STARTED, exit_code)
@@ -252,12 +262,19 @@ class WorkerPool:
         if directory is not None:
             await asyncio.to_thread(self._spill.remove, directory)
         exit_code = await worker.process.reap()
+        if not worker.is_in_use:  # else its user may still take a finished file
+            await self._remove_outbox(worker)
         if worker not in self._stops:
             _log.warning("worker_died", pid=worker.pid, exit=describe_exit(exit_code))
         self._living.discard(worker)
         worker.set_reaped(exit_code)
         self._wake_waiters()
         self._maintain()
+
+    async def _remove_outbox(self, worker: Worker) -> None:
+        """For a worker that is reaped. Idempotent."""
+        if worker.outbox is not None:
+            await asyncio.to_thread(self._spill.remove, worker.outbox)
 
     async def _drain_socket(self, worker: Worker) -> None:
         """Frames may still be in the socket: a `Done` counts although the worker died after it."""
@@ -289,8 +306,8 @@ class WorkerPool:
         if not self._warm:
             return None
         worker = self._warm.pop(0)
-        self._directories[worker] = self._spill.new()
-        worker.configure(config, str(self._directories[worker]))
+        spill_dir = self._directories[worker] = self._spill.new()
+        worker.configure(config, spill_dir, _new_outbox(config, spill_dir))
         return worker
 
     def _drop_exiting(self) -> None:
@@ -437,3 +454,13 @@ class WorkerPool:
             return  # the caller of `stop` got it, and it is logged
         if not task.cancelled() and task.exception() is not None:
             _log.error("pool_task_failed", exception=type(task.exception()).__name__)
+
+
+def _new_outbox(config: WorkerConfig, spill_dir: Path) -> Path | None:
+    """In the directory of results, so that a finished file is renamed and not copied."""
+    if config.results.kind != "local":
+        return None
+    outbox = outbox_in(Path(config.results.options["directory"]), spill_dir)
+    outbox.parent.mkdir(mode=0o700, exist_ok=True)
+    outbox.mkdir(mode=0o700)
+    return outbox

@@ -1,4 +1,8 @@
-"""The spill root: one directory per worker, made before it is bound, removed once it is reaped."""
+"""The directories of workers: made before a worker is bound, removed once it is reaped.
+
+Each has a spill directory, and with results in a directory an *outbox* on their file system: where
+it writes its result, and nothing of others is. The node takes finished files out of it.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,17 @@ from pathlib import Path
 from queryrun.errors import ConfigurationError
 
 _PREFIX = "worker-"
+OUTBOXES = ".outboxes"
+"""Where outboxes are, in the directory of results."""
 
 
 class SpillRoot:
     """A directory for the exclusive use of one node. Blocking calls; `remove` may take long."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, results: Path | None = None) -> None:
+        """`results`: the directory of results, where a killed node's outboxes may be left."""
         self._root = root
+        self._results = results
         self._lock = -1
 
     def open(self) -> None:
@@ -35,7 +43,9 @@ class SpillRoot:
                 f"spill directory {self._root}: another server is using it"
             ) from None
         for left in self._root.glob(f"{_PREFIX}*"):
-            shutil.rmtree(left, ignore_errors=True)
+            if self._results is not None:  # first: the spill directory keeps its name known
+                self.remove(outbox_in(self._results, left))
+            self.remove(left)
 
     def new(self) -> Path:
         """A new, empty directory that only this user can enter."""
@@ -52,3 +62,8 @@ class SpillRoot:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def outbox_in(results: Path, spill_dir: Path) -> Path:
+    """The outbox of the worker that has this spill directory."""
+    return results / OUTBOXES / spill_dir.name

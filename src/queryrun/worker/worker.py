@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, cast
 
 import msgspec
@@ -47,6 +48,10 @@ class Worker:
         self.created_at_s = loop.time()
         self.runs = 0
         """Number of statements sent to it."""
+        self.outbox: Path | None = None
+        """Where it leaves finished result files; None: its results go elsewhere."""
+        self.is_in_use = False
+        """Whether someone took it and has neither given it back nor stopped it."""
         self.config: WorkerConfig | None = None
         """What it serves, with `spill_dir` left empty; None: not configured yet."""
         self.started = False
@@ -91,10 +96,13 @@ class Worker:
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: _WorkerProtocol(self), sock=control)
 
-    def configure(self, config: WorkerConfig, spill_dir: str) -> None:
+    def configure(self, config: WorkerConfig, spill_dir: Path, outbox: Path | None) -> None:
         """Bind it to one entity of one source for good. `ready` waits until it has opened it."""
-        self.config = config
-        self.send(msgspec.structs.replace(config, spill_dir=spill_dir))
+        self.config, self.outbox = config, outbox
+        results = config.results
+        if outbox is not None:
+            results = msgspec.structs.replace(results, options={"directory": str(outbox)})
+        self.send(msgspec.structs.replace(config, spill_dir=str(spill_dir), results=results))
 
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.

@@ -48,7 +48,7 @@ def database(own_server: PostgresServer) -> Iterator[PostgresDatabase]:
 
 async def accepted(database: PostgresDatabase) -> str:
     run_id = str(uuid4())
-    await database.runs.accept(REQUEST, run_id=run_id, queue_limit=0)
+    await database.runs.accept(REQUEST, run_id=run_id)
     return run_id
 
 

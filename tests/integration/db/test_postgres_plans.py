@@ -36,8 +36,12 @@ SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 
 CHOICE = (
     "WITH "
     + SQL["choice"]
-    .replace("unnest(sources, limits)", "unnest(ARRAY['live'], ARRAY[5::bigint])")
-    .replace("slots", "4")
+    .replace(
+        "unnest(sources, tenant_limits, entity_limits, client_limits)",
+        "unnest(ARRAY['live'], ARRAY[5::bigint], ARRAY[9::bigint], ARRAY[9::bigint])",
+    )
+    .replace("fair_slots", "0::bigint")
+    .replace("slots", "4::bigint")
     .replace("now_ms", "1000")
     + " SELECT seq FROM picked ORDER BY position"
 )
@@ -163,7 +167,7 @@ def buffers_of_claim(connection: Connection) -> int:
 def test_a_claim_costs_about_the_same_for_ten_runs_and_for_twenty_thousand(
     connection: Connection,
 ) -> None:
-    fill(connection, 15)
+    fill(connection, 40)
     few = buffers_of_claim(connection)
     connection.execute("DELETE FROM runs")
     connection.execute("DELETE FROM run_requests")

@@ -117,12 +117,6 @@ class ScriptedSession:
         os.kill(int(pid), 0)
         return 1
 
-    def _spawn(self, report: Report) -> int:
-        pid = os.fork()
-        if pid == 0:
-            signal.pause()
-        return pid
-
     def _limits(self, report: Report) -> int:
         return resource.getrlimit(resource.RLIMIT_FSIZE)[0]
 

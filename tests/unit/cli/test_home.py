@@ -13,7 +13,9 @@ from queryrun.cli.clients import every
 from queryrun.cli.home import FIRST_CLIENT_NAME, FIRST_SECRET_NAME, check_entity_name, init_home
 from queryrun.cli.show import show_client, show_clients, show_init
 from queryrun.errors import ConfigurationError
+from queryrun.processes.sandbox import SandboxMode, SandboxSupport
 from queryrun.settings import LINK_KEY_NAME, load
+from queryrun.wiring.sandbox import NodeSandbox
 
 
 def test_a_home_has_a_private_secret_and_link_key(tmp_path: Path) -> None:
@@ -69,9 +71,18 @@ def test_a_list_of_clients_has_no_secret(
         assert made.issued.secret not in out
 
 
+SANDBOX = NodeSandbox(SandboxMode.BEST_EFFORT, SandboxSupport(0, has_filter=True))
+
+
+def test_the_banner_says_which_walls_stand_and_which_do_not(tmp_path: Path) -> None:
+    text = banner(load(tmp_path, {}), "http://127.0.0.1:1", SANDBOX)
+    assert "no Landlock, system calls filtered, best_effort" in text
+    assert "WARNING" in text
+
+
 def test_the_banner_names_the_secrets_file_and_not_the_secret(tmp_path: Path) -> None:
     made = init_home(tmp_path / "home", entity="main", factor=None)
-    text = banner(load(made.home, {}), "http://127.0.0.1:1")
+    text = banner(load(made.home, {}), "http://127.0.0.1:1", SANDBOX)
     assert "http://127.0.0.1:1/v2/query_runs" in text
     assert FIRST_SECRET_NAME in text
     assert made.issued.secret not in text
@@ -82,4 +93,4 @@ def test_the_banner_of_a_home_whose_secret_was_removed_explains_how_to_get_a_cli
 ) -> None:
     made = init_home(tmp_path / "home", entity="main", factor=None)
     (made.home / FIRST_SECRET_NAME).unlink()
-    assert "clients create" in banner(load(made.home, {}), "http://127.0.0.1:1")
+    assert "clients create" in banner(load(made.home, {}), "http://127.0.0.1:1", SANDBOX)

@@ -30,7 +30,7 @@ def names_in(folder: Path) -> list[str]:
 
 async def test_what_was_accepted_is_there_after_reopening(tmp_path: Path, clock: Clock) -> None:
     database = open_sqlite(tmp_path / "store.db", clock)
-    run = (await database.runs.accept(REQUEST, run_id=str(uuid4()), queue_limit=0)).run
+    run = (await database.runs.accept(REQUEST, run_id=str(uuid4()))).run
     database.close()
     again = open_sqlite(tmp_path / "store.db", clock)
     assert await again.runs.get(run.id) == run
@@ -42,7 +42,7 @@ async def test_two_processes_may_have_it_open(tmp_path: Path, clock: Clock) -> N
     server = open_sqlite(tmp_path / "store.db", clock)
     tool = open_sqlite(tmp_path / "store.db", clock)
     await tool.auth.add_tenant("t", "T")
-    run = (await server.runs.accept(REQUEST, run_id=str(uuid4()), queue_limit=0)).run
+    run = (await server.runs.accept(REQUEST, run_id=str(uuid4()))).run
     assert await tool.runs.get(run.id) == run
     tool.close()
     server.close()
@@ -57,14 +57,14 @@ async def test_a_closed_database_is_unavailable(tmp_path: Path, clock: Clock) ->
     with pytest.raises(Unavailable):
         await database.runs.find(RunQuery("t"))
     with pytest.raises(Unavailable):
-        await database.runs.accept(REQUEST, run_id=str(uuid4()), queue_limit=0)
+        await database.runs.accept(REQUEST, run_id=str(uuid4()))
     assert not await database.runs.healthy()
 
 
 async def test_closing_leaves_one_file(tmp_path: Path, clock: Clock) -> None:
     """The log is folded into the database, so the file alone can be copied away."""
     database = open_sqlite(tmp_path / "store.db", clock)
-    await database.runs.accept(REQUEST, run_id=str(uuid4()), queue_limit=0)
+    await database.runs.accept(REQUEST, run_id=str(uuid4()))
     database.close()
     assert names_in(tmp_path) == ["store.db"]
 

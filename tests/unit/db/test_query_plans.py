@@ -74,9 +74,10 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
     [
         ("queue_heads", "runs_waiting"),
         ("next_ready", "runs_waiting"),
-        ("next_of_entity", "runs_waiting"),
+        ("next_of_client", "runs_waiting"),
         ("running", "runs_held"),
         ("queue_reaches", "runs_waiting"),
+        ("queue_of_client_reaches", "runs_waiting"),
         ("queue_position", "runs_waiting"),
         ("counts", "runs_held"),
         ("expired_runs", "runs_ended"),
@@ -100,7 +101,7 @@ def test_hot_statements_use_their_index(
 def test_the_claim_never_sorts_the_queue(connection: sqlite3.Connection) -> None:
     fill(connection, 200)
     assert "TEMP B-TREE" not in plan(connection, "queue_heads")
-    assert "TEMP B-TREE" not in plan(connection, "next_of_entity")
+    assert "TEMP B-TREE" not in plan(connection, "next_of_client")
 
 
 def test_a_claim_costs_the_same_for_ten_runs_and_for_ten_thousand(

@@ -59,6 +59,17 @@ def test_a_database_file_is_queried_in_the_same_dialect(open_engine: Open, tmp_p
     assert result(session, "SHOW TABLES") == [("account",)]
 
 
+@pytest.mark.parametrize("dialect", ["trino", "native"])
+def test_a_column_named_deleted_hides_nothing_where_the_source_does_not_say_so(
+    open_engine: Open, data_dir: Path, dialect: str
+) -> None:
+    (data_dir / "own.csv").write_text("id,deleted\n1,true\n2,false\n")
+    session = open_engine(data_dir=str(data_dir), dialect=dialect)
+    count = "SELECT count(*) AS n FROM own"
+    assert result(session, count, RowFilter(marks_deleted=False)) == [(2,)]
+    assert result(session, count, RowFilter(marks_deleted=True)) == [(1,)]
+
+
 def test_the_sessions_zone_is_the_zone_of_the_statement(open_engine: Open, data_dir: Path) -> None:
     session = open_engine("America/New_York", data_dir=str(data_dir), dialect="trino")
     sql = (
@@ -108,7 +119,7 @@ def test_a_plan_is_one_text_that_names_no_file(trino: DuckDBSession, data_dir: P
         planned = trino.plan(f"{explain} {statement}")
         assert [(c.name, c.type) for c in planned.columns] == [("Query Plan", "VARCHAR")]
         (plan,) = planned.connection.execute(planned.relation).fetchone() or ("",)
-        assert "READ_CSV" in plan
+        assert "READ_PARQUET" in plan
         assert str(data_dir) not in plan
         assert "parquet'" not in plan
         trino.renew()

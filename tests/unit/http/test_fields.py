@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from queryrun.errors import Problem
 from queryrun.http.v2.fields import (
-    COMPANION_FIELDS,
     DEFAULT_FIELDS,
     EXTENSION_FIELDS,
     KNOWN_FIELDS,
+    PAIRED_FIELDS,
     PARAMETERS,
     PART_FIELDS,
     parse_fields,
@@ -55,14 +55,12 @@ def test_fields_of_the_contract_are_those_that_were_named(
     assert parse_fields(data.draw(formatted(names)), []) == frozenset(names)
 
 
-@given(
-    names=st.lists(contract | st.sampled_from(COMPANION_FIELDS), min_size=1), always=st.booleans()
-)
-def test_a_companion_needs_an_extension_beside_it(names: list[str], *, always: bool) -> None:
+@given(names=st.lists(contract | st.sampled_from(PAIRED_FIELDS), min_size=1), always=st.booleans())
+def test_a_paired_field_needs_an_extension_beside_it(names: list[str], *, always: bool) -> None:
     """A hosted document has `created_time` in an example: it does not say that the caller knows
     our extensions (contract C1, H10)."""
     named = [("fields[]", ",".join(names))]
-    expected = frozenset(names) if always else frozenset(names) - set(COMPANION_FIELDS)
+    expected = frozenset(names) if always else frozenset(names) - set(PAIRED_FIELDS)
     assert parse_fields(named, [], always=always) == expected
     with_extension = parse_fields([*named, ("query_run.fields[]", "tags")], [])
     assert with_extension == frozenset((*names, "tags"))
@@ -92,8 +90,8 @@ def test_other_parameters_name_no_fields() -> None:
 
 
 def test_no_extension_is_a_field_of_the_contract() -> None:
-    assert not {*EXTENSION_FIELDS, *COMPANION_FIELDS} & set(DEFAULT_FIELDS)
-    assert {*EXTENSION_FIELDS, *COMPANION_FIELDS, *DEFAULT_FIELDS} == KNOWN_FIELDS
+    assert not {*EXTENSION_FIELDS, *PAIRED_FIELDS} & set(DEFAULT_FIELDS)
+    assert {*EXTENSION_FIELDS, *PAIRED_FIELDS, *DEFAULT_FIELDS} == KNOWN_FIELDS
 
 
 def test_without_fields_the_body_is_the_contracts() -> None:

@@ -111,6 +111,52 @@ def test_what_was_encrypted_opens_with_the_private_key(size: int) -> None:
     assert _decrypt(data) == plain
 
 
+def _numbers(modulus: int, exponent: int) -> str:
+    """Any two numbers in the form of an RSA key, as no library would write them."""
+    algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
+    key = _tagged(0x30, _integer(modulus) + _integer(exponent))
+    return base64.b64encode(_tagged(0x30, algorithm + _tagged(3, b"\0" + key))).decode()
+
+
+def _integer(value: int) -> bytes:
+    return _tagged(2, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def _tagged(tag: int, body: bytes) -> bytes:
+    """In DER: a short length is one byte, a longer one says how many bytes it takes."""
+    size = len(body).to_bytes((len(body).bit_length() + 7) // 8 or 1, "big")
+    length = size if len(body) < 128 else bytes([0x80 | len(size)]) + size
+    return bytes([tag]) + length + body
+
+
+MODULUS = PRIVATE.public_key().public_numbers().n
+PRIME = PRIVATE.private_numbers().p
+
+
+@pytest.mark.parametrize(
+    ("modulus", "exponent"),
+    [
+        (MODULUS - 1, 65537),
+        (MODULUS + 1, 65537),
+        (MODULUS * 3, 65537),
+        (PRIME * PRIME, 65537),
+        (2**2048, 65537),
+        *((MODULUS, exponent) for exponent in (0, 1, 2, 3, 17, 65536, 65538)),
+        (MODULUS, MODULUS),
+        (MODULUS, MODULUS + 2),
+        (MODULUS * MODULUS, 2**65 + 1),
+    ],
+)
+def test_numbers_that_are_no_safe_key_are_refused(modulus: int, exponent: int) -> None:
+    """Refused when a run is submitted: later they would fail the run, or protect nothing."""
+    with pytest.raises(BadKeyError):
+        parse_public_key(_numbers(modulus, exponent))
+
+
+def test_the_same_form_with_good_numbers_is_accepted() -> None:
+    assert parse_public_key(_numbers(MODULUS, 65537)).bits == 2048
+
+
 def test_a_key_of_1024_bits_works() -> None:
     assert _decrypt(_encrypt(b"rows", WEAK), WEAK) == b"rows"
 

@@ -74,10 +74,10 @@ async def test_the_work_of_an_attempt_is_stopped_by_its_name() -> None:
 
 async def test_only_work_without_a_lease_holder_is_an_orphan(database: SqliteDatabase) -> None:
     """Kept: a held attempt. Stopped: another attempt of its run, and a run without an attempt."""
-    run = await database.runs.accept(request(), run_id=RUN, queue_limit=0)
+    run = await database.runs.accept(request(), run_id=RUN)
     source = run.run.request.source
     await database.runs.claim("n1", lease_s=60, limits=ClaimLimits([source], 1, {}))
-    await database.runs.accept(request(), run_id=OTHER, queue_limit=0)
+    await database.runs.accept(request(), run_id=OTHER)
     held = work_name(RUN, 1)
     engine = Engine(held, work_name(RUN, 7), work_name(OTHER, 1), "queryrun-", "somebody-elses")
     stopped = await RemoteWork(["warehouse"], engine, resolve).stop_orphans(database.runs)
@@ -94,7 +94,7 @@ async def test_work_of_a_run_that_is_unknown_here_is_left_alone(database: Sqlite
 async def test_orphans_in_an_engine_that_is_down_are_stopped_later(
     database: SqliteDatabase,
 ) -> None:
-    await database.runs.accept(request(), run_id=OTHER, queue_limit=0)
+    await database.runs.accept(request(), run_id=OTHER)
     engine = Engine(work_name(OTHER, 1))
     work = RemoteWork(["warehouse"], engine, resolve)
     engine.is_down = True
@@ -127,7 +127,7 @@ def reaper_with(work: RemoteWork, database: SqliteDatabase, leader: FakeLeader) 
 async def test_a_reaper_stops_orphans_only_while_its_node_is_the_leader(
     database: SqliteDatabase,
 ) -> None:
-    await database.runs.accept(request(), run_id=OTHER, queue_limit=0)
+    await database.runs.accept(request(), run_id=OTHER)
     engine, leader = Engine(work_name(OTHER, 1)), FakeLeader()
     reaper = reaper_with(RemoteWork(["warehouse"], engine, resolve), database, leader)
     assert await reaper.stop_orphans() == 0

@@ -86,13 +86,22 @@ def test_a_directory_without_data_is_no_table(tmp_path: Path) -> None:
 
 
 def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
-    _touch(tmp_path, "book.xlsx", "t/a.csv", "t/b.csv.bz2", "t/readme.md", "only/b.xlsx")
+    _touch(tmp_path, "book.xlsx", "t/a.csv", "t/b.csv.xz", "t/readme.md", "only/b.xlsx")
     directory = DataDirectory(tmp_path)
     assert "save the sheet as CSV" in directory.ignored["book.xlsx"]
     assert _table(tmp_path, "t").warnings == (
-        "passed over: 1 × .bz2, 1 × .md; bzip2 is not read; compress it with gzip or zstd",
+        "passed over: 1 × .md, 1 × .xz; xz is not read; compress it with gzip or zstd",
     )
     assert "no file that is read" in _table(tmp_path, "only").problem
+
+
+@pytest.mark.parametrize("file", ["book.xlsx", "book.csv.bz2", "book.orc", "BOOK.Parquet.zip"])
+def test_asking_for_an_ending_that_is_not_read_says_what_to_do(tmp_path: Path, file: str) -> None:
+    _touch(tmp_path, file)
+    assert f"'{file}': " in _table(tmp_path, "book").problem
+    assert DataDirectory(tmp_path).tables() == []
+    _touch(tmp_path, "book.csv")
+    assert _table(tmp_path, "book").problem == ""
 
 
 def test_a_linked_partition_inside_the_data_is_read(tmp_path: Path) -> None:

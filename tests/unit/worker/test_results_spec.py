@@ -14,7 +14,7 @@ CREDENTIALS = Credentials("the-id", "the-secret", "the-token")
 LOCAL = WorkerConfig(
     entity_id="e",
     source=SourceSpec("duckdb", {"data_dir": "/data"}),
-    results=ResultsSpec("local", {"directory": "/results"}),
+    results=ResultsSpec("local", {"directory": "/outbox"}),
     memory_bytes=1,
     threads=1,
     spill_dir="/spill",
@@ -23,14 +23,14 @@ LOCAL = WorkerConfig(
 S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}, CREDENTIALS))
 
 
-def test_results_in_a_directory_need_that_directory_and_no_network() -> None:
+def test_results_in_a_directory_need_an_outbox_there_and_no_network() -> None:
     policy = sandbox_policy(LOCAL)
-    assert (policy.write, policy.network) == (("/results",), False)
+    assert (policy.read_write, policy.network) == (("/spill", "/outbox"), False)
 
 
 def test_results_in_a_bucket_need_the_network_and_no_directory() -> None:
     policy = sandbox_policy(S3)
-    assert (policy.write, policy.network) == ((), True)
+    assert (policy.read_write, policy.network) == (("/spill",), True)
 
 
 def test_credentials_reach_the_worker_and_no_repr() -> None:

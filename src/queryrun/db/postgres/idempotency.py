@@ -46,7 +46,11 @@ def reserve_values(
 
 def key_values(key: IdempotencyKey) -> Values:
     """What identifies a key. `key_tenant_id` is separate from the tenant of a new run."""
-    return {"key_tenant_id": key.tenant_id, "idempotency_key": key.text}
+    return {
+        "key_tenant_id": key.tenant_id,
+        "key_entity_id": key.entity_id,
+        "idempotency_key": key.text,
+    }
 
 
 def find_key(connection: Connection, statement: str, key: IdempotencyKey) -> Found:

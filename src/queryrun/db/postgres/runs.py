@@ -34,7 +34,6 @@ from queryrun.errors import (
     InvalidRequest,
     LostRace,
     NotCancellable,
-    QueueFull,
     Unavailable,
 )
 from queryrun.runs.model import (
@@ -50,6 +49,7 @@ from queryrun.runs.model import (
 from queryrun.runs.read import not_found
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
+    NO_QUEUE_LIMITS,
     Accepted,
     CancelRequested,
     ClaimLimits,
@@ -57,14 +57,13 @@ from queryrun.runs.store import (
     Failed,
     Freed,
     HeldAttempt,
+    QueueLimits,
     RemovedRun,
     Requeued,
     RunPage,
     RunQuery,
 )
 
-QUEUE_FULL_RETRY_AFTER_S = 5
-"""The `Retry-After` of a caller whose queue is full: about the time of a short run."""
 _MAX_ATTEMPTS = 10
 """Attempts at a write that others overtake; each time, another node made progress."""
 
@@ -83,25 +82,28 @@ class PostgresRunStore:
         request: RunRequest,
         *,
         run_id: str,
-        queue_limit: int,
+        queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
         _check_text(request)
-        values = _new_run_values(request, run_id, queue_limit)
+        values = _new_run_values(request, run_id, queue_limits)
         if idempotent is None:
             return await self._connections.write(
-                lambda db: self._accept(db, request, values), durable=True
+                lambda db: self._accept(db, request, values, queue_limits), durable=True
             )
         return await self._connections.write(
-            lambda db: self._accept_idempotent(db, request, values, idempotent), durable=True
+            lambda db: self._accept_idempotent(db, request, values, queue_limits, idempotent),
+            durable=True,
         )
 
-    def _accept(self, connection: Connection, request: RunRequest, values: Values) -> Accepted:
+    def _accept(
+        self, connection: Connection, request: RunRequest, values: Values, limits: QueueLimits
+    ) -> Accepted:
         row = connection.execute(self._sql["accept"], values).fetchone() or (0, None)
         _, created_ms = row
         if created_ms is None:
-            raise _queue_full(request, values)
+            raise limits.full(request.source)
         return Accepted(_new_run(request, str(values["id"]), created_ms))
 
     def _accept_idempotent(
@@ -109,6 +111,7 @@ class PostgresRunStore:
         connection: Connection,
         request: RunRequest,
         values: Values,
+        limits: QueueLimits,
         idempotent: IdempotentWrite,
     ) -> Accepted:
         """Find the key, then write run and response in one statement; again if another was first.
@@ -124,7 +127,7 @@ class PostgresRunStore:
                     return replay
                 continue
             if not room:
-                raise _queue_full(request, values)
+                raise limits.full(request.source)
             run = _new_run(request, str(values["id"]), found.now_ms)
             response = idempotent.response(run)
             reserved = reserve_values(key, run_id=run.id, response=response, in_flight=False)
@@ -251,16 +254,19 @@ class PostgresRunStore:
     # --- attempts ---------------------------------------------------------------------------
 
     async def claim(self, node: str, *, lease_s: float, limits: ClaimLimits) -> list[Attempt]:
-        """Take up to `limits.free_slots` waiting runs and start an attempt on each."""
+        """Take waiting runs within `limits` and start an attempt on each."""
         sources = list(dict.fromkeys(limits.sources))
-        if limits.free_slots <= 0 or not sources:
+        if limits.free_slots + limits.fair_slots <= 0 or not sources:
             return []
         values = {
             "node": node,
             "lease_ms": _ms(lease_s),
             "sources": sources,
-            "limits": [limits.per_tenant_running.get(source, 0) for source in sources],
+            "tenant_limits": _limits(limits.per_tenant_running, sources),
+            "entity_limits": _limits(limits.per_entity_running, sources),
+            "client_limits": _limits(limits.per_client_running, sources),
             "slots": limits.free_slots,
+            "fair_slots": limits.fair_slots,
         }
         return await self._connections.write(
             lambda db: self._claim(db, node, values), durable=False
@@ -400,6 +406,14 @@ def _attempt(run: Run, node: str, number: int, at_ms: int, lease_until_ms: int) 
     return Attempt(AttemptRef(run.id, number), begun, node, from_ms(lease_until_ms))
 
 
+_NO_LIMIT = 1_000_000_000
+"""What the claim takes for no limit: more than ever runs."""
+
+
+def _limits(limits: Mapping[str, int], sources: Sequence[str]) -> list[int]:
+    return [limits.get(source) or _NO_LIMIT for source in sources]
+
+
 def _ms(duration_s: float) -> int:
     return round(duration_s * 1000)
 
@@ -417,13 +431,6 @@ def _check_text(request: RunRequest) -> None:
         raise InvalidRequest.of("query", "the request must not contain the character U+0000")
 
 
-def _queue_full(request: RunRequest, values: Values) -> QueueFull:
-    limit = values["queue_limit"]
-    return QueueFull(
-        f"{limit} query runs are waiting on {request.source} already", QUEUE_FULL_RETRY_AFTER_S
-    )
-
-
 def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
     created = from_ms(created_ms)
     return Run(
@@ -431,6 +438,7 @@ def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
     )
 
 
-def _new_run_values(request: RunRequest, run_id: str, queue_limit: int) -> Values:
+def _new_run_values(request: RunRequest, run_id: str, limits: QueueLimits) -> Values:
     """What `accept` binds. It takes the times of the new run from the database's clock."""
-    return {**creation_values(_new_run(request, run_id)), "queue_limit": queue_limit}
+    queue = {"max_of_entity": limits.per_entity, "max_of_client": limits.per_client}
+    return {**creation_values(_new_run(request, run_id)), **queue}

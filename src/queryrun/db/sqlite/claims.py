@@ -1,15 +1,16 @@
 """Which waiting runs to claim next: a loose-index scan over the queue, entities taking turns.
 
-The scan jumps from entity to entity in the index of waiting runs and reads the first entry
-of each, so its cost grows with the number of entities that have waiting runs, not with the queue.
+The scan jumps from client to client in the index of waiting runs and reads the first entry
+of each, so its cost grows with the number of clients that have waiting runs, not with the queue.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 
 from queryrun.db.rows import StoredRun
 from queryrun.db.sqlite.run_reads import read_run_at
@@ -32,14 +33,17 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Head:
-    """An entity's next run on one source. Ordered: longest without a turn, then longest ready."""
+    """A client's next run on one source. Ordered as `RunStore.claim` promises."""
 
+    level: int
+    """How many runs the entity would have running with this one, anywhere."""
     turn: int
     ready_ms: int
     seq: int
     source: str
     tenant_id: str
     entity_id: str
+    client_id: str
 
     @property
     def entity(self) -> tuple[str, str]:
@@ -47,8 +51,8 @@ class _Head:
 
 
 def claim(connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits) -> list[Attempt]:
-    """Claim up to `limits.free_slots` runs in one unit, one of each entity per round."""
-    if limits.free_slots <= 0:
+    """Claim up to `limits.free_slots` runs in one unit, and more in fair slots."""
+    if limits.free_slots + limits.fair_slots <= 0:
         return []
     return _Round(connection, claimant, limits).take()
 
@@ -64,8 +68,37 @@ def next_ready_ms(
     return min((ms for ms in found if ms is not None), default=None)
 
 
+class _Running:
+    """What runs, counted as the limits count it."""
+
+    def __init__(self) -> None:
+        self.of_client: Counter[tuple[str, str, str, str]] = Counter()
+        self.of_entity: Counter[tuple[str, str, str]] = Counter()
+        self.of_tenant: dict[tuple[str, str], dict[str, int]] = {}
+        """The entities of a tenant that run or wait on a source, and how many each has running."""
+        self.anywhere: Counter[tuple[str, str]] = Counter()
+
+    def add(self, source: str, tenant: str, entity: str, client: str, runs: int = 1) -> None:
+        """Count runs of a client; 0 for one that only waits."""
+        self.of_client[source, tenant, entity, client] += runs
+        self.of_entity[source, tenant, entity] += runs
+        entities = self.of_tenant.setdefault((source, tenant), {})
+        entities[entity] = entities.get(entity, 0) + runs
+        self.anywhere[tenant, entity] += runs
+
+    def tenant_has_room(self, head: _Head, limit: int) -> bool:
+        """Whether the tenant's limit leaves room: to all of its entities, or to this one, for
+        which nothing counts that another holds beyond its share (`RunStore.claim`)."""
+        entities = self.of_tenant[head.source, head.tenant_id]
+        if not limit or sum(entities.values()) < limit:
+            return True
+        share = max(limit // len(entities), 1)
+        is_below = entities[head.entity_id] < share
+        return is_below and sum(min(runs, share) for runs in entities.values()) < limit
+
+
 class _Round:
-    """One claim: the heads of all entities in a heap, and how many runs each tenant has running."""
+    """One claim: the heads of all clients in a heap, and what runs."""
 
     def __init__(
         self, connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits
@@ -75,57 +108,74 @@ class _Round:
         self._limits = limits
         self._turns: dict[tuple[str, str], int] = {}
         self._heads: list[_Head] = []
-        self._running: dict[tuple[str, str], int] = {}
+        self._running = _Running()
+        for row in connection.execute(SQL["running"]):
+            self._running.add(*row)
         for source in dict.fromkeys(limits.sources):
             self._load(source)
-        heapify(self._heads)
 
     def take(self) -> list[Attempt]:
-        """Serve the entity that has waited longest for a turn, until no slot or run is left."""
+        """Serve the entity that has fewest running, until no slot or run is left.
+
+        A head that has no room is dropped: within a claim, room only shrinks.
+        """
         taken: list[Attempt] = []
-        while self._heads and len(taken) < self._limits.free_slots:
+        while self._heads and self._has_slot(len(taken), self._heads[0]):
             head = heappop(self._heads)
-            turn = self._turns.get(head.entity, head.turn)
-            if turn != head.turn:  # served meanwhile, through another source
-                self._push(turn, head.ready_ms, head.seq, head)
+            level, turn = self._place_of(head)
+            if (level, turn) != (head.level, head.turn):  # served meanwhile, by another head
+                heappush(self._heads, replace(head, level=level, turn=turn))
             elif self._has_room(head):
                 taken.append(self._serve(head))
         return taken
 
     def _load(self, source: str) -> None:
-        parameters = {"source": source, "now_ms": self._claimant.now_ms}
-        rows = self._connection.execute(SQL["queue_heads"], parameters)
-        for turn, ready_ms, seq, tenant_id, entity_id in rows:
-            self._heads.append(_Head(turn, ready_ms, seq, source, tenant_id, entity_id))
-        for tenant_id, running in self._connection.execute(SQL["running"], parameters):
-            self._running[source, tenant_id] = running
+        """A client that waits out a back-off has no head, but its entity counts as waiting."""
+        heads = self._connection.execute(SQL["queue_heads"], {"source": source}).fetchall()
+        for turn, ready_ms, seq, tenant, entity, client in heads:
+            self._running.add(source, tenant, entity, client, 0)
+            if ready_ms <= self._claimant.now_ms:
+                level = self._running.anywhere[tenant, entity] + 1
+                self._turns[tenant, entity] = turn
+                head = _Head(level, turn, ready_ms, seq, source, tenant, entity, client)
+                heappush(self._heads, head)
+
+    def _place_of(self, head: _Head) -> tuple[int, int]:
+        """Level and turn of the head's entity now."""
+        return self._running.anywhere[head.entity] + 1, self._turns[head.entity]
+
+    def _has_slot(self, taken: int, head: _Head) -> bool:
+        """A fair slot is for the first run of an entity alone."""
+        free, fair = self._limits.free_slots, self._limits.fair_slots
+        return taken < free or (head.level == 1 and taken < free + fair)
 
     def _has_room(self, head: _Head) -> bool:
-        limit = self._limits.per_tenant_running.get(head.source, 0)
-        return limit == 0 or self._running.get((head.source, head.tenant_id), 0) < limit
+        limits, running, source = self._limits, self._running, head.source
+        entity = source, *head.entity
+        of_client = limits.per_client_running.get(source, 0)
+        of_entity = limits.per_entity_running.get(source, 0)
+        return (
+            (not of_client or running.of_client[*entity, head.client_id] < of_client)
+            and (not of_entity or running.of_entity[entity] < of_entity)
+            and running.tenant_has_room(head, limits.per_tenant_running.get(source, 0))
+        )
 
     def _serve(self, head: _Head) -> Attempt:
-        """Claim the head, note the turn, and replace the head by the entity's next run."""
+        """Claim the head, note the turn, and replace the head by the client's next run."""
         attempt = _start_attempt(
             self._connection, read_run_at(self._connection, head.seq), self._claimant
         )
-        slot = head.source, head.tenant_id
-        self._running[slot] = self._running.get(slot, 0) + 1
+        self._running.add(head.source, head.tenant_id, head.entity_id, head.client_id)
         entity = {"tenant_id": head.tenant_id, "entity_id": head.entity_id}
-        turn = self._connection.execute(SQL["take_turn"], entity).lastrowid or 0
-        self._turns[head.entity] = turn
-        values = {**entity, "source": head.source, "now_ms": self._claimant.now_ms}
-        following = self._connection.execute(SQL["next_of_entity"], values).fetchone()
+        self._turns[head.entity] = self._connection.execute(SQL["take_turn"], entity).lastrowid or 0
+        client = {**entity, "client_id": head.client_id, "source": head.source}
+        values = {**client, "now_ms": self._claimant.now_ms}
+        following = self._connection.execute(SQL["next_of_client"], values).fetchone()
         if following is not None:
+            level, turn = self._place_of(head)
             ready_ms, seq = following
-            self._push(turn, ready_ms, seq, head)
+            heappush(self._heads, replace(head, level=level, turn=turn, ready_ms=ready_ms, seq=seq))
         return attempt
-
-    def _push(self, turn: int, ready_ms: int, seq: int, like: _Head) -> None:
-        heappush(
-            self._heads,
-            _Head(turn, ready_ms, seq, like.source, like.tenant_id, like.entity_id),
-        )
 
 
 def _start_attempt(

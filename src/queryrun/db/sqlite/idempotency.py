@@ -80,7 +80,11 @@ def _put(
 
 
 def _key_values(key: IdempotencyKey) -> Values:
-    return {"tenant_id": key.tenant_id, "idempotency_key": key.text}
+    return {
+        "tenant_id": key.tenant_id,
+        "entity_id": key.entity_id,
+        "idempotency_key": key.text,
+    }
 
 
 class SqliteIdempotencyStore:

@@ -23,7 +23,7 @@ from queryrun.db.sqlite.run_reads import read_run
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import from_ms, to_ms
-from queryrun.errors import IdempotencyInFlight, LostRace, QueueFull, Unavailable
+from queryrun.errors import IdempotencyInFlight, LostRace, Unavailable
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
@@ -35,6 +35,7 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
+    NO_QUEUE_LIMITS,
     Accepted,
     CancelRequested,
     ClaimLimits,
@@ -42,14 +43,12 @@ from queryrun.runs.store import (
     Failed,
     Freed,
     HeldAttempt,
+    QueueLimits,
     RemovedRun,
     Requeued,
     RunPage,
     RunQuery,
 )
-
-QUEUE_FULL_RETRY_AFTER_S = 5
-"""The `Retry-After` of a caller whose queue is full: about the time of a short run."""
 
 
 class SqliteRunStore:
@@ -70,7 +69,7 @@ class SqliteRunStore:
         request: RunRequest,
         *,
         run_id: str,
-        queue_limit: int,
+        queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
@@ -82,7 +81,7 @@ class SqliteRunStore:
                 and (replay := _replay(connection, idempotent, now_ms)) is not None
             ):
                 return replay
-            _check_queue(connection, request, queue_limit)
+            _check_queue(connection, request, queue_limits)
             run = _add_run(connection, request, run_id, now_ms)
             if idempotent is not None:
                 keys.store_response(connection, idempotent, run, now_ms)
@@ -152,7 +151,7 @@ class SqliteRunStore:
     # --- attempts ---------------------------------------------------------------------------
 
     async def claim(self, node: str, *, lease_s: float, limits: ClaimLimits) -> list[Attempt]:
-        """Take up to `limits.free_slots` waiting runs and start an attempt on each."""
+        """Take waiting runs within `limits` and start an attempt on each."""
 
         def unit(connection: sqlite3.Connection) -> list[Attempt]:
             now_ms = self._now_ms()
@@ -296,16 +295,21 @@ def _refuse_used(connection: sqlite3.Connection, write: IdempotentWrite, now_ms:
         raise IdempotencyInFlight("this key was completed a moment ago; try again")
 
 
-def _check_queue(connection: sqlite3.Connection, request: RunRequest, limit: int) -> None:
+def _check_queue(connection: sqlite3.Connection, request: RunRequest, limits: QueueLimits) -> None:
     """In the unit of the insert: nothing else writes between the check and the new run."""
-    if limit == 0:
-        return
-    values = {"source": request.source, "tenant_id": request.tenant_id, "beyond": limit - 1}
-    if connection.execute(SQL["queue_reaches"], values).fetchone() is not None:
-        raise QueueFull(
-            f"{limit} query runs are waiting on {request.source} already",
-            QUEUE_FULL_RETRY_AFTER_S,
-        )
+    values = {
+        "source": request.source,
+        "tenant_id": request.tenant_id,
+        "entity_id": request.entity_id,
+        "client_id": request.client_id,
+    }
+    for statement, limit in (
+        ("queue_reaches", limits.per_entity),
+        ("queue_of_client_reaches", limits.per_client),
+    ):
+        beyond = {**values, "beyond": limit - 1}
+        if limit and connection.execute(SQL[statement], beyond).fetchone() is not None:
+            raise limits.full(request.source)
 
 
 def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, now_ms: int) -> Run:

@@ -6,9 +6,9 @@ may be seen are copied by a statement of ours into a fresh instance, which then 
 the data, and only then is the caller's statement bound there. It is planned and run in a database
 in which hidden rows do not exist, whatever the optimizer does.
 
-What it costs: the permitted rows of the named tables are held in the engine's memory or spill,
-in the columns that the statement can name. The restriction itself is a plain filter on a scan, so
-Parquet files are still pruned by it.
+What it costs: the permitted rows of the named tables, those without an org column too, are held in
+the engine's memory or spill, in the columns that the statement can name. The restriction itself is
+a plain filter on a scan, so Parquet files are still pruned by it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from queryrun.engines.base import EngineLimits
-from queryrun.engines.duckdb.instance import (
-    ATTACHED,
-    attach,
-    lock,
-    open_instance,
-    set_up_connection,
-)
+from queryrun.engines.duckdb.config import ATTACHED
+from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import OfferedTable
 from queryrun.sql.tree import Tree
-from queryrun.tables.model import table_key
-from queryrun.tables.snapshot import Snapshot
-from queryrun.tables.sql import quoted_name, view_sql
+from queryrun.tables.database import AttachedDatabase
+from queryrun.tables.sql import quoted_name
 
 _NO_COLUMN = 'true AS "no column"'
 """What is copied for `count(*)`, which asks how many rows there are: a table has columns."""
@@ -44,65 +38,51 @@ class Barrier:
         set_up_connection(self.connection, time_zone)
 
     def copy(
-        self, offered: Sequence[OfferedTable], named: Collection[str], tree: Tree, sql: str
-    ) -> None:
-        """Make the tables: with their rows those in `named`, empty those that are only listed.
-
-        `tree` and `sql` are the caller's statement: of the tables that it names only columns that
-        it can mean are copied. Interruptible; takes as long as reading the tables does. Raises
-        `duckdb.Error` for what cannot be read.
-        """
-        for table in offered:
-            if table.key not in named:
-                self._create(table, "*", "false")
-            elif table.is_restricted or table.is_in_database:
-                columns = map(quoted_name, needed_columns(table, tree, sql))
-                self._create(table, ", ".join(columns) or _NO_COLUMN, table.condition)
-            else:
-                self.connection.execute(view_sql(table.name, table.source, table.condition))
-
-    def copy_from_database(
         self,
-        database: Path,
+        database: Path | None,
         offered: Sequence[OfferedTable],
         named: Collection[str],
         tree: Tree,
         sql: str,
     ) -> None:
-        """The same from a `.duckdb` file, which is attached for this long only."""
-        attach(self._instance, database)
-        self.copy(offered, named, tree, sql)
-        self._instance.execute(f"DETACH {ATTACHED}")
+        """Make the tables: with their rows those in `named`, empty those that are only listed.
 
-    def close_off(
-        self, snapshot: Snapshot | None, offered: Sequence[OfferedTable], pipe: str
-    ) -> None:
-        """Take away every way to hidden rows. Afterwards unrestricted files alone are readable.
-
-        Raises `RunFailed` (`data_changed`) when a copied file was written to meanwhile.
+        `tree` and `sql` are the caller's statement: of the tables that it names only columns that
+        it can mean are copied. `database` is the `.duckdb` file that has them, if one does.
+        Interruptible; takes as long as reading the tables does. Raises `duckdb.Error` for what
+        cannot be read, `RunFailed` (`data_changed`) for a database that was written meanwhile.
         """
-        hidden = {table.key for table in offered if table.is_restricted}
-        paths = [pipe]
-        if snapshot:
-            for table in snapshot.tables():
-                if table_key(table.table.name) in hidden:
-                    snapshot.release(table)
-                else:
-                    paths += table.paths
-        # links to the files of partitions lie there
-        directories = [f"{Path(self._limits.spill_dir).absolute()}/"] if len(paths) > 1 else []
-        lock(self._instance, directories, paths)
+        attached = AttachedDatabase(self._instance, database, ATTACHED) if database else None
+        try:
+            for table in offered:
+                self._copy(table, needed_columns(table, tree, sql), table.key in named)
+            if attached:
+                attached.verify()
+                self._instance.execute(f"DETACH {ATTACHED}")
+        finally:
+            if attached:
+                attached.close()
+
+    def close_off(self, pipe: str) -> None:
+        """Take away every way to the data: nothing but the pipe for the result can be opened."""
+        lock(self._instance, [], [pipe])
 
     def close(self) -> None:
         """Idempotent; the copy goes with it."""
         self.connection.close()
         self._instance.close()
 
-    def _create(self, table: OfferedTable, columns: str, condition: str) -> None:
-        where = f" WHERE {condition}" if condition else ""
+    def _copy(self, table: OfferedTable, columns: Sequence[str], with_rows: bool) -> None:
+        """A table that is only listed needs its columns all the same."""
+        listed = ", ".join(map(quoted_name, columns)) or _NO_COLUMN
+        condition = f" WHERE {table.condition}" if table.condition else ""
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {quoted_name(table.name)} AS "
-            f"SELECT {columns} FROM {table.source}{where}"
+            + (
+                f"SELECT {listed} FROM {table.source}{condition}"
+                if with_rows
+                else f"SELECT * FROM {table.source} LIMIT 0"
+            )
         )
 
 

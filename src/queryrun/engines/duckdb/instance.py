@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import duckdb
 
@@ -11,9 +10,6 @@ from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.config import limited
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.sql import quoted_text, text_list
-
-ATTACHED = "data"
-"""The name of a `.duckdb` file's database, whatever the file is called."""
 
 
 def open_instance(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
@@ -26,16 +22,6 @@ def open_instance(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
             "enable_external_file_cache": False,
         },
     )
-
-
-def attach(instance: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """A `.duckdb` file, read-only, as `ATTACHED`."""
-    try:
-        instance.execute(f"ATTACH {quoted_text(str(database))} AS {ATTACHED} (READ_ONLY)")
-    except duckdb.Error as error:
-        raise RunFailed.of(
-            FailureCode.DATA_UNREADABLE, "The source's data could not be opened"
-        ) from error
 
 
 def set_up_connection(connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:

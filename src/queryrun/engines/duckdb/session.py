@@ -15,25 +15,22 @@ import duckdb
 
 from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
 from queryrun.engines.duckdb.barrier import Barrier
+from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
-from queryrun.engines.duckdb.instance import (
-    ATTACHED,
-    attach,
-    lock,
-    open_instance,
-    set_up_connection,
-)
-from queryrun.engines.duckdb.tables import DELETED, Tables
+from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
+from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
+from queryrun.tables.database import AttachedDatabase
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
 from queryrun.tables.model import table_key
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
+from queryrun.tables.text.context import TextContext
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -60,7 +57,11 @@ def open_session(
         raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
     data_dir, database = options.get("data_dir"), options.get("database")
     dialect = options.get("dialect", "native")
-    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect)
+    copies_dir = options.get("copies_dir")
+    text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
+    if "copies_bytes" in options:
+        text.max_copies_bytes = int(options["copies_bytes"])
+    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
     session.set_up(Path(database) if database else None, time_zone)
     return session
 
@@ -74,8 +75,13 @@ class DuckDBSession:
     """
 
     def __init__(
-        self, data_dir: Path | None, limits: EngineLimits, dialect: str = "native"
+        self,
+        data_dir: Path | None,
+        limits: EngineLimits,
+        dialect: str = "native",
+        text: TextContext | None = None,
     ) -> None:
+        self._text = text or TextContext(config=limited(limits))
         self._is_trino = dialect == "trino"
         self._zone = "UTC"
         self._data_dir = data_dir.absolute() if data_dir else None
@@ -89,6 +95,7 @@ class DuckDBSession:
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
+        self._attached: AttachedDatabase | None = None
 
     @property
     def output_path(self) -> str:
@@ -107,7 +114,7 @@ class DuckDBSession:
         self._database = database.absolute() if database else None
         self._zone = time_zone
         if self._database:
-            attach(self._instance, self._database)
+            self._attached = AttachedDatabase(self._instance, self._database, ATTACHED)
         for connection in self._connections:
             set_up_connection(connection, time_zone)
             if self._database:
@@ -126,6 +133,8 @@ class DuckDBSession:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
         self._statement, self._parsed = statement, None
+        if self._attached:
+            self._attached.verify()
         row_filter = row_filter or RowFilter()
         try:
             return self._planned(statement, row_filter)
@@ -141,13 +150,15 @@ class DuckDBSession:
         if self._data_dir:
             spill_dir = self._limits.spill_dir
             work_dir = Path(spill_dir).absolute() if spill_dir else None
-            self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir)
+            self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir, self._text)
         return Tables(self._connection, self._snapshot, ATTACHED, row_filter or RowFilter())
 
     def verify_data(self) -> None:
-        """Of files: see `Snapshot.verify`."""
+        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
         if self._snapshot:
             self._snapshot.verify()
+        if self._attached:
+            self._attached.verify()
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -155,7 +166,7 @@ class DuckDBSession:
             return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
-        fault = fault_of(str(error), self._snapshot) if self._snapshot else None
+        fault = self._fault_of_data(error)
         if fault:
             return fault
         context = ErrorContext(self._statement, self._table_names(), self._secret_paths())
@@ -163,8 +174,17 @@ class DuckDBSession:
             return failure_of(error, context, relation_at)
         return RunFailed(placed(self._parsed, failure_of(error, context, _NOWHERE).failure))
 
+    def _fault_of_data(self, error: duckdb.Error) -> RunFailed | None:
+        """Whatever the engine made of data that was written while it read: that is the fault."""
+        try:
+            self.verify_data()
+        except RunFailed as changed:
+            return changed
+        return fault_of(str(error), self._snapshot) if self._snapshot else None
+
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
+        self._text.interrupt()
         self._connection.interrupt()
 
     def progress(self) -> EngineProgress:
@@ -192,6 +212,8 @@ class DuckDBSession:
             self._connections.pop().close()
         self._instance.close()
         self._close_snapshot()
+        if self._attached:
+            self._attached.close()
 
     def _close_snapshot(self) -> None:
         if self._snapshot:
@@ -205,6 +227,8 @@ class DuckDBSession:
         directories = [f"{self._data_dir}/", DESCRIPTORS] if self._data_dir else []
         if self._data_dir and self._limits.spill_dir:
             directories.append(f"{Path(self._limits.spill_dir).absolute()}/")
+        if self._text.copies_dir:
+            directories.append(f"{self._text.copies_dir}/")
         lock(self._instance, directories, [self.output_path])
 
     # --- planning ---------------------------------------------------------------------------
@@ -236,11 +260,10 @@ class DuckDBSession:
         """From here on there is nothing but the rows that this client may see."""
         barrier = self._barrier = Barrier(self._limits, self._zone)
         self._connection = barrier.connection
-        if self._database:
-            barrier.copy_from_database(self._database, tables.offered, named, tree, sql)
-        else:
-            barrier.copy(tables.offered, named, tree, sql)
-        barrier.close_off(self._snapshot, tables.offered, self.output_path)
+        barrier.copy(self._database, tables.offered, named, tree, sql)
+        self.verify_data()
+        self._close_snapshot()
+        barrier.close_off(self.output_path)
 
     def _close_barrier(self) -> None:
         if self._barrier:
@@ -309,8 +332,7 @@ def _offer_tables(tables: Tables, tree: Tree) -> None:
     if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
         tables.offer_all()
     tables.offer(names)
-    if DELETED not in tree.columns:
-        tables.hide_deleted(names)
+    tables.hide_deleted(names, tree.columns)
 
 
 def _refuse_ways_round(tree: Tree, row_filter: RowFilter) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -17,13 +17,10 @@ from queryrun.tables.model import table_key
 from queryrun.tables.relation import relation
 from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, view_sql
+from queryrun.tables.types import readable
 
 DELETED = "deleted"
-"""The column that marks deleted rows (contract F3)."""
-_VISIBLE = {
-    "exclude": f"NOT coalesce({DELETED}, false)",
-    "only": f"coalesce({DELETED}, false)",
-}
+"""The column that marks deleted rows in sources that say so (contract F3)."""
 _INTEGERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
@@ -48,9 +45,6 @@ class OfferedTable:
     columns: Sequence[str]
     condition: str
     """Which rows may be seen; empty for all."""
-    is_restricted: bool
-    """Whether rows of other orgs are among them."""
-    is_in_database: bool
 
     @property
     def key(self) -> str:
@@ -103,11 +97,16 @@ class Tables:
 
     def offer(self, requested: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""
-        needs_view = self._snapshot is not None or self._row_filter.is_by_org
-        known = set(self.names()) if needs_view else set()
+        known = set(self.names())
         for name in sorted(set(requested)):
-            if table_key(name) in known:
+            if table_key(name) in known and self._needs_view(name):
                 self._create_view(name)
+
+    def _needs_view(self, name: str) -> bool:
+        """A table of a database is readable as it is, unless rows or types are to be changed."""
+        if self._snapshot is not None or self._row_filter.is_by_org:
+            return True
+        return self._source(name) != self._in_database(name)
 
     def offer_all(self) -> None:
         """What cannot be read does not keep the others from being listed."""
@@ -118,7 +117,8 @@ class Tables:
     def columns(self, name: str) -> list[TableColumn]:
         """The columns of a table that has been offered."""
         rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
-        return [_column(str(column), str(kind)) for column, kind, *_ in rows]
+        mark = self._deleted_column(name)
+        return [_column(str(column), str(kind), mark) for column, kind, *_ in rows]
 
     def schema(self, requested: Iterable[str]) -> dict[str, list[TableColumn]]:
         """All tables by name; those among `requested` are offered and have their columns."""
@@ -141,18 +141,28 @@ class Tables:
                 found[name] = self.columns(name)
         return found
 
-    def hide_deleted(self, requested: Iterable[str]) -> None:
+    def hide_deleted(self, requested: Iterable[str], selected: Collection[str]) -> None:
         """Offer the tables that mark deleted rows without those that are not to be seen.
 
-        A table that is named with its schema in front is not covered.
+        A statement that names the mark, among the columns `selected`, sees both kinds. A table
+        that is named with its schema in front is not covered.
         """
-        condition = _VISIBLE.get(self._row_filter.deleted_rows)
-        if condition is None:
+        if self._row_filter.deleted_rows == "include":
             return
         known = set(self.names())
+        negation = "" if self._row_filter.deleted_rows == "only" else "NOT "
         for name in sorted({name for name in requested if table_key(name) in known}):
-            if any(c.name.lower() == DELETED and _is_boolean(c) for c in self.columns(name)):
-                self._create_view(name, condition)
+            mark = self._deleted_column(name)
+            if not mark or mark in selected:
+                continue
+            if any(c.marks_deleted and _is_boolean(c) for c in self.columns(name)):
+                self._create_view(name, f"{negation}coalesce({quoted_name(mark)}, false)")
+
+    def _deleted_column(self, name: str) -> str:
+        """The column that marks deleted rows of a table, in lower case; empty for none."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        defined = table.deleted_column.lower() if table else ""
+        return defined or (DELETED if self._row_filter.marks_deleted else "")
 
     def _create_view(self, name: str, condition: str = "") -> None:
         """The one way a table becomes readable: other orgs' rows kept out, `condition` held."""
@@ -164,9 +174,7 @@ class Tables:
             by_org = self._by_org({str(one).lower(): str(kind) for one, kind, *_ in described})
         conditions = " AND ".join(part for part in (by_org, condition) if part)
         self._connection.execute(view_sql(name, source, conditions))
-        self._offered[_ascii_lower(name)] = OfferedTable(
-            name, source, columns, conditions, bool(by_org), self._snapshot is None
-        )
+        self._offered[_ascii_lower(name)] = OfferedTable(name, source, columns, conditions)
 
     def _exists(self, name: str) -> bool:
         return self._snapshot is None or self._snapshot.directory.find(name) is not None
@@ -191,11 +199,19 @@ class Tables:
     def _source(self, name: str) -> str:
         """Made once per table: two names of it read the same snapshot."""
         if self._snapshot is None:
-            return f"{self._catalog}.main.{quoted_name(name)}"
+            return self._source_in_database(name)
         key = table_key(name)
         if key not in self._sources:
             self._sources[key] = relation(self._connection, self._snapshot.table(name))
         return self._sources[key]
+
+    def _in_database(self, name: str) -> str:
+        return f"{self._catalog}.main.{quoted_name(name)}"
+
+    def _source_in_database(self, name: str) -> str:
+        """Types that only DuckDB has are converted as those of files are."""
+        source = self._in_database(name)
+        return readable(self._connection, name, source, source, {})
 
 
 def _ascii_lower(name: str) -> str:
@@ -207,9 +223,6 @@ def _is_boolean(column: TableColumn) -> bool:
     return column.engine_type == "BOOLEAN"
 
 
-def _column(name: str, engine_type: str) -> TableColumn:
-    found = from_duckdb(engine_type)
-    if found is None:
-        return TableColumn(name, None, engine_type=engine_type)
-    kind, is_converted = found
-    return TableColumn(name, kind, is_converted, engine_type)
+def _column(name: str, engine_type: str, mark: str) -> TableColumn:
+    kind, is_converted = from_duckdb(engine_type) or (None, False)
+    return TableColumn(name, kind, is_converted, engine_type, name.lower() == mark)

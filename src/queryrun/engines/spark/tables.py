@@ -60,7 +60,7 @@ class Tables:
 
     def restrict(self, names: Iterable[str], *, hides_deleted: bool) -> None:
         """Put a view before each table of which the statement may not see all rows."""
-        deleted = _VISIBLE.get(self._row_filter.deleted_rows) if hides_deleted else None
+        deleted = _VISIBLE.get(self._row_filter.deleted_rows_of_source) if hides_deleted else None
         if deleted is None and not self._row_filter.is_by_org:
             return
         for name in sorted(names):

@@ -37,7 +37,7 @@ def _restricted(
     node = _read(statement)
     if not isinstance(node, ast.Query):  # about tables, not about their rows
         return statement, SourcePosition
-    rules = RowRules(row_filter.deleted_rows, row_filter.org_column, row_filter.org_ids)
+    rules = RowRules(row_filter.deleted_rows_of_source, row_filter.org_column, row_filter.org_ids)
 
     def describe(named: Sequence[ast.Table]) -> list[Facts]:
         if rules.restrict_nothing:

@@ -132,7 +132,9 @@ class TrinoSession:
     def _prepared(self, statement: str, row_filter: RowFilter) -> PreparedStatement:
         """The columns of tables are looked up only if a rule restricts rows: it costs a query."""
         self._context = ErrorContext()
-        rules = RowRules(row_filter.deleted_rows, row_filter.org_column, row_filter.org_ids)
+        rules = RowRules(
+            row_filter.deleted_rows_of_source, row_filter.org_column, row_filter.org_ids
+        )
 
         def columns(tables: Sequence[ast.Table]) -> list[dict[str, str]]:
             return columns_of_tables(tables, statement, self._described)

@@ -73,6 +73,7 @@ CREATE_JOB = Operation(
     ),
     WRITING_ERRORS,
     error_schema=ERROR,
+    in_contract=True,
 )
 LIST_JOBS = Operation(
     "GET",
@@ -95,6 +96,7 @@ LIST_JOBS = Operation(
     ),
     errors=READING_ERRORS,
     error_schema=ERROR,
+    in_contract=True,
 )
 GET_JOB = Operation(
     "GET",
@@ -120,6 +122,7 @@ GET_JOB = Operation(
     ),
     errors=READING_ERRORS,
     error_schema=ERROR,
+    in_contract=True,
 )
 CANCEL_JOB = Operation(
     "DELETE",
@@ -144,6 +147,7 @@ CANCEL_JOB = Operation(
     errors=READING_ERRORS,
     error_schema=ERROR,
     error_notes=((400, "The request is invalid, or the job is terminal already."),),
+    in_contract=True,
 )
 
 V1_TABLE = (GET_JOB, CREATE_JOB, CANCEL_JOB, LIST_JOBS)

@@ -16,7 +16,7 @@ def _text(description: str, **more: object) -> Schema:
 
 
 def _whole(description: str) -> Schema:
-    return {"type": "integer", "description": description, "minimum": 0}
+    return {"type": "integer", "format": "int64", "description": description, "minimum": 0}
 
 
 JOB: Schema = {

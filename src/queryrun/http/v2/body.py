@@ -146,10 +146,11 @@ PROPERTIES = (
         {
             "type": "string",
             "enum": list(CONTENT_TYPES),
-            "description": "Format of the result file. `json` is JSON Lines. Additions of this "
-            f"service: {EXTENSIONS}.",
+            "description": "Format of the result file. `json` is JSON Lines.",
         },
         required=True,
+        contract_values=tuple(one for one in ContentType if not one.spec.is_extension),
+        addition=f"Additions of this service: {EXTENSIONS}.",
     ),
     Property(
         "content_encoding",
@@ -158,9 +159,10 @@ PROPERTIES = (
             "type": "string",
             "enum": list(CONTENT_ENCODINGS),
             "default": "none",
-            "description": "Compression of the result file. Additions of this service: "
-            f"{COMPRESSION_EXTENSIONS}.",
+            "description": "Compression of the result file.",
         },
+        contract_values=tuple(one for one in ContentEncoding if not one.spec.is_extension),
+        addition=f"Additions of this service: {COMPRESSION_EXTENSIONS}.",
     ),
     Property(
         "column_separator",
@@ -179,9 +181,9 @@ PROPERTIES = (
             "minLength": 1,
             "maxLength": MAX_KEY_CHARS,
             "description": "Base64 of an RSA public key (SubjectPublicKeyInfo, or PEM) that the "
-            "result file is encrypted to: at least 1024 bits, better 2048 or more. Or, an addition "
-            "of this service, a recipient of age (`age1…`).",
+            "result file is encrypted to: at least 1024 bits, better 2048 or more.",
         },
+        addition="Or, an addition of this service, a recipient of age (`age1…`).",
     ),
     Property(
         "read_deleted",
@@ -200,6 +202,7 @@ PROPERTIES = (
             "description": "Where to run it; the service's default source when absent. "
             "An addition of this service.",
         },
+        is_extension=True,
     ),
     Property(
         "timeout_seconds",
@@ -211,6 +214,7 @@ PROPERTIES = (
             "description": "Lowers the source's time limit for this run. "
             "An addition of this service.",
         },
+        is_extension=True,
     ),
     Property(
         "tags",
@@ -227,6 +231,7 @@ PROPERTIES = (
             "description": "Names and values of the caller's own, to find the run in the list. "
             "An addition of this service.",
         },
+        is_extension=True,
     ),
 )
 BY_NAME = frozenset(rule.name for rule in PROPERTIES)
@@ -235,13 +240,27 @@ BY_NAME = frozenset(rule.name for rule in PROPERTIES)
 def create_body_schema() -> dict[str, object]:
     """The body's JSON Schema, for the OpenAPI document."""
     return {
-        "type": "object",
-        "required": [rule.name for rule in PROPERTIES if rule.required],
-        "additionalProperties": False,
-        "properties": {rule.name: rule.schema for rule in PROPERTIES},
+        **body_schema({rule.name: rule.full_schema for rule in PROPERTIES}),
         "if": {"required": ["content_type"], "properties": {"content_type": {"enum": SEPARATED}}},
         "then": {
             "required": ["column_separator"],
             "properties": {"column_separator": {"pattern": SEPARATOR_PATTERN}},
         },
+    }
+
+
+def contract_body_schema() -> dict[str, object]:
+    """The body as the contract has it, without our additions."""
+    return body_schema(
+        {rule.name: rule.contract_schema for rule in PROPERTIES if not rule.is_extension}
+    )
+
+
+def body_schema(properties: dict[str, dict[str, object]]) -> dict[str, object]:
+    """A closed object with these properties and those that are required."""
+    return {
+        "type": "object",
+        "required": [rule.name for rule in PROPERTIES if rule.required],
+        "additionalProperties": False,
+        "properties": properties,
     }

@@ -25,7 +25,7 @@ DEFAULT_FIELDS = tuple(field.name for field in visible_fields(Visibility.DEFAULT
 EXTENSION_FIELDS = tuple(field.name for field in visible_fields(Visibility.ON_REQUEST))
 """Our extensions. Who names one knows that there are more than the contract's (contract H10)."""
 
-COMPANION_FIELDS = tuple(field.name for field in visible_fields(Visibility.WITH_OTHERS))
+PAIRED_FIELDS = tuple(field.name for field in visible_fields(Visibility.WITH_OTHERS))
 """Rendered only when an extension is named too."""
 
 KNOWN_FIELDS = frozenset(field.name for field in NAMED_FIELDS)
@@ -42,7 +42,7 @@ def parse_fields(
     """The fields that are named: the union of both parameters, each repeated or comma-joined.
 
     None when nothing was named, which means the default. Unknown names are ignored (contract H16)
-    or, with `strict`, a problem. With `always` a companion needs no extension beside it.
+    or, with `strict`, a problem. With `always` a paired field needs no extension beside it.
     """
     names = {
         name.strip() for key, value in parameters if key in PARAMETERS for name in value.split(",")
@@ -53,6 +53,6 @@ def parse_fields(
     if not names:
         return None
     if not always and names.isdisjoint(EXTENSION_FIELDS):
-        names.difference_update(COMPANION_FIELDS)
+        names.difference_update(PAIRED_FIELDS)
     known = names & KNOWN_FIELDS
     return frozenset(known | {name.partition(".")[0] for name in known})

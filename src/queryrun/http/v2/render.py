@@ -181,7 +181,7 @@ SPECIAL: dict[str, FieldFormat] = {
 
 SCHEMAS_BY_KIND: dict[FieldKind, Schema] = {
     FieldKind.TEXT: {"type": "string"},
-    FieldKind.INTEGER: {"type": "integer", "minimum": 0},
+    FieldKind.INTEGER: {"type": "integer", "format": "int64", "minimum": 0},
     FieldKind.NUMBER: {"type": "number"},
     FieldKind.TIME: {"type": "string", "format": "date-time"},
     FieldKind.WORDS: {"type": "array", "items": {"type": "string"}},

@@ -50,8 +50,12 @@ def run_catalog(control: socket.socket, open_catalog: OpenCatalog) -> NoReturn:
 
 
 def sandbox_policy(source: SourceSpec) -> SandboxPolicy:
-    """The entity's data to read, or the network for a remote engine; nothing to write."""
-    return SandboxPolicy(read=source.paths, network=source.kind.is_remote)
+    """The entity's data to read, its copies to keep, or the network for a remote engine."""
+    return SandboxPolicy(
+        read=source.paths,
+        read_write=source.written_paths,
+        network=source.kind.is_remote,
+    )
 
 
 def list_tables(request: TablesRequest, open_catalog: OpenCatalog) -> TablesResponse:

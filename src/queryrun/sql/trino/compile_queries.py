@@ -15,7 +15,6 @@ from queryrun.sql.trino import (
 )
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_relations import (
-    DELETED,
     Joined,
     RelationCompiler,
     columns_of,
@@ -187,11 +186,11 @@ class QueryCompiler(RelationCompiler):
     ) -> tuple[str, list[Output]]:
         """One SELECT with the ORDER BY that belongs to it."""
         windows, self.windows = self.windows, self.windows | node.windows
-        self._showing.append(_qualifiers_of_deleted(node.items))
+        self._selected.append(_selected_columns(node.items))
         joined = Joined("", [])
         if node.source is not None:
             joined = self.relation(node.source, outer)
-        self._showing.pop()
+        self._selected.pop()
         scope = Scope(joined.columns + joined.hidden, outer)
         with self.inside(scope):
             found = self._select_in(node, order, joined)
@@ -348,13 +347,13 @@ def _heading(item: ast.SelectItem) -> str:
     return ""
 
 
-def _qualifiers_of_deleted(items: Sequence[ast.SelectItem]) -> set[str | None]:
-    """What `deleted` is selected of: a relation's name, or None when it is not said."""
-    found: set[str | None] = set()
+def _selected_columns(items: Sequence[ast.SelectItem]) -> set[tuple[str | None, str]]:
+    """The columns that are selected as they are: a relation's name, or None when it is not said."""
+    found: set[tuple[str | None, str]] = set()
     for item in items:
-        if isinstance(item.expr, ast.Name) and item.expr.parts[-1].key == DELETED:
+        if isinstance(item.expr, ast.Name):
             parts = item.expr.parts
-            found.add(parts[-2].key if len(parts) > 1 else None)
+            found.add((parts[-2].key if len(parts) > 1 else None, parts[-1].key))
     return found
 
 

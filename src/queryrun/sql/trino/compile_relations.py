@@ -24,9 +24,6 @@ from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
-DELETED = "deleted"
-"""The column that marks deleted rows (contract F3)."""
-
 
 @dataclass(slots=True)
 class Joined:
@@ -45,7 +42,7 @@ class RelationCompiler(CallCompiler):
         super().__init__(statement, zone)
         self.schema = schema
         self.deleted = deleted
-        self._showing: list[set[str | None]] = []
+        self._selected: list[set[tuple[str | None, str]]] = []
 
     def relation(self, node: ast.Relation, outer: Scope) -> Joined:
         """A relation, for which `outer` is around its FROM clause."""
@@ -132,17 +129,15 @@ class RelationCompiler(CallCompiler):
         return f"(SELECT {items} FROM {self.quoted(key)}{condition})"
 
     def _visible_rows(self, table: Sequence[TableColumn], known_as: str) -> str:
-        """Selecting `deleted` of a table shows both kinds of its rows (contract F3)."""
-        marks = any(c.name.lower() == DELETED and c.type == t.BOOLEAN for c in table)
-        if not marks or self.deleted == "include":
+        """Selecting the mark of a table shows both kinds of its rows (contract F3)."""
+        mark = next((c.name for c in table if c.marks_deleted and c.type == t.BOOLEAN), None)
+        if mark is None or self.deleted == "include":
             return ""
-        if self._showing and self._showing[-1] & {None, known_as}:
+        selected = self._selected[-1] if self._selected else set()
+        if selected & {(None, mark.lower()), (known_as, mark.lower())}:
             return ""
-        return (
-            f" WHERE coalesce({DELETED}, false)"
-            if self.deleted == "only"
-            else (f" WHERE NOT coalesce({DELETED}, false)")
-        )
+        negation = "" if self.deleted == "only" else "NOT "
+        return f" WHERE {negation}coalesce({self.quoted(mark)}, false)"
 
     def _derived(
         self, node: ast.Derived, scope: Scope, alias: str, columns: Sequence[ast.Ident]

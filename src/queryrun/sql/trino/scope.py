@@ -17,6 +17,8 @@ class TableColumn:
     type: Type | None
     is_converted: bool = False
     engine_type: str = ""
+    marks_deleted: bool = False
+    """Whether rows in which it is true are hidden (contract F3)."""
 
 
 Schema = Mapping[str, Sequence[TableColumn]]

@@ -68,14 +68,14 @@ def test_error_texts_that_users_know() -> None:
     assert "Table 'x' does not exist" in failure("SELECT 1 FROM x").message
 
 
-HIDDEN = "WHERE NOT coalesce(deleted, false)"
+HIDDEN = 'WHERE NOT coalesce("deleted", false)'
 
 
 def test_deleted_rows_are_hidden_by_default() -> None:
     assert HIDDEN in translated("SELECT id FROM account")
     assert HIDDEN in translated("SELECT * FROM account")
     assert HIDDEN not in translated("SELECT id FROM account", "include")
-    assert "WHERE coalesce(deleted, false)" in translated("SELECT id FROM account", "only")
+    assert 'WHERE coalesce("deleted", false)' in translated("SELECT id FROM account", "only")
 
 
 @pytest.mark.parametrize("deleted", ["exclude", "only"])
@@ -85,7 +85,7 @@ def test_deleted_rows_are_hidden_by_default() -> None:
 )
 def test_selecting_the_mark_shows_both_kinds(statement: str, deleted: str) -> None:
     """The column `deleted` in a select list (contract F3)."""
-    assert "coalesce(deleted" not in translated(statement, deleted)
+    assert 'coalesce("deleted"' not in translated(statement, deleted)
 
 
 def test_the_mark_of_one_table_does_not_affect_another() -> None:

@@ -15,12 +15,12 @@ SCHEMA = {
         TableColumn("accountnumber", t.VARCHAR),
         TableColumn("balance", t.decimal(18, 6)),
         TableColumn("createddate", t.timestamp_tz(6)),
-        TableColumn("deleted", t.BOOLEAN),
+        TableColumn("deleted", t.BOOLEAN, marks_deleted=True),
     ],
     "invoice": [
         TableColumn("id", t.BIGINT),
         TableColumn("accountid", t.BIGINT),
-        TableColumn("deleted", t.BOOLEAN),
+        TableColumn("deleted", t.BOOLEAN, marks_deleted=True),
     ],
     "odd": [
         TableColumn("big", t.decimal(38, 0), is_converted=True, engine_type="HUGEINT"),

@@ -100,11 +100,12 @@ CREATE TABLE run_requests (
     extras           text NOT NULL
 );
 
--- The queue: the oldest of each entity is the first entry of its stretch of the index.
-CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, ready_ms, seq)
+-- The queue: the oldest of each client is the first entry of its stretch of the index.
+CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, client_id, ready_ms, seq)
     WHERE state = 'accepted';
 -- The slots in use.
-CREATE INDEX runs_held ON runs (source, tenant_id) WHERE state IN ('in_progress', 'canceling');
+CREATE INDEX runs_held ON runs (source, tenant_id, entity_id, client_id)
+    WHERE state IN ('in_progress', 'canceling');
 -- Retention.
 CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed', 'canceled');
 -- Lists: a client's own runs, and an admin's view of the tenant.
@@ -164,13 +165,14 @@ CREATE TABLE entity_turns (
 -- it is the one to replay should that request never be completed.
 CREATE TABLE idempotency_keys (
     tenant_id         text NOT NULL,
+    entity_id         text NOT NULL,
     idempotency_key   text NOT NULL,
     fingerprint       text NOT NULL,
     created_ms        bigint NOT NULL,
     reserved_until_ms bigint,
     run_id            text,
     response          bytea,
-    PRIMARY KEY (tenant_id, idempotency_key)
+    PRIMARY KEY (tenant_id, entity_id, idempotency_key)
 );
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_ms);
 

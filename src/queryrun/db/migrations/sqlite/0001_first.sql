@@ -92,10 +92,12 @@ CREATE TABLE run_requests (
     extras           TEXT NOT NULL
 );
 
--- The queue: the oldest of each entity is the first entry of its stretch of the index.
-CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, ready_ms) WHERE state = 'accepted';
+-- The queue: the oldest of each client is the first entry of its stretch of the index.
+CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, client_id, ready_ms)
+    WHERE state = 'accepted';
 -- The slots in use.
-CREATE INDEX runs_held ON runs (source, tenant_id) WHERE state IN ('in_progress', 'canceling');
+CREATE INDEX runs_held ON runs (source, tenant_id, entity_id, client_id)
+    WHERE state IN ('in_progress', 'canceling');
 -- Retention.
 CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed', 'canceled');
 -- Lists: a client's own runs, and an admin's view of the tenant (each followed by seq).
@@ -148,13 +150,14 @@ CREATE TABLE entity_turns (
 -- it is the one to replay should that request never be completed.
 CREATE TABLE idempotency_keys (
     tenant_id         TEXT NOT NULL,
+    entity_id         TEXT NOT NULL,
     idempotency_key   TEXT NOT NULL,
     fingerprint       TEXT NOT NULL,
     created_ms        INTEGER NOT NULL,
     reserved_until_ms INTEGER,
     run_id            TEXT,
     response          BLOB,
-    PRIMARY KEY (tenant_id, idempotency_key)
+    PRIMARY KEY (tenant_id, entity_id, idempotency_key)
 ) WITHOUT ROWID;
 
 CREATE TABLE async_requests (

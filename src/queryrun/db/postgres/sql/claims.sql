@@ -6,93 +6,136 @@
 -- die with a connection: each node brings its own version, and there is nothing to migrate.
 
 -- name: create_queue_has_room
--- Whether one more run may wait. Until the end of the transaction no other node may add one.
--- Index: runs_waiting, of which it reads max_queued entries at most.
-CREATE OR REPLACE FUNCTION pg_temp.queue_has_room(of_source text, of_tenant text, max_queued bigint)
+-- Whether one more run of this client may wait. Until the end of the transaction no other node may
+-- add one of its entity. Index: runs_waiting, of which it reads as many entries as may wait.
+CREATE OR REPLACE FUNCTION pg_temp.queue_has_room(
+    of_source text, of_tenant text, of_entity text, of_client text,
+    max_of_entity bigint, max_of_client bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF max_queued = 0 THEN
+    IF max_of_entity = 0 AND max_of_client = 0 THEN
         RETURN true;
     END IF;
-    PERFORM pg_advisory_xact_lock(
-        hashtextextended(of_source || E'\n' || of_tenant, {queue_lock}));
+    PERFORM pg_advisory_xact_lock(hashtextextended(
+        of_source || E'\n' || of_tenant || E'\n' || of_entity, {queue_lock}));
     RETURN NOT EXISTS (
         SELECT 1 FROM runs r
-        WHERE r.state = 'accepted' AND r.source = of_source AND r.tenant_id = of_tenant
-        ORDER BY r.entity_id, r.ready_ms, r.seq LIMIT 1 OFFSET max_queued - 1);
+        WHERE max_of_entity > 0 AND r.state = 'accepted' AND r.source = of_source
+            AND r.tenant_id = of_tenant AND r.entity_id = of_entity
+        ORDER BY r.client_id, r.ready_ms, r.seq LIMIT 1 OFFSET greatest(max_of_entity, 1) - 1
+    ) AND NOT EXISTS (
+        SELECT 1 FROM runs r
+        WHERE max_of_client > 0 AND r.state = 'accepted' AND r.source = of_source
+            AND r.tenant_id = of_tenant AND r.entity_id = of_entity AND r.client_id = of_client
+        ORDER BY r.ready_ms, r.seq LIMIT 1 OFFSET greatest(max_of_client, 1) - 1);
 END $$;
 
 -- fragment: choice
--- Which runs are next, in which order. It reads the parameters sources, limits, slots and now_ms.
+-- Which runs are next, in which order. It reads the parameters sources, the limits, slots,
+-- fair_slots and now_ms. `level` is how many runs an entity would have running with this one: the
+-- lowest level comes first, so that what runs is shared evenly.
 RECURSIVE given AS MATERIALIZED (
-    SELECT source, max_running
-    FROM unnest(sources, limits) AS listed (source, max_running)
-), groups (source, tenant_id, entity_id, max_running, room) AS (
-    -- The entities that have something waiting, and how many more runs their tenant may have
-    -- running on the source. It jumps through runs_waiting from each entity to the next, so its
-    -- cost grows with them and not with the queue.
-    SELECT w.source, first.tenant_id, first.entity_id, w.max_running,
-        CASE WHEN w.max_running = 0 THEN slots
-        ELSE w.max_running - (SELECT count(*) FROM runs r
-            WHERE r.state IN ('in_progress', 'canceling')
-                AND r.source = w.source AND r.tenant_id = first.tenant_id) END
+    SELECT source, max_tenant, max_entity, max_client
+    FROM unnest(sources, tenant_limits, entity_limits, client_limits)
+        AS listed (source, max_tenant, max_entity, max_client)
+), groups (source, tenant_id, entity_id, client_id) AS (
+    -- The clients that have something waiting. It jumps through runs_waiting from each to the next,
+    -- so its cost grows with them and not with the queue.
+    SELECT w.source, first.tenant_id, first.entity_id, first.client_id
     FROM given w CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id FROM runs r
+        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
         WHERE r.state = 'accepted' AND r.source = w.source
-        ORDER BY r.tenant_id, r.entity_id LIMIT 1) first
+        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) first
     UNION ALL
-    SELECT g.source, next.tenant_id, next.entity_id, g.max_running,
-        CASE WHEN g.max_running = 0 OR next.tenant_id = g.tenant_id THEN g.room
-        ELSE g.max_running - (SELECT count(*) FROM runs r
-            WHERE r.state IN ('in_progress', 'canceling')
-                AND r.source = g.source AND r.tenant_id = next.tenant_id) END
+    SELECT g.source, next.tenant_id, next.entity_id, next.client_id
     FROM groups g CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id FROM runs r
+        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
         WHERE r.state = 'accepted' AND r.source = g.source
-            AND (r.tenant_id, r.entity_id) > (g.tenant_id, g.entity_id)
-        ORDER BY r.tenant_id, r.entity_id LIMIT 1) next
-), heads AS MATERIALIZED (
-    -- The oldest ready run of each entity, no more of a tenant than it has room for.
-    SELECT * FROM (
-        SELECT e.*, head.ready_ms, head.seq, coalesce(u.turn, 0) AS turn,
-            row_number() OVER (PARTITION BY e.source, e.tenant_id
-                ORDER BY coalesce(u.turn, 0), head.ready_ms, head.seq) AS rank
-        FROM groups e
-        LEFT JOIN entity_turns u ON u.tenant_id = e.tenant_id AND u.entity_id = e.entity_id
-        CROSS JOIN LATERAL (
-            SELECT r.ready_ms, r.seq FROM runs r
-            WHERE r.state = 'accepted' AND r.source = e.source AND r.tenant_id = e.tenant_id
-                AND r.entity_id = e.entity_id AND r.ready_ms <= now_ms
-            ORDER BY r.ready_ms, r.seq LIMIT 1) head
-        WHERE e.room > 0) ranked
-    WHERE rank <= room ORDER BY turn, ready_ms, seq LIMIT slots
-), candidates AS (
-    -- What these entities have waiting. Each head will be taken, so no entity can get more than
-    -- the slots that the other heads leave.
-    SELECT e.source, e.tenant_id, e.entity_id, e.turn, e.room, own.ready_ms, own.seq,
-        e.ready_ms AS head_ms, e.seq AS head_seq,
-        row_number() OVER (PARTITION BY e.source, e.tenant_id, e.entity_id
-            ORDER BY own.ready_ms, own.seq) AS depth
-    FROM heads e CROSS JOIN LATERAL (
+            AND (r.tenant_id, r.entity_id, r.client_id) > (g.tenant_id, g.entity_id, g.client_id)
+        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) next
+), running AS MATERIALIZED (
+    -- Every slot in use. Index: runs_held.
+    SELECT source, tenant_id, entity_id, client_id, count(*) AS runs FROM runs
+    WHERE state IN ('in_progress', 'canceling') GROUP BY source, tenant_id, entity_id, client_id
+), entities AS MATERIALIZED (
+    -- The entities that run or wait; how many runs each has on the source, and on all of them.
+    SELECT source, tenant_id, entity_id, sum(runs)::bigint AS runs,
+        (sum(sum(runs)) OVER (PARTITION BY tenant_id, entity_id))::bigint AS runs_anywhere
+    FROM (SELECT source, tenant_id, entity_id, runs FROM running
+        UNION ALL SELECT source, tenant_id, entity_id, 0 FROM groups) active
+    GROUP BY source, tenant_id, entity_id
+), shares AS MATERIALIZED (
+    SELECT source, tenant_id, greatest(max_tenant / count(*), 1) AS share
+    FROM entities JOIN given USING (source) GROUP BY source, tenant_id, max_tenant
+), rooms AS MATERIALIZED (
+    -- What a tenant may still start; and what entities below their share may, for whom nothing
+    -- counts that another entity holds beyond its own.
+    SELECT source, tenant_id, max_entity, max_client, share,
+        max_tenant - sum(runs)::bigint AS room,
+        max_tenant - sum(least(runs, share))::bigint AS shared_room
+    FROM entities JOIN shares USING (source, tenant_id) JOIN given USING (source)
+    GROUP BY source, tenant_id, max_tenant, max_entity, max_client, share
+), waiting AS MATERIALIZED (
+    -- The oldest ready run of each client that may start one.
+    SELECT source, tenant_id, entity_id, client_id, ready_ms, seq,
+        max_client - coalesce(running.runs, 0) AS client_room
+    FROM groups g JOIN given USING (source)
+    LEFT JOIN running USING (source, tenant_id, entity_id, client_id)
+    CROSS JOIN LATERAL (
         SELECT r.ready_ms, r.seq FROM runs r
-        WHERE r.state = 'accepted' AND r.source = e.source AND r.tenant_id = e.tenant_id
-            AND r.entity_id = e.entity_id AND r.ready_ms <= now_ms
-        ORDER BY r.ready_ms, r.seq LIMIT slots + 1 - (SELECT count(*) FROM heads)) own
+        WHERE r.state = 'accepted' AND r.source = g.source AND r.tenant_id = g.tenant_id
+            AND r.entity_id = g.entity_id AND r.client_id = g.client_id AND r.ready_ms <= now_ms
+        ORDER BY r.ready_ms, r.seq LIMIT 1) head
+    WHERE max_client > coalesce(running.runs, 0)
+), heads AS MATERIALIZED (
+    -- The oldest such run of each entity, no more of a tenant than it has room for.
+    SELECT * FROM (
+        SELECT source, tenant_id, entity_id, first.ready_ms, first.seq, runs, runs_anywhere,
+            coalesce(u.turn, 0) AS turn, max_entity - runs AS entity_room, share, room, shared_room,
+            row_number() OVER (PARTITION BY source, tenant_id
+                ORDER BY runs, coalesce(u.turn, 0), first.ready_ms, first.seq) AS rank
+        FROM (SELECT DISTINCT ON (source, tenant_id, entity_id)
+                source, tenant_id, entity_id, ready_ms, seq FROM waiting
+            ORDER BY source, tenant_id, entity_id, ready_ms, seq) first
+        JOIN entities USING (source, tenant_id, entity_id)
+        JOIN rooms USING (source, tenant_id)
+        LEFT JOIN entity_turns u USING (tenant_id, entity_id)
+        WHERE runs < max_entity AND (slots > 0 OR runs_anywhere = 0)) ranked
+    WHERE rank <= room OR (runs < share AND rank <= shared_room)
+    ORDER BY runs_anywhere, turn, ready_ms, seq LIMIT slots + fair_slots
+), candidates AS (
+    -- What these entities have waiting, of each no more than could be taken.
+    SELECT h.*, own.ready_ms AS own_ms, own.seq AS own_seq,
+        row_number() OVER (PARTITION BY h.source, h.tenant_id, h.entity_id
+            ORDER BY own.ready_ms, own.seq) AS depth
+    FROM heads h CROSS JOIN LATERAL (
+        SELECT run.ready_ms, run.seq FROM waiting w CROSS JOIN LATERAL (
+            SELECT r.ready_ms, r.seq FROM runs r
+            WHERE r.state = 'accepted' AND r.source = w.source AND r.tenant_id = w.tenant_id
+                AND r.entity_id = w.entity_id AND r.client_id = w.client_id
+                AND r.ready_ms <= now_ms
+            ORDER BY r.ready_ms, r.seq LIMIT least(w.client_room, slots + fair_slots)) run
+        WHERE w.source = h.source AND w.tenant_id = h.tenant_id AND w.entity_id = h.entity_id
+        ORDER BY run.ready_ms, run.seq LIMIT least(h.entity_room, slots + fair_slots)) own
 ), within_limits AS (
     SELECT * FROM (
         SELECT c.*, row_number() OVER (PARTITION BY source, tenant_id
-            ORDER BY depth, turn, head_ms, head_seq) AS rank
+            ORDER BY runs + depth, turn, ready_ms, seq) AS run_rank
         FROM candidates c) ranked
-    WHERE rank <= room
-), rounds AS (
+    WHERE run_rank <= room OR (runs + depth <= share AND run_rank <= shared_room)
+), levels AS (
     -- One run of each entity, then a second of each, whatever the source.
-    SELECT w.*, row_number() OVER entity AS round,
-        first_value(ready_ms) OVER entity AS first_ms, first_value(seq) OVER entity AS first_seq
+    SELECT w.*, runs_anywhere + row_number() OVER entity AS level,
+        first_value(own_ms) OVER entity AS first_ms, first_value(own_seq) OVER entity AS first_seq
     FROM within_limits w
-    WINDOW entity AS (PARTITION BY tenant_id, entity_id ORDER BY ready_ms, seq)
+    WINDOW entity AS (PARTITION BY tenant_id, entity_id ORDER BY own_ms, own_seq)
 ), picked AS MATERIALIZED (
-    SELECT seq, row_number() OVER (ORDER BY round, turn, first_ms, first_seq) AS position
-    FROM rounds ORDER BY position LIMIT slots
+    -- Beyond the slots, only the first run of an entity that has none.
+    SELECT own_seq AS seq, position FROM (
+        SELECT own_seq, level,
+            row_number() OVER (ORDER BY level, turn, first_ms, first_seq) AS position
+        FROM levels) ordered
+    WHERE position <= slots OR (level = 1 AND position <= slots + fair_slots)
 )
 
 -- name: create_claim_runs
@@ -100,7 +143,8 @@ RECURSIVE given AS MATERIALIZED (
 -- that choose at once would choose the same runs, and exceed a tenant's limit together.
 -- Indexes: runs_waiting, runs_held.
 CREATE OR REPLACE FUNCTION pg_temp.claim_runs(
-    for_node text, lease_ms bigint, sources text[], limits bigint[], slots bigint)
+    for_node text, lease_ms bigint, sources text[], tenant_limits bigint[], entity_limits bigint[],
+    client_limits bigint[], slots bigint, fair_slots bigint)
 RETURNS TABLE (run_seq bigint, number bigint, at_ms bigint, lease_until_ms bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -138,7 +182,8 @@ END $$;
 
 -- name: claim
 SELECT run_seq, number, at_ms, lease_until_ms FROM pg_temp.claim_runs(
-    %(node)s::text, %(lease_ms)s, %(sources)s::text[], %(limits)s::bigint[], %(slots)s);
+    %(node)s::text, %(lease_ms)s, %(sources)s::text[], %(tenant_limits)s::bigint[],
+    %(entity_limits)s::bigint[], %(client_limits)s::bigint[], %(slots)s, %(fair_slots)s);
 
 -- name: next_ready
 -- When the first run that waits out a back-off becomes ready. Index: runs_waiting.
@@ -147,21 +192,22 @@ WITH RECURSIVE clock AS MATERIALIZED (
 ), given AS (
     SELECT unnest(%(sources)s::text[]) AS source
 ), groups AS (
-    SELECT w.source, first.tenant_id, first.entity_id
+    SELECT w.source, first.tenant_id, first.entity_id, first.client_id
     FROM given w CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id FROM runs r
+        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
         WHERE r.state = 'accepted' AND r.source = w.source
-        ORDER BY r.tenant_id, r.entity_id LIMIT 1) first
+        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) first
     UNION ALL
-    SELECT g.source, next.tenant_id, next.entity_id
+    SELECT g.source, next.tenant_id, next.entity_id, next.client_id
     FROM groups g CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id FROM runs r
+        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
         WHERE r.state = 'accepted' AND r.source = g.source
-            AND (r.tenant_id, r.entity_id) > (g.tenant_id, g.entity_id)
-        ORDER BY r.tenant_id, r.entity_id LIMIT 1) next
+            AND (r.tenant_id, r.entity_id, r.client_id) > (g.tenant_id, g.entity_id, g.client_id)
+        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) next
 )
 SELECT min(later.ready_ms) FROM groups g CROSS JOIN LATERAL (
     SELECT r.ready_ms FROM runs r
     WHERE r.state = 'accepted' AND r.source = g.source AND r.tenant_id = g.tenant_id
-        AND r.entity_id = g.entity_id AND r.ready_ms > (SELECT ms FROM clock)
+        AND r.entity_id = g.entity_id AND r.client_id = g.client_id
+        AND r.ready_ms > (SELECT ms FROM clock)
     ORDER BY r.ready_ms LIMIT 1) later;

@@ -19,7 +19,8 @@ SELECT {run_columns} FROM runs r JOIN run_requests q ON q.run_seq = r.seq
 
 -- fragment: room
 room AS MATERIALIZED (
-    SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(tenant_id)s, %(queue_limit)s)
+    SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(tenant_id)s, %(entity_id)s,
+        %(client_id)s, %(max_of_entity)s, %(max_of_client)s)
 )
 
 -- fragment: insert_run

@@ -19,8 +19,15 @@ INSERT INTO run_requests (run_seq, {new_run_requests_columns})
 VALUES (:seq, {new_run_requests_values});
 
 -- name: queue_reaches
--- Whether more than :beyond runs wait: it reads that many entries of runs_waiting at most.
+-- Whether more than :beyond runs of the entity wait: it reads that many entries of runs_waiting.
 SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
+    AND entity_id = :entity_id
+LIMIT 1 OFFSET :beyond;
+
+-- name: queue_of_client_reaches
+-- The same of one client. Index: runs_waiting.
+SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
+    AND entity_id = :entity_id AND client_id = :client_id
 LIMIT 1 OFFSET :beyond;
 
 -- name: save_handle

@@ -1,0 +1,110 @@
+"""A database file as a source: attached read-only at one version, without keeping its owner out.
+
+The engine locks the file while it has it attached, so that its owner could not write for as long
+as a worker is kept. The lock serves to attach a whole version and is released at once: closing
+any descriptor of a file releases all locks that the process has on it (fcntl). From then on the
+owner may write, and `verify` says whether it did: the version of a statement's rows is certain
+all the same. A file that is replaced or deleted is read as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import duckdb
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.identity import FileIdentity, unsettled_s
+from queryrun.tables.sql import quoted_name, quoted_text
+
+_CHANGED = "The source's database was written while the statement read it"
+_OPEN_ELSEWHERE = (
+    "The source's database is open for writing in another program. Close it there, or write to a "
+    "copy and rename the copy when it is whole"
+)
+_UNREADABLE = "The source's database could not be opened"
+
+
+class AttachedDatabase:
+    """One version of a database file. `close` it after the connection it is attached to."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+        """Attach the file under a name.
+
+        Raises `RunFailed`: `data_unreadable` when it is not there, is no database or is open for
+        writing elsewhere, `data_changed` when it is replaced at this moment.
+        """
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise RunFailed.of(FailureCode.DATA_UNREADABLE, _UNREADABLE) from error
+        try:
+            self._identity = self._attach(connection, path, name)
+        except BaseException:
+            self.close()
+            raise
+
+    def verify(self) -> None:
+        """Return when nobody has written to the file since it was attached.
+
+        What its owner has written to the log beside it (`.wal`) does not count: it was read when
+        the file was attached. Raises `RunFailed` (`data_changed`).
+        """
+        now = FileIdentity.of(os.fstat(self._descriptor))
+        if now.content != self._identity.content:
+            raise RunFailed.of(FailureCode.DATA_CHANGED, _CHANGED)
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> FileIdentity:
+        """While the engine holds its lock nobody writes, so the identity is of what it attached."""
+        sql = f"ATTACH {quoted_text(str(path))} AS {quoted_name(name)} (READ_ONLY)"
+        try:
+            connection.execute(sql)
+        except duckdb.Error as error:
+            message = _OPEN_ELSEWHERE if "lock" in str(error).lower() else _UNREADABLE
+            raise RunFailed.of(FailureCode.DATA_UNREADABLE, message) from error
+        state = os.fstat(self._descriptor)
+        time.sleep(unsettled_s(state))
+        if _identity_at(path) != FileIdentity.of(state):
+            raise RunFailed.of(FailureCode.DATA_CHANGED, _CHANGED)
+        _release_locks(self._descriptor)
+        return FileIdentity.of(state)
+
+    def close(self) -> None:
+        """Close our descriptor. Idempotent."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def location_version(path: str) -> str:
+    """A short text that differs when what is at a path has been replaced or, for a file, written.
+
+    A sandboxed process may open what was there when it was confined, and nothing that was put in
+    its place: so a process serves one such version.
+    """
+    found = []
+    for name in (path, f"{path}.wal"):
+        with contextlib.suppress(OSError):
+            state = os.stat(name)  # noqa: PTH116
+            is_directory = os.path.isdir(name)  # noqa: PTH112
+            found.append(
+                f"{state.st_dev}:{state.st_ino}"
+                if is_directory
+                else f"{state.st_dev}:{state.st_ino}:{state.st_size}:{state.st_mtime_ns}"
+            )
+    return " ".join(found)
+
+
+def _identity_at(path: Path) -> FileIdentity | None:
+    try:
+        return FileIdentity.of(path.stat())
+    except OSError:
+        return None
+
+
+def _release_locks(descriptor: int) -> None:
+    """By closing another descriptor of the same open file's inode."""
+    os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC))

@@ -1,0 +1,31 @@
+"""What converting text files needs from the session that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from queryrun.tables.text.convert import Converter
+
+
+@dataclass(slots=True)
+class TextContext:
+    """`copies_dir` is the entity's own; `config` is that of a DuckDB instance for conversions.
+
+    Without a directory nothing is remembered: copies go into the statement's own directory.
+    """
+
+    copies_dir: Path | None = None
+    max_copies_bytes: int = 20 * 1024**3
+    config: Mapping[str, Any] = field(default_factory=dict)
+    converter: Converter | None = None
+    """While one converts."""
+
+    def interrupt(self) -> None:
+        """Stop a conversion that runs. Callable from another thread; does nothing without one."""
+        converter = self.converter
+        if converter:
+            converter.interrupt()

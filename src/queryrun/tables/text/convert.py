@@ -1,0 +1,341 @@
+"""A text file as a typed Parquet file: types from the whole of it, every value kept or a fault.
+
+The common case takes one pass: the types of the first rows are tried on all rows, each value
+tested. A value that contradicts them costs a second pass, which counts the classes of all values,
+and a third, which writes. Either way the types are those that all values of the file imply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from queryrun.tables.sql import quoted_name, quoted_text
+from queryrun.tables.text import kinds
+from queryrun.tables.text.faults import FileFault, cut
+from queryrun.tables.text.json_records import UnknownKeyError
+from queryrun.tables.text.kinds import Facts
+from queryrun.tables.text.nested import InexactError, Shape, decoded
+from queryrun.tables.text.rules import rule_sql
+from queryrun.tables.text.sources import Batches, Source
+
+HEAD_ROWS = 20_000
+"""From these the first guess at the types is made."""
+FAMILY_ROWS = 1_000
+"""When the first rows are all numbers (or dates …), a later value that is none is no text column
+but most likely a fault of the file: see `Column.break_row`."""
+_ROW_GROUP_ROWS = 122_880
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a file. `is_complete`: whether `facts` are of the whole file or of its head."""
+
+    name: str
+    kind: str
+    facts: Facts = field(default_factory=Facts)
+    is_complete: bool = False
+    shape: Shape | None = None
+    """Of a column whose kind is `NESTED`."""
+    is_defined: bool = False
+    """The type is the definition's, whatever the values are."""
+    family: str = ""
+    """What all values of the first `FAMILY_ROWS` rows are; empty for text or mixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What was written for a file."""
+
+    columns: tuple[Column, ...]
+    rows: int
+
+
+class Converter:
+    """Converts files on a DuckDB instance of its own, which no statement ever sees."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._connection = duckdb.connect(":memory:", config=config)
+        self._connection.execute("SET TimeZone='UTC'")
+        for macro in kinds.MACROS:
+            self._connection.execute(macro)
+
+    def interrupt(self) -> None:
+        """Stop a conversion, from another thread; it raises `duckdb.InterruptException`."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Release its memory."""
+        self._connection.close()
+
+    def convert(self, source: Source, path: Path) -> Converted:
+        """Write the file with the types that all its values imply. Raises `FileFault`."""
+        with source.open() as (names, batches):
+            head, rest = _split_head(batches)
+            columns = self._columns(source, names, head)
+            try:
+                rows = self._write(source, columns, itertools.chain(head, rest), path, check=True)
+                return Converted(tuple(columns), rows)
+            except MismatchError:
+                self._require_rules(source, names)
+            except UnknownKeyError:
+                columns = []
+        if not columns:
+            source.learn_columns()
+        return self.rewrite(source, self.examine(source, columns), path)
+
+    def examine(self, source: Source, known: Sequence[Column] = ()) -> list[Column]:
+        """The columns with facts of the whole file, and the types that follow."""
+        families = {column.name: column.family for column in known}
+        with source.open() as (names, batches):
+            shapes = [Shape() for _ in names] if source.is_json else []
+            facts = self._facts(source, names, _observed(batches, shapes))
+        return [
+            _column(source, name, fact, shapes[index] if shapes else None, families.get(name, ""))
+            for index, (name, fact) in enumerate(zip(names, facts, strict=True))
+        ]
+
+    def rewrite(self, source: Source, columns: Sequence[Column], path: Path) -> Converted:
+        """Write the file with these types."""
+        with source.open() as (names, batches):
+            try:
+                rows = self._write(source, columns, batches, path, check=False)
+            except MismatchError:
+                self._require_rules(source, names)
+                raise
+        return Converted(tuple(columns), rows)
+
+    def _require_rules(self, source: Source, names: Sequence[str]) -> None:
+        """Raises `ValueFault` for the first value that is not of its defined type."""
+        for index, name in enumerate(names):
+            rule = source.rules.get(name.lower())
+            if rule is None:
+                continue
+            text = "CASE WHEN v[1] = '\"' THEN v[2:] ELSE v END" if source.is_json else "v"
+            found = self.find(source, index, f"{text} = '' OR ({rule_sql(text, rule)}) IS NOT NULL")
+            if found:
+                raise ValueFault(source.file.name, name, index, found[0], found[1], rule.kind)
+
+    def classes(self, texts: Sequence[str]) -> list[str]:
+        """The class of each of these texts; empty for an empty one."""
+        with self._registered(pa.table({"v": pa.array(list(texts), pa.string())})) as name:
+            rows = self._connection.execute(f"SELECT qr_class(v) FROM {name}").fetchall()
+        return [str(found or "") for (found,) in rows]
+
+    def find(self, source: Source, index: int, is_fine: str) -> tuple[int, str] | None:
+        """The first row, from 0, whose value of column `index` is not fine, and that value.
+
+        `is_fine` is SQL about `v`.
+        """
+        done = 0
+        with source.open() as (_, batches):
+            for batch in batches:
+                values = pa.table({"v": batch.column(index)})
+                with self._registered(values) as name:
+                    rows = self._connection.execute(
+                        f"SELECT n, v FROM (SELECT row_number() OVER () - 1 AS n, v FROM {name}) "
+                        f"WHERE v IS NOT NULL AND NOT coalesce({is_fine}, false) ORDER BY n LIMIT 1"
+                    ).fetchall()
+                if rows:
+                    return done + int(rows[0][0]), str(rows[0][1])
+                done += batch.num_rows
+        return None
+
+    def _columns(
+        self, source: Source, names: Sequence[str], head: Sequence[pa.RecordBatch]
+    ) -> list[Column]:
+        shapes = [Shape() for _ in names] if source.is_json else []
+        facts = self._facts(source, names, _observed(iter(head), shapes))
+        first = self._facts(source, names, iter(_first_rows(head, FAMILY_ROWS)))
+        columns = []
+        for index, (name, fact, begin) in enumerate(zip(names, facts, first, strict=True)):
+            family = "" if source.is_json else kinds.family_of(begin)
+            column = _column(source, name, fact, shapes[index] if shapes else None, family)
+            columns.append(replace(column, is_complete=False))
+        return columns
+
+    def _facts(self, source: Source, names: Sequence[str], batches: Batches) -> list[Facts]:
+        columns = [f"c{index}" for index in range(len(names))]
+        with self._stream([pa.string()] * len(names), batches) as stream:
+            row = self._execute(kinds.facts_sql(columns, stream, is_json=source.is_json))
+        return kinds.read_facts(row, len(names))
+
+    def _write(
+        self,
+        source: Source,
+        columns: Sequence[Column],
+        batches: Batches,
+        path: Path,
+        *,
+        check: bool,
+    ) -> int:
+        make = kinds.checked_sql if check else kinds.value_sql
+        items = ", ".join(
+            f"{_item(make, source, column, f'c{index}')} AS {quoted_name(column.name)}"
+            for index, column in enumerate(columns)
+        )
+        types = [_arrow_type(column) for column in columns]
+        with self._stream(types, _typed(batches, columns, types)) as stream:
+            row = self._execute(
+                f"COPY (SELECT {items} FROM {stream}) TO {quoted_text(os.fspath(path))} "
+                f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
+            )
+        return int(str(row[0]))
+
+    def _execute(self, sql: str) -> tuple[Any, ...]:
+        """A fault of the file that was raised below the engine comes out as itself."""
+        try:
+            rows = self._connection.execute(sql).fetchall()
+        except duckdb.Error as error:
+            if self._fault:
+                raise self._fault from error
+            if kinds.MISMATCH in str(error):
+                raise MismatchError from error
+            raise
+        return rows[0] if rows else ()
+
+    _fault: BaseException | None = None
+
+    @contextlib.contextmanager
+    def _stream(self, types: Sequence[pa.DataType], batches: Batches) -> Iterator[str]:
+        schema = pa.schema([(f"c{index}", kind) for index, kind in enumerate(types)])
+        self._fault = None
+        reader = pa.RecordBatchReader.from_batches(schema, self._watched(batches))
+        with self._registered(reader) as name:
+            yield name
+
+    def _watched(self, batches: Batches) -> Batches:
+        try:
+            yield from batches
+        except Exception as fault:
+            self._fault = fault
+            raise
+
+    @contextlib.contextmanager
+    def _registered(self, rows: Any) -> Iterator[str]:
+        self._connection.register("qr_rows", rows)
+        try:
+            yield "qr_rows"
+        finally:
+            self._connection.unregister("qr_rows")
+
+
+class MismatchError(Exception):
+    """A value is of another class than the first rows' values, or than the definition says."""
+
+
+class ValueFault(FileFault):
+    """A value that is not of the type that is defined; `row` counts from 0."""
+
+    def __init__(self, file: str, name: str, index: int, row: int, value: str, kind: str) -> None:
+        problem = f"has '{cut(value)}', which is no {kind.lower()}"
+        advice = "correct it, or its definition (type, format or nulls) in tables.toml"
+        super().__init__(file, problem, advice, column=name)
+        self.index, self.row = index, row
+
+
+def _item(make: Callable[..., str], source: Source, column: Column, text: str) -> str:
+    rule = source.rules.get(column.name.lower())
+    if rule is None:
+        return make(text, column.kind, is_json=source.is_json)
+    value = (
+        f"CASE WHEN {text}[1] = '\"' THEN {text}[2:] ELSE {text} END" if source.is_json else text
+    )
+    read = rule_sql(value, rule)
+    if rule.kind == "VARCHAR":
+        return read
+    return (
+        f"CASE WHEN {value} IS NULL OR {value} = '' THEN NULL "
+        f"WHEN ({read}) IS NULL THEN error('{kinds.MISMATCH}') ELSE {read} END"
+    )
+
+
+def _column(source: Source, name: str, facts: Facts, shape: Shape | None, family: str) -> Column:
+    rule = source.rules.get(name.lower())
+    if rule is not None:
+        return Column(name, rule.kind, facts, is_complete=True, is_defined=True)
+    kind = kinds.type_of(facts, is_json=source.is_json)
+    if kind == "NESTED":
+        kind, shape = _nested(shape)
+    else:
+        shape = None
+    return Column(name, kind, facts, is_complete=True, shape=shape, family=family)
+
+
+def _nested(shape: Shape | None) -> tuple[str, Shape | None]:
+    """JSON stays JSON where no type of arrays and rows keeps every value."""
+    try:
+        if shape and not shape.is_inexact:
+            shape.arrow_type()
+            return "NESTED", shape
+    except InexactError:
+        pass
+    return "JSON", None
+
+
+def _arrow_type(column: Column) -> pa.DataType:
+    return column.shape.arrow_type() if column.shape else pa.string()
+
+
+def _observed(batches: Batches, shapes: Sequence[Shape]) -> Batches:
+    """The batches as they are; what is nested in them is added to `shapes`."""
+    for batch in batches:
+        for shape, column in zip(shapes, batch.columns, strict=False):
+            shape.observe(column.to_pylist())
+        yield batch
+
+
+def _typed(batches: Batches, columns: Sequence[Column], types: Sequence[pa.DataType]) -> Batches:
+    """Nested columns become arrays and rows here; all others stay texts."""
+    nested = [index for index, column in enumerate(columns) if column.shape]
+    for batch in batches:
+        arrays = list(batch.columns)
+        for index in nested:
+            arrays[index] = _nested_array(arrays[index].to_pylist(), columns[index], types[index])
+        yield pa.RecordBatch.from_arrays(arrays, batch.schema.names) if nested else batch
+
+
+def _nested_array(texts: list[str | None], column: Column, kind: pa.DataType) -> pa.Array:
+    """Arrow drops a field that the type does not have, so the shape is compared first."""
+    seen = Shape()
+    if column.shape:
+        seen.merge(column.shape)
+    try:
+        values = list(decoded(texts))
+        for value in values:
+            seen.add(value)
+        fits = seen.arrow_type() == kind
+    except (InexactError, ValueError):
+        fits = False
+    if not fits:
+        raise MismatchError
+    return pa.array(values, kind)
+
+
+def _split_head(batches: Batches) -> tuple[list[pa.RecordBatch], Batches]:
+    head: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        head.append(batch)
+        rows += batch.num_rows
+        if rows >= HEAD_ROWS:
+            break
+    return head, batches
+
+
+def _first_rows(batches: Sequence[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
+    found = []
+    for batch in batches:
+        found.append(batch.slice(0, rows))
+        rows -= batch.num_rows
+        if rows <= 0:
+            break
+    return found

@@ -1,0 +1,348 @@
+"""Text files as a relation: `relation.Reader`s of CSV, TSV and JSON."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from queryrun.tables.definition import TableDefinition
+from queryrun.tables.model import displayed, unreadable
+from queryrun.tables.partitions import partitioned
+from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
+from queryrun.tables.sql import quoted_name, quoted_text, text_list
+from queryrun.tables.text import kinds, locate
+from queryrun.tables.text.convert import Column, Converted, Converter, ValueFault
+from queryrun.tables.text.delimited import Layout, RaggedFault
+from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut
+from queryrun.tables.text.nested import InexactError, Shape
+from queryrun.tables.text.sources import DelimitedSource, JsonSource, Source
+from queryrun.tables.text.store import CopyStore, Entry, key_of
+from queryrun.tables.text.stream import TextFile
+
+
+def read_csv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+    """Commas, or what the header line says for sure (`delimited.read_header`)."""
+    return _read(connection, table, defined_layout(Layout(","), table.table.definition))
+
+
+def read_tsv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+    """Tabs."""
+    layout = Layout("\t", is_defined=True)
+    return _read(connection, table, defined_layout(layout, table.table.definition))
+
+
+def read_json(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+    """One object after another, or one array per file."""
+    return _read(connection, table, None)
+
+
+def _read(connection: DuckDBPyConnection, table: TableSnapshot, layout: Layout | None) -> str:
+    with contextlib.closing(_Reading(table, layout)) as reading:
+        files, paths, faults = reading.copies()
+
+    def relation(paths: list[str], options: str) -> str:
+        union = ", union_by_name=true" if len(paths) > 1 else ""
+        read = f"read_parquet({text_list(paths)}{union}{options})"
+        if not faults:
+            return read
+        errors = ", ".join(
+            f"CAST(error({quoted_text(COLUMN_FAULT + message)}) AS VARCHAR) AS {quoted_name(name)}"
+            for name, message in faults.items()
+        )
+        return f"(SELECT * REPLACE ({errors}) FROM {read})"
+
+    return partitioned(connection, table, paths, relation, files)
+
+
+@dataclass(slots=True)
+class _File:
+    """A file of the table, and what is known of it."""
+
+    file: SnapshotFile
+    text: TextFile
+    source: Source
+    key: str
+    converted: Converted = field(default=Converted((), 0))
+
+    def column(self, name: str) -> tuple[int, Column] | None:
+        """The column of this name, in any case, with its number."""
+        for index, column in enumerate(self.converted.columns):
+            if column.name.lower() == name.lower():
+                return index, column
+        return None
+
+
+class _Reading:
+    """Brings the copies of a table's files up to date. Raises `RunFailed` that names the fault."""
+
+    def __init__(self, table: TableSnapshot, layout: Layout | None) -> None:
+        self._table = table
+        self._layout = layout
+        self._context = table.text
+        self._store = _store_of(table)
+
+    def close(self) -> None:
+        """Release the converter."""
+        if self._context.converter:
+            self._context.converter.close()
+            self._context.converter = None
+
+    def copies(self) -> tuple[list[SnapshotFile], list[str], dict[str, str]]:
+        """The files that have rows, where their copies are, and what columns cannot be read."""
+        files = [self._file(file) for file in self._table.files if file.identity.size_bytes]
+        if not files:
+            raise unreadable(self._table.table.name, "its file is empty, so it has no columns")
+        for file in files:
+            self._remember(file, file.key, self._convert)
+        faults = self._unify(files)
+        return [file.file for file in files], [self._open(file) for file in files], faults
+
+    # --- one file ---------------------------------------------------------------------------
+
+    def _file(self, file: SnapshotFile) -> _File:
+        definition = self._table.table.definition
+        rules = definition.columns
+        name = displayed(file.found.name)
+        text = TextFile(
+            file.read_path,
+            name,
+            file.found.compression,
+            definition.encoding,
+            definition.comment,
+        )
+        how = (text.compression, text.encoding, text.comment, self._layout, sorted(rules.items()))
+        key = key_of(file.identity, *how)
+        if self._layout is None:
+            return _File(file, text, JsonSource(text, rules), key)
+        return _File(file, text, DelimitedSource(text, self._layout, rules), key)
+
+    def _remember(self, file: _File, key: str, make: Callable[[_File, Path], Converted]) -> None:
+        """What is known by this key, or `make` it known. A fault is known as well."""
+        entry = self._store.find(key)
+        if entry is None:
+            with self._store.writing() as path:
+                try:
+                    entry = Entry(make(file, path))
+                except FileFault as fault:
+                    entry = Entry(fault=self._located(file, fault))
+                if file.file.is_unchanged():
+                    self._store.add(key, entry, path if entry.converted else None)
+        if entry.fault:
+            raise unreadable(self._table.table.name, str(entry.fault))
+        if entry.converted is None:
+            raise unreadable(self._table.table.name, "it could not be converted")
+        file.key, file.converted = key, entry.converted
+
+    def _convert(self, file: _File, path: Path) -> Converted:
+        converted = self._converter.convert(file.source, path)
+        self._require_columns(file, converted)
+        if isinstance(file.source, DelimitedSource):
+            self._require_header(file, converted)
+        return converted
+
+    def _require_columns(self, file: _File, converted: Converted) -> None:
+        known = {column.name.lower() for column in converted.columns}
+        for name in file.source.rules:
+            if name not in known:
+                problem = f"has no column '{cut(name)}', which tables.toml defines"
+                raise FileFault(file.text.name, problem, "correct the definition")
+
+    def _require_header(self, file: _File, converted: Converted) -> None:
+        """A first line of numbers above numbers may be a row: refused, not guessed."""
+        if self._layout is None or not self._layout.header or self._layout.is_header_defined:
+            return
+        classes = self._converter.classes([column.name for column in converted.columns])
+        for column, found in zip(converted.columns, classes, strict=True):
+            family = kinds.family_of(kinds.Facts({found: 1}))
+            if family and family == kinds.family_of(column.facts):
+                raise FileFault(
+                    file.text.name,
+                    f"may be a row of values and not the names of columns ('{cut(column.name)}')",
+                    "say header = true or header = false in tables.toml",
+                    line=1,
+                )
+
+    def _located(self, file: _File, fault: FileFault) -> FileFault:
+        """The fault with its line, where only another pass can tell."""
+        header = file.source.header if isinstance(file.source, DelimitedSource) else None
+        if header is None and isinstance(fault, ValueFault):
+            return replace_line(fault, locate.line_of_record(file.text, fault.row))
+        if header is None or fault.line:
+            return fault
+        if isinstance(fault, ValueFault):
+            columns = len(header.names)
+            line = locate.line_of_row(file.text, header.layout, columns, fault.row)
+            return replace_line(fault, line)
+        if isinstance(fault, RaggedFault):
+            columns = len(header.names)
+            line, found = locate.ragged_row(file.text, header.layout, columns)
+            if line:
+                problem = f"has {found} values instead of {columns}"
+                return FileFault(fault.file, problem, fault.advice, line)
+        elif fault.problem == NOT_UTF8:
+            return replace_line(fault, locate.invalid_line(file.text))
+        return fault
+
+    def _open(self, file: _File) -> str:
+        """The copy where the engine reads it: open, so that it stays whatever is evicted."""
+        return self._table.keep(self._store.open_copy(file.key))
+
+    @property
+    def _converter(self) -> Converter:
+        if self._context.converter is None:
+            self._context.converter = Converter(dict(self._context.config))
+        return self._context.converter
+
+    # --- all files --------------------------------------------------------------------------
+
+    def _unify(self, files: Sequence[_File]) -> dict[str, str]:
+        """One type per column in all files; the columns for which there is none, and why."""
+        names = {c.name.lower(): c.name for file in reversed(files) for c in file.converted.columns}
+        if any(self._differs(files, name) for name in names.values()):
+            self._examine(files)
+        faults = {}
+        kinds_by_name: dict[str, tuple[str, Shape | None]] = {}
+        for name in names.values():
+            columns = [found[1] for file in files if (found := file.column(name))]
+            kinds_by_name[name.lower()] = self._kind(columns)
+            fault = self._column_fault(files, name, kinds_by_name[name.lower()][0])
+            if fault:
+                faults[name] = fault
+        for file in files:
+            self._rewrite(file, kinds_by_name)
+        return faults
+
+    def _differs(self, files: Sequence[_File], name: str) -> bool:
+        columns = [found[1] for file in files if (found := file.column(name))]
+        return len({(c.kind, str(c.shape)) for c in columns}) > 1
+
+    def _examine(self, files: Sequence[_File]) -> None:
+        """Types differ between files: what they have in common takes the facts of every value."""
+        for file in files:
+            if all(column.is_complete for column in file.converted.columns):
+                continue
+            columns = self._converter.examine(file.source, file.converted.columns)
+            file.converted = Converted(tuple(columns), file.converted.rows)
+            self._store.add(file.key, Entry(file.converted))
+
+    def _kind(self, columns: Sequence[Column]) -> tuple[str, Shape | None]:
+        if len({(column.kind, str(column.shape)) for column in columns}) == 1:
+            return columns[0].kind, columns[0].shape
+        facts = kinds.joined(column.facts for column in columns)
+        kind = kinds.type_of(facts, is_json=self._layout is None)
+        if kind != "NESTED":
+            return kind, None
+        shape = Shape()
+        for column in columns:
+            if column.facts.values and column.shape is None:
+                return "JSON", None
+            shape.merge(column.shape or Shape())
+        try:
+            shape.arrow_type()
+        except InexactError:
+            return "JSON", None
+        return kind, shape
+
+    def _rewrite(self, file: _File, wanted: Mapping[str, tuple[str, Shape | None]]) -> None:
+        columns = []
+        for column in file.converted.columns:
+            kind, shape = wanted[column.name.lower()]
+            columns.append(replace(column, kind=kind, shape=shape))
+        if [(c.kind, c.shape) for c in columns] == [
+            (c.kind, c.shape) for c in file.converted.columns
+        ]:
+            return
+        parts = [(column.kind, str(column.shape)) for column in columns]
+        key = key_of(file.file.identity, file.key, parts)
+        self._remember(
+            file, key, lambda file, path: self._converter.rewrite(file.source, columns, path)
+        )
+
+    def _column_fault(self, files: Sequence[_File], name: str, kind: str) -> str:
+        """Why a column has no type that can be trusted; empty when it has one."""
+        if self._layout is None or name.lower() in self._table.table.definition.columns:
+            return ""
+        families = {
+            column.family or kinds.family_of(column.facts)
+            for file in files
+            if (found := file.column(name)) and (column := found[1]).facts.values
+        } - {""}
+        if kind.startswith("DATE/"):
+            return self._undecided_dates(files, name, kinds.SLASHED)
+        if kind == "VARCHAR" and families == {kinds.SLASHED_FAMILY}:
+            undecided = self._undecided_dates(files, name, kinds.DAY_FIRST, kinds.MONTH_FIRST)
+            if undecided:
+                return undecided
+        if kind != "VARCHAR" or not families:
+            return ""
+        family = sorted(families)[0]
+        for file in files:
+            found = file.column(name)
+            if found and kinds.breaks_family(found[1].facts, family):
+                return self._break(file, name, found[0], family)
+        return ""
+
+    def _undecided_dates(self, files: Sequence[_File], name: str, *orders: str) -> str:
+        """Each of `orders` is that of some file alone: then no order is that of all files."""
+        found = [(file, column[1]) for file in files if (column := file.column(name))]
+        for order in orders:
+            alone = [file for file, c in found if c.facts.classes - {kinds.SLASHED} <= {order}]
+            alone = [file for file in alone if order in self._classes(file, name)]
+            if not alone:
+                return ""
+        problem = f"'{alone[0].text.name}' does not tell whether day or month comes first"
+        if len(orders) > 1:
+            problem = "its files do not agree whether day or month comes first"
+        return self._column_message(name, problem, "give the column's date_format")
+
+    def _classes(self, file: _File, name: str) -> set[str]:
+        found = file.column(name)
+        return found[1].facts.classes if found else set()
+
+    def _break(self, file: _File, name: str, index: int, family: str) -> str:
+        found = self._converter.find(file.source, index, kinds.fits_sql(family))
+        where, value = f"'{file.text.name}'", ""
+        if found and isinstance(file.source, DelimitedSource) and file.source.header:
+            header = file.source.header
+            line = locate.line_of_row(file.text, header.layout, len(header.names), found[0])
+            where, value = f"{where} line {line}" if line else where, cut(found[1])
+        problem = f"{where} has '{value}' among {family}"
+        advice = f'correct it, or define the column\'s type (or nulls = ["{value}"])'
+        return self._column_message(name, problem, advice)
+
+    def _column_message(self, name: str, problem: str, advice: str) -> str:
+        table = displayed(self._table.table.name)
+        return f"Table '{table}', column '{cut(name)}': {problem}: {advice} in tables.toml"
+
+
+def _store_of(table: TableSnapshot) -> CopyStore:
+    context = table.text
+    if context.copies_dir:
+        return CopyStore(context.copies_dir, context.max_copies_bytes)
+    if table.work_dir is None:
+        raise unreadable(table.table.name, "there is no directory for its copy")
+    return CopyStore(table.work_dir / f"table-{table.version}-copies")
+
+
+def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:
+    """The layout of an ending, with what the definition says of it."""
+    return replace(
+        layout,
+        delimiter=definition.delimiter or layout.delimiter,
+        quote=layout.quote if definition.quote is None else definition.quote,
+        escape=definition.escape,
+        header=layout.header if definition.header is None else definition.header,
+        names=definition.names,
+        nulls=definition.nulls,
+        is_header_defined=definition.header is not None or bool(definition.names),
+        is_defined=layout.is_defined or bool(definition.delimiter),
+    )
+
+
+def replace_line(fault: FileFault, line: int) -> FileFault:
+    """The same fault with its line."""
+    return FileFault(fault.file, fault.problem, fault.advice, line, fault.column)

@@ -1,0 +1,82 @@
+"""The files that can be converted: how to open each, as often as needed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from queryrun.tables.definition import ColumnRule
+from queryrun.tables.text import delimited, json_records
+from queryrun.tables.text.delimited import Header, Layout
+from queryrun.tables.text.stream import TextFile, TextStream
+
+Batches = Iterator[pa.RecordBatch]
+
+
+class Source(Protocol):
+    """A file that is read from the start, as often as needed."""
+
+    is_json: bool
+    file: TextFile
+    rules: Mapping[str, ColumnRule]
+    """Columns whose type is defined, by lower-case name."""
+
+    def open(self) -> contextlib.AbstractContextManager[tuple[Sequence[str], Batches]]:
+        """The column names, and the rows as texts in columns c0, c1, … Raises `FileFault`."""
+        ...
+
+    def learn_columns(self) -> None:
+        """Find out all columns by reading the whole file, where the beginning does not say."""
+        ...
+
+
+class DelimitedSource:
+    """A CSV or TSV file."""
+
+    is_json = False
+
+    def __init__(
+        self, file: TextFile, layout: Layout, rules: Mapping[str, ColumnRule] | None = None
+    ) -> None:
+        self.file = file
+        self.rules = rules or {}
+        self._layout = layout
+        self.header: Header | None = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[tuple[Sequence[str], Batches]]:
+        """See `Source`."""
+        with contextlib.closing(TextStream(self.file)) as stream:
+            self.header = delimited.read_header(stream, self._layout)
+            yield self.header.names, delimited.batches(stream, self.header)
+
+    def learn_columns(self) -> None:
+        """The header says all."""
+
+
+class JsonSource:
+    """A file of JSON records."""
+
+    is_json = True
+
+    def __init__(self, file: TextFile, rules: Mapping[str, ColumnRule] | None = None) -> None:
+        self.file = file
+        self.rules = rules or {}
+        self._names: list[str] | None = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[tuple[Sequence[str], Batches]]:
+        """See `Source`. The batches may raise `UnknownKeyError` before `learn_columns`."""
+        if self._names is None:
+            with contextlib.closing(TextStream(self.file)) as stream:
+                self._names = json_records.columns_of(stream, json_records.BATCH_ROWS)
+        with contextlib.closing(TextStream(self.file)) as stream:
+            yield self._names, json_records.batches(stream, self._names)
+
+    def learn_columns(self) -> None:
+        """See `Source`."""
+        with contextlib.closing(TextStream(self.file)) as stream:
+            self._names = json_records.columns_of(stream)

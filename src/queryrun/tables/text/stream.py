@@ -1,0 +1,185 @@
+"""The bytes of a text file as UTF-8: decompressed, decoded, checked, in one pass.
+
+Nothing of a file is kept but the chunk that was just read, so a file may be of any size.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import io
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+from isal import igzip
+
+from queryrun.tables.text.faults import FileFault
+
+CHUNK_BYTES = 4 * 1024**2
+HEAD_BYTES = 1024**2
+"""The header must end within these."""
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+Check = Callable[[bytes, bool], None]
+"""(chunk, is it the last) -> raises `FileFault`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file to be read: `path` is where, `name` what messages call it."""
+
+    path: str
+    name: str
+    compression: str = ""
+    encoding: str = ""
+    """As Python calls it; empty: what the byte order mark says, else UTF-8."""
+    comment: str = ""
+    """Lines that begin with it, outside of quotes, are blank."""
+
+
+class TextStream(io.RawIOBase):
+    """A text file as UTF-8 bytes without a byte order mark.
+
+    Raises `FileFault` for bytes that are not of the encoding, for NUL, and for a damaged archive.
+    `check` sees every chunk before the reader does.
+    """
+
+    def __init__(self, file: TextFile) -> None:
+        self.file = file
+        self.lines = 1
+        """The line that the next chunk begins in."""
+        self.fault: FileFault | None = None
+        self.check: Check | None = None
+        self._file = cast("BinaryIO", open(file.path, "rb", buffering=0))  # noqa: PTH123, SIM115 - see `close`
+        self._raw = _decompressed(self._file, file.compression)
+        try:
+            first = self._take(CHUNK_BYTES)
+        except BaseException:
+            self.close()
+            raise
+        bom, found = next(((b, e) for b, e in _BOMS if first.startswith(b)), (b"", "utf-8"))
+        self.encoding = file.encoding or found
+        decoder = codecs.getincrementaldecoder(self.encoding)("strict")
+        self._decode = None if self.encoding in {"utf-8", "ascii"} else decoder
+        self._pending = first[len(bom) :]
+        self._is_first, self._ended = True, False
+        self._buffer = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def head(self) -> bytes:
+        """The first `HEAD_BYTES` or less, which stay to be read."""
+        while len(self._buffer) < HEAD_BYTES and not self._ended:
+            self._buffer += self._next()
+        return self._buffer[:HEAD_BYTES]
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes of the head."""
+        self.lines += line_breaks(self._buffer[:count])
+        self._buffer = self._buffer[count:]
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._buffer and not self._ended:
+            self._buffer = self._next()
+        size = min(len(buffer), len(self._buffer))
+        chunk = self._buffer[:size]
+        self._buffer = self._buffer[size:]
+        self._inspect(chunk, is_last=self._ended and not self._buffer)
+        buffer[:size] = chunk
+        return size
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+            self._file.close()
+        super().close()
+
+    def _inspect(self, chunk: bytes, *, is_last: bool) -> None:
+        """A fault is kept, because what stands between here and the caller may lose it."""
+        try:
+            if self.check and (chunk or is_last):
+                self.check(chunk, is_last)
+        except FileFault as fault:
+            self.fault = self.fault or fault
+            raise
+        self.lines += line_breaks(chunk)
+
+    def _next(self) -> bytes:
+        """The next chunk, decoded; sets `_ended` with the last."""
+        raw, self._pending = (self._pending, b"") if self._is_first else (b"", b"")
+        self._is_first = False
+        raw = raw or self._take(CHUNK_BYTES)
+        self._ended = not raw
+        text = raw if self._decode is None else self._decoded(raw, self._decode)
+        at = text.find(b"\0")
+        if at >= 0:
+            self._fail(
+                self.lines + line_breaks(self._buffer + text[:at]),
+                "has a NUL byte",
+                'if the file is UTF-16, say so: encoding = "utf-16" in tables.toml',
+            )
+        return self._without_comments(text) if self.file.comment else text
+
+    _is_quoted = False
+
+    def _without_comments(self, text: bytes) -> bytes:
+        """Comment lines become blank ones, so that lines keep their numbers."""
+        mark = re.escape(self.file.comment.encode())
+        while text and not text.endswith(b"\n") and not self._ended:
+            raw = self._take(CHUNK_BYTES)
+            self._ended = not raw
+            text += raw if self._decode is None else self._decoded(raw, self._decode)
+        kept, at = [], 0
+        for match in re.finditer(rb"(?m)^" + mark + rb"[^\r\n]*", text):
+            self._is_quoted ^= bool(text.count(b'"', at, match.start()) % 2)
+            kept.append(text[at : match.start()])
+            at = match.start() if self._is_quoted else match.end()
+        self._is_quoted ^= bool(text.count(b'"', at) % 2)
+        return b"".join((*kept, text[at:]))
+
+    def _decoded(self, raw: bytes, decode: codecs.IncrementalDecoder) -> bytes:
+        try:
+            return decode.decode(raw, final=not raw).encode()
+        except UnicodeError:
+            self._fail(0, f"is not {self.encoding}", "give its `encoding` in tables.toml")
+        return b""
+
+    def _take(self, size: int) -> bytes:
+        """What the archive's library raises for damage is the file's fault."""
+        try:
+            return self._raw.read(size) or b""
+        except (EOFError, zlib.error, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            compression = self.file.compression or "text"
+            self._fail(0, f"is damaged, or no whole {compression} file", "write it again")
+        return b""
+
+    def _fail(self, line: int, problem: str, advice: str) -> None:
+        self.fault = self.fault or FileFault(self.file.name, problem, advice, line=line)
+        raise self.fault
+
+
+def line_breaks(data: bytes) -> int:
+    """How many lines end in `data`: with LF or CR LF, or with CR in a file without LF."""
+    return data.count(b"\n") or data.count(b"\r")
+
+
+def _decompressed(raw: BinaryIO, compression: str) -> BinaryIO:
+    if compression == "gzip":
+        opened: Any = igzip
+        return cast("BinaryIO", opened.open(raw, "rb"))
+    if compression == "bzip2":
+        return cast("BinaryIO", bz2.BZ2File(raw))
+    if compression == "zstd":
+        import pyarrow
+
+        return cast("BinaryIO", pyarrow.CompressedInputStream(pyarrow.PythonFile(raw), "zstd"))
+    return raw

@@ -1,0 +1,139 @@
+"""Types that files have and Trino has not, as the nearest type of Trino's.
+
+The rule (docs/reference/data.md): the type that holds every value; where none does, the nearest
+one, and a value that it cannot hold fails the statement that reads it, never another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from queryrun.tables.sql import quoted_name, quoted_text
+from queryrun.tables.text.faults import COLUMN_FAULT, cut
+
+MAX_DIGITS = 38
+_AS_TEXT = {"time with time zone", "timetz", "bit", "bignum", "geometry"}
+_CASTS = {
+    "uhugeint": "DECIMAL(38,0)",
+    "time_ns": "TIME",
+    "timestamp_s": "TIMESTAMP",
+    "timestamp_ms": "TIMESTAMP",
+}
+_MONTHS = "an interval has months; only intervals of days and seconds are read"
+
+
+def readable(
+    connection: DuckDBPyConnection,
+    table: str,
+    relation: str,
+    described: str,
+    unreadable: Mapping[str, str],
+) -> str:
+    """`relation` with the columns that Trino lacks the type for converted.
+
+    `described` is a relation with the same columns, or some of them, that is cheap to bind.
+    `unreadable` says of which columns no value can be read, and why.
+    """
+    bound = connection.sql(f"FROM {described}")
+    replaced = []
+    for name, kind in zip(bound.columns, bound.types, strict=True):
+        where = f"Table '{cut(table)}', column '{cut(name)}': "
+        if name in unreadable:
+            sql: str | None = (
+                f"CAST(error({quoted_text(COLUMN_FAULT + where + unreadable[name])}) AS VARCHAR)"
+            )
+        else:
+            sql = converted(quoted_name(name), kind, where)
+        if sql is not None:
+            replaced.append(f"{sql} AS {quoted_name(name)}")
+    return f"(SELECT * REPLACE ({', '.join(replaced)}) FROM {relation})" if replaced else relation
+
+
+def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
+    """SQL of the value as a type of Trino's; None when it is one already."""
+    name = str(kind).lower()
+    if name == "timestamp_ns":
+        return f"make_timestamp({_rounded(value)})"
+    if name == "timestamptz_ns":
+        return f"make_timestamptz({_rounded(value)})"
+    if name in _CASTS:
+        return f"CAST({value} AS {_CASTS[name]})"
+    if name in _AS_TEXT:
+        return f"CAST({value} AS VARCHAR)"
+    if name == "variant":
+        return f"CAST({value} AS JSON)"
+    if name == "interval":
+        error = f"error({quoted_text(COLUMN_FAULT + where + _MONTHS)})"
+        return (
+            f"CASE WHEN datepart('year', {value}) <> 0 OR datepart('month', {value}) <> 0 "
+            f"THEN {error} ELSE {value} END"
+        )
+    return _nested(value, kind, where, depth)
+
+
+def _rounded(value: str) -> str:
+    """Microseconds, to the nearest, as Trino's CAST does it; `//` would round towards zero."""
+    sum_ns = f"(epoch_ns({value}) + 500)"
+    return f"(({sum_ns} - ((({sum_ns} % 1000) + 1000) % 1000)) // 1000)"
+
+
+def _nested(value: str, kind: Any, where: str, depth: int) -> str | None:
+    item = f"e{depth}"
+    if kind.id in {"list", "array"}:
+        inner = converted(item, kind.children[0][1], where, depth + 1)
+        source = f"CAST({value} AS {kind.children[0][1]}[])" if kind.id == "array" else value
+        return None if inner is None else f"list_transform({source}, lambda {item}: {inner})"
+    if kind.id == "map":
+        parts = dict(kind.children)
+        key = converted(f"{item}.key", parts["key"], where, depth + 1)
+        mapped = converted(f"{item}.value", parts["value"], where, depth + 1)
+        if key is None and mapped is None:
+            return None
+        entry = f"{{'key': {key or f'{item}.key'}, 'value': {mapped or f'{item}.value'}}}"
+        return f"map_from_entries(list_transform(map_entries({value}), lambda {item}: {entry}))"
+    if kind.id == "union":
+        return _union(value, kind, where, depth)
+    if kind.id in {"struct", "tuple"}:
+        return _struct(value, kind, where, depth)
+    return None
+
+
+def _struct(value: str, kind: Any, where: str, depth: int) -> str | None:
+    fields = list(kind.children)
+    if not all(name for name, _ in fields):
+        return _unnamed(value, fields, where, depth)
+    parts, any_converted = [], False
+    for name, part in fields:
+        inner = f"{value}.{quoted_name(name)}"
+        sql = converted(inner, part, where, depth)
+        any_converted = any_converted or sql is not None
+        parts.append(f"{quoted_name(name)} := {sql or inner}")
+    if not any_converted:
+        return None
+    return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({', '.join(parts)}) END"
+
+
+def _unnamed(value: str, fields: list[tuple[str, Any]], where: str, depth: int) -> str | None:
+    """A row whose fields have no names stays one; each is reached by its number."""
+    parts = []
+    for number, (_, part) in enumerate(fields, 1):
+        inner = f"{value}[{number}]"
+        parts.append(converted(inner, part, where, depth))
+    if not any(parts):
+        return None
+    items = ", ".join(sql or f"{value}[{number}]" for number, sql in enumerate(parts, 1))
+    return f"CASE WHEN {value} IS NULL THEN NULL ELSE row({items}) END"
+
+
+def _union(value: str, kind: Any, where: str, depth: int) -> str:
+    """A row of the tag and every member, of which one is set."""
+    parts = [f"tag := CAST(union_tag({value}) AS VARCHAR)"]
+    for name, part in kind.children:
+        if name == "":
+            continue
+        inner = f"union_extract({value}, {quoted_text(name)})"
+        parts.append(f"{quoted_name(name)} := {converted(inner, part, where, depth) or inner}")
+    return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({', '.join(parts)}) END"

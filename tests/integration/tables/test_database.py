@@ -1,0 +1,112 @@
+"""A database file is read at one version, and its owner is never kept out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.database import AttachedDatabase, location_version
+
+
+def _write(path: Path, sql: str) -> subprocess.CompletedProcess[str]:
+    """As the owner, in a process of its own: locks are between processes."""
+    program = f"import duckdb; duckdb.connect({str(path)!r}).execute({sql!r})"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Ten rows in `t`."""
+    path = tmp_path / "a.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS i FROM range(10)")
+    return path
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """What the file is attached to."""
+    with duckdb.connect() as connection:
+        yield connection
+
+
+def _count(connection: duckdb.DuckDBPyConnection) -> object:
+    return connection.execute("SELECT count(*) FROM data.t").fetchall()[0][0]
+
+
+def _failure(call: object) -> FailureCode:
+    assert callable(call)
+    with pytest.raises(RunFailed) as failed:
+        call()
+    return failed.value.failure.code
+
+
+def test_the_owner_can_write_while_a_worker_has_the_file(
+    database: Path, connection: duckdb.DuckDBPyConnection
+) -> None:
+    attached = AttachedDatabase(connection, database, "data")
+    attached.verify()
+    assert _write(database, "INSERT INTO t SELECT range FROM range(200000)").returncode == 0
+    assert _failure(attached.verify) is FailureCode.DATA_CHANGED
+    attached.close()
+
+
+def test_a_file_that_was_replaced_is_read_as_it_was(
+    database: Path, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    attached = AttachedDatabase(connection, database, "data")
+    before = location_version(str(database))
+    assert _write(tmp_path / "new", "CREATE TABLE t AS SELECT 1 AS i").returncode == 0
+    (tmp_path / "new").rename(database)
+    assert _count(connection) == 10
+    attached.verify()
+    assert location_version(str(database)) != before
+    attached.close()
+
+
+def test_a_file_that_is_open_for_writing_is_refused_with_words(
+    database: Path, connection: duckdb.DuckDBPyConnection
+) -> None:
+    program = f"import duckdb; c = duckdb.connect({str(database)!r}); print('open'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout
+        assert owner.stdin
+        owner.stdout.readline()
+        with pytest.raises(RunFailed) as failed:
+            AttachedDatabase(connection, database, "data")
+        owner.stdin.close()
+    assert "open for writing in another program" in failed.value.failure.message
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database at all" * 1000])
+def test_what_is_no_database_is_refused_without_its_path(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection, content: bytes | None
+) -> None:
+    path = tmp_path / "x.duckdb"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RunFailed) as failed:
+        AttachedDatabase(connection, path, "data")
+    assert failed.value.failure.code is FailureCode.DATA_UNREADABLE
+    assert str(tmp_path) not in failed.value.failure.message
+
+
+def test_a_directory_has_a_new_version_when_it_is_replaced_and_not_when_it_is_written(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    version = location_version(str(data))
+    (data / "a.csv").touch()
+    assert location_version(str(data)) == version
+    data.rename(tmp_path / "old")
+    data.mkdir()
+    assert location_version(str(data)) != version

@@ -1,0 +1,368 @@
+"""A worker whose native code was taken over: the statement names an attack, which it carries out.
+
+Imported by the fork server under test. An attack returns when it has worked, and raises `OSError`
+when it was refused; the kernel may also kill the worker. `WALLS` takes single walls away, to show
+which one it is that holds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from queryrun.processes import sandbox
+from queryrun.results.sigv4 import Credentials
+from queryrun.worker.frames import Done, Execute, WorkerConfig
+from queryrun.worker.main import run_worker
+from queryrun.worker.runtime import Report
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_BEYOND_BACKSTOP_BYTES = 6 * 1024**3
+_MPTCP, _FASTOPEN, _GROWSDOWN = 262, 0x20000000, 0x100
+
+
+class Victim(msgspec.Struct, frozen=True):
+    """What the attacks are aimed at; all of it belongs to others."""
+
+    result: str
+    """A committed result of another run."""
+    data: str
+    """A file of another entity."""
+    own_data: str
+    """A file that this worker may read."""
+    pid: int
+    """A process of the same user."""
+    port: int
+    """A TCP port of this machine where someone listens."""
+    udp_port: int
+    unix_socket: str
+    spill: str = ""
+    outbox: str = ""
+
+
+def _call(number: int, *arguments: int | bytes | None) -> int:
+    """A system call by its number on x86_64; raises `OSError`."""
+    result: int = _libc.syscall(ctypes.c_long(number), *map(_as_long, arguments))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"call {number}")
+    return result
+
+
+def _as_long(argument: int | bytes | None) -> object:
+    return ctypes.c_long(argument) if isinstance(argument, int) else argument
+
+
+def _overwrite(victim: Victim) -> None:
+    Path(victim.result).write_bytes(b"mine")
+
+
+def _delete(victim: Victim) -> None:
+    Path(victim.result).unlink()
+
+
+def _new_result(victim: Victim) -> None:
+    Path(victim.result).with_name("forged").write_bytes(b"mine")
+
+
+def _read_data(victim: Victim) -> None:
+    Path(victim.data).read_bytes()
+
+
+def _truncate_own_data(victim: Victim) -> None:
+    os.close(os.open(victim.own_data, os.O_RDONLY | os.O_TRUNC))
+
+
+def _list_results(victim: Victim) -> None:
+    list(Path(victim.result).parent.iterdir())
+
+
+def _read_other_process(victim: Victim) -> None:
+    Path(f"/proc/{victim.pid}/environ").read_bytes()
+
+
+def _tcp(victim: Victim) -> None:
+    socket.create_connection(("127.0.0.1", victim.port), timeout=5).close()
+
+
+def _mptcp(victim: Victim) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, _MPTCP) as channel:
+        channel.connect(("127.0.0.1", victim.port))
+
+
+def _fast_open(victim: Victim) -> None:
+    with socket.socket() as channel:
+        channel.sendto(b"out", _FASTOPEN, ("127.0.0.1", victim.port))
+
+
+def _udp(victim: Victim) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        channel.sendto(b"out", ("127.0.0.1", victim.udp_port))
+
+
+def _unix(victim: Victim) -> None:
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(victim.unix_socket)
+
+
+def _raw(victim: Victim) -> None:
+    socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
+
+
+def _netlink(victim: Victim) -> None:
+    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close()
+
+
+def _socket_pair(victim: Victim) -> None:
+    for channel in socket.socketpair():
+        channel.close()
+
+
+def _kill_by_limit(victim: Victim) -> None:
+    limits = resource.prlimit(victim.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(victim.pid, resource.RLIMIT_NOFILE, limits)
+
+
+def _signal(victim: Victim) -> None:
+    os.kill(victim.pid, 0)
+
+
+def _signal_by_pidfd(victim: Victim) -> None:
+    signal.pidfd_send_signal(os.pidfd_open(victim.pid), 0)
+
+
+def _signal_by_owner(victim: Victim) -> None:
+    file = os.open("/proc/self/status", os.O_RDONLY)
+    fcntl.fcntl(file, fcntl.F_SETOWN, victim.pid)
+
+
+def _priority(victim: Victim) -> None:
+    os.setpriority(os.PRIO_PROCESS, victim.pid, 1)
+
+
+def _affinity(victim: Victim) -> None:
+    os.sched_setaffinity(victim.pid, os.sched_getaffinity(victim.pid))
+
+
+def _chmod(victim: Victim) -> None:
+    os.chmod(victim.result, 0o600)  # noqa: PTH101 - the call itself
+
+
+def _chown(victim: Victim) -> None:
+    os.chown(victim.result, os.getuid(), os.getgid())
+
+
+def _utime(victim: Victim) -> None:
+    os.utime(victim.result, (0, 0))
+
+
+def _xattr(victim: Victim) -> None:
+    os.setxattr(victim.result, "user.mark", b"mine")
+
+
+def _fork(victim: Victim) -> None:
+    """A child that leaves the group and the session, and would outlive a kill of either."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            while True:
+                signal.pause()
+        os._exit(0)
+    time.sleep(0.05)
+
+
+def _new_program(victim: Victim) -> None:
+    os.posix_spawn("/bin/true", ["true"], {})
+
+
+def _execve(victim: Victim) -> None:
+    """`ENOENT` would come after the permission to call it."""
+    try:
+        os.execv("/nowhere", ["nowhere"])  # noqa: S606
+    except FileNotFoundError:
+        return
+
+
+def _outlive_parent(victim: Victim) -> None:
+    _call(157, 1, 0)
+
+
+def _shared_memory(victim: Victim) -> None:
+    mmap.mmap(-1, _BEYOND_BACKSTOP_BYTES, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS).close()
+
+
+def _growing_stack(victim: Victim) -> None:
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _GROWSDOWN
+    mmap.mmap(-1, _BEYOND_BACKSTOP_BYTES, flags).close()
+
+
+def _memfd(victim: Victim) -> None:
+    os.close(os.memfd_create("mine"))
+
+
+def _sysv_memory(victim: Victim) -> None:
+    _libc.shmctl(_call(29, 0, 4096, 0o600), 0, None)
+
+
+def _sysv_queue(victim: Victim) -> None:
+    _libc.msgctl(_call(68, 0, 0o600), 0, None)
+
+
+def _io_uring(victim: Victim) -> None:
+    os.close(_call(425, 1, ctypes.create_string_buffer(120).raw))
+
+
+def _unshare(victim: Victim) -> None:
+    _call(272, 0)
+
+
+def _keyctl(victim: Victim) -> None:
+    _call(250, 0, -3, 0)
+
+
+def _ptrace(victim: Victim) -> None:
+    _call(101, 0x4206, victim.pid, 0, 0)
+
+
+def _read_memory(victim: Victim) -> None:
+    _call(310, victim.pid, 0, 0, 0, 0, 0)
+
+
+def _bpf(victim: Victim) -> None:
+    array = b"".join(size.to_bytes(4, "little") for size in (2, 4, 4, 1)) + bytes(112)
+    os.close(_call(321, 0, array, 72))
+
+
+def _perf(victim: Victim) -> None:
+    """Software clock of this process; the kernel looks at the attributes after the permission."""
+    attributes = (1).to_bytes(4, "little") + (112).to_bytes(4, "little") + bytes(104)
+    os.close(_call(298, attributes, 0, -1, -1, 0))
+
+
+def _userfaultfd(victim: Victim) -> None:
+    os.close(_call(323, 1))
+
+
+def _inotify(victim: Victim) -> None:
+    os.close(_call(294, 0))
+
+
+def _device(victim: Victim) -> None:
+    os.mknod(f"{victim.spill}/device", 0o020600, os.makedev(1, 3))
+
+
+def _change_root(victim: Victim) -> None:
+    os.chroot("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One attack, and the walls that each stop it."""
+
+    run: Callable[[Victim], None]
+    walls: frozenset[str]
+
+
+FILES, CALLS = "files", "calls"
+"""Landlock; the filter of system calls."""
+
+
+def _stopped_by(*walls: str) -> Callable[..., dict[str, Attack]]:
+    def attacks(*runs: Callable[[Victim], None]) -> dict[str, Attack]:
+        return {run.__name__.strip("_"): Attack(run, frozenset(walls)) for run in runs}
+
+    return attacks
+
+
+ATTACKS: dict[str, Attack] = {
+    **_stopped_by(FILES)(
+        *(_overwrite, _delete, _new_result, _read_data, _list_results, _read_other_process),
+    ),
+    **_stopped_by(FILES, CALLS)(
+        *(_truncate_own_data, _tcp, _signal, _signal_by_pidfd),
+        *(_device, _ptrace, _new_program),
+    ),
+    **_stopped_by(CALLS)(
+        *(_mptcp, _fast_open, _udp, _unix, _raw, _netlink, _socket_pair),
+        *(_kill_by_limit, _signal_by_owner, _priority, _affinity),
+        *(_chmod, _chown, _utime, _xattr),
+        *(_fork, _execve, _outlive_parent),
+        *(_shared_memory, _growing_stack, _memfd, _sysv_memory, _sysv_queue),
+        *(_io_uring, _unshare, _keyctl, _read_memory, _bpf, _perf, _userfaultfd),
+        *(_inotify, _change_root),
+    ),
+}
+
+
+class TakenOver:
+    """A session that attacks."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+
+    def run(self, execute: Execute, report: Report) -> Done:
+        name, _, text = execute.sql.partition(" ")
+        victim = msgspec.json.decode(text, type=Victim)
+        results = self._config.results.options
+        own = {"spill": self._config.spill_dir, "outbox": results.get("directory", "")}
+        ATTACKS[name].run(msgspec.structs.replace(victim, **own))
+        return Done(rows=1, size_bytes=0, sha256="")
+
+    def interrupt(self) -> None: ...
+
+    def percent(self) -> float | None:
+        return None
+
+    def use_credentials(self, credentials: Credentials) -> None: ...
+
+    def renew(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+def main(control: socket.socket) -> NoReturn:
+    """All walls stand."""
+    run_worker(control, TakenOver)
+
+
+def without_files(control: socket.socket) -> NoReturn:
+    """Landlock is missing."""
+    sandbox.restrict_files = _nothing
+    main(control)
+
+
+def without_calls(control: socket.socket) -> NoReturn:
+    """The filter is missing."""
+    sandbox.restrict_calls = _nothing
+    main(control)
+
+
+def without_either(control: socket.socket) -> NoReturn:
+    """Both are missing."""
+    sandbox.restrict_files = _nothing
+    without_calls(control)
+
+
+def _nothing(policy: sandbox.SandboxPolicy) -> None: ...
+
+
+ENTRY_POINTS: dict[frozenset[str], str] = {
+    frozenset(): f"{__name__}:main",
+    frozenset({FILES}): f"{__name__}:without_files",
+    frozenset({CALLS}): f"{__name__}:without_calls",
+    frozenset({FILES, CALLS}): f"{__name__}:without_either",
+}
+"""By the walls that are missing: what the worker runs."""
