@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,13 +28,32 @@ class Column:
     type: str
 
 
+def result_columns(names: Iterable[str], types: Iterable[str]) -> list[Column]:
+    """The columns of a result: a name that comes again gets a number (contract F2).
+
+    Names that differ by case are different. `names` are those of the statement, `types` DuckDB's.
+    """
+    given = list(names)
+    taken, found = set(given), []
+    seen: set[str] = set()
+    for name in given:
+        own, number = name, 0
+        while own in seen or (number and own in taken):
+            number += 1
+            own = f"{name}_{number}"
+        seen.add(own)
+        found.append(own)
+    return [Column(name, kind) for name, kind in zip(found, types, strict=True)]
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A result that is ready to be copied out: the encoder's connection and what to read there.
 
     `relation` is SQL that is put in parentheses (`COPY (SELECT … FROM (relation)) TO …`) and runs
     on `connection`. For DuckDB it is the statement itself; other engines register their Arrow
-    batches there, so that one encoder serves all engines.
+    batches there, so that one encoder serves all engines. Its columns are `columns` in order; where
+    two of these differ by case only, DuckDB calls them otherwise.
     """
 
     connection: DuckDBPyConnection
@@ -143,11 +162,35 @@ class ColumnInfo:
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What is known of a table's data besides its columns; nothing of a remote engine's.
+
+    `files` and `size_bytes` are those of the files that are read, `rows` their number where it is
+    known without reading them. `version` differs when the data may. `warnings` say what is passed
+    over.
+    """
+
+    format: str = ""
+    files: int | None = None
+    size_bytes: int | None = None
+    rows: int | None = None
+    version: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 class Catalog(Protocol):
     """Which tables a source has for one entity. Runs in the catalog process; reads no rows."""
 
     def tables(self) -> list[str]:
-        """Their names, in lower case and sorted. Raises `RunFailed` if the source is away."""
+        """Their names, in lower case: first those that are quick to describe.
+
+        Raises `RunFailed` if the source is away.
+        """
+        ...
+
+    def facts(self, name: str) -> TableFacts:
+        """What is known of a table that `columns` has been asked for. Never raises `RunFailed`."""
         ...
 
     def columns(self, name: str) -> list[ColumnInfo] | None:

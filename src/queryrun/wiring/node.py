@@ -18,6 +18,12 @@ from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
+from queryrun.http.server.connection import Connection
+from queryrun.http.server.connections import Connections
+from queryrun.http.server.proxies import TrustedProxies
+from queryrun.http.server.server import HttpServer
+from queryrun.http.server.turns import KnownCallers
+from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
@@ -41,6 +47,7 @@ from queryrun.wiring.options import (
     http_settings,
     reap_options,
     retry_policy,
+    server_limits,
     source_policies,
     sweep_options,
     utc_now,
@@ -48,12 +55,19 @@ from queryrun.wiring.options import (
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
+from queryrun.wiring.secrets import metrics_token
 from queryrun.wiring.sources import SourceResolver
 
 log = structlog.get_logger()
 
 _WARM_UP_STATEMENT = "SELECT 1"
 """Checked at start, so that the first request does not wait for a guard process."""
+
+MIN_LINK_KEY_CHARS = 32
+"""128 bits as hexadecimal digits; `queryrun init` writes twice as many."""
+MIN_LINK_KEY_VARIETY = 8
+"""Different characters: a row of zeros is no secret. Random keys practically always have them."""
+_GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
@@ -77,11 +91,19 @@ class Node:
     dispatcher: Dispatcher
     reaper: Reaper
     sweeper: Sweeper
+    connections: Connections[Connection]
+    callers: KnownCallers
 
     @property
     def database(self) -> Database:
         """The node's database."""
         return self.resources.database
+
+    def http_server(self) -> HttpServer:
+        """The server of the node's app. Call in the event loop that serves."""
+        proxies = TrustedProxies(self.settings.server.trusted_proxies)
+        limits = server_limits(self.settings)
+        return HttpServer(self.app, limits, proxies, self.connections, self.callers)
 
     async def start(self) -> None:
         """Start the components in the order in which they depend on each other.
@@ -213,6 +235,10 @@ def build_node(
     )
 
     # HTTP.
+    connections = Connections[Connection](server_limits(settings))
+    callers = KnownCallers()
+    watch = ConnectionWatch(connections)
+    watch.register(attempts.metrics.registry)
     lanes = Lanes()
     app = build_app(
         AppContext(
@@ -227,9 +253,11 @@ def build_node(
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
+            callers=callers,
             make_limiter=make_limiter(database),
-            ready=readiness(database, dispatcher, sources, settings.remote_sources),
+            ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
             sandbox=str(sandbox),
+            metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )
@@ -249,6 +277,8 @@ def build_node(
         dispatcher=dispatcher,
         reaper=reaper,
         sweeper=sweeper,
+        connections=connections,
+        callers=callers,
     )
 
 
@@ -278,8 +308,16 @@ def _housekeeping(
 
 
 def _link_key(path: Path) -> bytes:
-    """The key that links are signed with. A new key invalidates every earlier link."""
+    """The key that links are signed with. A new key invalidates every earlier link.
+
+    Whoever guesses it can make links to every file, so a short one is none.
+    """
     try:
-        return path.read_text(encoding="ascii").strip().encode("ascii")
+        key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         raise ConfigurationError(f"{path} is missing; `queryrun init` makes a home") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: {_GOOD_LINK_KEY}") from None
+    if len(key) < MIN_LINK_KEY_CHARS or len(set(key)) < MIN_LINK_KEY_VARIETY:
+        raise ConfigurationError(f"{path} holds no usable key for links: {_GOOD_LINK_KEY}")
+    return key.encode("ascii")

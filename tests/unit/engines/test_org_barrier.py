@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,7 +76,8 @@ class Twins:
             self.sessions.pop().close()
 
     def _opened(self, options: dict[str, str]) -> DuckDBSession:
-        limits = EngineLimits(256 * 1024**2, 1, str(self.spill), 64 * 1024**2)
+        spill = Path(tempfile.mkdtemp(dir=self.spill))
+        limits = EngineLimits(256 * 1024**2, 1, str(spill), 64 * 1024**2)
         return open_session({**options, "dialect": self.dialect}, limits)
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import duckdb
 
-from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
+from queryrun.engines.base import (
+    Column,
+    EngineLimits,
+    EngineProgress,
+    RowFilter,
+    Rows,
+    result_columns,
+)
 from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
@@ -215,6 +222,11 @@ class DuckDBSession:
         if self._attached:
             self._attached.close()
 
+    def release_files(self) -> None:
+        """Close the files of the tables that have been described; a catalog has many."""
+        if self._snapshot:
+            self._snapshot.close()
+
     def _close_snapshot(self) -> None:
         if self._snapshot:
             self._snapshot.close()
@@ -236,9 +248,10 @@ class DuckDBSession:
     def _planned(self, statement: str, row_filter: RowFilter) -> Rows:
         """Bound twice for a client of orgs: on the tables as they are, then behind the barrier."""
         tables = self._tables = self.offered(row_filter)
+        names: list[str] | None = None
         if self._is_trino:
             parsed = self._parsed = read(statement)
-            sql = self._translated(parsed, tables, row_filter.deleted_rows)
+            sql, names = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables
         else:
             sql, tree = statement, self._checked(statement)
@@ -246,15 +259,19 @@ class DuckDBSession:
             _offer_tables(tables, tree)
         _refuse_ways_round(tree, row_filter)
         if row_filter.is_by_org:
-            self._described(sql)
+            self._described(sql, names)
             self._pass_barrier(tables, named, tree, sql)
         if self._parsed and self._parsed.explain:
-            sql = self._explained(sql, self._parsed.explain)
-        return Rows(self._connection, f"{sql}\n", self._described(sql))
+            sql, names = self._explained(sql, self._parsed.explain), None
+        return Rows(self._connection, f"{sql}\n", self._described(sql, names))
 
-    def _described(self, sql: str) -> list[Column]:
+    def _described(self, sql: str, names: list[str] | None) -> Sequence[Column]:
+        """The result's columns; `names` as Trino has them, where it differs."""
         described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
-        return [Column(str(name), str(kind)) for name, kind, *_ in described]
+        return result_columns(
+            names or [str(name) for name, *_ in described],
+            [str(kind) for _, kind, *_ in described],
+        )
 
     def _pass_barrier(self, tables: Tables, named: Collection[str], tree: Tree, sql: str) -> None:
         """From here on there is nothing but the rows that this client may see."""
@@ -298,12 +315,14 @@ class DuckDBSession:
         code = FailureCode.NAME_NOT_FOUND if objection.is_unknown else FailureCode.NOT_ALLOWED
         raise RunFailed(Failure(code, objection.message, line, column))
 
-    def _translated(self, parsed: Parsed, tables: Tables, deleted_rows: str) -> str:
-        """The statement in DuckDB's SQL; the tables that it names are offered."""
+    def _translated(
+        self, parsed: Parsed, tables: Tables, deleted_rows: str
+    ) -> tuple[str, list[str]]:
+        """The statement in DuckDB's SQL and its columns' names; its tables are offered."""
         needs = parsed.needs
         schema = tables.whole_schema() if needs.every_column else tables.schema(needs.tables)
-        sql, _ = translate(parsed, schema, Request(self._zone, deleted_rows))
-        return sql
+        sql, outputs = translate(parsed, schema, Request(self._zone, deleted_rows))
+        return sql, [output.heading for output in outputs]
 
     def _explained(self, sql: str, what: str) -> str:
         """What the statement would do, instead of the statement. `analyze` runs it, to its end."""
