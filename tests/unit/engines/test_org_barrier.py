@@ -57,6 +57,8 @@ class Twins:
 
     options: tuple[dict[str, str], dict[str, str]]
     spill: Path
+    is_quick: bool
+    """Text files are converted first: what follows is the same as for Parquet."""
     dialect: str = "trino"
     sessions: list[DuckDBSession] = field(default_factory=list)
 
@@ -89,7 +91,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     spill = directory / "spill"
     spill.mkdir()
     everything = make(directory / "all", "true", kind)
-    return Twins((everything, make(directory / "own", "org = 'north'", kind)), spill)
+    own = make(directory / "own", "org = 'north'", kind)
+    return Twins((everything, own), spill, is_quick=kind in {"parquet", ""})
 
 
 @pytest.fixture(params=["trino", "native"])
@@ -137,7 +140,7 @@ ATTACKS = [
 
 
 def test_hidden_rows_change_neither_answer_nor_failure(twins: Twins) -> None:
-    for statement in ATTACKS:
+    for statement in ATTACKS if twins.is_quick else ATTACKS[:4]:
         everything, own = twins.outcomes(statement)
         assert everything == own, statement
 
@@ -157,7 +160,7 @@ NATIVE_ATTACKS = [
 
 @pytest.mark.parametrize("twins", ["native"], indirect=True)
 def test_nor_do_they_in_the_engines_own_dialect(twins: Twins) -> None:
-    for statement in NATIVE_ATTACKS:
+    for statement in NATIVE_ATTACKS if twins.is_quick else NATIVE_ATTACKS[:2]:
         everything, own = twins.outcomes(statement)
         assert everything == own, statement
 
