@@ -73,6 +73,11 @@ class ServerSettings(Section, frozen=True):
     """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
+    metrics_token_file: str = ""
+    """A file with a token that `/metrics` asks for, as `Authorization: Bearer …`. Empty: it asks
+    for none. It names sources and counts runs: keep it from strangers one way or the other."""
+    serve_docs: bool = True
+    """Whether `/docs` and `/openapi.json` are served."""
     trusted_proxies: str = ""
     """Addresses and networks of your own proxies, separated by commas: `10.0.0.5, 10.1.0.0/16`.
     From these alone `X-Forwarded-For` is believed, its right-most address that is none of them."""

@@ -83,6 +83,8 @@ class HttpSettings:
     max_streams_per_client: int
     """Event streams that one client may hold open on this node; each costs about 30 kB."""
     follow_options: FollowOptions = FOLLOW_OPTIONS
+    serve_docs: bool = True
+    """False: no description of the API is served."""
     serve_api: bool = True
     """False on a node that only runs statements: it serves probes and metrics, nothing else."""
     list_runs: bool
@@ -138,6 +140,8 @@ class AppContext:
     now: Callable[[], datetime]
     ready: ReadyChecks
     settings: HttpSettings
+    metrics_token: str = field(default="", repr=False)
+    """What `/metrics` asks for; empty: nothing."""
     sandbox: str = ""
     """What confines the processes that run statements, in words (`/readyz`)."""
     metrics: HttpMetrics = field(default_factory=HttpMetrics)

@@ -55,6 +55,7 @@ from queryrun.wiring.options import (
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
+from queryrun.wiring.secrets import metrics_token
 from queryrun.wiring.sources import SourceResolver
 
 log = structlog.get_logger()
@@ -256,6 +257,7 @@ def build_node(
             make_limiter=make_limiter(database),
             ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
             sandbox=str(sandbox),
+            metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )

@@ -117,6 +117,7 @@ def http_settings(settings: Settings) -> HttpSettings:
         api_rates=API_PRESETS[settings.rates.preset],
         auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
         max_streams_per_client=server.max_streams_per_client,
+        serve_docs=server.serve_docs,
         serve_api="api" in settings.roles,
         list_runs=server.list_runs,
         strict_fields=server.strict_fields,
