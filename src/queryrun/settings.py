@@ -73,6 +73,11 @@ class ServerSettings(Section, frozen=True):
     """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
+    metrics_token_file: str = ""
+    """A file with a token that `/metrics` asks for, as `Authorization: Bearer …`. Empty: it asks
+    for none. It names sources and counts runs: keep it from strangers one way or the other."""
+    serve_docs: bool = True
+    """Whether `/docs` and `/openapi.json` are served."""
     trusted_proxies: str = ""
     """Addresses and networks of your own proxies, separated by commas: `10.0.0.5, 10.1.0.0/16`.
     From these alone `X-Forwarded-For` is believed, its right-most address that is none of them."""
@@ -297,6 +302,27 @@ class RateSettings(Section, frozen=True):
     credentials are never refused for them. 0 is no limit."""
 
 
+class LimitSettings(Section, frozen=True):
+    """What an entity, and a client in one entity, may keep and write. `0` is no limit."""
+
+    results_per_entity: str = "100GB"
+    """Result files that an entity keeps. A run whose result does not fit fails with
+    `quota_exceeded`."""
+    results_per_client: str = "0"
+    """Result files that a client keeps."""
+    written_per_entity: str = "0"
+    """Result files that an entity writes per day (UTC), those of failed attempts included."""
+    written_per_client: str = "0"
+    """Result files that a client writes per day."""
+    statements_per_entity: str = "2GB"
+    """Statements that an entity keeps in the database. One more is refused with 429."""
+    statements_per_client: str = "0"
+    """Statements that a client keeps."""
+    spill_per_entity: str = "100GB"
+    """Disk space for intermediate results of an entity on a node: each of its statements gets an
+    equal part, by the number of slots, and at most `sources.NAME.spill`."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard output."""
 
@@ -338,6 +364,8 @@ class Settings(Section, frozen=True):
     """See `[retries]`."""
     rates: RateSettings = RateSettings()
     """See `[rates]`."""
+    limits: LimitSettings = LimitSettings()
+    """See `[limits]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
@@ -451,6 +479,8 @@ def _check(settings: Settings) -> None:
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
+    for name in settings.limits.__struct_fields__:
+        size_bytes(getattr(settings.limits, name), f"limits.{name}")
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")

@@ -84,12 +84,24 @@ TABLE: dict[str, object] = {
         {"name": "id", "type": "varchar", "extra": "", "comment": ""},
         {"name": "balance", "type": "decimal(18,6)", "extra": "", "comment": ""},
     ],
+    "problem": None,
+    "format": "parquet",
+    "files": 1,
+    "size_bytes": 48213,
+    "rows": 4639,
+    "version": "5f0c3a9e1b7d2468",
+    "warnings": [],
 }
 TABLES: dict[str, object] = {"data": [TABLE]}
 TOKEN_FORM: dict[str, object] = {
     "client_id": CREATOR,
     "client_secret": "wJ4kQ9sT2vX7zB1nM5pR8uE3yH6aD0cF4gL2iO7kS1",
     "grant_type": "client_credentials",
+}
+REVOKE_FORM: dict[str, object] = {
+    "client_id": CREATOR,
+    "client_secret": "wJ4kQ9sT2vX7zB1nM5pR8uE3yH6aD0cF4gL2iO7kS1",
+    "token": "qrt_" + "3f0c" * 16,
 }
 TOKEN: dict[str, object] = {
     "access_token": "qrt_" + "3f0c" * 16,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from hmac import compare_digest
+
 from starlette.responses import Response
 
+from queryrun.errors import Unauthenticated
 from queryrun.http.context import AppContext
 from queryrun.http.metrics import CONTENT_TYPE
 from queryrun.http.request import ApiRequest
@@ -40,7 +43,11 @@ async def ready(app: AppContext, _request: ApiRequest) -> Response:
     return JsonResponse(body, 503 if unavailable else 200)
 
 
-async def metrics(app: AppContext, _request: ApiRequest) -> Response:
-    """Prometheus' text format."""
+async def metrics(app: AppContext, request: ApiRequest) -> Response:
+    """Prometheus' text format. 401 without the operator's token, if there is one."""
+    given = request.header(b"authorization") or ""
+    expected = f"Bearer {app.metrics_token}"
+    if app.metrics_token and not compare_digest(given.encode(), expected.encode()):
+        raise Unauthenticated("the metrics of this node ask for the operator's token")
     counts = await app.runs.store.counts()
     return Response(app.metrics.render(counts), media_type=CONTENT_TYPE)

@@ -13,6 +13,7 @@ from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.runs.dispatch import DispatchOptions
 from queryrun.runs.model import DeletedRows
+from queryrun.runs.quotas import Quota
 from queryrun.runs.reap import ReapOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
@@ -85,6 +86,23 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(retries.first_s, retries.factor, retries.max_s)
 
 
+def result_quotas(settings: Settings) -> tuple[Quota, Quota]:
+    """What an entity, and what a client may keep and write."""
+    limits = settings.limits
+    return (
+        Quota(
+            size_bytes(limits.statements_per_entity, "limits.statements_per_entity"),
+            size_bytes(limits.results_per_entity, "limits.results_per_entity"),
+            size_bytes(limits.written_per_entity, "limits.written_per_entity"),
+        ),
+        Quota(
+            size_bytes(limits.statements_per_client, "limits.statements_per_client"),
+            size_bytes(limits.results_per_client, "limits.results_per_client"),
+            size_bytes(limits.written_per_client, "limits.written_per_client"),
+        ),
+    )
+
+
 def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
     """The limits of every source, by its name."""
     return {name: _source_policy(source) for name, source in settings.sources.items()}
@@ -117,6 +135,7 @@ def http_settings(settings: Settings) -> HttpSettings:
         api_rates=API_PRESETS[settings.rates.preset],
         auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
         max_streams_per_client=server.max_streams_per_client,
+        serve_docs=server.serve_docs,
         serve_api="api" in settings.roles,
         list_runs=server.list_runs,
         strict_fields=server.strict_fields,
