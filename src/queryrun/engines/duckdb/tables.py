@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import duckdb
 
@@ -11,6 +11,7 @@ from queryrun.engines.base import RowFilter
 from queryrun.errors import RunFailed
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
+from queryrun.tables.formats import FORMATS
 from queryrun.tables.model import table_key
 from queryrun.tables.relation import relation
 from queryrun.tables.snapshot import Snapshot
@@ -82,6 +83,15 @@ class Tables:
         for table in self._snapshot.directory.tables() if self._snapshot else ():
             with contextlib.suppress(duckdb.Error, RunFailed):
                 self._create_view(table.name)
+
+    def text_kinds(self, name: str) -> Mapping[str, str]:
+        """How the columns of a table of text files are read (`tables.text.read.text_kinds`)."""
+        snapshot = self._snapshot.table(name) if self._snapshot else None
+        if snapshot is None or not FORMATS[snapshot.table.format].is_text:
+            return {}
+        from queryrun.tables.text.read import text_kinds  # its libraries start threads
+
+        return text_kinds(snapshot)
 
     def columns(self, name: str) -> list[TableColumn]:
         """The columns of a table that has been offered."""

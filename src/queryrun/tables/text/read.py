@@ -24,6 +24,17 @@ from queryrun.tables.text.store import CopyStore, Entry, key_of
 from queryrun.tables.text.stream import TextFile
 
 
+def text_kinds(table: TableSnapshot) -> Mapping[str, str]:
+    """The kinds (`kinds.type_of`) of a text table's columns, by lower-case name."""
+    layouts = {"csv": Layout(","), "tsv": Layout("\t", is_defined=True)}
+    layout = layouts.get(table.table.format)
+    if layout is not None:
+        layout = defined_layout(layout, table.table.definition)
+    with contextlib.closing(_Reading(table, layout)) as reading:
+        reading.copies()
+        return reading.kinds
+
+
 def read_csv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
     """Commas, or what the header line says for sure (`delimited.read_header`)."""
     return _read(connection, table, defined_layout(Layout(","), table.table.definition))
@@ -84,6 +95,8 @@ class _Reading:
         self._layout = layout
         self._context = table.text
         self._store = _store_of(table)
+        self.kinds: dict[str, str] = {}
+        """By lower-case column name, once `copies` has been called."""
 
     def close(self) -> None:
         """Release the converter."""
@@ -212,6 +225,7 @@ class _Reading:
             fault = self._column_fault(files, name, kinds_by_name[name.lower()][0])
             if fault:
                 faults[name] = fault
+        self.kinds = {name: kind for name, (kind, _) in kinds_by_name.items()}
         for file in files:
             self._rewrite(file, kinds_by_name)
         return faults
