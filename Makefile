@@ -11,13 +11,13 @@ S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 CELLS  ?= 100000
-EXTRAS := $(addprefix --extra ,aws postgres trino spark demo decrypt arrow pandas zstd)
+EXTRAS := $(addprefix --extra ,aws postgres trino spark lake demo decrypt arrow pandas zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing s3-server spark-server trino-server test-cluster existing-clients lock fmt clean data-suite cancel-suite mutation-run
+.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing s3-server spark-server trino-server test-cluster existing-clients generated-clients lock fmt clean data-suite cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -111,6 +111,9 @@ existing-clients: .cache/clients/.installed ## install the clients that tests dr
 	@.cache/clients/bin/python -m pip install --quiet --require-hashes -r $<
 	@touch $@
 
+generated-clients: setup ## fetch openapi-generator and what its clients need, into .cache/ (needs Java, Maven and npm)
+	@$(BIN)/python -m tests.clients.generated_clients
+
 fmt: setup ## format and fix what can be fixed
 	@$(BIN)/ruff check --quiet --fix $(CODE) || true
 	@$(BIN)/ruff format --quiet $(CODE)
@@ -119,11 +122,12 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/$(LOCK) pyproject.toml packages/client/pyproject.toml $(EXTRAS) --group dev \
 	  --no-emit-package queryrun-client -o requirements.lock
-	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark \
+	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark --extra lake \
 	  --no-emit-package queryrun-client --constraints requirements.lock -o deploy/requirements.lock
 	@printf 'hatchling\nsetuptools\n' | $(BIN)/$(LOCK) - \
 	  --constraints requirements.lock -o deploy/build.lock
 	@$(BIN)/$(LOCK) tests/clients/requirements.in -o tests/clients/requirements.lock
+	@$(BIN)/$(LOCK) tests/clients/generated/requirements.in -o tests/clients/generated/requirements.lock
 
 clean: ## remove what setup, tests and serve have made
 	@rm -rf $(VENV) .queryrun .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache

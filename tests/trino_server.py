@@ -45,8 +45,8 @@ class TrinoServer:
     url: str
     files: Path
     """Beneath it lie the tables of its catalog `files`."""
-    spools: bool
-    """Whether it hands out results by way of an object store, to clients that can read them."""
+    spool_url: str
+    """The object store by way of which it hands out results; empty: there is none."""
 
     def options(self, **changes: str) -> dict[str, str]:
         """A source's options."""
@@ -133,8 +133,8 @@ def shared(directory: Path) -> Iterator[TrinoServer]:
     with (directory / _USERS).open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         _start_once(directory)
-        url, spools = _wait_for(directory)
-        yield TrinoServer(url, directory / _FILES, spools)
+        url, spool_url = _wait_for(directory)
+        yield TrinoServer(url, directory / _FILES, spool_url)
 
 
 def _hives(duckdb_type: str) -> str:
@@ -168,14 +168,14 @@ def _start_once(directory: Path) -> None:
         ).returncode = 0  # it outlives us if others use it; it is not waited for here
 
 
-def _wait_for(directory: Path) -> tuple[str, bool]:
+def _wait_for(directory: Path) -> tuple[str, str]:
     deadline = time.monotonic() + trino_process.START_S
     while time.monotonic() < deadline:
         if (directory / _FAILURE).exists():
             raise RuntimeError((directory / _FAILURE).read_text())
         if (directory / _ADDRESS).exists():
-            url, spools = (directory / _ADDRESS).read_text().split()
-            return url, spools == "True"
+            url, _, spool_url = (directory / _ADDRESS).read_text().partition(" ")
+            return url, spool_url
         time.sleep(0.1)
     raise TimeoutError("Trino has not started")
 
@@ -187,8 +187,8 @@ def keep(directory: Path) -> None:
     """Start Trino, and stop it when no process uses it any more."""
     with (directory / _USERS).open("w") as users:
         try:
-            with _everything(directory) as (url, spools):
-                _write(directory / _ADDRESS, f"{url} {spools}")
+            with _everything(directory) as (url, spool_url):
+                _write(directory / _ADDRESS, f"{url} {spool_url}")
                 fcntl.flock(users, fcntl.LOCK_EX)
                 (directory / _ADDRESS).unlink()
                 (directory / "keeper").unlink()
@@ -198,16 +198,17 @@ def keep(directory: Path) -> None:
 
 
 @contextmanager
-def _everything(directory: Path) -> Iterator[tuple[str, bool]]:
+def _everything(directory: Path) -> Iterator[tuple[str, str]]:
     with ExitStack() as stack:
-        spool = ""
+        spool = spool_url = ""
         if PROGRAM.exists():
             (directory / "s3").mkdir(exist_ok=True)
-            spool = _spool(stack.enter_context(running_s3(directory / "s3")))
+            server = stack.enter_context(running_s3(directory / "s3"))
+            spool, spool_url = _spool(server), server.endpoint
         (directory / _FILES).mkdir()
         catalogs = {"files": trino_process.files_catalog(directory / _FILES)}
         options = trino_process.Options(trino_process.CATALOGS | catalogs, spool=spool)
-        yield stack.enter_context(trino_process.running(options)), bool(spool)
+        yield stack.enter_context(trino_process.running(options)), spool_url
 
 
 def _spool(server: S3Server) -> str:

@@ -137,6 +137,7 @@ class FailureCode(StrEnum):
 
     SYNTAX_ERROR = "syntax_error"
     NAME_NOT_FOUND = "name_not_found"
+    AMBIGUOUS_NAME = "ambiguous_name"
     TYPE_MISMATCH = "type_mismatch"
     NOT_ALLOWED = "not_allowed"
     NOT_SUPPORTED = "not_supported"
@@ -170,6 +171,7 @@ class FailureCode(StrEnum):
 _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
     FailureCode.SYNTAX_ERROR: (Blame.USER, False),
     FailureCode.NAME_NOT_FOUND: (Blame.USER, False),
+    FailureCode.AMBIGUOUS_NAME: (Blame.USER, False),
     FailureCode.TYPE_MISMATCH: (Blame.USER, False),
     FailureCode.NOT_ALLOWED: (Blame.USER, False),
     FailureCode.NOT_SUPPORTED: (Blame.USER, False),

@@ -144,6 +144,9 @@ class SourceSettings(Section, frozen=True):
     """The environment variable with the password or token, when `secret_file` is empty."""
     ui_url: str = ""
     """Spark's web UI. It is where the node sees that a statement's jobs have ended."""
+    spool_url: str = ""
+    """Trino: `https://host[:port]` of the object store that it spools results to, when workers
+    fetch them there. Nothing that Trino answers leads a worker to any other address."""
     name_scope: Literal["schema", "catalog", "all"] = "schema"
     """Trino: which tables a statement may name: those of its schema, of its catalog, or all."""
     max_running_per_tenant: int = 5

@@ -55,13 +55,17 @@ def driven(script: str) -> Iterator[Driven]:
         if os.environ.get("CI"):
             raise AssertionError("`make existing-clients` has not been run")
         pytest.skip("third-party clients are not installed: make existing-clients")
-    with subprocess.Popen(
-        [PYTHON, "-W", "ignore", HERE / script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with driver_process([str(PYTHON), "-W", "ignore", str(HERE / script)]) as process:
         yield Driven(process)
+
+
+@contextmanager
+def driver_process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A driver that has ended when the block has: its input is closed."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
         assert process.stdin is not None
         process.stdin.close()
         process.wait(timeout=30)

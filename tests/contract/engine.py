@@ -34,6 +34,10 @@ class EngineContract:
         rows = planned.connection.execute(f"SELECT * FROM (\n{planned.relation})").fetchall()
         assert rows == [(1,), (2,), (3,)]
 
+    def test_columns_keep_the_case_of_their_names(self, session: EngineSession) -> None:
+        planned = session.plan("SELECT id AS MyId, id + 1 AS other FROM account")
+        assert [column.name for column in planned.columns] == ["MyId", "other"]
+
     def test_a_name_that_is_unknown_fails_with_its_position(self, session: EngineSession) -> None:
         with pytest.raises(RunFailed) as failed:
             session.plan("SELECT id,\n  nothing FROM account")

@@ -69,6 +69,37 @@ class ResultStoreContract:
         writer.abort()
         assert b"".join(store.read(KEY, 0, len(DATA))) == DATA
 
+    @pytest.mark.parametrize("size", [100, 3_000_000, len(DATA)])
+    def test_the_first_bytes_may_be_written_last(
+        self, store: ResultStore, tmp_path_factory: pytest.TempPathFactory, size: int
+    ) -> None:
+        """As a zip file needs it. What was committed can be read back from the writer."""
+        data, gap = DATA[:size], 70
+        writer = store.open(KEY)
+        writer.reserve(gap, str(tmp_path_factory.mktemp("spool") / "spool"))
+        for start in range(gap, size, 700_000):
+            writer.write(memoryview(data)[start : start + 700_000])
+        assert store.stat(KEY) is None
+        writer.fill(data[:gap])
+        assert store.stat(KEY) is None
+        writer.commit()
+        assert b"".join(store.read(KEY, 0, size)) == data
+        assert b"".join(writer.committed()) == data
+
+    def test_an_abort_before_the_first_bytes_leaves_nothing(
+        self,
+        store: ResultStore,
+        visible: Visible,
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> None:
+        spool = tmp_path_factory.mktemp("spool")
+        writer = store.open(KEY)
+        writer.reserve(70, str(spool / "spool"))
+        writer.write(DATA)
+        writer.abort()
+        assert visible() == []
+        assert not list(spool.iterdir())
+
     def test_what_was_written_may_be_changed_afterwards(self, store: ResultStore) -> None:
         """The pipeline hands over views of one buffer that it reuses."""
         buffer = bytearray(b"a" * 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -31,6 +32,10 @@ def lose(store: LocalResultStore) -> Lose:
     return lambda key: store.open(key).write(DATA)
 
 
+def _across_file_systems(*_: object) -> None:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
 class TestLocalResultStore(ResultStoreContract):
     """The contract, on disk."""
 
@@ -55,6 +60,26 @@ class TestLocalResultStore(ResultStoreContract):
         with pytest.raises(RunFailed) as failed:
             LocalResultStore(tmp_path / "missing").open(KEY)
         assert failed.value.failure.code is FailureCode.STORAGE_FAILED
+
+    def test_first_bytes_may_come_last_where_files_cannot_be_shared(
+        self,
+        store: LocalResultStore,
+        visible: Visible,
+        tmp_path_factory: pytest.TempPathFactory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Across file systems: the spool is copied at the commit."""
+        monkeypatch.setattr(Path, "hardlink_to", _across_file_systems)
+        spool = tmp_path_factory.mktemp("spool")
+        writer = store.open(KEY)
+        writer.reserve(70, str(spool / "spool"))
+        writer.write(DATA[70:])
+        writer.fill(DATA[:70])
+        writer.commit()
+        assert b"".join(store.read(KEY, 0, len(DATA))) == DATA
+        assert b"".join(writer.committed()) == DATA
+        assert visible() == [KEY]
+        assert not list(spool.iterdir())
 
     def test_another_writer_may_write_the_file_and_its_commit_is_as_usual(
         self, store: LocalResultStore, tmp_path: Path, visible: Visible

@@ -445,9 +445,13 @@ def test_a_plan_can_be_explained(session: TrinoSession) -> None:
 def test_rows_are_the_same_over_every_protocol(
     trino_server: TrinoServer, limits: EngineLimits, encodings: tuple[str, ...]
 ) -> None:
-    if encodings and not trino_server.spools:
+    if encodings and not trino_server.spool_url:
         pytest.skip("this Trino spools nothing: `make s3-server` builds what it would spool to")
-    session = open_session(trino_server.options(name_scope="all"), limits, encodings=encodings)
+    session = open_session(
+        trino_server.options(name_scope="all", spool_url=trino_server.spool_url),
+        limits,
+        encodings=encodings,
+    )
     rows = session.plan("SELECT * FROM tpch.tiny.orders")
     sql = (
         "SELECT count(*), sum(o_orderkey), sum(o_totalprice), min(o_orderdate), "

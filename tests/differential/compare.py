@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from queryrun.engines.base import result_columns
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.types import Type
 
@@ -61,11 +62,8 @@ def differences(
 
 
 def same_names(trino: Sequence[str], ours: Sequence[str]) -> bool:
-    """Whether columns have the same names except for case; ours number repeated names."""
-    pairs = list(zip(trino, ours, strict=True))
-    return all(
-        a.lower() == b.lower() or re.sub(r"_\d+$", "", b.lower()) == a.lower() for a, b in pairs
-    )
+    """Whether columns have the same names, letter by letter; ours number repeated names."""
+    return [column.name for column in result_columns(trino, trino)] == list(ours)
 
 
 def _sort_key(row: Sequence[Any]) -> str:

@@ -27,7 +27,7 @@ _APPROXIMATED = (
     ("`\\w`, `\\d`, `\\s`, `\\b`", "in regular expressions mean ASCII"),
     ("`upper`, `lower`, `reverse`", "of characters that Unicode maps to several (`ŉ`), or combines, may differ"),
     ("`map_agg`", "fails for a key that comes twice; Trino keeps one of the values"),
-    ("names of columns", "a name that comes twice in a result gets a number the second time; unquoted names are lower case"),
+    ("names of columns", "a name that comes twice, letter by letter, gets a number the second time, in a result and among the fields of a row (there also if only the case differs)"),
     ("JSON", "is compared as a value: its spelling (order of keys, `1.50`) is DuckDB's"),
     ("`varchar(n)`", "lengths are not tracked except in a cast, which truncates"),
     ("recursive queries", "have no limit of ten iterations"),

@@ -13,6 +13,7 @@ from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client, 
 from queryrun.auth.clients import rotate_secret as rotate_client_secret
 from queryrun.auth.model import Client, IssuedSecret, Scope
 from queryrun.cli.home import ensure_entity
+from queryrun.cli.private import keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, Settings, load
@@ -92,6 +93,7 @@ def _with_store(home: Path, work: Callable[[Database, Settings], Awaitable[T]]) 
     """Opens the store beside a running server: both write through the database's own locks."""
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
+    keep_private(home)
     settings = load(home)
 
     async def run() -> T:

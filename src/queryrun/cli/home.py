@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from queryrun.auth.clients import ClientOptions, create_client
 from queryrun.auth.model import Entity, IssuedSecret, Scope
+from queryrun.cli.private import DIRECTORY_MODE, keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME, Settings, load
@@ -79,7 +80,8 @@ def init_home(
             f"{home} is already a home; `queryrun clients create --home {home}` adds a client"
         )
     check_entity_name(entity)
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    keep_private(home)
     settings, config = load(home, {}), _CONFIG
     if factor is not None:
         config += _SAMPLES_CONFIG

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from queryrun.cli.private import keep_private
 from queryrun.db.migrate import Migration
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, Settings, load
@@ -39,6 +40,7 @@ def print_sql(home: Path) -> None:
 def _settings(home: Path) -> Settings:
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
+    keep_private(home)
     return load(home)
 
 

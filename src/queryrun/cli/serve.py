@@ -17,6 +17,7 @@ import uvloop
 
 from queryrun.cli.banner import banner
 from queryrun.cli.logs import configure_logs
+from queryrun.cli.private import keep_private
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.node import Node, build_node
@@ -41,6 +42,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT; returns after an orderly shutdown."""
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
+    keep_private(home)
     environ = dict(os.environ)
     if options.roles is not None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,13 +28,32 @@ class Column:
     type: str
 
 
+def result_columns(names: Iterable[str], types: Iterable[str]) -> list[Column]:
+    """The columns of a result: a name that comes again gets a number (contract F2).
+
+    Names that differ by case are different. `names` are those of the statement, `types` DuckDB's.
+    """
+    given = list(names)
+    taken, found = set(given), []
+    seen: set[str] = set()
+    for name in given:
+        own, number = name, 0
+        while own in seen or (number and own in taken):
+            number += 1
+            own = f"{name}_{number}"
+        seen.add(own)
+        found.append(own)
+    return [Column(name, kind) for name, kind in zip(found, types, strict=True)]
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A result that is ready to be copied out: the encoder's connection and what to read there.
 
     `relation` is SQL that is put in parentheses (`COPY (SELECT … FROM (relation)) TO …`) and runs
     on `connection`. For DuckDB it is the statement itself; other engines register their Arrow
-    batches there, so that one encoder serves all engines.
+    batches there, so that one encoder serves all engines. Its columns are `columns` in order; where
+    two of these differ by case only, DuckDB calls them otherwise.
     """
 
     connection: DuckDBPyConnection

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from queryrun.http.openapi import describe_headers, describe_operation
-from queryrun.http.operations import Operation, ResponseDoc
+from queryrun.http.operations import Operation, Parameter, ResponseDoc
 from queryrun.http.schemas import CONTRACT_SCHEMAS, EXTENSION_HEADERS, HEADERS, SCHEMAS, Schema
 
 ABOUT = """Query runs (v2), data query jobs (v1) and tokens: what the hosted system documents, and
@@ -49,10 +49,15 @@ def _without_additions(operation: Operation) -> Operation:
     """Without examples too: those of the table show additions."""
     return replace(
         operation,
-        parameters=tuple(one for one in operation.parameters if not one.is_extension),
+        parameters=tuple(_contract(one) for one in operation.parameters if not one.is_extension),
         body=None if operation.body is None else replace(operation.body, examples=()),
         responses=tuple(_plain(one) for one in operation.responses),
     )
+
+
+def _contract(parameter: Parameter) -> Parameter:
+    schema = parameter.contract_schema or parameter.schema
+    return replace(parameter, schema=schema, addition="", example=None)
 
 
 def _plain(response: ResponseDoc) -> ResponseDoc:

@@ -109,7 +109,7 @@ def _parameter(parameter: Parameter) -> dict[str, object]:
         "in": parameter.location,
         "required": parameter.location == "path",
         "schema": parameter.schema,
-        "description": parameter.description,
+        "description": f"{parameter.description} {parameter.addition}".rstrip(),
     }
     if parameter.example is not None:
         shape["example"] = parameter.example

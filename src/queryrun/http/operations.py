@@ -26,6 +26,10 @@ class Parameter:
     deprecated: bool = False
     is_extension: bool = False
     """Whether it is an addition of ours; those are not in the document of the contract."""
+    addition: str = ""
+    """What its description says of our additions to it."""
+    contract_schema: dict[str, object] | None = None
+    """The contract's own schema, where ours says more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,11 @@ FIELDS = Parameter(
     "query",
     TEXTS,
     "Return only these fields. May be repeated or comma-joined; unknown names are ignored. "
-    f"Known: {_quoted(DEFAULT_FIELDS)}; and only when named here, as additions of this service: "
-    f"{_quoted(EXTENSION_FIELDS)}. {_quoted(PAIRED_FIELDS)} counts only beside one of these "
-    'additions. With the setting `server.extensions = "always"` every response has them all.',
+    f"Known: {_quoted(DEFAULT_FIELDS)}.",
     ["id", "state", "error"],
+    addition=f"Only when named here, as additions of this service: {_quoted(EXTENSION_FIELDS)}. "
+    f"{_quoted(PAIRED_FIELDS)} counts only beside one of these additions. With the setting "
+    '`server.extensions = "always"` every response has them all.',
 )
 QUERY_RUN_FIELDS = Parameter(
     "query_run.fields[]",
@@ -147,9 +148,10 @@ ASYNC = Parameter(
     "async",
     "header",
     {"type": "string", "enum": ["true", "false", ""], "default": "false"},
-    "`true`: respond at once with 202 and a request id; the outcome is at "
-    "`/v2/requests/{request_id}`.",
+    "`true`: respond at once with 202 and a request id.",
     "false",
+    addition="The outcome is at `/v2/requests/{request_id}`.",
+    contract_schema={"type": "boolean"},
 )
 ENTITY_IDS = Parameter(
     "zuora-entity-ids",
@@ -196,6 +198,7 @@ CONTENT_ENCODING = Parameter(
     {"type": "string", "enum": ["gzip", "identity", ""]},
     "`gzip`: the request body is compressed.",
     "identity",
+    contract_schema={"type": "string"},
 )
 LAST_EVENT_ID = Parameter(
     "last-event-id",

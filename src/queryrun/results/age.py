@@ -10,19 +10,16 @@ from __future__ import annotations
 import base64
 import hmac
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from queryrun.results.compress import Chunks
-from queryrun.results.framing import BadKeyError, FrameSource, framed, nonce
+from queryrun.results.framing import BadKeyError, Sealer, nonce
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 CHUNK_BYTES = 64 * 1024
-_BATCH_CHUNKS = 16
 _PREFIX = "age1"
 _VERSION = b"age-encryption.org/v1\n"
 _WRAP_INFO = b"age-encryption.org/v1/X25519"
@@ -54,22 +51,11 @@ class AgeRecipient:
         del shared
         return cls(key)
 
-    def encrypted(self, chunks: Chunks) -> Iterator[bytes]:
-        """The bytes as an age file, in chunks that are each authenticated."""
-        from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+    def sealer(self) -> Sealer:
+        """A fresh key for one file."""
+        return _AgeSealer(self)
 
-        file_key, salt = os.urandom(16), os.urandom(16)
-        yield self._header(file_key) + salt
-        cipher = ChaCha20Poly1305(_derived(file_key, salt, b"payload"))
-        sealed: list[bytes] = []
-        for number, (chunk, is_last) in enumerate(framed(FrameSource(chunks), CHUNK_BYTES)):
-            sealed.append(cipher.encrypt(nonce(number, is_last=is_last), chunk, None))
-            if len(sealed) == _BATCH_CHUNKS:
-                yield b"".join(sealed)
-                sealed.clear()
-        yield b"".join(sealed)
-
-    def _header(self, file_key: bytes) -> bytes:
+    def header(self, file_key: bytes) -> bytes:
         """The file key, wrapped for the recipient, and a MAC over the header."""
         share, wrapped = self._wrapped(file_key)
         head = _VERSION + b"-> X25519 " + _base64(share) + b"\n" + _base64(wrapped) + b"\n---"
@@ -82,6 +68,23 @@ class AgeRecipient:
         share, shared = _ephemeral_share(_public(self.key))
         key = _derived(shared, share + self.key, _WRAP_INFO)
         return share, ChaCha20Poly1305(key).encrypt(bytes(12), file_key, None)
+
+
+class _AgeSealer:
+    """The payload of an age file: chunks that are each authenticated."""
+
+    frame_bytes = CHUNK_BYTES
+    tag_bytes = 16
+
+    def __init__(self, recipient: AgeRecipient) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+        file_key, salt = os.urandom(16), os.urandom(16)
+        self.header = recipient.header(file_key) + salt
+        self._cipher = ChaCha20Poly1305(_derived(file_key, salt, b"payload"))
+
+    def seal(self, number: int, frame: bytes, *, is_last: bool) -> bytes:
+        return self._cipher.encrypt(nonce(number, is_last=is_last), frame, None)
 
 
 def _ephemeral_share(recipient: X25519PublicKey) -> tuple[bytes, bytes]:

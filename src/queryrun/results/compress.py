@@ -6,44 +6,28 @@ Level 1 of isal is faster *and* smaller than level 1 of zlib, and 34 times as fa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from stat import S_IFREG
-from typing import Any, cast
+from typing import Any
 
 Chunks = Iterable[bytes | bytearray | memoryview]
 """Bytes in order. A chunk may be a view of a buffer that is reused for the next one."""
 
 _LEVEL = 1
-_GZIP_WINDOW, _RAW_WINDOW = 31, -15
-_MEMBER_TIME = datetime(1980, 1, 1)
-"""The oldest time a zip file can hold: the same result gives the same bytes."""
-_MEMBER_MODE = S_IFREG | 0o600
-_ZIP_CHUNK_BYTES = 256 * 1024
+_GZIP_WINDOW = 31
 _ZSTD_CHUNK_BYTES = 1024 * 1024
 
 
-def gzip(chunks: Chunks, name: str) -> Iterator[bytes]:  # noqa: ARG001 - as every compression
+def gzip(chunks: Chunks) -> Iterator[bytes]:
     """One member, so that readers that stop after the first get everything."""
-    compressor = _isal(_GZIP_WINDOW)
+    from isal import isal_zlib
+
+    compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
     for chunk in chunks:
         if compressed := compressor.compress(chunk):
             yield compressed
     yield compressor.flush()
 
 
-def zip_archive(chunks: Chunks, name: str) -> Iterator[bytes]:
-    """One member of that name, always ZIP64: the size is not known beforehand."""
-    from stream_zip import ZIP_64, stream_zip
-
-    content = cast("Iterable[bytes]", _non_empty(chunks))  # it takes any buffer
-    member = (name, _MEMBER_TIME, _MEMBER_MODE, ZIP_64, content)
-    archive: Iterable[bytes] = stream_zip(
-        [member], chunk_size=_ZIP_CHUNK_BYTES, get_compressobj=lambda: _isal(_RAW_WINDOW)
-    )
-    yield from archive
-
-
-def zstd(chunks: Chunks, name: str) -> Iterator[bytes]:  # noqa: ARG001 - as every compression
+def zstd(chunks: Chunks) -> Iterator[bytes]:
     """One frame, by Arrow's codec; its import costs 300 ms, only here."""
     import pyarrow
 
@@ -54,16 +38,6 @@ def zstd(chunks: Chunks, name: str) -> Iterator[bytes]:  # noqa: ARG001 - as eve
             if sink.size_bytes >= _ZSTD_CHUNK_BYTES:
                 yield sink.drain()
     yield sink.drain()
-
-
-def _non_empty(chunks: Chunks) -> Iterator[bytes | bytearray | memoryview]:
-    return (chunk for chunk in chunks if len(chunk))
-
-
-def _isal(window_bits: int) -> Any:
-    from isal import isal_zlib
-
-    return isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, window_bits)
 
 
 class Sink:

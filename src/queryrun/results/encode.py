@@ -47,23 +47,41 @@ def select_sql(
     unchanged, at the engine's full speed.
     """
     formatted = [_formatted(column, number, layout) for number, column in enumerate(columns)]
-    if not any(formatted):
+    if not any(formatted) and not names_clash(columns):
         before, after = "SELECT * FROM (", ")"
     else:
-        before = f"SELECT {_projection(columns, formatted)} FROM ("
+        projection = _projection(columns, formatted)
+        if names_clash(columns) and layout.content_type.spec.row_sql is not None:
+            values = [new or _field(number) for number, new in enumerate(formatted)]
+            names = [column.name for column in columns]
+            projection = layout.content_type.spec.row_sql(names, values)
+        before = f"SELECT {projection} FROM ("
         after = f") AS {_SOURCE}({', '.join(_field(n) for n in range(len(columns)))})"
     if max_rows:
         after += f" LIMIT {max_rows}"
     return CopySql(f"{before}\n{relation}\n{after}", len(before.encode()) + 1)
 
 
-def copy_sql(select: CopySql, layout: FileLayout, path: str) -> CopySql:
-    """The statement that writes the rows of `select` to `path`.
+def names_clash(columns: Sequence[Column]) -> bool:
+    """Whether some names differ by case only: `COPY` would give all but the first a number."""
+    return len({column.name.lower() for column in columns}) < len(columns)
+
+
+def header_line(columns: Sequence[Column], separator: str) -> bytes:
+    """The header of a delimited file, as `COPY` quotes it."""
+    special = {separator, '"', "\n", "\r"}
+    fields = [_quoted(c.name) if special & set(c.name) else c.name for c in columns]
+    return f"{separator.join(fields)}\n".encode()
+
+
+def copy_sql(select: CopySql, layout: FileLayout, path: str, *, has_clash: bool = False) -> CopySql:
+    """The statement that writes the rows of `select` to `path`. `has_clash`: see `names_clash`.
 
     Raises `ValueError` for a format that `COPY` does not write.
     """
     before = "COPY ("
-    text = f"{before}{select.text}) TO {_literal(path)} ({_options(layout)}, USE_TMP_FILE false)"
+    options = _options(layout, has_clash=has_clash)
+    text = f"{before}{select.text}) TO {_literal(path)} ({options}, USE_TMP_FILE false)"
     return CopySql(text, select.relation_at + len(before))
 
 
@@ -82,8 +100,9 @@ def _projection(columns: Sequence[Column], formatted: Sequence[str | None]) -> s
     )
 
 
-def _options(layout: FileLayout) -> str:
-    options = layout.content_type.spec.copy_options
+def _options(layout: FileLayout, *, has_clash: bool) -> str:
+    spec = layout.content_type.spec
+    options = spec.clash_options if has_clash else spec.copy_options
     if options is None:
         raise ValueError(f"COPY does not write {layout.content_type}")
     return options.format(separator=_literal(layout.separator))

@@ -12,18 +12,18 @@ import binascii
 import math
 import os
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from queryrun.results.compress import Chunks
-from queryrun.results.framing import BadKeyError, FrameSource, framed, nonce
+from queryrun.results.framing import BadKeyError, SealedHeadLast, Sealer, nonce, sealed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.padding import OAEP
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from queryrun.results.age import AgeRecipient
+    from queryrun.results.zip import HeadLast
 
 MAGIC = b"QRUNENC1"
 FRAME_BYTES = 1024 * 1024
@@ -53,6 +53,10 @@ class PublicKey:
     def is_weak(self) -> bool:
         """Whether to warn: the contract's 1024 bits are accepted, but too few."""
         return self.bits < GOOD_KEY_BITS
+
+    def sealer(self) -> Sealer:
+        """A fresh key for one file."""
+        return _RsaSealer(self)
 
 
 def parse_key(text: str) -> PublicKey | AgeRecipient:
@@ -103,22 +107,30 @@ def _check_numbers(key: RSAPublicKey) -> None:
 
 def encrypted(chunks: Chunks, key: PublicKey | AgeRecipient | None) -> Chunks:
     """The chunks encrypted to `key`; without one they are returned unchanged."""
-    if key is None:
-        return chunks
-    return _encrypt(chunks, key) if isinstance(key, PublicKey) else key.encrypted(chunks)
+    return chunks if key is None else sealed(chunks, key.sealer())
 
 
-def _encrypt(chunks: Chunks, key: PublicKey) -> Iterator[bytes]:
+def encrypted_head_last(file: HeadLast, key: PublicKey | AgeRecipient | None) -> HeadLast:
+    """The same for a file whose first bytes come last."""
+    return file if key is None else SealedHeadLast(file, key.sealer())
+
+
+class _RsaSealer:
     """The nonce holds the frame number and a last-frame mark: truncation is detected."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    secret = os.urandom(_KEY_BYTES)
-    wrapped = key.rsa.encrypt(secret, _padding())
-    header = _HEAD.pack(MAGIC, FRAME_BYTES, key.fingerprint, len(wrapped)) + wrapped
-    cipher = AESGCM(secret)
-    yield header
-    for number, (frame, is_last) in enumerate(framed(FrameSource(chunks), FRAME_BYTES)):
-        yield cipher.encrypt(nonce(number, is_last=is_last), frame, header)
+    frame_bytes = FRAME_BYTES
+    tag_bytes = 16
+
+    def __init__(self, key: PublicKey) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        secret = os.urandom(_KEY_BYTES)
+        wrapped = key.rsa.encrypt(secret, _padding())
+        self.header = _HEAD.pack(MAGIC, FRAME_BYTES, key.fingerprint, len(wrapped)) + wrapped
+        self._cipher = AESGCM(secret)
+
+    def seal(self, number: int, frame: bytes, *, is_last: bool) -> bytes:
+        return self._cipher.encrypt(nonce(number, is_last=is_last), frame, self.header)
 
 
 def _der_of(text: str) -> bytes:

@@ -7,7 +7,7 @@ read these entries (docs/contributing/add-a-format.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -18,10 +18,13 @@ from queryrun.results.count import LineCounter, NoCounter, RecordCounter, RowCou
 from queryrun.results.preview_rows import Preview, RowWindow
 from queryrun.results.separator import parse_separator
 from queryrun.results.types import Type
-from queryrun.results.values import ValueFormatter
+from queryrun.results.values import ValueFormatter, object_sql
+from queryrun.results.zip import HeadLast, ZipFile
 
 CSV_OPTIONS = "FORMAT csv, HEADER true, DELIMITER {separator}, QUOTE '\"', ESCAPE '\"', COMMENT ''"
 """Without a comment sign, or DuckDB quotes every value that begins with `#`."""
+CSV_ROWS_OPTIONS = CSV_OPTIONS.replace("HEADER true", "HEADER false")
+LINES_OPTIONS = "FORMAT csv, HEADER false, DELIMITER '', QUOTE '', ESCAPE ''"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,11 @@ class ResultFormat:
     copy_options: str | None
     """Options of DuckDB's `COPY`, `{separator}` being the quoted separator. None: the rows are
     written as Arrow record batches."""
+    clash_options: str | None = None
+    """The same for columns whose names differ by case only, which `COPY` itself would change: a
+    delimited file without its header, or one column with the whole row (`row_sql`)."""
+    row_sql: Callable[[Sequence[str], Sequence[str]], str] | None = None
+    """A whole row as one text, in SQL, of the names of its columns and their values."""
     is_extension: bool = False
     """An addition of this service, not offered by v1."""
     is_text: bool = True
@@ -77,6 +85,7 @@ def delimited(
         suffix=f".{name}",
         media_type=f"{media_type}; charset=utf-8",
         copy_options=CSV_OPTIONS,
+        clash_options=CSV_ROWS_OPTIONS,
         is_extension=is_extension,
         separator=separator,
         needs_separator=separator is None,
@@ -103,6 +112,8 @@ class ContentType(StrEnum):
         suffix=".json",
         media_type="application/x-ndjson",
         copy_options="FORMAT json",
+        clash_options=LINES_OPTIONS,
+        row_sql=object_sql,
         value_sql=ValueFormatter.as_json,
         counter=LineCounter,
         preview=preview_rows.read_json_lines,
@@ -139,8 +150,10 @@ class Compression:
     media_type: str
     """Of the compressed file. A `Content-Encoding` header instead would make clients decompress
     what they requested compressed (contract A11)."""
-    compress: Callable[[Chunks, str], Chunks]
-    """Gets the plain chunks and the name of the file inside, which only archives use."""
+    compress: Callable[[Chunks], Chunks] | None
+    """None: an archive, see `archive`."""
+    archive: Callable[[Chunks, str], HeadLast] | None = None
+    """Gets the plain chunks and the name of the file inside."""
     decompress: Callable[[Iterable[bytes]], Iterable[bytes]] | None
     """In chunks of bounded size. None: by a library that only the preview process loads."""
     is_extension: bool = False
@@ -163,7 +176,7 @@ class ContentEncoding(StrEnum):
         name="none",
         suffix="",
         media_type="",
-        compress=lambda chunks, _: chunks,
+        compress=lambda chunks: chunks,
         decompress=lambda chunks: chunks,
     )
     GZIP = Compression(
@@ -177,7 +190,8 @@ class ContentEncoding(StrEnum):
         name="zip",
         suffix=".zip",
         media_type="application/zip",
-        compress=compress.zip_archive,
+        compress=None,
+        archive=ZipFile,
         decompress=decompress.unzip,
     )
     ZSTD = Compression(

@@ -3,8 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
+from typing import Protocol
 
 from queryrun.results.compress import Chunks
+from queryrun.results.zip import HeadLast
+
+_BATCH_BYTES = 1024 * 1024
+
+
+class Sealer(Protocol):
+    """Encrypts one file in frames."""
+
+    header: bytes
+    frame_bytes: int
+    tag_bytes: int
+    """How much longer a sealed frame is."""
+
+    def seal(self, number: int, frame: bytes, *, is_last: bool) -> bytes:
+        """One frame. Each number is used once."""
+        ...
+
+
+def sealed(chunks: Chunks, sealer: Sealer) -> Iterator[bytes]:
+    """The encrypted file, in batches of about 1 MiB."""
+    yield sealer.header
+    yield from _sealed(enumerate(framed(FrameSource(chunks), sealer.frame_bytes)), sealer)
+
+
+class SealedHeadLast:
+    """An encrypted file whose first bytes come last: its first frame is sealed at the end.
+
+    That frame is kept in memory meanwhile; its number is used once, like that of any other. See
+    `HeadLast`.
+    """
+
+    def __init__(self, plain: HeadLast, sealer: Sealer) -> None:
+        self._plain = plain
+        self._sealer = sealer
+        self._first, self._is_only = b"", True
+        self.head_bytes = len(sealer.header) + sealer.frame_bytes + sealer.tag_bytes
+
+    def body(self) -> Iterator[bytes]:
+        """The sealed frames after the first."""
+        unknown = bytes(self._plain.head_bytes)
+        source = FrameSource(chain([unknown], self._plain.body()))
+        frames = enumerate(framed(source, self._sealer.frame_bytes))
+        _, (self._first, self._is_only) = next(frames)
+        yield from _sealed(frames, self._sealer)
+
+    def head(self) -> bytes:
+        """The header and the first frame."""
+        first = self._plain.head() + self._first[self._plain.head_bytes :]
+        return self._sealer.header + self._sealer.seal(0, first, is_last=self._is_only)
+
+
+def _sealed(frames: Iterator[tuple[int, tuple[bytes, bool]]], sealer: Sealer) -> Iterator[bytes]:
+    batch: list[bytes] = []
+    batch_bytes = 0
+    for number, (frame, is_last) in frames:
+        batch.append(sealer.seal(number, frame, is_last=is_last))
+        batch_bytes += len(batch[-1])
+        if batch_bytes >= _BATCH_BYTES:
+            yield b"".join(batch)
+            batch, batch_bytes = [], 0
+    if batch:
+        yield b"".join(batch)
 
 
 class BadKeyError(ValueError):

@@ -128,6 +128,9 @@ class LocalResultWriter:
         self._unfinished = unfinished
         self._is_committed = False
         self._shared: Path | None = None
+        self._reserved_bytes = 0
+        self._target: int | None = None
+        """The unfinished file, while `_file` is a spool that is copied there at the commit."""
         self._size_bytes = self._written_back_bytes = 0
         self._is_open = False
         self._open()
@@ -135,10 +138,8 @@ class LocalResultWriter:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write the bytes; a full disk has a separate failure code."""
         with _storage_failures(), memoryview(data) as view:
-            written = 0
-            while written < len(view):
-                written += os.write(self._file, view[written:])
-            self._size_bytes += written
+            _write_all(self._file, view)
+            self._size_bytes += len(view)
         self._write_back(self._size_bytes)
 
     def share(self, path: str) -> SharedFile | None:
@@ -164,11 +165,44 @@ class LocalResultWriter:
             return None
         return SharedFile(file, self._write_back, self._sync)
 
+    def reserve(self, size_bytes: int, spool: str) -> None:
+        """A file that can be read back is made like a shared one; see `share`.
+
+        Where that is not possible, the spool is a file of its own, and copied at the commit.
+        """
+        if self.share(spool) is None:
+            with _storage_failures():
+                self._target = self._file
+                self._shared = Path(spool)
+                self._file = os.open(spool, os.O_RDWR | _CREATE | os.O_EXCL, _MODE)
+        with _storage_failures():
+            os.lseek(self._file, size_bytes, os.SEEK_SET)
+        self._reserved_bytes = self._size_bytes = size_bytes
+
+    def fill(self, head: bytes) -> None:
+        """Write the first bytes over the gap."""
+        if len(head) != self._reserved_bytes:
+            raise ValueError("another size was reserved")
+        with _storage_failures():
+            written = 0
+            while written < len(head):
+                written += os.pwrite(self._file, head[written:], written)
+
+    def committed(self) -> Iterator[bytes]:
+        """From the descriptor that was written to: the directory may not be readable here."""
+        try:
+            yield from _contents(self._file)
+        finally:
+            self._close()
+
     def commit(self) -> None:
         """fsync, rename, and fsync of the directory: the file is durable when this returns."""
+        with _storage_failures():
+            self._copy_spool()
         self._sync()
         with _storage_failures():
-            self._close()
+            if not self._reserved_bytes:
+                self._close()
             self._unshare()
             self._unfinished.rename(self._path)
             self._is_committed = True
@@ -176,10 +210,13 @@ class LocalResultWriter:
 
     def abort(self) -> None:
         """Close and remove. Never raises: `discard` and `sweep` remove what is left over."""
-        if self._is_committed:
-            return
         with contextlib.suppress(OSError):
             self._close()
+        if self._is_committed:
+            return
+        if self._target is not None:
+            os.close(self._target)
+            self._target = None
         with contextlib.suppress(OSError):
             self._unshare()
         with contextlib.suppress(OSError):
@@ -189,6 +226,18 @@ class LocalResultWriter:
         with _storage_failures():
             self._file = os.open(self._unfinished, os.O_WRONLY | _CREATE | os.O_TRUNC, _MODE)
         self._is_open = True
+
+    def _copy_spool(self) -> None:
+        """The spool's bytes into the unfinished file, synced; nothing if they are there already."""
+        target, self._target = self._target, None
+        if target is None:
+            return
+        try:
+            for chunk in _contents(self._file):
+                _write_all(target, chunk)
+            os.fsync(target)
+        finally:
+            os.close(target)
 
     def _write_back(self, size_bytes: int) -> None:
         """Start the write-back of new bytes, if they are worth a system call."""
@@ -223,6 +272,22 @@ def _storage_failures() -> Iterator[None]:
         raise RunFailed.of(
             FailureCode.STORAGE_FAILED, "The result file could not be written"
         ) from error
+
+
+def _write_all(file: int, data: bytes | memoryview) -> None:
+    with memoryview(data) as view:
+        written = 0
+        while written < len(view):
+            written += os.write(file, view[written:])
+
+
+def _contents(file: int) -> Iterator[bytes]:
+    """An open file from its beginning."""
+    offset = 0
+    with _storage_failures():
+        while chunk := os.pread(file, _CHUNK_BYTES, offset):
+            offset += len(chunk)
+            yield chunk
 
 
 def has_writer(file: int) -> bool:

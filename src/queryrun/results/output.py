@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.count import RowEstimate, has_rows, rows_before
-from queryrun.results.encrypt import encrypted, parse_key
+from queryrun.results.encrypt import encrypted, encrypted_head_last, parse_key
 from queryrun.results.names import member_name
 from queryrun.results.request import WrittenResult
 
@@ -15,15 +16,27 @@ if TYPE_CHECKING:
     from queryrun.results.compress import Chunks
     from queryrun.results.request import Report, WriteRequest
     from queryrun.results.store import ResultWriter
+    from queryrun.results.zip import HeadLast
 
+HELD_BYTES = 4 * 1024 * 1024
+"""Files up to so many bytes whose first bytes come last are kept in memory."""
 RECOUNT_FACTOR = 1.25
 """How much the estimate has to grow after a count before the rows are counted again."""
 
 
 class PipedWrite:
-    """Counts, compresses, encrypts, digests and stores the bytes that pass through."""
+    """Counts, compresses, encrypts, digests and stores the bytes that pass through.
 
-    def __init__(self, request: WriteRequest, writer: ResultWriter, report: Report) -> None:
+    A file whose first bytes come last is kept in memory while it is small. A larger one is written
+    behind its first bytes, and `digest_stored` reads it back. `spool` is a path in the session's
+    own directory where nothing is yet.
+    """
+
+    def __init__(
+        self, request: WriteRequest, writer: ResultWriter, report: Report, spool: str
+    ) -> None:
+        self._spool = spool
+        self._has_gap = False
         self._request = request
         self._writer = writer
         self._report = report
@@ -34,19 +47,49 @@ class PipedWrite:
 
     def consume(self, chunks: Chunks) -> None:
         """Store all chunks. Raises `RunFailed` as soon as a limit is exceeded."""
-        name = member_name(self._request.file_key)
-        compress = self._request.content_encoding.spec.compress
-        for chunk in encrypted(compress(self._counted(chunks), name), self._key):
-            self._size_bytes += len(chunk)
-            check_size(self._request, self._size_bytes)
-            self._writer.write(chunk)
-            self._digest.update(chunk)
+        spec, counted = self._request.content_encoding.spec, self._counted(chunks)
+        if spec.archive is not None:
+            file = spec.archive(counted, member_name(self._request.file_key))
+            self._store_head_last(encrypted_head_last(file, self._key))
+        elif spec.compress is not None:
+            for chunk in encrypted(spec.compress(counted), self._key):
+                self._store(chunk)
 
     def result(self, rows: int) -> WrittenResult:
         """What was written, given the engine's row count. Raises `RunFailed`."""
         check_rows(self._request, rows)
         self._check_count(rows)
-        return WrittenResult(rows, self._size_bytes, self._digest.hexdigest())
+        sha256 = "" if self._has_gap else self._digest.hexdigest()
+        return WrittenResult(rows, self._size_bytes, sha256)
+
+    def _store(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._count_size(len(chunk))
+        self._writer.write(chunk)
+        self._digest.update(chunk)
+
+    def _count_size(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        check_size(self._request, self._size_bytes)
+
+    def _store_head_last(self, file: HeadLast) -> None:
+        held = bytearray()
+        for chunk in file.body():
+            if self._has_gap:
+                self._count_size(len(chunk))
+                self._writer.write(chunk)
+                continue
+            held += chunk
+            if len(held) > HELD_BYTES:
+                self._writer.reserve(file.head_bytes, self._spool)
+                self._has_gap = True
+                self._count_size(file.head_bytes + len(held))
+                self._writer.write(held)
+                held = bytearray()
+        if self._has_gap:
+            self._writer.fill(file.head())
+            return
+        self._store(file.head())
+        self._store(held)
 
     def _counted(self, chunks: Chunks) -> Chunks:
         """Checks the row limit per chunk, so that an excess stops the write early."""
@@ -66,6 +109,16 @@ class PipedWrite:
             raise RunFailed.of(
                 FailureCode.INTERNAL_ERROR, "The result file does not have the rows it should"
             )
+
+
+def digest_stored(written: WrittenResult, writer: ResultWriter) -> WrittenResult:
+    """With the SHA-256 of a committed file that could not be digested on its way."""
+    if written.sha256:
+        return written
+    digest = hashlib.sha256()
+    for chunk in writer.committed():
+        digest.update(chunk)
+    return replace(written, sha256=digest.hexdigest())
 
 
 class DirectWrite:

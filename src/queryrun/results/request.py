@@ -29,7 +29,10 @@ class WriteRequest:
 
 @dataclass(frozen=True, slots=True)
 class WrittenResult:
-    """A complete file: its exact row count, and size and SHA-256 of the bytes as stored."""
+    """A complete file: its exact row count, and size and SHA-256 of the bytes as stored.
+
+    `sha256` is empty until the file has been read back, if its first bytes were written last.
+    """
 
     rows: int
     size_bytes: int

@@ -24,7 +24,8 @@ PART_BYTES = 16 * 1024 * 1024
 """S3 allows 10,000 parts, so this size allows files of up to 160 GB."""
 MAX_PARTS = 10_000
 PARTS_IN_FLIGHT = 2
-"""Together with the one being filled, the memory a writer holds: three parts."""
+"""Together with the one being filled, the memory a writer holds: three parts, and the first one of
+a file whose first bytes come last."""
 _CHUNK_BYTES = 1024 * 1024
 _INSUFFICIENT_STORAGE = 507
 """HTTP's status for a full disk, which several servers use; AWS does not."""
@@ -106,6 +107,9 @@ class S3ResultWriter:
         self._key = key
         self._part_bytes = part_bytes
         self._part = bytearray()
+        self._first: bytearray | None = None
+        """The first part, kept until `fill` when it has a gap."""
+        self._reserved_bytes = 0
         self._upload: str | None = None
         self._etags: list[str] = []
         self._in_flight: deque[Future[str]] = deque()
@@ -123,11 +127,30 @@ class S3ResultWriter:
                 self._part += view[taken : taken + free]
                 taken += free
                 if len(self._part) == self._part_bytes:
-                    self._send_part()
+                    self._finish_part()
 
     def share(self, path: str) -> SharedFile | None:  # noqa: ARG002 - as the protocol says
         """None: parts are sent from memory."""
         return None
+
+    def reserve(self, size_bytes: int, spool: str) -> None:  # noqa: ARG002 - as the protocol says
+        """The first part has the gap: it is kept in memory, and uploaded last."""
+        if size_bytes > self._part_bytes:
+            raise ValueError("more than a part")
+        self._reserved_bytes = self._size_bytes = size_bytes
+        self._part += bytes(size_bytes)
+
+    def fill(self, head: bytes) -> None:
+        """Complete the first part."""
+        if len(head) != self._reserved_bytes:
+            raise ValueError("another size was reserved")
+        first = self._part if self._first is None else self._first
+        first[: len(head)] = head
+
+    def committed(self) -> Iterator[bytes]:
+        """The object, downloaded."""
+        with storage_failures():
+            yield from self._bucket.get(self._key, 0, self._size_bytes, _CHUNK_BYTES)
 
     def commit(self) -> None:
         """Upload the rest and complete the object. Durable and visible when this returns."""
@@ -143,7 +166,7 @@ class S3ResultWriter:
         """Abort the upload. Never raises: `discard` and `sweep` remove what is left over."""
         if self._is_committed:
             return
-        self._part = bytearray()
+        self._part, self._first = bytearray(), None
         self._join_threads()
         if self._upload is not None:
             with contextlib.suppress(S3Error):
@@ -156,8 +179,11 @@ class S3ResultWriter:
             self._send_part()
         while self._in_flight:
             self._etags.append(self._in_flight.popleft().result())
+        etags = self._etags
+        if self._first is not None:
+            etags = [self._bucket.put_part(upload, self._key, 1, self._first), *etags]
         try:
-            self._bucket.complete_upload(upload, self._key, self._etags)
+            self._bucket.complete_upload(upload, self._key, etags)
         except S3Error:
             if not self._is_complete():
                 raise
@@ -167,6 +193,14 @@ class S3ResultWriter:
         headers = self._bucket.head(self._key)
         return headers is not None and headers.get("content-length") == str(self._size_bytes)
 
+    def _finish_part(self) -> None:
+        """Upload a full part, unless it is the first and has a gap."""
+        if not self._reserved_bytes or self._first is not None:
+            self._send_part()
+            return
+        self._first, self._part = self._part, bytearray()
+        self._upload = self._bucket.begin_upload(self._key, _metadata(self._key))
+
     def _send_part(self) -> None:
         """Upload the full part in a thread. Raises the error of an earlier part."""
         if self._upload is None:
@@ -175,7 +209,8 @@ class S3ResultWriter:
             self._threads = ThreadPoolExecutor(PARTS_IN_FLIGHT, "result part")
         if len(self._in_flight) == PARTS_IN_FLIGHT:
             self._etags.append(self._in_flight.popleft().result())
-        number = len(self._etags) + len(self._in_flight) + 1
+        is_behind_first = self._first is not None
+        number = len(self._etags) + len(self._in_flight) + 1 + is_behind_first
         _check_parts(number, self._part_bytes)
         part, self._part = self._part, bytearray()
         send = self._bucket.put_part

@@ -46,6 +46,25 @@ class ResultWriter(Protocol):
         """
         ...
 
+    def reserve(self, size_bytes: int, spool: str) -> None:
+        """Leave room for the first bytes, which `fill` writes after the last `write`.
+
+        `spool` is a path where the writer may keep bytes, and read them, until the commit. Called
+        before anything is written. Raises `RunFailed` (storage).
+        """
+        ...
+
+    def fill(self, head: bytes) -> None:
+        """The reserved bytes, all of them, once."""
+        ...
+
+    def committed(self) -> Iterator[bytes]:
+        """The bytes of the committed file, once. Only for a file with reserved bytes.
+
+        Raises `RunFailed` (storage) when it cannot be read back; the file is there nevertheless.
+        """
+        ...
+
     def commit(self) -> None:
         """Make the complete file durable and visible under its key, in one step."""
         ...

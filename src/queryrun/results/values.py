@@ -6,7 +6,7 @@ ISO 8601, not-a-number and infinities, REAL, blobs, and nested values that conta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from queryrun.results.types import Type
@@ -108,6 +108,12 @@ class ValueFormatter:
             for name, new, old in zip(kind.names, formatted, parts, strict=True)
         )
         return f"CASE CAST(union_tag({value}) AS VARCHAR) {cases} END"
+
+
+def object_sql(names: Sequence[str], values: Sequence[str]) -> str:
+    """A row as one JSON object, whose names may differ by case only."""
+    members = (f"{_text(name)}, {value}" for name, value in zip(names, values, strict=True))
+    return f"CAST(json_object({', '.join(members)}) AS VARCHAR)"
 
 
 def _date(value: str) -> str:

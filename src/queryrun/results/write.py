@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode, RunFailed
@@ -14,12 +15,19 @@ from queryrun.results.concurrent_copy import Copy
 from queryrun.results.copy_direct import CopyReader, copy_direct
 from queryrun.results.copy_pipe import copy_through_pipe
 from queryrun.results.count import BatchCounter
-from queryrun.results.encode import FileLayout, copy_sql, select_sql
+from queryrun.results.encode import (
+    FileLayout,
+    copy_sql,
+    header_line,
+    names_clash,
+    select_sql,
+)
 from queryrun.results.formats import ContentEncoding
-from queryrun.results.output import DirectWrite, PipedWrite
+from queryrun.results.output import DirectWrite, PipedWrite, digest_stored
 
 if TYPE_CHECKING:
     from queryrun.engines.base import EngineSession, Rows
+    from queryrun.results.compress import Chunks
     from queryrun.results.encode import CopySql
     from queryrun.results.request import Report, WriteRequest, WrittenResult
     from queryrun.results.store import ResultStore, ResultWriter, SharedFile
@@ -45,10 +53,10 @@ def write_result(
         report.written(written.rows, written.size_bytes)
         report.stage("committing")
         writer.commit()
+        return digest_stored(written, writer)
     except BaseException:
         writer.abort()
         raise
-    return written
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +75,12 @@ class _Pipeline:
         max_rows = _max_copied_rows(request)
         query = select_sql(self.rows.relation, self.rows.columns, layout, max_rows)
         self.report.stage("executing")
-        if request.content_type.spec.copy_options is None:
+        has_clash, spec = names_clash(self.rows.columns), request.content_type.spec
+        if spec.copy_options is None or (has_clash and spec.clash_options is None):
             return self._write_arrow(query)
-        sql = copy_sql(query, layout, self.session.output_path)
+        sql = copy_sql(query, layout, self.session.output_path, has_clash=has_clash)
+        if has_clash and spec.is_delimited:
+            return self._write_piped(sql, header_line(self.rows.columns, layout.separator))
         file = self.writer.share(self.session.output_path) if _is_plain(request) else None
         return self._write_piped(sql) if file is None else self._write_direct(sql, file)
 
@@ -82,19 +93,29 @@ class _Pipeline:
             copied = copy_direct(self._copy(sql), file, reader, is_sequential=is_sequential)
             return output.result(copied)
 
-    def _write_piped(self, sql: CopySql) -> WrittenResult:
+    def _write_piped(self, sql: CopySql, header: bytes = b"") -> WrittenResult:
         """The engine writes into a pipe; its output is compressed, encrypted and stored here."""
-        output = PipedWrite(self.request, self.writer, self.report)
+        output = self._piped()
+
+        def consume(chunks: Chunks) -> None:
+            output.consume(chain([header] if header else [], chunks))
+
         with _engine_failures(self.session, sql):
-            return output.result(copy_through_pipe(self._copy(sql), output.consume))
+            return output.result(copy_through_pipe(self._copy(sql), consume))
 
     def _write_arrow(self, query: CopySql) -> WrittenResult:
-        from queryrun.results.arrow import arrow_stream
+        from queryrun.results.arrow import BATCH_WRITERS, batches_of
 
-        output, batches = PipedWrite(self.request, self.writer, self.report), BatchCounter()
+        output, counter = self._piped(), BatchCounter()
+        names = [column.name for column in self.rows.columns]
+        write = BATCH_WRITERS[self.request.content_type]
         with _engine_failures(self.session, query):
-            output.consume(arrow_stream(self.rows.connection, query.text, batches))
-        return output.result(batches.rows)
+            output.consume(write(batches_of(self.rows.connection, query.text, names), counter))
+        return output.result(counter.rows)
+
+    def _piped(self) -> PipedWrite:
+        spool = f"{self.session.output_path}.spool"
+        return PipedWrite(self.request, self.writer, self.report, spool)
 
     def _copy(self, sql: CopySql) -> Copy:
         def run() -> int:

@@ -27,6 +27,8 @@ class FileFormat:
     """Text may be compressed (`COMPRESSIONS`), and an empty file has no rows."""
     reader: str
     """`module:function`: a `relation.Reader`."""
+    planner: str = ""
+    """Of a table format: `module:function`, a `snapshot.Planner`."""
 
 
 _FORMATS = (
@@ -56,6 +58,20 @@ _FORMATS = (
         endings=(".json", ".jsonl", ".ndjson"),
         is_text=True,
         reader="queryrun.tables.text.read:read_json",
+    ),
+    FileFormat(
+        name="delta",
+        label="Delta",
+        endings=(),
+        reader="queryrun.tables.plan:read_planned",
+        planner="queryrun.tables.delta:plan_delta",
+    ),
+    FileFormat(
+        name="iceberg",
+        label="Iceberg",
+        endings=(),
+        reader="queryrun.tables.plan:read_planned",
+        planner="queryrun.tables.iceberg:plan_iceberg",
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queryrun.errors import FailureCode, RunFailed
@@ -33,6 +34,35 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedColumn:
+    """A column of a table format's schema; `type` as DuckDB names it."""
+
+    name: str
+    type: str
+    source: str
+    """What it is called in the files."""
+    field_id: int = 0
+    default: str = "NULL"
+    """SQL for files that are older than the column."""
+    partition_index: int | None = None
+    """Its place among the columns that paths give; None: the files have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """One version of a table, by its log or metadata."""
+
+    version: str
+    """As the format counts: `12`, or the id of a snapshot."""
+    columns: tuple[PlannedColumn, ...]
+    deleted: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Positions of deleted rows, by the index of the file."""
+    by_field_id: bool = False
+    rows: int | None = None
+    """How many there are, where the log says it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table by its files, or by the directory of a table format, as they are at this moment.
 
@@ -50,6 +80,8 @@ class Table:
     directories: tuple[tuple[str, FileIdentity], ...] = ()
     """Every directory that was listed, as it was just before."""
     partition_keys: tuple[str, ...] = ()
+    plan: TablePlan | None = None
+    """Of a table format, once its log has been read."""
     deleted_column: str = ""
     """The boolean column that marks deleted rows, if its definition names one."""
     definition: TableDefinition = NO_DEFINITION

@@ -49,10 +49,9 @@ def partitioned(
     if table.work_dir is None:
         values = [f"CAST(NULL AS {column.type}) AS {column.quoted}" for column in columns]
         return f"(SELECT *, {', '.join(values)} FROM {relation(paths, '')})"
-    linked = _link(table.work_dir, table, paths, table.files if files is None else files)
+    linked = linked_paths(table.work_dir, table, paths, table.files if files is None else files)
     names = [_link_key(index) for index in range(len(table.table.partition_keys))]
-    types = ", ".join(f"{quoted_text(name)}: VARCHAR" for name in names)
-    read = relation(linked, f", hive_partitioning=true, hive_types={{{types}}}")
+    read = relation(linked, link_options(len(names)))
     values = [f"CAST({names[c.index]} AS {c.type}) AS {c.quoted}" for c in columns]
     return f"(SELECT * EXCLUDE ({', '.join(names)}), {', '.join(values)} FROM {read})"
 
@@ -82,7 +81,14 @@ def _columns(
     ]
 
 
-def _link(
+def link_options(keys: int) -> str:
+    """Options of a reader of `linked_paths`, for so many keys: columns `queryrun_p0` and so on,
+    all of them texts."""
+    types = ", ".join(f"{quoted_text(_link_key(index))}: VARCHAR" for index in range(keys))
+    return f", hive_partitioning=true, hive_types={{{types}}}"
+
+
+def linked_paths(
     work_dir: Path, table: TableSnapshot, paths: list[str], files: Sequence[SnapshotFile]
 ) -> list[str]:
     """A directory per partition, in it a link per file."""

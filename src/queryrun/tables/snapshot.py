@@ -13,12 +13,14 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.directory import DataDirectory
+from queryrun.tables.formats import FORMATS
 from queryrun.tables.identity import FileIdentity, unsettled_s, version_of
 from queryrun.tables.model import FoundFile, Table, displayed, unreadable
 from queryrun.tables.text.context import TextContext
@@ -30,6 +32,23 @@ MAX_PINNED_FILES = 6_000
 has 16,384. Files beyond are read by their paths, and then their paths are verified."""
 _MAX_LISTINGS = 8
 _MAX_WAITS = 5
+
+
+Planner = Callable[[Table], Table]
+"""Reads the log of a table format: the table with `files` and `plan` of its newest version.
+
+Raises `RunFailed` that says why it cannot be read as it is.
+"""
+
+
+def planned(table: Table) -> Table:
+    """A table of files as it is; one of a table format with its plan."""
+    planner = FORMATS[table.format].planner
+    if not planner:
+        return table
+    module, _, function = planner.partition(":")
+    plan: Planner = getattr(import_module(module), function)
+    return plan(table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +162,12 @@ class Snapshot:
             if attempt:
                 table = self._listed_again(table)
             table.require_readable()
+            table = planned(table)
             opened_before = len(self._descriptors)
             files = self._opened(table)
             if files is not None and all(is_current(*known) for known in table.directories):
                 version = version_of((file.found.name, file.identity) for file in files)
+                version += f"-{table.plan.version}" if table.plan else ""
                 return TableSnapshot(
                     table, files, version, self.work_dir, self.text, self._descriptors
                 )

@@ -55,6 +55,12 @@ log = structlog.get_logger()
 _WARM_UP_STATEMENT = "SELECT 1"
 """Checked at start, so that the first request does not wait for a guard process."""
 
+MIN_LINK_KEY_CHARS = 32
+"""128 bits as hexadecimal digits; `queryrun init` writes twice as many."""
+MIN_LINK_KEY_VARIETY = 8
+"""Different characters: a row of zeros is no secret. Random keys practically always have them."""
+_GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
+
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -278,8 +284,16 @@ def _housekeeping(
 
 
 def _link_key(path: Path) -> bytes:
-    """The key that links are signed with. A new key invalidates every earlier link."""
+    """The key that links are signed with. A new key invalidates every earlier link.
+
+    Whoever guesses it can make links to every file, so a short one is none.
+    """
     try:
-        return path.read_text(encoding="ascii").strip().encode("ascii")
+        key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         raise ConfigurationError(f"{path} is missing; `queryrun init` makes a home") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: {_GOOD_LINK_KEY}") from None
+    if len(key) < MIN_LINK_KEY_CHARS or len(set(key)) < MIN_LINK_KEY_VARIETY:
+        raise ConfigurationError(f"{path} holds no usable key for links: {_GOOD_LINK_KEY}")
+    return key.encode("ascii")

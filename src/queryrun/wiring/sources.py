@@ -97,5 +97,6 @@ def _options(settings: SourceSettings, entity: str) -> dict[str, str]:
         "auth": settings.auth,
         "ui_url": settings.ui_url,
         "name_scope": settings.name_scope,
+        "spool_url": settings.spool_url,
     }
     return filled | fixed | {"dialect": settings.dialect}

@@ -7,7 +7,11 @@ import socket
 import pytest
 import requests
 
-from queryrun.engines.trino.endpoint import TrinoEndpoint, UnencryptedError
+from queryrun.engines.trino.endpoint import (
+    ForeignAddressError,
+    TrinoEndpoint,
+    UnencryptedError,
+)
 from queryrun.engines.trino.failures import failure_of
 from queryrun.errors import FailureCode, RunFailed
 
@@ -87,3 +91,41 @@ def test_a_response_that_points_to_an_unencrypted_address_is_not_followed(auth: 
     assert isinstance(failure, RunFailed)
     assert failure.failure.code is FailureCode.ENGINE_UNAVAILABLE
     assert "unencrypted" in failure.failure.message
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "http://127.0.0.1:{port}/v1/statement/x",
+        "http://trino.example@127.0.0.1:{port}/",
+        "http://localhost:{port}/",
+        "HTTP://127.0.0.1:{port}/",
+    ],
+)
+@pytest.mark.parametrize("session", ["http", "segments_http"])
+def test_a_response_that_points_elsewhere_is_not_followed(elsewhere: str, session: str) -> None:
+    """A page, a segment or a redirect: an engine that was taken over leads no worker away."""
+    endpoint = TrinoEndpoint.of({"url": "http://trino.example", "auth": "none"}, None)
+    with socket.create_server(("127.0.0.1", 0)) as listener, getattr(endpoint, session)() as http:
+        listener.setblocking(False)
+        with pytest.raises(ForeignAddressError) as refused:
+            http.get(elsewhere.format(port=listener.getsockname()[1]))
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    failure = failure_of(refused.value)
+    assert isinstance(failure, RunFailed)
+    assert "spool_url" in failure.failure.message
+
+
+def test_the_store_of_spooled_results_is_reached_and_knows_nothing_of_us() -> None:
+    options = {"url": "https://trino.example", "auth": "token"}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        spool_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        endpoint = TrinoEndpoint.of({**options, "spool_url": spool_url}, SECRET)
+        with endpoint.segments_http() as http:
+            assert "X-Trino-User" not in http.headers
+            with pytest.raises(requests.Timeout):
+                http.get(f"{spool_url}/segment", timeout=0.2)
+            listener.accept()[0].close()
+        with endpoint.http() as http, pytest.raises(UnencryptedError):
+            http.get(f"{spool_url}/segment")

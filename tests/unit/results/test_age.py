@@ -84,7 +84,7 @@ def test_recipients_are_read_as_others_read_them() -> None:
     for _ in range(50):
         identity = pyrage.x25519.Identity.generate()
         recipient = AgeRecipient.parsed(f" {identity.to_public()}\n")
-        assert pyrage.decrypt(b"".join(recipient.encrypted([b"x"])), [identity]) == b"x"
+        assert pyrage.decrypt(b"".join(encrypted([b"x"], recipient)), [identity]) == b"x"
 
 
 @pytest.mark.parametrize(

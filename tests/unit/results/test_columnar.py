@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 
 from queryrun.engines.base import Column
-from queryrun.results.arrow import arrow_stream
+from queryrun.results.arrow import arrow_stream, batches_of
 from queryrun.results.columnar import columnar_preview
 from queryrun.results.count import BatchCounter
 from queryrun.results.encode import FileLayout, copy_sql, select_sql
@@ -20,6 +20,7 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.preview import PreviewRequest, preview
 from queryrun.results.preview_rows import NoPreviewError, RowWindow
 from tests.unit.results.conftest import Write
+from tests.unit.results.packing import packed
 
 VALUES = """SELECT 1 AS i, 1.5::DECIMAL(38, 10) AS exact, DATE '2024-01-02' AS day, NULL AS nothing,
   TIMESTAMP '2024-01-02 03:04:05.678901' AS at, TIMESTAMPTZ '2024-07-01 00:00:00+00' AS moment,
@@ -33,7 +34,7 @@ def file_of(
 ) -> bytes:
     """A result as the pipeline writes it."""
     if content_type == "arrow":
-        return b"".join(arrow_stream(connection, sql, BatchCounter()))
+        return b"".join(arrow_stream(batches_of(connection, sql), BatchCounter()))
     form = FileLayout(ContentType(content_type))
     described = connection.execute(f"DESCRIBE {sql}").fetchall()
     columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
@@ -90,10 +91,8 @@ def test_rows_are_found_in_every_packing(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, content_type: str, encoding: str
 ) -> None:
     data = file_of(connection, MANY, content_type, tmp_path)
-    packed = b"".join(
-        bytes(chunk) for chunk in ContentEncoding(encoding).spec.compress([data], "file")
-    )
-    columns, rows = read_preview(packed, content_type, encoding, offset=70_000, limit=1)
+    file = packed(encoding, [data])
+    columns, rows = read_preview(file, content_type, encoding, offset=70_000, limit=1)
     assert columns == ["i", "t"]
     assert [str(value) for value in rows[0]] == ["70000", "x70000"]
 
@@ -132,7 +131,7 @@ def test_arrow_rows_beyond_the_scan_limit_are_refused(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     sql = "SELECT repeat('x', 1000) AS t FROM range(50000)"
-    data = b"".join(arrow_stream(connection, sql, BatchCounter()))
+    data = b"".join(arrow_stream(batches_of(connection, sql), BatchCounter()))
     with pytest.raises(NoPreviewError, match="download the file"):
         read_preview(data, "arrow", offset=40_000)
 

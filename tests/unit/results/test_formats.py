@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from queryrun.engines.base import Column
-from queryrun.results.arrow import arrow_stream
+from queryrun.results.arrow import arrow_stream, batches_of
 from queryrun.results.columnar import READERS, columnar_preview
 from queryrun.results.count import BatchCounter
 from queryrun.results.encode import FileLayout, copy_sql, select_sql
@@ -19,6 +19,7 @@ from queryrun.results.formats import ContentEncoding, ContentType, format_names,
 from queryrun.results.names import MEDIA_TYPES, UNKNOWN_TYPE, file_key, media_type
 from queryrun.results.preview import PreviewRequest, is_simple
 from queryrun.results.preview_rows import RowWindow
+from tests.unit.results.packing import packed
 
 RUN = "2f5b6c1e-0000-4000-8000-000000000001"
 SQL = "SELECT i, 'line' || chr(10) || i AS t FROM range(1000) r(i)"
@@ -32,7 +33,7 @@ def written(content_type: ContentType, directory: Path) -> bytes:
     with duckdb.connect(":memory:") as connection:
         query = select_sql(SQL, COLUMNS, layout)
         if content_type.spec.copy_options is None:
-            return b"".join(arrow_stream(connection, query.text, BatchCounter()))
+            return b"".join(arrow_stream(batches_of(connection, query.text), BatchCounter()))
         connection.execute(copy_sql(query, layout, str(directory / "file")).text)
     return (directory / "file").read_bytes()
 
@@ -42,8 +43,7 @@ def written(content_type: ContentType, directory: Path) -> bytes:
 def test_a_preview_returns_what_was_written(
     content_type: ContentType, encoding: ContentEncoding, tmp_path: Path
 ) -> None:
-    packed = encoding.spec.compress([written(content_type, tmp_path)], "file")
-    file = io.BytesIO(b"".join(bytes(chunk) for chunk in packed))
+    file = io.BytesIO(packed(encoding, [written(content_type, tmp_path)]))
     window = RowWindow(998, 5, content_type.spec.separator_for(SEPARATOR))
     found = columnar_preview(file, PreviewRequest(content_type, encoding, window))
     rows = json.loads(msgspec.json.encode(found.rows))

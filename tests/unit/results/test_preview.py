@@ -25,6 +25,7 @@ from queryrun.results.preview_rows import (
     RowWindow,
 )
 from tests.unit.results.conftest import Write
+from tests.unit.results.packing import packed
 
 TEXTS = st.none() | st.text("\"\n\r,;|\t\\' aé€", max_size=12)
 
@@ -54,8 +55,8 @@ def plain(found: Preview) -> list[list[object]]:
 @pytest.mark.parametrize("encoding", ["none", "gzip", "zip"])
 def test_rows_are_found_in_every_packing(encoding: str) -> None:
     data = b"a,b\n" + b"".join(b"%d,x%d\n" % (i, i) for i in range(1000))
-    packed = b"".join(bytes(p) for p in ContentEncoding(encoding).spec.compress(cut(data), "r.csv"))
-    found = preview(cut(packed, 500), requested(encoding=encoding, offset=990, limit=3))
+    file = cut(packed(encoding, cut(data)), 500)
+    found = preview(file, requested(encoding=encoding, offset=990, limit=3))
     assert found.columns == ["a", "b"]
     assert plain(found) == [["990", "x990"], ["991", "x991"], ["992", "x992"]]
 
@@ -122,10 +123,7 @@ def test_rows_beyond_the_scan_limit_are_refused() -> None:
 
 def test_a_file_that_unpacks_to_far_more_is_not_unpacked_whole() -> None:
     """A bomb: 200 MB of nothing in 200 KB."""
-    bomb = b"".join(
-        bytes(p)
-        for p in ContentEncoding.GZIP.spec.compress((bytes(1_000_000) for _ in range(200)), "")
-    )
+    bomb = packed("gzip", (bytes(1_000_000) for _ in range(200)))
     tracemalloc.start()
     with pytest.raises(NoPreviewError):
         preview(cut(bomb, 100_000), requested(encoding="gzip"))

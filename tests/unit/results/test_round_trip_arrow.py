@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queryrun.results.arrow import arrow_stream
+from queryrun.results.arrow import arrow_stream, batches_of
 from queryrun.results.count import BatchCounter
 from queryrun.results.encode import FileLayout
 from queryrun.results.formats import ContentType
@@ -92,7 +92,7 @@ def test_an_arrow_stream_keeps_values_and_types(
     utc: duckdb.DuckDBPyConnection, rows: list[tuple[Any, ...]]
 ) -> None:
     counter = BatchCounter()
-    data = b"".join(arrow_stream(utc, fill(utc, rows), counter))
+    data = b"".join(arrow_stream(batches_of(utc, fill(utc, rows)), counter))
     assert_same(pyarrow.ipc.open_stream(data).read_all(), rows)
     assert counter.rows == len(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import csv
 import gzip
 import hashlib
 import io
@@ -14,7 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow
 import pytest
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from pyarrow import parquet
 
 from queryrun.engines.base import Column, EngineLimits, Rows
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
@@ -115,6 +117,87 @@ def test_an_arrow_stream_reads_back(session: DuckDBSession, results: Path) -> No
     _, data = _write(session, results, replace(REQUEST, content_type=ContentType.ARROW))
     table = pyarrow.ipc.open_stream(data).read_all()
     assert table.column("id").to_pylist() == list(range(100_000))
+
+
+CLASHING = (
+    'SELECT 1 AS Id, \'x"y\' AS "ID", CAST(NULL AS double) AS "a,b", 2.5e0 AS "A,B", ID AS id '
+    "FROM t"
+)
+CLASHING_ROWS = [("Id", 1), ("ID", 'x"y'), ("a,b", None), ("A,B", 2.5), ("id", 7)]
+
+
+@pytest.fixture
+def trino_session(tmp_path: Path, spill: Path) -> Iterator[DuckDBSession]:
+    """A session that speaks Trino's dialect, over a table `t` with the column `id`."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "t.csv").write_text("id\n7\n")
+    limits = EngineLimits(512 * 1024**2, 2, str(spill), 64 * 1024**2)
+    session = open_session({"data_dir": str(tmp_path / "tables"), "dialect": "trino"}, limits)
+    yield session
+    session.close()
+
+
+@pytest.mark.parametrize("encoding", [ContentEncoding.NONE, ContentEncoding.GZIP])
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_columns_whose_names_differ_by_case_only_are_written_under_their_names(
+    trino_session: DuckDBSession, results: Path, content_type: str, encoding: ContentEncoding
+) -> None:
+    """In every format (contract F2)."""
+    request = replace(
+        REQUEST,
+        sql=CLASHING,
+        content_type=ContentType(content_type),
+        content_encoding=encoding,
+        column_separator=";",
+    )
+    written, data = _write(trino_session, results, request)
+    assert written.rows == 1
+    assert written.sha256 == hashlib.sha256(data).hexdigest()
+    plain = data if encoding is ContentEncoding.NONE else gzip.decompress(data)
+    assert _named_values(request.content_type, plain) == CLASHING_ROWS
+
+
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_a_result_without_rows_has_such_names_too(
+    trino_session: DuckDBSession, results: Path, content_type: str
+) -> None:
+    request = replace(
+        REQUEST,
+        sql=f"{CLASHING} WHERE false",
+        content_type=ContentType(content_type),
+        column_separator=";",
+    )
+    written, data = _write(trino_session, results, request)
+    assert written.rows == 0
+    if request.content_type.spec.is_delimited:
+        separator = request.content_type.spec.separator_for(";")
+        header = next(csv.reader([data.decode()], delimiter=separator))
+        assert header == [name for name, _ in CLASHING_ROWS]
+    elif content_type != "json":
+        assert _table(request.content_type, data).column_names == [n for n, _ in CLASHING_ROWS]
+
+
+def _named_values(content_type: ContentType, data: bytes) -> list[tuple[str, object]]:
+    """Names and values of a file's only row."""
+    if content_type.spec.is_delimited:
+        reader = csv.reader(
+            io.StringIO(data.decode()), delimiter=content_type.spec.separator_for(";")
+        )
+        names, row = reader
+        typed = [int(row[0]), row[1], row[2] or None, float(row[3]), int(row[4])]
+        return list(zip(names, typed, strict=True))
+    if content_type is ContentType.JSON:
+        pairs: list[tuple[str, object]] = json.loads(data, object_pairs_hook=list)
+        return pairs
+    table = _table(content_type, data)
+    values = [column.to_pylist()[0] for column in table.columns]
+    return list(zip(table.column_names, values, strict=True))
+
+
+def _table(content_type: ContentType, data: bytes) -> Any:
+    if content_type is ContentType.PARQUET:
+        return parquet.read_table(io.BytesIO(data))
+    return pyarrow.ipc.open_stream(data).read_all()
 
 
 def test_compression_is_applied_before_encryption(session: DuckDBSession, results: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from queryrun.engines.base import Column, EngineLimits, Rows
+from queryrun.engines.base import EngineLimits, Rows, result_columns
 from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.errors import FailureCode, RunFailed
@@ -47,11 +47,11 @@ class ArrowEncoder:
         `names` has the name of each column by its name in Arrow, where names are unique.
         """
         self._connection.register(_ROWS, reader)
-        columns = ", ".join(f"{field} AS {quoted_name(name)}" for field, name in names.items())
-        relation = f"SELECT {columns} FROM {_ROWS}"
+        listed = ", ".join(f"{field} AS {quoted_name(name)}" for field, name in names.items())
+        relation = f"SELECT {listed} FROM {_ROWS}"
         described = self._connection.execute(f"DESCRIBE {relation}").fetchall()
-        described_columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
-        return Rows(self._connection, relation, described_columns)
+        columns = result_columns(names.values(), [str(kind) for _, kind, *_ in described])
+        return Rows(self._connection, relation, columns)
 
     def release_batches(self) -> None:
         """Release the batches, and whatever has been read of them."""

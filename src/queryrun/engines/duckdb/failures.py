@@ -69,6 +69,7 @@ _NO_COLUMN = re.compile(
 )
 _CANDIDATE_FUNCTIONS = re.compile(r"\s*Candidate functions:.*", re.S)
 _IS_ABOUT_PARAMETERS = "Values were not provided for the following parameters"
+_AMBIGUOUS = ("Ambiguous reference to column name", "Ambiguous reference to table")
 _DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 """The spill's disk: it is the only thing that a session writes to, beside the pipe."""
 _SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
@@ -148,6 +149,8 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
         return FailureCode.NAME_NOT_FOUND
     if _IS_ABOUT_PARAMETERS in details.message:
         return FailureCode.SYNTAX_ERROR
+    if details.message.startswith(_AMBIGUOUS):
+        return FailureCode.AMBIGUOUS_NAME
     return next(CODES[kind] for kind in details.kind(error).__mro__ if kind in CODES)
 
 

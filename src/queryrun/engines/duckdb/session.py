@@ -13,7 +13,13 @@ from pathlib import Path
 
 import duckdb
 
-from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
+from queryrun.engines.base import (
+    EngineLimits,
+    EngineProgress,
+    RowFilter,
+    Rows,
+    result_columns,
+)
 from queryrun.engines.duckdb.config import limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
@@ -132,15 +138,16 @@ class DuckDBSession:
         if self._attached:
             self._attached.verify()
         row_filter = row_filter or RowFilter()
+        names: list[str] | None = None
         try:
             tables = self.offered(row_filter)
             self._tables = tables
             if self._is_trino:
                 parsed = self._parsed = read(statement)
-                sql = self._translated(parsed, tables, row_filter.deleted_rows)
+                sql, names = self._translated(parsed, tables, row_filter.deleted_rows)
                 tree = self._checked(sql)
                 if parsed.explain:
-                    sql = self._explained(sql, parsed.explain)
+                    sql, names = self._explained(sql, parsed.explain), None
             else:
                 sql = statement
                 tree = self._checked(sql)
@@ -149,7 +156,10 @@ class DuckDBSession:
             described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
         except duckdb.Error as error:
             raise self.failure_of(error, self._relation_at(error)) from error
-        columns = [Column(str(name), str(kind)) for name, kind, *_ in described]
+        columns = result_columns(
+            names or [str(name) for name, *_ in described],
+            [str(kind) for _, kind, *_ in described],
+        )
         return Rows(self._connection, f"{sql}\n", columns)
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
@@ -283,12 +293,14 @@ class DuckDBSession:
             line, column = position.line, position.column
         raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
 
-    def _translated(self, parsed: Parsed, tables: Tables, deleted_rows: str) -> str:
-        """The statement in DuckDB's SQL; the tables that it names are offered."""
+    def _translated(
+        self, parsed: Parsed, tables: Tables, deleted_rows: str
+    ) -> tuple[str, list[str]]:
+        """The statement in DuckDB's SQL and its columns' names; its tables are offered."""
         needs = parsed.needs
         schema = tables.whole_schema() if needs.every_column else tables.schema(needs.tables)
-        sql, _ = translate(parsed, schema, Request(self._zone, deleted_rows))
-        return sql
+        sql, outputs = translate(parsed, schema, Request(self._zone, deleted_rows))
+        return sql, [output.heading for output in outputs]
 
     def _explained(self, sql: str, what: str) -> str:
         """What the statement would do, instead of the statement. `analyze` runs it, to its end."""

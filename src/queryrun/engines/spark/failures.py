@@ -31,6 +31,7 @@ BY_SQL_STATE: Mapping[str, FailureCode] = {
     "42602": FailureCode.SYNTAX_ERROR,
     "42604": FailureCode.SYNTAX_ERROR,
     "42617": FailureCode.SYNTAX_ERROR,
+    "42702": FailureCode.AMBIGUOUS_NAME,
     "42703": FailureCode.NAME_NOT_FOUND,
     "42704": FailureCode.NAME_NOT_FOUND,
     "42883": FailureCode.NAME_NOT_FOUND,
@@ -92,7 +93,12 @@ has been stopped.
 """
 
 _COMPILED = frozenset(
-    [FailureCode.NAME_NOT_FOUND, FailureCode.SYNTAX_ERROR, FailureCode.TYPE_MISMATCH]
+    [
+        FailureCode.NAME_NOT_FOUND,
+        FailureCode.AMBIGUOUS_NAME,
+        FailureCode.SYNTAX_ERROR,
+        FailureCode.TYPE_MISMATCH,
+    ]
 )
 """What is not wrong with a translated statement: our compiler has found its names and types and
 written its syntax. Spark refuses what it lacks, an older one functions for example."""

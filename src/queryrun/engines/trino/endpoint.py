@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -24,9 +24,17 @@ class UnencryptedError(requests.RequestException):
     """Trino's response redirects from https to http. Nothing has been sent there."""
 
 
+class ForeignAddressError(requests.RequestException):
+    """Trino's response leads to an address that is none of the source's. Nothing was sent there."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrinoEndpoint:
-    """A source's options, validated. `name_scope`: which names a statement may use."""
+    """A source's options, validated. `name_scope`: which names a statement may use.
+
+    `spool_url`: the origin of the object store that Trino spools results to, if workers fetch them
+    there.
+    """
 
     url: str
     catalog: str = ""
@@ -34,11 +42,13 @@ class TrinoEndpoint:
     user: str = _DEFAULT_USER
     auth: str = "none"
     name_scope: str = "schema"
+    spool_url: str = ""
     secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, options: Mapping[str, str], secret: str | None) -> TrinoEndpoint:
-        """Read a source's options: `url`, `catalog`, `schema`, `user`, `auth`, `name_scope`.
+        """Read a source's options: `url`, `catalog`, `schema`, `user`, `auth`, `name_scope`,
+        `spool_url`.
 
         Raises `RunFailed` (`internal_error`) for what cannot work, and for a secret that would
         leave this machine unencrypted.
@@ -50,6 +60,7 @@ class TrinoEndpoint:
             user=options.get("user") or _DEFAULT_USER,
             auth=options.get("auth", "none"),
             name_scope=options.get("name_scope", "schema"),
+            spool_url=options.get("spool_url", ""),
             secret=secret,
         )
         if not endpoint._can_work():
@@ -77,17 +88,27 @@ class TrinoEndpoint:
         Proxies and `.netrc` of the environment don't count; certificates are those of the
         system (`SSL_CERT_FILE`, `SSL_CERT_DIR`) beside the library's own. Where we speak https
         we do not follow to http, which a Trino behind a proxy may lead to: `UnencryptedError`.
+        Nor do we follow to another host or port: `ForeignAddressError`.
         """
-        session = requests.Session()
-        session.trust_env = False
-        session.mount("https://", _SystemCertificates())
-        if self.scheme == "https":
-            session.mount("http://", _RefusesPlainHttp())
+        session = self._pinned(self.url)
         session.headers["X-Trino-User"] = self.user
         if self.auth == "password":
             session.auth = (self.user, self.secret or "")
         elif self.auth == "token":
             session.auth = _Bearer(self.secret or "")
+        return session
+
+    def segments_http(self) -> requests.Session:
+        """A new session for spooled results, which says nothing of who we are."""
+        return self._pinned(self.url, *filter(None, [self.spool_url]))
+
+    def _pinned(self, *urls: str) -> requests.Session:
+        """A session that reaches these origins and nothing else, wherever a response may lead."""
+        session = requests.Session()
+        session.trust_env = False
+        origins = frozenset(map(_origin, urls))
+        for scheme in _PORTS:
+            session.mount(f"{scheme}://", _Pinned(origins))
         return session
 
     @property
@@ -117,18 +138,30 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-class _RefusesPlainHttp(HTTPAdapter):
-    """Connects to nothing."""
+class _Pinned(HTTPAdapter):
+    """Connects to these origins only, and trusts whom the system trusts: an operator's own
+    authority is usually kept there."""
 
-    def send(self, *_: object, **__: object) -> NoReturn:
-        """Refuse."""
-        raise UnencryptedError
-
-
-class _SystemCertificates(HTTPAdapter):
-    """Trusts whom the system trusts: an operator's own authority is usually kept there."""
+    def __init__(self, origins: frozenset[tuple[str, str, int]]) -> None:
+        self._origins = origins
+        super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make connections with the system's certificates."""
         options["ssl_context"] = ssl.create_default_context()
         super().init_poolmanager(*args, **options)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
+        """Refuse before anything is connected. Redirects come through here too."""
+        origin = _origin(request.url or "")
+        if origin not in self._origins:
+            if origin[0] == "http" and all(scheme == "https" for scheme, *_ in self._origins):
+                raise UnencryptedError
+            raise ForeignAddressError
+        return super().send(request, *args, **options)
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port."""
+    split = urlsplit(url)
+    return split.scheme, (split.hostname or "").lower(), split.port or _PORTS.get(split.scheme, 0)

@@ -11,7 +11,7 @@ import requests
 from trino.exceptions import Error as LibraryError
 from trino.exceptions import TrinoQueryError
 
-from queryrun.engines.trino.endpoint import UnencryptedError
+from queryrun.engines.trino.endpoint import ForeignAddressError, UnencryptedError
 from queryrun.engines.trino.query import CanceledHereError, HttpRefusal
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.position import SourcePosition
@@ -92,7 +92,7 @@ CODES: dict[str, FailureCode] = {
     "INVALID_LITERAL": _VALUE,
     "COLUMN_TYPE_UNKNOWN": _TYPES,
     "MISMATCHED_COLUMN_ALIASES": _TYPES,
-    "AMBIGUOUS_NAME": _TYPES,
+    "AMBIGUOUS_NAME": FailureCode.AMBIGUOUS_NAME,
     "INVALID_COLUMN_REFERENCE": _TYPES,
     "MISSING_GROUP_BY": _TYPES,
     "MISSING_ORDER_BY": _TYPES,
@@ -257,6 +257,12 @@ class ErrorContext:
     position: PositionMapping = SourcePosition
 
 
+_FOREIGN = (
+    "The engine's answer leads to an address that is not the source's. If Trino spools results to "
+    "an object store, the operator names it in sources.NAME.spool_url"
+)
+
+
 def failure_of(error: BaseException, context: ErrorContext | None = None) -> BaseException:
     """What an error of Trino, of its library or of the way there amounts to; others untouched."""
     match error:
@@ -268,6 +274,8 @@ def failure_of(error: BaseException, context: ErrorContext | None = None) -> Bas
             return RunFailed.of(_FAILED, "The statement was interrupted.")
         case UnencryptedError():
             return RunFailed.of(_AWAY, "The engine's answer leads to an unencrypted address")
+        case ForeignAddressError():
+            return RunFailed.of(_AWAY, _FOREIGN)
         case requests.exceptions.SSLError():
             return RunFailed.of(_AWAY, "The engine's certificate is not trusted")
         case requests.RequestException() | LibraryError():

@@ -62,7 +62,7 @@ class Query:
         self._http = endpoint.http()
         self._request = _request(endpoint, request, self._http)
         self._channel: Channel[Page] = Channel()
-        self._segments = Segments()
+        self._segments = Segments(endpoint.segments_http())
         self._canceled = threading.Event()
         self._cancels = threading.Lock()
         self._arrived: Iterator[Page] = iter(())

@@ -31,11 +31,10 @@ def is_spooled(rows: Any) -> TypeGuard[dict[str, Any]]:
 
 
 class Segments:
-    """Fetches segments by a session that knows no secret of ours: they may lie anywhere."""
+    """Fetches segments by a session without secrets (`TrinoEndpoint.segments_http`)."""
 
-    def __init__(self) -> None:
-        self._http = requests.Session()
-        self._http.trust_env = False
+    def __init__(self, http: requests.Session) -> None:
+        self._http = http
 
     def pages(self, data: dict[str, Any]) -> Iterator[Page]:
         """One page per segment: its bytes are here when it is, and unpacked when it is called."""

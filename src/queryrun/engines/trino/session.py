@@ -11,7 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from queryrun.engines.base import Column, EngineLimits, EngineProgress, RowFilter, Rows
+from queryrun.engines.base import (
+    EngineLimits,
+    EngineProgress,
+    RowFilter,
+    Rows,
+    result_columns,
+)
 from queryrun.engines.duckdb.session import DuckDBSession
 from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import ErrorContext, failure_of
@@ -163,7 +169,9 @@ class TrinoSession:
         connection.register(_BATCHES, reader)
         relation = _relation(columns)
         described = connection.execute(f"DESCRIBE FROM (\n{relation})").fetchall()
-        return Rows(connection, relation, [Column(str(n), str(kind)) for n, kind, *_ in described])
+        names = [column.name for column in columns]
+        kinds = [str(kind) for _, kind, *_ in described]
+        return Rows(connection, relation, result_columns(names, kinds))
 
     def _batches(self, query: Query, columns: Sequence[ResultColumn], schema: Any) -> Iterator[Any]:
         """What DuckDB reads. DuckDB passes an error on as text only, so it is kept here."""

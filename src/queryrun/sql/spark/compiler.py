@@ -136,7 +136,7 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
             self._unnested(node, value, number, items, outputs)
         if node.with_ordinality:
             items.append("CAST(u_o + 1 AS BIGINT)")
-            outputs.append(Output("ordinality", t.BIGINT))
+            outputs.append(Output("", t.BIGINT))
         outputs = self._renamed(outputs, columns, node.at)
         zipped = ", ".join(_array_of(value) for value in values)
         rows = f"SELECT posexplode(arrays_zip({zipped})) AS (u_o, u_s)"
@@ -152,19 +152,19 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         here = f"u_s.`{number - 1}`"
         if value.type.name == "map":
             items += [f"{here}.key", f"{here}.value"]
-            outputs += [Output("key", value.type.parts[0]), Output("value", value.type.parts[1])]
+            outputs += [Output("", part) for part in value.type.parts]
             return
         if value.type.name != "array":
             self.mismatch(f"Cannot unnest type: {value.type}", node.at)
         element = value.type.parts[0]
         if element.name != "row":
             items.append(here)
-            outputs.append(Output(f"_col{number}", element, has_name=False))
+            outputs.append(Output("", element))
             return
         named = zip(element.parts, t.field_names(element), element.names, strict=True)
-        for index, (part, field, name) in enumerate(named, 1):
+        for part, field, name in named:
             items.append(f"{here}.{quoted(field)}")
-            outputs.append(Output(name or f"_col{index}", part))
+            outputs.append(Output(name, part))
 
     # --- aggregates and windows -------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.scope import Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.translate import Needs, deeply, read
+from queryrun.sql.trino.translate import Needs, deeply, named, read
 
 REGISTERED = (
     functions_aggregate,
@@ -49,8 +49,8 @@ class SparkTables:
 class Translated:
     """Spark's SQL, and the columns it returns, with Trino's names and types.
 
-    The result's columns have the headings as names, which may come twice; JSON and UUIDs are
-    text in them, rows without names have fields `field0`, `field1`, …
+    The result's columns have the headings as names, which may come twice or differ by case only;
+    JSON and UUIDs are text in them, rows without names have fields `field0`, `field1`, …
     """
 
     sql: str = field(repr=False)
@@ -92,7 +92,8 @@ def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
     if parsed.explain:  # Spark checks a query of which it needs no row, the rules of grouping too
         checked = f"SELECT count(*) FROM ({sql}) AS q WHERE false"
         return Translated(f"SELECT true AS `Valid` FROM ({checked})", [Output("Valid", t.BOOLEAN)])
-    return Translated(sql, [replace(output, type=settled(output.type)) for output in outputs])
+    settled_outputs = [replace(output, type=settled(output.type)) for output in outputs]
+    return Translated(sql, named(settled_outputs))
 
 
 def settled(kind: t.Type) -> t.Type:

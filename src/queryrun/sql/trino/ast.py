@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 @dataclass(slots=True)
 class Ident:
-    """A name as written, without its quotes."""
+    """A name as written, without its quotes. Results call columns by it (contract F2)."""
 
     text: str
     is_quoted: bool
@@ -18,11 +18,6 @@ class Ident:
     def key(self) -> str:
         """What it is compared by: Trino's names have no case, quoted or not."""
         return self.text.lower()
-
-    @property
-    def heading(self) -> str:
-        """How a result calls a column of this name: lower case unless quoted (contract F2)."""
-        return self.text if self.is_quoted else self.text.lower()
 
 
 # --- expressions ----------------------------------------------------------------------------

@@ -182,7 +182,15 @@ def _otherwise(sql: str, target: Type, site: CastSite) -> str:
     if site.in_try:
         failing = "CASE WHEN CAST('this value cannot be cast' AS INTEGER) = 0 THEN NULL END"
         return f"WHEN {sql} IS NOT NULL THEN {failing}"
-    return f"WHEN {sql} IS NOT NULL THEN error('Cannot cast value to {target}: ' || {sql})"
+    return f"WHEN {sql} IS NOT NULL THEN error({_cannot_cast(sql, target)})"
+
+
+def _cannot_cast(sql: str, target: Type) -> str:
+    """Trino's words, in SQL."""
+    if target.name in {"date", "timestamp"}:
+        return f"{text(f'Value cannot be cast to {target.name}: ')} || {sql}"
+    word = "INT" if target == t.INTEGER else str(target).replace(",", ", ").upper()
+    return f"""{text("Cannot cast '")} || {sql} || {text(f"' to {word}")}"""
 
 
 def _zoned(value: Typed, target: Type, site: CastSite) -> Typed:

@@ -144,7 +144,7 @@ class NameCompiler(Compiler):
     def _one(self, found: Sequence[Column], node: ast.Name) -> Typed:
         if len(found) > 1:
             path = ".".join(part.text for part in node.parts)
-            self.mismatch(f"Column '{path}' is ambiguous", node.at)
+            self.ambiguous(f"Column '{path}' is ambiguous", node.at)
         return self.usable(found[0], node.at)
 
     def usable(self, column: Column, at: int) -> Typed:
@@ -165,6 +165,8 @@ class NameCompiler(Compiler):
         if ident.key not in names:
             guess = did_you_mean(ident.text, names)
             self.not_found(f"Column '{ident.text}' cannot be resolved{guess}", ident.at)
+        if names.count(ident.key) > 1:
+            self.ambiguous(f"Ambiguous row field reference: {ident.key}", ident.at)
         index = names.index(ident.key)
         field = t.field_names(base.type)[index]
         return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[index])

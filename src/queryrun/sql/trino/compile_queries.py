@@ -91,8 +91,8 @@ class QueryCompiler(RelationCompiler):
         with self.inside(Scope(columns, scope)):
             order = ", ".join(self._sort(item, columns) for item in node.order)
         headings = ", ".join(
-            f"{column.sql} AS {self.quoted(output.heading)}"
-            for column, output in zip(columns, outputs, strict=True)
+            f"{column.sql} AS {self.quoted(output.name_at(index))}"
+            for index, (column, output) in enumerate(zip(columns, outputs, strict=True))
         )
         listed = numbered(outputs)
         return f"SELECT {headings} FROM ({sql}) AS {alias}({listed}) ORDER BY {order}", outputs
@@ -151,8 +151,8 @@ class QueryCompiler(RelationCompiler):
             self._cell(Typed(f"{alias}.c{number}", output.type), kind)
             for number, (output, kind) in enumerate(pairs, 1)
         ]
-        named = zip(cells, outputs, strict=True)
-        items = ", ".join(f"{cell} AS {self.quoted(output.heading)}" for cell, output in named)
+        named = enumerate(zip(cells, outputs, strict=True))
+        items = ", ".join(f"{cell} AS {self.quoted(o.name_at(n))}" for n, (cell, o) in named)
         return f"SELECT {items} FROM ({sql}) AS {alias}({numbered(outputs)})"
 
     def _values(self, node: ast.Values, scope: Scope) -> tuple[str, list[Output]]:
@@ -166,7 +166,7 @@ class QueryCompiler(RelationCompiler):
         for row in rows:
             cells = [self._cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)]
             lines.append(f"({', '.join(cells)})")
-        outputs = [Output(f"_col{n}", kind, has_name=False) for n, kind in enumerate(kinds)]
+        outputs = [Output("", kind) for kind in kinds]
         alias = self.fresh("r")
         items = ", ".join(f"c{n + 1} AS {self.quoted(f'_col{n}')}" for n in range(width))
         return (
@@ -202,7 +202,10 @@ class QueryCompiler(RelationCompiler):
     ) -> tuple[str, list[Output]]:
         items = self._items(node.items, joined)
         outputs = [output for output, _ in items]
-        listed = ", ".join(f"{self.exact(v)} AS {self.quoted(o.heading)}" for o, v in items)
+        listed = ", ".join(
+            f"{self.exact(value)} AS {self.quoted(output.name_at(index))}"
+            for index, (output, value) in enumerate(items)
+        )
         sql = f"SELECT {'DISTINCT ' if node.is_distinct else ''}{listed}"
         if joined.sql:
             sql += f" FROM {joined.sql}"
@@ -227,8 +230,7 @@ class QueryCompiler(RelationCompiler):
                 found += self._star(item.expr, joined)
                 continue
             value = self.expr(item.expr)
-            heading = _heading(item)
-            found.append((Output(heading or f"_col{len(found)}", value.type, bool(heading)), value))
+            found.append((Output(_heading(item), value.type), value))
         return found
 
     def _star(self, star: ast.Star, joined: Joined) -> list[tuple[Output, Typed]]:
@@ -292,7 +294,7 @@ class QueryCompiler(RelationCompiler):
         named = [
             Column(output.heading.lower(), output.heading, value.sql, value.type)
             for output, value in items
-            if output.has_name
+            if output.heading
         ]
         parts = []
         for item in order:
@@ -327,11 +329,9 @@ class QueryCompiler(RelationCompiler):
         if not isinstance(expr, ast.Name) or len(expr.parts) != 1:
             return None
         key = expr.parts[0].key
-        numbers = [
-            n for n, (o, _) in enumerate(items, 1) if o.has_name and o.heading.lower() == key
-        ]
+        numbers = [n for n, (o, _) in enumerate(items, 1) if o.heading and o.heading.lower() == key]
         if len(numbers) > 1:
-            self.mismatch(f"Column '{expr.parts[0].text}' is ambiguous", expr.at)
+            self.ambiguous(f"Column '{expr.parts[0].text}' is ambiguous", expr.at)
         return numbers[0] if numbers else None
 
 
@@ -341,9 +341,9 @@ def _bracketed(keys: Sequence[str]) -> str:
 
 def _heading(item: ast.SelectItem) -> str:
     if item.alias is not None:
-        return item.alias.heading
+        return item.alias.text
     if isinstance(item.expr, ast.Name):
-        return item.expr.parts[-1].heading
+        return item.expr.parts[-1].text
     return ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from queryrun.errors import FailureCode
 from queryrun.sql.trino import (
     ast,
     information,
@@ -20,7 +19,6 @@ from queryrun.sql.trino.scope import (
     TableColumn,
     did_you_mean,
 )
-from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
@@ -169,7 +167,7 @@ class RelationCompiler(CallCompiler):
             longest = f"greatest({lengths})" if len(values) > 1 else lengths
             inner.append(f"unnest(range(1, {longest} + 1)) AS o")
             items.append("o")
-            outputs.append(Output("ordinality", t.BIGINT))
+            outputs.append(Output("", t.BIGINT))
         sql_alias, rows = self.fresh("r"), self.fresh("u")
         outputs = self._renamed(outputs, columns, node.at)
         sql = (
@@ -189,7 +187,7 @@ class RelationCompiler(CallCompiler):
                 f"unnest(map_values({value.sql})) AS {here}v",
             ]
             items += [f"{here}k", f"{here}v"]
-            outputs += [Output("key", value.type.parts[0]), Output("value", value.type.parts[1])]
+            outputs += [Output("", part) for part in value.type.parts]
             return
         if value.type.name != "array":
             self.mismatch(f"Cannot unnest type: {value.type}", node.at)
@@ -197,7 +195,7 @@ class RelationCompiler(CallCompiler):
         inner.append(f"unnest({value.sql}) AS {here}")
         if element.name != "row":
             items.append(here)
-            outputs.append(Output(f"_col{number}", element, has_name=False))
+            outputs.append(Output("", element))
             return
         for index, (part, field_name) in enumerate(
             zip(element.parts, t.field_names(element), strict=True), 1
@@ -205,7 +203,7 @@ class RelationCompiler(CallCompiler):
             items.append(
                 f"{here}.{self.quoted(field_name)}" if any(element.names) else f"{here}[{index}]"
             )
-            outputs.append(Output(element.names[index - 1] or f"_col{index}", part))
+            outputs.append(Output(element.names[index - 1], part))
 
     def _join(self, node: ast.Join, outer: Scope) -> Joined:
         left = self.relation(node.left, outer)
@@ -234,7 +232,7 @@ class RelationCompiler(CallCompiler):
         merged, hidden, conditions = [], left.hidden + right.hidden, []
         keys = {ident.key for ident in node.using}
         for ident in node.using:
-            a, b = self._side(ident, left), self._side(ident, right)
+            a, b = self._side(ident, left, "left"), self._side(ident, right, "right")
             x, y = Typed(a.sql, a.type), Typed(b.sql, b.type)
             conditions.append(self.compare("=", x, y, ident.at))
             kind = t.common(a.type, b.type) or a.type
@@ -243,21 +241,19 @@ class RelationCompiler(CallCompiler):
                 "FULL": f"coalesce({self.cast_to(x, kind).sql}, {self.cast_to(y, kind).sql})",
             }
             merged.append(
-                Column(ident.key, a.heading, value.get(node.kind, self.cast_to(x, kind).sql), kind)
+                Column(ident.key, ident.text, value.get(node.kind, self.cast_to(x, kind).sql), kind)
             )
         rest = [c for side in (left, right) for c in side.columns if c.key not in keys]
         sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {' AND '.join(conditions)})"
         return Joined(sql, merged + rest, [c for c in hidden if c.key not in keys])
 
-    def _side(self, ident: ast.Ident, side: Joined) -> Column:
+    def _side(self, ident: ast.Ident, side: Joined, word: str) -> Column:
         found = [column for column in side.columns if column.key == ident.key]
-        if len(found) != 1:
-            raise failure_at(
-                FailureCode.NAME_NOT_FOUND,
-                f"Column '{ident.text}' is missing from a side of the join, or ambiguous there",
-                self.statement,
-                ident.at,
-            )
+        if len(found) > 1:
+            self.ambiguous(f"Column '{ident.text}' is ambiguous", ident.at)
+        if not found:
+            message = f"Column '{ident.text}' is missing from {word} side of join"
+            self.not_found(message, ident.at)
         return found[0]
 
     def _renamed(
@@ -269,7 +265,7 @@ class RelationCompiler(CallCompiler):
             count = f"{len(columns)} entries but the relation has {len(outputs)} columns"
             self.mismatch(f"Column alias list has {count}", at)
         pairs = zip(columns, outputs, strict=True)
-        return [Output(ident.heading, output.type) for ident, output in pairs]
+        return [Output(ident.text, output.type) for ident, output in pairs]
 
 
 def columns_of(outputs: Sequence[Output], sql_alias: str, relation: str) -> list[Column]:

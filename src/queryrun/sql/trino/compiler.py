@@ -72,6 +72,10 @@ class Compiler:
         """A name that means nothing here."""
         raise failure_at(FailureCode.NAME_NOT_FOUND, message, self.statement, at)
 
+    def ambiguous(self, message: str, at: int) -> NoReturn:
+        """A name that means several things here."""
+        raise failure_at(FailureCode.AMBIGUOUS_NAME, message, self.statement, at)
+
     def invalid(self, message: str, at: int) -> NoReturn:
         """A literal that cannot be."""
         raise failure_at(FailureCode.INVALID_VALUE, message, self.statement, at)

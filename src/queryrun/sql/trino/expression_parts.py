@@ -186,9 +186,14 @@ class PartParser(Reader):
                 named = self.lookahead().kind in {"word", "quoted"} and not self.at_words(
                     self.token.text, "WITH"
                 )
-                found.fields.append(self.name().key if named else "")
+                found.fields.append(_field_name(self.name()) if named else "")
                 found.arguments.append(self.type_name())
             else:
                 found.arguments.append(self.type_name())
             if not self.take_op(","):
                 return
+
+
+def _field_name(ident: ast.Ident) -> str:
+    """Of a row's type. Trino keeps the case of a quoted one only."""
+    return ident.text if ident.is_quoted else ident.key

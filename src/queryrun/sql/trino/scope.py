@@ -27,7 +27,10 @@ Schema = Mapping[str, Sequence[TableColumn]]
 
 @dataclass(slots=True)
 class Column:
-    """A column that can be named: `key` by what, `sql` how DuckDB is told."""
+    """A column that can be named: `key` by what, `sql` how DuckDB is told.
+
+    `heading` is its name as the statement has it. Both are empty for one that has no name.
+    """
 
     key: str
     heading: str
@@ -39,11 +42,14 @@ class Column:
 
 @dataclass(slots=True)
 class Output:
-    """A column that a query returns."""
+    """A column that a query returns. `heading` is its name, empty for one that has none."""
 
     heading: str
     type: Type
-    has_name: bool = True
+
+    def name_at(self, index: int) -> str:
+        """What a result calls it there: Trino names what has no name by its position."""
+        return self.heading or f"_col{index}"
 
 
 @dataclass(slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.sql.nesting import TOO_DEEP
@@ -13,6 +13,7 @@ from queryrun.sql.trino import ast, metadata
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import DUCKDB
 from queryrun.sql.trino.compile_queries import QueryCompiler
+from queryrun.sql.trino.evaluation import explained
 from queryrun.sql.trino.grouping import grouping_problem
 from queryrun.sql.trino.information import is_information
 from queryrun.sql.trino.queries import parse
@@ -99,7 +100,12 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
             parsed.text,
             0,
         )
-    return sql, outputs
+    return sql, named(outputs)
+
+
+def named(outputs: Sequence[Output]) -> list[Output]:
+    """The columns of a whole statement: those without a name get one."""
+    return [replace(output, heading=output.name_at(n)) for n, output in enumerate(outputs)]
 
 
 def placed(parsed: Parsed, failure: Failure) -> Failure:
@@ -108,9 +114,14 @@ def placed(parsed: Parsed, failure: Failure) -> Failure:
         return failure
     with deeply(parsed.text):
         problem = grouping_problem(parsed.node, failure.message, DUCKDB.aggregates)
-    if problem is None:
+        if problem is not None:
+            return failure_at(failure.code, problem.message, parsed.text, problem.at).failure
+        found = explained(parsed.node, failure.message)
+    if found is None:
         return failure
-    return failure_at(failure.code, problem.message, parsed.text, problem.at).failure
+    if found.at is None:
+        return replace(failure, message=found.message)
+    return failure_at(failure.code, found.message, parsed.text, found.at).failure
 
 
 @contextmanager

@@ -159,13 +159,26 @@ def duckdb_name(kind: Type) -> str:
     if kind.name == "row":
         names = field_names(kind)
         fields = zip(names, kind.parts, strict=True)
-        return "STRUCT(" + ", ".join(f'"{n}" {duckdb_name(t)}' for n, t in fields) + ")"
+        return "STRUCT(" + ", ".join(f"{_quoted(n)} {duckdb_name(t)}" for n, t in fields) + ")"
     return _DUCKDB[kind.name]
 
 
 def field_names(kind: Type) -> list[str]:
-    """A row's fields as DuckDB calls them: those without a name get their number."""
-    return [name or f"field{number}" for number, name in enumerate(kind.names)]
+    """A row's fields as engines call them: distinct, whatever their case.
+
+    Those without a name get their number, those whose name comes twice get one behind it.
+    """
+    taken: set[str] = set()
+    found = []
+    for number, own in enumerate(name or f"field{n}" for n, name in enumerate(kind.names)):
+        new = own if own.lower() not in taken else f"{own}_{number}"
+        taken.add(new.lower())
+        found.append(new)
+    return found
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def from_duckdb(text: str) -> tuple[Type, bool] | None:
@@ -221,7 +234,7 @@ def _read_row(rest: str, *, has_names: bool) -> tuple[Type, bool, str]:
             field = _FIELD.match(rest)
             if field is None:
                 raise ValueError(rest)
-            names.append(field.group(1).strip('"'))
+            names.append(_unquoted(field.group(1)))
             rest = rest[field.end() :]
         else:
             names.append("")
@@ -231,6 +244,10 @@ def _read_row(rest: str, *, has_names: bool) -> tuple[Type, bool, str]:
         end, rest = rest.lstrip()[0], rest.lstrip()[1:]
         if end == ")":
             return row(parts, names), any_converted, rest
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 # --- which type fits ------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""A table format's plan: which files a version has, its columns, and which rows are deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from queryrun.tables.model import TablePlan, unreadable
+from queryrun.tables.partitions import link_options, linked_paths
+from queryrun.tables.snapshot import TableSnapshot
+from queryrun.tables.sql import quoted_name, quoted_text, text_list
+
+_FILE = "queryrun_file"
+EXTRA_IS_MISSING = (
+    "it is {0} table, and this installation does not read these. Install queryrun[lake], or export "
+    "the table as Parquet files"
+)
+
+
+def read_planned(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+    """The rows of a planned table (`relation.Reader`): exactly the columns that its schema has."""
+    plan = table.table.plan
+    if plan is None:
+        raise unreadable(table.table.name, "its log has not been read")
+    if not table.files:
+        return f"(SELECT {_projection(plan, set(plan_names(plan)), is_empty=True)} WHERE false)"
+    if plan.by_field_id:
+        _require_field_ids(connection, table)
+    rows = _Rows(plan, table)
+    relation = rows.relation()
+    described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+    return f"(SELECT {_projection(plan, {str(n).lower() for n, *_ in described})} FROM {relation})"
+
+
+def plan_names(plan: TablePlan) -> list[str]:
+    """What the columns are called in the files, in lower case."""
+    return [column.source.lower() for column in plan.columns]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The files' own columns, without the rows that are deleted."""
+
+    plan: TablePlan
+    table: TableSnapshot
+
+    def relation(self) -> str:
+        paths, options = self._paths()
+        deleted = {i: rows for i, rows in self.plan.deleted.items() if len(rows)}
+        whole = [path for i, path in enumerate(paths) if i not in deleted]
+        parts = [f"SELECT * FROM {self._read(whole, options)}"] if whole else []
+        if deleted:
+            parts.append(self._without(paths, deleted, options))
+        return f"({' UNION ALL BY NAME '.join(parts)})"
+
+    def _paths(self) -> tuple[list[str], str]:
+        """A catalog only describes: a partition's value is then any."""
+        table = self.table
+        if not table.table.partition_keys:
+            return table.paths, ""
+        if table.work_dir is None:
+            return table.paths, ""
+        linked = linked_paths(table.work_dir, table, table.paths, table.files)
+        return linked, link_options(len(table.table.partition_keys))
+
+    def _read(self, paths: Sequence[str], options: str) -> str:
+        if self.plan.by_field_id:
+            fields = ", ".join(
+                f"{c.field_id}: {{name: {quoted_text(c.source)}, type: {quoted_text(c.type)}, "
+                f"default_value: {c.default}}}"
+                for c in self.plan.columns
+            )
+            return f"read_parquet({text_list(paths)}, schema=MAP {{{fields}}}{options})"
+        union = ", union_by_name=true" if len(paths) > 1 else ""
+        return f"read_parquet({text_list(paths)}{union}{options})"
+
+    def _without(self, paths: list[str], deleted: Mapping[int, Sequence[int]], options: str) -> str:
+        """Rows are known by file and position. The positions are a file, so any number will do."""
+        more = f", filename={quoted_text(_FILE)}, file_row_number=true"
+        read = self._read([paths[i] for i in deleted], f"{options}{more}")
+        if self.table.work_dir is None:
+            return f"SELECT * EXCLUDE ({_FILE}, file_row_number) FROM {read}"
+        positions = _positions_file(self.table.work_dir, self.table.version, paths, deleted)
+        return (
+            f"SELECT d.* EXCLUDE ({_FILE}, file_row_number) FROM {read} AS d ANTI JOIN "
+            f"read_parquet({quoted_text(positions)}) AS x "
+            f"ON d.{_FILE} = x.file AND d.file_row_number = x.position"
+        )
+
+
+def _positions_file(
+    work_dir: Path, version: str, paths: list[str], deleted: Mapping[int, Sequence[int]]
+) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    directory = work_dir / f"table-{version}-deleted"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    target = directory / "positions.parquet"
+    schema = pa.schema([("file", pa.string()), ("position", pa.int64())])
+    with pq.ParquetWriter(target, schema) as writer:
+        for index, rows in deleted.items():
+            positions = pa.array(rows, pa.int64())
+            names = pa.array([paths[index]] * len(positions), pa.string())
+            writer.write_table(pa.table([names, positions], schema=schema))
+    return str(target)
+
+
+def _projection(plan: TablePlan, present: set[str], *, is_empty: bool = False) -> str:
+    """Every column of the schema, of its type: one that no file has yet is its default."""
+    items = []
+    for column in plan.columns:
+        source = column.default
+        if not is_empty and column.partition_index is not None:
+            link = f"queryrun_p{column.partition_index}"
+            source = link if link in present else "NULL"
+        elif not is_empty and column.source.lower() in present:
+            source = quoted_name(column.source)
+        items.append(f"CAST({source} AS {column.type}) AS {quoted_name(column.name)}")
+    return ", ".join(items)
+
+
+def _require_field_ids(connection: DuckDBPyConnection, table: TableSnapshot) -> None:
+    """Columns are found by their ids: in a file without them all would silently be NULL."""
+    rows = connection.execute(
+        "SELECT file_name FROM parquet_schema($1) GROUP BY 1 HAVING count(field_id) = 0 LIMIT 1",
+        [table.paths],
+    ).fetchall()
+    if rows:
+        names = {file.read_path: file.found.name for file in table.files}
+        raise unreadable(
+            table.table.name,
+            f"'{names.get(rows[0][0], 'a file')}' has no field ids; rewrite the table's data",
+        )

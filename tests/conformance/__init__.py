@@ -1,0 +1,1 @@
+"""Trino's own statements, judged from outside: see `python -m tests.conformance`."""

@@ -1,0 +1,145 @@
+"""Delta directories, judged by `deltalake` and pyarrow."""
+
+from __future__ import annotations
+
+import builtins
+import shutil
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+import pytest
+
+from queryrun.errors import FailureCode
+from tests.unit.tables.delta_log import add, field, metadata, protocol, write_log
+from tests.unit.tables.reading import Reading
+
+IDS = [field("id", "long"), field("note", "string")]
+
+
+def _judged(reading: Reading, name: str, order: str) -> None:
+    """Our rows are those that `deltalake` gives."""
+    table = deltalake.DeltaTable(reading.data / name).to_pyarrow_table().sort_by(order)
+    columns = ", ".join(table.column_names)
+    expected = [tuple(row[c] for c in table.column_names) for row in table.to_pylist()]
+    assert reading.rows(f"SELECT {columns} FROM {name} ORDER BY {order}") == expected
+
+
+def _write(reading: Reading, columns: dict[str, Any], **more: Any) -> None:
+    deltalake.write_deltalake(reading.data / "t", pa.table(columns), **more)
+
+
+def test_only_the_newest_version_is_read_and_not_the_log(reading: Reading) -> None:
+    _write(reading, {"id": [1, 2]})
+    _write(reading, {"id": [3]}, mode="overwrite")
+    _write(reading, {"id": [4]}, mode="append")
+    deltalake.DeltaTable(reading.data / "t").create_checkpoint()
+    assert reading.rows("SELECT id FROM t ORDER BY 1") == [(3,), (4,)]
+    _judged(reading, "t", "id")
+
+
+def test_partitions_have_the_types_of_the_schema(reading: Reading) -> None:
+    columns = {"id": [1, 2, 3, 4], "p": ["a/b", "01", None, "ü %"], "n": [7, 8, 9, None]}
+    _write(reading, columns, partition_by=["p", "n"])
+    _judged(reading, "t", "id")
+    assert reading.rows("SELECT id FROM t WHERE p = '01' AND n = 8") == [(2,)]
+
+
+def test_a_column_that_came_later_is_null_before(reading: Reading) -> None:
+    _write(reading, {"id": [1]})
+    _write(reading, {"id": [2], "x": [1.5]}, mode="append", schema_mode="merge")
+    _judged(reading, "t", "id")
+
+
+def test_deleted_and_updated_rows_are_gone(reading: Reading) -> None:
+    _write(reading, {"id": list(range(100))})
+    table = deltalake.DeltaTable(reading.data / "t")
+    table.delete("id % 3 = 0")
+    table.update(predicate="id = 1", updates={"id": "1000"})
+    _judged(reading, "t", "id")
+
+
+def test_deletion_vectors_are_applied(reading: Reading) -> None:
+    root = reading.data / "t"
+    rows = pa.table({"id": list(range(10)), "note": [str(i) for i in range(10)]})
+    more = pa.table({"id": [100, 101], "note": ["x", None]})
+    actions = [protocol("deletionVectors"), metadata(IDS)]
+    files = [add(root, "a.parquet", rows, [0, 3, 9]), add(root, "b.parquet", more)]
+    write_log(root, 0, [*actions, *files])
+    expected = [1, 2, 4, 5, 6, 7, 8, 100, 101]
+    assert reading.rows("SELECT id FROM t ORDER BY 1") == [(i,) for i in expected]
+    assert reading.rows("SELECT count(*) FROM t WHERE note IS NULL") == [(1,)]
+
+
+def test_renamed_columns_are_found_by_their_physical_names(reading: Reading) -> None:
+    root = reading.data / "t"
+    name = "delta.columnMapping.physicalName"
+    fields = [
+        field("id", "long", **{name: "c1", "delta.columnMapping.id": 1}),
+        field("note", "string", **{name: "c9", "delta.columnMapping.id": 2}),
+    ]
+    mode = {"delta.columnMapping.mode": "name"}
+    file = add(root, "a.parquet", pa.table({"c1": [5], "c9": ["kept"], "note": ["dropped"]}))
+    write_log(root, 0, [protocol("columnMapping"), metadata(fields, **mode), file])
+    assert reading.rows("SELECT * FROM t") == [(5, "kept")]
+
+
+@pytest.mark.parametrize(
+    ("actions", "words"),
+    [
+        ([protocol("aFeatureToCome"), metadata(IDS)], "Delta"),
+        ([protocol("variantType"), metadata([field("v", "variant")])], "Delta"),
+        ([], "Delta"),
+    ],
+)
+def test_what_is_not_understood_is_refused(
+    reading: Reading, actions: list[dict[str, Any]], words: str
+) -> None:
+    file = add(reading.data / "t", "a.parquet", pa.table({"id": [1], "note": ["x"]}))
+    write_log(reading.data / "t", 0, [*actions, file])
+    failure = reading.failure("SELECT count(*) FROM t")
+    assert failure.code is FailureCode.DATA_INVALID
+    assert failure.message.startswith("Table 't' cannot be read")
+    assert words in failure.message
+    assert str(reading.data) not in failure.message
+
+
+def test_a_log_that_names_files_outside_is_refused(reading: Reading) -> None:
+    add(reading.data / "other", "a.parquet", pa.table({"id": [1], "note": ["x"]}))
+    action = add(reading.data / "t", "b.parquet", pa.table({"id": [1], "note": ["x"]}))
+    action["add"]["path"] = "../other/a.parquet"
+    write_log(reading.data / "t", 0, [protocol("timestampNtz"), metadata(IDS), action])
+    assert "outside its directory" in reading.failure("SELECT id FROM t").message
+
+
+def test_a_table_that_was_moved_is_read_where_it_is(reading: Reading) -> None:
+    _write(reading, {"id": [1]})
+    shutil.move(reading.data / "t", reading.data / "moved")
+    assert reading.rows("SELECT id FROM moved") == [(1,)]
+
+
+def test_an_empty_table_has_its_columns(reading: Reading) -> None:
+    write_log(reading.data / "t", 0, [protocol("timestampNtz"), metadata(IDS)])
+    assert reading.rows("SELECT id, note FROM t") == []
+
+
+def test_without_the_extra_the_table_is_refused_by_name(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(reading, {"id": [1]})
+    real = builtins.__import__
+
+    def without(name: str, *more: Any) -> Any:
+        if name.startswith("deltalake"):
+            raise ImportError(name)
+        return real(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    message = reading.failure("SELECT id FROM t").message
+    assert "it is a Delta table" in message
+    assert "queryrun[lake]" in message
+
+
+def test_a_delta_table_below_a_directory_of_files_is_refused(reading: Reading) -> None:
+    deltalake.write_deltalake(reading.data / "all" / "t", pa.table({"id": [1]}))
+    assert "is a table of its own" in reading.failure('SELECT id FROM "all"').message
