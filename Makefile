@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing s3-server spark-server trino-server test-cluster existing-clients generated-clients lock fmt clean data-suite cancel-suite mutation-run
+.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing s3-server spark-server trino-server test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -110,6 +110,12 @@ existing-clients: .cache/clients/.installed ## install the clients that tests dr
 	@test -x .cache/clients/bin/python || $(PYTHON) -m venv .cache/clients
 	@.cache/clients/bin/python -m pip install --quiet --require-hashes -r $<
 	@touch $@
+
+audit: setup ## known vulnerabilities of what the image installs; says so when its database cannot be asked
+	@$(BIN)/python -m tools.audit
+
+sbom: setup ## what the image installs, as CycloneDX: sbom.cdx.json
+	@$(BIN)/python -m tools.sbom > sbom.cdx.json
 
 generated-clients: setup ## fetch openapi-generator and what its clients need, into .cache/ (needs Java, Maven and npm)
 	@$(BIN)/python -m tests.clients.generated_clients

@@ -67,11 +67,32 @@ class ServerSettings(Section, frozen=True):
     comma."""
 
     host: str = "127.0.0.1"
-    """The address to listen on. `0.0.0.0` is every address of the machine."""
+    """The address to listen on. `0.0.0.0` is every IPv4 address of the machine, `::` every address
+    of both kinds."""
     port: int = 8080
     """The port to listen on. 0 takes a free one and prints it."""
     public_url: str = ""
     """What download links start with, when that is not `http://host:port`: behind a proxy."""
+    metrics_token_file: str = ""
+    """A file with a token that `/metrics` asks for, as `Authorization: Bearer …`. Empty: it asks
+    for none. It names sources and counts runs: keep it from strangers one way or the other."""
+    serve_docs: bool = True
+    """Whether `/docs` and `/openapi.json` are served."""
+    trusted_proxies: str = ""
+    """Addresses and networks of your own proxies, separated by commas: `10.0.0.5, 10.1.0.0/16`.
+    From these alone `X-Forwarded-For` is believed, its right-most address that is none of them."""
+    header_timeout_s: float = 10.0
+    """How long the line and headers of a request may take, from the connection or their first
+    byte."""
+    idle_timeout_s: float = 75.0
+    """How long a connection may wait for its next request. Longer than your proxy keeps its
+    connections."""
+    max_connections: int = 4096
+    """Connections that are open at the same time. Fewer when the process may open few files:
+    256 descriptors stay in reserve, and a connection counts twice, as it may download."""
+    max_connections_per_address: int = 512
+    """Connections of one address (IPv6: of one /64 network). Trusted proxies have no such limit.
+    At both limits the connection that has been idle longest gives way to a new one."""
     sandbox: Literal["auto", "required", "best_effort"] = "auto"
     """Whether the kernel must offer every wall around the processes that run statements
     (SECURITY.md). `required`: without one the service does not start. `best_effort`: it starts,
@@ -277,7 +298,8 @@ class RateSettings(Section, frozen=True):
     50,000, 2,250,000 and 27,000,000 for `production`; 12,500, 25,000 and 50,000 for
     `developer_sandbox`; 2,500, 5,000 and 10,000 for `api_sandbox`."""
     auth_per_address_per_minute: int = 100
-    """Token requests per client address. 0 is no limit."""
+    """Token requests of a client from one address; failed logins are counted apart, and right
+    credentials are never refused for them. 0 is no limit."""
 
 
 class LogSettings(Section, frozen=True):
@@ -430,6 +452,7 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
     if settings.roles != {"api", "worker"} and not settings.is_shared:
         raise ConfigurationError("server.roles: a node that shares no database does both")
+    _check_server(settings.server)
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
@@ -441,6 +464,15 @@ def _check(settings: Settings) -> None:
         if not 0 <= source.max_retries <= MAX_RETRIES:
             raise ConfigurationError(f"sources.{name}.max_retries must be 0 to {MAX_RETRIES}")
         _check_engine(name, source)
+
+
+def _check_server(server: ServerSettings) -> None:
+    for name in ("header_timeout_s", "idle_timeout_s"):
+        if not getattr(server, name) > 0:
+            raise ConfigurationError(f"server.{name} must be more than 0 seconds")
+    for name in ("max_connections", "max_connections_per_address"):
+        if getattr(server, name) < 1:
+            raise ConfigurationError(f"server.{name} must be at least 1")
 
 
 def _check_engine(name: str, source: SourceSettings) -> None:

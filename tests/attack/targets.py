@@ -40,9 +40,12 @@ class Targets:
             server = self._shared[key] = self._start(environ or {})
         return server
 
-    def fresh(self, environ: Mapping[str, str] | None = None) -> Server:
-        """A server that nobody has used. It ends with the attack."""
-        server = self._start(environ or {})
+    def fresh(self, environ: Mapping[str, str] | None = None, *, descriptors: int = 0) -> Server:
+        """A server that nobody has used. It ends with the attack.
+
+        With `descriptors` it may open no more files than that.
+        """
+        server = self._start(environ or {}, descriptors)
         self._fresh.append(server)
         return server
 
@@ -58,13 +61,15 @@ class Targets:
             server.close()
         self._directory.cleanup()
 
-    def _start(self, environ: Mapping[str, str]) -> Server:
+    def _start(self, environ: Mapping[str, str], descriptors: int = 0) -> Server:
         """Its output goes to a file: nobody reads a pipe here, and a full one would stop it."""
         self._homes += 1
         directory = Path(self._directory.name) / str(self._homes)
         made = init_home(directory / "home", entity="main", factor=None)
         home = str(made.home)
         command = [sys.executable, "-m", "queryrun.cli", "serve", "--home", home, "--port", "0"]
+        if descriptors:
+            command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
         log = directory / "log"
         with log.open("w") as output:
             process = subprocess.Popen(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.attack.registry import Attack, attacks
+from tests.attack.registry import Attack, Outcome, attacks
 from tests.attack.targets import Targets
 
 
@@ -30,12 +30,24 @@ def targets() -> Iterator[Targets]:
     targets.close()
 
 
-@pytest.mark.parametrize("attack", _parameters())
-def test_an_attack_is_withstood(attack: Attack, targets: Targets) -> None:
-    """What the attack measures stays within its bar."""
+def _run(attack: Attack, targets: Targets) -> Outcome:
     try:
-        outcome = attack.run(targets)
+        return attack.run(targets)
     finally:
         targets.end_attack()
+
+
+@pytest.mark.parametrize("attack", _parameters())
+def test_an_attack_is_withstood(attack: Attack, targets: Targets) -> None:
+    """What the attack measures stays within its bar.
+
+    A time beyond the bar is measured again: a machine that is busy with other tests may be late
+    once, a wall that is missing is missing twice.
+    """
+    outcome = _run(attack, targets)
+    if not attack.holds(outcome) and attack.unit.startswith("s "):
+        outcome = _run(attack, targets)
     assert outcome.tried > 0
-    assert attack.holds(outcome), f"{outcome.value:g}, the bar is {attack.bar:g} {attack.unit}"
+    assert attack.holds(outcome), (
+        f"{outcome.value:g} of {attack.bar:g} {attack.unit}: {outcome.remark}"
+    )

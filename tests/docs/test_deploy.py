@@ -91,6 +91,21 @@ def test_every_image_is_of_one_version() -> None:
         assert re.search(r":v?\d+[\d.]*$", service["image"]), name
 
 
+def test_plain_http_is_published_on_loopback_alone_and_services_behind_it_reach_nothing() -> None:
+    for name, service in SERVICES.items():
+        assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        assert "back" in service["networks"], name
+        assert ("front" in service["networks"]) == (name in NODES), name
+    assert compose_file()["networks"]["back"]["internal"] is True
+
+
+def test_in_a_cluster_the_sandbox_is_required_and_metrics_need_a_token(tmp_path: Path) -> None:
+    server = settings_of(KUBERNETES / "base/queryrun.toml", tmp_path).server
+    assert server.sandbox == "required"
+    assert server.metrics_token_file
+    assert not server.serve_docs
+
+
 def test_secrets_are_files_and_no_service_has_one_in_its_environment() -> None:
     variables = {
         name: value

@@ -416,7 +416,7 @@ E = [
         content=b"{credentials}&grant_type=password"),
     Row("E", "bad credentials", "POST", TOKEN, 401, "oauth_error", headers=FORM, token="none",
         content=b"client_id=" + b"0" * 36 + b"&client_secret=x&grant_type=client_credentials"),
-    Row("E", "too many from one address", "POST", TOKEN, 429, "oauth_error", headers=FORM,
+    Row("E", "too many of a client", "POST", TOKEN, 429, "oauth_error", headers=FORM,
         content=b"{credentials}&grant_type=client_credentials", token="none",
         fixture="address_used_up", response_headers={"retry-after": "1"}),
     Row("E", "too many of one tenant", "POST", TOKEN, 429, "oauth_error", headers=FORM,

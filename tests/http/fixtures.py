@@ -53,7 +53,7 @@ async def _rate_used_up(harness: AppHarness) -> None:
 
 async def _address_used_up(harness: AppHarness) -> None:
     for _ in range(100):
-        await harness.app.limiters.auth_address.take("192.0.2.1")
+        await harness.app.limiters.auth_address.take(f"192.0.2.1|{harness.client_id}")
 
 
 async def _auth_used_up(harness: AppHarness) -> None:

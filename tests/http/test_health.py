@@ -53,3 +53,13 @@ async def test_head_works_on_every_get(harness: AppHarness) -> None:
         response = await harness.call("HEAD", path, token="")
         assert response.status_code == 200
         assert response.content == b""
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "the-toke", "THE-TOKEN"])
+async def test_metrics_ask_for_the_operators_token_if_there_is_one(
+    harness: AppHarness, token: str
+) -> None:
+    object.__setattr__(harness.app, "metrics_token", "the-token")
+    assert (await harness.call("GET", "/metrics", token=token)).status_code == 401
+    assert (await harness.call("GET", "/metrics", token="the-token")).status_code == 200
+    assert (await harness.call("GET", "/healthz", token="")).status_code == 200

@@ -11,6 +11,7 @@ from urllib.parse import quote_plus, urlencode
 
 import httpx2
 import pytest
+import structlog.testing
 
 from queryrun.auth.clients import revoke_client, rotate_secret
 from queryrun.auth.model import Scope
@@ -187,12 +188,45 @@ async def test_token_requests_are_limited_per_address(tmp_path: Path, clock: Clo
     assert responses[-1].json()["error"] == "temporarily_unavailable"
 
 
-async def test_invalid_tokens_count_toward_the_rate_of_the_address(
+async def test_invalid_tokens_get_429_in_the_end_and_valid_ones_never_do(
     tmp_path: Path, clock: Clock
 ) -> None:
-    """Guessing tokens is no cheaper than guessing secrets."""
     settings = replace(DEFAULT_SETTINGS, auth_address_rates=Rates.of(2))
     async with open_app_harness(tmp_path, clock, settings) as harness:
         responses = [await harness.call("GET", "/v2/query_runs/x", token="bad") for _ in range(3)]
+        assert_problem(await harness.call("GET", "/v2/query_runs/x"), 404)
+        assert (await request_token(harness, form(harness))).status_code == 200
     assert_problem(responses[0], 401)
     assert_problem(responses[2], 429)
+
+
+async def test_wrong_secrets_lock_out_neither_their_client_nor_others(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """From the same address, as behind a proxy."""
+    settings = replace(DEFAULT_SETTINGS, auth_address_rates=Rates.of(2))
+    async with open_app_harness(tmp_path, clock, settings) as harness:
+        wrong = form(harness) | {"client_secret": "wrong"}
+        refused = [(await request_token(harness, wrong)).status_code for _ in range(3)]
+        assert refused == [401, 401, 429]
+        assert (await request_token(harness, form(harness))).status_code == 200
+        client_id, secret = await harness.new_client(ACME)
+        other = form(harness) | {"client_id": client_id, "client_secret": secret}
+        used_up = [(await request_token(harness, form(harness))).status_code for _ in range(2)]
+        assert used_up == [200, 429]
+        assert (await request_token(harness, other)).status_code == 200
+
+
+async def test_a_failed_login_is_logged_with_its_address_and_client_and_no_secret(
+    harness: AppHarness,
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await request_token(harness, form(harness) | {"client_secret": "a-wrong-secret"})
+        await request_token(harness, form(harness) | {"client_id": "x" * 36})
+        await harness.call("GET", "/v2/query_runs/x", token="a-wrong-token")
+        await harness.call("GET", "/v2/query_runs/x", token="")
+    failed = [line for line in lines if line["event"] == "login_failed"]
+    assert [line.get("client_id") for line in failed] == [harness.client_id, None, None]
+    assert {line["remote_address"] for line in lines} == {"192.0.2.1"}
+    for secret in ("a-wrong-secret", "a-wrong-token", harness.secret, "xxxx"):
+        assert secret not in str(lines)

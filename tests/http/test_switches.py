@@ -35,6 +35,7 @@ def test_every_switch_is_reached_by_a_setting() -> None:
                 strict_fields=True,
                 extensions="always",
                 v2_read_deleted="only",
+                serve_docs=False,
             ),
             results=ResultSettings(link_ttl_s=1),
             rates=RateSettings(preset="off", auth_per_address_per_minute=1),
@@ -90,3 +91,16 @@ async def test_a_body_over_the_limit_is_refused(tmp_path: Path, clock: Clock) ->
     async with open_app_harness(tmp_path, clock, settings) as harness:
         response = await harness.call("POST", RUNS, json={**SELECT, "sql": "SELECT " + "1" * 100})
         assert_problem(response, 413, "body", code="payload_too_large")
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+async def test_the_description_of_the_api_can_be_switched_off(
+    tmp_path: Path, clock: Clock, path: str
+) -> None:
+    """The setting `server.serve_docs`: some keep it inside."""
+    async with open_app_harness(tmp_path, clock, OPEN_SETTINGS) as harness:
+        assert (await harness.call("GET", path, token="")).status_code == 200
+    other = tmp_path / "other"
+    other.mkdir()
+    async with open_app_harness(other, clock, replace(OPEN_SETTINGS, serve_docs=False)) as harness:
+        assert (await harness.call("GET", path, token="")).status_code == 404

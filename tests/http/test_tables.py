@@ -12,7 +12,7 @@ from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
 ACCOUNT = TableShape("account", (ColumnInfo("id", "varchar"), ColumnInfo("n", "bigint")))
-BROKEN = TableShape("broken", None)
+BROKEN = TableShape("broken", None, problem="Table 'broken' cannot be read: it is empty")
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,8 @@ async def test_a_list_has_every_table_with_its_columns(harness: AppHarness) -> N
     column = {"name": "id", "type": "varchar", "extra": "", "comment": ""}
     account, broken = response.json()["data"]
     assert (account["name"], account["columns"][0]) == ("account", column)
-    assert broken == {"name": "broken", "columns": None}
+    assert (broken["name"], broken["columns"], broken["warnings"]) == ("broken", None, [])
+    assert broken["problem"] == "Table 'broken' cannot be read: it is empty"
 
 
 async def test_a_table_is_found_in_any_case(harness: AppHarness) -> None:

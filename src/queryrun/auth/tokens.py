@@ -25,17 +25,27 @@ _NO_SECRET = ["0" * 64]
 async def issue_token(
     store: AuthStore, client_id: str, secret: str, now: Callable[[], datetime]
 ) -> IssuedToken:
-    """A new token for the client whose secret this is. Its earlier tokens stay valid, because
-    one SDK refreshes every ten minutes (contract E). `Unauthenticated` covers an unknown client, a
-    revoked one and a wrong secret alike."""
-    at = now()
+    """A new token for the client whose secret this is. `Unauthenticated` as `authenticate`."""
+    client = await authenticate(store, client_id, secret, now())
+    return await new_token_of(store, client, now())
+
+
+async def authenticate(store: AuthStore, client_id: str, secret: str, now: datetime) -> Client:
+    """The client whose secret this is. `Unauthenticated` covers an unknown client, a revoked one
+    and a wrong secret alike."""
     client = await store.client(client_id)
     live = client is not None and client.revoked_time is None
-    digests = await store.secret_digests(client_id, at) if live else []
+    digests = await store.secret_digests(client_id, now) if live else []
     if not matches(secret, digests or _NO_SECRET) or client is None or not live:
         raise Unauthenticated("client authentication failed")
+    return client
+
+
+async def new_token_of(store: AuthStore, client: Client, now: datetime) -> IssuedToken:
+    """A new token for an authenticated client. Its earlier tokens stay valid, because one SDK
+    refreshes every ten minutes (contract E)."""
     token = new_token()
-    await store.add_token(digest(token), client.id, at + timedelta(seconds=TOKEN_LIFETIME_S))
+    await store.add_token(digest(token), client.id, now + timedelta(seconds=TOKEN_LIFETIME_S))
     return IssuedToken(token, client, REPORTED_LIFETIME_S, jti=uuid4().hex)
 
 

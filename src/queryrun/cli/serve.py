@@ -6,27 +6,29 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-import uvicorn
 import uvloop
 
 from queryrun.cli.banner import banner
 from queryrun.cli.logs import configure_logs
 from queryrun.cli.private import keep_private
 from queryrun.errors import ConfigurationError
+from queryrun.http.server import descriptors
+from queryrun.http.server.server import BACKLOG
 from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.node import Node, build_node
 from queryrun.wiring.sandbox import NodeSandbox, node_sandbox
 
 log = structlog.get_logger()
 
-_BACKLOG = 2048
-_CLOSE_CONNECTIONS_S = 5
+_EVERY_IPV6 = "::"
+_SWITCH_INTERVAL_S = 0.001
+"""How long a thread that needs the interpreter waits for the busy event loop, several times in each
+write to the database. Python's default of 5 ms made cancels during floods last twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)
     port = settings.server.port if options.port is None else options.port
+    descriptors.raise_limit()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     uvloop.run(_serve(settings, sandbox, listen(host, port)))
 
 
@@ -60,26 +64,18 @@ async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.sock
 
 async def serve_node(node: Node, listener: socket.socket) -> None:
     """Serve a node until SIGTERM or SIGINT. Run it on the main thread."""
-    server = _Server(_uvicorn_config(node))
+    server = node.http_server()
     signals = _Signals(asyncio.get_running_loop())
     await node.start()
-    serving = asyncio.create_task(server.serve([listener]))
     try:
+        await server.start(listener)
         print(banner(node.settings, url_of(listener), node.sandbox), flush=True)
-        await _wait_for_stop(signals, serving)
+        await signals.first.wait()
         await _drain(node, signals)
     finally:
-        server.should_exit = True
-        await asyncio.gather(serving, return_exceptions=True)
+        await server.close()
         await node.close()
         log.info("stopped")
-
-
-async def _wait_for_stop(signals: _Signals, serving: asyncio.Task[None]) -> None:
-    """Wait for the first signal, or until the server stops without one."""
-    signaled = asyncio.create_task(signals.first.wait())
-    await asyncio.wait({signaled, serving}, return_when=asyncio.FIRST_COMPLETED)
-    signaled.cancel()
 
 
 async def _drain(node: Node, signals: _Signals) -> None:
@@ -109,33 +105,21 @@ class _Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handling, which would skip the drain and exit with 143."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Our handlers are already installed."""
-        yield
-
-
-def _uvicorn_config(node: Node) -> uvicorn.Config:
-    """The node logs and drains itself, so uvicorn does neither."""
-    return uvicorn.Config(
-        node.app,
-        http="httptools",
-        loop="uvloop",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
-    )
-
-
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, bound before anything starts, so that a port in use fails immediately."""
+    """A listening socket, bound before anything starts, so that a port in use fails immediately.
+
+    IPv4 or IPv6, by the address; `::` is every address of both.
+    """
     try:
-        return socket.create_server((host, port), backlog=_BACKLOG, reuse_port=False)
+        family, _, _, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(
+            address[:2],
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=host == _EVERY_IPV6 and socket.has_dualstack_ipv6(),
+        )
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
@@ -143,4 +127,4 @@ def listen(host: str, port: int) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -162,11 +162,35 @@ class ColumnInfo:
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What is known of a table's data besides its columns; nothing of a remote engine's.
+
+    `files` and `size_bytes` are those of the files that are read, `rows` their number where it is
+    known without reading them. `version` differs when the data may. `warnings` say what is passed
+    over.
+    """
+
+    format: str = ""
+    files: int | None = None
+    size_bytes: int | None = None
+    rows: int | None = None
+    version: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 class Catalog(Protocol):
     """Which tables a source has for one entity. Runs in the catalog process; reads no rows."""
 
     def tables(self) -> list[str]:
-        """Their names, in lower case and sorted. Raises `RunFailed` if the source is away."""
+        """Their names, in lower case: first those that are quick to describe.
+
+        Raises `RunFailed` if the source is away.
+        """
+        ...
+
+    def facts(self, name: str) -> TableFacts:
+        """What is known of a table that `columns` has been asked for. Never raises `RunFailed`."""
         ...
 
     def columns(self, name: str) -> list[ColumnInfo] | None:

@@ -34,6 +34,7 @@ def record_error(request: ApiRequest, error: Exception) -> None:
 def _fields(request: ApiRequest) -> dict[str, str]:
     """The fields of both lines. The run's id comes from the path, so it is truncated."""
     fields = {"method": request.method, "route": request.route, "request_id": request.request_id}
+    fields["remote_address"] = request.client_address
     if request.track_id is not None:
         fields["track_id"] = request.track_id
     if request.authorized is not None:

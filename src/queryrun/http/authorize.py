@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.auth.clients import principal_of
-from queryrun.auth.model import Scope
+from queryrun.auth.model import Client, Scope
 from queryrun.auth.tokens import client_of
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
 from queryrun.http.context import AppContext
@@ -15,13 +15,12 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     """Set the request's principal and quota, or raise: 401, 429, 400 (which entity?), 403.
 
     Every request of a known client counts against its tenant's rate, failed ones included
-    (contract D3). Requests without a valid token count against their address.
+    (contract D3). Requests without a valid token are counted by address, and cost nobody else.
     """
     try:
-        client = await client_of(app.auth, request.header(b"authorization"), app.now())
-    except Unauthenticated:
-        request.quota = await app.limiters.auth_address.take(request.client_address)
-        raise_if_exceeded(request.quota, "address")
+        client = await _client(app, request)
+    except Unauthenticated as error:
+        await app.login_failures.charge(request, reason=str(error))
         raise
     request.quota = await app.limiters.api.take(client.tenant_id)
     raise_if_exceeded(request.quota, "tenant")
@@ -29,6 +28,17 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     if not principal.may(scope):
         raise Forbidden(f"this client was not given the scope '{scope}'")
     request.authorized = principal
+
+
+async def _client(app: AppContext, request: ApiRequest) -> Client:
+    """The lookups of strangers wait for each other, so that those of known callers need not."""
+    authorization, now = request.raw_header(b"authorization"), app.now()
+    if app.callers.find(authorization) is not None:
+        return await client_of(app.auth, request.header(b"authorization"), now)
+    async with app.stranger_lookups:
+        client = await client_of(app.auth, request.header(b"authorization"), now)
+    app.callers.add(authorization or b"")
+    return client
 
 
 def entity_header(request: ApiRequest) -> tuple[str | None, str]:

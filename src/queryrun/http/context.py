@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from queryrun.auth.store import AuthStore
 from queryrun.http.concurrency import RequestConcurrency, StreamLimit
+from queryrun.http.login_failures import LoginFailures
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.rate_limits import (
     API_PRESETS,
@@ -20,6 +22,7 @@ from queryrun.http.rate_limits import (
     Rates,
     in_memory,
 )
+from queryrun.http.server.turns import KnownCallers
 from queryrun.results.lanes import ThreadLane
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import Preview
@@ -41,6 +44,10 @@ ReadyChecks = Callable[[], Awaitable[dict[str, str]]]
 FOLLOW_OPTIONS = FollowOptions(keep_alive_s=15.0, max_duration_s=900.0)
 """A heartbeat keeps proxies from closing a quiet stream. The lifetime limits how long a stream
 outlives a revoked token; clients reconnect on their own."""
+
+
+MAX_STRANGER_LOOKUPS = 8
+"""Tokens of unknown callers that are looked up at once."""
 
 
 class BinaryPreviews(Protocol):
@@ -76,6 +83,8 @@ class HttpSettings:
     max_streams_per_client: int
     """Event streams that one client may hold open on this node; each costs about 30 kB."""
     follow_options: FollowOptions = FOLLOW_OPTIONS
+    serve_docs: bool = True
+    """False: no description of the API is served."""
     serve_api: bool = True
     """False on a node that only runs statements: it serves probes and metrics, nothing else."""
     list_runs: bool
@@ -131,18 +140,26 @@ class AppContext:
     now: Callable[[], datetime]
     ready: ReadyChecks
     settings: HttpSettings
+    metrics_token: str = field(default="", repr=False)
+    """What `/metrics` asks for; empty: nothing."""
     sandbox: str = ""
     """What confines the processes that run statements, in words (`/readyz`)."""
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     lanes: Lanes = field(default_factory=Lanes)
     monotonic_s: Callable[[], float] = monotonic
     """A monotonic clock for rates."""
+    callers: KnownCallers = field(default_factory=KnownCallers)
+    """Who was authorized lately; the server lets them not wait for strangers."""
     make_limiter: MakeLimiter | None = None
     """How rates are counted. None: by this node alone, in memory."""
     limiters: RateLimiters = field(init=False)
     """Derived from the settings."""
     concurrency: RequestConcurrency = field(init=False, default_factory=RequestConcurrency)
     streams: StreamLimit = field(init=False)
+    login_failures: LoginFailures = field(init=False)
+    stranger_lookups: asyncio.Semaphore = field(
+        init=False, default_factory=lambda: asyncio.Semaphore(MAX_STRANGER_LOOKUPS)
+    )
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -153,4 +170,6 @@ class AppContext:
             make("auth_address", settings.auth_address_rates),
         )
         object.__setattr__(self, "limiters", limiters)
+        failures = LoginFailures(settings.auth_address_rates, self.monotonic_s)
+        object.__setattr__(self, "login_failures", failures)
         object.__setattr__(self, "streams", StreamLimit(settings.max_streams_per_client))

@@ -84,6 +84,13 @@ TABLE: dict[str, object] = {
         {"name": "id", "type": "varchar", "extra": "", "comment": ""},
         {"name": "balance", "type": "decimal(18,6)", "extra": "", "comment": ""},
     ],
+    "problem": None,
+    "format": "parquet",
+    "files": 1,
+    "size_bytes": 48213,
+    "rows": 4639,
+    "version": "5f0c3a9e1b7d2468",
+    "warnings": [],
 }
 TABLES: dict[str, object] = {"data": [TABLE]}
 TOKEN_FORM: dict[str, object] = {

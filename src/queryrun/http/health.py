@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from hmac import compare_digest
+
 from starlette.responses import Response
 
+from queryrun.errors import Unauthenticated
 from queryrun.http.context import AppContext
 from queryrun.http.metrics import CONTENT_TYPE
 from queryrun.http.request import ApiRequest
@@ -12,6 +15,8 @@ from queryrun.http.responses import JsonResponse
 OK = "ok"
 SOURCE = "source "
 """Prefix of the names of source checks."""
+LIMIT = "limit "
+"""Prefix of the names of checks that warn of a limit which is near."""
 
 
 async def alive(_app: AppContext, _request: ApiRequest) -> Response:
@@ -23,13 +28,14 @@ async def ready(app: AppContext, _request: ApiRequest) -> Response:
     """200 when this node should get requests; otherwise 503 with the failed components.
 
     A source that is not available is reported as `degraded` with 200: its runs wait, and another
-    node could not run them either.
+    node could not run them either. So is a limit that is near: a node that got no more requests
+    for it could be switched off by whoever opens connections.
     """
     checks = await app.ready()
     if not app.runs.accepting():
         checks = {**checks, "node": "draining"}
     failed = [name for name, state in checks.items() if state != OK]
-    unavailable = not all(name.startswith(SOURCE) for name in failed)
+    unavailable = not all(name.startswith((SOURCE, LIMIT)) for name in failed)
     status = "unavailable" if unavailable else "degraded" if failed else OK
     body = {"status": status, "checks": checks}
     if app.sandbox:
@@ -37,7 +43,11 @@ async def ready(app: AppContext, _request: ApiRequest) -> Response:
     return JsonResponse(body, 503 if unavailable else 200)
 
 
-async def metrics(app: AppContext, _request: ApiRequest) -> Response:
-    """Prometheus' text format."""
+async def metrics(app: AppContext, request: ApiRequest) -> Response:
+    """Prometheus' text format. 401 without the operator's token, if there is one."""
+    given = request.header(b"authorization") or ""
+    expected = f"Bearer {app.metrics_token}"
+    if app.metrics_token and not compare_digest(given.encode(), expected.encode()):
+        raise Unauthenticated("the metrics of this node ask for the operator's token")
     counts = await app.runs.store.counts()
     return Response(app.metrics.render(counts), media_type=CONTENT_TYPE)

@@ -11,12 +11,13 @@ from starlette.responses import Response
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, IssuedToken
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
-from queryrun.auth.tokens import issue_token
+from queryrun.auth.tokens import authenticate, new_token_of
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
 from queryrun.http.authorize import entity_header
 from queryrun.http.bodies import content_encoding, inflate, read_body
 from queryrun.http.context import AppContext
 from queryrun.http.errors import TokenRefused
+from queryrun.http.login_failures import login_key
 from queryrun.http.rate_limits import raise_if_exceeded
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
@@ -32,18 +33,21 @@ NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 async def issue(app: AppContext, request: ApiRequest) -> Response:
     """Exchange client credentials for a token that lives an hour."""
-    request.quota = await app.limiters.auth_address.take(request.client_address)
-    raise_if_exceeded(request.quota, "address")
     form = await _form(request)
     if form.get("grant_type") != "client_credentials":
         raise _wrong_grant(form.get("grant_type"))
     client_id, secret = _credentials(request, form)
     try:
-        issued = await issue_token(app.auth, client_id, secret, app.now)
+        async with app.stranger_lookups:
+            client = await authenticate(app.auth, client_id, secret, app.now())
     except Unauthenticated as error:
+        await app.login_failures.charge(request, client_id, str(error))
         raise TokenRefused("invalid_client", str(error)) from error
-    raise_if_exceeded(await app.limiters.auth_tenant.take(issued.client.tenant_id), "tenant")
-    _check_entity(request, issued.client)
+    request.quota = await app.limiters.auth_address.take(login_key(request, client.id))
+    raise_if_exceeded(request.quota, "client and address")
+    raise_if_exceeded(await app.limiters.auth_tenant.take(client.tenant_id), "tenant")
+    _check_entity(request, client)
+    issued = await new_token_of(app.auth, client, app.now())
     return JsonResponse(_token_object(issued), headers=NO_STORE)
 
 

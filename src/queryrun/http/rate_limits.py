@@ -51,7 +51,7 @@ API_PRESETS: dict[str, Rates] = {
 
 AUTH_PER_TENANT = Rates.of(2_000, 67_500, 810_000)
 AUTH_PER_ADDRESS = Rates.of(100)
-"""Token requests (contract E)."""
+"""Token requests (contract E); the second of one client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ def describe(current: Window, windows: tuple[Window, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RateLimiters:
-    """API requests per tenant, token requests per tenant, token requests and bad tokens per
-    address."""
+    """API requests per tenant, token requests per tenant, token requests per client and address.
+    Failed logins are counted apart (`login_failures`)."""
 
     api: RateLimiter
     auth_tenant: RateLimiter

@@ -60,7 +60,7 @@ class ApiRequest(Request):
 
     @property
     def client_address(self) -> str:
-        """The peer's address. Behind a trusted proxy the server sets it from the proxy's header."""
+        """The peer's address, or what a trusted proxy says of it (`server.trusted_proxies`)."""
         return self.client.host if self.client else "unknown"
 
     def header(self, name: bytes) -> str | None:

@@ -370,11 +370,9 @@ TABLE = (
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     """The operations that a node with these settings serves, those of the document included."""
-    if not settings.serve_api:
-        return ApiDocument(HEALTH).operations
-    return ApiDocument(
-        TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)
-    ).operations
+    table = TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)
+    table = table if settings.serve_api else HEALTH
+    return ApiDocument(table).operations if settings.serve_docs else table
 
 
 def contract_document() -> bytes:

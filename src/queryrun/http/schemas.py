@@ -42,6 +42,10 @@ def _whole(description: str, **more: object) -> Schema:
     return {"type": "integer", "description": description, **more}
 
 
+def _whole_or_null(description: str) -> Schema:
+    return {"type": ["integer", "null"], "description": description}
+
+
 def _object(properties: Schema, description: str, required: tuple[str, ...] = ()) -> Schema:
     shape: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
     if required:
@@ -206,9 +210,32 @@ TABLE = _object(
             "description": "In order. Null when they cannot be read, and in a list beyond its "
             "first 50,000 columns.",
         },
+        "problem": {
+            "type": ["string", "null"],
+            "description": "Why there are no columns, and what to do.",
+        },
+        "format": {
+            "type": ["string", "null"],
+            "description": "Of a table of files: parquet, csv, tsv, json, delta or iceberg.",
+        },
+        "files": _whole_or_null("How many files are read."),
+        "size_bytes": _whole_or_null("Their size."),
+        "rows": _whole_or_null("Their rows, where that is known without reading them."),
+        "version": {
+            "type": ["string", "null"],
+            "description": "A text that changes when the files do.",
+        },
+        "warnings": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What is passed over in the table's directory, and why.",
+        },
     },
     "A table that statements can read.",
-    ("name", "columns"),
+    (
+        *("name", "columns", "problem", "format", "files", "size_bytes", "rows", "version"),
+        "warnings",
+    ),
 )
 TABLES = _object(
     {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Table"}}},

@@ -62,7 +62,10 @@ _LOCKS_AND_FLAGS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032)
 signals of descriptors, notifications, seals."""
 _TCGETS, _TCGETS2, _TIOCGWINSZ = 0x5401, 0x802C542A, 0x5413
 _FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX, _FICLONE = 0x5421, 0x541B, 0x5451, 0x5450, 0x40049409
+_AF_UNIX = 1
 _PR_SET_NAME, _PR_GET_NAME, _PR_SET_VMA = 15, 16, 0x53564D41
+
+_AF_UNIX, _AF_INET, _AF_INET6, _STREAM, _DGRAM, _TCP, _UDP = 1, 2, 10, 1, 2, 6, 17
 
 ALLOWED: tuple[Call, ...] = (
     # --- files, which Landlock confines to the right ones ---
@@ -222,6 +225,16 @@ ALLOWED: tuple[Call, ...] = (
             (Argument(0, 0), Argument(1, _RLIMIT_FSIZE)),
         ),
     ),
+    # --- the reader of Delta tables, and gRPC: they wait for descriptors that they have ---
+    Call("epoll_create1", 291, 20, "waits for several descriptors"),
+    Call("epoll_ctl", 233, 21, "waits for several descriptors"),
+    Call("epoll_wait", 232, None, "waits for several descriptors"),
+    Call("epoll_pwait", 281, 22, "waits for several descriptors"),
+    Call("eventfd2", 290, 19, "one thread wakes another"),
+    Call(
+        *("socketpair", 53, 199, "one thread wakes another: two ends that lead to nobody else"),
+        only=((Argument(0, _AF_UNIX), Argument(1, _STREAM, mask=0xF), Argument(2, 0)),),
+    ),
     # --- its channel, which is already connected ---
     Call("poll", 7, None, "waits for the node and for pipes"),
     Call("ppoll", 271, 73, "waits for the node and for pipes"),
@@ -231,10 +244,19 @@ ALLOWED: tuple[Call, ...] = (
         *("sendto", 44, 206, "frames to the node; to no address, and so to nobody else"),
         only=((Argument(4, 0, wide=True), Argument(3, 0, mask=_MSG_FASTOPEN)),),
     ),
+    # --- threads that wait for each other in Rust and gRPC: the reader of Delta logs ---
+    Call("epoll_create1", 291, 20, "threads of a runtime"),
+    Call("epoll_ctl", 233, 21, "threads of a runtime"),
+    Call("epoll_wait", 232, None, "threads of a runtime"),
+    Call("epoll_pwait", 281, 22, "threads of a runtime"),
+    Call("eventfd2", 290, 19, "wakes a thread of a runtime"),
+    Call(
+        *("socketpair", 53, 199, "wakes a thread of a runtime; both ends are its own"),
+        only=_one_of(0, _AF_UNIX),
+    ),
 )
 """What every child process may call."""
 
-_AF_INET, _AF_INET6, _STREAM, _DGRAM, _TCP, _UDP = 2, 10, 1, 2, 6, 17
 _SOCKETS = tuple(
     (Argument(0, family), Argument(1, kind, mask=0xF), Argument(2, protocol))
     for family in (_AF_INET, _AF_INET6)
@@ -263,11 +285,6 @@ NETWORK: tuple[Call, ...] = (
         *("sendmmsg", 307, 269, "the resolver asks for both kinds of address"),
         only=((Argument(3, 0, mask=_MSG_FASTOPEN),),),
     ),
-    Call("epoll_create1", 291, 20, "gRPC"),
-    Call("epoll_ctl", 233, 21, "gRPC"),
-    Call("epoll_wait", 232, None, "gRPC"),
-    Call("epoll_pwait", 281, 22, "gRPC"),
-    Call("eventfd2", 290, 19, "gRPC"),
     Call("pipe2", 293, 59, "gRPC"),
     Call("select", 23, None, "the HTTP library looks whether a connection was closed"),
     Call("pselect6", 270, 72, "as select"),

@@ -16,7 +16,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.names import checked_key
 from queryrun.results.store import SharedFile, StoredFile
 
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
 _WRITE_BACK_BYTES = 8 * 1024 * 1024
 """How much is written back to the disk at a time during the write: the fsync at the end then takes
 milliseconds, not a second per 3 GB."""

@@ -26,7 +26,7 @@ MAX_PARTS = 10_000
 PARTS_IN_FLIGHT = 2
 """Together with the one being filled, the memory a writer holds: three parts, and the first one of
 a file whose first bytes come last."""
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
 _INSUFFICIENT_STORAGE = 507
 """HTTP's status for a full disk, which several servers use; AWS does not."""
 

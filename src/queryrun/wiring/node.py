@@ -18,6 +18,12 @@ from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
+from queryrun.http.server.connection import Connection
+from queryrun.http.server.connections import Connections
+from queryrun.http.server.proxies import TrustedProxies
+from queryrun.http.server.server import HttpServer
+from queryrun.http.server.turns import KnownCallers
+from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
@@ -41,6 +47,7 @@ from queryrun.wiring.options import (
     http_settings,
     reap_options,
     retry_policy,
+    server_limits,
     source_policies,
     sweep_options,
     utc_now,
@@ -48,6 +55,7 @@ from queryrun.wiring.options import (
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
+from queryrun.wiring.secrets import metrics_token
 from queryrun.wiring.sources import SourceResolver
 
 log = structlog.get_logger()
@@ -83,11 +91,19 @@ class Node:
     dispatcher: Dispatcher
     reaper: Reaper
     sweeper: Sweeper
+    connections: Connections[Connection]
+    callers: KnownCallers
 
     @property
     def database(self) -> Database:
         """The node's database."""
         return self.resources.database
+
+    def http_server(self) -> HttpServer:
+        """The server of the node's app. Call in the event loop that serves."""
+        proxies = TrustedProxies(self.settings.server.trusted_proxies)
+        limits = server_limits(self.settings)
+        return HttpServer(self.app, limits, proxies, self.connections, self.callers)
 
     async def start(self) -> None:
         """Start the components in the order in which they depend on each other.
@@ -219,6 +235,10 @@ def build_node(
     )
 
     # HTTP.
+    connections = Connections[Connection](server_limits(settings))
+    callers = KnownCallers()
+    watch = ConnectionWatch(connections)
+    watch.register(attempts.metrics.registry)
     lanes = Lanes()
     app = build_app(
         AppContext(
@@ -233,9 +253,11 @@ def build_node(
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
+            callers=callers,
             make_limiter=make_limiter(database),
-            ready=readiness(database, dispatcher, sources, settings.remote_sources),
+            ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
             sandbox=str(sandbox),
+            metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
         )
@@ -255,6 +277,8 @@ def build_node(
         dispatcher=dispatcher,
         reaper=reaper,
         sweeper=sweeper,
+        connections=connections,
+        callers=callers,
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from queryrun.http.context import HttpSettings
 from queryrun.http.rate_limits import API_PRESETS, Rates
+from queryrun.http.server.descriptors import affordable_connections, limit
+from queryrun.http.server.limits import ServerLimits
 from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.runs.dispatch import DispatchOptions
@@ -115,9 +117,22 @@ def http_settings(settings: Settings) -> HttpSettings:
         api_rates=API_PRESETS[settings.rates.preset],
         auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
         max_streams_per_client=server.max_streams_per_client,
+        serve_docs=server.serve_docs,
         serve_api="api" in settings.roles,
         list_runs=server.list_runs,
         strict_fields=server.strict_fields,
         always_extensions=server.extensions == "always",
         read_deleted=DeletedRows(server.v2_read_deleted),
+    )
+
+
+def server_limits(settings: Settings) -> ServerLimits:
+    """What the HTTP server needs of the settings, within what the process may open."""
+    server = settings.server
+    affordable = affordable_connections(limit())
+    return ServerLimits(
+        header_timeout_s=server.header_timeout_s,
+        idle_timeout_s=server.idle_timeout_s,
+        max_connections=min(server.max_connections, affordable),
+        max_connections_per_address=server.max_connections_per_address,
     )

@@ -16,7 +16,11 @@ STORE_TIMEOUT_S = 2.0
 
 
 def readiness(
-    database: Database, dispatcher: Dispatcher, sources: SourceHealth, remote_sources: Sequence[str]
+    database: Database,
+    dispatcher: Dispatcher,
+    sources: SourceHealth,
+    remote_sources: Sequence[str],
+    limits: Callable[[], dict[str, str]],
 ) -> Callable[[], Awaitable[dict[str, str]]]:
     """A function that returns the state of each check by its name; `ok` is good."""
 
@@ -26,7 +30,7 @@ def readiness(
             "dispatcher": OK if dispatcher.accepting else "draining",
         }
         states = {name: sources.unavailable_reason(name) or OK for name in remote_sources}
-        return checks | {f"{SOURCE}{name}": state for name, state in states.items()}
+        return checks | {f"{SOURCE}{name}": state for name, state in states.items()} | limits()
 
     return check
 

@@ -22,6 +22,16 @@ def database_url(settings: Settings) -> str:
     return _secret_in(settings, settings.database.url_file, "database.url_file")
 
 
+def metrics_token(settings: Settings) -> str:
+    """What `/metrics` asks for; empty: nothing. `ConfigurationError` for an empty file."""
+    if not settings.server.metrics_token_file:
+        return ""
+    name = "server.metrics_token_file"
+    if token := _secret_in(settings, settings.server.metrics_token_file, name):
+        return token
+    raise ConfigurationError(f"{name}: the file is empty")
+
+
 def source_secret(
     settings: Settings, source: str, environ: Mapping[str, str] | None = None
 ) -> str | None:

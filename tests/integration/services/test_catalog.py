@@ -12,12 +12,11 @@ from typing import NoReturn
 import duckdb
 import pytest
 
-from queryrun.engines.base import ColumnInfo
+from queryrun.engines.base import ColumnInfo, TableFacts
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode, RunFailed, Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.catalog.client import CatalogClient, CatalogOptions
-from queryrun.services.catalog.frames import TableShape
 from queryrun.services.catalog.process import run_catalog
 from tests.faults.node_harness import until
 from tests.integration.worker.pool_harness import SCRIPTED, children
@@ -40,10 +39,16 @@ class FaultyCatalog:
             os.read(os.pipe()[0], 1)
         if failure == "says":
             raise RunFailed.of(FailureCode.ENGINE_UNAVAILABLE, "The engine is not there")
+        if "bad" in self._options:
+            return ["a", "b", "c", "d"]
         return [str(os.getpid())]
 
     def columns(self, name: str) -> list[ColumnInfo] | None:
-        """Whether it can read what it should not."""
+        """Whether it can read what it should not; a table may hang, or kill the process."""
+        if name in self._options.get("bad", ""):
+            if self._options.get("how") == "dies":
+                os._exit(9)
+            os.read(os.pipe()[0], 1)
         other = self._options.get("other")
         if other is None:
             return []
@@ -52,6 +57,10 @@ class FaultyCatalog:
         except PermissionError:
             return [ColumnInfo(name, "walled")]
         return [ColumnInfo(name, "open")]
+
+    def facts(self, name: str) -> TableFacts:
+        """Nothing."""
+        return TableFacts()
 
     def close(self) -> None:
         """Nothing to release."""
@@ -113,14 +122,14 @@ async def broken() -> AsyncIterator[ForkClient]:
 async def test_tables_have_columns_in_trinos_words(data: EntityData, real: ForkClient) -> None:
     data.write("e1", "Account", "SELECT 'a' AS Id, 1::DECIMAL(18,6) AS balance, now() AS at")
     (found,) = await data.client_for(real).tables("live", "e1")
-    assert found == TableShape(
-        "account",
-        (
-            ColumnInfo("id", "varchar"),
-            ColumnInfo("balance", "decimal(18,6)"),
-            ColumnInfo("at", "timestamp with time zone"),
-        ),
+    assert found.columns == (
+        ColumnInfo("id", "varchar"),
+        ColumnInfo("balance", "decimal(18,6)"),
+        ColumnInfo("at", "timestamp with time zone"),
     )
+    facts = found.facts
+    assert (found.name, facts.format, facts.files, facts.rows) == ("account", "parquet", 1, 1)
+    assert facts.size_bytes == (data.root / "e1" / "Account.parquet").stat().st_size
 
 
 async def test_an_entity_sees_its_own_tables_alone(data: EntityData, real: ForkClient) -> None:
@@ -182,11 +191,35 @@ async def test_a_failing_catalog_makes_the_source_unavailable(
 ) -> None:
     """And the failure is not cached."""
     data.options["failure"] = failure
-    client_for = data.client_for(broken, timeout_s=0.5 if failure == "hangs" else 20.0)
+    client_for = data.client_for(broken, timeout_s=2.0 if failure == "hangs" else 20.0)
     with pytest.raises(Unavailable, match="live"):
         await client_for.tables("live", "e1")
     del data.options["failure"]
     assert len(await client_for.tables("live", "e1")) == 1
+
+
+async def test_a_table_that_kills_the_process_takes_no_other_away(
+    data: EntityData, broken: ForkClient
+) -> None:
+    data.options |= {"bad": "bc", "how": "dies"}
+    found = await data.client_for(broken, timeout_s=20.0).tables("live", "e1")
+    assert [(table.name, table.columns) for table in found] == [
+        *(("a", ()), ("b", None), ("c", None), ("d", ())),
+    ]
+    assert "fail" in found[1].problem
+
+
+async def test_a_slow_table_takes_no_other_away(data: EntityData, broken: ForkClient) -> None:
+    """Those before it are there at once, those behind it when the list is asked for again."""
+    data.options |= {"bad": "b", "how": "hangs"}
+    client = data.client_for(broken, timeout_s=3.0)
+    first = await client.tables("live", "e1")
+    assert [table.columns for table in first] == [(), None, None, None]
+    assert "within 3 s" in first[1].problem
+    assert "ask again" in first[2].problem
+    assert [table.columns for table in await client.tables("live", "e1")] == [(), None, (), ()]
+    with pytest.raises(Unavailable, match="table 'b'"):
+        await data.client_for(broken, timeout_s=0.5).table("live", "e1", "b")
 
 
 async def test_missing_data_is_unavailable(data: EntityData, real: ForkClient) -> None:

@@ -125,11 +125,6 @@ def _netlink(victim: Victim) -> None:
     socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close()
 
 
-def _socket_pair(victim: Victim) -> None:
-    for channel in socket.socketpair():
-        channel.close()
-
-
 def _kill_by_limit(victim: Victim) -> None:
     limits = resource.prlimit(victim.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(victim.pid, resource.RLIMIT_NOFILE, limits)
@@ -295,7 +290,7 @@ ATTACKS: dict[str, Attack] = {
         *(_device, _ptrace, _new_program),
     ),
     **_stopped_by(CALLS)(
-        *(_mptcp, _fast_open, _udp, _unix, _raw, _netlink, _socket_pair),
+        *(_mptcp, _fast_open, _udp, _unix, _raw, _netlink),
         *(_kill_by_limit, _signal_by_owner, _priority, _affinity),
         *(_chmod, _chown, _utime, _xattr),
         *(_fork, _execve, _outlive_parent),

@@ -95,7 +95,7 @@ def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
     assert "no file that is read" in _table(tmp_path, "only").problem
 
 
-@pytest.mark.parametrize("file", ["book.xlsx", "book.csv.bz2", "book.orc", "BOOK.Parquet.zip"])
+@pytest.mark.parametrize("file", ["book.xlsx", "book.csv.xz", "book.orc", "BOOK.Parquet.zip"])
 def test_asking_for_an_ending_that_is_not_read_says_what_to_do(tmp_path: Path, file: str) -> None:
     _touch(tmp_path, file)
     assert f"'{file}': " in _table(tmp_path, "book").problem

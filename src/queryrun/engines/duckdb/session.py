@@ -231,6 +231,11 @@ class DuckDBSession:
         if self._attached:
             self._attached.close()
 
+    def release_files(self) -> None:
+        """Close the files of the tables that have been described; a catalog has many."""
+        if self._snapshot:
+            self._snapshot.close()
+
     def _close_snapshot(self) -> None:
         if self._snapshot:
             self._snapshot.close()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 import duckdb
 
-from queryrun.engines.base import RowFilter
+from queryrun.engines.base import RowFilter, TableFacts
 from queryrun.errors import RunFailed
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
+from queryrun.tables.facts import describe_cost, known_rows
 from queryrun.tables.formats import FORMATS
 from queryrun.tables.model import table_key
 from queryrun.tables.relation import relation
@@ -64,6 +66,28 @@ class Tables:
         if self._snapshot is None:
             return self.names()
         return [table_key(table.name) for table in self._snapshot.directory.tables()]
+
+    def cost(self, name: str) -> int:
+        """How long a description of the table may take, for comparison."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        return describe_cost(table) if table else 0
+
+    def facts(self, name: str) -> TableFacts:
+        """What is known of the table's data, of files whose description did not fail too."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        if self._snapshot is None or table is None:
+            return TableFacts()
+        found = TableFacts(table.format, warnings=table.warnings)
+        with contextlib.suppress(RunFailed):
+            pinned = self._snapshot.table(name)
+            found = replace(
+                found,
+                files=len(pinned.files),
+                size_bytes=sum(file.identity.size_bytes for file in pinned.files),
+                rows=known_rows(self._connection, pinned),
+                version=pinned.version,
+            )
+        return found
 
     def offer(self, requested: Iterable[str]) -> None:
         """Make the tables of these names readable. Names without a table are passed over."""

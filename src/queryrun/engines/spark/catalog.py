@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from typing import TypeVar
 
-from queryrun.engines.base import ColumnInfo, RowFilter
+from queryrun.engines.base import ColumnInfo, RowFilter, TableFacts
 from queryrun.engines.spark.client import SparkClient
 from queryrun.engines.spark.endpoint import endpoint_from_options, session_id_of
 from queryrun.engines.spark.error_details import SparkError
@@ -50,6 +50,10 @@ class SparkCatalog:
             return None
         columns = [table_column(one.name, spark_text(one)) for one in schema.struct.fields]
         return [ColumnInfo(*row) for row in described(columns)]
+
+    def facts(self, name: str) -> TableFacts:  # noqa: ARG002 - the engine's own affair
+        """Nothing: the engine keeps its data itself."""
+        return TableFacts()
 
     def close(self) -> None:
         """End the session on the server."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from trino.exceptions import TrinoQueryError
 
-from queryrun.engines.base import ColumnInfo
+from queryrun.engines.base import ColumnInfo, TableFacts
 from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import failure_of
 from queryrun.engines.trino.query import Query, QueryRequest
@@ -41,6 +41,10 @@ class TrinoCatalog:
                 return None
             raise
         return [ColumnInfo(*row) for row in rows]
+
+    def facts(self, name: str) -> TableFacts:  # noqa: ARG002 - the engine's own affair
+        """Nothing: the engine keeps its data itself."""
+        return TableFacts()
 
     def close(self) -> None:
         """Nothing is kept between questions."""

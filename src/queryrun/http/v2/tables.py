@@ -30,4 +30,15 @@ def _source(request: ApiRequest) -> str | None:
 
 
 def _body(table: TableShape) -> dict[str, object]:
-    return {"name": table.name, "columns": table.columns}
+    facts = table.facts
+    return {
+        "name": table.name,
+        "columns": table.columns,
+        "problem": table.problem or None,
+        "format": facts.format or None,
+        "files": facts.files,
+        "size_bytes": facts.size_bytes,
+        "rows": facts.rows,
+        "version": facts.version or None,
+        "warnings": facts.warnings,
+    }

@@ -34,6 +34,8 @@ REMOTE_TIMEOUT_S = 50.0
 """A remote engine describes one table after another. Below the timeout of a request."""
 REMOTE_LIFETIME_S = 60.0
 """Of a cached list: a remote engine does not report changes."""
+MAX_CRASHES = 4
+"""Processes that one list may cost: a table that kills one is left out of the next."""
 MAX_FILES = 10_000
 """Inspected to see whether a directory has changed; with more, only time expires a list."""
 
@@ -65,6 +67,7 @@ class _CachedTables:
     tables: Tables
     version: int
     expires_at_s: float
+    is_complete: bool = True
 
 
 class CatalogClient:
@@ -82,7 +85,7 @@ class CatalogClient:
         self._turns = TurnSlots(MAX_PROCESSES)
         self._scans = ThreadLane("catalog", threads=2, max_waiting=200)
         self._cache: RecentResults[_CacheKey, _CachedTables] = RecentResults(MAX_CACHED_LISTS)
-        self._pending: dict[_CacheKey, asyncio.Task[Tables]] = {}
+        self._pending: dict[_CacheKey, asyncio.Task[_CachedTables]] = {}
 
     async def tables(self, source: str, entity_id: str) -> Tables:
         """All tables, by name. Raises `Unavailable` when the source cannot list them."""
@@ -90,9 +93,9 @@ class CatalogClient:
 
     async def table(self, source: str, entity_id: str, name: str) -> TableShape | None:
         """One table; None when there is none of this name. Raises `Unavailable` likewise."""
-        key = _CacheKey(source, entity_id, None)
-        if key not in self._cache:
-            key = _CacheKey(source, entity_id, name.lower())
+        cached = self._cache.get(_CacheKey(source, entity_id, None))
+        is_listed = cached is not None and cached.is_complete
+        key = _CacheKey(source, entity_id, None if is_listed else name.lower())
         found = await self._find(key)
         return next((table for table in found if table.name == name.lower()), None)
 
@@ -110,44 +113,112 @@ class CatalogClient:
         spec = await self._spec_of(key.source, key.entity_id)
         version = await self._scans.run(lambda: data_version(spec))
         cached = self._cache.get(key)
-        if cached is not None and cached.version == version and monotonic() < cached.expires_at_s:
+        is_current = cached is not None and cached.version == version
+        if cached and is_current and cached.is_complete and monotonic() < cached.expires_at_s:
             return cached.tables
         if key not in self._pending:
             task = asyncio.create_task(self._request(key, spec, version), name="catalog")
             self._pending[key] = task
             task.add_done_callback(lambda done: self._forget_pending(key, done))
-        return await asyncio.shield(self._pending[key])
+        return (await asyncio.shield(self._pending[key])).tables
 
-    def _forget_pending(self, key: _CacheKey, done: asyncio.Task[Tables]) -> None:
+    def _forget_pending(self, key: _CacheKey, done: asyncio.Task[_CachedTables]) -> None:
         del self._pending[key]
         if not done.cancelled():
             done.exception()  # marks it as retrieved: every caller may have been cancelled
 
-    async def _request(self, key: _CacheKey, spec: SourceSpec, version: int) -> Tables:
-        """`version` is from before the request: files that change meanwhile expire the list."""
-        async with self._turns.slot(key.entity_id):
-            tables = await self._list(key.source, TablesRequest(spec, key.table))
-        lifetime_s = REMOTE_LIFETIME_S if spec.kind.is_remote else self._options.lifetime_s
-        self._cache.put(key, _CachedTables(tables, version, monotonic() + lifetime_s))
-        return tables
+    async def _request(self, key: _CacheKey, spec: SourceSpec, version: int) -> _CachedTables:
+        """`version` is from before the request: files that change meanwhile expire the list.
 
-    async def _list(self, source: str, request: TablesRequest) -> Tables:
-        """Every failure is `Unavailable`: the caller may retry, and nothing is cached."""
-        is_remote = request.source.kind.is_remote
-        timeout_s = REMOTE_TIMEOUT_S if is_remote else self._options.timeout_s
+        A list that was not finished in time is kept as far as it goes, and the next request goes
+        on from there.
+        """
+        before = self._cache.get(key)
+        known: Tables = ()
+        if before is not None and before.version == version and not before.is_complete:
+            known = tuple(table for table in before.tables if table.problem != _LATE)
+        async with self._turns.slot(key.entity_id):
+            listing = await self._list(key, spec, known)
+        lifetime_s = REMOTE_LIFETIME_S if spec.kind.is_remote else self._options.lifetime_s
+        found = _CachedTables(
+            listing.tables(), version, monotonic() + lifetime_s, not listing.is_unfinished
+        )
+        self._cache.put(key, found)
+        return found
+
+    async def _list(self, key: _CacheKey, spec: SourceSpec, known: Tables) -> _Listing:
+        """Raises `Unavailable` when not even the names are known."""
+        timeout_s = REMOTE_TIMEOUT_S if spec.kind.is_remote else self._options.timeout_s
+        listing = _Listing({table.name: table for table in known})
+        try:
+            async with asyncio.timeout(timeout_s):
+                for _ in range(MAX_CRASHES):
+                    await self._read(key, spec, listing)
+                    if not listing.unread():
+                        break
+                    _log.warning("catalog_crashed", source=key.source, table=listing.unread()[0])
+                    listing.give_up_on(listing.unread()[0], _CRASHED)
+        except TimeoutError:
+            _log.warning("catalog_timeout", source=key.source, timeout_s=timeout_s)
+            if key.table is not None:
+                raise Unavailable(f"table '{key.table}': {_SLOW.format(timeout_s)}") from None
+            if not listing.unread():
+                message = f"source '{key.source}' did not list its tables in time"
+                raise Unavailable(message) from None
+            listing.give_up_on(listing.unread()[0], _SLOW.format(timeout_s))
+        return listing
+
+    async def _read(self, key: _CacheKey, spec: SourceSpec, listing: _Listing) -> None:
+        """One process, until it has said everything or died."""
+        request = TablesRequest(spec, key.table, tuple(listing.found))
         async with self._processes.one() as process:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    response = await process.request(encode(request))
-            except TimeoutError:
-                _log.warning("catalog_timeout", source=source, timeout_s=timeout_s)
-                raise Unavailable(f"source '{source}' did not list its tables in time") from None
-        if response is None:
-            raise Unavailable(f"the tables of source '{source}' cannot be listed")
-        if response.problem is not None:
-            _log.warning("catalog_failed", source=source, code=response.code)
-            raise Unavailable(_message(source, response))
-        return response.tables
+            process.send(encode(request))
+            while True:
+                response = await process.receive()
+                if response is None and listing.names:
+                    return
+                if response is None:
+                    raise Unavailable(f"the tables of source '{key.source}' cannot be listed")
+                if response.problem is not None:
+                    _log.warning("catalog_failed", source=key.source, code=response.code)
+                    raise Unavailable(_message(key.source, response))
+                listing.names = response.names or listing.names
+                listing.found |= {table.name: table for table in response.tables}
+                if response.is_last:
+                    listing.names = ()
+                    return
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What is known of a list while it is read."""
+
+    found: dict[str, TableShape]
+    names: tuple[str, ...] = ()
+    """Those that the process was to describe, in its order; empty once it has."""
+    is_unfinished: bool = False
+
+    def unread(self) -> list[str]:
+        """What has not been described yet. The first one is what the process is busy with."""
+        return [name for name in self.names if name not in self.found]
+
+    def give_up_on(self, name: str, problem: str) -> None:
+        """One table keeps its name alone; the others may be asked for again."""
+        self.found[name] = TableShape(name, None, problem=problem)
+        self.is_unfinished = bool(self.unread())
+
+    def tables(self) -> Tables:
+        """By name. What there was no time for has no columns."""
+        late = {name: TableShape(name, None, problem=_LATE) for name in self.unread()}
+        return tuple(table for _, table in sorted((self.found | late).items()))
+
+
+_SLOW = (
+    "its data could not be described within {:.0f} s. A run that reads the table takes the time it "
+    "needs; its columns are known afterwards"
+)
+_LATE = "there was no time to describe it. ask again, or for this table alone"
+_CRASHED = "its data makes the process that describes it fail"
 
 
 def data_version(spec: SourceSpec) -> int:

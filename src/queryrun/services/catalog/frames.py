@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from queryrun.engines.base import ColumnInfo
+from queryrun.engines.base import ColumnInfo, TableFacts
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
 
@@ -14,6 +14,9 @@ class TableShape(msgspec.Struct, frozen=True):
 
     name: str
     columns: tuple[ColumnInfo, ...] | None
+    facts: TableFacts = TableFacts()
+    problem: str = ""
+    """Why the columns could not be read, in words for the caller."""
 
 
 class TablesRequest(Frame, frozen=True, tag="tables"):
@@ -21,11 +24,19 @@ class TablesRequest(Frame, frozen=True, tag="tables"):
 
     source: SourceSpec
     table: str | None = None
+    skipped: tuple[str, ...] = ()
+    """Tables that need not be described: the node knows them."""
 
 
 class TablesResponse(Frame, frozen=True, tag="shapes"):
-    """Catalog to node. `problem`: why there is no list; `code` is a `FailureCode`."""
+    """Catalog to node: first all names, then a frame per table, then one with `is_last`.
 
+    `problem`: why there is no list; `code` is a `FailureCode`.
+    """
+
+    names: tuple[str, ...] = ()
+    """In the order in which they are described."""
     tables: tuple[TableShape, ...] = ()
     code: str = ""
     problem: str | None = None
+    is_last: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import msgspec
@@ -25,7 +25,7 @@ from queryrun.services.catalog.frames import TableShape, TablesRequest, TablesRe
 MEMORY_BYTES = 2 * 1024**3
 """Far more than names and types need; a file that makes the engine use it crashes the process."""
 MAX_COLUMNS = 50_000
-"""In one response. The columns of further tables are left out: a response stays below 8 MB."""
+"""Of one list. The columns of further tables are left out, so that a list stays below 8 MB."""
 
 _OF_ONE_TABLE = {
     FailureCode.DATA_UNREADABLE,
@@ -45,7 +45,8 @@ def run_catalog(control: socket.socket, open_catalog: OpenCatalog) -> NoReturn:
         limit_memory(MEMORY_BYTES)
         apply_sandbox(sandbox_policy(request.source))
         name_process("qr:catalog")
-        channel.send(list_tables(request, open_catalog))
+        for response in list_tables(request, open_catalog):
+            channel.send(response)
     os._exit(0)
 
 
@@ -58,28 +59,36 @@ def sandbox_policy(source: SourceSpec) -> SandboxPolicy:
     )
 
 
-def list_tables(request: TablesRequest, open_catalog: OpenCatalog) -> TablesResponse:
-    """The tables of the source, or why there is no list."""
+def list_tables(request: TablesRequest, open_catalog: OpenCatalog) -> Iterator[TablesResponse]:
+    """The names, then the tables one by one, or why there is no list.
+
+    One frame per table: whatever happens to one of them, the node knows those before it.
+    """
     try:
         with contextlib.closing(open_catalog(request.source)) as catalog:
-            if request.table is None:
-                return TablesResponse(tuple(_shapes(catalog)))
-            found = _shape(catalog, request.table.lower())
-            return TablesResponse((found,) if found else ())
+            yield from _responses(request, catalog)
     except RunFailed as failed:
-        return TablesResponse(code=failed.failure.code.value, problem=failed.failure.message)
+        yield TablesResponse(
+            code=failed.failure.code.value, problem=failed.failure.message, is_last=True
+        )
 
 
-def _shapes(catalog: Catalog) -> list[TableShape]:
-    """Beyond `MAX_COLUMNS` tables keep their names alone, so that the frame stays bounded."""
-    found: list[TableShape] = []
+def _responses(request: TablesRequest, catalog: Catalog) -> Iterator[TablesResponse]:
+    """Beyond `MAX_COLUMNS` tables keep their names alone, so that a node's memory is bounded."""
+    if request.table is not None:
+        found = _shape(catalog, request.table.lower())
+        yield TablesResponse(tables=(found,) if found else (), is_last=True)
+        return
+    skipped = set(request.skipped)
+    names = [name for name in catalog.tables() if name not in skipped]
+    yield TablesResponse(names=tuple(names))
     columns = 0
-    for name in catalog.tables():
+    for name in names:
         shape = _shape(catalog, name) if columns < MAX_COLUMNS else TableShape(name, None)
         if shape is not None:
             columns += len(shape.columns or ())
-            found.append(shape)
-    return found
+            yield TablesResponse(tables=(shape,))
+    yield TablesResponse(is_last=True)
 
 
 def _shape(catalog: Catalog, name: str) -> TableShape | None:
@@ -88,6 +97,6 @@ def _shape(catalog: Catalog, name: str) -> TableShape | None:
         columns = catalog.columns(name)
     except RunFailed as failed:
         if failed.failure.code in _OF_ONE_TABLE:
-            return TableShape(name, None)
+            return TableShape(name, None, catalog.facts(name), failed.failure.message)
         raise
-    return None if columns is None else TableShape(name, tuple(columns))
+    return None if columns is None else TableShape(name, tuple(columns), catalog.facts(name))
