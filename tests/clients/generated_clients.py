@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,14 +40,15 @@ STRICT = {
 """A closed schema is one whose unknown keys are an error."""
 
 
-NO_JDK = "there is no JDK"
+OLDEST_JDK = 17
+NO_JDK = f"there is no JDK of version {OLDEST_JDK} or newer"
 
 
 def what_is_missing(language: str) -> str:
     """Why there can be no client in this language here; empty when there can."""
     if shutil.which("java") is None:
         return "there is no Java, which the generator needs"
-    if language == "java" and shutil.which("javac") is None:
+    if language == "java" and not _has_jdk():
         return NO_JDK
     if _stamp().exists() and _stamp().read_text(encoding="utf-8") == _digest(HERE, PINS):
         return ""
@@ -105,7 +107,7 @@ def _make(directory: Path) -> None:
     (directory / "typescript/node_modules").symlink_to(TOOLS / "node_modules")
     tsc = TOOLS / "node_modules/typescript/bin/tsc"
     _run("node", tsc, "--project", directory / "typescript")
-    if shutil.which("javac") is not None:
+    if _has_jdk():
         _compile_java(directory)
 
 
@@ -135,9 +137,19 @@ def _compile_java(directory: Path) -> None:
     """With the names of parameters, by which the driver finds them."""
     sources = [str(path) for path in (directory / "java").rglob("*.java")]
     (directory / "java/sources").write_text("\n".join(sources), encoding="utf-8")
-    options = ["-nowarn", "-proc:none", "-parameters", "-encoding", "UTF-8", "--release", "17"]
+    options = ["-nowarn", "-proc:none", "-parameters", "-encoding", "UTF-8"]
+    options += ["--release", str(OLDEST_JDK)]
     where = ["-cp", _class_path(directory), "-d", directory / "java/classes"]
     _run("javac", *options, *where, f"@{directory / 'java/sources'}")
+
+
+def _has_jdk() -> bool:
+    """Whether the compiler on the path is new enough; it prints `javac 17.0.15`."""
+    if shutil.which("javac") is None:
+        return False
+    done = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True)
+    found = re.match(r"javac (\d+)", done.stdout + done.stderr)
+    return found is not None and int(found[1]) >= OLDEST_JDK
 
 
 def _class_path(directory: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 from queryrun.http.routes import TABLE, contract_document
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.results.formats import ContentEncoding, ContentType
+from tests.clients import generated_clients
 from tests.http.contract_schema import DOCUMENT, PATH
 
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -88,3 +90,15 @@ def test_an_unknown_key_does_not_fit(name: str, key: str) -> None:
     OAS30Validator(schema).validate({})
     with pytest.raises(jsonschema.ValidationError):
         OAS30Validator(schema).validate({key: 1})
+
+
+def test_the_contract_has_a_row_for_every_generated_client() -> None:
+    """With the version that the tests fetch."""
+    pom = (generated_clients.HERE / "pom.xml").read_text(encoding="utf-8")
+    found = re.search(r"openapi-generator-cli</artifactId>\s*<version>([^<]+)<", pom)
+    assert found is not None
+    page = (PATH.parent / "contract.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| openapi-generator ")]
+    assert len(rows) == len(generated_clients.LANGUAGES)
+    for row, language in zip(rows, generated_clients.LANGUAGES, strict=True):
+        assert row.lower().startswith(f"| openapi-generator {found[1]}, {language}")

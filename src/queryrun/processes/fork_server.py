@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import NoReturn, cast
 
+from queryrun.processes import seccomp
 from queryrun.processes.child_setup import (
     adopt_orphans,
     become_child,
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> None:
     die_with_parent(int(node_pid))
     adopt_orphans()
     set_mode(SandboxMode(mode))
+    seccomp.prepare()
     entry_points = {role: _load(name) for role, _, name in (one.partition("=") for one in roles)}
     gc.collect()
     gc.freeze()  # what was imported stays on pages that every child shares

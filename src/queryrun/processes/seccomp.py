@@ -12,6 +12,7 @@ import platform
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from queryrun.processes.syscalls import ABSENT, ALLOWED, FATAL, NETWORK, OWN_PID, Argument, Call
 
@@ -25,6 +26,9 @@ _REFUSED, _MISSING = _ERRNO | _EPERM, _ERRNO | _ENOSYS
 
 _LOAD, _AND, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
+_INSTRUCTION_BYTES = 8
+_SOME_PID = 0x7EADBEE5
+"""Beyond the largest pid that a kernel gives."""
 _X32_BIT = 0x40000000
 """Numbers from here on are calls of 32-bit pointers on x86_64, which would pass by our table."""
 
@@ -76,14 +80,30 @@ def install(*, network: bool) -> None:
     here = machine()
     if here is None:
         raise OSError(_ENOSYS, f"no filter of system calls for {platform.machine()}")
-    program = assembled(here, calls(network=network), os.getpid())
-    code = ctypes.create_string_buffer(b"".join(program))
-    descriptor = ctypes.create_string_buffer(
-        struct.pack("@HP", len(program), ctypes.addressof(code))
-    )
+    program = _template(here, network).replace(_word(_SOME_PID), _word(os.getpid()))
+    code = ctypes.create_string_buffer(program)
+    length = len(program) // _INSTRUCTION_BYTES
+    descriptor = ctypes.create_string_buffer(struct.pack("@HP", length, ctypes.addressof(code)))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
     result = _libc.syscall(here.seccomp, _SET_MODE_FILTER, _FLAG_TSYNC, descriptor)
     _check(result, "seccomp")
+
+
+def prepare() -> None:
+    """Make the programs once, in the process that others are forked from: it takes milliseconds."""
+    if (here := machine()) is not None:
+        for network in (False, True):
+            _template(here, network)
+
+
+@cache
+def _template(here: Machine, network: bool) -> bytes:
+    """The program for a process with the pid `_SOME_PID`, which occurs nowhere else in it."""
+    return b"".join(assembled(here, calls(network=network), _SOME_PID))
+
+
+def _word(value: int) -> bytes:
+    return struct.pack("=I", value)
 
 
 def calls(*, network: bool) -> tuple[Call, ...]:

@@ -244,16 +244,6 @@ ALLOWED: tuple[Call, ...] = (
         *("sendto", 44, 206, "frames to the node; to no address, and so to nobody else"),
         only=((Argument(4, 0, wide=True), Argument(3, 0, mask=_MSG_FASTOPEN)),),
     ),
-    # --- threads that wait for each other in Rust and gRPC: the reader of Delta logs ---
-    Call("epoll_create1", 291, 20, "threads of a runtime"),
-    Call("epoll_ctl", 233, 21, "threads of a runtime"),
-    Call("epoll_wait", 232, None, "threads of a runtime"),
-    Call("epoll_pwait", 281, 22, "threads of a runtime"),
-    Call("eventfd2", 290, 19, "wakes a thread of a runtime"),
-    Call(
-        *("socketpair", 53, 199, "wakes a thread of a runtime; both ends are its own"),
-        only=_one_of(0, _AF_UNIX),
-    ),
 )
 """What every child process may call."""
 

@@ -187,3 +187,13 @@ def test_a_process_that_needs_every_wall_goes_no_further_without_one(
     monkeypatch.setattr(sandbox, "restrict_calls", pytest.fail)
     with pytest.raises(OSError, match="required"):
         sandbox.apply_sandbox(SandboxPolicy())
+
+
+@BOTH
+@pytest.mark.parametrize("network", [False, True])
+def test_a_prepared_program_is_the_assembled_one(machine: Machine, network: bool) -> None:
+    """Only the pid is filled in."""
+    prepared = seccomp._template(machine, network)
+    program = b"".join(assembled(machine, calls(network=network), PID))
+    some_pid, pid = (struct.pack("=I", value) for value in (seccomp._SOME_PID, PID))
+    assert prepared.replace(some_pid, pid) == program
