@@ -218,10 +218,10 @@ def tables_infer(
     source: OfSource = None,
 ) -> None:
     """Print a draft of the table's section for tables.toml: its format and its columns' types."""
-    from queryrun.cli.tables import infer_table
+    from queryrun.cli.tables import inspector
 
     try:
-        typer.echo(infer_table(home, source, entity, name))
+        typer.echo(inspector(home, source, entity).draft(name))
     except RunFailed as failed:
         typer.echo(failed.failure.message, err=True)
         raise typer.Exit(1) from failed
@@ -238,10 +238,10 @@ def tables_check(
 
     The exit status is 1 when there is a fault.
     """
-    from queryrun.cli.tables import check_tables
+    from queryrun.cli.tables import inspector
 
     has_faults = False
-    for table in check_tables(home, source, entity, names or []):
+    for table in inspector(home, source, entity).check(names or []):
         has_faults = has_faults or bool(table.faults)
         rows = "cannot be read" if table.rows is None else f"{table.rows} rows"
         typer.echo(f"{table.name}: {rows}")
