@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from queryrun.tables.definition import TableDefinition
 from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.partitions import partitioned
-from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
+from queryrun.tables.snapshot import SnapshotFile, TableSnapshot, changed
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text import kinds, locate
 from queryrun.tables.text.convert import Column, Converted, Converter, ValueFault
@@ -142,8 +142,9 @@ class _Reading:
                     entry = Entry(make(file, path))
                 except FileFault as fault:
                     entry = Entry(fault=self._located(file, fault))
-                if file.file.is_unchanged():
-                    self._store.add(key, entry, path if entry.converted else None)
+                if not file.file.is_unchanged():
+                    raise changed(self._table.table.name, file.file.found.name)
+                self._store.add(key, entry, path if entry.converted else None)
         if entry.fault:
             raise unreadable(self._table.table.name, str(entry.fault))
         if entry.converted is None:
