@@ -198,6 +198,14 @@ class TestSpark(EngineContract):
         found = rows(session, "SELECT id FROM Marked ORDER BY id", row_filter)
         assert [number for (number,) in found] == ids
 
+    def test_nothing_of_the_callers_is_evaluated_on_rows_of_other_orgs(
+        self, session: SparkSession
+    ) -> None:
+        by_org = RowFilter("include", "org", ("o1",))
+        predicate = "1 / (CASE org WHEN 'o1' THEN 1 ELSE 0 END) = 1"
+        found = rows(session, f"SELECT id FROM marked WHERE {predicate} ORDER BY id", by_org)
+        assert found == [(1,), (3,)]
+
     def test_a_qualified_name_does_not_bypass_the_org(self, session: SparkSession) -> None:
         by_org = RowFilter("include", "org", ("o1",))
         refused = failure(session, f"SELECT id FROM {SCHEMA}.marked", by_org)
@@ -274,6 +282,14 @@ class TestSparkInTrinosSql(EngineContract):
     ) -> None:
         found = rows(session, "SELECT id FROM marked ORDER BY id", row_filter)
         assert [number for (number,) in found] == ids
+
+    def test_nothing_of_the_callers_is_evaluated_on_rows_of_other_orgs(
+        self, session: SparkSession
+    ) -> None:
+        by_org = RowFilter("include", "org", ("o1",))
+        predicate = "1 / (CASE org WHEN 'o1' THEN 1 ELSE 0 END) = 1"
+        found = rows(session, f"SELECT id FROM marked WHERE {predicate} ORDER BY id", by_org)
+        assert found == [(1,), (3,)]
 
     def test_its_tables_can_be_listed(self, session: SparkSession) -> None:
         assert rows(session, "SHOW TABLES") == [("account",), ("marked",)]

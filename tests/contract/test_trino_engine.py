@@ -338,6 +338,23 @@ def test_only_visible_rows_are_seen(
     assert read(rows) == [(one,) for one in ids]
 
 
+@pytest.mark.parametrize(
+    "predicate", ["1 / (CASE org WHEN 'b' THEN 1 ELSE 0 END) = 1", "CAST(org AS tinyint) = 1"]
+)
+def test_nothing_of_the_callers_is_evaluated_on_rows_of_other_orgs(
+    session: TrinoSession, predicate: str
+) -> None:
+    """The plan shows it too: no predicate is moved across a LIMIT."""
+    by_org = RowFilter("include", "org", ("b",))
+    if "CASE" in predicate:
+        rows = session.plan(f"SELECT id FROM marked WHERE {predicate} ORDER BY id", by_org)
+        assert read(rows) == [(2,), (3,)]
+    rows = session.plan(
+        f"SELECT id FROM marked WHERE org <> 'b' AND {predicate} ORDER BY id", by_org
+    )
+    assert read(rows) == []
+
+
 def test_selecting_the_mark_shows_deleted_rows(session: TrinoSession) -> None:
     rows = session.plan("SELECT m.id, m.deleted FROM marked AS m ORDER BY id")
     assert read(rows) == [(1, None), (2, True), (3, False)]

@@ -12,6 +12,9 @@ from queryrun.errors import QueryrunError, RunFailed
 from queryrun_cli import commands as client_commands
 from queryrun_cli.plugins import HomeServer, Plugin
 
+tenants_app = typer.Typer(
+    help="Tenants: customers, whose entities share limits.", no_args_is_help=True
+)
 clients_app = typer.Typer(
     help="OAuth clients: who may call the service, and in which entities.", no_args_is_help=True
 )
@@ -136,20 +139,26 @@ def clients_create(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="read, submit, cancel or admin; repeat. Default: the first three."),
+        typer.Option(
+            help="read, submit, cancel, admin (of the entity) or tenant_admin (of every entity); "
+            "repeat. Default: the first three."
+        ),
     ] = None,
     org: Annotated[
         list[str] | None,
         typer.Option(help="Org whose rows the client may see; repeat. Default: no restriction."),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the client.")] = "client",
+    tenant: Annotated[
+        str, typer.Option(help="Tenant of the entities. Default: the setting `tenant`.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Create a client. Its secret is printed only here."""
     from queryrun.cli.clients import NewClient, create
     from queryrun.cli.show import show_client
 
-    new_client = NewClient(entity or [], scope or [], org or [], name)
+    new_client = NewClient(entity or [], scope or [], org or [], name, tenant)
     show_client(create(home, new_client), as_json=as_json)
 
 
@@ -178,11 +187,36 @@ def clients_rotate(
 
 @clients_app.command("revoke")
 def clients_revoke(client_id: str, home: Home = DEFAULT_HOME) -> None:
-    """Revoke a client and all its tokens immediately. Its runs continue."""
+    """Revoke a client and all its tokens immediately: cancel its runs, end its streams."""
     from queryrun.cli.clients import revoke
 
-    revoke(home, client_id)
-    typer.echo(f"revoked {client_id}")
+    canceled = revoke(home, client_id)
+    typer.echo(f"revoked {client_id}" + (f", canceled {canceled} runs" if canceled else ""))
+
+
+@tenants_app.command("create")
+def tenants_create(
+    name: Annotated[str, typer.Argument(help="Name of the tenant, which is its id.")],
+    home: Home = DEFAULT_HOME,
+    entity: Annotated[
+        list[str] | None, typer.Option(help="Entity of the tenant to create; repeat for several.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a tenant: a customer with limits of its own."""
+    from queryrun.cli.show import show_tenants
+    from queryrun.cli.tenants import create
+
+    show_tenants([create(home, name, entity or [])], as_json=as_json)
+
+
+@tenants_app.command("ls")
+def tenants_ls(home: Home = DEFAULT_HOME, as_json: Json = False) -> None:
+    """List the tenants and their entities."""
+    from queryrun.cli.show import show_tenants
+    from queryrun.cli.tenants import every
+
+    show_tenants(every(home), as_json=as_json)
 
 
 tables_app = typer.Typer(
@@ -263,6 +297,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
     app.command("demo-data")(demo_data)
     app.add_typer(clients_app, name="clients")
+    app.add_typer(tenants_app, name="tenants")
     guarantee.register(app)
 
 

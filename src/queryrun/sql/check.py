@@ -104,7 +104,7 @@ def _check_tree(statement: str) -> Verdict:
         objection = objection_to(read_tree(_connection(), statement))
     except NotSerializableError:
         return _refused(Refusal.NOT_ALLOWED, "This kind of statement is not supported")
-    if objection is None:
+    if objection is None or objection.is_unknown:
         return Verdict(statement)
     refusal = Refusal.NOT_READ_ONLY if objection.writes else Refusal.NOT_ALLOWED
     data = statement.encode()

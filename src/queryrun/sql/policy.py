@@ -6,9 +6,10 @@ before it binds the statement, so that a guard that was bypassed is not the only
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
-from queryrun.sql.functions import may_call, may_read_from
+from queryrun.sql.functions import judgement_of, known_functions, may_read_from
 from queryrun.sql.tree import Named, Tree
 
 _QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
@@ -74,11 +75,15 @@ _FILE_CHARACTERS = frozenset("/\\:*?[]{}")
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a statement may not run. `writes`: it would change data; otherwise it reaches too far."""
+    """Why a statement may not run. `writes`: it would change data; otherwise it reaches too far.
+
+    `is_unknown`: it calls a function that does not exist, which is for the run to say.
+    """
 
     message: str
     offset: int | None = None
     writes: bool = False
+    is_unknown: bool = False
 
 
 def objection_to(tree: Tree) -> Objection | None:
@@ -120,14 +125,23 @@ def _to_table_functions(tree: Tree) -> Objection | None:
 
 def _to_functions(tree: Tree) -> Objection | None:
     for function in tree.functions:
-        if not may_call(function.name):
+        judgement = judgement_of(function.name)
+        if judgement == "denied":
             return Objection(f"Function '{function.name}' is not allowed", function.offset)
+        if judgement == "unknown":
+            message = f"Function '{function.name}' does not exist{_did_you_mean(function.name)}"
+            return Objection(message, function.offset, is_unknown=True)
     return None
+
+
+def _did_you_mean(function: str) -> str:
+    close = difflib.get_close_matches(function.lower(), known_functions(), n=1, cutoff=0.6)
+    return f". Did you mean '{close[0]}'?" if close else ""
 
 
 def _to_relations(tree: Tree) -> Objection | None:
     for table in tree.tables:
-        if _is_file(table.name):
+        if _is_file(f".{table.schema}.{table.name}" if table.schema else table.name):
             return Objection("Reading a file by its name is not allowed", table.offset)
         if _is_about_the_engine(table):
             return Objection(f"Relation '{table.name}' is not allowed", table.offset)
@@ -135,6 +149,7 @@ def _to_relations(tree: Tree) -> Objection | None:
 
 
 def _is_file(name: str) -> bool:
+    """Where there is no table of a name, DuckDB reads the file of that path, schema and all."""
     lower = name.lower()
     for suffix in _PACKED:
         lower = lower.removesuffix(suffix)

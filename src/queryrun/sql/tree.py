@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _FACT = re.compile(
-    r'"(type|query_location|schema_name|table_name|function_name|show_type|column_names)"'
+    r'"(type|query_location|schema_name|table_name|function_name|show_type|column_names|alias|'
+    r'ref_type|column_name_alias)"'
     r':("(?:[^"\\]|\\.)*"|\d+|\[(?:"(?:[^"\\]|\\.)*",?)*\])'
 )
 _NOWHERE = 18446744073709551615
+_STANDS_FOR_COLUMNS = frozenset({"STAR", "SHOW_REF", "POSITIONAL_REFERENCE", "PIVOT"})
 
 
 class NotSerializableError(Exception):
@@ -52,6 +54,17 @@ class Tree:
     """Every column that is named, without what stands in front of it, in lower case."""
     specials: list[str] = field(default_factory=list)
     """What a SHOW asks for that is no relation: `tables`, `databases`, …"""
+    relations: set[str] = field(default_factory=set)
+    """What tables are known as in it: their names and aliases, in lower case."""
+    has_unnamed: bool = False
+    """NATURAL joins, and aliases that rename columns by position."""
+
+    @property
+    def means_unnamed_columns(self) -> bool:
+        """Whether it can mean columns of tables whose names it does not say: `*`, whole rows."""
+        return self.has_unnamed or bool(
+            self.nodes & _STANDS_FOR_COLUMNS or self.columns & self.relations
+        )
 
 
 def read_tree(connection: DuckDBPyConnection, statement: str) -> Tree:
@@ -87,6 +100,9 @@ class _Scanner:
             "function_name": self._function_name,
             "show_type": self._show_type,
             "column_names": self._column_names,
+            "alias": self._alias,
+            "ref_type": self._ref_type,
+            "column_name_alias": self._column_name_alias,
         }
         for key, value in _facts(text):
             readers[key](value)
@@ -110,6 +126,7 @@ class _Scanner:
     def _table_name(self, name: str) -> None:
         if self.node == "BASE_TABLE":
             self.tree.tables.append(Named(name, self.offset, self.schema))
+            self.tree.relations.add(name.lower())
         elif self.node == "SHOW_REF" and name:
             self.tree.specials.append(name.strip('"').lower())
 
@@ -124,6 +141,16 @@ class _Scanner:
     def _column_names(self, names: str) -> None:
         if self.node == "COLUMN_REF":
             self.tree.columns.update(name.lower() for name in json.loads(names)[-1:])
+
+    def _alias(self, alias: str) -> None:
+        if alias and self.node == "BASE_TABLE":
+            self.tree.relations.add(alias.lower())
+
+    def _ref_type(self, ref_type: str) -> None:
+        self.tree.has_unnamed |= ref_type == "NATURAL"
+
+    def _column_name_alias(self, names: str) -> None:
+        self.tree.has_unnamed |= self.node == "BASE_TABLE" and names != "[]"
 
     def _show_type(self, show_type: str) -> None:
         if show_type == "SHOW_FROM":

@@ -6,6 +6,9 @@ from typing import Any
 
 from queryrun.engines.base import EngineLimits
 
+ATTACHED = "data"
+"""The name of a `.duckdb` file's database, whatever the file is called."""
+
 
 def limited(limits: EngineLimits) -> dict[str, Any]:
     """DuckDB's settings for these limits. Extensions, secrets and Python variables stay out."""

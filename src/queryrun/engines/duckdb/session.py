@@ -8,21 +8,24 @@ writes; external access is off except for the entity's own directory; the config
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from queryrun.engines.base import (
+    Column,
     EngineLimits,
     EngineProgress,
     RowFilter,
     Rows,
     result_columns,
 )
-from queryrun.engines.duckdb.config import limited
+from queryrun.engines.duckdb.barrier import Barrier
+from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
+from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
@@ -32,15 +35,14 @@ from queryrun.sql.trino.translate import Parsed, Request, placed, read, translat
 from queryrun.tables.database import AttachedDatabase
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
+from queryrun.tables.model import table_key
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
-from queryrun.tables.sql import quoted_text, text_list
 from queryrun.tables.text.context import TextContext
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
 _OPTIONS = {"data_dir", "database"}
 _PIPE = "out"
-_ATTACHED = "data"
 _BEFORE = "DESCRIBE FROM (\n"
 _NOWHERE = sys.maxsize
 """Positions in a translated statement are none in the statement as submitted."""
@@ -91,11 +93,12 @@ class DuckDBSession:
         self._zone = "UTC"
         self._data_dir = data_dir.absolute() if data_dir else None
         self._limits = limits
-        self._instance = _connect(limits)
+        self._instance = open_instance(limits)
         self._connections = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
         self._connection = self._connections[-1]
         self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
+        self._barrier: Barrier | None = None
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
@@ -118,9 +121,11 @@ class DuckDBSession:
         self._database = database.absolute() if database else None
         self._zone = time_zone
         if self._database:
-            self._attached = AttachedDatabase(self._instance, self._database, _ATTACHED)
+            self._attached = AttachedDatabase(self._instance, self._database, ATTACHED)
         for connection in self._connections:
-            self._set_up_connection(connection, time_zone)
+            set_up_connection(connection, time_zone)
+            if self._database:
+                connection.execute(f"USE {ATTACHED}")
         self._lock()
 
     def plan(
@@ -138,29 +143,13 @@ class DuckDBSession:
         if self._attached:
             self._attached.verify()
         row_filter = row_filter or RowFilter()
-        names: list[str] | None = None
         try:
-            tables = self.offered(row_filter)
-            self._tables = tables
-            if self._is_trino:
-                parsed = self._parsed = read(statement)
-                sql, names = self._translated(parsed, tables, row_filter.deleted_rows)
-                tree = self._checked(sql)
-                if parsed.explain:
-                    sql, names = self._explained(sql, parsed.explain), None
-            else:
-                sql = statement
-                tree = self._checked(sql)
-                _offer_tables(tables, tree)
-            _refuse_ways_round(tree, row_filter)
-            described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
+            return self._planned(statement, row_filter)
         except duckdb.Error as error:
-            raise self.failure_of(error, self._relation_at(error)) from error
-        columns = result_columns(
-            names or [str(name) for name, *_ in described],
-            [str(kind) for _, kind, *_ in described],
-        )
-        return Rows(self._connection, f"{sql}\n", columns)
+            failure = self.failure_of(error, self._relation_at(error))
+            raise _without_values(failure, row_filter) from error
+        except RunFailed as failed:
+            raise _without_values(failed, row_filter) from failed.__cause__
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
@@ -169,7 +158,7 @@ class DuckDBSession:
             spill_dir = self._limits.spill_dir
             work_dir = Path(spill_dir).absolute() if spill_dir else None
             self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir, self._text)
-        return Tables(self._connection, self._snapshot, _ATTACHED, row_filter or RowFilter())
+        return Tables(self._connection, self._snapshot, ATTACHED, row_filter or RowFilter())
 
     def verify_data(self) -> None:
         """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
@@ -216,6 +205,7 @@ class DuckDBSession:
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
         self._close_snapshot()
+        self._close_barrier()
         self._connections.pop().close()
         if not self._connections:
             return False
@@ -224,6 +214,7 @@ class DuckDBSession:
 
     def close(self) -> None:
         """Close the instance; its spill files go with it."""
+        self._close_barrier()
         while self._connections:
             self._connections.pop().close()
         self._instance.close()
@@ -250,26 +241,51 @@ class DuckDBSession:
             directories.append(f"{Path(self._limits.spill_dir).absolute()}/")
         if self._text.copies_dir:
             directories.append(f"{self._text.copies_dir}/")
-        self._instance.execute(
-            f"SET allowed_directories={text_list(directories)};"
-            f"SET allowed_paths={text_list([self.output_path])};"
-            "SET enable_external_access=false;"
-            "SET lock_configuration=true"
-        )
-
-    def _set_up_connection(self, connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:
-        """Settings of a connection are locked later with the instance's, so they are made now."""
-        connection.execute("SET enable_progress_bar=true; SET enable_progress_bar_print=false")
-        if self._database:
-            connection.execute(f"USE {_ATTACHED}")
-        try:
-            connection.execute(f"SET TimeZone={quoted_text(time_zone)}")
-        except duckdb.Error as error:
-            raise RunFailed.of(
-                FailureCode.INVALID_VALUE, f"Unknown time zone '{time_zone}'"
-            ) from error
+        lock(self._instance, directories, [self.output_path])
 
     # --- planning ---------------------------------------------------------------------------
+
+    def _planned(self, statement: str, row_filter: RowFilter) -> Rows:
+        """Bound twice for a client of orgs: on the tables as they are, then behind the barrier."""
+        tables = self._tables = self.offered(row_filter)
+        names: list[str] | None = None
+        if self._is_trino:
+            parsed = self._parsed = read(statement)
+            sql, names = self._translated(parsed, tables, row_filter.deleted_rows)
+            tree, named = self._checked(sql), parsed.needs.tables
+        else:
+            sql, tree = statement, self._checked(statement)
+            named = frozenset(table_key(table.name) for table in tree.tables)
+            _offer_tables(tables, tree)
+        _refuse_ways_round(tree, row_filter)
+        if row_filter.is_by_org:
+            self._described(sql, names)
+            self._pass_barrier(tables, named, tree, sql)
+        if self._parsed and self._parsed.explain:
+            sql, names = self._explained(sql, self._parsed.explain), None
+        return Rows(self._connection, f"{sql}\n", self._described(sql, names))
+
+    def _described(self, sql: str, names: list[str] | None) -> Sequence[Column]:
+        """The result's columns; `names` as Trino has them, where it differs."""
+        described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
+        return result_columns(
+            names or [str(name) for name, *_ in described],
+            [str(kind) for _, kind, *_ in described],
+        )
+
+    def _pass_barrier(self, tables: Tables, named: Collection[str], tree: Tree, sql: str) -> None:
+        """From here on there is nothing but the rows that this client may see."""
+        barrier = self._barrier = Barrier(self._limits, self._zone)
+        self._connection = barrier.connection
+        barrier.copy(self._database, tables.offered, named, tree, sql)
+        self.verify_data()
+        self._close_snapshot()
+        barrier.close_off(self.output_path)
+
+    def _close_barrier(self) -> None:
+        if self._barrier:
+            self._barrier.close()
+            self._barrier = None
 
     def _checked(self, statement: str) -> Tree:
         """The statement's tree, once it is known to be one SELECT that keeps to the rules."""
@@ -296,7 +312,8 @@ class DuckDBSession:
         if objection.offset is not None:
             position = position_after(self._statement.encode()[: objection.offset])
             line, column = position.line, position.column
-        raise RunFailed(Failure(FailureCode.NOT_ALLOWED, objection.message, line, column))
+        code = FailureCode.NAME_NOT_FOUND if objection.is_unknown else FailureCode.NOT_ALLOWED
+        raise RunFailed(Failure(code, objection.message, line, column))
 
     def _translated(
         self, parsed: Parsed, tables: Tables, deleted_rows: str
@@ -345,15 +362,15 @@ def _refuse_ways_round(tree: Tree, row_filter: RowFilter) -> None:
         raise RunFailed.of(FailureCode.NOT_ALLOWED, message)
 
 
+def _without_values(failure: BaseException, row_filter: RowFilter) -> BaseException:
+    """A fault in a file may be in a row that this client does not see."""
+    if not isinstance(failure, RunFailed) or failure.failure.code not in _ABOUT_DATA:
+        return failure
+    if not row_filter.is_by_org:
+        return failure
+    message = "A table's data could not be read; the operator can see why"
+    return RunFailed(Failure(failure.failure.code, message))
+
+
+_ABOUT_DATA = {FailureCode.DATA_INVALID, FailureCode.DATA_UNREADABLE}
 _PLAIN_SCHEMAS = {"", "information_schema"}
-
-
-def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
-        ":memory:",
-        config={
-            **limited(limits),
-            # A file that changed between two statements must be read anew, whatever its times say.
-            "enable_external_file_cache": False,
-        },
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -22,12 +23,35 @@ from queryrun.tables.types import readable
 
 DELETED = "deleted"
 """The column that marks deleted rows in sources that say so (contract F3)."""
+_INTEGERS = frozenset(
+    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+)
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+"""Ids that are equal to a number's text exactly when they are equal to the number."""
 _TABLES_OF_DATABASE = (
     "SELECT table_name FROM duckdb_tables() WHERE database_name = $1 AND schema_name = 'main' "
     "UNION ALL SELECT view_name FROM duckdb_views() "
     "WHERE database_name = $1 AND schema_name = 'main' AND NOT internal"
 )
 """Tables of other schemas are not listed: a statement cannot name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTable:
+    """A table that a statement may read: what is behind its view."""
+
+    name: str
+    """As the statement spells it."""
+    source: str
+    """SQL that can stand after FROM, with all rows."""
+    columns: Sequence[str]
+    condition: str
+    """Which rows may be seen; empty for all."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from others."""
+        return table_key(self.name)
 
 
 class Tables:
@@ -50,6 +74,12 @@ class Tables:
         self._snapshot = snapshot
         self._names = snapshot.directory.candidates() if snapshot else None
         self._sources: dict[str, str] = {}
+        self._offered: dict[str, OfferedTable] = {}
+
+    @property
+    def offered(self) -> Sequence[OfferedTable]:
+        """What has been offered so far."""
+        return list(self._offered.values())
 
     def names(self) -> list[str]:
         """All names that may be tables, in lower case; empty when the engine cannot say."""
@@ -170,22 +200,34 @@ class Tables:
     def _create_view(self, name: str, condition: str = "") -> None:
         """The one way a table becomes readable: other orgs' rows kept out, `condition` held."""
         source = self._source(name)
-        conditions = [part for part in (self._by_org(source), condition) if part]
-        self._connection.execute(view_sql(name, source, " AND ".join(conditions)))
+        by_org, columns = "", []
+        if self._row_filter.is_by_org:
+            described = self._connection.execute(f"DESCRIBE FROM {source}").fetchall()
+            columns = [str(column) for column, *_ in described]
+            by_org = self._by_org({str(one).lower(): str(kind) for one, kind, *_ in described})
+        conditions = " AND ".join(part for part in (by_org, condition) if part)
+        self._connection.execute(view_sql(name, source, conditions))
+        self._offered[_ascii_lower(name)] = OfferedTable(name, source, columns, conditions)
 
     def _exists(self, name: str) -> bool:
         return self._snapshot is None or self._snapshot.directory.find(name) is not None
 
-    def _by_org(self, source: str) -> str:
-        """What keeps other orgs' rows out of a table, when it tells them apart at all."""
-        if not self._row_filter.is_by_org:
-            return ""
-        described = self._connection.execute(f"DESCRIBE FROM {source}").fetchall()
+    def _by_org(self, types: Mapping[str, str]) -> str:
+        """What keeps other orgs' rows out of a table, when it tells them apart at all.
+
+        Numbers are compared as numbers, so that files are pruned by them.
+        """
         column = self._row_filter.org_column.lower()
-        if column not in {str(name).lower() for name, *_ in described}:
+        if column not in types:
             return ""
-        ids = ", ".join(quoted_text(org) for org in self._row_filter.org_ids)
-        return f"CAST({quoted_name(column)} AS VARCHAR) IN ({ids})"
+        ids, is_number = self._row_filter.org_ids, types[column] in _INTEGERS
+        if is_number:
+            ids = tuple(org for org in ids if _INTEGER.fullmatch(org))
+        if not ids:
+            return "false"
+        listed = ", ".join(ids if is_number else map(quoted_text, ids))
+        spelled = quoted_name(column)
+        return f"{spelled if is_number else f'CAST({spelled} AS VARCHAR)'} IN ({listed})"
 
     def _source(self, name: str) -> str:
         """Made once per table: two names of it read the same snapshot."""
@@ -203,6 +245,11 @@ class Tables:
         """Types that only DuckDB has are converted as those of files are."""
         source = self._in_database(name)
         return readable(self._connection, name, source, source, {})
+
+
+def _ascii_lower(name: str) -> str:
+    """As DuckDB compares names."""
+    return "".join(c.lower() if c.isascii() else c for c in name)
 
 
 def _is_boolean(column: TableColumn) -> bool:

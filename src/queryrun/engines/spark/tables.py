@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DELETED = "deleted"
 """The column that marks deleted rows (contract F3)."""
+BARRIER = "rand() >= 0"
+"""Always true, and Spark does not know: it moves no predicate across a filter that is not
+deterministic, so nothing of the caller's is evaluated before the restriction by org."""
 BEFORE = "SELECT * FROM (\n"
 """What stands before every query: in parentheses Spark's grammar allows nothing but a query."""
 _VISIBLE = {
@@ -67,7 +70,7 @@ class Tables:
             schema = self.schema(name)
             conditions = [self._by_org(schema), self._by_mark(schema, deleted)] if schema else []
             if any(conditions):
-                self._show(name, " AND ".join(filter(None, conditions)))
+                self._show(name, " AND ".join(filter(None, conditions)), bool(conditions[0]))
 
     def names(self) -> list[str]:
         """All tables and views of the schema, in lower case."""
@@ -88,9 +91,11 @@ class Tables:
                 return None
             raise
 
-    def _show(self, name: str, condition: str) -> None:
-        view = f"CREATE TEMPORARY VIEW {quoted(name)} AS SELECT * FROM {self.full(name)}"
-        self._client.command(f"{view} WHERE {condition}", self._tag)
+    def _show(self, name: str, condition: str, is_by_org: bool) -> None:
+        rows = f"SELECT * FROM {self.full(name)} WHERE {condition}"
+        if is_by_org:
+            rows = f"SELECT * FROM ({rows}) WHERE {BARRIER}"
+        self._client.command(f"CREATE TEMPORARY VIEW {quoted(name)} AS {rows}", self._tag)
 
     def _by_org(self, schema: DataType) -> str:
         column = self._row_filter.org_column

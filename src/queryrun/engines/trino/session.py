@@ -23,7 +23,7 @@ from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import ErrorContext, failure_of
 from queryrun.engines.trino.name_scope import NameScope
 from queryrun.engines.trino.query import ENCODINGS, Query, QueryRequest
-from queryrun.engines.trino.statement import PreparedStatement, prepare
+from queryrun.engines.trino.statement import BARRIER, PreparedStatement, prepare
 from queryrun.engines.trino.tables import columns_of_tables
 from queryrun.engines.trino.types import ResultColumn, columns_of
 from queryrun.engines.trino.values import batches, schema_of
@@ -139,7 +139,7 @@ class TrinoSession:
         """The columns of tables are looked up only if a rule restricts rows: it costs a query."""
         self._context = ErrorContext()
         rules = RowRules(
-            row_filter.deleted_rows_of_source, row_filter.org_column, row_filter.org_ids
+            row_filter.deleted_rows_of_source, row_filter.org_column, row_filter.org_ids, BARRIER
         )
 
         def columns(tables: Sequence[ast.Table]) -> list[dict[str, str]]:

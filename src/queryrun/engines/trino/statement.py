@@ -24,6 +24,11 @@ from queryrun.sql.trino.typed import name, text
 Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
 """The columns of these tables and their types, as the engine reports them."""
 
+BARRIER = f" LIMIT {2**63 - 1}"
+"""A predicate above a LIMIT may not be moved below it, because fewer rows would come through: so
+Trino evaluates nothing of the caller's before the restriction. No table has as many rows. What it
+costs: rows that pass come together on one node, and are divided anew from there."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedStatement:

@@ -36,11 +36,18 @@ class RowRules:
     deleted: str = "exclude"
     org_column: str = ""
     org_ids: tuple[str, ...] = ()
+    barrier: str = ""
+    """What the engine moves no predicate across, written behind the restriction by org."""
+
+    @property
+    def is_by_org(self) -> bool:
+        """Whether rows of other orgs must be kept out."""
+        return bool(self.org_column and self.org_ids)
 
     @property
     def restrict_nothing(self) -> bool:
         """Whether no table's columns matter."""
-        return self.deleted not in _MARKED and not (self.org_column and self.org_ids)
+        return self.deleted not in _MARKED and not self.is_by_org
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +91,18 @@ def restricted(
     restricted with certainty.
     """
     found = list(references(statement, node))
+    if rules.is_by_org:
+        _refuse_what_tells_of_hidden_rows(statement, found)
     tables = {_key(reference.table): reference.table for reference in found}
     facts = dict(zip(tables, describe(list(tables.values())) if tables else [], strict=True))
     edits: list[_Edit] = []
     long_names: set[tuple[str, ...]] = set()
     for reference in found:
-        condition = _condition(reference, rules, facts[_key(reference.table)])
+        known = facts[_key(reference.table)]
+        condition = _condition(reference, rules, known)
         if condition:
-            edits += _edits(statement, reference, condition)
+            barrier = rules.barrier if _tells_orgs_apart(rules, known) else ""
+            edits += _edits(statement, reference, condition, barrier)
             if not reference.is_aliased:
                 long_names.add(_key(reference.table))
     return Rewritten.of(statement, edits + list(_shortened(node, long_names)))
@@ -183,10 +194,26 @@ def _condition(reference: Reference, rules: RowRules, facts: Facts) -> str:
     parts = [facts.condition]
     if not reference.shows_deleted and facts.columns.get(DELETED) == "boolean":
         parts.append(_MARKED.get(rules.deleted, ""))
-    if rules.org_ids and rules.org_column.lower() in facts.columns:
+    if _tells_orgs_apart(rules, facts):
         ids = ", ".join(text(org) for org in rules.org_ids)
         parts.append(f"CAST({name(rules.org_column)} AS varchar) IN ({ids})")
     return " AND ".join(part for part in parts if part)
+
+
+def _tells_orgs_apart(rules: RowRules, facts: Facts) -> bool:
+    return rules.is_by_org and rules.org_column.lower() in facts.columns
+
+
+def _refuse_what_tells_of_hidden_rows(statement: str, found: Sequence[Reference]) -> None:
+    """Plans have estimates, and `t$partitions` and its like the bounds and counts, of all rows."""
+    first = next(token for token in tokens_of(statement) if token.text not in {";", "("})
+    at = first.at if first.text == "EXPLAIN" and first.kind == "word" else None
+    for reference in found:
+        if "$" in reference.table.parts[-1].text:
+            at = reference.table.at
+    if at is not None:
+        message = "This tells of rows of other orgs, and is not allowed where rows are restricted"
+        raise failure_at(FailureCode.NOT_ALLOWED, message, statement, at)
 
 
 def _shortened(node: ast.Query, long_names: set[tuple[str, ...]]) -> Iterator[_Edit]:
@@ -202,11 +229,11 @@ def _shortened(node: ast.Query, long_names: set[tuple[str, ...]]) -> Iterator[_E
                     break
 
 
-def _edits(statement: str, reference: Reference, condition: str) -> list[_Edit]:
+def _edits(statement: str, reference: Reference, condition: str, barrier: str) -> list[_Edit]:
     """A table without an alias gets its own name as one, so that its columns still resolve."""
     table = reference.table
     last = table.parts[-1]
-    after = f" WHERE {condition})"
+    after = f" WHERE {condition}{barrier})"
     if not reference.is_aliased and not reference.is_body:
         after += f" AS {statement[last.at : end_of(table)]}"
     return [

@@ -225,6 +225,28 @@ def test_rows_of_other_orgs_are_excluded() -> None:
     assert found == f"SELECT * FROM (SELECT * FROM item WHERE {condition}) AS item"
 
 
+def test_a_barrier_stands_behind_the_restriction_by_org_alone() -> None:
+    rules = RowRules("exclude", "org_id", ("1",), barrier=" LIMIT 9")
+    condition = "CAST(\"org_id\" AS varchar) IN ('1')"
+    assert text("TABLE item", rules) == f"(SELECT * FROM item WHERE {condition} LIMIT 9)"
+    assert text("SELECT id FROM account", rules) == f"SELECT id FROM {ACCOUNT}"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "EXPLAIN SELECT id FROM item",
+        ";EXPLAIN ANALYZE SELECT 1 FROM item",
+        'SELECT * FROM "item$partitions"',
+        'SELECT * FROM plain, x."Item$Files" AS f',
+    ],
+)
+def test_what_tells_of_hidden_rows_is_refused(statement: str) -> None:
+    with pytest.raises(RunFailed) as failed:
+        text(statement, RowRules("include", "org_id", ("1",)))
+    assert failed.value.failure.code is FailureCode.NOT_ALLOWED
+
+
 def test_selecting_the_mark_opens_no_other_org() -> None:
     TABLES["both"] = {"org_id": "varchar", "deleted": "boolean"}
     found = text("SELECT deleted FROM both", RowRules("exclude", "org_id", ("1",)))
