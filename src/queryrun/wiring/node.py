@@ -18,7 +18,6 @@ from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
-from queryrun.http.server.connection import Connection
 from queryrun.http.server.connections import Connections
 from queryrun.http.server.proxies import TrustedProxies
 from queryrun.http.server.server import HttpServer
@@ -95,7 +94,7 @@ class Node:
     reaper: Reaper
     sweeper: Sweeper
     revocations: RevocationWatch
-    connections: Connections[Connection]
+    connections: Connections
     callers: KnownCallers
 
     @property
@@ -244,7 +243,7 @@ def build_node(
     )
 
     # HTTP.
-    connections = Connections[Connection](server_limits(settings))
+    connections = Connections(server_limits(settings))
     callers = KnownCallers()
     watch = ConnectionWatch(connections)
     watch.register(attempts.metrics.registry)
