@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from re import _parser  # type: ignore[attr-defined]
+from importlib import import_module
 
+_parser = import_module("re._parser")
+"""Python's own parser of regular expressions, which its stubs do not list."""
 _MYSQL = {
     "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I",
     "I": "%I", "i": "%M", "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p",
