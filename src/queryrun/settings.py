@@ -170,18 +170,18 @@ class SourceSettings(Section, frozen=True):
     fetch them there. Nothing that Trino answers leads a worker to any other address."""
     name_scope: Literal["schema", "catalog", "all"] = "schema"
     """Trino: which tables a statement may name: those of its schema, of its catalog, or all."""
-    max_running_per_tenant: int = 5
+    running_per_tenant: int = 5
     """Runs of one tenant that run at the same time on this source, over all nodes. Its entities
     share it: one alone may use all of it, and the next one still gets its share at once, beyond
     the limit for as long as the first one uses more than its own."""
-    max_running_per_entity: int = 0
+    running_per_entity: int = 0
     """Runs of one entity that run at the same time on this source."""
-    max_running_per_client: int = 0
+    running_per_client: int = 0
     """Runs of one client, in one entity, that run at the same time on this source."""
-    max_queued_per_tenant: int = 10
+    queued_per_tenant: int = 10
     """Runs that wait; one more is refused with 429. Each entity of a tenant may have as many, so
     that nobody is refused for what another entity has submitted."""
-    max_queued_per_client: int = 0
+    queued_per_client: int = 0
     """Runs of one client, in one entity, that wait."""
     max_output_rows: int = 500_000
     """Rows of a result. A run with more fails; a result is never cut."""

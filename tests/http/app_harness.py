@@ -331,7 +331,7 @@ def app_over(
     queued_per_tenant: int = 0,
 ) -> AppContext:
     """The context of the HTTP layer, over this database."""
-    rules = SourcePolicy(max_running_per_tenant=0, queue=QueueLimits(queued_per_tenant))
+    rules = SourcePolicy(running_per_tenant=0, queue=QueueLimits(queued_per_tenant))
     return AppContext(
         runs=RequestContext(
             store=database.runs,

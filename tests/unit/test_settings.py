@@ -18,7 +18,7 @@ def write(home: Path, text: str) -> Path:
 
 def test_a_home_without_a_file_has_the_contracts_limits(tmp_path: Path) -> None:
     live = load(tmp_path, {}).sources["live"]
-    assert (live.max_running_per_tenant, live.max_queued_per_tenant, live.max_output_rows) == (
+    assert (live.running_per_tenant, live.queued_per_tenant, live.max_output_rows) == (
         5,
         10,
         500_000,

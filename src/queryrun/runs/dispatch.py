@@ -181,9 +181,9 @@ class Dispatcher:
         return ClaimLimits(
             sources,
             free,
-            {source: policy.max_running_per_tenant for source, policy in policies.items()},
-            {source: policy.max_running_per_entity for source, policy in policies.items()},
-            {source: policy.max_running_per_client for source, policy in policies.items()},
+            {source: policy.running_per_tenant for source, policy in policies.items()},
+            {source: policy.running_per_entity for source, policy in policies.items()},
+            {source: policy.running_per_client for source, policy in policies.items()},
             fair_slots=fair,
         )
 

@@ -12,10 +12,10 @@ from queryrun.runs.store import QueueLimits
 class SourcePolicy:
     """Limits that a source sets on runs (contract F7). 0 means no limit, unless noted otherwise."""
 
-    max_running_per_tenant: int = 5
+    running_per_tenant: int = 5
     """Its entities share it (`RunStore.claim`)."""
-    max_running_per_entity: int = 0
-    max_running_per_client: int = 0
+    running_per_entity: int = 0
+    running_per_client: int = 0
     queue: QueueLimits = field(default_factory=lambda: QueueLimits(per_entity=10))
     max_output_rows: int = 500_000
     max_output_bytes: int = 0

@@ -111,10 +111,10 @@ def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
 def _source_policy(source: SourceSettings) -> SourcePolicy:
     """The runs layer must not import the settings, so their values are copied here."""
     return SourcePolicy(
-        max_running_per_tenant=source.max_running_per_tenant,
-        max_running_per_entity=source.max_running_per_entity,
-        max_running_per_client=source.max_running_per_client,
-        queue=QueueLimits(source.max_queued_per_tenant, source.max_queued_per_client),
+        running_per_tenant=source.running_per_tenant,
+        running_per_entity=source.running_per_entity,
+        running_per_client=source.running_per_client,
+        queue=QueueLimits(source.queued_per_tenant, source.queued_per_client),
         max_output_rows=source.max_output_rows,
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
         time_limit_s=source.time_limit_s,
