@@ -17,7 +17,7 @@ from queryrun.errors import InvalidRequest, Problem
 from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
-from queryrun.results.lanes import ThreadLane
+from queryrun.results.bounded_threads import BoundedThreads
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31
@@ -33,7 +33,7 @@ _NOT_AN_OBJECT = Problem("invalid_parameter", "body", "the body must be a JSON o
 _FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
-async def read_json_body(request: ApiRequest, max_bytes: int, lane: ThreadLane) -> bytes:
+async def read_json_body(request: ApiRequest, max_bytes: int, threads: BoundedThreads) -> bytes:
     """The body of a request that must be JSON, inflated when it was gzipped."""
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != JSON:
@@ -42,7 +42,7 @@ async def read_json_body(request: ApiRequest, max_bytes: int, lane: ThreadLane) 
     encoding = content_encoding(request)
     if encoding != "gzip" or not body.startswith(GZIP_MAGIC):
         return body
-    return await lane.run(lambda: inflate(body, encoding, max_bytes))
+    return await threads.run(lambda: inflate(body, encoding, max_bytes))
 
 
 async def read_body(request: ApiRequest, max_bytes: int) -> bytes:
@@ -94,7 +94,7 @@ def inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
 
 
 async def decode_object(
-    raw: bytes, known: frozenset[str], problems: list[Problem], lane: ThreadLane
+    raw: bytes, known: frozenset[str], problems: list[Problem], threads: BoundedThreads
 ) -> dict[str, object] | None:
     """The JSON object in `raw`, or None and a problem. `known`: the properties it may have.
 
@@ -104,7 +104,7 @@ async def decode_object(
     if len(raw) <= LARGE_BYTES:
         found = _decode_small(raw)
     else:
-        found = await lane.run(lambda: _decode_large(raw, known))
+        found = await threads.run(lambda: _decode_large(raw, known))
     if isinstance(found, Problem):
         problems.append(found)
         return None

@@ -24,7 +24,7 @@ from queryrun.http.rate_limits import (
 )
 from queryrun.http.revocation import StreamTokens
 from queryrun.http.server.turns import KnownCallers
-from queryrun.results.lanes import ThreadLane
+from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
@@ -99,19 +99,19 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
+class HttpThreads:
     """Threads for blocking work, by kind: downloads wait for downloads alone."""
 
-    bodies: ThreadLane = field(
-        default_factory=lambda: ThreadLane("body", threads=2, max_waiting=200)
+    bodies: BoundedThreads = field(
+        default_factory=lambda: BoundedThreads("body", threads=2, max_waiting=200)
     )
     """Inflate and decode large request bodies. Each holds `max_body_bytes`, twice at most."""
-    downloads: ThreadLane = field(
-        default_factory=lambda: ThreadLane("download", threads=16, max_waiting=2000)
+    downloads: BoundedThreads = field(
+        default_factory=lambda: BoundedThreads("download", threads=16, max_waiting=2000)
     )
     """Read result files for downloads. A call reads one chunk."""
-    previews: ThreadLane = field(
-        default_factory=lambda: ThreadLane("rows", threads=MAX_TEXT_PREVIEWS, max_waiting=0)
+    previews: BoundedThreads = field(
+        default_factory=lambda: BoundedThreads("rows", threads=MAX_TEXT_PREVIEWS, max_waiting=0)
     )
     """Read the first rows of text formats, for those who hold one of `preview_turns`."""
     preview_turns: TurnSlots = field(
@@ -120,8 +120,8 @@ class Lanes:
 
     def close(self) -> None:
         """Start no more work. Idempotent."""
-        for lane in (self.bodies, self.downloads, self.previews):
-            lane.close()
+        for threads in (self.bodies, self.downloads, self.previews):
+            threads.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class AppContext:
     sandbox: str = ""
     """What confines the processes that run statements, in words (`/readyz`)."""
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
-    lanes: Lanes = field(default_factory=Lanes)
+    threads: HttpThreads = field(default_factory=HttpThreads)
     monotonic_s: Callable[[], float] = monotonic
     """A monotonic clock for rates."""
     callers: KnownCallers = field(default_factory=KnownCallers)

@@ -62,7 +62,7 @@ def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
 
 async def _stat(app: AppContext, key: str) -> StoredFile | None:
     try:
-        return await app.lanes.downloads.run(lambda: app.results.stat(key))
+        return await app.threads.downloads.run(lambda: app.results.stat(key))
     except RunFailed as error:
         raise Unavailable("the store of result files cannot be reached") from error
 
@@ -109,5 +109,5 @@ def _bounds(first: str, last: str, size_bytes: int) -> tuple[int, int]:
 async def _chunks(app: AppContext, key: str, start: int, end: int) -> AsyncIterator[bytes]:
     """The bytes, each chunk read in a thread: a slow client holds no thread between chunks."""
     chunks = iter(app.results.read(key, start, end))
-    while (chunk := await app.lanes.downloads.run(lambda: next(chunks, None))) is not None:
+    while (chunk := await app.threads.downloads.run(lambda: next(chunks, None))) is not None:
         yield chunk

@@ -16,7 +16,7 @@ from starlette.routing import Router
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
-from queryrun.http.context import AppContext, Lanes
+from queryrun.http.context import AppContext, HttpThreads
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.server.connections import Connections
 from queryrun.http.server.proxies import TrustedProxies
@@ -88,7 +88,7 @@ class Node:
     remote_stop: RemoteStopClient
     tables: CatalogClient
     previews: PreviewClient
-    lanes: Lanes
+    threads: HttpThreads
     sources: SourceHealth
     dispatcher: Dispatcher
     reaper: Reaper
@@ -164,7 +164,7 @@ class Node:
         await self.guard.close()
         await self.tables.close()
         await self.previews.close()
-        self.lanes.close()
+        self.threads.close()
         if self.resources.credentials is not None:
             await self.resources.credentials.close()
         await self.resources.pool.close()
@@ -247,7 +247,7 @@ def build_node(
     callers = KnownCallers()
     watch = ConnectionWatch(connections)
     watch.register(attempts.metrics.registry)
-    lanes = Lanes()
+    threads = HttpThreads()
     app = build_app(
         AppContext(
             runs=requests,
@@ -257,7 +257,7 @@ def build_node(
             results=resources.results,
             tables=tables,
             previews=previews,
-            lanes=lanes,
+            threads=threads,
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
             now=utc_now,
@@ -280,7 +280,7 @@ def build_node(
         remote_stop=remote_stop,
         tables=tables,
         previews=previews,
-        lanes=lanes,
+        threads=threads,
         sources=sources,
         dispatcher=dispatcher,
         reaper=reaper,

@@ -21,7 +21,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
 from queryrun.http.v2.body import BY_NAME as V2_NAMES
 from queryrun.http.v2.body import PROPERTIES as V2_PROPERTIES
-from queryrun.results.lanes import ThreadLane
+from queryrun.results.bounded_threads import BoundedThreads
 
 pytestmark = pytest.mark.anyio
 
@@ -152,12 +152,12 @@ KNOWN = frozenset({"sql", "tags", "timeout_seconds"})
 
 
 async def decode(raw: bytes) -> tuple[dict[str, object] | None, list[Problem]]:
-    lane = ThreadLane("test", threads=1, max_waiting=0)
+    threads = BoundedThreads("test", threads=1, max_waiting=0)
     problems: list[Problem] = []
     try:
-        return await decode_object(raw, KNOWN, problems, lane), problems
+        return await decode_object(raw, KNOWN, problems, threads), problems
     finally:
-        lane.close()
+        threads.close()
 
 
 @pytest.mark.parametrize("padding", ["", "x" * LARGE_BYTES])

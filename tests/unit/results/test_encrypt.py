@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import io
 import re
 
@@ -146,6 +147,7 @@ PRIME = PRIVATE.private_numbers().p
         (MODULUS, MODULUS + 2),
         (MODULUS * MODULUS, 2**65 + 1),
     ],
+    ids=itertools.count(),
 )
 def test_numbers_that_are_no_safe_key_are_refused(modulus: int, exponent: int) -> None:
     """Refused when a run is submitted: later they would fail the run, or protect nothing."""

@@ -30,8 +30,8 @@ from queryrun.runs.submit import submit
 async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
-    raw = await read_json_body(request, app.settings.max_body_bytes, app.lanes.bodies)
-    content = await decode_object(raw, BY_NAME, problems, app.lanes.bodies)
+    raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies)
+    content = await decode_object(raw, BY_NAME, problems, app.threads.bodies)
     if replay := await idempotency.begin(
         app, request, problems, raw if content is None else content
     ):

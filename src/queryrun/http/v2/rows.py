@@ -86,8 +86,8 @@ async def _preview(
     try:
         if is_simple(request.content_type, request.content_encoding):
             end = min(file.size_bytes, MAX_READ_BYTES)
-            async with app.lanes.preview_turns.slot(entity_id, PREVIEW_TIMEOUT_S):
-                return await app.lanes.previews.run(lambda: preview(read(0, end), request))
+            async with app.threads.preview_turns.slot(entity_id, PREVIEW_TIMEOUT_S):
+                return await app.threads.previews.run(lambda: preview(read(0, end), request))
         return await app.previews.preview(read, file.size_bytes, request, entity_id)
     except CorruptFileError as error:
         raise NotFound("rows", str(error)) from error

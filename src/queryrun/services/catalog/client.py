@@ -18,7 +18,7 @@ from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode, Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
-from queryrun.results.lanes import ThreadLane
+from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.services.base import RecentResults, ServiceProcesses
 from queryrun.services.catalog.frames import TableShape, TablesRequest, TablesResponse
 from queryrun.services.turns import TurnSlots
@@ -83,7 +83,7 @@ class CatalogClient:
             fork_client, ROLE, decode, "tables cannot be listed at the moment"
         )
         self._turns = TurnSlots(MAX_PROCESSES)
-        self._scans = ThreadLane("catalog", threads=2, max_waiting=200)
+        self._scans = BoundedThreads("catalog", threads=2, max_waiting=200)
         self._cache: RecentResults[_CacheKey, _CachedTables] = RecentResults(MAX_CACHED_LISTS)
         self._pending: dict[_CacheKey, asyncio.Task[_CachedTables]] = {}
 

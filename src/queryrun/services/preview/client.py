@@ -9,7 +9,7 @@ import msgspec
 
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
-from queryrun.results.lanes import ThreadLane
+from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import MAX_READ_BYTES, PREVIEW_TOO_FAR, NoPreviewError, Preview
 from queryrun.services.base import ServiceProcess, ServiceProcesses
@@ -47,7 +47,7 @@ class PreviewClient:
             fork_client, ROLE, decode, "previews cannot be made at the moment"
         )
         self._turns = TurnSlots(MAX_CONCURRENT, max_waiting_per_key=MAX_WAITING)
-        self._reads = ThreadLane("preview", threads=MAX_CONCURRENT, max_waiting=MAX_CONCURRENT)
+        self._reads = BoundedThreads("preview", threads=MAX_CONCURRENT, max_waiting=MAX_CONCURRENT)
 
     async def preview(
         self, read: Read, size_bytes: int, request: PreviewRequest, entity_id: str = ""

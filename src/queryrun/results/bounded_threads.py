@@ -1,4 +1,4 @@
-"""Lanes of threads: each kind of blocking work has its own, so that none waits for another's."""
+"""Each kind of blocking work has its own bounded threads, so that none waits for another's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from queryrun.errors import Unavailable
 T = TypeVar("T")
 
 
-class ThreadLane:
+class BoundedThreads:
     """At most `threads` calls at once, and at most `max_waiting` that wait for a thread.
 
     Used from one event loop. Threads start with the first calls; they are as many as were needed.
