@@ -73,18 +73,18 @@ def compare(root: Path, ending: str, reader: str, count: int) -> None:
     limits = EngineLimits(MEMORY_BYTES, 2, str(root / f"spill-{ending}"), MEMORY_BYTES)
     session = open_session(options, limits)
     first_s, first = timed(lambda: ours(session))
-    mine, theirs = [], []
+    ours_s, bare_s = [], []
     for _ in range(ROUNDS):
         seconds, found = timed(lambda: ours(session))
-        mine.append(seconds)
+        ours_s.append(seconds)
         seconds, expected = timed(lambda: bare(data / "t", reader))
-        theirs.append(seconds)
+        bare_s.append(seconds)
         if not [tuple(map(int, row)) for row in found] == [
             tuple(map(int, row)) for row in expected
         ]:  # type: ignore[attr-defined]
             raise SystemExit(f"different rows: {found} {expected} {first}")
     session.close()
-    later, other = statistics.median(mine), statistics.median(theirs)
+    later, other = statistics.median(ours_s), statistics.median(bare_s)
     print(
         f"{count} {ending}: first {first_s:.2f} s, later {later:.2f} s, bare DuckDB {other:.2f} s; "
         f"first {first_s / other:.2f} x, later {later / other:.2f} x"

@@ -104,7 +104,7 @@ def held_slots(targets: Targets) -> Outcome:
 
 @attack(GROUP, "40 large statements of another entity in the guard", before="39 s", bar=10.0,
         unit="s until a large statement is judged", timeout_s=180)  # fmt: skip
-def guard_lane(targets: Targets) -> Outcome:
+def guard_turns(targets: Targets) -> Outcome:
     server = targets.fresh()
     hog, other = _entity(server, "guard-hog"), _entity(server, "guard-other")
     text = "SELECT " + " + ".join(f"(a{n} * {n})" for n in range(4_000)) + " FROM t"
@@ -203,8 +203,8 @@ def unread(targets: Targets) -> Outcome:
     responses.append(http.delete(f"/query/jobs/{run_id}"))
     found = 0
     for response in responses:
-        told = response.text.replace(secret, "") + str(response.headers)
-        found += _links(told) + ("secret-value" in told)
+        text = response.text.replace(secret, "") + str(response.headers)
+        found += _links(text) + ("secret-value" in text)
     return Outcome(found, len(responses))
 
 

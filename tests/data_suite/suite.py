@@ -79,7 +79,7 @@ class Suite:
             path = self._data / f"t.{kind}"
             expected = self._write(path, kind, names, columns)
             if expected is not None:
-                self._ask(f"{number} {kind}", dict(zip(names, expected, strict=True)), is_far)
+                self._query(f"{number} {kind}", dict(zip(names, expected, strict=True)), is_far)
             path.unlink(missing_ok=True)
 
     # --- files ------------------------------------------------------------------------------
@@ -126,7 +126,9 @@ class Suite:
         if any(values is None for values in expected):
             return None
         lines = [
-            "{" + ", ".join(f'"{n}": {_spelled(v)}' for n, v in zip(names, row, strict=True)) + "}"
+            "{"
+            + ", ".join(f'"{n}": {_json_text(v)}' for n, v in zip(names, row, strict=True))
+            + "}"
             for row in zip(*cells, strict=True)
         ]
         text = "[" + ",\n".join(lines) + "]" if kind == "json" else "\n".join(lines) + "\n"
@@ -141,7 +143,7 @@ class Suite:
 
     # --- statements -------------------------------------------------------------------------
 
-    def _ask(self, where: str, table: dict[str, Values], is_far: bool) -> None:
+    def _query(self, where: str, table: dict[str, Values], is_far: bool) -> None:
         names = list(table)
         self._compare(where, f"SELECT {', '.join(names)} FROM t", zip(*table.values(), strict=True))
         for name in names[:2] if is_far else names:
@@ -153,9 +155,9 @@ class Suite:
             groups = [(value, count) for value, count in Counter(values).items()]
             self._compare(where, f"SELECT {name}, count(*) AS n FROM t GROUP BY {name}", groups)
             if given:
-                least, most = min(given), max(given)
+                least, greatest = min(given), max(given)
                 self._compare(where, f"SELECT min({name}) AS a, max({name}) AS b FROM t",
-                              [(least, most)])  # fmt: skip
+                              [(least, greatest)])  # fmt: skip
             self._as_text(where, name, values)
             self._sum(where, name, given)
 
@@ -192,11 +194,11 @@ class Suite:
         got = sorted((tuple(map(_plain, row)) for row in rows), key=repr)
         self.outcome.cells += sum(len(row) for row in want[:MAX_COUNTED_ROWS])
         if not _same(want, got):
-            shown = [
+            differing = [
                 pair for pair in zip(want, got, strict=False) if not _same(*[[p] for p in pair])
             ]
             self.outcome.differences.append(
-                f"{where}: {sql}: {len(want)} and {len(got)} rows: {shown[:2]}"
+                f"{where}: {sql}: {len(want)} and {len(got)} rows: {differing[:2]}"
             )
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -237,7 +239,7 @@ def _json_value(text: str) -> Any:
     return Raw(text) if JSON_NUMBER.fullmatch(text) else text
 
 
-def _spelled(value: Any) -> str:
+def _json_text(value: Any) -> str:
     return value.text if isinstance(value, Raw) else json.dumps(value)
 
 

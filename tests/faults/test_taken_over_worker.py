@@ -50,7 +50,7 @@ async def test_an_attack_works_as_soon_as_the_walls_that_stop_it_are_gone(
                 if await works(pool, root, name, aim):
                     found.add(name)
             (root / "listener").unlink()
-            if attack.walls <= missing:
+            if attack.layers <= missing:
                 expected.add(name)
     excused = _KERNEL_MAY_LACK | (_AS_ROOT_ALONE if os.getuid() else set())
     assert found <= expected

@@ -56,7 +56,7 @@ class Row:
     """Exact values; None: the header must be absent; '*': present."""
 
     @property
-    def asks_for_additions(self) -> bool:
+    def has_extensions(self) -> bool:
         """Whether the response has fields that are not the contract's."""
         return self.shape in ("extensions", "whole_file", "only_error", "id_and_time")
 

@@ -99,9 +99,9 @@ async def test_a_client_without_read_is_told_the_state_of_its_run_and_nothing_of
     await harness.changes.waited_for.wait()
     [waiting] = (await harness.app.runs.store.find(RunQuery("tenant-1"))).runs
     await harness.complete(waiting.id)
-    shown = (await pending).json()
-    assert shown["state"] == "complete"
-    assert not {"file", "number_of_rows", "error", "progress", "attempts"} & set(shown)
+    body = (await pending).json()
+    assert body["state"] == "complete"
+    assert not {"file", "number_of_rows", "error", "progress", "attempts"} & set(body)
 
 
 async def test_a_token_that_is_revoked_while_its_request_waits_gets_no_response(

@@ -52,7 +52,7 @@ from queryrun.runs.store import (
     RunStore,
 )
 from tests.conftest import Clock
-from tests.stateful.shares import Load, check_claim, place
+from tests.stateful.shares import Load, check_claim, owner
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class RunLifecycle(RuleBasedStateMachine):
         """A run is accepted, unless the entity's own queue is full."""
         request = RunRequest(tenant, entity, "c", source, "SELECT 1", Output(ContentType.CSV))
         waiting = [r for r in self.known.values() if r.state is RunState.ACCEPTED]
-        full = sum(place(run) == (source, tenant, entity) for run in waiting) >= QUEUE_LIMIT
+        full = sum(owner(run) == (source, tenant, entity) for run in waiting) >= QUEUE_LIMIT
         try:
             accepted = self.do(
                 self.store.accept(
@@ -391,9 +391,9 @@ class RunLifecycle(RuleBasedStateMachine):
         """What runs and what waits."""
         waiting = [run for run in self.known.values() if run.state is RunState.ACCEPTED]
         return Load(
-            running=Counter(place(run) for run in self.known.values() if run.state in HELD),
-            waiting=Counter(place(run) for run in waiting),
-            ready=Counter(place(run) for run in waiting if run.ready_time <= self.clock()),
+            running=Counter(owner(run) for run in self.known.values() if run.state in HELD),
+            waiting=Counter(owner(run) for run in waiting),
+            ready=Counter(owner(run) for run in waiting if run.ready_time <= self.clock()),
         )
 
     def teardown(self) -> None:

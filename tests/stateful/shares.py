@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from queryrun.runs.model import Run
 from queryrun.runs.store import ClaimLimits
 
-Place = tuple[str, str, str]
+Owner = tuple[str, str, str]
 """Source, tenant, entity."""
 
 
-def place(run: Run) -> Place:
+def owner(run: Run) -> Owner:
     """Whose slot the run takes, or waits for."""
     return run.request.source, run.request.tenant_id, run.request.entity_id
 
@@ -25,15 +25,15 @@ def place(run: Run) -> Place:
 class Load:
     """What there was when a claim began."""
 
-    running: Counter[Place]
-    waiting: Counter[Place]
+    running: Counter[Owner]
+    waiting: Counter[Owner]
     """Back-offs included."""
-    ready: Counter[Place]
+    ready: Counter[Owner]
 
 
 def check_claim(load: Load, taken: Iterable[Run], limits: ClaimLimits) -> None:
     """Assert that the claim took as much as it could, and nobody more than its share."""
-    served = Counter(place(run) for run in taken)
+    served = Counter(owner(run) for run in taken)
     after = Rooms(load, load.running + served, limits)
     left = Counter({key: load.ready[key] - served[key] for key in load.ready})
     assert all(count >= 0 for count in left.values())
@@ -49,7 +49,7 @@ def check_claim(load: Load, taken: Iterable[Run], limits: ClaimLimits) -> None:
             )
 
 
-def _check_slots(load: Load, served: Counter[Place], limits: ClaimLimits) -> None:
+def _check_slots(load: Load, served: Counter[Owner], limits: ClaimLimits) -> None:
     """A fair slot is for the first run of an entity that has none."""
     assert served.total() <= limits.free_slots + limits.fair_slots
     if served.total() > limits.free_slots:
@@ -61,7 +61,7 @@ def _check_slots(load: Load, served: Counter[Place], limits: ClaimLimits) -> Non
         )
 
 
-def _check_limits(load: Load, served: Counter[Place], after: Rooms) -> None:
+def _check_limits(load: Load, served: Counter[Owner], after: Rooms) -> None:
     """A tenant is above its limit only by what entities with no more than their share hold."""
     for source, tenant, entity in served:
         limit = after.limit(source)
@@ -76,7 +76,7 @@ def _check_limits(load: Load, served: Counter[Place], after: Rooms) -> None:
 class Rooms:
     """Who may still start a run."""
 
-    def __init__(self, load: Load, running: Counter[Place], limits: ClaimLimits) -> None:
+    def __init__(self, load: Load, running: Counter[Owner], limits: ClaimLimits) -> None:
         self._load = load
         self._limits = limits
         self.running = running
@@ -88,7 +88,7 @@ class Rooms:
         """The tenants' limit on the source."""
         return self._limits.per_tenant_running.get(source, 0)
 
-    def members(self, source: str, tenant: str) -> set[Place]:
+    def members(self, source: str, tenant: str) -> set[Owner]:
         """The entities of the tenant that ran or waited on the source when the claim began."""
         active = self._load.running + self._load.waiting
         return {key for key in active if key[:2] == (source, tenant)}
@@ -101,7 +101,7 @@ class Rooms:
         """What the tenant has running on the source."""
         return sum(self.running[key] for key in self.members(source, tenant))
 
-    def has_room(self, key: Place) -> bool:
+    def has_room(self, key: Owner) -> bool:
         """Whether the limits let the entity start one more."""
         source, tenant, _ = key
         limit = self.limit(source)

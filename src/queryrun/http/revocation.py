@@ -34,17 +34,17 @@ class StreamTokens:
 
     async def while_valid(self, token: str, steps: AsyncGenerator[T, None]) -> AsyncIterator[T]:
         """The steps, until there are no more or the token is not valid any more. Closes them."""
-        ended = asyncio.ensure_future(self._opened(token).wait())
+        revoked = asyncio.ensure_future(self._opened(token).wait())
         step: asyncio.Future[T | None] | None = None
         try:
             while True:
                 step = asyncio.ensure_future(anext(steps, None))
-                await asyncio.wait({step, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if ended.done() or (value := step.result()) is None:
+                await asyncio.wait({step, revoked}, return_when=asyncio.FIRST_COMPLETED)
+                if revoked.done() or (value := step.result()) is None:
                     return
                 yield value
         finally:
-            ended.cancel()
+            revoked.cancel()
             self._closed(token)
             if step is not None and not step.done():
                 step.cancel()

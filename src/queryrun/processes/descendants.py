@@ -16,7 +16,7 @@ from pathlib import Path
 KILL_TIMEOUT_S = 2.0
 """How long orphans may take to die before the caller hears that they have not."""
 _POLL_S = 0.001
-_LOOKS = 2
+_QUIET_READS = 2
 """The kernel's list may leave out a child while others come and go, so it is read again."""
 
 
@@ -28,7 +28,7 @@ def kill_adopted(ours: Set[int]) -> bool:
     """
     deadline_s = time.monotonic() + KILL_TIMEOUT_S
     quiet = 0
-    while quiet < _LOOKS:
+    while quiet < _QUIET_READS:
         adopted = children() - ours
         if not adopted:
             quiet += 1

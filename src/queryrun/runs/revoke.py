@@ -80,7 +80,7 @@ class RevocationWatch:
 
     def start(self) -> None:
         """Begin to look, on the running event loop."""
-        self._task = asyncio.create_task(self._look_forever(), name="revocations")
+        self._task = asyncio.create_task(self._check_forever(), name="revocations")
 
     async def close(self) -> None:
         """Stop looking. Idempotent."""
@@ -88,12 +88,12 @@ class RevocationWatch:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _look_forever(self) -> None:
+    async def _check_forever(self) -> None:
         while True:
-            await survive(self.look, operation="revocations", error_event="revocation_error")
+            await survive(self.check, operation="revocations", error_event="revocation_error")
             await asyncio.sleep(CHECK_INTERVAL_S)
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """One round: cancel what lately revoked clients have waiting or running."""
         since = self._now() - timedelta(seconds=FOLLOW_S)
         revoked = await self._clients.revoked_since(since)

@@ -21,7 +21,7 @@ from queryrun.tables.identity import FileIdentity, unsettled_s
 from queryrun.tables.sql import quoted_name, quoted_text
 
 _CHANGED = "The source's database was written while the statement read it"
-_OPEN_ELSEWHERE = (
+_LOCKED = (
     "The source's database is open for writing in another program. Close it there, or write to a "
     "copy and rename the copy when it is whole"
 )
@@ -63,7 +63,7 @@ class AttachedDatabase:
         try:
             connection.execute(sql)
         except duckdb.Error as error:
-            message = _OPEN_ELSEWHERE if "lock" in str(error).lower() else _UNREADABLE
+            message = _LOCKED if "lock" in str(error).lower() else _UNREADABLE
             raise RunFailed.of(FailureCode.DATA_UNREADABLE, message) from error
         state = os.fstat(self._descriptor)
         time.sleep(unsettled_s(state))

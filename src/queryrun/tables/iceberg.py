@@ -200,8 +200,8 @@ def _deleted(table: Table, task: FileScanTask, location: str) -> Sequence[int]:
                 "compact the table, or export it as Parquet files",
             )
         rows = pq.read_table(_file(table, str(delete.file_path), location).path)
-        mine = pc.equal(rows["file_path"], str(task.file.file_path))
-        positions.update(rows.filter(mine)["pos"].to_pylist())
+        own = pc.equal(rows["file_path"], str(task.file.file_path))
+        positions.update(rows.filter(own)["pos"].to_pylist())
     return sorted(positions)
 
 

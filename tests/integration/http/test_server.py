@@ -204,18 +204,18 @@ async def test_a_body_is_read_no_faster_than_the_app_takes_it() -> None:
 
 
 async def test_a_reader_that_stops_is_cut_and_the_app_is_told() -> None:
-    ended = asyncio.Event()
+    finished = asyncio.Event()
 
     async def large(scope: Scope, receive: Receive, send: Send) -> None:
         await _respond(send, b"a" * LARGE_BYTES)
-        ended.set()
+        finished.set()
 
     async with serving(
         large, rate_window_s=0.5, min_rate_bytes_per_s=10**6, header_timeout_s=1
     ) as (server, address):
         peer = socket.create_connection(address)
         peer.sendall(GET)
-        await ended.wait()
+        await finished.wait()
         assert server.state.connections.closed == {"too_slow": 1}
         peer.close()
 

@@ -1,4 +1,4 @@
-"""Runs the attacks of `taken_over.py` in real workers, with all walls or without some."""
+"""Runs the attacks of `taken_over.py` in real workers, with all layers or without some."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.integration.worker.pool_harness import bind_to, run
 from tests.integration.worker.taken_over import ENTRY_POINTS, Victim
 
 
-def roles_without(walls: Iterable[str]) -> Roles:
-    """The child processes of a node whose workers are taken over and lack these walls."""
-    return {**CHILD_ROLES, "worker": ENTRY_POINTS[frozenset(walls)]}
+def roles_without(layers: Iterable[str]) -> Roles:
+    """The child processes of a node whose workers are taken over and lack these layers."""
+    return {**CHILD_ROLES, "worker": ENTRY_POINTS[frozenset(layers)]}
 
 
 @asynccontextmanager

@@ -267,16 +267,16 @@ class Attack:
     """One attack, and the walls that each stop it."""
 
     run: Callable[[Victim], None]
-    walls: frozenset[str]
+    layers: frozenset[str]
 
 
 FILES, CALLS = "files", "calls"
 """Landlock; the filter of system calls."""
 
 
-def _stopped_by(*walls: str) -> Callable[..., dict[str, Attack]]:
+def _stopped_by(*layers: str) -> Callable[..., dict[str, Attack]]:
     def attacks(*runs: Callable[[Victim], None]) -> dict[str, Attack]:
-        return {run.__name__.strip("_"): Attack(run, frozenset(walls)) for run in runs}
+        return {run.__name__.strip("_"): Attack(run, frozenset(layers)) for run in runs}
 
     return attacks
 

@@ -94,7 +94,7 @@ def test_a_response_that_points_to_an_unencrypted_address_is_not_followed(auth: 
 
 
 @pytest.mark.parametrize(
-    "elsewhere",
+    "address",
     [
         "http://127.0.0.1:{port}/v1/statement/x",
         "http://trino.example@127.0.0.1:{port}/",
@@ -103,13 +103,13 @@ def test_a_response_that_points_to_an_unencrypted_address_is_not_followed(auth: 
     ],
 )
 @pytest.mark.parametrize("session", ["http", "segments_http"])
-def test_a_response_that_points_elsewhere_is_not_followed(elsewhere: str, session: str) -> None:
+def test_a_response_that_points_elsewhere_is_not_followed(address: str, session: str) -> None:
     """A page, a segment or a redirect: an engine that was taken over leads no worker away."""
     endpoint = TrinoEndpoint.of({"url": "http://trino.example", "auth": "none"}, None)
     with socket.create_server(("127.0.0.1", 0)) as listener, getattr(endpoint, session)() as http:
         listener.setblocking(False)
         with pytest.raises(ForeignAddressError) as refused:
-            http.get(elsewhere.format(port=listener.getsockname()[1]))
+            http.get(address.format(port=listener.getsockname()[1]))
         with pytest.raises(BlockingIOError):
             listener.accept()
     failure = failure_of(refused.value)

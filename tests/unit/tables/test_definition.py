@@ -15,7 +15,7 @@ from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import RunFailed
 
-Ask = Callable[[str], list[tuple[Any, ...]]]
+Query = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, data: Path) -> Iterator[Ask]:
+def query(tmp_path: Path, data: Path) -> Iterator[Query]:
     """Run a statement over the directory, each time as it is then."""
     spill, copies = tmp_path / "spill", tmp_path / "copies"
     spill.mkdir()
@@ -48,7 +48,7 @@ def _rows(opened: DuckDBSession, sql: str) -> list[tuple[Any, ...]]:
         opened.renew()
 
 
-def test_a_european_file_is_read_by_its_definition(data: Path, ask: Ask) -> None:
+def test_a_european_file_is_read_by_its_definition(data: Path, query: Query) -> None:
     lines = (
         "Nr;Betrag;Tag;Stempel;Ort\n1;1.234,50;31.12.2024;31.12.2024 23:30;Köln\n# Ende\n2;-;;;\n"
     )
@@ -61,7 +61,7 @@ def test_a_european_file_is_read_by_its_definition(data: Path, ask: Ask) -> None
         'stempel = "timestamp with time zone"\n'
     )
     moment = datetime(2024, 12, 31, 22, 30, tzinfo=UTC)
-    assert ask("SELECT * FROM umsatz") == [
+    assert query("SELECT * FROM umsatz") == [
         (1, Decimal("1234.50"), date(2024, 12, 31), moment, "Köln"),
         (2, None, None, None, None),
     ]
@@ -78,10 +78,12 @@ def test_a_european_file_is_read_by_its_definition(data: Path, ask: Ask) -> None
         ("integer", "+5", 5),
     ],
 )
-def test_a_defined_type_decides(data: Path, ask: Ask, kind: str, value: str, read: object) -> None:
+def test_a_defined_type_decides(
+    data: Path, query: Query, kind: str, value: str, read: object
+) -> None:
     (data / "t.csv").write_text(f"v,w\n{value},1\n")
     (data / "tables.toml").write_text(f'[tables.t.columns]\nv = "{kind}"\n')
-    assert ask("SELECT v FROM t") == [(read,)]
+    assert query("SELECT v FROM t") == [(read,)]
 
 
 @pytest.mark.parametrize(
@@ -98,18 +100,18 @@ def test_a_defined_type_decides(data: Path, ask: Ask, kind: str, value: str, rea
     ],
 )
 def test_a_value_that_is_not_of_its_type_fails_with_its_line(
-    data: Path, ask: Ask, kind: str, value: str
+    data: Path, query: Query, kind: str, value: str
 ) -> None:
     (data / "t.csv").write_text("v,w\n" + "1,1\n\n" * (kind != "date") + f"{value},1\n")
     (data / "tables.toml").write_text(f'[tables.t.columns]\nv = "{kind}"\n')
     with pytest.raises(RunFailed) as failed:
-        ask("SELECT w FROM t")
+        query("SELECT w FROM t")
     line = 2 if kind == "date" else 4
     assert f"'t.csv' line {line}, column 'v', has '{value}'" in failed.value.failure.message
     assert not failed.value.failure.code.retryable
 
 
-def test_files_of_any_name_are_a_table_by_definition(data: Path, ask: Ask) -> None:
+def test_files_of_any_name_are_a_table_by_definition(data: Path, query: Query) -> None:
     (data / "in").mkdir()
     (data / "in/a.txt").write_text("1|x\n")
     (data / "in/b.txt").write_text("2|y\n")
@@ -117,7 +119,7 @@ def test_files_of_any_name_are_a_table_by_definition(data: Path, ask: Ask) -> No
         '[tables.events]\nfiles = "in/*.txt"\nformat = "csv"\ndelimiter = "|"\n'
         'header = false\nnames = ["id", "what"]\n'
     )
-    assert ask("SELECT id, what FROM events ORDER BY id") == [(1, "x"), (2, "y")]
+    assert query("SELECT id, what FROM events ORDER BY id") == [(1, "x"), (2, "y")]
 
 
 @pytest.mark.parametrize(
@@ -133,32 +135,32 @@ def test_files_of_any_name_are_a_table_by_definition(data: Path, ask: Ask) -> No
     ],
 )
 def test_a_wrong_definition_is_a_problem_of_its_table_alone(
-    data: Path, ask: Ask, definition: str, where: str, says: str
+    data: Path, query: Query, definition: str, where: str, says: str
 ) -> None:
     (data / "t.csv").write_text("v\n1\n")
     (data / "other.csv").write_text("v\n1\n")
     (data / "tables.toml").write_text(definition)
     with pytest.raises(RunFailed) as failed:
-        ask("SELECT v FROM t")
+        query("SELECT v FROM t")
     assert where in failed.value.failure.message
     assert says in failed.value.failure.message
-    assert ask("SELECT v FROM other") == [(1,)]
+    assert query("SELECT v FROM other") == [(1,)]
 
 
-def test_a_changed_definition_counts_from_the_next_statement(data: Path, ask: Ask) -> None:
+def test_a_changed_definition_counts_from_the_next_statement(data: Path, query: Query) -> None:
     (data / "t.csv").write_text("v\n1\n")
-    assert ask("SELECT v FROM t") == [(1,)]
+    assert query("SELECT v FROM t") == [(1,)]
     (data / "tables.toml").write_text('[tables.t.columns]\nv = "varchar"\n')
-    assert ask("SELECT v FROM t") == [("1",)]
+    assert query("SELECT v FROM t") == [("1",)]
 
 
-def test_files_that_disagree_refuse_the_column_alone(data: Path, ask: Ask) -> None:
+def test_files_that_disagree_refuse_the_column_alone(data: Path, query: Query) -> None:
     (data / "t").mkdir()
     (data / "t/a.csv").write_text("id,v\n1,1\n")
     (data / "t/b.csv").write_text("id,v\n2,N/A\n")
-    assert ask("SELECT sum(id) AS s, count(*) AS c FROM t") == [(3, 2)]
+    assert query("SELECT sum(id) AS s, count(*) AS c FROM t") == [(3, 2)]
     with pytest.raises(RunFailed) as failed:
-        ask("SELECT max(v) AS m FROM t")
+        query("SELECT max(v) AS m FROM t")
     assert "'t/b.csv' line 2 has 'N/A' among numbers" in failed.value.failure.message
 
 
@@ -173,27 +175,27 @@ def test_files_that_disagree_refuse_the_column_alone(data: Path, ask: Ask) -> No
     ],
 )  # fmt: skip
 def test_files_of_a_table_have_one_type_that_keeps_all(
-    data: Path, ask: Ask, a: str, b: str, read: list[tuple[Any, ...]]
+    data: Path, query: Query, a: str, b: str, read: list[tuple[Any, ...]]
 ) -> None:
     (data / "t").mkdir()
     (data / "t/a.csv").write_text(f"v,w\n{a},1\n")
     (data / "t/b.csv").write_text(f"v,w\n{b},1\n")
-    assert sorted(ask("SELECT v FROM t"), key=str) == sorted(read, key=str)
+    assert sorted(query("SELECT v FROM t"), key=str) == sorted(read, key=str)
 
 
-def test_day_and_month_are_not_mixed_between_files(data: Path, ask: Ask) -> None:
+def test_day_and_month_are_not_mixed_between_files(data: Path, query: Query) -> None:
     (data / "t").mkdir()
     (data / "t/a.csv").write_text("d,i\n31/12/2024,1\n")
     (data / "t/b.csv").write_text("d,i\n12/31/2024,2\n")
-    assert ask("SELECT count(*) AS c FROM t") == [(2,)]
+    assert query("SELECT count(*) AS c FROM t") == [(2,)]
     with pytest.raises(RunFailed):
-        ask("SELECT d FROM t")
+        query("SELECT d FROM t")
 
 
-def test_a_first_line_of_numbers_is_not_taken_for_names(data: Path, ask: Ask) -> None:
+def test_a_first_line_of_numbers_is_not_taken_for_names(data: Path, query: Query) -> None:
     (data / "t.csv").write_text("1,alice\n2,bob\n")
     with pytest.raises(RunFailed) as failed:
-        ask("SELECT * FROM t")
+        query("SELECT * FROM t")
     assert "line 1" in failed.value.failure.message
     (data / "tables.toml").write_text("[tables.t]\nheader = false\n")
-    assert ask("SELECT * FROM t") == [(1, "alice"), (2, "bob")]
+    assert query("SELECT * FROM t") == [(1, "alice"), (2, "bob")]

@@ -129,11 +129,11 @@ def _delete_file(path: Path, content: DataFileContent, kind: FileFormat) -> Data
 def test_position_deletes_are_applied_to_their_file(tmp_path: Path) -> None:
     root = tmp_path / "t"
     root.mkdir()
-    mine, other = f"file://{root}/a.parquet", f"file://{root}/b.parquet"
+    own, other = f"file://{root}/a.parquet", f"file://{root}/b.parquet"
     path = root / "deletes.parquet"
-    pq.write_table(pa.table({"file_path": [mine, other, mine], "pos": [7, 1, 2]}), path)
+    pq.write_table(pa.table({"file_path": [own, other, own], "pos": [7, 1, 2]}), path)
     data = DataFile.from_args(
-        content=DataFileContent.DATA, file_path=mine, file_format=FileFormat.PARQUET
+        content=DataFileContent.DATA, file_path=own, file_format=FileFormat.PARQUET
     )
     deletes = {_delete_file(path, DataFileContent.POSITION_DELETES, FileFormat.PARQUET)}
     table = Table("t", "iceberg", root=str(root))

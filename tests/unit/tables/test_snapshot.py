@@ -27,7 +27,7 @@ def _replace(path: Path, value: int) -> None:
     new.rename(path)
 
 
-def _write_in_place(path: Path, value: int) -> None:
+def _overwrite(path: Path, value: int) -> None:
     path.write_text("v\n" + f"{value}\n" * 1000)
 
 
@@ -50,7 +50,7 @@ def _meanwhile(step: Callable[[int], None]) -> Iterator[None]:
         thread.join()
 
 
-def _asked(reading: Reading, times: int) -> tuple[list[tuple[int, int]], set[FailureCode]]:
+def _repeated(reading: Reading, times: int) -> tuple[list[tuple[int, int]], set[FailureCode]]:
     """The sums that statements gave, and the codes of those that failed."""
     sums: list[tuple[int, int]] = []
     failures = set()
@@ -70,16 +70,16 @@ def test_a_table_that_is_replaced_all_the_time_has_one_version_per_statement(
 ) -> None:
     _replace(reading.data / path, 1)
     with _meanwhile(lambda value: _replace(reading.data / path, value)):
-        sums, failures = _asked(reading, 12)
+        sums, failures = _repeated(reading, 12)
     assert all(first == second and first % 1000 == 0 for first, second in sums)
     assert failures <= {FailureCode.DATA_CHANGED}
 
 
 def test_a_file_that_is_written_in_place_is_one_version_or_a_failure(reading: Reading) -> None:
     path = reading.data / "t.csv"
-    _write_in_place(path, 1)
-    with _meanwhile(lambda value: _write_in_place(path, value)):
-        sums, failures = _asked(reading, 8)
+    _overwrite(path, 1)
+    with _meanwhile(lambda value: _overwrite(path, value)):
+        sums, failures = _repeated(reading, 8)
     assert all(first == second for first, second in sums)
     assert failures <= {FailureCode.DATA_CHANGED, FailureCode.DATA_INVALID}
 
@@ -101,7 +101,7 @@ def test_what_is_deleted_or_replaced_is_read_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["ab", "wb", "r+b"])
-def test_a_write_in_place_is_noticed_and_named(tmp_path: Path, mode: str) -> None:
+def test_a_overwrite_is_noticed_and_named(tmp_path: Path, mode: str) -> None:
     _replace(tmp_path / "a.parquet", 1)
     snapshot = _snapshot(tmp_path)
     snapshot.table("a")

@@ -13,7 +13,7 @@ BAD = {"name": "c", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["
 
 
 @pytest.mark.parametrize(
-    ("packages", "status", "said"),
+    ("packages", "status", "line"),
     [
         ([CLEAN], GOOD, "no known vulnerability in 1 packages"),
         ([CLEAN, SKIPPED], NOT_AUDITED, "1 of 2 packages"),
@@ -23,8 +23,8 @@ BAD = {"name": "c", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["
     ],
 )
 def test_the_verdict_says_what_was_audited(
-    packages: list[dict[str, Any]], status: int, said: str
+    packages: list[dict[str, Any]], status: int, line: str
 ) -> None:
     found, lines = verdict({"dependencies": packages})
     assert found == status
-    assert said in "\n".join(lines)
+    assert line in "\n".join(lines)

@@ -122,7 +122,7 @@ class _Round:
         taken: list[Attempt] = []
         while self._heads and self._has_slot(len(taken), self._heads[0]):
             head = heappop(self._heads)
-            level, turn = self._place_of(head)
+            level, turn = self._turn_of(head)
             if (level, turn) != (head.level, head.turn):  # served meanwhile, by another head
                 heappush(self._heads, replace(head, level=level, turn=turn))
             elif self._has_room(head):
@@ -140,7 +140,7 @@ class _Round:
                 head = _Head(level, turn, ready_ms, seq, source, tenant, entity, client)
                 heappush(self._heads, head)
 
-    def _place_of(self, head: _Head) -> tuple[int, int]:
+    def _turn_of(self, head: _Head) -> tuple[int, int]:
         """Level and turn of the head's entity now."""
         return self._running.anywhere[head.entity] + 1, self._turns[head.entity]
 
@@ -172,7 +172,7 @@ class _Round:
         values = {**client, "now_ms": self._claimant.now_ms}
         following = self._connection.execute(SQL["next_of_client"], values).fetchone()
         if following is not None:
-            level, turn = self._place_of(head)
+            level, turn = self._turn_of(head)
             ready_ms, seq = following
             heappush(self._heads, replace(head, level=level, turn=turn, ready_ms=ready_ms, seq=seq))
         return attempt

@@ -226,8 +226,8 @@ class Tables:
         if not ids:
             return "false"
         listed = ", ".join(ids if is_number else map(quoted_text, ids))
-        spelled = quoted_name(column)
-        return f"{spelled if is_number else f'CAST({spelled} AS VARCHAR)'} IN ({listed})"
+        column_name = quoted_name(column)
+        return f"{column_name if is_number else f'CAST({column_name} AS VARCHAR)'} IN ({listed})"
 
     def _source(self, name: str) -> str:
         """Made once per table: two names of it read the same snapshot."""

@@ -50,8 +50,8 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
         raise InvalidRequest(*problems)
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     file = _file(run)
-    wanted = _preview_request(run.request.output, window)
-    found = await _preview(app, file, wanted, request.principal.entity_id)
+    requested = _preview_request(run.request.output, window)
+    found = await _preview(app, file, requested, request.principal.entity_id)
     return JsonResponse(_body(found, window, file))
 
 

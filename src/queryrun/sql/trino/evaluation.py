@@ -41,11 +41,11 @@ def explained(query: ast.Query, refusal: str) -> Explained | None:
     for rule in _RULES:
         if match := rule.pattern.match(refusal):
             found = [node for node in _nodes(query) if rule.can_fail(match, node)]
-            return Explained(rule.message(match), _place(found, match.groupdict()))
+            return Explained(rule.message(match), _position(found, match.groupdict()))
     return None
 
 
-def _place(found: list[object], values: dict[str, str | None]) -> int | None:
+def _position(found: list[object], values: dict[str, str | None]) -> int | None:
     if len(found) > 1:
         given = [values.get("a"), values.get("b")]
         found = [node for node in found if _literals(node) == [v for v in given if v is not None]]

@@ -65,7 +65,7 @@ class _Reader:
 
     def __init__(self, stream: TextStream) -> None:
         self._stream = stream
-        self._data, self._at, self._ended = b"", 0, False
+        self._data, self._at, self._is_at_end = b"", 0, False
         self._is_by_line = True
         self.line = 1
 
@@ -78,7 +78,7 @@ class _Reader:
                 self._at = space.end()
             if self._at < len(self._data):
                 return True
-            if self._ended:
+            if self._is_at_end:
                 return False
             self._fill()
 
@@ -108,7 +108,7 @@ class _Reader:
     def _by_line(self) -> Record | None:
         """The common case: a line is a record. Given up at the first line that is none."""
         end = self._data.find(b"\n", self._at)
-        while end < 0 and not self._ended and len(self._data) - self._at < MAX_RECORD_BYTES:
+        while end < 0 and not self._is_at_end and len(self._data) - self._at < MAX_RECORD_BYTES:
             self._fill()
             end = self._data.find(b"\n", self._at)
         end = len(self._data) if end < 0 else end
@@ -155,10 +155,10 @@ class _Reader:
 
     def _end_of_value(self) -> int:
         while True:
-            end = _end_of_value(self._data, self._at, is_all=self._ended)
+            end = _end_of_value(self._data, self._at, is_all=self._is_at_end)
             if end > 0:
                 return end
-            if self._ended:
+            if self._is_at_end:
                 self.fail("ends in the middle of a record", "write it again")
             if len(self._data) - self._at > MAX_RECORD_BYTES:
                 self.fail(f"has a record of more than {MAX_RECORD_BYTES} bytes", "split it")
@@ -166,7 +166,7 @@ class _Reader:
 
     def _fill(self) -> None:
         more = self._stream.read(CHUNK_BYTES) or b""
-        self._ended = not more
+        self._is_at_end = not more
         self._data, self._at = self._data[self._at :] + more, 0
 
 

@@ -262,10 +262,10 @@ class _Reading:
             return "JSON", None
         return kind, shape
 
-    def _rewrite(self, file: _File, wanted: Mapping[str, tuple[str, Shape | None]]) -> None:
+    def _rewrite(self, file: _File, types: Mapping[str, tuple[str, Shape | None]]) -> None:
         columns = []
         for column in file.converted.columns:
-            kind, shape = wanted[column.name.lower()]
+            kind, shape = types[column.name.lower()]
             columns.append(replace(column, kind=kind, shape=shape))
         if [(c.kind, c.shape) for c in columns] == [
             (c.kind, c.shape) for c in file.converted.columns

@@ -68,7 +68,7 @@ class TextStream(io.RawIOBase):
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
         self._decode = None if self.encoding in {"utf-8", "ascii"} else decoder
         self._pending = first[len(bom) :]
-        self._is_first, self._ended = True, False
+        self._is_first, self._is_at_end = True, False
         self._buffer = b""
 
     def readable(self) -> bool:
@@ -76,7 +76,7 @@ class TextStream(io.RawIOBase):
 
     def head(self) -> bytes:
         """The first `HEAD_BYTES` or less, which stay to be read."""
-        while len(self._buffer) < HEAD_BYTES and not self._ended:
+        while len(self._buffer) < HEAD_BYTES and not self._is_at_end:
             self._buffer += self._next()
         return self._buffer[:HEAD_BYTES]
 
@@ -86,12 +86,12 @@ class TextStream(io.RawIOBase):
         self._buffer = self._buffer[count:]
 
     def readinto(self, buffer: Any) -> int:
-        while not self._buffer and not self._ended:
+        while not self._buffer and not self._is_at_end:
             self._buffer = self._next()
         size = min(len(buffer), len(self._buffer))
         chunk = self._buffer[:size]
         self._buffer = self._buffer[size:]
-        self._inspect(chunk, is_last=self._ended and not self._buffer)
+        self._inspect(chunk, is_last=self._is_at_end and not self._buffer)
         buffer[:size] = chunk
         return size
 
@@ -112,11 +112,11 @@ class TextStream(io.RawIOBase):
         self.lines += line_breaks(chunk)
 
     def _next(self) -> bytes:
-        """The next chunk, decoded; sets `_ended` with the last."""
+        """The next chunk, decoded; sets `_is_at_end` with the last."""
         raw, self._pending = (self._pending, b"") if self._is_first else (b"", b"")
         self._is_first = False
         raw = raw or self._take(CHUNK_BYTES)
-        self._ended = not raw
+        self._is_at_end = not raw
         text = raw if self._decode is None else self._decoded(raw, self._decode)
         at = text.find(b"\0")
         if at >= 0:
@@ -132,9 +132,9 @@ class TextStream(io.RawIOBase):
     def _without_comments(self, text: bytes) -> bytes:
         """Comment lines become blank ones, so that lines keep their numbers."""
         mark = re.escape(self.file.comment.encode())
-        while text and not text.endswith(b"\n") and not self._ended:
+        while text and not text.endswith(b"\n") and not self._is_at_end:
             raw = self._take(CHUNK_BYTES)
-            self._ended = not raw
+            self._is_at_end = not raw
             text += raw if self._decode is None else self._decoded(raw, self._decode)
         kept, at = [], 0
         for match in re.finditer(rb"(?m)^" + mark + rb"[^\r\n]*", text):

@@ -1,6 +1,6 @@
-"""What a real Trino 476 answered, by a digest of the statement; asked once, and kept.
+"""What a real Trino 476 answered, by a digest of the statement; statements once, and kept.
 
-The answers are kept beside the fetched sources, which are not committed; a fixed sample of them is
+They are kept beside the fetched sources, which are not committed; a fixed sample of them is
 (`sample.json`), without a word of the statements.
 """
 
@@ -20,30 +20,30 @@ from tests.conformance.fetch import CACHE
 from tests.differential.suite import Recorded
 from tests.differential.trino_client import TrinoClient
 
-RECORDED = CACHE / "answers.jsonl"
+RECORDED = CACHE / "responses.jsonl"
 MAX_ROWS = 5_000
 """A longer result is not compared: it proves no more."""
 _THREADS = 4
 
 
-def read_answers(path: Path = RECORDED) -> dict[str, Recorded]:
-    """The recorded answers by their statements' keys."""
+def read_recorded(path: Path = RECORDED) -> dict[str, Recorded]:
+    """The recorded responses by their statements' keys."""
     if not path.is_file():
         return {}
     return dict(map(_read, path.read_text("utf-8").splitlines()))
 
 
-def ask(url: str, asked: Sequence[Statement]) -> None:
+def record(url: str, statements: Sequence[Statement]) -> None:
     """Ask what is not recorded yet, some at a time, and record it: a stop loses nothing."""
-    known = read_answers()
-    missing = [statement for statement in asked if statement.key not in known]
+    known = read_recorded()
+    missing = [statement for statement in statements if statement.key not in known]
     lock = Lock()
     with RECORDED.open("a", encoding="utf-8") as file, ThreadPoolExecutor(_THREADS) as threads:
 
         def one(statements: Sequence[Statement]) -> None:
             client = TrinoClient(url, schema="tiny", catalog="tpch")
             for statement in statements:
-                line = _line(statement.key, _answer(client, statement.sql))
+                line = _line(statement.key, _response(client, statement.sql))
                 with lock:
                     file.write(line)
                     file.flush()
@@ -56,7 +56,7 @@ def _batches(statements: Sequence[Statement]) -> Iterator[Sequence[Statement]]:
         yield statements[start : start + 50]
 
 
-def _answer(client: TrinoClient, sql: str) -> Recorded:
+def _response(client: TrinoClient, sql: str) -> Recorded:
     try:
         result = client.query(sql, max_rows=MAX_ROWS)
     except (httpx.HTTPError, ValueError, KeyError) as error:
@@ -64,10 +64,10 @@ def _answer(client: TrinoClient, sql: str) -> Recorded:
     return Recorded(result.columns, result.rows, result.error)
 
 
-def _line(key: str, answer: Recorded) -> str:
-    entry: dict[str, Any] = {"key": key, "columns": answer.columns, "rows": answer.rows}
-    if answer.error:
-        entry = {"key": key, "error": answer.error}
+def _line(key: str, response: Recorded) -> str:
+    entry: dict[str, Any] = {"key": key, "columns": response.columns, "rows": response.rows}
+    if response.error:
+        entry = {"key": key, "error": response.error}
     return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
