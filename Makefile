@@ -10,13 +10,14 @@ PORT   ?= 8080
 S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
+CELLS  ?= 100000
 EXTRAS := $(addprefix --extra ,aws postgres trino spark lake demo decrypt arrow pandas zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server test-cluster existing-clients generated-clients lock audit sbom fmt clean cancel-suite mutation-run
+.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +67,9 @@ test-cluster: setup s3-server trino-server spark-server ## several nodes, Postgr
 
 org-differential: setup ## 10,000 generated statements of a client of orgs, against a database of its rows alone
 	@$(BIN)/python -m tests.org_differential 10000
+
+data-suite: setup ## generated files in every format against other readers of them: no silent difference (CELLS=100000)
+	@$(BIN)/python -m tests.data_suite $(CELLS)
 
 cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SCALE=0.05 is quick)
 	@$(BIN)/queryrun cancel-suite --scale $(SCALE)

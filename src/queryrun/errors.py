@@ -13,6 +13,7 @@ There are two trees, for requests and for runs:
     │   ├── IdempotencyMismatch      this key belongs to a different request
     │   ├── TooManyRequests          a rate limit; says when to retry
     │   ├── QueueFull                the entity's queue on this source is full
+    │   ├── QuotaFull                the entity keeps as many bytes of statements as it may
     │   └── Unavailable              the node drains, or the store is unavailable
     ├── RunFailed                    a failed run: carries a `Failure`, and is read with 200
     ├── LostRace                     a fenced write came too late; the first write wins
@@ -116,6 +117,10 @@ class QueueFull(TooManyRequests):
     """The entity, or its client, has as many runs waiting here as it may (contract F7)."""
 
 
+class QuotaFull(TooManyRequests):
+    """The entity, or its client, keeps as many bytes of statements as it may."""
+
+
 class Unavailable(RequestError):
     """The node drains, or something that it needs does not respond. Nothing was accepted."""
 
@@ -147,6 +152,7 @@ class FailureCode(StrEnum):
     MEMORY_LIMIT_EXCEEDED = "memory_limit_exceeded"
     TIME_LIMIT_EXCEEDED = "time_limit_exceeded"
     SIZE_LIMIT_EXCEEDED = "size_limit_exceeded"
+    QUOTA_EXCEEDED = "quota_exceeded"
     WORKER_LOST = "worker_lost"
     NODE_LOST = "node_lost"
     ENGINE_UNAVAILABLE = "engine_unavailable"
@@ -181,6 +187,7 @@ _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
     FailureCode.MEMORY_LIMIT_EXCEEDED: (Blame.USER, False),
     FailureCode.TIME_LIMIT_EXCEEDED: (Blame.USER, False),
     FailureCode.SIZE_LIMIT_EXCEEDED: (Blame.USER, False),
+    FailureCode.QUOTA_EXCEEDED: (Blame.USER, False),
     FailureCode.WORKER_LOST: (Blame.ENGINE, True),
     FailureCode.NODE_LOST: (Blame.SERVICE, True),
     FailureCode.ENGINE_UNAVAILABLE: (Blame.ENGINE, True),

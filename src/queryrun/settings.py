@@ -302,6 +302,27 @@ class RateSettings(Section, frozen=True):
     credentials are never refused for them. 0 is no limit."""
 
 
+class LimitSettings(Section, frozen=True):
+    """What an entity, and a client in one entity, may keep and write. `0` is no limit."""
+
+    results_per_entity: str = "100GB"
+    """Result files that an entity keeps. A run whose result does not fit fails with
+    `quota_exceeded`."""
+    results_per_client: str = "0"
+    """Result files that a client keeps."""
+    written_per_entity: str = "0"
+    """Result files that an entity writes per day (UTC), those of failed attempts included."""
+    written_per_client: str = "0"
+    """Result files that a client writes per day."""
+    statements_per_entity: str = "2GB"
+    """Statements that an entity keeps in the database. One more is refused with 429."""
+    statements_per_client: str = "0"
+    """Statements that a client keeps."""
+    spill_per_entity: str = "100GB"
+    """Disk space for intermediate results of an entity on a node: each of its statements gets an
+    equal part, by the number of slots, and at most `sources.NAME.spill`."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard output."""
 
@@ -343,6 +364,8 @@ class Settings(Section, frozen=True):
     """See `[retries]`."""
     rates: RateSettings = RateSettings()
     """See `[rates]`."""
+    limits: LimitSettings = LimitSettings()
+    """See `[limits]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
@@ -456,6 +479,8 @@ def _check(settings: Settings) -> None:
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
+    for name in settings.limits.__struct_fields__:
+        size_bytes(getattr(settings.limits, name), f"limits.{name}")
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from queryrun.auth.model import Client, Entity, Scope
+from queryrun.auth.model import Client, Entity, Scope, Tenant
 from queryrun.auth.store import AuthStore
 from queryrun.errors import NotFound
 
@@ -155,3 +155,28 @@ class AuthStoreContract:
         await store.revoke_client("client-2", NOW)
         assert await store.remove_expired_tokens(NOW) == 2
         assert await store.client_of_token("good", NOW) == known
+
+    async def test_one_token_is_revoked_and_only_by_its_client(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.add_client(client("client-2"), "digest")
+        for token in ("token-1", "token-2"):
+            await store.add_token(token, known.id, NOW + HOUR)
+            assert await store.client_of_token(token, NOW) == known
+        assert not await store.revoke_token("token-1", "client-2")
+        assert await store.revoke_token("token-1", known.id)
+        assert not await store.revoke_token("token-1", known.id)
+        assert await store.client_of_token("token-1", NOW) is None
+        assert await store.client_of_token("token-2", NOW) == known
+
+    async def test_lately_revoked_clients_are_found(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.add_client(client("client-2"), "digest")
+        assert await store.revoked_since(NOW - HOUR) == []
+        await store.revoke_client(known.id, NOW)
+        assert await store.revoked_since(NOW) == [known.id]
+        assert await store.revoked_since(NOW + HOUR) == []
+
+    async def test_tenants_are_listed_by_name(self, store: AuthStore) -> None:
+        await store.add_tenant("tenant-2", "B")
+        await store.add_tenant("tenant-1", "A")
+        assert await store.tenants() == [Tenant("tenant-1", "A"), Tenant("tenant-2", "B")]

@@ -105,7 +105,7 @@ class IdempotencyStoreContract:
         assert await store.remove_expired_keys() == 1
 
 
-NEW = NewRequest("request-1", "tenant-1", "client-1", "create", "run-1")
+NEW = NewRequest("request-1", "tenant-1", "entity-1", "client-1", "create", "run-1")
 DONE = RequestOutcome(RequestState.SUCCEEDED, b"201 {}")
 
 

@@ -17,21 +17,27 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import (
     DEFAULT_MAX_RETRIES,
+    AttemptProgress,
     AttemptRef,
     DeletedRows,
     Output,
     RunRequest,
+    Stage,
 )
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
     ClaimLimits,
+    Failed,
     QueueLimits,
     RunStore,
+    Usage,
 )
 from tests.contract.run_store_fixtures import (
+    BAD_NAME,
     BY_USER,
     CLIENT,
     ENTITY,
+    FILE,
     KILLED,
     LEASE_S,
     TENANT,
@@ -396,3 +402,32 @@ class QueueContract:
         assert await store.next_ready_time([]) is None
         await raw.pass_time(4)
         assert await store.next_ready_time(["live", "warehouse"]) == times[2]
+
+    # --- usage -----------------------------------------------------------------------------------
+
+    async def test_what_a_client_keeps_and_writes_is_counted_until_it_is_removed(
+        self, store: RunStore, raw: RawDatabase
+    ) -> None:
+        size = FILE.file.size_bytes
+        first = await started(store)
+        await store.complete(first.ref, FILE)
+        await submitted(store, request(client="client-2"))
+        statement = len(request().sql)
+        entity, client = await store.usage(TENANT, ENTITY, CLIENT)
+        assert entity == Usage(2 * statement, size, size)
+        assert client == Usage(statement, size, size)
+        assert await store.usage(TENANT, "entity-2", CLIENT) == (Usage(), Usage())
+        await raw.pass_time(24 * 3600)
+        assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(statement, size, 0)
+        await store.remove_expired(finished_before=raw.now(), limit=10)
+        assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(0, 0, 0)
+
+    async def test_what_a_failed_attempt_had_written_counts_as_written(
+        self, store: RunStore
+    ) -> None:
+        attempt = await started(store)
+        progress = {attempt.ref: AttemptProgress(Stage.WRITING, 10.0, 5, 1000)}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=progress)
+        await store.fail(attempt.ref, Failed(BAD_NAME))
+        _, client = await store.usage(TENANT, ENTITY, CLIENT)
+        assert (client.result_bytes, client.written_bytes) == (0, 1000)

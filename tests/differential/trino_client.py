@@ -23,12 +23,18 @@ class TrinoResult:
 class TrinoClient:
     """Runs statements on one server, in the schema of the judge's tables, as a session in UTC."""
 
-    def __init__(self, url: str, time_zone: str = "UTC", schema: str = "default") -> None:
+    def __init__(
+        self,
+        url: str,
+        time_zone: str = "UTC",
+        schema: str = "default",
+        catalog: str = "memory",
+    ) -> None:
         self._http = httpx.Client(timeout=120)
         self._url = url
         self._headers = {
             "x-trino-user": "judge",
-            "x-trino-catalog": "memory",
+            "x-trino-catalog": catalog,
             "x-trino-schema": schema,
             "x-trino-time-zone": time_zone,
             "x-trino-client-capabilities": "PARAMETRIC_DATETIME,PATH",
@@ -55,8 +61,8 @@ class TrinoClient:
                 raise TimeoutError(f"{self._url} does not answer")
             time.sleep(1)
 
-    def query(self, statement: str) -> TrinoResult:
-        """Run one statement to its end."""
+    def query(self, statement: str, max_rows: int = 0) -> TrinoResult:
+        """Run one statement to its end; after `max_rows` (0: no limit) it is `TOO_MANY_ROWS`."""
         page = self._http.post(
             f"{self._url}/v1/statement", content=statement.encode(), headers=self._headers
         ).json()
@@ -69,6 +75,10 @@ class TrinoClient:
                 )
             columns = [(c["name"], c["type"]) for c in page.get("columns", [])] or columns
             rows += page.get("data", [])
+            if max_rows and len(rows) > max_rows:
+                if "nextUri" in page:
+                    self._http.delete(page["nextUri"], headers=self._headers)
+                return TrinoResult(columns, error="TOO_MANY_ROWS")
             if "nextUri" not in page:
                 return TrinoResult(columns, rows)
             page = self._http.get(page["nextUri"], headers=self._headers).json()

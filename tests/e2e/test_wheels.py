@@ -160,7 +160,7 @@ def server(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_the_client_wheel_needs_nothing_of_the_server(client_only: Environment) -> None:
-    heavy = ("duckdb", "pyarrow", "cryptography", "starlette", "uvicorn", "queryrun")
+    heavy = ("duckdb", "pyarrow", "cryptography", "starlette", "uvloop", "queryrun")
     assert client_only.can_import(*heavy, "httpx2", "msgspec") == ["httpx2", "msgspec"]
     code = "from queryrun_client import AsyncClient, Client; print(Client.__name__)"
     assert client_only.run(client_only.python, "-c", code).strip() == "Client"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from queryrun.auth.model import Scope
+from queryrun.runs.store import RunQuery
 from tests.http.app_harness import ACME, FOREIGN, GLOBEX, SELECT, AppHarness
 from tests.http.problem import assert_problem
 
@@ -52,20 +55,66 @@ async def test_the_response_for_a_foreign_run_is_that_for_an_unknown_one(
     }
 
 
-async def test_an_admin_sees_and_cancels_every_run_of_the_tenant_and_no_other(
+async def test_an_admin_sees_and_cancels_every_run_of_its_entity_and_no_other(
     harness: AppHarness,
 ) -> None:
-    admin = await harness.new_token(GLOBEX, scopes=frozenset({Scope.ADMIN}))
-    outsider = await harness.new_token(FOREIGN, scopes=frozenset({Scope.ADMIN}))
+    admin = await harness.new_token(ACME, scopes=frozenset({Scope.ADMIN}))
     run = await harness.create()
     path = f"{RUNS}/{run['id']}"
-    assert_problem(await harness.call("GET", path, token=outsider), 404)
+    for entity in (GLOBEX, FOREIGN):
+        outsider = await harness.new_token(entity, scopes=frozenset({Scope.ADMIN}))
+        assert_problem(await harness.call("GET", path, token=outsider), 404)
+        assert_problem(await harness.call("POST", f"{path}/cancel", token=outsider), 404)
+        assert (await harness.call("GET", RUNS, token=outsider)).json()["data"] == []
     canceled = await harness.call(
         "POST", f"{path}/cancel", token=admin, params={"fields[]": "state,cancellation"}
     )
     assert canceled.json()["state"] == "canceled"
     assert canceled.json()["cancellation"]["reason"] == "admin"
     assert canceled.json()["cancellation"]["canceled_by"] != harness.client_id
+
+
+async def test_an_admin_of_the_tenant_sees_every_entity_of_it_and_no_other_tenant(
+    harness: AppHarness,
+) -> None:
+    admin = await harness.new_token(GLOBEX, scopes=frozenset({Scope.TENANT_ADMIN}))
+    outsider = await harness.new_token(FOREIGN, scopes=frozenset({Scope.TENANT_ADMIN}))
+    run = await harness.create()
+    path = f"{RUNS}/{run['id']}"
+    assert_problem(await harness.call("GET", path, token=outsider), 404)
+    listed = (await harness.call("GET", RUNS, token=admin)).json()["data"]
+    assert [one["id"] for one in listed] == [run["id"]]
+    assert (await harness.call("POST", f"{path}/cancel", token=admin)).status_code == 200
+
+
+@pytest.mark.parametrize("named", ["", "?fields[]=state,file,error,progress,attempts"])
+async def test_a_client_without_read_is_told_the_state_of_its_run_and_nothing_of_its_result(
+    harness: AppHarness, named: str
+) -> None:
+    token = await harness.new_token(ACME, scopes=frozenset({Scope.SUBMIT, Scope.CANCEL}))
+    wait = {"prefer": "wait=5"}
+    pending = asyncio.ensure_future(
+        harness.call("POST", RUNS + named, json=SELECT, token=token, headers=wait)
+    )
+    await harness.changes.waited_for.wait()
+    [waiting] = (await harness.app.runs.store.find(RunQuery("tenant-1"))).runs
+    await harness.complete(waiting.id)
+    shown = (await pending).json()
+    assert shown["state"] == "complete"
+    assert not {"file", "number_of_rows", "error", "progress", "attempts"} & set(shown)
+
+
+async def test_a_token_that_is_revoked_while_its_request_waits_gets_no_response(
+    harness: AppHarness,
+) -> None:
+    pending = asyncio.ensure_future(
+        harness.call("POST", RUNS, json=SELECT, headers={"prefer": "wait=5"})
+    )
+    await harness.changes.waited_for.wait()
+    [waiting] = (await harness.app.runs.store.find(RunQuery("tenant-1"))).runs
+    await harness.database.auth.revoke_client(harness.client_id, harness.clock())
+    await harness.complete(waiting.id)
+    assert_problem(await pending, 401)
 
 
 async def test_orgs_of_the_header_or_all_of_the_client_restrict_the_run(

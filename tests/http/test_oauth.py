@@ -15,6 +15,7 @@ import structlog.testing
 
 from queryrun.auth.clients import revoke_client, rotate_secret
 from queryrun.auth.model import Scope
+from queryrun.auth.tokens import issue_token
 from queryrun.http.rate_limits import Rates
 from tests.conftest import Clock
 from tests.http.app_harness import (
@@ -230,3 +231,41 @@ async def test_a_failed_login_is_logged_with_its_address_and_client_and_no_secre
     assert {line["remote_address"] for line in lines} == {"192.0.2.1"}
     for secret in ("a-wrong-secret", "a-wrong-token", harness.secret, "xxxx"):
         assert secret not in str(lines)
+
+
+# --- revocation (RFC 7009) ------------------------------------------------------------------------
+
+
+async def revoke(harness: AppHarness, token: str, **other: str) -> httpx2.Response:
+    """Revoke a token with the harness's credentials, or others."""
+    fields = {"client_id": harness.client_id, "client_secret": harness.secret, "token": token}
+    sent = {"content-type": "application/x-www-form-urlencoded"}
+    content = urlencode(fields | other)
+    return await harness.call("POST", "/oauth/revoke", token="", content=content, headers=sent)
+
+
+async def test_a_revoked_token_is_refused_and_the_others_are_not(harness: AppHarness) -> None:
+    other = (
+        await issue_token(harness.database.auth, harness.client_id, harness.secret, harness.clock)
+    ).token
+    assert (await harness.call("GET", "/v2/query_runs", token=other)).status_code == 200
+    for _ in range(2):
+        response = await revoke(harness, other, token_type_hint="access_token")
+        assert (response.status_code, response.json()) == (200, {})
+    assert_problem(await harness.call("GET", "/v2/query_runs", token=other), 401)
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200
+
+
+async def test_nobody_revokes_the_token_of_another_client(harness: AppHarness) -> None:
+    client_id, secret = await harness.new_client(ACME)
+    response = await revoke(harness, harness.token, client_id=client_id, client_secret=secret)
+    assert response.status_code == 200
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200
+
+
+async def test_a_revocation_needs_credentials_and_a_token(harness: AppHarness) -> None:
+    wrong = await revoke(harness, harness.token, client_secret="x" * 42)
+    assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
+    missing = await revoke(harness, "")
+    assert (missing.status_code, missing.json()["error"]) == (400, "invalid_request")
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200

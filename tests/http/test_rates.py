@@ -1,4 +1,4 @@
-"""Request rates per tenant (contract D3)."""
+"""Request rates per entity (contract D3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import pytest
 
 from queryrun.http.rate_limits import API_PRESETS, Rates
 from tests.conftest import Clock
-from tests.http.app_harness import ACME, DEFAULT_SETTINGS, FOREIGN, AppHarness, open_app_harness
+from tests.http.app_harness import (
+    ACME,
+    DEFAULT_SETTINGS,
+    FOREIGN,
+    GLOBEX,
+    AppHarness,
+    open_app_harness,
+)
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +50,7 @@ async def test_a_used_up_rate_is_429_until_retry_after(tmp_path: Path, clock: Cl
         assert_problem(await harness.call("GET", RUN), 404)
 
 
-async def test_clients_of_a_tenant_share_its_rate_and_tenants_do_not(
+async def test_clients_of_an_entity_share_its_rate_and_entities_do_not(
     tmp_path: Path, clock: Clock
 ) -> None:
     async with open_app_harness(
@@ -54,6 +61,8 @@ async def test_clients_of_a_tenant_share_its_rate_and_tenants_do_not(
         assert_problem(await harness.call("GET", RUN), 404)
         assert_problem(await harness.call("GET", RUN, token=colleague), 429)
         assert_problem(await harness.call("GET", RUN, token=stranger), 404)
+        neighbour = await harness.new_token(GLOBEX)
+        assert_problem(await harness.call("GET", RUN, token=neighbour), 404)
 
 
 async def test_off_means_no_limit_and_no_headers(harness: AppHarness) -> None:

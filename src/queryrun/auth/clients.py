@@ -62,7 +62,8 @@ async def rotate_secret(
 
 
 async def revoke_client(store: AuthStore, client_id: str, now: Now) -> None:
-    """Revoke the client, its secrets and all its tokens, at once. Its runs continue."""
+    """Revoke the client, its secrets and all its tokens, at once. Its runs are canceled by the
+    caller (`runs/revoke.py`)."""
     if not await store.revoke_client(client_id, now()):
         raise NotFound("client_id", f"Client {client_id[:64]!r} could not be found")
 

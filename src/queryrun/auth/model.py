@@ -8,12 +8,22 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a client may do. `admin` includes the others, for every client of the tenant."""
+    """What a client may do. `admin` includes the others, for every client of the entity that it
+    acts in; `tenant_admin` for every entity of the tenant."""
 
     READ = "read"
     SUBMIT = "submit"
     CANCEL = "cancel"
     ADMIN = "admin"
+    TENANT_ADMIN = "tenant_admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer. Its entities share limits, and see nothing of other tenants."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +80,16 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        """Admins see and cancel every run of their tenant (contract H11)."""
-        return Scope.ADMIN in self.scopes
+        """Admins see and cancel every run of the entity they act in (contract H11)."""
+        return Scope.ADMIN in self.scopes or self.is_tenant_admin
+
+    @property
+    def is_tenant_admin(self) -> bool:
+        """Whether it is an admin of every entity of its tenant."""
+        return Scope.TENANT_ADMIN in self.scopes
 
     def may(self, scope: Scope) -> bool:
         """Whether the client was given `scope` (admin includes all)."""
+        if scope is Scope.TENANT_ADMIN:
+            return self.is_tenant_admin
         return self.is_admin or scope in self.scopes

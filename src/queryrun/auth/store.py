@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from queryrun.auth.model import Client, Entity
+from queryrun.auth.model import Client, Entity, Tenant
 
 
 class AuthStore(Protocol):
@@ -18,6 +18,10 @@ class AuthStore(Protocol):
 
     async def add_tenant(self, tenant_id: str, name: str) -> None:
         """Create the tenant if it does not exist yet."""
+        ...
+
+    async def tenants(self) -> list[Tenant]:
+        """Every tenant, by name."""
         ...
 
     async def add_entity(self, entity: Entity) -> Entity:
@@ -56,6 +60,14 @@ class AuthStore(Protocol):
 
     async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
         """Store a token. Earlier tokens of the client stay valid (contract E)."""
+        ...
+
+    async def revoke_token(self, token_digest: str, client_id: str) -> bool:
+        """Revoke one token. False when this client has no such token."""
+        ...
+
+    async def revoked_since(self, since: datetime) -> list[str]:
+        """The clients that were revoked at that time or later."""
         ...
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:

@@ -58,11 +58,27 @@ async def client_of(store: AuthStore, authorization: str | None, now: datetime) 
     """
     if authorization is None:
         raise Unauthenticated("")
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip()
+    scheme, token = _bearer(authorization)
     if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise Unauthenticated("the Authorization header must be 'Bearer' and a token")
     client = await store.client_of_token(digest(token), now)
     if client is None:
         raise Unauthenticated("the token is unknown, has expired or was revoked")
     return client
+
+
+def token_digest(authorization: str) -> str:
+    """What is stored of the token in an `Authorization` header that `client_of` has accepted."""
+    return digest(_bearer(authorization)[1])
+
+
+def _bearer(authorization: str) -> tuple[str, str]:
+    scheme, _, token = authorization.partition(" ")
+    return scheme, token.strip()
+
+
+async def revoke_token(store: AuthStore, client: Client, token: str) -> bool:
+    """Revoke one token of the client. False when it has no such token; nothing else is told."""
+    if not 0 < len(token) <= MAX_TOKEN_LENGTH:
+        return False
+    return await store.revoke_token(digest(token), client.id)

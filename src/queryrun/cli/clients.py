@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from queryrun.cli.home import ensure_entity
 from queryrun.cli.private import keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
+from queryrun.runs.revoke import cancel_runs_of
 from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.database import open_database
 
@@ -30,6 +33,8 @@ class NewClient:
     scopes: list[str] = field(default_factory=list)
     orgs: list[str] = field(default_factory=list)
     name: str = "client"
+    tenant: str = ""
+    """The settings' when empty."""
 
 
 def create(home: Path, new_client: NewClient) -> IssuedSecret:
@@ -40,32 +45,60 @@ def create(home: Path, new_client: NewClient) -> IssuedSecret:
     granted = frozenset(_scope(scope) for scope in scopes) or DEFAULT_SCOPES
 
     async def work(database: Database, settings: Settings) -> IssuedSecret:
-        made = [await ensure_entity(database, settings, entity) for entity in entities]
+        made = [
+            await ensure_entity(database, settings, entity, new_client.tenant)
+            for entity in entities
+        ]
         options = ClientOptions(new_client.name, tuple(made), granted, tuple(new_client.orgs))
         issued = await create_client(database.auth, options, _now)
-        _make_data_dirs(settings, entities)
+        make_data_dirs(settings, entities)
+        client = issued.client
+        names = [entity.name for entity in client.entities]
+        scopes = sorted(client.scopes)
+        _log("client_created", client.id, name=client.name, entities=names, scopes=scopes)
         return issued
 
-    return _with_store(home, work)
+    return with_store(home, work)
 
 
 def every(home: Path) -> list[Client]:
     """All clients, including revoked ones."""
-    return _with_store(home, lambda database, _: database.auth.clients())
+    return with_store(home, lambda database, _: database.auth.clients())
 
 
 def rotate(home: Path, client_id: str, grace_s: float) -> IssuedSecret:
     """Give the client a new secret; the old one is valid for `grace_s` more seconds."""
 
     async def work(database: Database, _: Settings) -> IssuedSecret:
-        return await rotate_client_secret(database.auth, client_id, _now, grace_s=grace_s)
+        issued = await rotate_client_secret(database.auth, client_id, _now, grace_s=grace_s)
+        _log("client_secret_rotated", client_id, grace_s=grace_s)
+        return issued
 
-    return _with_store(home, work)
+    return with_store(home, work)
 
 
-def revoke(home: Path, client_id: str) -> None:
-    """Revoke the client and its tokens."""
-    _with_store(home, lambda database, _: revoke_client(database.auth, client_id, _now))
+def revoke(home: Path, client_id: str) -> int:
+    """Revoke the client and its tokens, and cancel its runs; returns how many of those there were.
+
+    A node that serves the home stops the running ones, and ends the client's streams.
+    """
+
+    async def work(database: Database, _: Settings) -> int:
+        await revoke_client(database.auth, client_id, _now)
+        client = await database.auth.client(client_id)
+        tenant_id = "" if client is None else client.tenant_id
+        canceled = await cancel_runs_of(database.runs, tenant_id, client_id)
+        _log("client_revoked", client_id, canceled_runs=len(canceled))
+        return len(canceled)
+
+    return with_store(home, work)
+
+
+def _log(event: str, client_id: str, **details: object) -> None:
+    """One line of JSON on standard error, as the server logs: who may do what has changed."""
+    line = {"event": event, "client_id": client_id, **details}
+    line |= {"level": "info", "timestamp": _now().isoformat()}
+    print(json.dumps(line), file=sys.stderr)
 
 
 def _scope(text: str) -> Scope:
@@ -75,7 +108,7 @@ def _scope(text: str) -> Scope:
         raise ConfigurationError(f"scope {text!r}: use {', '.join(Scope)}") from None
 
 
-def _make_data_dirs(settings: Settings, entities: list[str]) -> None:
+def make_data_dirs(settings: Settings, entities: list[str]) -> None:
     """Create the entities' directories for files; the operator provides database files."""
     embedded = [name for name in settings.sources if name not in settings.remote_sources]
     for source in embedded:
@@ -89,8 +122,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _with_store(home: Path, work: Callable[[Database, Settings], Awaitable[T]]) -> T:
-    """Opens the store beside a running server: both write through the database's own locks."""
+def with_store(home: Path, work: Callable[[Database, Settings], Awaitable[T]]) -> T:
+    """The result of work with the home's store.
+
+    Opens it beside a running server: both write through the database's own locks.
+    """
     if not (home / CONFIG_NAME).exists():
         raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
     keep_private(home)

@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from queryrun.cli import guarantee
-from queryrun.errors import QueryrunError
+from queryrun.errors import QueryrunError, RunFailed
+from queryrun_cli import commands as client_commands
 from queryrun_cli.plugins import HomeServer, Plugin
 
+tenants_app = typer.Typer(
+    help="Tenants: customers, whose entities share limits.", no_args_is_help=True
+)
 clients_app = typer.Typer(
     help="OAuth clients: who may call the service, and in which entities.", no_args_is_help=True
 )
@@ -135,20 +139,26 @@ def clients_create(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="read, submit, cancel or admin; repeat. Default: the first three."),
+        typer.Option(
+            help="read, submit, cancel, admin (of the entity) or tenant_admin (of every entity); "
+            "repeat. Default: the first three."
+        ),
     ] = None,
     org: Annotated[
         list[str] | None,
         typer.Option(help="Org whose rows the client may see; repeat. Default: no restriction."),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the client.")] = "client",
+    tenant: Annotated[
+        str, typer.Option(help="Tenant of the entities. Default: the setting `tenant`.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Create a client. Its secret is printed only here."""
     from queryrun.cli.clients import NewClient, create
     from queryrun.cli.show import show_client
 
-    new_client = NewClient(entity or [], scope or [], org or [], name)
+    new_client = NewClient(entity or [], scope or [], org or [], name, tenant)
     show_client(create(home, new_client), as_json=as_json)
 
 
@@ -177,19 +187,117 @@ def clients_rotate(
 
 @clients_app.command("revoke")
 def clients_revoke(client_id: str, home: Home = DEFAULT_HOME) -> None:
-    """Revoke a client and all its tokens immediately. Its runs continue."""
+    """Revoke a client and all its tokens immediately: cancel its runs, end its streams."""
     from queryrun.cli.clients import revoke
 
-    revoke(home, client_id)
-    typer.echo(f"revoked {client_id}")
+    canceled = revoke(home, client_id)
+    typer.echo(f"revoked {client_id}" + (f", canceled {canceled} runs" if canceled else ""))
+
+
+@tenants_app.command("create")
+def tenants_create(
+    name: Annotated[str, typer.Argument(help="Name of the tenant, which is its id.")],
+    home: Home = DEFAULT_HOME,
+    entity: Annotated[
+        list[str] | None, typer.Option(help="Entity of the tenant to create; repeat for several.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a tenant: a customer with limits of its own."""
+    from queryrun.cli.show import show_tenants
+    from queryrun.cli.tenants import create
+
+    show_tenants([create(home, name, entity or [])], as_json=as_json)
+
+
+@tenants_app.command("ls")
+def tenants_ls(home: Home = DEFAULT_HOME, as_json: Json = False) -> None:
+    """List the tenants and their entities."""
+    from queryrun.cli.show import show_tenants
+    from queryrun.cli.tenants import every
+
+    show_tenants(every(home), as_json=as_json)
+
+
+tables_app = typer.Typer(
+    help="The tables of a source; of files also drafts of definitions, and their faults.",
+    invoke_without_command=True,
+)
+Entity = Annotated[str, typer.Option(help="Name of the entity.")]
+OfSource = Annotated[
+    str | None, typer.Option("--source", help="Source whose files they are; the default one.")
+]
+
+
+@tables_app.callback()
+def tables(
+    context: typer.Context,
+    source: client_commands.Source = None,
+    profile: client_commands.ProfileName = None,
+    as_json: Json = False,
+) -> None:
+    """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line.
+
+    `infer` and `check` read an entity's files on this machine, without a server.
+    """
+    if context.invoked_subcommand is None:
+        client_commands.tables(source, profile, as_json=as_json)
+
+
+@tables_app.command("infer")
+def tables_infer(
+    name: Annotated[str, typer.Argument(help="Name of the table.")],
+    home: Home = DEFAULT_HOME,
+    entity: Entity = "main",
+    source: OfSource = None,
+) -> None:
+    """Print a draft of the table's section for tables.toml: its format and its columns' types."""
+    from queryrun.cli.tables import inspector
+
+    try:
+        typer.echo(inspector(home, source, entity).draft(name))
+    except RunFailed as failed:
+        typer.echo(failed.failure.message, err=True)
+        raise typer.Exit(1) from failed
+
+
+@tables_app.command("check")
+def tables_check(
+    names: Annotated[list[str] | None, typer.Argument(help="Tables; all unless given.")] = None,
+    home: Home = DEFAULT_HOME,
+    entity: Entity = "main",
+    source: OfSource = None,
+) -> None:
+    """Read every value of the tables, and print each fault with file and line.
+
+    The exit status is 1 when there is a fault.
+    """
+    from queryrun.cli.tables import inspector
+
+    has_faults = False
+    for table in inspector(home, source, entity).check(names or []):
+        has_faults = has_faults or bool(table.faults)
+        rows = "cannot be read" if table.rows is None else f"{table.rows} rows"
+        typer.echo(f"{table.name}: {rows}")
+        for line in (*table.faults, *(f"warning: {text}" for text in table.warnings)):
+            typer.echo(f"  {line}")
+    if has_faults:
+        raise typer.Exit(1)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
+    """Add the commands to the program. `tables` of the client becomes a group of commands."""
+    app.registered_commands = [
+        command
+        for command in app.registered_commands
+        if command.callback is not client_commands.tables
+    ]
+    app.add_typer(tables_app, name="tables")
     for command in (init, serve, migrate, demo):
         app.command()(command)
     app.command("demo-data")(demo_data)
     app.add_typer(clients_app, name="clients")
+    app.add_typer(tenants_app, name="tenants")
     guarantee.register(app)
 
 

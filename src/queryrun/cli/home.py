@@ -121,19 +121,46 @@ def check_entity_name(name: str) -> None:
         )
 
 
-async def ensure_entity(database: Database, settings: Settings, name: str) -> Entity:
-    """The tenant's entity of that name, created when missing."""
+def check_tenant_name(name: str) -> None:
+    """A tenant's name is its id, in tokens and logs: as an entity's name."""
+    if not _ENTITY.fullmatch(name):
+        raise ConfigurationError(
+            f"tenant {name!r}: use 1 to 63 letters, digits, '_' or '-', beginning with a letter "
+            "or digit"
+        )
+
+
+async def ensure_entity(
+    database: Database, settings: Settings, name: str, tenant: str = ""
+) -> Entity:
+    """The tenant's entity of that name, created when missing. The tenant is the settings' unless
+    it is named, and then it must exist.
+
+    `ConfigurationError` when another tenant has an entity of that name: both would have the same
+    data.
+    """
     check_entity_name(name)
-    await database.auth.add_tenant(settings.tenant, settings.tenant)
-    return await database.auth.add_entity(Entity(str(uuid4()), settings.tenant, name))
+    tenant = tenant or settings.tenant
+    if tenant == settings.tenant:
+        await database.auth.add_tenant(tenant, tenant)
+    elif tenant not in {one.id for one in await database.auth.tenants()}:
+        raise ConfigurationError(f"tenant {tenant!r}: `queryrun tenants create {tenant}` makes it")
+    same_data = name.lower()
+    for other in await database.auth.entities():
+        if other.name.lower() == same_data and other.tenant_id != tenant:
+            raise ConfigurationError(
+                f"entity {name!r} belongs to another tenant, and entities are directories: choose "
+                "another name"
+            )
+    return await database.auth.add_entity(Entity(str(uuid4()), tenant, name))
 
 
 async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
-    """It has every scope, so that it can also act as the admin."""
+    """It is the admin of its entity, and of no other."""
     database = open_database(settings, lambda: datetime.now(UTC))
     try:
         entity = await ensure_entity(database, settings, entity_name)
-        options = ClientOptions("first", (entity,), frozenset(Scope))
+        options = ClientOptions("first", (entity,), frozenset(Scope) - {Scope.TENANT_ADMIN})
         return await create_client(database.auth, options, lambda: datetime.now(UTC))
     finally:
         database.close()

@@ -11,6 +11,7 @@ from queryrun.auth.model import Client, IssuedSecret
 
 if TYPE_CHECKING:
     from queryrun.cli.home import MadeHome
+    from queryrun.cli.tenants import TenantEntities
     from queryrun.demo import SampleData
 
 
@@ -49,6 +50,20 @@ def show_clients(clients: list[Client], *, as_json: bool) -> None:
         entities = ",".join(entity["name"] for entity in row["entities"])
         typer.echo(f"{row['client_id']}  {row['name']:<16} {entities:<24} {row['scopes']}{suffix}")
     return None
+
+
+def show_tenants(tenants: list[TenantEntities], *, as_json: bool) -> None:
+    """Print tenants with their entities."""
+    if as_json:
+        return _print({"tenants": [_tenant(one) for one in tenants]})
+    for one in tenants:
+        typer.echo(f"{one.tenant.name:<24} {', '.join(entity.name for entity in one.entities)}")
+    return None
+
+
+def _tenant(one: TenantEntities) -> dict[str, object]:
+    entities = [{"id": entity.id, "name": entity.name} for entity in one.entities]
+    return {"id": one.tenant.id, "name": one.tenant.name, "entities": entities}
 
 
 def show_sample_data(sample: SampleData, *, as_json: bool) -> None:

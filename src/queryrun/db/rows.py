@@ -6,7 +6,7 @@ knows a column's position: it is looked up by name once, when this module is imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, get_args, get_type_hints
@@ -25,6 +25,7 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.state import RunEvent, RunState
+from queryrun.runs.store import Usage
 
 Row = tuple[Any, ...]
 Values = Mapping[str, object]
@@ -244,6 +245,7 @@ def new_request_values(request: NewRequest) -> Values:
     return {
         "id": request.id,
         "tenant_id": request.tenant_id,
+        "entity_id": request.entity_id,
         "client_id": request.client_id,
         "operation": request.operation,
         "run_id": request.run_id,
@@ -252,12 +254,22 @@ def new_request_values(request: NewRequest) -> Values:
 
 def async_request_of(row: Row) -> AsyncRequest:
     """Read `async_request_by_id`."""
-    request_id, tenant_id, client_id, operation, run_id, *progress = row
+    request_id, tenant_id, entity_id, client_id, operation, run_id, *progress = row
     state, created_ms, completed_ms, response = progress
     finished = RequestState(state) is not RequestState.IN_PROGRESS
     return AsyncRequest(
-        NewRequest(request_id, tenant_id, client_id, operation, run_id),
+        NewRequest(request_id, tenant_id, entity_id, client_id, operation, run_id),
         from_ms(created_ms),
         from_ms_or_none(completed_ms),
         RequestOutcome(RequestState(state), response) if finished else None,
     )
+
+
+def usage_of(rows: Iterable[Row], client_id: str) -> tuple[Usage, Usage]:
+    """Read `usage_of_entity`: the sum over all clients, and over this one."""
+    entity, client = [0, 0, 0], [0, 0, 0]
+    for of_client, *used in rows:
+        for index, used_bytes in enumerate(used):
+            entity[index] += used_bytes
+            client[index] += used_bytes if of_client == client_id else 0
+    return Usage(*entity), Usage(*client)

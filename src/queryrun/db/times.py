@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
+DAY_MS = 24 * 3600 * 1000
+"""A day in milliseconds: days are counted from 1970, in UTC."""
+
 
 def to_ms(time: datetime) -> int:
     """Milliseconds since 1970, truncated."""

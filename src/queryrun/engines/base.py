@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -210,6 +211,36 @@ class CatalogOpener(Protocol):
 
     def __call__(self, options: Mapping[str, str], secret: str | None) -> Catalog:
         """`options` and `secret` as in `SessionOpener`. Raises `RunFailed` when it cannot."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTable:
+    """What reading the whole of a table has shown. `faults`: one sentence each; none is good."""
+
+    name: str
+    rows: int | None
+    faults: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Inspector(Protocol):
+    """Reads an entity's files for the operator, without a server. Blocking."""
+
+    def check(self, names: Sequence[str]) -> Iterator[CheckedTable]:
+        """Read all values of these tables, or of all. `ConfigurationError` for no such table."""
+        ...
+
+    def draft(self, name: str) -> str:
+        """A section for tables.toml. `RunFailed` for a fault that leaves nothing to find out."""
+        ...
+
+
+class InspectorOpener(Protocol):
+    """Makes an `Inspector` (`registry.EngineKind.inspector`)."""
+
+    def __call__(self, data_dir: Path) -> Inspector:
+        """Reads nothing yet."""
         ...
 
 

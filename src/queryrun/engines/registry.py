@@ -20,6 +20,8 @@ from queryrun.engines.base import (
     CatalogOpener,
     EngineLimits,
     EngineSession,
+    Inspector,
+    InspectorOpener,
     RemoteEngine,
     RemoteOpener,
     SessionOpener,
@@ -45,6 +47,8 @@ class EngineKind:
     """An `CatalogOpener`."""
     remote: str = ""
     """An `RemoteOpener`, for engines with `is_remote`."""
+    inspector: str = ""
+    """An `InspectorOpener`, for engines that read files."""
     dialects: tuple[str, ...] = (TRINO_DIALECT, NATIVE_DIALECT)
     """The values of the setting `sources.NAME.dialect` that the engine supports."""
     native_guard: GuardName
@@ -82,6 +86,13 @@ class EngineKind:
         opener: CatalogOpener = _load(self.catalog)
         return opener(options, secret)
 
+    def inspect(self, data_dir: Path) -> Inspector:
+        """What reads a directory of files for the operator. `ValueError` if the engine cannot."""
+        if not self.inspector:
+            raise ValueError(f"{self.name} reads no files")
+        opener: InspectorOpener = _load(self.inspector)
+        return opener(data_dir)
+
     def open_remote(self) -> RemoteEngine:
         """The engine as the remote-stop service uses it. Raises `ValueError` if not remote."""
         if not self.is_remote:
@@ -98,6 +109,7 @@ _KINDS = (
         is_remote=False,
         session="queryrun.engines.duckdb.session:open_session",
         catalog="queryrun.engines.duckdb.catalog:open_catalog",
+        inspector="queryrun.engines.duckdb.inspect:DuckDBInspector",
         native_guard="duckdb",
         is_preloaded=True,
         database_suffix=".duckdb",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, Scope
 from queryrun.auth.tokens import client_of
-from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
+from queryrun.errors import Forbidden, InvalidRequest, RequestError, Unauthenticated
 from queryrun.http.context import AppContext
 from queryrun.http.rate_limits import raise_if_exceeded
 from queryrun.http.request import ApiRequest
@@ -14,7 +14,7 @@ from queryrun.http.request import ApiRequest
 async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     """Set the request's principal and quota, or raise: 401, 429, 400 (which entity?), 403.
 
-    Every request of a known client counts against its tenant's rate, failed ones included
+    Every request of a known client counts against its entity's rate, failed ones included
     (contract D3). Requests without a valid token are counted by address, and cost nobody else.
     """
     try:
@@ -22,12 +22,21 @@ async def authorize(app: AppContext, request: ApiRequest, scope: Scope) -> None:
     except Unauthenticated as error:
         await app.login_failures.charge(request, reason=str(error))
         raise
-    request.quota = await app.limiters.api.take(client.tenant_id)
-    raise_if_exceeded(request.quota, "tenant")
-    principal = principal_of(client, *entity_header(request))
+    try:
+        principal = principal_of(client, *entity_header(request))
+    except RequestError:
+        await _count(app, request, client.tenant_id, client.entities[0].id)
+        raise
+    await _count(app, request, client.tenant_id, principal.entity_id)
     if not principal.may(scope):
         raise Forbidden(f"this client was not given the scope '{scope}'")
     request.authorized = principal
+
+
+async def _count(app: AppContext, request: ApiRequest, tenant_id: str, entity_id: str) -> None:
+    """Entities have rates of their own: nobody is refused for what another entity sends."""
+    request.quota = await app.limiters.api.take(f"{tenant_id}/{entity_id}")
+    raise_if_exceeded(request.quota, "entity")
 
 
 async def _client(app: AppContext, request: ApiRequest) -> Client:

@@ -11,25 +11,25 @@ from queryrun.errors import TooManyRequests
 STREAM_RETRY_AFTER_S = 5
 CONCURRENCY_LIMIT = 40
 """The hosted service's default of concurrent requests (contract D3). Reported, not enforced: the
-rate of requests and the queue of runs limit a tenant here."""
+rate of requests and the queue of runs limit an entity here."""
 
 
 class RequestConcurrency:
-    """How many requests of each tenant are in progress on this node. v1 reports it in headers."""
+    """How many requests of each entity are in progress on this node. v1 reports it in headers."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def counted(self, tenant_id: str) -> Iterator[int]:
+    def counted(self, entity_id: str) -> Iterator[int]:
         """Count one request while the block runs. Yields how many there are, this one included."""
-        self._counts[tenant_id] += 1
+        self._counts[entity_id] += 1
         try:
-            yield self._counts[tenant_id]
+            yield self._counts[entity_id]
         finally:
-            self._counts[tenant_id] -= 1
-            if not self._counts[tenant_id]:
-                del self._counts[tenant_id]
+            self._counts[entity_id] -= 1
+            if not self._counts[entity_id]:
+                del self._counts[entity_id]
 
 
 class StreamLimit:

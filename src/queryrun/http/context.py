@@ -22,6 +22,7 @@ from queryrun.http.rate_limits import (
     Rates,
     in_memory,
 )
+from queryrun.http.revocation import StreamTokens
 from queryrun.http.server.turns import KnownCallers
 from queryrun.results.lanes import ThreadLane
 from queryrun.results.preview import PreviewRequest
@@ -156,6 +157,7 @@ class AppContext:
     """Derived from the settings."""
     concurrency: RequestConcurrency = field(init=False, default_factory=RequestConcurrency)
     streams: StreamLimit = field(init=False)
+    stream_tokens: StreamTokens = field(init=False)
     login_failures: LoginFailures = field(init=False)
     stranger_lookups: asyncio.Semaphore = field(
         init=False, default_factory=lambda: asyncio.Semaphore(MAX_STRANGER_LOOKUPS)
@@ -173,3 +175,8 @@ class AppContext:
         failures = LoginFailures(settings.auth_address_rates, self.monotonic_s)
         object.__setattr__(self, "login_failures", failures)
         object.__setattr__(self, "streams", StreamLimit(settings.max_streams_per_client))
+        object.__setattr__(self, "stream_tokens", StreamTokens(self._is_valid))
+
+    async def _is_valid(self, token_digest: str) -> bool:
+        """Whether the token may still be used."""
+        return await self.auth.client_of_token(token_digest, self.now()) is not None

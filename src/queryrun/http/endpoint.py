@@ -97,7 +97,7 @@ class Endpoint:
             await authorize(self._app, request, operation.scope)
         is_v1 = request.api_version is ApiVersion.V1
         count = self._app.concurrency.counted
-        in_progress = count(request.principal.tenant_id) if is_v1 else nullcontext()
+        in_progress = count(request.principal.entity_id) if is_v1 else nullcontext()
         with in_progress as request.concurrent_requests:
             try:
                 return await operation.handler(self._app, request)

@@ -98,6 +98,11 @@ TOKEN_FORM: dict[str, object] = {
     "client_secret": "wJ4kQ9sT2vX7zB1nM5pR8uE3yH6aD0cF4gL2iO7kS1",
     "grant_type": "client_credentials",
 }
+REVOKE_FORM: dict[str, object] = {
+    "client_id": CREATOR,
+    "client_secret": "wJ4kQ9sT2vX7zB1nM5pR8uE3yH6aD0cF4gL2iO7kS1",
+    "token": "qrt_" + "3f0c" * 16,
+}
 TOKEN: dict[str, object] = {
     "access_token": "qrt_" + "3f0c" * 16,
     "expires_in": 3599,

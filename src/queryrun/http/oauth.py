@@ -1,4 +1,5 @@
-"""`POST /oauth/token`: client credentials for a bearer token (contract E), as in RFC 6749, 4.4."""
+"""`POST /oauth/token`: client credentials for a bearer token (contract E), as in RFC 6749, 4.4;
+`POST /oauth/revoke` takes one back (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ import base64
 import binascii
 from urllib.parse import parse_qsl, unquote_plus
 
+import structlog
 from starlette.responses import Response
 
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, IssuedToken
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
-from queryrun.auth.tokens import authenticate, new_token_of
+from queryrun.auth.tokens import authenticate, new_token_of, revoke_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
 from queryrun.http.authorize import entity_header
 from queryrun.http.bodies import content_encoding, inflate, read_body
@@ -22,10 +24,12 @@ from queryrun.http.rate_limits import raise_if_exceeded
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 
+log = structlog.get_logger()
+
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = 16 * 1024
 MAX_FORM_FIELDS = 50
-FIELDS = frozenset({"grant_type", "client_id", "client_secret"})
+FIELDS = frozenset({"grant_type", "client_id", "client_secret", "token", "token_type_hint"})
 """Others are ignored (RFC 6749 section 3.2)."""
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 """RFC 6749 section 5.1."""
@@ -37,6 +41,28 @@ async def issue(app: AppContext, request: ApiRequest) -> Response:
     if form.get("grant_type") != "client_credentials":
         raise _wrong_grant(form.get("grant_type"))
     client_id, secret = _credentials(request, form)
+    client = await _authenticated(app, request, client_id, secret)
+    _check_entity(request, client)
+    issued = await new_token_of(app.auth, client, app.now())
+    return JsonResponse(_token_object(issued), headers=NO_STORE)
+
+
+async def revoke(app: AppContext, request: ApiRequest) -> Response:
+    """Revoke one token of the client (RFC 7009). 200 too for a token that it does not have."""
+    form = await _form(request)
+    client_id, secret = _credentials(request, form)
+    if not form.get("token"):
+        raise TokenRefused("invalid_request", "token is required")
+    client = await _authenticated(app, request, client_id, secret)
+    if await revoke_token(app.auth, client, form["token"]):
+        log.info("token_revoked", client_id=client.id, remote_address=request.client_address)
+    return JsonResponse({}, headers=NO_STORE)
+
+
+async def _authenticated(
+    app: AppContext, request: ApiRequest, client_id: str, secret: str
+) -> Client:
+    """The client whose credentials these are, counted."""
     try:
         async with app.stranger_lookups:
             client = await authenticate(app.auth, client_id, secret, app.now())
@@ -45,10 +71,14 @@ async def issue(app: AppContext, request: ApiRequest) -> Response:
         raise TokenRefused("invalid_client", str(error)) from error
     request.quota = await app.limiters.auth_address.take(login_key(request, client.id))
     raise_if_exceeded(request.quota, "client and address")
-    raise_if_exceeded(await app.limiters.auth_tenant.take(client.tenant_id), "tenant")
-    _check_entity(request, client)
-    issued = await new_token_of(app.auth, client, app.now())
-    return JsonResponse(_token_object(issued), headers=NO_STORE)
+    await _count(app, client)
+    return client
+
+
+async def _count(app: AppContext, client: Client) -> None:
+    """By the client's first entity: nobody gets no token for what another entity requests."""
+    key = f"{client.tenant_id}/{client.entities[0].id}"
+    raise_if_exceeded(await app.limiters.auth_tenant.take(key), "entity")
 
 
 def _wrong_grant(grant: str | None) -> TokenRefused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from queryrun.auth.tokens import client_of
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.runs.cancel import WAIT_S
@@ -56,11 +57,16 @@ def preference_of(request: ApiRequest) -> Preference:
 async def wait_for_end(
     app: AppContext, request: ApiRequest, run: Run, preference: Preference
 ) -> Run:
-    """The run once it is terminal, or as it is after `Prefer: wait`. Returns at once without it."""
+    """The run once it is terminal, or as it is after `Prefer: wait`. Returns at once without it.
+
+    `Unauthenticated` when the token was revoked meanwhile: the response may hold a link.
+    """
     if not preference.wait_s or run.state.is_terminal:
         return run
     request.extend_deadline(preference.wait_s)
-    return await await_end(app.runs, run, preference.wait_s)
+    run = await await_end(app.runs, run, preference.wait_s)
+    await client_of(app.auth, request.header(b"authorization"), app.now())
+    return run
 
 
 def cancel_wait_s(request: ApiRequest, preference: Preference) -> float:

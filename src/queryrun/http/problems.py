@@ -65,6 +65,7 @@ CODES: dict[type[Exception], tuple[str, str | None]] = {
     r.RangeNotSatisfiable: ("range_not_satisfiable", "range"),
     r.UnsupportedMediaType: ("unsupported_media_type", "content-type"),
     e.QueueFull: ("queue_full", "source"),
+    e.QuotaFull: ("quota_full", "sql"),
     e.Unavailable: ("service_unavailable", None),
 }
 """Code and parameter of the one entry. Errors not here have `errors: []`, as documented."""

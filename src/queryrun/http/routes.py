@@ -312,6 +312,28 @@ TOKEN = Operation(
     ),
     in_contract=True,
 )
+REVOKE = Operation(
+    "POST",
+    "/oauth/revoke",
+    "revokeToken",
+    oauth.revoke,
+    None,
+    "Tokens",
+    "Revoke a bearer token",
+    "Revokes one token of the client (RFC 7009): it is refused from the next request on, and its "
+    "event streams end. The credentials are sent as for a token. A token that the client does not "
+    "have is a 200 too. An addition of this service.",
+    (p.TRACK_ID,),
+    RequestBody(oauth.FORM, "RevokeRequest", (("form", examples.REVOKE_FORM),)),
+    (ResponseDoc(200, "The token is not valid, or not any more.", "Revoked"),),
+    (400, 401, 405, 413, 415, 429, 500, 503, 504),
+    error_schema="OAuthError",
+    error_notes=(
+        (400, "The form is invalid: `invalid_request`."),
+        (401, "Unknown client, or wrong secret: `invalid_client`."),
+        (429, "Too many requests from this address or tenant."),
+    ),
+)
 HEALTH = (
     Operation(
         "GET",
@@ -362,6 +384,7 @@ TABLE = (
     REQUEST,
     FILE,
     TOKEN,
+    REVOKE,
     *V1_TABLE,
     *HEALTH,
 )

@@ -175,6 +175,17 @@ TOKEN_REQUEST: Schema = {
         "grant_type": _text("Always `client_credentials`.", enum=["client_credentials"]),
     },
 }
+REVOKE_REQUEST: Schema = {
+    "type": "object",
+    "required": ["client_id", "client_secret", "token"],
+    "properties": {
+        "client_id": _text("36 characters.", minLength=36, maxLength=36),
+        "client_secret": _text("At most 42 characters.", minLength=1, maxLength=42),
+        "token": _text("The token to revoke.", minLength=1),
+        "token_type_hint": _text("Ignored: there is one type."),
+    },
+}
+REVOKED: Schema = {"type": "object", "description": "Nothing.", "maxProperties": 0}
 ROWS = _object(
     {
         "columns": {"type": "array", "items": {"type": "string"}, "description": "Their names."},
@@ -304,6 +315,8 @@ SCHEMAS: dict[str, Schema] = {
     "ProblemEntry": PROBLEM_ENTRY,
     "TokenRequest": TOKEN_REQUEST,
     "Token": TOKEN,
+    "RevokeRequest": REVOKE_REQUEST,
+    "Revoked": REVOKED,
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
     **v1.SCHEMAS,

@@ -32,6 +32,7 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
+from queryrun.runs.quotas import ResultRoom
 from queryrun.runs.retry import after_failure, on_shutdown, while_source_down
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
 from queryrun.worker.errors import PoolClosed, WorkerDied
@@ -50,6 +51,7 @@ _LIMITS = frozenset(
         FailureCode.ROW_LIMIT_EXCEEDED,
         FailureCode.SIZE_LIMIT_EXCEEDED,
         FailureCode.MEMORY_LIMIT_EXCEEDED,
+        FailureCode.QUOTA_EXCEEDED,
     }
 )
 _NOT_CLEAN = _LIMITS | {FailureCode.WORKER_LOST, FailureCode.INTERNAL_ERROR}
@@ -205,12 +207,22 @@ class AttemptRunner:
         """Run the statement on the worker and track its progress."""
         # Opening may take a while, and the frame carries the lease deadline: build it afterwards.
         await worker.ready()
-        end = await worker.execute(self._execute_frame(), self._on_progress)
+        room = await self._context.quotas.result_room(self.attempt.run.request)
+        if room.is_full:
+            return room.failure()
+        frame = self._execute_frame(room)
+        end = await worker.execute(frame, self._on_progress)
         if isinstance(end, Done):
-            return end
+            room = await self._context.quotas.result_room(self.attempt.run.request)
+            return end if room.holds(end.size_bytes) else room.failure()
+        if (
+            end.code == FailureCode.SIZE_LIMIT_EXCEEDED
+            and room.size_bytes == frame.size_limit_bytes
+        ):
+            return room.failure()
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
 
-    def _execute_frame(self) -> Execute:
+    def _execute_frame(self, room: ResultRoom) -> Execute:
         """The frame includes the limits: the worker enforces them without this process."""
         run = self.attempt.run
         policy = self._context.policy(run.request.source)
@@ -225,7 +237,7 @@ class AttemptRunner:
             column_separator=output.column_separator,
             encryption_key=output.encryption_key,
             row_limit=policy.max_output_rows,
-            size_limit_bytes=policy.max_output_bytes,
+            size_limit_bytes=_smaller(policy.max_output_bytes, room.size_bytes),
             deleted_rows=run.request.deleted_rows.value,
             marks_deleted=policy.marks_deleted,
             org_column=policy.org_column,
@@ -428,6 +440,13 @@ def _new_file_key(run: Run) -> str:
         output.content_encoding,
         encrypted=output.encryption_key is not None,
     )
+
+
+def _smaller(limit_bytes: int, room_bytes: int | None) -> int:
+    """The smaller of two limits of a result's size. A limit of 0 is none."""
+    if room_bytes is None or 0 < limit_bytes <= room_bytes:
+        return limit_bytes
+    return room_bytes
 
 
 def _is_clean(outcome: Done | Failure) -> bool:

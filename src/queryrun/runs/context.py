@@ -16,6 +16,7 @@ from queryrun.results.store import ResultStore
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.quotas import Quotas
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
@@ -48,6 +49,8 @@ class RequestContext:
     sources: Mapping[str, SourcePolicy]
     default_source: str
     now: Callable[[], datetime]
+    quotas: Quotas | None = None
+    """How much statements may use; None: as much as there is."""
     statements: frozenset[str] = frozenset()
     """Kinds of statement accepted in addition to the contract's (contract H9);
     see `guard.BEYOND_THE_CONTRACT`."""
@@ -94,4 +97,5 @@ class AttemptContext:
     sources: SourceHealth
     retry: RetryPolicy
     metrics: RunMetrics
+    quotas: Quotas
     now: Callable[[], datetime]

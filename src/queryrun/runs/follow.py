@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,7 +39,7 @@ class FollowOptions:
 
 async def follow(
     context: RequestContext, run_id: str, after: datetime | None, options: FollowOptions
-) -> AsyncIterator[RunUpdate]:
+) -> AsyncGenerator[RunUpdate, None]:
     """Yield the run's event records later than `after` (None: all), then updates as they come.
 
     Event records are complete and in order. Between them comes the newest progress: at once for a

@@ -89,13 +89,14 @@ def is_run_id(text: str) -> bool:
 
 
 def can_view(principal: Principal, run: Run) -> bool:
-    """Whether the run exists for this principal (contract H11): its own, or any as an admin."""
+    """Whether the run exists for this principal (contract H11): its own in the entity it acts in,
+    any of that entity as an admin, any of the tenant as an admin of the tenant."""
     if run.request.tenant_id != principal.tenant_id:
         return False
-    if principal.is_admin:
+    if principal.is_tenant_admin:
         return True
     is_own = run.request.client_id == principal.client_id
-    return is_own and run.request.entity_id == principal.entity_id
+    return run.request.entity_id == principal.entity_id and (is_own or principal.is_admin)
 
 
 def not_found(run_id: str) -> NotFound:
@@ -105,8 +106,10 @@ def not_found(run_id: str) -> NotFound:
 
 def _restricted(principal: Principal, query: RunQuery) -> RunQuery:
     """The query, restricted to what the principal may view."""
-    if principal.is_admin:
+    if principal.is_tenant_admin:
         return replace(query, tenant_id=principal.tenant_id)
+    if principal.is_admin:
+        return replace(query, tenant_id=principal.tenant_id, entity_id=principal.entity_id)
     return replace(
         query,
         tenant_id=principal.tenant_id,

@@ -25,6 +25,7 @@ class NewRequest:
 
     id: str
     tenant_id: str
+    entity_id: str
     client_id: str
     operation: str
     run_id: str

@@ -164,6 +164,17 @@ class RemovedRun:
     file_keys: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an entity, or a client in it, keeps and has written, in bytes."""
+
+    statement_bytes: int = 0
+    result_bytes: int = 0
+    written_bytes: int = 0
+    """Of result files today (UTC): what `complete` says, and the last reported size of attempts
+    that ended otherwise."""
+
+
 class RunStore(Protocol):
     """Durable runs, their attempts and their history.
 
@@ -344,6 +355,11 @@ class RunStore(Protocol):
 
     async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
         """Delete finished runs last changed before `finished_before`, with their history."""
+        ...
+
+    async def usage(self, tenant_id: str, entity_id: str, client_id: str) -> tuple[Usage, Usage]:
+        """What the entity, and this client in it, use. Exact: counted in the same transactions
+        as the runs. Costs one entry per client of the entity (on PostgreSQL, up to 16)."""
         ...
 
     async def counts(self) -> dict[tuple[str, RunState], int]:

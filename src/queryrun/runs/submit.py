@@ -40,6 +40,8 @@ async def submit(
     )
     if not verdict.accepted:
         raise refused(verdict)
+    if context.quotas is not None:
+        await context.quotas.check_statement(request)
     accepted = await context.store.accept(
         _within_limits(request, policy),
         run_id=run_id or str(uuid4()),

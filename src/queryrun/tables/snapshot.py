@@ -145,7 +145,7 @@ class Snapshot:
         for snapshot in self._tables.values():
             for file in snapshot.files:
                 if not file.is_unchanged():
-                    raise _changed(snapshot.table.name, file.found.name)
+                    raise changed(snapshot.table.name, file.found.name)
 
     def close(self) -> None:
         """Close the files. Idempotent."""
@@ -172,7 +172,7 @@ class Snapshot:
                     table, files, version, self.work_dir, self.text, self._descriptors
                 )
             self._close_from(opened_before)
-        raise _changed(table.name, table.name)
+        raise changed(table.name, table.name)
 
     def _listed_again(self, table: Table) -> Table:
         self.directory = self.directory.reread()
@@ -231,10 +231,11 @@ def _settled(descriptor: int, table: Table, found: FoundFile) -> FileIdentity:
         if not wait_s:
             return FileIdentity.of(state)
         time.sleep(wait_s)
-    raise _changed(table.name, found.name)
+    raise changed(table.name, found.name)
 
 
-def _changed(table: str, file: str) -> RunFailed:
+def changed(table: str, file: str) -> RunFailed:
+    """The failure of a table whose file was written in place while it was read."""
     message = (
         f"Table '{displayed(table)}' changed while it was read: '{displayed(file)}' was written "
         "in place. Write a new file under a name that begins with '_' or '.', and rename it when "

@@ -18,7 +18,6 @@ from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, Lanes
 from queryrun.http.metrics import HttpMetrics
-from queryrun.http.server.connection import Connection
 from queryrun.http.server.connections import Connections
 from queryrun.http.server.proxies import TrustedProxies
 from queryrun.http.server.server import HttpServer
@@ -31,8 +30,10 @@ from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
 from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.quotas import Quotas
 from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
+from queryrun.runs.revoke import RevocationWatch
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
@@ -46,6 +47,7 @@ from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
     reap_options,
+    result_quotas,
     retry_policy,
     server_limits,
     source_policies,
@@ -91,7 +93,8 @@ class Node:
     dispatcher: Dispatcher
     reaper: Reaper
     sweeper: Sweeper
-    connections: Connections[Connection]
+    revocations: RevocationWatch
+    connections: Connections
     callers: KnownCallers
 
     @property
@@ -120,6 +123,7 @@ class Node:
         self.runs.notifier.add_listener(
             lambda run: self.database.notifier.publish(run.id, run.state)
         )
+        self.revocations.start()
         if "api" in self.settings.roles:
             await self.guard.check(_WARM_UP_STATEMENT)
         if "worker" in self.settings.roles:
@@ -151,6 +155,7 @@ class Node:
 
     async def close(self) -> None:
         """Close every component, last started first. Nothing of this node runs afterwards."""
+        await self.revocations.close()
         await self.reaper.close()
         await self.sweeper.close()
         await self.database.notifier.close()
@@ -193,6 +198,7 @@ def build_node(
     notifier = ChangeNotifier()
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
+    quotas = Quotas(resources.runs, *result_quotas(settings))
     attempts = AttemptContext(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=resources.runs,
@@ -205,6 +211,7 @@ def build_node(
         sources=sources,
         retry=retry_policy(settings),
         metrics=RunMetrics(),
+        quotas=quotas,
         now=utc_now,
     )
     register_sandbox(sandbox, attempts.metrics.registry)
@@ -228,6 +235,7 @@ def build_node(
         sources=policies,
         default_source=settings.default_source,
         now=utc_now,
+        quotas=quotas,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
@@ -235,7 +243,7 @@ def build_node(
     )
 
     # HTTP.
-    connections = Connections[Connection](server_limits(settings))
+    connections = Connections(server_limits(settings))
     callers = KnownCallers()
     watch = ConnectionWatch(connections)
     watch.register(attempts.metrics.registry)
@@ -277,9 +285,18 @@ def build_node(
         dispatcher=dispatcher,
         reaper=reaper,
         sweeper=sweeper,
+        revocations=_revocation_watch(database, notifier),
         connections=connections,
         callers=callers,
     )
+
+
+def _revocation_watch(database: Database, notifier: ChangeNotifier) -> RevocationWatch:
+    async def tenant_of(client_id: str) -> str | None:
+        client = await database.auth.client(client_id)
+        return None if client is None else client.tenant_id
+
+    return RevocationWatch(database.auth, database.runs, tenant_of, notifier.publish, utc_now)
 
 
 def _sweep_leader(settings: Settings, database: Database) -> LeaderLease:

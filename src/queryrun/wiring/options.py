@@ -13,6 +13,7 @@ from queryrun.http.v2.body import MAX_TIMEOUT_S
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.runs.dispatch import DispatchOptions
 from queryrun.runs.model import DeletedRows
+from queryrun.runs.quotas import Quota
 from queryrun.runs.reap import ReapOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
@@ -83,6 +84,23 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     """The back-off between attempts."""
     retries = settings.retries
     return RetryPolicy(retries.first_s, retries.factor, retries.max_s)
+
+
+def result_quotas(settings: Settings) -> tuple[Quota, Quota]:
+    """What an entity, and what a client may keep and write."""
+    limits = settings.limits
+    return (
+        Quota(
+            size_bytes(limits.statements_per_entity, "limits.statements_per_entity"),
+            size_bytes(limits.results_per_entity, "limits.results_per_entity"),
+            size_bytes(limits.written_per_entity, "limits.written_per_entity"),
+        ),
+        Quota(
+            size_bytes(limits.statements_per_client, "limits.statements_per_client"),
+            size_bytes(limits.results_per_client, "limits.results_per_client"),
+            size_bytes(limits.written_per_client, "limits.written_per_client"),
+        ),
+    )
 
 
 def source_policies(settings: Settings) -> dict[str, SourcePolicy]:

@@ -40,9 +40,16 @@ class SourceResolver:
             memory_bytes=size_bytes(settings.memory, "memory"),
             threads=settings.threads,
             spill_dir="",
-            spill_bytes=size_bytes(settings.spill, "spill"),
+            spill_bytes=self._spill_bytes(settings),
             time_zone=self._settings.time_zone,
         )
+
+    def _spill_bytes(self, source: SourceSettings) -> int:
+        """So that an entity that holds every slot stays within what it may use."""
+        of_statement = size_bytes(source.spill, "spill")
+        of_entity = size_bytes(self._settings.limits.spill_per_entity, "spill_per_entity")
+        part = of_entity // max(self._settings.workers.slots, 1)
+        return min(of_statement, part) if of_entity else of_statement
 
     async def spec(self, source: str, entity_id: str | None) -> SourceSpec:
         """The source for this entity. None: for no entity."""

@@ -58,7 +58,7 @@ def silent_connections(targets: Targets) -> Outcome:
     return Outcome(len(left), 200, f"after {timeout_s + 3:g} s")
 
 
-@attack("front", "heads of a byte each 0.2 s", before="50", bar=0, unit="open afterwards")
+@attack("front", "heads of a byte each 0.2 s", before="-", bar=0, unit="open afterwards")
 def dripping_heads(targets: Targets) -> Outcome:
     """Bytes that arrive do not extend the time of a head; nor does an empty line."""
     timeout_s = SHORT_TIMEOUT_S if targets.quick else 10.0

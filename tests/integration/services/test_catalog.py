@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NoReturn
@@ -36,7 +37,7 @@ class FaultyCatalog:
         if failure == "dies":
             os._exit(9)
         if failure == "hangs":
-            os.read(os.pipe()[0], 1)
+            threading.Event().wait()
         if failure == "says":
             raise RunFailed.of(FailureCode.ENGINE_UNAVAILABLE, "The engine is not there")
         if "bad" in self._options:
@@ -48,7 +49,7 @@ class FaultyCatalog:
         if name in self._options.get("bad", ""):
             if self._options.get("how") == "dies":
                 os._exit(9)
-            os.read(os.pipe()[0], 1)
+            threading.Event().wait()
         other = self._options.get("other")
         if other is None:
             return []
@@ -211,6 +212,7 @@ async def test_a_table_that_kills_the_process_takes_no_other_away(
 
 async def test_a_slow_table_takes_no_other_away(data: EntityData, broken: ForkClient) -> None:
     """Those before it are there at once, those behind it when the list is asked for again."""
+    await data.client_for(broken, timeout_s=20.0).tables("live", "e1")  # the fork server is up
     data.options |= {"bad": "b", "how": "hangs"}
     client = data.client_for(broken, timeout_s=3.0)
     first = await client.tables("live", "e1")

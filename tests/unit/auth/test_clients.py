@@ -59,4 +59,6 @@ def test_scopes_limit_a_principal_and_admin_includes_all() -> None:
     assert reader.may(Scope.READ)
     assert not reader.may(Scope.CANCEL)
     admin = Principal("t", "c", ONE.id, frozenset({Scope.ADMIN}))
-    assert all(admin.may(scope) for scope in Scope)
+    assert [scope for scope in Scope if not admin.may(scope)] == [Scope.TENANT_ADMIN]
+    of_tenant = Principal("t", "c", ONE.id, frozenset({Scope.TENANT_ADMIN}))
+    assert all(of_tenant.may(scope) for scope in Scope)

@@ -29,6 +29,7 @@ TABLES = {
     "schema_version",
     "tenants",
     "tokens",
+    "usage",
 }
 
 

@@ -27,6 +27,7 @@ from queryrun.db.rows import (
     progress_values,
     ref_values,
     stored_run,
+    usage_of,
 )
 from queryrun.db.times import from_ms, to_ms
 from queryrun.errors import (
@@ -62,6 +63,7 @@ from queryrun.runs.store import (
     Requeued,
     RunPage,
     RunQuery,
+    Usage,
 )
 
 _MAX_ATTEMPTS = 10
@@ -235,6 +237,14 @@ class PostgresRunStore:
             lambda db: db.execute(self._sql["queue_position"], values).fetchone()
         )
         return None if row is None else int(row[0])
+
+    async def usage(self, tenant_id: str, entity_id: str, client_id: str) -> tuple[Usage, Usage]:
+        """What the entity, and this client in it, use."""
+        values = {"tenant_id": tenant_id, "entity_id": entity_id}
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["usage_of_entity"], values).fetchall()
+        )
+        return usage_of([tuple(one or 0 for one in row) for row in rows], client_id)
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not finished, by source and state."""
@@ -440,5 +450,7 @@ def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
 
 def _new_run_values(request: RunRequest, run_id: str, limits: QueueLimits) -> Values:
     """What `accept` binds. It takes the times of the new run from the database's clock."""
+    statement_bytes = len(request.sql.encode())
     queue = {"max_of_entity": limits.per_entity, "max_of_client": limits.per_client}
-    return {**creation_values(_new_run(request, run_id)), **queue}
+    used = {"statement_bytes": statement_bytes}
+    return {**creation_values(_new_run(request, run_id)), **queue, **used}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from queryrun.auth.model import Client, Entity
+from queryrun.auth.model import Client, Entity, Tenant
 from queryrun.db.auth_rows import client_values, clients_of, entity_values
 from queryrun.db.rows import Values
 from queryrun.db.sqlite.reader import Reader
@@ -25,6 +25,11 @@ class SqliteAuthStore:
     async def add_tenant(self, tenant_id: str, name: str) -> None:
         """Create the tenant if it does not exist yet."""
         await self._change("add_tenant", {"id": tenant_id, "name": name})
+
+    async def tenants(self) -> list[Tenant]:
+        """Every tenant, by name."""
+        rows = self._reader.read(lambda db: db.execute(SQL["tenants"]).fetchall())
+        return [Tenant(*row) for row in rows]
 
     async def add_entity(self, entity: Entity) -> Entity:
         """Create the entity, or return the existing one of the same tenant and name."""
@@ -100,6 +105,17 @@ class SqliteAuthStore:
         await self._writer.write(
             lambda db: db.execute(SQL["add_token"], values).rowcount, durable=False
         )
+
+    async def revoke_token(self, token_digest: str, client_id: str) -> bool:
+        """Revoke one token; False when this client has no such token."""
+        values = {"digest": token_digest, "client_id": client_id}
+        return await self._change("revoke_token", values) == 1
+
+    async def revoked_since(self, since: datetime) -> list[str]:
+        """The clients that were revoked at that time or later."""
+        values = {"since_ms": to_ms(since)}
+        rows = self._reader.read(lambda db: db.execute(SQL["revoked_since"], values).fetchall())
+        return [client_id for (client_id,) in rows]
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked."""

@@ -14,6 +14,7 @@ from queryrun.db.rows import (
     progress_of,
     progress_values,
     ref_values,
+    usage_of,
 )
 from queryrun.db.sqlite import claims, transitions
 from queryrun.db.sqlite import idempotency as keys
@@ -21,8 +22,9 @@ from queryrun.db.sqlite.list_query import find
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.run_reads import read_run
 from queryrun.db.sqlite.statements import SQL
+from queryrun.db.sqlite.usage import add_usage
 from queryrun.db.sqlite.writer import Writer
-from queryrun.db.times import from_ms, to_ms
+from queryrun.db.times import DAY_MS, from_ms, to_ms
 from queryrun.errors import IdempotencyInFlight, LostRace, Unavailable
 from queryrun.runs.model import (
     Attempt,
@@ -48,6 +50,7 @@ from queryrun.runs.store import (
     Requeued,
     RunPage,
     RunQuery,
+    Usage,
 )
 
 
@@ -135,6 +138,13 @@ class SqliteRunStore:
             lambda db: db.execute(SQL["queue_position"], values).fetchone()
         )
         return None if row is None else int(row[0])
+
+    async def usage(self, tenant_id: str, entity_id: str, client_id: str) -> tuple[Usage, Usage]:
+        """What the entity, and this client in it, use."""
+        day = self._now_ms() // DAY_MS
+        values = {"tenant_id": tenant_id, "entity_id": entity_id, "day": day}
+        rows = self._reader.read(lambda db: db.execute(SQL["usage_of_entity"], values).fetchall())
+        return usage_of(rows, client_id)
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not finished, by source and state."""
@@ -320,6 +330,7 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
     seq = connection.execute(SQL["add_run"], values).lastrowid or 0
     connection.execute(SQL["add_request"], {**values, "seq": seq})
     transitions.record_creation(connection, seq, now_ms)
+    add_usage(connection, seq, now_ms, statement_bytes=len(request.sql.encode()))
     return run
 
 
@@ -327,7 +338,13 @@ def _remove_runs(connection: sqlite3.Connection, before_ms: int, limit: int) -> 
     values = {"before_ms": before_ms, "limit": limit}
     expired = connection.execute(SQL["expired_runs"], values).fetchall()
     removed = [RemovedRun(run_id, _file_keys(connection, seq)) for seq, run_id in expired]
-    for statement in ("remove_events", "remove_attempts", "remove_request", "remove_run"):
+    for statement in (
+        "subtract_usage",
+        "remove_events",
+        "remove_attempts",
+        "remove_request",
+        "remove_run",
+    ):
         connection.executemany(SQL[statement], [{"seq": seq} for seq, _ in expired])
     return removed
 

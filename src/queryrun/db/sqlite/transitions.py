@@ -19,6 +19,7 @@ from queryrun.db.details import (
 from queryrun.db.rows import StoredRun, Values, event_values
 from queryrun.db.sqlite.run_reads import read_run, read_run_at
 from queryrun.db.sqlite.statements import SQL
+from queryrun.db.sqlite.usage import add_usage
 from queryrun.errors import LostRace, NotCancellable
 from queryrun.runs.model import ATTEMPT_OUTCOMES, AttemptRef, Run
 from queryrun.runs.read import not_found
@@ -101,6 +102,12 @@ def _end(
     kept = {**event_values(RunEvent.FAIL, source), **values}
     end = {"seq": stored.seq, "number": ref.number, "at_ms": at_ms}
     connection.execute(SQL["end_attempt"], {**kept, **end, "outcome": ATTEMPT_OUTCOMES[event]})
+    if changed.file is not None:
+        size = changed.file.size_bytes
+        add_usage(connection, stored.seq, now_ms, result_bytes=size, written_bytes=size)
+    else:
+        (written,) = connection.execute(SQL["written_by_attempt"], end).fetchone()
+        add_usage(connection, stored.seq, now_ms, written_bytes=written)
     return changed
 
 

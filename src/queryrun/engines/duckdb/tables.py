@@ -14,6 +14,7 @@ from queryrun.errors import RunFailed
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
 from queryrun.tables.facts import describe_cost, known_rows
+from queryrun.tables.formats import FORMATS
 from queryrun.tables.model import table_key
 from queryrun.tables.relation import relation
 from queryrun.tables.snapshot import Snapshot
@@ -136,6 +137,15 @@ class Tables:
         for table in self._snapshot.directory.tables() if self._snapshot else ():
             with contextlib.suppress(duckdb.Error, RunFailed):
                 self._create_view(table.name)
+
+    def text_kinds(self, name: str) -> Mapping[str, str]:
+        """How the columns of a table of text files are read (`tables.text.read.text_kinds`)."""
+        snapshot = self._snapshot.table(name) if self._snapshot else None
+        if snapshot is None or not FORMATS[snapshot.table.format].is_text:
+            return {}
+        from queryrun.tables.text.read import text_kinds  # its libraries start threads
+
+        return text_kinds(snapshot)
 
     def columns(self, name: str) -> list[TableColumn]:
         """The columns of a table that has been offered."""

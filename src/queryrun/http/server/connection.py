@@ -7,7 +7,7 @@ import fcntl
 import struct
 import termios
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import unquote_to_bytes
 
 from queryrun.http.server.body import BodyRefusedError
@@ -15,9 +15,7 @@ from queryrun.http.server.exchange import Exchange, Message
 from queryrun.http.server.head import HeadRefusedError, RequestHead, check_partial, read_head
 from queryrun.http.server.limits import LINGER_BYTES, LINGER_S, WRITE_HIGH_WATER_BYTES
 from queryrun.http.server.proxies import address_group, plain_address
-
-if TYPE_CHECKING:
-    from queryrun.http.server.server import ServerState
+from queryrun.http.server.state import ServerState
 
 _END = b"\r\n\r\n"
 _REASONS = {
@@ -126,6 +124,16 @@ class Connection(asyncio.BufferedProtocol):
         if not self._read_paused and not self._transport.is_closing():
             self._read_paused = True
             self._transport.pause_reading()
+
+    @property
+    def date_header(self) -> bytes:
+        """The line with the time, as every response has it."""
+        return self.state.date_header
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server takes no more requests."""
+        return self.state.is_closing
 
     def resume_reading(self) -> None:
         """Read again, unless a request that came too early waits here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from queryrun.http.server.limits import ServerLimits
 
@@ -21,11 +21,20 @@ class Held(Protocol):
         """Close at once; nothing is lost, because no request is in progress."""
         ...
 
+    def shut_down(self) -> None:
+        """The server stops: close now, or after the response that is in progress."""
+        ...
 
-_H = TypeVar("_H", bound=Held)
+    def abort(self) -> None:
+        """Close at once, whatever is in progress."""
+        ...
+
+    def check_time(self, now_s: float) -> None:
+        """Close if the peer has made us wait too long."""
+        ...
 
 
-class Connections(Generic[_H]):
+class Connections:
     """Counts connections by address and in all.
 
     A connection without a request in progress is idle. At a limit the one that has been idle
@@ -36,17 +45,17 @@ class Connections(Generic[_H]):
     def __init__(self, limits: ServerLimits) -> None:
         self._max = limits.max_connections
         self._max_per_address = limits.max_connections_per_address
-        self._all: dict[_H, None] = {}
+        self._all: dict[Held, None] = {}
         self._counts: Counter[str] = Counter()
-        self._idle: OrderedDict[_H, None] = OrderedDict()
-        self._idle_of: dict[str, OrderedDict[_H, None]] = {}
+        self._idle: OrderedDict[Held, None] = OrderedDict()
+        self._idle_of: dict[str, OrderedDict[Held, None]] = {}
         self.closed: Counter[str] = Counter()
         """Connections that the server ended for a reason of its own, by that reason."""
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def __iter__(self) -> Iterator[_H]:
+    def __iter__(self) -> Iterator[Held]:
         return iter(self._all)
 
     @property
@@ -54,7 +63,7 @@ class Connections(Generic[_H]):
         """How many there may be."""
         return self._max
 
-    def admit(self, connection: _H) -> bool:
+    def admit(self, connection: Held) -> bool:
         """Count a new connection, which is idle. False: there is no room, and none can be made."""
         is_full = self._counts[connection.group] >= self._max_per_address
         if is_full and not connection.is_trusted:
@@ -68,12 +77,12 @@ class Connections(Generic[_H]):
         self.set_idle(connection)
         return True
 
-    def set_idle(self, connection: _H) -> None:
+    def set_idle(self, connection: Held) -> None:
         """It waits for a request from now on."""
         self._idle[connection] = None
         self._idle_of.setdefault(connection.group, OrderedDict())[connection] = None
 
-    def set_busy(self, connection: _H) -> None:
+    def set_busy(self, connection: Held) -> None:
         """A request of it is in progress."""
         self._idle.pop(connection, None)
         same = self._idle_of.get(connection.group)
@@ -82,7 +91,7 @@ class Connections(Generic[_H]):
             if not same:
                 del self._idle_of[connection.group]
 
-    def remove(self, connection: _H) -> None:
+    def remove(self, connection: Held) -> None:
         """It is closed. May be called again."""
         if connection not in self._all:
             return
@@ -92,7 +101,7 @@ class Connections(Generic[_H]):
         if not self._counts[connection.group]:
             del self._counts[connection.group]
 
-    def _evict_from(self, idle: OrderedDict[_H, None] | None) -> bool:
+    def _evict_from(self, idle: OrderedDict[Held, None] | None) -> bool:
         if not idle:
             return False
         oldest = next(iter(idle))

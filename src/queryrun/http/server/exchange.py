@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, MutableMapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from queryrun.http.server.body import ChunkedBody, CountedBody
 from queryrun.http.server.head import RequestHead
@@ -15,15 +15,52 @@ from queryrun.http.server.limits import (
     WRITE_HIGH_WATER_BYTES,
 )
 
-if TYPE_CHECKING:
-    from queryrun.http.server.connection import Connection
-
 Message = MutableMapping[str, Any]
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
     for status in HTTPStatus
 }
+
+
+class Wire(Protocol):
+    """What an exchange needs of its connection."""
+
+    write_paused: bool
+
+    @property
+    def date_header(self) -> bytes:
+        """The line with the time, as every response has it."""
+        ...
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server takes no more requests."""
+        ...
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Send bytes of a response."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until there is room for more of the response, or the connection is gone."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Leave what arrives in the kernel."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        ...
+
+    def response_completed(self) -> None:
+        """The response to the current request has been written."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once, because the response cannot be completed."""
+        ...
 
 
 class Exchange:
@@ -47,7 +84,7 @@ class Exchange:
         "scope",
     )
 
-    def __init__(self, connection: Connection, head: RequestHead, scope: Message) -> None:
+    def __init__(self, connection: Wire, head: RequestHead, scope: Message) -> None:
         self.head = head
         self.scope = scope
         self.keep_alive = head.keep_alive
@@ -144,7 +181,7 @@ class Exchange:
             raise RuntimeError(f"the app sent {kind!r} where it does not belong")
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        lines = [_STATUS_LINES[status], self._connection.state.date_header]
+        lines = [_STATUS_LINES[status], self._connection.date_header]
         header_count = 0
         for name, value in headers:
             name = name.lower()
@@ -175,6 +212,8 @@ class Exchange:
         elif self._left is None:
             self.keep_alive = False
         if not self._body.complete and not self._can_drain():
+            self.keep_alive = False
+        if self._connection.is_stopping:
             self.keep_alive = False
 
     def _can_drain(self) -> bool:

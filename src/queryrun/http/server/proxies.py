@@ -24,7 +24,7 @@ class TrustedProxies:
                 f"server.trusted_proxies: {error}; name addresses such as 10.0.0.5 or networks "
                 "such as 10.0.0.0/24, separated by commas"
             ) from error
-        self._trusts = lru_cache(maxsize=4096)(self._look_up)
+        self._trusts = lru_cache(maxsize=4096)(self._is_listed)
 
     def trusts(self, address: str) -> bool:
         """Whether this peer is one of our proxies."""
@@ -49,7 +49,7 @@ class TrustedProxies:
                 return address
         return known
 
-    def _look_up(self, address: str) -> bool:
+    def _is_listed(self, address: str) -> bool:
         try:
             parsed = ip_address(address)
         except ValueError:

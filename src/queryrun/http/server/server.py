@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import traceback
 from contextlib import suppress
-from email.utils import formatdate
 
-import structlog
 from starlette.types import ASGIApp
 
 from queryrun.http.server.connection import Connection
 from queryrun.http.server.connections import Connections
-from queryrun.http.server.exchange import Exchange
-from queryrun.http.server.limits import NOT_SENT_LOW_WATER_BYTES, READ_BYTES, ServerLimits
+from queryrun.http.server.limits import NOT_SENT_LOW_WATER_BYTES, ServerLimits
 from queryrun.http.server.proxies import TrustedProxies
-from queryrun.http.server.turns import KnownCallers, Turns
-
-log = structlog.get_logger("queryrun.http")
+from queryrun.http.server.state import ServerState, date_header
+from queryrun.http.server.turns import KnownCallers
 
 CLOSE_CONNECTIONS_S = 5.0
 """How long responses in progress may take when the server stops."""
@@ -26,51 +21,6 @@ BACKLOG = 2048
 """Connections that the kernel completes before they are accepted."""
 _CHECK_INTERVAL_S = 1.0
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
-_MAX_FRAMES = 8
-
-
-class ServerState:
-    """What the connections of a server share."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        limits: ServerLimits,
-        proxies: TrustedProxies,
-        connections: Connections[Connection],
-        callers: KnownCallers,
-    ) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.now_s = self.loop.time
-        self.limits = limits
-        self.proxies = proxies
-        self.connections = connections
-        self.callers = callers
-        self.turns: Turns[Exchange] = Turns(self.loop, self._begin)
-        self.read_buffer = memoryview(bytearray(READ_BYTES))
-        self.date_header = _date_header()
-        self.is_closing = False
-        self.tasks: set[asyncio.Task[None]] = set()
-        self._app = app
-
-    def _begin(self, exchange: Exchange) -> None:
-        if exchange.disconnected:
-            return
-        task = self.loop.create_task(self._run(exchange))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def _run(self, exchange: Exchange) -> None:
-        """Run the app for one request. It responds to its own errors; this is for what is left."""
-        try:
-            await self._app(exchange.scope, exchange.receive, exchange.send)
-        except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
-            places = [f"{frame.filename}:{frame.lineno}" for frame in frames]
-            log.error("app_error", error=type(error).__name__, frames=places)  # noqa: TRY400 no message
-        finally:
-            if not exchange.response_complete:
-                exchange.abort()
 
 
 class HttpServer:
@@ -81,12 +31,12 @@ class HttpServer:
         app: ASGIApp,
         limits: ServerLimits,
         proxies: TrustedProxies | None = None,
-        connections: Connections[Connection] | None = None,
+        connections: Connections | None = None,
         callers: KnownCallers | None = None,
     ) -> None:
         """Without `proxies` nobody's X-Forwarded-For counts. `connections` are for a watch;
         `callers` are those whom the app has authorized."""
-        counted = Connections[Connection](limits) if connections is None else connections
+        counted = Connections(limits) if connections is None else connections
         self.state = ServerState(
             app, limits, proxies or TrustedProxies(), counted, callers or KnownCallers()
         )
@@ -124,11 +74,7 @@ class HttpServer:
         interval_s = min(_CHECK_INTERVAL_S, self.state.limits.header_timeout_s / 4)
         while True:
             await asyncio.sleep(interval_s)
-            self.state.date_header = _date_header()
+            self.state.date_header = date_header()
             now_s = self.state.now_s()
             for connection in list(self.state.connections):
                 connection.check_time(now_s)
-
-
-def _date_header() -> bytes:
-    return b"date: " + formatdate(usegmt=True).encode("ascii") + b"\r\n"

@@ -35,7 +35,7 @@ class KnownCallers:
         return key if key in self._hashes else None
 
 
-class _Lane(Generic[T]):
+class _Queue(Generic[T]):
     """Requests that wait, by caller, and how many of them may begin in one turn of the loop."""
 
     def __init__(self, per_tick: int) -> None:
@@ -51,10 +51,10 @@ class _Lane(Generic[T]):
         if not self._waiting or self.begun >= self.per_tick:
             return None
         self.begun += 1
-        caller, queue = self._waiting.popitem(last=False)
-        request = queue.popleft()
-        if queue:
-            self._waiting[caller] = queue
+        caller, requests = self._waiting.popitem(last=False)
+        request = requests.popleft()
+        if requests:
+            self._waiting[caller] = requests
         return request
 
 
@@ -70,8 +70,8 @@ class Turns(Generic[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop, begin: Callable[[T], None]) -> None:
         self._loop = loop
         self._begin = begin
-        self._known: _Lane[T] = _Lane(KNOWN_PER_TICK)
-        self._strangers: _Lane[T] = _Lane(STRANGERS_PER_TICK)
+        self._known: _Queue[T] = _Queue(KNOWN_PER_TICK)
+        self._strangers: _Queue[T] = _Queue(STRANGERS_PER_TICK)
         self._is_scheduled = False
 
     def take(self, request: T, *, address: str, known: int | None) -> None:
@@ -88,13 +88,13 @@ class Turns(Generic[T]):
 
     def _next_tick(self) -> None:
         self._is_scheduled = False
-        for lane in (self._known, self._strangers):
-            lane.begun = 0
-            self._begin_next(lane)
-            if lane.begun and not self._is_scheduled:
+        for queue in (self._known, self._strangers):
+            queue.begun = 0
+            self._begin_next(queue)
+            if queue.begun and not self._is_scheduled:
                 self._is_scheduled = True
                 self._loop.call_soon(self._next_tick)
 
-    def _begin_next(self, lane: _Lane[T]) -> None:
-        while (request := lane.next()) is not None:
+    def _begin_next(self, queue: _Queue[T]) -> None:
+        while (request := queue.next()) is not None:
             self._begin(request)

@@ -9,7 +9,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from queryrun.http.server import descriptors
-from queryrun.http.server.connection import Connection
 from queryrun.http.server.connections import Connections
 
 NEAR = 0.8
@@ -19,7 +18,7 @@ NEAR = 0.8
 class ConnectionWatch(Collector):
     """Reads the counts when they are asked for."""
 
-    def __init__(self, connections: Connections[Connection]) -> None:
+    def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def checks(self) -> dict[str, str]:

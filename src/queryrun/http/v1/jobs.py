@@ -23,6 +23,7 @@ from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
+from queryrun.http.unread import permitted
 from queryrun.http.v1.body import BY_NAME, JobBody, parse_job_body
 from queryrun.http.v1.render import INDEX_JOIN, STATUS_SPELLINGS, job_body, job_object
 from queryrun.runs.cancel import cancel
@@ -68,6 +69,7 @@ async def create_job(app: AppContext, request: ApiRequest) -> Response:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
+    run = permitted(request.principal, run)
     extra_headers = preference.headers | key_warning(run_request.output) | failure_headers(run)
     return JsonResponse(job_body(run, links_of(app)), headers=extra_headers)
 
@@ -97,6 +99,7 @@ async def cancel_job(app: AppContext, request: ApiRequest) -> Response:
     except NotCancellable as error:
         message = f"Job {run.id} is not in accepted or in_progress status"
         raise InvalidRequest(Problem(error.problem.code, "job_id", message)) from error
+    run = permitted(request.principal, run)
     return JsonResponse(job_body(run, links_of(app)), headers=preference.headers)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from queryrun.auth.tokens import token_digest
 from queryrun.errors import InvalidRequest
 from queryrun.http.concurrency import StreamLimit
 from queryrun.http.context import AppContext
@@ -55,8 +56,8 @@ class EventStream(StreamingResponse):
 async def run_events(app: AppContext, request: ApiRequest) -> Response:
     """The run's event records from its creation, or after `Last-Event-ID`, and progress meanwhile.
 
-    Ends after the event that made the run terminal. A client that has seen that event gets 204,
-    which stops a browser from reconnecting.
+    Ends after the event that made the run terminal, and as soon as the token is revoked. A client
+    that has seen that event gets 204, which stops a browser from reconnecting.
     """
     after = _last_event_time(request)
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
@@ -64,7 +65,9 @@ async def run_events(app: AppContext, request: ApiRequest) -> Response:
         return Response(status_code=204)
     if request.method == "HEAD":
         return Response(headers=HEADERS)
-    chunks = _chunks(follow(app.runs, run.id, after, app.settings.follow_options))
+    updates = follow(app.runs, run.id, after, app.settings.follow_options)
+    token = token_digest(request.header(b"authorization") or "")
+    chunks = _chunks(app.stream_tokens.while_valid(token, updates))
     client_id = request.principal.client_id
     app.streams.acquire(client_id)
     return EventStream(chunks, app.streams, client_id)

@@ -16,11 +16,12 @@ from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
+from queryrun.http.unread import permitted
 from queryrun.http.v2.body import BY_NAME, parse_create_body
 from queryrun.http.v2.extras import run_body
 from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.requests import cancel_async, create_async
-from queryrun.http.v2.view import parse_view
+from queryrun.http.v2.view import parse_view, permitted_view
 from queryrun.runs.cancel import cancel
 from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
@@ -35,7 +36,7 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
         app, request, problems, raw if content is None else content
     ):
         return replay
-    view = parse_view(request, problems, app.settings)
+    view = permitted_view(request.principal, parse_view(request, problems, app.settings))
     is_async = headers.is_async(request, problems)
     org_ids = headers.org_ids(request, request.principal.org_ids, problems)
     body = None if content is None else parse_create_body(content, problems)
@@ -55,6 +56,7 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
     run = await wait_for_end(app, request, accepted.run, preference)
+    run = permitted(request.principal, run)
     location = {"location": f"/v2/query_runs/{run.id}"}
     extra_headers = (
         location | preference.headers | key_warning(run_request.output) | failure_headers(run)
@@ -81,7 +83,7 @@ async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     problems: list[Problem] = []
     if replay := await idempotency.begin(app, request, problems):
         return replay
-    view = parse_view(request, problems, app.settings)
+    view = permitted_view(request.principal, parse_view(request, problems, app.settings))
     is_async = headers.is_async(request, problems)
     if problems:
         raise InvalidRequest(*problems)
@@ -94,6 +96,7 @@ async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     preference = preference_of(request)
     wait_s = cancel_wait_s(request, preference)
     run = await cancel(app.runs, request.principal, run_id, wait_s=wait_s, idempotent=write)
+    run = permitted(request.principal, run)
     body = await run_body(app.runs, run, view, links_of(app))
     response = JsonResponse(body, headers=preference.headers)
     await idempotency.complete(app, request, response)

@@ -97,8 +97,14 @@ def _accepted(request: ApiRequest, location: str) -> JsonResponse:
 
 def _new_request(request: ApiRequest, operation: AsyncOperation, run_id: str) -> NewRequest:
     principal = request.principal
-    tenant_id, client_id = principal.tenant_id, principal.client_id
-    return NewRequest(request.request_id, tenant_id, client_id, operation, run_id)
+    return NewRequest(
+        request.request_id,
+        principal.tenant_id,
+        principal.entity_id,
+        principal.client_id,
+        operation,
+        run_id,
+    )
 
 
 async def _record(app: AppContext, new: NewRequest, outcome: RequestOutcome | None) -> None:
@@ -136,9 +142,12 @@ def _failed(request: ApiRequest, error: Exception) -> RequestOutcome:
 
 
 def _can_view(principal: Principal, request: NewRequest) -> bool:
-    """A client sees its own requests, an admin those of the tenant."""
+    """As for runs: its own, an admin those of the entity, or of the tenant."""
+    if request.tenant_id != principal.tenant_id:
+        return False
     is_own = request.client_id == principal.client_id
-    return request.tenant_id == principal.tenant_id and (is_own or principal.is_admin)
+    in_entity = request.entity_id == principal.entity_id and (is_own or principal.is_admin)
+    return in_entity or principal.is_tenant_admin
 
 
 def _request_object(found: AsyncRequest) -> dict[str, object]:

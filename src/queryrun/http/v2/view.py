@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from queryrun.auth.model import Principal
 from queryrun.errors import Problem
 from queryrun.http.context import HttpSettings
 from queryrun.http.request import ApiRequest
+from queryrun.http.unread import permitted_fields
 from queryrun.http.v2.fields import KNOWN_FIELDS, parse_fields
 from queryrun.http.v2.filters import check_filters
 
@@ -37,6 +39,11 @@ FULL_VIEW = View(KNOWN_FIELDS)
 def default_view(settings: HttpSettings) -> View:
     """What a response shows when the request names no fields."""
     return FULL_VIEW if settings.always_extensions else CONTRACT_VIEW
+
+
+def permitted_view(principal: Principal, view: View) -> View:
+    """The view without what the client may not see."""
+    return replace(view, fields=permitted_fields(principal, view.fields))
 
 
 def parse_view(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from queryrun.sql.spark.expressions import SparkExpressions
@@ -34,6 +34,13 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         self.table_names = table_names
         self._there = ""
         """What is true in rows that are there, in a SELECT that groups one that is not."""
+
+    def once(self, value: Typed, use: Callable[[Typed], Typed]) -> Typed:
+        """Spark computes what is repeated once, but for values by chance: these get a name."""
+        return super().once(value, use) if "rand(" in value.sql else use(value)
+
+    def bound(self, name: str, value: str, body: str) -> str:
+        return f"transform(array({value}), {name} -> {body})[0]"
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         if max(node.limit or 0, node.offset or 0) > MAX_LIMIT:

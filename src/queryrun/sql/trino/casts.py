@@ -111,6 +111,8 @@ def _plain(sql: str, target: Type, site: CastSite) -> Typed:
 def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
     if t.is_floating(value.type) and (t.is_integer(target)):
         return _plain(f"round({value.sql})", target, site)
+    if t.is_floating(value.type) and target.name == "decimal":  # by its digits, as Java does
+        return _plain(f"CAST({value.sql} AS VARCHAR)", target, site)
     return _plain(value.sql, target, site)
 
 

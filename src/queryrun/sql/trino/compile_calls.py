@@ -14,7 +14,7 @@ from queryrun.sql.trino.compile_expressions import ExpressionCompiler
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.scope import did_you_mean
-from queryrun.sql.trino.signatures import Signature, apply
+from queryrun.sql.trino.signatures import Signature, apply, repeats
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
@@ -103,10 +103,27 @@ class CallCompiler(ExpressionCompiler):
     def plain(self, node: ast.Call, args: Sequence[Typed]) -> Typed:
         """A function out of the table of templates."""
         overloads = self.functions.plain[node.name]
-        found = apply(overloads, args, in_try=self.in_try, argument=self.argument)
+        found = self._applied(overloads, list(args), 0)
         if found is None:
             self.wrong_arguments(node, args)
         return found
+
+    def _applied(
+        self, overloads: Sequence[Signature], args: list[Typed], index: int
+    ) -> Typed | None:
+        """The template with its arguments, each evaluated once from `index` on."""
+        if index == len(args):
+            return apply(overloads, args, in_try=self.in_try, argument=self.argument)
+        if apply(overloads, args, in_try=self.in_try, argument=self.argument) is None:
+            return None
+        if not repeats(overloads, args, index):
+            return self._applied(overloads, args, index + 1)
+
+        def use(value: Typed) -> Typed:
+            found = self._applied(overloads, [*args[:index], value, *args[index + 1 :]], index + 1)
+            return found or Typed("NULL", t.UNKNOWN)
+
+        return self.once(args[index], use)
 
     def argument(self, value: Typed, target: Type) -> str:
         """An argument in the type that a parameter has."""

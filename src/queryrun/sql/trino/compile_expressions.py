@@ -20,16 +20,21 @@ class ExpressionCompiler(OperatorCompiler):
             results.append(self.expr(node.otherwise))
         kind = self.unified(results, node.at, "CASE")
         values = [self.exact(self.cast_to(result, kind)) for result in results]
-        operand = self.expr(node.operand) if node.operand is not None else None
-        parts = []
-        for (condition, _), value in zip(node.whens, values, strict=False):
-            if operand is None:
-                test = self.condition(condition, "CASE WHEN")
-            else:
-                test = self.compare("=", operand, self.expr(condition), condition.at)
-            parts.append(f"WHEN {test} THEN {value}")
-        otherwise = f" ELSE {values[-1]}" if node.otherwise is not None else ""
-        return Typed(f"(CASE {' '.join(parts)}{otherwise} END)", kind)
+
+        def chosen(operand: Typed | None) -> Typed:
+            parts = []
+            for (condition, _), value in zip(node.whens, values, strict=False):
+                if operand is None:
+                    test = self.condition(condition, "CASE WHEN")
+                else:
+                    test = self.compare("=", operand, self.expr(condition), condition.at)
+                parts.append(f"WHEN {test} THEN {value}")
+            otherwise = f" ELSE {values[-1]}" if node.otherwise is not None else ""
+            return Typed(f"(CASE {' '.join(parts)}{otherwise} END)", kind)
+
+        if node.operand is None or len(node.whens) == 1:
+            return chosen(None if node.operand is None else self.expr(node.operand))
+        return self.once(self.expr(node.operand), chosen)
 
     def cast(self, node: ast.Cast) -> Typed:
         try:
@@ -40,7 +45,9 @@ class ExpressionCompiler(OperatorCompiler):
         value = self.expr(node.operand)
         self.in_number_cast = False
         site = CastSite(is_safe=node.is_safe, in_try=self.in_try, zone=self.zone)
-        return self._cast(value, kind, length, site, node.at)
+        if isinstance(value.constant, str) or value.type.zone or kind.zone:
+            return self._cast(value, kind, length, site, node.at)
+        return self.once(value, lambda one: self._cast(one, kind, length, site, node.at))
 
     def extract(self, node: ast.Extract) -> Typed:
         return self.call(ast.Call(node.field, [node.operand], node.at))

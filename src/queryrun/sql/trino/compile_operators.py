@@ -164,6 +164,9 @@ class OperatorCompiler(NameCompiler):
 
     def _concat(self, left: Typed, right: Typed, at: int) -> Typed:
         arrays = [v.type for v in (left, right) if v.type.name == "array"]
+        if arrays and "unknown" in {left.type.name, right.type.name}:
+            message = "Could not choose a best candidate operator"
+            self.mismatch(f"{message}. Explicit type casts must be added.", at)
         if arrays:
             return self._concat_arrays(left, right, at)
         kinds = {left.type.name, right.type.name} - {"unknown"}
@@ -224,9 +227,13 @@ class OperatorCompiler(NameCompiler):
 
     def between(self, node: ast.Between) -> Typed:
         value, low, high = self.expr(node.operand), self.expr(node.low), self.expr(node.high)
-        lower = self.compare(">=", value, low, node.at)
-        upper = self.compare("<=", value, high, node.at)
-        return _negated(f"({lower} AND {upper})", is_negated=node.is_negated)
+
+        def within(value: Typed) -> Typed:
+            lower = self.compare(">=", value, low, node.at)
+            upper = self.compare("<=", value, high, node.at)
+            return _negated(f"({lower} AND {upper})", is_negated=node.is_negated)
+
+        return self.once(value, within)
 
     def in_list(self, node: ast.InList) -> Typed:
         value = self.expr(node.operand)

@@ -48,6 +48,10 @@ class QueryCompiler(RelationCompiler):
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         inner = Scope(parent=scope)
+        for number, cte in enumerate(node.ctes):
+            if any(cte.name.key == other.name.key for other in node.ctes[:number]):
+                message = f"WITH query name '{cte.name.text}' specified more than once"
+                self.mismatch(message, cte.name.at)
         ctes = [self._cte(cte, inner, node.is_recursive) for cte in node.ctes]
         sql, outputs = self._ordered(node, inner)
         if node.limit is not None:

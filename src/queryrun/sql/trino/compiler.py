@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -17,6 +18,10 @@ from queryrun.sql.trino.types import Type
 
 MAX_SQL_CHARS = 4_000_000
 """An expression in DuckDB's SQL. Templates repeat their arguments, so nested calls grow fast."""
+
+MAX_REPEATED_CHARS = 300
+"""A longer value is given a name where it is needed more than once."""
+_BY_CHANCE = re.compile(r"\b(?:random|uuid|rand)\(")
 
 
 class Compiler:
@@ -90,6 +95,28 @@ class Compiler:
         """A name that nothing else in the translated statement has."""
         self._numbers += 1
         return f"{prefix}{self._numbers}"
+
+    # --- evaluated once ---------------------------------------------------------------------
+
+    def once(self, value: Typed, use: Callable[[Typed], Typed]) -> Typed:
+        """What `use` makes of a value that it may repeat.
+
+        A short value is repeated as it stands, and DuckDB computes it once. A long one would grow
+        with every level of nesting, and one by chance would be another each time: these get a name.
+        """
+        if len(value.sql) <= MAX_REPEATED_CHARS and not _BY_CHANCE.search(value.sql):
+            return use(value)
+        name = self.fresh("once_")
+        found = use(Typed(name, value.type, value.constant))
+        if "SELECT " in found.sql:  # no engine takes a subquery in a lambda
+            if _BY_CHANCE.search(value.sql):
+                self.refuse("A subquery beside a value by chance that is used twice", 0)
+            return use(value)
+        return Typed(self.bound(name, self.exact(value), found.sql), found.type)
+
+    def bound(self, name: str, value: str, body: str) -> str:
+        """SQL of `body`, in which the value has a name."""
+        return f"list_transform([{value}], lambda {name}: {body})[1]"
 
     # --- entry ------------------------------------------------------------------------------
 

@@ -174,7 +174,10 @@ class FormParser(PartParser):
         return ast.Call("grouping", args, at)
 
     def _listagg(self) -> Expr:
-        return self._call("listagg", self.advance().at)
+        call = self._call("listagg", self.advance().at)
+        if isinstance(call, ast.Call) and not call.order:
+            self.fail("expected WITHIN GROUP")
+        return call
 
 
 READERS = {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
+_parser = import_module("re._parser")
+"""Python's own parser of regular expressions, which its stubs do not list."""
 _MYSQL = {
     "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I",
     "I": "%I", "i": "%M", "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p",
@@ -71,8 +74,21 @@ def group_may_be_absent(pattern: str) -> bool:
     return bool(re.search(r"\)(\?|\*|\{0)|\|", pattern))
 
 
-def replacement(written: str) -> str:
-    """`$1` and `\\$` of a Java replacement as RE2 writes them."""
+def may_match_nothing(pattern: str) -> bool:
+    """Whether it may match between two characters, of which Java and RE2 make different things."""
+    try:
+        return re.compile(pattern).pattern == "" or _parser.parse(pattern).getwidth()[0] == 0
+    except re.error:
+        return True
+
+
+def groups_of(pattern: str) -> int:
+    """How many groups a pattern has."""
+    return len(re.findall(r"(?<!\\)\((?!\?)|\(\?P?<[A-Za-z]", pattern))
+
+
+def replacement(written: str, groups: int = 9) -> str:
+    """`$1` and `\\$` of a Java replacement as RE2 writes them. `groups`: how many there are."""
     out, at = [], 0
     while at < len(written):
         character, follower = written[at], written[at + 1 : at + 2]
@@ -82,6 +98,8 @@ def replacement(written: str) -> str:
         elif character == "$":
             if not follower.isdigit():
                 raise UntranslatableError("A replacement that names its groups")
+            if int(follower) > groups or (groups > 9 and written[at + 2 : at + 3].isdigit()):
+                raise UntranslatableError(f"A replacement with ${follower}, or so many groups,")
             out.append(f"\\{follower}")
             at += 1
         else:

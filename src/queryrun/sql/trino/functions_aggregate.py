@@ -90,7 +90,13 @@ def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
     if args[0].type.name in {"row", "array"}:
         c.refuse(f"{node.name} of {args[0].type}", node.at)
     if len(args) == 1:
-        return Typed(c.aggregated(node, node.name, [exact(args[0])]), args[0].type)
+        sql = c.aggregated(node, node.name, [exact(args[0])])
+        if node.name == "max" and t.is_floating(args[0].type):  # NaN only if there is nothing else
+            number = f"NOT isnan({args[0].sql})"
+            sql = f"coalesce({c.aggregated(node, 'max', [exact(args[0])], number)}, {sql})"
+        return Typed(sql, args[0].type)
+    if t.is_floating(args[0].type):
+        c.refuse(f"{node.name} of several values of {args[0].type}", node.at)
     count = cast(args[1], t.BIGINT)
     sql = c.aggregated(node, node.name, [exact(args[0]), count.sql])
     return Typed(sql, t.array(args[0].type))

@@ -91,6 +91,11 @@ def _array_sets(c: CallCompiler, node: ast.Call) -> Typed:
     if kind is None or kind.name != "array":
         c.wrong_arguments(node, [left, right])
     a, b = cast(left, kind), cast(right, kind)
+    return c.once(a, lambda a: c.once(b, lambda b: _array_set(c, node, a, b)))
+
+
+def _array_set(c: CallCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
+    kind = a.type
     if node.name == "array_union":
         return c.plain(ast.Call("array_distinct", [], node.at), [c.operate("||", a, b, node.at)])
     has_null = f"len(list_filter({b.sql}, lambda other: other IS NULL)) > 0"
@@ -122,9 +127,10 @@ def _sequence(c: CallCompiler, node: ast.Call) -> Typed:
         a, b = cast(first, t.BIGINT).sql, cast(last, t.BIGINT).sql
         default = f"CASE WHEN {a} <= {b} THEN 1 ELSE -1 END"
         step = c.as_type(node, args[2], t.BIGINT).sql if len(args) == 3 else default
-        return Typed(f"generate_series({a}, {b}, {step})", t.array(t.BIGINT))
+        return Typed(_checked_series(c, a, b, step), t.array(t.BIGINT))
     if first.type == last.type == t.DATE:
-        step = args[2].sql if len(args) == 3 else "to_days(1)"
+        forwards = f"to_days(CASE WHEN {first.sql} <= {last.sql} THEN 1 ELSE -1 END)"
+        step = args[2].sql if len(args) == 3 else forwards
         ends = f"CAST({first.sql} AS TIMESTAMP), CAST({last.sql} AS TIMESTAMP)"
         series = f"generate_series({ends}, {step})"
         return Typed(f"CAST({series} AS DATE[])", t.array(t.DATE))
@@ -132,6 +138,21 @@ def _sequence(c: CallCompiler, node: ast.Call) -> Typed:
         kind = t.common(first.type, last.type) or first.type
         return Typed(f"generate_series({first.sql}, {last.sql}, {args[2].sql})", t.array(kind))
     c.wrong_arguments(node, args)
+
+
+def _checked_series(c: CallCompiler, first: str, last: str, step: str) -> str:
+    """Whole numbers, with Trino's rules: in the step's direction, and not too many."""
+    away = (
+        "sequence stop value should be greater than or equal to start value if step is greater "
+        "than zero otherwise stop should be less than or equal to start"
+    )
+    many = "result of sequence function must not have more than 10000 entries"
+    return (
+        f"(CASE WHEN {step} = 0 THEN {c.failing('step must not be zero')} "
+        f"WHEN ({step} > 0) <> ({last} >= {first}) AND {first} <> {last} THEN {c.failing(away)} "
+        f"WHEN ({last}::HUGEINT - {first}) // {step} >= 10000 THEN {c.failing(many)} "
+        f"ELSE generate_series({first}, {last}, {step}) END)"
+    )
 
 
 @special("zip")

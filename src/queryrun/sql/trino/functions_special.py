@@ -28,8 +28,12 @@ def _coalesce(c: CallCompiler, node: ast.Call) -> Typed:
 @special("nullif")
 def _nullif(c: CallCompiler, node: ast.Call) -> Typed:
     left, right = c.args(node, 2)
-    equal = c.compare("=", left, right, node.at)
-    return Typed(f"(CASE WHEN {equal} THEN NULL ELSE {c.exact(left)} END)", left.type)
+
+    def chosen(left: Typed) -> Typed:
+        equal = c.compare("=", left, right, node.at)
+        return Typed(f"(CASE WHEN {equal} THEN NULL ELSE {c.exact(left)} END)", left.type)
+
+    return c.once(left, chosen)
 
 
 @special("try")

@@ -160,12 +160,21 @@ def _regexp_replace(c: CallCompiler, node: ast.Call) -> Typed:
         c.refuse("regexp_replace with a lambda", node.at)
     args = c.args(node, 2, 3)
     subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
-    new = formats.replacement(c.constant_text(node, args[2], "a replacement")) if args[2:] else ""
+    groups = formats.groups_of(_pattern(c, node, args[1]))
+    _refuse_empty_matches(c, node, args[1])
+    written = c.constant_text(node, args[2], "a replacement") if args[2:] else ""
+    new = formats.replacement(written, groups)
     return Typed(f"regexp_replace({subject}, {pattern}, {text(new)}, 'g')", t.VARCHAR)
+
+
+def _refuse_empty_matches(c: CallCompiler, node: ast.Call, pattern: Typed) -> None:
+    if formats.may_match_nothing(_pattern(c, node, pattern)):
+        c.refuse(f"{node.name} with a pattern that may match nothing", node.at)
 
 
 @special("regexp_split")
 def _regexp_split(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2)
+    _refuse_empty_matches(c, node, args[1])
     subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
     return Typed(f"string_split_regex({subject}, {pattern})", t.array(t.VARCHAR))

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from queryrun.sql.trino import ast, formats
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import local
@@ -22,6 +24,7 @@ _STEPS = {
     "hour": "to_hours({})", "day": "to_days({})", "week": "to_days(7 * {})",
     "month": "to_months({})", "quarter": "to_months(3 * {})", "year": "to_years({})",
 }  # fmt: skip
+_LETTERS = re.compile(r"%-?.")
 _BY_THE_CLOCK = {"millisecond", "second", "minute", "hour"}
 
 
@@ -107,8 +110,14 @@ def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
 def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
-    sql = f"strptime({c.as_type(node, value, t.VARCHAR).sql}, {text(written)})"
-    return Typed(sql, t.timestamp(3))
+    given = c.as_type(node, value, t.VARCHAR).sql
+    if "%y" in written:
+        c.refuse("%y in date_parse", node.at)
+    if "%I" in written and "%p" not in written:
+        c.refuse("%h in date_parse without %p", node.at)
+    if not {"%Y", "%G"} & set(_LETTERS.findall(written)):  # DuckDB would begin with 1900
+        given, written = f"('1970 ' || {given})", f"%Y {written}"
+    return Typed(f"strptime({given}, {text(written)})", t.timestamp(3))
 
 
 @special("format_datetime")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.expressions import ExpressionParser
+from queryrun.sql.trino.grouping_sets import distinct_sets
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
 _NO_ALIAS = frozenset(
@@ -251,11 +252,13 @@ class QueryParser(ExpressionParser):
         self.take_words("GROUP", "BY")
         if self.at_word("ALL", "AUTO") and self.lookahead().text not in {",", "."}:
             self.refuse(f"GROUP BY {self.token.text} is not supported", self.token.at)
-        self.take_word("DISTINCT")
+        is_distinct = self.take_word("DISTINCT")
+        if not is_distinct:
+            self.take_word("ALL")
         found = [self._grouping_element()]
         while self.take_op(","):
             found.append(self._grouping_element())
-        return found
+        return distinct_sets(found) if is_distinct else found
 
     def _grouping_element(self) -> ast.Grouping:
         at = self.token.at

@@ -61,6 +61,29 @@ def apply(
     argument: Callable[[Typed, Type], str] = duckdb_argument,
 ) -> Typed | None:
     """The call as SQL by the overload that needs the fewest coercions; None: none fits."""
+    best = _best(overloads, args)
+    if best is None:
+        return None
+    signature, target, variables = best
+    values = [argument(arg, want) for arg, want in zip(args, target, strict=True)]
+    template = signature.template
+    if in_try:
+        template = _ERROR.sub(r"CASE WHEN CAST(\1 AS INTEGER) = 0 THEN NULL END", template)
+    sql = template.format(*values)
+    if sql.startswith("CASE "):
+        sql = f"({sql})"
+    return Typed(sql, _filled(signature.returns, variables))
+
+
+def repeats(overloads: Sequence[Signature], args: Sequence[Typed], index: int) -> bool:
+    """Whether the template of the overload that fits has this argument more than once."""
+    best = _best(overloads, args)
+    return best is not None and best[0].template.count(f"{{{index}}}") > 1
+
+
+def _best(
+    overloads: Sequence[Signature], args: Sequence[Typed]
+) -> tuple[Signature, list[Type], dict[str, Type]] | None:
     best: tuple[int, Signature, list[Type], dict[str, Type]] | None = None
     for signature in overloads:
         bound = _bind(signature, args)
@@ -71,17 +94,7 @@ def apply(
         cost = sum(_distance(arg.type, want) for arg, want in pairs)
         if best is None or cost < best[0]:
             best = (cost, signature, target, variables)
-    if best is None:
-        return None
-    _, signature, target, variables = best
-    values = [argument(arg, want) for arg, want in zip(args, target, strict=True)]
-    template = signature.template
-    if in_try:
-        template = _ERROR.sub(r"CASE WHEN CAST(\1 AS INTEGER) = 0 THEN NULL END", template)
-    sql = template.format(*values)
-    if sql.startswith("CASE "):
-        sql = f"({sql})"
-    return Typed(sql, _filled(signature.returns, variables))
+    return best[1:] if best else None
 
 
 def _bind(signature: Signature, args: Sequence[Typed]) -> tuple[list[Type], dict[str, Type]] | None:

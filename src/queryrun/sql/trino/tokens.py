@@ -13,11 +13,13 @@ _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
     |(?P<double>(?:\d[\d_]*(?:\.\d*)?|\.\d+)[eE][+-]?\d+)
     |(?P<decimal>\d[\d_]*\.\d*|\.\d+)
+    |(?P<radix>0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+)(?!\w)
+    |(?P<name_of_digits>\d\w*[A-Za-z]\w*)
     |(?P<integer>\d[\d_]*)
     |(?P<binary>[xX]'(?:[^']|'')*')
     |(?P<unicode>[uU]&'(?:[^']|'')*')
     |(?P<string>'(?:[^']|'')*')
-    |(?P<word>[A-Za-z_][A-Za-z0-9_@:]*)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<quoted>"(?:[^"]|"")*")
     |(?P<operator><>|!=|<=|>=|\|\||->|=>|/(?!\*)|[-+*%=<>(),.\[\];?|{}^$])
     """,
@@ -110,6 +112,9 @@ RESERVED = frozenset(
     ]
 )
 """Words that are no names unless quoted (Trino 476, `SqlBase.g4`)."""
+_DIGITS_FIRST = (
+    "identifiers must not start with a digit; surround the identifier with double quotes"
+)
 _NESTING = {"(": 1, "[": 1, "CASE": 1, ")": -1, "]": -1, "END": -1}
 
 
@@ -141,6 +146,10 @@ def tokens_of(statement: str) -> list[Token]:
         kind, text = token.lastgroup or "", token.group()
         if kind == "word":
             found.append(Token(kind, text := text.upper(), at, token.group()))
+        elif kind == "radix":
+            found.append(Token("integer", str(int(text.replace("_", ""), 0)), at, text))
+        elif kind == "name_of_digits":
+            raise failure_at(FailureCode.SYNTAX_ERROR, _DIGITS_FIRST, statement, at)
         elif kind != "space":
             found.append(Token(kind, text, at, text))
         if text in _NESTING and (depth := depth + _NESTING[text]) > MAX_NESTING:

@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from queryrun.tables.definition import TableDefinition
 from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.partitions import partitioned
-from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
+from queryrun.tables.snapshot import SnapshotFile, TableSnapshot, changed
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text import kinds, locate
 from queryrun.tables.text.convert import Column, Converted, Converter, ValueFault
@@ -22,6 +22,17 @@ from queryrun.tables.text.nested import InexactError, Shape
 from queryrun.tables.text.sources import DelimitedSource, JsonSource, Source
 from queryrun.tables.text.store import CopyStore, Entry, key_of
 from queryrun.tables.text.stream import TextFile
+
+
+def text_kinds(table: TableSnapshot) -> Mapping[str, str]:
+    """The kinds (`kinds.type_of`) of a text table's columns, by lower-case name."""
+    layouts = {"csv": Layout(","), "tsv": Layout("\t", is_defined=True)}
+    layout = layouts.get(table.table.format)
+    if layout is not None:
+        layout = defined_layout(layout, table.table.definition)
+    with contextlib.closing(_Reading(table, layout)) as reading:
+        reading.copies()
+        return reading.kinds
 
 
 def read_csv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
@@ -84,6 +95,8 @@ class _Reading:
         self._layout = layout
         self._context = table.text
         self._store = _store_of(table)
+        self.kinds: dict[str, str] = {}
+        """By lower-case column name, once `copies` has been called."""
 
     def close(self) -> None:
         """Release the converter."""
@@ -129,8 +142,9 @@ class _Reading:
                     entry = Entry(make(file, path))
                 except FileFault as fault:
                     entry = Entry(fault=self._located(file, fault))
-                if file.file.is_unchanged():
-                    self._store.add(key, entry, path if entry.converted else None)
+                if not file.file.is_unchanged():
+                    raise changed(self._table.table.name, file.file.found.name)
+                self._store.add(key, entry, path if entry.converted else None)
         if entry.fault:
             raise unreadable(self._table.table.name, str(entry.fault))
         if entry.converted is None:
@@ -212,6 +226,7 @@ class _Reading:
             fault = self._column_fault(files, name, kinds_by_name[name.lower()][0])
             if fault:
                 faults[name] = fault
+        self.kinds = {name: kind for name, (kind, _) in kinds_by_name.items()}
         for file in files:
             self._rewrite(file, kinds_by_name)
         return faults

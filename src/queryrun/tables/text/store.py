@@ -25,6 +25,9 @@ from queryrun.tables.text.nested import Shape
 FORMAT = 1
 """To be advanced when the meaning of what is kept changes: then nothing older is used."""
 DEFAULT_MAX_BYTES = 20 * 1024**3
+_EVICT_PARTS, _EVICT_EVERY = 20, 500
+"""Listing the directory for every small copy would take longer than the copies do, so it is done
+after a twentieth of the space, or so many copies."""
 _DATA, _INFO = ".parquet", ".json"
 
 
@@ -42,6 +45,8 @@ class CopyStore:
     def __init__(self, directory: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._directory = directory
         self._max_bytes = max_bytes
+        self._added_bytes = max_bytes  # the first one looks at what others have added
+        self._added = 0
 
     def find(self, key: str) -> Entry | None:
         """What is known, or None. A copy that cannot be read is none."""
@@ -72,19 +77,24 @@ class CopyStore:
 
     def add(self, key: str, entry: Entry, written: Path | None = None) -> None:
         """Keep what has been found out, and the copy that was written."""
+        written_bytes = written.stat().st_size if written else 0
         if written:
             written.replace(self._path(key, _DATA))
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self._directory / f".{uuid.uuid4().hex}{_INFO}"
         temporary.write_bytes(_written(entry))
         temporary.replace(self._path(key, _INFO))
-        self._evict()
+        self._added_bytes += written_bytes
+        self._added += 1
+        if self._added_bytes > self._max_bytes // _EVICT_PARTS or self._added >= _EVICT_EVERY:
+            self._added_bytes = self._added = 0
+            self._evict()
 
     def _path(self, key: str, ending: str) -> Path:
         return self._directory / f"{key}{ending}"
 
     def _evict(self) -> None:
-        """Also removes what a killed process has left behind an hour ago."""
+        """What a killed process has left behind goes as well, once it is the oldest."""
         states = []
         for entry in os.scandir(self._directory):
             with contextlib.suppress(OSError):

@@ -27,8 +27,17 @@ class Held:
         """Gave way."""
         self.evicted = True
 
+    def shut_down(self) -> None:
+        """Nothing to close."""
 
-def _connections(total: int, per_address: int) -> Connections[Held]:
+    def abort(self) -> None:
+        """Nothing to close."""
+
+    def check_time(self, now_s: float) -> None:
+        """Waits for nothing."""
+
+
+def _connections(total: int, per_address: int) -> Connections:
     limits = ServerLimits(max_connections=total, max_connections_per_address=per_address)
     return Connections(limits)
 

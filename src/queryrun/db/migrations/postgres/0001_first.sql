@@ -176,9 +176,24 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_ms);
 
+-- What each client keeps and has written, counted with its runs, in several buckets so that its
+-- runs do not wait for one row. written_bytes is of written_day, in days since 1970.
+CREATE TABLE usage (
+    tenant_id       text COLLATE "C" NOT NULL,
+    entity_id       text COLLATE "C" NOT NULL,
+    client_id       text COLLATE "C" NOT NULL,
+    bucket          bigint NOT NULL,
+    statement_bytes bigint NOT NULL,
+    result_bytes    bigint NOT NULL,
+    written_day     bigint NOT NULL,
+    written_bytes   bigint NOT NULL,
+    PRIMARY KEY (tenant_id, entity_id, client_id, bucket)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
 CREATE TABLE async_requests (
     id           text PRIMARY KEY,
     tenant_id    text NOT NULL,
+    entity_id    text NOT NULL,
     client_id    text NOT NULL,
     operation    text NOT NULL,
     run_id       text NOT NULL,

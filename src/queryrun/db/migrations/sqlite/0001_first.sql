@@ -160,9 +160,24 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (tenant_id, entity_id, idempotency_key)
 ) WITHOUT ROWID;
 
+-- What each client keeps and has written, counted with its runs. written_bytes is of written_day,
+-- in days since 1970. There is one writer, and so one bucket.
+CREATE TABLE usage (
+    tenant_id       TEXT NOT NULL,
+    entity_id       TEXT NOT NULL,
+    client_id       TEXT NOT NULL,
+    bucket          INTEGER NOT NULL DEFAULT 0,
+    statement_bytes INTEGER NOT NULL,
+    result_bytes    INTEGER NOT NULL,
+    written_day     INTEGER NOT NULL,
+    written_bytes   INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, entity_id, client_id, bucket)
+) WITHOUT ROWID;
+
 CREATE TABLE async_requests (
     id           TEXT PRIMARY KEY,
     tenant_id    TEXT NOT NULL,
+    entity_id    TEXT NOT NULL,
     client_id    TEXT NOT NULL,
     operation    TEXT NOT NULL,
     run_id       TEXT NOT NULL,

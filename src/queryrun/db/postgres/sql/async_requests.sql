@@ -1,8 +1,10 @@
 -- Requests whose outcome is read later.
 
 -- name: add_async_request
-INSERT INTO async_requests (id, tenant_id, client_id, operation, run_id, state, created_ms)
-VALUES (%(id)s, %(tenant_id)s, %(client_id)s, %(operation)s, %(run_id)s, 'in_progress', {now})
+INSERT INTO async_requests (id, tenant_id, entity_id, client_id, operation, run_id, state,
+    created_ms)
+VALUES (%(id)s, %(tenant_id)s, %(entity_id)s, %(client_id)s, %(operation)s, %(run_id)s,
+    'in_progress', {now})
 RETURNING created_ms;
 
 -- name: finish_async_request
@@ -13,7 +15,8 @@ WHERE id = %(id)s AND state = 'in_progress';
 
 -- name: async_request_by_id
 -- Index: the primary key.
-SELECT id, tenant_id, client_id, operation, run_id, state, created_ms, completed_ms, response
+SELECT id, tenant_id, entity_id, client_id, operation, run_id, state, created_ms, completed_ms,
+    response
 FROM async_requests WHERE id = %(id)s;
 
 -- name: remove_expired_async_requests

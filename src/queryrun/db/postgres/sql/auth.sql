@@ -24,6 +24,9 @@ JOIN tokens t ON t.client_id = c.id
 WHERE t.digest = %(digest)s AND c.revoked_ms IS NULL
 ORDER BY m.position;
 
+-- name: tenants
+SELECT id, name FROM tenants ORDER BY name COLLATE "C", id COLLATE "C";
+
 -- name: entities
 SELECT id, tenant_id, name FROM entities ORDER BY name COLLATE "C", id COLLATE "C";
 
@@ -76,6 +79,14 @@ UPDATE clients SET revoked_ms = coalesce(revoked_ms, %(now_ms)s) WHERE id = %(cl
 -- name: add_token
 INSERT INTO tokens (digest, client_id, expires_ms)
 VALUES (%(digest)s, %(client_id)s, %(expires_ms)s);
+
+-- name: revoke_token
+-- Index: the primary key of tokens.
+DELETE FROM tokens WHERE digest = %(digest)s AND client_id = %(client_id)s;
+
+-- name: revoked_since
+-- Reads the whole table of clients, which is small.
+SELECT id FROM clients WHERE revoked_ms >= %(since_ms)s;
 
 -- name: remove_expired_tokens
 -- Reads the whole table, from time to time.

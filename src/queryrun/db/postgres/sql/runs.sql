@@ -34,6 +34,11 @@ request AS (
 ), history AS (
     INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
     SELECT seq, created_ms, 0, NULL, 'accepted', NULL FROM added
+), used AS (
+    {add_usage}
+    SELECT %(tenant_id)s, %(entity_id)s, %(client_id)s, mod(seq, 16), %(statement_bytes)s, 0,
+        created_ms / 86400000, 0 FROM added
+    {to_what_is_used}
 )
 SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
 
@@ -135,7 +140,8 @@ WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 -- With their history; returns every file that a run or one of its attempts has or may have left.
 -- Indexes: runs_ended, attempts_pkey, run_requests_pkey.
 WITH expired AS MATERIALIZED (
-    SELECT seq, id, file_key FROM runs
+    SELECT seq, id, file_key, tenant_id, entity_id, client_id,
+        coalesce(file_size_bytes, 0) AS result_bytes FROM runs
     WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < %(before_ms)s
     ORDER BY updated_ms LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), events AS (
@@ -145,6 +151,15 @@ WITH expired AS MATERIALIZED (
     RETURNING a.run_seq, a.file_key
 ), requested AS (
     DELETE FROM run_requests q USING expired x WHERE q.run_seq = x.seq
+    RETURNING q.run_seq, octet_length(q.sql) AS statement_bytes
+), subtracted AS (
+    UPDATE usage u SET statement_bytes = u.statement_bytes - gone.statement_bytes,
+        result_bytes = u.result_bytes - gone.result_bytes
+    FROM (SELECT tenant_id, entity_id, client_id, mod(seq, 16) AS bucket,
+            sum(statement_bytes) AS statement_bytes, sum(result_bytes) AS result_bytes
+        FROM expired JOIN requested ON run_seq = seq GROUP BY 1, 2, 3, 4) gone
+    WHERE u.tenant_id = gone.tenant_id AND u.entity_id = gone.entity_id
+        AND u.client_id = gone.client_id AND u.bucket = gone.bucket
 ), removed AS (
     DELETE FROM runs r USING expired x WHERE r.seq = x.seq RETURNING r.seq
 )

@@ -28,6 +28,11 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
 ), ended AS (
     UPDATE attempts a SET ended_ms = m.updated_ms, outcome = 'complete'
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
+), used AS (
+    {add_usage}
+    SELECT tenant_id, entity_id, client_id, mod(seq, 16), 0, file_size_bytes, updated_ms / 86400000,
+        file_size_bytes FROM moved
+    {to_what_is_used}
 )
 {changed_run};
 
@@ -45,7 +50,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
     UPDATE attempts a SET ended_ms = m.updated_ms, outcome = 'failed',
         {keep_failure_and_stop}
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
-)
+), {count_written}
 {changed_run};
 
 -- name: requeue
@@ -65,7 +70,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
     UPDATE attempts a SET ended_ms = m.updated_ms, outcome = 'requeued',
         {keep_failure_and_stop}
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
-)
+), {count_written}
 {changed_run};
 
 -- name: cancel
@@ -107,5 +112,5 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
         stop_requested_ms = m.cancel_requested_ms, stop_reason = m.cancel_reason,
         stop_by = m.canceled_by, stop_stage = m.cancel_stage, stop_engine = m.cancel_engine_stop
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
-)
+), {count_written}
 {changed_run};

@@ -23,6 +23,9 @@ WHERE c.id = (SELECT client_id FROM tokens WHERE digest = :digest AND expires_ms
     AND c.revoked_ms IS NULL
 ORDER BY m.position;
 
+-- name: tenants
+SELECT id, name FROM tenants ORDER BY name, id;
+
 -- name: entities
 SELECT id, tenant_id, name FROM entities ORDER BY name, id;
 
@@ -69,6 +72,14 @@ UPDATE clients SET revoked_ms = coalesce(revoked_ms, :now_ms) WHERE id = :client
 
 -- name: add_token
 INSERT INTO tokens (digest, client_id, expires_ms) VALUES (:digest, :client_id, :expires_ms);
+
+-- name: revoke_token
+-- Index: the primary key of tokens.
+DELETE FROM tokens WHERE digest = :digest AND client_id = :client_id;
+
+-- name: revoked_since
+-- Reads the whole table of clients, which is small.
+SELECT id FROM clients WHERE revoked_ms >= :since_ms;
 
 -- name: remove_expired_tokens
 -- Reads the whole table, from time to time.

@@ -1,0 +1,25 @@
+-- Fragments that count what clients keep and have written, in the statements that change it. The
+-- bucket is the run's, so that runs of one client do not wait for each other's row.
+
+-- fragment: add_usage
+INSERT INTO usage AS u (tenant_id, entity_id, client_id, bucket, statement_bytes, result_bytes,
+    written_day, written_bytes)
+
+-- fragment: to_what_is_used
+ON CONFLICT (tenant_id, entity_id, client_id, bucket) DO UPDATE SET
+    statement_bytes = u.statement_bytes + excluded.statement_bytes,
+    result_bytes = u.result_bytes + excluded.result_bytes,
+    written_bytes = excluded.written_bytes
+        + CASE WHEN u.written_day = excluded.written_day THEN u.written_bytes ELSE 0 END,
+    written_day = excluded.written_day
+
+-- fragment: count_written
+-- What an attempt that did not complete had written when it reported last.
+written AS (
+    {add_usage}
+    SELECT m.tenant_id, m.entity_id, m.client_id, mod(m.seq, 16), 0, 0, m.updated_ms / 86400000,
+        a.progress_size_bytes
+    FROM moved m JOIN attempts a ON a.run_seq = m.seq AND a.number = m.attempt
+    WHERE a.progress_size_bytes > 0
+    {to_what_is_used}
+)

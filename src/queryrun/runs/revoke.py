@@ -1,0 +1,106 @@
+"""What follows the revocation of a client: its runs are canceled, by whoever notices it first.
+
+`queryrun clients revoke` cancels what it finds in the store. A node looks for revocations too, so
+that a run which was being accepted at that moment is canceled as well, and so that the node which
+holds an attempt stops it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from queryrun.errors import NotCancellable, NotFound
+from queryrun.runs.loop import survive
+from queryrun.runs.model import Run, StopReason
+from queryrun.runs.state import RunState
+from queryrun.runs.store import CancelRequested, RunQuery, RunStore
+
+log = structlog.get_logger()
+
+CHECK_INTERVAL_S = 0.5
+FOLLOW_S = 90.0
+"""How long after a revocation new runs of the client are looked for: longer than a request may
+take, with a minute for clocks that differ."""
+
+_PAGE = 100
+_UNFINISHED = frozenset({RunState.ACCEPTED, RunState.IN_PROGRESS, RunState.CANCELING})
+
+
+class Revocations(Protocol):
+    """The part of the store of clients that is used here."""
+
+    async def revoked_since(self, since: datetime) -> list[str]:
+        """The clients that were revoked at that time or later."""
+        ...
+
+
+async def cancel_runs_of(store: RunStore, tenant_id: str, client_id: str) -> list[Run]:
+    """Cancel every run of the client that has not finished. Returns them as they are then.
+
+    Running ones are `canceling`: the node that holds the attempt stops it.
+    """
+    query = RunQuery(tenant_id, client_id=client_id, states=_UNFINISHED, limit=_PAGE)
+    canceled: list[Run] = []
+    while True:
+        page = await store.find(query)
+        for run in page.runs:
+            with suppress(NotCancellable, NotFound):  # it has just finished
+                requested = CancelRequested(StopReason.ADMIN, canceled_by=None)
+                canceled.append(await store.cancel(run.id, requested))
+        if page.next_after is None:
+            return canceled
+        query = replace(query, after=page.next_after)
+
+
+class RevocationWatch:
+    """Looks for clients that were revoked, on any node or by the command line."""
+
+    def __init__(
+        self,
+        clients: Revocations,
+        runs: RunStore,
+        tenant_of: Callable[[str], Awaitable[str | None]],
+        on_canceled: Callable[[Run], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._clients = clients
+        self._runs = runs
+        self._tenant_of = tenant_of
+        self._on_canceled = on_canceled
+        self._now = now
+        self._known: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, on the running event loop."""
+        self._task = asyncio.create_task(self._look_forever(), name="revocations")
+
+    async def close(self) -> None:
+        """Stop looking. Idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _look_forever(self) -> None:
+        while True:
+            await survive(self.look, operation="revocations", error_event="revocation_error")
+            await asyncio.sleep(CHECK_INTERVAL_S)
+
+    async def look(self) -> None:
+        """One round: cancel what lately revoked clients have waiting or running."""
+        since = self._now() - timedelta(seconds=FOLLOW_S)
+        revoked = await self._clients.revoked_since(since)
+        for client_id in revoked:
+            if client_id not in self._known:
+                log.info("client_revoked", client_id=client_id)
+            if (tenant_id := await self._tenant_of(client_id)) is not None:
+                for run in await cancel_runs_of(self._runs, tenant_id, client_id):
+                    self._on_canceled(run)
+        self._known = set(revoked)

@@ -1,0 +1,73 @@
+"""Statements that once gave another value than a real Trino 476, which gave these."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.duckdb.session import open_session
+from queryrun.errors import FailureCode
+from tests.unit.sql.trino.translation import failure
+
+
+def _row(tmp_path: Path, statement: str) -> tuple[object, ...]:
+    limits = EngineLimits(256 * 1024**2, 1, str(tmp_path), 64 * 1024**2)
+    (tmp_path / "data").mkdir()
+    session = open_session({"data_dir": str(tmp_path / "data"), "dialect": "trino"}, limits)
+    rows = session.plan(statement)
+    found = rows.connection.execute(f"SELECT * FROM (\n{rows.relation})").fetchall()
+    session.close()
+    return tuple(found[0])
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT round(1.115e0, 2), round(1.005e0, 2), round(-1.115e0, 2)", (1.12, 1.0, -1.12)),
+        ("SELECT round(0.285e0, 2), round(1e300, 2), round(123.456e0, -1)", (0.28, 1e300, 120.0)),
+        ("SELECT CAST(1.005e0 AS decimal(10,2))", (Decimal("1.01"),)),
+        ("SELECT 0x1F, 0b101, 0o17, 1_000", (31, 5, 15, 1000)),
+        (
+            "SELECT width_bucket(5e0, 10e0, 0e0, 5), width_bucket(15e0, 10e0, 0e0, 5),"
+            " width_bucket(0e0, 10e0, 0e0, 5), width_bucket(10e0, 10e0, 0e0, 5)",
+            (3, 0, 5, 0),
+        ),
+        ("SELECT max(x), min(x) FROM (VALUES nan(), 1e0, 2e0) t(x)", (2.0, 1.0)),
+        ("SELECT regexp_replace('abc', '(b)', '$10')", ("ab0c",)),
+        (
+            "SELECT count(*) FROM (SELECT a FROM (VALUES 1, 1, 2) t(a)"
+            " GROUP BY DISTINCT ROLLUP(a), ROLLUP(a))",
+            (3,),
+        ),
+        (
+            "SELECT count(*) FROM (SELECT nullif(floor(random() * 3), 2) AS v"
+            " FROM UNNEST(sequence(1, 9999))) WHERE v = 2",
+            (0,),
+        ),
+    ],
+)
+def test_the_value_is_that_of_trino(
+    tmp_path: Path, statement: str, expected: tuple[object, ...]
+) -> None:
+    assert _row(tmp_path, statement) == expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("SELECT 12abc", FailureCode.SYNTAX_ERROR),
+        ("SELECT a@b FROM (VALUES 1) t(a)", FailureCode.SYNTAX_ERROR),
+        ("SELECT listagg(x, ',') FROM (VALUES 'a') t(x)", FailureCode.SYNTAX_ERROR),
+        ("WITH a AS (SELECT 1), A AS (SELECT 2) SELECT * FROM a", FailureCode.TYPE_MISMATCH),
+        ("SELECT ARRAY[1] || NULL", FailureCode.TYPE_MISMATCH),
+        ("SELECT regexp_split('a1b', '')", FailureCode.NOT_SUPPORTED),
+        ("SELECT date_parse('69', '%y')", FailureCode.NOT_SUPPORTED),
+    ],
+)
+def test_what_trino_refuses_or_reads_otherwise_has_no_value(
+    statement: str, code: FailureCode
+) -> None:
+    assert failure(statement).code is code
