@@ -15,6 +15,7 @@ import pytest
 from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
+from tests.org_differential import differences
 from tests.unit.engines.conftest import Open
 
 NORTH = RowFilter(org_column="org", org_ids=("north",))
@@ -214,16 +215,24 @@ def test_a_numeric_org_is_compared_as_a_number_and_prunes_files(
 
 def test_the_copy_counts_against_the_limits(tmp_path: Path, limits: EngineLimits) -> None:
     """It takes memory and spill for the columns that the statement can mean."""
+    directory = tmp_path / "data"
+    directory.mkdir()
     with duckdb.connect() as connection:
         rows = "SELECT 'north' AS org, md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS payload"
         connection.execute(
-            f"COPY ({rows} FROM range(1000000) t(i)) TO '{tmp_path / 'account.parquet'}'"
+            f"COPY ({rows} FROM range(1000000) t(i)) TO '{directory / 'account.parquet'}'"
         )
     small = replace(limits, memory_bytes=64 * 1024**2, spill_bytes=16 * 1024**2)
-    session = open_session({"data_dir": str(tmp_path), "dialect": "trino"}, small)
+    session = open_session({"data_dir": str(directory), "dialect": "trino"}, small)
     try:
         assert outcome(session, "SELECT count(*) FROM account") == [(1_000_000,)]
+        assert session.renew()
         failure = outcome(session, "SELECT max(payload) FROM account")
         assert failure.code is FailureCode.MEMORY_LIMIT_EXCEEDED
     finally:
         session.close()
+
+
+def test_generated_statements_tell_hidden_rows_from_none_in_nothing() -> None:
+    """`make org-differential` asks 10,000."""
+    assert differences(60, seed=7) == []

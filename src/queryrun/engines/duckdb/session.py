@@ -187,6 +187,8 @@ class DuckDBSession:
             self.verify_data()
         except RunFailed as changed:
             return changed
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return None
         return fault_of(str(error), self._snapshot) if self._snapshot else None
 
     def interrupt(self) -> None:
