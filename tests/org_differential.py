@@ -162,10 +162,10 @@ def pairs(directory: Path) -> list[Pair]:
 def differences(count: int, seed: int) -> list[str]:
     """Ask so many statements of every pair in turn."""
     with tempfile.TemporaryDirectory() as directory:
-        asked = pairs(Path(directory))
+        requests = pairs(Path(directory))
         statements = Generator(seed).statements(count)
-        found = [asked[n % len(asked)].differs(sql) for n, sql in enumerate(statements)]
-        for pair in asked:
+        found = [requests[n % len(requests)].differs(sql) for n, sql in enumerate(statements)]
+        for pair in requests:
             pair.close()
     return [difference for difference in found if difference]
 
