@@ -154,8 +154,8 @@ def _settings() -> dict[str, str]:
         of_trino = {"ENGINE": "trino", "DIALECT": "trino", "URL": TRINO, "CATALOG": "memory"}
         of_trino |= {
             "SCHEMA": "default",
-            "MAX_QUEUED_PER_TENANT": "0",
-            "MAX_RUNNING_PER_TENANT": "0",
+            "QUEUED_PER_TENANT": "0",
+            "RUNNING_PER_TENANT": "0",
         }
         limits |= {f"{prefix}{name}": value for name, value in of_trino.items()}
     return limits

@@ -50,8 +50,8 @@ class Cluster:
             "QUERYRUN_RESULTS__PREFIX": location.prefix,
             "QUERYRUN_RESULTS__ENDPOINT": location.endpoint,
             "QUERYRUN_SOURCES__LIVE__DATA": str(made.data_dir),
-            "QUERYRUN_SOURCES__LIVE__MAX_RUNNING_PER_TENANT": "0",
-            "QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0",
+            "QUERYRUN_SOURCES__LIVE__RUNNING_PER_TENANT": "0",
+            "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
             "AWS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
             "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret_access_key,
         }

@@ -75,7 +75,7 @@ def test_one_idempotency_key_makes_one_run_over_all_nodes(cluster: Cluster) -> N
 
 
 def test_the_queue_limit_holds_over_all_nodes(cluster: Cluster) -> None:
-    limit = {"QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "5"}
+    limit = {"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "5"}
     nodes = [cluster.start(API, limit), cluster.start(API, limit)]
     body = {"sql": "SELECT 1", "content_type": "csv"}
 
@@ -89,7 +89,7 @@ def test_the_queue_limit_holds_over_all_nodes(cluster: Cluster) -> None:
 
 def test_the_limit_of_running_runs_holds_over_all_nodes(cluster: Cluster) -> None:
     """Two nodes with free slots and a limit of one: no two attempts overlap."""
-    limit = {"QUERYRUN_SOURCES__LIVE__MAX_RUNNING_PER_TENANT": "1"}
+    limit = {"QUERYRUN_SOURCES__LIVE__RUNNING_PER_TENANT": "1"}
     front = cluster.start(API, limit)
     cluster.start(WORKER, limit)
     cluster.start(WORKER, limit)

@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.conftest import ServerHarness
 
 QUEUE = {
-    "QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0",
+    "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
 }
 STATEMENTS = (

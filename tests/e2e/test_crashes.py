@@ -169,8 +169,8 @@ def test_runs_accepted_before_a_kill_are_all_there_after_it(
     harness: ServerHarness, after_s: float
 ) -> None:
     """An accepted run is never lost, wherever in the submits the kill falls."""
-    first = harness.serve({"QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0"})
+    first = harness.serve({"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0"})
     accepted = first.submit_until_killed(after_s)
-    second = harness.serve({"QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0"})
+    second = harness.serve({"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0"})
     for run_id in accepted:
         assert second.finished(run_id)["state"] == "complete"

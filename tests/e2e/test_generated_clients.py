@@ -48,8 +48,8 @@ SQL = "SELECT i AS id, 'x' || i AS name FROM range(3) r(i) ORDER BY i"
 WRONG = "SELECT nothing_here"
 UNKNOWN = "6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90"
 LIMITS = {
-    "QUERYRUN_SOURCES__LIVE__MAX_RUNNING_PER_TENANT": "1",
-    "QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "2",
+    "QUERYRUN_SOURCES__LIVE__RUNNING_PER_TENANT": "1",
+    "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "2",
     "QUERYRUN_SERVER__MAX_BODY_BYTES": "20000",
 }
 CONTRACT = {"created_by_id", "id", "sql", "remaining_attempts", "updated_time", "state"}

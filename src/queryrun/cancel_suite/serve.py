@@ -19,7 +19,7 @@ from queryrun.cancel_suite.target import Access, Local
 RAISED = {
     "QUERYRUN_RATES__PRESET": "off",
     "QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "0",
-    "QUERYRUN_SOURCES__LIVE__MAX_QUEUED_PER_TENANT": "0",
+    "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
     "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
     "QUERYRUN_LOG__LEVEL": "warning",
