@@ -31,6 +31,7 @@ class Targets:
         self._homes = 0
         self._shared: dict[frozenset[tuple[str, str]], Server] = {}
         self._fresh: list[Server] = []
+        self._clients: list[httpx.Client] = []
 
     def shared(self, environ: Mapping[str, str] | None = None) -> Server:
         """A server with these settings, which other attacks may have used before."""
@@ -49,8 +50,17 @@ class Targets:
         self._fresh.append(server)
         return server
 
+    def client_of(self, server: Server, issued: IssuedSecret) -> httpx.Client:
+        """An HTTP client with a token of these credentials. It is closed with the attack."""
+        http = httpx.Client(base_url=server.url, timeout=60)
+        self._clients.append(http)
+        authorize(http, issued)
+        return http
+
     def end_attack(self) -> None:
-        """End the servers of one attack."""
+        """Close the clients and end the servers of one attack."""
+        while self._clients:
+            self._clients.pop().close()
         while self._fresh:
             self._fresh.pop().close()
 
@@ -116,10 +126,3 @@ def new_client(server: Server, entity: str, scopes: tuple[str, ...] = ()) -> Iss
     """A client of an entity, made beside the running server as the command line makes it."""
     new = clients.NewClient([entity], list(scopes), name="attacker")
     return clients.create(server.made.home, new)
-
-
-def client_of(server: Server, issued: IssuedSecret) -> httpx.Client:
-    """An HTTP client with a token of these credentials. The caller closes it."""
-    http = httpx.Client(base_url=server.url, timeout=60)
-    authorize(http, issued)
-    return http

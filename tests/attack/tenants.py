@@ -13,7 +13,7 @@ import httpx2 as httpx
 
 from queryrun.cli import clients
 from tests.attack.registry import Outcome, attack
-from tests.attack.targets import Targets, client_of, log_of, new_client
+from tests.attack.targets import Targets, log_of, new_client
 from tests.attack.wire import waiting_for_health
 from tests.e2e.conftest import RUNAWAY, Server
 
@@ -23,8 +23,8 @@ LONG = {"sql": RUNAWAY, "content_type": "csv"}
 GROUP = "tenants"
 
 
-def _entity(server: Server, name: str, *scopes: str) -> httpx.Client:
-    return client_of(server, new_client(server, name, scopes))
+def _entity(targets: Targets, server: Server, name: str, *scopes: str) -> httpx.Client:
+    return targets.client_of(server, new_client(server, name, scopes))
 
 
 def _submit(http: httpx.Client, body: dict[str, str], **headers: str) -> httpx.Response:
@@ -49,7 +49,7 @@ def _cancel_all(http: httpx.Client) -> None:
         bar=2.0, unit="s of stalled /healthz", timeout_s=180)  # fmt: skip
 def large_bodies(targets: Targets) -> Outcome:
     server = targets.shared()
-    http = _entity(server, "bodies")
+    http = _entity(targets, server, "bodies")
     keys = b",".join(b'"k%d":1' % number for number in range(600_000))
     bodies = [
         b"{" + keys + b"}",
@@ -76,7 +76,7 @@ def large_bodies(targets: Targets) -> Outcome:
         timeout_s=120, unit="refusals")  # fmt: skip
 def full_queue(targets: Targets) -> Outcome:
     server = targets.fresh()
-    hog, other = _entity(server, "hog"), _entity(server, "other")
+    hog, other = _entity(targets, server, "hog"), _entity(targets, server, "other")
     accepted = [_submit(hog, LONG).status_code for _ in range(15)]
     refused = sum(_submit(other, SMALL).status_code != 201 for _ in range(10))
     own = _submit(hog, LONG)
@@ -90,7 +90,7 @@ def full_queue(targets: Targets) -> Outcome:
         unit="s until a small run is complete", timeout_s=120)  # fmt: skip
 def held_slots(targets: Targets) -> Outcome:
     server = targets.fresh()
-    hog, other = _entity(server, "hog"), _entity(server, "other")
+    hog, other = _entity(targets, server, "hog"), _entity(targets, server, "other")
     runs = [_submit(hog, LONG).json()["id"] for _ in range(10)]
     deadline_s = time.monotonic() + 15
     while time.monotonic() < deadline_s:
@@ -106,7 +106,7 @@ def held_slots(targets: Targets) -> Outcome:
         unit="s until a large statement is judged", timeout_s=180)  # fmt: skip
 def guard_turns(targets: Targets) -> Outcome:
     server = targets.fresh()
-    hog, other = _entity(server, "guard-hog"), _entity(server, "guard-other")
+    hog, other = _entity(targets, server, "guard-hog"), _entity(targets, server, "guard-other")
     text = "SELECT " + " + ".join(f"(a{n} * {n})" for n in range(4_000)) + " FROM t"
     number, probes, longest_s = 4 if targets.quick else 40, 3, 0.0
     with ThreadPoolExecutor(number) as threads:
@@ -138,7 +138,7 @@ def _flood(
         unit="s for a download of a few bytes", timeout_s=180)  # fmt: skip
 def previews(targets: Targets) -> Outcome:
     server = targets.shared()
-    hog, other = _entity(server, "preview-hog"), _entity(server, "preview-other")
+    hog, other = _entity(targets, server, "preview-hog"), _entity(targets, server, "preview-other")
     rows = "SELECT x.range AS a, y.range AS b FROM range(300) x, range(300) y"
     large = _submit(hog, {**SMALL, "sql": rows}, prefer="wait=50").json()
     small = _submit(other, SMALL, prefer="wait=50").json()
@@ -163,7 +163,7 @@ def previews(targets: Targets) -> Outcome:
         timeout_s=120, unit="refused keys")  # fmt: skip
 def idempotency_keys(targets: Targets) -> Outcome:
     server = targets.shared()
-    first, second = _entity(server, "key-a"), _entity(server, "key-b")
+    first, second = _entity(targets, server, "key-a"), _entity(targets, server, "key-b")
     refused = 0
     for number in range(5):
         key = f"order-{number}"
@@ -181,7 +181,7 @@ def _links(response: Any) -> int:
         timeout_s=120, unit="links and values")  # fmt: skip
 def unread(targets: Targets) -> Outcome:
     server = targets.shared()
-    http = _entity(server, "unread", "submit", "cancel")
+    http = _entity(targets, server, "unread", "submit", "cancel")
     every = "?fields[]=file,error,progress,attempts,number_of_rows,state,tags"
     secret = "SELECT CAST('secret-value' AS bigint) AS a"
     job = {"query": "SELECT 1 AS a", "outputFormat": "CSV", "compression": "NONE",
@@ -212,7 +212,7 @@ def unread(targets: Targets) -> Outcome:
         timeout_s=120, unit="runs seen or canceled")  # fmt: skip
 def foreign_admin(targets: Targets) -> Outcome:
     server = targets.shared()
-    owner, admin = _entity(server, "owned"), _entity(server, "admins", "admin")
+    owner, admin = _entity(targets, server, "owned"), _entity(targets, server, "admins", "admin")
     run_id = _submit(owner, SMALL).json()["id"]
     tried = [
         admin.get(f"{RUNS}/{run_id}"),
@@ -232,7 +232,7 @@ def foreign_admin(targets: Targets) -> Outcome:
 def revoked(targets: Targets) -> Outcome:
     server = targets.fresh()
     issued = new_client(server, "revoked")
-    http = client_of(server, issued)
+    http = targets.client_of(server, issued)
     run_id = _submit(http, LONG).json()["id"]
     server.computing_worker(run_id)
     with http.stream("GET", f"{RUNS}/{run_id}/events") as stream:
@@ -253,7 +253,7 @@ def revoked(targets: Targets) -> Outcome:
         timeout_s=120, unit="results kept, or others refused")  # fmt: skip
 def full_quota(targets: Targets) -> Outcome:
     server = targets.fresh({"QUERYRUN_LIMITS__RESULTS_PER_ENTITY": "1MB"})
-    hog, other = _entity(server, "hog"), _entity(server, "other")
+    hog, other = _entity(targets, server, "hog"), _entity(targets, server, "other")
     rows = "SELECT x.range AS a, y.range AS b FROM range(500) x, range(500) y"
     large = {**SMALL, "sql": rows}
     run = hog.post(f"{RUNS}?fields[]=state,error", json=large, headers={"prefer": "wait=50"}).json()

@@ -101,10 +101,17 @@ def test_the_limit_of_running_runs_holds_over_all_nodes(cluster: Cluster) -> Non
 
 
 def test_request_rates_are_counted_over_all_nodes(cluster: Cluster) -> None:
-    """Token requests per address (contract E): each node has got one token already."""
+    """Token requests per client and address (contract E): each node has got one token already.
+
+    Failed ones are counted by each node for itself.
+    """
     limit = {"QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "20"}
     nodes = [cluster.start(API, limit), cluster.start(API, limit)]
-    form = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "no"}
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": cluster.made.issued.client.id,
+        "client_secret": cluster.made.issued.secret,
+    }
     statuses = [
         nodes[number % 2].http.post("/oauth/token", data=form).status_code for number in range(30)
     ]
