@@ -22,7 +22,7 @@ def _parameters() -> list[object]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def targets() -> Iterator[Targets]:
     """Servers that are shared by the attacks of this process."""
     targets = Targets(quick=True)
