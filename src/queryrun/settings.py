@@ -218,9 +218,14 @@ class WorkerSettings(Section, frozen=True):
     """Statements that run at the same time on this node, whatever their source."""
     fair_slots: int = 2
     """Slots beyond these for entities that have nothing running: none waits until the long runs of
-    another have finished."""
+    another have finished. With `slots = 0` there are none."""
     warm: int = 2
     """Idle workers that are kept started, so that a statement need not wait for one."""
+
+    @property
+    def usable_fair_slots(self) -> int:
+        """A node without slots runs nothing, not even for an entity that has nothing running."""
+        return self.fair_slots if self.slots else 0
 
 
 class ResultSettings(Section, frozen=True):

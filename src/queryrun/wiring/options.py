@@ -36,12 +36,13 @@ def utc_now() -> datetime:
 
 def pool_options(settings: Settings, sandbox: SandboxMode) -> PoolOptions:
     """One worker per slot, in addition to the warm ones."""
+    workers = settings.workers
     return PoolOptions(
         spill_root=settings.path(SPILL_NAME),
         results=local_results(settings),
         sandbox=sandbox,
-        warm=settings.workers.warm,
-        max_workers=settings.workers.slots + settings.workers.fair_slots + settings.workers.warm,
+        warm=workers.warm,
+        max_workers=workers.slots + workers.usable_fair_slots + workers.warm,
     )
 
 
@@ -54,7 +55,7 @@ def dispatch_options(settings: Settings) -> DispatchOptions:
     """A node that shares no database has no fence: no other node can take over its leases."""
     return DispatchOptions(
         slots=settings.workers.slots,
-        fair_slots=settings.workers.fair_slots,
+        fair_slots=settings.workers.usable_fair_slots,
         lease_s=settings.leases.lease_s,
         heartbeat_s=settings.leases.heartbeat_s,
         poll_s=settings.leases.poll_s,
