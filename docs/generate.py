@@ -40,6 +40,7 @@ SECTIONS = {
     "LeaseSettings": "[leases]",
     "RetrySettings": "[retries]",
     "RateSettings": "[rates]",
+    "LimitSettings": "[limits]",
     "LogSettings": "[log]",
 }
 
