@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from queryrun.auth.clients import revoke_client
 from queryrun.http.context import HttpSettings
-from tests.http.app_harness import DEFAULT_SETTINGS, FOREIGN, SELECT, TENANT, AppHarness
+from tests.http.app_harness import ACME, DEFAULT_SETTINGS, FOREIGN, SELECT, TENANT, AppHarness
 from tests.http.conformance_v1 import QUERY
 
 SHORT_TIMEOUT = replace(DEFAULT_SETTINGS, request_timeout_s=0.01)
@@ -48,7 +48,7 @@ async def _queue_full(harness: AppHarness) -> None:
 
 async def _rate_used_up(harness: AppHarness) -> None:
     for _ in range(50_000):
-        await harness.app.limiters.api.take(TENANT)
+        await harness.app.limiters.api.take(f"{TENANT}/{ACME.id}")
 
 
 async def _address_used_up(harness: AppHarness) -> None:
@@ -58,7 +58,7 @@ async def _address_used_up(harness: AppHarness) -> None:
 
 async def _auth_used_up(harness: AppHarness) -> None:
     for _ in range(2_000):
-        await harness.app.limiters.auth_tenant.take(TENANT)
+        await harness.app.limiters.auth_tenant.take(f"{TENANT}/{ACME.id}")
 
 
 async def _key_in_flight(harness: AppHarness) -> None:

@@ -91,6 +91,7 @@ async def request_of(
         "createQueryRun": {"json": SELECT},
         "createDataQueryJob": {"json": QUERY},
         "createToken": {"data": {"grant_type": "client_credentials", **credentials}},
+        "revokeToken": {"data": {"token": "unknown", **credentials}},
         "getQueryRunEvents": {"headers": {"last-event-id": "9" * 13}},
     }
     return httpx2.URL(path), bodies.get(operation.name, {})

@@ -30,6 +30,7 @@ SAMPLES: dict[type[e.RequestError], e.RequestError] = {
     e.IdempotencyMismatch: e.IdempotencyMismatch("another request's"),
     e.TooManyRequests: e.TooManyRequests("too many", 7),
     e.QueueFull: e.QueueFull("full", 5),
+    e.QuotaFull: e.QuotaFull("full", 5),
     e.Unavailable: e.Unavailable("draining"),
     r.PathNotFound: r.PathNotFound("no such path"),
     r.MethodNotAllowed: r.MethodNotAllowed("GET"),
