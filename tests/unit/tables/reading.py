@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
@@ -41,3 +44,15 @@ class Reading:
                 return translated.failure
             raise
         raise AssertionError(f"no failure, but {rows[:5]}")
+
+
+def hide_package(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """As on a machine where the package is not installed."""
+    real = builtins.__import__
+
+    def without(name: str, *more: Any) -> Any:
+        if name.startswith(package):
+            raise ImportError(name)
+        return real(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", without)

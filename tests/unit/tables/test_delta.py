@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import shutil
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from queryrun.errors import FailureCode
 from tests.unit.tables.delta_log import add, field, metadata, protocol, write_log
-from tests.unit.tables.reading import Reading
+from tests.unit.tables.reading import Reading, hide_package
 
 IDS = [field("id", "long"), field("note", "string")]
 
@@ -127,14 +126,7 @@ def test_without_the_extra_the_table_is_refused_by_name(
     reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _write(reading, {"id": [1]})
-    real = builtins.__import__
-
-    def without(name: str, *more: Any) -> Any:
-        if name.startswith("deltalake"):
-            raise ImportError(name)
-        return real(name, *more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    hide_package(monkeypatch, "deltalake")
     message = reading.failure("SELECT id FROM t").message
     assert "it is a Delta table" in message
     assert "queryrun[lake]" in message

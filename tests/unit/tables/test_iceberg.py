@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from pyiceberg.types import DoubleType, LongType, NestedField, StringType, Struc
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.iceberg import _deleted
 from queryrun.tables.model import Table
-from tests.unit.tables.reading import Reading
+from tests.unit.tables.reading import Reading, hide_package
 
 FIRST = pa.table({"id": pa.array([1, 2, 3], pa.int32()), "name": ["a", "b", None]})
 
@@ -163,14 +162,7 @@ def test_without_the_extra_the_table_is_refused_by_name(
     reading: Reading, catalog: InMemoryCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _create(reading, catalog, FIRST.schema)
-    real = builtins.__import__
-
-    def without(name: str, *more: Any) -> Any:
-        if name.startswith("pyiceberg"):
-            raise ImportError(name)
-        return real(name, *more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    hide_package(monkeypatch, "pyiceberg")
     message = reading.failure("SELECT id FROM t").message
     assert "it is an Iceberg table" in message
     assert "queryrun[lake]" in message
