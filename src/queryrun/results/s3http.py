@@ -15,11 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from queryrun.results.sigv4 import Credentials, Signer, UnsignedRequest, encoded
+from queryrun.results.sigv4 import SignRequest, UnsignedRequest, encoded
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """The longest response that is buffered: a page of a listing has at most 1,000 entries."""
@@ -82,8 +81,7 @@ class S3Http:
     def __init__(
         self,
         endpoint: str,
-        region: str,
-        credentials: Callable[[], Credentials],
+        sign: SignRequest,
         policy: RequestPolicy | None = None,
     ) -> None:
         parts = urlsplit(endpoint)
@@ -91,8 +89,7 @@ class S3Http:
         self.policy = policy or RequestPolicy()
         self._is_tls = parts.scheme == "https"
         self._name, self._port = parts.hostname or "", parts.port
-        self._region = region
-        self._credentials = credentials
+        self._sign = sign
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
 
@@ -114,10 +111,6 @@ class S3Http:
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
-
-    def signer(self) -> Signer:
-        """A signer with the current credentials."""
-        return Signer(self._credentials(), self._region)
 
     def _with_retries(self, attempt: Callable[[], T]) -> T:
         """The last attempt is outside the loop, so that its error is raised in any case."""
@@ -154,7 +147,7 @@ class S3Http:
         unsigned = UnsignedRequest(
             request.method, self.host, request.path, request.query, request.headers, digest
         )
-        headers = self.signer().headers(unsigned, datetime.now(UTC))
+        headers = dict(self._sign(unsigned))
         if request.body or request.method in {"PUT", "POST"}:
             headers["content-length"] = str(len(request.body))
         target = request.path + ("?" + encoded(request.query) if request.query else "")

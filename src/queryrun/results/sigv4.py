@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for S3: signs requests and links. Pure: no I/O, no clock.
+"""AWS Signature Version 4 for S3: signs requests and links. No I/O.
 
 After "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API reference.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -48,6 +48,12 @@ class UnsignedRequest:
     query: Sequence[tuple[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     payload_sha256: str = EMPTY_SHA256
+
+
+SignRequest = Callable[[UnsignedRequest], Mapping[str, str]]
+"""Signs one request now: its headers, including the signature. The signature is good for this
+request with this very body, for a quarter of an hour. Raises `S3Error` where that is not possible.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,11 @@ class Signer:
 
     def _credential(self, at: datetime) -> str:
         return f"{self.credentials.access_key_id}/{self._scope(at)}"
+
+
+def sign_with(credentials: Callable[[], Credentials], region: str) -> SignRequest:
+    """Sign every request with the credentials that are current then."""
+    return lambda request: Signer(credentials(), region).headers(request, datetime.now(UTC))
 
 
 def encoded(query: Sequence[tuple[str, str]]) -> str:

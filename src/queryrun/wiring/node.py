@@ -116,7 +116,7 @@ class Node:
         """
         await self.resources.pool.start()
         if self.resources.credentials is not None:
-            self.resources.credentials.start(self.resources.pool.renew_credentials)
+            self.resources.credentials.start()
         self.sources.on_recovery(self.dispatcher.resync)
         self.sources.start()
         self.database.notifier.start(self._on_remote_change)
@@ -188,7 +188,7 @@ def build_node(
     database, fork_client = resources.database, resources.pool.fork_client
 
     # Child services: each has its own process behind it.
-    resolver = SourceResolver(settings, database.auth, resources.credentials)
+    resolver = SourceResolver(settings, database.auth)
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,10 +18,10 @@ from queryrun.engines.registry import preload
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
-from queryrun.results.sigv4 import Credentials
+from queryrun.results.sigv4 import SignRequest
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
-from queryrun.worker.frames import Done, Execute, WorkerConfig
+from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
 
@@ -32,26 +31,9 @@ def main(control: socket.socket) -> NoReturn:
     run_worker(control, open_session)
 
 
-def open_session(config: WorkerConfig) -> SourceSession:
+def open_session(config: WorkerConfig, sign: SignRequest) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
-    spec = config.results
-    if spec.credentials is None:
-        local = LocalResultStore(Path(spec.options["directory"]))
-        return SourceSession(_engine(config), local, config.time_zone)
-    credentials = CurrentCredentials(spec.credentials)
-    store = _s3_results(spec.options, credentials)
-    return SourceSession(_engine(config), store, config.time_zone, credentials)
-
-
-@dataclass(slots=True)
-class CurrentCredentials:
-    """The credentials that the result store signs its next request with."""
-
-    latest: Credentials
-
-    def __call__(self) -> Credentials:
-        """Called for every request."""
-        return self.latest
+    return SourceSession(_engine(config), _results(config.results, sign), config.time_zone)
 
 
 class SourceSession:
@@ -62,11 +44,9 @@ class SourceSession:
         engine: EngineSession,
         results: ResultStore,
         time_zone: str,
-        credentials: CurrentCredentials | None = None,
     ) -> None:
         self._engine = engine
         self._results = results
-        self._credentials = credentials
         self._time_zone = time_zone
 
     def run(self, execute: Execute, report: Report) -> Done:
@@ -81,11 +61,6 @@ class SourceSession:
     def percent(self) -> float | None:
         """The engine's progress, 0 to 100; None: unknown."""
         return self._engine.progress().percent
-
-    def use_credentials(self, credentials: Credentials) -> None:
-        """Write results with these credentials from now on."""
-        if self._credentials is not None:
-            self._credentials.latest = credentials
 
     def renew(self) -> bool:
         """Reset for the next statement of the same entity. False: open a new session instead."""
@@ -123,15 +98,20 @@ def _engine(config: WorkerConfig) -> EngineSession:
     return source.kind.open_session(source.options, limits, config.time_zone, source.secret_text)
 
 
-def _s3_results(options: dict[str, str], credentials: CurrentCredentials) -> ResultStore:
+def _results(spec: ResultsSpec, sign: SignRequest) -> ResultStore:
+    if spec.kind == "local":
+        return LocalResultStore(Path(spec.options["directory"]))
+    return _s3_results(spec.options, sign)
+
+
+def _s3_results(options: dict[str, str], sign: SignRequest) -> ResultStore:
     """Imported here: it costs 25 ms, and most workers write to a directory."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
     from queryrun.results.s3location import S3Location
 
     location = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
-    bucket = S3Bucket(location, credentials)
-    return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
+    return S3ResultStore(S3Bucket(location, None, sign=sign), part_bytes=int(options["part_bytes"]))
 
 
 preload()  # once in the fork server, instead of in each worker that it forks

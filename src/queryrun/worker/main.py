@@ -119,7 +119,7 @@ class WorkerMain:
         """A worker whose source cannot be opened exits: it cannot switch to another source."""
         config = msgspec.structs.replace(self._config, spill_dir=str(spill_dir))
         try:
-            return self._open_session(config)
+            return self._open_session(config, self._control.signer.sign)
         except Exception as error:  # whatever it is, the node must get a result
             self._channel.send(self._failed(error))
             os._exit(1)

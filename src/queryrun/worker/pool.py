@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import msgspec
 import structlog
 
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
 from queryrun.processes.sandbox import SandboxMode
-from queryrun.results.sigv4 import Credentials
 from queryrun.worker.errors import PoolClosed
 from queryrun.worker.frames import Failed, WorkerConfig
 from queryrun.worker.spill import SpillRoot, outbox_in
@@ -115,8 +113,6 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._closed = False
-        self._credentials: Credentials | None = None
-        """The newest of the S3 store, once they have changed."""
 
     @property
     def size(self) -> int:
@@ -164,7 +160,6 @@ class WorkerPool:
         Raises `PoolClosed`, and `ForkServerLost` when no process can be started.
         """
         while not self._closed:
-            config = self._with_new_credentials(config)
             worker = self._pick_idle(config) or self._pick_warm(config)
             if worker is not None:
                 worker.started, worker.is_in_use = False, True
@@ -172,12 +167,6 @@ class WorkerPool:
                 return worker
             await self._wait_for_change()
         raise PoolClosed("the pool is closed")
-
-    def renew_credentials(self, credentials: Credentials) -> None:
-        """Give new S3 credentials to every worker that has some, and to those configured later."""
-        self._credentials = credentials
-        for worker in self._living:
-            worker.renew_credentials(credentials)
 
     def give_back(self, worker: Worker) -> None:
         """Return a worker. It is kept for an equal config if it finished cleanly and is reusable.
@@ -285,13 +274,6 @@ class WorkerPool:
             _log.warning("worker_socket_open_after_exit", pid=worker.pid)
 
     # --- taking ---------------------------------------------------------------------------
-
-    def _with_new_credentials(self, config: WorkerConfig) -> WorkerConfig:
-        """A configuration may be older than the last renewal, which no worker must miss."""
-        if self._credentials is None or config.results.credentials is None:
-            return config
-        results = msgspec.structs.replace(config.results, credentials=self._credentials)
-        return msgspec.structs.replace(config, results=results)
 
     def _pick_idle(self, config: WorkerConfig) -> Worker | None:
         """Prefers a worker whose session is open, so that the statement starts at once."""

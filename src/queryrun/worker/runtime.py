@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from queryrun.results.sigv4 import Credentials
+from queryrun.results.sigv4 import SignRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 
 
@@ -43,10 +43,6 @@ class WorkerSession(Protocol):
         """Progress of the running statement, 0 to 100. From another thread; None: unknown."""
         ...
 
-    def use_credentials(self, credentials: Credentials) -> None:
-        """Write results with these credentials from now on. From another thread, at any time."""
-        ...
-
     def renew(self) -> bool:
         """Reset to the state after opening, for one more `run`. False: close, and open another."""
         ...
@@ -56,8 +52,9 @@ class WorkerSession(Protocol):
         ...
 
 
-Opener = Callable[[WorkerConfig], WorkerSession]
+Opener = Callable[[WorkerConfig, SignRequest], WorkerSession]
 """Opens the configured source. `config.spill_dir` is this session's own and is removed after it.
+Requests to a store of results elsewhere are signed by the second argument.
 
 Raises `RunFailed` when the source cannot be opened.
 """

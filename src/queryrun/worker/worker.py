@@ -15,7 +15,8 @@ import structlog
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
-from queryrun.results.sigv4 import Credentials
+from queryrun.results.s3_permit import NO_UPLOAD, NotPermittedError, UploadPermit
+from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
     Done,
@@ -27,7 +28,8 @@ from queryrun.worker.frames import (
     Interrupt,
     Progress,
     Ready,
-    RenewCredentials,
+    Sign,
+    Signed,
     StageReached,
     WorkerConfig,
     decode_from_worker,
@@ -65,6 +67,7 @@ class Worker:
         self._opened: asyncio.Future[Ready | Failed | None] = loop.create_future()
         self._outcome: asyncio.Future[Done | Failed | None] | None = None
         self._on_progress: OnProgress | None = None
+        self._permit: UploadPermit | None = None
         self._reaped: asyncio.Future[int | None] = loop.create_future()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -112,8 +115,13 @@ class Worker:
         opened = await asyncio.shield(self._opened)
         return opened if opened is not None else await self._raise_died()
 
-    async def execute(self, execute: Execute, on_progress: OnProgress) -> Done | Failed:
+    async def execute(
+        self, execute: Execute, on_progress: OnProgress, permit: UploadPermit | None = None
+    ) -> Done | Failed:
         """Run one statement to its end; stages and progress go to `on_progress` meanwhile.
+
+        `permit` signs what it asks of a store of results; a request that it does not permit kills
+        the worker.
 
         Waits for `ready` first. Raises `WorkerDied` when the worker exits without an outcome,
         also when someone stops it; by then it has been reaped. Cancelling this task does not
@@ -126,7 +134,7 @@ class Worker:
             return await self._raise_died()
         loop = asyncio.get_running_loop()
         self._opened, self._outcome = loop.create_future(), loop.create_future()
-        self._on_progress, self.started = on_progress, True
+        self._on_progress, self._permit, self.started = on_progress, permit, True
         self.runs += 1
         self.send(execute)
         outcome = await asyncio.shield(self._outcome)
@@ -140,15 +148,6 @@ class Worker:
     def extend_lease(self, deadline_s: float) -> None:
         """Let its running statement continue until then (`frames.ExtendLease`)."""
         self.send(ExtendLease(deadline_s))
-
-    def renew_credentials(self, credentials: Credentials) -> None:
-        """Replace the S3 credentials that it was configured with; nothing when it has none."""
-        config = self.config
-        if config is None or config.results.credentials in (None, credentials):
-            return
-        results = msgspec.structs.replace(config.results, credentials=credentials)
-        self.config = msgspec.structs.replace(config, results=results)
-        self.send(RenewCredentials(credentials))
 
     def send(self, frame: Frame) -> None:
         """Send a frame, or nothing when it has exited, which `wait_reaped` reports."""
@@ -186,12 +185,31 @@ class Worker:
             case InternalError():
                 fields = {"exception": frame.exception, "traceback": frame.traceback}
                 _log.error("worker_internal_error", pid=self.pid, **fields)
+            case Sign():
+                self._sign(frame)
             case Done() | Failed():
                 self._set_outcome(frame)
 
+    def _sign(self, frame: Sign) -> None:
+        """Outside a statement, and beyond its own file, no worker of ours asks for anything."""
+        request = UnsignedRequest(
+            *(frame.method, frame.host, frame.path, frame.query),
+            headers=frame.headers,
+            payload_sha256=frame.payload_sha256,
+        )
+        permit = self._permit or NO_UPLOAD
+        try:
+            headers = dict(permit.sign(request))
+        except NotPermittedError:
+            _log.error("worker_upload_refused", pid=self.pid)
+            self.reusable = False
+            self.process.kill()
+        else:
+            self.send(Signed(frame.number, headers))
+
     def _set_outcome(self, frame: Done | Failed) -> None:
         """An internal error leaves a worker in an unknown state, so it is not used again."""
-        self._on_progress = None
+        self._on_progress = self._permit = None
         if isinstance(frame, Failed):
             self.interrupted = self.interrupted or frame.interrupted
             if frame.interrupted or frame.code == FailureCode.INTERNAL_ERROR:

@@ -1,16 +1,13 @@
-"""Where a worker's results go decides what it may access, and its secrets stay out of reprs."""
+"""Where a worker's results go decides what it may access; no worker gets a key of the store."""
 
 from __future__ import annotations
 
 import msgspec
 
 from queryrun.engines.source_spec import SourceSpec
-from queryrun.processes.frames import encode
-from queryrun.results.sigv4 import Credentials
-from queryrun.worker.frames import ResultsSpec, WorkerConfig, decode_to_worker
+from queryrun.worker.frames import ResultsSpec, WorkerConfig
 from queryrun.worker.main import sandbox_policy
 
-CREDENTIALS = Credentials("the-id", "the-secret", "the-token")
 LOCAL = WorkerConfig(
     entity_id="e",
     source=SourceSpec("duckdb", {"data_dir": "/data"}),
@@ -20,7 +17,7 @@ LOCAL = WorkerConfig(
     spill_dir="/spill",
     spill_bytes=1,
 )
-S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}, CREDENTIALS))
+S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}))
 
 
 def test_results_in_a_directory_need_an_outbox_there_and_no_network() -> None:
@@ -31,18 +28,3 @@ def test_results_in_a_directory_need_an_outbox_there_and_no_network() -> None:
 def test_results_in_a_bucket_need_the_network_and_no_directory() -> None:
     policy = sandbox_policy(S3)
     assert (policy.read_write, policy.network) == (("/spill",), True)
-
-
-def test_credentials_reach_the_worker_and_no_repr() -> None:
-    received = decode_to_worker(encode(S3)[4:])
-    assert received == S3
-    assert isinstance(received, WorkerConfig)
-    assert received.results.credentials == CREDENTIALS
-    assert "the-secret" not in repr(received)
-    assert "the-token" not in repr(received)
-
-
-def test_new_credentials_make_another_config() -> None:
-    """So no idle worker is reused with the old ones."""
-    renewed = ResultsSpec("s3", {"bucket": "b"}, Credentials("the-id", "another"))
-    assert msgspec.structs.replace(S3, results=renewed) != S3
