@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,8 +51,10 @@ class S3Bucket:
         policy: RequestPolicy | None = None,
         *,
         sign: SignRequest | None = None,
+        connect: Callable[[], socket.socket] | None = None,
     ) -> None:
-        """`sign` signs the requests of whoever has no credentials, such as a worker."""
+        """`sign` signs the requests of whoever has no credentials, such as a worker; `connect`
+        connects to the store for whoever may open no connection."""
         if sign is None:
             if credentials is None:
                 raise ValueError("neither credentials nor somebody who has them")
@@ -59,7 +62,7 @@ class S3Bucket:
         self._location = location
         self._credentials = credentials
         endpoint = location.endpoint or AWS_ENDPOINT.format(region=location.region)
-        self._http = S3Http(self._address(endpoint), sign, policy)
+        self._http = S3Http(self._address(endpoint), sign, policy, connect)
         self._link_base = self._address(location.link_endpoint or endpoint)
 
     def close(self) -> None:

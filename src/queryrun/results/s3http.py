@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import http.client
 import re
+import socket
 import ssl
 import threading
 import time
@@ -83,13 +84,16 @@ class S3Http:
         endpoint: str,
         sign: SignRequest,
         policy: RequestPolicy | None = None,
+        connect: Callable[[], socket.socket] | None = None,
     ) -> None:
+        """`connect`: how to get a connected socket to the endpoint, in place of opening one."""
         parts = urlsplit(endpoint)
         self.host = parts.netloc
         self.policy = policy or RequestPolicy()
         self._is_tls = parts.scheme == "https"
         self._name, self._port = parts.hostname or "", parts.port
         self._sign = sign
+        self._connect = connect
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
 
@@ -190,9 +194,20 @@ class S3Http:
                 return self._idle.pop()
         connection = self._new_connection()
         with self._closing_on_error(connection):
-            connection.connect()
+            self._open(connection)
             connection.sock.settimeout(self.policy.response_timeout_s)
         return connection
+
+    def _open(self, connection: http.client.HTTPConnection) -> None:
+        """On a socket that somebody has connected, all that is left to do is TLS."""
+        if self._connect is None:
+            connection.connect()
+            return
+        connection.sock = self._connect()
+        connection.sock.settimeout(self.policy.connect_timeout_s)
+        if self._is_tls:
+            context = ssl.create_default_context()
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=self._name)
 
     def _new_connection(self) -> http.client.HTTPConnection:
         """A default TLS context, so that certificates are always verified."""

@@ -52,7 +52,7 @@ class UnsignedRequest:
 
 SignRequest = Callable[[UnsignedRequest], Mapping[str, str]]
 """Signs one request now: its headers, including the signature. The signature is good for this
-request with this very body, for a quarter of an hour. Raises `S3Error` where that is not possible.
+request with this very body, for a quarter of an hour. Raises `OSError` where that is not possible.
 """
 
 

@@ -15,15 +15,16 @@ from queryrun.engines.base import (
     work_name,
 )
 from queryrun.engines.registry import preload
+from queryrun.processes.given_sockets import GiveSocket
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
-from queryrun.results.sigv4 import SignRequest
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
 from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.relay_targets import RESULTS
+from queryrun.worker.runtime import NodeServices, Report
 
 
 def main(control: socket.socket) -> NoReturn:
@@ -31,9 +32,10 @@ def main(control: socket.socket) -> NoReturn:
     run_worker(control, open_session)
 
 
-def open_session(config: WorkerConfig, sign: SignRequest) -> SourceSession:
+def open_session(config: WorkerConfig, node: NodeServices) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
-    return SourceSession(_engine(config), _results(config.results, sign), config.time_zone)
+    engine = _engine(config, node.give)
+    return SourceSession(engine, _results(config.results, node), config.time_zone)
 
 
 class SourceSession:
@@ -92,26 +94,29 @@ class SourceSession:
         )
 
 
-def _engine(config: WorkerConfig) -> EngineSession:
+def _engine(config: WorkerConfig, give: GiveSocket) -> EngineSession:
     limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
     source = config.source
-    return source.kind.open_session(source.options, limits, config.time_zone, source.secret_text)
+    return source.kind.open_session(
+        source.options, limits, config.time_zone, source.secret_text, give
+    )
 
 
-def _results(spec: ResultsSpec, sign: SignRequest) -> ResultStore:
+def _results(spec: ResultsSpec, node: NodeServices) -> ResultStore:
     if spec.kind == "local":
         return LocalResultStore(Path(spec.options["directory"]))
-    return _s3_results(spec.options, sign)
+    return _s3_results(spec.options, node)
 
 
-def _s3_results(options: dict[str, str], sign: SignRequest) -> ResultStore:
+def _s3_results(options: dict[str, str], node: NodeServices) -> ResultStore:
     """Imported here: it costs 25 ms, and most workers write to a directory."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
     from queryrun.results.s3location import S3Location
 
     location = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
-    return S3ResultStore(S3Bucket(location, None, sign=sign), part_bytes=int(options["part_bytes"]))
+    bucket = S3Bucket(location, None, sign=node.sign, connect=lambda: node.give(RESULTS))
+    return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
 
 preload()  # once in the fork server, instead of in each worker that it forks

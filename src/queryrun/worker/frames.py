@@ -87,6 +87,14 @@ class Interrupt(Frame, frozen=True, tag="interrupt"):
     """Stop the statement, repeating the interrupt until the engine reacts, then exit."""
 
 
+class RelayConfig(Frame, frozen=True, tag="relay"):
+    """What a worker may reach, for its relay: the source with its secret, and the store. Sent once,
+    after the socket that the worker asks over."""
+
+    source: SourceSpec
+    results: ResultsSpec
+
+
 # --- worker to node -------------------------------------------------------------------------
 
 

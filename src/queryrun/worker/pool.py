@@ -11,6 +11,7 @@ One task per process watches it from its start and reaps it when it exits, for w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,15 +24,18 @@ import structlog
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
+from queryrun.processes.frames import encode
+from queryrun.processes.given_sockets import send_descriptor
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.worker.errors import PoolClosed
-from queryrun.worker.frames import Failed, WorkerConfig
+from queryrun.worker.frames import Failed, RelayConfig, WorkerConfig
+from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.spill import SpillRoot, outbox_in
 from queryrun.worker.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
-ROLE = "worker"
+ROLE, RELAY_ROLE = "worker", "relay"
 """Of its processes, in the fork server's table."""
 GRACE_S = 0.025
 """What a statement that reacts to interrupts usually needs; longer would only delay the kill."""
@@ -251,6 +255,8 @@ class WorkerPool:
         if directory is not None:
             await asyncio.to_thread(self._spill.remove, directory)
         exit_code = await worker.process.reap()
+        if worker.relay is not None:  # it may still be passing on what the worker sent
+            await asyncio.wait([worker.relay])
         if not worker.is_in_use:  # else its user may still take a finished file
             await self._remove_outbox(worker)
         if worker not in self._stops:
@@ -290,7 +296,28 @@ class WorkerPool:
         worker = self._warm.pop(0)
         spill_dir = self._directories[worker] = self._spill.new()
         worker.configure(config, spill_dir, _new_outbox(config, spill_dir))
+        if addresses_of(config.source, config.results):
+            worker.relay = asyncio.get_running_loop().create_task(self._run_relay(worker, config))
+            self._track(worker.relay)
         return worker
+
+    async def _run_relay(self, worker: Worker, config: WorkerConfig) -> None:
+        """The relay of a worker, from its start to its end: it never outlives the worker.
+
+        A worker without one, because none could be started, is refused every connection.
+        """
+        with worker.requests as requests:
+            try:
+                process, control = await self.fork_client.fork(RELAY_ROLE)
+            except (ForkServerLost, OSError) as error:
+                _log.error("relay_not_started", pid=worker.pid, reason=str(error))
+                return
+            with control, contextlib.suppress(OSError):
+                send_descriptor(control, requests.fileno())
+                control.sendall(encode(RelayConfig(config.source, config.results)))
+        await worker.process.exited.wait()
+        process.kill()
+        await process.reap()
 
     def _drop_exiting(self) -> None:
         """An exiting worker would cost the caller of `take` an attempt; `_watch` reaps it."""

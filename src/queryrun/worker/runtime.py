@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from queryrun.processes.given_sockets import GiveSocket
 from queryrun.results.sigv4 import SignRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 
@@ -52,9 +54,18 @@ class WorkerSession(Protocol):
         ...
 
 
-Opener = Callable[[WorkerConfig, SignRequest], WorkerSession]
+@dataclass(frozen=True, slots=True)
+class NodeServices:
+    """What a worker cannot do, and others do for it."""
+
+    sign: SignRequest
+    """The node signs a request to the store of results."""
+    give: GiveSocket
+    """The relay connects to an engine or a store."""
+
+
+Opener = Callable[[WorkerConfig, NodeServices], WorkerSession]
 """Opens the configured source. `config.spill_dir` is this session's own and is removed after it.
-Requests to a store of results elsewhere are signed by the second argument.
 
 Raises `RunFailed` when the source cannot be opened.
 """

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from itertools import count
 
 from queryrun.processes.channel import Channel
-from queryrun.results.s3http import S3Error
 from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.frames import Sign, Signed, ToWorker
 
@@ -25,7 +24,7 @@ class NodeSigner:
         self._signed: dict[int, Mapping[str, str]] = {}
 
     def sign(self, request: UnsignedRequest) -> Mapping[str, str]:
-        """The headers to send (`sigv4.SignRequest`). Raises `S3Error` when the node is silent."""
+        """The headers to send (`sigv4.SignRequest`). `TimeoutError` when the node is silent."""
         number = next(self._numbers)
         self._channel.send(
             Sign(
@@ -40,7 +39,7 @@ class NodeSigner:
         )
         with self._changed:
             if not self._changed.wait_for(lambda: number in self._signed, SIGN_TIMEOUT_S):
-                raise S3Error("NotSigned")
+                raise TimeoutError
             return self._signed.pop(number)
 
     def on_signed(self, frame: Signed) -> None:

@@ -15,6 +15,7 @@ import structlog
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
+from queryrun.processes.given_sockets import request_pair, send_descriptor
 from queryrun.results.s3_permit import NO_UPLOAD, NotPermittedError, UploadPermit
 from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.errors import WorkerDied
@@ -34,6 +35,7 @@ from queryrun.worker.frames import (
     WorkerConfig,
     decode_from_worker,
 )
+from queryrun.worker.relay_targets import without_secret
 
 _log = structlog.get_logger(__name__)
 
@@ -68,6 +70,10 @@ class Worker:
         self._outcome: asyncio.Future[Done | Failed | None] | None = None
         self._on_progress: OnProgress | None = None
         self._permit: UploadPermit | None = None
+        self.requests, self._worker_requests = request_pair()
+        """Where it asks for connections; whoever serves them gets the first end."""
+        self.relay: asyncio.Task[None] | None = None
+        """Runs as long as its relay, if it needs one."""
         self._reaped: asyncio.Future[int | None] = loop.create_future()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -97,6 +103,8 @@ class Worker:
     async def connect(self, control: socket.socket) -> None:
         """Begin to communicate over our end of its socket. Takes over the socket."""
         loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError), self._worker_requests as requests:
+            send_descriptor(control, requests.fileno())
         await loop.create_unix_connection(lambda: _WorkerProtocol(self), sock=control)
 
     def configure(self, config: WorkerConfig, spill_dir: Path, outbox: Path | None) -> None:
@@ -105,7 +113,12 @@ class Worker:
         results = config.results
         if outbox is not None:
             results = msgspec.structs.replace(results, options={"directory": str(outbox)})
-        self.send(msgspec.structs.replace(config, spill_dir=str(spill_dir), results=results))
+        source = without_secret(config.source)
+        self.send(
+            msgspec.structs.replace(
+                config, spill_dir=str(spill_dir), results=results, source=source
+            )
+        )
 
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.
@@ -161,6 +174,7 @@ class Worker:
     def set_reaped(self, exit_code: int | None) -> None:
         """For the pool: it is reaped. Wakes all its waiters."""
         self.reusable = False
+        self.requests.close()
         if not self._reaped.done():
             self._reaped.set_result(exit_code)
         for waiting in (self._opened, self._outcome):

@@ -8,18 +8,18 @@ from __future__ import annotations
 import socket
 from typing import NoReturn
 
-from queryrun.results.sigv4 import SignRequest, UnsignedRequest
+from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.runtime import NodeServices, Report
 
 
 class Greedy:
     """Asks, and says that it has finished a file when it got what it asked for."""
 
-    def __init__(self, config: WorkerConfig, sign: SignRequest) -> None:
+    def __init__(self, config: WorkerConfig, node: NodeServices) -> None:
         self._host = config.results.options["endpoint"].rpartition("/")[2]
-        self._sign = sign
+        self._sign = node.sign
 
     def run(self, execute: Execute, report: Report) -> Done:
         report.stage("executing")

@@ -23,10 +23,9 @@ from typing import NoReturn
 import msgspec
 
 from queryrun.processes import sandbox
-from queryrun.results.sigv4 import SignRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.runtime import NodeServices, Report
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -304,7 +303,7 @@ ATTACKS: dict[str, Attack] = {
 class TakenOver:
     """A session that attacks."""
 
-    def __init__(self, config: WorkerConfig, _sign: SignRequest) -> None:
+    def __init__(self, config: WorkerConfig, _node: NodeServices) -> None:
         self._config = config
 
     def run(self, execute: Execute, report: Report) -> Done:
