@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from queryrun.results.store import ResultStore
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
@@ -62,6 +63,8 @@ class RequestContext:
     (`read.progress_of` covers those too)."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
+    blocked_by: Callable[[], str | None] = lambda: None
+    """Which part of this node no run can start without at the moment, and why; None: none."""
 
 
 class Workers(Protocol):
@@ -95,6 +98,7 @@ class AttemptContext:
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth
+    health: NodeHealth
     retry: RetryPolicy
     metrics: RunMetrics
     quotas: Quotas

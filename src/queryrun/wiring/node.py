@@ -26,6 +26,7 @@ from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -54,6 +55,7 @@ from queryrun.wiring.options import (
     sweep_options,
     utc_now,
 )
+from queryrun.wiring.parts import node_parts
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
@@ -90,6 +92,7 @@ class Node:
     previews: PreviewClient
     threads: HttpThreads
     sources: SourceHealth
+    health: NodeHealth
     dispatcher: Dispatcher
     reaper: Reaper
     sweeper: Sweeper
@@ -115,6 +118,8 @@ class Node:
         exits.
         """
         await self.resources.pool.start()
+        self.health.on_recovery(self.dispatcher.resync)
+        self.health.start()
         if self.resources.credentials is not None:
             self.resources.credentials.start(self.resources.pool.renew_credentials)
         self.sources.on_recovery(self.dispatcher.resync)
@@ -155,6 +160,7 @@ class Node:
 
     async def close(self) -> None:
         """Close every component, last started first. Nothing of this node runs afterwards."""
+        await self.health.close()
         await self.revocations.close()
         await self.reaper.close()
         await self.sweeper.close()
@@ -199,6 +205,8 @@ def build_node(
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
+    metrics = RunMetrics()
+    health = NodeHealth(node_parts(settings, resources, sandbox), metrics.registry)
     attempts = AttemptContext(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=resources.runs,
@@ -210,7 +218,8 @@ def build_node(
         remote=RemoteWork(settings.remote_sources, remote_stop, resolver.spec),
         sources=sources,
         retry=retry_policy(settings),
-        metrics=RunMetrics(),
+        metrics=metrics,
+        health=health,
         quotas=quotas,
         now=utc_now,
     )
@@ -239,6 +248,7 @@ def build_node(
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
+        blocked_by=health.blocking,
         statements=settings.statement_kinds,
     )
 
@@ -263,7 +273,7 @@ def build_node(
             now=utc_now,
             callers=callers,
             make_limiter=make_limiter(database),
-            ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
+            ready=readiness(health, dispatcher, sources, settings.remote_sources, watch.checks),
             sandbox=str(sandbox),
             metrics_token=metrics_token(settings),
             settings=http_settings(settings),
@@ -282,6 +292,7 @@ def build_node(
         previews=previews,
         threads=threads,
         sources=sources,
+        health=health,
         dispatcher=dispatcher,
         reaper=reaper,
         sweeper=sweeper,
