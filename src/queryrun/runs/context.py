@@ -20,6 +20,7 @@ from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
@@ -63,6 +64,8 @@ class RequestContext:
     (`read.progress_of` covers those too)."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
+    wait_reason: Callable[[str], str | None] = lambda _run_id: None
+    """Why a run that this node queued again waits, as far as the node knows."""
     blocked_by: Callable[[], str | None] = lambda: None
     """Which part of this node no run can start without at the moment, and why; None: none."""
 
@@ -99,6 +102,7 @@ class AttemptContext:
     remote: RemoteWork
     sources: SourceHealth
     health: NodeHealth
+    wait_reasons: WaitReasons
     retry: RetryPolicy
     metrics: RunMetrics
     quotas: Quotas

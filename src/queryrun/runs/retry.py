@@ -9,6 +9,9 @@ from queryrun.errors import Failure
 from queryrun.runs.model import Cancellation, Run
 from queryrun.runs.store import Failed, Requeued
 
+_SHORTAGE_STEPS = 2
+"""After a shortage the pause grows this many times."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -42,6 +45,17 @@ def after_failure(
 def on_shutdown(failure: Failure, now: datetime, stop: Cancellation | None) -> Requeued:
     """What to write when the node shuts down: requeued at once, without losing a retry."""
     return Requeued(failure, now, charge=False, cancellation=stop)
+
+
+def on_shortage(
+    run: Run, failure: Failure, policy: RetryPolicy, now: datetime, stop: Cancellation | None
+) -> Requeued:
+    """What to write when the node was short of something: the run waits, without losing a retry.
+
+    The pauses grow to a few seconds: the next attempt shows whether the shortage has passed.
+    """
+    ready = now + timedelta(seconds=policy.delay_s(min(run.attempt, _SHORTAGE_STEPS)))
+    return Requeued(failure, ready, charge=False, cancellation=stop)
 
 
 def while_source_down(

@@ -35,6 +35,7 @@ from queryrun.runs.quotas import Quotas
 from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
@@ -220,6 +221,7 @@ def build_node(
         retry=retry_policy(settings),
         metrics=metrics,
         health=health,
+        wait_reasons=WaitReasons(),
         quotas=quotas,
         now=utc_now,
     )
@@ -249,6 +251,7 @@ def build_node(
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
         blocked_by=health.blocking,
+        wait_reason=attempts.wait_reasons.of,
         statements=settings.statement_kinds,
     )
 
