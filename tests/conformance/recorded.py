@@ -76,7 +76,7 @@ def _responses(
 
 def _is_scalar(statement: Statement) -> bool:
     """Whether it is one value without a name of its own, and can be asked beside others."""
-    expression, _, bound = statement.sql.partition(" FROM (VALUES ROW(")
+    expression = statement.sql.partition(" FROM (VALUES ROW(")[0]
     is_plain = statement.kind == "functions" and expression.startswith("SELECT ")
     is_one = not re.search(
         r"(?<!\bDISTINCT) \bFROM\b|\b(UNNEST|UNION|AS|LIMIT)\b|--|;", expression, re.I
