@@ -250,6 +250,7 @@ def start_serving(
     for line in process.stdout:
         if line.strip().startswith("listening"):
             return process, line.split()[-1]
+    process.communicate()  # closes the pipe: an open one would be charged to a later test
     raise AssertionError(log.read_text())
 
 
