@@ -17,6 +17,8 @@ SOURCE = "source "
 """Prefix of the names of source checks."""
 LIMIT = "limit "
 """Prefix of the names of checks that warn of a limit which is near."""
+WARNINGS = ("clock", "retention")
+"""Checks that an operator has to look at, while the node serves as before."""
 
 
 async def alive(_app: AppContext, _request: ApiRequest) -> Response:
@@ -35,7 +37,7 @@ async def ready(app: AppContext, _request: ApiRequest) -> Response:
     if not app.runs.accepting():
         checks = {**checks, "node": "draining"}
     failed = [name for name, state in checks.items() if state != OK]
-    unavailable = not all(name.startswith((SOURCE, LIMIT)) for name in failed)
+    unavailable = not all(name.startswith((SOURCE, LIMIT, *WARNINGS)) for name in failed)
     status = "unavailable" if unavailable else "degraded" if failed else OK
     body = {"status": status, "checks": checks}
     if app.sandbox:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from queryrun.db.database import Database
@@ -21,8 +21,12 @@ def readiness(
     sources: SourceHealth,
     remote_sources: Sequence[str],
     limits: Callable[[], dict[str, str]],
+    warnings: Mapping[str, Callable[[], str | None]],
 ) -> Callable[[], Awaitable[dict[str, str]]]:
-    """A function that returns the state of each check by its name; `ok` is good."""
+    """A function that returns the state of each check by its name; `ok` is good.
+
+    `warnings`: what is wrong with each of these; a node with one still serves.
+    """
 
     async def check() -> dict[str, str]:
         checks = {
@@ -30,7 +34,8 @@ def readiness(
             "dispatcher": OK if dispatcher.accepting else "draining",
         }
         states = {name: sources.unavailable_reason(name) or OK for name in remote_sources}
-        return checks | {f"{SOURCE}{name}": state for name, state in states.items()} | limits()
+        checks |= {f"{SOURCE}{name}": state for name, state in states.items()}
+        return checks | {name: problem() or OK for name, problem in warnings.items()} | limits()
 
     return check
 
