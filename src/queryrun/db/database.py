@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from queryrun.auth.store import AuthStore
+from queryrun.runs.clock import SharedClock
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
@@ -38,6 +39,11 @@ class Database(Protocol):
     @property
     def notifier(self) -> NodeNotifier:
         """How nodes that share it notify each other of changes. Close it before the database."""
+        ...
+
+    @property
+    def clock(self) -> SharedClock:
+        """The time of all nodes that share it."""
         ...
 
     @property

@@ -33,7 +33,7 @@ from queryrun.runs.model import (
     StopReason,
 )
 from queryrun.runs.quotas import ResultRoom
-from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_source_down
+from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
 from queryrun.runs.shortages import shortage_behind
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
 from queryrun.worker.frames import Done, Execute, Progress, StageReached
@@ -78,6 +78,7 @@ class AttemptRunner:
     def __init__(self, attempt: Attempt, context: AttemptContext) -> None:
         self.attempt = attempt
         self.progress = AttemptProgress(Stage.CLAIMED)
+        self._claimed_s = time.monotonic()
         self._context = context
         self._stop_request: StopRequest | None = None
         self._stop_requested = asyncio.Event()
@@ -332,9 +333,9 @@ class AttemptRunner:
         return await self._write_failure(outcome, None)
 
     def _processing_ms(self) -> int:
-        """Milliseconds since the attempt was claimed: `processing_duration` (contract A5)."""
-        started = self.attempt.run.started_time or self._context.now()
-        return max(0, round((self._context.now() - started).total_seconds() * 1000))
+        """Milliseconds since the attempt was claimed: `processing_duration` (contract A5). Counted
+        on the monotonic clock: a clock that is set meanwhile must not change it."""
+        return round((time.monotonic() - self._claimed_s) * 1000)
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
         """Requeue the run or let it fail. While its source is down, a requeue costs no retry."""
@@ -342,16 +343,13 @@ class AttemptRunner:
         if (shortage := await self._find_shortage(failure)) is not None:
             self._log.warning("attempt_short", shortage=shortage)
             self._context.wait_reasons.note(self.ref.run_id, shortage)
-            return await self._write(
-                on_shortage(
-                    self.attempt.run, failure, self._context.retry, self._context.now(), stop
-                )
-            )
+            policy = self._context.retry
+            return await self._write(on_shortage(self.attempt.run, failure, policy, stop))
         if failure.code is FailureCode.ENGINE_UNAVAILABLE and not await self._is_source_up():
-            detail = while_source_down(failure, self._context.retry, self._context.now(), stop)
+            detail = while_down(failure, self._context.retry, stop)
             return await self._write(detail)
         return await self._write(
-            after_failure(self.attempt.run, failure, self._context.retry, self._context.now(), stop)
+            after_failure(self.attempt.run, failure, self._context.retry, stop)
         )
 
     async def _find_shortage(self, failure: Failure) -> str | None:
@@ -389,9 +387,7 @@ class AttemptRunner:
                 return await self._write_failure(limit, _stop_record(request, engine_stop))
             case StopReason.SHUTDOWN:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
-                return await self._write(
-                    on_shutdown(left, self._context.now(), _stop_record(request, engine_stop))
-                )
+                return await self._write(on_shutdown(left, _stop_record(request, engine_stop)))
             case StopReason.LEASE:
                 raise LostRace("the lease was lost; another node settles the attempt")
 
@@ -426,11 +422,9 @@ class AttemptRunner:
             await self._confirmation.try_stop_remote()
 
     async def _discard_file(self) -> None:
-        """Remove the attempt's file, if there is one. What remains, the sweeper removes later."""
-        try:
-            await asyncio.to_thread(self._context.results.discard, self._file_key)
-        except (RunFailed, OSError) as error:
-            self._log.warning("result_file_discard_failed", error=type(error).__name__)
+        """Remove the attempt's file, if there is one. A store of files that does not respond must
+        not delay the outcome: the removal is put on record then."""
+        await self._context.files.discard(self._file_key)
 
     def _report(self, run: Run | None) -> Run | None:
         """Count and log the outcome, and notify all waiters of the run."""

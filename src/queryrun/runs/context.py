@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from queryrun.results.store import ResultStore
+from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
@@ -94,6 +95,7 @@ class AttemptContext:
     store: RunStore
     workers: Workers
     results: ResultStore
+    files: FileRemoval
     notifier: ChangeNotifier
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""

@@ -148,12 +148,11 @@ class Dispatcher:
     async def _poll_timeout_s(self) -> float:
         """Not later than the next run becomes ready: a short back-off must not wait for a poll."""
         try:
-            ready = await self._context.store.next_ready_time(self._sources())
+            until_s = await self._context.store.next_ready_s(self._sources())
         except Exception:  # the claim reports it, if it lasts
             return self._options.poll_s
-        if ready is None:
+        if until_s is None:
             return self._options.poll_s
-        until_s = (ready - self._context.now()).total_seconds()
         return min(max(until_s, 0.01), self._options.poll_s)
 
     async def _claim(self) -> None:

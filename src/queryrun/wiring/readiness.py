@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from queryrun.http.health import OK, SOURCE
 from queryrun.runs.dispatch import Dispatcher
@@ -16,14 +16,19 @@ def readiness(
     sources: SourceHealth,
     remote_sources: Sequence[str],
     limits: Callable[[], dict[str, str]],
+    warnings: Mapping[str, Callable[[], str | None]],
 ) -> Callable[[], Awaitable[dict[str, str]]]:
-    """A function that returns the state of each check by its name; `ok` is good."""
+    """A function that returns the state of each check by its name; `ok` is good.
+
+    `warnings`: what is wrong with each of these; a node with one still serves.
+    """
 
     async def check() -> dict[str, str]:
         parts = await health.states()
         checks = {"dispatcher": OK if dispatcher.accepting else "draining"}
         states = {name: sources.unavailable_reason(name) or OK for name in remote_sources}
         named = {f"{SOURCE}{name}": state for name, state in states.items()}
-        return parts | checks | named | limits()
+        noted = {name: problem() or OK for name, problem in warnings.items()}
+        return parts | checks | named | noted | limits()
 
     return check

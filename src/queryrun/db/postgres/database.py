@@ -13,6 +13,7 @@ from queryrun.causes import Cause
 from queryrun.db.migrate import MigrateOnOpen, Migration
 from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.auth import PostgresAuthStore
+from queryrun.db.postgres.clock import PostgresClock
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of, translated
 from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S
 from queryrun.db.postgres.connections import ConnectionCounts, Connections
@@ -40,6 +41,7 @@ class PostgresDatabase:
     idempotency: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
     rates: PostgresRates
+    clock: PostgresClock
     leader: PostgresLeaderLease
 
     async def clean_up(self) -> None:
@@ -89,8 +91,11 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     connections = Connections(
         conninfo, options.sizes, now=options.now, response_timeout_s=options.response_timeout_s
     )
+    with _connected(url) as connection:
+        clock = PostgresClock(connections, connection)
     return PostgresDatabase(
         connections=connections,
+        clock=clock,
         notifier=PostgresNodeNotifier(conninfo),
         runs=PostgresRunStore(connections),
         auth=PostgresAuthStore(connections),

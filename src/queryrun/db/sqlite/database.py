@@ -21,6 +21,7 @@ from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
+from queryrun.runs.clock import OwnClock, SharedClock
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.notify import NodeNotifier, NoOtherNodes
 
@@ -43,6 +44,7 @@ class SqliteDatabase:
     auth: SqliteAuthStore
     idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
+    clock: SharedClock
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
@@ -95,6 +97,7 @@ def open_sqlite(
         auth=SqliteAuthStore(writer, reader),
         idempotency=SqliteIdempotencyStore(writer, reader, now),
         requests=SqliteAsyncRequestStore(writer, reader, now),
+        clock=OwnClock(now),
     )
 
 

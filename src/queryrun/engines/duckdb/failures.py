@@ -69,6 +69,12 @@ _NO_COLUMN = re.compile(
     r"|Cannot extract field '(?P<field>[^']*)' from expression"
 )
 _CANDIDATE_FUNCTIONS = re.compile(r"\s*Candidate functions:.*", re.S)
+_IN_A_FUNCTION = re.compile(
+    r"(?:Invalid Input Error: )?Python exception occurred while executing the UDF: "
+    r"(?P<kind>\w+)(?:: (?P<text>.*))?",
+    re.S,
+)
+"""What a worker's function raised: `functions.registry` lets through what may be shown."""
 _IS_ABOUT_PARAMETERS = "Values were not provided for the following parameters"
 _AMBIGUOUS = ("Ambiguous reference to column name", "Ambiguous reference to table")
 _DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
@@ -95,10 +101,25 @@ class ErrorContext:
 def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> RunFailed:
     """The failure that an error of DuckDB amounts to, with its position in the statement."""
     details = _ErrorDetails.by(error)
+    if match := _IN_A_FUNCTION.match(details.message):
+        return _failure_in_function(match)
     code = _code_of(error, details, context)
     message = _FIXED_MESSAGES.get(code) or _message_of(code, details, context)
     line, column = _position(details, context, relation_at)
     return RunFailed(Failure(code, message, line, column))
+
+
+def _failure_in_function(match: re.Match[str]) -> RunFailed:
+    """A worker's function refused a value: of its errors only ours have words for the caller."""
+    text = (match["text"] or "").strip()
+    if match["kind"] == "InputError":
+        return RunFailed.of(FailureCode.INVALID_VALUE, text[:_MAX_MESSAGE_CHARS])
+    if match["kind"] == "UnsupportedError":
+        return RunFailed.of(FailureCode.NOT_SUPPORTED, f"{text} is not supported")
+    if match["kind"] == "MemoryError":
+        return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
+    message = _FIXED_MESSAGES[FailureCode.INTERNAL_ERROR]
+    return RunFailed.of(FailureCode.INTERNAL_ERROR, message)
 
 
 @dataclass(frozen=True, slots=True)
