@@ -26,6 +26,7 @@ from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
+from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
@@ -100,6 +101,7 @@ class DuckDBSession:
         self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
         self._barrier: Barrier | None = None
+        self._functions = InstalledFunctions()
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
@@ -266,6 +268,7 @@ class DuckDBSession:
             parsed = self._parsed = read(statement)
             sql, names = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables
+            self._functions.install(self._instance, sql)
         else:
             sql, tree = statement, self._checked(statement)
             named = frozenset(table_key(table.name) for table in tree.tables)
@@ -290,6 +293,8 @@ class DuckDBSession:
         """From here on there is nothing but the rows that this client may see."""
         barrier = self._barrier = Barrier(self._limits, self._zone)
         self._connection = barrier.connection
+        if self._is_trino:
+            barrier.install_functions(sql)
         barrier.copy(self._database, tables.offered, named, tree, sql)
         self.verify_data()
         self._close_snapshot()
