@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from queryrun.engines.source_spec import SourceSpec
@@ -66,7 +67,7 @@ class _Loud:
         """Not printed."""
 
 
-def _unsigned(_request: UnsignedRequest) -> Mapping[str, str]:
+def _unsigned(_request: UnsignedRequest, _offset: timedelta) -> Mapping[str, str]:
     raise AssertionError("its results go to a directory")
 
 

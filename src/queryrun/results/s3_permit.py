@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 
 from queryrun.results.sigv4 import EMPTY_SHA256, SignRequest, UnsignedRequest
 
+MAX_OFFSET_S = 86_400
+"""A signature for a later time is good for longer, so clocks that differ by more are not met."""
 MAX_BEGUN = 8
 """Uploads that may be begun: one, and again when its response was lost."""
 MAX_PARTS = 10_000
+_NONE = timedelta()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UPLOAD_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 _PART = re.compile(r"[1-9][0-9]{0,4}")
@@ -42,14 +46,18 @@ class UploadPermit:
         """What makes the object visible, and the digest of its body."""
         self._begun = 0
 
-    def sign(self, request: UnsignedRequest) -> Mapping[str, str]:
-        """The headers of a request that is permitted. Raises `NotPermittedError` for others."""
+    def sign(self, request: UnsignedRequest, offset: timedelta = _NONE) -> Mapping[str, str]:
+        """The headers of a request that is permitted. Raises `NotPermittedError` for others.
+
+        `offset`: by how much the worker says that the store's clock is ahead, `MAX_OFFSET_S` at
+        most.
+        """
         is_ours = request.host == self._host and request.path == self._path
         if not is_ours or _SHA256.fullmatch(request.payload_sha256) is None:
             raise NotPermittedError
         if not self._permits(request, dict(request.query)):
             raise NotPermittedError
-        return self._sign(request)
+        return self._sign(request, offset)
 
     def _permits(self, request: UnsignedRequest, query: Mapping[str, str]) -> bool:
         if len(query) != len(request.query):
@@ -95,7 +103,7 @@ def _is_plain_read(headers: Mapping[str, str]) -> bool:
     )
 
 
-def _sign_nothing(_request: UnsignedRequest) -> Mapping[str, str]:
+def _sign_nothing(_request: UnsignedRequest, _offset: timedelta) -> Mapping[str, str]:
     raise NotPermittedError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -21,6 +21,7 @@ from queryrun.results.sigv4 import (
     UnsignedRequest,
     encoded_path,
     sign_with,
+    utc_now,
 )
 
 
@@ -49,6 +50,7 @@ class S3Bucket:
         location: S3Location,
         credentials: Callable[[], Credentials] | None,
         policy: RequestPolicy | None = None,
+        now: Callable[[], datetime] | None = None,
         *,
         sign: SignRequest | None = None,
         connect: Callable[[], socket.socket] | None = None,
@@ -58,9 +60,10 @@ class S3Bucket:
         if sign is None:
             if credentials is None:
                 raise ValueError("neither credentials nor somebody who has them")
-            sign = sign_with(credentials, location.region)
+            sign = sign_with(credentials, location.region, now or utc_now)
         self._location = location
         self._credentials = credentials
+        self._now = now or utc_now
         endpoint = location.endpoint or AWS_ENDPOINT.format(region=location.region)
         self._http = S3Http(self._address(endpoint), sign, policy, connect)
         self._link_base = self._address(location.link_endpoint or endpoint)
@@ -174,7 +177,8 @@ class S3Bucket:
         """
         if self._credentials is None:
             return None
-        now, signer = datetime.now(UTC), Signer(self._credentials(), self._location.region)
+        signer = Signer(self._credentials(), self._location.region)
+        now = self._now() + self._http.offset
         if not signer.credentials.last_until(now + timedelta(seconds=lifetime_s)):
             return None
         base = urlsplit(self._link_base)
@@ -191,7 +195,7 @@ class S3Bucket:
         """
         if self._credentials is None:
             raise ValueError("nobody without credentials can permit anything")
-        sign = sign_with(self._credentials, self._location.region)
+        sign = sign_with(self._credentials, self._location.region, self._now)
         return UploadPermit(self._http.host, self._path(key), headers, sign)
 
     # --- names -------------------------------------------------------------------------------

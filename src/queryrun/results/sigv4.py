@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -50,8 +50,9 @@ class UnsignedRequest:
     payload_sha256: str = EMPTY_SHA256
 
 
-SignRequest = Callable[[UnsignedRequest], Mapping[str, str]]
-"""Signs one request now: its headers, including the signature. The signature is good for this
+SignRequest = Callable[[UnsignedRequest, timedelta], Mapping[str, str]]
+"""Signs one request now, by a clock that is set forward by the second argument: its headers,
+including the signature. The signature is good for this
 request with this very body, for a quarter of an hour. Raises `OSError` where that is not possible.
 """
 
@@ -130,9 +131,25 @@ class Signer:
         return f"{self.credentials.access_key_id}/{self._scope(at)}"
 
 
-def sign_with(credentials: Callable[[], Credentials], region: str) -> SignRequest:
+def utc_now() -> datetime:
+    """The time of this machine's clock."""
+    return datetime.now(UTC)
+
+
+def sign_with(
+    credentials: Callable[[], Credentials], region: str, now: Callable[[], datetime] = utc_now
+) -> SignRequest:
     """Sign every request with the credentials that are current then."""
-    return lambda request: Signer(credentials(), region).headers(request, datetime.now(UTC))
+
+    def sign(request: UnsignedRequest, offset: timedelta) -> Mapping[str, str]:
+        return Signer(credentials(), region).headers(request, now() + offset)
+
+    return sign
+
+
+def signed_at(headers: Mapping[str, str]) -> datetime:
+    """The time in the headers of a signed request."""
+    return datetime.strptime(headers["x-amz-date"], _TIME).replace(tzinfo=UTC)
 
 
 def encoded(query: Sequence[tuple[str, str]]) -> str:

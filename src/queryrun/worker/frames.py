@@ -130,6 +130,8 @@ class Sign(Frame, frozen=True, tag="sign"):
     query: tuple[tuple[str, str], ...]
     headers: dict[str, str]
     payload_sha256: str
+    offset_s: float = 0.0
+    """By how much the store's clock is ahead of the node's, as the store says."""
 
 
 class Done(Frame, frozen=True, tag="done"):

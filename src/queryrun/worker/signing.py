@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from itertools import count
 
 from queryrun.processes.channel import Channel
@@ -23,7 +24,7 @@ class NodeSigner:
         self._changed = threading.Condition()
         self._signed: dict[int, Mapping[str, str]] = {}
 
-    def sign(self, request: UnsignedRequest) -> Mapping[str, str]:
+    def sign(self, request: UnsignedRequest, offset: timedelta) -> Mapping[str, str]:
         """The headers to send (`sigv4.SignRequest`). `TimeoutError` when the node is silent."""
         number = next(self._numbers)
         self._channel.send(
@@ -35,6 +36,7 @@ class NodeSigner:
                 tuple(request.query),
                 dict(request.headers),
                 request.payload_sha256,
+                offset.total_seconds(),
             )
         )
         with self._changed:

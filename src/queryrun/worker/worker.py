@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -16,7 +17,7 @@ from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
 from queryrun.processes.given_sockets import request_pair, send_descriptor
-from queryrun.results.s3_permit import NO_UPLOAD, NotPermittedError, UploadPermit
+from queryrun.results.s3_permit import MAX_OFFSET_S, NO_UPLOAD, NotPermittedError, UploadPermit
 from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
@@ -64,6 +65,9 @@ class Worker:
         """Whether it reported that an interrupt stopped its statement."""
         self.reusable = True
         """False once it reported something after which it must not be used again."""
+        self.internal_error: InternalError | None = None
+        """The last error of ours that it reported."""
+        self._spill_dir: Path | None = None
         self.disconnected = asyncio.Event()
         """Set when everything it ever sent has been received."""
         self._opened: asyncio.Future[Ready | Failed | None] = loop.create_future()
@@ -109,7 +113,7 @@ class Worker:
 
     def configure(self, config: WorkerConfig, spill_dir: Path, outbox: Path | None) -> None:
         """Bind it to one entity of one source for good. `ready` waits until it has opened it."""
-        self.config, self.outbox = config, outbox
+        self.config, self.outbox, self._spill_dir = config, outbox, spill_dir
         results = config.results
         if outbox is not None:
             results = msgspec.structs.replace(results, options={"directory": str(outbox)})
@@ -119,6 +123,12 @@ class Worker:
                 config, spill_dir=str(spill_dir), results=results, source=source
             )
         )
+
+    def has_lost_directory(self) -> bool:
+        """Whether somebody has removed a directory that it writes to. Such a worker is of no use:
+        a new directory of the same name is outside its sandbox."""
+        directories = (self._spill_dir, self.outbox)
+        return any(one is not None and not one.is_dir() for one in directories)
 
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.
@@ -197,6 +207,7 @@ class Worker:
             case Ready():
                 self._set_opened(frame)
             case InternalError():
+                self.internal_error = frame
                 fields = {"exception": frame.exception, "traceback": frame.traceback}
                 _log.error("worker_internal_error", pid=self.pid, **fields)
             case Sign():
@@ -213,7 +224,7 @@ class Worker:
         )
         permit = self._permit or NO_UPLOAD
         try:
-            headers = dict(permit.sign(request))
+            headers = dict(permit.sign(request, _bounded(frame.offset_s)))
         except NotPermittedError:
             _log.error("worker_upload_refused", pid=self.pid)
             self.reusable = False
@@ -264,3 +275,8 @@ class _WorkerProtocol(asyncio.Protocol):
             with contextlib.suppress(RuntimeError):
                 self._transport.close()
         self._worker.disconnected.set()
+
+
+def _bounded(offset_s: float) -> timedelta:
+    """What a worker says may be any number. `ValueError` for none."""
+    return timedelta(seconds=max(-MAX_OFFSET_S, min(offset_s, MAX_OFFSET_S)))

@@ -6,6 +6,7 @@ The statement is the request: method, path, and the digest of the body.
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 from typing import NoReturn
 
 from queryrun.results.sigv4 import UnsignedRequest
@@ -24,7 +25,7 @@ class Greedy:
     def run(self, execute: Execute, report: Report) -> Done:
         report.stage("executing")
         method, path, digest = execute.sql.split()
-        self._sign(UnsignedRequest(method, self._host, path, payload_sha256=digest))
+        self._sign(UnsignedRequest(method, self._host, path, payload_sha256=digest), timedelta())
         return Done(0, 0, digest)
 
     def interrupt(self) -> None: ...

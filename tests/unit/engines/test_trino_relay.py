@@ -154,7 +154,7 @@ def test_a_body_without_a_length_is_refused(
     engine: StandIn, worker: http.client.HTTPConnection
 ) -> None:
     """Two readers could see two requests in it."""
-    worker.request("POST", "/v1/statement", iter([b"SELECT 1"]), encode_chunked=True)
+    worker.request("POST", "/v1/statement", headers={"Transfer-Encoding": "chunked"})
     assert worker.getresponse().status == 403
     assert engine.received == []
 

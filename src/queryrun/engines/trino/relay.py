@@ -40,9 +40,9 @@ def serve_connection(
     connection: socket.socket, options: Mapping[str, str], secret: str | None
 ) -> None:
     """Pass the worker's requests on until either side closes; then `connection` is closed."""
-    with connection, contextlib.closing(_Upstream(TrinoEndpoint.of(options, secret))) as upstream:
-        with contextlib.suppress(OSError):
-            _Handler(upstream, connection)
+    upstream = _Upstream(TrinoEndpoint.of(options, secret))
+    with connection, contextlib.closing(upstream), contextlib.suppress(OSError):
+        _Handler(upstream, connection)
 
 
 class _Upstream:
