@@ -55,6 +55,7 @@ _BY_NAME = {kind.__name__.lower(): kind for kind in CODES}
 _FIXED_MESSAGES = {
     FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
     FailureCode.INTERNAL_ERROR: "The engine had an internal error",
+    FailureCode.ENGINE_UNAVAILABLE: "the limit of threads or of open files is reached",
 }
 """Codes whose own text stays inside: it is about our server, not about the statement."""
 
@@ -78,6 +79,12 @@ _IS_ABOUT_PARAMETERS = "Values were not provided for the following parameters"
 _AMBIGUOUS = ("Ambiguous reference to column name", "Ambiguous reference to table")
 _DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 """The spill's disk: it is the only thing that a session writes to, beside the pipe."""
+_SHORTAGES = (
+    "Resource temporarily unavailable",
+    "Too many open files",
+    "thread constructor failed",
+)
+"""What the node lacks at the moment: threads, descriptors. Not the statement's fault."""
 _SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
 
 
@@ -163,6 +170,8 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
         return FailureCode.MEMORY_LIMIT_EXCEEDED
     if isinstance(error, duckdb.IOException) and any(w in details.message for w in _DISK_IS_FULL):
         return FailureCode.STORAGE_FULL
+    if any(words in details.message for words in _SHORTAGES):
+        return FailureCode.ENGINE_UNAVAILABLE
     names_our_files = any(path in details.message for path in context.secret_paths)
     if names_our_files and not isinstance(error, duckdb.PermissionException):
         return FailureCode.DATA_UNREADABLE

@@ -7,6 +7,7 @@ writes; external access is off except for the entity's own directory; the config
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -148,10 +149,20 @@ class DuckDBSession:
         try:
             return self._planned(statement, row_filter)
         except duckdb.Error as error:
-            failure = self.failure_of(error, self._relation_at(error))
+            failure = self._cause_in_data(self.failure_of(error, self._relation_at(error)))
             raise _without_values(failure, row_filter) from error
         except RunFailed as failed:
-            raise _without_values(failed, row_filter) from failed.__cause__
+            failure = self._cause_in_data(failed)
+            raise _without_values(failure, row_filter) from failed.__cause__
+
+    def _cause_in_data(self, failure: BaseException) -> BaseException:
+        """A column that cannot be read fits nothing: the fault in its file is the cause."""
+        is_of_types = isinstance(failure, RunFailed) and failure.failure.code in _ABOUT_TYPES
+        for table in self._snapshot.tables() if is_of_types and self._snapshot else ():
+            for column, fault in table.column_faults.items():
+                if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", self._statement, re.I):
+                    return RunFailed.of(FailureCode.DATA_INVALID, fault)
+        return failure
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
@@ -312,7 +323,7 @@ class DuckDBSession:
 
     def _refuse_what_is_not_allowed(self, tree: Tree) -> None:
         """Checked again in the worker, although the guard has checked: it is the defence."""
-        objection = objection_to(tree)
+        objection = objection_to(tree, frozenset(self._table_names()))
         if objection is None:
             return
         line = column = None
@@ -379,5 +390,6 @@ def _without_values(failure: BaseException, row_filter: RowFilter) -> BaseExcept
     return RunFailed(Failure(failure.failure.code, message))
 
 
+_ABOUT_TYPES = {FailureCode.TYPE_MISMATCH, FailureCode.NAME_NOT_FOUND}
 _ABOUT_DATA = {FailureCode.DATA_INVALID, FailureCode.DATA_UNREADABLE}
 _PLAIN_SCHEMAS = {"", "information_schema"}
