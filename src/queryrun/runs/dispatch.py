@@ -159,7 +159,7 @@ class Dispatcher:
         """Claim as many runs as there are free slots and start an attempt on each."""
         free = self._options.slots - len(self._tasks)
         fair = self._options.fair_slots + min(free, 0)
-        if (free <= 0 and fair <= 0) or self._draining:
+        if (free <= 0 and fair <= 0) or self._draining or self._context.health.blocking():
             return
         requested_s = time.monotonic()
         for attempt in await self._context.store.claim(
@@ -190,6 +190,7 @@ class Dispatcher:
         runner = AttemptRunner(attempt, self._context)
         runner.set_lease_deadline(deadline_s)
         self._runners[attempt.ref] = runner
+        self._context.wait_reasons.clear(attempt.ref.run_id)
         self._tasks[attempt.ref] = asyncio.create_task(self._run_attempt(runner))
         self._context.metrics.busy_slots.set(len(self._tasks))
         self._context.notifier.publish(attempt.run)

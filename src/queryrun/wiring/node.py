@@ -29,6 +29,7 @@ from queryrun.runs.clock import ClockWatch
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -38,6 +39,7 @@ from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retention import Retention
 from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
@@ -58,6 +60,7 @@ from queryrun.wiring.options import (
     source_policies,
     sweep_options,
 )
+from queryrun.wiring.parts import node_parts
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
@@ -94,6 +97,7 @@ class Node:
     previews: PreviewClient
     threads: HttpThreads
     sources: SourceHealth
+    health: NodeHealth
     dispatcher: Dispatcher
     reaper: Reaper
     files: FileRemoval
@@ -123,6 +127,8 @@ class Node:
         exits.
         """
         await self.resources.pool.start()
+        self.health.on_recovery(self.dispatcher.resync)
+        self.health.start()
         if self.resources.credentials is not None:
             self.resources.credentials.start(self.resources.pool.renew_credentials)
         self.sources.on_recovery(self.dispatcher.resync)
@@ -165,6 +171,7 @@ class Node:
 
     async def close(self) -> None:
         """Close every component, last started first. Nothing of this node runs afterwards."""
+        await self.health.close()
         await self.revocations.close()
         await self.clock_watch.close()
         await self.chores.close()
@@ -213,6 +220,8 @@ def build_node(
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
+    metrics = RunMetrics()
+    health = NodeHealth(node_parts(settings, resources, sandbox), metrics.registry)
     attempts = AttemptContext(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=resources.runs,
@@ -225,7 +234,9 @@ def build_node(
         remote=RemoteWork(settings.remote_sources, remote_stop, resolver.spec),
         sources=sources,
         retry=retry_policy(settings),
-        metrics=RunMetrics(),
+        metrics=metrics,
+        health=health,
+        wait_reasons=WaitReasons(),
         quotas=quotas,
         now=now,
     )
@@ -263,6 +274,8 @@ def build_node(
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
+        blocked_by=health.blocking,
+        wait_reason=attempts.wait_reasons.of,
         statements=settings.statement_kinds,
     )
 
@@ -288,7 +301,7 @@ def build_node(
             callers=callers,
             make_limiter=make_limiter(database),
             ready=readiness(
-                database,
+                health,
                 dispatcher,
                 sources,
                 settings.remote_sources,
@@ -313,6 +326,7 @@ def build_node(
         previews=previews,
         threads=threads,
         sources=sources,
+        health=health,
         dispatcher=dispatcher,
         reaper=reaper,
         files=attempts.files,
