@@ -106,7 +106,7 @@ async def test_a_worker_that_asks_for_another_object_is_killed(
     bucket.put("theirs.csv", b"theirs", {})
     store = S3ResultStore(bucket)
     path = f"/{location.bucket}/{location.prefix}"
-    wishes = [f"{method} {path}theirs.csv {EMPTY_SHA256}" for method in ("PUT", "DELETE", "GET")]
+    requests = [f"{method} {path}theirs.csv {EMPTY_SHA256}" for method in ("PUT", "DELETE", "GET")]
     async with pool_of(tmp_path, GREEDY) as pool:
         config = config_of(location, tmp_path)
         worker = await pool.take(config)
@@ -116,11 +116,11 @@ async def test_a_worker_that_asks_for_another_object_is_killed(
         with pytest.raises(RunFailed):
             store.take_over(None, "own.csv", 0)
         pool.give_back(worker)
-        for wish in wishes:
+        for request in requests:
             worker = await pool.take(config)
             with capture_logs() as logs, pytest.raises(WorkerDied):
                 await worker.execute(
-                    export(wish, "own.csv"), lambda _: None, store.upload_permit("own.csv")
+                    export(request, "own.csv"), lambda _: None, store.upload_permit("own.csv")
                 )
             assert "worker_upload_refused" in [entry["event"] for entry in logs]
             pool.give_back(worker)

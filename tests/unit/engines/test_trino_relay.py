@@ -83,8 +83,8 @@ def worker(engine: StandIn) -> Iterator[http.client.HTTPConnection]:
 def test_a_request_is_passed_on_as_the_sources_user(
     engine: StandIn, worker: http.client.HTTPConnection
 ) -> None:
-    asked = {"X-Trino-Catalog": "memory", "X-Trino-Client-Tags": "queryrun"}
-    worker.request("POST", "/v1/statement", b"SELECT 1", asked)
+    sent = {"X-Trino-Catalog": "memory", "X-Trino-Client-Tags": "queryrun"}
+    worker.request("POST", "/v1/statement", b"SELECT 1", sent)
     response = worker.getresponse()
     assert (response.status, response.read()) == (200, b"firstsecond")
     assert response.headers["X-Trino-Set-Session"] == "a=b"
