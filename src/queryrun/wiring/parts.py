@@ -39,7 +39,7 @@ def node_parts(
     pool = resources.pool
 
     async def workers() -> None:
-        if (trouble := pool.trouble) is not None:
+        if (trouble := pool.spawn_problem) is not None:
             raise Unavailable(trouble[1], trouble[0])
 
     spill = DirectoryProbe(settings.path(SPILL_NAME))

@@ -132,7 +132,7 @@ class WorkerPool:
         return len(self._warm) + len(self._idle)
 
     @property
-    def trouble(self) -> tuple[Cause, str] | None:
+    def spawn_problem(self) -> tuple[Cause, str] | None:
         """Why no process can be started at the moment; None when one could be started last."""
         if self._spawn_error is None or self._spawn_failures < 2:
             return None
