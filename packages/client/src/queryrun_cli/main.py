@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
 from queryrun_cli import admin, commands, plugins
 from queryrun_cli.errors import CommandError
+
+DISTRIBUTION = "queryrun-client"
+"""Whose version `--version` prints."""
 
 
 def program() -> typer.Typer:
@@ -19,11 +25,22 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_options)
     commands.register(app)
     admin.register(app)
     for plugin in plugins.installed():
         plugin.register(app)
     return app
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"queryrun {metadata.version(DISTRIBUTION)}")
+        raise typer.Exit
 
 
 def main() -> None:
@@ -35,4 +52,7 @@ def main() -> None:
         program()()
     except tuple(expected) as error:
         typer.echo(f"queryrun: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
