@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from starlette.responses import Response, StreamingResponse
@@ -15,7 +16,7 @@ from queryrun.errors import RunFailed, Unavailable
 from queryrun.http.context import AppContext
 from queryrun.http.errors import FileGone, LinkRefused, RangeNotSatisfiable
 from queryrun.http.request import ApiRequest
-from queryrun.results.names import disposition, media_type
+from queryrun.results.names import disposition, media_type, run_of
 from queryrun.results.sign import verify
 from queryrun.results.store import StoredFile
 
@@ -32,7 +33,8 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     """The file, or the range of it that the caller requests."""
     key = request.path_params["key"]
     _check_link(app, request, key)
-    file = await _stat(app, key)
+    entity_id = await _entity_of(app, key)
+    file = await _stat(app, key, entity_id)
     if file is None:
         raise FileGone("file", f"File {PurePosixPath(key).name[:100]!r} could not be found")
     etag = f'"{file.etag.strip(chr(34))}"'
@@ -44,7 +46,7 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     headers |= {"content-type": media_type(file.key), "content-length": str(end - start)}
     if span is not None:
         headers["content-range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
-    chunks = _chunks(app, file.key, start, end)
+    chunks = _chunks(app, entity_id, file.key, start, end)
     return StreamingResponse(chunks, 200 if span is None else 206, headers)
 
 
@@ -60,9 +62,25 @@ def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
         raise LinkRefused("the link is not valid, or no longer; read the run again for a new one")
 
 
-async def _stat(app: AppContext, key: str) -> StoredFile | None:
+async def _entity_of(app: AppContext, key: str) -> str:
+    """Whose turn a download is. While the store of runs is away, or the run is gone, the run
+    itself has a turn: a file can be downloaded all the same."""
+    run_id = run_of(key)
+    known = app.threads.entities_of_runs.get(run_id)
+    if known is not None:
+        return known
+    with suppress(Unavailable):
+        run = await app.runs.store.get(run_id)
+        if run is not None:
+            app.threads.entities_of_runs.put(run_id, run.request.entity_id)
+            return run.request.entity_id
+    return run_id
+
+
+async def _stat(app: AppContext, key: str, entity_id: str) -> StoredFile | None:
     try:
-        return await app.threads.downloads.run(lambda: app.results.stat(key))
+        async with app.threads.download_turns.slot(entity_id):
+            return await app.threads.downloads.run(lambda: app.results.stat(key))
     except RunFailed as error:
         raise Unavailable("the store of result files cannot be reached") from error
 
@@ -106,8 +124,15 @@ def _bounds(first: str, last: str, size_bytes: int) -> tuple[int, int]:
     return int(first), min(size_bytes, int(last) + 1) if last else size_bytes
 
 
-async def _chunks(app: AppContext, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-    """The bytes, each chunk read in a thread: a slow client holds no thread between chunks."""
+async def _chunks(
+    app: AppContext, entity_id: str, key: str, start: int, end: int
+) -> AsyncIterator[bytes]:
+    """The bytes, each chunk read in a thread: a slow client holds no thread between chunks, and
+    an entity with many downloads delays another's by a chunk."""
     chunks = iter(app.results.read(key, start, end))
-    while (chunk := await app.threads.downloads.run(lambda: next(chunks, None))) is not None:
+    while True:
+        async with app.threads.download_turns.slot(entity_id):
+            chunk = await app.threads.downloads.run(lambda: next(chunks, None))
+        if chunk is None:
+            return
         yield chunk

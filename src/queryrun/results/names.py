@@ -30,6 +30,11 @@ def file_key(
     return checked_key(f"{run_id}_{digits}{suffixes}{_ENCRYPTED if encrypted else ''}")
 
 
+def run_of(key: str) -> str:
+    """The run whose file this is."""
+    return key.partition("_")[0]
+
+
 def member_name(key: str) -> str:
     """The name of the one member of a zip file: its own, without `.enc` and `.zip`."""
     return key.removesuffix(_ENCRYPTED).removesuffix(ContentEncoding.ZIP.spec.suffix)
