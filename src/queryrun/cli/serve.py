@@ -14,12 +14,12 @@ import structlog
 import uvloop
 
 from queryrun.cli.banner import banner
+from queryrun.cli.existing import check_database, home_settings
 from queryrun.cli.logs import configure_logs
-from queryrun.cli.private import keep_private
 from queryrun.errors import ConfigurationError
 from queryrun.http.server import descriptors
 from queryrun.http.server.server import BACKLOG
-from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.settings import Settings
 from queryrun.wiring.node import Node, build_node
 from queryrun.wiring.sandbox import NodeSandbox, node_sandbox
 
@@ -42,13 +42,11 @@ class ServeOptions:
 
 def serve_home(home: Path, options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT; returns after an orderly shutdown."""
-    if not (home / CONFIG_NAME).exists():
-        raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
-    keep_private(home)
     environ = dict(os.environ)
     if options.roles is not None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
-    settings = load(home, environ)
+    settings = home_settings(home, environ)
+    check_database(settings)
     configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)

@@ -51,6 +51,14 @@ class Database(Protocol):
         """Which of the nodes that share it runs a task for all of them."""
         ...
 
+    async def probe(self) -> None:
+        """Write to the database and commit. Takes seconds at most.
+
+        Raises `Unavailable` with a sentence for operators, and the cause if that is known, or
+        `TimeoutError`. Nothing that callers read is changed.
+        """
+        ...
+
     async def clean_up(self) -> None:
         """Remove internal rows of the database that are no longer needed."""
         ...

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from queryrun.results.store import ResultStore
 from queryrun.runs.file_removal import FileRemoval
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
@@ -63,6 +64,8 @@ class RequestContext:
     (`read.progress_of` covers those too)."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
+    blocked_by: Callable[[], str | None] = lambda: None
+    """Which part of this node no run can start without at the moment, and why; None: none."""
 
 
 class Workers(Protocol):
@@ -97,6 +100,7 @@ class AttemptContext:
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth
+    health: NodeHealth
     retry: RetryPolicy
     metrics: RunMetrics
     quotas: Quotas

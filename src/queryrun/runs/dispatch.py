@@ -159,7 +159,7 @@ class Dispatcher:
         """Claim as many runs as there are free slots and start an attempt on each."""
         free = self._options.slots - len(self._tasks)
         fair = self._options.fair_slots + min(free, 0)
-        if (free <= 0 and fair <= 0) or self._draining:
+        if (free <= 0 and fair <= 0) or self._draining or self._context.health.blocking():
             return
         requested_s = time.monotonic()
         for attempt in await self._context.store.claim(

@@ -17,6 +17,7 @@ from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpThreads
+from queryrun.http.health import CLOCK, RETENTION
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.server.connections import Connections
 from queryrun.http.server.proxies import TrustedProxies
@@ -29,6 +30,7 @@ from queryrun.runs.clock import ClockWatch
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -58,6 +60,7 @@ from queryrun.wiring.options import (
     source_policies,
     sweep_options,
 )
+from queryrun.wiring.parts import node_parts
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
@@ -94,6 +97,7 @@ class Node:
     previews: PreviewClient
     threads: HttpThreads
     sources: SourceHealth
+    health: NodeHealth
     dispatcher: Dispatcher
     reaper: Reaper
     files: FileRemoval
@@ -123,6 +127,8 @@ class Node:
         exits.
         """
         await self.resources.pool.start()
+        self.health.on_recovery(self.dispatcher.resync)
+        self.health.start()
         if self.resources.credentials is not None:
             self.resources.credentials.start(self.resources.pool.renew_credentials)
         self.sources.on_recovery(self.dispatcher.resync)
@@ -165,6 +171,7 @@ class Node:
 
     async def close(self) -> None:
         """Close every component, last started first. Nothing of this node runs afterwards."""
+        await self.health.close()
         await self.revocations.close()
         await self.clock_watch.close()
         await self.chores.close()
@@ -213,6 +220,8 @@ def build_node(
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
+    metrics = RunMetrics()
+    health = NodeHealth(node_parts(settings, resources, sandbox), metrics.registry)
     attempts = AttemptContext(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=resources.runs,
@@ -225,7 +234,8 @@ def build_node(
         remote=RemoteWork(settings.remote_sources, remote_stop, resolver.spec),
         sources=sources,
         retry=retry_policy(settings),
-        metrics=RunMetrics(),
+        metrics=metrics,
+        health=health,
         quotas=quotas,
         now=now,
     )
@@ -263,6 +273,7 @@ def build_node(
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
+        blocked_by=health.blocking,
         statements=settings.statement_kinds,
     )
 
@@ -288,12 +299,12 @@ def build_node(
             callers=callers,
             make_limiter=make_limiter(database),
             ready=readiness(
-                database,
+                health,
                 dispatcher,
                 sources,
                 settings.remote_sources,
                 watch.checks,
-                {"clock": clock_watch.problem, "retention": retention.problem},
+                {CLOCK: clock_watch.problem, RETENTION: retention.problem},
             ),
             sandbox=str(sandbox),
             metrics_token=metrics_token(settings),
@@ -313,6 +324,7 @@ def build_node(
         previews=previews,
         threads=threads,
         sources=sources,
+        health=health,
         dispatcher=dispatcher,
         reaper=reaper,
         files=attempts.files,

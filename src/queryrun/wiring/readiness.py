@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 
-from queryrun.db.database import Database
-from queryrun.errors import Unavailable
 from queryrun.http.health import OK, SOURCE
 from queryrun.runs.dispatch import Dispatcher
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.sources import SourceHealth
-
-STORE_TIMEOUT_S = 2.0
 
 
 def readiness(
-    database: Database,
+    health: NodeHealth,
     dispatcher: Dispatcher,
     sources: SourceHealth,
     remote_sources: Sequence[str],
@@ -29,19 +24,11 @@ def readiness(
     """
 
     async def check() -> dict[str, str]:
-        checks = {
-            "store": await _store_state(database),
-            "dispatcher": OK if dispatcher.accepting else "draining",
-        }
+        parts = await health.states()
+        checks = {"dispatcher": OK if dispatcher.accepting else "draining"}
         states = {name: sources.unavailable_reason(name) or OK for name in remote_sources}
-        checks |= {f"{SOURCE}{name}": state for name, state in states.items()}
-        return checks | {name: problem() or OK for name, problem in warnings.items()} | limits()
+        named = {f"{SOURCE}{name}": state for name, state in states.items()}
+        warned = {name: problem() or OK for name, problem in warnings.items()}
+        return parts | checks | named | warned | limits()
 
     return check
-
-
-async def _store_state(database: Database) -> str:
-    with suppress(Unavailable):
-        async with asyncio.timeout(STORE_TIMEOUT_S):
-            return OK if await database.runs.healthy() else "away"
-    return "away"

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 import structlog
 
+from queryrun.causes import Cause, cause_of
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
@@ -115,6 +116,8 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._closed = False
+        self._spawn_error: Exception | None = None
+        """Why the last process could not be started; None when it was."""
         self._credentials: Credentials | None = None
         """The newest of the S3 store, once they have changed."""
 
@@ -127,6 +130,14 @@ class WorkerPool:
     def spares(self) -> int:
         """Processes that `take` could give out now."""
         return len(self._warm) + len(self._idle)
+
+    @property
+    def trouble(self) -> tuple[Cause, str] | None:
+        """Why no process can be started at the moment; None when one could be started last."""
+        if self._spawn_error is None or self._spawn_failures < 2:
+            return None
+        cause = cause_of(self._spawn_error) or Cause.OTHER
+        return cause, f"no process can be started: {cause.sentence}"
 
     async def start(self) -> None:
         """Claim the spill root, empty it, and begin to warm up. Does not wait for any process.
@@ -421,6 +432,7 @@ class WorkerPool:
         self._living.add(worker)
         self._spawning -= 1
         self._spawn_failures = 0
+        self._spawn_error = None
         await worker.connect(control)
         self._in_background(self._watch(worker))
         if not worker.process.is_exiting:
@@ -433,7 +445,9 @@ class WorkerPool:
         _log.error("worker_spawn_failed", reason=str(error), failures=self._spawn_failures + 1)
         wait_s = _SPAWN_RETRY_S[min(self._spawn_failures, len(_SPAWN_RETRY_S) - 1)]
         self._spawn_failures += 1
-        self._wake_waiters(ForkServerLost(str(error)) if self._spawn_failures > 1 else None)
+        self._spawn_error = error
+        lost = ForkServerLost(str(error), cause_of(error))
+        self._wake_waiters(lost if self._spawn_failures > 1 else None)
         if self._retry is None and not self._closed:
             self._retry = asyncio.get_running_loop().call_later(wait_s, self._retry_spawn)
 

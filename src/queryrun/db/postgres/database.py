@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
 
+from queryrun.causes import Cause
 from queryrun.db.migrate import MigrateOnOpen, Migration
 from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.auth import PostgresAuthStore
@@ -22,6 +24,10 @@ from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
+from queryrun.errors import Unavailable
+
+PROBE_TIMEOUT_S = 2.0
+"""How long the server may take to answer a probe before it counts as unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,15 @@ class PostgresDatabase:
     async def clean_up(self) -> None:
         """Delete the rates of callers without recent requests."""
         await self.rates.forget_full()
+
+    async def probe(self) -> None:
+        """Read, and ask whether the server takes writes. See `Database.probe`."""
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            row = await self.connections.read(
+                lambda db: db.execute("SHOW transaction_read_only").fetchone()
+            )
+        if row is None or row[0] != "off":
+            raise Unavailable("PostgreSQL is read-only: a standby, or set so", Cause.READ_ONLY)
 
     def close(self) -> None:
         """Finish the work that is queued, then close every connection; await `notifier.close()`
