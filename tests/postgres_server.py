@@ -43,6 +43,7 @@ _EMPTY = "; ".join(
         "run_requests",
         "runs",
         "file_removals",
+        "nodes",
         "usage",
         "entity_turns",
         "idempotency_keys",

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from queryrun.auth.store import AuthStore
 from queryrun.runs.clock import SharedClock
+from queryrun.runs.cluster import NodeRegistry
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
@@ -44,6 +45,11 @@ class Database(Protocol):
     @property
     def clock(self) -> SharedClock:
         """The time of all nodes that share it."""
+        ...
+
+    @property
+    def nodes(self) -> NodeRegistry:
+        """The nodes that share it."""
         ...
 
     @property

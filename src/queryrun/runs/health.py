@@ -98,6 +98,11 @@ class NodeHealth:
                 return f"{name}: {trouble.reason}"
         return None
 
+    def reason(self, name: str) -> str | None:
+        """Why the part does not work, as of its last probe; None when it does, or is unknown."""
+        trouble = self._troubles.get(name)
+        return None if trouble is None else trouble.reason
+
     async def states(self) -> dict[str, str]:
         """Each part's state, `FRESH_S` old at most: `ok`, or why it does not work."""
         await asyncio.gather(*(self.check(name, FRESH_S) for name in self._parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +15,10 @@ import structlog
 from starlette.routing import Router
 
 from queryrun.db.database import Database
-from queryrun.errors import ConfigurationError
+from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpThreads
-from queryrun.http.health import CLOCK, RETENTION
+from queryrun.http.health import CLOCK, CLUSTER, RETENTION
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.server.connections import Connections
 from queryrun.http.server.proxies import TrustedProxies
@@ -27,6 +28,7 @@ from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
 from queryrun.runs.chores import Chore, Chores
 from queryrun.runs.clock import ClockWatch
+from queryrun.runs.cluster import ClusterWatch
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
@@ -49,6 +51,7 @@ from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
 from queryrun.wiring.database import make_limiter
+from queryrun.wiring.facts import node_facts
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -176,6 +179,8 @@ class Node:
         await self.clock_watch.close()
         await self.chores.close()
         await self.reaper.close()
+        with suppress(Unavailable):
+            await self.database.nodes.leave()
         await self.sweeper.close()
         await self.files.close()
         await self.database.notifier.close()
@@ -222,8 +227,11 @@ def build_node(
     quotas = Quotas(resources.runs, *result_quotas(settings))
     metrics = RunMetrics()
     health = NodeHealth(node_parts(settings, resources, sandbox), metrics.registry)
+    link_key = _link_key(settings.path(settings.results.link_key_file))
+    node = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+    cluster = ClusterWatch(database.nodes, node_facts(settings, node, link_key))
     attempts = AttemptContext(
-        node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        node=node,
         store=resources.runs,
         workers=resources.workers,
         results=resources.results,
@@ -241,7 +249,9 @@ def build_node(
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
-    reaper = Reaper(attempts, reap_options(settings), _kill_by_handle, database.leader)
+    reaper = Reaper(
+        attempts, reap_options(settings), _kill_by_handle, database.leader, dispatcher.holds
+    )
 
     # Chores: nothing waits for them.
     clock_watch = ClockWatch(database.clock, settings.leases.max_clock_skew_s, attempts.metrics)
@@ -273,6 +283,7 @@ def build_node(
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
+        has_worker=cluster.has_worker,
         blocked_by=health.blocking,
         statements=settings.statement_kinds,
     )
@@ -293,7 +304,7 @@ def build_node(
             tables=tables,
             previews=previews,
             threads=threads,
-            link_secret=_link_key(settings.path(settings.results.link_key_file)),
+            link_secret=link_key,
             public_url=settings.server.public_url or public_url,
             now=now,
             callers=callers,
@@ -304,7 +315,11 @@ def build_node(
                 sources,
                 settings.remote_sources,
                 watch.checks,
-                {CLOCK: clock_watch.problem, RETENTION: retention.problem},
+                {
+                    CLOCK: clock_watch.problem,
+                    RETENTION: retention.problem,
+                    CLUSTER: cluster.problem,
+                },
             ),
             sandbox=str(sandbox),
             metrics_token=metrics_token(settings),

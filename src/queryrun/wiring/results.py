@@ -78,5 +78,6 @@ def results_specs(
         local = ResultsSpec("local", {"directory": str(settings.path(results.directory))})
         return lambda: local
     options = asdict(_s3_location(results))
+    options["outage_patience_s"] = str(results.outage_patience_s)
     options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
     return lambda: ResultsSpec("s3", options, credentials())

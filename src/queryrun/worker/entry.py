@@ -127,10 +127,13 @@ def _s3_results(options: dict[str, str], credentials: CurrentCredentials) -> Res
     """Imported here: it costs 25 ms, and most workers write to a directory."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
+    from queryrun.results.s3http import RequestPolicy
     from queryrun.results.s3location import S3Location
 
-    location = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
-    bucket = S3Bucket(location, credentials)
+    others = {"part_bytes", "outage_patience_s"}
+    location = S3Location(**{name: text for name, text in options.items() if name not in others})
+    policy = RequestPolicy(outage_patience_s=float(options.get("outage_patience_s", 0)))
+    bucket = S3Bucket(location, credentials, policy)
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
 

@@ -22,6 +22,7 @@ from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
 from queryrun.runs.clock import OwnClock, SharedClock
+from queryrun.runs.cluster import NodeRegistry, NoOtherNode
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.notify import NodeNotifier, NoOtherNodes
 
@@ -45,6 +46,7 @@ class SqliteDatabase:
     idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
     clock: SharedClock
+    nodes: NodeRegistry = field(default_factory=NoOtherNode)
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
