@@ -86,6 +86,10 @@ class HttpSettings:
     follow_options: FollowOptions = FOLLOW_OPTIONS
     serve_docs: bool = True
     """False: no description of the API is served."""
+    serve_console: bool = True
+    """Whether the console is served (`/console`)."""
+    session_idle_s: float = 1800.0
+    """How long a console session lasts without a sign of its person."""
     serve_api: bool = True
     """False on a node that only runs statements: it serves probes and metrics, nothing else."""
     list_runs: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queryrun.auth.model import Scope
 from queryrun.http import examples, failure_headers, files, health, oauth
 from queryrun.http import parameters as p
+from queryrun.http.console.routes import CONSOLE_TABLE, HOME
 from queryrun.http.context import HttpSettings
 from queryrun.http.contract_document import contract_of
 from queryrun.http.document import ApiDocument, as_json
@@ -387,14 +388,18 @@ TABLE = (
     REVOKE,
     *V1_TABLE,
     *HEALTH,
+    HOME,
+    *CONSOLE_TABLE,
 )
 """In the order in which paths are matched: the most requested first."""
 
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     """The operations that a node with these settings serves, those of the document included."""
-    table = TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)
-    table = table if settings.serve_api else HEALTH
+    hidden: tuple[Operation, ...] = () if settings.list_runs else (LIST,)
+    hidden += () if settings.serve_console else CONSOLE_TABLE
+    hidden += () if settings.serve_console or settings.serve_docs else (HOME,)
+    table = tuple(one for one in TABLE if one not in hidden) if settings.serve_api else HEALTH
     return ApiDocument(table).operations if settings.serve_docs else table
 
 

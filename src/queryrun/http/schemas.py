@@ -297,6 +297,34 @@ HEALTH: Schema = {
     },
 }
 
+SIGN_IN = _object(
+    {
+        "client_id": _text("The client's id."),
+        "client_secret": _text("Its secret."),
+    },
+    "Who signs in.",
+    ("client_id", "client_secret"),
+)
+SESSION = _object(
+    {
+        "client_id": _text("The client's id."),
+        "client_name": _text("Its name."),
+        "scopes": {"type": "array", "items": {"type": "string"}},
+        "entities": {
+            "type": "array",
+            "items": _object(
+                {"id": _text("Its id."), "name": _text("Its name.")}, "An entity.", ("id", "name")
+            ),
+        },
+        "idle_timeout_seconds": {
+            "type": "number",
+            "description": "The session ends when it is not extended for so long.",
+        },
+    },
+    "A person's session.",
+    ("client_id", "client_name", "scopes", "entities", "idle_timeout_seconds"),
+)
+
 SCHEMAS: dict[str, Schema] = {
     "CreateQueryRun": create_body_schema(),
     "QueryRun": QUERY_RUN,
@@ -319,6 +347,8 @@ SCHEMAS: dict[str, Schema] = {
     "Revoked": REVOKED,
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
+    "SignIn": SIGN_IN,
+    "Session": SESSION,
     **v1.SCHEMAS,
 }
 
@@ -329,6 +359,7 @@ HEADERS: dict[str, Schema] = {
     "ratelimit-remaining": _whole("Requests left in the tightest window.", minimum=0),
     "ratelimit-reset": _whole("Seconds until that window is full again.", minimum=0),
     "location": _text("Where the run is."),
+    "set-cookie": _text("The session cookie."),
     "preference-applied": _text("Which preferences were applied."),
     "warning": _text("Present when the encryption key is shorter than recommended."),
     "idempotency-replayed": _text("`true` on a replayed response."),

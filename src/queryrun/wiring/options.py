@@ -137,6 +137,8 @@ def http_settings(settings: Settings) -> HttpSettings:
         auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
         max_streams_per_client=server.max_streams_per_client,
         serve_docs=server.serve_docs,
+        serve_console=server.serve_console,
+        session_idle_s=server.session_idle_s,
         serve_api="api" in settings.roles,
         list_runs=server.list_runs,
         strict_fields=server.strict_fields,

@@ -40,10 +40,12 @@ CREATE TABLE client_secrets (
     PRIMARY KEY (client_id, digest)
 );
 
+-- session_until_ms is set for the token of a console session: until then it can be extended.
 CREATE TABLE tokens (
-    digest     text PRIMARY KEY,
-    client_id  text NOT NULL REFERENCES clients (id),
-    expires_ms bigint NOT NULL
+    digest           text PRIMARY KEY,
+    client_id        text NOT NULL REFERENCES clients (id),
+    expires_ms       bigint NOT NULL,
+    session_until_ms bigint
 );
 
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the

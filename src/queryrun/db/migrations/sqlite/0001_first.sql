@@ -38,10 +38,12 @@ CREATE TABLE client_secrets (
     PRIMARY KEY (client_id, digest)
 ) WITHOUT ROWID;
 
+-- session_until_ms is set for the token of a console session: until then it can be extended.
 CREATE TABLE tokens (
-    digest     TEXT PRIMARY KEY,
-    client_id  TEXT NOT NULL REFERENCES clients (id),
-    expires_ms INTEGER NOT NULL
+    digest           TEXT PRIMARY KEY,
+    client_id        TEXT NOT NULL REFERENCES clients (id),
+    expires_ms       INTEGER NOT NULL,
+    session_until_ms INTEGER
 ) WITHOUT ROWID;
 
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the
