@@ -237,7 +237,7 @@ export const api = {
   options: () => call<Options>("v2/options"),
   tables: (source: string) => call<{ data: Table[] }>(`v2/tables?source=${encodeURIComponent(source)}`),
   validate: (sql: string, source: string, signal?: AbortSignal) =>
-    call<Validation>("v2/query_runs/validate", { method: "POST", body: { sql, source }, signal }),
+    call<Validation>("v2/validate", { method: "POST", body: { sql, source }, signal }),
   create: (body: Record<string, unknown>) =>
     call<Run>(`v2/query_runs?fields[]=${RUN_FIELDS}`, { method: "POST", body }),
   run: (id: string, signal?: AbortSignal) => call<Run>(`${runPath(id)}?fields[]=${RUN_FIELDS}`, { signal }),

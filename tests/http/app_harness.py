@@ -42,6 +42,7 @@ from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
+from queryrun.sql.validate import TableColumns, Validation, validate_trino
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.options import http_settings
 from tests.conftest import Clock
@@ -81,6 +82,12 @@ class FakeGuard:
         if ";" in statement.rstrip().rstrip(";"):
             return Verdict(statement, Refusal.SEVERAL_STATEMENTS, "one statement only")
         return Verdict(statement)
+
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """As the guard's process would."""
+        return validate_trino(statement, tables)
 
 
 class MemoryResults:

@@ -11,7 +11,7 @@ from queryrun.http.contract_document import contract_of
 from queryrun.http.document import ApiDocument, as_json
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
-from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
+from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables, validate
 from queryrun.results.formats import format_names, names_of
 from queryrun.results.names import MEDIA_TYPES
 
@@ -247,6 +247,37 @@ TABLE_SHAPE = Operation(
     errors=DOCUMENTED_ERRORS,
     error_notes=((503, "The source is not available, or this node is shutting down."),),
 )
+VALIDATE = Operation(
+    "POST",
+    "/v2/validate",
+    "validateStatement",
+    validate.validate_statement,
+    Scope.READ,
+    "Query runs",
+    "Check a statement before it runs",
+    "What a submit would refuse, and in Trino's SQL what the compiler finds: with line and column, "
+    "without a run and without a slot. Names and types are checked on the embedded engine, for "
+    "statements of at most 20,000 characters; on a remote one syntax alone. A statement without "
+    "findings may still fail when it runs. An addition of this service.",
+    p.EVERYWHERE,
+    RequestBody("application/json", "Draft", (("statement", examples.DRAFT),)),
+    (ResponseDoc(200, "What was found.", "Validation"),),
+    (*DOCUMENTED_ERRORS, 413, 415),
+)
+OPTIONS = Operation(
+    "GET",
+    "/v2/options",
+    "getOptions",
+    validate.get_options,
+    Scope.READ,
+    "Query runs",
+    "What a run may name",
+    "The sources, whether each can be used now, and the formats and compressions of result files. "
+    "An addition of this service.",
+    p.EVERYWHERE,
+    responses=(ResponseDoc(200, "The options.", "Options"),),
+    errors=DOCUMENTED_ERRORS,
+)
 REQUEST = Operation(
     "GET",
     "/v2/requests/{request_id}",
@@ -380,6 +411,8 @@ TABLE = (
     LIST,
     ROWS,
     EVENTS,
+    VALIDATE,
+    OPTIONS,
     TABLES,
     TABLE_SHAPE,
     REQUEST,

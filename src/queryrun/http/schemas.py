@@ -297,6 +297,78 @@ HEALTH: Schema = {
     },
 }
 
+DRAFT = _object(
+    {
+        "sql": _text("The statement."),
+        "source": {
+            "type": ["string", "null"],
+            "description": "Where it would run; the default source when absent.",
+        },
+    },
+    "A statement that is being written.",
+    ("sql",),
+)
+VALIDATION = _object(
+    {
+        "valid": {"type": "boolean", "description": "Whether nothing was found."},
+        "errors": {
+            "type": "array",
+            "items": _object(
+                {
+                    "message": _text("What is wrong, and what to do."),
+                    "line": _whole_or_null("Counts from 1."),
+                    "column": _whole_or_null("Counts from 1."),
+                },
+                "What is wrong, and where.",
+                ("message", "line", "column"),
+            ),
+        },
+        "columns": {
+            "type": ["array", "null"],
+            "items": _object(
+                {"name": _text("Its name."), "type": _text("Its type.")}, "A column.", ("name",)
+            ),
+            "description": "What the statement would return, where that is known.",
+        },
+    },
+    "What can be known of a statement without running it.",
+    ("valid", "errors", "columns"),
+)
+OPTIONS = _object(
+    {
+        "sources": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _text("Its name."),
+                    "is_default": {"type": "boolean"},
+                    "dialect": _text("Its SQL."),
+                    "problem": {
+                        "type": ["string", "null"],
+                        "description": "Why it cannot be used at the moment.",
+                    },
+                },
+                "A source.",
+                ("name", "is_default", "dialect", "problem"),
+            ),
+        },
+        "content_types": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _text("As `content_type`."),
+                    "needs_separator": {"type": "boolean"},
+                    "is_text": {"type": "boolean"},
+                },
+                "A format.",
+                ("name", "needs_separator", "is_text"),
+            ),
+        },
+        "content_encodings": {"type": "array", "items": {"type": "string"}},
+    },
+    "What a run may name.",
+    ("sources", "content_types", "content_encodings"),
+)
 SIGN_IN = _object(
     {
         "client_id": _text("The client's id."),
@@ -347,6 +419,9 @@ SCHEMAS: dict[str, Schema] = {
     "Revoked": REVOKED,
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
+    "Draft": DRAFT,
+    "Validation": VALIDATION,
+    "Options": OPTIONS,
     "SignIn": SIGN_IN,
     "Session": SESSION,
     **v1.SCHEMAS,
@@ -396,7 +471,7 @@ CONTRACT_SCHEMAS: dict[str, Schema] = {
 """What the contract alone has, where that is less than ours (contract A2, A5)."""
 
 EXTENSION_HEADERS = (
-    *("preference-applied", "idempotency-replayed", "warning"),
+    *("preference-applied", "idempotency-replayed", "warning", "set-cookie"),
     *failure_headers.NAMES,
 )
 """Those of `HEADERS` that are additions of ours and say more than HTTP's own."""

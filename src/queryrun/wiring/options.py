@@ -120,6 +120,7 @@ def _source_policy(source: SourceSettings) -> SourcePolicy:
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
         time_limit_s=source.time_limit_s,
         max_retries=source.max_retries,
+        is_embedded=not source.kind.is_remote,
         org_column=source.org_column,
         marks_deleted=source.marks_deleted,
         dialect=source.kind.guard(source.dialect),
