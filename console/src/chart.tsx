@@ -23,7 +23,15 @@ export function defaultsOf(kinds: string[]): { x: number; y: number; shape: Shap
   return { x: numbers[0] ?? 0, y: numbers[1] ?? 0, shape: "scatter" };
 }
 
-const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A token's colour as the canvas needs it: computed, because it depends on light and dark. */
+function color(name: string): string {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
 
 export function Chart({ loaded }: { loaded: Loaded }) {
   const rows = useMemo(() => allRows(loaded), [loaded.pages]);
