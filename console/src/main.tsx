@@ -53,7 +53,7 @@ function useStay() {
 const PAGES: [string, string][] = [
   ["", "Query"],
   ["runs", "Runs"],
-  // ["statements", "Statements"],
+  ["statements", "Statements"],
   ["operate", "Operate"],
 ];
 

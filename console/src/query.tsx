@@ -179,7 +179,7 @@ export function QueryPage({ entity, options, scopes, first }: Props) {
           <button type="button" class="quiet" onClick={() => replace(formatSql(sql))}>
             Tidy
           </button>
-          <button type="button" class="quiet" hidden onClick={() => setSaving(true)}>
+          <button type="button" class="quiet" onClick={() => setSaving(true)}>
             Save
           </button>
         </div>

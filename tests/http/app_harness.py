@@ -351,6 +351,7 @@ def app_over(
         auth=database.auth,
         idempotency=database.idempotency,
         requests=database.requests,
+        statements=database.statements,
         results=results,
         tables=KnownTables(),
         previews=NoPreviews(),

@@ -33,6 +33,7 @@ from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.tables import TableCatalog
 from queryrun.services.turns import TurnSlots
 
@@ -136,6 +137,7 @@ class AppContext:
     auth: AuthStore
     idempotency: IdempotencyStore
     requests: AsyncRequestStore
+    statements: StatementStore
     results: ResultStore
     tables: TableCatalog
     previews: BinaryPreviews

@@ -12,6 +12,7 @@ from queryrun.http.document import ApiDocument, as_json
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables, validate
+from queryrun.http.v2.statement_routes import STATEMENT_TABLE
 from queryrun.results.formats import format_names, names_of
 from queryrun.results.names import MEDIA_TYPES
 
@@ -415,6 +416,7 @@ TABLE = (
     OPTIONS,
     TABLES,
     TABLE_SHAPE,
+    *STATEMENT_TABLE,
     REQUEST,
     FILE,
     TOKEN,

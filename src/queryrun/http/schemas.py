@@ -16,6 +16,7 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
+from queryrun.runs.statements import MAX_FOLDER_CHARS, MAX_NAME_CHARS, MAX_SQL_CHARS
 
 Schema = dict[str, object]
 
@@ -334,6 +335,30 @@ VALIDATION = _object(
     "What can be known of a statement without running it.",
     ("valid", "errors", "columns"),
 )
+_CONTENT: dict[str, object] = {
+    "name": _text("Its name.", minLength=1, maxLength=MAX_NAME_CHARS),
+    "folder": _text("Names joined by `/`.", maxLength=MAX_FOLDER_CHARS),
+    "sql": _text("The SQL.", minLength=1, maxLength=MAX_SQL_CHARS),
+    "source": {"type": ["string", "null"], "description": "Where it is meant to run."},
+    "shared": {"type": "boolean", "description": "Whether everybody of the entity may read it."},
+}
+STATEMENT_CONTENT = _object(_CONTENT, "A statement to save.", ("name", "sql"))
+STATEMENT = _object(
+    {
+        "id": _text("Its id.", format="uuid"),
+        **_CONTENT,
+        "created_by_id": _text("The client that saved it."),
+        "created_time": TIME,
+        "updated_time": TIME,
+    },
+    "A saved statement.",
+    ("id", *_CONTENT, "created_by_id", "created_time", "updated_time"),
+)
+STATEMENTS = _object(
+    {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Statement"}}},
+    "Saved statements.",
+    ("data",),
+)
 OPTIONS = _object(
     {
         "sources": {
@@ -422,6 +447,9 @@ SCHEMAS: dict[str, Schema] = {
     "Draft": DRAFT,
     "Validation": VALIDATION,
     "Options": OPTIONS,
+    "StatementContent": STATEMENT_CONTENT,
+    "Statement": STATEMENT,
+    "Statements": STATEMENTS,
     "SignIn": SIGN_IN,
     "Session": SESSION,
     **v1.SCHEMAS,

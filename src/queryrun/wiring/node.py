@@ -254,6 +254,7 @@ def build_node(
             auth=database.auth,
             idempotency=database.idempotency,
             requests=database.requests,
+            statements=database.statements,
             results=resources.results,
             tables=tables,
             previews=previews,

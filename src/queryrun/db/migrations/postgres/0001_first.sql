@@ -213,3 +213,21 @@ CREATE UNLOGGED TABLE rate_buckets (
     full_at double precision[] NOT NULL,
     granted bigint NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
+-- What people keep for later. shared: 1 for everybody of the entity.
+CREATE TABLE saved_statements (
+    id         text PRIMARY KEY,
+    tenant_id  text NOT NULL,
+    entity_id  text NOT NULL,
+    client_id  text NOT NULL REFERENCES clients (id),
+    name       text NOT NULL,
+    folder     text NOT NULL,
+    sql        text NOT NULL,
+    source     text,
+    shared     bigint NOT NULL,
+    created_ms bigint NOT NULL,
+    updated_ms bigint NOT NULL
+);
+
+CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
+CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);

@@ -188,3 +188,21 @@ CREATE TABLE async_requests (
     completed_ms INTEGER,
     response     BLOB
 ) WITHOUT ROWID;
+
+-- What people keep for later. shared: 1 for everybody of the entity.
+CREATE TABLE saved_statements (
+    id         TEXT PRIMARY KEY,
+    tenant_id  TEXT NOT NULL,
+    entity_id  TEXT NOT NULL,
+    client_id  TEXT NOT NULL REFERENCES clients (id),
+    name       TEXT NOT NULL,
+    folder     TEXT NOT NULL,
+    sql        TEXT NOT NULL,
+    source     TEXT,
+    shared     INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
+CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
