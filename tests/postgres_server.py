@@ -42,6 +42,7 @@ _EMPTY = "; ".join(
         "attempts",
         "run_requests",
         "runs",
+        "file_removals",
         "usage",
         "entity_turns",
         "idempotency_keys",

@@ -144,7 +144,7 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "decimal":
         return _checked(value, target, "decimal", site)
     if t.is_floating(target):
-        return _checked(value, target, "number", site)
+        return _checked(_without_suffix(value), target, "number", site)
     if target.name == "date":
         return _checked(value, target, "date", site)
     if target.name == "timestamp":
@@ -163,7 +163,17 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
         return Typed(f"to_json({value.sql})", target)
     if target.name == "uuid":
         return _plain(value.sql, target, site)
+    if target.name == "varbinary":
+        return Typed(f"encode({value.sql})", target)
     raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
+
+
+def _without_suffix(value: Typed) -> Typed:
+    """Java reads `1.5f` and `1.5d` as numbers; DuckDB does not."""
+    if not isinstance(value.constant, str):
+        return value
+    bare = re.sub(r"(?<=[0-9.])[dDfF](?=\s*$)", "", value.constant)
+    return Typed(text(bare), value.type, bare) if bare != value.constant else value
 
 
 def _checked(value: Typed, target: Type, pattern: str, site: CastSite) -> Typed:

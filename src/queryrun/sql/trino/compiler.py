@@ -21,7 +21,7 @@ MAX_SQL_CHARS = 4_000_000
 
 MAX_REPEATED_CHARS = 300
 """A longer value is given a name where it is needed more than once."""
-_BY_CHANCE = re.compile(r"\b(?:random|uuid|rand)\(")
+_BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
 
 
 class Compiler:

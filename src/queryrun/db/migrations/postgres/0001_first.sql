@@ -206,6 +206,14 @@ CREATE TABLE async_requests (
 );
 CREATE INDEX async_requests_created ON async_requests (created_ms);
 
+-- Result files to remove: of runs past their retention, and what attempts left while the store of
+-- files did not respond.
+CREATE TABLE file_removals (
+    file_key    text COLLATE "C" PRIMARY KEY,
+    recorded_ms bigint NOT NULL
+);
+CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
+
 -- Request rates of all nodes together. Each window is the time at which it will be full again.
 -- Not logged: after a crash every bucket is full.
 CREATE UNLOGGED TABLE rate_buckets (

@@ -206,3 +206,11 @@ CREATE TABLE saved_statements (
 
 CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
 CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
+
+-- Result files to remove: of runs past their retention, and what attempts left while the store of
+-- files did not respond.
+CREATE TABLE file_removals (
+    file_key    TEXT PRIMARY KEY,
+    recorded_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
