@@ -119,6 +119,8 @@ class Done(Frame, frozen=True, tag="done"):
     rows: int
     size_bytes: int
     sha256: str
+    columns: tuple[tuple[str, str], ...] = ()
+    """Names and Trino types of the file's columns."""
 
 
 class Failed(Frame, frozen=True, tag="failed"):

@@ -69,6 +69,7 @@ CREATE TABLE runs (
     file_size_bytes     bigint,
     file_sha256         text,
     file_rows           bigint,
+    file_columns        text,
     failure_code        text,
     failure_message     text,
     failure_line        bigint,

@@ -67,6 +67,7 @@ CREATE TABLE runs (
     file_size_bytes     INTEGER,
     file_sha256         TEXT,
     file_rows           INTEGER,
+    file_columns        TEXT,
     failure_code        TEXT,
     failure_message     TEXT,
     failure_line        INTEGER,
