@@ -82,6 +82,7 @@ async def request_of(
         await harness.complete(run_id)
     harness.tables.known[("live", ACME.id)] = (TableShape("t", (ColumnInfo("id", "varchar"),)),)
     values = {"query_run_id": run_id, "job_id": run_id, "request_id": REQUEST_ID, "name": "t"}
+    values["statement_id"] = REQUEST_ID
     if operation.name == "downloadFile":
         run = (await harness.call("GET", f"/v2/query_runs/{run_id}")).json()
         return httpx2.URL(run["file"]["url"]), {}
@@ -92,6 +93,9 @@ async def request_of(
     bodies: dict[str, dict[str, Any]] = {
         "createQueryRun": {"json": SELECT},
         "createDataQueryJob": {"json": QUERY},
+        "validateStatement": {"json": {"sql": "SELECT 1"}},
+        "saveStatement": {"json": {"name": "one", "sql": "SELECT 1"}},
+        "changeStatement": {"json": {"name": "one", "sql": "SELECT 1"}},
         "createToken": {"data": {"grant_type": "client_credentials", **credentials}},
         "revokeToken": {"data": {"token": "unknown", **credentials}},
         "getQueryRunEvents": {"headers": {"last-event-id": "9" * 13}},

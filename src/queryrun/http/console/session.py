@@ -44,7 +44,7 @@ async def sign_in(app: AppContext, request: ApiRequest) -> Response:
     if previous is not None:
         await revoke_token(app.auth, client, previous)
     issued = await new_session_of(app.auth, client, app.now(), _idle_s(app))
-    log.info("session_started", client_id=client.id, remote_address=request.client_address)
+    log.info("signed_in", client_id=client.id, remote_address=request.client_address)
     headers = {**NO_STORE, "set-cookie": set_cookie(app, request, issued.token)}
     return JsonResponse(_session(app, client), headers=headers)
 
@@ -72,7 +72,7 @@ async def sign_out(app: AppContext, request: ApiRequest) -> Response:
         pass
     else:
         await revoke_token(app.auth, client, token)
-        log.info("session_ended", client_id=client.id, remote_address=request.client_address)
+        log.info("signed_out", client_id=client.id, remote_address=request.client_address)
     headers = {**NO_STORE, "set-cookie": clear_cookie(app, request)}
     return JsonResponse({}, headers=headers)
 

@@ -86,10 +86,10 @@ def _problems(body: StatementBody) -> list[Problem]:
         Problem(
             "invalid_parameter",
             name,
-            f"'{name}' must have {least} to {most} characters and no NUL",
+            f"'{name}' must have {minimum} to {maximum} characters and no NUL",
         )
-        for name, text, least, most in limits
-        if len(text.strip()) < least or len(text) > most or not _is_storable(text)
+        for name, text, minimum, maximum in limits
+        if len(text.strip()) < minimum or len(text) > maximum or not _is_storable(text)
     ]
 
 
