@@ -25,6 +25,7 @@ from queryrun.http.rate_limits import Rates
 from queryrun.processes.fork_client import ForkClient
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import NoPreviewError, Preview
+from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
@@ -120,9 +121,12 @@ class MemoryResults:
         return (data[at : at + 7] for at in range(0, len(data), 7))
 
     def take_over(
-        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+        self, outbox: Path | None, key: str, size_bytes: int, *, is_stopped: bool = False
     ) -> bool:
         return True
+
+    def upload_permit(self, key: str) -> UploadPermit | None:
+        return None
 
     def discard(self, key: str) -> None:
         """Forget the file."""
