@@ -204,7 +204,7 @@ _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
     FailureCode.DATA_INVALID: (Blame.USER, False),
     FailureCode.DATA_CHANGED: (Blame.ENGINE, True),
     FailureCode.STORAGE_FAILED: (Blame.STORAGE, True),
-    FailureCode.STORAGE_FULL: (Blame.STORAGE, False),
+    FailureCode.STORAGE_FULL: (Blame.STORAGE, True),
     FailureCode.INTERNAL_ERROR: (Blame.SERVICE, False),
 }
 

@@ -13,7 +13,7 @@ MAX_PAUSE_S = 20.0
 
 def judge(world: World) -> None:
     """Add what is violated to the world's violations."""
-    for check in (_lost, _twice, _cancels, _charges, _pauses, _still_computing):
+    for check in (_lost, _bugs, _twice, _cancels, _charges, _pauses, _still_computing):
         world.violations.extend(check(world))
 
 
@@ -25,6 +25,12 @@ def _lost(world: World) -> Iterator[str]:
             yield f"{run_id} is gone"
         elif rows[0][0] not in {"complete", "failed", "canceled"}:
             yield f"{run_id} is still {rows[0][0]}"
+
+
+def _bugs(world: World) -> Iterator[str]:
+    """Nothing fails for an error of ours."""
+    rows = world.backend.query("SELECT id FROM runs WHERE failure_code = 'internal_error'")
+    yield from (f"{run_id} failed for an internal error" for (run_id,) in rows)
 
 
 def _twice(world: World) -> Iterator[str]:

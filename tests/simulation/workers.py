@@ -45,7 +45,9 @@ class SimWorker:
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_at(deadline_s, self.die)
 
-    async def execute(self, frame: Execute, _on_progress: Callable[[Any], None]) -> Done | Failed:
+    async def execute(
+        self, frame: Execute, _on_progress: Callable[[Any], None], _permit: object
+    ) -> Done | Failed:
         """Compute, unless it dies before."""
         if not self.is_alive:
             raise WorkerDied(-9)

@@ -19,6 +19,7 @@ from queryrun.cli.logs import configure_logs
 from queryrun.errors import ConfigurationError
 from queryrun.http.server import descriptors
 from queryrun.http.server.server import BACKLOG
+from queryrun.results.ready_threads import ReadyThreads
 from queryrun.settings import Settings
 from queryrun.wiring.node import Node, build_node
 from queryrun.wiring.sandbox import NodeSandbox, node_sandbox
@@ -29,6 +30,9 @@ _EVERY_IPV6 = "::"
 _SWITCH_INTERVAL_S = 0.001
 """How long a thread that needs the interpreter waits for the busy event loop, several times in each
 write to the database. Python's default of 5 ms made cancels during floods last twice as long."""
+
+_THREADS = 8
+"""For calls that block for a moment: removing files, probing directories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
 
 
 async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.socket) -> None:
+    asyncio.get_running_loop().set_default_executor(ReadyThreads(_THREADS, "node"))
     await serve_node(build_node(settings, url_of(listener), sandbox=sandbox), listener)
 
 

@@ -21,10 +21,12 @@ from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
 from queryrun.sql.guard import Verdict
+from queryrun.sql.validate import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
@@ -38,6 +40,12 @@ class StatementGuard(Protocol):
 
         Never raises for a bad statement.
         """
+        ...
+
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """What the compiler says of a statement in Trino's SQL; without tables only its syntax."""
         ...
 
 
@@ -66,6 +74,8 @@ class RequestContext:
     """Whether any live node runs statements on the source."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
+    wait_reason: Callable[[str], str | None] = lambda _run_id: None
+    """Why a run that this node queued again waits, as far as the node knows."""
     blocked_by: Callable[[], str | None] = lambda: None
     """Which part of this node no run can start without at the moment, and why; None: none."""
 
@@ -103,6 +113,7 @@ class AttemptContext:
     remote: RemoteWork
     sources: SourceHealth
     health: NodeHealth
+    wait_reasons: WaitReasons
     retry: RetryPolicy
     metrics: RunMetrics
     quotas: Quotas

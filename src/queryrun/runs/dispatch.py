@@ -194,6 +194,7 @@ class Dispatcher:
         runner = AttemptRunner(attempt, self._context)
         runner.set_lease_deadline(deadline_s)
         self._runners[attempt.ref] = runner
+        self._context.wait_reasons.clear(attempt.ref.run_id)
         self._tasks[attempt.ref] = asyncio.create_task(self._run_attempt(runner))
         self._context.metrics.busy_slots.set(len(self._tasks))
         self._context.notifier.publish(attempt.run)

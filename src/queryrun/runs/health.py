@@ -103,6 +103,10 @@ class NodeHealth:
         trouble = self._troubles.get(name)
         return None if trouble is None else trouble.reason
 
+    def knows(self, name: str) -> bool:
+        """Whether this node has such a part."""
+        return name in self._parts
+
     async def states(self) -> dict[str, str]:
         """Each part's state, `FRESH_S` old at most: `ok`, or why it does not work."""
         await asyncio.gather(*(self.check(name, FRESH_S) for name in self._parts))

@@ -8,6 +8,9 @@ from queryrun.errors import Failure
 from queryrun.runs.model import Cancellation, Run
 from queryrun.runs.store import Failed, Requeued
 
+_SHORTAGE_STEPS = 2
+"""After a shortage the pause grows this many times."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -40,6 +43,17 @@ def after_failure(
 def on_shutdown(failure: Failure, stop: Cancellation | None) -> Requeued:
     """What to write when the node shuts down: requeued at once, without losing a retry."""
     return Requeued(failure, charge=False, cancellation=stop)
+
+
+def on_shortage(
+    run: Run, failure: Failure, policy: RetryPolicy, stop: Cancellation | None
+) -> Requeued:
+    """What to write when the node was short of something: the run waits, without losing a retry.
+
+    The pauses grow to a few seconds: the next attempt shows whether the shortage has passed.
+    """
+    delay_s = policy.delay_s(min(run.attempt, _SHORTAGE_STEPS))
+    return Requeued(failure, delay_s, charge=False, cancellation=stop)
 
 
 def while_down(failure: Failure, policy: RetryPolicy, stop: Cancellation | None) -> Requeued:

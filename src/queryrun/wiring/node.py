@@ -42,6 +42,7 @@ from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retention import Retention
 from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
@@ -106,7 +107,7 @@ class Node:
     files: FileRemoval
     sweeper: Sweeper
     retention: Retention
-    chores: Chores
+    tasks: Chores
     clock_watch: ClockWatch
     revocations: RevocationWatch
     connections: Connections
@@ -133,7 +134,7 @@ class Node:
         self.health.on_recovery(self.dispatcher.resync)
         self.health.start()
         if self.resources.credentials is not None:
-            self.resources.credentials.start(self.resources.pool.renew_credentials)
+            self.resources.credentials.start()
         self.sources.on_recovery(self.dispatcher.resync)
         self.sources.start()
         self.database.notifier.start(self._on_remote_change)
@@ -156,7 +157,7 @@ class Node:
                 log.warning("attempts_recovered", attempts=settled)
         self.dispatcher.start()
         self.reaper.start()
-        self.chores.start()
+        self.tasks.start()
 
     def _on_remote_change(self, changes: Sequence[tuple[str, RunState]] | None) -> None:
         """Other nodes have changed these runs. None: any run may have changed."""
@@ -177,7 +178,7 @@ class Node:
         await self.health.close()
         await self.revocations.close()
         await self.clock_watch.close()
-        await self.chores.close()
+        await self.tasks.close()
         await self.reaper.close()
         with suppress(Unavailable):
             await self.database.nodes.leave()
@@ -214,7 +215,7 @@ def build_node(
     now = database.clock.now
 
     # Child services: each has its own process behind it.
-    resolver = SourceResolver(settings, database.auth, resources.credentials)
+    resolver = SourceResolver(settings, database.auth)
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
@@ -244,6 +245,7 @@ def build_node(
         retry=retry_policy(settings),
         metrics=metrics,
         health=health,
+        wait_reasons=WaitReasons(),
         quotas=quotas,
         now=now,
     )
@@ -265,8 +267,8 @@ def build_node(
         attempts.metrics,
         lambda: clock_watch.is_trusted,
     )
-    chores = Chores(
-        _chores(database, reaper, retention, attempts.files, sweeper),
+    tasks = Chores(
+        _shared_tasks(database, reaper, retention, attempts.files, sweeper),
         settings.leases.reap_interval_s,
         lambda: clock_watch.is_trusted,
     )
@@ -285,6 +287,7 @@ def build_node(
         unavailable_reason=sources.unavailable_reason,
         has_worker=cluster.has_worker,
         blocked_by=health.blocking,
+        wait_reason=attempts.wait_reasons.of,
         statements=settings.statement_kinds,
     )
 
@@ -300,6 +303,7 @@ def build_node(
             auth=database.auth,
             idempotency=database.idempotency,
             requests=database.requests,
+            statements=database.statements,
             results=resources.results,
             tables=tables,
             previews=previews,
@@ -345,7 +349,7 @@ def build_node(
         files=attempts.files,
         sweeper=sweeper,
         retention=retention,
-        chores=chores,
+        tasks=tasks,
         clock_watch=clock_watch,
         revocations=_revocation_watch(database, notifier),
         connections=connections,
@@ -373,7 +377,7 @@ async def _kill_by_handle(handle: str) -> EngineStop:
     return EngineStop.KILLED
 
 
-def _chores(
+def _shared_tasks(
     database: Database,
     reaper: Reaper,
     retention: Retention,

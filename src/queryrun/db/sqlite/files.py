@@ -13,7 +13,7 @@ from pathlib import Path
 from queryrun.causes import Cause, cause_of
 from queryrun.errors import Unavailable
 
-_HEADER_BYTES = 100
+_FIRST_BYTES = 100
 _ID_OFFSET, _ID_BYTES = 68, 4
 """Where a database file has its application id."""
 _SIDE_FILES = ("-wal", "-shm")
@@ -44,7 +44,7 @@ class DatabaseFiles:
                 raise _gone(name, cause_of(error) or Cause.OTHER) from error
             if found != known:
                 raise _gone(name, Cause.REPLACED)
-        if os.fstat(self._file).st_size < _HEADER_BYTES:
+        if os.fstat(self._file).st_size < _FIRST_BYTES:
             raise Unavailable(
                 f"the database file {self.path.name} was emptied: stop this node and restore it "
                 "from a backup",

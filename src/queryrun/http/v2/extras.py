@@ -52,7 +52,7 @@ def waiting_for(context: RequestContext, run: Run, position: int) -> str:
     if (blocked_by := context.blocked_by()) is not None:
         return blocked_by
     if run.ready_time > context.now():
-        return "retry"
+        return context.wait_reason(run.id) or "retry"
     return "turn" if position else "slot"
 
 
