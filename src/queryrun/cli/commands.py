@@ -63,7 +63,9 @@ def init(
 def serve(
     home: Home = DEFAULT_HOME,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = None,
     roles: Annotated[
         str | None,
         typer.Option(help="api, worker, or api,worker: serve the API, run statements, or both."),
@@ -307,5 +309,11 @@ def _find_home(home: Path) -> HomeServer:
     return home_server(home)
 
 
-PLUGIN = Plugin(register, (QueryrunError,), _find_home)
+def _explain(error: Exception) -> str | None:
+    from queryrun.cli.explain import explain
+
+    return explain(error)
+
+
+PLUGIN = Plugin(register, (QueryrunError,), _find_home, _explain)
 """The entry point that the package metadata names."""
