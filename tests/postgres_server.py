@@ -43,6 +43,7 @@ _EMPTY = "; ".join(
         "run_requests",
         "runs",
         "usage",
+        "usage_records",
         "entity_turns",
         "idempotency_keys",
         "async_requests",

@@ -328,6 +328,14 @@ class LimitSettings(Section, frozen=True):
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
 
 
+class UsageSettings(Section, frozen=True):
+    """The ledger of what runs have used (`GET /v2/usage`)."""
+
+    retention_days: float = 400.0
+    """How long its records are kept, from the day on which their attempt ended. They outlive their
+    runs."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard output."""
 
@@ -371,6 +379,8 @@ class Settings(Section, frozen=True):
     """See `[rates]`."""
     limits: LimitSettings = LimitSettings()
     """See `[limits]`."""
+    usage: UsageSettings = UsageSettings()
+    """See `[usage]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from queryrun.auth.store import AuthStore
 from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.sqlite_database import OnSqlite
+from tests.contract.usage_store import UsageStoreContract
 
 
 class TestSqliteIdempotencyStore(OnSqlite, IdempotencyStoreContract):
@@ -27,3 +31,22 @@ class TestSqliteAsyncRequestStore(OnSqlite, AsyncRequestStoreContract):
     def store(self, database: SqliteDatabase) -> AsyncRequestStore:
         """The store under test."""
         return database.requests
+
+
+class TestSqliteUsageStore(OnSqlite, UsageStoreContract):
+    """The ledger of the embedded default."""
+
+    @pytest.fixture
+    def store(self, database: SqliteDatabase) -> RunStore:
+        """What writes the records of attempts."""
+        return database.runs
+
+    @pytest.fixture
+    def usage_store(self, database: SqliteDatabase) -> UsageStore:
+        """The store under test."""
+        return database.usage
+
+    @pytest.fixture
+    def auth_store(self, database: SqliteDatabase) -> AuthStore:
+        """Who the tenants are."""
+        return database.auth

@@ -13,7 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
+from queryrun.engines.base import (
+    EngineLimits,
+    EngineProgress,
+    EngineSession,
+    EngineUsage,
+    RowFilter,
+    Rows,
+)
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
 from queryrun.results.sigv4 import Credentials
@@ -104,6 +111,10 @@ class HeldEngine:
 
     def use_credentials(self, credentials: Credentials) -> None:
         """It has no store that needs any."""
+
+    def usage(self) -> EngineUsage:
+        """As the real one."""
+        return self._engine.usage()
 
     def renew(self) -> bool:
         """As the real one."""

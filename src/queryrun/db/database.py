@@ -10,6 +10,7 @@ from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 
 
 class Database(Protocol):
@@ -33,6 +34,11 @@ class Database(Protocol):
     @property
     def requests(self) -> AsyncRequestStore:
         """Requests whose outcome is read later."""
+        ...
+
+    @property
+    def usage(self) -> UsageStore:
+        """The ledger of what runs have used."""
         ...
 
     @property

@@ -35,8 +35,9 @@ from queryrun.runs.model import (
 from queryrun.runs.quotas import ResultRoom
 from queryrun.runs.retry import after_failure, on_shutdown, while_source_down
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
+from queryrun.runs.usage import AttemptUsage
 from queryrun.worker.errors import PoolClosed, WorkerDied
-from queryrun.worker.frames import Done, Execute, Progress, StageReached
+from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
 from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
@@ -85,6 +86,7 @@ class AttemptRunner:
         self._lease_deadline_s: float | None = None
         self._lease_end: asyncio.TimerHandle | None = None
         self._file_key = _new_file_key(attempt.run)
+        self._used: Used | None = None
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
@@ -212,6 +214,7 @@ class AttemptRunner:
             return room.failure()
         frame = self._execute_frame(room)
         end = await worker.execute(frame, self._on_progress)
+        self._used = end.used
         if isinstance(end, Done):
             room = await self._context.quotas.result_room(self.attempt.run.request)
             return end if room.holds(end.size_bytes) else room.failure()
@@ -251,7 +254,12 @@ class AttemptRunner:
             self.progress = replace(self.progress, stage=Stage(frame.stage))
         else:
             self.progress = replace(
-                self.progress, percent=frame.percent, rows=frame.rows, size_bytes=frame.size_bytes
+                self.progress,
+                percent=frame.percent,
+                rows=frame.rows,
+                size_bytes=frame.size_bytes,
+                cpu_ms=frame.cpu_ms,
+                peak_memory_bytes=frame.peak_memory_bytes,
             )
         self._context.notifier.notify_progress(self.ref.run_id)
 
@@ -327,9 +335,21 @@ class AttemptRunner:
         """Write the outcome of a statement that was not stopped and left its worker intact."""
         if isinstance(outcome, Done):
             file = ResultFile(self._file_key, outcome.size_bytes, outcome.sha256, outcome.rows)
-            completed = Completed(file, self._processing_ms())
+            completed = Completed(file, self._processing_ms(), self._usage())
             return await self._context.store.complete(self.ref, completed)
         return await self._write_failure(outcome, None)
+
+    def _usage(self) -> AttemptUsage:
+        """What the worker said at the end; of one that was stopped, what it reported last."""
+        if (used := self._used) is None:
+            return AttemptUsage(self.progress.cpu_ms, self.progress.peak_memory_bytes)
+        return AttemptUsage(
+            used.cpu_ms,
+            used.peak_memory_bytes,
+            used.read_bytes,
+            used.read_rows,
+            used.spilled_bytes,
+        )
 
     def _processing_ms(self) -> int:
         """Milliseconds since the attempt was claimed: `processing_duration` (contract A5)."""
@@ -351,6 +371,7 @@ class AttemptRunner:
         return await self._context.sources.check(self.attempt.run.request.source)
 
     async def _write(self, detail: Failed | Requeued) -> Run:
+        detail = replace(detail, usage=self._usage())
         if isinstance(detail, Requeued):
             return await self._context.store.requeue(self.ref, detail)
         return await self._context.store.fail(self.ref, detail)
@@ -363,7 +384,7 @@ class AttemptRunner:
             return await self._write_failure(failure, None)
         match request.reason:
             case StopReason.USER | StopReason.ADMIN:
-                freed = Freed(engine_stop, request.stage)
+                freed = Freed(engine_stop, request.stage, self._usage())
                 return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
                 return await self._write_failure(failure, _stop_record(request, engine_stop))

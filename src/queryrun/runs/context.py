@@ -22,6 +22,7 @@ from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 from queryrun.sql.guard import Verdict
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
@@ -49,6 +50,7 @@ class RequestContext:
     sources: Mapping[str, SourcePolicy]
     default_source: str
     now: Callable[[], datetime]
+    usage: UsageStore
     quotas: Quotas | None = None
     """How much statements may use; None: as much as there is."""
     statements: frozenset[str] = frozenset()

@@ -23,6 +23,7 @@ from queryrun.runs.model import (
     StopReason,
 )
 from queryrun.runs.state import RunState
+from queryrun.runs.usage import AttemptUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,14 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """Detail of `complete`: the file is already durable when this is written."""
+    """Detail of `complete`: the file is already durable when this is written.
+
+    `usage`, here and in what else ends an attempt: None for what its last progress says.
+    """
 
     file: ResultFile
     processing_ms: int
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ class Failed:
 
     failure: Failure
     cancellation: Cancellation | None = None
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,7 @@ class Requeued:
     ready_time: datetime
     charge: bool = True
     cancellation: Cancellation | None = None
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,7 @@ class Freed:
 
     engine_stop: EngineStop
     stage: Stage | None = None
+    usage: AttemptUsage | None = None
 
 
 Detail = Completed | Failed | Requeued | CancelRequested | Freed

@@ -223,7 +223,7 @@ def build_node(
         attempts,
         reap_options(settings),
         _kill_by_handle,
-        _housekeeping(database, sweeper),
+        _housekeeping(settings, database, sweeper),
         database.leader,
     )
 
@@ -235,6 +235,7 @@ def build_node(
         sources=policies,
         default_source=settings.default_source,
         now=utc_now,
+        usage=database.usage,
         quotas=quotas,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
@@ -310,7 +311,7 @@ async def _kill_by_handle(handle: str) -> EngineStop:
 
 
 def _housekeeping(
-    database: Database, sweeper: Sweeper
+    settings: Settings, database: Database, sweeper: Sweeper
 ) -> Sequence[Callable[[], Awaitable[object]]]:
     """Tasks that the reaper runs in every round in addition to reaping."""
     return (
@@ -318,6 +319,9 @@ def _housekeeping(
         lambda: database.auth.remove_expired_tokens(utc_now()),
         database.idempotency.remove_expired_keys,
         database.clean_up,
+        lambda: database.usage.remove_expired_usage(
+            finished_before=utc_now() - timedelta(days=settings.usage.retention_days)
+        ),
         lambda: database.requests.remove_expired_requests(
             created_before=utc_now() - REQUEST_RETENTION
         ),

@@ -12,6 +12,7 @@ from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no
 from queryrun.engines.base import (
     EngineLimits,
     EngineSession,
+    EngineUsage,
     RowFilter,
     work_name,
 )
@@ -86,6 +87,10 @@ class SourceSession:
         """Write results with these credentials from now on."""
         if self._credentials is not None:
             self._credentials.latest = credentials
+
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the last statement."""
+        return self._engine.usage()
 
     def renew(self) -> bool:
         """Reset for the next statement of the same entity. False: open a new session instead."""

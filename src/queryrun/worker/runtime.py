@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from queryrun.engines.base import EngineUsage
 from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 
@@ -45,6 +46,10 @@ class WorkerSession(Protocol):
 
     def use_credentials(self, credentials: Credentials) -> None:
         """Write results with these credentials from now on. From another thread, at any time."""
+        ...
+
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the statement that ended last."""
         ...
 
     def renew(self) -> bool:

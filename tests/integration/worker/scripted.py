@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from queryrun.engines.base import EngineUsage
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.sigv4 import Credentials
 from queryrun.services.guard.process import run_guard
@@ -43,6 +44,9 @@ class ScriptedSession:
 
     def use_credentials(self, credentials: Credentials) -> None:
         """It has no store that needs any."""
+
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
 
     def renew(self) -> bool:
         return False

@@ -22,6 +22,7 @@ from typing import NoReturn
 
 import msgspec
 
+from queryrun.engines.base import EngineUsage
 from queryrun.processes import sandbox
 from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import Done, Execute, WorkerConfig
@@ -321,6 +322,9 @@ class TakenOver:
         return None
 
     def use_credentials(self, credentials: Credentials) -> None: ...
+
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
 
     def renew(self) -> bool:
         return False

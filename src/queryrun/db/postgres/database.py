@@ -21,6 +21,7 @@ from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
+from queryrun.db.postgres.usage_store import PostgresUsageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class PostgresDatabase:
     auth: PostgresAuthStore
     idempotency: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
+    usage: PostgresUsageStore
     rates: PostgresRates
     leader: PostgresLeaderLease
 
@@ -81,6 +83,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         auth=PostgresAuthStore(connections),
         idempotency=PostgresIdempotencyStore(connections),
         requests=PostgresAsyncRequestStore(connections),
+        usage=PostgresUsageStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),
     )

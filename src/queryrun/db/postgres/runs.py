@@ -334,6 +334,8 @@ class PostgresRunStore:
             "percents": [one["percent"] for one in known],
             "rows": [one["rows"] for one in known],
             "sizes": [one["size_bytes"] for one in known],
+            "cpus": [one["cpu_ms"] for one in known],
+            "memories": [one["memory_bytes"] for one in known],
         }
         rows = await self._connections.write(
             lambda db: db.execute(self._sql["extend_leases"], values).fetchall(), durable=False

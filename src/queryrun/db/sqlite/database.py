@@ -15,6 +15,7 @@ from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
+from queryrun.db.sqlite.usage_store import SqliteUsageStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.notify import NodeNotifier, NoOtherNodes
@@ -35,6 +36,7 @@ class SqliteDatabase:
     auth: SqliteAuthStore
     idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
+    usage: SqliteUsageStore
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
@@ -71,6 +73,7 @@ def open_sqlite(
         auth=SqliteAuthStore(writer, reader),
         idempotency=SqliteIdempotencyStore(writer, reader, now),
         requests=SqliteAsyncRequestStore(writer, reader, now),
+        usage=SqliteUsageStore(writer, reader, now),
     )
 
 

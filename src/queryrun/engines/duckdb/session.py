@@ -17,6 +17,7 @@ from queryrun.engines.base import (
     Column,
     EngineLimits,
     EngineProgress,
+    EngineUsage,
     RowFilter,
     Rows,
     result_columns,
@@ -27,6 +28,7 @@ from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import Tables
+from queryrun.engines.duckdb.usage import usage_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -203,6 +205,10 @@ class DuckDBSession:
         except duckdb.Error:
             return EngineProgress(None)
         return EngineProgress(percent if 0 <= percent <= 100 else None)
+
+    def usage(self) -> EngineUsage:
+        """DuckDB's own count. Behind a barrier it counts copies in memory, which say nothing."""
+        return EngineUsage() if self._barrier else usage_of(self._connection)
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
