@@ -336,6 +336,15 @@ class UsageSettings(Section, frozen=True):
     runs."""
 
 
+class AuditSettings(Section, frozen=True):
+    """The record of who did what (`queryrun audit`)."""
+
+    retention_days: float = 400.0
+    """How long entries are kept."""
+    statements: bool = False
+    """Record the text of submitted statements too, and not only their fingerprint."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard output."""
 
@@ -381,6 +390,8 @@ class Settings(Section, frozen=True):
     """See `[limits]`."""
     usage: UsageSettings = UsageSettings()
     """See `[usage]`."""
+    audit: AuditSettings = AuditSettings()
+    """See `[audit]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(

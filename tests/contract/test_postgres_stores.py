@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.db.postgres.database import PostgresDatabase
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
+from tests.contract.audit_store import AuditStoreContract
 from tests.contract.auth_store import AuthStoreContract
 from tests.contract.postgres_database import OnPostgres
 from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
@@ -75,3 +77,17 @@ class TestPostgresUsageStore(OnPostgres, UsageStoreContract):
     def auth_store(self, database: PostgresDatabase) -> AuthStore:
         """Who the tenants are."""
         return database.auth
+
+
+class TestPostgresAuditStore(OnPostgres, AuditStoreContract):
+    """The audit log of a cluster."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> AuditStore:
+        """The store under test."""
+        return database.audit
+
+    @pytest.fixture
+    def runs(self, database: PostgresDatabase) -> RunStore:
+        """What appends an entry with each run."""
+        return database.runs

@@ -348,6 +348,7 @@ def app_over(
             default_source="live",
             now=clock,
             usage=database.usage,
+            audit=database.audit,
         ),
         auth=database.auth,
         idempotency=database.idempotency,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
@@ -39,6 +40,11 @@ class Database(Protocol):
     @property
     def usage(self) -> UsageStore:
         """The ledger of what runs have used."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """The record of who did what."""
         ...
 
     @property

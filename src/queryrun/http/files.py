@@ -12,7 +12,9 @@ from pathlib import PurePosixPath
 import structlog
 from starlette.responses import Response, StreamingResponse
 
+from queryrun.audit.model import AuditEvent
 from queryrun.errors import RunFailed, Unavailable
+from queryrun.http.audit import record
 from queryrun.http.context import AppContext
 from queryrun.http.errors import FileGone, LinkRefused, RangeNotSatisfiable
 from queryrun.http.request import ApiRequest
@@ -47,6 +49,10 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     headers |= {"content-type": media_type(file.key), "content-length": str(end - start)}
     if span is not None:
         headers["content-range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
+    if request.method != "HEAD":
+        await record(
+            app, request, AuditEvent.RESULT_READ, run_id_of(key), way="link", start=start, end=end
+        )
     chunks = _chunks(app, file.key, start, end)
     return StreamingResponse(chunks, 200 if span is None else 206, headers)
 

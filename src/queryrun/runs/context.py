@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.results.store import ResultStore
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
@@ -51,6 +52,9 @@ class RequestContext:
     default_source: str
     now: Callable[[], datetime]
     usage: UsageStore
+    audit: AuditStore
+    audit_statements: bool = False
+    """Whether the audit log has the text of statements."""
     quotas: Quotas | None = None
     """How much statements may use; None: as much as there is."""
     statements: frozenset[str] = frozenset()

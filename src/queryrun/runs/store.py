@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from queryrun.audit.model import AuditEntry
 from queryrun.errors import Failure, QueueFull
 from queryrun.runs.model import (
     Attempt,
@@ -204,8 +205,11 @@ class RunStore(Protocol):
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, and return it. Durable before this returns.
+
+        `audit` is appended to the audit log in the same transaction; not for a replay.
 
         `queue_limits` count the runs that wait (`accepted`) on the source, of the entity and of
         its client: nobody else's runs matter. Beyond them: `QueueFull`, nothing written. Counting

@@ -34,6 +34,7 @@ from queryrun.runs.quotas import Quotas
 from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.seal_audit import AuditSealer
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
@@ -42,6 +43,7 @@ from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
+from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.options import (
     dispatch_options,
@@ -71,6 +73,8 @@ MIN_LINK_KEY_VARIETY = 8
 """Different characters: a row of zeros is no secret. Random keys practically always have them."""
 _GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
+AUDIT_BATCH = 10_000
+"""Entries of the audit log that one round removes."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -94,6 +98,7 @@ class Node:
     reaper: Reaper
     sweeper: Sweeper
     revocations: RevocationWatch
+    audit: AuditSealer
     connections: Connections
     callers: KnownCallers
 
@@ -124,6 +129,8 @@ class Node:
             lambda run: self.database.notifier.publish(run.id, run.state)
         )
         self.revocations.start()
+        await self.database.audit.append(node_started(self.settings, self.sandbox))
+        self.audit.start()
         if "api" in self.settings.roles:
             await self.guard.check(_WARM_UP_STATEMENT)
         if "worker" in self.settings.roles:
@@ -156,6 +163,7 @@ class Node:
     async def close(self) -> None:
         """Close every component, last started first. Nothing of this node runs afterwards."""
         await self.revocations.close()
+        await self.audit.close()
         await self.reaper.close()
         await self.sweeper.close()
         await self.database.notifier.close()
@@ -236,6 +244,8 @@ def build_node(
         default_source=settings.default_source,
         now=utc_now,
         usage=database.usage,
+        audit=database.audit,
+        audit_statements=settings.audit.statements,
         quotas=quotas,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
@@ -287,6 +297,7 @@ def build_node(
         reaper=reaper,
         sweeper=sweeper,
         revocations=_revocation_watch(database, notifier),
+        audit=AuditSealer(database.audit),
         connections=connections,
         callers=callers,
     )
@@ -319,6 +330,9 @@ def _housekeeping(
         lambda: database.auth.remove_expired_tokens(utc_now()),
         database.idempotency.remove_expired_keys,
         database.clean_up,
+        lambda: database.audit.remove_expired_entries(
+            before=utc_now() - timedelta(days=settings.audit.retention_days), limit=AUDIT_BATCH
+        ),
         lambda: database.usage.remove_expired_usage(
             finished_before=utc_now() - timedelta(days=settings.usage.retention_days)
         ),

@@ -30,6 +30,10 @@ TABLES = {
     "tenants",
     "tokens",
     "usage",
+    "usage_records",
+    "audit_head",
+    "audit_inbox",
+    "audit_log",
 }
 
 

@@ -10,6 +10,7 @@ import psycopg
 
 from queryrun.db.migrate import MigrateOnOpen, Migration
 from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
+from queryrun.db.postgres.audit_store import PostgresAuditStore
 from queryrun.db.postgres.auth import PostgresAuthStore
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of, translated
 from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S
@@ -35,6 +36,7 @@ class PostgresDatabase:
     idempotency: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
     usage: PostgresUsageStore
+    audit: PostgresAuditStore
     rates: PostgresRates
     leader: PostgresLeaderLease
 
@@ -84,6 +86,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         idempotency=PostgresIdempotencyStore(connections),
         requests=PostgresAsyncRequestStore(connections),
         usage=PostgresUsageStore(connections),
+        audit=PostgresAuditStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from queryrun.audit.model import AuditEntry
+from queryrun.db.audit_rows import entry_values
 from queryrun.db.details import (
     cancel_values,
     complete_values,
@@ -86,10 +88,11 @@ class PostgresRunStore:
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
         _check_text(request)
-        values = _new_run_values(request, run_id, queue_limits)
+        values = {**_new_run_values(request, run_id, queue_limits), **entry_values(audit)}
         if idempotent is None:
             return await self._connections.write(
                 lambda db: self._accept(db, request, values, queue_limits), durable=True

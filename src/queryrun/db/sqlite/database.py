@@ -10,6 +10,7 @@ from pathlib import Path
 
 from queryrun.db.migrate import MigrateOnOpen
 from queryrun.db.sqlite.async_requests import SqliteAsyncRequestStore
+from queryrun.db.sqlite.audit_store import SqliteAuditStore
 from queryrun.db.sqlite.auth import SqliteAuthStore
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
@@ -37,6 +38,7 @@ class SqliteDatabase:
     idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
     usage: SqliteUsageStore
+    audit: SqliteAuditStore
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 
@@ -74,6 +76,7 @@ def open_sqlite(
         idempotency=SqliteIdempotencyStore(writer, reader, now),
         requests=SqliteAsyncRequestStore(writer, reader, now),
         usage=SqliteUsageStore(writer, reader, now),
+        audit=SqliteAuditStore(writer, reader, now),
     )
 
 
