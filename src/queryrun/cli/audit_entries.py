@@ -12,8 +12,8 @@ async def record(
     database: Database, event: AuditEvent, tenant_id: str, subject: str, **detail: object
 ) -> None:
     """Append an entry, durably, and take it into the chain: no server may be running."""
-    told = {**detail, "command_line_user": _user()}
-    entry = AuditEntry(event, tenant_id=tenant_id, subject=subject, detail=told)
+    detailed = {**detail, "command_line_user": _user()}
+    entry = AuditEntry(event, tenant_id=tenant_id, subject=subject, detail=detailed)
     await database.audit.append(entry, durable=True)
     await database.audit.seal()
 

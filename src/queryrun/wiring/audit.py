@@ -44,8 +44,8 @@ def _changed(
                 value, default if isinstance(default, Mapping) else {}, f"{prefix}{name}."
             )
         elif value != default:
-            yield f"{prefix}{name}", _shown(name, value)
+            yield f"{prefix}{name}", _visible(name, value)
 
 
-def _shown(name: str, value: object) -> object:
+def _visible(name: str, value: object) -> object:
     return _HIDDEN if any(word in name.lower() for word in _SECRET_NAMES) else value
