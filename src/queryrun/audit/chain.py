@@ -1,12 +1,11 @@
 """The chain of digests: each covers an entry and the digest before it. Pure.
 
 Whoever changes, removes, inserts or reorders entries would have to write all later digests anew,
-and then the end of the chain differs from every end that was noted before (`Anchor`).
+and then the end of the chain differs from every end that was noted before.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,42 +16,18 @@ FIRST_DIGEST = "0" * 64
 """Before the first entry."""
 
 
-def digest_of(
-    previous: str,
-    position: int,
-    at_ms: int,
-    texts: tuple[str, str, str, str, str, str, str],
-) -> str:
-    """The digest of an entry: SHA-256, in hex, of a JSON array of the digest before it, its
-    position, its time and its seven texts in the order of `ChainedEntry`."""
-    content = json.dumps([previous, position, at_ms, *texts], separators=(",", ":"))
-    return sha256(content.encode()).hexdigest()
-
-
-def texts_of(entry: ChainedEntry) -> tuple[str, str, str, str, str, str, str]:
-    """The texts that a digest covers."""
-    return (
-        entry.tenant_id,
-        entry.entity_id,
-        entry.client_id,
-        entry.event,
-        entry.subject,
-        entry.remote_address,
-        entry.detail,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """A position and its digest, noted earlier and kept somewhere else."""
-
-    position: int
-    digest: str
+def digest_of(previous: str, position: int, at_ms: int, content: str) -> str:
+    """The digest of an entry: SHA-256, in hex, of four lines: the digest before it, its position,
+    its time and its content."""
+    return sha256(f"{previous}\n{position}\n{at_ms}\n{content}".encode()).hexdigest()
 
 
 @dataclass
 class ChainVerifier:
-    """Verifies entries in the order of their positions. `feed` each, then `finish`."""
+    """Verifies entries in the order of their positions. `feed` each, then `finish`.
+
+    `anchors`: positions and their digests that were noted earlier and kept somewhere else.
+    """
 
     head: ChainHead
     anchors: Mapping[int, str] = field(default_factory=dict)
@@ -71,7 +46,7 @@ class ChainVerifier:
             self.faults.append(
                 f"entries are missing between positions {self._position} and {entry.position}"
             )
-        found = digest_of(self._digest, entry.position, entry.at_ms, texts_of(entry))
+        found = digest_of(self._digest, entry.position, entry.at_ms, entry.content)
         if found != entry.digest and entry.position == self._position + 1:
             self.faults.append(f"the entry at position {entry.position} was changed or moved")
         self._compare_anchor(entry.position, entry.digest)

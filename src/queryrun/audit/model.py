@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+import msgspec
 
 
 class AuditEvent(StrEnum):
@@ -42,23 +46,45 @@ class AuditEntry:
     """More, as JSON."""
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+def content_of(entry: AuditEntry) -> str:
+    """The entry as it is stored: a JSON object without a line break, and without a character that a
+    database would refuse. On the path of every submit."""
+    return _encode(
+        {
+            "event": entry.event.value,
+            "tenant_id": entry.tenant_id,
+            "entity_id": entry.entity_id,
+            "client_id": entry.client_id,
+            "subject": entry.subject,
+            "remote_address": entry.remote_address,
+            "detail": entry.detail,
+        }
+    ).decode()
+
+
 @dataclass(frozen=True, slots=True)
 class ChainedEntry:
     """An entry in its place. `digest` covers it and, through the digest before, all before it.
 
-    The values are as stored, so that what was changed in the store is seen as it is.
+    `content` is the text of `content_of` as stored, so that what was changed is seen as it is.
     """
 
     position: int
     at_ms: int
-    tenant_id: str
-    entity_id: str
-    client_id: str
-    event: str
-    subject: str
-    remote_address: str
-    detail: str
-    digest: str = ""
+    content: str
+    digest: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The content decoded; nothing of one that somebody has broken."""
+        try:
+            found = json.loads(self.content)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

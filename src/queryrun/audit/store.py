@@ -14,8 +14,9 @@ SEALED_AT_ONCE = 500
 class AuditStore(Protocol):
     """The log of all nodes on a database. `RunStore.accept` appends to it too.
 
-    An entry is first appended, which no other entry waits for, and a moment later sealed: put at
-    the end of the chain, with its digest. One writer seals at a time.
+    Where several nodes write, an entry is first appended, which no other entry waits for, and a
+    moment later sealed: put at the end of the chain, with its digest. One node seals at a time.
+    Where there is one writer, entries are sealed as they are appended.
     """
 
     async def append(self, entry: AuditEntry, *, durable: bool = False) -> None:

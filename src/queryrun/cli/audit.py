@@ -89,27 +89,16 @@ def _outcome(verified: Verified) -> Iterator[tuple[str, object]]:
 
 
 def entry_object(entry: ChainedEntry) -> Mapping[str, object]:
-    """An entry as it is exported. `detail` is the text that the digest covers, decoded."""
+    """An entry as it is exported. `content` is the text that the digest covers."""
+    time = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
     return {
         "position": entry.position,
-        "time": datetime.fromtimestamp(entry.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
-        "event": entry.event,
-        "tenant_id": entry.tenant_id,
-        "entity_id": entry.entity_id,
-        "client_id": entry.client_id,
-        "subject": entry.subject,
-        "remote_address": entry.remote_address,
-        "detail": _decoded(entry.detail),
+        "time": time.isoformat(timespec="milliseconds"),
+        **entry.fields,
+        "at_ms": entry.at_ms,
+        "content": entry.content,
         "digest": entry.digest,
     }
-
-
-def _decoded(detail: str) -> object:
-    """One that somebody has broken is exported as it is."""
-    try:
-        return json.loads(detail)
-    except ValueError:
-        return detail
 
 
 async def _entries(database: Database, after: int, last: int) -> AsyncIterator[ChainedEntry]:

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queryrun.audit.chain import FIRST_DIGEST, ChainVerifier, digest_of, texts_of
-from queryrun.audit.model import ChainedEntry, ChainHead
+from queryrun.audit.chain import FIRST_DIGEST, ChainVerifier, digest_of
+from queryrun.audit.model import AuditEntry, AuditEvent, ChainedEntry, ChainHead, content_of
 from queryrun.db.audit_rows import chained
 
-ROWS = [(1000 + n, "t", "e", "c", "run_submitted", f"run-{n}", "192.0.2.1", "{}") for n in range(6)]
-ENTRIES = chained(ROWS, 0, FIRST_DIGEST)
+ROWS = [
+    (1000 + n, content_of(AuditEntry(AuditEvent.RUN_SUBMITTED, "t", "e", "c", f"run-{n}")))
+    for n in range(6)
+]
+ENTRIES = [ChainedEntry(*one) for one in chained(ROWS, 0, FIRST_DIGEST)]
 HEAD = ChainHead(6, ENTRIES[-1].digest, 0, FIRST_DIGEST)
 
 Entries = list[ChainedEntry]
@@ -63,7 +66,7 @@ def _repeated(entries: Entries) -> Entries:
 
 
 def _inserted(entries: Entries) -> Entries:
-    forged = replace(entries[2], position=4, subject="forged")
+    forged = replace(entries[2], position=4, content="{}")
     later = [replace(entry, position=entry.position + 1) for entry in entries[3:]]
     return [*entries[:3], forged, *later]
 
@@ -78,35 +81,20 @@ def test_entries_that_are_missing_moved_or_added_are_found(
     assert faults(tamper(ENTRIES))
 
 
-@given(
-    index=st.integers(0, 5),
-    field=st.sampled_from(
-        ["tenant_id", "entity_id", "client_id", "event", "subject", "remote_address", "detail"]
-    ),
-    text=st.text(),
-)
-def test_any_changed_text_is_found_at_its_position(index: int, field: str, text: str) -> None:
-    changed = replace(ENTRIES[index])
-    object.__setattr__(changed, field, text)
+@given(index=st.integers(0, 5), text=st.text())
+def test_any_changed_content_is_found_at_its_position(index: int, text: str) -> None:
+    changed = replace(ENTRIES[index], content=text)
     found = faults([*ENTRIES[:index], changed, *ENTRIES[index + 1 :]])
-    if changed == ENTRIES[index]:
-        assert found == []
-    else:
-        assert found == [f"the entry at position {index + 1} was changed or moved"]
+    assert found == [f"the entry at position {index + 1} was changed or moved"]
 
 
 def test_a_changed_time_is_found() -> None:
     assert faults([replace(ENTRIES[0], at_ms=1), *ENTRIES[1:]])
 
 
-def test_texts_cannot_be_moved_from_one_field_to_the_next() -> None:
-    entry = ENTRIES[0]
-    moved = replace(entry, entity_id="", client_id=entry.entity_id + entry.client_id)
-    assert faults([moved, *ENTRIES[1:]])
-
-
 def test_a_chain_that_is_written_anew_is_found_by_a_noted_end() -> None:
-    forged = chained([(1, *ROWS[0][1:]), *ROWS[1:]], 0, FIRST_DIGEST)
+    rows = [(1, ROWS[0][1]), *ROWS[1:]]
+    forged = [ChainedEntry(*one) for one in chained(rows, 0, FIRST_DIGEST)]
     head = ChainHead(6, forged[-1].digest, 0, FIRST_DIGEST)
     assert faults(forged, head) == []
     assert faults(forged, head, anchors={4: ENTRIES[3].digest})
@@ -122,6 +110,5 @@ def test_a_chain_may_begin_behind_what_the_retention_removed() -> None:
 
 
 def test_the_digest_is_documented_and_stays_what_it_is() -> None:
-    assert digest_of(FIRST_DIGEST, 1, 1000, texts_of(ENTRIES[0])) == (
-        "fc8f15f7aea136c15d02364ba1b68a52a46d48b1bb28cca59699aaa0d3ecc98f"
-    )
+    found = digest_of(FIRST_DIGEST, 1, 1000, ROWS[0][1])
+    assert found == "1a7925f733efe1b35f6feb24897666e060e75b326474640262552032d521ad88"

@@ -58,7 +58,7 @@ def test_commands_on_the_disk_are_recorded(home: Path) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE audit_log SET detail = replace(detail, 'read', 'admin') WHERE position = 4",
+        "UPDATE audit_log SET content = replace(content, 'read', 'admin') WHERE position = 4",
         "DELETE FROM audit_log WHERE position = 5",
         "DELETE FROM audit_log WHERE position = 8",
         "UPDATE audit_log SET position = 100 WHERE position = 2",

@@ -32,7 +32,6 @@ TABLES = {
     "usage",
     "usage_records",
     "audit_head",
-    "audit_inbox",
     "audit_log",
 }
 

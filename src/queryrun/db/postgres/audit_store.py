@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from datetime import datetime
 
 from queryrun.audit.model import (
@@ -11,9 +10,10 @@ from queryrun.audit.model import (
     ChainedEntry,
     ChainHead,
     WaitingEntries,
+    content_of,
 )
 from queryrun.audit.store import SEALED_AT_ONCE
-from queryrun.db.audit_rows import chained, entry_values, head_of
+from queryrun.db.audit_rows import chained, head_of
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 from queryrun.db.times import from_ms_or_none, to_ms
@@ -31,7 +31,7 @@ class PostgresAuditStore:
         await self._connections.write(lambda db: self._append(db, entry), durable=durable)
 
     def _append(self, connection: Connection, entry: AuditEntry) -> None:
-        connection.execute(self._sql["append_audit"], entry_values(entry))
+        connection.execute(self._sql["append_audit"], {"content": content_of(entry)})
 
     async def seal(self) -> int:
         """Take waiting entries into the chain. A read first, so that nothing is locked in vain."""
@@ -53,8 +53,8 @@ class PostgresAuditStore:
             rows = [one[1:] for one in sorted(taken)]
             entries = chained(rows, head.position, head.digest)
             with connection.cursor() as cursor:
-                cursor.executemany(self._sql["add_audit_log"], list(map(astuple, entries)))
-            end = {"position": entries[-1].position, "digest": entries[-1].digest}
+                cursor.executemany(self._sql["add_audit_log"], entries)
+            end = {"position": entries[-1][0], "digest": entries[-1][3]}
             connection.execute(self._sql["set_audit_head"], end)
         return len(entries)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from queryrun.audit.model import AuditEntry
-from queryrun.db.audit_rows import entry_values
+from queryrun.db.audit_rows import content_value
 from queryrun.db.details import (
     cancel_values,
     complete_values,
@@ -92,7 +92,7 @@ class PostgresRunStore:
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
         _check_text(request)
-        values = {**_new_run_values(request, run_id, queue_limits), **entry_values(audit)}
+        values = {**_new_run_values(request, run_id, queue_limits), "audit": content_value(audit)}
         if idempotent is None:
             return await self._connections.write(
                 lambda db: self._accept(db, request, values, queue_limits), durable=True

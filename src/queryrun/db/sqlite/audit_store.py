@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import astuple
 from datetime import datetime
 
+from queryrun.audit.chain import digest_of
 from queryrun.audit.model import (
     AuditEntry,
     AuditEvent,
     ChainedEntry,
     ChainHead,
     WaitingEntries,
+    content_of,
 )
-from queryrun.audit.store import SEALED_AT_ONCE
-from queryrun.db.audit_rows import chained, entry_values, head_of
+from queryrun.db.audit_rows import head_of
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
-from queryrun.db.times import from_ms_or_none, to_ms
+from queryrun.db.times import to_ms
 
 
 class SqliteAuditStore:
@@ -37,19 +37,16 @@ class SqliteAuditStore:
         )
 
     async def seal(self) -> int:
-        """Take waiting entries into the chain. A read first, so that nothing is written in vain."""
-        if not (await self.waiting()).count:
-            return 0
-        return await self._writer.write(_seal, durable=False)
+        """Nothing to do: there is one writer, and it puts entries into the chain."""
+        return 0
 
     async def head(self) -> ChainHead:
         """Where the chain ends and begins."""
         return head_of(self._reader.read(lambda db: db.execute(SQL["audit_head"]).fetchone()))
 
     async def waiting(self) -> WaitingEntries:
-        """What has been appended and not sealed."""
-        count, oldest_ms = self._reader.read(lambda db: db.execute(SQL["audit_waiting"]).fetchone())
-        return WaitingEntries(count, from_ms_or_none(oldest_ms))
+        """None wait."""
+        return WaitingEntries(0, None)
 
     async def entries(self, *, after: int, limit: int) -> list[ChainedEntry]:
         """Sealed entries behind a position, in order."""
@@ -77,18 +74,10 @@ class SqliteAuditStore:
 
 
 def append_audit(connection: sqlite3.Connection, entry: AuditEntry, at_ms: int) -> None:
-    """Add an entry in the unit of what it is about."""
-    connection.execute(SQL["append_audit"], {**entry_values(entry), "audit_at_ms": at_ms})
-
-
-def _seal(connection: sqlite3.Connection) -> int:
-    rows = connection.execute(SQL["audit_inbox"], {"limit": SEALED_AT_ONCE}).fetchall()
-    if not rows:
-        return 0
+    """Put an entry at the end of the chain, in the unit of what it is about."""
     head = head_of(connection.execute(SQL["audit_head"]).fetchone())
-    entries = chained([row[1:] for row in rows], head.position, head.digest)
-    connection.executemany(SQL["add_audit_log"], map(astuple, entries))
-    connection.execute(SQL["empty_audit_inbox"], {"seq": rows[-1][0]})
-    end = {"position": entries[-1].position, "digest": entries[-1].digest}
+    position, content = head.position + 1, content_of(entry)
+    digest = digest_of(head.digest, position, at_ms, content)
+    end = {"position": position, "digest": digest}
+    connection.execute(SQL["add_audit_log"], {**end, "at_ms": at_ms, "content": content})
     connection.execute(SQL["set_audit_head"], end)
-    return len(entries)

@@ -221,27 +221,15 @@ CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
 -- The audit log. Entries wait in audit_inbox, where they disturb nobody, until one node at a time
 -- moves them to the end of the chain: digest covers the entry and the digest before it.
 CREATE TABLE audit_inbox (
-    seq            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at_ms          bigint NOT NULL,
-    tenant_id      text NOT NULL,
-    entity_id      text NOT NULL,
-    client_id      text NOT NULL,
-    event          text NOT NULL,
-    subject        text NOT NULL,
-    remote_address text NOT NULL,
-    detail         text NOT NULL
+    seq     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at_ms   bigint NOT NULL,
+    content text NOT NULL
 );
 CREATE TABLE audit_log (
-    position       bigint PRIMARY KEY,
-    at_ms          bigint NOT NULL,
-    tenant_id      text NOT NULL,
-    entity_id      text NOT NULL,
-    client_id      text NOT NULL,
-    event          text NOT NULL,
-    subject        text NOT NULL,
-    remote_address text NOT NULL,
-    detail         text NOT NULL,
-    digest         text NOT NULL
+    position bigint PRIMARY KEY,
+    at_ms    bigint NOT NULL,
+    content  text NOT NULL,
+    digest   text NOT NULL
 );
 -- The end of the chain, and its beginning: behind what the retention has removed.
 CREATE TABLE audit_head (

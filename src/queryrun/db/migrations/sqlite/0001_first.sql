@@ -202,31 +202,14 @@ CREATE TABLE usage_records (
 ) WITHOUT ROWID;
 CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
 
--- The audit log. Entries wait in audit_inbox, where they disturb nobody, until one node at a time
--- moves them to the end of the chain: digest covers the entry and the digest before it.
-CREATE TABLE audit_inbox (
-    seq            INTEGER PRIMARY KEY AUTOINCREMENT,
-    at_ms          INTEGER NOT NULL,
-    tenant_id      TEXT NOT NULL,
-    entity_id      TEXT NOT NULL,
-    client_id      TEXT NOT NULL,
-    event          TEXT NOT NULL,
-    subject        TEXT NOT NULL,
-    remote_address TEXT NOT NULL,
-    detail         TEXT NOT NULL
-);
+-- The audit log: digest covers the entry and the digest before it. There is one writer, so an entry
+-- is put into the chain as it is written.
 CREATE TABLE audit_log (
-    position       INTEGER PRIMARY KEY,
-    at_ms          INTEGER NOT NULL,
-    tenant_id      TEXT NOT NULL,
-    entity_id      TEXT NOT NULL,
-    client_id      TEXT NOT NULL,
-    event          TEXT NOT NULL,
-    subject        TEXT NOT NULL,
-    remote_address TEXT NOT NULL,
-    detail         TEXT NOT NULL,
-    digest         TEXT NOT NULL
-) WITHOUT ROWID;
+    position INTEGER PRIMARY KEY,
+    at_ms    INTEGER NOT NULL,
+    content  TEXT NOT NULL,
+    digest   TEXT NOT NULL
+);
 -- The end of the chain, and its beginning: behind what the retention has removed.
 CREATE TABLE audit_head (
     id            INTEGER PRIMARY KEY CHECK (id = 1),

@@ -2,16 +2,13 @@
 
 -- name: append_audit
 WITH clock AS MATERIALIZED (SELECT {now} AS ms)
-INSERT INTO audit_inbox (at_ms, tenant_id, entity_id, client_id, event, subject, remote_address,
-    detail)
-SELECT ms, %(audit_tenant_id)s, %(audit_entity_id)s, %(audit_client_id)s, %(audit_event)s,
-    %(audit_subject)s, %(audit_remote_address)s, %(audit_detail)s FROM clock;
+INSERT INTO audit_inbox (at_ms, content)
+SELECT ms, %(content)s FROM clock;
 
 -- name: take_audit_inbox
 -- Index: audit_inbox_pkey.
 DELETE FROM audit_inbox WHERE seq IN (SELECT seq FROM audit_inbox ORDER BY seq LIMIT %(limit)s)
-RETURNING seq, at_ms, tenant_id, entity_id, client_id, event, subject, remote_address,
-    detail;
+RETURNING seq, at_ms, content;
 
 -- name: audit_head
 SELECT position, digest, base_position, base_digest FROM audit_head;
@@ -23,17 +20,15 @@ SELECT position, digest, base_position, base_digest FROM audit_head FOR UPDATE;
 UPDATE audit_head SET position = %(position)s, digest = %(digest)s;
 
 -- name: add_audit_log
-INSERT INTO audit_log (position, at_ms, tenant_id, entity_id, client_id, event, subject, remote_address,
-    detail, digest)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+INSERT INTO audit_log (position, at_ms, content, digest)
+VALUES (%s, %s, %s, %s);
 
 -- name: audit_waiting
 SELECT count(*), min(at_ms) FROM audit_inbox;
 
 -- name: audit_log
 -- Index: audit_log_pkey.
-SELECT position, at_ms, tenant_id, entity_id, client_id, event, subject, remote_address,
-    detail, digest
+SELECT position, at_ms, content, digest
 FROM audit_log WHERE position > %(after)s ORDER BY position LIMIT %(limit)s;
 
 -- name: expired_audit

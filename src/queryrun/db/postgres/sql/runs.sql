@@ -40,12 +40,8 @@ request AS (
         created_ms / 86400000, 0 FROM added
     {to_what_is_used}
 ), audited AS (
-    INSERT INTO audit_inbox (at_ms, tenant_id, entity_id, client_id, event, subject,
-        remote_address, detail)
-    SELECT created_ms, %(audit_tenant_id)s::text, %(audit_entity_id)s::text,
-        %(audit_client_id)s::text, %(audit_event)s::text, %(audit_subject)s::text,
-        %(audit_remote_address)s::text, %(audit_detail)s::text
-    FROM added WHERE %(audit_event)s::text IS NOT NULL
+    INSERT INTO audit_inbox (at_ms, content)
+    SELECT created_ms, %(audit)s::text FROM added WHERE %(audit)s::text IS NOT NULL
 )
 SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
 
