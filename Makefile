@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run
+.PHONY: help setup demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,13 +38,15 @@ serve: setup ## a server that stays; makes a home with sample data in .queryrun 
 	@test -f $(HOME_DIR)/queryrun.toml || $(BIN)/queryrun init --home $(HOME_DIR) --sample-data
 	@$(BIN)/queryrun serve --home $(HOME_DIR) --port $(PORT)
 
-check: setup ## the quick gate: format, lint, types, import directions, unit tests
+check: lint ## the quick gate: `lint` and the unit tests
+	@$(BIN)/pytest tests/unit -n 2 -m "not slow" --hypothesis-profile quick
+
+lint: setup ## format, lint, types, import directions, words
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tools.lint_words
-	@$(BIN)/pytest tests/unit -n 2 -m "not slow" --hypothesis-profile quick
 
 test-fast: setup ## modules, interfaces and the API, without Trino, Spark and served homes; `test` has the rest
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not jvm and not slow" --hypothesis-profile quick \
@@ -67,6 +69,10 @@ test-cluster: setup s3-server trino-server spark-server ## several nodes, Postgr
 
 org-differential: setup ## 10,000 generated statements of a client of orgs, against a database of its rows alone
 	@$(BIN)/python -m tests.org_differential 10000
+
+trino-conformance: setup trino-server ## Trino's own test sources and documentation, asked of a real Trino and of us (resumable)
+	@$(BIN)/python -m tests.conformance record
+	@$(BIN)/python -m tests.conformance judge --output .cache/trino/conformance.txt
 
 data-suite: setup ## generated files in every format against other readers of them: no silent difference (CELLS=100000)
 	@$(BIN)/python -m tests.data_suite $(CELLS)

@@ -47,6 +47,7 @@ _EMPTY = "; ".join(
         "attempts",
         "run_requests",
         "runs",
+        "file_removals",
         "usage",
         "usage_records",
         "audit_inbox",

@@ -267,6 +267,10 @@ class ResultSettings(Section, frozen=True):
     """How long a download link is valid. Every read of a run gives a new one."""
     retention_days: float = 30.0
     """How long runs and their files are kept after their end; then both are removed."""
+    retention_max_share: float = 0.5
+    """When more than this share of all finished runs (and more than ten) would be removed at once,
+    nothing is, and `/readyz`, the log and a gauge say so: a wrong clock looks like that. `1`
+    removes whatever has expired."""
 
 
 class LeaseSettings(Section, frozen=True):
@@ -281,7 +285,12 @@ class LeaseSettings(Section, frozen=True):
     poll_s: float = 1.0
     """How often a node checks for waiting runs without a notification."""
     reap_interval_s: float = 5.0
-    """How often a node checks for expired leases, and for remote work that no attempt owns."""
+    """How often a node checks for expired leases, and does its chores: retention, removal of
+    files, of tokens and keys, and of remote work that no attempt owns."""
+    max_clock_skew_s: float = 2.0
+    """How far the clock of a node may be from that of the PostgreSQL. A node that is further off
+    says so in `/readyz`, the log and a gauge, and does no chores. Runs, tokens and retention go by
+    the database's clock in any case."""
 
 
 class RetrySettings(Section, frozen=True):

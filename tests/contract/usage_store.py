@@ -90,7 +90,7 @@ class UsageStoreContract:
         self, store: RunStore, usage_store: UsageStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, replace(back(raw.now()), usage=USED))
+        await store.requeue(attempt.ref, replace(back(), usage=USED))
         second = await claimed(store)
         run = await store.fail(second.ref, Failed(BAD_NAME, usage=MORE))
         used = await usage_store.run_usage(run.id)
@@ -129,7 +129,7 @@ class UsageStoreContract:
         )
         await raw.pass_time(LEASE_S + 1)
         assert await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
-        run = await store.requeue(attempt.ref, back(raw.now()))
+        run = await store.requeue(attempt.ref, back())
         used = await usage_store.run_usage(run.id)
         assert (used.cpu_ms, used.peak_memory_bytes, used.written_bytes) == (900, 11, 77)
         assert (used.read_bytes, used.attempts_not_counted) == (0, 1)
@@ -229,7 +229,7 @@ class UsageStoreContract:
         await store.complete(attempt.ref, replace(FILE, usage=USED))
         before = await total(usage_store, raw)
         await raw.pass_time(2 * DAY_S)
-        assert await store.remove_expired(finished_before=raw.now(), limit=10)
+        assert await store.remove_expired(retention_s=DAY_S, limit=10)
         assert await total(usage_store, raw) == before
         await auth_store.add_tenant(TENANT, "Tenant 1")
         assert await usage_store.remove_expired_usage(finished_before=raw.now()) == 1

@@ -56,6 +56,7 @@ class Recorded:
     columns: list[tuple[str, str]] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
     error: str = ""
+    message: str = ""
 
 
 def cases() -> list[Case]:

@@ -29,6 +29,7 @@ class TrinoClient:
         time_zone: str = "UTC",
         schema: str = "default",
         catalog: str = "memory",
+        session: str = "",
     ) -> None:
         self._http = httpx.Client(timeout=120)
         self._url = url
@@ -39,6 +40,8 @@ class TrinoClient:
             "x-trino-time-zone": time_zone,
             "x-trino-client-capabilities": "PARAMETRIC_DATETIME,PATH",
         }
+        if session:
+            self._headers["x-trino-session"] = session
 
     def __enter__(self) -> TrinoClient:
         return self

@@ -273,7 +273,7 @@ class AppHarness:
 
     async def requeue(self, ref: AttemptRef, failure: Failure) -> Run:
         """Send the attempt's run back to the queue."""
-        detail = Requeued(failure, ready_time=self.clock())
+        detail = Requeued(failure)
         return self._published(await self.app.runs.store.requeue(ref, detail))
 
     async def free(self, ref: AttemptRef) -> Run:

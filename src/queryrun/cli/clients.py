@@ -16,12 +16,12 @@ from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client, 
 from queryrun.auth.clients import rotate_secret as rotate_client_secret
 from queryrun.auth.model import Client, IssuedSecret, Scope
 from queryrun.cli.audit_entries import record
+from queryrun.cli.existing import check_database, home_settings
 from queryrun.cli.home import ensure_entity
-from queryrun.cli.private import keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.runs.revoke import cancel_runs_of
-from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.settings import Settings
 from queryrun.wiring.database import open_database
 
 T = TypeVar("T")
@@ -137,10 +137,8 @@ def with_store(home: Path, work: Callable[[Database, Settings], Awaitable[T]]) -
 
     Opens it beside a running server: both write through the database's own locks.
     """
-    if not (home / CONFIG_NAME).exists():
-        raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
-    keep_private(home)
-    settings = load(home)
+    settings = home_settings(home)
+    check_database(settings)
 
     async def run() -> T:
         database = open_database(settings, _now)

@@ -14,12 +14,13 @@ import structlog
 import uvloop
 
 from queryrun.cli.banner import banner
+from queryrun.cli.existing import check_database, home_settings
 from queryrun.cli.logs import configure_logs
-from queryrun.cli.private import keep_private
 from queryrun.errors import ConfigurationError
 from queryrun.http.server import descriptors
 from queryrun.http.server.server import BACKLOG
-from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.results.ready_threads import ReadyThreads
+from queryrun.settings import Settings
 from queryrun.wiring.node import Node, build_node
 from queryrun.wiring.sandbox import NodeSandbox, node_sandbox
 
@@ -29,6 +30,9 @@ _EVERY_IPV6 = "::"
 _SWITCH_INTERVAL_S = 0.001
 """How long a thread that needs the interpreter waits for the busy event loop, several times in each
 write to the database. Python's default of 5 ms made cancels during floods last twice as long."""
+
+_THREADS = 8
+"""For calls that block for a moment: removing files, probing directories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,11 @@ class ServeOptions:
 
 def serve_home(home: Path, options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT; returns after an orderly shutdown."""
-    if not (home / CONFIG_NAME).exists():
-        raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
-    keep_private(home)
     environ = dict(os.environ)
     if options.roles is not None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
-    settings = load(home, environ)
+    settings = home_settings(home, environ)
+    check_database(settings)
     configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)
@@ -59,6 +61,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
 
 
 async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.socket) -> None:
+    asyncio.get_running_loop().set_default_executor(ReadyThreads(_THREADS, "node"))
     await serve_node(build_node(settings, url_of(listener), sandbox=sandbox), listener)
 
 

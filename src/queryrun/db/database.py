@@ -6,6 +6,7 @@ from typing import Protocol
 
 from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
+from queryrun.runs.clock import SharedClock
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
@@ -53,8 +54,21 @@ class Database(Protocol):
         ...
 
     @property
+    def clock(self) -> SharedClock:
+        """The time of all nodes that share it."""
+        ...
+
+    @property
     def leader(self) -> LeaderLease:
         """Which of the nodes that share it runs a task for all of them."""
+        ...
+
+    async def probe(self) -> None:
+        """Write to the database and commit. Takes seconds at most.
+
+        Raises `Unavailable` with a sentence for operators, and the cause if that is known, or
+        `TimeoutError`. Nothing that callers read is changed.
+        """
         ...
 
     async def clean_up(self) -> None:

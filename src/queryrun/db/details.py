@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from queryrun.db.rows import Values, event_values
-from queryrun.db.times import to_ms
 from queryrun.db.usage_rows import attempt_usage_values
 from queryrun.runs.state import RunEvent
 from queryrun.runs.store import CancelRequested, Completed, Failed, Freed, Requeued
@@ -32,7 +31,7 @@ def requeue_values(detail: Requeued) -> Values:
     return {
         **event_values(RunEvent.FAIL, detail),
         **attempt_usage_values(detail.usage),
-        "ready_ms": to_ms(detail.ready_time),
+        "delay_ms": round(detail.delay_s * 1000),
         "charge": 1 if detail.charge else 0,
         "detail": detail.failure.code,
     }

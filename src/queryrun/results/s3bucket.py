@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -39,10 +39,11 @@ class S3Bucket:
         location: S3Location,
         credentials: Callable[[], Credentials],
         policy: RequestPolicy | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._location = location
         endpoint = location.endpoint or AWS_ENDPOINT.format(region=location.region)
-        self._http = S3Http(self._address(endpoint), location.region, credentials, policy)
+        self._http = S3Http(self._address(endpoint), location.region, credentials, policy, now)
         self._link_base = self._address(location.link_endpoint or endpoint)
 
     def close(self) -> None:
@@ -152,7 +153,7 @@ class S3Bucket:
 
         None when the credentials expire earlier: a link expires with them.
         """
-        now, signer = datetime.now(UTC), self._http.signer()
+        now, signer = self._http.now(), self._http.signer()
         if not signer.credentials.last_until(now + timedelta(seconds=lifetime_s)):
             return None
         base = urlsplit(self._link_base)

@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from queryrun.results.sigv4 import Credentials, Signer, UnsignedRequest, encoded
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """The longest response that is buffered: a page of a listing has at most 1,000 entries."""
+_SKEWED = "RequestTimeTooSkewed"
 _MAX_IDLE_CONNECTIONS = 4
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
@@ -85,7 +87,11 @@ class S3Http:
         region: str,
         credentials: Callable[[], Credentials],
         policy: RequestPolicy | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
+        self._now = now or _utc_now
+        self._offset = timedelta()
+        """What to add to our time: S3 refuses signatures of more than 15 minutes ago or ahead."""
         parts = urlsplit(endpoint)
         self.host = parts.netloc
         self.policy = policy or RequestPolicy()
@@ -115,6 +121,10 @@ class S3Http:
             while self._idle:
                 self._idle.pop().close()
 
+    def now(self) -> datetime:
+        """The time that requests and links are signed with: ours, or S3's when ours was refused."""
+        return self._now() + self._offset
+
     def signer(self) -> Signer:
         """A signer with the current credentials."""
         return Signer(self._credentials(), self._region)
@@ -125,7 +135,7 @@ class S3Http:
             try:
                 return attempt()
             except S3Error as error:
-                if not error.is_transient:
+                if not error.is_transient and error.code != _SKEWED:
                     raise
                 time.sleep(pause_s)
         return attempt()
@@ -146,7 +156,10 @@ class S3Http:
             self._put(connection, request)
             response = connection.getresponse()
             if response.status >= 300:
-                raise S3Error(_code(response), response.status)
+                code = _code(response)
+                if code == _SKEWED:
+                    self._take_time_of(response)
+                raise S3Error(code, response.status)
         return connection, response
 
     def _put(self, connection: http.client.HTTPConnection, request: S3Request) -> None:
@@ -154,12 +167,17 @@ class S3Http:
         unsigned = UnsignedRequest(
             request.method, self.host, request.path, request.query, request.headers, digest
         )
-        headers = self.signer().headers(unsigned, datetime.now(UTC))
+        headers = self.signer().headers(unsigned, self.now())
         if request.body or request.method in {"PUT", "POST"}:
             headers["content-length"] = str(len(request.body))
         target = request.path + ("?" + encoded(request.query) if request.query else "")
         with contextlib.suppress(BrokenPipeError):  # the server may respond before it closes
             connection.request(request.method, target, request.body or None, headers)
+
+    def _take_time_of(self, response: http.client.HTTPResponse) -> None:
+        """A worker cannot ask the database for the time, so it takes S3's."""
+        with contextlib.suppress(TypeError, ValueError):
+            self._offset = parsedate_to_datetime(response.getheader("date", "")) - self._now()
 
     @contextlib.contextmanager
     def _closing_on_error(self, connection: http.client.HTTPConnection) -> Iterator[None]:
@@ -220,6 +238,10 @@ class S3Http:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _whole_body(response: http.client.HTTPResponse) -> bytes:

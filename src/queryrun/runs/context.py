@@ -14,12 +14,15 @@ from typing import Protocol
 
 from queryrun.audit.store import AuditStore
 from queryrun.results.store import ResultStore
+from queryrun.runs.file_removal import FileRemoval
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
@@ -68,6 +71,10 @@ class RequestContext:
     (`read.progress_of` covers those too)."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
+    wait_reason: Callable[[str], str | None] = lambda _run_id: None
+    """Why a run that this node queued again waits, as far as the node knows."""
+    blocked_by: Callable[[], str | None] = lambda: None
+    """Which part of this node no run can start without at the moment, and why; None: none."""
 
 
 class Workers(Protocol):
@@ -94,6 +101,7 @@ class AttemptContext:
     store: RunStore
     workers: Workers
     results: ResultStore
+    files: FileRemoval
     notifier: ChangeNotifier
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""
@@ -101,6 +109,8 @@ class AttemptContext:
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth
+    health: NodeHealth
+    wait_reasons: WaitReasons
     retry: RetryPolicy
     metrics: RunMetrics
     quotas: Quotas

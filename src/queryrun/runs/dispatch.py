@@ -148,19 +148,18 @@ class Dispatcher:
     async def _poll_timeout_s(self) -> float:
         """Not later than the next run becomes ready: a short back-off must not wait for a poll."""
         try:
-            ready = await self._context.store.next_ready_time(self._sources())
+            until_s = await self._context.store.next_ready_s(self._sources())
         except Exception:  # the claim reports it, if it lasts
             return self._options.poll_s
-        if ready is None:
+        if until_s is None:
             return self._options.poll_s
-        until_s = (ready - self._context.now()).total_seconds()
         return min(max(until_s, 0.01), self._options.poll_s)
 
     async def _claim(self) -> None:
         """Claim as many runs as there are free slots and start an attempt on each."""
         free = self._options.slots - len(self._tasks)
         fair = self._options.fair_slots + min(free, 0)
-        if (free <= 0 and fair <= 0) or self._draining:
+        if (free <= 0 and fair <= 0) or self._draining or self._context.health.blocking():
             return
         requested_s = time.monotonic()
         for attempt in await self._context.store.claim(
@@ -191,6 +190,7 @@ class Dispatcher:
         runner = AttemptRunner(attempt, self._context)
         runner.set_lease_deadline(deadline_s)
         self._runners[attempt.ref] = runner
+        self._context.wait_reasons.clear(attempt.ref.run_id)
         self._tasks[attempt.ref] = asyncio.create_task(self._run_attempt(runner))
         self._context.metrics.busy_slots.set(len(self._tasks))
         self._context.notifier.publish(attempt.run)

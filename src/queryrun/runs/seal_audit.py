@@ -7,6 +7,7 @@ import time
 
 import structlog
 
+from queryrun.audit.model import AuditEntry
 from queryrun.audit.store import SEALED_AT_ONCE, AuditStore
 from queryrun.runs.loop import survive
 
@@ -25,11 +26,13 @@ class AuditSealer:
     def __init__(self, store: AuditStore) -> None:
         self._store = store
         self._task: asyncio.Task[None] | None = None
+        self._first: AuditEntry | None = None
         self._anchored = -1
         self._anchored_at_s = 0.0
 
-    def start(self) -> None:
-        """Begin, on the running event loop."""
+    def start(self, first: AuditEntry) -> None:
+        """Begin, on the running event loop, with an entry; it is retried until it is written."""
+        self._first = first
         self._task = asyncio.create_task(self._seal_forever(), name="audit")
 
     async def close(self) -> None:
@@ -47,6 +50,9 @@ class AuditSealer:
 
     async def seal(self) -> None:
         """Seal everything that waits, and log where the chain ends."""
+        if self._first is not None:
+            await self._store.append(self._first)
+            self._first = None
         while await self._store.seal() == SEALED_AT_ONCE:
             pass
         if time.monotonic() - self._anchored_at_s >= ANCHOR_INTERVAL_S:

@@ -139,7 +139,8 @@ class Requeued:
     """Detail of `requeue`. `charge` is False when the run did not cause it, as in a drain."""
 
     failure: Failure
-    ready_time: datetime
+    delay_s: float = 0.0
+    """The pause before the next attempt, counted from the write by the store's clock."""
     charge: bool = True
     cancellation: Cancellation | None = None
     usage: AttemptUsage | None = None
@@ -166,11 +167,11 @@ Detail = Completed | Failed | Requeued | CancelRequested | Freed
 
 
 @dataclass(frozen=True, slots=True)
-class RemovedRun:
-    """A run past its retention, removed from the store; its file is the caller's to discard."""
+class ExpiredShare:
+    """Finished runs, and those of them that are past their retention."""
 
-    run_id: str
-    file_keys: tuple[str, ...] = field(default=())
+    finished: int
+    expired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +260,9 @@ class RunStore(Protocol):
         """
         ...
 
-    async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
-        """When the earliest run waiting out a back-off becomes ready; None when none does."""
+    async def next_ready_s(self, sources: Sequence[str]) -> float | None:
+        """Seconds, by the store's clock, until the earliest run that waits out a back-off becomes
+        ready; None when none does."""
         ...
 
     async def save_handle(self, ref: AttemptRef, *, handle: str, file_key: str) -> None:
@@ -302,7 +304,7 @@ class RunStore(Protocol):
         ...
 
     async def requeue(self, ref: AttemptRef, detail: Requeued) -> Run:
-        """`in_progress` -> `accepted`, for another attempt not before `detail.ready_time`.
+        """`in_progress` -> `accepted`, for another attempt after `detail.delay_s`.
 
         With `charge`, `remaining_attempts` drops by one; the caller has checked that it is
         above zero, and the write is refused (`LostRace`) if it is not. Only after the
@@ -365,8 +367,27 @@ class RunStore(Protocol):
         """How many runs of the same entity and source are before it; None if not waiting."""
         ...
 
-    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete finished runs last changed before `finished_before`, with their history."""
+    async def expired_share(self, *, retention_s: float, max_expired: int) -> ExpiredShare:
+        """How many finished runs there are, and how many of them `remove_expired` would delete:
+        counted up to `max_expired`. Costs an index entry for each finished run."""
+        ...
+
+    async def remove_expired(self, *, retention_s: float, limit: int) -> int:
+        """Delete finished runs that did not change for `retention_s` by the store's clock, the
+        oldest first, with their history; returns how many. In the same transaction every file that
+        they have or may have left is put on record (`recorded_removals`)."""
+        ...
+
+    async def record_removals(self, keys: Sequence[str]) -> None:
+        """Put files on record that are to be removed, or behind all others that are."""
+        ...
+
+    async def recorded_removals(self, *, limit: int) -> list[str]:
+        """Files to remove, the longest on record first."""
+        ...
+
+    async def forget_removals(self, keys: Sequence[str]) -> None:
+        """Take files off the record that have been removed."""
         ...
 
     async def usage(self, tenant_id: str, entity_id: str, client_id: str) -> tuple[Usage, Usage]:

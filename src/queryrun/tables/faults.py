@@ -25,13 +25,38 @@ def fault_of(message: str, snapshot: Snapshot) -> RunFailed | None:
             label = FORMATS[table.format].label
             problem = f"'{displayed(file.name)}' is damaged, or no {label} file"
             return unreadable(table.name, problem)
-    return None
+    return _damage(message, snapshot)
+
+
+def _damage(message: str, snapshot: Snapshot) -> RunFailed | None:
+    """What the engine says of pages that it cannot decode names no file."""
+    if not _DAMAGED.match(_own_message(message)):
+        return None
+    tables = [found for found in snapshot.tables() if not FORMATS[found.table.format].is_text]
+    if len(tables) != 1:
+        names = ", ".join(f"'{displayed(found.table.name)}'" for found in tables)
+        problem = f"A file of one of the tables {names} is damaged: write it again"
+        return RunFailed.of(FailureCode.DATA_INVALID, problem) if tables else None
+    files = [displayed(file.found.name) for file in tables[0].files]
+    which = f"'{files[0]}'" if len(files) == 1 else f"one of its {len(files)} files"
+    return unreadable(tables[0].table.name, f"{which} is damaged: write it again")
+
+
+_DAMAGED = re.compile(
+    r"(?:Parquet file is likely corrupted|Failed to decompress|TProtocolException|Out of buffer"
+    r"|Payload value bigger|(?:ZSTD|Snappy|LZ4|Brotli|GZIP) |Corrupt|Invalid (?:page|dictionary))",
+    re.I,
+)
 
 
 def _of_column(message: str) -> str:
     """What a relation says of a column that it cannot read (`COLUMN_FAULT`); else empty."""
     if COLUMN_FAULT not in message:
         return ""
+    return _own_message(message).partition(COLUMN_FAULT)[2].strip()
+
+
+def _own_message(message: str) -> str:
     with contextlib.suppress(ValueError, LookupError, TypeError):  # else the rest is the message
-        message = str(json.loads(message[message.index("{") :])["exception_message"])
-    return message.partition(COLUMN_FAULT)[2].strip()
+        return str(json.loads(message[message.index("{") :])["exception_message"])
+    return message

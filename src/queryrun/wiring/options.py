@@ -15,6 +15,7 @@ from queryrun.runs.dispatch import DispatchOptions
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.quotas import Quota
 from queryrun.runs.reap import ReapOptions
+from queryrun.runs.retention import RetentionOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import QueueLimits
@@ -64,11 +65,15 @@ def dispatch_options(settings: Settings) -> DispatchOptions:
 
 
 def reap_options(settings: Settings) -> ReapOptions:
+    """Whoever settles an attempt holds it as long as whoever runs one."""
+    return ReapOptions(settings.leases.reap_interval_s, settings.leases.lease_s)
+
+
+def retention_options(settings: Settings) -> RetentionOptions:
     """Runs are kept as long as their result files."""
-    return ReapOptions(
-        interval_s=settings.leases.reap_interval_s,
-        lease_s=settings.leases.lease_s,
+    return RetentionOptions(
         retention_s=settings.results.retention_days * _DAY_S,
+        max_share=settings.results.retention_max_share,
     )
 
 

@@ -50,7 +50,7 @@ def open_resources(
     lock = _lock_home(settings.path(LOCK_NAME))
     database = open_database(settings, utc_now)
     pool = WorkerPool(pool_options(settings, sandbox), roles)
-    results = result_store(settings, credentials)
+    results = result_store(settings, credentials, database.clock.now)
     return NodeResources(lock, database, pool, database.runs, pool, results, credentials)
 
 

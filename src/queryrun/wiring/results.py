@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.local import LocalResultStore
@@ -28,22 +29,29 @@ def result_credentials(settings: Settings) -> RotatingCredentials | None:
     return RotatingCredentials(chain_credentials(settings.results.region), is_remote=True)
 
 
-def result_store(settings: Settings, credentials: RotatingCredentials | None) -> ResultStore:
-    """The store of result files. A directory is created when it is missing."""
+def result_store(
+    settings: Settings, credentials: RotatingCredentials | None, now: Callable[[], datetime]
+) -> ResultStore:
+    """The store of result files. A directory is created when it is missing.
+
+    Links are signed with `now`, the time of all nodes.
+    """
     if credentials is not None:
-        return _s3_results(settings, credentials)
+        return _s3_results(settings, credentials, now)
     directory = settings.path(settings.results.directory)
     directory.mkdir(parents=True, exist_ok=True)
     return LocalResultStore(directory)
 
 
-def _s3_results(settings: Settings, credentials: RotatingCredentials) -> ResultStore:
+def _s3_results(
+    settings: Settings, credentials: RotatingCredentials, now: Callable[[], datetime]
+) -> ResultStore:
     """Imported here, because a node with a directory does not need it."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
 
     return S3ResultStore(
-        S3Bucket(_s3_location(settings.results), credentials),
+        S3Bucket(_s3_location(settings.results), credentials, now=now),
         part_bytes=size_bytes(settings.results.part_size, "results.part_size"),
         presigned=settings.results.links == "presigned",
     )

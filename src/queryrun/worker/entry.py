@@ -23,6 +23,7 @@ from queryrun.results.request import WriteRequest
 from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
+from queryrun.sql.trino.types import from_duckdb
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import Report
@@ -73,7 +74,8 @@ class SourceSession:
     def run(self, execute: Execute, report: Report) -> Done:
         """Run the statement through the whole pipeline and commit its file."""
         written = write_result(self._engine, self._job(execute), self._results, report)
-        return Done(written.rows, written.size_bytes, written.sha256)
+        columns = tuple((one.name, result_type(one.type)) for one in written.columns)
+        return Done(written.rows, written.size_bytes, written.sha256, columns)
 
     def interrupt(self) -> None:
         """Interrupt the engine. A single call may have no effect."""
@@ -140,3 +142,12 @@ def _s3_results(options: dict[str, str], credentials: CurrentCredentials) -> Res
 
 
 preload()  # once in the fork server, instead of in each worker that it forks
+
+
+def result_type(engines_type: str) -> str:
+    """The type of a result's column as Trino names it; the engine's own word where Trino has none.
+
+    A value that Trino could have with more digits (`timestamp(9)`) has the type that carries it.
+    """
+    found = from_duckdb(engines_type)
+    return engines_type.lower() if found is None else str(found[0])

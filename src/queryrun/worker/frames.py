@@ -131,6 +131,8 @@ class Done(Frame, frozen=True, tag="done"):
     rows: int
     size_bytes: int
     sha256: str
+    columns: tuple[tuple[str, str], ...] = ()
+    """Names and Trino types of the file's columns."""
     used: Used | None = None
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import msgspec
 
+from queryrun.causes import cause_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.processes.channel import Channel
 from queryrun.processes.child_setup import limit_file_size, limit_memory, name_process
@@ -184,6 +185,9 @@ class WorkerMain:
         if isinstance(error, MemoryError):
             return _as_frame(_OUT_OF_MEMORY)
         self._channel.send(internal_error(error))
+        cause = cause_of(error)
+        if cause is not None and cause.may_pass:
+            return _as_frame(Failure(FailureCode.ENGINE_UNAVAILABLE, cause.sentence))
         return _as_frame(_INTERNAL_ERROR)
 
 

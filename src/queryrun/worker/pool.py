@@ -21,12 +21,13 @@ from weakref import WeakKeyDictionary
 import msgspec
 import structlog
 
+from queryrun.causes import Cause, cause_of
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.sigv4 import Credentials
-from queryrun.worker.errors import PoolClosed
+from queryrun.worker.errors import NoDirectory, PoolClosed
 from queryrun.worker.frames import Failed, WorkerConfig
 from queryrun.worker.spill import SpillRoot, outbox_in
 from queryrun.worker.worker import Worker
@@ -115,6 +116,8 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._closed = False
+        self._spawn_error: Exception | None = None
+        """Why the last process could not be started; None when it was."""
         self._credentials: Credentials | None = None
         """The newest of the S3 store, once they have changed."""
 
@@ -127,6 +130,14 @@ class WorkerPool:
     def spares(self) -> int:
         """Processes that `take` could give out now."""
         return len(self._warm) + len(self._idle)
+
+    @property
+    def trouble(self) -> tuple[Cause, str] | None:
+        """Why no process can be started at the moment; None when one could be started last."""
+        if self._spawn_error is None or self._spawn_failures < 2:
+            return None
+        cause = cause_of(self._spawn_error) or Cause.OTHER
+        return cause, f"no process can be started: {cause.sentence}"
 
     async def start(self) -> None:
         """Claim the spill root, empty it, and begin to warm up. Does not wait for any process.
@@ -161,7 +172,8 @@ class WorkerPool:
         `max_workers`. It may still be opening its source: `Worker.execute` waits for that.
         The caller must hand it to `give_back` or `stop`. Cancelling this call leaks nothing.
 
-        Raises `PoolClosed`, and `ForkServerLost` when no process can be started.
+        Raises `PoolClosed`, `ForkServerLost` when no process can be started, and `NoDirectory` when
+        there is no room for its files.
         """
         while not self._closed:
             config = self._with_new_credentials(config)
@@ -294,8 +306,14 @@ class WorkerPool:
         return msgspec.structs.replace(config, results=results)
 
     def _pick_idle(self, config: WorkerConfig) -> Worker | None:
-        """Prefers a worker whose session is open, so that the statement starts at once."""
+        """Prefers a worker whose session is open, so that the statement starts at once.
+
+        One whose directories somebody has removed is stopped: it may write nowhere else.
+        """
         self._drop_exiting()
+        for lost in [w for w in self._idle if w.has_lost_directory()]:
+            self._remove_spare(lost)
+            self._in_background(self.stop(lost, grace_s=0.0))
         matching = [w for w in self._idle if w.config == config and w.reusable]
         worker = next((w for w in matching if w.is_ready), matching[0] if matching else None)
         if worker is not None:
@@ -305,9 +323,14 @@ class WorkerPool:
     def _pick_warm(self, config: WorkerConfig) -> Worker | None:
         if not self._warm:
             return None
+        try:
+            spill_dir = self._spill.new()
+            outbox = _new_outbox(config, spill_dir)
+        except OSError as error:
+            raise NoDirectory(cause_of(error)) from error
         worker = self._warm.pop(0)
-        spill_dir = self._directories[worker] = self._spill.new()
-        worker.configure(config, spill_dir, _new_outbox(config, spill_dir))
+        self._directories[worker] = spill_dir
+        worker.configure(config, spill_dir, outbox)
         return worker
 
     def _drop_exiting(self) -> None:
@@ -394,7 +417,12 @@ class WorkerPool:
             self._in_background(self._spawn())
 
     def _needs_spawn(self) -> bool:
-        """Idle workers count as spares, but one stays warm: an idle one serves one entity only."""
+        """Idle workers count as spares, but one stays warm: an idle one serves one entity only.
+
+        After a failure one is started although nobody waits: nobody does until one has started.
+        """
+        if self._spawn_error is not None and not self._spawning:
+            return True
         waiters = len(self._waiters)
         warm = len(self._warm) + self._spawning
         target = self._options.warm
@@ -421,6 +449,7 @@ class WorkerPool:
         self._living.add(worker)
         self._spawning -= 1
         self._spawn_failures = 0
+        self._spawn_error = None
         await worker.connect(control)
         self._in_background(self._watch(worker))
         if not worker.process.is_exiting:
@@ -433,7 +462,9 @@ class WorkerPool:
         _log.error("worker_spawn_failed", reason=str(error), failures=self._spawn_failures + 1)
         wait_s = _SPAWN_RETRY_S[min(self._spawn_failures, len(_SPAWN_RETRY_S) - 1)]
         self._spawn_failures += 1
-        self._wake_waiters(ForkServerLost(str(error)) if self._spawn_failures > 1 else None)
+        self._spawn_error = error
+        lost = ForkServerLost(str(error), cause_of(error))
+        self._wake_waiters(lost if self._spawn_failures > 1 else None)
         if self._retry is None and not self._closed:
             self._retry = asyncio.get_running_loop().call_later(wait_s, self._retry_spawn)
 
@@ -461,6 +492,6 @@ def _new_outbox(config: WorkerConfig, spill_dir: Path) -> Path | None:
     if config.results.kind != "local":
         return None
     outbox = outbox_in(Path(config.results.options["directory"]), spill_dir)
-    outbox.parent.mkdir(mode=0o700, exist_ok=True)
+    outbox.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have removed it
     outbox.mkdir(mode=0o700)
     return outbox

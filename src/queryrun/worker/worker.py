@@ -60,6 +60,9 @@ class Worker:
         """Whether it reported that an interrupt stopped its statement."""
         self.reusable = True
         """False once it reported something after which it must not be used again."""
+        self.internal_error: InternalError | None = None
+        """The last error of ours that it reported."""
+        self._spill_dir: Path | None = None
         self.disconnected = asyncio.Event()
         """Set when everything it ever sent has been received."""
         self._opened: asyncio.Future[Ready | Failed | None] = loop.create_future()
@@ -98,11 +101,17 @@ class Worker:
 
     def configure(self, config: WorkerConfig, spill_dir: Path, outbox: Path | None) -> None:
         """Bind it to one entity of one source for good. `ready` waits until it has opened it."""
-        self.config, self.outbox = config, outbox
+        self.config, self.outbox, self._spill_dir = config, outbox, spill_dir
         results = config.results
         if outbox is not None:
             results = msgspec.structs.replace(results, options={"directory": str(outbox)})
         self.send(msgspec.structs.replace(config, spill_dir=str(spill_dir), results=results))
+
+    def has_lost_directory(self) -> bool:
+        """Whether somebody has removed a directory that it writes to. Such a worker is of no use:
+        a new directory of the same name is outside its sandbox."""
+        directories = (self._spill_dir, self.outbox)
+        return any(one is not None and not one.is_dir() for one in directories)
 
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.
@@ -184,6 +193,7 @@ class Worker:
             case Ready():
                 self._set_opened(frame)
             case InternalError():
+                self.internal_error = frame
                 fields = {"exception": frame.exception, "traceback": frame.traceback}
                 _log.error("worker_internal_error", pid=self.pid, **fields)
             case Done() | Failed():

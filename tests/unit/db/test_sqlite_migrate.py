@@ -32,6 +32,7 @@ TABLES = {
     "usage",
     "usage_records",
     "audit_head",
+    "file_removals",
     "audit_log",
 }
 

@@ -15,16 +15,11 @@ import pytest
 from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
+from tests.org_attacks import ATTACKS, NATIVE_ATTACKS, PLAIN, ROWS
 from tests.org_differential import differences
 from tests.unit.engines.conftest import Open
 
 NORTH = RowFilter(org_column="org", org_ids=("north",))
-ROWS = """SELECT i AS id, CASE WHEN i % 3 = 0 THEN 'north' ELSE 'south' END AS org,
-  CASE WHEN i % 3 = 0 THEN 'mine' ELSE 'hidden' END AS note,
-  CASE WHEN i % 3 = 0 THEN i ELSE 0 END AS divisor,
-  CASE WHEN i % 3 = 0 THEN 'x' ELSE repeat('secret', 100) END AS long
-FROM range(3, 3000) t(i)"""
-PLAIN = "SELECT i AS id, 'plain' AS note FROM range(10) t(i)"
 
 
 def _files(directory: Path, condition: str, kind: str) -> dict[str, str]:
@@ -117,46 +112,10 @@ def outcome(session: DuckDBSession, statement: str) -> Any:
         return failure.failure
 
 
-ATTACKS = [
-    "SELECT count(*) FROM account",
-    "SELECT count(*) FROM account WHERE 1 / divisor >= 0",
-    "SELECT count(*) FROM account WHERE CAST(note AS integer) = 1",
-    "SELECT max(id), min(note), count(DISTINCT org) FROM account WHERE 10 % divisor < 100",
-    "SELECT id FROM account ORDER BY 1 / divisor, id LIMIT 3",
-    "SELECT sum(10 / divisor) OVER (ORDER BY id) FROM account",
-    "SELECT count(*) FROM account a JOIN plain p ON a.id = p.id AND 1 / a.divisor >= 0",
-    "SELECT count(*) FROM plain p LEFT JOIN account a ON 1 / a.divisor = p.id",
-    "SELECT count(*) FROM account a WHERE EXISTS (SELECT 1 FROM plain p WHERE p.id = 1/a.divisor)",
-    "SELECT count(*) FROM account WHERE length(replace(replace(long, 'e', long), 's', long)) > 9",
-    "SELECT max(id / divisor) FROM account GROUP BY org HAVING min(1 / divisor) >= 0",
-    "SELECT * FROM account WHERE id < 9 AND 1 / divisor >= 0 ORDER BY id",
-    "SELECT a.note FROM account AS a(id, org, note, divisor, long) WHERE a.id = 6",
-    "SELECT count(*) FROM (SELECT * FROM account LIMIT 3) t WHERE 1 / divisor >= 0",
-    "WITH a AS (SELECT * FROM account) SELECT count(*) FROM a, a b WHERE 1/a.divisor = 1/b.divisor",
-    "SELECT count(*) FROM account WHERE regexp_like(long, '(secret)+')",
-    "SELECT nosuch FROM account",
-    "SELECT id FROM Account WHERE id = (SELECT max(id) FROM ACCOUNT)",
-    "SELECT 1 / (SELECT count(*) FROM account WHERE note = 'hidden')",
-]
-
-
 def test_hidden_rows_change_neither_answer_nor_failure(twins: Twins) -> None:
     for statement in ATTACKS if twins.is_quick else ATTACKS[:4]:
         everything, own = twins.outcomes(statement)
         assert everything == own, statement
-
-
-NATIVE_ATTACKS = [
-    "SELECT account FROM account WHERE id < 7",
-    "FROM account NATURAL JOIN plain",
-    "SUMMARIZE account",
-    "SELECT #2 FROM account LIMIT 1",
-    "SELECT COLUMNS('i.*') FROM account WHERE id < 7",
-    "FROM account POSITIONAL JOIN plain SELECT plain.id, divisor LIMIT 5",
-    "SELECT TRY(1 // divisor) FROM account ORDER BY ALL LIMIT 2",
-    "SELECT rowid FROM account LIMIT 1",
-    "DESCRIBE account",
-]
 
 
 @pytest.mark.parametrize("twins", ["native"], indirect=True)

@@ -7,6 +7,7 @@ writes; external access is off except for the entity's own directory; the config
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
+from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import Tables
 from queryrun.engines.duckdb.usage import usage_of
@@ -101,6 +103,7 @@ class DuckDBSession:
         self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
         self._barrier: Barrier | None = None
+        self._functions = InstalledFunctions()
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
@@ -148,10 +151,20 @@ class DuckDBSession:
         try:
             return self._planned(statement, row_filter)
         except duckdb.Error as error:
-            failure = self.failure_of(error, self._relation_at(error))
+            failure = self._cause_in_data(self.failure_of(error, self._relation_at(error)))
             raise _without_values(failure, row_filter) from error
         except RunFailed as failed:
-            raise _without_values(failed, row_filter) from failed.__cause__
+            failure = self._cause_in_data(failed)
+            raise _without_values(failure, row_filter) from failed.__cause__
+
+    def _cause_in_data(self, failure: BaseException) -> BaseException:
+        """A column that cannot be read fits nothing: the fault in its file is the cause."""
+        is_of_types = isinstance(failure, RunFailed) and failure.failure.code in _ABOUT_TYPES
+        for table in self._snapshot.tables() if is_of_types and self._snapshot else ():
+            for column, fault in table.column_faults.items():
+                if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", self._statement, re.I):
+                    return RunFailed.of(FailureCode.DATA_INVALID, fault)
+        return failure
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
@@ -261,6 +274,7 @@ class DuckDBSession:
             parsed = self._parsed = read(statement)
             sql, names = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables
+            self._functions.install(self._instance, sql)
         else:
             sql, tree = statement, self._checked(statement)
             named = frozenset(table_key(table.name) for table in tree.tables)
@@ -285,6 +299,8 @@ class DuckDBSession:
         """From here on there is nothing but the rows that this client may see."""
         barrier = self._barrier = Barrier(self._limits, self._zone)
         self._connection = barrier.connection
+        if self._is_trino:
+            barrier.install_functions(sql)
         barrier.copy(self._database, tables.offered, named, tree, sql)
         self.verify_data()
         self._close_snapshot()
@@ -313,7 +329,7 @@ class DuckDBSession:
 
     def _refuse_what_is_not_allowed(self, tree: Tree) -> None:
         """Checked again in the worker, although the guard has checked: it is the defence."""
-        objection = objection_to(tree)
+        objection = objection_to(tree, frozenset(self._table_names()))
         if objection is None:
             return
         line = column = None
@@ -380,5 +396,6 @@ def _without_values(failure: BaseException, row_filter: RowFilter) -> BaseExcept
     return RunFailed(Failure(failure.failure.code, message))
 
 
+_ABOUT_TYPES = {FailureCode.TYPE_MISMATCH, FailureCode.NAME_NOT_FOUND}
 _ABOUT_DATA = {FailureCode.DATA_INVALID, FailureCode.DATA_UNREADABLE}
 _PLAIN_SCHEMAS = {"", "information_schema"}

@@ -15,7 +15,7 @@ from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
 from queryrun.tables.facts import describe_cost, known_rows
 from queryrun.tables.formats import FORMATS
-from queryrun.tables.model import table_key
+from queryrun.tables.model import displayed, table_key, unreadable
 from queryrun.tables.relation import relation
 from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, view_sql
@@ -151,7 +151,19 @@ class Tables:
         """The columns of a table that has been offered."""
         rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
         mark = self._deleted_column(name)
-        return [_column(str(column), str(kind), mark) for column, kind, *_ in rows]
+        found = [_column(str(column), str(kind), mark) for column, kind, *_ in rows]
+        self._require_mark(name, found)
+        return found
+
+    def _require_mark(self, name: str, columns: Sequence[TableColumn]) -> None:
+        """A mark that a definition names and no column is would show every deleted row."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        if table is None or not table.deleted_column:
+            return
+        if not any(column.marks_deleted and _is_boolean(column) for column in columns):
+            mark = displayed(table.deleted_column)
+            problem = f"tables.toml says deleted = '{mark}', and it has no boolean column '{mark}'"
+            raise unreadable(table.name, problem)
 
     def schema(self, requested: Iterable[str]) -> dict[str, list[TableColumn]]:
         """All tables by name; those among `requested` are offered and have their columns."""

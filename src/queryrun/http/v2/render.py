@@ -141,6 +141,13 @@ def _usage(details: RunDetails) -> object:
     return None if used is None else usage_object(used)
 
 
+def _columns(details: RunDetails) -> object:
+    """A list, because their order is the file's. None also when they were too many to keep."""
+    if details.run.file is None or not details.run.file.columns:
+        return None
+    return [{"name": name, "type": kind} for name, kind in details.run.file.columns]
+
+
 # --- the table ------------------------------------------------------------------------------
 
 Schema = dict[str, object]
@@ -181,6 +188,18 @@ SPECIAL: dict[str, FieldFormat] = {
         {"type": "array", "items": _reference("Attempt")},
     ),
     "usage": FieldFormat(_usage, _reference("Usage")),
+    "columns": FieldFormat(
+        _columns,
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "type": {"type": "string"}},
+                "required": ["name", "type"],
+                "additionalProperties": False,
+            },
+        },
+    ),
     "read_deleted": FieldFormat(
         lambda details: details.run.request.deleted_rows is not DeletedRows.EXCLUDE,
         {"type": "boolean"},

@@ -77,8 +77,13 @@ class Converter:
         self._connection.close()
 
     def convert(self, source: Source, path: Path) -> Converted:
-        """Write the file with the types that all its values imply. Raises `FileFault`."""
+        """Write the file with the types that all its values imply. Raises `FileFault`.
+
+        Writes nothing for a file that has neither records nor names of columns.
+        """
         with source.open() as (names, batches):
+            if not names:
+                return Converted((), 0)
             head, rest = _split_head(batches)
             columns = self._columns(source, names, head)
             try:

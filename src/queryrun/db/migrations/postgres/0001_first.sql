@@ -67,6 +67,7 @@ CREATE TABLE runs (
     file_size_bytes     bigint,
     file_sha256         text,
     file_rows           bigint,
+    file_columns        text,
     failure_code        text,
     failure_message     text,
     failure_line        bigint,
@@ -254,6 +255,14 @@ CREATE TABLE async_requests (
     response     bytea
 );
 CREATE INDEX async_requests_created ON async_requests (created_ms);
+
+-- Result files to remove: of runs past their retention, and what attempts left while the store of
+-- files did not respond.
+CREATE TABLE file_removals (
+    file_key    text COLLATE "C" PRIMARY KEY,
+    recorded_ms bigint NOT NULL
+);
+CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
 
 -- Request rates of all nodes together. Each window is the time at which it will be full again.
 -- Not logged: after a crash every bucket is full.

@@ -65,6 +65,7 @@ CREATE TABLE runs (
     file_size_bytes     INTEGER,
     file_sha256         TEXT,
     file_rows           INTEGER,
+    file_columns        TEXT,
     failure_code        TEXT,
     failure_message     TEXT,
     failure_line        INTEGER,
@@ -232,3 +233,11 @@ CREATE TABLE async_requests (
     completed_ms INTEGER,
     response     BLOB
 ) WITHOUT ROWID;
+
+-- Result files to remove: of runs past their retention, and what attempts left while the store of
+-- files did not respond.
+CREATE TABLE file_removals (
+    file_key    TEXT PRIMARY KEY,
+    recorded_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);

@@ -89,7 +89,7 @@ DELETE FROM tokens WHERE digest = %(digest)s AND client_id = %(client_id)s;
 SELECT id FROM clients WHERE revoked_ms >= %(since_ms)s;
 
 -- name: remove_expired_tokens
--- Reads the whole table, from time to time.
+-- Reads the whole table, from time to time. By the database's clock alone.
 DELETE FROM tokens
-WHERE expires_ms <= %(now_ms)s
+WHERE expires_ms <= {now}
     OR client_id IN (SELECT id FROM clients WHERE revoked_ms IS NOT NULL);

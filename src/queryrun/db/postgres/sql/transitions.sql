@@ -60,7 +60,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
 WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
     UPDATE runs r SET state = CASE r.state WHEN 'in_progress' THEN 'accepted' END,
         updated_ms = greatest((SELECT ms FROM clock), r.updated_ms + 1),
-        ready_ms = %(ready_ms)s::bigint,
+        ready_ms = (SELECT ms FROM clock) + %(delay_ms)s::bigint,
         remaining_attempts = r.remaining_attempts - %(charge)s
     WHERE r.id = %(run_id)s AND (r.state || '') IN ('in_progress') AND r.attempt = %(number)s
         AND r.remaining_attempts >= %(charge)s

@@ -98,16 +98,34 @@ UNION ALL
 SELECT source, state, count(*) FROM runs
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 
+-- name: expired_share
+-- How many runs are terminal, and how many of them are expired. Index: runs_ended.
+SELECT (SELECT count(*) FROM runs WHERE state IN ('complete', 'failed', 'canceled')),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM runs WHERE state IN ('complete', 'failed', 'canceled')
+            AND updated_ms < :before_ms ORDER BY updated_ms LIMIT :limit));
+
 -- name: expired_runs
 -- Index: runs_ended.
-SELECT seq, id FROM runs
+SELECT seq FROM runs
 WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < :before_ms
 ORDER BY updated_ms LIMIT :limit;
 
--- name: file_keys
+-- name: record_files
 -- Every file that the run or one of its attempts has or may have left.
-SELECT file_key FROM runs WHERE seq = :seq AND file_key IS NOT NULL
-UNION SELECT file_key FROM attempts WHERE run_seq = :seq AND file_key IS NOT NULL;
+INSERT OR IGNORE INTO file_removals (file_key, recorded_ms)
+SELECT file_key, :now_ms FROM runs WHERE seq = :seq AND file_key IS NOT NULL
+UNION SELECT file_key, :now_ms FROM attempts WHERE run_seq = :seq AND file_key IS NOT NULL;
+
+-- name: record_removal
+INSERT OR REPLACE INTO file_removals (file_key, recorded_ms) VALUES (:file_key, :now_ms);
+
+-- name: recorded_removals
+-- Index: file_removals_recorded.
+SELECT file_key FROM file_removals ORDER BY recorded_ms, file_key LIMIT :limit;
+
+-- name: forget_removal
+DELETE FROM file_removals WHERE file_key = :file_key;
 
 -- name: remove_events
 DELETE FROM run_events WHERE run_seq = :seq;

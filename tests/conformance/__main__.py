@@ -1,0 +1,59 @@
+"""Trino's own statements, asked of a real Trino and of us: `make trino-conformance`.
+
+`record` fetches the sources and asks a Trino 476 what is not recorded yet, `judge` asks us and
+prints what is left over. `show PATTERN` judges the statements that match, and prints each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from tests import trino_process
+from tests.conformance.extract import Statement, statements
+from tests.conformance.fetch import fetch, found
+from tests.conformance.recorded import read_recorded, record
+from tests.conformance.report import full
+from tests.conformance.run import judged, our_side
+from tests.conformance.verdicts import BOTH_FAIL, EQUAL, verdict
+
+_OPTIONS = trino_process.Options(
+    catalogs={"tpch": "connector.name=tpch\n", "memory": trino_process.CATALOGS["memory"]},
+    processors=2,
+)
+
+
+def main() -> None:
+    """Do what is asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["record", "judge", "show"])
+    parser.add_argument("pattern", nargs="?", default=".")
+    parser.add_argument("--output", type=Path, help="where `judge` writes what is left over")
+    parser.add_argument("--every", action="store_true", help="`show` what is equal, too")
+    options = parser.parse_args()
+    fetch()
+    everything = statements(found())
+    if options.what == "record":
+        with trino_process.running(_OPTIONS) as url:
+            record(url, everything)
+    elif options.what == "show":
+        _show([s for s in everything if re.search(options.pattern, s.sql, re.I)], options.every)
+    else:
+        text = full(everything, judged(everything, lambda done: print(done, flush=True)))
+        print(text) if options.output is None else options.output.write_text(text)
+
+
+def _show(some: list[Statement], every: bool) -> None:
+    recorded = read_recorded()
+    with our_side() as side:
+        for statement in some:
+            trino = recorded.get(statement.key)
+            one = trino and verdict(statement.sql, trino, side.run(statement.sql))
+            if trino and one and (every or one.verdict not in {EQUAL, BOTH_FAIL}):
+                found = trino.message[:200] if trino.error else f"{trino.columns} {trino.rows[:3]}"
+                print(f"{one.verdict}: {statement.sql}\n    {one.note[:400]}\n    Trino: {found}")
+
+
+if __name__ == "__main__":
+    main()
