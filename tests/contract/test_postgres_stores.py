@@ -9,6 +9,7 @@ from queryrun.auth.store import AuthStore
 from queryrun.db.postgres.database import PostgresDatabase
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
 from tests.contract.audit_store import AuditStoreContract
@@ -16,6 +17,7 @@ from tests.contract.auth_store import AuthStoreContract
 from tests.contract.postgres_database import OnPostgres
 from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.run_store import RunStoreContract
+from tests.contract.statement_store import StatementStoreContract
 from tests.contract.usage_store import UsageStoreContract
 
 
@@ -91,3 +93,17 @@ class TestPostgresAuditStore(OnPostgres, AuditStoreContract):
     def runs(self, database: PostgresDatabase) -> RunStore:
         """What appends an entry with each run."""
         return database.runs
+
+
+class TestPostgresStatementStore(OnPostgres, StatementStoreContract):
+    """PostgreSQL keeps the contract."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> StatementStore:
+        """The store."""
+        return database.statements
+
+    @pytest.fixture
+    def auth(self, database: PostgresDatabase) -> AuthStore:
+        """The clients beside it."""
+        return database.auth

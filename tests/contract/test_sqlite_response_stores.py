@@ -9,11 +9,13 @@ from queryrun.auth.store import AuthStore
 from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
 from tests.contract.audit_store import AuditStoreContract
 from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.sqlite_database import OnSqlite
+from tests.contract.statement_store import StatementStoreContract
 from tests.contract.usage_store import UsageStoreContract
 
 
@@ -66,3 +68,17 @@ class TestSqliteAuditStore(OnSqlite, AuditStoreContract):
     def runs(self, database: SqliteDatabase) -> RunStore:
         """What appends an entry with each run."""
         return database.runs
+
+
+class TestSqliteStatementStore(OnSqlite, StatementStoreContract):
+    """SQLite keeps the contract."""
+
+    @pytest.fixture
+    def store(self, database: SqliteDatabase) -> StatementStore:
+        """The store."""
+        return database.statements
+
+    @pytest.fixture
+    def auth(self, database: SqliteDatabase) -> AuthStore:
+        """The clients beside it."""
+        return database.auth

@@ -110,10 +110,12 @@ def test_a_text_format_becomes_the_same_arrow_table_as_arrow(serve: Serve, kind:
     assert found.schema.types == empty.schema.types
     assert empty.num_rows == 0
     for name in found.column_names:
-        values, wanted = (table.column(name).to_pylist() for table in (found, expected))
+        values, expected_values = (table.column(name).to_pylist() for table in (found, expected))
         if name == "doc":  # the same document, with or without blanks
-            values, wanted = ([one and one.replace(" ", "") for one in v] for v in (values, wanted))
-        assert values == wanted, name
+            values, expected_values = (
+                [one and one.replace(" ", "") for one in v] for v in (values, expected_values)
+            )
+        assert values == expected_values, name
 
 
 def test_rows_and_frames_have_the_values_types(serve: Serve) -> None:

@@ -11,6 +11,7 @@ from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
 
@@ -46,6 +47,11 @@ class Database(Protocol):
     @property
     def audit(self) -> AuditStore:
         """The record of who did what."""
+        ...
+
+    @property
+    def statements(self) -> StatementStore:
+        """Statements that people keep for later."""
         ...
 
     @property

@@ -213,7 +213,8 @@ class AttemptRunner:
         if room.is_full:
             return room.failure()
         frame = self._execute_frame(room)
-        end = await worker.execute(frame, self._on_progress)
+        permit = self._context.results.upload_permit(self._file_key)
+        end = await worker.execute(frame, self._on_progress, permit)
         self._used = end.used
         if isinstance(end, Done):
             room = await self._context.quotas.result_room(self.attempt.run.request)
@@ -314,8 +315,6 @@ class AttemptRunner:
 
         From here on no worker can change it, not even the one that wrote it.
         """
-        if worker.outbox is None:
-            return done
         results = self._context.results
         take_over = partial(results.take_over, worker.outbox, self._file_key, done.size_bytes)
         try:

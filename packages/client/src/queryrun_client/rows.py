@@ -46,15 +46,15 @@ def check_rows(info: RunInfo) -> None:
         )
 
 
-def read_rows(path: Path, asked: type[R], info: RunInfo) -> Iterator[R]:
-    """The rows of a JSON Lines file, one at a time, each as `asked`.
+def read_rows(path: Path, requested: type[R], info: RunInfo) -> Iterator[R]:
+    """The rows of a JSON Lines file, one at a time, each as `requested`.
 
     Plain dictionaries have the columns' own types where the server reports them: decimals keep
     their digits, dates are dates.
     """
-    is_plain = asked is Row and info.columns is not None
-    wanted = row_type(info.columns or ()) if is_plain else asked
-    decoder = decoder_of(wanted) if is_plain else msgspec.json.Decoder(wanted)
+    is_plain = requested is Row and info.columns is not None
+    kind = row_type(info.columns or ()) if is_plain else requested
+    decoder = decoder_of(kind) if is_plain else msgspec.json.Decoder(kind)
     with open_plain(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip():

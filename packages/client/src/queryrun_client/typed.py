@@ -78,7 +78,7 @@ class _Tokens:
     def at_end(self) -> bool:
         return self._next == len(self._tokens)
 
-    def peek(self) -> str:
+    def lookahead(self) -> str:
         return "" if self.at_end else self._tokens[self._next]
 
     def take(self) -> str:
@@ -89,25 +89,25 @@ class _Tokens:
 def _parse(tokens: _Tokens) -> Type:
     name = tokens.take().lower()
     numbers, parts, names = [], [], []
-    if tokens.peek() == "(":
+    if tokens.lookahead() == "(":
         tokens.take()
-        while tokens.peek() != ")":
-            if tokens.peek().isdigit():
+        while tokens.lookahead() != ")":
+            if tokens.lookahead().isdigit():
                 numbers.append(int(tokens.take()))
             else:
                 names.append(_field_name(tokens) if name == "row" else "")
                 parts.append(_parse(tokens))
-            if tokens.peek() == ",":
+            if tokens.lookahead() == ",":
                 tokens.take()
         tokens.take()
-    if tokens.peek() in _IN_WORDS:
+    if tokens.lookahead() in _IN_WORDS:
         name = f"{name} {tokens.take()}"
     return Type(name, tuple(numbers), tuple(parts), tuple(names))
 
 
 def _field_name(tokens: _Tokens) -> str:
     """The name in front of a field's type; empty when the field has none."""
-    quoted = tokens.peek()
+    quoted = tokens.lookahead()
     if not quoted.startswith('"'):
         return ""
     return tokens.take()[1:-1].replace('""', '"')

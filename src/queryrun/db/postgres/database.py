@@ -24,6 +24,7 @@ from queryrun.db.postgres.migrate import migrate_postgres, pending
 from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
+from queryrun.db.postgres.saved_statements import PostgresStatementStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
 from queryrun.db.postgres.usage_store import PostgresUsageStore
 from queryrun.errors import Unavailable
@@ -44,6 +45,7 @@ class PostgresDatabase:
     requests: PostgresAsyncRequestStore
     usage: PostgresUsageStore
     audit: PostgresAuditStore
+    statements: PostgresStatementStore
     rates: PostgresRates
     clock: PostgresClock
     leader: PostgresLeaderLease
@@ -107,6 +109,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         requests=PostgresAsyncRequestStore(connections),
         usage=PostgresUsageStore(connections),
         audit=PostgresAuditStore(connections),
+        statements=PostgresStatementStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),
     )

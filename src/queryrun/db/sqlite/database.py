@@ -20,6 +20,7 @@ from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
+from queryrun.db.sqlite.saved_statements import SqliteStatementStore
 from queryrun.db.sqlite.usage_store import SqliteUsageStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
@@ -48,6 +49,7 @@ class SqliteDatabase:
     requests: SqliteAsyncRequestStore
     usage: SqliteUsageStore
     audit: SqliteAuditStore
+    statements: SqliteStatementStore
     clock: SharedClock
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
@@ -103,6 +105,7 @@ def open_sqlite(
         requests=SqliteAsyncRequestStore(writer, reader, now),
         usage=SqliteUsageStore(writer, reader, now),
         audit=SqliteAuditStore(writer, reader, now),
+        statements=SqliteStatementStore(writer, reader),
         clock=OwnClock(now),
     )
 
