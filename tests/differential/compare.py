@@ -31,7 +31,7 @@ def _loose(kind: str) -> str:
     kind = re.sub(r"varchar\(\d+\)", "varchar", kind)
     kind = re.sub(r"decimal\((\d+), ?\1\)", _one_digit_more, kind)
     kind = re.sub(r"(timestamp|time)\(\d+\)", r"\1", kind)
-    return kind.replace(" ", "").replace('"', "")
+    return kind.replace(" ", "").replace('"', "").lower()
 
 
 def _one_digit_more(match: re.Match[str]) -> str:

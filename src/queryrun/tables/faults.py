@@ -13,11 +13,16 @@ from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
 from queryrun.tables.text.faults import COLUMN_FAULT
 
 
-def fault_of(message: str, snapshot: Snapshot) -> RunFailed | None:
-    """The fault of a file that an error of the engine means; None when it means none."""
+def fault_of(message: str, snapshot: Snapshot | None) -> RunFailed | None:
+    """The fault of a file that an error of the engine means; None when it means none.
+
+    A database has no `snapshot`, and columns that cannot be read all the same.
+    """
     column = _of_column(message)
     if column:
         return RunFailed.of(FailureCode.DATA_INVALID, column)
+    if snapshot is None:
+        return None
     for path in re.findall(f"{DESCRIPTORS}[0-9]+|/[^'\"]*", message):
         found = snapshot.file_at(path)
         if found:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from queryrun.errors import Failure, FailureCode
 from queryrun.sql.nesting import TOO_DEEP
 from queryrun.sql.trino import ast, metadata
-from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import DUCKDB
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.evaluation import explained
 from queryrun.sql.trino.grouping import grouping_problem
 from queryrun.sql.trino.information import is_information
+from queryrun.sql.trino.intervals import printed
 from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
@@ -89,10 +89,7 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted)
     with deeply(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
-    for output in outputs:
-        if output.type in {t.DAYS, t.MONTHS}:
-            message = f"A result column of type {output.type} is not supported"
-            raise failure_at(FailureCode.NOT_SUPPORTED, message, parsed.text, 0)
+    sql = printed(sql, outputs)
     if len(sql) > MAX_TRANSLATED_CHARS:
         raise failure_at(
             FailureCode.NOT_SUPPORTED,
