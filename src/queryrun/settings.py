@@ -78,6 +78,11 @@ class ServerSettings(Section, frozen=True):
     for none. It names sources and counts runs: keep it from strangers one way or the other."""
     serve_docs: bool = True
     """Whether `/docs` and `/openapi.json` are served."""
+    serve_console: bool = True
+    """Whether the web page for people is served at `/console` (docs/how-to/console.md)."""
+    session_idle_s: float = 1800.0
+    """How long a person's session in the console lasts without a sign of them, in seconds. It ends
+    after twelve hours at any rate."""
     trusted_proxies: str = ""
     """Addresses and networks of your own proxies, separated by commas: `10.0.0.5, 10.1.0.0/16`.
     From these alone `X-Forwarded-For` is believed, its right-most address that is none of them."""

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,17 +23,13 @@ REAL_TOLERANCE = 1e-6
 
 
 def same_type(trino: str, ours: Type) -> bool:
-    """Whether a column's type is that of Trino, except for lengths, precisions and field names.
-
-    Intervals are texts in our results (`sql.trino.intervals`).
-    """
-    if trino.startswith("INTERVAL "):
-        return ours == t.VARCHAR
+    """Whether a column's type is that of Trino, except for lengths, precisions and field names."""
     return _loose(trino.replace("unknown", "integer")) == _loose(str(ours))
 
 
 def _loose(kind: str) -> str:
     kind = re.sub(r"varchar\(\d+\)", "varchar", kind)
+    kind = re.sub(r"interval (day to second|year to month)", "varchar", kind, flags=re.I)
     kind = re.sub(r"decimal\((\d+), ?\1\)", _one_digit_more, kind)
     kind = re.sub(r"(timestamp|time)\(\d+\)", r"\1", kind)
     return kind.replace(" ", "").replace('"', "")
@@ -104,6 +100,8 @@ def from_trino(value: Any, kind: Type) -> Any:
         case t.TSTZ:
             moment, _, zone = value.rpartition(" ")
             return _moment(moment).replace(tzinfo=_zone(zone)).astimezone(UTC)
+        case "time":
+            return time.fromisoformat(value)
         case "varbinary":
             return base64.b64decode(value)
         case "json":

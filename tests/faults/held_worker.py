@@ -16,12 +16,11 @@ from typing import NoReturn
 from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
-from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.runtime import NodeServices, Report
 
 HEADERS_BYTES = 100_000
 """Archives and encrypted files begin with bytes of their own, before the first row."""
@@ -45,7 +44,7 @@ class HoldPoint:
             hold()
 
 
-def open_session(config: WorkerConfig) -> SourceSession:
+def open_session(config: WorkerConfig, _node: NodeServices) -> SourceSession:
     """The real engine and store, held at the point that the statement names."""
     if Path(config.source.options["data_dir"], OPENING_MARK).exists():
         hold()
@@ -101,9 +100,6 @@ class HeldEngine:
     def progress(self) -> EngineProgress:
         """As the real one."""
         return self._engine.progress()
-
-    def use_credentials(self, credentials: Credentials) -> None:
-        """It has no store that needs any."""
 
     def renew(self) -> bool:
         """As the real one."""

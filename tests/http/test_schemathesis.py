@@ -48,6 +48,7 @@ from queryrun.runs.store import (
     QueueLimits,
 )
 from queryrun.sql.guard import Verdict
+from queryrun.sql.validate import TableColumns, Validation
 from tests.conftest import Clock
 from tests.http.app_harness import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, app_over
 
@@ -66,6 +67,12 @@ class WillingGuard:
     async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
         """Always yes."""
         return Verdict(statement)
+
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """Always fine."""
+        return Validation()
 
 
 class EagerRuns(SqliteRunStore):

@@ -10,6 +10,7 @@ from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 
 
@@ -34,6 +35,11 @@ class Database(Protocol):
     @property
     def requests(self) -> AsyncRequestStore:
         """Requests whose outcome is read later."""
+        ...
+
+    @property
+    def statements(self) -> StatementStore:
+        """Statements that people keep for later."""
         ...
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -285,6 +286,36 @@ class SessionOpener(Protocol):
         `url`, `catalog`, `schema`, `user`, `auth`, `ui_url`, `name_scope` and `dialect`, and as
         `secret` the password or token. Raises `RunFailed` when the source cannot be opened.
         """
+        ...
+
+
+GiveSocket = Callable[[str], socket.socket]
+"""A connected socket, by the name of a connection (`EngineKind.connections`). Raises `OSError`."""
+
+
+class RelayedSessionOpener(Protocol):
+    """A `SessionOpener` of an engine that is reached through a relay."""
+
+    def __call__(
+        self,
+        options: Mapping[str, str],
+        limits: EngineLimits,
+        time_zone: str = "UTC",
+        secret: str | None = None,
+        *,
+        give: GiveSocket | None = None,
+    ) -> EngineSession:
+        """`give` is where every connection comes from; None: it makes them itself."""
+        ...
+
+
+class RelayConnection(Protocol):
+    """Passes on what a worker says to its engine (`registry.EngineKind.relay`)."""
+
+    def __call__(
+        self, connection: socket.socket, options: Mapping[str, str], secret: str | None
+    ) -> None:
+        """Serve until either side closes, and close it. Blocking; in a thread of its own."""
         ...
 
 

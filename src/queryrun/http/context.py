@@ -33,6 +33,7 @@ from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.tables import TableCatalog
 from queryrun.services.turns import TurnSlots
 
@@ -86,6 +87,10 @@ class HttpSettings:
     follow_options: FollowOptions = FOLLOW_OPTIONS
     serve_docs: bool = True
     """False: no description of the API is served."""
+    serve_console: bool = True
+    """Whether the console is served (`/console`)."""
+    session_idle_s: float = 1800.0
+    """How long a console session lasts without a sign of its person."""
     serve_api: bool = True
     """False on a node that only runs statements: it serves probes and metrics, nothing else."""
     list_runs: bool
@@ -132,6 +137,7 @@ class AppContext:
     auth: AuthStore
     idempotency: IdempotencyStore
     requests: AsyncRequestStore
+    statements: StatementStore
     results: ResultStore
     tables: TableCatalog
     previews: BinaryPreviews

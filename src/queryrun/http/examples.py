@@ -125,3 +125,5 @@ TOO_LATE = problem(
     "query_run_id",
     f"Query run {ID} is not in accepted or in_progress state",
 )
+
+DRAFT: dict[str, object] = {"sql": "SELECT id FROM account"}

@@ -41,7 +41,7 @@ async def issue(app: AppContext, request: ApiRequest) -> Response:
     if form.get("grant_type") != "client_credentials":
         raise _wrong_grant(form.get("grant_type"))
     client_id, secret = _credentials(request, form)
-    client = await _authenticated(app, request, client_id, secret)
+    client = await authenticated(app, request, client_id, secret)
     _check_entity(request, client)
     issued = await new_token_of(app.auth, client, app.now())
     return JsonResponse(_token_object(issued), headers=NO_STORE)
@@ -53,13 +53,13 @@ async def revoke(app: AppContext, request: ApiRequest) -> Response:
     client_id, secret = _credentials(request, form)
     if not form.get("token"):
         raise TokenRefused("invalid_request", "token is required")
-    client = await _authenticated(app, request, client_id, secret)
+    client = await authenticated(app, request, client_id, secret)
     if await revoke_token(app.auth, client, form["token"]):
         log.info("token_revoked", client_id=client.id, remote_address=request.client_address)
     return JsonResponse({}, headers=NO_STORE)
 
 
-async def _authenticated(
+async def authenticated(
     app: AppContext, request: ApiRequest, client_id: str, secret: str
 ) -> Client:
     """The client whose credentials these are, counted."""

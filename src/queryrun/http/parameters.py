@@ -224,5 +224,14 @@ IF_NONE_MATCH = Parameter(
     "if-none-match", "header", {"type": "string"}, "ETags: 304 when the file has one of them."
 )
 
+CONSOLE = Parameter(
+    "x-queryrun-console",
+    "header",
+    {"type": "string", "enum": ["1"]},
+    "Sent by the console's own page. Without it a session cookie counts for nothing.",
+    "1",
+    is_extension=True,
+)
+
 VIEW = (FIELDS, QUERY_RUN_FIELDS, EXPAND_PATHS, FILTER, PAGE_SIZE)
 EVERYWHERE = (TRACK_ID, ENTITY_IDS, ENTITY_SINGULAR, ACCEPT_ENCODING)

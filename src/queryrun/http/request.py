@@ -37,6 +37,8 @@ class ApiRequest(Request):
         self.run_id: str | None = path_params.get("query_run_id") or path_params.get("job_id")
         self.track_id: str | None = None
         self.authorized: Principal | None = None
+        self.authorization: str | None = None
+        """What authorized the request, as an `Authorization` header would have it."""
         self.quota: Quota | None = None
         self.concurrent_requests: int | None = None
         """Requests of the tenant in progress, this one included; on v1 only."""

@@ -16,6 +16,7 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
+from queryrun.runs.statements import MAX_FOLDER_CHARS, MAX_NAME_CHARS, MAX_SQL_CHARS
 
 Schema = dict[str, object]
 
@@ -297,6 +298,130 @@ HEALTH: Schema = {
     },
 }
 
+DRAFT = _object(
+    {
+        "sql": _text("The statement."),
+        "source": {
+            "type": ["string", "null"],
+            "description": "Where it would run; the default source when absent.",
+        },
+    },
+    "A statement that is being written.",
+    ("sql",),
+)
+VALIDATION = _object(
+    {
+        "valid": {"type": "boolean", "description": "Whether nothing was found."},
+        "errors": {
+            "type": "array",
+            "items": _object(
+                {
+                    "message": _text("What is wrong, and what to do."),
+                    "line": _whole_or_null("Counts from 1."),
+                    "column": _whole_or_null("Counts from 1."),
+                },
+                "What is wrong, and where.",
+                ("message", "line", "column"),
+            ),
+        },
+        "columns": {
+            "type": ["array", "null"],
+            "items": _object(
+                {"name": _text("Its name."), "type": _text("Its type.")}, "A column.", ("name",)
+            ),
+            "description": "What the statement would return, where that is known.",
+        },
+    },
+    "What can be known of a statement without running it.",
+    ("valid", "errors", "columns"),
+)
+_CONTENT: dict[str, object] = {
+    "name": _text("Its name.", minLength=1, maxLength=MAX_NAME_CHARS),
+    "folder": _text("Names joined by `/`.", maxLength=MAX_FOLDER_CHARS),
+    "sql": _text("The SQL.", minLength=1, maxLength=MAX_SQL_CHARS),
+    "source": {"type": ["string", "null"], "description": "Where it is meant to run."},
+    "shared": {"type": "boolean", "description": "Whether everybody of the entity may read it."},
+}
+STATEMENT_CONTENT = _object(_CONTENT, "A statement to save.", ("name", "sql"))
+STATEMENT = _object(
+    {
+        "id": _text("Its id.", format="uuid"),
+        **_CONTENT,
+        "created_by_id": _text("The client that saved it."),
+        "created_time": TIME,
+        "updated_time": TIME,
+    },
+    "A saved statement.",
+    ("id", *_CONTENT, "created_by_id", "created_time", "updated_time"),
+)
+STATEMENTS = _object(
+    {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Statement"}}},
+    "Saved statements.",
+    ("data",),
+)
+OPTIONS = _object(
+    {
+        "sources": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _text("Its name."),
+                    "is_default": {"type": "boolean"},
+                    "dialect": _text("Its SQL."),
+                    "problem": {
+                        "type": ["string", "null"],
+                        "description": "Why it cannot be used at the moment.",
+                    },
+                },
+                "A source.",
+                ("name", "is_default", "dialect", "problem"),
+            ),
+        },
+        "content_types": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _text("As `content_type`."),
+                    "needs_separator": {"type": "boolean"},
+                    "is_text": {"type": "boolean"},
+                },
+                "A format.",
+                ("name", "needs_separator", "is_text"),
+            ),
+        },
+        "content_encodings": {"type": "array", "items": {"type": "string"}},
+    },
+    "What a run may name.",
+    ("sources", "content_types", "content_encodings"),
+)
+SIGN_IN = _object(
+    {
+        "client_id": _text("The client's id."),
+        "client_secret": _text("Its secret."),
+    },
+    "Who signs in.",
+    ("client_id", "client_secret"),
+)
+SESSION = _object(
+    {
+        "client_id": _text("The client's id."),
+        "client_name": _text("Its name."),
+        "scopes": {"type": "array", "items": {"type": "string"}},
+        "entities": {
+            "type": "array",
+            "items": _object(
+                {"id": _text("Its id."), "name": _text("Its name.")}, "An entity.", ("id", "name")
+            ),
+        },
+        "idle_timeout_seconds": {
+            "type": "number",
+            "description": "The session ends when it is not extended for so long.",
+        },
+    },
+    "A person's session.",
+    ("client_id", "client_name", "scopes", "entities", "idle_timeout_seconds"),
+)
+
 SCHEMAS: dict[str, Schema] = {
     "CreateQueryRun": create_body_schema(),
     "QueryRun": QUERY_RUN,
@@ -319,6 +444,14 @@ SCHEMAS: dict[str, Schema] = {
     "Revoked": REVOKED,
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
+    "Draft": DRAFT,
+    "Validation": VALIDATION,
+    "Options": OPTIONS,
+    "StatementContent": STATEMENT_CONTENT,
+    "Statement": STATEMENT,
+    "Statements": STATEMENTS,
+    "SignIn": SIGN_IN,
+    "Session": SESSION,
     **v1.SCHEMAS,
 }
 
@@ -329,6 +462,7 @@ HEADERS: dict[str, Schema] = {
     "ratelimit-remaining": _whole("Requests left in the tightest window.", minimum=0),
     "ratelimit-reset": _whole("Seconds until that window is full again.", minimum=0),
     "location": _text("Where the run is."),
+    "set-cookie": _text("The session cookie."),
     "preference-applied": _text("Which preferences were applied."),
     "warning": _text("Present when the encryption key is shorter than recommended."),
     "idempotency-replayed": _text("`true` on a replayed response."),
@@ -365,7 +499,7 @@ CONTRACT_SCHEMAS: dict[str, Schema] = {
 """What the contract alone has, where that is less than ours (contract A2, A5)."""
 
 EXTENSION_HEADERS = (
-    *("preference-applied", "idempotency-replayed", "warning"),
+    *("preference-applied", "idempotency-replayed", "warning", "set-cookie"),
     *failure_headers.NAMES,
 )
 """Those of `HEADERS` that are additions of ours and say more than HTTP's own."""

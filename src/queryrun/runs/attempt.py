@@ -45,6 +45,8 @@ log = structlog.get_logger()
 STORE_RETRY_S = 0.5
 """Pause before another read or write while the store is unavailable."""
 
+_MAX_COLUMNS_CHARS = 64 * 1024
+"""Names and types of a result's columns that a run keeps: its row is rewritten at each change."""
 _CANCELS = frozenset({StopReason.USER, StopReason.ADMIN})
 
 _LIMITS = frozenset(
@@ -210,7 +212,8 @@ class AttemptRunner:
         if room.is_full:
             return room.failure()
         frame = self._execute_frame(room)
-        end = await worker.execute(frame, self._on_progress)
+        permit = self._context.results.upload_permit(self._file_key)
+        end = await worker.execute(frame, self._on_progress, permit)
         if isinstance(end, Done):
             room = await self._context.quotas.result_room(self.attempt.run.request)
             return end if room.holds(end.size_bytes) else room.failure()
@@ -305,8 +308,6 @@ class AttemptRunner:
 
         From here on no worker can change it, not even the one that wrote it.
         """
-        if worker.outbox is None:
-            return done
         results = self._context.results
         take_over = partial(results.take_over, worker.outbox, self._file_key, done.size_bytes)
         try:
@@ -328,7 +329,7 @@ class AttemptRunner:
     async def _write_clean(self, outcome: Done | Failure) -> Run:
         """Write the outcome of a statement that was not stopped and left its worker intact."""
         if isinstance(outcome, Done):
-            file = ResultFile(self._file_key, outcome.size_bytes, outcome.sha256, outcome.rows)
+            file = _file_of(outcome, self._file_key)
             completed = Completed(file, self._processing_ms())
             return await self._context.store.complete(self.ref, completed)
         return await self._write_failure(outcome, None)
@@ -453,6 +454,13 @@ def _new_file_key(run: Run) -> str:
         output.content_encoding,
         encrypted=output.encryption_key is not None,
     )
+
+
+def _file_of(done: Done, key: str) -> ResultFile:
+    """The file's record. Columns that would make the run's row long are left out, all of them."""
+    size = sum(len(name) + len(kind) for name, kind in done.columns)
+    columns = done.columns if size <= _MAX_COLUMNS_CHARS else ()
+    return ResultFile(key, done.size_bytes, done.sha256, done.rows, columns)
 
 
 def _smaller(limit_bytes: int, room_bytes: int | None) -> int:

@@ -26,6 +26,7 @@ from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
 from queryrun.sql.guard import Verdict
+from queryrun.sql.validate import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
@@ -39,6 +40,12 @@ class StatementGuard(Protocol):
 
         Never raises for a bad statement.
         """
+        ...
+
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """What the compiler says of a statement in Trino's SQL; without tables only its syntax."""
         ...
 
 

@@ -193,6 +193,12 @@ _VISIBLE = (
         description="Where it runs.",
     ),
     RunField(
+        "columns", FieldKind.PAIRS, "file.columns", "file_columns", set_by=RunEvent.COMPLETE,
+        visibility=_ON_REQUEST,
+        description="The file's columns, in its order, with their types as Trino names them. "
+        "Complete runs only; absent where they would take more than 64 KiB.",
+    ),
+    RunField(
         "timeout_seconds", _NUMBER, "request.timeout_s", "timeout_s", _REQUESTS,
         visibility=_ON_REQUEST,
         description="The run's own time limit.",

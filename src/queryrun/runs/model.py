@@ -112,6 +112,8 @@ class ResultFile:
     size_bytes: int
     sha256: str
     rows: int
+    columns: tuple[tuple[str, str], ...] = ()
+    """Names and types, as Trino names them, in the file's order. Empty: too many to keep."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class Node:
     files: FileRemoval
     sweeper: Sweeper
     retention: Retention
-    chores: Chores
+    tasks: Chores
     clock_watch: ClockWatch
     revocations: RevocationWatch
     connections: Connections
@@ -130,7 +130,7 @@ class Node:
         self.health.on_recovery(self.dispatcher.resync)
         self.health.start()
         if self.resources.credentials is not None:
-            self.resources.credentials.start(self.resources.pool.renew_credentials)
+            self.resources.credentials.start()
         self.sources.on_recovery(self.dispatcher.resync)
         self.sources.start()
         self.database.notifier.start(self._on_remote_change)
@@ -153,7 +153,7 @@ class Node:
                 log.warning("attempts_recovered", attempts=settled)
         self.dispatcher.start()
         self.reaper.start()
-        self.chores.start()
+        self.tasks.start()
 
     def _on_remote_change(self, changes: Sequence[tuple[str, RunState]] | None) -> None:
         """Other nodes have changed these runs. None: any run may have changed."""
@@ -174,7 +174,7 @@ class Node:
         await self.health.close()
         await self.revocations.close()
         await self.clock_watch.close()
-        await self.chores.close()
+        await self.tasks.close()
         await self.reaper.close()
         await self.sweeper.close()
         await self.files.close()
@@ -209,7 +209,7 @@ def build_node(
     now = database.clock.now
 
     # Child services: each has its own process behind it.
-    resolver = SourceResolver(settings, database.auth, resources.credentials)
+    resolver = SourceResolver(settings, database.auth)
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
@@ -256,8 +256,8 @@ def build_node(
         attempts.metrics,
         lambda: clock_watch.is_trusted,
     )
-    chores = Chores(
-        _chores(database, reaper, retention, attempts.files, sweeper),
+    tasks = Chores(
+        _shared_tasks(database, reaper, retention, attempts.files, sweeper),
         settings.leases.reap_interval_s,
         lambda: clock_watch.is_trusted,
     )
@@ -291,6 +291,7 @@ def build_node(
             auth=database.auth,
             idempotency=database.idempotency,
             requests=database.requests,
+            statements=database.statements,
             results=resources.results,
             tables=tables,
             previews=previews,
@@ -332,7 +333,7 @@ def build_node(
         files=attempts.files,
         sweeper=sweeper,
         retention=retention,
-        chores=chores,
+        tasks=tasks,
         clock_watch=clock_watch,
         revocations=_revocation_watch(database, notifier),
         connections=connections,
@@ -360,7 +361,7 @@ async def _kill_by_handle(handle: str) -> EngineStop:
     return EngineStop.KILLED
 
 
-def _chores(
+def _shared_tasks(
     database: Database,
     reaper: Reaper,
     retention: Retention,

@@ -17,17 +17,17 @@ import time
 from typing import NoReturn
 
 from queryrun.processes.channel import Channel
-from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import (
     Execute,
     ExtendLease,
     Interrupt,
     Progress,
-    RenewCredentials,
+    Signed,
     StageReached,
     ToWorker,
 )
 from queryrun.worker.runtime import WorkerSession
+from queryrun.worker.signing import NodeSigner
 
 INTERRUPT_INTERVAL_S = 0.005
 """An interrupt between two steps of the engine is lost, so it is repeated."""
@@ -70,7 +70,8 @@ class Control:
         self._lock = threading.Lock()
         self._session: WorkerSession | None = None
         self._report: RunReport | None = None
-        self._credentials: Credentials | None = None
+        self.signer = NodeSigner(channel)
+        """Who signs the requests of a worker whose results go to a bucket."""
         self._interrupted = threading.Event()
 
     @property
@@ -94,8 +95,6 @@ class Control:
         with self._lock:
             _set_exit_timer(lease_deadline_s)
             self._session = session
-            if self._credentials is not None:
-                session.use_credentials(self._credentials)
             self._report = RunReport(self._channel)
             return self._report
 
@@ -132,20 +131,13 @@ class Control:
             self._work.put(frame)
         elif isinstance(frame, ExtendLease):
             self._extend_lease(frame.deadline_s)
-        elif isinstance(frame, RenewCredentials):
-            self._renew_credentials(frame.credentials)
+        elif isinstance(frame, Signed):
+            self.signer.on_signed(frame)
 
     def _extend_lease(self, deadline_s: float) -> None:
         with self._lock:
             if self._session is not None:  # one that comes late must not arm an idle worker
                 _set_exit_timer(deadline_s)
-
-    def _renew_credentials(self, credentials: Credentials) -> None:
-        """Also stored, for the sessions that this worker opens later."""
-        with self._lock:
-            self._credentials = credentials
-            if self._session is not None:
-                self._session.use_credentials(credentials)
 
     def _poll_timeout_s(self) -> float:
         return INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S

@@ -52,7 +52,7 @@ COMPLETE = replace(
     ACCEPTED,
     state=RunState.COMPLETE,
     started_time=NOW + timedelta(seconds=1),
-    file=ResultFile(f"{ID}_1.csv", 10, "00" * 32, 3),
+    file=ResultFile(f"{ID}_1.csv", 10, "00" * 32, 3, (("n", "bigint"),)),
     processing_ms=6519,
 )
 FAILED = replace(

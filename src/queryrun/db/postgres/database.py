@@ -23,6 +23,7 @@ from queryrun.db.postgres.migrate import migrate_postgres, pending
 from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
+from queryrun.db.postgres.saved_statements import PostgresStatementStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
 from queryrun.errors import Unavailable
 
@@ -40,6 +41,7 @@ class PostgresDatabase:
     auth: PostgresAuthStore
     idempotency: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
+    statements: PostgresStatementStore
     rates: PostgresRates
     clock: PostgresClock
     leader: PostgresLeaderLease
@@ -101,6 +103,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         auth=PostgresAuthStore(connections),
         idempotency=PostgresIdempotencyStore(connections),
         requests=PostgresAsyncRequestStore(connections),
+        statements=PostgresStatementStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),
     )

@@ -19,6 +19,7 @@ from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
+from queryrun.db.sqlite.saved_statements import SqliteStatementStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
 from queryrun.runs.clock import OwnClock, SharedClock
@@ -44,6 +45,7 @@ class SqliteDatabase:
     auth: SqliteAuthStore
     idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
+    statements: SqliteStatementStore
     clock: SharedClock
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
@@ -97,6 +99,7 @@ def open_sqlite(
         auth=SqliteAuthStore(writer, reader),
         idempotency=SqliteIdempotencyStore(writer, reader, now),
         requests=SqliteAsyncRequestStore(writer, reader, now),
+        statements=SqliteStatementStore(writer, reader),
         clock=OwnClock(now),
     )
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from queryrun.engines.base import (
     EngineLimits,
     EngineProgress,
+    GiveSocket,
     RowFilter,
     Rows,
     result_columns,
@@ -42,12 +43,14 @@ def open_session(
     time_zone: str = "UTC",
     secret: str | None = None,
     encodings: Sequence[str] = ENCODINGS,
+    *,
+    give: GiveSocket | None = None,
 ) -> TrinoSession:
     """A session for one entity of one source; `options` are those of `TrinoEndpoint.of`.
 
     Nothing is sent to Trino yet. `limits` are the encoder's.
     """
-    endpoint = TrinoEndpoint.of(options, secret)
+    endpoint = TrinoEndpoint.of(options, secret, give)
     encoder = DuckDBSession(None, limits)
     encoder.set_up(None, time_zone)
     return TrinoSession(endpoint, encoder, time_zone, encodings)

@@ -133,6 +133,13 @@ def _cancellation(details: RunDetails) -> object:
     return None if record is None else cancellation_object(record)
 
 
+def _columns(details: RunDetails) -> object:
+    """A list, because their order is the file's. None also when they were too many to keep."""
+    if details.run.file is None or not details.run.file.columns:
+        return None
+    return [{"name": name, "type": kind} for name, kind in details.run.file.columns]
+
+
 # --- the table ------------------------------------------------------------------------------
 
 Schema = dict[str, object]
@@ -171,6 +178,18 @@ SPECIAL: dict[str, FieldFormat] = {
     "attempts": FieldFormat(
         lambda details: list(details.extras.attempts),
         {"type": "array", "items": _reference("Attempt")},
+    ),
+    "columns": FieldFormat(
+        _columns,
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "type": {"type": "string"}},
+                "required": ["name", "type"],
+                "additionalProperties": False,
+            },
+        },
     ),
     "read_deleted": FieldFormat(
         lambda details: details.run.request.deleted_rows is not DeletedRows.EXCLUDE,

@@ -1,45 +1,113 @@
-"""Intervals as result columns: the texts that Trino's clients print."""
+"""Intervals in DuckDB's SQL: literals, their fields, and their spelling in a result.
+
+An interval of days and seconds has milliseconds, one of years and months has months; DuckDB's
+INTERVAL carries either. As a column of a result it is text, as Trino prints it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.scope import Output
+from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
-
-def printed(sql: str, outputs: Sequence[Output]) -> str:
-    """The statement with its intervals as texts; `sql` itself when it has none.
-
-    `3 00:00:05.000` and `-1-2`. Microseconds, which Trino's intervals do not have, are kept where
-    they are not zero.
-    """
-    if not any(output.type in _TEXTS for output in outputs):
-        return sql
-    names = [f"c{index}" for index in range(len(outputs))]
-    items = [
-        f"{_TEXTS[output.type].format(name)} AS {name}" if output.type in _TEXTS else name
-        for name, output in zip(names, outputs, strict=True)
-    ]
-    return f"SELECT {', '.join(items)} FROM ({sql}\n) AS q({', '.join(names)})"
+_UNITS = ("DAY", "HOUR", "MINUTE", "SECOND")
+_MILLIS = {"DAY": 86_400_000, "HOUR": 3_600_000, "MINUTE": 60_000, "SECOND": 1_000}
+_SEPARATORS = {"HOUR": " ", "MINUTE": ":", "SECOND": ":"}
+_EPOCH = "TIMESTAMP '1970-01-01'"
+FIELDS = {"day", "hour", "minute", "second", "millisecond"}
 
 
-def _part(divisor: int, modulus: int, digits: int) -> str:
-    part = f"(abs(epoch_us({{0}})) // {divisor}) % {modulus}"
-    return f"lpad(CAST({part} AS VARCHAR), {digits}, '0')"
+def span_millis(text: str, first: str, last: str) -> int | None:
+    """The milliseconds of `'2 03:04' DAY TO MINUTE`; None for what is none. Parts may lack."""
+    if first not in _UNITS or last not in _UNITS or _UNITS.index(first) >= _UNITS.index(last):
+        return None
+    units = _UNITS[_UNITS.index(first) : _UNITS.index(last) + 1]
+    pattern = _part(first)
+    for unit in units[1:]:
+        pattern += f"(?:{_SEPARATORS[unit]}{_part(unit)}"
+    match = re.fullmatch(r"(?P<sign>-?)" + pattern + ")?" * (len(units) - 1), text)
+    if match is None:
+        return None
+    total = sum(_MILLIS[unit] * int(match[unit] or 0) for unit in units)
+    if "fraction" in match.groupdict():
+        total += int(((match["fraction"] or "") + "000")[:3])
+    return -total if match["sign"] else total
 
 
-_SECOND = 1_000_000
-_DAYS = (
-    "CASE WHEN epoch_us({0}) < 0 THEN '-' ELSE '' END || abs(epoch_us({0})) // 86400000000 || ' ' "
-    f"|| {_part(3600 * _SECOND, 24, 2)} || ':' || {_part(60 * _SECOND, 60, 2)} || ':' "
-    f"|| {_part(_SECOND, 60, 2)} || '.' || CASE WHEN epoch_us({{0}}) % 1000 = 0 "
-    f"THEN {_part(1000, 1000, 3)} ELSE {_part(1, _SECOND, 6)} END"
-)
-_MONTH_COUNT = "(datepart('year', {0}) * 12 + datepart('month', {0}))"
-_MONTHS = (
-    f"CASE WHEN {_MONTH_COUNT} < 0 THEN '-' ELSE '' END "
-    f"|| abs({_MONTH_COUNT}) // 12 || '-' || abs({_MONTH_COUNT}) % 12"
-)
-_TEXTS: dict[Type, str] = {t.DAYS: _DAYS, t.MONTHS: _MONTHS}
+def _part(unit: str) -> str:
+    return r"(?P<SECOND>\d+)(?:\.(?P<fraction>\d+))?" if unit == "SECOND" else rf"(?P<{unit}>\d+)"
+
+
+def second_millis(text: str) -> int | None:
+    """The milliseconds of `INTERVAL '1.5' SECOND`: what is finer is cut off."""
+    match = re.fullmatch(r"([+-]?)(\d+)(?:\.(\d+))?", text)
+    if match is None:
+        return None
+    total = int(match[2]) * 1000 + int(((match[3] or "") + "000")[:3])
+    return -total if match[1] == "-" else total
+
+
+def millis(sql: str) -> str:
+    """The milliseconds of an interval of days and seconds."""
+    return f"(epoch_us({_EPOCH} + {sql}) // 1000)"
+
+
+def months(sql: str) -> str:
+    """The months of an interval of years and months."""
+    return f"(12 * datepart('year', {sql}) + datepart('month', {sql}))"
+
+
+def of_millis(sql: str) -> Typed:
+    """An interval of so many milliseconds."""
+    return Typed(f"to_milliseconds(CAST({sql} AS BIGINT))", t.DAYS)
+
+
+def of_months(sql: str) -> Typed:
+    """An interval of so many months."""
+    return Typed(f"to_months(CAST({sql} AS INTEGER))", t.MONTHS)
+
+
+def amount(value: Typed) -> str:
+    """Its milliseconds or months."""
+    return millis(value.sql) if value.type == t.DAYS else months(value.sql)
+
+
+def of_amount(sql: str, kind: Type) -> Typed:
+    """An interval of so many milliseconds or months."""
+    return of_millis(sql) if kind == t.DAYS else of_months(sql)
+
+
+def scaled(value: Typed, op: str, factor: str) -> Typed:
+    """An interval times or by a double, cut to what is whole."""
+    return of_amount(f"trunc(CAST({amount(value)} AS DOUBLE) {op} {factor})", value.type)
+
+
+def field(value: Typed, name: str) -> str:
+    """A part of an interval, with its sign."""
+    if value.type == t.MONTHS:
+        return f"({months(value.sql)} // 12)" if name == "year" else f"({months(value.sql)} % 12)"
+    whole = millis(value.sql)
+    return {
+        "day": f"({whole} // 86400000)",
+        "hour": f"({whole} // 3600000 % 24)",
+        "minute": f"({whole} // 60000 % 60)",
+        "second": f"({whole} // 1000 % 60)",
+        "millisecond": f"({whole} % 1000)",
+    }[name]
+
+
+def printed(value: Typed) -> str:
+    """An interval as Trino prints it."""
+    number = amount(value)
+    sign = f"CASE WHEN {number} < 0 THEN '-' ELSE '' END"
+    if value.type == t.MONTHS:
+        return f"({sign} || abs({number}) // 12 || '-' || abs({number}) % 12)"
+    clock = "".join(
+        f" || '{before}' || lpad(CAST(abs({number}) // {unit} % {base} AS VARCHAR), {size}, '0')"
+        for before, unit, base, size in (
+            (" ", 3_600_000, 24, 2), (":", 60_000, 60, 2), (":", 1_000, 60, 2), (".", 1, 1000, 3),
+        )
+    )  # fmt: skip
+    return f"({sign} || abs({number}) // 86400000{clock})"

@@ -40,10 +40,12 @@ CREATE TABLE client_secrets (
     PRIMARY KEY (client_id, digest)
 );
 
+-- session_until_ms is set for the token of a console session: until then it can be extended.
 CREATE TABLE tokens (
-    digest     text PRIMARY KEY,
-    client_id  text NOT NULL REFERENCES clients (id),
-    expires_ms bigint NOT NULL
+    digest           text PRIMARY KEY,
+    client_id        text NOT NULL REFERENCES clients (id),
+    expires_ms       bigint NOT NULL,
+    session_until_ms bigint
 );
 
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the
@@ -67,6 +69,7 @@ CREATE TABLE runs (
     file_size_bytes     bigint,
     file_sha256         text,
     file_rows           bigint,
+    file_columns        text,
     failure_code        text,
     failure_message     text,
     failure_line        bigint,
@@ -219,3 +222,21 @@ CREATE UNLOGGED TABLE rate_buckets (
     full_at double precision[] NOT NULL,
     granted bigint NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
+-- What people keep for later. shared: 1 for everybody of the entity.
+CREATE TABLE saved_statements (
+    id         text PRIMARY KEY,
+    tenant_id  text NOT NULL,
+    entity_id  text NOT NULL,
+    client_id  text NOT NULL REFERENCES clients (id),
+    name       text NOT NULL,
+    folder     text NOT NULL,
+    sql        text NOT NULL,
+    source     text,
+    shared     bigint NOT NULL,
+    created_ms bigint NOT NULL,
+    updated_ms bigint NOT NULL
+);
+
+CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
+CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);

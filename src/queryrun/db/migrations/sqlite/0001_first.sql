@@ -38,10 +38,12 @@ CREATE TABLE client_secrets (
     PRIMARY KEY (client_id, digest)
 ) WITHOUT ROWID;
 
+-- session_until_ms is set for the token of a console session: until then it can be extended.
 CREATE TABLE tokens (
-    digest     TEXT PRIMARY KEY,
-    client_id  TEXT NOT NULL REFERENCES clients (id),
-    expires_ms INTEGER NOT NULL
+    digest           TEXT PRIMARY KEY,
+    client_id        TEXT NOT NULL REFERENCES clients (id),
+    expires_ms       INTEGER NOT NULL,
+    session_until_ms INTEGER
 ) WITHOUT ROWID;
 
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the
@@ -65,6 +67,7 @@ CREATE TABLE runs (
     file_size_bytes     INTEGER,
     file_sha256         TEXT,
     file_rows           INTEGER,
+    file_columns        TEXT,
     failure_code        TEXT,
     failure_message     TEXT,
     failure_line        INTEGER,
@@ -186,6 +189,24 @@ CREATE TABLE async_requests (
     completed_ms INTEGER,
     response     BLOB
 ) WITHOUT ROWID;
+
+-- What people keep for later. shared: 1 for everybody of the entity.
+CREATE TABLE saved_statements (
+    id         TEXT PRIMARY KEY,
+    tenant_id  TEXT NOT NULL,
+    entity_id  TEXT NOT NULL,
+    client_id  TEXT NOT NULL REFERENCES clients (id),
+    name       TEXT NOT NULL,
+    folder     TEXT NOT NULL,
+    sql        TEXT NOT NULL,
+    source     TEXT,
+    shared     INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
+CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
 
 -- Result files to remove: of runs past their retention, and what attempts left while the store of
 -- files did not respond.
