@@ -118,7 +118,7 @@ def test_types_that_only_duckdb_has_are_read_from_a_database(
     [
         ("INTERVAL 3 DAY + INTERVAL 5 SECOND", "3 00:00:05.000"),
         ("INTERVAL (-90) MINUTE", "-0 01:30:00.000"),
-        ("INTERVAL 1500 MICROSECOND", "0 00:00:00.001500"),
+        ("INTERVAL 1500 MICROSECOND", "0 00:00:00.001"),
         ("NULL::INTERVAL", None),
     ],
 )
