@@ -276,10 +276,26 @@ def tables(
 ) -> None:
     """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line.
 
-    `infer` and `check` read an entity's files on this machine, without a server.
+    `files`, `infer` and `check` read an entity's files on this machine, without a server.
     """
     if context.invoked_subcommand is None:
         client_commands.tables(source, profile, as_json=as_json)
+
+
+@tables_app.command("files")
+def tables_files(
+    home: Home = DEFAULT_HOME,
+    entity: Entity = "main",
+    source: OfSource = None,
+    as_json: Json = False,
+) -> None:
+    """Print what the tables consist of: format, files, bytes, rows, version, and what is ignored.
+
+    Rows are those that Parquet files or a log say. --json: one object a line.
+    """
+    from queryrun.cli.tables import inspector, print_tables
+
+    print_tables(inspector(home, source, entity), as_json=as_json)
 
 
 @tables_app.command("infer")

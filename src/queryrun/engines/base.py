@@ -241,8 +241,25 @@ class CheckedTable:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedTable:
+    """A table of files, without reading its values. `problem` says why it cannot be read."""
+
+    name: str
+    facts: TableFacts
+    problem: str = ""
+
+
 class Inspector(Protocol):
     """Reads an entity's files for the operator, without a server. Blocking."""
+
+    def tables(self) -> Iterator[ListedTable]:
+        """What every table consists of."""
+        ...
+
+    def ignored(self) -> Mapping[str, str]:
+        """Entries of the directory that are no table, and what to do about each."""
+        ...
 
     def check(self, names: Sequence[str]) -> Iterator[CheckedTable]:
         """Read all values of these tables, or of all. `ConfigurationError` for no such table."""

@@ -37,6 +37,7 @@ from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_d
 from queryrun.runs.shortages import shortage_behind
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
 from queryrun.runs.used import attempt_usage
+from queryrun.tables.faults import ABOUT_DATA, position_of
 from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
 from queryrun.worker.worker import Worker
 
@@ -350,7 +351,8 @@ class AttemptRunner:
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
         """Requeue the run or let it fail. While its source is down, a requeue costs no retry."""
-        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame)
+        where = position_of(failure.message) if failure.code in ABOUT_DATA else {}
+        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame, **where)
         if (shortage := await self._find_shortage(failure)) is not None:
             self._log.warning("attempt_short", shortage=shortage)
             self._context.wait_reasons.note(self.ref.run_id, shortage)

@@ -33,6 +33,7 @@ TABLES = {
     "usage_records",
     "audit_head",
     "file_removals",
+    "saved_statements",
     "audit_log",
 }
 
