@@ -81,6 +81,11 @@ class ServerSettings(Section, frozen=True):
     for none. It names sources and counts runs: keep it from strangers one way or the other."""
     serve_docs: bool = True
     """Whether `/docs` and `/openapi.json` are served."""
+    serve_console: bool = True
+    """Whether the web page for people is served at `/console` (docs/how-to/console.md)."""
+    session_idle_s: float = 1800.0
+    """How long a person's session in the console lasts without a sign of them, in seconds. It ends
+    after twelve hours at any rate."""
     trusted_proxies: str = ""
     """Addresses and networks of your own proxies, separated by commas: `10.0.0.5, 10.1.0.0/16`.
     From these alone `X-Forwarded-For` is believed, its right-most address that is none of them."""
@@ -340,6 +345,23 @@ class LimitSettings(Section, frozen=True):
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
 
 
+class UsageSettings(Section, frozen=True):
+    """The ledger of what runs have used (`GET /v2/usage`)."""
+
+    retention_days: float = 400.0
+    """How long its records are kept, from the day on which their attempt ended. They outlive their
+    runs."""
+
+
+class AuditSettings(Section, frozen=True):
+    """The record of who did what (`queryrun audit`)."""
+
+    retention_days: float = 400.0
+    """How long entries are kept."""
+    statements: bool = False
+    """Record the text of submitted statements too, and not only their fingerprint."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard output."""
 
@@ -383,6 +405,10 @@ class Settings(Section, frozen=True):
     """See `[rates]`."""
     limits: LimitSettings = LimitSettings()
     """See `[limits]`."""
+    usage: UsageSettings = UsageSettings()
+    """See `[usage]`."""
+    audit: AuditSettings = AuditSettings()
+    """See `[audit]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import ClientOptions, create_client
 from queryrun.auth.model import Entity, IssuedSecret, Scope
+from queryrun.cli.audit_entries import record
 from queryrun.cli.private import DIRECTORY_MODE, keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
@@ -182,7 +184,11 @@ async def ensure_entity(
                 f"entity {name!r} belongs to another tenant, and entities are directories: choose "
                 "another name"
             )
-    return await database.auth.add_entity(Entity(str(uuid4()), tenant, name))
+    added = Entity(str(uuid4()), tenant, name)
+    entity = await database.auth.add_entity(added)
+    if entity.id == added.id:
+        await record(database, AuditEvent.ENTITY_CREATED, tenant, entity.id, name=name)
+    return entity
 
 
 async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
@@ -191,7 +197,12 @@ async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
     try:
         entity = await ensure_entity(database, settings, entity_name)
         options = ClientOptions("first", (entity,), frozenset(Scope) - {Scope.TENANT_ADMIN})
-        return await create_client(database.auth, options, lambda: datetime.now(UTC))
+        issued = await create_client(database.auth, options, lambda: datetime.now(UTC))
+        scopes = sorted(options.scopes)
+        detail = {"name": options.name, "entities": [entity.name], "scopes": scopes}
+        client = issued.client
+        await record(database, AuditEvent.CLIENT_CREATED, client.tenant_id, client.id, **detail)
+        return issued
     finally:
         database.close()
 

@@ -81,14 +81,11 @@ def _s3_location(results: ResultSettings) -> S3Location:
     )
 
 
-def results_specs(
-    settings: Settings, credentials: RotatingCredentials | None
-) -> Callable[[], ResultsSpec]:
-    """Where a worker writes, and for S3 the current credentials."""
+def results_spec(settings: Settings) -> ResultsSpec:
+    """Where a worker writes."""
     results = settings.results
-    if credentials is None:
-        local = ResultsSpec("local", {"directory": str(settings.path(results.directory))})
-        return lambda: local
+    if results.store == "local":
+        return ResultsSpec("local", {"directory": str(settings.path(results.directory))})
     options = asdict(_s3_location(results))
     options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
-    return lambda: ResultsSpec("s3", options, credentials())
+    return ResultsSpec("s3", options)

@@ -188,7 +188,7 @@ class AsyncRun(RunView):
         """See `Run.rows`."""
         check_rows(await self._completed())
         with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
-            rows = read_rows(await self.download(Path(directory) / "rows"), row_type)
+            rows = read_rows(await self.download(Path(directory) / "rows"), row_type, self.info)
             while batch := await run_sync(lambda: list(islice(rows, BATCH_ROWS))):
                 for row in batch:
                     yield row

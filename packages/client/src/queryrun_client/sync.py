@@ -199,7 +199,7 @@ class Run(RunView):
         """
         check_rows(self._completed())
         with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
-            yield from read_rows(self.download(Path(directory) / "rows"), row_type)
+            yield from read_rows(self.download(Path(directory) / "rows"), row_type, self.info)
 
     def download(
         self, path: str | os.PathLike[str], *, resume: bool = True, decrypt: bool = True

@@ -179,6 +179,8 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
         return FailureCode.NAME_NOT_FOUND
     if _IS_ABOUT_PARAMETERS in details.message:
         return FailureCode.SYNTAX_ERROR
+    if details.message.endswith(" is not supported") and "\n" not in details.message:
+        return FailureCode.NOT_SUPPORTED  # raised by a translation, for a value it cannot take
     if details.message.startswith(_AMBIGUOUS):
         return FailureCode.AMBIGUOUS_NAME
     return next(CODES[kind] for kind in details.kind(error).__mro__ if kind in CODES)

@@ -21,7 +21,10 @@ from queryrun.sql.trino.types import Type
 Handler = Callable[[Any, ast.Call], Typed]
 """Given the compiler (`CallCompiler`, or another engine's) and the call."""
 
-_FORMS = {"format", "json_query", "json_value", "json_object"}
+_FORMS = {
+    "format", "json_query", "json_value", "json_object", "localtime", "current_time",
+    "current_user", "current_catalog", "current_schema", "current_path",
+}  # fmt: skip
 """What Trino has besides the functions that it lists."""
 
 SPECIAL: dict[str, Handler] = {}

@@ -142,10 +142,7 @@ to_unixtime(timestamp_tz) -> double = epoch({{0}})
 to_unixtime(timestamp) -> double = epoch({{0}})
 to_iso8601(date) -> varchar = strftime({{0}}, '%Y-%m-%d')
 uuid() -> uuid = uuid()
-now() -> timestamp_tz3 = date_trunc('millisecond', now())
-current_timestamp() -> timestamp_tz3 = date_trunc('millisecond', now())
 current_date() -> date = current_date
-localtimestamp() -> timestamp3 = CAST(date_trunc('millisecond', now()) AS TIMESTAMP)
 """)
 
 PLAIN["ceiling"] = PLAIN["ceil"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import duckdb
 
-from queryrun.engines.duckdb.functions import binary, numbers, words
+from queryrun.engines.duckdb.functions import binary, documents, numbers, words
 from queryrun.engines.duckdb.functions.registry import FUNCTIONS, register_on, used_by
 
-MODULES = (binary, numbers, words)
+MODULES = (binary, documents, numbers, words)
 """Each registers its functions when it is imported."""
 
 
