@@ -60,13 +60,13 @@ class SettingOrigins:
     def _line(self, path: Sequence[str]) -> int | None:
         """The line of `[section] key`, or of the section itself; None when neither is found."""
         section: list[str] = []
-        *wanted, key = path
+        *parents, key = path
         for number, line in enumerate(self._lines, 1):
             header = _HEADER.match(line)
             if header is not None:
                 section = [part.strip(" \"'") for part in header["name"].split(".")]
                 if section == list(path):
                     return number
-            elif section == wanted and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[.=]", line):
+            elif section == parents and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[.=]", line):
                 return number
         return None

@@ -27,5 +27,5 @@ def explain(error: Exception) -> str | None:
     if cause is None:
         return None
     advice = _WHAT_TO_DO.get(cause)
-    told = f"the database {DATABASE_NAME} of the home cannot be used: {cause.sentence}"
-    return f"{told}. To do: {advice}" if advice else told
+    sentence = f"the database {DATABASE_NAME} of the home cannot be used: {cause.sentence}"
+    return f"{sentence}. To do: {advice}" if advice else sentence

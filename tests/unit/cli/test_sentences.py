@@ -28,14 +28,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> MadeHome:
 def command(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Command:
-    """Run a command line; its exit status and what it said on stderr."""
+    """Run a command line; its exit status and what it wrote on stderr."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def run(*arguments: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["queryrun", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exited:
             main()
-        return int(ended.value.code or 0), capfd.readouterr().err
+        return int(exited.value.code or 0), capfd.readouterr().err
 
     return run
 
@@ -74,9 +74,9 @@ def test_a_damaged_database_is_a_sentence_in_every_command(
     content: bytes | None,
 ) -> None:
     home = home_with(tmp_path, made, "queryrun.db", content)
-    status, said = command(*arguments, "--home", home)
-    assert (status, said.count("\n")) == (1, 1)
-    assert "queryrun.db" in said
+    status, stderr = command(*arguments, "--home", home)
+    assert (status, stderr.count("\n")) == (1, 1)
+    assert "queryrun.db" in stderr
 
 
 def test_a_locked_database_is_a_sentence(
@@ -86,8 +86,8 @@ def test_a_locked_database_is_a_sentence(
     home = home_with(tmp_path, made, "other", b"")
     with closing(sqlite3.connect(home / "queryrun.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        status, said = command("tenants", "create", "t", "--home", home)
-    assert (status, said.count("\n")) == (1, 1)
+        status, stderr = command("tenants", "create", "t", "--home", home)
+    assert (status, stderr.count("\n")) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_a_wrong_variable_is_named_and_not_the_file(
     words: str,
 ) -> None:
     monkeypatch.setenv(variable, value)
-    status, said = command("clients", "ls", "--home", made.home)
-    assert (status, said.count("\n")) == (1, 1)
-    assert f"environment variable {variable}" in said
-    assert words in said
-    assert "queryrun.toml" not in said
+    status, stderr = command("clients", "ls", "--home", made.home)
+    assert (status, stderr.count("\n")) == (1, 1)
+    assert f"environment variable {variable}" in stderr
+    assert words in stderr
+    assert "queryrun.toml" not in stderr
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_a_wrong_line_of_the_configuration_is_named(
     command: Command, tmp_path: Path, made: MadeHome, text: bytes, words: str
 ) -> None:
     home = home_with(tmp_path, made, "queryrun.toml", text)
-    status, said = command("clients", "ls", "--home", home)
-    assert (status, said.count("\n")) == (1, 1)
-    assert f"queryrun.toml, {words}" in said or words in said
+    status, stderr = command("clients", "ls", "--home", home)
+    assert (status, stderr.count("\n")) == (1, 1)
+    assert f"queryrun.toml, {words}" in stderr or words in stderr
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_a_statement_in_another_encoding_is_refused_with_the_line(
     command: Command, tmp_path: Path, data: bytes, words: str
 ) -> None:
     (tmp_path / "q.sql").write_bytes(data)
-    status, said = command("run", "-f", tmp_path / "q.sql")
+    status, stderr = command("run", "-f", tmp_path / "q.sql")
     assert status == 1
-    assert words in said
-    assert "iconv" in said
+    assert words in stderr
+    assert "iconv" in stderr
 
 
 @pytest.mark.parametrize("arguments", [("run", "SELECT 1"), ("ls",), ("show", "x"), ("get", "x")])
@@ -164,32 +164,32 @@ def test_a_server_that_is_not_there_is_named_with_what_to_do(
     proxy: str,
 ) -> None:
     monkeypatch.setenv(proxy, "http://192.0.2.1:9")
-    status, said = command(*arguments)
+    status, stderr = command(*arguments)
     assert status == 5
-    assert f"{refusing} does not respond" in said
-    assert "Connection refused" in said
-    assert "trying again" in said
-    assert "queryrun serve" in said.splitlines()[-1]
+    assert f"{refusing} does not respond" in stderr
+    assert "Connection refused" in stderr
+    assert "trying again" in stderr
+    assert "queryrun serve" in stderr.splitlines()[-1]
 
 
 def test_a_proxy_of_a_kind_that_is_not_supported_is_named(
     command: Command, refusing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:9")
-    status, said = command("ls")
-    assert (status, said.count("\n")) == (1, 1)
-    assert "ALL_PROXY" in said, refusing
+    status, stderr = command("ls")
+    assert (status, stderr.count("\n")) == (1, 1)
+    assert "ALL_PROXY" in stderr, refusing
 
 
 def test_a_failed_init_leaves_no_half_made_home(command: Command, tmp_path: Path) -> None:
     (tmp_path / "url").write_text("no URL")
     home = tmp_path / "new"
-    status, said = command("init", "--home", home, "--database-url-file", tmp_path / "url")
-    assert (status, home.exists()) == (1, False), said
+    status, stderr = command("init", "--home", home, "--database-url-file", tmp_path / "url")
+    assert (status, home.exists()) == (1, False), stderr
     home.mkdir()
     (home / "mine").write_text("kept")
-    status, said = command("init", "--home", home, "--database-url-file", tmp_path / "url")
-    assert (status, os.listdir(home)) == (1, ["mine"]), said  # noqa: PTH208
+    status, stderr = command("init", "--home", home, "--database-url-file", tmp_path / "url")
+    assert (status, os.listdir(home)) == (1, ["mine"]), stderr  # noqa: PTH208
 
 
 @pytest.mark.parametrize("name", ["afile", "afile/below"])
@@ -197,15 +197,15 @@ def test_a_home_that_cannot_be_made_is_a_sentence(
     command: Command, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "afile").write_text("x")
-    status, said = command("init", "--home", tmp_path / name)
-    assert (status, said.count("\n")) == (1, 1)
-    assert str(tmp_path / "afile") in said
+    status, stderr = command("init", "--home", tmp_path / name)
+    assert (status, stderr.count("\n")) == (1, 1)
+    assert str(tmp_path / "afile") in stderr
 
 
 def test_a_port_out_of_range_is_refused(command: Command, made: MadeHome) -> None:
-    status, said = command("serve", "--home", made.home, "--port", "70000")
+    status, stderr = command("serve", "--home", made.home, "--port", "70000")
     assert status == 2
-    assert "65535" in said
+    assert "65535" in stderr
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, made: MadeHome) -> None:

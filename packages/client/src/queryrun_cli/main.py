@@ -39,11 +39,11 @@ def main() -> None:
         _discard_output()
         sys.exit(exits.REFUSED)
     except Exception as error:
-        told = _sentence(error)
-        if told is None:
+        sentence = _sentence(error)
+        if sentence is None:
             raise
         with contextlib.suppress(OSError):
-            typer.echo(f"queryrun: {told}", err=True)
+            typer.echo(f"queryrun: {sentence}", err=True)
         _discard_output()
         sys.exit(exits.REFUSED)
 
@@ -55,8 +55,8 @@ def _sentence(error: Exception) -> str | None:
     for plugin in plugins.installed():
         if isinstance(error, plugin.errors):
             return str(error)
-        if (told := plugin.explain(error)) is not None:
-            return told
+        if (sentence := plugin.explain(error)) is not None:
+            return sentence
     return sentence_of(error)
 
 
