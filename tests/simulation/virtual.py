@@ -35,7 +35,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._jumping.now_s
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]  # typeshed's has type variables of its own
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
         """At once, and in this thread: real threads would take real time."""
         assert executor is None
         future: asyncio.Future[Any] = self.create_future()

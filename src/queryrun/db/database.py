@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.runs.clock import SharedClock
 from queryrun.runs.cluster import NodeRegistry
@@ -13,6 +14,7 @@ from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 
 
 class Database(Protocol):
@@ -36,6 +38,16 @@ class Database(Protocol):
     @property
     def requests(self) -> AsyncRequestStore:
         """Requests whose outcome is read later."""
+        ...
+
+    @property
+    def usage(self) -> UsageStore:
+        """The ledger of what runs have used."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """The record of who did what."""
         ...
 
     @property

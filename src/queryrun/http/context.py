@@ -178,7 +178,7 @@ class AppContext:
             make("auth_address", settings.auth_address_rates),
         )
         object.__setattr__(self, "limiters", limiters)
-        failures = LoginFailures(settings.auth_address_rates, self.monotonic_s)
+        failures = LoginFailures(settings.auth_address_rates, self.monotonic_s, self.runs.audit)
         object.__setattr__(self, "login_failures", failures)
         object.__setattr__(self, "streams", StreamLimit(settings.max_streams_per_client))
         object.__setattr__(self, "stream_tokens", StreamTokens(self._is_valid))
