@@ -270,7 +270,7 @@ class ResultSettings(Section, frozen=True):
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
     environment."""
-    outage_patience_s: float = 3600.0
+    outage_timeout_s: float = 3600.0
     """How long a worker keeps a result that it cannot upload, and goes on trying: the bucket is
     away, missing, or refuses the secret. Then the run is queued again, without losing a retry."""
     links: Literal["presigned", "proxied"] = "presigned"
@@ -305,12 +305,12 @@ class LeaseSettings(Section, frozen=True):
     poll_s: float = 1.0
     """How often a node checks for waiting runs without a notification."""
     reap_interval_s: float = 5.0
-    """How often a node checks for expired leases, and does its chores: retention, removal of
+    """How often a node checks for expired leases, and does its maintenance: retention, removal of
     files, of tokens and keys, and of remote work that no attempt owns."""
     max_clock_skew_s: float = 2.0
     """How far the clock of a node may be from that of the PostgreSQL. A node that is further off
-    says so in `/readyz`, the log and a gauge, and does no chores. Runs, tokens and retention go by
-    the database's clock in any case."""
+    says so in `/readyz`, the log and a gauge, and does no maintenance. Runs, tokens and retention
+    go by the database's clock in any case."""
 
 
 class RetrySettings(Section, frozen=True):

@@ -27,17 +27,17 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--put", choices=PUTS, default="nothing")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    put, broken, began_s = PUTS[asked.put], 0, time.monotonic()
-    for seed in range(asked.first, asked.first + asked.count):
+    put, broken, began_s = PUTS[options.put], 0, time.monotonic()
+    for seed in range(options.first, options.first + options.count):
         schedule = generate(seed)
         if violations := simulate(schedule, put):
             broken += 1
             smallest = shrink(schedule, lambda one: bool(simulate(one, put)))
             print(f"{violations}\nshrunk to: {smallest}\n{simulate(smallest, put)}\n", flush=True)
     duration_s = time.monotonic() - began_s
-    print(f"{asked.count} schedules, {broken} with violations, {duration_s:.0f} s")
+    print(f"{options.count} schedules, {broken} with violations, {duration_s:.0f} s")
     return 1 if broken else 0
 
 

@@ -79,7 +79,7 @@ class RequestPolicy:
     """For sending the body, and then for each read."""
     retry_delays_s: tuple[float, ...] = (0.0, 0.3, 1.0)
     """Before each retry of a transient error; the first one covers a stale connection."""
-    outage_patience_s: float = 0.0
+    outage_timeout_s: float = 0.0
     """How long to go on after that while the store is away or refuses everybody: an attempt waits
     with its result rather than compute it again."""
 
@@ -159,7 +159,7 @@ class S3Http:
         return self._through_outage(attempt)
 
     def _through_outage(self, attempt: Callable[[], T]) -> T:
-        deadline_s = time.monotonic() + self.policy.outage_patience_s
+        deadline_s = time.monotonic() + self.policy.outage_timeout_s
         for pause_s in chain(_OUTAGE_PAUSES_S, repeat(_OUTAGE_PAUSES_S[-1])):
             try:
                 return attempt()

@@ -1,4 +1,4 @@
-"""The reaper: settles attempts whose lease expired, and nothing else: no chore delays it.
+"""The reaper: settles attempts whose lease expired, and nothing else: no maintenance delays it.
 
 It stops work, requeues or finishes runs, and never starts an attempt.
 """

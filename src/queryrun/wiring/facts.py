@@ -17,15 +17,15 @@ _PER_NODE = frozenset({"secret_file", "secret_env", "threads", "memory", "spill"
 def node_facts(settings: Settings, node: str, link_key: bytes) -> NodeFacts:
     """Digests of what all nodes must have alike."""
     results = settings.results
-    place = [results.store, results.bucket, results.prefix, results.endpoint]
+    location = [results.store, results.bucket, results.prefix, results.endpoint]
     if results.store == "local" and not results.shared:
-        place += [socket.gethostname(), str(settings.path(results.directory))]
+        location += [socket.gethostname(), str(settings.path(results.directory))]
     return NodeFacts(
         node=node,
         is_worker="worker" in settings.roles,
         sources={name: _digest(_shared(one)) for name, one in settings.sources.items()},
         link_key=_digest(["link", link_key.hex()]),
-        results=_digest(place),
+        results=_digest(location),
     )
 
 

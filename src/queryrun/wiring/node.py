@@ -26,7 +26,6 @@ from queryrun.http.server.server import HttpServer
 from queryrun.http.server.turns import KnownCallers
 from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
-from queryrun.runs.chores import Chore, Chores
 from queryrun.runs.clock import ClockWatch
 from queryrun.runs.cluster import ClusterWatch
 from queryrun.runs.context import AttemptContext, RequestContext
@@ -34,6 +33,7 @@ from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
+from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
 from queryrun.runs.notify import ChangeNotifier
@@ -111,7 +111,7 @@ class Node:
     files: FileRemoval
     sweeper: Sweeper
     retention: Retention
-    tasks: Chores
+    tasks: Maintenance
     clock_watch: ClockWatch
     revocations: RevocationWatch
     audit: AuditSealer
@@ -262,7 +262,7 @@ def build_node(
         attempts, reap_options(settings), _kill_by_handle, database.leader, dispatcher.holds
     )
 
-    # Chores: nothing waits for them.
+    # Maintenance: nothing waits for them.
     clock_watch = ClockWatch(database.clock, settings.leases.max_clock_skew_s, attempts.metrics)
     sweeper = Sweeper(
         sweep_options(settings), resources.results, _file_leader(settings, database), now
@@ -274,7 +274,7 @@ def build_node(
         attempts.metrics,
         lambda: clock_watch.is_trusted,
     )
-    tasks = Chores(
+    tasks = Maintenance(
         _shared_tasks(settings, database, reaper, retention, attempts.files, sweeper),
         settings.leases.reap_interval_s,
         lambda: clock_watch.is_trusted,
@@ -395,30 +395,30 @@ def _shared_tasks(
     retention: Retention,
     files: FileRemoval,
     sweeper: Sweeper,
-) -> list[Chore]:
+) -> list[MaintenanceTask]:
     """What a node does every `reap_interval_s`, each in its own loop."""
     now = database.clock.now
     return [
-        Chore("orphans", reaper.stop_orphans),
-        Chore("retention", retention.round),
-        Chore("files", files.round),
-        Chore("sweep", sweeper.start_if_due),
-        Chore("tokens", lambda: database.auth.remove_expired_tokens(now())),
-        Chore("keys", database.idempotency.remove_expired_keys),
-        Chore("internal rows", database.clean_up),
-        Chore(
+        MaintenanceTask("orphans", reaper.stop_orphans),
+        MaintenanceTask("retention", retention.round),
+        MaintenanceTask("files", files.round),
+        MaintenanceTask("sweep", sweeper.start_if_due),
+        MaintenanceTask("tokens", lambda: database.auth.remove_expired_tokens(now())),
+        MaintenanceTask("keys", database.idempotency.remove_expired_keys),
+        MaintenanceTask("internal rows", database.clean_up),
+        MaintenanceTask(
             "requests",
             lambda: database.requests.remove_expired_requests(
                 created_before=now() - REQUEST_RETENTION
             ),
         ),
-        Chore(
+        MaintenanceTask(
             "usage",
             lambda: database.usage.remove_expired_usage(
                 finished_before=now() - timedelta(days=settings.usage.retention_days)
             ),
         ),
-        Chore(
+        MaintenanceTask(
             "audit",
             lambda: database.audit.remove_expired_entries(
                 before=now() - timedelta(days=settings.audit.retention_days), limit=AUDIT_BATCH

@@ -122,9 +122,9 @@ def _s3_results(options: dict[str, str], node: NodeServices) -> ResultStore:
     from queryrun.results.s3http import RequestPolicy
     from queryrun.results.s3location import S3Location
 
-    others = {"part_bytes", "outage_patience_s"}
+    others = {"part_bytes", "outage_timeout_s"}
     location = S3Location(**{name: text for name, text in options.items() if name not in others})
-    policy = RequestPolicy(outage_patience_s=float(options.get("outage_patience_s", 0)))
+    policy = RequestPolicy(outage_timeout_s=float(options.get("outage_timeout_s", 0)))
     bucket = S3Bucket(location, None, policy, sign=node.sign, connect=lambda: node.give(RESULTS))
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
