@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import structlog
+from prometheus_client import CollectorRegistry
 from starlette.routing import Router
 
 from queryrun.db.database import Database
@@ -91,6 +92,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    registry: CollectorRegistry
     sandbox: NodeSandbox
     app: Router
     runs: RequestContext
@@ -327,6 +329,7 @@ def build_node(
     )
     return Node(
         settings=settings,
+        registry=metrics.registry,
         sandbox=sandbox,
         app=app,
         runs=requests,
