@@ -65,21 +65,25 @@ def init(
 def serve(
     home: Home = DEFAULT_HOME,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = None,
     roles: Annotated[
         str | None,
         typer.Option(help="api, worker, or api,worker: serve the API, run statements, or both."),
     ] = None,
 ) -> None:
-    """Serve a home in the foreground until SIGTERM or Ctrl-C.
+    """Serve a home in the foreground until SIGTERM, SIGHUP or Ctrl-C.
 
     Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still serves
     /healthz, /readyz and /metrics.
 
     On SIGTERM the service accepts nothing new and gives running statements
     `server.drain_timeout_s` seconds to finish. It then stops the rest and queues them again for
-    the next start. A second signal stops them immediately. The exit status is 0 after an orderly
-    shutdown.
+    the next start. A second signal stops them immediately, and ends the process within a second.
+
+    Exit status: 0 after an orderly shutdown, 1 refused to start (one line says why), 2 usage, 8
+    ended hard: something did not respond in time, and the next start settles what was left.
     """
     from queryrun.cli.serve import ServeOptions, serve_home
 
@@ -363,5 +367,11 @@ def _find_home(home: Path) -> HomeServer:
     return home_server(home)
 
 
-PLUGIN = Plugin(register, (QueryrunError,), _find_home)
+def _explain(error: Exception) -> str | None:
+    from queryrun.cli.explain import explain
+
+    return explain(error)
+
+
+PLUGIN = Plugin(register, (QueryrunError,), _find_home, _explain)
 """The entry point that the package metadata names."""

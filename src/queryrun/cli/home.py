@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import secrets
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,7 +83,36 @@ def init_home(
             f"{home} is already a home; `queryrun clients create --home {home}` adds a client"
         )
     check_entity_name(entity)
+    before = _make_home(home)
+    try:
+        return _fill_home(home, entity, factor, database_url_file)
+    except BaseException:
+        _undo(home, before)
+        raise
+
+
+def _make_home(home: Path) -> set[Path] | None:
+    """Make the directory; returns what was in it before, None when it did not exist."""
+    before = set(home.iterdir()) if home.is_dir() else None
     home.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    return before
+
+
+def _undo(home: Path, before: set[Path] | None) -> None:
+    """Remove what a failed `init` has made: a half-made home would only confuse the next one."""
+    if before is None:
+        shutil.rmtree(home, ignore_errors=True)
+        return
+    for path in set(home.iterdir()) - before:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _fill_home(
+    home: Path, entity: str, factor: float | None, database_url_file: Path | None
+) -> MadeHome:
     keep_private(home)
     settings, config = load(home, {}), _CONFIG
     if factor is not None:
