@@ -147,8 +147,8 @@ def clients_create(
         list[str] | None,
         typer.Option(
             help="read, submit, cancel, admin (of the entity's runs), tenant_admin (of every "
-            "entity's), admin:read, admin:write (of clients, over HTTP) or admin:all (beside one of "
-            "these: of every tenant); repeat. Default: the first three."
+            "entity's), admin:read, admin:write (of clients, over HTTP) or admin:all (beside one "
+            "of these: of every tenant); repeat. Default: the first three."
         ),
     ] = None,
     org: Annotated[
