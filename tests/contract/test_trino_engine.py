@@ -28,6 +28,7 @@ from queryrun.engines.trino.remote import ALIVE, TrinoRemote
 from queryrun.engines.trino.session import TrinoSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests.contract.engine import EngineContract, Statements
+from tests.contract.relayed import relayed_session
 from tests.trino_server import TrinoServer
 
 pytestmark = pytest.mark.timeout(300)
@@ -66,8 +67,8 @@ def limits(tmp_path: Path) -> EngineLimits:
 
 @pytest.fixture
 def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Iterator[TrinoSession]:
-    """A session in the contract's schema."""
-    session = open_session(trino_server.options(schema=schema), limits)
+    """A session in the contract's schema, as a worker has it."""
+    session = relayed_session(trino_server.options(schema=schema), limits)
     yield session
     session.close()
 

@@ -51,6 +51,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
     settings = home_settings(home, environ)
     check_database(settings)
+    _check_kernel()
     configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)
@@ -58,6 +59,17 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     descriptors.raise_limit()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     uvloop.run(_serve(settings, sandbox, listen(host, port)))
+
+
+def _check_kernel() -> None:
+    """Without process descriptors no stop could be confirmed."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (OSError, AttributeError) as error:
+        raise ConfigurationError(
+            "this kernel, or the filter of system calls around this container, has no pidfd_open: "
+            "use Linux 5.3 or newer, and allow the call"
+        ) from error
 
 
 async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.socket) -> None:
@@ -123,8 +135,11 @@ def listen(host: str, port: int) -> socket.socket:
             backlog=BACKLOG,
             dualstack_ipv6=host == _EVERY_IPV6 and socket.has_dualstack_ipv6(),
         )
+    except UnicodeError:
+        raise ConfigurationError(f"{host!r} is no address or name to listen on") from None
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        reason = error.strerror or str(error)
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
 def url_of(listener: socket.socket) -> str:

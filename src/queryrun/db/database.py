@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.runs.clock import SharedClock
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 
 
 class Database(Protocol):
@@ -34,6 +37,21 @@ class Database(Protocol):
     @property
     def requests(self) -> AsyncRequestStore:
         """Requests whose outcome is read later."""
+        ...
+
+    @property
+    def usage(self) -> UsageStore:
+        """The ledger of what runs have used."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """The record of who did what."""
+        ...
+
+    @property
+    def statements(self) -> StatementStore:
+        """Statements that people keep for later."""
         ...
 
     @property

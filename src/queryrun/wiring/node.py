@@ -39,6 +39,7 @@ from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retention import Retention
 from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.seal_audit import AuditSealer
 from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
@@ -48,6 +49,7 @@ from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
+from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.options import (
     dispatch_options,
@@ -78,6 +80,8 @@ MIN_LINK_KEY_VARIETY = 8
 """Different characters: a row of zeros is no secret. Random keys practically always have them."""
 _GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
+AUDIT_BATCH = 10_000
+"""Entries of the audit log that one round removes."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -103,9 +107,10 @@ class Node:
     files: FileRemoval
     sweeper: Sweeper
     retention: Retention
-    chores: Chores
+    tasks: Chores
     clock_watch: ClockWatch
     revocations: RevocationWatch
+    audit: AuditSealer
     connections: Connections
     callers: KnownCallers
 
@@ -130,7 +135,7 @@ class Node:
         self.health.on_recovery(self.dispatcher.resync)
         self.health.start()
         if self.resources.credentials is not None:
-            self.resources.credentials.start(self.resources.pool.renew_credentials)
+            self.resources.credentials.start()
         self.sources.on_recovery(self.dispatcher.resync)
         self.sources.start()
         self.database.notifier.start(self._on_remote_change)
@@ -138,6 +143,7 @@ class Node:
             lambda run: self.database.notifier.publish(run.id, run.state)
         )
         self.revocations.start()
+        self.audit.start(node_started(self.settings, self.sandbox))
         self.clock_watch.start()
         if "api" in self.settings.roles:
             await self.guard.check(_WARM_UP_STATEMENT)
@@ -153,7 +159,7 @@ class Node:
                 log.warning("attempts_recovered", attempts=settled)
         self.dispatcher.start()
         self.reaper.start()
-        self.chores.start()
+        self.tasks.start()
 
     def _on_remote_change(self, changes: Sequence[tuple[str, RunState]] | None) -> None:
         """Other nodes have changed these runs. None: any run may have changed."""
@@ -173,8 +179,9 @@ class Node:
         """Close every component, last started first. Nothing of this node runs afterwards."""
         await self.health.close()
         await self.revocations.close()
+        await self.audit.close()
         await self.clock_watch.close()
-        await self.chores.close()
+        await self.tasks.close()
         await self.reaper.close()
         await self.sweeper.close()
         await self.files.close()
@@ -209,7 +216,7 @@ def build_node(
     now = database.clock.now
 
     # Child services: each has its own process behind it.
-    resolver = SourceResolver(settings, database.auth, resources.credentials)
+    resolver = SourceResolver(settings, database.auth)
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
@@ -256,8 +263,8 @@ def build_node(
         attempts.metrics,
         lambda: clock_watch.is_trusted,
     )
-    chores = Chores(
-        _chores(database, reaper, retention, attempts.files, sweeper),
+    tasks = Chores(
+        _shared_tasks(settings, database, reaper, retention, attempts.files, sweeper),
         settings.leases.reap_interval_s,
         lambda: clock_watch.is_trusted,
     )
@@ -270,6 +277,9 @@ def build_node(
         sources=policies,
         default_source=settings.default_source,
         now=now,
+        usage=database.usage,
+        audit=database.audit,
+        audit_statements=settings.audit.statements,
         quotas=quotas,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
@@ -291,6 +301,7 @@ def build_node(
             auth=database.auth,
             idempotency=database.idempotency,
             requests=database.requests,
+            statements=database.statements,
             results=resources.results,
             tables=tables,
             previews=previews,
@@ -332,9 +343,10 @@ def build_node(
         files=attempts.files,
         sweeper=sweeper,
         retention=retention,
-        chores=chores,
+        tasks=tasks,
         clock_watch=clock_watch,
         revocations=_revocation_watch(database, notifier),
+        audit=AuditSealer(database.audit),
         connections=connections,
         callers=callers,
     )
@@ -360,7 +372,8 @@ async def _kill_by_handle(handle: str) -> EngineStop:
     return EngineStop.KILLED
 
 
-def _chores(
+def _shared_tasks(
+    settings: Settings,
     database: Database,
     reaper: Reaper,
     retention: Retention,
@@ -381,6 +394,18 @@ def _chores(
             "requests",
             lambda: database.requests.remove_expired_requests(
                 created_before=now() - REQUEST_RETENTION
+            ),
+        ),
+        Chore(
+            "usage",
+            lambda: database.usage.remove_expired_usage(
+                finished_before=now() - timedelta(days=settings.usage.retention_days)
+            ),
+        ),
+        Chore(
+            "audit",
+            lambda: database.audit.remove_expired_entries(
+                before=now() - timedelta(days=settings.audit.retention_days), limit=AUDIT_BATCH
             ),
         ),
     ]

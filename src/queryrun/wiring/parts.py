@@ -39,8 +39,8 @@ def node_parts(
     pool = resources.pool
 
     async def workers() -> None:
-        if (trouble := pool.trouble) is not None:
-            raise Unavailable(trouble[1], trouble[0])
+        if (problem := pool.spawn_problem) is not None:
+            raise Unavailable(problem[1], problem[0])
 
     spill = DirectoryProbe(settings.path(SPILL_NAME))
     parts += [

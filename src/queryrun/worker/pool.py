@@ -11,6 +11,7 @@ One task per process watches it from its start and reaps it when it exits, for w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,23 +19,24 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import msgspec
 import structlog
 
 from queryrun.causes import Cause, cause_of
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
+from queryrun.processes.frames import encode
+from queryrun.processes.given_sockets import send_descriptor
 from queryrun.processes.sandbox import SandboxMode
-from queryrun.results.sigv4 import Credentials
 from queryrun.worker.errors import NoDirectory, PoolClosed
-from queryrun.worker.frames import Failed, WorkerConfig
+from queryrun.worker.frames import Failed, RelayConfig, WorkerConfig
+from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.spill import SpillRoot, outbox_in
 from queryrun.worker.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
-ROLE = "worker"
+ROLE, RELAY_ROLE = "worker", "relay"
 """Of its processes, in the fork server's table."""
 GRACE_S = 0.025
 """What a statement that reacts to interrupts usually needs; longer would only delay the kill."""
@@ -118,8 +120,6 @@ class WorkerPool:
         self._closed = False
         self._spawn_error: Exception | None = None
         """Why the last process could not be started; None when it was."""
-        self._credentials: Credentials | None = None
-        """The newest of the S3 store, once they have changed."""
 
     @property
     def size(self) -> int:
@@ -132,7 +132,7 @@ class WorkerPool:
         return len(self._warm) + len(self._idle)
 
     @property
-    def trouble(self) -> tuple[Cause, str] | None:
+    def spawn_problem(self) -> tuple[Cause, str] | None:
         """Why no process can be started at the moment; None when one could be started last."""
         if self._spawn_error is None or self._spawn_failures < 2:
             return None
@@ -176,7 +176,6 @@ class WorkerPool:
         there is no room for its files.
         """
         while not self._closed:
-            config = self._with_new_credentials(config)
             worker = self._pick_idle(config) or self._pick_warm(config)
             if worker is not None:
                 worker.started, worker.is_in_use = False, True
@@ -184,12 +183,6 @@ class WorkerPool:
                 return worker
             await self._wait_for_change()
         raise PoolClosed("the pool is closed")
-
-    def renew_credentials(self, credentials: Credentials) -> None:
-        """Give new S3 credentials to every worker that has some, and to those configured later."""
-        self._credentials = credentials
-        for worker in self._living:
-            worker.renew_credentials(credentials)
 
     def give_back(self, worker: Worker) -> None:
         """Return a worker. It is kept for an equal config if it finished cleanly and is reusable.
@@ -274,6 +267,8 @@ class WorkerPool:
         if directory is not None:
             await asyncio.to_thread(self._spill.remove, directory)
         exit_code = await worker.process.reap()
+        if worker.relay is not None:  # it may still be passing on what the worker sent
+            await asyncio.wait([worker.relay])
         if not worker.is_in_use:  # else its user may still take a finished file
             await self._remove_outbox(worker)
         if worker not in self._stops:
@@ -297,13 +292,6 @@ class WorkerPool:
             _log.warning("worker_socket_open_after_exit", pid=worker.pid)
 
     # --- taking ---------------------------------------------------------------------------
-
-    def _with_new_credentials(self, config: WorkerConfig) -> WorkerConfig:
-        """A configuration may be older than the last renewal, which no worker must miss."""
-        if self._credentials is None or config.results.credentials is None:
-            return config
-        results = msgspec.structs.replace(config.results, credentials=self._credentials)
-        return msgspec.structs.replace(config, results=results)
 
     def _pick_idle(self, config: WorkerConfig) -> Worker | None:
         """Prefers a worker whose session is open, so that the statement starts at once.
@@ -331,7 +319,28 @@ class WorkerPool:
         worker = self._warm.pop(0)
         self._directories[worker] = spill_dir
         worker.configure(config, spill_dir, outbox)
+        if addresses_of(config.source, config.results):
+            worker.relay = asyncio.get_running_loop().create_task(self._run_relay(worker, config))
+            self._track(worker.relay)
         return worker
+
+    async def _run_relay(self, worker: Worker, config: WorkerConfig) -> None:
+        """The relay of a worker, from its start to its end: it never outlives the worker.
+
+        A worker without one, because none could be started, is refused every connection.
+        """
+        with worker.requests as requests:
+            try:
+                process, control = await self.fork_client.fork(RELAY_ROLE)
+            except (ForkServerLost, OSError) as error:
+                _log.error("relay_not_started", pid=worker.pid, reason=str(error))
+                return
+            with control, contextlib.suppress(OSError):
+                send_descriptor(control, requests.fileno())
+                control.sendall(encode(RelayConfig(config.source, config.results)))
+        await worker.process.exited.wait()
+        process.kill()
+        await process.reap()
 
     def _drop_exiting(self) -> None:
         """An exiting worker would cost the caller of `take` an attempt; `_watch` reaps it."""
