@@ -20,16 +20,16 @@ class NotJsonError(ValueError):
     """Text that is no JSON document."""
 
 
-def spelled_double(value: float) -> str:
+def formatted_double(value: float) -> str:
     """As `Double.toString` in Java: an exponent from 10^7 on and below 10^-3."""
     if value != value or value in {float("inf"), float("-inf")}:
         return "NaN" if value != value else repr(value).replace("inf", "Infinity")
     if value == 0:
         return "-0.0" if str(value).startswith("-") else "0.0"
-    return spelled_digits(repr(value))
+    return formatted_digits(repr(value))
 
 
-def spelled_digits(written: str) -> str:
+def formatted_digits(written: str) -> str:
     """The same for a number that is written in any way."""
     sign = "-" if written.startswith("-") else ""
     mantissa, _, exponent = written.lstrip("-").lower().partition("e")
@@ -44,7 +44,7 @@ def spelled_digits(written: str) -> str:
     return f"{sign}{digits[:point].ljust(point, '0')}.{digits[point:] or '0'}"
 
 
-def spelled_text(value: str) -> str:
+def formatted_text(value: str) -> str:
     """A JSON string as Trino writes it."""
     return _BEYOND.sub(_as_surrogates, json.dumps(value, ensure_ascii=False))
 
@@ -61,15 +61,15 @@ def canonical(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return spelled_double(value)
+        return formatted_double(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return str(value) if isinstance(value, Number) else spelled_text(value)
+        return str(value) if isinstance(value, Number) else formatted_text(value)
     if isinstance(value, list):
         return "[" + ",".join(map(canonical, value)) + "]"
     items = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
-    return "{" + ",".join(f"{spelled_text(key)}:{canonical(item)}" for key, item in items) + "}"
+    return "{" + ",".join(f"{formatted_text(key)}:{canonical(item)}" for key, item in items) + "}"
 
 
 def _constant(word: str) -> Any:
@@ -91,7 +91,7 @@ def as_written(document: str) -> Any:
 
 
 def path_steps(path: str) -> list[str] | None:
-    """The keys and places of a path of json_extract; None for what is none."""
+    """The keys and positions of a path of json_extract; None for what is none."""
     if not path.startswith("$"):
         return None
     steps, at = [], 1

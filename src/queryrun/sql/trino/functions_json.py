@@ -32,8 +32,8 @@ def _json_array_get(c: CallCompiler, node: ast.Call) -> Typed:
     value, index = c.args(node, 2)
     if value.type not in {t.VARCHAR, t.JSON, t.UNKNOWN}:
         c.wrong_arguments(node, [value, index])
-    place = exact(c.as_type(node, index, t.BIGINT))
-    return Typed(f"qr_json_array_get({exact(value)}, {place})", t.JSON)
+    position = exact(c.as_type(node, index, t.BIGINT))
+    return Typed(f"qr_json_array_get({exact(value)}, {position})", t.JSON)
 
 
 @special("json_extract")
@@ -77,5 +77,5 @@ def _json_extract_scalar(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 def _is_doubtful(step: str) -> bool:
-    """A place of an array, or what DuckDB's paths would read in another way."""
+    """A position of an array, or what DuckDB's paths would read in another way."""
     return step.isdecimal() or not step.replace("_", "").isalnum() or not step.isascii()

@@ -131,16 +131,16 @@ def _shifted(name: str, value: str, by: str, bits: int) -> str:
 
 @special("combinations")
 def _combinations(c: CallCompiler, node: ast.Call) -> Typed:
-    """The worker knows which places; the values stay what they are."""
+    """The worker knows which positions; the values stay what they are."""
     values, size = c.args(node, 2)
     if values.type.name != "array":
         c.wrong_arguments(node, [values, size])
     size = c.as_type(node, size, t.BIGINT)
 
     def chosen(values: Typed) -> Typed:
-        places = f"qr_combinations(len({values.sql}), {exact(size)})"
-        inner = f"list_transform(places, lambda place: ({values.sql})[place])"
-        sql = f"list_transform({places}, lambda places: {inner})"
+        positions = f"qr_combinations(len({values.sql}), {exact(size)})"
+        inner = f"list_transform(positions, lambda position: ({values.sql})[position])"
+        sql = f"list_transform({positions}, lambda positions: {inner})"
         return Typed(sql, t.array(values.type))
 
     return c.once(values, chosen)
@@ -242,7 +242,7 @@ def _array_sort(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 def _sorted_by(c: CallCompiler, node: ast.Call) -> Typed:
-    """Each item's place is the number of those before it; equal ones keep their order."""
+    """Each item's position is the number of those before it; equal ones keep their order."""
     value = c.expr(node.args[0])
     if value.type.name != "array":
         c.wrong_arguments(node, [value])
@@ -250,8 +250,8 @@ def _sorted_by(c: CallCompiler, node: ast.Call) -> Typed:
     def found(value: Typed) -> Typed:
         other, own, ranked = c.fresh("p"), c.fresh("p"), c.fresh("p")
         item = value.type.parts[0]
-        places = f"range(1, len({value.sql}) + 1)"
-        pair = [Typed(f"({value.sql})[{place}]", item) for place in (other, own)]
+        positions = f"range(1, len({value.sql}) + 1)"
+        pair = [Typed(f"({value.sql})[{position}]", item) for position in (other, own)]
         order = c.as_type(node, c.lambda_of(node, node.args[1], pair), t.BIGINT)
         wrong = c.failing("Lambda comparator must return either -1, 0, or 1")
         checked = c.once(
@@ -262,8 +262,8 @@ def _sorted_by(c: CallCompiler, node: ast.Call) -> Typed:
                 t.BOOLEAN,
             ),
         )
-        others = f"list_filter({places}, lambda {other}: {other} <> {own} AND {checked.sql})"
-        ranks = f"list_transform({places}, lambda {own}: row(len({others}), {own}))"
+        others = f"list_filter({positions}, lambda {other}: {other} <> {own} AND {checked.sql})"
+        ranks = f"list_transform({positions}, lambda {own}: row(len({others}), {own}))"
         body = f"lambda {ranked}: ({value.sql})[{ranked}[2]]"
         return Typed(f"list_transform(list_sort({ranks}), {body})", value.type)
 

@@ -12,7 +12,7 @@ from typing import Any
 from queryrun.engines.duckdb.functions.registry import (
     InputError,
     UnsupportedError,
-    spelled,
+    formatted,
     worker_function,
 )
 from queryrun.sql.json_text import (
@@ -20,11 +20,11 @@ from queryrun.sql.json_text import (
     Number,
     as_written,
     canonical,
+    formatted_digits,
+    formatted_double,
+    formatted_text,
     parsed,
     path_steps,
-    spelled_digits,
-    spelled_double,
-    spelled_text,
 )
 
 _MISSING = object()
@@ -84,7 +84,7 @@ def _blanks_after(text: str, at: int) -> int:
 
 
 def _entered(decoder: json.JSONDecoder, text: str, at: int, step: str) -> int:
-    """Where the value of a key or place begins, in the object or array at `at`; -1: nowhere."""
+    """Where the value of a key or position begins, in the object or array at `at`; -1: nowhere."""
     opening = text[at]
     is_object = opening == "{"
     if not is_object and not (opening == "[" and step.isdecimal()):
@@ -216,7 +216,7 @@ def _json_to_double(document: str, target: str) -> str | None:
     word = str(int(found)) if isinstance(found, bool) else str(found)
     if not _IS_DOUBLE.fullmatch(word):
         raise InputError(f"Cannot cast '{found}' to {target}")
-    return spelled(float(word))
+    return formatted(float(word))
 
 
 @worker_function("qr_json_to_decimal(VARCHAR, VARCHAR, BIGINT, BIGINT) -> VARCHAR")
@@ -281,7 +281,7 @@ def _json_entries(document: str, target: str) -> dict[str, str] | None:
 
 @worker_function("qr_json_fields(VARCHAR, VARCHAR, VARCHAR) -> VARCHAR[]")
 def _json_fields(document: str, names: str, target: str) -> list[str] | None:
-    """The fields of a row, out of an object by their names or out of an array by their places."""
+    """The fields of a row, out of an object by their names or out of an array by their positions."""
     found, keys = as_written(document), json.loads(names)
     if found is None:
         return None
@@ -302,7 +302,7 @@ def _json_fields(document: str, names: str, target: str) -> list[str] | None:
 
 @worker_function("qr_json_double(DOUBLE) -> VARCHAR")
 def _json_double(value: float) -> str:
-    text = spelled_double(value)
+    text = formatted_double(value)
     return text if math.isfinite(value) else f'"{text}"'
 
 
@@ -311,12 +311,12 @@ def _json_real(value: float, digits: str) -> str:
     """`digits`: as few as tell it from other reals."""
     if not math.isfinite(value) or value == 0:
         return _json_double(value)  # type: ignore[no-any-return]
-    return spelled_digits(digits)
+    return formatted_digits(digits)
 
 
 @worker_function("qr_json_text(VARCHAR) -> VARCHAR")
 def _json_text(value: str) -> str:
-    return spelled_text(value)
+    return formatted_text(value)
 
 
 @worker_function("qr_double_text(DOUBLE) -> VARCHAR")
@@ -332,7 +332,7 @@ def _real_text(value: float) -> str:
 def double_text(value: float, max_digits: int) -> str:
     """As Java's `DecimalFormat` prints `0.0###E0`, with the digits that its old search finds."""
     if not math.isfinite(value):
-        return spelled_double(value)
+        return formatted_double(value)
     sign = "-" if math.copysign(1, value) < 0 else ""
     if value == 0:
         return "-0E0" if sign else "0E0"
