@@ -281,7 +281,7 @@ def _json_entries(document: str, target: str) -> dict[str, str] | None:
 
 @worker_function("qr_json_fields(VARCHAR, VARCHAR, VARCHAR) -> VARCHAR[]")
 def _json_fields(document: str, names: str, target: str) -> list[str] | None:
-    """The fields of a row, out of an object by their names or out of an array by their positions."""
+    """The fields of a row: of an object by their names, of an array by their positions."""
     found, keys = as_written(document), json.loads(names)
     if found is None:
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import duckdb
 
 from queryrun.engines.duckdb.functions import binary, documents, numbers, words
@@ -11,10 +9,6 @@ from queryrun.engines.duckdb.functions.registry import FUNCTIONS, register_on, u
 
 MODULES = (binary, documents, numbers, words)
 """Each registers its functions when it is imported."""
-
-
-import_module("numpy")
-"""DuckDB imports it with the first function, 0.2 s: so once, before workers are forked."""
 
 
 class InstalledFunctions:
