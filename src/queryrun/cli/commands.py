@@ -73,15 +73,17 @@ def serve(
         typer.Option(help="api, worker, or api,worker: serve the API, run statements, or both."),
     ] = None,
 ) -> None:
-    """Serve a home in the foreground until SIGTERM or Ctrl-C.
+    """Serve a home in the foreground until SIGTERM, SIGHUP or Ctrl-C.
 
     Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still serves
     /healthz, /readyz and /metrics.
 
     On SIGTERM the service accepts nothing new and gives running statements
     `server.drain_timeout_s` seconds to finish. It then stops the rest and queues them again for
-    the next start. A second signal stops them immediately. The exit status is 0 after an orderly
-    shutdown.
+    the next start. A second signal stops them immediately, and ends the process within a second.
+
+    Exit status: 0 after an orderly shutdown, 1 refused to start (one line says why), 2 usage, 8
+    ended hard: something did not respond in time, and the next start settles what was left.
     """
     from queryrun.cli.serve import ServeOptions, serve_home
 

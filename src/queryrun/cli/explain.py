@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from queryrun.causes import Cause, cause_of
+from queryrun.errors import Unavailable
 from queryrun.settings import DATABASE_NAME
 
 _WHAT_TO_DO = {
@@ -21,11 +22,13 @@ _WHAT_TO_DO = {
 def explain(error: Exception) -> str | None:
     """One line for an error of SQLite; None for any other. The system's own errors are the
     command line's."""
-    if not isinstance(error, sqlite3.Error):
+    if not isinstance(error, sqlite3.Error | Unavailable):
         return None
     cause = cause_of(error)
     if cause is None:
         return None
     advice = _WHAT_TO_DO.get(cause)
+    if isinstance(error, Unavailable) and not isinstance(error.__cause__, sqlite3.Error):
+        return None
     sentence = f"the database {DATABASE_NAME} of the home cannot be used: {cause.sentence}"
     return f"{sentence}. To do: {advice}" if advice else sentence

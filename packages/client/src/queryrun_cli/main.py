@@ -53,10 +53,10 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, CommandError):
         return str(error)
     for plugin in plugins.installed():
-        if isinstance(error, plugin.errors):
-            return str(error)
         if (sentence := plugin.explain(error)) is not None:
             return sentence
+        if isinstance(error, plugin.errors):
+            return str(error)
     return sentence_of(error)
 
 
