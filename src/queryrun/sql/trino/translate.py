@@ -114,8 +114,8 @@ def _with_printed_intervals(sql: str, outputs: Sequence[Output]) -> tuple[str, l
     for number, (column, output) in enumerate(zip(names, outputs, strict=True)):
         is_interval = output.type in {t.DAYS, t.MONTHS}
         value = Typed(f"q.{column}", output.type)
-        shown = intervals.printed(value) if is_interval else value.sql
-        columns.append(f"{shown} AS {name(output.name_at(number))}")
+        rendered = intervals.printed(value) if is_interval else value.sql
+        columns.append(f"{rendered} AS {name(output.name_at(number))}")
         printed.append(replace(output, type=t.VARCHAR) if is_interval else output)
     return f"SELECT {', '.join(columns)} FROM ({sql}) AS q({', '.join(names)})", printed
 
