@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -52,6 +53,7 @@ from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
+from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -322,6 +324,7 @@ def build_node(
                 {"clock": clock_watch.problem, "retention": retention.problem},
             ),
             sandbox=str(sandbox),
+            prepare_entity=partial(make_data_dir, settings),
             metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
