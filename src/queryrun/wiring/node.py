@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import structlog
+from prometheus_client import CollectorRegistry
 from starlette.routing import Router
 
 from queryrun.db.database import Database
@@ -54,6 +56,7 @@ from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
+from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.facts import node_facts
 from queryrun.wiring.options import (
     dispatch_options,
@@ -95,6 +98,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    registry: CollectorRegistry
     sandbox: NodeSandbox
     app: Router
     runs: RequestContext
@@ -336,6 +340,7 @@ def build_node(
                 },
             ),
             sandbox=str(sandbox),
+            prepare_entity=partial(make_data_dir, settings),
             metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
@@ -343,6 +348,7 @@ def build_node(
     )
     return Node(
         settings=settings,
+        registry=metrics.registry,
         sandbox=sandbox,
         app=app,
         runs=requests,
