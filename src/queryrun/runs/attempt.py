@@ -170,8 +170,9 @@ class AttemptRunner:
         self._time_limit = loop.call_later(after_s, self._on_time_limit)
 
     def _on_time_limit(self) -> None:
-        """An attempt that waits for the store of results does not use up its run's time."""
-        if self._context.health.reason("results") is None:
+        """An attempt that waits for a part of the node, such as the store of results, does not use
+        up its run's time."""
+        if self._context.health.blocking() is None:
             self.stop(StopReason.TIMEOUT)
         else:
             self._arm_time_limit(min(self._time_limit_s(), OUTAGE_GRACE_S))

@@ -98,11 +98,6 @@ class NodeHealth:
                 return f"{name}: {trouble.reason}"
         return None
 
-    def reason(self, name: str) -> str | None:
-        """Why the part does not work, as of its last probe; None when it does, or is unknown."""
-        trouble = self._troubles.get(name)
-        return None if trouble is None else trouble.reason
-
     def knows(self, name: str) -> bool:
         """Whether this node has such a part."""
         return name in self._parts
