@@ -253,7 +253,9 @@ def build_node(
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
-    reaper = Reaper(attempts, reap_options(settings), _kill_by_handle, database.leader)
+    reaper = Reaper(
+        attempts, reap_options(settings), _kill_by_handle, database.leader, dispatcher.holds
+    )
 
     # Chores: nothing waits for them.
     clock_watch = ClockWatch(database.clock, settings.leases.max_clock_skew_s, attempts.metrics)
