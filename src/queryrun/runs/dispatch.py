@@ -76,8 +76,8 @@ class Dispatcher:
         return len(self._tasks)
 
     def holds(self, ref: AttemptRef) -> bool:
-        """Whether this node runs the attempt at the moment."""
-        return ref in self._runners
+        """Whether the attempt runs here, or is being settled here."""
+        return ref in self._tasks
 
     def progress(self, run_id: str) -> AttemptProgress | None:
         """Progress of the run's attempt when this node holds it. For others, read the store."""

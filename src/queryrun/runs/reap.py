@@ -55,15 +55,15 @@ class Reaper:
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
         leader: LeaderLease,
-        holds: Callable[[AttemptRef], bool] = lambda _ref: False,
+        is_held: Callable[[AttemptRef], bool] = lambda _ref: False,
     ) -> None:
-        """`holds`: whether this node runs the attempt itself. It is healthy then, whatever a clock
-        says of its lease; it extends the lease, or stops at its own deadline."""
+        """`is_held`: whether this node runs the attempt. Its lease may have expired because the
+        store was away or the clock was set; the attempt itself is well, and stays."""
         self._context = context
         self._options = options
         self._kill_by_handle = kill_by_handle
         self._leader = leader
-        self._holds = holds
+        self._is_held = is_held
         self._loops = BackgroundLoops()
         self._outage_s = float("-inf")
         """When the store was last found to be away."""
@@ -108,8 +108,8 @@ class Reaper:
         if time.monotonic() - self._outage_s < self._options.lease_s:
             return 0
         slots = asyncio.Semaphore(_PARALLEL)
-        theirs = [one for one in expired if not self._holds(one.ref)]
-        return sum(await asyncio.gather(*(self._take_over(attempt, slots) for attempt in theirs)))
+        others = [attempt for attempt in expired if not self._is_held(attempt.ref)]
+        return sum(await asyncio.gather(*(self._take_over(attempt, slots) for attempt in others)))
 
     async def _take_over(self, attempt: Attempt, slots: asyncio.Semaphore) -> int:
         """Settle the attempt unless another node's reaper was faster. 1 when it was settled."""
