@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run
+.PHONY: help setup console try-console demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,10 +31,17 @@ $(VENV)/.installed: requirements.lock pyproject.toml packages/client/pyproject.t
 	  -e packages/client -e .
 	@touch $@
 
+STATIC := src/queryrun/console/static/manifest.json
+
+console: $(STATIC) ## build the web page for people (Node from the PATH, or else from a Python wheel)
+
+$(STATIC): $(wildcard console/*.json console/*.mjs console/src/*) src/queryrun/sql/trino/functions.json | $(VENV)/.installed
+	@$(BIN)/python -m tools.build_console
+
 demo: setup ## the main job, visibly: submit, download, cancel a runaway; leaves nothing running
 	@$(BIN)/queryrun demo
 
-serve: setup ## a server that stays; makes a home with sample data in .queryrun first
+serve: setup try-console ## a server that stays; makes a home with sample data in .queryrun first
 	@test -f $(HOME_DIR)/queryrun.toml || $(BIN)/queryrun init --home $(HOME_DIR) --sample-data
 	@$(BIN)/queryrun serve --home $(HOME_DIR) --port $(PORT)
 
@@ -52,7 +59,11 @@ test-fast: setup ## modules, interfaces and the API, without Trino, Spark and se
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not jvm and not slow" --hypothesis-profile quick \
 	  tests/unit tests/integration tests/contract tests/http
 
-test: setup existing-clients ## every test
+# The service works without its page, and says how to build it: a machine without npm goes on.
+try-console: | $(VENV)/.installed
+	@$(MAKE) --no-print-directory console || true
+
+test: setup existing-clients try-console ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
 test-pythons: ## the unit tests on every installed Python of PYTHONS, each in an environment of its own
@@ -82,6 +93,9 @@ cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SC
 
 mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
 	@$(BIN)/python -m tests.mutants
+
+simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling: with a fault put back)
+	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --put $(or $(PUT),nothing)
 
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)

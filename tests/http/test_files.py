@@ -16,7 +16,7 @@ import pytest
 from queryrun.auth.tokens import issue_token
 from queryrun.http.app import build_app
 from queryrun.http.context import DOWNLOAD_THREADS
-from queryrun.results.names import run_of
+from queryrun.results.names import run_id_of
 from tests.http.app_harness import AppHarness
 from tests.http.problem import assert_problem
 
@@ -257,7 +257,7 @@ async def test_an_entity_with_many_downloads_delays_anothers_by_a_chunk_at_a_tim
     other = await link(harness)
     runs = harness.app.threads.entities_of_runs
     for url in (*urls, other):
-        runs.put(run_of(url.rpartition("/")[2]), "another" if url == other else "busy")
+        runs.put(run_id_of(url.rpartition("/")[2]), "another" if url == other else "busy")
     order, free, read = list[str](), threading.Semaphore(0), harness.results.read
     lock = threading.Lock()
 

@@ -6,19 +6,24 @@ No redirect and never a `Content-Encoding`: the known clients refuse both (contr
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import PurePosixPath
 
+import structlog
 from starlette.responses import Response, StreamingResponse
 
+from queryrun.audit.model import AuditEvent
 from queryrun.errors import RunFailed, Unavailable
+from queryrun.http.audit import record
 from queryrun.http.context import AppContext
 from queryrun.http.errors import FileGone, LinkRefused, RangeNotSatisfiable
 from queryrun.http.request import ApiRequest
-from queryrun.results.names import disposition, media_type, run_of
+from queryrun.results.names import disposition, media_type, run_id_of
 from queryrun.results.sign import verify
 from queryrun.results.store import StoredFile
+
+log = structlog.get_logger()
 
 HEADER_NAMES = ("etag", "accept-ranges", "content-disposition")
 """As documented."""
@@ -46,6 +51,10 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     headers |= {"content-type": media_type(file.key), "content-length": str(end - start)}
     if span is not None:
         headers["content-range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
+    if request.method != "HEAD":
+        await record(
+            app, request, AuditEvent.RESULT_READ, run_id_of(key), way="link", start=start, end=end
+        )
     chunks = _chunks(app, entity_id, file.key, start, end)
     return StreamingResponse(chunks, 200 if span is None else 206, headers)
 
@@ -65,7 +74,7 @@ def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
 async def _entity_of(app: AppContext, key: str) -> str:
     """Whose turn a download is. While the store of runs is away, or the run is gone, the run
     itself has a turn: a file can be downloaded all the same."""
-    run_id = run_of(key)
+    run_id = run_id_of(key)
     known = app.threads.entities_of_runs.get(run_id)
     if known is not None:
         return known
@@ -129,10 +138,25 @@ async def _chunks(
 ) -> AsyncIterator[bytes]:
     """The bytes, each chunk read in a thread: a slow client holds no thread between chunks, and
     an entity with many downloads delays another's by a chunk."""
-    chunks = iter(app.results.read(key, start, end))
-    while True:
-        async with app.threads.download_turns.slot(entity_id):
-            chunk = await app.threads.downloads.run(lambda: next(chunks, None))
-        if chunk is None:
-            return
-        yield chunk
+    chunks, sent_bytes = iter(app.results.read(key, start, end)), 0
+    try:
+        while (chunk := await _next_chunk(app, entity_id, chunks)) is not None:
+            sent_bytes += len(chunk)
+            yield chunk
+    finally:
+        await _count_download(app, key, sent_bytes)
+
+
+async def _next_chunk(app: AppContext, entity_id: str, chunks: Iterator[bytes]) -> bytes | None:
+    async with app.threads.download_turns.slot(entity_id):
+        return await app.threads.downloads.run(lambda: next(chunks, None))
+
+
+async def _count_download(app: AppContext, key: str, sent_bytes: int) -> None:
+    """Also of a download that broke off. The file has been sent, so a fault is only logged."""
+    if not sent_bytes:
+        return
+    try:
+        await app.runs.usage.add_download(run_id_of(key), sent_bytes)
+    except Unavailable:
+        log.warning("download_not_counted", size_bytes=sent_bytes)

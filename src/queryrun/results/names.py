@@ -30,9 +30,9 @@ def file_key(
     return checked_key(f"{run_id}_{digits}{suffixes}{_ENCRYPTED if encrypted else ''}")
 
 
-def run_of(key: str) -> str:
-    """The run whose file this is."""
-    return key.partition("_")[0]
+def run_id_of(key: str) -> str:
+    """The id of the run whose file has this key."""
+    return PurePosixPath(key).name.partition("_")[0]
 
 
 def member_name(key: str) -> str:

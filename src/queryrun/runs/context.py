@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.results.store import ResultStore
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
@@ -25,7 +26,9 @@ from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 from queryrun.sql.guard import Verdict
+from queryrun.sql.validate import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
@@ -41,6 +44,12 @@ class StatementGuard(Protocol):
         """
         ...
 
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """What the compiler says of a statement in Trino's SQL; without tables only its syntax."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
@@ -52,6 +61,10 @@ class RequestContext:
     sources: Mapping[str, SourcePolicy]
     default_source: str
     now: Callable[[], datetime]
+    usage: UsageStore
+    audit: AuditStore
+    audit_statements: bool = False
+    """Whether the audit log has the text of statements."""
     quotas: Quotas | None = None
     """How much statements may use; None: as much as there is."""
     statements: frozenset[str] = frozenset()
@@ -63,6 +76,8 @@ class RequestContext:
     progress: Callable[[str], AttemptProgress | None] = lambda _run_id: None
     """Current progress of a run whose attempt this node holds; None for every other run
     (`read.progress_of` covers those too)."""
+    has_worker: Callable[[str], bool] = lambda _source: True
+    """Whether any live node runs statements on the source."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
     wait_reason: Callable[[str], str | None] = lambda _run_id: None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -111,7 +111,7 @@ def test_a_statement_is_one_of_argument_and_file(tmp_path: Path) -> None:
 def test_what_is_piped_in_is_the_statement(
     monkeypatch: pytest.MonkeyPatch, sql: str | None, file: Path | None
 ) -> None:
-    monkeypatch.setattr("sys.stdin", StringIO("SELECT 2"))
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"SELECT 2")))
     assert read_sql(sql, file) == "SELECT 2"
 
 

@@ -53,9 +53,7 @@ def run(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File for the rows, - for stdout; its suffix is the format."
-        ),
+        typer.Option("--output", "-o", help="File for the rows, or -; its suffix is the format."),
     ] = None,
     source: Source = None,
     timeout: Annotated[
@@ -92,8 +90,6 @@ def run(
     from queryrun_cli.run import RunOptions, read_sql, run_script
     from queryrun_cli.table import TableOptions
 
-    if output is not None and str(output) == "-":
-        output, format = None, format or "csv"
     options = RunOptions(
         read_sql(sql, file),
         format=format,
