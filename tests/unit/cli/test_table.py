@@ -25,8 +25,8 @@ def table(*rows: tuple[str, ...], numbers: tuple[int, ...] = ()) -> TextTable:
     return TextTable(headings, tuple(values))
 
 
-def lines(shown: TextTable, width: int, **options: bool) -> list[str]:
-    return list(shown.lines(width, TableOptions(**options)))
+def lines(rendered: TextTable, width: int, **options: bool) -> list[str]:
+    return list(rendered.lines(width, TableOptions(**options)))
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_a_value_is_shown_as_the_file_has_it(raw: str, text: str) -> None:
 
 @given(st.text())
 def test_nothing_of_a_text_commands_the_terminal(text: str) -> None:
-    shown = printable(text)
-    assert not any(ord(one) < 0x20 or 0x7F <= ord(one) < 0xA0 for one in shown)
+    rendered = printable(text)
+    assert not any(ord(one) < 0x20 or 0x7F <= ord(one) < 0xA0 for one in rendered)
 
 
 @given(st.text(st.characters(categories=["L", "N", "P"]), max_size=40), st.integers(1, 30))
@@ -65,8 +65,8 @@ def test_a_padded_text_has_its_width(text: str, width: int) -> None:
 
 
 def test_numbers_are_on_the_right_and_texts_on_the_left() -> None:
-    shown = table(("n", "name"), ("1", "a"), ("12.30", "bb"), numbers=(0,))
-    assert lines(shown, 80) == ["    n  name", "─────  ────", "    1  a", "12.30  bb"]
+    rendered = table(("n", "name"), ("1", "a"), ("12.30", "bb"), numbers=(0,))
+    assert lines(rendered, 80) == ["    n  name", "─────  ────", "    1  a", "12.30  bb"]
 
 
 def test_types_are_shown_on_request() -> None:
@@ -75,25 +75,25 @@ def test_types_are_shown_on_request() -> None:
 
 def test_long_texts_are_shortened_and_numbers_never() -> None:
     number = "1234567890123456789012345"
-    shown = lines(table(("n", "text"), (number, "x" * 100), numbers=(0,)), 60)
-    assert shown[2] == f"{number}  {'x' * 32}…"
+    rendered = lines(table(("n", "text"), (number, "x" * 100), numbers=(0,)), 60)
+    assert rendered[2] == f"{number}  {'x' * 32}…"
 
 
 def test_few_rows_that_do_not_fit_become_lines_of_their_own() -> None:
     names = tuple(f"column_{number}" for number in range(16))
-    shown = lines(table(names, tuple("2013" for _ in names), numbers=tuple(range(16))), 100)
-    assert shown[0].startswith("─[ row 1 ]─")
-    assert shown[1:] == [f"{name:<9}  2013" for name in names]
+    rendered = lines(table(names, tuple("2013" for _ in names), numbers=tuple(range(16))), 100)
+    assert rendered[0].startswith("─[ row 1 ]─")
+    assert rendered[1:] == [f"{name:<9}  2013" for name in names]
 
 
 def test_of_many_rows_the_middle_columns_are_left_out_and_counted() -> None:
     names = tuple(f"column_{number}" for number in range(60))
     rows = [tuple(f"{number}" for number in range(60)) for _ in range(20)]
-    shown = lines(table(names, *rows), 60)
-    assert shown[0] == "column_0  column_1  column_2  …  column_58  column_59"
-    assert shown[2] == "0         1         2         …  58         59"
-    assert shown[-1] == "(55 of 60 columns are not shown: --expanded or --pager)"
-    assert all(width_of(line) <= 60 for line in shown)
+    rendered = lines(table(names, *rows), 60)
+    assert rendered[0] == "column_0  column_1  column_2  …  column_58  column_59"
+    assert rendered[2] == "0         1         2         …  58         59"
+    assert rendered[-1] == "(55 of 60 columns are not shown: --expanded or --pager)"
+    assert all(width_of(line) <= 60 for line in rendered)
 
 
 def test_everything_is_there_for_a_pager() -> None:

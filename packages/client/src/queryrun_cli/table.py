@@ -118,13 +118,13 @@ class TextTable:
 
     def _grid(
         self,
-        shown: Iterable[int],
+        visible: Iterable[int],
         widths: Sequence[int],
         options: TableOptions,
         gap_after: int | None = None,
     ) -> Iterator[str]:
         """`gap_after`: after so many columns some are missing."""
-        columns = list(shown)
+        columns = list(visible)
 
         def line(cells: Sequence[str], gap: str) -> str:
             parts = [
@@ -180,7 +180,7 @@ def printable(text: str) -> str:
     """Control characters are shown and never sent: they could command the terminal."""
     if text.isprintable():
         return text
-    return "".join(_shown(character) for character in text)
+    return "".join(_visible_form(character) for character in text)
 
 
 def width_of(text: str) -> int:
@@ -220,7 +220,7 @@ def _is_number(values: Sequence[msgspec.Raw]) -> bool:
     return bool(first) and first <= {b"%d" % digit for digit in range(10)} | {b"-"}
 
 
-def _shown(character: str) -> str:
+def _visible_form(character: str) -> str:
     if character.isprintable() or character == " ":
         return character
     if character in _ESCAPES:
