@@ -26,7 +26,7 @@ _PROCESSES = 2
 def our_side() -> Iterator[BoundedSide]:
     """A session over the tables of Trino's tests."""
     with tempfile.TemporaryDirectory() as spill:
-        side = BoundedSide(write_tables(), Path(spill))
+        side = BoundedSide(write_tables(), Path(spill), ("tpch", "tiny"))
         try:
             yield side
         finally:

@@ -111,6 +111,12 @@ def _plain(sql: str, target: Type, site: CastSite) -> Typed:
 def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
     if t.is_floating(value.type) and (t.is_integer(target)):
         return _plain(f"round({value.sql})", target, site)
+    if target == t.REAL and value.type == t.DOUBLE:
+        word = "TRY_CAST" if site.is_safe else "CAST"
+        beyond = f"isfinite({value.sql}) AND abs({value.sql}) >= 3.4028235677973366e38::DOUBLE"
+        endless = f"CAST(sign({value.sql}) * 'Infinity'::DOUBLE AS FLOAT)"
+        sql = f"(CASE WHEN {beyond} THEN {endless} ELSE {word}({value.sql} AS FLOAT) END)"
+        return Typed(sql, target)
     if t.is_floating(value.type) and target.name == "decimal":  # by its digits, as Java does
         return _plain(f"CAST({value.sql} AS VARCHAR)", target, site)
     return _plain(value.sql, target, site)
@@ -293,10 +299,24 @@ def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name in {"array", "map"}:
         return _plain(value.sql, target, site)
     if target.name == "varchar":
-        return Typed(f"({scalar})", target)
+        return Typed(_text_of_json(value.sql, scalar, site), target)
     if target.name in {"bigint", "integer", "double", "boolean"}:
         return _explicit(Typed(scalar, t.VARCHAR), target, site)
     raise UnsupportedCastError(f"A cast from json to {target}")
+
+
+def _text_of_json(sql: str, scalar: str, site: CastSite) -> str:
+    """Trino writes numbers with a point its own way (`1.5E0`), and casts no object or array."""
+    kind = f"json_type({sql})"
+    before, after = text("Cannot cast '"), text("' to varchar")
+    nested = f"error({before} || CAST({sql} AS VARCHAR) || {after})"
+    number = "error('A cast of a JSON number with a point to varchar is not supported')"
+    if site.in_try or site.is_safe:  # what is refused would be NULL
+        raise UnsupportedCastError("TRY of a cast from json to varchar")
+    return (
+        f"(CASE WHEN {kind} IN ('OBJECT', 'ARRAY') THEN {nested} "
+        f"WHEN {kind} = 'DOUBLE' THEN {number} ELSE {scalar} END)"
+    )
 
 
 def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
