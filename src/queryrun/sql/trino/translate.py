@@ -132,6 +132,14 @@ _BOUND = {
     FailureCode.AMBIGUOUS_NAME,
 }  # fmt: skip
 """What a translation can only be refused for when it was wrong: names and types are Trino's."""
+_IS_ABOUT_GROUPS = re.compile(
+    r"must appear in the GROUP BY clause|cannot contain|cannot be nested|not allowed in FILTER"
+    r"|In a DISTINCT aggregate"
+)
+_GROUPS = (
+    "An expression must be an aggregate expression or appear in GROUP BY clause, and aggregations "
+    "cannot stand in WHERE, ON, FILTER or in each other"
+)
 _ADVICE = re.compile(r"\s*(SET |PRAGMA |\bUse TRY|\bDid you mean|error_on_|HINT|LINE \d).*", re.S)
 
 
@@ -141,6 +149,8 @@ def _without_engine_words(failure: Failure) -> Failure:
     What the engine cannot bind is not supported, whatever its own reason was. What it says of a
     value stays, without advice on its own settings.
     """
+    if failure.code in _BOUND and _IS_ABOUT_GROUPS.search(failure.message):
+        return replace(failure, message=_GROUPS)
     if failure.code in _BOUND:
         message = "A part of this statement is not supported by the embedded engine"
         return replace(failure, code=FailureCode.NOT_SUPPORTED, message=message)
