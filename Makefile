@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack test-pythons check serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run
+.PHONY: help setup console try-console demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,26 +31,39 @@ $(VENV)/.installed: requirements.lock pyproject.toml packages/client/pyproject.t
 	  -e packages/client -e .
 	@touch $@
 
+STATIC := src/queryrun/console/static/manifest.json
+
+console: $(STATIC) ## build the web page for people (Node from the PATH, or else from a Python wheel)
+
+$(STATIC): $(wildcard console/*.json console/*.mjs console/src/*) src/queryrun/sql/trino/functions.json | $(VENV)/.installed
+	@$(BIN)/python -m tools.build_console
+
 demo: setup ## the main job, visibly: submit, download, cancel a runaway; leaves nothing running
 	@$(BIN)/queryrun demo
 
-serve: setup ## a server that stays; makes a home with sample data in .queryrun first
+serve: setup try-console ## a server that stays; makes a home with sample data in .queryrun first
 	@test -f $(HOME_DIR)/queryrun.toml || $(BIN)/queryrun init --home $(HOME_DIR) --sample-data
 	@$(BIN)/queryrun serve --home $(HOME_DIR) --port $(PORT)
 
-check: setup ## the quick gate: format, lint, types, import directions, unit tests
+check: lint ## the quick gate: `lint` and the unit tests
+	@$(BIN)/pytest tests/unit -n 2 -m "not slow" --hypothesis-profile quick
+
+lint: setup ## format, lint, types, import directions, words
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tools.lint_words
-	@$(BIN)/pytest tests/unit -n 2 -m "not slow" --hypothesis-profile quick
 
 test-fast: setup ## modules, interfaces and the API, without Trino, Spark and served homes; `test` has the rest
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not jvm and not slow" --hypothesis-profile quick \
 	  tests/unit tests/integration tests/contract tests/http
 
-test: setup existing-clients ## every test
+# The service works without its page, and says how to build it: a machine without npm goes on.
+try-console: | $(VENV)/.installed
+	@$(MAKE) --no-print-directory console || true
+
+test: setup existing-clients try-console ## every test
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
 test-pythons: ## the unit tests on every installed Python of PYTHONS, each in an environment of its own

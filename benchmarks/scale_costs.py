@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -286,9 +285,9 @@ async def _end(store: RunStore, attempt: Attempt) -> None:
 
 
 async def _remove_all(store: RunStore) -> int:
-    removed, tomorrow = 0, datetime.now(UTC) + timedelta(days=1)
-    while some := await store.remove_expired(finished_before=tomorrow, limit=100):
-        removed += len(some)
+    removed = 0
+    while some := await store.remove_expired(retention_s=-24 * 3600, limit=100):
+        removed += some
     return removed
 
 

@@ -22,7 +22,7 @@ import pytest
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3http import RequestPolicy, S3Error, S3Http, S3Request
 from queryrun.results.s3location import S3Location
-from queryrun.results.sigv4 import Credentials
+from queryrun.results.sigv4 import Credentials, SignRequest, sign_with
 from tests.ports import free_port
 from tests.server_start import started
 
@@ -48,9 +48,13 @@ class S3Server:
     def new_bucket(self, **changes: str) -> S3Location:
         """A location in a new and empty bucket."""
         location = self.location(**changes)
-        with closing(S3Http(self.endpoint, location.region, lambda: CREDENTIALS)) as http:
+        with closing(S3Http(self.endpoint, _signed(location.region))) as http:
             http.send(S3Request("PUT", f"/{location.bucket}"))
         return location
+
+
+def _signed(region: str) -> SignRequest:
+    return sign_with(lambda: CREDENTIALS, region)
 
 
 @contextmanager
@@ -127,7 +131,7 @@ def _wait_for(server: S3Server, process: subprocess.Popen[bytes]) -> None:
     """Return when it responds."""
     policy = RequestPolicy(connect_timeout_s=1.0, retry_delays_s=())
     deadline = time.monotonic() + 20
-    with closing(S3Http(server.endpoint, "us-east-1", lambda: CREDENTIALS, policy)) as http:
+    with closing(S3Http(server.endpoint, _signed("us-east-1"), policy)) as http:
         while time.monotonic() < deadline:
             assert process.poll() is None, "the server has ended"
             with suppress(S3Error):

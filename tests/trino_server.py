@@ -49,8 +49,9 @@ class TrinoServer:
     """The object store by way of which it hands out results; empty: there is none."""
 
     def options(self, **changes: str) -> dict[str, str]:
-        """A source's options."""
-        return {"url": self.url, "catalog": "memory", "schema": "default", **changes}
+        """A source's options. Where the server spools, results come from `spool_url`."""
+        spool = {"spool_url": self.spool_url} if self.spool_url else {}
+        return {"url": self.url, "catalog": "memory", "schema": "default", **spool, **changes}
 
     def endpoint(self, **changes: str) -> RemoteEndpoint:
         """The same for remote stops."""

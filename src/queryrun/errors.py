@@ -28,6 +28,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from queryrun.causes import Cause
+
 
 class QueryrunError(Exception):
     """Root of every error that is raised on purpose."""
@@ -122,7 +124,14 @@ class QuotaFull(TooManyRequests):
 
 
 class Unavailable(RequestError):
-    """The node drains, or something that it needs does not respond. Nothing was accepted."""
+    """The node drains, or something that it needs does not respond. Nothing was accepted.
+
+    `cause` says why, where that is known.
+    """
+
+    def __init__(self, message: str, cause: Cause | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 # --- bad runs -------------------------------------------------------------------------------
@@ -195,7 +204,7 @@ _KINDS: dict[FailureCode, tuple[Blame, bool]] = {
     FailureCode.DATA_INVALID: (Blame.USER, False),
     FailureCode.DATA_CHANGED: (Blame.ENGINE, True),
     FailureCode.STORAGE_FAILED: (Blame.STORAGE, True),
-    FailureCode.STORAGE_FULL: (Blame.STORAGE, False),
+    FailureCode.STORAGE_FULL: (Blame.STORAGE, True),
     FailureCode.INTERNAL_ERROR: (Blame.SERVICE, False),
 }
 

@@ -19,8 +19,14 @@ FEW = ("--classes", "ABDEG", "--scale", "0.005")
 pytestmark = pytest.mark.timeout(600)
 
 
+def trino_engine(server: TrinoServer) -> tuple[str, ...]:
+    """The options of the command. The server hands out large results by way of its object store."""
+    spool = ("--engine-spool-url", server.spool_url) if server.spool_url else ()
+    return ("--engine", "trino", "--engine-url", server.url, *spool)
+
+
 def test_every_guarantee_holds_on_trino(trino_server: TrinoServer, tmp_path: Path) -> None:
-    engine = ("--engine", "trino", "--engine-url", trino_server.url)
+    engine = trino_engine(trino_server)
     _, classes = run_suite(tmp_path / "report", *engine, *FEW)
     for one in classes:
         assert_kept(one)
@@ -29,7 +35,7 @@ def test_every_guarantee_holds_on_trino(trino_server: TrinoServer, tmp_path: Pat
 def test_heavy_statements_are_stopped_on_trino(trino_server: TrinoServer, tmp_path: Path) -> None:
     names = ("cross join count", "hashing", "copy: csv, gzip")
     selected = [argument for name in names for argument in ("--statement", name)]
-    engine = ("--engine", "trino", "--engine-url", trino_server.url)
+    engine = trino_engine(trino_server)
     few = ("--classes", "C", "--scale", "0.2")
     _, [found] = run_suite(tmp_path / "report", *engine, *few, *selected)
     assert_kept(found)

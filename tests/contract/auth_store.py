@@ -156,6 +156,26 @@ class AuthStoreContract:
         assert await store.remove_expired_tokens(NOW) == 2
         assert await store.client_of_token("good", NOW) == known
 
+    async def test_a_session_is_extended_until_its_end_and_no_further(
+        self, store: AuthStore
+    ) -> None:
+        known = await with_client(store)
+        await store.add_token("session", known.id, NOW + HOUR, session_until=NOW + 3 * HOUR)
+        assert await store.extend_session("session", NOW + 2 * HOUR, NOW)
+        assert await store.client_of_token("session", NOW + HOUR) == known
+        assert await store.extend_session("session", NOW + 9 * HOUR, NOW + HOUR)
+        assert await store.client_of_token("session", NOW + 3 * HOUR) is None
+        assert not await store.extend_session("session", NOW + 9 * HOUR, NOW + 3 * HOUR)
+
+    async def test_only_a_live_session_can_be_extended(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        await store.add_token("token", known.id, NOW + HOUR)
+        await store.add_token("session", known.id, NOW + HOUR, session_until=NOW + 3 * HOUR)
+        assert not await store.extend_session("token", NOW + 2 * HOUR, NOW)
+        assert not await store.extend_session("unknown", NOW + 2 * HOUR, NOW)
+        assert await store.revoke_client(known.id, NOW)
+        assert not await store.extend_session("session", NOW + 2 * HOUR, NOW)
+
     async def test_one_token_is_revoked_and_only_by_its_client(self, store: AuthStore) -> None:
         known = await with_client(store)
         await store.add_client(client("client-2"), "digest")

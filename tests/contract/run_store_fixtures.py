@@ -127,9 +127,9 @@ async def read(store: RunStore, run_id: str) -> Run:
     return run
 
 
-def back(ready: datetime, *, charge: bool = True) -> Requeued:
-    """A requeue, ready at a time."""
-    return Requeued(WORKER_LOST, ready, charge=charge)
+def back(delay_s: float = 0, *, charge: bool = True) -> Requeued:
+    """A requeue, ready after a pause."""
+    return Requeued(WORKER_LOST, delay_s, charge=charge)
 
 
 def idempotent(

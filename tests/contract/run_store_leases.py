@@ -69,7 +69,7 @@ class LeasesContract:
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         old = await started(store)
-        await store.requeue(old.ref, back(raw.now()))
+        await store.requeue(old.ref, back())
         new = await claimed(store)
         with pytest.raises(LostRace):
             await store.save_handle(old.ref, handle="pid 7", file_key="k")
@@ -116,7 +116,7 @@ class LeasesContract:
         done, failed, queued, stopped = [await started(store) for _ in range(4)]
         await store.complete(done.ref, FILE)
         await store.fail(failed.ref, Failed(BAD_NAME))
-        await store.requeue(queued.ref, back(raw.now()))
+        await store.requeue(queued.ref, back())
         await store.cancel(stopped.ref.run_id, BY_USER)
         await store.freed(stopped.ref, KILLED)
         refs = [attempt.ref for attempt in (done, failed, queued, stopped)]
@@ -176,7 +176,7 @@ class LeasesContract:
         old = await started(store)
         progress = {old.ref: AttemptProgress(Stage.EXECUTING, 50.0, 3, 40)}
         await store.extend("node-a", [old.ref], lease_s=LEASE_S, progress=progress)
-        await store.requeue(old.ref, back(raw.now()))
+        await store.requeue(old.ref, back())
         assert await store.progress(old.ref.run_id) is None
         await claimed(store)
         assert await store.progress(old.ref.run_id) is None
@@ -255,7 +255,7 @@ class LeasesContract:
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(raw.now()))
+        await store.requeue(attempt.ref, back())
         await raw.pass_time(LEASE_S)
         assert not await store.take_over(attempt.ref, "node-b", lease_s=LEASE_S)
         await claimed(store, node="node-c")

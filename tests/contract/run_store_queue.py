@@ -252,7 +252,7 @@ class QueueContract:
 
     async def test_a_back_off_is_waited_out(self, store: RunStore, raw: RawDatabase) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(raw.now() + timedelta(seconds=5)))
+        await store.requeue(attempt.ref, back(5))
         await raw.pass_time(4.999)
         assert await store.claim("node-a", lease_s=LEASE_S, limits=limits()) == []
         await raw.pass_time(0.001)
@@ -262,7 +262,7 @@ class QueueContract:
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(raw.now() + timedelta(seconds=5)))
+        await store.requeue(attempt.ref, back(5))
         other = await submitted(store)
         taken = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
         assert [attempt.ref.run_id for attempt in taken] == [other.id]
@@ -386,22 +386,22 @@ class QueueContract:
         [following] = await store.claim("node-a", lease_s=LEASE_S, limits=limits(running=1))
         assert following.ref.run_id == waiting.id
 
-    async def test_the_next_ready_time_is_the_earliest_back_off(
+    async def test_the_next_run_is_ready_after_the_shortest_pause(
         self, store: RunStore, raw: RawDatabase
     ) -> None:
-        assert await store.next_ready_time(["live"]) is None
-        times = [raw.now() + timedelta(seconds=s) for s in (9, 4, 6)]
+        assert await store.next_ready_s(["live"]) is None
+        pauses = (9.0, 4.0, 6.0)
         for entity in ("a", "a", "b"):
             await submitted(store, request(entity=entity))
         attempts = await store.claim("node-a", lease_s=LEASE_S, limits=limits())
-        for attempt, time in zip(attempts, times, strict=True):
-            await store.requeue(attempt.ref, back(time))
+        for attempt, pause_s in zip(attempts, pauses, strict=True):
+            await store.requeue(attempt.ref, back(pause_s))
         await submitted(store, request(entity="a"))
-        assert await store.next_ready_time(["live"]) == times[1]
-        assert await store.next_ready_time(["warehouse"]) is None
-        assert await store.next_ready_time([]) is None
+        assert await store.next_ready_s(["live"]) == 4
+        assert await store.next_ready_s(["warehouse"]) is None
+        assert await store.next_ready_s([]) is None
         await raw.pass_time(4)
-        assert await store.next_ready_time(["live", "warehouse"]) == times[2]
+        assert await store.next_ready_s(["live", "warehouse"]) == 2
 
     # --- usage -----------------------------------------------------------------------------------
 
@@ -419,7 +419,7 @@ class QueueContract:
         assert await store.usage(TENANT, "entity-2", CLIENT) == (Usage(), Usage())
         await raw.pass_time(24 * 3600)
         assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(statement, size, 0)
-        await store.remove_expired(finished_before=raw.now(), limit=10)
+        await store.remove_expired(retention_s=0, limit=10)
         assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(0, 0, 0)
 
     async def test_what_a_failed_attempt_had_written_counts_as_written(

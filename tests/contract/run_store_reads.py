@@ -127,14 +127,13 @@ class ReadsContract:
         attempt = await started(store)
         run_id = attempt.ref.run_id
         await store.save_handle(attempt.ref, handle="h", file_key="try_1.csv")
-        await store.requeue(attempt.ref, back(raw.now()))
+        await store.requeue(attempt.ref, back())
         second = await claimed(store)
         await store.save_handle(second.ref, handle="h", file_key=FILE.file.key)
         await store.complete(second.ref, FILE)
         await raw.pass_time(10)
-        [expired] = await store.remove_expired(finished_before=raw.now(), limit=10)
-        assert expired.run_id == run_id
-        assert set(expired.file_keys) == {"try_1.csv", FILE.file.key}
+        assert await store.remove_expired(retention_s=0, limit=10) == 1
+        assert set(await store.recorded_removals(limit=10)) == {"try_1.csv", FILE.file.key}
         assert await store.get(run_id) is None
         assert await raw.rows_about(run_id) == 0
 
@@ -146,11 +145,12 @@ class ReadsContract:
         running = await started(store)
         waiting = await submitted(store)
         await raw.pass_time(10)
-        boundary = raw.now()
         young = await submitted(store)
         await store.cancel(young.id, BY_USER)
         await raw.pass_time(10)
-        assert await store.remove_expired(finished_before=boundary, limit=10) == []
+        share = await store.expired_share(retention_s=11, max_expired=10)
+        assert (share.finished, share.expired) == (1, 0)
+        assert await store.remove_expired(retention_s=11, limit=10) == 0
         for run_id in (canceling.ref.run_id, running.ref.run_id, waiting.id, young.id):
             assert await store.get(run_id) is not None
 
@@ -158,10 +158,20 @@ class ReadsContract:
         for _ in range(5):
             await store.cancel((await submitted(store)).id, BY_USER)
         await raw.pass_time(10)
-        removed = [
-            len(await store.remove_expired(finished_before=raw.now(), limit=2)) for _ in range(4)
-        ]
+        share = await store.expired_share(retention_s=0, max_expired=3)
+        assert (share.finished, share.expired) == (5, 3)
+        removed = [await store.remove_expired(retention_s=0, limit=2) for _ in range(4)]
         assert removed == [2, 2, 1, 0]
+
+    async def test_a_recorded_removal_that_fails_goes_behind_the_others(
+        self, store: RunStore, raw: RawDatabase
+    ) -> None:
+        await store.record_removals(["b.csv", "a.csv"])
+        await raw.pass_time(1)
+        await store.record_removals(["c.csv", "a.csv"])
+        assert await store.recorded_removals(limit=2) == ["b.csv", "a.csv"]
+        await store.forget_removals(["b.csv", "unknown.csv"])
+        assert await store.recorded_removals(limit=9) == ["a.csv", "c.csv"]
 
     async def test_a_key_whose_run_is_gone_makes_a_new_run(
         self, store: RunStore, raw: RawDatabase
@@ -169,7 +179,7 @@ class ReadsContract:
         first = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         await store.cancel(first.run.id, BY_USER)
         await raw.pass_time(10)
-        await store.remove_expired(finished_before=raw.now(), limit=10)
+        await store.remove_expired(retention_s=0, limit=10)
         second = await store.accept(request(), run_id=str(uuid4()), idempotent=idempotent())
         assert second.replay is None
         assert await store.get(second.run.id) == second.run

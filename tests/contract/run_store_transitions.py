@@ -95,7 +95,7 @@ class TransitionsContract:
         attempt = await started(store)
         ready = raw.now() + timedelta(seconds=3)
         stop = Cancellation(raw.now(), StopReason.LEASE, None, Stage.EXECUTING, EngineStop.KILLED)
-        run = await store.requeue(attempt.ref, replace(back(ready), cancellation=stop))
+        run = await store.requeue(attempt.ref, replace(back(3), cancellation=stop))
         assert (run.state, run.ready_time) == (RunState.ACCEPTED, ready)
         assert (run.attempt, run.remaining_attempts) == (1, DEFAULT_MAX_RETRIES - 1)
         assert (run.failure, run.cancellation, run.file) == (None, None, None)
@@ -108,7 +108,7 @@ class TransitionsContract:
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        run = await store.requeue(attempt.ref, back(raw.now(), charge=False))
+        run = await store.requeue(attempt.ref, back(charge=False))
         assert run.remaining_attempts == DEFAULT_MAX_RETRIES
 
     async def test_a_requeue_without_attempts_left_is_refused(
@@ -116,13 +116,13 @@ class TransitionsContract:
     ) -> None:
         attempt = await started(store)
         for _ in range(DEFAULT_MAX_RETRIES):
-            await store.requeue(attempt.ref, back(raw.now()))
+            await store.requeue(attempt.ref, back())
             attempt = await claimed(store)
         with pytest.raises(LostRace):
-            await store.requeue(attempt.ref, back(raw.now()))
+            await store.requeue(attempt.ref, back())
         run = await read(store, attempt.ref.run_id)
         assert (run.state, run.remaining_attempts) == (RunState.IN_PROGRESS, 0)
-        await store.requeue(attempt.ref, back(raw.now(), charge=False))
+        await store.requeue(attempt.ref, back(charge=False))
 
     @pytest.mark.parametrize("max_retries", [0, 1, 20])
     async def test_a_run_is_requeued_as_often_as_its_source_allows(
@@ -133,10 +133,10 @@ class TransitionsContract:
         assert run == await read(store, run.id)
         attempt = await claimed(store)
         for _ in range(max_retries):
-            await store.requeue(attempt.ref, back(raw.now()))
+            await store.requeue(attempt.ref, back())
             attempt = await claimed(store)
         with pytest.raises(LostRace):
-            await store.requeue(attempt.ref, back(raw.now()))
+            await store.requeue(attempt.ref, back())
 
     # --- cancel ----------------------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class TransitionsContract:
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         attempt = await started(store)
-        await store.requeue(attempt.ref, back(raw.now()))
+        await store.requeue(attempt.ref, back())
         run = await store.cancel(attempt.ref.run_id, BY_USER)
         assert run.state is RunState.CANCELED
         assert run.attempt == 1
@@ -284,7 +284,7 @@ class TransitionsContract:
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         old = await started(store)
-        await store.requeue(old.ref, back(raw.now()))
+        await store.requeue(old.ref, back())
         new = await claimed(store, node="node-b")
         await self._refuses_all_but_freed(store, old.ref, raw.now())
         assert await read(store, old.ref.run_id) == new.run
@@ -293,7 +293,7 @@ class TransitionsContract:
         self, store: RunStore, raw: RawDatabase
     ) -> None:
         old = await started(store)
-        await store.requeue(old.ref, back(raw.now()))
+        await store.requeue(old.ref, back())
         new = await claimed(store)
         await store.cancel(new.ref.run_id, BY_USER)
         with pytest.raises(LostRace):
@@ -330,7 +330,7 @@ class TransitionsContract:
         with pytest.raises(LostRace):
             await store.fail(ref, Failed(BAD_NAME))
         with pytest.raises(LostRace):
-            await store.requeue(ref, back(now))
+            await store.requeue(ref, back())
         with pytest.raises(LostRace):
             await store.save_handle(ref, handle="h", file_key="k")
 
@@ -341,7 +341,7 @@ class TransitionsContract:
     ) -> None:
         attempt = await started(store)
         run_id = attempt.ref.run_id
-        await store.requeue(attempt.ref, back(raw.now()))
+        await store.requeue(attempt.ref, back())
         second = await claimed(store, node="node-b")
         await store.cancel(run_id, BY_USER)
         await store.freed(second.ref, KILLED)

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import resource
+import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from queryrun.engines.source_spec import SourceSpec
+from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.entry import open_session
 from queryrun.worker.frames import Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import confine_worker
+from queryrun.worker.runtime import NodeServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,20 @@ class _Loud:
         """Not printed."""
 
 
+def _unsigned(_request: UnsignedRequest, _offset: timedelta) -> Mapping[str, str]:
+    raise AssertionError("its results go to a directory")
+
+
+def _unconnected(name: str) -> socket.socket:
+    raise ConnectionRefusedError(name)
+
+
 def main() -> None:
     """See the module."""
     order = Order(**json.loads(sys.argv[1]))
     bind = order.bind()
     confine_worker(bind)
-    session = open_session(bind)
+    session = open_session(bind, NodeServices(_unsigned, _unconnected))
     done = session.run(order.execute(), _Loud())
     session.close()
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

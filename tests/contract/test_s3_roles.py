@@ -138,33 +138,24 @@ def test_without_botocore_the_error_names_the_extra(monkeypatch: pytest.MonkeyPa
 # --- renewal -------------------------------------------------------------------------------
 
 
-def test_credentials_near_their_end_are_renewed_and_announced(
+def test_credentials_near_their_end_are_renewed(
     monkeypatch: pytest.MonkeyPatch, endpoints: RoleEndpoints, tmp_path: Path
 ) -> None:
     use_container(monkeypatch, endpoints, tmp_path)
     endpoints.lifetime = timedelta(minutes=12)
-    announced = asyncio.run(announced_after_rotation(endpoints))
-    assert [same_keys(one, endpoints.current) for one in announced] == [True]
+    assert same_keys(asyncio.run(renewed_after_rotation(endpoints)), endpoints.current)
 
 
-async def announced_after_rotation(endpoints: RoleEndpoints) -> list[Credentials]:
-    """What is announced when the role gets other credentials."""
+async def renewed_after_rotation(endpoints: RoleEndpoints) -> Credentials:
+    """The credentials in use once the role has got others."""
     rotating = RotatingCredentials(chain_credentials(REGION), is_remote=True, interval_s=0.02)
-    announced: list[Credentials] = []
-    renewed = asyncio.Event()
-
-    def on_change(credentials: Credentials) -> None:
-        announced.append(credentials)
-        renewed.set()
-
+    first = rotating()
     endpoints.lifetime = timedelta(hours=6)
     endpoints.rotate()
-    rotating.start(on_change)
-    async with asyncio.timeout(20):
-        await renewed.wait()
+    rotating.start()
+    await until(lambda: rotating() != first)
     await rotating.close()
-    assert rotating() == announced[-1]
-    return announced
+    return rotating()
 
 
 def test_while_the_endpoint_is_unreachable_the_last_credentials_stay_in_use(
@@ -186,7 +177,7 @@ async def kept_after_failures(endpoints: RoleEndpoints) -> Credentials:
     """The credentials after some renewals have failed."""
     rotating = RotatingCredentials(chain_credentials(REGION), is_remote=True, interval_s=0.02)
     endpoints.is_failing = True
-    rotating.start(lambda _: None)
+    rotating.start()
     async with asyncio.timeout(20):
         await asyncio.to_thread(endpoints.failed.wait)
     await rotating.close()
@@ -290,31 +281,29 @@ def same_keys(found: Credentials, expected: Credentials) -> bool:
 
 
 @pytest.mark.anyio
-async def test_a_worker_gets_renewed_credentials_in_the_middle_of_its_upload(
+async def test_renewed_credentials_sign_the_rest_of_a_workers_upload(
     moto_server: S3Server, gateway: SigningGateway, endpoints: RoleEndpoints, tmp_path: Path
 ) -> None:
-    """The first credentials stop to work once the worker has used the second ones."""
-    first = endpoints.current
+    """The first credentials stop to work once the second ones have been used."""
+    first = current = endpoints.current
     gateway.accepted = [first]
-    config = worker_config(new_bucket(moto_server, gateway), first, tmp_path)
-    pool = WorkerPool(PoolOptions(tmp_path / "spill", max_workers=1, warm=0), CHILD_ROLES)
-    await pool.start()
-    try:
-        worker = await pool.take(config)
-        running = asyncio.ensure_future(worker.execute(LONG_EXPORT, lambda _: None))
-        await until(lambda: first.access_key_id in gateway.used)
-        endpoints.rotate()
-        second = endpoints.current
-        gateway.accepted.append(second)
-        pool.renew_credentials(second)
-        await until(lambda: second.access_key_id in gateway.used)
-        gateway.accepted.remove(first)
-        assert isinstance(await running, Done)
-        pool.give_back(worker)
-        assert await pool.take(config) is worker, "an older configuration gets the new credentials"
-        assert isinstance(await worker.execute(LONG_EXPORT, lambda _: None), Done)
-    finally:
-        await pool.close()
+    location = new_bucket(moto_server, gateway)
+    with closing(S3Bucket(location, lambda: current)) as bucket:
+        permit = S3ResultStore(bucket).upload_permit(KEY)
+        pool = WorkerPool(PoolOptions(tmp_path / "spill", max_workers=1, warm=0), CHILD_ROLES)
+        await pool.start()
+        try:
+            worker = await pool.take(worker_config(location, tmp_path))
+            running = asyncio.ensure_future(worker.execute(LONG_EXPORT, lambda _: None, permit))
+            await until(lambda: first.access_key_id in gateway.used)
+            endpoints.rotate()
+            current = endpoints.current
+            gateway.accepted.append(current)
+            await until(lambda: current.access_key_id in gateway.used)
+            gateway.accepted.remove(first)
+            assert isinstance(await running, Done)
+        finally:
+            await pool.close()
 
 
 LONG_EXPORT = Execute(
@@ -333,14 +322,14 @@ LONG_EXPORT = Execute(
 """150 MB: thirty parts."""
 
 
-def worker_config(location: S3Location, credentials: Credentials, directory: Path) -> WorkerConfig:
+def worker_config(location: S3Location, directory: Path) -> WorkerConfig:
     """A worker over empty data that writes to the bucket."""
     (directory / "data").mkdir()
     options = {**asdict(location), "part_bytes": str(PART_BYTES)}
     return WorkerConfig(
         entity_id="e1",
         source=SourceSpec("duckdb", {"data_dir": str(directory / "data")}),
-        results=ResultsSpec("s3", options, credentials),
+        results=ResultsSpec("s3", options),
         memory_bytes=512 * 1024**2,
         threads=1,
         spill_dir="",

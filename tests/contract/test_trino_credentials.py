@@ -26,6 +26,7 @@ from queryrun.engines.trino.remote import TrinoRemote
 from queryrun.engines.trino.session import open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests import trino_process
+from tests.contract.relayed import relayed_session
 from tests.contract.served import Served, served
 from tests.ports import free_port
 from tests.tls import Authority, wire_to
@@ -134,17 +135,23 @@ def name() -> str:
 Call = Callable[[dict[str, str], str | None], object]
 
 
-@pytest.fixture(params=["plan", "check", "names", "stop"])
+@pytest.fixture(params=["plan", "relayed", "check", "names", "stop"])
 def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Call:
-    """Each way to speak to the server: a worker's, and the three of remote stops."""
+    """Each way to speak to the server: ours, a worker's, and the three of remote stops."""
 
     def plan(options: dict[str, str], secret: str | None) -> object:
         with closing(open_session(options, limits, secret=secret)) as session:
             rows = session.plan("SELECT 42 AS answer", name=name)
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 
+    def relayed(options: dict[str, str], secret: str | None) -> object:
+        with closing(relayed_session(options, limits, secret)) as session:
+            rows = session.plan("SELECT 42 AS answer", name=name)
+            return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
+
     calls: dict[str, Call] = {
         "plan": plan,
+        "relayed": relayed,
         "check": lambda options, secret: TrinoRemote().check(RemoteEndpoint(options, secret)),
         "names": lambda options, secret: TrinoRemote().names(RemoteEndpoint(options, secret)),
         "stop": lambda options, secret: TrinoRemote().stop(RemoteEndpoint(options, secret), name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from queryrun.engines.trino.remote import ALIVE, TrinoRemote
 from queryrun.engines.trino.session import TrinoSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests.contract.engine import EngineContract, Statements
+from tests.contract.relayed import relayed_session
 from tests.trino_server import TrinoServer
 
 pytestmark = pytest.mark.timeout(300)
@@ -65,8 +67,8 @@ def limits(tmp_path: Path) -> EngineLimits:
 
 @pytest.fixture
 def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Iterator[TrinoSession]:
-    """A session in the contract's schema."""
-    session = open_session(trino_server.options(schema=schema), limits)
+    """A session in the contract's schema, as a worker has it."""
+    session = relayed_session(trino_server.options(schema=schema), limits)
     yield session
     session.close()
 
@@ -242,13 +244,11 @@ def test_rows_that_are_no_longer_read_are_no_longer_computed(
 
 
 _CHILD = """
-import sys
+import json, sys
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
-url, spill, name, statement = sys.argv[1:]
-session = open_session(
-    {"url": url, "name_scope": "all"}, EngineLimits(256 * 1024**2, 1, spill, 0)
-)
+options, spill, name, statement = sys.argv[1:]
+session = open_session(json.loads(options), EngineLimits(256 * 1024**2, 1, spill, 0))
 rows = session.plan(statement, name=name)
 print("planned", flush=True)
 rows.connection.execute(f"FROM ({rows.relation})").fetchall()
@@ -265,7 +265,8 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
     waits: bool,
 ) -> None:
     """Killed while its rows arrive, and while it still waits for the first responses."""
-    arguments = [trino_server.url, str(tmp_path), name, statement]
+    options = json.dumps(trino_server.options(name_scope="all"))
+    arguments = [options, str(tmp_path), name, statement]
     process = subprocess.Popen([sys.executable, "-c", _CHILD, *arguments], stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process.stdout:
@@ -464,11 +465,7 @@ def test_rows_are_the_same_over_every_protocol(
 ) -> None:
     if encodings and not trino_server.spool_url:
         pytest.skip("this Trino spools nothing: `make s3-server` builds what it would spool to")
-    session = open_session(
-        trino_server.options(name_scope="all", spool_url=trino_server.spool_url),
-        limits,
-        encodings=encodings,
-    )
+    session = open_session(trino_server.options(name_scope="all"), limits, encodings=encodings)
     rows = session.plan("SELECT * FROM tpch.tiny.orders")
     sql = (
         "SELECT count(*), sum(o_orderkey), sum(o_totalprice), min(o_orderdate), "
@@ -541,11 +538,11 @@ def test_sample_data_reads_the_same_on_trino_and_embedded(
 
 
 _STREAM = """
-import resource, sys
+import json, resource, sys
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.trino.session import open_session
-url, spill, statement = sys.argv[1:]
-session = open_session({"url": url}, EngineLimits(64 * 1024**2, 1, spill, 0))
+options, spill, statement = sys.argv[1:]
+session = open_session(json.loads(options), EngineLimits(64 * 1024**2, 1, spill, 0))
 rows = session.plan(statement)
 reader = rows.connection.execute(f"FROM ({rows.relation})")
 size = 0
@@ -562,7 +559,8 @@ def test_a_result_is_larger_than_the_memory_that_it_takes(
         "SELECT lpad(CAST(a.x * b.x AS varchar), 1000, 'x') "
         "FROM UNNEST(sequence(1, 5000)) a (x), UNNEST(sequence(1, 200)) b (x)"
     )
-    command = [sys.executable, "-c", _STREAM, trino_server.url, str(tmp_path), statement]
+    arguments = [json.dumps(trino_server.options()), str(tmp_path), statement]
+    command = [sys.executable, "-c", _STREAM, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     size_bytes, peak_bytes = map(int, done.stdout.split())

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ def same_type(trino: str, ours: Type) -> bool:
 
 def _loose(kind: str) -> str:
     kind = re.sub(r"varchar\(\d+\)", "varchar", kind)
+    kind = re.sub(r"interval (day to second|year to month)", "varchar", kind, flags=re.I)
     kind = re.sub(r"decimal\((\d+), ?\1\)", _one_digit_more, kind)
     kind = re.sub(r"(timestamp|time)\(\d+\)", r"\1", kind)
     return kind.replace(" ", "").replace('"', "")
@@ -99,6 +100,8 @@ def from_trino(value: Any, kind: Type) -> Any:
         case t.TSTZ:
             moment, _, zone = value.rpartition(" ")
             return _moment(moment).replace(tzinfo=_zone(zone)).astimezone(UTC)
+        case "time":
+            return time.fromisoformat(value)
         case "varbinary":
             return base64.b64decode(value)
         case "json":

@@ -85,6 +85,12 @@ class Server:
                 return run | (self.get(run_id, "error") if run["state"] == "failed" else {})
         raise AssertionError(f"run {run_id} did not end: {run}")
 
+    def wait_until_claimed(self, run_id: str) -> None:
+        """Return when the run has left the queue. Polls the server."""
+        deadline = time.monotonic() + 60
+        while self.get(run_id)["state"] == "accepted":
+            assert time.monotonic() < deadline, f"{run_id} still waits"
+
     def file_text(self, run: dict[str, Any]) -> str:
         """The result file, downloaded with nothing but the link."""
         response = httpx.get(run["file"]["url"])
@@ -100,7 +106,7 @@ class Server:
 
         A worker has the run's id in its process name.
         """
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             for pid in self.workers():
                 is_named = pid != exclude and _comm(pid) == f"qr:{run_id[:12]}"
@@ -115,7 +121,7 @@ class Server:
     def wait_for_bytes(self, run_id: str) -> None:
         """Return when an uncommitted file of the run has grown."""
         results = self.made.home / "results"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                 if any(path.stat().st_size > 0 for path in results.rglob(f"*{run_id}*")):
@@ -244,6 +250,7 @@ def start_serving(
     for line in process.stdout:
         if line.strip().startswith("listening"):
             return process, line.split()[-1]
+    process.communicate()  # closes the pipe: an open one would be charged to a later test
     raise AssertionError(log.read_text())
 
 

@@ -84,6 +84,54 @@ def test_a_result_becomes_an_arrow_table(serve: Serve, kind: str) -> None:
         assert run.to_arrow().column("i").to_pylist() == [0, 1, 2, 3, 4]
 
 
+EXACT = """
+SELECT * FROM (VALUES
+  (1, 9007199254740993, 12.30, '2024-01-01', '007', true, DATE '2024-02-29', TIME '10:00:00.5',
+   TIMESTAMP '2024-01-01 00:00:00.123456', TIMESTAMPTZ '2024-06-30 23:30:00+00',
+   'ab\\x00'::BLOB, [1.50, NULL], {'a b': 1, 'c': 'x'}, MAP {1: 0.10}, 0.1::DOUBLE,
+   99999999999999999999999999999999999999::DECIMAL(38, 0), '[1, {"a": 1.25}]'::JSON, '', 'null'),
+  (2, NULL, NULL, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+   NULL, 'a "quoted", line
+')
+) t(i, big, "Amount", text, digits, flag, day, clock, local, instant, bytes, list, "record", pairs,
+    ratio, wide, doc, hollow, word)
+ORDER BY i
+"""
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "tsv"])
+def test_a_text_format_becomes_the_same_arrow_table_as_arrow(serve: Serve, kind: str) -> None:
+    """The server's own Arrow file is the oracle. Arrow writes documents as text, too."""
+    with client_of(serve()) as client:
+        expected = client.submit(EXACT, content_type="arrow").to_arrow()
+        found = client.submit(EXACT, content_type=kind).to_arrow()
+        empty = client.submit(f"FROM ({EXACT}) WHERE i > 2", content_type=kind).to_arrow()
+    assert found.column_names == empty.column_names == expected.column_names
+    assert found.schema.types == empty.schema.types
+    assert empty.num_rows == 0
+    for name in found.column_names:
+        values, expected_values = (table.column(name).to_pylist() for table in (found, expected))
+        if name == "doc":  # the same document, with or without blanks
+            values, expected_values = (
+                [one and one.replace(" ", "") for one in v] for v in (values, expected_values)
+            )
+        assert values == expected_values, name
+
+
+def test_rows_and_frames_have_the_values_types(serve: Serve) -> None:
+    with client_of(serve()) as client:
+        run = client.submit(EXACT)
+        first, second = run.rows()
+        frame = run.to_pandas()
+    assert (first["Amount"], first["day"]) == (Decimal("12.30"), date(2024, 2, 29))
+    assert (first["big"], first["digits"], first["text"]) == (9007199254740993, "007", "2024-01-01")
+    assert (first["list"], first["pairs"]) == ([Decimal("1.50"), None], {1: Decimal("0.10")})
+    assert (first["hollow"], second["hollow"], second["digits"]) == ("", None, None)
+    assert next(iter(frame["big"].astype(object))) == 9007199254740993
+    assert str(frame["big"].dtype) == "Int64"
+    assert frame["digits"][0] == "007"
+
+
 def test_rows_of_csv_are_refused_with_an_alternative(serve: Serve) -> None:
     with client_of(serve()) as client:
         run = client.submit("SELECT 1 AS a", content_type="csv")

@@ -13,15 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
+from queryrun.engines.base import (
+    EngineLimits,
+    EngineProgress,
+    EngineSession,
+    EngineUsage,
+    RowFilter,
+    Rows,
+)
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
-from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import SharedFile
 from queryrun.worker.entry import SourceSession
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.runtime import NodeServices, Report
 
 HEADERS_BYTES = 100_000
 """Archives and encrypted files begin with bytes of their own, before the first row."""
@@ -45,7 +51,7 @@ class HoldPoint:
             hold()
 
 
-def open_session(config: WorkerConfig) -> SourceSession:
+def open_session(config: WorkerConfig, _node: NodeServices) -> SourceSession:
     """The real engine and store, held at the point that the statement names."""
     if Path(config.source.options["data_dir"], OPENING_MARK).exists():
         hold()
@@ -102,8 +108,9 @@ class HeldEngine:
         """As the real one."""
         return self._engine.progress()
 
-    def use_credentials(self, credentials: Credentials) -> None:
-        """It has no store that needs any."""
+    def usage(self) -> EngineUsage:
+        """As the real one."""
+        return self._engine.usage()
 
     def renew(self) -> bool:
         """As the real one."""

@@ -73,6 +73,7 @@ def test_a_run_whose_file_was_committed(harness: ServerHarness) -> None:
 def test_a_run_whose_engine_has_no_handle_yet(harness: ServerHarness, point: str) -> None:
     server = crashing(harness, point)
     run = server.submit(RUNAWAY)
+    server.wait_until_claimed(run["id"])  # a waiting run would be canceled without a crash
     below = server.workers()
     cancel_into_the_crash(server, run["id"])
     assert gone(below)

@@ -115,7 +115,7 @@ async def test_the_reaper_skips_what_it_cannot_kill_and_continues(
         retry=RetryPolicy(),
         now=clock,
     )
-    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, [], AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, AlwaysLeader())
     stuck, well = [await started(store) for _ in range(2)]
     for number, attempt in enumerate((stuck, well), start=1):
         await store.save_handle(attempt.ref, handle=f"process-{number}", file_key="k.csv")
@@ -177,7 +177,7 @@ async def test_an_expired_attempt_is_not_settled_before_the_remote_engine_confir
     async def kill(handle: str) -> EngineStop:
         return EngineStop.KILLED
 
-    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, [], AlwaysLeader())
+    reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, AlwaysLeader())
     attempt = await started(store)
     await store.save_handle(attempt.ref, handle="process", file_key="k.csv")
     await store.cancel(attempt.ref.run_id, BY_USER)

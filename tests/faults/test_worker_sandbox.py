@@ -6,8 +6,10 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.landlock import landlock_abi
 from queryrun.worker.frames import Done, Failed, ResultsSpec, WorkerConfig
 from queryrun.worker.main import FILE_SIZE_MARGIN_BYTES
@@ -103,21 +105,52 @@ async def test_it_cannot_connect_when_everything_it_needs_is_local(worker: Worke
         assert await _is_refused(worker, f"connect {server.getsockname()[1]}")
 
 
-async def test_it_may_connect_when_its_results_are_remote(root: Path) -> None:
-    config = bind_to(root, "e1")
-    away = WorkerConfig(
-        entity_id="e1",
-        source=config.source,
-        results=ResultsSpec("s3", {}),
-        memory_bytes=config.memory_bytes,
-        threads=1,
-        spill_dir="",
-        spill_bytes=0,
-    )
+TRINO = {"url": "http://127.0.0.1:{port}", "auth": "none"}
+
+
+@pytest.mark.parametrize(
+    ("source", "results"),
+    [
+        (SourceSpec("duckdb", {}), ResultsSpec("s3", {"endpoint": "http://127.0.0.1:{port}"})),
+        (SourceSpec("trino", TRINO), ResultsSpec("local", {})),
+        (SourceSpec("spark", {"url": "sc://127.0.0.1:1"}), ResultsSpec("s3", {})),
+    ],
+    ids=["store", "trino", "spark"],
+)
+@needs_network_rules
+async def test_it_opens_no_connection_of_its_own_to_anywhere_else(
+    root: Path, source: SourceSpec, results: ResultsSpec
+) -> None:
+    """Not even to the address of its store or of its Trino: a relay connects it there."""
     with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
         async with open_pool(root / "spill") as pool:
-            worker = await pool.take(away)
-            assert isinstance(await run(worker, f"connect {server.getsockname()[1]}"), Done)
+            worker = await pool.take(_away(root, source, results, port))
+            assert await _is_refused(worker, f"connect {port}")
+
+
+async def test_a_worker_of_spark_reaches_the_port_of_its_source(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        source = SourceSpec("spark", {"url": "sc://127.0.0.1:{port}"})
+        async with open_pool(root / "spill") as pool:
+            worker = await pool.take(_away(root, source, ResultsSpec("s3", {}), port))
+            assert isinstance(await run(worker, f"connect {port}"), Done)
+
+
+def _away(root: Path, source: SourceSpec, results: ResultsSpec, port: int) -> WorkerConfig:
+    """A worker that needs something elsewhere."""
+
+    def filled(options: dict[str, str]) -> dict[str, str]:
+        return {name: text.format(port=port) for name, text in options.items()}
+
+    local = {"directory": str(root / "results")} if results.kind == "local" else {}
+    config = bind_to(root, "e1")
+    return msgspec.structs.replace(
+        config,
+        source=msgspec.structs.replace(source, options=filled(source.options)),
+        results=msgspec.structs.replace(results, options=filled(results.options) | local),
+    )
 
 
 @needs_scopes

@@ -25,6 +25,7 @@ from queryrun.http.rate_limits import Rates
 from queryrun.processes.fork_client import ForkClient
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import NoPreviewError, Preview
+from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
@@ -38,10 +39,12 @@ from queryrun.runs.store import (
     QueueLimits,
     Requeued,
 )
+from queryrun.runs.usage import AttemptUsage
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
+from queryrun.sql.validate import TableColumns, Validation, validate_trino
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.options import http_settings
 from tests.conftest import Clock
@@ -82,6 +85,12 @@ class FakeGuard:
             return Verdict(statement, Refusal.SEVERAL_STATEMENTS, "one statement only")
         return Verdict(statement)
 
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """As the guard's process would."""
+        return validate_trino(statement, tables)
+
 
 class MemoryResults:
     """A ResultStore over a dictionary. `away`: it is unreachable."""
@@ -113,9 +122,12 @@ class MemoryResults:
         return (data[at : at + 7] for at in range(0, len(data), 7))
 
     def take_over(
-        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+        self, outbox: Path | None, key: str, size_bytes: int, *, is_stopped: bool = False
     ) -> bool:
         return True
+
+    def upload_permit(self, key: str) -> UploadPermit | None:
+        return None
 
     def discard(self, key: str) -> None:
         """Forget the file."""
@@ -249,14 +261,20 @@ class AppHarness:
         (ref,) = [one.ref for one in attempts if one.ref.run_id == run_id]
         return ref
 
-    async def complete(self, run_id: str, data: bytes = b"one\n1\n", suffix: str = ".csv") -> Run:
+    async def complete(
+        self,
+        run_id: str,
+        data: bytes = b"one\n1\n",
+        suffix: str = ".csv",
+        usage: AttemptUsage | None = None,
+    ) -> Run:
         """Claim the run and complete it with a file."""
         ref = await self.claim(run_id)
         key = f"{run_id}_1833251171549653{suffix}"
         self.results.files[key] = data
         file = ResultFile(key, len(data), sha256(data).hexdigest(), data.count(b"\n") - 1)
         return self._published(
-            await self.app.runs.store.complete(ref, Completed(file, processing_ms=6519))
+            await self.app.runs.store.complete(ref, Completed(file, 6519, usage))
         )
 
     async def fail(self, run_id: str, failure: Failure) -> Run:
@@ -266,7 +284,7 @@ class AppHarness:
 
     async def requeue(self, ref: AttemptRef, failure: Failure) -> Run:
         """Send the attempt's run back to the queue."""
-        detail = Requeued(failure, ready_time=self.clock())
+        detail = Requeued(failure)
         return self._published(await self.app.runs.store.requeue(ref, detail))
 
     async def free(self, ref: AttemptRef) -> Run:
@@ -340,10 +358,13 @@ def app_over(
             sources={"live": rules, "warehouse": rules},
             default_source="live",
             now=clock,
+            usage=database.usage,
+            audit=database.audit,
         ),
         auth=database.auth,
         idempotency=database.idempotency,
         requests=database.requests,
+        statements=database.statements,
         results=results,
         tables=KnownTables(),
         previews=NoPreviews(),

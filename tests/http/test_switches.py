@@ -36,6 +36,8 @@ def test_every_switch_is_reached_by_a_setting() -> None:
                 extensions="always",
                 v2_read_deleted="only",
                 serve_docs=False,
+                serve_console=False,
+                session_idle_s=1.0,
             ),
             results=ResultSettings(link_ttl_s=1),
             rates=RateSettings(preset="off", auth_per_address_per_minute=1),

@@ -197,12 +197,11 @@ class RunLifecycle(RuleBasedStateMachine):
         """The attempt had an engine error, or its node leaves."""
         if self.may_report(ref):
             self.stop_before_requeue(ref)
-        ready = self.clock() + timedelta(seconds=back_off_s)
         before = self.known.get(ref.run_id)
         left = before.remaining_attempts if before else 0
         self.report(
             ref,
-            self.store.requeue(ref, Requeued(LOST, ready, charge)),
+            self.store.requeue(ref, Requeued(LOST, back_off_s, charge)),
             RunState.ACCEPTED,
             refused=charge and left == 0,
         )
@@ -262,8 +261,8 @@ class RunLifecycle(RuleBasedStateMachine):
         """Finished runs are removed after an hour of the store's time."""
         self.clock.move(3600)
         gone = {run.id for run in self.known.values() if run.state.is_terminal}
-        removed = self.do(self.store.remove_expired(finished_before=self.clock(), limit=1000))
-        assert {expired.run_id for expired in removed} == gone
+        removed = self.do(self.store.remove_expired(retention_s=0, limit=1000))
+        assert removed == len(gone)
         for run_id in gone:
             assert self.do(self.store.events(run_id)) == []
             del self.known[run_id]
@@ -368,7 +367,7 @@ class RunLifecycle(RuleBasedStateMachine):
             self.end(ref, self.do(self.store.freed(ref, KILLED)))
         elif run.remaining_attempts > 0:
             self.stop_before_requeue(ref)
-            again = Requeued(LOST, self.clock() + timedelta(seconds=5))
+            again = Requeued(LOST, 5)
             self.end(ref, self.do(self.store.requeue(ref, again)))
         else:
             self.stop(ref)

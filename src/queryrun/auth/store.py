@@ -58,8 +58,25 @@ class AuthStore(Protocol):
         """Revoke the client and all its tokens at once. False when there is no such client."""
         ...
 
-    async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
-        """Store a token. Earlier tokens of the client stay valid (contract E)."""
+    async def add_token(
+        self,
+        token_digest: str,
+        client_id: str,
+        expires: datetime,
+        *,
+        session_until: datetime | None = None,
+    ) -> None:
+        """Store a token. Earlier tokens of the client stay valid (contract E).
+
+        `session_until`: it is a session's, and can be extended until then.
+        """
+        ...
+
+    async def extend_session(self, token_digest: str, expires: datetime, now: datetime) -> bool:
+        """Move the expiry of a session's token, at most to the session's end.
+
+        False when the token is not a session's, or is not valid any more.
+        """
         ...
 
     async def revoke_token(self, token_digest: str, client_id: str) -> bool:

@@ -15,6 +15,9 @@ TOKEN_LIFETIME_S = 3600
 REPORTED_LIFETIME_S = 3599
 """`expires_in` as in the contract's example: one second less, so that clients refresh early."""
 
+MAX_SESSION_S = 12 * 3600
+"""After a working day a person signs in again, however busy."""
+
 MAX_TOKEN_LENGTH = 256
 """Longer bearer values are refused unread; ours have 68 characters."""
 
@@ -47,6 +50,26 @@ async def new_token_of(store: AuthStore, client: Client, now: datetime) -> Issue
     token = new_token()
     await store.add_token(digest(token), client.id, now + timedelta(seconds=TOKEN_LIFETIME_S))
     return IssuedToken(token, client, REPORTED_LIFETIME_S, jti=uuid4().hex)
+
+
+async def new_session_of(
+    store: AuthStore, client: Client, now: datetime, idle_s: float
+) -> IssuedToken:
+    """A token for a person's session in a browser: it ends `idle_s` after it was extended last,
+    and after `MAX_SESSION_S` at any rate."""
+    token = new_token()
+    await store.add_token(
+        digest(token),
+        client.id,
+        now + timedelta(seconds=min(idle_s, MAX_SESSION_S)),
+        session_until=now + timedelta(seconds=MAX_SESSION_S),
+    )
+    return IssuedToken(token, client, int(idle_s), jti=uuid4().hex)
+
+
+async def extend_session(store: AuthStore, token: str, now: datetime, idle_s: float) -> bool:
+    """The person is there: another `idle_s` from now. False when the session has ended."""
+    return await store.extend_session(digest(token), now + timedelta(seconds=idle_s), now)
 
 
 async def client_of(store: AuthStore, authorization: str | None, now: datetime) -> Client:

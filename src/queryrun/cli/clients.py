@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client, revoke_client
 from queryrun.auth.clients import rotate_secret as rotate_client_secret
 from queryrun.auth.model import Client, IssuedSecret, Scope
+from queryrun.cli.audit_entries import record
+from queryrun.cli.existing import check_database, home_settings
 from queryrun.cli.home import ensure_entity
-from queryrun.cli.private import keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.runs.revoke import cancel_runs_of
-from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.settings import Settings
 from queryrun.wiring.database import open_database
 
 T = TypeVar("T")
@@ -56,6 +58,9 @@ def create(home: Path, new_client: NewClient) -> IssuedSecret:
         names = [entity.name for entity in client.entities]
         scopes = sorted(client.scopes)
         _log("client_created", client.id, name=client.name, entities=names, scopes=scopes)
+        orgs = list(client.org_ids)
+        detail = {"name": client.name, "entities": names, "scopes": scopes, "orgs": orgs}
+        await record(database, AuditEvent.CLIENT_CREATED, client.tenant_id, client.id, **detail)
         return issued
 
     return with_store(home, work)
@@ -72,6 +77,9 @@ def rotate(home: Path, client_id: str, grace_s: float) -> IssuedSecret:
     async def work(database: Database, _: Settings) -> IssuedSecret:
         issued = await rotate_client_secret(database.auth, client_id, _now, grace_s=grace_s)
         _log("client_secret_rotated", client_id, grace_s=grace_s)
+        tenant_id = issued.client.tenant_id
+        event = AuditEvent.CLIENT_SECRET_ROTATED
+        await record(database, event, tenant_id, client_id, grace_s=grace_s)
         return issued
 
     return with_store(home, work)
@@ -89,6 +97,8 @@ def revoke(home: Path, client_id: str) -> int:
         tenant_id = "" if client is None else client.tenant_id
         canceled = await cancel_runs_of(database.runs, tenant_id, client_id)
         _log("client_revoked", client_id, canceled_runs=len(canceled))
+        event, count = AuditEvent.CLIENT_REVOKED, len(canceled)
+        await record(database, event, tenant_id, client_id, canceled_runs=count)
         return len(canceled)
 
     return with_store(home, work)
@@ -127,10 +137,8 @@ def with_store(home: Path, work: Callable[[Database, Settings], Awaitable[T]]) -
 
     Opens it beside a running server: both write through the database's own locks.
     """
-    if not (home / CONFIG_NAME).exists():
-        raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
-    keep_private(home)
-    settings = load(home)
+    settings = home_settings(home)
+    check_database(settings)
 
     async def run() -> T:
         database = open_database(settings, _now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,9 @@ def cancel_suite(
     engine_ui_url: Annotated[
         str, typer.Option(help="URL of Spark's web UI, which lists its jobs.")
     ] = "",
+    engine_spool_url: Annotated[
+        str, typer.Option(help="URL of the object store that Trino spools results to.")
+    ] = "",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the whole report to this file.")
     ] = None,
@@ -66,42 +70,38 @@ def cancel_suite(
 
     classes = "".join(letter for letter in CLASSES if letter in classes.upper())
     plan = Plan(scale, tuple(statement or ()))
-    server_engine = _engine(engine, engine_url, engine_ui_url)
+    urls = {"url": engine_url, "ui_url": engine_ui_url, "spool_url": engine_spool_url}
+    server_engine = _engine(engine, urls)
     options = SuiteOptions(plan, classes, slots, server_engine, json_file)
     console = Console(width=None if sys.stdout.isatty() else 120)
     if url is None:
-        holds = run_on_own_server(options, console, _source(engine, engine_url, engine_ui_url))
+        holds = run_on_own_server(options, console, _source(engine, urls))
     else:
         access, local = _server(url, client_id, client_secret_file, server_pid, server_home)
         holds = run_against(access, local, options, console)
     sys.exit(0 if holds else 1)
 
 
-def _engine(name: str, url: str, ui_url: str) -> Engine:
+def _engine(name: str, urls: Mapping[str, str]) -> Engine:
     """Imports here: other commands must not load the cancel suite."""
     from queryrun.cancel_suite.engine import ENGINES as SUPPORTED
     from queryrun.cancel_suite.engine import engine_of
 
     if name not in SUPPORTED:
         raise ConfigurationError(f"--engine is one of {', '.join(SUPPORTED)}")
-    urls = {"url": url, "ui_url": ui_url}
     required = ENGINES[name].required_urls
     for setting in required:
         if not urls[setting]:
             raise ConfigurationError(f"--engine {name} needs --engine-{setting.replace('_', '-')}")
-    return engine_of(name, ui_url if "ui_url" in required else url)
+    return engine_of(name, urls["ui_url" if "ui_url" in required else "url"])
 
 
-def _source(name: str, url: str, ui_url: str) -> dict[str, str]:
+def _source(name: str, urls: Mapping[str, str]) -> dict[str, str]:
     """Settings of the suite's own server that make its default source this engine."""
     if not ENGINES[name].is_remote:
         return {}
-    return {
-        "QUERYRUN_SOURCES__LIVE__ENGINE": name,
-        "QUERYRUN_SOURCES__LIVE__URL": url,
-        "QUERYRUN_SOURCES__LIVE__UI_URL": ui_url,
-        "QUERYRUN_SOURCES__LIVE__DIALECT": "native",
-    }
+    options = {"engine": name, "dialect": "native", **urls}
+    return {f"QUERYRUN_SOURCES__LIVE__{key.upper()}": value for key, value in options.items()}
 
 
 def _server(

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import typer
 
-from queryrun.cli.private import keep_private
+from queryrun.cli.existing import home_settings
 from queryrun.db.migrate import Migration
-from queryrun.errors import ConfigurationError
-from queryrun.settings import CONFIG_NAME, Settings, load
 from queryrun.wiring.database import apply_migrations, migration_script, pending_migrations
 
 PENDING = 1
@@ -19,12 +17,12 @@ PENDING = 1
 
 def apply(home: Path) -> None:
     """Apply what is missing, and print its names."""
-    _print_names("applied", apply_migrations(_settings(home)))
+    _print_names("applied", apply_migrations(home_settings(home)))
 
 
 def check_home(home: Path) -> None:
     """Print what is pending; exit with `PENDING` if there is anything."""
-    pending = pending_migrations(_settings(home))
+    pending = pending_migrations(home_settings(home))
     _print_names("pending", pending)
     if pending:
         raise typer.Exit(PENDING)
@@ -32,16 +30,9 @@ def check_home(home: Path) -> None:
 
 def print_sql(home: Path) -> None:
     """Print every statement that `apply` would execute; nothing when nothing is pending."""
-    settings = _settings(home)
+    settings = home_settings(home)
     for statement in migration_script(settings, pending_migrations(settings)):
         typer.echo(statement)
-
-
-def _settings(home: Path) -> Settings:
-    if not (home / CONFIG_NAME).exists():
-        raise ConfigurationError(f"{home} is not a home yet; `queryrun init --home {home}` first")
-    keep_private(home)
-    return load(home)
 
 
 def _print_names(what: str, migrations: Sequence[Migration]) -> None:

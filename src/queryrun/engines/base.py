@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -97,6 +98,22 @@ class EngineProgress:
     """How far a statement is: 0 to 100, or None while the engine cannot say."""
 
     percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineUsage:
+    """What an engine counted of one statement. None: it does not say.
+
+    `read_bytes` are those of the columns and parts of files that it read, as stored. `cpu_ms` and
+    `peak_memory_bytes` are of a remote engine, in addition to the worker's own; 0 of an embedded
+    one, which is the worker.
+    """
+
+    read_bytes: int | None = None
+    read_rows: int | None = None
+    spilled_bytes: int | None = None
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
 
 
 WORK_PREFIX = "queryrun-"
@@ -228,8 +245,25 @@ class CheckedTable:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedTable:
+    """A table of files, without reading its values. `problem` says why it cannot be read."""
+
+    name: str
+    facts: TableFacts
+    problem: str = ""
+
+
 class Inspector(Protocol):
     """Reads an entity's files for the operator, without a server. Blocking."""
+
+    def tables(self) -> Iterator[ListedTable]:
+        """What every table consists of."""
+        ...
+
+    def ignored(self) -> Mapping[str, str]:
+        """Entries of the directory that are no table, and what to do about each."""
+        ...
 
     def check(self, names: Sequence[str]) -> Iterator[CheckedTable]:
         """Read all values of these tables, or of all. `ConfigurationError` for no such table."""
@@ -272,6 +306,36 @@ class SessionOpener(Protocol):
         `url`, `catalog`, `schema`, `user`, `auth`, `ui_url`, `name_scope` and `dialect`, and as
         `secret` the password or token. Raises `RunFailed` when the source cannot be opened.
         """
+        ...
+
+
+GiveSocket = Callable[[str], socket.socket]
+"""A connected socket, by the name of a connection (`EngineKind.connections`). Raises `OSError`."""
+
+
+class RelayedSessionOpener(Protocol):
+    """A `SessionOpener` of an engine that is reached through a relay."""
+
+    def __call__(
+        self,
+        options: Mapping[str, str],
+        limits: EngineLimits,
+        time_zone: str = "UTC",
+        secret: str | None = None,
+        *,
+        give: GiveSocket | None = None,
+    ) -> EngineSession:
+        """`give` is where every connection comes from; None: it makes them itself."""
+        ...
+
+
+class RelayConnection(Protocol):
+    """Passes on what a worker says to its engine (`registry.EngineKind.relay`)."""
+
+    def __call__(
+        self, connection: socket.socket, options: Mapping[str, str], secret: str | None
+    ) -> None:
+        """Serve until either side closes, and close it. Blocking; in a thread of its own."""
         ...
 
 
@@ -324,6 +388,13 @@ class EngineSession(Protocol):
 
     def progress(self) -> EngineProgress:
         """How far the running statement is. Callable from another thread; never raises."""
+        ...
+
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the statement that ended last. Called before `renew`.
+
+        Of a statement that failed it may know nothing. Never raises.
+        """
         ...
 
     def renew(self) -> bool:

@@ -9,6 +9,7 @@ docs/contributing/add-an-engine.md adds an entry step by step.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -20,8 +21,11 @@ from queryrun.engines.base import (
     CatalogOpener,
     EngineLimits,
     EngineSession,
+    GiveSocket,
     Inspector,
     InspectorOpener,
+    RelayConnection,
+    RelayedSessionOpener,
     RemoteEngine,
     RemoteOpener,
     SessionOpener,
@@ -49,6 +53,15 @@ class EngineKind:
     """An `RemoteOpener`, for engines with `is_remote`."""
     inspector: str = ""
     """An `InspectorOpener`, for engines that read files."""
+    relay: str = ""
+    """A `RelayConnection`: a worker reaches the engine through its relay alone, which has the
+    secret, and `session` is a `RelayedSessionOpener`. Empty for a remote engine: it connects
+    itself."""
+    connections: Mapping[str, str] = field(default_factory=dict)
+    """With `relay`: the options that hold a URL which a worker may reach, by name of connection;
+    `engine` is the one that is relayed."""
+    default_port: int = 0
+    """Of a URL that names none, for an engine without `relay`."""
     dialects: tuple[str, ...] = (TRINO_DIALECT, NATIVE_DIALECT)
     """The values of the setting `sources.NAME.dialect` that the engine supports."""
     native_guard: GuardName
@@ -76,10 +89,25 @@ class EngineKind:
         limits: EngineLimits,
         time_zone: str = "UTC",
         secret: str | None = None,
+        give: GiveSocket | None = None,
     ) -> EngineSession:
-        """Open one entity's source for statements. Raises `RunFailed` when it cannot be opened."""
+        """Open one entity's source for statements. Raises `RunFailed` when it cannot be opened.
+
+        `give` is where a session of an engine with `relay` gets its connections; None: it makes
+        them itself.
+        """
+        if self.relay:
+            relayed: RelayedSessionOpener = _load(self.session)
+            return relayed(options, limits, time_zone, secret, give=give)
         opener: SessionOpener = _load(self.session)
         return opener(options, limits, time_zone, secret)
+
+    def relay_connection(
+        self, connection: socket.socket, options: Mapping[str, str], secret: str | None
+    ) -> None:
+        """Serve one connection of a worker until it is closed. For engines with `relay`."""
+        serve: RelayConnection = _load(self.relay)
+        serve(connection, options, secret)
 
     def open_catalog(self, options: Mapping[str, str], secret: str | None = None) -> Catalog:
         """Open one entity's list of tables. Raises `RunFailed` when it cannot be opened."""
@@ -120,6 +148,8 @@ _KINDS = (
         session="queryrun.engines.trino.session:open_session",
         catalog="queryrun.engines.trino.catalog:open_catalog",
         remote="queryrun.engines.trino.remote:TrinoRemote",
+        relay="queryrun.engines.trino.relay:serve_connection",
+        connections={"engine": "url", "spool": "spool_url"},
         native_guard="trino",
         required_urls={"url": _HTTP},
     ),
@@ -129,6 +159,7 @@ _KINDS = (
         session="queryrun.engines.spark.session:open_session",
         catalog="queryrun.engines.spark.catalog:open_catalog",
         remote="queryrun.engines.spark.remote:SparkRemote",
+        default_port=15002,
         native_guard="session",
         required_urls={"url": ("sc://",), "ui_url": _HTTP},
     ),

@@ -29,7 +29,7 @@ def without_trailing_slash(scope: Scope) -> Scope:
     sent = scope.get("raw_path") or path.encode()
     if len(path) < 2 or not (path.endswith("/") and sent.endswith(b"/")):
         return scope
-    return {**scope, "path": path[:-1], "raw_path": sent[:-1]}
+    return {**scope, "path": path[:-1], "raw_path": sent[:-1], "sent_path": path}
 
 
 def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Router:
@@ -45,5 +45,6 @@ def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Rout
 
 
 def _pattern(path: str) -> str:
-    """Keys of files may contain slashes; every other parameter is one segment."""
-    return path.replace("{key}", "{key:path}")
+    """Keys of files and addresses of the console may contain slashes; other parameters are one
+    segment."""
+    return path.replace("{key}", "{key:path}").replace("{address}", "{address:path}")

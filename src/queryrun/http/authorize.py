@@ -6,6 +6,7 @@ from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, Scope
 from queryrun.auth.tokens import client_of
 from queryrun.errors import Forbidden, InvalidRequest, RequestError, Unauthenticated
+from queryrun.http.console.cookie import session_token
 from queryrun.http.context import AppContext
 from queryrun.http.rate_limits import raise_if_exceeded
 from queryrun.http.request import ApiRequest
@@ -41,13 +42,24 @@ async def _count(app: AppContext, request: ApiRequest, tenant_id: str, entity_id
 
 async def _client(app: AppContext, request: ApiRequest) -> Client:
     """The lookups of strangers wait for each other, so that those of known callers need not."""
-    authorization, now = request.raw_header(b"authorization"), app.now()
-    if app.callers.find(authorization) is not None:
-        return await client_of(app.auth, request.header(b"authorization"), now)
+    sent, now = request.raw_header(b"authorization"), app.now()
+    request.authorization = _credentials(app, request)
+    if app.callers.find(sent) is not None:
+        return await client_of(app.auth, request.authorization, now)
     async with app.stranger_lookups:
-        client = await client_of(app.auth, request.header(b"authorization"), now)
-    app.callers.add(authorization or b"")
+        client = await client_of(app.auth, request.authorization, now)
+    if sent is not None:
+        app.callers.add(sent)
     return client
+
+
+def _credentials(app: AppContext, request: ApiRequest) -> str | None:
+    """The `Authorization` header; without one, the session of somebody who uses the console."""
+    header = request.header(b"authorization")
+    if header is not None or not app.settings.serve_console:
+        return header
+    token = session_token(app, request)
+    return None if token is None else f"Bearer {token}"
 
 
 def entity_header(request: ApiRequest) -> tuple[str | None, str]:

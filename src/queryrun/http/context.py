@@ -33,6 +33,7 @@ from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
+from queryrun.runs.statements import StatementStore
 from queryrun.runs.tables import TableCatalog
 from queryrun.services.turns import TurnSlots
 
@@ -86,6 +87,10 @@ class HttpSettings:
     follow_options: FollowOptions = FOLLOW_OPTIONS
     serve_docs: bool = True
     """False: no description of the API is served."""
+    serve_console: bool = True
+    """Whether the console is served (`/console`)."""
+    session_idle_s: float = 1800.0
+    """How long a console session lasts without a sign of its person."""
     serve_api: bool = True
     """False on a node that only runs statements: it serves probes and metrics, nothing else."""
     list_runs: bool
@@ -132,6 +137,7 @@ class AppContext:
     auth: AuthStore
     idempotency: IdempotencyStore
     requests: AsyncRequestStore
+    statements: StatementStore
     results: ResultStore
     tables: TableCatalog
     previews: BinaryPreviews
@@ -172,7 +178,7 @@ class AppContext:
             make("auth_address", settings.auth_address_rates),
         )
         object.__setattr__(self, "limiters", limiters)
-        failures = LoginFailures(settings.auth_address_rates, self.monotonic_s)
+        failures = LoginFailures(settings.auth_address_rates, self.monotonic_s, self.runs.audit)
         object.__setattr__(self, "login_failures", failures)
         object.__setattr__(self, "streams", StreamLimit(settings.max_streams_per_client))
         object.__setattr__(self, "stream_tokens", StreamTokens(self._is_valid))

@@ -26,7 +26,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from queryrun.errors import RequestError
+from queryrun.causes import cause_of
+from queryrun.errors import RequestError, Unavailable
 from queryrun.http import access_log, idempotency
 from queryrun.http.api_version import ApiVersion
 from queryrun.http.authorize import authorize
@@ -84,7 +85,7 @@ class Endpoint:
             return response_for(timed_out, request.api_version)
         except Exception as error:  # the outermost: a 500 and a log line
             access_log.record_error(request, error)
-            return response_for(error, request.api_version)
+            return response_for(_public(error), request.api_version)
 
     async def _handle(self, request: ApiRequest) -> Response:
         """The steps up to the handler. A refusal is stored if the request has an idempotency key,
@@ -113,3 +114,11 @@ async def _send_headers(response: Response, send: Send) -> None:
     start = {"type": "http.response.start", "status": response.status_code}
     await send({**start, "headers": response.raw_headers})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _public(error: Exception) -> Exception:
+    """A shortage of the node is no bug: the caller may try again."""
+    cause = cause_of(error)
+    if cause is None or not cause.may_pass:
+        return error
+    return Unavailable("the node is short of something at the moment; try again", cause)

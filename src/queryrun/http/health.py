@@ -17,6 +17,13 @@ SOURCE = "source "
 """Prefix of the names of source checks."""
 LIMIT = "limit "
 """Prefix of the names of checks that warn of a limit which is near."""
+DATA = "data "
+"""Prefix of the names of checks of entities' data."""
+SANDBOX = "sandbox"
+"""The check of the walls around statements: the operator has accepted what is missing."""
+WARNINGS = ("clock", "retention")
+"""Checks that an operator has to look at, while the node serves as before."""
+_DEGRADING = (SOURCE, LIMIT, DATA, SANDBOX, *WARNINGS)
 
 
 async def alive(_app: AppContext, _request: ApiRequest) -> Response:
@@ -29,13 +36,14 @@ async def ready(app: AppContext, _request: ApiRequest) -> Response:
 
     A source that is not available is reported as `degraded` with 200: its runs wait, and another
     node could not run them either. So is a limit that is near: a node that got no more requests
-    for it could be switched off by whoever opens connections.
+    for it could be switched off by whoever opens connections. So is data that is missing: other
+    entities have theirs.
     """
     checks = await app.ready()
     if not app.runs.accepting():
         checks = {**checks, "node": "draining"}
     failed = [name for name, state in checks.items() if state != OK]
-    unavailable = not all(name.startswith((SOURCE, LIMIT)) for name in failed)
+    unavailable = not all(name.startswith(_DEGRADING) for name in failed)
     status = "unavailable" if unavailable else "degraded" if failed else OK
     body = {"status": status, "checks": checks}
     if app.sandbox:

@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl, unquote_plus
 import structlog
 from starlette.responses import Response
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, IssuedToken
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
 from queryrun.auth.tokens import authenticate, new_token_of, revoke_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
+from queryrun.http.audit import record
 from queryrun.http.authorize import entity_header
 from queryrun.http.bodies import content_encoding, inflate, read_body
 from queryrun.http.context import AppContext
@@ -41,7 +43,7 @@ async def issue(app: AppContext, request: ApiRequest) -> Response:
     if form.get("grant_type") != "client_credentials":
         raise _wrong_grant(form.get("grant_type"))
     client_id, secret = _credentials(request, form)
-    client = await _authenticated(app, request, client_id, secret)
+    client = await authenticated(app, request, client_id, secret)
     _check_entity(request, client)
     issued = await new_token_of(app.auth, client, app.now())
     return JsonResponse(_token_object(issued), headers=NO_STORE)
@@ -53,13 +55,14 @@ async def revoke(app: AppContext, request: ApiRequest) -> Response:
     client_id, secret = _credentials(request, form)
     if not form.get("token"):
         raise TokenRefused("invalid_request", "token is required")
-    client = await _authenticated(app, request, client_id, secret)
+    client = await authenticated(app, request, client_id, secret)
     if await revoke_token(app.auth, client, form["token"]):
         log.info("token_revoked", client_id=client.id, remote_address=request.client_address)
+        await record(app, request, AuditEvent.TOKEN_REVOKED, client.id, by=client)
     return JsonResponse({}, headers=NO_STORE)
 
 
-async def _authenticated(
+async def authenticated(
     app: AppContext, request: ApiRequest, client_id: str, secret: str
 ) -> Client:
     """The client whose credentials these are, counted."""

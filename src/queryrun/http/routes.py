@@ -5,12 +5,23 @@ from __future__ import annotations
 from queryrun.auth.model import Scope
 from queryrun.http import examples, failure_headers, files, health, oauth
 from queryrun.http import parameters as p
+from queryrun.http.console.routes import CONSOLE_TABLE, HOME
 from queryrun.http.context import HttpSettings
 from queryrun.http.contract_document import contract_of
 from queryrun.http.document import ApiDocument, as_json
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
-from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables
+from queryrun.http.v2 import (
+    events,
+    listing,
+    query_runs,
+    requests,
+    rows,
+    tables,
+    usage,
+    validate,
+)
+from queryrun.http.v2.statement_routes import STATEMENT_TABLE
 from queryrun.results.formats import format_names, names_of
 from queryrun.results.names import MEDIA_TYPES
 
@@ -246,6 +257,37 @@ TABLE_SHAPE = Operation(
     errors=DOCUMENTED_ERRORS,
     error_notes=((503, "The source is not available, or this node is shutting down."),),
 )
+VALIDATE = Operation(
+    "POST",
+    "/v2/validate",
+    "validateStatement",
+    validate.validate_statement,
+    Scope.READ,
+    "Query runs",
+    "Check a statement before it runs",
+    "What a submit would refuse, and in Trino's SQL what the compiler finds: with line and column, "
+    "without a run and without a slot. Names and types are checked on the embedded engine, for "
+    "statements of at most 20,000 characters; on a remote one syntax alone. A statement without "
+    "findings may still fail when it runs. An addition of this service.",
+    p.EVERYWHERE,
+    RequestBody("application/json", "Draft", (("statement", examples.DRAFT),)),
+    (ResponseDoc(200, "What was found.", "Validation"),),
+    (*DOCUMENTED_ERRORS, 413, 415),
+)
+OPTIONS = Operation(
+    "GET",
+    "/v2/options",
+    "getOptions",
+    validate.get_options,
+    Scope.READ,
+    "Query runs",
+    "What a run may name",
+    "The sources, whether each can be used now, and the formats and compressions of result files. "
+    "An addition of this service.",
+    p.EVERYWHERE,
+    responses=(ResponseDoc(200, "The options.", "Options"),),
+    errors=DOCUMENTED_ERRORS,
+)
 REQUEST = Operation(
     "GET",
     "/v2/requests/{request_id}",
@@ -258,6 +300,37 @@ REQUEST = Operation(
     (p.REQUEST_ID, *p.EVERYWHERE),
     responses=(
         ResponseDoc(200, "The request.", "Request", examples=(("created", examples.REQUEST),)),
+    ),
+    errors=DOCUMENTED_ERRORS,
+)
+USAGE = Operation(
+    "GET",
+    "/v2/usage",
+    "getUsage",
+    usage.get_usage,
+    Scope.READ,
+    "Usage",
+    "Report usage",
+    "What the attempts that ended on these days have used: the client's own, those of its entity "
+    "for an admin, those of the tenant for an admin of the tenant. Each attempt is recorded once, "
+    "in the transaction that ends it, and the records outlive their runs. An addition of this "
+    "service.",
+    (
+        p.GROUP_BY,
+        p.FIRST_DAY,
+        p.LAST_DAY,
+        p.OF_ENTITY,
+        p.OF_CLIENT,
+        p.OF_SOURCE,
+        p.USAGE_FORMAT,
+        p.USAGE_PAGE_SIZE,
+        p.CURSOR,
+        *p.EVERYWHERE,
+    ),
+    responses=(
+        ResponseDoc(
+            200, "A page.", "UsageReport", headers=("link",), examples=(("days", examples.USAGE),)
+        ),
     ),
     errors=DOCUMENTED_ERRORS,
 )
@@ -379,22 +452,30 @@ TABLE = (
     LIST,
     ROWS,
     EVENTS,
+    VALIDATE,
+    OPTIONS,
     TABLES,
     TABLE_SHAPE,
+    *STATEMENT_TABLE,
     REQUEST,
+    USAGE,
     FILE,
     TOKEN,
     REVOKE,
     *V1_TABLE,
     *HEALTH,
+    HOME,
+    *CONSOLE_TABLE,
 )
 """In the order in which paths are matched: the most requested first."""
 
 
 def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     """The operations that a node with these settings serves, those of the document included."""
-    table = TABLE if settings.list_runs else tuple(one for one in TABLE if one is not LIST)
-    table = table if settings.serve_api else HEALTH
+    hidden: tuple[Operation, ...] = () if settings.list_runs else (LIST,)
+    hidden += () if settings.serve_console else CONSOLE_TABLE
+    hidden += () if settings.serve_console or settings.serve_docs else (HOME,)
+    table = tuple(one for one in TABLE if one not in hidden) if settings.serve_api else HEALTH
     return ApiDocument(table).operations if settings.serve_docs else table
 
 

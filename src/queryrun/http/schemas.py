@@ -16,6 +16,7 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
+from queryrun.runs.statements import MAX_FOLDER_CHARS, MAX_NAME_CHARS, MAX_SQL_CHARS
 
 Schema = dict[str, object]
 
@@ -104,6 +105,80 @@ ATTEMPT = _object(
     },
     "One attempt of a run.",
     ("number", "started_time"),
+)
+USAGE_KEYS: Schema = {
+    "attempts": _whole("Attempts that have ended.", minimum=0),
+    "attempts_by_cause": {
+        "type": "array",
+        "items": _object(
+            {
+                "outcome": _text("How they ended.", enum=list(AttemptOutcome)),
+                "cause": _text("The code of the failure, the reason of the stop, or `complete`."),
+                "count": _whole("How many.", minimum=1),
+            },
+            "Attempts that ended alike.",
+            ("outcome", "cause", "count"),
+        ),
+    },
+    "attempts_not_counted": _whole(
+        "Attempts whose engine did not say what they read: those that were stopped or lost, those "
+        "of clients of orgs, and those on Spark.",
+        minimum=0,
+    ),
+    "cpu_ms": _whole(
+        "CPU time of the worker's threads and, on Trino, of the engine. Of an attempt that was "
+        "stopped or lost: as last reported, up to 0.25 s or a heartbeat before.",
+        minimum=0,
+    ),
+    "wall_ms": _whole("From the claims to the ends.", minimum=0),
+    "peak_memory_bytes": _whole("The largest peak of an attempt.", minimum=0),
+    "read_bytes": _whole("What was read of tables, as stored, after pruning.", minimum=0),
+    "read_rows": _whole("Rows that were read of tables.", minimum=0),
+    "spilled_bytes": _whole("Intermediate results written to disk.", minimum=0),
+    "written_bytes": _whole("Bytes of result files, those of failed attempts included.", minimum=0),
+    "downloads": _whole("Downloads of result files through this service.", minimum=0),
+    "downloaded_bytes": _whole(
+        "Their bytes. What the bucket serves itself (`results.links`) is not counted.", minimum=0
+    ),
+}
+USAGE = _object(
+    USAGE_KEYS, "What attempts have used. An addition of this service.", tuple(USAGE_KEYS)
+)
+USAGE_REPORT = _object(
+    {
+        "next_page": {
+            "type": ["string", "null"],
+            "description": "The `cursor` of the next page; null on the last.",
+        },
+        "first_day": _text("The first day.", format="date"),
+        "last_day": _text("The last day, included.", format="date"),
+        "data": {
+            "type": "array",
+            "items": _object(
+                {
+                    "day": _text("When grouped by `day`.", format="date"),
+                    "entity_id": _text("When grouped by `entity`."),
+                    "client_id": _text("When grouped by `client`."),
+                    "source": _text("When grouped by `source`."),
+                    "tag": _text("When grouped by `tag:NAME`: its value; empty for none."),
+                    "runs": _object(
+                        {
+                            "complete": _whole("Complete runs.", minimum=0),
+                            "failed": _whole("Failed runs.", minimum=0),
+                            "canceled": _whole("Runs that were canceled in an attempt.", minimum=0),
+                        },
+                        "Runs that ended on these days.",
+                        ("complete", "failed", "canceled"),
+                    ),
+                    **USAGE_KEYS,
+                },
+                "The sum of some attempts.",
+                ("runs", *USAGE_KEYS),
+            ),
+        },
+    },
+    "A page of usage.",
+    ("next_page", "first_day", "last_day", "data"),
 )
 QUERY_RUN_KEYS = "A query run. `fields[]` decides which keys it has; without it, "
 QUERY_RUN = _object(
@@ -297,6 +372,130 @@ HEALTH: Schema = {
     },
 }
 
+DRAFT = _object(
+    {
+        "sql": _text("The statement."),
+        "source": {
+            "type": ["string", "null"],
+            "description": "Where it would run; the default source when absent.",
+        },
+    },
+    "A statement that is being written.",
+    ("sql",),
+)
+VALIDATION = _object(
+    {
+        "valid": {"type": "boolean", "description": "Whether nothing was found."},
+        "errors": {
+            "type": "array",
+            "items": _object(
+                {
+                    "message": _text("What is wrong, and what to do."),
+                    "line": _whole_or_null("Counts from 1."),
+                    "column": _whole_or_null("Counts from 1."),
+                },
+                "What is wrong, and where.",
+                ("message", "line", "column"),
+            ),
+        },
+        "columns": {
+            "type": ["array", "null"],
+            "items": _object(
+                {"name": _text("Its name."), "type": _text("Its type.")}, "A column.", ("name",)
+            ),
+            "description": "What the statement would return, where that is known.",
+        },
+    },
+    "What can be known of a statement without running it.",
+    ("valid", "errors", "columns"),
+)
+_CONTENT: dict[str, object] = {
+    "name": _text("Its name.", minLength=1, maxLength=MAX_NAME_CHARS),
+    "folder": _text("Names joined by `/`.", maxLength=MAX_FOLDER_CHARS),
+    "sql": _text("The SQL.", minLength=1, maxLength=MAX_SQL_CHARS),
+    "source": {"type": ["string", "null"], "description": "Where it is meant to run."},
+    "shared": {"type": "boolean", "description": "Whether everybody of the entity may read it."},
+}
+STATEMENT_CONTENT = _object(_CONTENT, "A statement to save.", ("name", "sql"))
+STATEMENT = _object(
+    {
+        "id": _text("Its id.", format="uuid"),
+        **_CONTENT,
+        "created_by_id": _text("The client that saved it."),
+        "created_time": TIME,
+        "updated_time": TIME,
+    },
+    "A saved statement.",
+    ("id", *_CONTENT, "created_by_id", "created_time", "updated_time"),
+)
+STATEMENTS = _object(
+    {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Statement"}}},
+    "Saved statements.",
+    ("data",),
+)
+OPTIONS = _object(
+    {
+        "sources": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _text("Its name."),
+                    "is_default": {"type": "boolean"},
+                    "dialect": _text("Its SQL."),
+                    "problem": {
+                        "type": ["string", "null"],
+                        "description": "Why it cannot be used at the moment.",
+                    },
+                },
+                "A source.",
+                ("name", "is_default", "dialect", "problem"),
+            ),
+        },
+        "content_types": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _text("As `content_type`."),
+                    "needs_separator": {"type": "boolean"},
+                    "is_text": {"type": "boolean"},
+                },
+                "A format.",
+                ("name", "needs_separator", "is_text"),
+            ),
+        },
+        "content_encodings": {"type": "array", "items": {"type": "string"}},
+    },
+    "What a run may name.",
+    ("sources", "content_types", "content_encodings"),
+)
+SIGN_IN = _object(
+    {
+        "client_id": _text("The client's id."),
+        "client_secret": _text("Its secret."),
+    },
+    "Who signs in.",
+    ("client_id", "client_secret"),
+)
+SESSION = _object(
+    {
+        "client_id": _text("The client's id."),
+        "client_name": _text("Its name."),
+        "scopes": {"type": "array", "items": {"type": "string"}},
+        "entities": {
+            "type": "array",
+            "items": _object(
+                {"id": _text("Its id."), "name": _text("Its name.")}, "An entity.", ("id", "name")
+            ),
+        },
+        "idle_timeout_seconds": {
+            "type": "number",
+            "description": "The session ends when it is not extended for so long.",
+        },
+    },
+    "A person's session.",
+    ("client_id", "client_name", "scopes", "entities", "idle_timeout_seconds"),
+)
+
 SCHEMAS: dict[str, Schema] = {
     "CreateQueryRun": create_body_schema(),
     "QueryRun": QUERY_RUN,
@@ -306,6 +505,8 @@ SCHEMAS: dict[str, Schema] = {
     "Cancellation": CANCELLATION,
     "Attempt": ATTEMPT,
     "Progress": PROGRESS,
+    "Usage": USAGE,
+    "UsageReport": USAGE_REPORT,
     "Rows": ROWS,
     "Table": TABLE,
     "Tables": TABLES,
@@ -319,6 +520,14 @@ SCHEMAS: dict[str, Schema] = {
     "Revoked": REVOKED,
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
+    "Draft": DRAFT,
+    "Validation": VALIDATION,
+    "Options": OPTIONS,
+    "StatementContent": STATEMENT_CONTENT,
+    "Statement": STATEMENT,
+    "Statements": STATEMENTS,
+    "SignIn": SIGN_IN,
+    "Session": SESSION,
     **v1.SCHEMAS,
 }
 
@@ -329,9 +538,11 @@ HEADERS: dict[str, Schema] = {
     "ratelimit-remaining": _whole("Requests left in the tightest window.", minimum=0),
     "ratelimit-reset": _whole("Seconds until that window is full again.", minimum=0),
     "location": _text("Where the run is."),
+    "set-cookie": _text("The session cookie."),
     "preference-applied": _text("Which preferences were applied."),
     "warning": _text("Present when the encryption key is shorter than recommended."),
     "idempotency-replayed": _text("`true` on a replayed response."),
+    "link": _text("With `format=csv`: where the next page is."),
     "retry-after": _whole("Seconds to wait.", minimum=0),
     failure_headers.CODE: _text("On failed runs: what went wrong.", enum=list(FailureCode)),
     failure_headers.MESSAGE: _text(
@@ -365,7 +576,7 @@ CONTRACT_SCHEMAS: dict[str, Schema] = {
 """What the contract alone has, where that is less than ours (contract A2, A5)."""
 
 EXTENSION_HEADERS = (
-    *("preference-applied", "idempotency-replayed", "warning"),
+    *("preference-applied", "idempotency-replayed", "warning", "link", "set-cookie"),
     *failure_headers.NAMES,
 )
 """Those of `HEADERS` that are additions of ours and say more than HTTP's own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queryrun.causes import Cause
 from queryrun.errors import QueryrunError
 
 
@@ -17,4 +18,8 @@ class NotReaped(QueryrunError):
 
 
 class ForkServerLost(QueryrunError):
-    """The fork server exited, or refused, before a new process existed."""
+    """The fork server exited, or refused, before a new process existed; `cause` where known."""
+
+    def __init__(self, reason: str, cause: Cause | None = None) -> None:
+        super().__init__(reason)
+        self.cause = cause

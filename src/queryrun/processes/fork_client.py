@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from queryrun.causes import Cause, cause_of
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.errors import ForkServerLost
 from queryrun.processes.fork_frames import (
@@ -97,6 +99,7 @@ class _Server:
         ours.setblocking(False)
         self._socket = ours
         self._pending: dict[int, asyncio.Future[tuple[ForkResponse, list[int]]]] = {}
+        self._reaps: set[asyncio.Task[None]] = set()
         self._number = 0
         self.lost = False
         with theirs:
@@ -116,7 +119,12 @@ class _Server:
             raise
         if not isinstance(response, Forked):
             ours.close()
-            raise ForkServerLost(response.reason if isinstance(response, Refused) else "no process")
+            raise _refusal(response)
+        if not descriptors:  # the kernel drops them when this process may open no more files
+            ours.close()  # on which the process exits
+            self._reaps.add(task := asyncio.ensure_future(self._reap_unwatched(response.pid)))
+            task.add_done_callback(self._reaps.discard)
+            raise ForkServerLost("no descriptor is left to watch it", Cause.NO_DESCRIPTORS)
         return ChildProcess(response.pid, descriptors[0], self), ours
 
     async def reap(self, pid: int) -> int:
@@ -132,6 +140,15 @@ class _Server:
         if not isinstance(response, Reaped):
             raise ForkServerLost("not reaped")
         return response.wait_status
+
+    async def _reap_unwatched(self, pid: int) -> None:
+        """Reap a process without a pidfd once it has exited: asking is the only way to find out."""
+        with contextlib.suppress(ForkServerLost):
+            while True:
+                response, _ = await self._request(Reap(self._next(), pid))
+                if isinstance(response, Reaped):
+                    return
+                await asyncio.sleep(_LEFT_PROCESSES_RETRY_S)
 
     def end(self) -> None:
         """Kill it, reap it, and fail every pending request. Idempotent."""
@@ -203,6 +220,14 @@ class _Server:
             return
         for descriptor in descriptors:  # no caller waits: closing the socket stops the process
             os.close(descriptor)
+
+
+def _refusal(response: ForkResponse) -> ForkServerLost:
+    """The fork server's refusal, with its cause if the kernel was it."""
+    if not isinstance(response, Refused):
+        return ForkServerLost("no process")
+    number = response.error_number
+    return ForkServerLost(response.reason, cause_of(OSError(number, "")) if number else None)
 
 
 def _spawn(roles: Roles, sandbox: SandboxMode, control_fd: int) -> subprocess.Popen[bytes]:

@@ -49,10 +49,14 @@ class LeftProcesses(Frame, frozen=True, tag="left_processes"):
 
 
 class Refused(Frame, frozen=True, tag="refused"):
-    """The request was refused; nothing was started or reaped."""
+    """The request was refused; nothing was started or reaped.
+
+    `error_number` is the kernel's, when it was the kernel that refused; else 0.
+    """
 
     number: int
     reason: str
+    error_number: int = 0
 
 
 ForkRequest = Fork | Reap

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import gc
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -112,13 +114,14 @@ class ForkServer:
             self._respond(Refused(request.number, f"no role '{request.role}'"))
             return
         if len(descriptors) != 1:
-            self._respond(Refused(request.number, "exactly one descriptor must be attached"))
+            reason = "exactly one descriptor must be attached"
+            self._respond(Refused(request.number, reason, 0 if descriptors else errno.EMFILE))
             return
         _exit_unless_single_threaded()
         try:
             pid = os.fork()
         except OSError as error:
-            self._respond(Refused(request.number, f"fork: {error.strerror}"))
+            self._respond(Refused(request.number, f"fork: {error.strerror}", error.errno or 0))
             return
         if pid == 0:
             self._run_child(entry_point, descriptors[0])
@@ -145,11 +148,23 @@ class ForkServer:
         """The pidfd is opened before the node knows the pid, so the pid cannot have been reused."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.setpgid(pid, pid)  # the child does it too; the first call counts
-        pidfd = os.pidfd_open(pid)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            self._undo_fork(pid)
+            reason = f"pidfd_open: {error.strerror}"
+            self._respond(Refused(number, reason, error.errno or 0))
+            return
         try:
             self._respond(Forked(number, pid), pidfd)
         finally:
             os.close(pidfd)
+
+    def _undo_fork(self, pid: int) -> None:
+        """A process that nobody can watch must not exist. It has had no work yet."""
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        self._forked.discard(pid)
 
     def _run_child(self, entry_point: EntryPoint, control_fd: int) -> NoReturn:
         try:

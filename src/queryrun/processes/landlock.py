@@ -22,7 +22,7 @@ import queryrun
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _CREATE_RULESET_VERSION = 1
-_RULE_PATH_BENEATH = 1
+_RULE_PATH_BENEATH, _RULE_NET_PORT = 1, 2
 
 _EXECUTE = 1 << 0
 _WRITE_FILE = 1 << 1
@@ -63,6 +63,8 @@ _MACHINE = ("/sys/fs/cgroup", "/sys/devices/system/cpu", "/proc/stat", "/proc/me
 """DuckDB reads the number of processors; it fails when it finds a file it cannot open."""
 _OWN = ("/proc/self", "/dev/urandom", "/dev/random")
 
+_NAME_SERVICE_PORT = 53
+"""Of name servers, for answers that are too long for a datagram."""
 _NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")
 _CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates")
 """What a connection needs: name resolution and trusted certificates."""
@@ -76,19 +78,23 @@ def landlock_abi() -> int:
     return max(version, 0)
 
 
-def restrict(read: Iterable[str], read_write: Iterable[str], *, network: bool) -> None:
+def restrict(
+    read: Iterable[str], read_write: Iterable[str], ports: tuple[int, ...] | None = None
+) -> None:
     """Deny this thread, and every thread it starts from now on, all other files, for good.
 
-    The Python installation stays readable. `network`: it may open connections.
+    The Python installation stays readable. `ports`: the only ones that it may connect to; None:
+    it opens no connection at all; empty: any port.
     Raises `OSError` when the kernel has no Landlock or refuses.
     """
     abi = landlock_abi()
     rights = _handled_rights(abi)
-    ruleset = _create_ruleset(abi, rights, network=network)
+    network_rights = _network_rights(abi, ports)
+    ruleset = _create_ruleset(abi, rights, network_rights)
     try:
         _allow(ruleset, rights & _READ, (*runtime_paths(), *read))
-        if network:
-            _allow(ruleset, rights & _READ, network_paths())
+        if network_rights and ports:
+            _allow_ports(ruleset, {*ports, _NAME_SERVICE_PORT})
         _allow(ruleset, rights & (_READ | _WRITE), read_write)
         _allow(ruleset, rights & (_READ | _WRITE_FILE), (os.devnull,))
         _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
@@ -118,8 +124,19 @@ def _handled_rights(abi: int) -> int:
     return rights
 
 
-def _create_ruleset(abi: int, rights: int, *, network: bool) -> int:
-    network_rights = _BIND_TCP | _CONNECT_TCP if abi >= 4 and not network else 0
+def _network_rights(abi: int, ports: tuple[int, ...] | None) -> int:
+    """What the kernel refuses unless a rule allows it. Nobody of ours listens."""
+    is_unrestricted = ports is not None and not ports
+    return 0 if abi < 4 or is_unrestricted else _BIND_TCP | _CONNECT_TCP
+
+
+def _allow_ports(ruleset: int, ports: Iterable[int]) -> None:
+    for port in sorted(ports):
+        rule = struct.pack("=QQ", _CONNECT_TCP, port)
+        _check(_libc.syscall(_ADD_RULE, ruleset, _RULE_NET_PORT, rule, 0), "landlock_add_rule")
+
+
+def _create_ruleset(abi: int, rights: int, network_rights: int) -> int:
     scopes = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS if abi >= 6 else 0
     attributes = struct.pack("=QQQ", rights, network_rights, scopes)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8

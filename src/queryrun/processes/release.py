@@ -26,8 +26,15 @@ def release_memory(pidfd: int) -> None:
     reaped, it does nothing. The pidfd still confirms that the process has exited.
     """
     for _ in range(RELEASE_THREADS):
-        own_pidfd = os.dup(pidfd)
-        threading.Thread(target=_release, args=(own_pidfd,), name="mrelease", daemon=True).start()
+        try:
+            own_pidfd = os.dup(pidfd)
+        except OSError:  # the limit of open files: the kernel frees it by itself, only slower
+            return
+        thread = threading.Thread(target=_release, args=(own_pidfd,), name="mrelease", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the limit of threads
+            os.close(own_pidfd)
 
 
 def _release(pidfd: int) -> None:

@@ -31,6 +31,10 @@ class SandboxPolicy:
     read_write: tuple[str, ...] = ()
     network: bool = False
     """It may open connections over TCP."""
+    ports: tuple[int, ...] = ()
+    """Those that it may connect to, where Landlock knows of ports (ABI 4); empty: any."""
+    given_sockets: bool = False
+    """It may use connected sockets that it is handed (`given_sockets.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,14 @@ def apply_sandbox(policy: SandboxPolicy) -> None:
 
 def restrict_files(policy: SandboxPolicy) -> None:
     """The first wall."""
-    landlock.restrict(policy.read, policy.read_write, network=policy.network)
+    reads = landlock.network_paths() if policy.network or policy.given_sockets else ()
+    ports = policy.ports if policy.network else None
+    landlock.restrict((*policy.read, *reads), policy.read_write, ports)
 
 
 def restrict_calls(policy: SandboxPolicy) -> None:
     """The second wall."""
-    seccomp.install(network=policy.network)
+    seccomp.install(network=policy.network, given_sockets=policy.given_sockets)
 
 
 _mode = SandboxMode.BEST_EFFORT

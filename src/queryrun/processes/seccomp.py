@@ -14,7 +14,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from queryrun.processes.syscalls import ABSENT, ALLOWED, FATAL, NETWORK, OWN_PID, Argument, Call
+from queryrun.processes.syscalls import (
+    ABSENT,
+    ALLOWED,
+    FATAL,
+    GIVEN_SOCKETS,
+    NETWORK,
+    OWN_PID,
+    Argument,
+    Call,
+)
 
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER, _GET_ACTION_AVAIL = 1, 2
@@ -72,15 +81,16 @@ def is_available() -> bool:
     return found == 0
 
 
-def install(*, network: bool) -> None:
+def install(*, network: bool, given_sockets: bool = False) -> None:
     """Filter the calls of this process from now on. Raises `OSError` when the kernel refuses.
 
-    `network`: it may also open connections over TCP.
+    `network`: it may also open connections over TCP. `given_sockets`: it may use those that it is
+    handed, which is less.
     """
     here = machine()
     if here is None:
         raise OSError(_ENOSYS, f"no filter of system calls for {platform.machine()}")
-    program = _template(here, network).replace(_word(_SOME_PID), _word(os.getpid()))
+    program = _template(here, network, given_sockets).replace(_word(_SOME_PID), _word(os.getpid()))
     code = ctypes.create_string_buffer(program)
     length = len(program) // _INSTRUCTION_BYTES
     descriptor = ctypes.create_string_buffer(struct.pack("@HP", length, ctypes.addressof(code)))
@@ -92,24 +102,25 @@ def install(*, network: bool) -> None:
 def prepare() -> None:
     """Make the programs once, in the process that others are forked from: it takes milliseconds."""
     if (here := machine()) is not None:
-        for network in (False, True):
-            _template(here, network)
+        for needs in ((False, False), (False, True), (True, False), (True, True)):
+            _template(here, *needs)
 
 
 @cache
-def _template(here: Machine, network: bool) -> bytes:
+def _template(here: Machine, network: bool, given_sockets: bool = False) -> bytes:
     """The program for a process with the pid `_SOME_PID`, which occurs nowhere else in it."""
-    return b"".join(assembled(here, calls(network=network), _SOME_PID))
+    allowed = calls(network=network, given_sockets=given_sockets)
+    return b"".join(assembled(here, allowed, _SOME_PID))
 
 
 def _word(value: int) -> bytes:
     return struct.pack("=I", value)
 
 
-def calls(*, network: bool) -> tuple[Call, ...]:
+def calls(*, network: bool, given_sockets: bool = False) -> tuple[Call, ...]:
     """The allowed calls. One that the network needs without conditions replaces its namesake."""
     if not network:
-        return ALLOWED
+        return (*ALLOWED, *GIVEN_SOCKETS) if given_sockets else ALLOWED
     replaced = {call.name for call in NETWORK}
     return (*(call for call in ALLOWED if call.name not in replaced), *NETWORK)
 

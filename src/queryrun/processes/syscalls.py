@@ -254,20 +254,27 @@ _SOCKETS = tuple(
 )
 """TCP, and UDP for names. Not: multipath TCP, raw, unix, netlink, packet, ping, vsock, …"""
 
-NETWORK: tuple[Call, ...] = (
-    Call("socket", 41, 198, "TCP, and UDP for names", only=_SOCKETS),
-    Call("connect", 42, 203, "opens a connection"),
-    Call("getsockname", 51, 204, "the resolver; TLS"),
+GIVEN_SOCKETS: tuple[Call, ...] = (
+    Call("getsockname", 51, 204, "what kind of socket it is; TLS"),
     Call("getpeername", 52, 205, "TLS"),
-    Call("getsockopt", 55, 209, "whether a connection was made"),
+    Call("getsockopt", 55, 209, "what kind of socket it is; whether a connection was made"),
     Call("setsockopt", 54, 208, "keep-alive; no delay"),
     Call("shutdown", 48, 210, "the end of a connection"),
+    Call("select", 23, None, "the HTTP library looks whether a connection was closed"),
+    Call("pselect6", 270, 72, "as select"),
+)
+"""In addition, for processes that are handed connected sockets: none of them makes one."""
+
+NETWORK: tuple[Call, ...] = (
+    *GIVEN_SOCKETS,
+    Call("socket", 41, 198, "TCP, and UDP for names", only=_SOCKETS),
+    Call("connect", 42, 203, "opens a connection"),
     Call(
         *("sendto", 44, 206, "questions to name servers"),
         only=((Argument(3, 0, mask=_MSG_FASTOPEN),),),
     ),
     Call(
-        *("sendmsg", 46, 211, "gRPC; the resolver"),
+        *("sendmsg", 46, 211, "gRPC; the resolver; a descriptor for a worker"),
         only=((Argument(2, 0, mask=_MSG_FASTOPEN),),),
     ),
     Call(
@@ -275,8 +282,6 @@ NETWORK: tuple[Call, ...] = (
         only=((Argument(3, 0, mask=_MSG_FASTOPEN),),),
     ),
     Call("pipe2", 293, 59, "gRPC"),
-    Call("select", 23, None, "the HTTP library looks whether a connection was closed"),
-    Call("pselect6", 270, 72, "as select"),
 )
 """In addition, for processes that reach an engine or a store elsewhere."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from queryrun.errors import Unavailable
+from queryrun.results.ready_threads import ReadyThreads
 
 T = TypeVar("T")
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 class BoundedThreads:
     """At most `threads` calls at once, and at most `max_waiting` that wait for a thread.
 
-    Used from one event loop. Threads start with the first calls; they are as many as were needed.
+    Used from one event loop. All threads start at once: later the limit of them may be reached.
     """
 
     def __init__(self, name: str, *, threads: int, max_waiting: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = ReadyThreads(threads, name)
         self._max_calls = threads + max_waiting
         self._calls = 0
         self._lock = threading.Lock()

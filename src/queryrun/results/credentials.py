@@ -1,8 +1,7 @@
 """Credentials of the S3 store that may change while the node runs.
 
 A source fetches credentials: from a file, from the environment, or from the role of the node
-(`aws_chain.py`). `RotatingCredentials` keeps the newest ones and passes changes on, so that a
-worker in the middle of a long upload gets them before its own expire.
+(`aws_chain.py`). `RotatingCredentials` keeps the newest ones; every request is signed with them.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ class RotatingCredentials:
             self._refresh()
         return self._latest
 
-    def start(self, on_change: Callable[[Credentials], None]) -> None:
-        """Begin to refresh on the running event loop, which also calls `on_change`."""
-        self._task = asyncio.create_task(self._keep_fresh(on_change), name="s3-credentials")
+    def start(self) -> None:
+        """Begin to refresh on the running event loop."""
+        self._task = asyncio.create_task(self._keep_fresh(), name="s3-credentials")
 
     async def close(self) -> None:
         """Stop refreshing. Idempotent."""
@@ -58,15 +57,11 @@ class RotatingCredentials:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _keep_fresh(self, on_change: Callable[[Credentials], None]) -> None:
+    async def _keep_fresh(self) -> None:
         """Fetches in a thread, because the credential chain does blocking I/O."""
-        announced = self._latest
         while True:
             await asyncio.sleep(self._interval_s)
             await asyncio.to_thread(self._refresh)
-            if self._latest != announced:
-                announced = self._latest
-                on_change(announced)
 
     def _refresh(self) -> None:
         """After an error the last good credentials stay in use: they may not have expired yet."""

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.names import checked_key
-from queryrun.results.store import SharedFile, StoredFile
+from queryrun.results.s3_permit import UploadPermit
+from queryrun.results.store import NOT_AS_ANNOUNCED, SharedFile, StoredFile
 
 _CHUNK_BYTES = 256 * 1024
 _WRITE_BACK_BYTES = 8 * 1024 * 1024
@@ -61,13 +62,15 @@ class LocalResultStore:
                 yield chunk
 
     def take_over(
-        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+        self, outbox: Path | None, key: str, size_bytes: int, *, is_stopped: bool = False
     ) -> bool:
         """Move a finished file out of an outbox. See `ResultStore.take_over`.
 
         The worker is not trusted: the file is moved out of its reach first, and judged then. It
         must be a plain file without another name, and no process may have it open for writing.
         """
+        if outbox is None:
+            raise _not_as_announced()
         unfinished = self._unfinished(key)
         with _storage_failures():
             with contextlib.suppress(FileNotFoundError):  # an earlier call has moved it
@@ -88,6 +91,10 @@ class LocalResultStore:
             unfinished.rename(self._path(key))
             _sync_directory(self._directory)
         return True
+
+    def upload_permit(self, key: str) -> UploadPermit | None:  # noqa: ARG002 - as the protocol says
+        """None: a worker writes to its outbox."""
+        return None
 
     def discard(self, key: str) -> None:
         """Remove the file and what was being written. Durable when it returns."""
@@ -305,7 +312,7 @@ def has_writer(file: int) -> bool:
 
 
 def _not_as_announced() -> RunFailed:
-    return RunFailed.of(FailureCode.WORKER_LOST, "The result file is not as its worker announced")
+    return RunFailed.of(FailureCode.WORKER_LOST, NOT_AS_ANNOUNCED)
 
 
 def _begin_write_back(file: int, start: int, end: int) -> None:

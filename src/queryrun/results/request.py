@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from queryrun.engines.base import RowFilter
+from queryrun.engines.base import Column, RowFilter
 from queryrun.results.formats import ContentEncoding, ContentType
 
 
@@ -37,6 +37,7 @@ class WrittenResult:
     rows: int
     size_bytes: int
     sha256: str
+    columns: tuple[Column, ...] = ()
 
 
 class Report(Protocol):

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.names import checked_key, disposition, media_type
+from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3http import S3Error
-from queryrun.results.store import SharedFile, StoredFile
+from queryrun.results.store import NOT_AS_ANNOUNCED, SharedFile, StoredFile
 
 PART_BYTES = 16 * 1024 * 1024
 """S3 allows 10,000 parts, so this size allows files of up to 160 GB."""
@@ -63,14 +64,21 @@ class S3ResultStore:
 
     def take_over(
         self,
-        outbox: Path,  # noqa: ARG002 - as the protocol says
-        key: str,  # noqa: ARG002
-        size_bytes: int,  # noqa: ARG002
+        outbox: Path | None,  # noqa: ARG002 - as the protocol says
+        key: str,
+        size_bytes: int,
         *,
         is_stopped: bool = False,  # noqa: ARG002
     ) -> bool:
-        """Nothing to do: the object is committed."""
+        """The object is committed: look whether it is there, and as large as its worker says."""
+        found = self.stat(key)
+        if found is None or found.size_bytes != size_bytes:
+            raise RunFailed.of(FailureCode.WORKER_LOST, NOT_AS_ANNOUNCED)
         return True
+
+    def upload_permit(self, key: str) -> UploadPermit | None:
+        """The requests that write this object, signed with the node's credentials."""
+        return self._bucket.upload_permit(checked_key(key), _metadata(key))
 
     def discard(self, key: str) -> None:
         """Abort every upload of the key, then remove the object."""

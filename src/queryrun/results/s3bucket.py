@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.s3http import RequestPolicy, S3Error, S3Http, S3Request, S3Response
 from queryrun.results.s3location import AWS_ENDPOINT, S3Location
-from queryrun.results.sigv4 import UNSIGNED, Credentials, UnsignedRequest, encoded_path
+from queryrun.results.sigv4 import (
+    UNSIGNED,
+    Credentials,
+    Signer,
+    SignRequest,
+    UnsignedRequest,
+    encoded_path,
+    sign_with,
+    utc_now,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +48,24 @@ class S3Bucket:
     def __init__(
         self,
         location: S3Location,
-        credentials: Callable[[], Credentials],
+        credentials: Callable[[], Credentials] | None,
         policy: RequestPolicy | None = None,
+        now: Callable[[], datetime] | None = None,
+        *,
+        sign: SignRequest | None = None,
+        connect: Callable[[], socket.socket] | None = None,
     ) -> None:
+        """`sign` signs the requests of whoever has no credentials, such as a worker; `connect`
+        connects to the store for whoever may open no connection."""
+        if sign is None:
+            if credentials is None:
+                raise ValueError("neither credentials nor somebody who has them")
+            sign = sign_with(credentials, location.region, now or utc_now)
         self._location = location
+        self._credentials = credentials
+        self._now = now or utc_now
         endpoint = location.endpoint or AWS_ENDPOINT.format(region=location.region)
-        self._http = S3Http(self._address(endpoint), location.region, credentials, policy)
+        self._http = S3Http(self._address(endpoint), sign, policy, connect)
         self._link_base = self._address(location.link_endpoint or endpoint)
 
     def close(self) -> None:
@@ -150,15 +173,30 @@ class S3Bucket:
     def link(self, key: str, lifetime_s: int) -> str | None:
         """A presigned GET link that is valid for `lifetime_s` seconds. Makes no request.
 
-        None when the credentials expire earlier: a link expires with them.
+        None when the credentials expire earlier: a link expires with them; and without any.
         """
-        now, signer = datetime.now(UTC), self._http.signer()
+        if self._credentials is None:
+            return None
+        signer = Signer(self._credentials(), self._location.region)
+        now = self._now() + self._http.offset
         if not signer.credentials.last_until(now + timedelta(seconds=lifetime_s)):
             return None
         base = urlsplit(self._link_base)
         request = UnsignedRequest("GET", base.netloc, self._path(key), payload_sha256=UNSIGNED)
         query = signer.link_query(request, now, lifetime_s)
         return f"{self._link_base}{request.path}?{query}"
+
+    # --- uploads of others -------------------------------------------------------------------
+
+    def upload_permit(self, key: str, headers: Mapping[str, str]) -> UploadPermit:
+        """What a writer without credentials may ask to write this object. Makes no request.
+
+        `headers` are those that the object gets. `ValueError` when this bucket has no credentials.
+        """
+        if self._credentials is None:
+            raise ValueError("nobody without credentials can permit anything")
+        sign = sign_with(self._credentials, self._location.region, self._now)
+        return UploadPermit(self._http.host, self._path(key), headers, sign)
 
     # --- names -------------------------------------------------------------------------------
 

@@ -10,19 +10,22 @@ import contextlib
 import hashlib
 import http.client
 import re
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from queryrun.results.sigv4 import Credentials, Signer, UnsignedRequest, encoded
+from queryrun.results.sigv4 import SignRequest, UnsignedRequest, encoded, signed_at
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """The longest response that is buffered: a page of a listing has at most 1,000 entries."""
+_SKEWED = "RequestTimeTooSkewed"
 _MAX_IDLE_CONNECTIONS = 4
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
@@ -82,17 +85,21 @@ class S3Http:
     def __init__(
         self,
         endpoint: str,
-        region: str,
-        credentials: Callable[[], Credentials],
+        sign: SignRequest,
         policy: RequestPolicy | None = None,
+        connect: Callable[[], socket.socket] | None = None,
     ) -> None:
+        """`connect`: how to get a connected socket to the endpoint, in place of opening one."""
+        self.offset = timedelta()
+        """What to add to the signer's time: S3 refuses signatures of more than 15 minutes ago or
+        ahead, and says what time it has."""
         parts = urlsplit(endpoint)
         self.host = parts.netloc
         self.policy = policy or RequestPolicy()
         self._is_tls = parts.scheme == "https"
         self._name, self._port = parts.hostname or "", parts.port
-        self._region = region
-        self._credentials = credentials
+        self._sign = sign
+        self._connect = connect
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
 
@@ -115,17 +122,13 @@ class S3Http:
             while self._idle:
                 self._idle.pop().close()
 
-    def signer(self) -> Signer:
-        """A signer with the current credentials."""
-        return Signer(self._credentials(), self._region)
-
     def _with_retries(self, attempt: Callable[[], T]) -> T:
         """The last attempt is outside the loop, so that its error is raised in any case."""
         for pause_s in self.policy.retry_delays_s:
             try:
                 return attempt()
             except S3Error as error:
-                if not error.is_transient:
+                if not error.is_transient and error.code != _SKEWED:
                     raise
                 time.sleep(pause_s)
         return attempt()
@@ -143,23 +146,33 @@ class S3Http:
         """Send the request. The response has a success status, and its body is still unread."""
         connection = self._connection()
         with self._closing_on_error(connection):
-            self._put(connection, request)
+            signed = self._put(connection, request)
             response = connection.getresponse()
             if response.status >= 300:
-                raise S3Error(_code(response), response.status)
+                code = _code(response)
+                if code == _SKEWED:
+                    self._take_time_of(response, signed)
+                raise S3Error(code, response.status)
         return connection, response
 
-    def _put(self, connection: http.client.HTTPConnection, request: S3Request) -> None:
+    def _put(self, connection: http.client.HTTPConnection, request: S3Request) -> datetime:
+        """Returns when it was signed, by the signer's clock."""
         digest = hashlib.sha256(request.body).hexdigest()
         unsigned = UnsignedRequest(
             request.method, self.host, request.path, request.query, request.headers, digest
         )
-        headers = self.signer().headers(unsigned, datetime.now(UTC))
+        headers = dict(self._sign(unsigned, self.offset))
         if request.body or request.method in {"PUT", "POST"}:
             headers["content-length"] = str(len(request.body))
         target = request.path + ("?" + encoded(request.query) if request.query else "")
         with contextlib.suppress(BrokenPipeError):  # the server may respond before it closes
             connection.request(request.method, target, request.body or None, headers)
+        return signed_at(headers)
+
+    def _take_time_of(self, response: http.client.HTTPResponse, signed: datetime) -> None:
+        """The signer's clock may be another machine's, so only the difference counts."""
+        with contextlib.suppress(TypeError, ValueError):
+            self.offset += parsedate_to_datetime(response.getheader("date", "")) - signed
 
     @contextlib.contextmanager
     def _closing_on_error(self, connection: http.client.HTTPConnection) -> Iterator[None]:
@@ -197,9 +210,20 @@ class S3Http:
                 return self._idle.pop()
         connection = self._new_connection()
         with self._closing_on_error(connection):
-            connection.connect()
+            self._open(connection)
             connection.sock.settimeout(self.policy.response_timeout_s)
         return connection
+
+    def _open(self, connection: http.client.HTTPConnection) -> None:
+        """On a socket that somebody has connected, all that is left to do is TLS."""
+        if self._connect is None:
+            connection.connect()
+            return
+        connection.sock = self._connect()
+        connection.sock.settimeout(self.policy.connect_timeout_s)
+        if self._is_tls:
+            context = ssl.create_default_context()
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=self._name)
 
     def _new_connection(self) -> http.client.HTTPConnection:
         """A default TLS context, so that certificates are always verified."""

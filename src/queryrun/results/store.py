@@ -8,6 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from queryrun.results.s3_permit import UploadPermit
+
+NOT_AS_ANNOUNCED = "The result file is not as its worker announced"
+"""How a run fails whose worker says that it has finished a file, and has not."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -97,13 +102,20 @@ class ResultStore(Protocol):
         ...
 
     def take_over(
-        self, outbox: Path, key: str, size_bytes: int, *, is_stopped: bool = False
+        self, outbox: Path | None, key: str, size_bytes: int, *, is_stopped: bool = False
     ) -> bool:
         """Commit the file that a worker has finished in its outbox. Durable when it returns True.
 
         False: a process may still write to the file, so nothing was committed. Stop the worker and
         call it again with `is_stopped`. Raises `RunFailed` for a file that is not there, or not as
-        announced. A store that workers commit to directly has nothing to do.
+        announced. A store that workers upload to has no outbox; it looks whether the file is there.
+        """
+        ...
+
+    def upload_permit(self, key: str) -> UploadPermit | None:
+        """What a worker may ask of the store to write this file, signed by the node.
+
+        None: it asks nothing, since it writes to an outbox.
         """
         ...
 

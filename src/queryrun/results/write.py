@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ def write_result(
         report.written(written.rows, written.size_bytes)
         report.stage("committing")
         writer.commit()
-        return digest_stored(written, writer)
+        return replace(digest_stored(written, writer), columns=tuple(rows.columns))
     except BaseException:
         writer.abort()
         raise

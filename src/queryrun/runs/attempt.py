@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import structlog
 
 from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
-from queryrun.processes.errors import ForkServerLost
 from queryrun.results.names import file_key
 from queryrun.runs.confirm_stop import StopConfirmation
 from queryrun.runs.context import AttemptContext
+from queryrun.runs.failures import failure_of, reported_bug
 from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
@@ -33,10 +33,12 @@ from queryrun.runs.model import (
     StopReason,
 )
 from queryrun.runs.quotas import ResultRoom
-from queryrun.runs.retry import after_failure, on_shutdown, while_source_down
+from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
+from queryrun.runs.shortages import shortage_behind
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
-from queryrun.worker.errors import PoolClosed, WorkerDied
-from queryrun.worker.frames import Done, Execute, Progress, StageReached
+from queryrun.runs.used import attempt_usage
+from queryrun.tables.faults import ABOUT_DATA, position_of
+from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
 from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
@@ -44,6 +46,8 @@ log = structlog.get_logger()
 STORE_RETRY_S = 0.5
 """Pause before another read or write while the store is unavailable."""
 
+_MAX_COLUMNS_CHARS = 64 * 1024
+"""Names and types of a result's columns that a run keeps: its row is rewritten at each change."""
 _CANCELS = frozenset({StopReason.USER, StopReason.ADMIN})
 
 _LIMITS = frozenset(
@@ -78,13 +82,18 @@ class AttemptRunner:
     def __init__(self, attempt: Attempt, context: AttemptContext) -> None:
         self.attempt = attempt
         self.progress = AttemptProgress(Stage.CLAIMED)
+        self._claimed_s = time.monotonic()
         self._context = context
         self._stop_request: StopRequest | None = None
         self._stop_requested = asyncio.Event()
         self._worker: Worker | None = None
         self._lease_deadline_s: float | None = None
         self._lease_end: asyncio.TimerHandle | None = None
+        self._shortage: str | None = None
+        """What the node was short of, when an error of its own has ended the attempt."""
+        self._lost_directory = False
         self._file_key = _new_file_key(attempt.run)
+        self._used: Used | None = None
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
@@ -141,15 +150,9 @@ class AttemptRunner:
             worker = self._worker = await self._until_stopped(self._take_worker())
             if worker is not None and await self._may_start(worker):
                 outcome = await self._until_stopped(self._execute(worker))
-        except WorkerDied as death:
-            outcome = _worker_lost(death)
-        except Unavailable:
-            outcome = Failure(FailureCode.ENGINE_UNAVAILABLE, "The store could not be reached")
-        except (ForkServerLost, PoolClosed):
-            outcome = Failure(FailureCode.ENGINE_UNAVAILABLE, "No worker process could be started")
         except Exception as error:  # whatever happens, the run needs an outcome
-            self._log.exception("attempt_error", error=type(error).__name__)
-            outcome = Failure(FailureCode.INTERNAL_ERROR, "The service failed to run the statement")
+            failed = failure_of(error, self._log)
+            outcome, self._shortage = failed.failure, failed.shortage
         finally:
             time_limit.cancel()
         run = await self._settle(worker, outcome)
@@ -211,7 +214,9 @@ class AttemptRunner:
         if room.is_full:
             return room.failure()
         frame = self._execute_frame(room)
-        end = await worker.execute(frame, self._on_progress)
+        permit = self._context.results.upload_permit(self._file_key)
+        end = await worker.execute(frame, self._on_progress, permit)
+        self._used = end.used
         if isinstance(end, Done):
             room = await self._context.quotas.result_room(self.attempt.run.request)
             return end if room.holds(end.size_bytes) else room.failure()
@@ -220,6 +225,9 @@ class AttemptRunner:
             and room.size_bytes == frame.size_limit_bytes
         ):
             return room.failure()
+        self._lost_directory = not end.interrupted and worker.has_lost_directory()
+        if end.code == FailureCode.INTERNAL_ERROR and worker.internal_error is not None:
+            return reported_bug(worker.internal_error, self._log)
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
 
     def _execute_frame(self, room: ResultRoom) -> Execute:
@@ -251,7 +259,12 @@ class AttemptRunner:
             self.progress = replace(self.progress, stage=Stage(frame.stage))
         else:
             self.progress = replace(
-                self.progress, percent=frame.percent, rows=frame.rows, size_bytes=frame.size_bytes
+                self.progress,
+                percent=frame.percent,
+                rows=frame.rows,
+                size_bytes=frame.size_bytes,
+                cpu_ms=frame.cpu_ms,
+                peak_memory_bytes=frame.peak_memory_bytes,
             )
         self._context.notifier.notify_progress(self.ref.run_id)
 
@@ -303,8 +316,6 @@ class AttemptRunner:
 
         From here on no worker can change it, not even the one that wrote it.
         """
-        if worker.outbox is None:
-            return done
         results = self._context.results
         take_over = partial(results.take_over, worker.outbox, self._file_key, done.size_bytes)
         try:
@@ -326,24 +337,40 @@ class AttemptRunner:
     async def _write_clean(self, outcome: Done | Failure) -> Run:
         """Write the outcome of a statement that was not stopped and left its worker intact."""
         if isinstance(outcome, Done):
-            file = ResultFile(self._file_key, outcome.size_bytes, outcome.sha256, outcome.rows)
-            completed = Completed(file, self._processing_ms())
+            file = _file_of(outcome, self._file_key)
+            completed = Completed(
+                file, self._processing_ms(), attempt_usage(self._used, self.progress)
+            )
             return await self._context.store.complete(self.ref, completed)
         return await self._write_failure(outcome, None)
 
     def _processing_ms(self) -> int:
-        """Milliseconds since the attempt was claimed: `processing_duration` (contract A5)."""
-        started = self.attempt.run.started_time or self._context.now()
-        return max(0, round((self._context.now() - started).total_seconds() * 1000))
+        """Milliseconds since the attempt was claimed: `processing_duration` (contract A5). Counted
+        on the monotonic clock: a clock that is set meanwhile must not change it."""
+        return round((time.monotonic() - self._claimed_s) * 1000)
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
         """Requeue the run or let it fail. While its source is down, a requeue costs no retry."""
-        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame)
+        where = position_of(failure.message) if failure.code in ABOUT_DATA else {}
+        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame, **where)
+        if (shortage := await self._find_shortage(failure)) is not None:
+            self._log.warning("attempt_short", shortage=shortage)
+            self._context.wait_reasons.note(self.ref.run_id, shortage)
+            policy = self._context.retry
+            return await self._write(on_shortage(self.attempt.run, failure, policy, stop))
         if failure.code is FailureCode.ENGINE_UNAVAILABLE and not await self._is_source_up():
-            detail = while_source_down(failure, self._context.retry, self._context.now(), stop)
+            detail = while_down(failure, self._context.retry, stop)
             return await self._write(detail)
         return await self._write(
-            after_failure(self.attempt.run, failure, self._context.retry, self._context.now(), stop)
+            after_failure(self.attempt.run, failure, self._context.retry, stop)
+        )
+
+    async def _find_shortage(self, failure: Failure) -> str | None:
+        return self._shortage or await shortage_behind(
+            failure,
+            self._context.health,
+            is_embedded=not self._context.remote.is_remote(self.attempt.run.request.source),
+            lost_directory=self._lost_directory,
         )
 
     async def _is_source_up(self) -> bool:
@@ -351,6 +378,7 @@ class AttemptRunner:
         return await self._context.sources.check(self.attempt.run.request.source)
 
     async def _write(self, detail: Failed | Requeued) -> Run:
+        detail = replace(detail, usage=attempt_usage(self._used, self.progress))
         if isinstance(detail, Requeued):
             return await self._context.store.requeue(self.ref, detail)
         return await self._context.store.fail(self.ref, detail)
@@ -358,23 +386,22 @@ class AttemptRunner:
     async def _write_stopped(self, outcome: Done | Failure | None, engine_stop: EngineStop) -> Run:
         """Write the outcome of an attempt whose work is confirmed stopped, by the stop's reason."""
         request = self._stop_request
-        failure = outcome if isinstance(outcome, Failure) else _no_outcome()
+        failure = outcome if isinstance(outcome, Failure) else None
         if request is None:
-            return await self._write_failure(failure, None)
+            return await self._write_failure(failure or reported_bug(None, self._log), None)
         match request.reason:
             case StopReason.USER | StopReason.ADMIN:
-                freed = Freed(engine_stop, request.stage)
+                freed = Freed(engine_stop, request.stage, attempt_usage(self._used, self.progress))
                 return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
-                return await self._write_failure(failure, _stop_record(request, engine_stop))
+                limit = failure or reported_bug(None, self._log)
+                return await self._write_failure(limit, _stop_record(request, engine_stop))
             case StopReason.TIMEOUT:
                 limit = _time_limit_exceeded(self._time_limit_s())
                 return await self._write_failure(limit, _stop_record(request, engine_stop))
             case StopReason.SHUTDOWN:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
-                return await self._write(
-                    on_shutdown(left, self._context.now(), _stop_record(request, engine_stop))
-                )
+                return await self._write(on_shutdown(left, _stop_record(request, engine_stop)))
             case StopReason.LEASE:
                 raise LostRace("the lease was lost; another node settles the attempt")
 
@@ -409,11 +436,9 @@ class AttemptRunner:
             await self._confirmation.try_stop_remote()
 
     async def _discard_file(self) -> None:
-        """Remove the attempt's file, if there is one. What remains, the sweeper removes later."""
-        try:
-            await asyncio.to_thread(self._context.results.discard, self._file_key)
-        except (RunFailed, OSError) as error:
-            self._log.warning("result_file_discard_failed", error=type(error).__name__)
+        """Remove the attempt's file, if there is one. A store of files that does not respond must
+        not delay the outcome: the removal is put on record then."""
+        await self._context.files.discard(self._file_key)
 
     def _report(self, run: Run | None) -> Run | None:
         """Count and log the outcome, and notify all waiters of the run."""
@@ -442,6 +467,13 @@ def _new_file_key(run: Run) -> str:
     )
 
 
+def _file_of(done: Done, key: str) -> ResultFile:
+    """The file's record. Columns that would make the run's row long are left out, all of them."""
+    size = sum(len(name) + len(kind) for name, kind in done.columns)
+    columns = done.columns if size <= _MAX_COLUMNS_CHARS else ()
+    return ResultFile(key, done.size_bytes, done.sha256, done.rows, columns)
+
+
 def _smaller(limit_bytes: int, room_bytes: int | None) -> int:
     """The smaller of two limits of a result's size. A limit of 0 is none."""
     if room_bytes is None or 0 < limit_bytes <= room_bytes:
@@ -452,15 +484,6 @@ def _smaller(limit_bytes: int, room_bytes: int | None) -> int:
 def _is_clean(outcome: Done | Failure) -> bool:
     """Whether the worker reported the outcome itself and may be reused."""
     return isinstance(outcome, Done) or outcome.code not in _NOT_CLEAN
-
-
-def _worker_lost(death: WorkerDied) -> Failure:
-    """The worker died during the run: an OOM kill, a crash of the engine, a kill from outside."""
-    return Failure(FailureCode.WORKER_LOST, f"The worker process died ({death})")
-
-
-def _no_outcome() -> Failure:
-    return Failure(FailureCode.INTERNAL_ERROR, "The attempt ended without an outcome")
 
 
 def _time_limit_exceeded(limit_s: float) -> Failure:

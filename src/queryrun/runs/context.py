@@ -12,17 +12,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.results.store import ResultStore
+from queryrun.runs.file_removal import FileRemoval
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 from queryrun.sql.guard import Verdict
+from queryrun.sql.validate import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker
@@ -38,6 +44,12 @@ class StatementGuard(Protocol):
         """
         ...
 
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """What the compiler says of a statement in Trino's SQL; without tables only its syntax."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
@@ -49,6 +61,10 @@ class RequestContext:
     sources: Mapping[str, SourcePolicy]
     default_source: str
     now: Callable[[], datetime]
+    usage: UsageStore
+    audit: AuditStore
+    audit_statements: bool = False
+    """Whether the audit log has the text of statements."""
     quotas: Quotas | None = None
     """How much statements may use; None: as much as there is."""
     statements: frozenset[str] = frozenset()
@@ -62,6 +78,10 @@ class RequestContext:
     (`read.progress_of` covers those too)."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
+    wait_reason: Callable[[str], str | None] = lambda _run_id: None
+    """Why a run that this node queued again waits, as far as the node knows."""
+    blocked_by: Callable[[], str | None] = lambda: None
+    """Which part of this node no run can start without at the moment, and why; None: none."""
 
 
 class Workers(Protocol):
@@ -88,6 +108,7 @@ class AttemptContext:
     store: RunStore
     workers: Workers
     results: ResultStore
+    files: FileRemoval
     notifier: ChangeNotifier
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""
@@ -95,6 +116,8 @@ class AttemptContext:
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth
+    health: NodeHealth
+    wait_reasons: WaitReasons
     retry: RetryPolicy
     metrics: RunMetrics
     quotas: Quotas

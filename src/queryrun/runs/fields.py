@@ -183,6 +183,11 @@ _VISIBLE = (
         description="The run's attempts, oldest first.",
     ),
     RunField(
+        "usage", _RECORD,
+        visibility=_ON_REQUEST,
+        description="What the run's attempts that have ended have used, and its downloads.",
+    ),
+    RunField(
         "tags", FieldKind.PAIRS, "request.tags", "tags", _REQUESTS,
         visibility=_ON_REQUEST,
         description="Names and values that the submitter gave it.",
@@ -191,6 +196,12 @@ _VISIBLE = (
         "source", _TEXT, "request.source", "source",
         visibility=_ON_REQUEST, filterable=True,
         description="Where it runs.",
+    ),
+    RunField(
+        "columns", FieldKind.PAIRS, "file.columns", "file_columns", set_by=RunEvent.COMPLETE,
+        visibility=_ON_REQUEST,
+        description="The file's columns, in its order, with their types as Trino names them. "
+        "Complete runs only; absent where they would take more than 64 KiB.",
     ),
     RunField(
         "timeout_seconds", _NUMBER, "request.timeout_s", "timeout_s", _REQUESTS,

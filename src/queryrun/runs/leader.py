@@ -16,6 +16,10 @@ class LeaderTask(StrEnum):
     """Removing files that belong to no run."""
     ORPHANS = "orphans"
     """Stopping work in remote engines that no attempt owns (`RemoteWork.stop_orphans`)."""
+    RETENTION = "retention"
+    """Removing runs past their retention."""
+    FILES = "files"
+    """Removing files that are on record for it (`runs/file_removal.py`)."""
 
 
 class LeaderLease(Protocol):

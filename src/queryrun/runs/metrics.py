@@ -41,6 +41,16 @@ class RunMetrics:
         self.busy_slots = Gauge(
             "queryrun_busy_slots", "Attempts that this node holds", registry=self.registry
         )
+        self.clock_skew_s = Gauge(
+            "queryrun_clock_skew_seconds",
+            "How far this node's clock is ahead of the database's: alert beyond a second",
+            registry=self.registry,
+        )
+        self.retention_stopped = Gauge(
+            "queryrun_retention_stopped",
+            "1 while retention refuses to remove nearly all finished runs: alert on > 0",
+            registry=self.registry,
+        )
         self.reaped = Counter(
             "queryrun_reaped",
             "Attempts with an expired lease, and runs past their retention, handled by this node",

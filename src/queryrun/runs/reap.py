@@ -1,4 +1,4 @@
-"""The reaper: settles attempts whose lease expired, removes runs past their retention.
+"""The reaper: settles attempts whose lease expired, and nothing else: no chore delays it.
 
 It stops work, requeues or finishes runs, and never starts an attempt.
 """
@@ -6,13 +6,12 @@ It stops work, requeues or finishes runs, and never starts an attempt.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
-from queryrun.errors import Failure, FailureCode, LostRace, RunFailed, Unavailable
+from queryrun.errors import Failure, FailureCode, LostRace, Unavailable
 from queryrun.processes.errors import NotReaped
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.leader import LeaderLease, LeaderTask
@@ -40,28 +39,25 @@ leases that we took over expire."""
 
 @dataclass(frozen=True, slots=True)
 class ReapOptions:
-    """How often the reaper runs, and how long finished runs and files are kept (contract F9)."""
+    """How often the reaper runs, and how long it holds what it settles."""
 
     interval_s: float = 5.0
     lease_s: float = 30.0
-    retention_s: float = 30 * 24 * 3600.0
 
 
 class Reaper:
-    """Settles what dead nodes left behind, and removes what has been kept long enough."""
+    """Settles what dead nodes left behind."""
 
     def __init__(
         self,
         context: AttemptContext,
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
-        housekeeping: Sequence[Callable[[], Awaitable[object]]],
         leader: LeaderLease,
     ) -> None:
         self._context = context
         self._options = options
         self._kill_by_handle = kill_by_handle
-        self._housekeeping = housekeeping
         self._leader = leader
         self._loops = BackgroundLoops()
         self._unconfirmed: set[AttemptRef] = set()
@@ -78,14 +74,7 @@ class Reaper:
     async def _reap_forever(self) -> None:
         while True:
             await asyncio.sleep(self._options.interval_s)
-            await survive(self._round, operation="reap", error_event="reaper_error")
-
-    async def _round(self) -> None:
-        await self.reap_expired_leases()
-        await self.stop_orphans()
-        await self.remove_expired()
-        for task in self._housekeeping:
-            await task()
+            await survive(self.reap_expired_leases, operation="reap", error_event="reaper_error")
 
     async def recover(self) -> int:
         """At the start of a node that owns its store alone: settle every attempt left behind.
@@ -173,12 +162,13 @@ class Reaper:
             run = await self._write_canceled(attempt, engine_stop)
         else:
             run = await self._write_lost(attempt)
-            await self._discard(attempt.file_key)
+            await self._context.files.discard(attempt.file_key)
         self._context.notifier.publish(run)
 
     async def _write_canceled(self, attempt: Attempt, engine_stop: EngineStop) -> Run:
-        """Discards the file first: a run that reads `canceled` has none."""
-        await self._discard(attempt.file_key)
+        """Discards the file first: a run that reads `canceled` has none, unless its removal is on
+        record."""
+        await self._context.files.discard(attempt.file_key)
         stage = Stage.CLAIMED if attempt.handle is None else None  # only its lost node knew
         return await self._context.store.freed(attempt.ref, Freed(engine_stop, stage))
 
@@ -191,18 +181,10 @@ class Reaper:
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
         now = self._context.now()
         stop = Cancellation(now, StopReason.LEASE, None)
-        detail = after_failure(attempt.run, lost, self._context.retry, now, stop)
+        detail = after_failure(attempt.run, lost, self._context.retry, stop)
         if isinstance(detail, Requeued):
             return await self._context.store.requeue(attempt.ref, detail)
         return await self._context.store.fail(attempt.ref, detail)
-
-    async def _discard(self, file_key: str | None) -> None:
-        if file_key is None:
-            return
-        try:
-            await asyncio.to_thread(self._context.results.discard, file_key)
-        except (RunFailed, OSError) as error:
-            log.warning("result_file_discard_failed", error=type(error).__name__)
 
     async def stop_orphans(self) -> int:
         """Stop work in remote engines that no attempt owns, if this node is the leader for it.
@@ -213,20 +195,3 @@ class Reaper:
         if not remote.is_used or not await self._leader.held(LeaderTask.ORPHANS):
             return 0
         return await remote.stop_orphans(self._context.store)
-
-    async def remove_expired(self) -> int:
-        """Remove all runs past their retention: the row first, then the file. Returns how many.
-
-        A crash between the two leaves a file that belongs to no run and that no link opens. The
-        sweeper (`runs/sweep.py`) removes it.
-        """
-        before = self._context.now() - timedelta(seconds=self._options.retention_s)
-        removed = 0
-        while True:
-            expired = await self._context.store.remove_expired(finished_before=before, limit=_BATCH)
-            for key in (key for run in expired for key in run.file_keys):
-                await self._discard(key)
-            self._context.metrics.reaped.labels("run").inc(len(expired))
-            removed += len(expired)
-            if len(expired) < _BATCH:
-                return removed

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from queryrun.errors import Failure
 from queryrun.runs.model import Cancellation, Run
 from queryrun.runs.store import Failed, Requeued
+
+_SHORTAGE_STEPS = 2
+"""After a shortage the pause grows this many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class RetryPolicy:
 
 
 def after_failure(
-    run: Run, failure: Failure, policy: RetryPolicy, now: datetime, stop: Cancellation | None = None
+    run: Run, failure: Failure, policy: RetryPolicy, stop: Cancellation | None = None
 ) -> Failed | Requeued:
     """What to write for a failed attempt: a requeue, or the failure.
 
@@ -35,21 +37,29 @@ def after_failure(
         return Failed(failure, stop)
     if run.remaining_attempts <= 0:
         return Failed(_after_last_attempt(failure, run.attempt), stop)
-    ready = now + timedelta(seconds=policy.delay_s(run.attempt))
-    return Requeued(failure, ready, charge=True, cancellation=stop)
+    return Requeued(failure, policy.delay_s(run.attempt), charge=True, cancellation=stop)
 
 
-def on_shutdown(failure: Failure, now: datetime, stop: Cancellation | None) -> Requeued:
+def on_shutdown(failure: Failure, stop: Cancellation | None) -> Requeued:
     """What to write when the node shuts down: requeued at once, without losing a retry."""
-    return Requeued(failure, now, charge=False, cancellation=stop)
+    return Requeued(failure, charge=False, cancellation=stop)
 
 
-def while_source_down(
-    failure: Failure, policy: RetryPolicy, now: datetime, stop: Cancellation | None
+def on_shortage(
+    run: Run, failure: Failure, policy: RetryPolicy, stop: Cancellation | None
 ) -> Requeued:
-    """What to write while the source is down: the run waits, without losing a retry."""
-    ready = now + timedelta(seconds=policy.delay_s(1))
-    return Requeued(failure, ready, charge=False, cancellation=stop)
+    """What to write when the node was short of something: the run waits, without losing a retry.
+
+    The pauses grow to a few seconds: the next attempt shows whether the shortage has passed.
+    """
+    delay_s = policy.delay_s(min(run.attempt, _SHORTAGE_STEPS))
+    return Requeued(failure, delay_s, charge=False, cancellation=stop)
+
+
+def while_down(failure: Failure, policy: RetryPolicy, stop: Cancellation | None) -> Requeued:
+    """What to write while the source, the store or the bucket is down: the run waits, without
+    losing a retry. No run is charged for what it did not cause."""
+    return Requeued(failure, policy.delay_s(1), charge=False, cancellation=stop)
 
 
 def _after_last_attempt(failure: Failure, attempts: int) -> Failure:

@@ -24,6 +24,8 @@ class SourcePolicy:
     """Attempts after the first one (contract F8); here 0 means none."""
     dialect: str = "duckdb"
     """The SQL that the guard parses: `trino`, `spark`, or `native` for DuckDB's own."""
+    is_embedded: bool = True
+    """Whether the engine runs in our own workers: then our compiler is the judge of a statement."""
     org_column: str = ""
     """The column that holds a row's org; empty when the source has no orgs."""
     marks_deleted: bool = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from queryrun.audit.model import AuditEntry
 from queryrun.errors import Failure, QueueFull
 from queryrun.runs.model import (
     Attempt,
@@ -23,6 +24,7 @@ from queryrun.runs.model import (
     StopReason,
 )
 from queryrun.runs.state import RunState
+from queryrun.runs.usage import AttemptUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,14 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """Detail of `complete`: the file is already durable when this is written."""
+    """Detail of `complete`: the file is already durable when this is written.
+
+    `usage`, here and in what else ends an attempt: None for what its last progress says.
+    """
 
     file: ResultFile
     processing_ms: int
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ class Failed:
 
     failure: Failure
     cancellation: Cancellation | None = None
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +139,11 @@ class Requeued:
     """Detail of `requeue`. `charge` is False when the run did not cause it, as in a drain."""
 
     failure: Failure
-    ready_time: datetime
+    delay_s: float = 0.0
+    """The pause before the next attempt, counted from the write by the store's clock."""
     charge: bool = True
     cancellation: Cancellation | None = None
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +160,18 @@ class Freed:
 
     engine_stop: EngineStop
     stage: Stage | None = None
+    usage: AttemptUsage | None = None
 
 
 Detail = Completed | Failed | Requeued | CancelRequested | Freed
 
 
 @dataclass(frozen=True, slots=True)
-class RemovedRun:
-    """A run past its retention, removed from the store; its file is the caller's to discard."""
+class ExpiredShare:
+    """Finished runs, and those of them that are past their retention."""
 
-    run_id: str
-    file_keys: tuple[str, ...] = field(default=())
+    finished: int
+    expired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +206,11 @@ class RunStore(Protocol):
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, and return it. Durable before this returns.
+
+        `audit` is appended to the audit log in the same transaction; not for a replay.
 
         `queue_limits` count the runs that wait (`accepted`) on the source, of the entity and of
         its client: nobody else's runs matter. Beyond them: `QueueFull`, nothing written. Counting
@@ -247,8 +260,9 @@ class RunStore(Protocol):
         """
         ...
 
-    async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
-        """When the earliest run waiting out a back-off becomes ready; None when none does."""
+    async def next_ready_s(self, sources: Sequence[str]) -> float | None:
+        """Seconds, by the store's clock, until the earliest run that waits out a back-off becomes
+        ready; None when none does."""
         ...
 
     async def save_handle(self, ref: AttemptRef, *, handle: str, file_key: str) -> None:
@@ -290,7 +304,7 @@ class RunStore(Protocol):
         ...
 
     async def requeue(self, ref: AttemptRef, detail: Requeued) -> Run:
-        """`in_progress` -> `accepted`, for another attempt not before `detail.ready_time`.
+        """`in_progress` -> `accepted`, for another attempt after `detail.delay_s`.
 
         With `charge`, `remaining_attempts` drops by one; the caller has checked that it is
         above zero, and the write is refused (`LostRace`) if it is not. Only after the
@@ -353,8 +367,27 @@ class RunStore(Protocol):
         """How many runs of the same entity and source are before it; None if not waiting."""
         ...
 
-    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete finished runs last changed before `finished_before`, with their history."""
+    async def expired_share(self, *, retention_s: float, max_expired: int) -> ExpiredShare:
+        """How many finished runs there are, and how many of them `remove_expired` would delete:
+        counted up to `max_expired`. Costs an index entry for each finished run."""
+        ...
+
+    async def remove_expired(self, *, retention_s: float, limit: int) -> int:
+        """Delete finished runs that did not change for `retention_s` by the store's clock, the
+        oldest first, with their history; returns how many. In the same transaction every file that
+        they have or may have left is put on record (`recorded_removals`)."""
+        ...
+
+    async def record_removals(self, keys: Sequence[str]) -> None:
+        """Put files on record that are to be removed, or behind all others that are."""
+        ...
+
+    async def recorded_removals(self, *, limit: int) -> list[str]:
+        """Files to remove, the longest on record first."""
+        ...
+
+    async def forget_removals(self, keys: Sequence[str]) -> None:
+        """Take files off the record that have been removed."""
         ...
 
     async def usage(self, tenant_id: str, entity_id: str, client_id: str) -> tuple[Usage, Usage]:

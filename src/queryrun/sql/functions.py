@@ -19,7 +19,7 @@ Judgement = Literal["allowed", "denied", "unknown"]
 
 @cache
 def classified() -> Mapping[str, Any]:
-    """The file: `allowed`, `denied` by reason, `macros`, `tables`, `collations`."""
+    """The file: `allowed`, `worker` (ours), `denied` by reason, `macros`, `tables`, …."""
     text = files("queryrun.sql").joinpath("duckdb_functions.json").read_text(encoding="utf-8")
     found: Mapping[str, Any] = json.loads(text)
     return found
@@ -76,6 +76,7 @@ def _allowed() -> frozenset[str]:
     return frozenset(
         [
             *(name.lower() for name in classified()["allowed"]),
+            *classified()["worker"],
             *(f"{prefix}collate_{name}" for name in collations for prefix in ("", "icu_")),
         ]
     )

@@ -7,6 +7,7 @@ before it binds the statement, so that a guard that was bypassed is not the only
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from queryrun.sql.functions import judgement_of, known_functions, may_read_from
@@ -86,14 +87,18 @@ class Objection:
     is_unknown: bool = False
 
 
-def objection_to(tree: Tree) -> Objection | None:
-    """The first rule that the statement breaks, or None when it may run."""
+def objection_to(tree: Tree, tables: Collection[str] = ()) -> Objection | None:
+    """The first rule that the statement breaks, or None when it may run.
+
+    `tables` are known to exist, in lower case: a file `a[1].csv` is one, although DuckDB would
+    take such a name for files where there is no table.
+    """
     return (
         _to_nodes(tree)
         or _to_specials(tree)
         or _to_table_functions(tree)
         or _to_functions(tree)
-        or _to_relations(tree)
+        or _to_relations(tree, tables)
     )
 
 
@@ -139,9 +144,12 @@ def _did_you_mean(function: str) -> str:
     return f". Did you mean '{close[0]}'?" if close else ""
 
 
-def _to_relations(tree: Tree) -> Objection | None:
+def _to_relations(tree: Tree, tables: Collection[str]) -> Objection | None:
     for table in tree.tables:
-        if _is_file(f".{table.schema}.{table.name}" if table.schema else table.name):
+        is_table = not table.schema and table.name.lower() in tables
+        if not is_table and _is_file(
+            f".{table.schema}.{table.name}" if table.schema else table.name
+        ):
             return Objection("Reading a file by its name is not allowed", table.offset)
         if _is_about_the_engine(table):
             return Objection(f"Relation '{table.name}' is not allowed", table.offset)

@@ -6,9 +6,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from queryrun.tables.definition import TableDefinition
-from queryrun.tables.folder import is_hidden, is_inside
-from queryrun.tables.formats import COMPRESSIONS, split
+from queryrun.tables.definition import TableDefinition, keys_of_other_formats
+from queryrun.tables.folder import Unusable, is_hidden, is_inside, partition_keys, partition_of
+from queryrun.tables.formats import COMPRESSIONS, FORMATS, split
 from queryrun.tables.identity import FileIdentity
 from queryrun.tables.model import FoundFile, Table, displayed
 
@@ -24,14 +24,22 @@ def defined_table(
         return Table(found.name if found else name, kind, problem=definition.problem)
     if definition.files:
         found = _of_patterns(name, definition, directory)
-    if found is None or found.problem:
+    if found is None:
+        problem = f"tables.toml defines it, and no file or directory is named '{displayed(name)}'"
+        return Table(name, definition.format or "csv", problem=problem)
+    if found.problem:
         return found
     kind = definition.format or found.format
+    others = keys_of_other_formats(definition, kind)
+    if others:
+        label = FORMATS[kind].label
+        problem = f"tables.toml gives it {', '.join(others)}, which says nothing of {label} files"
+        return replace(found, problem=problem)
     return replace(found, definition=definition, deleted_column=definition.deleted, format=kind)
 
 
 def _of_patterns(name: str, definition: TableDefinition, directory: Path) -> Table:
-    paths = sorted({path for p in definition.files for path in directory.glob(p)})
+    paths = sorted({path for p in definition.files for path in _matching(directory, p)})
     root = os.path.realpath(directory)
     files, kinds = [], set()
     for path in paths[:MAX_FILES]:
@@ -44,14 +52,26 @@ def _of_patterns(name: str, definition: TableDefinition, directory: Path) -> Tab
         known = split(path.name)
         kinds.add(definition.format or (known.format.name if known else ""))
         compression = COMPRESSIONS.get(path.suffix.lower(), "")
-        files.append(FoundFile(str(path), relative, compression))
+        parts = Path(relative).parent.parts
+        partition = tuple(value for part in parts for value in partition_of(part))
+        files.append(FoundFile(str(path), relative, compression, partition))
     problem = _problem(definition, files, kinds, len(paths))
     kind = definition.format or next(iter(kinds - {""}), "csv")
     if problem:
         return Table(name, kind, problem=problem)
     directories = sorted({os.path.dirname(file.path) for file in files})  # noqa: PTH120
     listed = tuple((path, FileIdentity.of(os.stat(path))) for path in directories)  # noqa: PTH116
-    return Table(name, kind, tuple(files), directories=listed)
+    try:
+        keys = partition_keys(tuple(files))
+    except Unusable as unusable:
+        return Table(name, kind, problem=str(unusable))
+    return Table(name, kind, tuple(files), directories=listed, partition_keys=keys)
+
+
+def _matching(directory: Path, pattern: str) -> list[Path]:
+    """A name that a file has stands for that file, although it may look like a pattern."""
+    literal = directory / pattern
+    return [literal] if literal.is_file() else list(directory.glob(pattern))
 
 
 def _problem(

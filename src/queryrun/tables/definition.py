@@ -1,7 +1,8 @@
 """Definitions of tables: `tables.toml` in an entity's data directory, for what no file says.
 
 A definition holds for one table. What is wrong in it is a problem of that table alone, named with
-line and column; a file that is no TOML at all is a problem of every table that it seems to name.
+line and column. A file that is no TOML is a problem of every table that it seems to name, and what
+is of no table is a problem of all: nobody can tell which of them it was meant for.
 """
 
 from __future__ import annotations
@@ -23,8 +24,26 @@ _TYPES = {
     "timestamp": "TIMESTAMP", "timestamp with time zone": "TIMESTAMPTZ", "json": "JSON",
 }  # fmt: skip
 """Trino's names of the types that a text can be read as, and DuckDB's. Also decimal(p, s)."""
-_DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
+_SYNONYMS = {
+    "int": "integer",
+    "timestamp(6)": "timestamp",
+    "timestamp(6) with time zone": "timestamp with time zone",
+}
+_DECIMAL = re.compile(r"decimal\((\d{1,2})(?:,\s*(\d{1,2}))?\)")
 FORMATS = ("csv", "tsv", "json", "parquet")
+ALL_TABLES = "*"
+"""The key of a definition whose problem is every table's: no file makes a table of this name."""
+_DIRECTIVES = frozenset("aAbBcdfgHIjmMpSUwWxXyYzZ%") | {
+    "-d",
+    "-H",
+    "-I",
+    "-j",
+    "-m",
+    "-M",
+    "-S",
+    "-y",
+}
+"""Of a time's format, behind the `%`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +75,44 @@ class TableDefinition:
     columns: Mapping[str, ColumnRule] = field(default_factory=dict)
     """By lower-case name."""
     deleted: str = ""
+    keys: frozenset[str] = frozenset()
+    """Those that were given and that not every format has (`keys_of_other_formats`)."""
     problem: str = ""
 
 
 class _WrongError(Exception):
-    """A value that a key cannot have; the message says what it can."""
+    """A value that a key cannot have; the message says what it can. `column`: of which column."""
+
+    column = ""
 
 
 def read_definitions(directory: Path) -> dict[str, TableDefinition]:
-    """The definitions of a data directory by lower-case table name; empty when there are none."""
+    """The definitions of a data directory by lower-case table name; empty when there are none.
+
+    One under `ALL_TABLES` has a `problem` that is every table's.
+    """
     path = directory / FILE_NAME
+    if path.is_dir():
+        return {}
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-        text = data.decode()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError):
-        return {}
+    except OSError as error:
+        return _of_all(f"'{FILE_NAME}' cannot be read ({error.strerror})")
+    if len(data) > MAX_BYTES:
+        return _of_all(f"'{FILE_NAME}' is larger than {MAX_BYTES} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return _of_all(f"'{FILE_NAME}' line {line} is not UTF-8; save it as UTF-8")
     return parse_definitions(text)
+
+
+def _of_all(problem: str) -> dict[str, TableDefinition]:
+    return {ALL_TABLES: TableDefinition(problem=problem)}
 
 
 def parse_definitions(text: str) -> dict[str, TableDefinition]:
@@ -83,17 +121,46 @@ def parse_definitions(text: str) -> dict[str, TableDefinition]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         problem = f"'{FILE_NAME}' is not TOML: {error}"
-        return {name: TableDefinition(problem=problem) for name in _names_in(text)}
+        names = _names_in(text)
+        return {name: TableDefinition(problem=problem) for name in names} or _of_all(problem)
+    found = _misplaced(text, data)
     tables = data.get("tables", {})
-    if not isinstance(tables, dict):
-        return {}
-    return {
-        str(name).lower(): _definition(text, str(name), entry) for name, entry in tables.items()
-    }
+    for name, entry in tables.items() if isinstance(tables, dict) else ():
+        key = str(name).lower()
+        if key in found and not found[key].problem:
+            found[key] = TableDefinition(problem=f"'{FILE_NAME}' defines '{key}' twice")
+        found.setdefault(key, _definition(text, str(name), entry))
+    return found
+
+
+def _misplaced(text: str, data: Mapping[str, Any]) -> dict[str, TableDefinition]:
+    """What stands outside of `tables`: `[table.x]` was most likely meant for the table `x`."""
+    found: dict[str, TableDefinition] = {}
+    for section, value in data.items():
+        if section == "tables" and isinstance(value, dict):
+            continue
+        line, column = _position_of_section(text, section)
+        where = f"'{FILE_NAME}' line {line} column {column}"
+        wrong = TableDefinition(problem=f"{where}: there is only [tables.NAME], not '{section}'")
+        names = [str(name).lower() for name, entry in _items(value) if isinstance(entry, dict)]
+        found.update(dict.fromkeys(names or [ALL_TABLES], wrong))
+    return found
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _position_of_section(text: str, section: str) -> tuple[int, int]:
+    pattern = re.compile(rf'^\s*\[*\s*"?({re.escape(section)})\b')
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := pattern.match(line):
+            return number, match.start(1) + 1
+    return 1, 1
 
 
 def _names_in(text: str) -> list[str]:
-    found = re.findall(r'^\s*\[tables\.(?:"([^"]+)"|([\w-]+))', text, re.M)
+    found = re.findall(r'^\s*\[?\s*tables\.(?:"([^"]+)"|([\w-]+))', text, re.M)
     return [(quoted or bare).lower() for quoted, bare in found]
 
 
@@ -106,12 +173,23 @@ def _definition(text: str, name: str, entry: Any) -> TableDefinition:
         try:
             read = _value(key, value, defaults)
         except _WrongError as wrong:
-            line, column = position_of(text, name, key)
+            line, column = position_of(text, name, wrong.column or key)
             where = f"'{FILE_NAME}' line {line} column {column}"
             return TableDefinition(problem=f"{where}: {wrong}")
         if key not in _COLUMN_DEFAULTS:
             values[key] = read
-    return TableDefinition(**values)
+    keys = frozenset(entry) & frozenset((*_TEXT_KEYS, *_DELIMITED_KEYS))
+    return _consistent(TableDefinition(**values, keys=keys))
+
+
+def _consistent(found: TableDefinition) -> TableDefinition:
+    """Characters that stand for two things would be read as either."""
+    marks = [found.delimiter, '"' if found.quote is None else found.quote, found.escape]
+    given = [mark for mark in (*marks, found.comment) if mark]
+    if len(set(given)) < len(given):
+        problem = f"'{FILE_NAME}': delimiter, quote, escape and comment must differ"
+        return TableDefinition(problem=problem)
+    return found
 
 
 def _value(key: str, value: Any, defaults: Mapping[str, Any]) -> Any:
@@ -125,20 +203,28 @@ def _value(key: str, value: Any, defaults: Mapping[str, Any]) -> Any:
 
 
 def position_of(text: str, table: str, key: str) -> tuple[int, int]:
-    """Line and column, from 1, of a key of a table's section; of the section if it is not found."""
-    bare = re.escape(table)
-    section = re.compile(rf'^\s*\[tables\.(?:"{bare}"|{bare})(?:\.[\w"]+)?\]', re.I)
+    """Line and column, from 1, of a key of a table's section; of the section if it is not found.
+
+    Finds `key` below `[tables.NAME]`, in `tables.NAME.key = …` and in `NAME = { key = … }`.
+    """
+    bare, wanted = re.escape(table), re.escape(key)
+    named = rf'(?:"{bare}"|{bare})'
+    section = re.compile(rf'^\s*\[\s*tables\.{named}(?:\.[\w"]+)?\s*\]', re.I)
+    dotted = re.compile(rf'^\s*(?:tables\.)?{named}\s*[.=].*?(?<![\w])"?({wanted})"?\s*[.=]', re.I)
+    own = re.compile(rf'^\s*(?:columns\.)?"?({wanted})"?\s*[.=]')
     inside = False
     first = (1, 1)
     for number, line in enumerate(text.splitlines(), 1):
+        match = dotted.match(line)
         if line.lstrip().startswith("["):
             inside = bool(section.match(line))
             if inside and first == (1, 1):
                 first = (number, line.index("[") + 1)
-            if inside and re.search(rf"\.{re.escape(key)}\]", line):
-                return number, line.index(key) + 1
-        elif inside and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
-            return number, line.index(key) + 1
+            match = re.search(rf"\.({wanted})\s*\]", line) if inside else None
+        elif inside:
+            match = own.match(line) or re.match(rf'^.*[{{,]\s*"?({wanted})"?\s*=', line)
+        if match:
+            return number, match.start(1) + 1
     return first
 
 
@@ -175,8 +261,8 @@ def _files(value: Any) -> tuple[str, ...]:
 
 def _character(value: Any) -> str:
     found = _text(value)
-    if len(found.encode()) != 1:
-        raise _WrongError("one ASCII character is wanted")
+    if len(found.encode()) != 1 or (not found.isprintable() and found in "\0\r\n"):
+        raise _WrongError("one ASCII character is wanted, and no line end")
     return found
 
 
@@ -192,9 +278,17 @@ def _format(value: Any) -> str:
 
 def _encoding(value: Any) -> str:
     try:
-        return codecs.lookup(_text(value)).name
-    except LookupError:
-        raise _WrongError("no encoding has this name; try utf-8, utf-16 or windows-1252") from None
+        found = codecs.lookup(_text(value))
+        is_of_text = getattr(found, "_is_text_encoding", False)  # not base64, zlib and the like
+        found.incrementaldecoder("strict").decode(b"", final=True)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        is_of_text = False
+    if not is_of_text or found.name in _NOT_OF_FILES:
+        raise _WrongError("no encoding has this name; try utf-8, utf-16 or windows-1252")
+    return found.name
+
+
+_NOT_OF_FILES = {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined", "mbcs"}
 
 
 def _zone(value: Any) -> str:
@@ -207,16 +301,18 @@ def _zone(value: Any) -> str:
 
 def _time_format(value: Any) -> str:
     found = _text(value)
-    if "%" not in found:
-        raise _WrongError("a format is made of %d, %m, %Y, %H, %M, %S")
+    used = re.findall(r"%(-?.?)", found)
+    if not used or any(directive not in _DIRECTIVES for directive in used):
+        raise _WrongError("a format is made of %d, %m, %Y, %H, %M, %S and their like")
     return found
 
 
 def _type(value: Any) -> str:
     found = " ".join(_text(value).lower().split())
+    found = _SYNONYMS.get(found, found)
     decimal = _DECIMAL.fullmatch(found)
-    if decimal and 1 <= int(decimal[1]) <= 38 and int(decimal[2]) <= int(decimal[1]):
-        return f"DECIMAL({int(decimal[1])},{int(decimal[2])})"
+    if decimal and 1 <= int(decimal[1]) <= 38 and int(decimal[2] or 0) <= int(decimal[1]):
+        return f"DECIMAL({int(decimal[1])},{int(decimal[2] or 0)})"
     if found not in _TYPES:
         raise _WrongError(f"a type is one of {', '.join(_TYPES)} or decimal(p, s)")
     return _TYPES[found]
@@ -225,14 +321,25 @@ def _type(value: Any) -> str:
 def _columns(value: Any, defaults: Mapping[str, Any]) -> dict[str, ColumnRule]:
     if not isinstance(value, dict):
         raise _WrongError("a table of names and types is wanted")
-    return {str(name).lower(): _column(str(name), rule, defaults) for name, rule in value.items()}
+    found: dict[str, ColumnRule] = {}
+    for name, rule in value.items():
+        if str(name).lower() in found:
+            raise _of_column(str(name), "it is defined twice")
+        found[str(name).lower()] = _column(str(name), rule, defaults)
+    return found
+
+
+def _of_column(name: str, problem: object) -> _WrongError:
+    wrong = _WrongError(f"column '{name}': {problem}")
+    wrong.column = name
+    return wrong
 
 
 def _column(name: str, rule: Any, defaults: Mapping[str, Any]) -> ColumnRule:
     entry = rule if isinstance(rule, dict) else {"type": rule}
     unknown = entry.keys() - {"type", "format", "time_zone", "decimal_comma"}
     if unknown or "type" not in entry:
-        raise _WrongError(f"column '{name}' has type, format, time_zone and decimal_comma alone")
+        raise _of_column(name, "there are type, format, time_zone and decimal_comma alone")
     try:
         kind = _type(entry["type"])
         usual = {"DATE": "date_format", "TIMESTAMP": "timestamp_format"}
@@ -247,7 +354,7 @@ def _column(name: str, rule: Any, defaults: Mapping[str, Any]) -> ColumnRule:
             _flag(comma),
         )
     except _WrongError as wrong:
-        raise _WrongError(f"column '{name}': {wrong}") from wrong
+        raise _of_column(name, wrong) from wrong
 
 
 _KEYS: Mapping[str, Callable[[Any], Any]] = {
@@ -270,3 +377,13 @@ _COLUMN_DEFAULTS: Mapping[str, Callable[[Any], Any]] = {
     "time_zone": _zone,
 }
 """Of columns whose type is defined, unless the column says otherwise."""
+_DELIMITED_KEYS = ("delimiter", "quote", "escape", "header", "names", "comment", "nulls")
+_TEXT_KEYS = ("encoding", "columns", *_COLUMN_DEFAULTS)
+
+
+def keys_of_other_formats(definition: TableDefinition, kind: str) -> list[str]:
+    """Keys that say nothing of a table of this format: they would be passed over in silence."""
+    if kind in {"csv", "tsv"}:
+        return []
+    own = _TEXT_KEYS if kind == "json" else ()
+    return sorted(definition.keys - set(own))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.defined import defined_table
-from queryrun.tables.definition import FILE_NAME, read_definitions
+from queryrun.tables.definition import ALL_TABLES, FILE_NAME, read_definitions
 from queryrun.tables.folder import is_hidden, is_inside, table_of_folder
 from queryrun.tables.formats import split, unread_table, why_unread
-from queryrun.tables.model import FoundFile, Table, displayed, table_key
+from queryrun.tables.model import NO_DEFINITION, FoundFile, Table, displayed, table_key
 
 
 class DataDirectory:
@@ -31,6 +32,7 @@ class DataDirectory:
             table_key(name): (name, definition)
             for name, definition in read_definitions(directory).items()
         }
+        self._problem_of_all = self._definitions.pop(ALL_TABLES, ("", NO_DEFINITION))[1].problem
         self.ignored: dict[str, str] = {}
         """Entries that are no table, and what to do about it."""
         try:
@@ -56,8 +58,8 @@ class DataDirectory:
 
     @property
     def _defined(self) -> list[str]:
-        """The keys of tables that `tables.toml` makes of files, or cannot make."""
-        return [key for key, (_, d) in self._definitions.items() if d.files or d.problem]
+        """The keys of tables that `tables.toml` defines; of some there may be no file."""
+        return list(self._definitions)
 
     def find(self, name: str) -> Table | None:
         """The table of this name, in any case; None when there is none. It may have a `problem`."""
@@ -69,7 +71,10 @@ class DataDirectory:
     def _with_definition(self, key: str, entries: list[os.DirEntry[str]]) -> Table | None:
         name, definition = self._definitions.get(key, ("", None))
         if definition is None:
-            return self._table(entries)
+            found = self._table(entries)
+            return replace(found, problem=self._problem_of_all or found.problem) if found else None
+        if self._problem_of_all and not definition.problem:
+            definition = replace(definition, problem=self._problem_of_all)
         found = None if definition.files else self._table(entries)
         return defined_table(name, found, definition, self._directory)
 
@@ -92,10 +97,10 @@ class DataDirectory:
         elif known := split(entry.name):
             name = known.table
         else:
-            why = why_unread(entry.name)
-            self.ignored[entry.name] = why or "its ending is not known"
-            if why and entry.is_file():
-                name = unread_table(entry.name)
+            why = why_unread(entry.name) or "its ending is not known"
+            self.ignored[entry.name] = why
+            name = unread_table(entry.name)
+            if name and entry.is_file():
                 problem = f"'{displayed(entry.name)}': {why}"
                 self._unread[table_key(name)] = Table(name, "parquet", problem=problem)
             return

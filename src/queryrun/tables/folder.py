@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from queryrun.tables.formats import FORMATS, FileName, split, why_unread
+from queryrun.tables.formats import FORMATS, FileName, is_data, split, why_unread
 from queryrun.tables.identity import FileIdentity
 from queryrun.tables.model import FoundFile, Partition, Table, displayed
 
@@ -104,7 +104,7 @@ class _Listing:
             found,
             path,
             tuple(self.directories),
-            _keys(found),
+            partition_keys(found),
             warnings=tuple(warnings),
         )
 
@@ -149,11 +149,16 @@ class _Listing:
                     f"its sub-directory '{self._displayed(entry.path)}' is a table of its own; "
                     "move it beside the others"
                 )
-            below = (*partition, *_partition(entry.name))
+            below = (*partition, *partition_of(entry.name))
             self._walk(entry.path, below, above, is_linked=is_linked or entry.is_symlink())
             return
         known = split(entry.name)
         if known is None:
+            if is_data(entry.name):
+                raise Unusable(
+                    f"'{self._displayed(entry.path)}' would be left out: {why_unread(entry.name)}; "
+                    "or say in tables.toml which files the table has"
+                )
             self.unread[os.path.splitext(entry.name)[1].lower() or entry.name] += 1  # noqa: PTH122
             return
         self._refuse_outside(entry)
@@ -199,14 +204,15 @@ class _Listing:
 MAX_WARNINGS = 20
 
 
-def _partition(directory: str) -> Iterator[tuple[str, str | None]]:
+def partition_of(directory: str) -> Iterator[tuple[str, str | None]]:
+    """The column that a directory's name gives, if it does."""
     key, equals, value = directory.partition("=")
     if key and equals:
         yield unquote(key), None if value == NULL_PARTITION else unquote(value)
 
 
-def _keys(files: tuple[FoundFile, ...]) -> tuple[str, ...]:
-    """The partition columns, which all files must agree on."""
+def partition_keys(files: tuple[FoundFile, ...]) -> tuple[str, ...]:
+    """The partition columns. Raises `Unusable` when the files do not agree on them."""
     first = files[0]
     keys = tuple(key for key, _ in first.partition)
     for file in files:

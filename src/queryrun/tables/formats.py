@@ -7,6 +7,7 @@ imported on first use. Endings that people expect and that are not read have an 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -78,20 +79,55 @@ _FORMATS = (
 FORMATS: Mapping[str, FileFormat] = {found.name: found for found in _FORMATS}
 """All formats by name."""
 
+_REPACK = "{} is not read; compress it with gzip, zstd or bzip2"
+_UNPACK = "{} archives are not read; unpack it, or compress the file with gzip or zstd"
+_CONVERT = "{} is not read; convert it to Parquet"
+_SHEET = "{} are not read; save the sheet as CSV"
+_DEFINE = "the ending is not known; name it .csv or .tsv, or define the table in tables.toml"
+_RENAME = "the ending is not known; name it {}"
+
 UNREAD: Mapping[str, str] = {
-    ".xz": "xz is not read; compress it with gzip or zstd",
-    ".zip": "zip archives are not read; unpack it, or compress the file with gzip or zstd",
-    ".xlsx": "Excel workbooks are not read; save the sheet as CSV",
-    ".xls": "Excel workbooks are not read; save the sheet as CSV",
-    ".orc": "ORC is not read; convert it to Parquet",
-    ".avro": "Avro is not read; convert it to Parquet",
-    ".arrow": "Arrow files are not read; convert it to Parquet",
-    ".feather": "Arrow files are not read; convert it to Parquet",
-    ".pq": "the ending is not known; name it .parquet",
-    ".txt": "the ending is not known; name it .csv or .tsv, or define the table in tables.toml",
+    ".xz": _REPACK.format("xz"),
+    ".lz4": _REPACK.format("lz4"),
+    ".snappy": _REPACK.format("snappy"),
+    ".br": _REPACK.format("brotli"),
+    ".lzo": _REPACK.format("lzo"),
+    ".gzip": _RENAME.format(".gz"),
+    ".zstd": _RENAME.format(".zst"),
+    ".parquet.gz": "Parquet files are compressed inside; unpack it",
+    ".parquet.zst": "Parquet files are compressed inside; unpack it",
+    ".zip": _UNPACK.format("zip"),
+    ".7z": _UNPACK.format("7z"),
+    ".rar": _UNPACK.format("rar"),
+    ".tar": _UNPACK.format("tar"),
+    ".tar.gz": _UNPACK.format("tar"),
+    ".tgz": _UNPACK.format("tar"),
+    ".xlsx": _SHEET.format("Excel workbooks"),
+    ".xlsm": _SHEET.format("Excel workbooks"),
+    ".xlsb": _SHEET.format("Excel workbooks"),
+    ".xls": _SHEET.format("Excel workbooks"),
+    ".ods": _SHEET.format("OpenDocument sheets"),
+    ".orc": _CONVERT.format("ORC"),
+    ".avro": _CONVERT.format("Avro"),
+    ".arrow": _CONVERT.format("Arrow"),
+    ".feather": _CONVERT.format("Arrow"),
+    ".xml": "XML is not read; convert it to JSON, CSV or Parquet",
+    ".geojson": "GeoJSON is not read; write its features one per line into a .jsonl file",
+    ".pq": _RENAME.format(".parquet"),
+    ".parq": _RENAME.format(".parquet"),
+    ".pqt": _RENAME.format(".parquet"),
+    ".txt": _DEFINE,
+    ".dat": _DEFINE,
+    ".tab": _DEFINE,
+    ".psv": _DEFINE,
+    ".log": _DEFINE,
     ".duckdb": "a database file is a source of its own: name it in the setting `data`",
+    ".db": "a database file is no table; of .duckdb files a source can be made",
+    ".sqlite": "SQLite databases are not read; export their tables as CSV or Parquet",
 }
 """What to do about endings that are not read."""
+_NOTES = {".txt", ".log", ".xml", ".dat", ".db", ".sqlite", ".duckdb"}
+"""Of them those that often stand beside a table's files and are none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +156,24 @@ def why_unread(file: str) -> str:
     return UNREAD.get(_unread_ending(file), "")
 
 
+def is_data(file: str) -> bool:
+    """Whether a file that is not read would be missed: among files of a table its rows would."""
+    ending = _unread_ending(file)
+    return bool(ending) and ending not in _NOTES
+
+
 def unread_table(file: str) -> str:
-    """The table that a file would be if its ending were read; empty when nobody expects it."""
-    stem = file[: -len(ending)] if (ending := _unread_ending(file)) else ""
+    """The table that a file would be if its ending were read."""
+    ending = _unread_ending(file) or os.path.splitext(file)[1]  # noqa: PTH122
+    stem = file[: len(file) - len(ending)]
     known = split(stem)
     return known.table if known else stem
 
 
 def _unread_ending(file: str) -> str:
     lower = file.lower()
-    return next((e for e in UNREAD if lower.endswith(e) and len(lower) > len(e)), "")
+    fitting = (e for e in UNREAD if lower.endswith(e) and len(lower) > len(e))
+    return max(fitting, key=len, default="")
 
 
 def _uncompressed(file: str) -> tuple[str, str]:

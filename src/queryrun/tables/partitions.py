@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
-from duckdb import DuckDBPyConnection
-
 from queryrun.tables.folder import NULL_PARTITION
+from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text
 
@@ -30,27 +29,28 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def partitioned(
-    connection: DuckDBPyConnection,
     table: TableSnapshot,
     paths: list[str],
     relation: Relation,
+    own: Sequence[Collection[str]],
     files: Sequence[SnapshotFile] | None = None,
 ) -> str:
     """`relation` of these paths, with the partition columns of the snapshot behind the others.
 
-    `paths` stand for `files`, which are all of the snapshot's unless others are given. A column
-    that the files have themselves is theirs.
+    `paths` stand for `files`, which are all of the snapshot's unless others are given. `own` has
+    the lower-case columns of each kind of file. A column that all files have themselves is theirs;
+    `RunFailed` for one that only some have.
     """
     if not table.table.partition_keys:
         return relation(paths, "")
-    columns = _columns(connection, table, relation(paths[:1], ""))
+    columns = _columns(table, own)
     if not columns:
         return relation(paths, "")
     if table.work_dir is None:
         values = [f"CAST(NULL AS {column.type}) AS {column.quoted}" for column in columns]
         return f"(SELECT *, {', '.join(values)} FROM {relation(paths, '')})"
     linked = linked_paths(table.work_dir, table, paths, table.files if files is None else files)
-    names = [_link_key(index) for index in range(len(table.table.partition_keys))]
+    names = link_names(table)
     read = relation(linked, link_options(len(names)))
     values = [f"CAST({names[c.index]} AS {c.type}) AS {c.quoted}" for c in columns]
     return f"(SELECT * EXCLUDE ({', '.join(names)}), {', '.join(values)} FROM {read})"
@@ -69,16 +69,25 @@ class _Column:
         return quoted_name(self.key)
 
 
-def _columns(
-    connection: DuckDBPyConnection, table: TableSnapshot, first_file: str
-) -> list[_Column]:
-    described = connection.execute(f"DESCRIBE FROM {first_file}").fetchall()
-    own = {str(name).lower() for name, *_ in described}
+def _columns(table: TableSnapshot, own: Sequence[Collection[str]]) -> list[_Column]:
+    for key in table.table.partition_keys:
+        if len({key.lower() in columns for columns in own}) > 1:
+            raise unreadable(
+                table.table.name,
+                f"some of its files have a column '{displayed(key)}' and others have it from their "
+                "paths alone; write it into all files or into none",
+            )
+    in_files = {name for columns in own for name in columns}
     return [
         _Column(index, key, _type(file.found.partition[index][1] for file in table.files))
         for index, key in enumerate(table.table.partition_keys)
-        if key.lower() not in own
+        if key.lower() not in in_files
     ]
+
+
+def link_names(table: TableSnapshot) -> list[str]:
+    """The columns that `link_options` make, in the order of the partition's keys."""
+    return [_link_key(index) for index in range(len(table.table.partition_keys))]
 
 
 def link_options(keys: int) -> str:

@@ -14,7 +14,7 @@ from queryrun.tables.snapshot import TableSnapshot
 class Reader(Protocol):
     """Reads one format (`formats.FileFormat.reader`)."""
 
-    def __call__(self, connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+    def __call__(self, connection: DuckDBPyConnection, table: TableSnapshot, /) -> str:
         """As `relation`."""
         ...
 

@@ -84,6 +84,9 @@ class TableSnapshot:
     """How text files are converted, and where their copies are kept."""
     descriptors: list[int] = field(default_factory=list)
     """Open until the statement has ended."""
+    column_faults: dict[str, str] = field(default_factory=dict)
+    """Columns that cannot be read, and why, once `relation` has been made: a statement that reads
+    one fails with this message."""
 
     @property
     def paths(self) -> list[str]:
@@ -105,6 +108,8 @@ class Snapshot:
     text: TextContext = field(default_factory=TextContext)
     _tables: dict[str, TableSnapshot] = field(default_factory=dict)
     _descriptors: list[int] = field(default_factory=list)
+    _missing: str = ""
+    """The file that was gone when the last listing was opened."""
 
     def table(self, name: str) -> TableSnapshot:
         """The table of this name (`DataDirectory.find` knows it), at its version.
@@ -172,6 +177,9 @@ class Snapshot:
                     table, files, version, self.work_dir, self.text, self._descriptors
                 )
             self._close_from(opened_before)
+        if table.plan and self._missing:
+            problem = f"its log names '{displayed(self._missing)}', and this file is not there"
+            raise unreadable(table.name, problem)
         raise changed(table.name, table.name)
 
     def _listed_again(self, table: Table) -> Table:
@@ -184,10 +192,12 @@ class Snapshot:
     def _opened(self, table: Table) -> tuple[SnapshotFile, ...] | None:
         """None when a file has gone since it was listed."""
         files = []
+        self._missing = ""
         for found in table.files:
             try:
                 files.append(self._open(table, found))
             except FileNotFoundError:
+                self._missing = found.name
                 return None
             except OSError as error:
                 problem = f"'{displayed(found.name)}' cannot be opened ({error.strerror})"

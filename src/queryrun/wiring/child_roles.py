@@ -11,6 +11,7 @@ from queryrun.worker import pool
 
 CHILD_ROLES: Roles = {
     pool.ROLE: "queryrun.worker.entry:main",
+    pool.RELAY_ROLE: "queryrun.worker.relay:main",
     guard.ROLE: "queryrun.services.guard.process:main",
     catalog.ROLE: "queryrun.services.catalog.entry:main",
     preview.ROLE: "queryrun.services.preview.process:main",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,8 +24,12 @@ from queryrun.http.server.server import HttpServer
 from queryrun.http.server.turns import KnownCallers
 from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
+from queryrun.runs.chores import Chore, Chores
+from queryrun.runs.clock import ClockWatch
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
+from queryrun.runs.file_removal import FileRemoval
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -33,7 +37,10 @@ from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
+from queryrun.runs.retention import Retention
 from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.seal_audit import AuditSealer
+from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
@@ -42,18 +49,20 @@ from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
+from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
     reap_options,
     result_quotas,
+    retention_options,
     retry_policy,
     server_limits,
     source_policies,
     sweep_options,
-    utc_now,
 )
+from queryrun.wiring.parts import node_parts
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
@@ -71,6 +80,8 @@ MIN_LINK_KEY_VARIETY = 8
 """Different characters: a row of zeros is no secret. Random keys practically always have them."""
 _GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
+AUDIT_BATCH = 10_000
+"""Entries of the audit log that one round removes."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -90,10 +101,16 @@ class Node:
     previews: PreviewClient
     threads: HttpThreads
     sources: SourceHealth
+    health: NodeHealth
     dispatcher: Dispatcher
     reaper: Reaper
+    files: FileRemoval
     sweeper: Sweeper
+    retention: Retention
+    tasks: Chores
+    clock_watch: ClockWatch
     revocations: RevocationWatch
+    audit: AuditSealer
     connections: Connections
     callers: KnownCallers
 
@@ -115,8 +132,10 @@ class Node:
         exits.
         """
         await self.resources.pool.start()
+        self.health.on_recovery(self.dispatcher.resync)
+        self.health.start()
         if self.resources.credentials is not None:
-            self.resources.credentials.start(self.resources.pool.renew_credentials)
+            self.resources.credentials.start()
         self.sources.on_recovery(self.dispatcher.resync)
         self.sources.start()
         self.database.notifier.start(self._on_remote_change)
@@ -124,6 +143,8 @@ class Node:
             lambda run: self.database.notifier.publish(run.id, run.state)
         )
         self.revocations.start()
+        self.audit.start(node_started(self.settings, self.sandbox))
+        self.clock_watch.start()
         if "api" in self.settings.roles:
             await self.guard.check(_WARM_UP_STATEMENT)
         if "worker" in self.settings.roles:
@@ -138,6 +159,7 @@ class Node:
                 log.warning("attempts_recovered", attempts=settled)
         self.dispatcher.start()
         self.reaper.start()
+        self.tasks.start()
 
     def _on_remote_change(self, changes: Sequence[tuple[str, RunState]] | None) -> None:
         """Other nodes have changed these runs. None: any run may have changed."""
@@ -155,9 +177,14 @@ class Node:
 
     async def close(self) -> None:
         """Close every component, last started first. Nothing of this node runs afterwards."""
+        await self.health.close()
         await self.revocations.close()
+        await self.audit.close()
+        await self.clock_watch.close()
+        await self.tasks.close()
         await self.reaper.close()
         await self.sweeper.close()
+        await self.files.close()
         await self.database.notifier.close()
         await self.sources.close()
         await self.remote_stop.close()
@@ -186,9 +213,10 @@ def build_node(
     sandbox = sandbox or node_sandbox(settings, LOOPBACK)
     resources = resources or open_resources(settings, sandbox=sandbox.mode)
     database, fork_client = resources.database, resources.pool.fork_client
+    now = database.clock.now
 
     # Child services: each has its own process behind it.
-    resolver = SourceResolver(settings, database.auth, resources.credentials)
+    resolver = SourceResolver(settings, database.auth)
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
@@ -199,32 +227,46 @@ def build_node(
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
+    metrics = RunMetrics()
+    health = NodeHealth(node_parts(settings, resources, sandbox), metrics.registry)
     attempts = AttemptContext(
         node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         store=resources.runs,
         workers=resources.workers,
         results=resources.results,
+        files=FileRemoval(resources.runs, resources.results, _file_leader(settings, database)),
         notifier=notifier,
         policy=policies.__getitem__,
         worker_config=resolver.worker_config,
         remote=RemoteWork(settings.remote_sources, remote_stop, resolver.spec),
         sources=sources,
         retry=retry_policy(settings),
-        metrics=RunMetrics(),
+        metrics=metrics,
+        health=health,
+        wait_reasons=WaitReasons(),
         quotas=quotas,
-        now=utc_now,
+        now=now,
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
+    reaper = Reaper(attempts, reap_options(settings), _kill_by_handle, database.leader)
+
+    # Chores: nothing waits for them.
+    clock_watch = ClockWatch(database.clock, settings.leases.max_clock_skew_s, attempts.metrics)
     sweeper = Sweeper(
-        sweep_options(settings), resources.results, _sweep_leader(settings, database), utc_now
+        sweep_options(settings), resources.results, _file_leader(settings, database), now
     )
-    reaper = Reaper(
-        attempts,
-        reap_options(settings),
-        _kill_by_handle,
-        _housekeeping(database, sweeper),
+    retention = Retention(
+        resources.runs,
+        retention_options(settings),
         database.leader,
+        attempts.metrics,
+        lambda: clock_watch.is_trusted,
+    )
+    tasks = Chores(
+        _shared_tasks(settings, database, reaper, retention, attempts.files, sweeper),
+        settings.leases.reap_interval_s,
+        lambda: clock_watch.is_trusted,
     )
 
     # The request side: submits, reads and cancels runs.
@@ -234,11 +276,16 @@ def build_node(
         notifier=notifier,
         sources=policies,
         default_source=settings.default_source,
-        now=utc_now,
+        now=now,
+        usage=database.usage,
+        audit=database.audit,
+        audit_statements=settings.audit.statements,
         quotas=quotas,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
+        blocked_by=health.blocking,
+        wait_reason=attempts.wait_reasons.of,
         statements=settings.statement_kinds,
     )
 
@@ -254,16 +301,24 @@ def build_node(
             auth=database.auth,
             idempotency=database.idempotency,
             requests=database.requests,
+            statements=database.statements,
             results=resources.results,
             tables=tables,
             previews=previews,
             threads=threads,
             link_secret=_link_key(settings.path(settings.results.link_key_file)),
             public_url=settings.server.public_url or public_url,
-            now=utc_now,
+            now=now,
             callers=callers,
             make_limiter=make_limiter(database),
-            ready=readiness(database, dispatcher, sources, settings.remote_sources, watch.checks),
+            ready=readiness(
+                health,
+                dispatcher,
+                sources,
+                settings.remote_sources,
+                watch.checks,
+                {"clock": clock_watch.problem, "retention": retention.problem},
+            ),
             sandbox=str(sandbox),
             metrics_token=metrics_token(settings),
             settings=http_settings(settings),
@@ -282,10 +337,16 @@ def build_node(
         previews=previews,
         threads=threads,
         sources=sources,
+        health=health,
         dispatcher=dispatcher,
         reaper=reaper,
+        files=attempts.files,
         sweeper=sweeper,
+        retention=retention,
+        tasks=tasks,
+        clock_watch=clock_watch,
         revocations=_revocation_watch(database, notifier),
+        audit=AuditSealer(database.audit),
         connections=connections,
         callers=callers,
     )
@@ -296,11 +357,13 @@ def _revocation_watch(database: Database, notifier: ChangeNotifier) -> Revocatio
         client = await database.auth.client(client_id)
         return None if client is None else client.tenant_id
 
-    return RevocationWatch(database.auth, database.runs, tenant_of, notifier.publish, utc_now)
+    return RevocationWatch(
+        database.auth, database.runs, tenant_of, notifier.publish, database.clock.now
+    )
 
 
-def _sweep_leader(settings: Settings, database: Database) -> LeaderLease:
-    """All nodes share a bucket, so one sweeps it for all. A local directory is a node's own."""
+def _file_leader(settings: Settings, database: Database) -> LeaderLease:
+    """All nodes share a bucket, so one removes files for all. A local directory is a node's own."""
     return AlwaysLeader() if settings.results.store == "local" else database.leader
 
 
@@ -309,19 +372,43 @@ async def _kill_by_handle(handle: str) -> EngineStop:
     return EngineStop.KILLED
 
 
-def _housekeeping(
-    database: Database, sweeper: Sweeper
-) -> Sequence[Callable[[], Awaitable[object]]]:
-    """Tasks that the reaper runs in every round in addition to reaping."""
-    return (
-        sweeper.start_if_due,
-        lambda: database.auth.remove_expired_tokens(utc_now()),
-        database.idempotency.remove_expired_keys,
-        database.clean_up,
-        lambda: database.requests.remove_expired_requests(
-            created_before=utc_now() - REQUEST_RETENTION
+def _shared_tasks(
+    settings: Settings,
+    database: Database,
+    reaper: Reaper,
+    retention: Retention,
+    files: FileRemoval,
+    sweeper: Sweeper,
+) -> list[Chore]:
+    """What a node does every `reap_interval_s`, each in its own loop."""
+    now = database.clock.now
+    return [
+        Chore("orphans", reaper.stop_orphans),
+        Chore("retention", retention.round),
+        Chore("files", files.round),
+        Chore("sweep", sweeper.start_if_due),
+        Chore("tokens", lambda: database.auth.remove_expired_tokens(now())),
+        Chore("keys", database.idempotency.remove_expired_keys),
+        Chore("internal rows", database.clean_up),
+        Chore(
+            "requests",
+            lambda: database.requests.remove_expired_requests(
+                created_before=now() - REQUEST_RETENTION
+            ),
         ),
-    )
+        Chore(
+            "usage",
+            lambda: database.usage.remove_expired_usage(
+                finished_before=now() - timedelta(days=settings.usage.retention_days)
+            ),
+        ),
+        Chore(
+            "audit",
+            lambda: database.audit.remove_expired_entries(
+                before=now() - timedelta(days=settings.audit.retention_days), limit=AUDIT_BATCH
+            ),
+        ),
+    ]
 
 
 def _link_key(path: Path) -> bytes:

@@ -15,6 +15,7 @@ from queryrun.runs.dispatch import DispatchOptions
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.quotas import Quota
 from queryrun.runs.reap import ReapOptions
+from queryrun.runs.retention import RetentionOptions
 from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import QueueLimits
@@ -64,11 +65,15 @@ def dispatch_options(settings: Settings) -> DispatchOptions:
 
 
 def reap_options(settings: Settings) -> ReapOptions:
+    """Whoever settles an attempt holds it as long as whoever runs one."""
+    return ReapOptions(settings.leases.reap_interval_s, settings.leases.lease_s)
+
+
+def retention_options(settings: Settings) -> RetentionOptions:
     """Runs are kept as long as their result files."""
-    return ReapOptions(
-        interval_s=settings.leases.reap_interval_s,
-        lease_s=settings.leases.lease_s,
+    return RetentionOptions(
         retention_s=settings.results.retention_days * _DAY_S,
+        max_share=settings.results.retention_max_share,
     )
 
 
@@ -120,6 +125,7 @@ def _source_policy(source: SourceSettings) -> SourcePolicy:
         max_output_bytes=size_bytes(source.max_output_size, "max_output_size"),
         time_limit_s=source.time_limit_s,
         max_retries=source.max_retries,
+        is_embedded=not source.kind.is_remote,
         org_column=source.org_column,
         marks_deleted=source.marks_deleted,
         dialect=source.kind.guard(source.dialect),
@@ -137,6 +143,8 @@ def http_settings(settings: Settings) -> HttpSettings:
         auth_address_rates=Rates.of(settings.rates.auth_per_address_per_minute),
         max_streams_per_client=server.max_streams_per_client,
         serve_docs=server.serve_docs,
+        serve_console=server.serve_console,
+        session_idle_s=server.session_idle_s,
         serve_api="api" in settings.roles,
         list_runs=server.list_runs,
         strict_fields=server.strict_fields,

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from queryrun.db.database import Database
-from queryrun.errors import Unavailable
 from queryrun.http.health import OK, SOURCE
 from queryrun.runs.dispatch import Dispatcher
+from queryrun.runs.health import NodeHealth
 from queryrun.runs.sources import SourceHealth
-
-STORE_TIMEOUT_S = 2.0
 
 
 def readiness(
-    database: Database,
+    health: NodeHealth,
     dispatcher: Dispatcher,
     sources: SourceHealth,
     remote_sources: Sequence[str],
     limits: Callable[[], dict[str, str]],
+    warnings: Mapping[str, Callable[[], str | None]],
 ) -> Callable[[], Awaitable[dict[str, str]]]:
-    """A function that returns the state of each check by its name; `ok` is good."""
+    """A function that returns the state of each check by its name; `ok` is good.
+
+    `warnings`: what is wrong with each of these; a node with one still serves.
+    """
 
     async def check() -> dict[str, str]:
-        checks = {
-            "store": await _store_state(database),
-            "dispatcher": OK if dispatcher.accepting else "draining",
-        }
+        parts = await health.states()
+        checks = {"dispatcher": OK if dispatcher.accepting else "draining"}
         states = {name: sources.unavailable_reason(name) or OK for name in remote_sources}
-        return checks | {f"{SOURCE}{name}": state for name, state in states.items()} | limits()
+        named = {f"{SOURCE}{name}": state for name, state in states.items()}
+        noted = {name: problem() or OK for name, problem in warnings.items()}
+        return parts | checks | named | noted | limits()
 
     return check
-
-
-async def _store_state(database: Database) -> str:
-    with suppress(Unavailable):
-        async with asyncio.timeout(STORE_TIMEOUT_S):
-            return OK if await database.runs.healthy() else "away"
-    return "away"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
 
+from queryrun.causes import Cause, cause_of
+from queryrun.errors import ConfigurationError
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.local import LocalResultStore
 from queryrun.results.s3location import S3Location
@@ -28,22 +32,38 @@ def result_credentials(settings: Settings) -> RotatingCredentials | None:
     return RotatingCredentials(chain_credentials(settings.results.region), is_remote=True)
 
 
-def result_store(settings: Settings, credentials: RotatingCredentials | None) -> ResultStore:
-    """The store of result files. A directory is created when it is missing."""
+def result_store(
+    settings: Settings, credentials: RotatingCredentials | None, now: Callable[[], datetime]
+) -> ResultStore:
+    """The store of result files. A directory is created when it is missing.
+
+    Links are signed with `now`, the time of all nodes.
+    """
     if credentials is not None:
-        return _s3_results(settings, credentials)
+        return _s3_results(settings, credentials, now)
     directory = settings.path(settings.results.directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory, "results.directory")
     return LocalResultStore(directory)
 
 
-def _s3_results(settings: Settings, credentials: RotatingCredentials) -> ResultStore:
+def make_directory(path: Path, setting: str) -> None:
+    """Make a directory of the node. `ConfigurationError` names the setting when it cannot be."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        cause = cause_of(error) or Cause.OTHER
+        raise ConfigurationError(f"{setting}: {path} is not usable: {cause.sentence}") from error
+
+
+def _s3_results(
+    settings: Settings, credentials: RotatingCredentials, now: Callable[[], datetime]
+) -> ResultStore:
     """Imported here, because a node with a directory does not need it."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
 
     return S3ResultStore(
-        S3Bucket(_s3_location(settings.results), credentials),
+        S3Bucket(_s3_location(settings.results), credentials, now=now),
         part_bytes=size_bytes(settings.results.part_size, "results.part_size"),
         presigned=settings.results.links == "presigned",
     )
@@ -61,14 +81,11 @@ def _s3_location(results: ResultSettings) -> S3Location:
     )
 
 
-def results_specs(
-    settings: Settings, credentials: RotatingCredentials | None
-) -> Callable[[], ResultsSpec]:
-    """Where a worker writes, and for S3 the current credentials."""
+def results_spec(settings: Settings) -> ResultsSpec:
+    """Where a worker writes."""
     results = settings.results
-    if credentials is None:
-        local = ResultsSpec("local", {"directory": str(settings.path(results.directory))})
-        return lambda: local
+    if results.store == "local":
+        return ResultsSpec("local", {"directory": str(settings.path(results.directory))})
     options = asdict(_s3_location(results))
     options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
-    return lambda: ResultsSpec("s3", options, credentials())
+    return ResultsSpec("s3", options)

@@ -8,10 +8,9 @@ from pathlib import Path
 from queryrun.auth.store import AuthStore
 from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
-from queryrun.results.credentials import RotatingCredentials
 from queryrun.settings import COPIES_NAME, Settings, SourceSettings, size_bytes
 from queryrun.tables.database import location_version
-from queryrun.wiring.results import results_specs
+from queryrun.wiring.results import results_spec
 from queryrun.wiring.secrets import source_secret
 from queryrun.worker.frames import WorkerConfig
 
@@ -22,13 +21,11 @@ NO_ENTITY = "queryrun"
 class SourceResolver:
     """Resolves a source for an entity. The name of each entity is read once and cached."""
 
-    def __init__(
-        self, settings: Settings, auth: AuthStore, credentials: RotatingCredentials | None
-    ) -> None:
+    def __init__(self, settings: Settings, auth: AuthStore) -> None:
         self._settings = settings
         self._auth = auth
         self._names: dict[str, str] = {}
-        self._results = results_specs(settings, credentials)
+        self._results = results_spec(settings)
 
     async def worker_config(self, source: str, entity_id: str) -> WorkerConfig:
         """The configuration of a worker for this entity. `NotFound` for an unknown entity."""
@@ -36,7 +33,7 @@ class SourceResolver:
         return WorkerConfig(
             entity_id=entity_id,
             source=await self.spec(source, entity_id),
-            results=self._results(),
+            results=self._results,
             memory_bytes=size_bytes(settings.memory, "memory"),
             threads=settings.threads,
             spill_dir="",

@@ -17,17 +17,18 @@ import time
 from typing import NoReturn
 
 from queryrun.processes.channel import Channel
-from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import (
     Execute,
     ExtendLease,
     Interrupt,
     Progress,
-    RenewCredentials,
+    Signed,
     StageReached,
     ToWorker,
 )
+from queryrun.worker.meter import ProcessMeter
 from queryrun.worker.runtime import WorkerSession
+from queryrun.worker.signing import NodeSigner
 
 INTERRUPT_INTERVAL_S = 0.005
 """An interrupt between two steps of the engine is lost, so it is repeated."""
@@ -39,8 +40,9 @@ _MIN_TIMER_S = 0.001
 class RunReport:
     """What one running statement reports to the node. Numbers never decrease."""
 
-    def __init__(self, channel: Channel[ToWorker]) -> None:
+    def __init__(self, channel: Channel[ToWorker], meter: ProcessMeter) -> None:
         self._channel = channel
+        self._meter = meter
         self._percent: float | None = None
         self._rows = 0
         self._size_bytes = 0
@@ -58,19 +60,22 @@ class RunReport:
         """What to report now."""
         if percent is not None:
             self._percent = max(self._percent or 0.0, min(percent, 100.0))
-        return Progress(self._percent, self._rows, self._size_bytes)
+        cpu_ms, peak_bytes = self._meter.sample()
+        return Progress(self._percent, self._rows, self._size_bytes, cpu_ms, peak_bytes)
 
 
 class Control:
     """The thread, and what the main thread needs of it."""
 
-    def __init__(self, channel: Channel[ToWorker]) -> None:
+    def __init__(self, channel: Channel[ToWorker], meter: ProcessMeter) -> None:
         self._channel = channel
+        self._meter = meter
         self._work: queue.SimpleQueue[Execute | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._session: WorkerSession | None = None
         self._report: RunReport | None = None
-        self._credentials: Credentials | None = None
+        self.signer = NodeSigner(channel)
+        """Who signs the requests of a worker whose results go to a bucket."""
         self._interrupted = threading.Event()
 
     @property
@@ -94,9 +99,7 @@ class Control:
         with self._lock:
             _set_exit_timer(lease_deadline_s)
             self._session = session
-            if self._credentials is not None:
-                session.use_credentials(self._credentials)
-            self._report = RunReport(self._channel)
+            self._report = RunReport(self._channel, self._meter)
             return self._report
 
     def end(self) -> None:
@@ -132,20 +135,13 @@ class Control:
             self._work.put(frame)
         elif isinstance(frame, ExtendLease):
             self._extend_lease(frame.deadline_s)
-        elif isinstance(frame, RenewCredentials):
-            self._renew_credentials(frame.credentials)
+        elif isinstance(frame, Signed):
+            self.signer.on_signed(frame)
 
     def _extend_lease(self, deadline_s: float) -> None:
         with self._lock:
             if self._session is not None:  # one that comes late must not arm an idle worker
                 _set_exit_timer(deadline_s)
-
-    def _renew_credentials(self, credentials: Credentials) -> None:
-        """Also stored, for the sessions that this worker opens later."""
-        with self._lock:
-            self._credentials = credentials
-            if self._session is not None:
-                self._session.use_credentials(credentials)
 
     def _poll_timeout_s(self) -> float:
         return INTERRUPT_INTERVAL_S if self.interrupted else PROGRESS_INTERVAL_S

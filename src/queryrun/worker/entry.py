@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,19 +11,22 @@ from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no
 from queryrun.engines.base import (
     EngineLimits,
     EngineSession,
+    EngineUsage,
     RowFilter,
     work_name,
 )
 from queryrun.engines.registry import preload
+from queryrun.processes.given_sockets import GiveSocket
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
-from queryrun.results.sigv4 import Credentials
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
-from queryrun.worker.frames import Done, Execute, WorkerConfig
+from queryrun.sql.trino.types import from_duckdb
+from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.relay_targets import RESULTS
+from queryrun.worker.runtime import NodeServices, Report
 
 
 def main(control: socket.socket) -> NoReturn:
@@ -32,26 +34,10 @@ def main(control: socket.socket) -> NoReturn:
     run_worker(control, open_session)
 
 
-def open_session(config: WorkerConfig) -> SourceSession:
+def open_session(config: WorkerConfig, node: NodeServices) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
-    spec = config.results
-    if spec.credentials is None:
-        local = LocalResultStore(Path(spec.options["directory"]))
-        return SourceSession(_engine(config), local, config.time_zone)
-    credentials = CurrentCredentials(spec.credentials)
-    store = _s3_results(spec.options, credentials)
-    return SourceSession(_engine(config), store, config.time_zone, credentials)
-
-
-@dataclass(slots=True)
-class CurrentCredentials:
-    """The credentials that the result store signs its next request with."""
-
-    latest: Credentials
-
-    def __call__(self) -> Credentials:
-        """Called for every request."""
-        return self.latest
+    engine = _engine(config, node.give)
+    return SourceSession(engine, _results(config.results, node), config.time_zone)
 
 
 class SourceSession:
@@ -62,17 +48,16 @@ class SourceSession:
         engine: EngineSession,
         results: ResultStore,
         time_zone: str,
-        credentials: CurrentCredentials | None = None,
     ) -> None:
         self._engine = engine
         self._results = results
-        self._credentials = credentials
         self._time_zone = time_zone
 
     def run(self, execute: Execute, report: Report) -> Done:
         """Run the statement through the whole pipeline and commit its file."""
         written = write_result(self._engine, self._job(execute), self._results, report)
-        return Done(written.rows, written.size_bytes, written.sha256)
+        columns = tuple((one.name, result_type(one.type)) for one in written.columns)
+        return Done(written.rows, written.size_bytes, written.sha256, columns)
 
     def interrupt(self) -> None:
         """Interrupt the engine. A single call may have no effect."""
@@ -82,10 +67,9 @@ class SourceSession:
         """The engine's progress, 0 to 100; None: unknown."""
         return self._engine.progress().percent
 
-    def use_credentials(self, credentials: Credentials) -> None:
-        """Write results with these credentials from now on."""
-        if self._credentials is not None:
-            self._credentials.latest = credentials
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the last statement."""
+        return self._engine.usage()
 
     def renew(self) -> bool:
         """Reset for the next statement of the same entity. False: open a new session instead."""
@@ -117,21 +101,38 @@ class SourceSession:
         )
 
 
-def _engine(config: WorkerConfig) -> EngineSession:
+def _engine(config: WorkerConfig, give: GiveSocket) -> EngineSession:
     limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
     source = config.source
-    return source.kind.open_session(source.options, limits, config.time_zone, source.secret_text)
+    return source.kind.open_session(
+        source.options, limits, config.time_zone, source.secret_text, give
+    )
 
 
-def _s3_results(options: dict[str, str], credentials: CurrentCredentials) -> ResultStore:
+def _results(spec: ResultsSpec, node: NodeServices) -> ResultStore:
+    if spec.kind == "local":
+        return LocalResultStore(Path(spec.options["directory"]))
+    return _s3_results(spec.options, node)
+
+
+def _s3_results(options: dict[str, str], node: NodeServices) -> ResultStore:
     """Imported here: it costs 25 ms, and most workers write to a directory."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
     from queryrun.results.s3location import S3Location
 
     location = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
-    bucket = S3Bucket(location, credentials)
+    bucket = S3Bucket(location, None, sign=node.sign, connect=lambda: node.give(RESULTS))
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
 
 preload()  # once in the fork server, instead of in each worker that it forks
+
+
+def result_type(engines_type: str) -> str:
+    """The type of a result's column as Trino names it; the engine's own word where Trino has none.
+
+    A value that Trino could have with more digits (`timestamp(9)`) has the type that carries it.
+    """
+    found = from_duckdb(engines_type)
+    return engines_type.lower() if found is None else str(found[0])

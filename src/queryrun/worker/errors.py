@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queryrun.causes import Cause
 from queryrun.errors import QueryrunError
 
 
@@ -16,6 +17,14 @@ class WorkerDied(QueryrunError):
     def __init__(self, exit_code: int | None) -> None:
         super().__init__(f"the worker process ended (exit code {exit_code})")
         self.exit_code = exit_code
+
+
+class NoDirectory(QueryrunError):
+    """The directories of a worker could not be made; `cause` says why, as far as it is known."""
+
+    def __init__(self, cause: Cause | None) -> None:
+        super().__init__("the directories of a worker could not be made")
+        self.cause = cause
 
 
 class PoolClosed(QueryrunError):

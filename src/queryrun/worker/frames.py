@@ -1,8 +1,7 @@
 """The protocol between a node and a worker (`processes/frames.py` has the wire format).
 
-The node sends:     WorkerConfig, (Execute, (ExtendLease | Interrupt)*)*, and RenewCredentials at
-                    any time
-The worker sends:   Ready, (Stage* | Progress*, InternalError?, Done | Failed, Ready?)*
+The node sends:     WorkerConfig, (Execute, (ExtendLease | Signed | Interrupt)*)*
+The worker sends:   Ready, (Stage* | Progress* | Sign*, InternalError?, Done | Failed, Ready?)*
 
 A configured worker serves one entity of one source for the rest of its life. After a clean
 `Done` or `Failed` it opens a fresh engine session, sends `Ready` and may serve again.
@@ -16,7 +15,6 @@ import msgspec
 
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
-from queryrun.results.sigv4 import Credentials
 
 # --- node to worker -------------------------------------------------------------------------
 
@@ -25,15 +23,11 @@ class ResultsSpec(msgspec.Struct, frozen=True):
     """Where the worker writes result files.
 
     For `local` the option `directory` is the directory of results in a node; in a worker it is the
-    worker's own outbox there.
-
-    The credentials are sent along because a worker reads no file of ours and inherits no
-    environment. `RenewCredentials` replaces them. They are never in a repr.
+    worker's own outbox there. For `s3` it has no credentials: the node signs its requests (`Sign`).
     """
 
     kind: Literal["local", "s3"]
     options: dict[str, str]
-    credentials: Credentials | None = None
 
 
 class WorkerConfig(Frame, frozen=True, tag="config"):
@@ -82,14 +76,23 @@ class ExtendLease(Frame, frozen=True, tag="extend_lease"):
     deadline_s: float
 
 
-class RenewCredentials(Frame, frozen=True, tag="credentials"):
-    """New credentials of the S3 store; they replace those of `ResultsSpec` at once."""
+class Signed(Frame, frozen=True, tag="signed"):
+    """The response to the `Sign` of this number: the headers to send."""
 
-    credentials: Credentials
+    number: int
+    headers: dict[str, str]
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):
     """Stop the statement, repeating the interrupt until the engine reacts, then exit."""
+
+
+class RelayConfig(Frame, frozen=True, tag="relay"):
+    """What a worker may reach, for its relay: the source with its secret, and the store. Sent once,
+    after the socket that the worker asks over."""
+
+    source: SourceSpec
+    results: ResultsSpec
 
 
 # --- worker to node -------------------------------------------------------------------------
@@ -105,12 +108,42 @@ class StageReached(Frame, frozen=True, tag="stage"):
     stage: str
 
 
+class Used(msgspec.Struct, frozen=True):
+    """What a statement has used: of this process, and what its engine counted (`EngineUsage`)."""
+
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
+    read_bytes: int | None = None
+    read_rows: int | None = None
+    spilled_bytes: int | None = None
+
+
 class Progress(Frame, frozen=True, tag="progress"):
     """Its progress; sent a few times a second while the statement runs."""
 
     percent: float | None
     rows: int
     size_bytes: int
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
+
+
+class Sign(Frame, frozen=True, tag="sign"):
+    """A request to the store of results that the node is asked to sign (`sigv4.UnsignedRequest`).
+
+    Only those that write the running statement's own file are signed; for any other the node kills
+    the worker.
+    """
+
+    number: int
+    method: str
+    host: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: dict[str, str]
+    payload_sha256: str
+    offset_s: float = 0.0
+    """By how much the store's clock is ahead of the node's, as the store says."""
 
 
 class Done(Frame, frozen=True, tag="done"):
@@ -119,6 +152,9 @@ class Done(Frame, frozen=True, tag="done"):
     rows: int
     size_bytes: int
     sha256: str
+    columns: tuple[tuple[str, str], ...] = ()
+    """Names and Trino types of the file's columns."""
+    used: Used | None = None
 
 
 class Failed(Frame, frozen=True, tag="failed"):
@@ -132,6 +168,7 @@ class Failed(Frame, frozen=True, tag="failed"):
     line: int | None = None
     column: int | None = None
     interrupted: bool = False
+    used: Used | None = None
 
 
 class InternalError(Frame, frozen=True, tag="internal_error"):
@@ -143,8 +180,8 @@ class InternalError(Frame, frozen=True, tag="internal_error"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = WorkerConfig | Execute | ExtendLease | RenewCredentials | Interrupt
-FromWorker = Ready | StageReached | Progress | Done | Failed | InternalError
+ToWorker = WorkerConfig | Execute | ExtendLease | Signed | Interrupt
+FromWorker = Ready | StageReached | Progress | Sign | Done | Failed | InternalError
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

@@ -12,9 +12,11 @@ from typing import NoReturn
 
 import msgspec
 
+from queryrun.causes import cause_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.processes.channel import Channel
 from queryrun.processes.child_setup import limit_file_size, limit_memory, name_process
+from queryrun.processes.given_sockets import GiveSocket, SocketRequests, receive_socket
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.worker.control import Control
 from queryrun.worker.frames import (
@@ -24,10 +26,13 @@ from queryrun.worker.frames import (
     InternalError,
     Ready,
     ToWorker,
+    Used,
     WorkerConfig,
     decode_to_worker,
 )
-from queryrun.worker.runtime import Opener, WorkerSession
+from queryrun.worker.meter import ProcessMeter
+from queryrun.worker.relay_targets import addresses_of, own_ports
+from queryrun.worker.runtime import NodeServices, Opener, WorkerSession
 
 MEMORY_BACKSTOP_FACTOR = 1.3
 MEMORY_BACKSTOP_BASE_BYTES = 2 * 1024**3
@@ -42,11 +47,14 @@ FILE_SIZE_MARGIN_BYTES = 64 * 1024**2
 
 def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
     """Serve one node on `control` until interrupted. The process is already set up as a child."""
+    requests = receive_socket(control, socket.SOCK_SEQPACKET)
     channel = Channel(control, decode_to_worker)
-    config = channel.receive()
-    if isinstance(config, WorkerConfig):
+    config = channel.receive() if requests is not None else None
+    if isinstance(config, WorkerConfig) and requests is not None:
+        meter = ProcessMeter()
         confine_worker(config)
-        WorkerMain(channel, config, open_session).serve()
+        give = SocketRequests(requests).give
+        WorkerMain(channel, config, open_session, give, meter).serve()
     os._exit(0)  # never configured: the node closed its end
 
 
@@ -66,10 +74,13 @@ def memory_backstop(config: WorkerConfig) -> int:
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
     """What this worker needs: its entity's data to read, and its own directories to write."""
     outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
+    ports = own_ports(config.source)
     return SandboxPolicy(
         read=config.source.paths,
         read_write=(config.spill_dir, *config.source.written_paths, *outbox),
-        network=config.source.kind.is_remote or config.results.kind != "local",
+        network=bool(ports),
+        ports=ports,
+        given_sockets=bool(addresses_of(config.source, config.results)),
     )
 
 
@@ -81,11 +92,15 @@ class WorkerMain:
         channel: Channel[ToWorker],
         config: WorkerConfig,
         open_session: Opener,
+        give: GiveSocket,
+        meter: ProcessMeter,
     ) -> None:
+        self._meter = meter
         self._channel = channel
         self._config = config
         self._open_session = open_session
-        self._control = Control(channel)
+        self._control = Control(channel, meter)
+        self._node = NodeServices(self._control.signer.sign, give)
         self._sessions = 0
 
     def serve(self) -> NoReturn:
@@ -119,7 +134,7 @@ class WorkerMain:
         """A worker whose source cannot be opened exits: it cannot switch to another source."""
         config = msgspec.structs.replace(self._config, spill_dir=str(spill_dir))
         try:
-            return self._open_session(config)
+            return self._open_session(config, self._node)
         except Exception as error:  # whatever it is, the node must get a result
             self._channel.send(self._failed(error))
             os._exit(1)
@@ -143,13 +158,28 @@ class WorkerMain:
     def _outcome(self, session: WorkerSession, execute: Execute) -> Done | Failed:
         """The lease timer runs exactly as long as the statement does."""
         self._limit_files(execute)
+        self._meter.begin()
         report = self._control.begin(session, execute.lease_deadline_s)
+        outcome: Done | Failed
         try:
-            return session.run(execute, report)
+            outcome = session.run(execute, report)
         except Exception as error:  # whatever it is, the node must get a result
-            return self._failed(error)
+            outcome = self._failed(error)
         finally:
             self._control.end()
+        return msgspec.structs.replace(outcome, used=self._used(session))
+
+    def _used(self, session: WorkerSession) -> Used:
+        """A remote engine's CPU comes in addition to ours; of memory, the larger peak counts."""
+        engine = session.usage()
+        cpu_ms, peak_bytes = self._meter.sample()
+        return Used(
+            cpu_ms=cpu_ms + engine.cpu_ms,
+            peak_memory_bytes=max(peak_bytes, engine.peak_memory_bytes),
+            read_bytes=engine.read_bytes,
+            read_rows=engine.read_rows,
+            spilled_bytes=engine.spilled_bytes,
+        )
 
     def _limit_files(self, execute: Execute) -> None:
         largest = max(execute.size_limit_bytes, self._config.spill_bytes) + FILE_SIZE_MARGIN_BYTES
@@ -164,6 +194,9 @@ class WorkerMain:
         if isinstance(error, MemoryError):
             return _as_frame(_OUT_OF_MEMORY)
         self._channel.send(internal_error(error))
+        cause = cause_of(error)
+        if cause is not None and cause.may_pass:
+            return _as_frame(Failure(FailureCode.ENGINE_UNAVAILABLE, cause.sentence))
         return _as_frame(_INTERNAL_ERROR)
 
 

@@ -11,6 +11,7 @@ One task per process watches it from its start and reaps it when it exits, for w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,22 +19,24 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import msgspec
 import structlog
 
+from queryrun.causes import Cause, cause_of
 from queryrun.processes.child_process import describe_exit
 from queryrun.processes.errors import ForkServerLost, NotReaped
 from queryrun.processes.fork_client import ForkClient, Roles
+from queryrun.processes.frames import encode
+from queryrun.processes.given_sockets import send_descriptor
 from queryrun.processes.sandbox import SandboxMode
-from queryrun.results.sigv4 import Credentials
-from queryrun.worker.errors import PoolClosed
-from queryrun.worker.frames import Failed, WorkerConfig
+from queryrun.worker.errors import NoDirectory, PoolClosed
+from queryrun.worker.frames import Failed, RelayConfig, WorkerConfig
+from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.spill import SpillRoot, outbox_in
 from queryrun.worker.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
-ROLE = "worker"
+ROLE, RELAY_ROLE = "worker", "relay"
 """Of its processes, in the fork server's table."""
 GRACE_S = 0.025
 """What a statement that reacts to interrupts usually needs; longer would only delay the kill."""
@@ -115,8 +118,8 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._closed = False
-        self._credentials: Credentials | None = None
-        """The newest of the S3 store, once they have changed."""
+        self._spawn_error: Exception | None = None
+        """Why the last process could not be started; None when it was."""
 
     @property
     def size(self) -> int:
@@ -127,6 +130,14 @@ class WorkerPool:
     def spares(self) -> int:
         """Processes that `take` could give out now."""
         return len(self._warm) + len(self._idle)
+
+    @property
+    def spawn_problem(self) -> tuple[Cause, str] | None:
+        """Why no process can be started at the moment; None when one could be started last."""
+        if self._spawn_error is None or self._spawn_failures < 2:
+            return None
+        cause = cause_of(self._spawn_error) or Cause.OTHER
+        return cause, f"no process can be started: {cause.sentence}"
 
     async def start(self) -> None:
         """Claim the spill root, empty it, and begin to warm up. Does not wait for any process.
@@ -161,10 +172,10 @@ class WorkerPool:
         `max_workers`. It may still be opening its source: `Worker.execute` waits for that.
         The caller must hand it to `give_back` or `stop`. Cancelling this call leaks nothing.
 
-        Raises `PoolClosed`, and `ForkServerLost` when no process can be started.
+        Raises `PoolClosed`, `ForkServerLost` when no process can be started, and `NoDirectory` when
+        there is no room for its files.
         """
         while not self._closed:
-            config = self._with_new_credentials(config)
             worker = self._pick_idle(config) or self._pick_warm(config)
             if worker is not None:
                 worker.started, worker.is_in_use = False, True
@@ -172,12 +183,6 @@ class WorkerPool:
                 return worker
             await self._wait_for_change()
         raise PoolClosed("the pool is closed")
-
-    def renew_credentials(self, credentials: Credentials) -> None:
-        """Give new S3 credentials to every worker that has some, and to those configured later."""
-        self._credentials = credentials
-        for worker in self._living:
-            worker.renew_credentials(credentials)
 
     def give_back(self, worker: Worker) -> None:
         """Return a worker. It is kept for an equal config if it finished cleanly and is reusable.
@@ -262,6 +267,8 @@ class WorkerPool:
         if directory is not None:
             await asyncio.to_thread(self._spill.remove, directory)
         exit_code = await worker.process.reap()
+        if worker.relay is not None:  # it may still be passing on what the worker sent
+            await asyncio.wait([worker.relay])
         if not worker.is_in_use:  # else its user may still take a finished file
             await self._remove_outbox(worker)
         if worker not in self._stops:
@@ -286,16 +293,15 @@ class WorkerPool:
 
     # --- taking ---------------------------------------------------------------------------
 
-    def _with_new_credentials(self, config: WorkerConfig) -> WorkerConfig:
-        """A configuration may be older than the last renewal, which no worker must miss."""
-        if self._credentials is None or config.results.credentials is None:
-            return config
-        results = msgspec.structs.replace(config.results, credentials=self._credentials)
-        return msgspec.structs.replace(config, results=results)
-
     def _pick_idle(self, config: WorkerConfig) -> Worker | None:
-        """Prefers a worker whose session is open, so that the statement starts at once."""
+        """Prefers a worker whose session is open, so that the statement starts at once.
+
+        One whose directories somebody has removed is stopped: it may write nowhere else.
+        """
         self._drop_exiting()
+        for lost in [w for w in self._idle if w.has_lost_directory()]:
+            self._remove_spare(lost)
+            self._in_background(self.stop(lost, grace_s=0.0))
         matching = [w for w in self._idle if w.config == config and w.reusable]
         worker = next((w for w in matching if w.is_ready), matching[0] if matching else None)
         if worker is not None:
@@ -305,10 +311,36 @@ class WorkerPool:
     def _pick_warm(self, config: WorkerConfig) -> Worker | None:
         if not self._warm:
             return None
+        try:
+            spill_dir = self._spill.new()
+            outbox = _new_outbox(config, spill_dir)
+        except OSError as error:
+            raise NoDirectory(cause_of(error)) from error
         worker = self._warm.pop(0)
-        spill_dir = self._directories[worker] = self._spill.new()
-        worker.configure(config, spill_dir, _new_outbox(config, spill_dir))
+        self._directories[worker] = spill_dir
+        worker.configure(config, spill_dir, outbox)
+        if addresses_of(config.source, config.results):
+            worker.relay = asyncio.get_running_loop().create_task(self._run_relay(worker, config))
+            self._track(worker.relay)
         return worker
+
+    async def _run_relay(self, worker: Worker, config: WorkerConfig) -> None:
+        """The relay of a worker, from its start to its end: it never outlives the worker.
+
+        A worker without one, because none could be started, is refused every connection.
+        """
+        with worker.requests as requests:
+            try:
+                process, control = await self.fork_client.fork(RELAY_ROLE)
+            except (ForkServerLost, OSError) as error:
+                _log.error("relay_not_started", pid=worker.pid, reason=str(error))
+                return
+            with control, contextlib.suppress(OSError):
+                send_descriptor(control, requests.fileno())
+                control.sendall(encode(RelayConfig(config.source, config.results)))
+        await worker.process.exited.wait()
+        process.kill()
+        await process.reap()
 
     def _drop_exiting(self) -> None:
         """An exiting worker would cost the caller of `take` an attempt; `_watch` reaps it."""
@@ -394,7 +426,12 @@ class WorkerPool:
             self._in_background(self._spawn())
 
     def _needs_spawn(self) -> bool:
-        """Idle workers count as spares, but one stays warm: an idle one serves one entity only."""
+        """Idle workers count as spares, but one stays warm: an idle one serves one entity only.
+
+        After a failure one is started although nobody waits: nobody does until one has started.
+        """
+        if self._spawn_error is not None and not self._spawning:
+            return True
         waiters = len(self._waiters)
         warm = len(self._warm) + self._spawning
         target = self._options.warm
@@ -421,6 +458,7 @@ class WorkerPool:
         self._living.add(worker)
         self._spawning -= 1
         self._spawn_failures = 0
+        self._spawn_error = None
         await worker.connect(control)
         self._in_background(self._watch(worker))
         if not worker.process.is_exiting:
@@ -433,7 +471,9 @@ class WorkerPool:
         _log.error("worker_spawn_failed", reason=str(error), failures=self._spawn_failures + 1)
         wait_s = _SPAWN_RETRY_S[min(self._spawn_failures, len(_SPAWN_RETRY_S) - 1)]
         self._spawn_failures += 1
-        self._wake_waiters(ForkServerLost(str(error)) if self._spawn_failures > 1 else None)
+        self._spawn_error = error
+        lost = ForkServerLost(str(error), cause_of(error))
+        self._wake_waiters(lost if self._spawn_failures > 1 else None)
         if self._retry is None and not self._closed:
             self._retry = asyncio.get_running_loop().call_later(wait_s, self._retry_spawn)
 
@@ -461,6 +501,6 @@ def _new_outbox(config: WorkerConfig, spill_dir: Path) -> Path | None:
     if config.results.kind != "local":
         return None
     outbox = outbox_in(Path(config.results.options["directory"]), spill_dir)
-    outbox.parent.mkdir(mode=0o700, exist_ok=True)
+    outbox.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have removed it
     outbox.mkdir(mode=0o700)
     return outbox

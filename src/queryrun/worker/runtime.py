@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from queryrun.results.sigv4 import Credentials
+from queryrun.engines.base import EngineUsage
+from queryrun.processes.given_sockets import GiveSocket
+from queryrun.results.sigv4 import SignRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 
 
@@ -43,8 +46,8 @@ class WorkerSession(Protocol):
         """Progress of the running statement, 0 to 100. From another thread; None: unknown."""
         ...
 
-    def use_credentials(self, credentials: Credentials) -> None:
-        """Write results with these credentials from now on. From another thread, at any time."""
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the statement that ended last."""
         ...
 
     def renew(self) -> bool:
@@ -56,7 +59,17 @@ class WorkerSession(Protocol):
         ...
 
 
-Opener = Callable[[WorkerConfig], WorkerSession]
+@dataclass(frozen=True, slots=True)
+class NodeServices:
+    """What a worker cannot do, and others do for it."""
+
+    sign: SignRequest
+    """The node signs a request to the store of results."""
+    give: GiveSocket
+    """The relay connects to an engine or a store."""
+
+
+Opener = Callable[[WorkerConfig, NodeServices], WorkerSession]
 """Opens the configured source. `config.spill_dir` is this session's own and is removed after it.
 
 Raises `RunFailed` when the source cannot be opened.

@@ -33,6 +33,13 @@ class SpillRoot:
 
         Raises `ConfigurationError` when another live node uses it.
         """
+        self._claim()
+        for left in self._root.glob(f"{_PREFIX}*"):
+            if self._results is not None:  # first: the spill directory keeps its name known
+                self.remove(outbox_in(self._results, left))
+            self.remove(left)
+
+    def _claim(self) -> None:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -42,13 +49,13 @@ class SpillRoot:
             raise ConfigurationError(
                 f"spill directory {self._root}: another server is using it"
             ) from None
-        for left in self._root.glob(f"{_PREFIX}*"):
-            if self._results is not None:  # first: the spill directory keeps its name known
-                self.remove(outbox_in(self._results, left))
-            self.remove(left)
 
     def new(self) -> Path:
-        """A new, empty directory that only this user can enter."""
+        """A new, empty directory that only this user can enter. Somebody may have removed the root:
+        then it is made anew, and claimed again, because the lock was in it."""
+        if not self._root.is_dir():
+            self.close()
+            self._claim()
         directory = self._root / f"{_PREFIX}{secrets.token_hex(8)}"
         directory.mkdir(mode=0o700)
         return directory

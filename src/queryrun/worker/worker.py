@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -15,7 +16,9 @@ import structlog
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
-from queryrun.results.sigv4 import Credentials
+from queryrun.processes.given_sockets import request_pair, send_descriptor
+from queryrun.results.s3_permit import MAX_OFFSET_S, NO_UPLOAD, NotPermittedError, UploadPermit
+from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
     Done,
@@ -27,11 +30,13 @@ from queryrun.worker.frames import (
     Interrupt,
     Progress,
     Ready,
-    RenewCredentials,
+    Sign,
+    Signed,
     StageReached,
     WorkerConfig,
     decode_from_worker,
 )
+from queryrun.worker.relay_targets import without_secret
 
 _log = structlog.get_logger(__name__)
 
@@ -60,11 +65,19 @@ class Worker:
         """Whether it reported that an interrupt stopped its statement."""
         self.reusable = True
         """False once it reported something after which it must not be used again."""
+        self.internal_error: InternalError | None = None
+        """The last error of ours that it reported."""
+        self._spill_dir: Path | None = None
         self.disconnected = asyncio.Event()
         """Set when everything it ever sent has been received."""
         self._opened: asyncio.Future[Ready | Failed | None] = loop.create_future()
         self._outcome: asyncio.Future[Done | Failed | None] | None = None
         self._on_progress: OnProgress | None = None
+        self._permit: UploadPermit | None = None
+        self.requests, self._worker_requests = request_pair()
+        """Where it asks for connections; whoever serves them gets the first end."""
+        self.relay: asyncio.Task[None] | None = None
+        """Runs as long as its relay, if it needs one."""
         self._reaped: asyncio.Future[int | None] = loop.create_future()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -94,15 +107,28 @@ class Worker:
     async def connect(self, control: socket.socket) -> None:
         """Begin to communicate over our end of its socket. Takes over the socket."""
         loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError), self._worker_requests as requests:
+            send_descriptor(control, requests.fileno())
         await loop.create_unix_connection(lambda: _WorkerProtocol(self), sock=control)
 
     def configure(self, config: WorkerConfig, spill_dir: Path, outbox: Path | None) -> None:
         """Bind it to one entity of one source for good. `ready` waits until it has opened it."""
-        self.config, self.outbox = config, outbox
+        self.config, self.outbox, self._spill_dir = config, outbox, spill_dir
         results = config.results
         if outbox is not None:
             results = msgspec.structs.replace(results, options={"directory": str(outbox)})
-        self.send(msgspec.structs.replace(config, spill_dir=str(spill_dir), results=results))
+        source = without_secret(config.source)
+        self.send(
+            msgspec.structs.replace(
+                config, spill_dir=str(spill_dir), results=results, source=source
+            )
+        )
+
+    def has_lost_directory(self) -> bool:
+        """Whether somebody has removed a directory that it writes to. Such a worker is of no use:
+        a new directory of the same name is outside its sandbox."""
+        directories = (self._spill_dir, self.outbox)
+        return any(one is not None and not one.is_dir() for one in directories)
 
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.
@@ -112,8 +138,13 @@ class Worker:
         opened = await asyncio.shield(self._opened)
         return opened if opened is not None else await self._raise_died()
 
-    async def execute(self, execute: Execute, on_progress: OnProgress) -> Done | Failed:
+    async def execute(
+        self, execute: Execute, on_progress: OnProgress, permit: UploadPermit | None = None
+    ) -> Done | Failed:
         """Run one statement to its end; stages and progress go to `on_progress` meanwhile.
+
+        `permit` signs what it asks of a store of results; a request that it does not permit kills
+        the worker.
 
         Waits for `ready` first. Raises `WorkerDied` when the worker exits without an outcome,
         also when someone stops it; by then it has been reaped. Cancelling this task does not
@@ -126,7 +157,7 @@ class Worker:
             return await self._raise_died()
         loop = asyncio.get_running_loop()
         self._opened, self._outcome = loop.create_future(), loop.create_future()
-        self._on_progress, self.started = on_progress, True
+        self._on_progress, self._permit, self.started = on_progress, permit, True
         self.runs += 1
         self.send(execute)
         outcome = await asyncio.shield(self._outcome)
@@ -141,15 +172,6 @@ class Worker:
         """Let its running statement continue until then (`frames.ExtendLease`)."""
         self.send(ExtendLease(deadline_s))
 
-    def renew_credentials(self, credentials: Credentials) -> None:
-        """Replace the S3 credentials that it was configured with; nothing when it has none."""
-        config = self.config
-        if config is None or config.results.credentials in (None, credentials):
-            return
-        results = msgspec.structs.replace(config.results, credentials=credentials)
-        self.config = msgspec.structs.replace(config, results=results)
-        self.send(RenewCredentials(credentials))
-
     def send(self, frame: Frame) -> None:
         """Send a frame, or nothing when it has exited, which `wait_reaped` reports."""
         if self._transport is not None and not self._transport.is_closing():
@@ -162,6 +184,7 @@ class Worker:
     def set_reaped(self, exit_code: int | None) -> None:
         """For the pool: it is reaped. Wakes all its waiters."""
         self.reusable = False
+        self.requests.close()
         if not self._reaped.done():
             self._reaped.set_result(exit_code)
         for waiting in (self._opened, self._outcome):
@@ -184,14 +207,34 @@ class Worker:
             case Ready():
                 self._set_opened(frame)
             case InternalError():
+                self.internal_error = frame
                 fields = {"exception": frame.exception, "traceback": frame.traceback}
                 _log.error("worker_internal_error", pid=self.pid, **fields)
+            case Sign():
+                self._sign(frame)
             case Done() | Failed():
                 self._set_outcome(frame)
 
+    def _sign(self, frame: Sign) -> None:
+        """Outside a statement, and beyond its own file, no worker of ours asks for anything."""
+        request = UnsignedRequest(
+            *(frame.method, frame.host, frame.path, frame.query),
+            headers=frame.headers,
+            payload_sha256=frame.payload_sha256,
+        )
+        permit = self._permit or NO_UPLOAD
+        try:
+            headers = dict(permit.sign(request, _bounded(frame.offset_s)))
+        except NotPermittedError:
+            _log.error("worker_upload_refused", pid=self.pid)
+            self.reusable = False
+            self.process.kill()
+        else:
+            self.send(Signed(frame.number, headers))
+
     def _set_outcome(self, frame: Done | Failed) -> None:
         """An internal error leaves a worker in an unknown state, so it is not used again."""
-        self._on_progress = None
+        self._on_progress = self._permit = None
         if isinstance(frame, Failed):
             self.interrupted = self.interrupted or frame.interrupted
             if frame.interrupted or frame.code == FailureCode.INTERNAL_ERROR:
@@ -232,3 +275,8 @@ class _WorkerProtocol(asyncio.Protocol):
             with contextlib.suppress(RuntimeError):
                 self._transport.close()
         self._worker.disconnected.set()
+
+
+def _bounded(offset_s: float) -> timedelta:
+    """What a worker says may be any number. `ValueError` for none."""
+    return timedelta(seconds=max(-MAX_OFFSET_S, min(offset_s, MAX_OFFSET_S)))

@@ -15,6 +15,7 @@ from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.guard.client import SMALL_CHARS, GuardClient, GuardOptions
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
+from queryrun.sql.validate import NamedType, TableColumns
 from queryrun.wiring.child_roles import CHILD_ROLES
 from tests.integration.worker.pool_harness import SCRIPTED, children
 
@@ -157,3 +158,21 @@ def test_the_guard_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "alive\n", done.stderr[-500:]
+
+
+async def test_a_statement_that_is_being_written_is_compiled_in_another_process(
+    real_guard: GuardClient,
+) -> None:
+    tables = (TableColumns("account", (NamedType("id", "bigint"),)),)
+    found = await real_guard.validate("SELECT idd FROM account", tables)
+    assert (found.line, found.column) == (1, 8)
+    assert "Did you mean 'id'" in found.message
+    fine = await real_guard.validate("SELECT id FROM account", tables)
+    assert fine.columns == (NamedType("id", "bigint"),)
+
+
+async def test_a_long_statement_that_is_being_written_is_left_to_its_run(
+    real_guard: GuardClient,
+) -> None:
+    found = await real_guard.validate(f"SELECT {'1' * SMALL_CHARS}", ())
+    assert "checked before a run" in found.message

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from queryrun.engines.base import EngineUsage
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.results.sigv4 import Credentials
 from queryrun.services.guard.process import run_guard
 from queryrun.sql.guard import Verdict
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.runtime import NodeServices, Report
 
 
 class ScriptedSession:
@@ -41,8 +41,8 @@ class ScriptedSession:
     def percent(self) -> float | None:
         return self._percent
 
-    def use_credentials(self, credentials: Credentials) -> None:
-        """It has no store that needs any."""
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
 
     def renew(self) -> bool:
         return False
@@ -125,7 +125,7 @@ class ScriptedSession:
         return sum(str(link.readlink()).startswith("socket:") for link in links)
 
 
-def open_session(config: WorkerConfig) -> ScriptedSession:
+def open_session(config: WorkerConfig, _node: NodeServices) -> ScriptedSession:
     """`broken` in the options: the source cannot be opened. `stuck`: opening never ends."""
     if "broken" in config.source.options:
         raise RunFailed.of(FailureCode.DATA_UNREADABLE, "no data here")

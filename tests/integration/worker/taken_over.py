@@ -22,11 +22,11 @@ from typing import NoReturn
 
 import msgspec
 
+from queryrun.engines.base import EngineUsage
 from queryrun.processes import sandbox
-from queryrun.results.sigv4 import Credentials
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
-from queryrun.worker.runtime import Report
+from queryrun.worker.runtime import NodeServices, Report
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -304,7 +304,7 @@ ATTACKS: dict[str, Attack] = {
 class TakenOver:
     """A session that attacks."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, _node: NodeServices) -> None:
         self._config = config
 
     def run(self, execute: Execute, report: Report) -> Done:
@@ -320,7 +320,8 @@ class TakenOver:
     def percent(self) -> float | None:
         return None
 
-    def use_credentials(self, credentials: Credentials) -> None: ...
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
 
     def renew(self) -> bool:
         return False

@@ -58,7 +58,7 @@ class Row(msgspec.Struct):
 def test_a_row_that_does_not_have_its_type_is_named(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(LINES + b'{"a":"x"}\n')
     with pytest.raises(UnexpectedResponse, match="row 3"):
-        list(read_rows(tmp_path / "f", Row))
+        list(read_rows(tmp_path / "f", Row, RunInfo("r", State.COMPLETE)))
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:

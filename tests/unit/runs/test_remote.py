@@ -121,7 +121,7 @@ def reaper_with(work: RemoteWork, database: SqliteDatabase, leader: FakeLeader) 
     """A reaper that can only stop orphans."""
     context: Any = SimpleNamespace(store=database.runs, remote=work)
     unused: Any = None
-    return Reaper(context, ReapOptions(), unused, [], leader)
+    return Reaper(context, ReapOptions(), unused, leader)
 
 
 async def test_a_reaper_stops_orphans_only_while_its_node_is_the_leader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -25,21 +25,21 @@ def a_run(*, attempt: int = 1, remaining: int = 3) -> Run:
 
 @pytest.mark.parametrize("code", [code for code in FailureCode if not code.retryable])
 def test_a_failure_that_is_not_retryable_ends_the_run(code: FailureCode) -> None:
-    assert isinstance(after_failure(a_run(), Failure(code, "no"), POLICY, NOW), Failed)
+    assert isinstance(after_failure(a_run(), Failure(code, "no"), POLICY), Failed)
 
 
 @pytest.mark.parametrize("code", [code for code in FailureCode if code.retryable])
 def test_a_retryable_failure_requeues_the_run_and_takes_a_retry(
     code: FailureCode,
 ) -> None:
-    detail = after_failure(a_run(), Failure(code, "lost"), POLICY, NOW)
+    detail = after_failure(a_run(), Failure(code, "lost"), POLICY)
     assert isinstance(detail, Requeued)
     assert detail.charge
 
 
 def test_without_retries_left_the_run_fails_and_reports_that_every_attempt_failed() -> None:
     run = a_run(attempt=4, remaining=0)
-    detail = after_failure(run, Failure(FailureCode.WORKER_LOST, "died"), POLICY, NOW)
+    detail = after_failure(run, Failure(FailureCode.WORKER_LOST, "died"), POLICY)
     assert isinstance(detail, Failed)
     assert detail.failure.message == "died (all 4 attempts failed; no retries left)"
 
@@ -47,14 +47,14 @@ def test_without_retries_left_the_run_fails_and_reports_that_every_attempt_faile
 @pytest.mark.parametrize(("attempt", "delay_s"), [(1, 1), (2, 4), (3, 10), (9, 10)])
 def test_the_back_off_grows_up_to_its_maximum(attempt: int, delay_s: float) -> None:
     run = a_run(attempt=attempt)
-    detail = after_failure(run, Failure(FailureCode.WORKER_LOST, "died"), POLICY, NOW)
+    detail = after_failure(run, Failure(FailureCode.WORKER_LOST, "died"), POLICY)
     assert isinstance(detail, Requeued)
-    assert detail.ready_time == NOW + timedelta(seconds=delay_s)
+    assert detail.delay_s == delay_s
 
 
 def test_a_shutdown_requeues_the_run_immediately_and_uses_no_retry() -> None:
-    detail = on_shutdown(Failure(FailureCode.NODE_LOST, "bye"), NOW, None)
-    assert (detail.ready_time, detail.charge) == (NOW, False)
+    detail = on_shutdown(Failure(FailureCode.NODE_LOST, "bye"), None)
+    assert (detail.delay_s, detail.charge) == (0, False)
 
 
 def test_every_failure_code_has_a_blame() -> None:
@@ -70,5 +70,5 @@ def test_only_failures_that_are_not_the_users_are_retried() -> None:
 def test_the_retry_decision_does_not_modify_the_run() -> None:
     run = a_run()
     before = replace(run)
-    after_failure(run, Failure(FailureCode.SYNTAX_ERROR, "x"), POLICY, NOW)
+    after_failure(run, Failure(FailureCode.SYNTAX_ERROR, "x"), POLICY)
     assert run == before

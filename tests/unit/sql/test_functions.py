@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
+from queryrun.engines.duckdb.functions.install import names
 from queryrun.sql.check import check_statement
 from queryrun.sql.functions import (
     OF_A_TABLE,
@@ -57,9 +58,13 @@ def test_every_table_function_is_classified(functions: list[Function]) -> None:
 
 
 def test_no_list_names_what_does_not_exist(functions: list[Function]) -> None:
-    names = {name.lower() for name, _, _ in functions}
+    existing = {name.lower() for name, _, _ in functions}
     denied = {name for listed in classified()["denied"].values() for name in listed}
-    assert not (known_functions() | denied) - names
+    assert not (known_functions() | denied) - existing - set(classified()["worker"])
+
+
+def test_the_functions_of_the_worker_are_listed() -> None:
+    assert classified()["worker"] == names()
 
 
 def test_macros_are_listed_with_what_their_definitions_call(

@@ -129,7 +129,7 @@ def test_files_of_any_name_are_a_table_by_definition(data: Path, query: Query) -
         ("[tables.t]\n\nheader = 1\n", "line 3 column 1", "true or false"),
         ('[tables.t]\nencoding = "latin-77"\n', "line 2", "encoding"),
         ('[tables.t]\ndelimiter = "ab"\n', "line 2", "one ASCII character"),
-        ('[tables.t.columns]\nv = "int64"\n', "line 1", "a type is one of"),
+        ('[tables.t.columns]\nv = "int64"\n', "line 2", "a type is one of"),
         ('[tables.t]\nfiles = "../x.csv"\n', "line 2", "data directory"),
         ("[tables.t\n", "line 1", "not TOML"),
     ],

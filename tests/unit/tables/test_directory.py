@@ -86,13 +86,14 @@ def test_a_directory_without_data_is_no_table(tmp_path: Path) -> None:
 
 
 def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
-    _touch(tmp_path, "book.xlsx", "t/a.csv", "t/b.csv.xz", "t/readme.md", "only/b.xlsx")
+    _touch(tmp_path, "book.xlsx", "t/a.csv", "t/b.txt", "t/readme.md", "only/b.xlsx")
     directory = DataDirectory(tmp_path)
     assert "save the sheet as CSV" in directory.ignored["book.xlsx"]
     assert _table(tmp_path, "t").warnings == (
-        "passed over: 1 × .md, 1 × .xz; xz is not read; compress it with gzip or zstd",
+        "passed over: 1 × .md, 1 × .txt; the ending is not known; name it .csv or .tsv, or define "
+        "the table in tables.toml",
     )
-    assert "no file that is read" in _table(tmp_path, "only").problem
+    assert "'only/b.xlsx' would be left out" in _table(tmp_path, "only").problem
 
 
 @pytest.mark.parametrize("file", ["book.xlsx", "book.csv.xz", "book.orc", "BOOK.Parquet.zip"])

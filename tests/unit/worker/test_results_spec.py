@@ -1,16 +1,15 @@
-"""Where a worker's results go decides what it may access, and its secrets stay out of reprs."""
+"""Where a worker's results go decides what it may access; no worker gets a key of the store."""
 
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from queryrun.engines.source_spec import SourceSpec
-from queryrun.processes.frames import encode
-from queryrun.results.sigv4 import Credentials
-from queryrun.worker.frames import ResultsSpec, WorkerConfig, decode_to_worker
+from queryrun.engines.source_spec import Secret, SourceSpec
+from queryrun.worker.frames import ResultsSpec, WorkerConfig
 from queryrun.worker.main import sandbox_policy
+from queryrun.worker.relay_targets import Address, addresses_of, without_secret
 
-CREDENTIALS = Credentials("the-id", "the-secret", "the-token")
 LOCAL = WorkerConfig(
     entity_id="e",
     source=SourceSpec("duckdb", {"data_dir": "/data"}),
@@ -20,7 +19,7 @@ LOCAL = WorkerConfig(
     spill_dir="/spill",
     spill_bytes=1,
 )
-S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}, CREDENTIALS))
+S3 = msgspec.structs.replace(LOCAL, results=ResultsSpec("s3", {"bucket": "b"}))
 
 
 def test_results_in_a_directory_need_an_outbox_there_and_no_network() -> None:
@@ -28,21 +27,47 @@ def test_results_in_a_directory_need_an_outbox_there_and_no_network() -> None:
     assert (policy.read_write, policy.network) == (("/spill", "/outbox"), False)
 
 
-def test_results_in_a_bucket_need_the_network_and_no_directory() -> None:
+def test_results_in_a_bucket_need_a_relay_and_no_network_of_its_own() -> None:
     policy = sandbox_policy(S3)
-    assert (policy.read_write, policy.network) == (("/spill",), True)
+    assert (policy.read_write, policy.network, policy.given_sockets) == (("/spill",), False, True)
 
 
-def test_credentials_reach_the_worker_and_no_repr() -> None:
-    received = decode_to_worker(encode(S3)[4:])
-    assert received == S3
-    assert isinstance(received, WorkerConfig)
-    assert received.results.credentials == CREDENTIALS
-    assert "the-secret" not in repr(received)
-    assert "the-token" not in repr(received)
+def test_a_worker_of_trino_gets_neither_secret_nor_network() -> None:
+    options = {"url": "https://trino.test", "auth": "password", "spool_url": "http://spool.test"}
+    source = SourceSpec("trino", options, Secret("hidden"))
+    policy = sandbox_policy(msgspec.structs.replace(LOCAL, source=source))
+    assert (policy.network, policy.given_sockets) == (False, True)
+    assert addresses_of(source, LOCAL.results) == {
+        "engine": Address("trino.test", 443),
+        "spool": Address("spool.test", 80),
+    }
+    assert without_secret(source) == SourceSpec("trino", {**options, "auth": "none"})
 
 
-def test_new_credentials_make_another_config() -> None:
-    """So no idle worker is reused with the old ones."""
-    renewed = ResultsSpec("s3", {"bucket": "b"}, Credentials("the-id", "another"))
-    assert msgspec.structs.replace(S3, results=renewed) != S3
+@pytest.mark.parametrize(
+    ("options", "ports"),
+    [
+        ({"url": "sc://spark.test", "ui_url": ""}, (15002,)),
+        ({"url": "sc://spark.test:1", "ui_url": "https://ui.test"}, (1, 443)),
+    ],
+)
+def test_a_worker_of_spark_connects_to_the_ports_of_the_source(
+    options: dict[str, str], ports: tuple[int, ...]
+) -> None:
+    policy = sandbox_policy(msgspec.structs.replace(LOCAL, source=SourceSpec("spark", options)))
+    assert (policy.network, policy.ports, policy.given_sockets) == (True, ports, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        ({"bucket": "b", "region": "eu-west-1"}, Address("s3.eu-west-1.amazonaws.com", 443)),
+        ({"bucket": "b", "endpoint": "http://[::1]:9000"}, Address("::1", 9000)),
+        (
+            {"bucket": "b", "endpoint": "https://s3.test", "addressing": "virtual"},
+            Address("b.s3.test", 443),
+        ),
+    ],
+)
+def test_the_store_is_where_its_requests_go(options: dict[str, str], address: Address) -> None:
+    assert addresses_of(LOCAL.source, ResultsSpec("s3", options)) == {"results": address}

@@ -34,6 +34,7 @@ from queryrun_client.errors import (
     Unsupported,
 )
 from queryrun_client.model import (
+    Column,
     FileInfo,
     Options,
     Retry,
@@ -54,6 +55,7 @@ __all__ = [
     "ChecksumMismatch",
     "Client",
     "ClientError",
+    "Column",
     "Conflict",
     "DecryptFailed",
     "DownloadFailed",

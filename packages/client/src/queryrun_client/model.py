@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -38,6 +38,14 @@ class FileInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a result file; `type` as Trino names it, `decimal(18,2)`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunError:
     """Why a run failed. `line` and `column` count from 1 in the statement as submitted."""
 
@@ -70,6 +78,8 @@ class RunInfo:
     started_time: datetime | None = None
     updated_time: datetime | None = None
     file: FileInfo | None = None
+    columns: tuple[Column, ...] | None = None
+    """The file's, in its order. None: not complete, or the server does not report them."""
     error: RunError | None = None
     cancellation: Mapping[str, Any] | None = None
     tags: Mapping[str, str] | None = None
@@ -151,3 +161,5 @@ class Options:
     private_key_password: bytes | None = field(default=None, repr=False)
     timeout_s: float = 30.0
     retry: Retry = Retry()
+    on_wait: Callable[[str, float], object] | None = None
+    """Called before a retry with the reason and the seconds until then; its result is ignored."""

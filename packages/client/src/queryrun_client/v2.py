@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused
-from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, Submission
+from queryrun_client.model import Column, FileInfo, RunError, RunInfo, RunQuery, Submission
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
@@ -39,7 +39,7 @@ CONTRACT_FIELDS = (
 )
 EXTENSION_FIELDS = (
     "error,created_time,started_time,queue_position,waiting_for,progress,cancellation,tags,source,"
-    "content_type,content_encoding,file.size,file.sha256"
+    "content_type,content_encoding,columns,file.size,file.sha256"
 )
 """The fields requested in `fields[]`: the contract's, and our own (contract H10)."""
 
@@ -156,6 +156,7 @@ def _run_of_v2(item: Mapping[str, Any]) -> RunInfo:
         started_time=time_of(item.get("started_time")),
         updated_time=time_of(item.get("updated_time")),
         file=_file_of_v2(mapping_of(item.get("file"))),
+        columns=_columns_of_v2(item.get("columns")),
         error=_error_of_v2(mapping_of(item.get("error"))),
         cancellation=mapping_of(item.get("cancellation")),
         tags=mapping_of(item.get("tags")),
@@ -174,6 +175,13 @@ def _file_of_v2(item: Mapping[str, Any] | None) -> FileInfo | None:
         size_bytes=int_of(item.get("size")),
         sha256=text_of(item.get("sha256")),
     )
+
+
+def _columns_of_v2(items: object) -> tuple[Column, ...] | None:
+    """None unless all of them are there: a reader takes them for the whole file."""
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return None
+    return tuple(Column(str(item.get("name")), str(item.get("type"))) for item in items)
 
 
 def _error_in_headers(headers: Mapping[str, str]) -> dict[str, object] | None:

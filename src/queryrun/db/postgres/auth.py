@@ -17,7 +17,7 @@ from queryrun.db.auth_rows import client_values, clients_of, entity_values
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 from queryrun.db.rows import Values
-from queryrun.db.times import to_ms
+from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import NotFound
 
 TOKEN_CACHE_S = 1.0
@@ -125,12 +125,36 @@ class PostgresAuthStore:
         finally:
             self._tokens.clear()
 
-    async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
+    async def add_token(
+        self,
+        token_digest: str,
+        client_id: str,
+        expires: datetime,
+        *,
+        session_until: datetime | None = None,
+    ) -> None:
         """Store a token. A power cut may lose it, a killed process does not."""
-        values = {"digest": token_digest, "client_id": client_id, "expires_ms": to_ms(expires)}
+        values = {
+            "digest": token_digest,
+            "client_id": client_id,
+            "expires_ms": to_ms(expires),
+            "session_until_ms": to_ms_or_none(session_until),
+        }
         await self._connections.write(
             lambda db: db.execute(self._sql["add_token"], values).rowcount, durable=False
         )
+
+    async def extend_session(self, token_digest: str, expires: datetime, now: datetime) -> bool:
+        """Move the end of a valid session's token; False when there is no such session."""
+        values = {
+            "digest": token_digest,
+            "expires_ms": to_ms(expires),
+            "now_ms": to_ms(now),
+        }
+        try:
+            return await self._change("extend_session", values) == 1
+        finally:
+            self._tokens.clear()
 
     async def revoke_token(self, token_digest: str, client_id: str) -> bool:
         """Revoke one token; False when this client has no such token."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
 
+from queryrun.causes import Cause
 from queryrun.db.migrate import MigrateOnOpen, Migration
 from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
+from queryrun.db.postgres.audit_store import PostgresAuditStore
 from queryrun.db.postgres.auth import PostgresAuthStore
+from queryrun.db.postgres.clock import PostgresClock
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of, translated
 from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S
 from queryrun.db.postgres.connections import ConnectionCounts, Connections
@@ -20,7 +24,13 @@ from queryrun.db.postgres.migrate import migrate_postgres, pending
 from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
+from queryrun.db.postgres.saved_statements import PostgresStatementStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
+from queryrun.db.postgres.usage_store import PostgresUsageStore
+from queryrun.errors import Unavailable
+
+PROBE_TIMEOUT_S = 2.0
+"""How long the server may take to answer a probe before it counts as unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +43,25 @@ class PostgresDatabase:
     auth: PostgresAuthStore
     idempotency: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
+    usage: PostgresUsageStore
+    audit: PostgresAuditStore
+    statements: PostgresStatementStore
     rates: PostgresRates
+    clock: PostgresClock
     leader: PostgresLeaderLease
 
     async def clean_up(self) -> None:
         """Delete the rates of callers without recent requests."""
         await self.rates.forget_full()
+
+    async def probe(self) -> None:
+        """Read, and ask whether the server takes writes. See `Database.probe`."""
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            row = await self.connections.read(
+                lambda db: db.execute("SHOW transaction_read_only").fetchone()
+            )
+        if row is None or row[0] != "off":
+            raise Unavailable("PostgreSQL is read-only: a standby, or set so", Cause.READ_ONLY)
 
     def close(self) -> None:
         """Finish the work that is queued, then close every connection; await `notifier.close()`
@@ -74,13 +97,19 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     connections = Connections(
         conninfo, options.sizes, now=options.now, response_timeout_s=options.response_timeout_s
     )
+    with _connected(url) as connection:
+        clock = PostgresClock(connections, connection)
     return PostgresDatabase(
         connections=connections,
+        clock=clock,
         notifier=PostgresNodeNotifier(conninfo),
         runs=PostgresRunStore(connections),
         auth=PostgresAuthStore(connections),
         idempotency=PostgresIdempotencyStore(connections),
         requests=PostgresAsyncRequestStore(connections),
+        usage=PostgresUsageStore(connections),
+        audit=PostgresAuditStore(connections),
+        statements=PostgresStatementStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),
     )

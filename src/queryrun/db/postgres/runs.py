@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
+from queryrun.audit.model import AuditEntry
+from queryrun.db.audit_rows import content_value
 from queryrun.db.details import (
     cancel_values,
     complete_values,
@@ -29,7 +30,7 @@ from queryrun.db.rows import (
     stored_run,
     usage_of,
 )
-from queryrun.db.times import from_ms, to_ms
+from queryrun.db.times import from_ms
 from queryrun.errors import (
     IdempotencyInFlight,
     InvalidRequest,
@@ -55,11 +56,11 @@ from queryrun.runs.store import (
     CancelRequested,
     ClaimLimits,
     Completed,
+    ExpiredShare,
     Failed,
     Freed,
     HeldAttempt,
     QueueLimits,
-    RemovedRun,
     Requeued,
     RunPage,
     RunQuery,
@@ -86,10 +87,11 @@ class PostgresRunStore:
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
         _check_text(request)
-        values = _new_run_values(request, run_id, queue_limits)
+        values = {**_new_run_values(request, run_id, queue_limits), "audit": content_value(audit)}
         if idempotent is None:
             return await self._connections.write(
                 lambda db: self._accept(db, request, values, queue_limits), durable=True
@@ -292,15 +294,15 @@ class PostgresRunStore:
         runs = {stored.seq: stored.run for stored in map(stored_run, rows)}
         return [_attempt(runs[seq], node, *begun) for seq, *begun in claimed]
 
-    async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
-        """When the earliest run waiting out a back-off becomes ready."""
+    async def next_ready_s(self, sources: Sequence[str]) -> float | None:
+        """Seconds until the earliest run waiting out a back-off becomes ready."""
         if not sources:
             return None
         values = {"sources": list(sources)}
-        [(ready_ms,)] = await self._connections.read(
+        [(left_ms,)] = await self._connections.read(
             lambda db: db.execute(self._sql["next_ready"], values).fetchall()
         )
-        return None if ready_ms is None else from_ms(ready_ms)
+        return None if left_ms is None else left_ms / 1000
 
     async def save_handle(self, ref: AttemptRef, *, handle: str, file_key: str) -> None:
         """Record how any process can stop this attempt's work and which file it may leave."""
@@ -334,6 +336,8 @@ class PostgresRunStore:
             "percents": [one["percent"] for one in known],
             "rows": [one["rows"] for one in known],
             "sizes": [one["size_bytes"] for one in known],
+            "cpus": [one["cpu_ms"] for one in known],
+            "memories": [one["memory_bytes"] for one in known],
         }
         rows = await self._connections.write(
             lambda db: db.execute(self._sql["extend_leases"], values).fetchall(), durable=False
@@ -392,14 +396,45 @@ class PostgresRunStore:
         )
         return taken == 1
 
-    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete runs that were terminal before `finished_before`, with their history."""
-        values = {"before_ms": to_ms(finished_before), "limit": limit}
-        rows = await self._connections.write(
-            lambda db: db.execute(self._sql["remove_expired_runs"], values).fetchall(),
+    async def expired_share(self, *, retention_s: float, max_expired: int) -> ExpiredShare:
+        """How many finished runs there are, and how many of them are expired."""
+        values = {"retention_ms": _ms(retention_s), "limit": max_expired}
+        row = await self._connections.read(
+            lambda db: db.execute(self._sql["expired_share"], values).fetchone()
+        )
+        return ExpiredShare(*(row or (0, 0)))
+
+    async def remove_expired(self, *, retention_s: float, limit: int) -> int:
+        """Delete runs that were terminal for `retention_s`, with their history."""
+        values = {"retention_ms": _ms(retention_s), "limit": limit}
+        row = await self._connections.write(
+            lambda db: db.execute(self._sql["remove_expired_runs"], values).fetchone(),
             durable=False,
         )
-        return [RemovedRun(run_id, tuple(keys)) for run_id, keys in rows]
+        return int((row or (0,))[0])
+
+    async def record_removals(self, keys: Sequence[str]) -> None:
+        """Put files on record that are to be removed."""
+        await self._change_removals("record_removals", keys)
+
+    async def recorded_removals(self, *, limit: int) -> list[str]:
+        """Files to remove, the longest on record first."""
+        values = {"limit": limit}
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["recorded_removals"], values).fetchall()
+        )
+        return [key for (key,) in rows]
+
+    async def forget_removals(self, keys: Sequence[str]) -> None:
+        """Take files off the record that have been removed."""
+        await self._change_removals("forget_removals", keys)
+
+    async def _change_removals(self, statement: str, keys: Sequence[str]) -> None:
+        if keys:
+            values = {"keys": list(keys)}
+            await self._connections.write(
+                lambda db: db.execute(self._sql[statement], values).rowcount, durable=False
+            )
 
 
 def _attempt(run: Run, node: str, number: int, at_ms: int, lease_until_ms: int) -> Attempt:

@@ -11,7 +11,7 @@ from queryrun.db.rows import Values
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
-from queryrun.db.times import to_ms
+from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import NotFound
 
 
@@ -99,12 +99,33 @@ class SqliteAuthStore:
             await self._change("revoke_client", {"now_ms": to_ms(now), "client_id": client_id}) == 1
         )
 
-    async def add_token(self, token_digest: str, client_id: str, expires: datetime) -> None:
+    async def add_token(
+        self,
+        token_digest: str,
+        client_id: str,
+        expires: datetime,
+        *,
+        session_until: datetime | None = None,
+    ) -> None:
         """Store a token. A power cut may lose it, a killed process does not."""
-        values = {"digest": token_digest, "client_id": client_id, "expires_ms": to_ms(expires)}
+        values = {
+            "digest": token_digest,
+            "client_id": client_id,
+            "expires_ms": to_ms(expires),
+            "session_until_ms": to_ms_or_none(session_until),
+        }
         await self._writer.write(
             lambda db: db.execute(SQL["add_token"], values).rowcount, durable=False
         )
+
+    async def extend_session(self, token_digest: str, expires: datetime, now: datetime) -> bool:
+        """Move the end of a valid session's token; False when there is no such session."""
+        values = {
+            "digest": token_digest,
+            "expires_ms": to_ms(expires),
+            "now_ms": to_ms(now),
+        }
+        return await self._change("extend_session", values) == 1
 
     async def revoke_token(self, token_digest: str, client_id: str) -> bool:
         """Revoke one token; False when this client has no such token."""

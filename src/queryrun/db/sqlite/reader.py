@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from queryrun.db.sqlite.writer import translated
 from queryrun.errors import Unavailable
+from queryrun.results.ready_threads import ReadyThreads
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Reader:
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._points = connect()
         self._scans = connect()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-scan")
+        self._thread = ReadyThreads(1, "sqlite-scan")
         self._closed = False
 
     def read(self, unit: Callable[[sqlite3.Connection], T]) -> T:

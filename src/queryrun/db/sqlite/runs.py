@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from queryrun.audit.model import AuditEntry
 from queryrun.db.rows import (
     Values,
     attempt_of,
@@ -18,6 +19,7 @@ from queryrun.db.rows import (
 )
 from queryrun.db.sqlite import claims, transitions
 from queryrun.db.sqlite import idempotency as keys
+from queryrun.db.sqlite.audit_store import append_audit
 from queryrun.db.sqlite.list_query import find
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.run_reads import read_run
@@ -42,11 +44,11 @@ from queryrun.runs.store import (
     CancelRequested,
     ClaimLimits,
     Completed,
+    ExpiredShare,
     Failed,
     Freed,
     HeldAttempt,
     QueueLimits,
-    RemovedRun,
     Requeued,
     RunPage,
     RunQuery,
@@ -74,6 +76,7 @@ class SqliteRunStore:
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
 
@@ -86,6 +89,8 @@ class SqliteRunStore:
                 return replay
             _check_queue(connection, request, queue_limits)
             run = _add_run(connection, request, run_id, now_ms)
+            if audit is not None:
+                append_audit(connection, audit, now_ms)
             if idempotent is not None:
                 keys.store_response(connection, idempotent, run, now_ms)
             return Accepted(run)
@@ -170,10 +175,11 @@ class SqliteRunStore:
 
         return await self._writer.write(unit, durable=False)
 
-    async def next_ready_time(self, sources: Sequence[str]) -> datetime | None:
-        """When the earliest run waiting out a back-off becomes ready."""
-        ready_ms = self._reader.read(lambda db: claims.next_ready_ms(db, sources, self._now_ms()))
-        return None if ready_ms is None else from_ms(ready_ms)
+    async def next_ready_s(self, sources: Sequence[str]) -> float | None:
+        """Seconds until the earliest run waiting out a back-off becomes ready."""
+        now_ms = self._now_ms()
+        ready_ms = self._reader.read(lambda db: claims.next_ready_ms(db, sources, now_ms))
+        return None if ready_ms is None else (ready_ms - now_ms) / 1000
 
     async def save_handle(self, ref: AttemptRef, *, handle: str, file_key: str) -> None:
         """Record how any process can stop this attempt's work and which file it may leave."""
@@ -261,12 +267,41 @@ class SqliteRunStore:
 
         return await self._writer.write(unit, durable=False)
 
-    async def remove_expired(self, *, finished_before: datetime, limit: int) -> list[RemovedRun]:
-        """Delete runs that were terminal before `finished_before`, with their history."""
-        before_ms = to_ms(finished_before)
-        return await self._writer.write(
-            lambda db: _remove_runs(db, before_ms, limit), durable=False
+    async def expired_share(self, *, retention_s: float, max_expired: int) -> ExpiredShare:
+        """How many finished runs there are, and how many of them are expired."""
+        values = {"before_ms": self._now_ms() - _ms(retention_s), "limit": max_expired}
+        row = await self._reader.scan(
+            lambda db: db.execute(SQL["expired_share"], values).fetchone()
         )
+        return ExpiredShare(*row)
+
+    async def remove_expired(self, *, retention_s: float, limit: int) -> int:
+        """Delete runs that were terminal for `retention_s`, with their history."""
+        now_ms = self._now_ms()
+        values = {"before_ms": now_ms - _ms(retention_s), "limit": limit, "now_ms": now_ms}
+        return await self._writer.write(lambda db: _remove_runs(db, values), durable=False)
+
+    async def record_removals(self, keys: Sequence[str]) -> None:
+        """Put files on record that are to be removed."""
+        now_ms = self._now_ms()
+        await self._change_removals("record_removal", keys, now_ms)
+
+    async def recorded_removals(self, *, limit: int) -> list[str]:
+        """Files to remove, the longest on record first."""
+        values = {"limit": limit}
+        rows = self._reader.read(lambda db: db.execute(SQL["recorded_removals"], values).fetchall())
+        return [key for (key,) in rows]
+
+    async def forget_removals(self, keys: Sequence[str]) -> None:
+        """Take files off the record that have been removed."""
+        await self._change_removals("forget_removal", keys, 0)
+
+    async def _change_removals(self, statement: str, keys: Sequence[str], now_ms: int) -> None:
+        if keys:
+            values = [{"file_key": key, "now_ms": now_ms} for key in keys]
+            await self._writer.write(
+                lambda db: db.executemany(SQL[statement], values).rowcount, durable=False
+            )
 
 
 def _extend(
@@ -334,20 +369,18 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
     return run
 
 
-def _remove_runs(connection: sqlite3.Connection, before_ms: int, limit: int) -> list[RemovedRun]:
-    values = {"before_ms": before_ms, "limit": limit}
+def _remove_runs(connection: sqlite3.Connection, values: Values) -> int:
+    """Their files go on record first, while the rows that name them are still there."""
     expired = connection.execute(SQL["expired_runs"], values).fetchall()
-    removed = [RemovedRun(run_id, _file_keys(connection, seq)) for seq, run_id in expired]
     for statement in (
+        "record_files",
         "subtract_usage",
         "remove_events",
         "remove_attempts",
         "remove_request",
         "remove_run",
     ):
-        connection.executemany(SQL[statement], [{"seq": seq} for seq, _ in expired])
-    return removed
-
-
-def _file_keys(connection: sqlite3.Connection, seq: int) -> tuple[str, ...]:
-    return tuple(key for (key,) in connection.execute(SQL["file_keys"], {"seq": seq}))
+        connection.executemany(
+            SQL[statement], [{"seq": seq, "now_ms": values["now_ms"]} for (seq,) in expired]
+        )
+    return len(expired)

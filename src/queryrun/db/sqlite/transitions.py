@@ -75,7 +75,9 @@ def requeue(connection: sqlite3.Connection, ref: AttemptRef, detail: Requeued, n
     stored = _fenced(connection, ref)
     if detail.charge and stored.run.remaining_attempts == 0:
         raise LostRace(f"run {ref.run_id} has no attempts left")
-    return _end(connection, ref, RunEvent.REQUEUE, requeue_values(detail), now_ms)
+    values = requeue_values(detail)
+    ready = {"ready_ms": now_ms + round(detail.delay_s * 1000)}
+    return _end(connection, ref, RunEvent.REQUEUE, {**values, **ready}, now_ms)
 
 
 def freed(connection: sqlite3.Connection, ref: AttemptRef, detail: Freed, now_ms: int) -> Run:
@@ -108,6 +110,7 @@ def _end(
     else:
         (written,) = connection.execute(SQL["written_by_attempt"], end).fetchone()
         add_usage(connection, stored.seq, now_ms, written_bytes=written)
+    connection.execute(SQL["record_usage"], {**values, **end})
     return changed
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from queryrun.causes import cause_of
 from queryrun.errors import Unavailable
 
 T = TypeVar("T")
@@ -58,8 +59,17 @@ class Writer:
     The connection must be in autocommit (`isolation_level=None`) and is closed by `close`.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        check_files: Callable[[], None] = lambda: None,
+        queue_limit: int = QUEUE_LIMIT,
+    ) -> None:
+        """`check_files` raises when the database's files are not those that were opened: then
+        nothing is written, and what was committed at that moment counts as not committed."""
         self._connection = connection
+        self._check_files = check_files
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._queue_limit = queue_limit
         self._closed = False
@@ -119,10 +129,12 @@ class Writer:
     def _write(self, batch: list[_Job]) -> None:
         """Run and commit the batch. If the transaction itself fails, every unit fails."""
         try:
+            self._check_files()
             self._begin(durable=any(job.durable for job in batch))
             for job in batch:
                 self._run(job)
             self._connection.execute("COMMIT")
+            self._check_files()
         except Exception as error:
             self._roll_back()
             for job in batch:
@@ -159,7 +171,7 @@ def translated(error: BaseException) -> BaseException:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None or (code & 0xFF) not in _UNAVAILABLE:
         return error
-    unavailable = Unavailable("the store cannot be used at the moment")
+    unavailable = Unavailable("the store cannot be used at the moment", cause_of(error))
     unavailable.__cause__ = error
     return unavailable
 

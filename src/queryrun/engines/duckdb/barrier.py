@@ -18,6 +18,7 @@ from pathlib import Path
 
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.config import ATTACHED
+from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import OfferedTable
 from queryrun.sql.tree import Tree
@@ -36,6 +37,10 @@ class Barrier:
         self._instance = open_instance(limits)
         self.connection = self._instance.cursor()
         set_up_connection(self.connection, time_zone)
+
+    def install_functions(self, sql: str) -> None:
+        """Make known the worker's functions that the statement calls."""
+        InstalledFunctions().install(self._instance, sql)
 
     def copy(
         self,

@@ -55,6 +55,7 @@ _BY_NAME = {kind.__name__.lower(): kind for kind in CODES}
 _FIXED_MESSAGES = {
     FailureCode.NOT_ALLOWED: "The statement reaches for something that is not allowed",
     FailureCode.INTERNAL_ERROR: "The engine had an internal error",
+    FailureCode.ENGINE_UNAVAILABLE: "the limit of threads or of open files is reached",
 }
 """Codes whose own text stays inside: it is about our server, not about the statement."""
 
@@ -68,10 +69,22 @@ _NO_COLUMN = re.compile(
     r"|Cannot extract field '(?P<field>[^']*)' from expression"
 )
 _CANDIDATE_FUNCTIONS = re.compile(r"\s*Candidate functions:.*", re.S)
+_IN_A_FUNCTION = re.compile(
+    r"(?:Invalid Input Error: )?Python exception occurred while executing the UDF: "
+    r"(?P<kind>\w+)(?:: (?P<text>.*))?",
+    re.S,
+)
+"""What a worker's function raised: `functions.registry` lets through what may be shown."""
 _IS_ABOUT_PARAMETERS = "Values were not provided for the following parameters"
 _AMBIGUOUS = ("Ambiguous reference to column name", "Ambiguous reference to table")
 _DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 """The spill's disk: it is the only thing that a session writes to, beside the pipe."""
+_SHORTAGES = (
+    "Resource temporarily unavailable",
+    "Too many open files",
+    "thread constructor failed",
+)
+"""What the node lacks at the moment: threads, descriptors. Not the statement's fault."""
 _SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
 
 
@@ -88,10 +101,25 @@ class ErrorContext:
 def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> RunFailed:
     """The failure that an error of DuckDB amounts to, with its position in the statement."""
     details = _ErrorDetails.by(error)
+    if match := _IN_A_FUNCTION.match(details.message):
+        return _failure_in_function(match)
     code = _code_of(error, details, context)
     message = _FIXED_MESSAGES.get(code) or _message_of(code, details, context)
     line, column = _position(details, context, relation_at)
     return RunFailed(Failure(code, message, line, column))
+
+
+def _failure_in_function(match: re.Match[str]) -> RunFailed:
+    """A worker's function refused a value: of its errors only ours have words for the caller."""
+    text = (match["text"] or "").strip()
+    if match["kind"] == "InputError":
+        return RunFailed.of(FailureCode.INVALID_VALUE, text[:_MAX_MESSAGE_CHARS])
+    if match["kind"] == "UnsupportedError":
+        return RunFailed.of(FailureCode.NOT_SUPPORTED, f"{text} is not supported")
+    if match["kind"] == "MemoryError":
+        return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
+    message = _FIXED_MESSAGES[FailureCode.INTERNAL_ERROR]
+    return RunFailed.of(FailureCode.INTERNAL_ERROR, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +170,8 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
         return FailureCode.MEMORY_LIMIT_EXCEEDED
     if isinstance(error, duckdb.IOException) and any(w in details.message for w in _DISK_IS_FULL):
         return FailureCode.STORAGE_FULL
+    if any(words in details.message for words in _SHORTAGES):
+        return FailureCode.ENGINE_UNAVAILABLE
     names_our_files = any(path in details.message for path in context.secret_paths)
     if names_our_files and not isinstance(error, duckdb.PermissionException):
         return FailureCode.DATA_UNREADABLE
@@ -149,6 +179,8 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
         return FailureCode.NAME_NOT_FOUND
     if _IS_ABOUT_PARAMETERS in details.message:
         return FailureCode.SYNTAX_ERROR
+    if details.message.endswith(" is not supported") and "\n" not in details.message:
+        return FailureCode.NOT_SUPPORTED  # raised by a translation, for a value it cannot take
     if details.message.startswith(_AMBIGUOUS):
         return FailureCode.AMBIGUOUS_NAME
     return next(CODES[kind] for kind in details.kind(error).__mro__ if kind in CODES)

@@ -7,6 +7,7 @@ writes; external access is off except for the entity's own directory; the config
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from queryrun.engines.base import (
     Column,
     EngineLimits,
     EngineProgress,
+    EngineUsage,
     RowFilter,
     Rows,
     result_columns,
@@ -26,8 +28,10 @@ from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
+from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import Tables
+from queryrun.engines.duckdb.usage import usage_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -104,6 +108,7 @@ class DuckDBSession:
         self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
         self._barrier: Barrier | None = None
+        self._functions = InstalledFunctions()
         self._statement = ""
         self._parsed: Parsed | None = None
         self._database: Path | None = None
@@ -158,10 +163,34 @@ class DuckDBSession:
         try:
             return self._planned(statement, row_filter)
         except duckdb.Error as error:
-            failure = self.failure_of(error, self._relation_at(error))
+            failure = self._cause_in_data(self.failure_of(error, self._relation_at(error)))
             raise _without_values(failure, row_filter) from error
         except RunFailed as failed:
-            raise _without_values(failed, row_filter) from failed.__cause__
+            failure = self._cause_in_data(failed)
+            raise _without_values(failure, row_filter) from failed.__cause__
+
+    def _cause_in_data(self, failure: BaseException) -> BaseException:
+        """A column that cannot be read fits nothing: the fault in its file is the cause."""
+        if not isinstance(failure, RunFailed) or failure.failure.code not in _ABOUT_TYPES:
+            return failure
+        if self._tables and self._database:
+            return self._in_another_schema(failure, self._tables)
+        for table in self._snapshot.tables() if self._snapshot else ():
+            for column, fault in table.column_faults.items():
+                if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", self._statement, re.I):
+                    return RunFailed.of(FailureCode.DATA_INVALID, fault)
+        return failure
+
+    def _in_another_schema(self, failure: RunFailed, tables: Tables) -> RunFailed:
+        """Tables of a database's other schemas are not read: said when one is named."""
+        for schema, table in tables.of_other_schemas():
+            if f"'{schema}.{table}' does not exist".lower() in failure.failure.message.lower():
+                message = (
+                    f"Table '{schema}.{table}' cannot be read: only the schema main of a database "
+                    "file is; create a view of it there"
+                )
+                return RunFailed.of(FailureCode.NAME_NOT_FOUND, message)
+        return failure
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
@@ -201,7 +230,7 @@ class DuckDBSession:
             return changed
         if isinstance(error, duckdb.OutOfMemoryException):
             return None
-        return fault_of(str(error), self._snapshot) if self._snapshot else None
+        return fault_of(str(error), self._snapshot)
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -215,6 +244,10 @@ class DuckDBSession:
         except duckdb.Error:
             return EngineProgress(None)
         return EngineProgress(percent if 0 <= percent <= 100 else None)
+
+    def usage(self) -> EngineUsage:
+        """DuckDB's own count. Behind a barrier it counts copies in memory, which say nothing."""
+        return EngineUsage() if self._barrier else usage_of(self._connection)
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
@@ -267,6 +300,7 @@ class DuckDBSession:
             parsed = self._parsed = read(statement)
             sql, outputs = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables
+            self._functions.install(self._instance, sql)
         else:
             sql, tree = statement, self._checked(statement)
             named = frozenset(table_key(table.name) for table in tree.tables)
@@ -293,6 +327,8 @@ class DuckDBSession:
         """From here on there is nothing but the rows that this client may see."""
         barrier = self._barrier = Barrier(self._limits, self._zone)
         self._connection = barrier.connection
+        if self._is_trino:
+            barrier.install_functions(sql)
         barrier.copy(self._database, tables.offered, named, tree, sql)
         self.verify_data()
         self._close_snapshot()
@@ -321,7 +357,7 @@ class DuckDBSession:
 
     def _refuse_what_is_not_allowed(self, tree: Tree) -> None:
         """Checked again in the worker, although the guard has checked: it is the defence."""
-        objection = objection_to(tree)
+        objection = objection_to(tree, frozenset(self._table_names()))
         if objection is None:
             return
         line = column = None
@@ -387,5 +423,6 @@ def _without_values(failure: BaseException, row_filter: RowFilter) -> BaseExcept
     return RunFailed(Failure(failure.failure.code, message))
 
 
+_ABOUT_TYPES = {FailureCode.TYPE_MISMATCH, FailureCode.NAME_NOT_FOUND}
 _ABOUT_DATA = {FailureCode.DATA_INVALID, FailureCode.DATA_UNREADABLE}
 _PLAIN_SCHEMAS = {"", "information_schema"}

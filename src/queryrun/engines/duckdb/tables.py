@@ -15,7 +15,7 @@ from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
 from queryrun.tables.facts import describe_cost, known_rows
 from queryrun.tables.formats import FORMATS
-from queryrun.tables.model import table_key
+from queryrun.tables.model import displayed, table_key, unreadable
 from queryrun.tables.relation import relation
 from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, view_sql
@@ -34,6 +34,11 @@ _TABLES_OF_DATABASE = (
     "WHERE database_name = $1 AND schema_name = 'main' AND NOT internal"
 )
 """Tables of other schemas are not listed: a statement cannot name them."""
+_TABLES_OF_OTHER_SCHEMAS = (
+    "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 "
+    "AND schema_name <> 'main' UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
+    "WHERE database_name = $1 AND schema_name <> 'main' AND NOT internal"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,18 @@ class Tables:
                 return []
             self._names = [str(name).lower() for (name,) in rows]
         return self._names
+
+    def of_other_schemas(self) -> list[tuple[str, str]]:
+        """Tables and views of a database that are not in `main`: schema and name."""
+        try:
+            return [
+                (str(schema), str(name))
+                for schema, name in self._connection.execute(
+                    _TABLES_OF_OTHER_SCHEMAS, [self._catalog]
+                ).fetchall()
+            ]
+        except duckdb.Error:
+            return []
 
     def listed(self) -> list[str]:
         """All tables, in lower case: `names` without directories that hold no data."""
@@ -151,7 +168,19 @@ class Tables:
         """The columns of a table that has been offered."""
         rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
         mark = self._deleted_column(name)
-        return [_column(str(column), str(kind), mark) for column, kind, *_ in rows]
+        found = [_column(str(column), str(kind), mark) for column, kind, *_ in rows]
+        self._require_mark(name, found)
+        return found
+
+    def _require_mark(self, name: str, columns: Sequence[TableColumn]) -> None:
+        """A mark that a definition names and no column is would show every deleted row."""
+        table = self._snapshot.directory.find(name) if self._snapshot else None
+        if table is None or not table.deleted_column:
+            return
+        if not any(column.marks_deleted and _is_boolean(column) for column in columns):
+            mark = displayed(table.deleted_column)
+            problem = f"tables.toml says deleted = '{mark}', and it has no boolean column '{mark}'"
+            raise unreadable(table.name, problem)
 
     def schema(self, requested: Iterable[str]) -> dict[str, list[TableColumn]]:
         """All tables by name; those among `requested` are offered and have their columns."""

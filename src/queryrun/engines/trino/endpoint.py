@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,9 +11,16 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from queryrun.engines.base import GiveSocket
 from queryrun.errors import FailureCode, RunFailed
 
+CERTIFICATE_REFUSED = 525
+"""The status of a relay's own response: Trino's certificate is not trusted."""
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _AUTHS = {"none", "password", "token"}
@@ -44,9 +52,13 @@ class TrinoEndpoint:
     name_scope: str = "schema"
     spool_url: str = ""
     secret: str | None = field(default=None, repr=False)
+    give: GiveSocket | None = field(default=None, repr=False, compare=False)
+    """Where connections come from, unless we open them."""
 
     @classmethod
-    def of(cls, options: Mapping[str, str], secret: str | None) -> TrinoEndpoint:
+    def of(
+        cls, options: Mapping[str, str], secret: str | None, give: GiveSocket | None = None
+    ) -> TrinoEndpoint:
         """Read a source's options: `url`, `catalog`, `schema`, `user`, `auth`, `name_scope`,
         `spool_url`.
 
@@ -62,6 +74,7 @@ class TrinoEndpoint:
             name_scope=options.get("name_scope", "schema"),
             spool_url=options.get("spool_url", ""),
             secret=secret,
+            give=give,
         )
         if not endpoint._can_work():
             raise RunFailed.of(FailureCode.INTERNAL_ERROR, "The source is not set up correctly")
@@ -108,8 +121,13 @@ class TrinoEndpoint:
         session.trust_env = False
         origins = frozenset(map(_origin, urls))
         for scheme in _PORTS:
-            session.mount(f"{scheme}://", _Pinned(origins))
+            session.mount(f"{scheme}://", self._adapter(origins))
         return session
+
+    def _adapter(self, origins: frozenset[Origin]) -> _Pinned:
+        if self.give is None:
+            return _Pinned(origins)
+        return GivenConnections(origins, _origin(self.url), self.give)
 
     @property
     def _split(self) -> SplitResult:
@@ -159,6 +177,58 @@ class _Pinned(HTTPAdapter):
                 raise UnencryptedError
             raise ForeignAddressError
         return super().send(request, *args, **options)
+
+
+class GivenConnections(_Pinned):
+    """On sockets that a relay has connected. It speaks TLS with the engine, we with others."""
+
+    def __init__(self, origins: frozenset[Origin], engine: Origin, give: GiveSocket) -> None:
+        super().__init__(origins)
+        self._engine = engine
+        self._give = give
+        self._pools: dict[Origin, HTTPConnectionPool] = {}
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *_args: Any, **_options: Any
+    ) -> Any:
+        """A pool of the request's origin, which has been checked."""
+        origin = _origin(request.url or "")
+        if origin not in self._pools:
+            self._pools[origin] = self._new_pool(origin)
+        return self._pools[origin]
+
+    def cert_verify(self, *_args: Any, **_options: Any) -> None:
+        """The pools have the system's certificates already."""
+
+    def close(self) -> None:
+        """Close the connections."""
+        super().close()
+        while self._pools:
+            self._pools.popitem()[1].close()
+
+    def _new_pool(self, origin: Origin) -> Any:
+        scheme, host, port = origin
+        if origin == self._engine:
+            return _pool(HTTPConnectionPool, HTTPConnection, "engine", self._give)(host, port)
+        if scheme == "http":
+            return _pool(HTTPConnectionPool, HTTPConnection, "spool", self._give)(host, port)
+        secure = _pool(HTTPSConnectionPool, HTTPSConnection, "spool", self._give)
+        return secure(host, port, ssl_context=ssl.create_default_context())
+
+
+def _pool(pool: Any, connection: Any, name: str, give: GiveSocket) -> Any:
+    """A class of pools whose connections are given to them."""
+
+    class Given(connection):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            given = give(name)
+            given.settimeout(self.timeout)
+            return given
+
+    class Pool(pool):  # type: ignore[misc]
+        ConnectionCls = Given
+
+    return Pool
 
 
 def _origin(url: str) -> tuple[str, str, int]:

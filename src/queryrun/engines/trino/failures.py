@@ -11,7 +11,11 @@ import requests
 from trino.exceptions import Error as LibraryError
 from trino.exceptions import TrinoQueryError
 
-from queryrun.engines.trino.endpoint import ForeignAddressError, UnencryptedError
+from queryrun.engines.trino.endpoint import (
+    CERTIFICATE_REFUSED,
+    ForeignAddressError,
+    UnencryptedError,
+)
 from queryrun.engines.trino.query import CanceledHereError, HttpRefusal
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.position import SourcePosition
@@ -310,6 +314,8 @@ def _message(code: FailureCode, error: TrinoQueryError) -> str:
 
 
 def _refusal(status: int) -> str:
+    if status == CERTIFICATE_REFUSED:
+        return "The engine's certificate is not trusted"
     if status in _REFUSED:
         return "The engine does not accept the source's credentials"
     return f"The engine does not take statements now (HTTP {status})"

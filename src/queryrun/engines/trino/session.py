@@ -14,6 +14,8 @@ import pyarrow as pa
 from queryrun.engines.base import (
     EngineLimits,
     EngineProgress,
+    EngineUsage,
+    GiveSocket,
     RowFilter,
     Rows,
     result_columns,
@@ -42,12 +44,14 @@ def open_session(
     time_zone: str = "UTC",
     secret: str | None = None,
     encodings: Sequence[str] = ENCODINGS,
+    *,
+    give: GiveSocket | None = None,
 ) -> TrinoSession:
     """A session for one entity of one source; `options` are those of `TrinoEndpoint.of`.
 
     Nothing is sent to Trino yet. `limits` are the encoder's.
     """
-    endpoint = TrinoEndpoint.of(options, secret)
+    endpoint = TrinoEndpoint.of(options, secret, give)
     encoder = DuckDBSession(None, limits)
     encoder.set_up(None, time_zone)
     return TrinoSession(endpoint, encoder, time_zone, encodings)
@@ -71,6 +75,7 @@ class TrinoSession:
         self._query: Query | None = None
         self._context = ErrorContext()
         self._stream_error: BaseException | None = None
+        self._last_usage = EngineUsage()
 
     @property
     def output_path(self) -> str:
@@ -84,6 +89,7 @@ class TrinoSession:
         once.
         """
         self._release()
+        self._last_usage = EngineUsage()
         self._name = name or _NAMELESS
         try:
             prepared = self._prepared(statement, row_filter or RowFilter())
@@ -122,6 +128,11 @@ class TrinoSession:
         """Trino's own count of the statement's splits."""
         query = self._query
         return EngineProgress(query.percent() if query is not None else None)
+
+    def usage(self) -> EngineUsage:
+        """Trino's statistics of the statement; also of one that it refused while it ran."""
+        query = self._query
+        return query.usage() if query is not None else self._last_usage
 
     def renew(self) -> bool:
         """Cancel what has not ended, and go on with the encoder's next connection."""
@@ -187,6 +198,7 @@ class TrinoSession:
         """Release the last statement, here and at Trino."""
         query, self._query, self._stream_error = self._query, None, None
         if query is not None:
+            self._last_usage = query.usage()
             query.end()
 
 

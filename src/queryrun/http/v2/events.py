@@ -66,7 +66,7 @@ async def run_events(app: AppContext, request: ApiRequest) -> Response:
     if request.method == "HEAD":
         return Response(headers=HEADERS)
     updates = follow(app.runs, run.id, after, app.settings.follow_options)
-    token = token_digest(request.header(b"authorization") or "")
+    token = token_digest(request.authorization or "")
     chunks = _chunks(app.stream_tokens.while_valid(token, updates))
     client_id = request.principal.client_id
     app.streams.acquire(client_id)

@@ -16,9 +16,15 @@ import structlog
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
 from queryrun.services.base import RecentResults, ServiceProcess, ServiceProcesses
-from queryrun.services.guard.frames import CheckRequest, CheckResponse
+from queryrun.services.guard.frames import (
+    CheckRequest,
+    CheckResponse,
+    ValidateRequest,
+    ValidateResponse,
+)
 from queryrun.services.turns import TurnSlots
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
+from queryrun.sql.validate import TableColumns, Validation
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +38,10 @@ MAX_LARGE_PER_ENTITY = 1
 """The other process is left to others: a large check may take seconds."""
 MAX_WAITING_SMALL, MAX_WAITING_LARGE = 1000, 64
 """Checks of one entity that wait: at most 20 and 64 MB of statements in memory."""
+VALIDATING_PROCESSES = 1
+"""Compiles statements while they are written: a convenience, so it gets one core at most."""
+MAX_WAITING_VALIDATIONS = 20
+"""Of one entity. Each holds a statement of 20 kB and a list of tables that is shared."""
 MAX_RESIDENT_BYTES = 192 * 1024**2
 """A process that holds more than this after a check is replaced."""
 
@@ -47,6 +57,9 @@ class GuardOptions:
     large_timeout_s: float = 10.0
     cached_verdicts: int = 1024
     """With statements of at most `SMALL_CHARS` each, some 20 MB at most."""
+
+
+_Response = CheckResponse | ValidateResponse
 
 
 class GuardClient:
@@ -67,6 +80,11 @@ class GuardClient:
                 max_waiting_per_key=MAX_WAITING_LARGE,
             ),
             options.large_timeout_s,
+        )
+        self._validating = _GuardPool(
+            fork_client,
+            TurnSlots(VALIDATING_PROCESSES, max_waiting_per_key=MAX_WAITING_VALIDATIONS),
+            options.small_timeout_s,
         )
         self._verdicts: RecentResults[bytes, Verdict] = RecentResults(options.cached_verdicts)
 
@@ -89,21 +107,35 @@ class GuardClient:
                 self._verdicts.put(key, verdict)
         return verdict
 
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+    ) -> Validation:
+        """What the compiler says of a statement in Trino's SQL that the guard has accepted.
+
+        Of a statement that is too long or takes too long it says that, and no more. It has a
+        process of its own: those who write do not wait for each other's checks at submit, nor
+        the other way round. Raises `Unavailable` as `check` does.
+        """
+        if len(statement) > SMALL_CHARS:
+            return Validation(f"Only {SMALL_CHARS:,} characters are checked before a run.")
+        return await self._validating.validate(statement, tables, entity_id)
+
     async def close(self) -> None:
         """Kill and reap every process. Checks in progress are refused. Idempotent."""
         await self._small.close()
         await self._large.close()
+        await self._validating.close()
 
 
 class _GuardPool:
     """Processes for statements of one size: started when needed, one statement at a time each."""
 
     def __init__(self, fork_client: ForkClient, turns: TurnSlots, timeout_s: float) -> None:
-        decode = msgspec.msgpack.Decoder(CheckResponse).decode
+        decode = msgspec.msgpack.Decoder(_Response).decode
         self._processes = ServiceProcesses(
             fork_client, ROLE, decode, "statements cannot be checked at the moment"
         )
-        self._free: list[ServiceProcess[CheckResponse]] = []
+        self._free: list[ServiceProcess[_Response]] = []
         self._turns = turns
         self._timeout_s = timeout_s
 
@@ -113,13 +145,28 @@ class _GuardPool:
         except UnicodeEncodeError:
             return Verdict(statement, Refusal.BAD_CHARACTER, "The statement is not valid text.")
         async with self._turns.slot(entity_id):
-            return await self._check(request) or _too_complex(statement)
+            response = await self._response(request)
+        verdict = response.verdict if isinstance(response, CheckResponse) else None
+        return verdict or _too_complex(statement)
+
+    async def validate(
+        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str
+    ) -> Validation:
+        try:
+            request = encode(ValidateRequest(statement, tables))
+        except UnicodeEncodeError:
+            return Validation("The statement is not valid text.")
+        async with self._turns.slot(entity_id):
+            response = await self._response(request)
+        if isinstance(response, ValidateResponse):
+            return response.validation
+        return Validation("The statement is too complex to be checked before it runs.")
 
     async def close(self) -> None:
         await self._processes.close()
 
-    async def _check(self, request: bytes) -> Verdict | None:
-        """None: no process gave a verdict. A process is used again only after a response."""
+    async def _response(self, request: bytes) -> _Response | None:
+        """None: no process responded. A process is used again only after a response."""
         for _ in range(_MAX_ATTEMPTS):
             process = await self._acquire()
             response = None
@@ -132,10 +179,10 @@ class _GuardPool:
             finally:
                 await self._release(process, reusable=response is not None)
             if response is not None:
-                return response.verdict
+                return response
         return None
 
-    async def _acquire(self) -> ServiceProcess[CheckResponse]:
+    async def _acquire(self) -> ServiceProcess[_Response]:
         while self._free:
             process = self._free.pop()
             if not process.child.is_exiting:
@@ -143,7 +190,7 @@ class _GuardPool:
             await self._processes.end(process)
         return await self._processes.start()
 
-    async def _release(self, process: ServiceProcess[CheckResponse], *, reusable: bool) -> None:
+    async def _release(self, process: ServiceProcess[_Response], *, reusable: bool) -> None:
         if reusable and process.child.resident_bytes() <= MAX_RESIDENT_BYTES:
             self._free.append(process)
         else:

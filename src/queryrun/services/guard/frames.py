@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.processes.frames import Frame
 from queryrun.sql.guard import Verdict
+from queryrun.sql.validate import TableColumns, Validation
 
 
 class CheckRequest(Frame, frozen=True, tag="check"):
@@ -11,6 +12,19 @@ class CheckRequest(Frame, frozen=True, tag="check"):
 
     statement: str
     dialect: str = "duckdb"
+
+
+class ValidateRequest(Frame, frozen=True, tag="validate"):
+    """Node to guard: does this statement in Trino's SQL compile? Without tables: does it parse?"""
+
+    statement: str
+    tables: tuple[TableColumns, ...] | None = None
+
+
+class ValidateResponse(Frame, frozen=True, tag="validation"):
+    """Guard to node."""
+
+    validation: Validation
 
 
 class CheckResponse(Frame, frozen=True, tag="verdict"):

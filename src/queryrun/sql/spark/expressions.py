@@ -15,6 +15,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
 from queryrun.sql.trino.compile_calls import CallCompiler
+from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
@@ -285,6 +286,25 @@ class SparkExpressions(CallCompiler):
         a, b = (self.cast_to(side, kind).sql for side in sides)
         return Typed(f"concat({a}, {b})", kind)
 
+    def _time_literal(self, node: ast.TypedLiteral) -> Typed:
+        """Spark's TIME has no arithmetic."""
+        self.refuse("Type time", node.at)
+
+    # --- nested values ---------------------------------------------------------------------
+
+    def compare_nested(self, op: str, left: Typed, right: Typed, at: int) -> str:
+        """Spark takes NULLs inside for equal, and its lambdas bind nothing that is used twice."""
+        del op, right
+        self.refuse(f"Comparing values of type {left.type}", at)
+
+    def row_in_query(self, value: Typed, op: str, query: ast.Query, at: int) -> str:
+        del op, query
+        self.refuse(f"Comparing values of type {value.type}", at)
+
+    def row_query(self, sql: str, outputs: Sequence[Output], at: int) -> Typed:
+        del sql, outputs
+        self.refuse("A subquery of several columns as one value", at)
+
     # --- comparisons ------------------------------------------------------------------------
 
     def quantified(self, node: ast.Quantified) -> Typed:
@@ -322,6 +342,8 @@ class SparkExpressions(CallCompiler):
         return found
 
     def _cast(self, value: Typed, kind: Type, length: int | None, site: CastSite, at: int) -> Typed:
+        if "time" in {kind.name, value.type.name}:
+            self.refuse("Type time", at)
         try:
             return casts.explicit(value, kind, length, site)
         except UnsupportedCastError as error:

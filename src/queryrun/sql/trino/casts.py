@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from queryrun.sql.trino import clocks, intervals
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast import TypeName
 from queryrun.sql.trino.typed import Typed, cast, text
@@ -18,12 +19,14 @@ _SIMPLE = {
 _MOMENTS = {
     "timestamp": t.timestamp,
     t.TSTZ: t.timestamp_tz,
+    "time": t.time,
 }
 PATTERNS = {
     "integer": r"\s*[+-]?[0-9]+\s*",
     "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
     "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
+    "time": clocks.PATTERN,
     "number": r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?\s*"
     r"|[+-]?(NaN|Infinity)",
     "decimal": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
@@ -86,6 +89,10 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {t.duckdb_name(target)})", target)
+    if target.name == "time":
+        return _to_time(value, target, site)
+    if given in {t.DAYS, t.MONTHS} and target.name == "varchar":
+        return Typed(intervals.printed(value), target)
     if target.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
         return _between_moments(value, target)
     if t.bare(given) == t.bare(target):
@@ -150,7 +157,7 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "decimal":
         return _checked(value, target, "decimal", site)
     if t.is_floating(target):
-        return _checked(value, target, "number", site)
+        return _checked(_without_suffix(value), target, "number", site)
     if target.name == "date":
         return _checked(value, target, "date", site)
     if target.name == "timestamp":
@@ -169,7 +176,17 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
         return Typed(f"to_json({value.sql})", target)
     if target.name == "uuid":
         return _plain(value.sql, target, site)
+    if target.name == "varbinary":
+        return Typed(f"encode({value.sql})", target)
     raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
+
+
+def _without_suffix(value: Typed) -> Typed:
+    """Java reads `1.5f` and `1.5d` as numbers; DuckDB does not."""
+    if not isinstance(value.constant, str):
+        return value
+    bare = re.sub(r"(?<=[0-9.])[dDfF](?=\s*$)", "", value.constant)
+    return Typed(text(bare), value.type, bare) if bare != value.constant else value
 
 
 def _checked(value: Typed, target: Type, pattern: str, site: CastSite) -> Typed:
@@ -195,7 +212,7 @@ def _otherwise(sql: str, target: Type, site: CastSite) -> str:
 
 def _cannot_cast(sql: str, target: Type) -> str:
     """Trino's words, in SQL."""
-    if target.name in {"date", "timestamp"}:
+    if target.name in {"date", "time", "timestamp"}:
         return f"{text(f'Value cannot be cast to {target.name}: ')} || {sql}"
     word = "INT" if target == t.INTEGER else str(target).replace(",", ", ").upper()
     return f"""{text("Cannot cast '")} || {sql} || {text(f"' to {word}")}"""
@@ -294,6 +311,31 @@ def _printed(sql: str, given: Type, site: CastSite) -> str:
     return formatted
 
 
+def _to_time(value: Typed, target: Type, site: CastSite) -> Typed:
+    given, precision = value.type, target.params[0]
+    if given.name == "varchar":
+        found = clocks.literal(value.constant) if isinstance(value.constant, str) else None
+        sql = found.sql if found else _checked(value, target, "time", site).sql
+        return Typed(clocks.rounded(sql, precision), target)
+    if given.name == "time":
+        sql = clocks.rounded(value.sql, precision) if precision < given.params[0] else value.sql
+        return Typed(sql, target)
+    if given.name in {"timestamp", t.TSTZ}:
+        sql = f"CAST({local(value) if given.name == t.TSTZ else value.sql} AS TIME)"
+        finer = precision < given.params[0]
+        return Typed(clocks.rounded(sql, precision) if finer else sql, target)
+    raise UnsupportedCastError(f"A cast from {given} to {target}", is_mismatch=True)
+
+
+def _from_time(value: Typed, target: Type, _: CastSite) -> Typed:
+    if target.name == "varchar":
+        return Typed(clocks.printed(value), target)
+    if target.name == "timestamp":
+        sql = f"(current_date + {clocks.rounded(value.sql, min(6, target.params[0]))})"
+        return Typed(sql, target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}")
+
+
 def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
     scalar = f"json_extract_string({value.sql}, '$')"
     if target.name in {"array", "map"}:
@@ -355,6 +397,7 @@ _FROM = {
     t.TSTZ: _from_moment,
     "json": _from_json,
     "uuid": _from_uuid,
+    "time": _from_time,
 } | dict.fromkeys(
     ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double"), _from_number
 )

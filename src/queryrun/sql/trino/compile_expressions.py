@@ -58,7 +58,8 @@ class ExpressionCompiler(OperatorCompiler):
     def row_of(self, node: ast.RowOf) -> Typed:
         items = [self.expr(item) for item in node.items]
         sql = "row(" + ", ".join(self.exact(item) for item in items) + ")"
-        return Typed(sql, t.row([item.type for item in items], [""] * len(items)))
+        kind = t.row([item.type for item in items], [""] * len(items))
+        return Typed(sql, kind, fields=tuple(items))
 
     def array_literal(self, node: ast.ArrayOf) -> Typed:
         return self.array_of([self.expr(item) for item in node.items], node.at)

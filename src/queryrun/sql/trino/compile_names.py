@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from queryrun.sql.trino import ast, casts
+from queryrun.sql.trino import ast, casts, clocks, intervals
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import CastSite
 from queryrun.sql.trino.compiler import Compiler
@@ -69,7 +69,9 @@ class NameCompiler(Compiler):
             if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", node.text):
                 self.invalid(f"Invalid decimal literal: {node.text}", node.at)
             return self.decimal_literal(node.text.lstrip("+"), node.at)
-        if node.type in {"time", "char", "ipaddress"}:
+        if node.type == "time":
+            return self._time_literal(node)
+        if node.type in {"char", "ipaddress"}:
             self.refuse(f"Type {node.type}", node.at)
         if node.type == "json":
             return Typed(f"json({written.sql})", t.JSON)
@@ -86,13 +88,23 @@ class NameCompiler(Compiler):
         sql = f"TIMESTAMP {self.text(node.text.strip())}"
         return Typed(sql, t.timestamp(found.type.params[0]), node.text)
 
+    def _time_literal(self, node: ast.TypedLiteral) -> Typed:
+        found = clocks.literal(node.text)
+        if found is not None:
+            return found
+        if re.fullmatch(rf"{clocks.PATTERN} ?[+-]\d{{1,2}}(:\d\d)?", node.text):
+            self.refuse("Type time with time zone", node.at)
+        if re.fullmatch(clocks.PATTERN, node.text):
+            self.refuse("A time that is finer than a microsecond", node.at)
+        self.invalid(f"'{node.text}' is not a valid TIME literal", node.at)
+
     def interval_literal(self, node: ast.IntervalLiteral) -> Typed:
         sign = "-" if node.is_negative else ""
         if node.to_unit:
             return self._interval_span(node, sign)
         unit = node.unit.rstrip("S") if node.unit.endswith("S") else node.unit
-        if unit == "SECOND" and re.fullmatch(r"\d+(\.\d+)?", node.text):
-            return Typed(f"to_seconds({sign}{node.text})", t.DAYS)
+        if unit == "SECOND" and (millis := intervals.second_millis(node.text)) is not None:
+            return Typed(f"to_milliseconds({-millis if node.is_negative else millis})", t.DAYS)
         if not re.fullmatch(r"[+-]?\d+", node.text):
             self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
         if unit == "WEEK":
@@ -105,9 +117,14 @@ class NameCompiler(Compiler):
         self.refuse(f"INTERVAL … {node.unit}", node.at)
 
     def _interval_span(self, node: ast.IntervalLiteral, sign: str) -> Typed:
-        match = re.fullmatch(r"(\d+)-(\d+)", node.text)
+        match = re.fullmatch(r"(-?)(\d+)(?:-(\d+))?", node.text)
         if (node.unit, node.to_unit) == ("YEAR", "MONTH") and match:
-            return Typed(f"to_months({sign}{int(match[1]) * 12 + int(match[2])})", t.MONTHS)
+            months = int(match[2]) * 12 + int(match[3] or 0)
+            is_negative = node.is_negative != bool(match[1])
+            return Typed(f"to_months({-months if is_negative else months})", t.MONTHS)
+        millis = intervals.span_millis(node.text, node.unit, node.to_unit)
+        if millis is not None:
+            return Typed(f"to_milliseconds({sign}{millis})".replace("--", ""), t.DAYS)
         self.refuse(f"INTERVAL … {node.unit} TO {node.to_unit}", node.at)
 
     # --- names ------------------------------------------------------------------------------

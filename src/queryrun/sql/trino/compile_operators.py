@@ -6,17 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, clocks
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import UnsupportedCastError
+from queryrun.sql.trino.comparisons import NESTED, as_row_of, compared, field, row_of
 from queryrun.sql.trino.compile_names import WHOLE_DAYS, NameCompiler
 from queryrun.sql.trino.decimals import scaled, unscaled
+from queryrun.sql.trino.intervals import amount, of_amount, of_millis
+from queryrun.sql.trino.intervals import scaled as scaled_interval
+from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
 MAX_CHAIN = 900
 """Operators in a row: DuckDB's trees are at most 1,000 deep."""
-_NESTED = {"array", "map", "row", "json"}
 
 
 class OperatorCompiler(NameCompiler):
@@ -131,6 +134,16 @@ class OperatorCompiler(NameCompiler):
             return self.shifted(right, "+", left, at)
         if op in {"+", "-"} and left.type in intervals and left.type == right.type:
             return Typed(f"({left.sql} {op} {right.sql})", left.type)
+        if "time" in {left.type.name, right.type.name}:
+            return self._shift_time(op, left, right, at)
+        if op in {"*", "/"} and left.type in intervals and t.is_floating(right.type):
+            return scaled_interval(left, op, right.sql)
+        if op in {"*", "/"} and left.type in intervals and right.type.name == "decimal":
+            return scaled_interval(left, op, f"CAST({right.sql} AS DOUBLE)")
+        if op == "*" and right.type in intervals and not t.is_integer(left.type):
+            return self._shift(op, right, left, at)
+        if op == "/" and left.type in intervals and t.is_integer(right.type):
+            return of_amount(f"{amount(left)} // {right.sql}", left.type)
         if op == "*" and left.type in intervals and t.is_integer(right.type):
             sql = f"({left.sql} * CAST({right.sql} AS BIGINT))"
             return Typed(sql, left.type, left.constant)
@@ -140,7 +153,23 @@ class OperatorCompiler(NameCompiler):
         if op == "-" and left.type == right.type == t.DATE:
             return Typed(f"to_days(CAST({left.sql} - {right.sql} AS INTEGER))", t.DAYS)
         if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
-            return Typed(f"to_microseconds(epoch_us({left.sql}) - epoch_us({right.sql}))", t.DAYS)
+            between = f"epoch_us({left.sql}) - epoch_us({right.sql})"
+            if max(left.type.params[0], right.type.params[0]) <= 3:
+                return Typed(f"to_microseconds({between})", t.DAYS)
+            return _between(between)
+        self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+
+    def _shift_time(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
+        """A time and an interval, which wraps around midnight; or two times."""
+        if op == "+" and left.type == t.DAYS:
+            left, right = right, left
+        if op in {"+", "-"} and left.type.name == "time" and right.type == t.DAYS:
+            precision = left.type.params[0]
+            if right.constant != WHOLE_DAYS:
+                precision = max(precision, 3)
+            return Typed(f"({left.sql} {op} {right.sql})", t.time(precision))
+        if op == "-" and left.type.name == right.type.name == "time":
+            return _between(f"{clocks.micros(left.sql)} - {clocks.micros(right.sql)}")
         self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
 
     def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
@@ -210,8 +239,8 @@ class OperatorCompiler(NameCompiler):
         kind = t.common(left.type, right.type)
         if kind is None:
             self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
-        if kind.name in _NESTED:
-            self.refuse(f"Comparing values of type {kind}", at)
+        if kind.name in NESTED:
+            return self.compare_nested(op, left, right, at)
         if _may_be_nan(left) or _may_be_nan(right):
             numbers = [left, right]
             return self.once_each(
@@ -232,6 +261,10 @@ class OperatorCompiler(NameCompiler):
         if op in {">", ">="} and left_nan:
             return f"({sql} AND (NOT isnan({a}) OR {b} IS NULL))"
         return sql
+
+    def compare_nested(self, op: str, left: Typed, right: Typed, at: int) -> str:
+        """A comparison of arrays, rows, maps or JSON."""
+        return compared(self, op, left, right, at)
 
     def logical(self, node: ast.Logical) -> Typed:
         terms = [self.condition(term, f"A term of {node.op}") for term in node.terms]
@@ -254,8 +287,8 @@ class OperatorCompiler(NameCompiler):
         value = self.expr(node.operand)
         items = [self.expr(item) for item in node.items]
         kind = self.unified([value, *items], node.at, "IN")
-        if kind.name in _NESTED:
-            self.refuse(f"Comparing values of type {kind}", node.at)
+        if kind.name in NESTED:
+            return self.once(value, lambda one: self._in_nested(one, items, node))
         if _may_be_nan(value) and any(_may_be_nan(item) for item in items):
 
             def one_of(value: Typed) -> Typed:
@@ -268,8 +301,18 @@ class OperatorCompiler(NameCompiler):
             f"({self.cast_to(value, kind).sql} IN ({listed}))", is_negated=node.is_negated
         )
 
+    def _in_nested(self, value: Typed, items: Sequence[Typed], node: ast.InList) -> Typed:
+        equal = [self.compare("=", value, item, node.at) for item in items]
+        return _negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
+
     def in_query(self, node: ast.InQuery) -> Typed:
         value = self.expr(node.operand)
+        if value.type.name == "row":
+            sql = self.row_in_query(value, "IN", node.query, node.at)
+            if id(node) in self.filtering and not node.is_negated:  # Trino joins, by equality
+                fields = [field(value, n).sql for n in range(len(value.type.parts))]
+                sql = f"({sql} AND {' AND '.join(f'{one} IS NOT NULL' for one in fields)})"
+            return _negated(sql, is_negated=node.is_negated)
         sql, kind = self._one_column(node.query, node.at)
         both = self._comparable(value.type, kind, "IN", node.at)
         inner = self._as_type(sql, kind, both)
@@ -277,8 +320,27 @@ class OperatorCompiler(NameCompiler):
             f"({self.cast_to(value, both).sql} IN ({inner}))", is_negated=node.is_negated
         )
 
+    def row_in_query(self, value: Typed, op: str, query: ast.Query, at: int) -> str:
+        """A row compared with the rows of a subquery, where a NULL inside is like any value."""
+        sql, outputs = self.query(query, self.scope)
+        if len(outputs) != len(value.type.parts):
+            self.mismatch(f"Cannot apply operator: {value.type} {op} {len(outputs)} columns", at)
+        pairs = zip(value.type.parts, outputs, strict=True)
+        kinds = [self._comparable(given, output.type, op, at) for given, output in pairs]
+        alias = self.fresh("q")
+        names = [f"c{n + 1}" for n in range(len(outputs))]
+        columns = [Typed(f"{alias}.{n}", o.type) for n, o in zip(names, outputs, strict=True)]
+        cast = [self.exact(self.cast_to(c, k)) for c, k in zip(columns, kinds, strict=True)]
+        rows = f"SELECT {row_of(cast)} FROM ({sql}) AS {alias}({', '.join(names)})"
+        return f"({as_row_of(self, value, kinds, at)} {op} ({rows}))"
+
     def quantified(self, node: ast.Quantified) -> Typed:
         value = self.expr(node.operand)
+        if value.type.name == "row":
+            if node.op not in {"=", "<>"}:
+                self.refuse(f"Ordering values of type {value.type}", node.at)
+            op = f"{node.op} {node.quantifier}"
+            return Typed(self.row_in_query(value, op, node.query, node.at), t.BOOLEAN)
         sql, kind = self._one_column(node.query, node.at)
         both = self._comparable(value.type, kind, node.op, node.at)
         inner = self._as_type(sql, kind, both)
@@ -296,8 +358,8 @@ class OperatorCompiler(NameCompiler):
         both = t.common(a, b)
         if both is None:
             self.mismatch(f"Cannot apply operator: {a} {op} {b}", at)
-        if both.name in _NESTED:
-            self.refuse(f"Comparing values of type {both}", at)
+        if both.name == "json" or (both.name in NESTED and t.bare(a) != t.bare(b)):
+            self.refuse(f"Comparing values of types {a} and {b}", at)
         return both
 
     def _as_type(self, query: str, given: Type, target: Type) -> str:
@@ -335,8 +397,25 @@ class OperatorCompiler(NameCompiler):
     def scalar_query(self, node: ast.ScalarQuery) -> Typed:
         sql, outputs = self.query(node.query, self.scope)
         if len(outputs) != 1:
-            self.refuse("A subquery of several columns as one value", node.at)
+            return self.row_query(sql, outputs, node.at)
         return Typed(f"({sql})", outputs[0].type)
+
+    def row_query(self, sql: str, outputs: Sequence[Output], at: int) -> Typed:
+        """A subquery of several columns as one row."""
+        del at
+        alias = self.fresh("q")
+        names = [f"c{n + 1}" for n in range(len(outputs))]
+        kind = t.row([o.type for o in outputs], [o.heading for o in outputs])
+        row = f"row({', '.join(f'{alias}.{name}' for name in names)})"
+        row = f"CAST({row} AS {self.type_name(kind)})"
+        empty = f"CAST(row({', '.join(['NULL'] * len(names))}) AS {self.type_name(kind)})"
+        found = f"(SELECT {row} FROM ({sql}) AS {alias}({', '.join(names)}))"
+        return Typed(f"coalesce({found}, {empty})", kind)
+
+
+def _between(micros: str) -> Typed:
+    """An interval of microseconds, rounded half up to milliseconds."""
+    return of_millis(f"floor(CAST({micros} + 500 AS DOUBLE) / 1000)")
 
 
 def _may_be_nan(value: Typed) -> bool:

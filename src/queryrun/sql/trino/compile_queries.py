@@ -12,6 +12,7 @@ from queryrun.sql.trino import (
     functions_special,
     functions_text,
     functions_time,
+    functions_worker,
 )
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_relations import (
@@ -37,6 +38,7 @@ REGISTERED = (
     functions_special,
     functions_text,
     functions_time,
+    functions_worker,
 )
 """Importing them is what makes their functions known."""
 _NOT_SELECTED = "For SELECT DISTINCT, ORDER BY expressions must appear in select list"

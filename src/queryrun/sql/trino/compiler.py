@@ -21,7 +21,7 @@ MAX_SQL_CHARS = 4_000_000
 
 MAX_REPEATED_CHARS = 300
 """A longer value is given a name where it is needed more than once."""
-_BY_CHANCE = re.compile(r"\b(?:random|uuid|rand)\(")
+_BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
 
 
 class Compiler:
@@ -35,6 +35,8 @@ class Compiler:
         self.in_try = False
         self.in_number_cast = False
         """What is compiled at the moment becomes a number at once: its spelling is no matter."""
+        self.filtering: set[int] = set()
+        """The terms (by `id`) that a row of a WHERE or HAVING must all pass."""
         self._numbers = 0
 
     # --- how DuckDB spells things; the compiler for another engine has its own ---------------
@@ -150,6 +152,8 @@ class Compiler:
 
     def condition(self, node: ast.Expr, clause: str) -> str:
         """A boolean expression."""
+        if clause in {"WHERE clause", "HAVING clause"}:
+            self.filtering.update(id(term) for term in _terms(node))
         value = self.expr(node)
         if value.type not in {t.BOOLEAN, t.UNKNOWN}:
             self.mismatch(f"{clause} must be a boolean, not {value.type}", node.at)
@@ -190,6 +194,17 @@ class Compiler:
 
 def _needs_a_name(value: Typed) -> bool:
     return len(value.sql) > MAX_REPEATED_CHARS or _BY_CHANCE.search(value.sql) is not None
+
+
+def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
+    """What AND connects."""
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, ast.Logical) and one.op == "AND":
+            pending.extend(one.terms)
+        else:
+            yield one
 
 
 def _compared(value: Typed, kind: Type) -> str:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.comparisons import orderable, ordered
 from queryrun.sql.trino.compile_calls import CallCompiler, aggregate, window
 from queryrun.sql.trino.decimals import scaled, unscaled
+from queryrun.sql.trino.intervals import amount, of_amount
 from queryrun.sql.trino.typed import Typed, cast, exact
 
 _UNARY_DOUBLES = {
@@ -56,6 +58,8 @@ def _sum(c: CallCompiler, node: ast.Call) -> Typed:
         return Typed(c.aggregated(node, "sum", [value.sql]), t.DOUBLE)
     if value.type == t.REAL:
         return Typed(f"CAST({c.aggregated(node, 'sum', [value.sql])} AS FLOAT)", t.REAL)
+    if value.type in {t.DAYS, t.MONTHS}:
+        return of_amount(c.aggregated(node, "sum", [amount(value)]), value.type)
     c.wrong_arguments(node, [value])
 
 
@@ -66,6 +70,9 @@ def _avg(c: CallCompiler, node: ast.Call) -> Typed:
         return _avg_decimal(c, node, value)
     if value.type == t.REAL:
         return Typed(f"CAST({c.aggregated(node, 'avg', [value.sql])} AS FLOAT)", t.REAL)
+    if value.type in {t.DAYS, t.MONTHS}:
+        found = c.aggregated(node, "avg", [amount(value)])
+        return of_amount(f"trunc({found})", value.type)
     if not t.is_number(value.type):
         c.wrong_arguments(node, [value])
     return Typed(c.aggregated(node, "avg", [cast(value, t.DOUBLE).sql]), t.DOUBLE)
@@ -88,7 +95,9 @@ def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
     if args[0].type.name in _NOT_ORDERABLE:
         c.mismatch(f"Type {args[0].type} is not orderable", node.at)
     if args[0].type.name in {"row", "array"}:
-        c.refuse(f"{node.name} of {args[0].type}", node.at)
+        if len(args) > 1 or not orderable(args[0].type):
+            c.refuse(f"{node.name} of {args[0].type}", node.at)
+        return Typed(c.aggregated(node, node.name, [ordered(c, args[0])]), args[0].type)
     if len(args) == 1:
         sql = c.aggregated(node, node.name, [exact(args[0])])
         if node.name == "max" and t.is_floating(args[0].type):  # NaN only if there is nothing else

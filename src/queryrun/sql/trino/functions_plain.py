@@ -68,7 +68,7 @@ tan(double) -> double = tan({{0}})
 tanh(double) -> double = tanh({{0}})
 truncate(double) -> double = trunc({{0}})
 truncate(real) -> real = CAST(trunc({{0}}) AS FLOAT)
-width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{3}} <= 0 THEN error('bucketCount must be greater than 0') WHEN {{1}} = {{2}} THEN error('bounds cannot equal each other') WHEN isnan({{0}}) THEN error('operand must not be NaN') WHEN {{1}} < {{2}} AND {{0}} < {{1}} OR {{1}} > {{2}} AND {{0}} >= {{1}} THEN 0 WHEN {{1}} < {{2}} AND {{0}} >= {{2}} OR {{1}} > {{2}} AND {{0}} < {{2}} THEN {{3}} + 1 WHEN {{1}} < {{2}} THEN CAST(trunc({{3}} * ({{0}} - {{1}}) / ({{2}} - {{1}}) + 1) AS BIGINT) ELSE {{3}} - CAST(trunc({{3}} * ({{0}} - {{2}}) / ({{1}} - {{2}}) + 1) AS BIGINT) + 1 END
+width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{3}} <= 0 THEN error('bucketCount must be greater than 0') WHEN {{1}} = {{2}} THEN error('bounds cannot equal each other') WHEN isnan({{0}}) THEN error('operand must not be NaN') WHEN NOT isfinite({{1}}) THEN error('first bound must be finite') WHEN NOT isfinite({{2}}) THEN error('second bound must be finite') WHEN {{1}} < {{2}} AND {{0}} < {{1}} OR {{1}} > {{2}} AND {{0}} >= {{1}} THEN 0 WHEN {{1}} < {{2}} AND {{0}} >= {{2}} OR {{1}} > {{2}} AND {{0}} < {{2}} THEN {{3}} + 1 WHEN {{1}} < {{2}} THEN CAST(trunc({{3}} * ({{0}} - {{1}}) / ({{2}} - {{1}}) + 1) AS BIGINT) ELSE {{3}} - CAST(trunc({{3}} * ({{0}} - {{2}}) / ({{1}} - {{2}}) + 1) AS BIGINT) + 1 END
 bitwise_and(bigint, bigint) -> bigint = ({{0}} & {{1}})
 bitwise_or(bigint, bigint) -> bigint = ({{0}} | {{1}})
 bitwise_xor(bigint, bigint) -> bigint = xor({{0}}, {{1}})
@@ -123,7 +123,7 @@ array_sort(array(T)) -> array(T) = list_sort({{0}}, 'ASC', 'NULLS LAST')
 array_distinct(array(T)) -> array(T) = CASE WHEN {{0}} IS NOT NULL THEN list_transform(list_sort(list_transform(list_filter(list_zip(list_sort(list_zip({{0}}, range(1, len({{0}}) + 1))), list_concat([NULL], list_sort(list_zip({{0}}, range(1, len({{0}}) + 1))))), lambda pair: pair[1] IS NOT NULL AND (pair[2] IS NULL OR pair[1][1] IS DISTINCT FROM pair[2][1])), lambda pair: row(pair[1][2], pair[1][1]))), lambda pair: pair[2]) END
 arrays_overlap(array(T), array(T)) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN list_has_any({{0}}, {{1}}) THEN true WHEN len({{0}}) > 0 AND len({{1}}) > 0 AND (len(list_filter({{0}}, lambda item: item IS NULL)) > 0 OR len(list_filter({{1}}, lambda item: item IS NULL)) > 0) THEN NULL ELSE false END
 flatten(array(array(T))) -> array(T) = flatten({{0}})
-repeat(T, integer) -> array(T) = CASE WHEN {{1}} < 0 THEN error('count argument of repeat function must be greater than or equal to 0') ELSE list_transform(range({{1}}), lambda number: {{0}}) END
+repeat(T, integer) -> array(T) = CASE WHEN {{1}} < 0 THEN error('count argument of repeat function must be greater than or equal to 0') WHEN {{1}} > 10000 THEN error('count argument of repeat function must be less than or equal to 10000') ELSE list_transform(range({{1}}), lambda number: {{0}}) END
 slice(array(T), bigint, bigint) -> array(T) = CASE WHEN {{0}} IS NULL THEN NULL WHEN {{1}} = 0 THEN error('SQL array indices start at 1') WHEN {{2}} < 0 THEN error('length must be greater than or equal to 0') WHEN {{1}} > 0 THEN ({{0}})[{{1}}:{{1}} + {{2}} - 1] WHEN -{{1}} > len({{0}}) THEN ({{0}})[1:0] ELSE ({{0}})[len({{0}}) + {{1}} + 1:len({{0}}) + {{1}} + {{2}}] END
 trim_array(array(T), bigint) -> array(T) = CASE WHEN {{0}} IS NULL THEN NULL WHEN {{1}} < 0 OR {{1}} > len({{0}}) THEN error('size must not exceed array cardinality') ELSE ({{0}})[1:len({{0}}) - {{1}}] END
 map_keys(map(K, V)) -> array(K) = map_keys({{0}})
@@ -149,10 +149,7 @@ to_unixtime(timestamp_tz) -> double = epoch({{0}})
 to_unixtime(timestamp) -> double = epoch({{0}})
 to_iso8601(date) -> varchar = strftime({{0}}, '%Y-%m-%d')
 uuid() -> uuid = uuid()
-now() -> timestamp_tz3 = date_trunc('millisecond', now())
-current_timestamp() -> timestamp_tz3 = date_trunc('millisecond', now())
 current_date() -> date = current_date
-localtimestamp() -> timestamp3 = CAST(date_trunc('millisecond', now()) AS TIMESTAMP)
 """)
 
 PLAIN["ceiling"] = PLAIN["ceil"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from queryrun.sql.trino import ast, formats
+from queryrun.sql.trino import ast, clocks, formats, intervals
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import local
 from queryrun.sql.trino.compile_calls import CallCompiler, special
@@ -48,9 +48,52 @@ def _unit(c: CallCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
     return unit
 
 
+def _time_unit(c: CallCompiler, node: ast.Call, value: Typed) -> str:
+    unit = c.constant_text(node, value, "a unit").lower()
+    if unit not in clocks.UNITS:
+        c.invalid(f"'{unit}' is not a valid TIME field", node.at)
+    return unit
+
+
+def _time_plus(
+    c: CallCompiler, node: ast.Call, written: Typed, count: Typed, value: Typed
+) -> Typed:
+    """Around midnight, and cut to the digits that the value has."""
+    size = clocks.UNITS[_time_unit(c, node, written)]
+    number = f"CAST({c.as_type(node, count, t.BIGINT).sql} AS HUGEINT)"
+    digit = 10 ** (6 - value.type.params[0])
+    day = 86_400_000_000
+    moved = f"({clocks.micros(value.sql)} + {number} % {day} * {size} % {day} + {day}) % {day}"
+    sql = clocks.of_micros(f"CAST(({moved} + {digit // 2}) // {digit} * {digit} AS BIGINT)")
+    return Typed(sql, value.type)
+
+
+@special("current_timestamp", "now", "localtimestamp", "localtime")
+def _now(c: CallCompiler, node: ast.Call) -> Typed:
+    """With so many digits of a second; three unless told."""
+    args = c.args(node, 0, 0 if node.name == "now" else 1) if node.args else []
+    digits = args[0].constant if args else 3
+    if not isinstance(digits, int) or digits > 6:
+        c.refuse(f"{node.name} with such a precision", node.at)
+    unit = 10 ** (6 - digits)
+    moment = "now()" if unit == 1 else f"make_timestamptz(epoch_us(now()) // {unit} * {unit})"
+    if node.name in {"current_timestamp", "now"}:
+        return Typed(moment, t.timestamp_tz(digits))
+    local_kind = "TIME" if node.name == "localtime" else "TIMESTAMP"
+    kind = t.time(digits) if node.name == "localtime" else t.timestamp(digits)
+    return Typed(f"CAST(CAST({moment} AS TIMESTAMP) AS {local_kind})", kind)
+
+
 @special(*_FIELDS)
 def _field(c: CallCompiler, node: ast.Call) -> Typed:
-    value = _moment(c, node, c.args(node, 1)[0])
+    (value,) = c.args(node, 1)
+    is_of_months = value.type == t.MONTHS and node.name in {"year", "month"}
+    if (value.type == t.DAYS and node.name in intervals.FIELDS) or is_of_months:
+        return c.once(value, lambda one: Typed(intervals.field(one, node.name), t.BIGINT))
+    if value.type.name == "time" and node.name in _OF_THE_CLOCK:
+        sql = f"{_FIELDS[node.name]}({value.sql})"
+        return Typed(f"({sql} % 1000)" if node.name == "millisecond" else sql, t.BIGINT)
+    value = _moment(c, node, value)
     if value.type == t.DATE and node.name in _OF_THE_CLOCK:
         value = cast(value, t.timestamp(0))
     sql = f"{_FIELDS[node.name]}({_reading(value)})"
@@ -60,6 +103,10 @@ def _field(c: CallCompiler, node: ast.Call) -> Typed:
 @special("date_trunc")
 def _date_trunc(c: CallCompiler, node: ast.Call) -> Typed:
     written, value = c.args(node, 2)
+    if value.type.name == "time":
+        size = clocks.UNITS[_time_unit(c, node, written)]
+        sql = clocks.of_micros(f"({clocks.micros(value.sql)} // {size} * {size})")
+        return Typed(sql, value.type)
     _moment(c, node, value)
     unit = _unit(c, node, written, value)
     if value.type == t.DATE:
@@ -75,6 +122,8 @@ def _date_trunc(c: CallCompiler, node: ast.Call) -> Typed:
 @special("date_add")
 def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
     written, count, value = c.args(node, 3)
+    if value.type.name == "time":
+        return _time_plus(c, node, written, count, value)
     _moment(c, node, value)
     unit = _unit(c, node, written, value)
     number = c.as_type(node, count, t.BIGINT).sql
@@ -89,6 +138,10 @@ def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
 def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
     """Whole units between two moments; DuckDB's own date_diff counts borders instead."""
     written, first, last = c.args(node, 3)
+    if first.type.name == last.type.name == "time":
+        size = clocks.UNITS[_time_unit(c, node, written)]
+        between = f"({clocks.micros(last.sql)} - {clocks.micros(first.sql)})"
+        return Typed(f"({between} // {size})", t.BIGINT)
     kind = t.common_moment(_moment(c, node, first).type, _moment(c, node, last).type)
     unit = _unit(c, node, written, Typed("", kind))
     if kind.name == t.TSTZ and unit not in _BY_THE_CLOCK:

@@ -16,7 +16,8 @@ _WORDS = {
     "bigint": t.BIGINT, "real": t.REAL, "double": t.DOUBLE, "varchar": t.VARCHAR,
     "varbinary": t.VARBINARY, "date": t.DATE, "json": t.JSON, "uuid": t.UUID,
     "timestamp": t.timestamp(6), "timestamp3": t.timestamp(3), "timestamp_tz": t.timestamp_tz(6),
-    "timestamp_tz3": t.timestamp_tz(3),
+    "timestamp_tz3": t.timestamp_tz(3), "decimal38": t.decimal(38, 0), "interval_day": t.DAYS,
+    "interval_month": t.MONTHS,
 }  # fmt: skip
 _VARIABLES = frozenset("TKVU")
 _MOMENTS = {"timestamp", t.TSTZ}

@@ -10,11 +10,15 @@ from queryrun.sql.trino.types import Type
 
 @dataclass(slots=True)
 class Typed:
-    """SQL that needs no brackets around it, its type, and its value where it is a literal."""
+    """SQL that needs no brackets around it, its type, and its value where it is a literal.
+
+    `fields`: what a row was made of, where it was made here.
+    """
 
     sql: str
     type: Type
     constant: str | int | None = None
+    fields: tuple[Typed, ...] = ()
 
 
 def text(value: str) -> str:

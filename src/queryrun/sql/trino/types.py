@@ -87,6 +87,11 @@ def timestamp_tz(precision: int, zone: str = "") -> Type:
     return Type(TSTZ, (precision,), zone=zone)
 
 
+def time(precision: int) -> Type:
+    """`time(precision)`."""
+    return Type("time", (precision,))
+
+
 def array(element: Type) -> Type:
     """`array(element)`."""
     return Type("array", parts=(element,))
@@ -275,6 +280,8 @@ def common(a: Type, b: Type) -> Type | None:
         return _common_number(a, b)
     if is_moment(a) and is_moment(b):
         return _common_moment(a, b)
+    if a.name == b.name == "time":
+        return max(a, b, key=lambda kind: kind.params)
     if a.name == b.name and a.parts and len(a.parts) == len(b.parts):
         return _common_nested(a, b)
     return None

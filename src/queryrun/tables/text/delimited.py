@@ -23,6 +23,8 @@ BLOCK_BYTES = 8 * 1024**2
 """The longest row; and what is parsed at a time by each thread."""
 MAX_COLUMNS = 10_000
 _OTHER_DELIMITERS = (";", "\t", "|")
+_EXCEL_LINE = re.compile(rb'"?sep=([\x20-\x7e\t])"?(?:\r\n|\r|\n)', re.I)
+"""What Excel has written in front of the header: which delimiter the file has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Layout:
     is_header_defined: bool = False
     is_defined: bool = False
     """The delimiter was given, and not only assumed from the file's ending."""
+    is_after_excel_line: bool = False
+    """A line `sep=;` stands before the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,17 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     """Take the header off the stream; what is left are rows.
 
     A `.csv` whose first line has no comma but a semicolon, a tab or a bar is read with that; every
-    row must then have as many values. Raises `FileFault`.
+    row must then have as many values. A line `sep=;` says the same. Raises `FileFault`.
     """
     head = stream.head()
     start = len(head) - len(head.lstrip(b"\r\n"))
+    said = _EXCEL_LINE.match(head, start) if layout.header and not layout.is_defined else None
+    if said:
+        layout = replace(
+            layout, delimiter=said[1].decode(), is_defined=True, is_after_excel_line=True
+        )
+        stream.skip(said.end())
+        head, start = head[said.end() :], 0
     record, length = _first_record(stream, head[start:], layout)
     layout = _with_delimiter(record, layout)
     cells = _cells(stream, record, layout)

@@ -38,6 +38,7 @@ def records(stream: TextStream) -> Iterator[tuple[Record, int]]:
     is_array = reader.takes(b"[")
     if is_array and reader.takes(b"]"):
         yield from _require_end(reader)
+        return
     while reader.has_more():
         line = reader.line
         yield reader.record(), line
@@ -115,7 +116,7 @@ class _Reader:
         text = self._data[self._at : end].rstrip(b" \t\r,")
         try:
             record = _decode(text)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             self._is_by_line = False
             return None
         self._require_distinct(text, record)
@@ -125,6 +126,8 @@ class _Reader:
     def _decoded(self, text: bytes) -> Record:
         try:
             record = _decode(text)
+        except RecursionError:
+            self.fail("has a value that is nested too deeply", "flatten it")
         except msgspec.ValidationError:
             self.fail("has a value that is no object", "each record must be an object")
         except msgspec.MsgspecError as error:
@@ -175,11 +178,16 @@ class UnknownKeyError(Exception):
 
 
 def columns_of(stream: TextStream, max_records: int = 0) -> list[str]:
-    """All keys of all records (or of the first), in the order in which they first occur."""
+    """All keys of all records (or of the first), in the order in which they first occur.
+
+    None for a file without records.
+    """
     found: dict[str, None] = {}
     lower: dict[str, str] = {}
     all_records = records(stream)
+    is_any = False
     for record, line in islice(all_records, max_records) if max_records else all_records:
+        is_any = True
         if record.keys() <= found.keys():
             continue
         for key in record:
@@ -190,8 +198,8 @@ def columns_of(stream: TextStream, max_records: int = 0) -> list[str]:
             found[key] = None
         if len(found) > MAX_KEYS:
             _fail(stream, line, f"has more than {MAX_KEYS} keys", "keep them in one object")
-    if not found:
-        _fail(stream, 0, "has no keys", "a table needs a column")
+    if not found and is_any:
+        _fail(stream, 0, "has records without keys", "a table needs a column")
     return list(found)
 
 

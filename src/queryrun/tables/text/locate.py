@@ -63,9 +63,13 @@ def _rows(file: TextFile, layout: Layout, columns: int) -> Iterator[tuple[int, l
         )
         before = 0
         is_header = layout.header
+        is_excel_line = layout.is_after_excel_line
         for row in rows:
             line, before = before + 1, rows.line_num
             if not row and (columns > 1 or is_header or file.comment):
+                continue
+            if is_excel_line:
+                is_excel_line = False
                 continue
             if is_header:
                 is_header = False

@@ -35,25 +35,27 @@ def text_kinds(table: TableSnapshot) -> Mapping[str, str]:
         return reading.kinds
 
 
-def read_csv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+def read_csv(_: DuckDBPyConnection, table: TableSnapshot) -> str:
     """Commas, or what the header line says for sure (`delimited.read_header`)."""
-    return _read(connection, table, defined_layout(Layout(","), table.table.definition))
+    return _read(table, defined_layout(Layout(","), table.table.definition))
 
 
-def read_tsv(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+def read_tsv(_: DuckDBPyConnection, table: TableSnapshot) -> str:
     """Tabs."""
     layout = Layout("\t", is_defined=True)
-    return _read(connection, table, defined_layout(layout, table.table.definition))
+    return _read(table, defined_layout(layout, table.table.definition))
 
 
-def read_json(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
+def read_json(_: DuckDBPyConnection, table: TableSnapshot) -> str:
     """One object after another, or one array per file."""
-    return _read(connection, table, None)
+    return _read(table, None)
 
 
-def _read(connection: DuckDBPyConnection, table: TableSnapshot, layout: Layout | None) -> str:
+def _read(table: TableSnapshot, layout: Layout | None) -> str:
     with contextlib.closing(_Reading(table, layout)) as reading:
         files, paths, faults = reading.copies()
+        own = reading.names
+    table.column_faults.update(faults)
 
     def relation(paths: list[str], options: str) -> str:
         union = ", union_by_name=true" if len(paths) > 1 else ""
@@ -66,7 +68,7 @@ def _read(connection: DuckDBPyConnection, table: TableSnapshot, layout: Layout |
         )
         return f"(SELECT * REPLACE ({errors}) FROM {read})"
 
-    return partitioned(connection, table, paths, relation, files)
+    return partitioned(table, paths, relation, own, files)
 
 
 @dataclass(slots=True)
@@ -97,6 +99,8 @@ class _Reading:
         self._store = _store_of(table)
         self.kinds: dict[str, str] = {}
         """By lower-case column name, once `copies` has been called."""
+        self.names: list[set[str]] = []
+        """The lower-case columns of each file, once `copies` has been called."""
 
     def close(self) -> None:
         """Release the converter."""
@@ -111,7 +115,11 @@ class _Reading:
             raise unreadable(self._table.table.name, "its file is empty, so it has no columns")
         for file in files:
             self._remember(file, file.key, self._convert)
+        files = [file for file in files if file.converted.columns]
+        if not files:
+            raise unreadable(self._table.table.name, "it has no records, so it has no columns")
         faults = self._unify(files)
+        self.names = [{c.name.lower() for c in file.converted.columns} for file in files]
         return [file.file for file in files], [self._open(file) for file in files], faults
 
     # --- one file ---------------------------------------------------------------------------
@@ -144,7 +152,8 @@ class _Reading:
                     entry = Entry(fault=self._located(file, fault))
                 if not file.file.is_unchanged():
                     raise changed(self._table.table.name, file.file.found.name)
-                self._store.add(key, entry, path if entry.converted else None)
+                is_written = entry.converted is not None and bool(entry.converted.columns)
+                self._store.add(key, entry, path if is_written else None)
         if entry.fault:
             raise unreadable(self._table.table.name, str(entry.fault))
         if entry.converted is None:
@@ -153,6 +162,8 @@ class _Reading:
 
     def _convert(self, file: _File, path: Path) -> Converted:
         converted = self._converter.convert(file.source, path)
+        if not converted.columns:
+            return converted
         self._require_columns(file, converted)
         if isinstance(file.source, DelimitedSource):
             self._require_header(file, converted)

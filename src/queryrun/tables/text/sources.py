@@ -74,9 +74,19 @@ class JsonSource:
             with contextlib.closing(TextStream(self.file)) as stream:
                 self._names = json_records.columns_of(stream, json_records.BATCH_ROWS)
         with contextlib.closing(TextStream(self.file)) as stream:
-            yield self._names, json_records.batches(stream, self._names)
+            yield _headings(self._names), json_records.batches(stream, self._names)
 
     def learn_columns(self) -> None:
         """See `Source`."""
         with contextlib.closing(TextStream(self.file)) as stream:
             self._names = json_records.columns_of(stream)
+
+
+def _headings(keys: Sequence[str]) -> list[str]:
+    """SQL has no name for an empty key: it becomes `column` and its number, as in CSV."""
+    lower = {key.lower() for key in keys}
+    names = [key or f"column{index}" for index, key in enumerate(keys)]
+    return [
+        name if key or name not in lower else f"{name}_"
+        for key, name in zip(keys, names, strict=True)
+    ]

@@ -22,7 +22,7 @@ from queryrun.tables.text.faults import FileFault
 from queryrun.tables.text.kinds import Facts
 from queryrun.tables.text.nested import Shape
 
-FORMAT = 1
+FORMAT = 3
 """To be advanced when the meaning of what is kept changes: then nothing older is used."""
 DEFAULT_MAX_BYTES = 20 * 1024**3
 _EVICT_PARTS, _EVICT_EVERY = 20, 500
@@ -52,7 +52,8 @@ class CopyStore:
         """What is known, or None. A copy that cannot be read is none."""
         try:
             entry = _read(self._path(key, _INFO).read_bytes())
-            if entry.converted and not self._path(key, _DATA).exists():
+            is_copied = entry.converted is not None and bool(entry.converted.columns)
+            if is_copied and not self._path(key, _DATA).exists():
                 return None
         except (OSError, ValueError, LookupError, TypeError):
             return None

@@ -66,8 +66,9 @@ class TextStream(io.RawIOBase):
         bom, found = next(((b, e) for b, e in _BOMS if first.startswith(b)), (b"", "utf-8"))
         self.encoding = file.encoding or found
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
-        self._decode = None if self.encoding in {"utf-8", "ascii"} else decoder
-        self._pending = first[len(bom) :]
+        self._decode = None if self.encoding in {"utf-8", "utf-8-sig"} else decoder
+        is_of_codec = self.encoding in {"utf-16", "utf-32"}  # these find the byte order by it
+        self._pending = first if is_of_codec else first[len(bom) :]
         self._is_first, self._is_at_end = True, False
         self._buffer = b""
 
@@ -147,8 +148,13 @@ class TextStream(io.RawIOBase):
     def _decoded(self, raw: bytes, decode: codecs.IncrementalDecoder) -> bytes:
         try:
             return decode.decode(raw, final=not raw).encode()
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode(self.encoding, "ignore").encode()
+            line = self.lines + line_breaks(self._buffer + before)
+            self._fail(line, f"is not {self.encoding}", "give its `encoding` in tables.toml")
         except UnicodeError:
-            self._fail(0, f"is not {self.encoding}", "give its `encoding` in tables.toml")
+            advice = f'say its byte order: encoding = "{self.encoding}-le" in tables.toml'
+            self._fail(0, f"has no byte order mark of {self.encoding}", advice)
         return b""
 
     def _take(self, size: int) -> bytes:

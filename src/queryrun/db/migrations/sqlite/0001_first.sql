@@ -38,10 +38,12 @@ CREATE TABLE client_secrets (
     PRIMARY KEY (client_id, digest)
 ) WITHOUT ROWID;
 
+-- session_until_ms is set for the token of a console session: until then it can be extended.
 CREATE TABLE tokens (
-    digest     TEXT PRIMARY KEY,
-    client_id  TEXT NOT NULL REFERENCES clients (id),
-    expires_ms INTEGER NOT NULL
+    digest           TEXT PRIMARY KEY,
+    client_id        TEXT NOT NULL REFERENCES clients (id),
+    expires_ms       INTEGER NOT NULL,
+    session_until_ms INTEGER
 ) WITHOUT ROWID;
 
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the
@@ -65,6 +67,7 @@ CREATE TABLE runs (
     file_size_bytes     INTEGER,
     file_sha256         TEXT,
     file_rows           INTEGER,
+    file_columns        TEXT,
     failure_code        TEXT,
     failure_message     TEXT,
     failure_line        INTEGER,
@@ -174,6 +177,52 @@ CREATE TABLE usage (
     PRIMARY KEY (tenant_id, entity_id, client_id, bucket)
 ) WITHOUT ROWID;
 
+-- The ledger: what each attempt has used, written with its end, and (attempt 0) what was downloaded
+-- of its run on a day. It outlives the runs. Days are counted since 1970; tags are as in
+-- run_requests.
+CREATE TABLE usage_records (
+    run_seq           INTEGER NOT NULL,
+    attempt           INTEGER NOT NULL,
+    day               INTEGER NOT NULL,
+    run_id            TEXT NOT NULL,
+    tenant_id         TEXT NOT NULL,
+    entity_id         TEXT NOT NULL,
+    client_id         TEXT NOT NULL,
+    source            TEXT NOT NULL,
+    tags              TEXT NOT NULL,
+    outcome           TEXT NOT NULL,
+    cause             TEXT NOT NULL,
+    cpu_ms            INTEGER NOT NULL DEFAULT 0,
+    wall_ms           INTEGER NOT NULL DEFAULT 0,
+    peak_memory_bytes INTEGER NOT NULL DEFAULT 0,
+    read_bytes        INTEGER,
+    read_rows         INTEGER,
+    spilled_bytes     INTEGER,
+    written_bytes     INTEGER NOT NULL DEFAULT 0,
+    downloads         INTEGER NOT NULL DEFAULT 0,
+    downloaded_bytes  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_seq, attempt, day)
+) WITHOUT ROWID;
+CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
+
+-- The audit log: digest covers the entry and the digest before it. There is one writer, so an entry
+-- is put into the chain as it is written.
+CREATE TABLE audit_log (
+    position INTEGER PRIMARY KEY,
+    at_ms    INTEGER NOT NULL,
+    content  TEXT NOT NULL,
+    digest   TEXT NOT NULL
+);
+-- The end of the chain, and its beginning: behind what the retention has removed.
+CREATE TABLE audit_head (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    position      INTEGER NOT NULL,
+    digest        TEXT NOT NULL,
+    base_position INTEGER NOT NULL,
+    base_digest   TEXT NOT NULL
+);
+INSERT INTO audit_head VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000', 0, '0000000000000000000000000000000000000000000000000000000000000000');
+
 CREATE TABLE async_requests (
     id           TEXT PRIMARY KEY,
     tenant_id    TEXT NOT NULL,
@@ -186,3 +235,29 @@ CREATE TABLE async_requests (
     completed_ms INTEGER,
     response     BLOB
 ) WITHOUT ROWID;
+
+-- What people keep for later. shared: 1 for everybody of the entity.
+CREATE TABLE saved_statements (
+    id         TEXT PRIMARY KEY,
+    tenant_id  TEXT NOT NULL,
+    entity_id  TEXT NOT NULL,
+    client_id  TEXT NOT NULL REFERENCES clients (id),
+    name       TEXT NOT NULL,
+    folder     TEXT NOT NULL,
+    sql        TEXT NOT NULL,
+    source     TEXT,
+    shared     INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
+CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
+
+-- Result files to remove: of runs past their retention, and what attempts left while the store of
+-- files did not respond.
+CREATE TABLE file_removals (
+    file_key    TEXT PRIMARY KEY,
+    recorded_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);

@@ -77,8 +77,14 @@ ORDER BY s.valid_until_ms IS NOT NULL;
 UPDATE clients SET revoked_ms = coalesce(revoked_ms, %(now_ms)s) WHERE id = %(client_id)s;
 
 -- name: add_token
-INSERT INTO tokens (digest, client_id, expires_ms)
-VALUES (%(digest)s, %(client_id)s, %(expires_ms)s);
+INSERT INTO tokens (digest, client_id, expires_ms, session_until_ms)
+VALUES (%(digest)s, %(client_id)s, %(expires_ms)s, %(session_until_ms)s);
+
+-- name: extend_session
+-- Never beyond the end of the session. Index: tokens_pkey.
+UPDATE tokens SET expires_ms = least(%(expires_ms)s, session_until_ms)
+WHERE digest = %(digest)s AND session_until_ms IS NOT NULL AND expires_ms > %(now_ms)s
+    AND client_id IN (SELECT id FROM clients WHERE revoked_ms IS NULL);
 
 -- name: revoke_token
 -- Index: the primary key of tokens.
@@ -89,7 +95,7 @@ DELETE FROM tokens WHERE digest = %(digest)s AND client_id = %(client_id)s;
 SELECT id FROM clients WHERE revoked_ms >= %(since_ms)s;
 
 -- name: remove_expired_tokens
--- Reads the whole table, from time to time.
+-- Reads the whole table, from time to time. By the database's clock alone.
 DELETE FROM tokens
-WHERE expires_ms <= %(now_ms)s
+WHERE expires_ms <= {now}
     OR client_id IN (SELECT id FROM clients WHERE revoked_ms IS NOT NULL);

@@ -186,7 +186,7 @@ SELECT run_seq, number, at_ms, lease_until_ms FROM pg_temp.claim_runs(
     %(entity_limits)s::bigint[], %(client_limits)s::bigint[], %(slots)s, %(fair_slots)s);
 
 -- name: next_ready
--- When the first run that waits out a back-off becomes ready. Index: runs_waiting.
+-- Milliseconds until the first run that waits out a back-off becomes ready. Index: runs_waiting.
 WITH RECURSIVE clock AS MATERIALIZED (
     SELECT {now} AS ms
 ), given AS (
@@ -205,7 +205,7 @@ WITH RECURSIVE clock AS MATERIALIZED (
             AND (r.tenant_id, r.entity_id, r.client_id) > (g.tenant_id, g.entity_id, g.client_id)
         ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) next
 )
-SELECT min(later.ready_ms) FROM groups g CROSS JOIN LATERAL (
+SELECT min(later.ready_ms) - (SELECT ms FROM clock) FROM groups g CROSS JOIN LATERAL (
     SELECT r.ready_ms FROM runs r
     WHERE r.state = 'accepted' AND r.source = g.source AND r.tenant_id = g.tenant_id
         AND r.entity_id = g.entity_id AND r.client_id = g.client_id

@@ -9,3 +9,6 @@ SELECT pg_try_advisory_lock(hashtextextended(%(task)s, {leader_lock}));
 
 -- name: set_idle_timeout
 SELECT set_config('idle_session_timeout', %(timeout_ms)s, false);
+
+-- name: read_clock
+SELECT {now};

@@ -39,6 +39,9 @@ request AS (
     SELECT %(tenant_id)s, %(entity_id)s, %(client_id)s, mod(seq, 16), %(statement_bytes)s, 0,
         created_ms / 86400000, 0 FROM added
     {to_what_is_used}
+), audited AS (
+    INSERT INTO audit_inbox (at_ms, content)
+    SELECT created_ms, %(audit)s::text FROM added WHERE %(audit)s::text IS NOT NULL
 )
 SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
 
@@ -72,22 +75,26 @@ WHERE r.id = %(run_id)s AND r.attempt = %(number)s AND (r.state || '') = 'in_pro
 WITH clock AS MATERIALIZED (SELECT {now} AS ms), held AS MATERIALIZED (
     SELECT named.*, run.seq, run.state
     FROM unnest(%(run_ids)s::text[], %(numbers)s::bigint[], %(stages)s::text[],
-            %(percents)s::float8[], %(rows)s::bigint[], %(sizes)s::bigint[])
-        AS named (run_id, number, stage, percent, written, size_bytes)
+            %(percents)s::float8[], %(rows)s::bigint[], %(sizes)s::bigint[],
+            %(cpus)s::bigint[], %(memories)s::bigint[])
+        AS named (run_id, number, stage, percent, written, size_bytes, cpu_ms, memory_bytes)
     CROSS JOIN LATERAL (SELECT seq, state FROM runs WHERE id = named.run_id OFFSET 0) run
 )
 UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
     progress_stage = coalesce(held.stage, a.progress_stage),
     progress_percent = CASE WHEN held.stage IS NULL THEN a.progress_percent ELSE held.percent END,
     progress_rows = coalesce(held.written, a.progress_rows),
-    progress_size_bytes = coalesce(held.size_bytes, a.progress_size_bytes)
+    progress_size_bytes = coalesce(held.size_bytes, a.progress_size_bytes),
+    progress_cpu_ms = coalesce(held.cpu_ms, a.progress_cpu_ms),
+    progress_memory_bytes = coalesce(held.memory_bytes, a.progress_memory_bytes)
 FROM held WHERE a.run_seq = held.seq AND a.number = held.number
     AND a.node || '' = %(node)s AND coalesce(a.ended_ms, 0) = 0
 RETURNING held.run_id, held.number, held.state;
 
 -- name: progress
 -- Of a live attempt. Indexes: runs_id_key, attempts_pkey.
-SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes
+SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes,
+    coalesce(a.progress_cpu_ms, 0), coalesce(a.progress_memory_bytes, 0)
 FROM runs r JOIN attempts a ON a.run_seq = r.seq AND a.number = r.attempt
 WHERE r.id = %(run_id)s AND coalesce(a.ended_ms, 0) = 0 AND a.progress_stage IS NOT NULL;
 
@@ -136,13 +143,20 @@ UNION ALL
 SELECT source, state, count(*) FROM runs
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 
+-- name: expired_share
+-- How many runs are terminal, and how many of them are expired. Index: runs_ended.
+SELECT (SELECT count(*) FROM runs WHERE state IN ('complete', 'failed', 'canceled')),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM runs WHERE state IN ('complete', 'failed', 'canceled')
+            AND updated_ms < {now} - %(retention_ms)s ORDER BY updated_ms LIMIT %(limit)s) expired);
+
 -- name: remove_expired_runs
--- With their history; returns every file that a run or one of its attempts has or may have left.
+-- By the database's clock alone. With their history; records every file that a run or an attempt may have left.
 -- Indexes: runs_ended, attempts_pkey, run_requests_pkey.
-WITH expired AS MATERIALIZED (
-    SELECT seq, id, file_key, tenant_id, entity_id, client_id,
+WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
+    SELECT seq, file_key, tenant_id, entity_id, client_id,
         coalesce(file_size_bytes, 0) AS result_bytes FROM runs
-    WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < %(before_ms)s
+    WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < (SELECT ms FROM clock) - %(retention_ms)s
     ORDER BY updated_ms LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), events AS (
     DELETE FROM run_events e USING expired x WHERE e.run_seq = x.seq
@@ -160,10 +174,26 @@ WITH expired AS MATERIALIZED (
         FROM expired JOIN requested ON run_seq = seq GROUP BY 1, 2, 3, 4) gone
     WHERE u.tenant_id = gone.tenant_id AND u.entity_id = gone.entity_id
         AND u.client_id = gone.client_id AND u.bucket = gone.bucket
+), recorded AS (
+    INSERT INTO file_removals (file_key, recorded_ms)
+    SELECT file_key, ms FROM clock, (SELECT file_key FROM expired
+        UNION SELECT file_key FROM attempted) f WHERE file_key IS NOT NULL
+    ON CONFLICT (file_key) DO NOTHING
 ), removed AS (
     DELETE FROM runs r USING expired x WHERE r.seq = x.seq RETURNING r.seq
 )
-SELECT x.id, array(
-    SELECT x.file_key WHERE x.file_key IS NOT NULL
-    UNION SELECT t.file_key FROM attempted t WHERE t.run_seq = x.seq AND t.file_key IS NOT NULL)
-FROM expired x JOIN removed USING (seq);
+SELECT count(*) FROM removed;
+
+-- name: record_removals
+-- Index: file_removals_pkey.
+INSERT INTO file_removals (file_key, recorded_ms)
+SELECT DISTINCT file_key, {now} FROM unnest(%(keys)s::text[]) named (file_key)
+ON CONFLICT (file_key) DO UPDATE SET recorded_ms = excluded.recorded_ms;
+
+-- name: recorded_removals
+-- Index: file_removals_recorded.
+SELECT file_key FROM file_removals ORDER BY recorded_ms, file_key LIMIT %(limit)s;
+
+-- name: forget_removals
+-- Index: file_removals_pkey.
+DELETE FROM file_removals WHERE file_key = ANY (%(keys)s::text[]);

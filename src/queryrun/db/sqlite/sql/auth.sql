@@ -71,7 +71,14 @@ ORDER BY s.valid_until_ms IS NOT NULL;
 UPDATE clients SET revoked_ms = coalesce(revoked_ms, :now_ms) WHERE id = :client_id;
 
 -- name: add_token
-INSERT INTO tokens (digest, client_id, expires_ms) VALUES (:digest, :client_id, :expires_ms);
+INSERT INTO tokens (digest, client_id, expires_ms, session_until_ms)
+VALUES (:digest, :client_id, :expires_ms, :session_until_ms);
+
+-- name: extend_session
+-- Never beyond the end of the session. Index: the primary key of tokens.
+UPDATE tokens SET expires_ms = min(:expires_ms, session_until_ms)
+WHERE digest = :digest AND session_until_ms IS NOT NULL AND expires_ms > :now_ms
+    AND client_id IN (SELECT id FROM clients WHERE revoked_ms IS NULL);
 
 -- name: revoke_token
 -- Index: the primary key of tokens.

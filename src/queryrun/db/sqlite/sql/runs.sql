@@ -43,7 +43,9 @@ UPDATE attempts SET lease_until_ms = :lease_until_ms,
     progress_stage = coalesce(:stage, progress_stage),
     progress_percent = CASE WHEN :stage IS NULL THEN progress_percent ELSE :percent END,
     progress_rows = coalesce(:rows, progress_rows),
-    progress_size_bytes = coalesce(:size_bytes, progress_size_bytes)
+    progress_size_bytes = coalesce(:size_bytes, progress_size_bytes),
+    progress_cpu_ms = coalesce(:cpu_ms, progress_cpu_ms),
+    progress_memory_bytes = coalesce(:memory_bytes, progress_memory_bytes)
 WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) AND number = :number
     AND node = :node AND ended_ms IS NULL;
 
@@ -53,7 +55,8 @@ SELECT state FROM runs WHERE id = :run_id AND attempt = :number;
 
 -- name: progress
 -- Of a live attempt. Indexes: the unique one on runs (id), the primary key of attempts.
-SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes
+SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes,
+    coalesce(a.progress_cpu_ms, 0), coalesce(a.progress_memory_bytes, 0)
 FROM runs r JOIN attempts a ON a.run_seq = r.seq AND a.number = r.attempt
 WHERE r.id = :run_id AND a.ended_ms IS NULL AND a.progress_stage IS NOT NULL;
 
@@ -95,16 +98,34 @@ UNION ALL
 SELECT source, state, count(*) FROM runs
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 
+-- name: expired_share
+-- How many runs are terminal, and how many of them are expired. Index: runs_ended.
+SELECT (SELECT count(*) FROM runs WHERE state IN ('complete', 'failed', 'canceled')),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM runs WHERE state IN ('complete', 'failed', 'canceled')
+            AND updated_ms < :before_ms ORDER BY updated_ms LIMIT :limit));
+
 -- name: expired_runs
 -- Index: runs_ended.
-SELECT seq, id FROM runs
+SELECT seq FROM runs
 WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < :before_ms
 ORDER BY updated_ms LIMIT :limit;
 
--- name: file_keys
+-- name: record_files
 -- Every file that the run or one of its attempts has or may have left.
-SELECT file_key FROM runs WHERE seq = :seq AND file_key IS NOT NULL
-UNION SELECT file_key FROM attempts WHERE run_seq = :seq AND file_key IS NOT NULL;
+INSERT OR IGNORE INTO file_removals (file_key, recorded_ms)
+SELECT file_key, :now_ms FROM runs WHERE seq = :seq AND file_key IS NOT NULL
+UNION SELECT file_key, :now_ms FROM attempts WHERE run_seq = :seq AND file_key IS NOT NULL;
+
+-- name: record_removal
+INSERT OR REPLACE INTO file_removals (file_key, recorded_ms) VALUES (:file_key, :now_ms);
+
+-- name: recorded_removals
+-- Index: file_removals_recorded.
+SELECT file_key FROM file_removals ORDER BY recorded_ms, file_key LIMIT :limit;
+
+-- name: forget_removal
+DELETE FROM file_removals WHERE file_key = :file_key;
 
 -- name: remove_events
 DELETE FROM run_events WHERE run_seq = :seq;

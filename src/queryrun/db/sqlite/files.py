@@ -1,0 +1,111 @@
+"""The files of an open SQLite database, and whether they are still the ones that were opened.
+
+SQLite goes on writing to files that were deleted or replaced under it: everything accepted from
+then on would be gone after a restart. So the writer asks here around every commit.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from queryrun.causes import Cause, cause_of
+from queryrun.errors import Unavailable
+
+_FIRST_BYTES = 100
+_ID_OFFSET, _ID_BYTES = 68, 4
+"""Where a database file has its application id."""
+_SIDE_FILES = ("-wal", "-shm")
+
+
+class DatabaseFiles:
+    """The identity of a database's files. One that was opened for long is cheap to check.
+
+    It keeps a descriptor of the database file: closing one drops every lock that this process has
+    on the file, so it is closed by `close` alone, after the connections.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        """`connection` must have written to the database in WAL mode, so that all files exist."""
+        self.path = path
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        stored = self._application_id()
+        self._ids = {stored, (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")}
+        self._known = {name: _identity(name) for name in self._names()}
+
+    def check(self) -> None:
+        """Raise `Unavailable`, with the cause and which file it is, unless all is as it was."""
+        for name, known in self._known.items():
+            try:
+                found = _identity(name)
+            except OSError as error:
+                raise _gone(name, cause_of(error) or Cause.OTHER) from error
+            if found != known:
+                raise _gone(name, Cause.REPLACED)
+        if os.fstat(self._file).st_size < _FIRST_BYTES:
+            raise Unavailable(
+                f"the database file {self.path.name} was emptied: stop this node and restore it "
+                "from a backup",
+                Cause.CORRUPT,
+            )
+        if self._application_id() not in self._ids:
+            raise _gone(self.path, Cause.REPLACED)
+
+    def close(self) -> None:
+        """Release the descriptor. Call it after the last connection was closed."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def lock_holder(self) -> str | None:
+        """`process 4711 (sqlite3)`, which has locked the database; None when the kernel names none.
+
+        Reads the kernel's list of locks, in which other containers' processes are missing.
+        """
+        inodes = {f":{inode} " for _, inode in self._known.values()}
+        try:
+            locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        except OSError:
+            return None
+        for line in locks:
+            fields = line.split()
+            if "WRITE" in fields and any(inode in line for inode in inodes):
+                pid = int(fields[fields.index("WRITE") + 1])
+                if pid not in (os.getpid(), 0, -1):
+                    return f"process {pid} ({_name_of(pid)})"
+        return None
+
+    def _names(self) -> list[Path]:
+        side_files = [Path(f"{self.path}{suffix}") for suffix in _SIDE_FILES]
+        return [self.path, *(name for name in side_files if name.exists())]
+
+    def _application_id(self) -> bytes:
+        try:
+            return os.pread(self._file, _ID_BYTES, _ID_OFFSET)
+        except OSError as error:
+            raise _gone(self.path, cause_of(error) or Cause.OTHER) from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116 - called around every commit
+    return found.st_dev, found.st_ino
+
+
+def _gone(path: Path, cause: Cause) -> Unavailable:
+    """What was accepted before is still readable here, and lost once this process has ended."""
+    what = {Cause.MISSING: "was deleted or moved", Cause.REPLACED: "was replaced by another file"}
+    happened = what.get(cause, f"cannot be read: {cause.sentence}")
+    return Unavailable(
+        f"the database file {path.name} {happened}: put it back, or stop this node and restore a "
+        "backup",
+        cause,
+    )
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "of another container, or ended"

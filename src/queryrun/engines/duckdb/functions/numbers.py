@@ -1,0 +1,298 @@
+"""Functions of numbers and their spellings."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from secrets import SystemRandom
+from statistics import NormalDist
+
+from queryrun.engines.duckdb.functions.registry import (
+    InputError,
+    UnsupportedError,
+    spelled,
+    worker_function,
+)
+
+_CHANCE = SystemRandom()
+_WIDE = Context(prec=800)
+
+
+@worker_function("qr_from_base(VARCHAR, BIGINT) -> BIGINT")
+def _from_base(value: str, base: int) -> int:
+    if not 2 <= base <= 36:
+        raise InputError("Radix must be between 2 and 36")
+    number = _in_base(value, base)
+    if number is None or not -(2**63) <= number < 2**63:
+        raise InputError(f"Not a valid base-{base} number: {value}")
+    return number
+
+
+def _in_base(value: str, base: int) -> int | None:
+    """Digits alone: Python reads prefixes, underscores and blanks as well."""
+    if not re.fullmatch(r"[+-]?[0-9A-Za-z]{1,64}", value, re.ASCII):
+        return None
+    if any(int(digit, 36) >= base for digit in value.lstrip("+-")):
+        return None
+    found = 0
+    for digit in value.lstrip("+-"):
+        found = found * base + int(digit, 36)
+    return -found if value.startswith("-") else found
+
+
+@worker_function("qr_bit_count(BIGINT, BIGINT) -> BIGINT")
+def _bit_count(value: int, bits: int) -> int:
+    if bits == 64:
+        return (value & (2**64 - 1)).bit_count()
+    if not 2 <= bits <= 64:
+        raise InputError(f"Bits specified in bit_count must be between 2 and 64, got {bits}")
+    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        raise InputError(
+            "Number must be representable with the bits specified. "
+            f"{value} cannot be represented with {bits} bits"
+        )
+    return int(value & (2**bits - 1)).bit_count()
+
+
+@worker_function("qr_random(BIGINT, BIGINT) -> BIGINT", is_volatile=True)
+def _random(start: int, stop: int) -> int:
+    if start >= stop:
+        raise InputError("start value must be less than stop value")
+    return int(_CHANCE.randrange(start, stop))
+
+
+@worker_function("qr_random_below(BIGINT) -> BIGINT", is_volatile=True)
+def _random_below(bound: int) -> int:
+    if bound <= 0:
+        raise InputError("bound must be positive")
+    return int(_CHANCE.randrange(bound))
+
+
+# --- spellings ------------------------------------------------------------------------------
+
+
+@worker_function("qr_human_readable_seconds(DOUBLE) -> VARCHAR")
+def _human_readable_seconds(value: float) -> str:
+    if not math.isfinite(value):
+        word = "NaN" if math.isnan(value) else str(value).replace("inf", "Infinity")
+        raise InputError(f"Invalid argument found: {word}")
+    rest = min(math.floor(abs(value) + 0.5), 2**63 - 1)
+    parts = []
+    for unit, seconds in (
+        ("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1),
+    ):  # fmt: skip
+        count, rest = divmod(rest, seconds)
+        if count:
+            parts.append(f"{count} {unit}{'s' if count > 1 else ''}")
+    return ", ".join(parts) or "0 seconds"
+
+
+_DATA_UNITS = {
+    unit: 1024**power
+    for power, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"))
+}
+
+
+@worker_function("qr_parse_data_size(VARCHAR) -> DECIMAL(38,0)")
+def _parse_data_size(value: str) -> Decimal:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]+)", value, re.ASCII)
+    if match is None or match[2] not in _DATA_UNITS:
+        raise InputError(f"Invalid data size: '{value}'")
+    size = _WIDE.multiply(Decimal(match[1]), Decimal(_DATA_UNITS[match[2]]))
+    whole = size.to_integral_value(ROUND_DOWN)
+    if whole >= 10**38:
+        raise InputError(f"Value out of range: '{value}' ('{whole}B')")
+    return whole
+
+
+_DURATIONS_NS = {
+    "ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+    "d": 86_400 * 10**9,
+}  # fmt: skip
+
+
+@worker_function("qr_parse_duration_ms(VARCHAR) -> BIGINT")
+def _parse_duration_ms(value: str) -> int:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", value, re.ASCII)
+    if match is None:
+        raise InputError(f"duration is not a valid data duration string: {value}")
+    if match[2] not in _DURATIONS_NS:
+        raise InputError(f"Unknown time unit: {match[2]}")
+    return math.floor(float(match[1]) * (_DURATIONS_NS[match[2]] / 10**6) + 0.5)
+
+
+_SCALES = ((10**15, "Q"), (10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+
+
+def _compact(value: Decimal) -> str:
+    scale, unit = next(((s, u) for s, u in _SCALES if abs(value) >= s), (1, ""))
+    scaled = _WIDE.divide(value, Decimal(scale))
+    if not unit:
+        return str(int(scaled.to_integral_value(ROUND_DOWN)))
+    size = abs(scaled)
+    digits = 2 if size < 10 else 1 if size < 100 else 0
+    text = str(scaled.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text + unit
+
+
+@worker_function("qr_format_number(DOUBLE) -> VARCHAR")
+def _format_number(value: float) -> str:
+    """Of doubles: they are cut to whole numbers, as Java does."""
+    if math.isnan(value):
+        return "0"
+    return str(_format_integer(int(min(max(value, -(2**63)), 2**63 - 1))))
+
+
+@worker_function("qr_format_integer(BIGINT) -> VARCHAR")
+def _format_integer(value: int) -> str:
+    if value == -(2**63):
+        raise UnsupportedError("format_number of the smallest bigint")
+    return _compact(Decimal(value))
+
+
+def _java_double(value: float, max_digits: int) -> str:
+    """As `DecimalFormat` prints `0.0###E0`, from the digits that Java finds for a double."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0:
+        return "0E0"
+    _, digits, exponent = Decimal(repr(value)).as_tuple()
+    number = Decimal((0, digits, 0)).normalize()
+    _, digits, more = number.as_tuple()
+    power = len(digits) - 1 + int(exponent) + int(more)
+    if len(digits) > max_digits:
+        head = Decimal((0, digits, 1 - len(digits)))
+        rounded = head.quantize(Decimal(1).scaleb(1 - max_digits), ROUND_HALF_EVEN)
+        if rounded >= 10:
+            rounded, power = rounded / 10, power + 1
+        digits = rounded.normalize().as_tuple().digits
+    text = "".join(map(str, digits))
+    sign = "-" if value < 0 else ""
+    return f"{sign}{text[0]}.{text[1:] or '0'}E{power}"
+
+
+# --- probabilities --------------------------------------------------------------------------
+
+
+@worker_function("qr_normal_cdf(DOUBLE, DOUBLE, DOUBLE) -> VARCHAR")
+def _normal_cdf(mean: float, deviation: float, value: float) -> str:
+    if not deviation > 0:
+        raise InputError("standardDeviation must be > 0")
+    return spelled(0.5 * math.erfc((mean - value) / (deviation * math.sqrt(2))))
+
+
+@worker_function("qr_inverse_normal_cdf(DOUBLE, DOUBLE, DOUBLE) -> VARCHAR")
+def _inverse_normal_cdf(mean: float, deviation: float, share: float) -> str:
+    if not 0 < share < 1:
+        raise InputError("p must be 0 > p > 1")
+    if not deviation > 0:
+        raise InputError("sd must be > 0")
+    return spelled(NormalDist(mean, deviation).inv_cdf(share))
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    """Lentz's continued fraction of the incomplete beta function."""
+    tiny = 1e-300
+    c, d = 1.0, 1 - (a + b) * x / (a + 1)
+    d = 1 / (d if abs(d) > tiny else tiny)
+    found = d
+    for m in range(1, 2_000):
+        for numerator in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 + numerator * d
+            c = 1 + numerator / c
+            d = 1 / (d if abs(d) > tiny else tiny)
+            c = c if abs(c) > tiny else tiny
+            found *= d * c
+        if abs(d * c - 1) < 1e-16:
+            break
+    return found
+
+
+def _beta(a: float, b: float, x: float) -> float:
+    """The regularized incomplete beta function."""
+    if x <= 0:
+        return 0.0
+    if x >= 1:
+        return 1.0
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+        + a * math.log(x) + b * math.log1p(-x)
+    )  # fmt: skip
+    if x < (a + 1) / (a + b + 2):
+        return front * _beta_fraction(a, b, x) / a
+    return 1 - front * _beta_fraction(b, a, 1 - x) / b
+
+
+@worker_function("qr_beta_cdf(DOUBLE, DOUBLE, DOUBLE) -> VARCHAR")
+def _beta_cdf(a: float, b: float, value: float) -> str:
+    if not 0 <= value <= 1:
+        raise InputError("value must be 0 >= v >= 1")
+    if not (a > 0 and b > 0):
+        raise InputError("a, b must be > 0")
+    return spelled(_beta(a, b, value))
+
+
+@worker_function("qr_t_cdf(DOUBLE, DOUBLE) -> VARCHAR")
+def _t_cdf(value: float, freedom: float) -> str:
+    if not freedom > 0:
+        raise InputError("df must be positive")
+    if value == 0:
+        return "0.5"
+    tail = 0.5 * _beta(0.5 * freedom, 0.5, freedom / (freedom + value * value))
+    return spelled(tail if value < 0 else 1 - tail)
+
+
+@worker_function("qr_t_pdf(DOUBLE, DOUBLE) -> VARCHAR")
+def _t_pdf(value: float, freedom: float) -> str:
+    if not freedom > 0:
+        raise InputError("df must be positive")
+    half = (freedom + 1) / 2
+    exponent = half * math.log1p(value * value / freedom)
+    scale = math.lgamma(half) - math.lgamma(freedom / 2)
+    return spelled(math.exp(scale - 0.5 * math.log(math.pi * freedom) - exponent))
+
+
+@worker_function("qr_wilson(BIGINT, BIGINT, DOUBLE, DOUBLE) -> VARCHAR")
+def _wilson(successes: int, trials: int, z: float, side: float) -> str:
+    """The lower (`side` -1) or upper (1) end of Wilson's interval."""
+    if successes < 0:
+        raise InputError("number of successes must not be negative")
+    if trials <= 0:
+        raise InputError("number of trials must be positive")
+    if successes > trials:
+        raise InputError("number of successes must not be larger than number of trials")
+    if z < 0:
+        raise InputError("z-score must not be negative")
+    share = successes / trials
+    middle = share + z * z / trials / 2
+    width = z * math.sqrt(share * (1 - share) / trials + z * z / trials / trials / 4)
+    return spelled((middle + side * width) / (1 + z * z / trials))
+
+
+# --- places ---------------------------------------------------------------------------------
+
+_MAX_COMBINATIONS = 100_000
+
+
+@worker_function("qr_combinations(BIGINT, BIGINT) -> BIGINT[][]")
+def _combinations(count: int, size: int) -> list[list[int]]:
+    """The places of every choice of `size` out of `count`, in Trino's order."""
+    if size < 0:
+        raise InputError(f"combination size must not be negative: {size}")
+    if size > 5:
+        raise InputError(f"combination size must not exceed 5: {size}")
+    if math.comb(count, size) > _MAX_COMBINATIONS:
+        raise InputError("combinations exceed max size")
+    if size > count:
+        return []
+    chosen = itertools.combinations(range(count), size)
+    return [[place + 1 for place in places] for places in sorted(chosen, key=lambda p: p[::-1])]

@@ -1,0 +1,60 @@
+"""Attempts that the node could not run for want of something: they wait, and cost the run nothing.
+
+A shortage is not the statement's: the disk is full, no process can be started, a directory was
+removed, the store does not respond. The run is queued again without losing a retry, and readers of
+the run see why it waits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from queryrun.errors import Failure, FailureCode
+from queryrun.runs.health import NodeHealth
+
+MAX_KEPT = 10_000
+"""Reasons that are kept. Older ones are forgotten: their runs then just wait for a `retry`."""
+
+_OF_STORAGE = {FailureCode.STORAGE_FULL, FailureCode.STORAGE_FAILED}
+_STORAGE_PARTS = ("results", "spill")
+
+
+class WaitReasons:
+    """Why runs that this node queued again wait. In memory: a hint for readers, not a state."""
+
+    def __init__(self) -> None:
+        self._reasons: OrderedDict[str, str] = OrderedDict()
+
+    def note(self, run_id: str, reason: str) -> None:
+        """The run waits for this."""
+        self._reasons[run_id] = reason
+        self._reasons.move_to_end(run_id)
+        if len(self._reasons) > MAX_KEPT:
+            self._reasons.popitem(last=False)
+
+    def clear(self, run_id: str) -> None:
+        """The run has started again."""
+        self._reasons.pop(run_id, None)
+
+    def of(self, run_id: str) -> str | None:
+        """Why the run waits, as far as this node knows."""
+        return self._reasons.get(run_id)
+
+
+async def shortage_behind(
+    failure: Failure, health: NodeHealth, *, is_embedded: bool, lost_directory: bool
+) -> str | None:
+    """Why the node could not run the statement; None when the failure is the statement's own.
+
+    A full disk is the node's shortage only when it is still full without the attempt's own files.
+    An embedded engine has nothing of its own that could be away, so what it lacks is the node's.
+    """
+    if lost_directory:
+        return "spill: a directory of the statement was removed while it ran"
+    if failure.code in _OF_STORAGE:
+        for part in _STORAGE_PARTS:
+            if health.knows(part) and (reason := await health.check(part)) is not None:
+                return f"{part}: {reason}"
+    if failure.code is FailureCode.ENGINE_UNAVAILABLE and is_embedded:
+        return f"workers: {failure.message}"
+    return None

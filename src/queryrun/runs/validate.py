@@ -1,0 +1,60 @@
+"""Check a statement before it is submitted: no run, no slot, nothing stored."""
+
+from __future__ import annotations
+
+from queryrun.auth.model import Principal
+from queryrun.errors import InvalidRequest, Unavailable
+from queryrun.runs.context import RequestContext
+from queryrun.runs.tables import TableCatalog
+from queryrun.services.catalog.frames import TableShape
+from queryrun.sql.guard import within
+from queryrun.sql.validate import NamedType, TableColumns, Validation
+
+MAX_TABLES = 500
+"""With more tables a statement is only parsed: their columns would have to be sent every time."""
+
+
+async def validate(
+    context: RequestContext,
+    catalog: TableCatalog,
+    principal: Principal,
+    sql: str,
+    source: str | None,
+) -> Validation:
+    """What is wrong with the statement, as far as that can be known without running it.
+
+    In Trino's SQL the compiler checks names and types against the entity's tables on the embedded
+    engine; on a remote engine, and while the tables cannot be listed, syntax alone. In an engine's
+    own SQL only what a submit refuses. Raises `InvalidRequest` for an unknown source, and
+    `Unavailable` when no process can check it.
+    """
+    name = source or context.default_source
+    policy = context.sources.get(name)
+    if policy is None:
+        raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
+    verdict = within(
+        await context.guard.check(sql, policy.dialect, principal.entity_id), context.statements
+    )
+    if not verdict.accepted:
+        return Validation(verdict.message, verdict.line, verdict.column)
+    if policy.dialect != "trino":
+        return Validation()
+    tables = await _tables(catalog, principal, name) if policy.is_embedded else None
+    return await context.guard.validate(sql, tables, principal.entity_id)
+
+
+async def _tables(
+    catalog: TableCatalog, principal: Principal, source: str
+) -> tuple[TableColumns, ...] | None:
+    try:
+        shapes = await catalog.tables(source, principal.entity_id)
+    except Unavailable:
+        return None
+    if len(shapes) > MAX_TABLES or any(table.columns is None for table in shapes):
+        return None
+    return tuple(_columns(table) for table in shapes)
+
+
+def _columns(table: TableShape) -> TableColumns:
+    columns = table.columns or ()
+    return TableColumns(table.name, tuple(NamedType(one.name, one.type) for one in columns))

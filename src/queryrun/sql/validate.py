@@ -1,0 +1,88 @@
+"""What is wrong with a statement before it runs: the compiler, on the columns that tables have.
+
+Runs in a guard process: nothing here may stall or crash a node. It finds what can be known from the
+statement and the names and types of columns; values are read by runs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from queryrun.errors import RunFailed
+from queryrun.sql.trino import ast, casts
+from queryrun.sql.trino.scope import Schema, TableColumn
+from queryrun.sql.trino.translate import Request, read, translate
+from queryrun.sql.trino.types import Type, trino_name
+
+
+@dataclass(frozen=True, slots=True)
+class NamedType:
+    """A column: its name and its type as Trino writes it."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """A table and its columns."""
+
+    name: str
+    columns: tuple[NamedType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What the compiler says. An empty message: the statement compiles, to these columns."""
+
+    message: str = ""
+    line: int | None = None
+    column: int | None = None
+    columns: tuple[NamedType, ...] | None = None
+
+
+def validate_trino(statement: str, tables: Sequence[TableColumns] | None) -> Validation:
+    """Compile a statement in Trino's SQL. It is only parsed without tables, and when one that it
+    names has a column of a type that is not Trino's: then only the engine can tell."""
+    try:
+        parsed = read(statement)
+        if tables is None or parsed.explain:
+            return Validation()
+        schema = _schema(tables)
+        named = [column for name in parsed.needs.tables for column in schema.get(name, ())]
+        if any(column.type is None for column in named):
+            return Validation()
+        _, outputs = translate(parsed, schema, Request())
+    except RunFailed as failed:
+        failure = failed.failure
+        return Validation(failure.message, failure.line, failure.column)
+    columns = (NamedType(one.heading, trino_name(one.type)) for one in outputs)
+    return Validation(columns=tuple(columns))
+
+
+def _schema(tables: Sequence[TableColumns]) -> Schema:
+    return {
+        table.name: [TableColumn(column.name, _type(column.type)) for column in table.columns]
+        for table in tables
+    }
+
+
+@lru_cache(maxsize=4096)
+def _type(text: str) -> Type | None:
+    """The type of that name, by our own parser; None for one that Trino's SQL cannot use."""
+    try:
+        pending: list[object] = [read(f"SELECT CAST(NULL AS {text})").node]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, ast.TypeName):
+                return casts.type_of(item)[0]
+            if isinstance(item, list | tuple):
+                pending.extend(item)
+            else:
+                slots = getattr(item, "__slots__", ())
+                pending.extend(getattr(item, slot) for slot in slots)
+    except (RunFailed, casts.UnsupportedCastError):
+        return None
+    return None

@@ -1,0 +1,79 @@
+"""One of two nodes has a wrong clock: it changes no run, and removes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster.nodes import Cluster
+from tests.e2e.conftest import Server
+
+DAY_S = 24 * 3600
+SKEWED = ("-m", "tests.cluster.skewed_node", "serve")
+QUICK_CHORES = {"QUERYRUN_LEASES__REAP_INTERVAL_S": "0.05"}
+
+
+def skewed_node(cluster: Cluster, skew_s: float, roles: str = "api,worker") -> Server:
+    """Another node, its clock wrong by so much."""
+    environ = {"NODE_SKEW_S": str(skew_s)} | QUICK_CHORES
+    return cluster.start(roles, environ=environ, program=SKEWED)
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Poll: another process does it."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("skew_s", [31 * DAY_S, -31 * DAY_S])
+def test_a_node_a_month_off_removes_neither_runs_nor_tokens_and_says_so(
+    cluster: Cluster, skew_s: float
+) -> None:
+    right = cluster.start("api", environ=QUICK_CHORES)
+    wrong = skewed_node(cluster, skew_s)
+    ended = [right.submit(f"SELECT {n} AS n")["id"] for n in range(20)]
+    for run_id in ended:
+        assert right.finished(run_id)["state"] == "complete"
+    ready = wrong.http.get("/readyz")
+    assert ready.status_code == 200, "it serves, by the database's clock"
+    assert f"{skew_s:+.0f}"[:6] in ready.json()["checks"]["clock"]
+    assert "clock_skewed" in cluster.log.read_text()
+    metrics = wrong.http.get("/metrics").text
+    assert "queryrun_clock_skew_seconds" in metrics
+    assert right.http.get("/readyz").json()["checks"]["clock"] == "ok"
+    [(runs, tokens)] = cluster.query("SELECT (SELECT count(*) FROM runs), count(*) FROM tokens")
+    assert (runs, tokens) == (20, 2)
+    for run_id in ended:
+        run = wrong.get(run_id)
+        assert 0 <= run["processing_duration"] < 60_000
+        assert right.file_text(run), "a link of the wrong node opens everywhere"
+
+
+def test_a_node_that_is_minutes_ahead_delays_no_other_attempt(cluster: Cluster) -> None:
+    """It requeues a run whose worker died: the pause is the database's second, not its minutes."""
+    right = cluster.start("api", environ=QUICK_CHORES)
+    skewed_node(cluster, 300, "worker")
+    run_id = right.submit("SELECT count(*) AS n FROM range(3000000000) t(i) WHERE i % 7 = 3")["id"]
+    worker = cluster.nodes[-1]
+    pid = worker.computing_worker(run_id)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: requeued_at(cluster) is not None, "the attempt was requeued")
+    pause_ms = requeued_at(cluster)
+    assert pause_ms is not None
+    assert 0 <= pause_ms <= 60_000
+    assert right.cancel(run_id).json()["state"] in {"canceled", "in_progress"}
+
+
+def requeued_at(cluster: Cluster) -> int | None:
+    """The pause that the run got with its requeue, in milliseconds; None before."""
+    rows = cluster.query(
+        "SELECT r.ready_ms - e.at_ms FROM run_events e JOIN runs r ON r.seq = e.run_seq"
+        " WHERE e.event = 'requeue'"
+    )
+    return int(rows[0][0]) if rows else None

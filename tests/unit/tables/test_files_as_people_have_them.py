@@ -1,0 +1,182 @@
+"""Files of kinds that readers get wrong: the right rows, or a sentence that says why."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from queryrun.errors import FailureCode
+from tests.unit.tables.reading import Reading
+
+Files = dict[str, Any]
+"""By name: a text, bytes, or what a Parquet file has."""
+
+WIDE = pa.array([Decimal("1" * 45)], pa.decimal256(50, 0))
+NS, US = pa.timestamp("ns"), pa.timestamp("us")
+
+
+def put(reading: Reading, files: Files) -> None:
+    """Write the files into the data directory."""
+    for name, content in files.items():
+        path = reading.data / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, dict):
+            pq.write_table(pa.table(content), path)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def zstd(text: str) -> bytes:
+    """One frame."""
+    return bytes(pa.compress(text.encode(), codec="zstd", asbytes=True))
+
+
+TWO = {"t/1.parquet": {"a": [1]}, "t/2.parquet": {"a": [1.5]}}
+
+
+@pytest.mark.parametrize(
+    ("files", "sql", "rows"),
+    [
+        ({"t.csv.zst": zstd("a\n1\n")}, "SELECT a FROM t", [(1,)]),
+        ({"t.csv.zst": zstd("a\n1\n") + zstd("2\n")}, "SELECT a FROM t", [(1,), (2,)]),
+        ({"t.jsonl.zst": zstd('{"a":1}\n')}, "SELECT a FROM t", [(1,)]),
+        ({"t.csv": "sep=;\na;b\n1;2,5\n"}, "SELECT a, b FROM t", [(1, "2,5")]),
+        ({"a[1].csv": "v\n1\n", "a1.csv": "v\n2\n"}, 'SELECT v FROM "a[1]"', [(1,)]),
+        ({"a.csv.parquet": {"v": [1]}}, 'SELECT v FROM "a.csv"', [(1,)]),
+        ({"at 10:00?.csv": "v\n1\n"}, 'SELECT v FROM "at 10:00?"', [(1,)]),
+        ({"t/1.json": "[]", "t/2.json": '{"a":1}'}, "SELECT a FROM t", [(1,)]),
+        ({"t.jsonl": '{"":1,"b":2}\n'}, "SELECT b, column0 FROM t", [(2, 1)]),
+        (TWO, "SELECT sum(a) FROM t", [(2.5,)]),
+        (
+            {"t/1.parquet": {"a": pa.array([1001], NS)},
+             "t/2.parquet": {"a": pa.array([datetime(2300, 1, 1)], US)}},
+            "SELECT a FROM t ORDER BY a",
+            [(datetime(1970, 1, 1, 0, 0, 0, 1),), (datetime(2300, 1, 1),)],
+        ),
+        (
+            {"t/1.parquet": {"a": pa.array([Decimal("1.5")], pa.decimal128(10, 1))},
+             "t/2.parquet": {"a": pa.array([Decimal("1.2345")], pa.decimal128(10, 4))}},
+            "SELECT a FROM t ORDER BY a",
+            [(Decimal("1.2345"),), (Decimal("1.5"),)],
+        ),
+        (
+            {"t/y=1/1.parquet": {"a": [date(2024, 1, 2)], "z": [1]},
+             "t/y=2/2.parquet": {"A": [datetime(2024, 1, 2, 3)]},
+             "t/y=3/3.parquet": {"a": pa.nulls(1)}},
+            "SELECT y, a, z FROM t ORDER BY y",
+            [(1, datetime(2024, 1, 2), 1), (2, datetime(2024, 1, 2, 3), None), (3, None, None)],
+        ),
+        (
+            {"t/1.parquet": {"s": [{"x": 1}]}, "t/2.parquet": {"s": [{"x": 2, "y": "q"}]}},
+            "SELECT s.x, s.y FROM t ORDER BY 1",
+            [(1, None), (2, "q")],
+        ),
+        (
+            {"t/1.parquet": {"k": [1], "a": [1]}, "t/2.parquet": {"k": [2], "a": ["x"]}},
+            "SELECT k FROM t ORDER BY k",
+            [(1,), (2,)],
+        ),
+        (
+            {"t/1.parquet": {"k": [1], "a": [1]}, "t/2.parquet": {"k": [2], "a": WIDE}},
+            "SELECT k FROM t ORDER BY k",
+            [(1,), (2,)],
+        ),
+        ({"tables.toml": '\ufeff[tables.t]\nnulls = ["-"]\n', "t.csv": "a,b\n1,-\n"},
+         "SELECT b FROM t", [(None,)]),
+        ({"tables.toml": '[tables.t]\nencoding = "utf-16"\n', "t.csv": "a\nЖ\n".encode("utf-16")},
+         "SELECT a FROM t", [("Ж",)]),
+        ({"tables.toml": '[tables.t]\nfiles = "in/**/*.csv"\n', "in/y=2024/a.csv": "a\n1\n"},
+         "SELECT y, a FROM t", [(2024, 1)]),
+        ({"tables.toml": '[tables.t]\nfiles = "a[1].csv"\n', "a[1].csv": "a\n1\n"},
+         "SELECT a FROM t", [(1,)]),
+        ({"tables.toml": '[tables.t]\ndeleted = "x"\n', "t.csv": "a,x\n1,true\n2,\n"},
+         "SELECT a FROM t", [(2,)]),
+    ],
+)  # fmt: skip
+def test_the_rows_are_those_of_the_files(
+    reading: Reading, files: Files, sql: str, rows: list[tuple[Any, ...]]
+) -> None:
+    put(reading, files)
+    assert reading.rows(sql) == rows
+
+
+CSV = "a,b\n1,2\n"
+LATE = "a\n" + "1\n" * 2_000 + "NULL\n"
+DEEP = '{"a":' + "[" * 5_000 + "]" * 5_000 + "}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "sql", "words"),
+    [
+        ({"t.csv": LATE}, "SELECT sum(a) FROM t", "'t.csv' line 2002 has 'NULL' among numbers"),
+        ({"t.jsonl": DEEP}, "SELECT a FROM t", "line 1 has a value that is nested too deeply"),
+        ({"t.json": "[]"}, "SELECT 1 FROM t", "it has no records"),
+        ({"t.json": "[{}]"}, "SELECT 1 FROM t", "has records without keys"),
+        ({"t.csv.zst": zstd("a\n" + "1\n" * 9_000)[:-9]}, "SELECT a FROM t", "is damaged"),
+        ({"t.csv.gz": gzip.compress(b"a\n1\n")[:-4]}, "SELECT a FROM t", "is damaged"),
+        ({"t.csv.lz4": "x"}, "SELECT a FROM t", "lz4 is not read; compress it with"),
+        ({"t.parquet.gz": "x"}, "SELECT a FROM t", "compressed inside; unpack it"),
+        ({"t.dat": "x"}, "SELECT a FROM t", "or define the table in tables.toml"),
+        ({"t.odd": "x"}, "SELECT a FROM t", "'t.odd': its ending is not known"),
+        ({"t": "x"}, "SELECT a FROM t", "'t': its ending is not known"),
+        ({"t/a.csv": CSV, "t/b.csv.zip": "x"}, "SELECT a FROM t", "'t/b.csv.zip' would be left"),
+        ({"t/m=1/a.csv": "a,m\n1,2\n", "t/m=2/a.csv": "a\n1\n"}, "SELECT a FROM t",
+         "others have it from their paths alone"),
+        ({"t/1.parquet": {"a": [2**60]}, "t/2.parquet": {"a": [0.5]}}, "SELECT sum(a) FROM t",
+         "too large for the doubles"),
+        ({"t/1.parquet": {"a": [1]}, "t/2.parquet": {"a": ["x"]}}, "SELECT a FROM t",
+         "('t/1.parquet' has bigint and 't/2.parquet' has varchar)"),
+        ({"t/1.parquet": {"a": [1]}, "t/2.parquet": {"a": ["x"]}}, "SELECT sum(a) FROM t",
+         "do not agree on the type"),
+        ({"t/1.parquet": {"a": [1]}, "t/2.parquet": {"a": WIDE}}, "SELECT a FROM t", "38 digits"),
+        ({"tables.toml": '[table.t]\nheader = true\n', "t.csv": CSV}, "SELECT a FROM t",
+         "line 1 column 2: there is only [tables.NAME], not 'table'"),
+        ({"tables.toml": 'delimiter = ";"\n', "t.csv": CSV}, "SELECT a FROM t", "not 'delimiter'"),
+        ({"tables.toml": b'[tables.t]\nnulls = ["\xff"]', "t.csv": CSV}, "SELECT a FROM t",
+         "line 2 is not UTF-8"),
+        ({"tables.toml": "rubbish", "t.csv": CSV}, "SELECT a FROM t", "is not TOML"),
+        ({"tables.toml": '[tables.u]\nheader = true\n'}, "SELECT a FROM u",
+         "no file or directory is named 'u'"),
+        ({"tables.toml": '[tables.t]\n[tables.T]\n', "t.csv": CSV}, "SELECT a FROM t", "twice"),
+        ({"tables.toml": '[tables.t]\nencoding = "base64"\n', "t.csv": CSV}, "SELECT a FROM t",
+         "line 2 column 1: no encoding has this name"),
+        ({"tables.toml": '[tables.t]\nencoding = "ascii"\n', "t.csv": "a\n1\nä\n"},
+         "SELECT a FROM t", "'t.csv' line 3 is not ascii"),
+        ({"tables.toml": '[tables.t]\ndate_format = "%Q"\n', "t.csv": CSV}, "SELECT a FROM t",
+         "line 2 column 1: a format is made of"),
+        ({"tables.toml": "[tables.t]\ndelimiter = '\"'\n", "t.csv": CSV}, "SELECT a FROM t",
+         "must differ"),
+        ({"tables.toml": '[tables]\nt = { heder = false }\n', "t.csv": CSV}, "SELECT a FROM t",
+         "line 2 column 7: there is no key 'heder'"),
+        ({"tables.toml": '[tables.t]\ndelimiter = ";"\n', "t.json": '{"a":1}'}, "SELECT a FROM t",
+         "delimiter, which says nothing of JSON files"),
+        ({"tables.toml": '[tables.t]\ndeleted = "gone"\n', "t.csv": CSV}, "SELECT a FROM t",
+         "it has no boolean column 'gone'"),
+        ({"tables.toml": '[tables.t]\ndeleted = "a"\n', "t.csv": CSV}, "SELECT b FROM t",
+         "it has no boolean column 'a'"),
+    ],
+)  # fmt: skip
+def test_what_is_not_certain_is_refused_in_words(
+    reading: Reading, files: Files, sql: str, words: str
+) -> None:
+    put(reading, files)
+    failure = reading.failure(sql)
+    assert failure.code is FailureCode.DATA_INVALID
+    assert words in failure.message
+
+
+def test_a_damaged_page_names_its_table(reading: Reading) -> None:
+    path = reading.data / "t.parquet"
+    pq.write_table(pa.table({"a": [os.urandom(8) for _ in range(5_000)]}), path, compression="gzip")
+    good = path.read_bytes()
+    path.write_bytes(good[:2_000] + b"\xff" * 500 + good[2_500:])
+    failure = reading.failure("SELECT max(a) FROM t")
+    assert failure.code is FailureCode.DATA_INVALID
+    assert "'t.parquet' is damaged" in failure.message
