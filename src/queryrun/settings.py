@@ -365,7 +365,7 @@ class AuditSettings(Section, frozen=True):
 
 
 class LogSettings(Section, frozen=True):
-    """The log, on standard output."""
+    """The log, on standard error. Lines that nobody reads are dropped, and counted."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe events that are written."""

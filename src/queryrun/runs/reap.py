@@ -54,11 +54,15 @@ class Reaper:
         options: ReapOptions,
         kill_by_handle: Callable[[str], Awaitable[EngineStop]],
         leader: LeaderLease,
+        is_held: Callable[[AttemptRef], bool] = lambda _ref: False,
     ) -> None:
+        """`is_held`: whether this node runs the attempt. Its lease may have expired because the
+        store was away or the clock was set; the attempt itself is well, and stays."""
         self._context = context
         self._options = options
         self._kill_by_handle = kill_by_handle
         self._leader = leader
+        self._is_held = is_held
         self._loops = BackgroundLoops()
         self._unconfirmed: set[AttemptRef] = set()
         """Attempts whose last stop could not be confirmed."""
@@ -91,7 +95,8 @@ class Reaper:
     async def _settle_all(self, exclude_node: str | None) -> int:
         expired = await self._context.store.expired_leases(exclude_node=exclude_node, limit=_BATCH)
         slots = asyncio.Semaphore(_PARALLEL)
-        return sum(await asyncio.gather(*(self._take_over(attempt, slots) for attempt in expired)))
+        others = [attempt for attempt in expired if not self._is_held(attempt.ref)]
+        return sum(await asyncio.gather(*(self._take_over(attempt, slots) for attempt in others)))
 
     async def _take_over(self, attempt: Attempt, slots: asyncio.Semaphore) -> int:
         """Settle the attempt unless another node's reaper was faster. 1 when it was settled."""

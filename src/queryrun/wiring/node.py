@@ -7,10 +7,12 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import structlog
+from prometheus_client import CollectorRegistry
 from starlette.routing import Router
 
 from queryrun.db.database import Database
@@ -51,6 +53,7 @@ from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
+from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -91,6 +94,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    registry: CollectorRegistry
     sandbox: NodeSandbox
     app: Router
     runs: RequestContext
@@ -249,7 +253,9 @@ def build_node(
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
-    reaper = Reaper(attempts, reap_options(settings), _kill_by_handle, database.leader)
+    reaper = Reaper(
+        attempts, reap_options(settings), _kill_by_handle, database.leader, dispatcher.holds
+    )
 
     # Chores: nothing waits for them.
     clock_watch = ClockWatch(database.clock, settings.leases.max_clock_skew_s, attempts.metrics)
@@ -320,6 +326,7 @@ def build_node(
                 {"clock": clock_watch.problem, "retention": retention.problem},
             ),
             sandbox=str(sandbox),
+            prepare_entity=partial(make_data_dir, settings),
             metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
@@ -327,6 +334,7 @@ def build_node(
     )
     return Node(
         settings=settings,
+        registry=metrics.registry,
         sandbox=sandbox,
         app=app,
         runs=requests,
