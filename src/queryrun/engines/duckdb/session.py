@@ -36,7 +36,7 @@ from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
-from queryrun.sql.trino.scope import PLACE, Output, Place
+from queryrun.sql.trino.scope import LOCATION, Location, Output
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 from queryrun.tables.database import AttachedDatabase
 from queryrun.tables.directory import DataDirectory
@@ -76,7 +76,7 @@ def open_session(
     if "copies_bytes" in options:
         text.max_copies_bytes = int(options["copies_bytes"])
     session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
-    session.set_place(options.get("catalog", ""), options.get("schema", ""))
+    session.set_location(options.get("catalog", ""), options.get("schema", ""))
     session.set_up(Path(database) if database else None, time_zone)
     return session
 
@@ -99,7 +99,7 @@ class DuckDBSession:
         self._text = text or TextContext(config=limited(limits))
         self._is_trino = dialect == "trino"
         self._zone = "UTC"
-        self._place = PLACE
+        self._location = LOCATION
         self._data_dir = data_dir.absolute() if data_dir else None
         self._limits = limits
         self._instance = open_instance(limits)
@@ -138,11 +138,11 @@ class DuckDBSession:
                 connection.execute(f"USE {ATTACHED}")
         self._lock()
 
-    def set_place(self, catalog: str, schema: str) -> None:
+    def set_location(self, catalog: str, schema: str) -> None:
         """What statements may call the catalog and the schema of the tables; empty: as ever."""
-        self._place = Place(
-            catalog.lower() or PLACE.catalog,
-            schema.lower() or PLACE.schema,
+        self._location = Location(
+            catalog.lower() or LOCATION.catalog,
+            schema.lower() or LOCATION.schema,
         )
 
     def plan(
@@ -373,7 +373,7 @@ class DuckDBSession:
         """The statement in DuckDB's SQL and its columns; its tables are offered."""
         needs = parsed.needs
         schema = tables.whole_schema() if needs.every_column else tables.schema(needs.tables)
-        return translate(parsed, schema, Request(self._zone, deleted_rows, self._place))
+        return translate(parsed, schema, Request(self._zone, deleted_rows, self._location))
 
     def _explained(self, sql: str, what: str) -> str:
         """What the statement would do, instead of the statement. `analyze` runs it, to its end."""

@@ -12,10 +12,10 @@ from queryrun.sql.trino import (
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler
 from queryrun.sql.trino.scope import (
-    PLACE,
+    LOCATION,
     Column,
+    Location,
     Output,
-    Place,
     Schema,
     Scope,
     TableColumn,
@@ -44,10 +44,10 @@ class RelationCompiler(CallCompiler):
         zone: str,
         schema: Schema,
         deleted: str,
-        place: Place | None = None,
+        location: Location | None = None,
     ) -> None:
         super().__init__(statement, zone)
-        self.place = place
+        self.location = location
         """What the names of a catalog and a schema must be; None: whatever they are."""
         self.schema = schema
         self.deleted = deleted
@@ -95,7 +95,7 @@ class RelationCompiler(CallCompiler):
         if entry is not None:
             columns = columns_of(entry.outputs, sql_alias, alias or key)
             return Joined(f"{entry.sql} AS {sql_alias}", columns)
-        if self.place and (wrong := information.misplaced(node, self.place)):
+        if self.location and (wrong := information.misplaced(node, self.location)):
             self.not_found(wrong, node.at)
         if information.is_information(node):
             return self._information(node, outer, alias)
@@ -121,7 +121,7 @@ class RelationCompiler(CallCompiler):
             path = ".".join(part.text for part in node.parts)
             guess = did_you_mean(node.parts[-1].text, information.TABLES)
             self.not_found(f"Table '{path}' does not exist{guess}", node.at)
-        query = information.query_of(key, self.schema, self.place or PLACE)
+        query = information.query_of(key, self.schema, self.location or LOCATION)
         return self._derived(ast.Derived(query, False, node.at), outer, alias or key, [])
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:

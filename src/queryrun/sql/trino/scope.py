@@ -26,14 +26,14 @@ Schema = Mapping[str, Sequence[TableColumn]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where the tables are, in the names that a statement may put in front of a table's."""
 
     catalog: str = "owl"
     schema: str = "data"
 
 
-PLACE = Place()
+LOCATION = Location()
 """Where error texts of the contract's system say that tables are (contract F2)."""
 
 
@@ -50,7 +50,7 @@ class Column:
     type: Type
     relation: str = ""
     """What its relation is called, in lower case; empty for one without a name."""
-    place: tuple[str, ...] = ()
+    location: tuple[str, ...] = ()
     """What the statement has in front of the relation's name: a schema, a catalog and a schema."""
 
 
@@ -113,7 +113,7 @@ class Scope:
 
 def is_of(column: Column, qualifier: Sequence[str]) -> bool:
     """Whether these words name the column's relation, as far as the statement has named it."""
-    path = (*column.place, column.relation)
+    path = (*column.location, column.relation)
     return bool(column.relation) and tuple(qualifier) == path[-len(qualifier) :]
 
 

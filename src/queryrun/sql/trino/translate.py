@@ -18,7 +18,7 @@ from queryrun.sql.trino.evaluation import explained
 from queryrun.sql.trino.grouping import grouping_problem
 from queryrun.sql.trino.information import is_information
 from queryrun.sql.trino.queries import parse
-from queryrun.sql.trino.scope import PLACE, Output, Place, Schema, Scope
+from queryrun.sql.trino.scope import LOCATION, Location, Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed, name
 from queryrun.sql.trino.types import Type
@@ -35,7 +35,7 @@ class Request:
 
     zone: str = "UTC"
     deleted: str = "exclude"
-    place: Place = PLACE
+    location: Location = LOCATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     it means in Trino.
     """
     if isinstance(parsed.node, ast.Show):
-        return metadata.show(parsed.node, schema, parsed.text, request.place)
-    compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted, request.place)
+        return metadata.show(parsed.node, schema, parsed.text, request.location)
+    compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted, request.location)
     with deeply(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
     if any(output.type in {t.DAYS, t.MONTHS} for output in outputs):
