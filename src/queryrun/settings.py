@@ -20,6 +20,7 @@ import msgspec
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
+from queryrun.setting_origins import SettingOrigins
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
 
 CONFIG_NAME = "queryrun.toml"
@@ -32,6 +33,11 @@ COPIES_NAME = "copies"
 
 DEFAULT_SOURCE = "live"
 """The source of a configuration that has none."""
+
+MAX_PORT = 65535
+
+MIN_CONNECTIONS = 6
+"""One for each purpose of a node."""
 
 MAX_RETRIES = 20
 """Attempts of a run after the first one, however a source is set."""
@@ -136,6 +142,9 @@ class DatabaseSettings(Section, frozen=True):
     url_file: str = ""
     """A file that holds the URL, instead of `url`, so that the password is not in the
     configuration."""
+    connections: int = 13
+    """Connections to PostgreSQL that this node opens at most, 6 or more; they are opened when
+    needed and closed after a minute without use. When the server has no more, requests wait."""
     migrate: Literal["auto", "at_start", "manual"] = "auto"
     """When tables are made and changed. `at_start`: when a node starts. `manual`: by `queryrun
     migrate` alone. `auto`: at start for SQLite and for an empty PostgreSQL; a PostgreSQL in use is
@@ -240,6 +249,9 @@ class ResultSettings(Section, frozen=True):
     """`local`: a directory of this machine. `s3`: a bucket, which several nodes need."""
     directory: str = "results"
     """Where result files are, with `store = "local"`."""
+    shared: bool = False
+    """With `store = "local"` and several nodes: `directory` is a file system that all of them
+    mount. Without it, nodes say in `/readyz` that they cannot read each other's files."""
     bucket: str = ""
     """The bucket for result files, with `store = "s3"`."""
     prefix: str = ""
@@ -258,6 +270,9 @@ class ResultSettings(Section, frozen=True):
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
     environment."""
+    outage_timeout_s: float = 3600.0
+    """How long a worker keeps a result that it cannot upload, and goes on trying: the bucket is
+    away, missing, or refuses the secret. Then the run is queued again, without losing a retry."""
     links: Literal["presigned", "proxied"] = "presigned"
     """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
     that cannot."""
@@ -290,12 +305,12 @@ class LeaseSettings(Section, frozen=True):
     poll_s: float = 1.0
     """How often a node checks for waiting runs without a notification."""
     reap_interval_s: float = 5.0
-    """How often a node checks for expired leases, and does its chores: retention, removal of
+    """How often a node checks for expired leases, and does its maintenance: retention, removal of
     files, of tokens and keys, and of remote work that no attempt owns."""
     max_clock_skew_s: float = 2.0
     """How far the clock of a node may be from that of the PostgreSQL. A node that is further off
-    says so in `/readyz`, the log and a gauge, and does no chores. Runs, tokens and retention go by
-    the database's clock in any case."""
+    says so in `/readyz`, the log and a gauge, and does no maintenance. Runs, tokens and retention
+    go by the database's clock in any case."""
 
 
 class RetrySettings(Section, frozen=True):
@@ -342,8 +357,25 @@ class LimitSettings(Section, frozen=True):
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
 
 
+class UsageSettings(Section, frozen=True):
+    """The ledger of what runs have used (`GET /v2/usage`)."""
+
+    retention_days: float = 400.0
+    """How long its records are kept, from the day on which their attempt ended. They outlive their
+    runs."""
+
+
+class AuditSettings(Section, frozen=True):
+    """The record of who did what (`queryrun audit`)."""
+
+    retention_days: float = 400.0
+    """How long entries are kept."""
+    statements: bool = False
+    """Record the text of submitted statements too, and not only their fingerprint."""
+
+
 class LogSettings(Section, frozen=True):
-    """The log, on standard output."""
+    """The log, on standard error. Lines that nobody reads are dropped, and counted."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe events that are written."""
@@ -385,6 +417,10 @@ class Settings(Section, frozen=True):
     """See `[rates]`."""
     limits: LimitSettings = LimitSettings()
     """See `[limits]`."""
+    usage: UsageSettings = UsageSettings()
+    """See `[usage]`."""
+    audit: AuditSettings = AuditSettings()
+    """See `[audit]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
@@ -428,15 +464,21 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
 
     A home without queryrun.toml has the defaults. `environ` is `os.environ` unless given.
     """
-    tree = _file(home / CONFIG_NAME)
-    _overlay(tree, os.environ if environ is None else environ)
+    variables = os.environ if environ is None else environ
+    text = _text(home / CONFIG_NAME)
+    origin = SettingOrigins(CONFIG_NAME, text, _PREFIX, _settings_in(variables))
+    tree = _parsed(text)
+    _overlay(tree, _settings_in(variables))
     tree["home"] = str(home.resolve())
     _apply_preset(tree)
     try:
         settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{CONFIG_NAME}: {error}") from error
-    _check(settings)
+        raise ConfigurationError(origin.of_validation(str(error))) from error
+    try:
+        _check(settings)
+    except ConfigurationError as error:
+        raise ConfigurationError(origin.of_check(str(error))) from error
     return settings
 
 
@@ -449,24 +491,49 @@ def size_bytes(text: str, name: str) -> int:
     return int(float(match.group(1)) * unit)
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
+    """The file's text; empty when there is none. Editors may have put a byte order mark first."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except FileNotFoundError:
-        return {}
+        return ""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"{path.name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; "
+            "save the file as UTF-8"
+        ) from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path.name}: {error}") from error
+        raise ConfigurationError(f"{CONFIG_NAME}: {error}") from error
 
 
-def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
+def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are settings."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(_PREFIX) and name not in CLIENT_VARIABLES
+    }
+
+
+def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
     """Lay `QUERYRUN_SERVER__PORT=9000` over `[server] port`."""
-    for name, value in environ.items():
-        if not name.startswith(_PREFIX) or name in CLIENT_VARIABLES:
-            continue
+    for name, value in variables.items():
         *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
         table = tree
         for section in sections:
             table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigurationError(
+                    f"the environment variable {name} is no setting: {section!r} is not a section"
+                )
         table[leaf] = value
 
 
@@ -486,7 +553,10 @@ def _path(kind: type, value: object) -> object:
 def _check(settings: Settings) -> None:
     """Check what the types cannot express."""
     if settings.default_source not in settings.sources:
-        raise ConfigurationError(f"default_source: no source is named {settings.default_source!r}")
+        raise ConfigurationError(
+            f"default_source: no source is named {settings.default_source!r}; there are: "
+            f"{', '.join(settings.sources)}"
+        )
     if not settings.statement_kinds <= set(BEYOND_THE_CONTRACT):
         kinds = ", ".join(BEYOND_THE_CONTRACT)
         raise ConfigurationError(f"statements: name any of {kinds}, separated by commas, or all")
@@ -494,6 +564,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
     if settings.roles != {"api", "worker"} and not settings.is_shared:
         raise ConfigurationError("server.roles: a node that shares no database does both")
+    if settings.database.connections < MIN_CONNECTIONS:
+        raise ConfigurationError(f"database.connections must be at least {MIN_CONNECTIONS}")
     _check_server(settings.server)
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
@@ -511,6 +583,8 @@ def _check(settings: Settings) -> None:
 
 
 def _check_server(server: ServerSettings) -> None:
+    if not 0 <= server.port <= MAX_PORT:
+        raise ConfigurationError(f"server.port must be 0 to {MAX_PORT}")
     for name in ("header_timeout_s", "idle_timeout_s"):
         if not getattr(server, name) > 0:
             raise ConfigurationError(f"server.{name} must be more than 0 seconds")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.runs.clock import SharedClock
+from queryrun.runs.cluster import NodeRegistry
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 
 
 class Database(Protocol):
@@ -38,6 +41,16 @@ class Database(Protocol):
         ...
 
     @property
+    def usage(self) -> UsageStore:
+        """The ledger of what runs have used."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """The record of who did what."""
+        ...
+
+    @property
     def statements(self) -> StatementStore:
         """Statements that people keep for later."""
         ...
@@ -50,6 +63,11 @@ class Database(Protocol):
     @property
     def clock(self) -> SharedClock:
         """The time of all nodes that share it."""
+        ...
+
+    @property
+    def nodes(self) -> NodeRegistry:
+        """The nodes that share it."""
         ...
 
     @property

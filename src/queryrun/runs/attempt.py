@@ -36,12 +36,16 @@ from queryrun.runs.quotas import ResultRoom
 from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
 from queryrun.runs.shortages import shortage_behind
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
+from queryrun.runs.used import attempt_usage
 from queryrun.tables.faults import ABOUT_DATA, position_of
-from queryrun.worker.frames import Done, Execute, Progress, StageReached
+from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
 from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
 
+OUTAGE_GRACE_S = 30.0
+"""How much longer than its limit an attempt may take, again and again while its result cannot be
+written, and once after that."""
 STORE_RETRY_S = 0.5
 """Pause before another read or write while the store is unavailable."""
 
@@ -87,11 +91,13 @@ class AttemptRunner:
         self._stop_requested = asyncio.Event()
         self._worker: Worker | None = None
         self._lease_deadline_s: float | None = None
+        self._time_limit: asyncio.TimerHandle | None = None
         self._lease_end: asyncio.TimerHandle | None = None
         self._shortage: str | None = None
         """What the node was short of, when an error of its own has ended the attempt."""
         self._lost_directory = False
         self._file_key = _new_file_key(attempt.run)
+        self._used: Used | None = None
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
@@ -139,9 +145,7 @@ class AttemptRunner:
         holds it now, or the run was removed. Errors of the attempt are never raised.
         """
         started_s = time.monotonic()
-        time_limit = asyncio.get_running_loop().call_later(
-            self._time_limit_s(), self.stop, StopReason.TIMEOUT
-        )
+        self._arm_time_limit(self._time_limit_s())
         worker: Worker | None = None
         outcome: Done | Failure | None = None
         try:
@@ -152,13 +156,26 @@ class AttemptRunner:
             failed = failure_of(error, self._log)
             outcome, self._shortage = failed.failure, failed.shortage
         finally:
-            time_limit.cancel()
+            if self._time_limit is not None:
+                self._time_limit.cancel()
         run = await self._settle(worker, outcome)
         self.set_lease_deadline(None)
         self._context.metrics.attempt_duration_s.labels(self.attempt.run.request.source).observe(
             time.monotonic() - started_s
         )
         return run
+
+    def _arm_time_limit(self, after_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._time_limit = loop.call_later(after_s, self._on_time_limit)
+
+    def _on_time_limit(self) -> None:
+        """An attempt that waits for a part of the node, such as the store of results, does not use
+        up its run's time."""
+        if self._context.health.blocking() is None:
+            self.stop(StopReason.TIMEOUT)
+        else:
+            self._arm_time_limit(min(self._time_limit_s(), OUTAGE_GRACE_S))
 
     # --- start and execute -------------------------------------------------------------------
 
@@ -214,6 +231,7 @@ class AttemptRunner:
         frame = self._execute_frame(room)
         permit = self._context.results.upload_permit(self._file_key)
         end = await worker.execute(frame, self._on_progress, permit)
+        self._used = end.used
         if isinstance(end, Done):
             room = await self._context.quotas.result_room(self.attempt.run.request)
             return end if room.holds(end.size_bytes) else room.failure()
@@ -256,7 +274,12 @@ class AttemptRunner:
             self.progress = replace(self.progress, stage=Stage(frame.stage))
         else:
             self.progress = replace(
-                self.progress, percent=frame.percent, rows=frame.rows, size_bytes=frame.size_bytes
+                self.progress,
+                percent=frame.percent,
+                rows=frame.rows,
+                size_bytes=frame.size_bytes,
+                cpu_ms=frame.cpu_ms,
+                peak_memory_bytes=frame.peak_memory_bytes,
             )
         self._context.notifier.notify_progress(self.ref.run_id)
 
@@ -330,7 +353,9 @@ class AttemptRunner:
         """Write the outcome of a statement that was not stopped and left its worker intact."""
         if isinstance(outcome, Done):
             file = _file_of(outcome, self._file_key)
-            completed = Completed(file, self._processing_ms())
+            completed = Completed(
+                file, self._processing_ms(), attempt_usage(self._used, self.progress)
+            )
             return await self._context.store.complete(self.ref, completed)
         return await self._write_failure(outcome, None)
 
@@ -368,6 +393,7 @@ class AttemptRunner:
         return await self._context.sources.check(self.attempt.run.request.source)
 
     async def _write(self, detail: Failed | Requeued) -> Run:
+        detail = replace(detail, usage=attempt_usage(self._used, self.progress))
         if isinstance(detail, Requeued):
             return await self._context.store.requeue(self.ref, detail)
         return await self._context.store.fail(self.ref, detail)
@@ -380,7 +406,7 @@ class AttemptRunner:
             return await self._write_failure(failure or reported_bug(None, self._log), None)
         match request.reason:
             case StopReason.USER | StopReason.ADMIN:
-                freed = Freed(engine_stop, request.stage)
+                freed = Freed(engine_stop, request.stage, attempt_usage(self._used, self.progress))
                 return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
                 limit = failure or reported_bug(None, self._log)
@@ -392,7 +418,9 @@ class AttemptRunner:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
                 return await self._write(on_shutdown(left, _stop_record(request, engine_stop)))
             case StopReason.LEASE:
-                raise LostRace("the lease was lost; another node settles the attempt")
+                lost = Failure(FailureCode.NODE_LOST, "The store was away for longer than a lease")
+                stopped = _stop_record(request, engine_stop)
+                return await self._write(while_down(lost, self._context.retry, stopped))
 
     async def _persist(self, write: Callable[[], Awaitable[Run]]) -> Run | None:
         """Write an outcome, retrying while the store is unavailable. None: it came too late."""

@@ -13,13 +13,14 @@ from queryrun.processes.fork_client import Roles
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.store import ResultStore
+from queryrun.runs.clock import ForwardClock
 from queryrun.runs.context import Workers
 from queryrun.runs.store import RunStore
-from queryrun.settings import LOCK_NAME, Settings
+from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
 from queryrun.wiring.options import pool_options, utc_now
-from queryrun.wiring.results import result_credentials, result_store
+from queryrun.wiring.results import make_directory, result_credentials, result_store
 from queryrun.worker.pool import WorkerPool
 
 
@@ -48,7 +49,8 @@ def open_resources(
     """
     credentials = result_credentials(settings)
     lock = _lock_home(settings.path(LOCK_NAME))
-    database = open_database(settings, utc_now)
+    make_directory(settings.path(SPILL_NAME), "the home")
+    database = open_database(settings, ForwardClock(utc_now).now)
     pool = WorkerPool(pool_options(settings, sandbox), roles)
     results = result_store(settings, credentials, database.clock.now)
     return NodeResources(lock, database, pool, database.runs, pool, results, credentials)

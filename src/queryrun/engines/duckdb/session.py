@@ -18,6 +18,7 @@ from queryrun.engines.base import (
     Column,
     EngineLimits,
     EngineProgress,
+    EngineUsage,
     RowFilter,
     Rows,
     result_columns,
@@ -29,6 +30,7 @@ from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failur
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import Tables
+from queryrun.engines.duckdb.usage import usage_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -230,6 +232,10 @@ class DuckDBSession:
         except duckdb.Error:
             return EngineProgress(None)
         return EngineProgress(percent if 0 <= percent <= 100 else None)
+
+    def usage(self) -> EngineUsage:
+        """DuckDB's own count. Behind a barrier it counts copies in memory, which say nothing."""
+        return EngineUsage() if self._barrier else usage_of(self._connection)
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""

@@ -1,5 +1,5 @@
 """The body of a run. Some extension fields have to be read in addition to the run: its queue
-position, its attempts, its progress on another node."""
+position, its attempts, its progress on another node, what it has used."""
 
 from __future__ import annotations
 
@@ -36,14 +36,18 @@ async def run_details(context: RequestContext, run: Run, view: View, links: Link
         waiting_for=None if position is None else waiting_for(context, run, position),
         progress=await progress_of(context, run) if view.includes("progress") else None,
         attempts=tuple(attempts_of(records)),
+        usage=await context.usage.run_usage(run.id) if view.includes("usage") else None,
     )
     return RunDetails(run, links, extras, parts=view.fields & PART_NAMES)
 
 
 def waiting_for(context: RequestContext, run: Run, position: int) -> str:
-    """What a waiting run waits for: `source` (its engine is not available), `retry` (the pause
-    before another attempt), `turn` (runs of its entity before it) or `slot` (a free slot). Or the
-    part of the node that no run can start without, and why: `results: the disk is full …`."""
+    """What a waiting run waits for: `no_worker` (no live node serves its source), `source` (its
+    engine is not available), `retry` (the pause before another attempt), `turn` (runs of its
+    entity before it) or `slot` (a free slot). Or the part of the node that no run can start
+    without, and why: `results: the disk is full …`."""
+    if not context.has_worker(run.request.source):
+        return "no_worker"
     if context.unavailable_reason(run.request.source) is not None:
         return "source"
     if (blocked_by := context.blocked_by()) is not None:
