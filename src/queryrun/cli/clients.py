@@ -23,6 +23,7 @@ from queryrun.errors import ConfigurationError
 from queryrun.runs.revoke import cancel_runs_of
 from queryrun.settings import Settings
 from queryrun.wiring.database import open_database
+from queryrun.wiring.entities import make_data_dir
 
 T = TypeVar("T")
 
@@ -120,12 +121,8 @@ def _scope(text: str) -> Scope:
 
 def make_data_dirs(settings: Settings, entities: list[str]) -> None:
     """Create the entities' directories for files; the operator provides database files."""
-    embedded = [name for name in settings.sources if name not in settings.remote_sources]
-    for source in embedded:
-        for entity in entities:
-            path = settings.data_path(source, entity)
-            if not settings.sources[source].kind.is_database(path):
-                path.mkdir(parents=True, exist_ok=True)
+    for entity in entities:
+        make_data_dir(settings, entity)
 
 
 def _now() -> datetime:

@@ -146,8 +146,9 @@ def clients_create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="read, submit, cancel, admin (of the entity) or tenant_admin (of every entity); "
-            "repeat. Default: the first three."
+            help="read, submit, cancel, admin (of the entity's runs), tenant_admin (of every "
+            "entity's), admin:read, admin:write (of clients, over HTTP) or admin:all (beside one "
+            "of these: of every tenant); repeat. Default: the first three."
         ),
     ] = None,
     org: Annotated[

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import ClientOptions, create_client
-from queryrun.auth.model import Entity, IssuedSecret, Scope
+from queryrun.auth.model import ADMINISTRATION, Entity, IssuedSecret, Scope
 from queryrun.cli.audit_entries import record
 from queryrun.cli.private import DIRECTORY_MODE, keep_private
 from queryrun.db.database import Database
@@ -196,7 +196,9 @@ async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
     database = open_database(settings, lambda: datetime.now(UTC))
     try:
         entity = await ensure_entity(database, settings, entity_name)
-        options = ClientOptions("first", (entity,), frozenset(Scope) - {Scope.TENANT_ADMIN})
+        options = ClientOptions(
+            "first", (entity,), frozenset(Scope) - {Scope.TENANT_ADMIN} - ADMINISTRATION
+        )
         issued = await create_client(database.auth, options, lambda: datetime.now(UTC))
         scopes = sorted(options.scopes)
         detail = {"name": options.name, "entities": [entity.name], "scopes": scopes}

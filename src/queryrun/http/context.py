@@ -147,6 +147,8 @@ class AppContext:
     now: Callable[[], datetime]
     ready: ReadyChecks
     settings: HttpSettings
+    prepare_entity: Callable[[str], None] = lambda _name: None
+    """Make what a new entity of this name needs on this node's disk."""
     metrics_token: str = field(default="", repr=False)
     """What `/metrics` asks for; empty: nothing."""
     sandbox: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queryrun.auth.model import Scope
 from queryrun.http import examples, failure_headers, files, health, oauth
 from queryrun.http import parameters as p
+from queryrun.http.admin.routes import ADMIN_TABLE
 from queryrun.http.console.routes import CONSOLE_TABLE, HOME
 from queryrun.http.context import HttpSettings
 from queryrun.http.contract_document import contract_of
@@ -457,6 +458,7 @@ TABLE = (
     TABLES,
     TABLE_SHAPE,
     *STATEMENT_TABLE,
+    *ADMIN_TABLE,
     REQUEST,
     USAGE,
     FILE,

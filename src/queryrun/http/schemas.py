@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.errors import FailureCode
 from queryrun.http import failure_headers
+from queryrun.http.admin.schemas import ADMIN_SCHEMAS
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import contract_body_schema, create_body_schema
@@ -528,6 +529,7 @@ SCHEMAS: dict[str, Schema] = {
     "Statements": STATEMENTS,
     "SignIn": SIGN_IN,
     "Session": SESSION,
+    **ADMIN_SCHEMAS,
     **v1.SCHEMAS,
 }
 
