@@ -48,6 +48,7 @@ _EMPTY = "; ".join(
         "run_requests",
         "runs",
         "file_removals",
+        "nodes",
         "usage",
         "usage_records",
         "audit_inbox",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -13,9 +14,12 @@ from typing import Any
 
 import structlog
 import uvloop
+from prometheus_client import Gauge
 
+from queryrun import __version__
 from queryrun.cli.banner import banner
 from queryrun.cli.existing import check_database, home_settings
+from queryrun.cli.log_writer import LogWriter
 from queryrun.cli.logs import configure_logs
 from queryrun.cli.stop_signals import StopSignals, block_stop_signals
 from queryrun.errors import ConfigurationError
@@ -56,14 +60,17 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     settings = home_settings(home, environ)
     check_database(settings)
     _check_kernel()
-    configure_logs(settings.log)
+    block_stop_signals()
+    logs = configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)
     port = settings.server.port if options.port is None else options.port
-    block_stop_signals()
     descriptors.raise_limit()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    uvloop.run(_serve(settings, sandbox, listen(host, port)))
+    try:
+        uvloop.run(_serve(settings, sandbox, listen(host, port), logs))
+    finally:
+        logs.close()
 
 
 def _check_kernel() -> None:
@@ -77,9 +84,18 @@ def _check_kernel() -> None:
         ) from error
 
 
-async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings, sandbox: NodeSandbox, listener: socket.socket, logs: LogWriter
+) -> None:
     asyncio.get_running_loop().set_default_executor(ReadyThreads(_THREADS, "node"))
-    await serve_node(build_node(settings, url_of(listener), sandbox=sandbox), listener)
+    node = build_node(settings, url_of(listener), sandbox=sandbox)
+    dropped = Gauge(
+        "queryrun_log_lines_dropped",
+        "Lines of the log that were dropped because nobody read it: alert on growth",
+        registry=node.registry,
+    )
+    dropped.set_function(lambda: logs.dropped)
+    await serve_node(node, listener)
 
 
 async def serve_node(node: Node, listener: socket.socket) -> None:
@@ -93,7 +109,7 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
     try:
         if await _until_signal(node.start(), signals.first):
             await server.start(listener)
-            print(banner(node.settings, url_of(listener), node.sandbox), flush=True)
+            _announce(node, url_of(listener))
             await signals.first.wait()
             await _drain(node, signals, timeout_s)
     finally:
@@ -101,6 +117,15 @@ async def serve_node(node: Node, listener: socket.socket) -> None:
         await node.close()
         log.info("stopped")
         signals.close()
+
+
+def _announce(node: Node, url: str) -> None:
+    """The banner is for people; programs get the URL alone, and the log has it with the version."""
+    log.info("started", version=__version__, url=url, roles=sorted(node.settings.roles))
+    with contextlib.suppress(OSError):  # nobody reads it
+        is_terminal = sys.stdout.isatty()
+        text = banner(node.settings, url, node.sandbox) if is_terminal else f"listening {url}"
+        print(text, flush=True)
 
 
 async def _until_signal(work: Coroutine[Any, Any, None], event: asyncio.Event) -> bool:
