@@ -170,9 +170,11 @@ class SourceSettings(Section, frozen=True):
     url: str = ""
     """The address of a remote engine: `http://trino:8080`, `sc://spark:15002`."""
     catalog: str = ""
-    """The catalog of the remote engine in which statements run. `{entity}` is the entity's name."""
+    """The catalog of the remote engine in which statements run. `{entity}` is the entity's name.
+    For the embedded engine: what statements may call it in front of a table's name (`owl`)."""
     schema: str = ""
-    """The schema in which statements run. `{entity}` is the entity's name."""
+    """The schema in which statements run. `{entity}` is the entity's name. Empty for the embedded
+    engine: `data`."""
     user: str = "queryrun"
     """The user as which statements run on a remote engine. `{entity}` is the entity's name."""
     auth: Literal["none", "password", "token"] = "none"
