@@ -62,7 +62,7 @@ class Dispatcher:
         self._beat = asyncio.Event()
         self._checks: set[asyncio.Task[None]] = set()
         self._loops = BackgroundLoops()
-        self._draining = False
+        self._draining = self._leaving = False
         context.notifier.add_listener(self._on_change)
 
     @property
@@ -71,9 +71,22 @@ class Dispatcher:
         return not self._draining
 
     @property
+    def is_leaving(self) -> bool:
+        """True from the moment the node is going to stop: it claims nothing, and still accepts."""
+        return self._leaving or self._draining
+
+    def leave(self) -> None:
+        """Claim nothing more; `drain` follows."""
+        self._leaving = True
+
+    @property
     def held(self) -> int:
         """How many attempts this node holds at the moment."""
         return len(self._tasks)
+
+    def holds(self, ref: AttemptRef) -> bool:
+        """Whether the attempt runs here, or is being settled here."""
+        return ref in self._tasks
 
     def progress(self, run_id: str) -> AttemptProgress | None:
         """Progress of the run's attempt when this node holds it. For others, read the store."""
@@ -175,7 +188,7 @@ class Dispatcher:
         """Claim as many runs as there are free slots and start an attempt on each."""
         free = self._options.slots - len(self._tasks)
         fair = self._options.fair_slots + min(free, 0)
-        if (free <= 0 and fair <= 0) or self._draining or self._context.health.blocking():
+        if (free <= 0 and fair <= 0) or self.is_leaving or self._context.health.blocking():
             return
         requested_s = time.monotonic()
         for attempt in await self._context.store.claim(
