@@ -57,6 +57,7 @@ _EMPTY = "; ".join(
         "idempotency_keys",
         "async_requests",
         "rate_buckets",
+        "saved_statements",
         "tokens",
         "client_secrets",
         "client_entities",
