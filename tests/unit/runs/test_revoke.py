@@ -64,12 +64,12 @@ async def test_a_revocation_on_one_node_cancels_what_another_node_has(
     waiting = await submitted(there.runs, request(client=client.id))
     others = await submitted(there.runs, request(client="somebody-else"))
     canceled: list[str] = []
-    elsewhere = watch(there, canceled)
-    await elsewhere.check()
+    second = watch(there, canceled)
+    await second.check()
     assert canceled == []
 
     await revoke_client(here.auth, client.id, now)
-    await elsewhere.check()
+    await second.check()
     assert sorted(canceled) == sorted([running.id, waiting.id])
     stopping, gone = await read(here.runs, running.id), await read(here.runs, waiting.id)
     assert (stopping.state, gone.state) == (RunState.CANCELING, RunState.CANCELED)
