@@ -24,6 +24,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from queryrun.audit.chain import FIRST_DIGEST
 from queryrun.db.postgres.connections import ConnectionCounts
 from queryrun.db.postgres.database import PostgresDatabase, PostgresOptions, open_postgres
 from queryrun.db.times import to_ms
@@ -35,6 +36,10 @@ TEST_NOW = "(SELECT ms FROM test_clock)"
 """Time as a test's database has it."""
 SMALL = PostgresOptions(ConnectionCounts(durable=3, relaxed=3, reads=1), now=TEST_NOW)
 """Enough connections for writes to overlap."""
+_NO_AUDIT = (
+    f"UPDATE audit_head SET position = 0, digest = '{FIRST_DIGEST}', base_position = 0,"
+    f" base_digest = '{FIRST_DIGEST}'"
+)
 _EMPTY = "; ".join(
     f"DELETE FROM {table}"
     for table in (
@@ -44,6 +49,9 @@ _EMPTY = "; ".join(
         "runs",
         "file_removals",
         "usage",
+        "usage_records",
+        "audit_inbox",
+        "audit_log",
         "entity_turns",
         "idempotency_keys",
         "async_requests",
@@ -137,6 +145,7 @@ class PostgresServer:
     def give_back(self, name: str) -> None:
         """Empty it for the next one."""
         self.execute(_EMPTY, name)
+        self.execute(_NO_AUDIT, name)
         self.unused.append(name)
 
     def _signal_all(self, number: int) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
+from queryrun.setting_origins import SettingOrigins
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
 
 CONFIG_NAME = "queryrun.toml"
@@ -32,6 +33,8 @@ COPIES_NAME = "copies"
 
 DEFAULT_SOURCE = "live"
 """The source of a configuration that has none."""
+
+MAX_PORT = 65535
 
 MAX_RETRIES = 20
 """Attempts of a run after the first one, however a source is set."""
@@ -342,8 +345,25 @@ class LimitSettings(Section, frozen=True):
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
 
 
+class UsageSettings(Section, frozen=True):
+    """The ledger of what runs have used (`GET /v2/usage`)."""
+
+    retention_days: float = 400.0
+    """How long its records are kept, from the day on which their attempt ended. They outlive their
+    runs."""
+
+
+class AuditSettings(Section, frozen=True):
+    """The record of who did what (`queryrun audit`)."""
+
+    retention_days: float = 400.0
+    """How long entries are kept."""
+    statements: bool = False
+    """Record the text of submitted statements too, and not only their fingerprint."""
+
+
 class LogSettings(Section, frozen=True):
-    """The log, on standard output."""
+    """The log, on standard error. Lines that nobody reads are dropped, and counted."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe events that are written."""
@@ -385,6 +405,10 @@ class Settings(Section, frozen=True):
     """See `[rates]`."""
     limits: LimitSettings = LimitSettings()
     """See `[limits]`."""
+    usage: UsageSettings = UsageSettings()
+    """See `[usage]`."""
+    audit: AuditSettings = AuditSettings()
+    """See `[audit]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
@@ -428,15 +452,21 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
 
     A home without queryrun.toml has the defaults. `environ` is `os.environ` unless given.
     """
-    tree = _file(home / CONFIG_NAME)
-    _overlay(tree, os.environ if environ is None else environ)
+    variables = os.environ if environ is None else environ
+    text = _text(home / CONFIG_NAME)
+    origin = SettingOrigins(CONFIG_NAME, text, _PREFIX, _settings_in(variables))
+    tree = _parsed(text)
+    _overlay(tree, _settings_in(variables))
     tree["home"] = str(home.resolve())
     _apply_preset(tree)
     try:
         settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{CONFIG_NAME}: {error}") from error
-    _check(settings)
+        raise ConfigurationError(origin.of_validation(str(error))) from error
+    try:
+        _check(settings)
+    except ConfigurationError as error:
+        raise ConfigurationError(origin.of_check(str(error))) from error
     return settings
 
 
@@ -449,24 +479,49 @@ def size_bytes(text: str, name: str) -> int:
     return int(float(match.group(1)) * unit)
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
+    """The file's text; empty when there is none. Editors may have put a byte order mark first."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except FileNotFoundError:
-        return {}
+        return ""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"{path.name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; "
+            "save the file as UTF-8"
+        ) from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path.name}: {error}") from error
+        raise ConfigurationError(f"{CONFIG_NAME}: {error}") from error
 
 
-def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
+def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are settings."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(_PREFIX) and name not in CLIENT_VARIABLES
+    }
+
+
+def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
     """Lay `QUERYRUN_SERVER__PORT=9000` over `[server] port`."""
-    for name, value in environ.items():
-        if not name.startswith(_PREFIX) or name in CLIENT_VARIABLES:
-            continue
+    for name, value in variables.items():
         *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
         table = tree
         for section in sections:
             table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigurationError(
+                    f"the environment variable {name} is no setting: {section!r} is not a section"
+                )
         table[leaf] = value
 
 
@@ -486,7 +541,10 @@ def _path(kind: type, value: object) -> object:
 def _check(settings: Settings) -> None:
     """Check what the types cannot express."""
     if settings.default_source not in settings.sources:
-        raise ConfigurationError(f"default_source: no source is named {settings.default_source!r}")
+        raise ConfigurationError(
+            f"default_source: no source is named {settings.default_source!r}; there are: "
+            f"{', '.join(settings.sources)}"
+        )
     if not settings.statement_kinds <= set(BEYOND_THE_CONTRACT):
         kinds = ", ".join(BEYOND_THE_CONTRACT)
         raise ConfigurationError(f"statements: name any of {kinds}, separated by commas, or all")
@@ -511,6 +569,8 @@ def _check(settings: Settings) -> None:
 
 
 def _check_server(server: ServerSettings) -> None:
+    if not 0 <= server.port <= MAX_PORT:
+        raise ConfigurationError(f"server.port must be 0 to {MAX_PORT}")
     for name in ("header_timeout_s", "idle_timeout_s"):
         if not getattr(server, name) > 0:
             raise ConfigurationError(f"server.{name} must be more than 0 seconds")

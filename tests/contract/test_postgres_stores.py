@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.db.postgres.database import PostgresDatabase
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
+from tests.contract.audit_store import AuditStoreContract
 from tests.contract.auth_store import AuthStoreContract
 from tests.contract.postgres_database import OnPostgres
 from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.run_store import RunStoreContract
 from tests.contract.statement_store import StatementStoreContract
+from tests.contract.usage_store import UsageStoreContract
 
 
 class TestPostgresRunStore(OnPostgres, RunStoreContract):
@@ -56,6 +60,39 @@ class TestPostgresAsyncRequestStore(OnPostgres, AsyncRequestStoreContract):
     def store(self, database: PostgresDatabase) -> AsyncRequestStore:
         """The store under test."""
         return database.requests
+
+
+class TestPostgresUsageStore(OnPostgres, UsageStoreContract):
+    """The ledger of a cluster."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> RunStore:
+        """What writes the records of attempts."""
+        return database.runs
+
+    @pytest.fixture
+    def usage_store(self, database: PostgresDatabase) -> UsageStore:
+        """The store under test."""
+        return database.usage
+
+    @pytest.fixture
+    def auth_store(self, database: PostgresDatabase) -> AuthStore:
+        """Who the tenants are."""
+        return database.auth
+
+
+class TestPostgresAuditStore(OnPostgres, AuditStoreContract):
+    """The audit log of a cluster."""
+
+    @pytest.fixture
+    def store(self, database: PostgresDatabase) -> AuditStore:
+        """The store under test."""
+        return database.audit
+
+    @pytest.fixture
+    def runs(self, database: PostgresDatabase) -> RunStore:
+        """What appends an entry with each run."""
+        return database.runs
 
 
 class TestPostgresStatementStore(OnPostgres, StatementStoreContract):

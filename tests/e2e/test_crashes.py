@@ -108,6 +108,28 @@ def test_a_run_whose_worker_is_killed_is_requeued_and_loses_a_retry(serve: Serve
     assert server.cancel(run["id"]).json()["state"] == "canceled"
 
 
+def test_the_ledger_of_usage_is_the_sum_of_the_runs_after_kills(harness: ServerHarness) -> None:
+    """Each attempt is recorded once: by its own node, or by the one that finds it after a kill."""
+    server = harness.serve()
+    runs = [server.submit(RUNAWAY)]
+    for _ in range(2):
+        runs += [server.submit(f"SELECT {i} AS i") for i in range(4)]
+        server.computing_worker(runs[0]["id"])
+        server.kill()
+        server = harness.serve()
+    server.computing_worker(runs[0]["id"])
+    assert server.cancel(runs[0]["id"]).json()["state"] == "canceled"
+    finished = [server.finished(run["id"]) for run in runs[1:]]
+    assert [run["state"] for run in finished] == ["complete"] * 8
+    read = [server.get(run["id"], "usage,attempts") for run in runs]
+    [total] = server.http.get("/v2/usage").json()["data"]
+    for name in ("attempts", "cpu_ms", "wall_ms", "read_bytes", "written_bytes"):
+        assert total[name] == sum(run["usage"][name] for run in read)
+    assert [run["usage"]["attempts"] for run in read] == [len(run["attempts"]) for run in read]
+    assert total["runs"] == {"complete": 8, "failed": 0, "canceled": 1}
+    assert read[0]["usage"]["cpu_ms"] > 0
+
+
 def test_a_run_whose_worker_always_dies_fails_with_that_reason(serve: Serve) -> None:
     server = serve()
     run = server.submit(RUNAWAY)

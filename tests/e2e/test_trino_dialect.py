@@ -53,6 +53,18 @@ def error(server: Server, sql: str) -> tuple[str, int | None, int | None]:
     return run["error"]["code"], run["error"].get("line"), run["error"].get("column")
 
 
+def test_functions_of_the_worker_run_within_its_walls(server: Server) -> None:
+    sql = (
+        "SELECT soundex('Ashcraft') AS s, CAST(2e23 AS varchar) AS d, from_base('ff', 16) AS b, "
+        "INTERVAL '2 3' DAY TO HOUR AS i, TIME '10:11:12' AS t, "
+        "json_format(CAST(ROW(id) AS JSON)) AS j FROM account WHERE id = 1"
+    )
+    row = ["A261", "1.9999999999999998E23", "255", "2 03:00:00.000", "10:11:12", '{"":1}']
+    assert rows_of(server, sql) == [["s", "d", "b", "i", "t", "j"], row]
+    assert error(server, "SELECT luhn_check('12a')") == ("invalid_value", None, None)
+    assert error(server, "SELECT json_array_get('[\"a\"]', 0)") == ("not_supported", None, None)
+
+
 def test_numbers_and_dates_follow_trino(server: Server) -> None:
     sql = "SELECT 7 / 2 AS n, date_diff('month', DATE '2020-01-31', DATE '2020-02-29') AS m;"
     assert rows_of(server, sql) == [["n", "m"], ["3", "1"]]

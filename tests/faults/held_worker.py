@@ -13,7 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from queryrun.engines.base import EngineLimits, EngineProgress, EngineSession, RowFilter, Rows
+from queryrun.engines.base import (
+    EngineLimits,
+    EngineProgress,
+    EngineSession,
+    EngineUsage,
+    RowFilter,
+    Rows,
+)
 from queryrun.engines.duckdb.session import open_session as open_duckdb
 from queryrun.results.local import LocalResultStore, LocalResultWriter
 from queryrun.results.store import SharedFile
@@ -100,6 +107,10 @@ class HeldEngine:
     def progress(self) -> EngineProgress:
         """As the real one."""
         return self._engine.progress()
+
+    def usage(self) -> EngineUsage:
+        """As the real one."""
+        return self._engine.usage()
 
     def renew(self) -> bool:
         """As the real one."""

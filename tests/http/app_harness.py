@@ -39,6 +39,7 @@ from queryrun.runs.store import (
     QueueLimits,
     Requeued,
 )
+from queryrun.runs.usage import AttemptUsage
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
@@ -260,14 +261,20 @@ class AppHarness:
         (ref,) = [one.ref for one in attempts if one.ref.run_id == run_id]
         return ref
 
-    async def complete(self, run_id: str, data: bytes = b"one\n1\n", suffix: str = ".csv") -> Run:
+    async def complete(
+        self,
+        run_id: str,
+        data: bytes = b"one\n1\n",
+        suffix: str = ".csv",
+        usage: AttemptUsage | None = None,
+    ) -> Run:
         """Claim the run and complete it with a file."""
         ref = await self.claim(run_id)
         key = f"{run_id}_1833251171549653{suffix}"
         self.results.files[key] = data
         file = ResultFile(key, len(data), sha256(data).hexdigest(), data.count(b"\n") - 1)
         return self._published(
-            await self.app.runs.store.complete(ref, Completed(file, processing_ms=6519))
+            await self.app.runs.store.complete(ref, Completed(file, 6519, usage))
         )
 
     async def fail(self, run_id: str, failure: Failure) -> Run:
@@ -351,6 +358,8 @@ def app_over(
             sources={"live": rules, "warehouse": rules},
             default_source="live",
             now=clock,
+            usage=database.usage,
+            audit=database.audit,
         ),
         auth=database.auth,
         idempotency=database.idempotency,

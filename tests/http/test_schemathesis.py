@@ -26,6 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from queryrun.audit.model import AuditEntry
 from queryrun.auth import model as auth
 from queryrun.auth.clients import ClientOptions, create_client
 from queryrun.auth.tokens import issue_token
@@ -88,10 +89,11 @@ class EagerRuns(SqliteRunStore):
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Accept, then perhaps run."""
         accepted = await super().accept(
-            request, run_id=run_id, queue_limits=queue_limits, idempotent=idempotent
+            request, run_id=run_id, queue_limits=queue_limits, idempotent=idempotent, audit=audit
         )
         if accepted.replay is None and (fate := next(self.fates)) != "waiting":
             await self._run(run_id, complete=fate == "complete")

@@ -145,5 +145,5 @@ def test_the_mark_of_deleted_rows_is_off_unless_a_source_or_the_preset_says_so(
 )
 def test_data_that_cannot_be_read_is_refused_at_start(tmp_path: Path, text: str) -> None:
     (tmp_path / CONFIG_NAME).write_text(f"[sources.live]\n{text}\n")
-    with pytest.raises(ConfigurationError, match=r"^sources\.live\.(data|entities\.a): "):
+    with pytest.raises(ConfigurationError, match=r"sources\.live\.(data|entities\.a): "):
         load(tmp_path, {})

@@ -28,6 +28,8 @@ class ClientOptions:
     entities: tuple[Entity, ...]
     scopes: frozenset[Scope] = DEFAULT_SCOPES
     org_ids: tuple[str, ...] = ()
+    id: str = ""
+    """A UUID that no client has; a new one when empty."""
 
 
 async def create_client(store: AuthStore, options: ClientOptions, now: Now) -> IssuedSecret:
@@ -36,7 +38,7 @@ async def create_client(store: AuthStore, options: ClientOptions, now: Now) -> I
     if len(tenants) != 1:
         raise InvalidRequest.of("entity", "a client needs entities of exactly one tenant")
     client = Client(
-        id=new_client_id(),
+        id=options.id or new_client_id(),
         tenant_id=tenants.pop(),
         name=options.name,
         entities=options.entities,

@@ -16,6 +16,16 @@ class Scope(StrEnum):
     CANCEL = "cancel"
     ADMIN = "admin"
     TENANT_ADMIN = "tenant_admin"
+    ADMIN_READ = "admin:read"
+    """`/admin/v1` of the own tenant, without changing anything. No other scope includes it."""
+    ADMIN_WRITE = "admin:write"
+    """Change it too; includes `admin:read`."""
+    ADMIN_ALL = "admin:all"
+    """Beside one of these: of every tenant. Only a client that has it can give it."""
+
+
+ADMINISTRATION = frozenset({Scope.ADMIN_READ, Scope.ADMIN_WRITE, Scope.ADMIN_ALL})
+"""Scopes of who administers clients. Admins of runs do not have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,11 @@ class Principal:
         return Scope.TENANT_ADMIN in self.scopes
 
     def may(self, scope: Scope) -> bool:
-        """Whether the client was given `scope` (admin includes all)."""
+        """Whether the client was given `scope`. Admin includes all but the administration."""
+        if scope is Scope.ADMIN_READ:
+            return not self.scopes.isdisjoint({Scope.ADMIN_READ, Scope.ADMIN_WRITE})
+        if scope in ADMINISTRATION:
+            return scope in self.scopes
         if scope is Scope.TENANT_ADMIN:
             return self.is_tenant_admin
         return self.is_admin or scope in self.scopes

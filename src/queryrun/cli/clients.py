@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client, revoke_client
 from queryrun.auth.clients import rotate_secret as rotate_client_secret
 from queryrun.auth.model import Client, IssuedSecret, Scope
+from queryrun.cli.audit_entries import record
 from queryrun.cli.existing import check_database, home_settings
 from queryrun.cli.home import ensure_entity
 from queryrun.db.database import Database
@@ -21,6 +23,7 @@ from queryrun.errors import ConfigurationError
 from queryrun.runs.revoke import cancel_runs_of
 from queryrun.settings import Settings
 from queryrun.wiring.database import open_database
+from queryrun.wiring.entities import make_data_dir
 
 T = TypeVar("T")
 
@@ -56,6 +59,9 @@ def create(home: Path, new_client: NewClient) -> IssuedSecret:
         names = [entity.name for entity in client.entities]
         scopes = sorted(client.scopes)
         _log("client_created", client.id, name=client.name, entities=names, scopes=scopes)
+        orgs = list(client.org_ids)
+        detail = {"name": client.name, "entities": names, "scopes": scopes, "orgs": orgs}
+        await record(database, AuditEvent.CLIENT_CREATED, client.tenant_id, client.id, **detail)
         return issued
 
     return with_store(home, work)
@@ -72,6 +78,9 @@ def rotate(home: Path, client_id: str, grace_s: float) -> IssuedSecret:
     async def work(database: Database, _: Settings) -> IssuedSecret:
         issued = await rotate_client_secret(database.auth, client_id, _now, grace_s=grace_s)
         _log("client_secret_rotated", client_id, grace_s=grace_s)
+        tenant_id = issued.client.tenant_id
+        event = AuditEvent.CLIENT_SECRET_ROTATED
+        await record(database, event, tenant_id, client_id, grace_s=grace_s)
         return issued
 
     return with_store(home, work)
@@ -89,6 +98,8 @@ def revoke(home: Path, client_id: str) -> int:
         tenant_id = "" if client is None else client.tenant_id
         canceled = await cancel_runs_of(database.runs, tenant_id, client_id)
         _log("client_revoked", client_id, canceled_runs=len(canceled))
+        event, count = AuditEvent.CLIENT_REVOKED, len(canceled)
+        await record(database, event, tenant_id, client_id, canceled_runs=count)
         return len(canceled)
 
     return with_store(home, work)
@@ -110,12 +121,8 @@ def _scope(text: str) -> Scope:
 
 def make_data_dirs(settings: Settings, entities: list[str]) -> None:
     """Create the entities' directories for files; the operator provides database files."""
-    embedded = [name for name in settings.sources if name not in settings.remote_sources]
-    for source in embedded:
-        for entity in entities:
-            path = settings.data_path(source, entity)
-            if not settings.sources[source].kind.is_database(path):
-                path.mkdir(parents=True, exist_ok=True)
+    for entity in entities:
+        make_data_dir(settings, entity)
 
 
 def _now() -> datetime:

@@ -19,6 +19,8 @@ clients_app = typer.Typer(
     help="OAuth clients: who may call the service, and in which entities.", no_args_is_help=True
 )
 
+audit_app = typer.Typer(help="The record of who did what.", no_args_is_help=True)
+
 Home = Annotated[
     Path,
     typer.Option(
@@ -63,21 +65,25 @@ def init(
 def serve(
     home: Home = DEFAULT_HOME,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = None,
     roles: Annotated[
         str | None,
         typer.Option(help="api, worker, or api,worker: serve the API, run statements, or both."),
     ] = None,
 ) -> None:
-    """Serve a home in the foreground until SIGTERM or Ctrl-C.
+    """Serve a home in the foreground until SIGTERM, SIGHUP or Ctrl-C.
 
     Nodes that share a PostgreSQL may divide the work by --roles. One without `api` still serves
     /healthz, /readyz and /metrics.
 
     On SIGTERM the service accepts nothing new and gives running statements
     `server.drain_timeout_s` seconds to finish. It then stops the rest and queues them again for
-    the next start. A second signal stops them immediately. The exit status is 0 after an orderly
-    shutdown.
+    the next start. A second signal stops them immediately, and ends the process within a second.
+
+    Exit status: 0 after an orderly shutdown, 1 refused to start (one line says why), 2 usage, 8
+    ended hard: something did not respond in time, and the next start settles what was left.
     """
     from queryrun.cli.serve import ServeOptions, serve_home
 
@@ -140,8 +146,9 @@ def clients_create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="read, submit, cancel, admin (of the entity) or tenant_admin (of every entity); "
-            "repeat. Default: the first three."
+            help="read, submit, cancel, admin (of the entity's runs), tenant_admin (of every "
+            "entity's), admin:read, admin:write (of clients, over HTTP) or admin:all (beside one "
+            "of these: of every tenant); repeat. Default: the first three."
         ),
     ] = None,
     org: Annotated[
@@ -219,6 +226,42 @@ def tenants_ls(home: Home = DEFAULT_HOME, as_json: Json = False) -> None:
     show_tenants(every(home), as_json=as_json)
 
 
+@audit_app.command("verify")
+def audit_verify(
+    home: Home = DEFAULT_HOME,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="POSITION:DIGEST that was noted earlier (the server logs one a minute, "
+            "`audit_anchor`); repeat for several."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify the chain of the audit log: entries that were changed, removed or moved are named.
+
+    The exit status is 1 when there is a fault. A chain that was written anew from some entry on is
+    found by an anchor behind that entry.
+    """
+    from queryrun.cli.audit import show_verified, verify
+
+    verified = verify(home, anchor or [])
+    show_verified(verified, as_json=as_json)
+    if verified.faults:
+        raise typer.Exit(1)
+
+
+@audit_app.command("export")
+def audit_export(
+    home: Home = DEFAULT_HOME,
+    after: Annotated[int, typer.Option(help="Only entries behind this position.")] = 0,
+) -> None:
+    """Print the audit log as JSON lines, oldest entry first."""
+    from queryrun.cli.audit import export
+
+    export(home, after)
+
+
 tables_app = typer.Typer(
     help="The tables of a source; of files also drafts of definitions, and their faults.",
     invoke_without_command=True,
@@ -238,10 +281,26 @@ def tables(
 ) -> None:
     """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line.
 
-    `infer` and `check` read an entity's files on this machine, without a server.
+    `files`, `infer` and `check` read an entity's files on this machine, without a server.
     """
     if context.invoked_subcommand is None:
         client_commands.tables(source, profile, as_json=as_json)
+
+
+@tables_app.command("files")
+def tables_files(
+    home: Home = DEFAULT_HOME,
+    entity: Entity = "main",
+    source: OfSource = None,
+    as_json: Json = False,
+) -> None:
+    """Print what the tables consist of: format, files, bytes, rows, version, and what is ignored.
+
+    Rows are those that Parquet files or a log say. --json: one object a line.
+    """
+    from queryrun.cli.tables import inspector, print_tables
+
+    print_tables(inspector(home, source, entity), as_json=as_json)
 
 
 @tables_app.command("infer")
@@ -298,6 +357,7 @@ def register(app: typer.Typer) -> None:
     app.command("demo-data")(demo_data)
     app.add_typer(clients_app, name="clients")
     app.add_typer(tenants_app, name="tenants")
+    app.add_typer(audit_app, name="audit")
     guarantee.register(app)
 
 
@@ -307,5 +367,11 @@ def _find_home(home: Path) -> HomeServer:
     return home_server(home)
 
 
-PLUGIN = Plugin(register, (QueryrunError,), _find_home)
+def _explain(error: Exception) -> str | None:
+    from queryrun.cli.explain import explain
+
+    return explain(error)
+
+
+PLUGIN = Plugin(register, (QueryrunError,), _find_home, _explain)
 """The entry point that the package metadata names."""

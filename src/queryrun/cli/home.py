@@ -6,13 +6,16 @@ import asyncio
 import json
 import re
 import secrets
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import ClientOptions, create_client
-from queryrun.auth.model import Entity, IssuedSecret, Scope
+from queryrun.auth.model import ADMINISTRATION, Entity, IssuedSecret, Scope
+from queryrun.cli.audit_entries import record
 from queryrun.cli.private import DIRECTORY_MODE, keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
@@ -80,7 +83,36 @@ def init_home(
             f"{home} is already a home; `queryrun clients create --home {home}` adds a client"
         )
     check_entity_name(entity)
+    before = _make_home(home)
+    try:
+        return _fill_home(home, entity, factor, database_url_file)
+    except BaseException:
+        _undo(home, before)
+        raise
+
+
+def _make_home(home: Path) -> set[Path] | None:
+    """Make the directory; returns what was in it before, None when it did not exist."""
+    before = set(home.iterdir()) if home.is_dir() else None
     home.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    return before
+
+
+def _undo(home: Path, before: set[Path] | None) -> None:
+    """Remove what a failed `init` has made: a half-made home would only confuse the next one."""
+    if before is None:
+        shutil.rmtree(home, ignore_errors=True)
+        return
+    for path in set(home.iterdir()) - before:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _fill_home(
+    home: Path, entity: str, factor: float | None, database_url_file: Path | None
+) -> MadeHome:
     keep_private(home)
     settings, config = load(home, {}), _CONFIG
     if factor is not None:
@@ -152,7 +184,11 @@ async def ensure_entity(
                 f"entity {name!r} belongs to another tenant, and entities are directories: choose "
                 "another name"
             )
-    return await database.auth.add_entity(Entity(str(uuid4()), tenant, name))
+    added = Entity(str(uuid4()), tenant, name)
+    entity = await database.auth.add_entity(added)
+    if entity.id == added.id:
+        await record(database, AuditEvent.ENTITY_CREATED, tenant, entity.id, name=name)
+    return entity
 
 
 async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
@@ -160,8 +196,15 @@ async def _first_client(settings: Settings, entity_name: str) -> IssuedSecret:
     database = open_database(settings, lambda: datetime.now(UTC))
     try:
         entity = await ensure_entity(database, settings, entity_name)
-        options = ClientOptions("first", (entity,), frozenset(Scope) - {Scope.TENANT_ADMIN})
-        return await create_client(database.auth, options, lambda: datetime.now(UTC))
+        options = ClientOptions(
+            "first", (entity,), frozenset(Scope) - {Scope.TENANT_ADMIN} - ADMINISTRATION
+        )
+        issued = await create_client(database.auth, options, lambda: datetime.now(UTC))
+        scopes = sorted(options.scopes)
+        detail = {"name": options.name, "entities": [entity.name], "scopes": scopes}
+        client = issued.client
+        await record(database, AuditEvent.CLIENT_CREATED, client.tenant_id, client.id, **detail)
+        return issued
     finally:
         database.close()
 

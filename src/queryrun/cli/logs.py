@@ -7,17 +7,25 @@ import sys
 import traceback
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
+from queryrun.cli.log_writer import LogWriter
 from queryrun.settings import LogSettings
 
+_STDERR = 2
 
-def configure_logs(settings: LogSettings) -> None:
-    """Set up structlog for this process, and silence the libraries below warnings."""
+
+def configure_logs(settings: LogSettings) -> LogWriter:
+    """Set up structlog for this process, and silence the libraries below warnings.
+
+    Returns what writes the log to standard error; close it at the end.
+    """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
-    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), format="%(message)s")
+    writer = LogWriter(_STDERR)
+    stream = cast("TextIO", writer)
+    logging.basicConfig(stream=stream, level=max(level, logging.WARNING), format="%(message)s")
     json = settings.format == "json"
     renderer = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
@@ -31,9 +39,10 @@ def configure_logs(settings: LogSettings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
+    return writer
 
 
 def _without_exception_text(

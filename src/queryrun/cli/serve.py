@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvloop
+from prometheus_client import Gauge
 
+from queryrun import __version__
 from queryrun.cli.banner import banner
 from queryrun.cli.existing import check_database, home_settings
+from queryrun.cli.log_writer import LogWriter
 from queryrun.cli.logs import configure_logs
+from queryrun.cli.stop_signals import StopSignals, block_stop_signals
 from queryrun.errors import ConfigurationError
 from queryrun.http.server import descriptors
 from queryrun.http.server.server import BACKLOG
@@ -31,6 +37,8 @@ _SWITCH_INTERVAL_S = 0.001
 """How long a thread that needs the interpreter waits for the busy event loop, several times in each
 write to the database. Python's default of 5 ms made cancels during floods last twice as long."""
 
+SHUTDOWN_S = 8.0
+"""How long the shutdown may take beyond the drain: statements are stopped, processes reaped."""
 _THREADS = 8
 """For calls that block for a moment: removing files, probing directories."""
 
@@ -51,61 +59,93 @@ def serve_home(home: Path, options: ServeOptions) -> None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
     settings = home_settings(home, environ)
     check_database(settings)
-    configure_logs(settings.log)
+    _check_kernel()
+    block_stop_signals()
+    logs = configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)
     port = settings.server.port if options.port is None else options.port
     descriptors.raise_limit()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    uvloop.run(_serve(settings, sandbox, listen(host, port)))
+    try:
+        uvloop.run(_serve(settings, sandbox, listen(host, port), logs))
+    finally:
+        logs.close()
 
 
-async def _serve(settings: Settings, sandbox: NodeSandbox, listener: socket.socket) -> None:
+def _check_kernel() -> None:
+    """Without process descriptors no stop could be confirmed."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (OSError, AttributeError) as error:
+        raise ConfigurationError(
+            "this kernel, or the filter of system calls around this container, has no pidfd_open: "
+            "use Linux 5.3 or newer, and allow the call"
+        ) from error
+
+
+async def _serve(
+    settings: Settings, sandbox: NodeSandbox, listener: socket.socket, logs: LogWriter
+) -> None:
     asyncio.get_running_loop().set_default_executor(ReadyThreads(_THREADS, "node"))
-    await serve_node(build_node(settings, url_of(listener), sandbox=sandbox), listener)
+    node = build_node(settings, url_of(listener), sandbox=sandbox)
+    dropped = Gauge(
+        "queryrun_log_lines_dropped",
+        "Lines of the log that were dropped because nobody read it: alert on growth",
+        registry=node.registry,
+    )
+    dropped.set_function(lambda: logs.dropped)
+    await serve_node(node, listener)
 
 
 async def serve_node(node: Node, listener: socket.socket) -> None:
-    """Serve a node until SIGTERM or SIGINT. Run it on the main thread."""
+    """Serve a node until SIGTERM, SIGINT or SIGHUP. Run it on the main thread.
+
+    Ends `server.drain_timeout_s` and `SHUTDOWN_S` after the first signal at the latest.
+    """
+    timeout_s = node.settings.server.drain_timeout_s
+    signals = StopSignals(asyncio.get_running_loop(), timeout_s + SHUTDOWN_S)
     server = node.http_server()
-    signals = _Signals(asyncio.get_running_loop())
-    await node.start()
     try:
-        await server.start(listener)
-        print(banner(node.settings, url_of(listener), node.sandbox), flush=True)
-        await signals.first.wait()
-        await _drain(node, signals)
+        if await _until_signal(node.start(), signals.first):
+            await server.start(listener)
+            _announce(node, url_of(listener))
+            await signals.first.wait()
+            await _drain(node, signals, timeout_s)
     finally:
         await server.close()
         await node.close()
         log.info("stopped")
+        signals.close()
 
 
-async def _drain(node: Node, signals: _Signals) -> None:
-    """Let running statements finish, for `server.drain_timeout_s` or until a second signal."""
-    timeout_s = node.settings.server.drain_timeout_s
+def _announce(node: Node, url: str) -> None:
+    """The banner is for people; programs get the URL alone, and the log has it with the version."""
+    log.info("started", version=__version__, url=url, roles=sorted(node.settings.roles))
+    with contextlib.suppress(OSError):  # nobody reads it
+        is_terminal = sys.stdout.isatty()
+        text = banner(node.settings, url, node.sandbox) if is_terminal else f"listening {url}"
+        print(text, flush=True)
+
+
+async def _until_signal(work: Coroutine[Any, Any, None], event: asyncio.Event) -> bool:
+    """Whether `work` was done before the event. It is cancelled by the event."""
+    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+    task.result()
+    return not event.is_set()
+
+
+async def _drain(node: Node, signals: StopSignals, timeout_s: float) -> None:
+    """Let running statements finish, for `timeout_s` or until a second signal."""
     log.info("draining", running=node.dispatcher.held, timeout_s=timeout_s)
-    drain = asyncio.create_task(node.drain(timeout_s))
-    second_signal = asyncio.create_task(signals.second.wait())
-    await asyncio.wait({drain, second_signal}, return_when=asyncio.FIRST_COMPLETED)
-    second_signal.cancel()
-    if not drain.done():
-        drain.cancel()
-        await asyncio.gather(drain, return_exceptions=True)
+    if not await _until_signal(node.drain(timeout_s), signals.second):
         await node.drain(0)
-
-
-class _Signals:
-    """SIGTERM and SIGINT as events: the first starts the shutdown, the second aborts the drain."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.first = asyncio.Event()
-        self.second = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._take)
-
-    def _take(self) -> None:
-        (self.second if self.first.is_set() else self.first).set()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -123,8 +163,11 @@ def listen(host: str, port: int) -> socket.socket:
             backlog=BACKLOG,
             dualstack_ipv6=host == _EVERY_IPV6 and socket.has_dualstack_ipv6(),
         )
+    except UnicodeError:
+        raise ConfigurationError(f"{host!r} is no address or name to listen on") from None
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        reason = error.strerror or str(error)
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
 def url_of(listener: socket.socket) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Entity, Tenant
+from queryrun.cli.audit_entries import record
 from queryrun.cli.clients import make_data_dirs, with_store
 from queryrun.cli.home import check_tenant_name, ensure_entity
 from queryrun.db.database import Database
@@ -29,7 +31,10 @@ def create(home: Path, name: str, entities: list[str]) -> TenantEntities:
     check_tenant_name(name)
 
     async def work(database: Database, settings: Settings) -> TenantEntities:
+        known = {tenant.id for tenant in await database.auth.tenants()}
         await database.auth.add_tenant(name, name)
+        if name not in known:
+            await record(database, AuditEvent.TENANT_CREATED, name, name)
         made = [await ensure_entity(database, settings, entity, name) for entity in entities]
         make_data_dirs(settings, entities)
         return TenantEntities(Tenant(name, name), made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.runs.clock import SharedClock
 from queryrun.runs.idempotency import IdempotencyStore
@@ -12,6 +13,7 @@ from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 
 
 class Database(Protocol):
@@ -35,6 +37,16 @@ class Database(Protocol):
     @property
     def requests(self) -> AsyncRequestStore:
         """Requests whose outcome is read later."""
+        ...
+
+    @property
+    def usage(self) -> UsageStore:
+        """The ledger of what runs have used."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """The record of who did what."""
         ...
 
     @property

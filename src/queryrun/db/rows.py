@@ -206,19 +206,24 @@ def attempt_of(row: Row) -> Attempt:
 
 def progress_of(row: Row) -> AttemptProgress:
     """Read `progress`."""
-    stage, percent, rows, size_bytes = row
-    return AttemptProgress(Stage(stage), percent, rows, size_bytes)
+    stage, *numbers = row
+    return AttemptProgress(Stage(stage), *numbers)
+
+
+PROGRESS_NAMES = ("stage", "percent", "rows", "size_bytes", "cpu_ms", "memory_bytes")
 
 
 def progress_values(progress: AttemptProgress | None) -> Values:
     """Progress as columns hold it; all None when nothing is known."""
     if progress is None:
-        return dict.fromkeys(("stage", "percent", "rows", "size_bytes"))
+        return dict.fromkeys(PROGRESS_NAMES)
     return {
         "stage": progress.stage.value,
         "percent": progress.percent,
         "rows": progress.rows,
         "size_bytes": progress.size_bytes,
+        "cpu_ms": progress.cpu_ms,
+        "memory_bytes": progress.peak_memory_bytes,
     }
 
 

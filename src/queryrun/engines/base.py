@@ -96,6 +96,22 @@ class EngineProgress:
     percent: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class EngineUsage:
+    """What an engine counted of one statement. None: it does not say.
+
+    `read_bytes` are those of the columns and parts of files that it read, as stored. `cpu_ms` and
+    `peak_memory_bytes` are of a remote engine, in addition to the worker's own; 0 of an embedded
+    one, which is the worker.
+    """
+
+    read_bytes: int | None = None
+    read_rows: int | None = None
+    spilled_bytes: int | None = None
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
+
+
 WORK_PREFIX = "queryrun-"
 """The prefix of the names of all our work in remote engines."""
 
@@ -225,8 +241,25 @@ class CheckedTable:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedTable:
+    """A table of files, without reading its values. `problem` says why it cannot be read."""
+
+    name: str
+    facts: TableFacts
+    problem: str = ""
+
+
 class Inspector(Protocol):
     """Reads an entity's files for the operator, without a server. Blocking."""
+
+    def tables(self) -> Iterator[ListedTable]:
+        """What every table consists of."""
+        ...
+
+    def ignored(self) -> Mapping[str, str]:
+        """Entries of the directory that are no table, and what to do about each."""
+        ...
 
     def check(self, names: Sequence[str]) -> Iterator[CheckedTable]:
         """Read all values of these tables, or of all. `ConfigurationError` for no such table."""
@@ -351,6 +384,13 @@ class EngineSession(Protocol):
 
     def progress(self) -> EngineProgress:
         """How far the running statement is. Callable from another thread; never raises."""
+        ...
+
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the statement that ended last. Called before `renew`.
+
+        Of a statement that failed it may know nothing. Never raises.
+        """
         ...
 
     def renew(self) -> bool:

@@ -147,6 +147,8 @@ class AppContext:
     now: Callable[[], datetime]
     ready: ReadyChecks
     settings: HttpSettings
+    prepare_entity: Callable[[str], None] = lambda _name: None
+    """Make what a new entity of this name needs on this node's disk."""
     metrics_token: str = field(default="", repr=False)
     """What `/metrics` asks for; empty: nothing."""
     sandbox: str = ""
@@ -178,7 +180,7 @@ class AppContext:
             make("auth_address", settings.auth_address_rates),
         )
         object.__setattr__(self, "limiters", limiters)
-        failures = LoginFailures(settings.auth_address_rates, self.monotonic_s)
+        failures = LoginFailures(settings.auth_address_rates, self.monotonic_s, self.runs.audit)
         object.__setattr__(self, "login_failures", failures)
         object.__setattr__(self, "streams", StreamLimit(settings.max_streams_per_client))
         object.__setattr__(self, "stream_tokens", StreamTokens(self._is_valid))

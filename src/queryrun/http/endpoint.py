@@ -85,7 +85,7 @@ class Endpoint:
             return response_for(timed_out, request.api_version)
         except Exception as error:  # the outermost: a 500 and a log line
             access_log.record_error(request, error)
-            return response_for(_told(error), request.api_version)
+            return response_for(_public(error), request.api_version)
 
     async def _handle(self, request: ApiRequest) -> Response:
         """The steps up to the handler. A refusal is stored if the request has an idempotency key,
@@ -116,7 +116,7 @@ async def _send_headers(response: Response, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _told(error: Exception) -> Exception:
+def _public(error: Exception) -> Exception:
     """A shortage of the node is no bug: the caller may try again."""
     cause = cause_of(error)
     if cause is None or not cause.may_pass:

@@ -70,6 +70,36 @@ REQUEST: dict[str, object] = {
     "body": ACCEPTED,
     "data": {"id": ID},
 }
+USED: dict[str, object] = {
+    "attempts": 2,
+    "attempts_by_cause": [
+        {"outcome": "complete", "cause": "complete", "count": 1},
+        {"outcome": "requeued", "cause": "node_lost", "count": 1},
+    ],
+    "attempts_not_counted": 1,
+    "cpu_ms": 8120,
+    "wall_ms": 7034,
+    "peak_memory_bytes": 412090368,
+    "read_bytes": 27299860,
+    "read_rows": 3000000,
+    "spilled_bytes": 0,
+    "written_bytes": 103122,
+    "downloads": 1,
+    "downloaded_bytes": 103122,
+}
+USAGE: dict[str, object] = {
+    "next_page": None,
+    "first_day": "2026-11-01",
+    "last_day": "2026-11-24",
+    "data": [
+        {
+            "day": "2026-11-24",
+            "tag": "billing",
+            "runs": {"complete": 1, "failed": 0, "canceled": 0},
+            **USED,
+        }
+    ],
+}
 LIST: dict[str, object] = {"next_page": "AAAAAAAAACo9cYh2m1b0X1v8x2o", "data": [CANCELED]}
 ROWS: dict[str, object] = {
     "columns": ["id", "balance"],

@@ -9,15 +9,20 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 
+import structlog
 from starlette.responses import Response, StreamingResponse
 
+from queryrun.audit.model import AuditEvent
 from queryrun.errors import RunFailed, Unavailable
+from queryrun.http.audit import record
 from queryrun.http.context import AppContext
 from queryrun.http.errors import FileGone, LinkRefused, RangeNotSatisfiable
 from queryrun.http.request import ApiRequest
-from queryrun.results.names import disposition, media_type
+from queryrun.results.names import disposition, media_type, run_id_of
 from queryrun.results.sign import verify
 from queryrun.results.store import StoredFile
+
+log = structlog.get_logger()
 
 HEADER_NAMES = ("etag", "accept-ranges", "content-disposition")
 """As documented."""
@@ -44,6 +49,10 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     headers |= {"content-type": media_type(file.key), "content-length": str(end - start)}
     if span is not None:
         headers["content-range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
+    if request.method != "HEAD":
+        await record(
+            app, request, AuditEvent.RESULT_READ, run_id_of(key), way="link", start=start, end=end
+        )
     chunks = _chunks(app, file.key, start, end)
     return StreamingResponse(chunks, 200 if span is None else 206, headers)
 
@@ -108,6 +117,20 @@ def _bounds(first: str, last: str, size_bytes: int) -> tuple[int, int]:
 
 async def _chunks(app: AppContext, key: str, start: int, end: int) -> AsyncIterator[bytes]:
     """The bytes, each chunk read in a thread: a slow client holds no thread between chunks."""
-    chunks = iter(app.results.read(key, start, end))
-    while (chunk := await app.threads.downloads.run(lambda: next(chunks, None))) is not None:
-        yield chunk
+    chunks, sent_bytes = iter(app.results.read(key, start, end)), 0
+    try:
+        while (chunk := await app.threads.downloads.run(lambda: next(chunks, None))) is not None:
+            sent_bytes += len(chunk)
+            yield chunk
+    finally:
+        await _count_download(app, key, sent_bytes)
+
+
+async def _count_download(app: AppContext, key: str, sent_bytes: int) -> None:
+    """Also of a download that broke off. The file has been sent, so a fault is only logged."""
+    if not sent_bytes:
+        return
+    try:
+        await app.runs.usage.add_download(run_id_of(key), sent_bytes)
+    except Unavailable:
+        log.warning("download_not_counted", size_bytes=sent_bytes)

@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl, unquote_plus
 import structlog
 from starlette.responses import Response
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, IssuedToken
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
 from queryrun.auth.tokens import authenticate, new_token_of, revoke_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
+from queryrun.http.audit import record
 from queryrun.http.authorize import entity_header
 from queryrun.http.bodies import content_encoding, inflate, read_body
 from queryrun.http.context import AppContext
@@ -56,6 +58,7 @@ async def revoke(app: AppContext, request: ApiRequest) -> Response:
     client = await authenticated(app, request, client_id, secret)
     if await revoke_token(app.auth, client, form["token"]):
         log.info("token_revoked", client_id=client.id, remote_address=request.client_address)
+        await record(app, request, AuditEvent.TOKEN_REVOKED, client.id, by=client)
     return JsonResponse({}, headers=NO_STORE)
 
 

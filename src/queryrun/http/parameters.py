@@ -216,6 +216,45 @@ PREFER = Parameter(
     "wait=10",
     is_extension=True,
 )
+GROUP_BY = Parameter(
+    "group_by[]",
+    "query",
+    TEXTS,
+    "What a row is about: any of `day` (UTC, when an attempt ended), `entity`, `client`, `source` "
+    "and one `tag:NAME`. May be repeated or comma-joined. Without any there is one row.",
+    ["day", "tag:team"],
+)
+FIRST_DAY = Parameter(
+    "first_day",
+    "query",
+    {"type": "string", "format": "date"},
+    "The first day (UTC). The first of the month of `last_day` when absent.",
+    "2026-11-01",
+)
+LAST_DAY = Parameter(
+    "last_day",
+    "query",
+    {"type": "string", "format": "date"},
+    "The last day (UTC), included. Today when absent.",
+    "2026-11-30",
+)
+OF_ENTITY = Parameter("entity_id", "query", {"type": "string"}, "Only of this entity.", ENTITY)
+OF_CLIENT = Parameter("client_id", "query", {"type": "string"}, "Only of this client.", ID)
+OF_SOURCE = Parameter("source", "query", {"type": "string"}, "Only of this source.", "live")
+USAGE_FORMAT = Parameter(
+    "format",
+    "query",
+    {"type": "string", "enum": ["json", "csv"], "default": "json"},
+    "`csv`: the same rows as a table. The next page is in the header `link`.",
+    "json",
+)
+USAGE_PAGE_SIZE = Parameter(
+    "page_size",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": 30},
+    "How many rows a page has at most.",
+    30,
+)
 RANGE = Parameter("range", "header", {"type": "string"}, "One byte range.", "bytes=0-1023")
 IF_RANGE = Parameter(
     "if-range", "header", {"type": "string"}, "An ETag: the range only if the file still has it."

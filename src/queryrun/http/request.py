@@ -9,6 +9,7 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
+from queryrun.audit.origin import Origin
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest
 from queryrun.http.api_version import api_version_of
@@ -64,6 +65,11 @@ class ApiRequest(Request):
     def client_address(self) -> str:
         """The peer's address, or what a trusted proxy says of it (`server.trusted_proxies`)."""
         return self.client.host if self.client else "unknown"
+
+    @property
+    def origin(self) -> Origin:
+        """Where it came from, for the audit log."""
+        return Origin(self.client_address, self.request_id)
 
     def header(self, name: bytes) -> str | None:
         """The first header of this lower-case name, stripped; None when absent or empty."""

@@ -5,13 +5,23 @@ from __future__ import annotations
 from queryrun.auth.model import Scope
 from queryrun.http import examples, failure_headers, files, health, oauth
 from queryrun.http import parameters as p
+from queryrun.http.admin.routes import ADMIN_TABLE
 from queryrun.http.console.routes import CONSOLE_TABLE, HOME
 from queryrun.http.context import HttpSettings
 from queryrun.http.contract_document import contract_of
 from queryrun.http.document import ApiDocument, as_json
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
-from queryrun.http.v2 import events, listing, query_runs, requests, rows, tables, validate
+from queryrun.http.v2 import (
+    events,
+    listing,
+    query_runs,
+    requests,
+    rows,
+    tables,
+    usage,
+    validate,
+)
 from queryrun.http.v2.statement_routes import STATEMENT_TABLE
 from queryrun.results.formats import format_names, names_of
 from queryrun.results.names import MEDIA_TYPES
@@ -294,6 +304,37 @@ REQUEST = Operation(
     ),
     errors=DOCUMENTED_ERRORS,
 )
+USAGE = Operation(
+    "GET",
+    "/v2/usage",
+    "getUsage",
+    usage.get_usage,
+    Scope.READ,
+    "Usage",
+    "Report usage",
+    "What the attempts that ended on these days have used: the client's own, those of its entity "
+    "for an admin, those of the tenant for an admin of the tenant. Each attempt is recorded once, "
+    "in the transaction that ends it, and the records outlive their runs. An addition of this "
+    "service.",
+    (
+        p.GROUP_BY,
+        p.FIRST_DAY,
+        p.LAST_DAY,
+        p.OF_ENTITY,
+        p.OF_CLIENT,
+        p.OF_SOURCE,
+        p.USAGE_FORMAT,
+        p.USAGE_PAGE_SIZE,
+        p.CURSOR,
+        *p.EVERYWHERE,
+    ),
+    responses=(
+        ResponseDoc(
+            200, "A page.", "UsageReport", headers=("link",), examples=(("days", examples.USAGE),)
+        ),
+    ),
+    errors=DOCUMENTED_ERRORS,
+)
 FILE = Operation(
     "GET",
     "/files/{key}",
@@ -417,7 +458,9 @@ TABLE = (
     TABLES,
     TABLE_SHAPE,
     *STATEMENT_TABLE,
+    *ADMIN_TABLE,
     REQUEST,
+    USAGE,
     FILE,
     TOKEN,
     REVOKE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.errors import FailureCode
 from queryrun.http import failure_headers
+from queryrun.http.admin.schemas import ADMIN_SCHEMAS
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import contract_body_schema, create_body_schema
@@ -105,6 +106,80 @@ ATTEMPT = _object(
     },
     "One attempt of a run.",
     ("number", "started_time"),
+)
+USAGE_KEYS: Schema = {
+    "attempts": _whole("Attempts that have ended.", minimum=0),
+    "attempts_by_cause": {
+        "type": "array",
+        "items": _object(
+            {
+                "outcome": _text("How they ended.", enum=list(AttemptOutcome)),
+                "cause": _text("The code of the failure, the reason of the stop, or `complete`."),
+                "count": _whole("How many.", minimum=1),
+            },
+            "Attempts that ended alike.",
+            ("outcome", "cause", "count"),
+        ),
+    },
+    "attempts_not_counted": _whole(
+        "Attempts whose engine did not say what they read: those that were stopped or lost, those "
+        "of clients of orgs, and those on Spark.",
+        minimum=0,
+    ),
+    "cpu_ms": _whole(
+        "CPU time of the worker's threads and, on Trino, of the engine. Of an attempt that was "
+        "stopped or lost: as last reported, up to 0.25 s or a heartbeat before.",
+        minimum=0,
+    ),
+    "wall_ms": _whole("From the claims to the ends.", minimum=0),
+    "peak_memory_bytes": _whole("The largest peak of an attempt.", minimum=0),
+    "read_bytes": _whole("What was read of tables, as stored, after pruning.", minimum=0),
+    "read_rows": _whole("Rows that were read of tables.", minimum=0),
+    "spilled_bytes": _whole("Intermediate results written to disk.", minimum=0),
+    "written_bytes": _whole("Bytes of result files, those of failed attempts included.", minimum=0),
+    "downloads": _whole("Downloads of result files through this service.", minimum=0),
+    "downloaded_bytes": _whole(
+        "Their bytes. What the bucket serves itself (`results.links`) is not counted.", minimum=0
+    ),
+}
+USAGE = _object(
+    USAGE_KEYS, "What attempts have used. An addition of this service.", tuple(USAGE_KEYS)
+)
+USAGE_REPORT = _object(
+    {
+        "next_page": {
+            "type": ["string", "null"],
+            "description": "The `cursor` of the next page; null on the last.",
+        },
+        "first_day": _text("The first day.", format="date"),
+        "last_day": _text("The last day, included.", format="date"),
+        "data": {
+            "type": "array",
+            "items": _object(
+                {
+                    "day": _text("When grouped by `day`.", format="date"),
+                    "entity_id": _text("When grouped by `entity`."),
+                    "client_id": _text("When grouped by `client`."),
+                    "source": _text("When grouped by `source`."),
+                    "tag": _text("When grouped by `tag:NAME`: its value; empty for none."),
+                    "runs": _object(
+                        {
+                            "complete": _whole("Complete runs.", minimum=0),
+                            "failed": _whole("Failed runs.", minimum=0),
+                            "canceled": _whole("Runs that were canceled in an attempt.", minimum=0),
+                        },
+                        "Runs that ended on these days.",
+                        ("complete", "failed", "canceled"),
+                    ),
+                    **USAGE_KEYS,
+                },
+                "The sum of some attempts.",
+                ("runs", *USAGE_KEYS),
+            ),
+        },
+    },
+    "A page of usage.",
+    ("next_page", "first_day", "last_day", "data"),
 )
 QUERY_RUN_KEYS = "A query run. `fields[]` decides which keys it has; without it, "
 QUERY_RUN = _object(
@@ -431,6 +506,8 @@ SCHEMAS: dict[str, Schema] = {
     "Cancellation": CANCELLATION,
     "Attempt": ATTEMPT,
     "Progress": PROGRESS,
+    "Usage": USAGE,
+    "UsageReport": USAGE_REPORT,
     "Rows": ROWS,
     "Table": TABLE,
     "Tables": TABLES,
@@ -452,6 +529,7 @@ SCHEMAS: dict[str, Schema] = {
     "Statements": STATEMENTS,
     "SignIn": SIGN_IN,
     "Session": SESSION,
+    **ADMIN_SCHEMAS,
     **v1.SCHEMAS,
 }
 
@@ -466,6 +544,7 @@ HEADERS: dict[str, Schema] = {
     "preference-applied": _text("Which preferences were applied."),
     "warning": _text("Present when the encryption key is shorter than recommended."),
     "idempotency-replayed": _text("`true` on a replayed response."),
+    "link": _text("With `format=csv`: where the next page is."),
     "retry-after": _whole("Seconds to wait.", minimum=0),
     failure_headers.CODE: _text("On failed runs: what went wrong.", enum=list(FailureCode)),
     failure_headers.MESSAGE: _text(
@@ -499,7 +578,7 @@ CONTRACT_SCHEMAS: dict[str, Schema] = {
 """What the contract alone has, where that is less than ours (contract A2, A5)."""
 
 EXTENSION_HEADERS = (
-    *("preference-applied", "idempotency-replayed", "warning", "set-cookie"),
+    *("preference-applied", "idempotency-replayed", "warning", "link", "set-cookie"),
     *failure_headers.NAMES,
 )
 """Those of `HEADERS` that are additions of ours and say more than HTTP's own."""

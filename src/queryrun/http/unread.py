@@ -8,7 +8,7 @@ from dataclasses import replace
 from queryrun.auth.model import Principal, Scope
 from queryrun.runs.model import Run
 
-HIDDEN_FIELDS = frozenset({"progress", "attempts", "file", "number_of_rows", "error"})
+HIDDEN_FIELDS = frozenset({"progress", "attempts", "usage", "file", "number_of_rows", "error"})
 
 
 def permitted(principal: Principal, run: Run) -> Run:

@@ -30,6 +30,11 @@ def file_key(
     return checked_key(f"{run_id}_{digits}{suffixes}{_ENCRYPTED if encrypted else ''}")
 
 
+def run_id_of(key: str) -> str:
+    """The id of the run whose file has this key."""
+    return PurePosixPath(key).name.partition("_")[0]
+
+
 def member_name(key: str) -> str:
     """The name of the one member of a zip file: its own, without `.enc` and `.zip`."""
     return key.removesuffix(_ENCRYPTED).removesuffix(ContentEncoding.ZIP.spec.suffix)

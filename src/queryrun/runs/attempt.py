@@ -36,7 +36,9 @@ from queryrun.runs.quotas import ResultRoom
 from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
 from queryrun.runs.shortages import shortage_behind
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
-from queryrun.worker.frames import Done, Execute, Progress, StageReached
+from queryrun.runs.used import attempt_usage
+from queryrun.tables.faults import ABOUT_DATA, position_of
+from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
 from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
@@ -91,6 +93,7 @@ class AttemptRunner:
         """What the node was short of, when an error of its own has ended the attempt."""
         self._lost_directory = False
         self._file_key = _new_file_key(attempt.run)
+        self._used: Used | None = None
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
@@ -213,6 +216,7 @@ class AttemptRunner:
         frame = self._execute_frame(room)
         permit = self._context.results.upload_permit(self._file_key)
         end = await worker.execute(frame, self._on_progress, permit)
+        self._used = end.used
         if isinstance(end, Done):
             room = await self._context.quotas.result_room(self.attempt.run.request)
             return end if room.holds(end.size_bytes) else room.failure()
@@ -255,7 +259,12 @@ class AttemptRunner:
             self.progress = replace(self.progress, stage=Stage(frame.stage))
         else:
             self.progress = replace(
-                self.progress, percent=frame.percent, rows=frame.rows, size_bytes=frame.size_bytes
+                self.progress,
+                percent=frame.percent,
+                rows=frame.rows,
+                size_bytes=frame.size_bytes,
+                cpu_ms=frame.cpu_ms,
+                peak_memory_bytes=frame.peak_memory_bytes,
             )
         self._context.notifier.notify_progress(self.ref.run_id)
 
@@ -329,7 +338,9 @@ class AttemptRunner:
         """Write the outcome of a statement that was not stopped and left its worker intact."""
         if isinstance(outcome, Done):
             file = _file_of(outcome, self._file_key)
-            completed = Completed(file, self._processing_ms())
+            completed = Completed(
+                file, self._processing_ms(), attempt_usage(self._used, self.progress)
+            )
             return await self._context.store.complete(self.ref, completed)
         return await self._write_failure(outcome, None)
 
@@ -340,7 +351,8 @@ class AttemptRunner:
 
     async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
         """Requeue the run or let it fail. While its source is down, a requeue costs no retry."""
-        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame)
+        where = position_of(failure.message) if failure.code in ABOUT_DATA else {}
+        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame, **where)
         if (shortage := await self._find_shortage(failure)) is not None:
             self._log.warning("attempt_short", shortage=shortage)
             self._context.wait_reasons.note(self.ref.run_id, shortage)
@@ -366,6 +378,7 @@ class AttemptRunner:
         return await self._context.sources.check(self.attempt.run.request.source)
 
     async def _write(self, detail: Failed | Requeued) -> Run:
+        detail = replace(detail, usage=attempt_usage(self._used, self.progress))
         if isinstance(detail, Requeued):
             return await self._context.store.requeue(self.ref, detail)
         return await self._context.store.fail(self.ref, detail)
@@ -378,7 +391,7 @@ class AttemptRunner:
             return await self._write_failure(failure or reported_bug(None, self._log), None)
         match request.reason:
             case StopReason.USER | StopReason.ADMIN:
-                freed = Freed(engine_stop, request.stage)
+                freed = Freed(engine_stop, request.stage, attempt_usage(self._used, self.progress))
                 return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
                 limit = failure or reported_bug(None, self._log)

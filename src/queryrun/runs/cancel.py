@@ -7,6 +7,8 @@ lease extension returns the state.
 
 from __future__ import annotations
 
+from queryrun.audit.model import AuditEntry, AuditEvent
+from queryrun.audit.origin import UNKNOWN_ORIGIN, Origin
 from queryrun.auth.model import Principal
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import IdempotentWrite, Run, StopReason
@@ -24,6 +26,7 @@ async def cancel(
     *,
     wait_s: float = WAIT_S,
     idempotent: IdempotentWrite | None = None,
+    origin: Origin = UNKNOWN_ORIGIN,
 ) -> Run:
     """Cancel the run and return it: `canceled` once nothing of it runs.
 
@@ -31,13 +34,23 @@ async def cancel(
     confirmed; this waits up to `wait_s` for that (0: not at all) and then returns the run as it
     is. An accepted cancel is final: the run can only become `canceled`. With `idempotent`, the key
     is in flight until the caller completes it; if that never happens, a repeat gets the
-    response that `idempotent` renders.
+    response that `idempotent` renders. The request is in the audit log before it has an effect.
 
     Raises `NotFound` for a run that does not exist for this principal, and `NotCancellable`
     (with the final state) for a run that has finished; nothing is changed then.
     """
     run = await read_one(context, principal, run_id)
     requested = CancelRequested(_reason(principal, run), canceled_by=principal.client_id)
+    entry = AuditEntry(
+        AuditEvent.RUN_CANCEL_REQUESTED,
+        principal.tenant_id,
+        run.request.entity_id,
+        principal.client_id,
+        run.id,
+        origin.remote_address,
+        {"reason": requested.reason.value, "request_id": origin.request_id},
+    )
+    await context.audit.append(entry)
     run = await context.store.cancel(run.id, requested, idempotent=idempotent)
     context.notifier.publish(run)
     return await await_end(context, run, wait_s)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from queryrun.audit.store import AuditStore
 from queryrun.results.store import ResultStore
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
@@ -25,6 +26,7 @@ from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
+from queryrun.runs.usage import UsageStore
 from queryrun.sql.guard import Verdict
 from queryrun.sql.validate import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
@@ -59,6 +61,10 @@ class RequestContext:
     sources: Mapping[str, SourcePolicy]
     default_source: str
     now: Callable[[], datetime]
+    usage: UsageStore
+    audit: AuditStore
+    audit_statements: bool = False
+    """Whether the audit log has the text of statements."""
     quotas: Quotas | None = None
     """How much statements may use; None: as much as there is."""
     statements: frozenset[str] = frozenset()

@@ -22,6 +22,10 @@ from queryrun.runs.store import ClaimLimits, HeldAttempt
 log = structlog.get_logger()
 
 
+SETTLE_S = 3.0
+"""How long stopped attempts may take to write their outcome when the node ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class DispatchOptions:
     """How a node claims. A lease must last for several heartbeats, or load alone would lose it."""
@@ -87,7 +91,9 @@ class Dispatcher:
     async def drain(self, timeout_s: float) -> None:
         """Stop claiming, give running attempts `timeout_s` to finish, then stop and requeue them.
 
-        Returns once nothing of this node's attempts runs.
+        Returns once nothing of this node's attempts runs, or `SETTLE_S` after they were stopped:
+        what cannot be written then, because the store or an engine does not respond, the next
+        start or another node settles by the attempt's lease.
         """
         self._draining = True
         self._wake.set()
@@ -95,10 +101,20 @@ class Dispatcher:
         await self._wait_for_attempts(timeout_s)
         for runner in list(self._runners.values()):
             runner.stop(StopReason.SHUTDOWN)
-        await self._wait_for_attempts(None)
+        await self._wait_for_attempts(SETTLE_S)
+        await self._leave_attempts()
         await self._loops.close()
 
-    async def _wait_for_attempts(self, timeout_s: float | None) -> None:
+    async def _leave_attempts(self) -> None:
+        """Give up what did not settle. Its processes are killed with the pool."""
+        left = list(self._tasks.values())
+        for task in left:
+            task.cancel()
+        if left:
+            log.error("attempts_left", attempts=len(left))
+            await asyncio.wait(left, timeout=SETTLE_S)
+
+    async def _wait_for_attempts(self, timeout_s: float) -> None:
         if self._tasks:
             await asyncio.wait(set(self._tasks.values()), timeout=timeout_s)
 

@@ -183,6 +183,11 @@ _VISIBLE = (
         description="The run's attempts, oldest first.",
     ),
     RunField(
+        "usage", _RECORD,
+        visibility=_ON_REQUEST,
+        description="What the run's attempts that have ended have used, and its downloads.",
+    ),
+    RunField(
         "tags", FieldKind.PAIRS, "request.tags", "tags", _REQUESTS,
         visibility=_ON_REQUEST,
         description="Names and values that the submitter gave it.",

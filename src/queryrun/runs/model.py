@@ -179,13 +179,16 @@ class AttemptProgress:
     """Progress of an attempt, as its worker last reported. Within an attempt nothing decreases.
 
     `percent` is the engine's own estimate, 0 to 100; None while it has none.
-    `rows` and `size_bytes` count what has been written of the result file.
+    `rows` and `size_bytes` count what has been written of the result file; `cpu_ms` and
+    `peak_memory_bytes` are of the worker.
     """
 
     stage: Stage
     percent: float | None = None
     rows: int = 0
     size_bytes: int = 0
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

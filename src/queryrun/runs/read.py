@@ -12,6 +12,7 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptProgress, Run
 from queryrun.runs.state import HELD
 from queryrun.runs.store import RunPage, RunQuery
+from queryrun.runs.usage import UsagePage, UsageQuery
 
 POLL_S = 0.25
 """Interval between reads of a waiting request without a notification."""
@@ -102,6 +103,21 @@ def can_view(principal: Principal, run: Run) -> bool:
 def not_found(run_id: str) -> NotFound:
     """The error for every run that does not exist for the caller."""
     return NotFound("query_run_id", f"Query run {run_id[:64]!r} could not be found")
+
+
+async def read_usage(context: RequestContext, principal: Principal, query: UsageQuery) -> UsagePage:
+    """One page of what the runs have used that exist for this principal, and of those that have
+    been removed since. `query` can only narrow them further."""
+    query = replace(query, tenant_id=principal.tenant_id)
+    if not principal.is_tenant_admin:
+        if query.entity_id not in (None, principal.entity_id):
+            return UsagePage()
+        query = replace(query, entity_id=principal.entity_id)
+    if not principal.is_admin:
+        if query.client_id not in (None, principal.client_id):
+            return UsagePage()
+        query = replace(query, client_id=principal.client_id)
+    return await context.usage.report(query)
 
 
 def _restricted(principal: Principal, query: RunQuery) -> RunQuery:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from queryrun.audit.model import AuditEntry
 from queryrun.errors import Failure, QueueFull
 from queryrun.runs.model import (
     Attempt,
@@ -23,6 +24,7 @@ from queryrun.runs.model import (
     StopReason,
 )
 from queryrun.runs.state import RunState
+from queryrun.runs.usage import AttemptUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,14 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """Detail of `complete`: the file is already durable when this is written."""
+    """Detail of `complete`: the file is already durable when this is written.
+
+    `usage`, here and in what else ends an attempt: None for what its last progress says.
+    """
 
     file: ResultFile
     processing_ms: int
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ class Failed:
 
     failure: Failure
     cancellation: Cancellation | None = None
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,7 @@ class Requeued:
     """The pause before the next attempt, counted from the write by the store's clock."""
     charge: bool = True
     cancellation: Cancellation | None = None
+    usage: AttemptUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,7 @@ class Freed:
 
     engine_stop: EngineStop
     stage: Stage | None = None
+    usage: AttemptUsage | None = None
 
 
 Detail = Completed | Failed | Requeued | CancelRequested | Freed
@@ -197,8 +206,11 @@ class RunStore(Protocol):
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, and return it. Durable before this returns.
+
+        `audit` is appended to the audit log in the same transaction; not for a replay.
 
         `queue_limits` count the runs that wait (`accepted`) on the source, of the entity and of
         its client: nobody else's runs matter. Beyond them: `QueueFull`, nothing written. Counting

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from uuid import uuid4
 
+from queryrun.audit.model import AuditEntry, AuditEvent
+from queryrun.audit.origin import UNKNOWN_ORIGIN, Origin
 from queryrun.errors import InvalidRequest, Problem, Unavailable
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import IdempotentWrite, RunRequest
@@ -19,11 +22,13 @@ async def submit(
     *,
     idempotent: IdempotentWrite | None = None,
     run_id: str | None = None,
+    origin: Origin = UNKNOWN_ORIGIN,
 ) -> Accepted:
     """Accept the request as a new run, durably, and return it in state `accepted`.
 
     Nothing has started when this returns. With `idempotent`, a repeat returns the first run and its
-    stored response instead. `run_id` is for callers that need to know the id beforehand.
+    stored response instead. The audit log has an entry for each accepted run, written with it, that
+    says where it came from (`origin`). `run_id` is for callers that need to know the id beforehand.
 
     Raises `InvalidRequest` for an unknown source and for a statement that the guard refuses,
     `QueueFull` when too many of the entity's runs wait, `Unavailable` while the node drains, and
@@ -42,14 +47,36 @@ async def submit(
         raise refused(verdict)
     if context.quotas is not None:
         await context.quotas.check_statement(request)
+    run_id = run_id or str(uuid4())
     accepted = await context.store.accept(
         _within_limits(request, policy),
-        run_id=run_id or str(uuid4()),
+        run_id=run_id,
         queue_limits=policy.queue,
         idempotent=idempotent,
+        audit=_entry(context, request, run_id, origin),
     )
     context.notifier.publish(accepted.run)
     return accepted
+
+
+def _entry(context: RequestContext, request: RunRequest, run_id: str, origin: Origin) -> AuditEntry:
+    """The statement's fingerprint is its SHA-256; its text is recorded only when switched on."""
+    detail: dict[str, object] = {
+        "fingerprint": sha256(request.sql.encode()).hexdigest(),
+        "source": request.source,
+        "request_id": origin.request_id,
+    }
+    if context.audit_statements:
+        detail["sql"] = request.sql
+    return AuditEntry(
+        AuditEvent.RUN_SUBMITTED,
+        request.tenant_id,
+        request.entity_id,
+        request.client_id,
+        run_id,
+        origin.remote_address,
+        detail,
+    )
 
 
 def refused(verdict: Verdict) -> InvalidRequest:

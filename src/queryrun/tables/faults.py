@@ -12,12 +12,22 @@ from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
 from queryrun.tables.text.faults import COLUMN_FAULT
 
+ABOUT_DATA = frozenset(
+    {FailureCode.DATA_INVALID, FailureCode.DATA_UNREADABLE, FailureCode.DATA_CHANGED}
+)
+"""Codes whose messages `position_of` understands."""
 
-def fault_of(message: str, snapshot: Snapshot) -> RunFailed | None:
-    """The fault of a file that an error of the engine means; None when it means none."""
+
+def fault_of(message: str, snapshot: Snapshot | None) -> RunFailed | None:
+    """The fault of a file that an error of the engine means; None when it means none.
+
+    A database has no `snapshot`, and columns that cannot be read all the same.
+    """
     column = _of_column(message)
     if column:
         return RunFailed.of(FailureCode.DATA_INVALID, column)
+    if snapshot is None:
+        return None
     for path in re.findall(f"{DESCRIPTORS}[0-9]+|/[^'\"]*", message):
         found = snapshot.file_at(path)
         if found:
@@ -26,6 +36,22 @@ def fault_of(message: str, snapshot: Snapshot) -> RunFailed | None:
             problem = f"'{displayed(file.name)}' is damaged, or no {label} file"
             return unreadable(table.name, problem)
     return _damage(message, snapshot)
+
+
+def position_of(message: str) -> dict[str, str | int]:
+    """Table, file and line that a message of ours about data names, for the log.
+
+    Never a cell's value: it stands behind the word `has`, and only what is in front is looked at.
+    """
+    head = message.partition(" has '")[0]
+    found: dict[str, str | int] = {}
+    if table := re.match(r"Table '([^']*)'", head):
+        found["table"] = table[1]
+    if line := re.search(r"'([^']*)' line (\d+)", head):
+        found |= {"file": line[1], "line": int(line[2])}
+    elif file := re.search(r"(?:cannot be read|while it was read): '([^']*)'", head):
+        found["file"] = file[1]
+    return found
 
 
 def _damage(message: str, snapshot: Snapshot) -> RunFailed | None:

@@ -7,10 +7,12 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import structlog
+from prometheus_client import CollectorRegistry
 from starlette.routing import Router
 
 from queryrun.db.database import Database
@@ -39,6 +41,7 @@ from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retention import Retention
 from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.seal_audit import AuditSealer
 from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
@@ -48,7 +51,9 @@ from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import Settings
+from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
+from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -78,6 +83,8 @@ MIN_LINK_KEY_VARIETY = 8
 """Different characters: a row of zeros is no secret. Random keys practically always have them."""
 _GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urandom | xxd -p -c 64`)"
 
+AUDIT_BATCH = 10_000
+"""Entries of the audit log that one round removes."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -87,6 +94,7 @@ class Node:
     """One server process. `start` before serving; `drain`, then `close`, after."""
 
     settings: Settings
+    registry: CollectorRegistry
     sandbox: NodeSandbox
     app: Router
     runs: RequestContext
@@ -106,6 +114,7 @@ class Node:
     tasks: Chores
     clock_watch: ClockWatch
     revocations: RevocationWatch
+    audit: AuditSealer
     connections: Connections
     callers: KnownCallers
 
@@ -138,6 +147,7 @@ class Node:
             lambda run: self.database.notifier.publish(run.id, run.state)
         )
         self.revocations.start()
+        self.audit.start(node_started(self.settings, self.sandbox))
         self.clock_watch.start()
         if "api" in self.settings.roles:
             await self.guard.check(_WARM_UP_STATEMENT)
@@ -173,6 +183,7 @@ class Node:
         """Close every component, last started first. Nothing of this node runs afterwards."""
         await self.health.close()
         await self.revocations.close()
+        await self.audit.close()
         await self.clock_watch.close()
         await self.tasks.close()
         await self.reaper.close()
@@ -257,7 +268,7 @@ def build_node(
         lambda: clock_watch.is_trusted,
     )
     tasks = Chores(
-        _shared_tasks(database, reaper, retention, attempts.files, sweeper),
+        _shared_tasks(settings, database, reaper, retention, attempts.files, sweeper),
         settings.leases.reap_interval_s,
         lambda: clock_watch.is_trusted,
     )
@@ -270,6 +281,9 @@ def build_node(
         sources=policies,
         default_source=settings.default_source,
         now=now,
+        usage=database.usage,
+        audit=database.audit,
+        audit_statements=settings.audit.statements,
         quotas=quotas,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
@@ -310,6 +324,7 @@ def build_node(
                 {"clock": clock_watch.problem, "retention": retention.problem},
             ),
             sandbox=str(sandbox),
+            prepare_entity=partial(make_data_dir, settings),
             metrics_token=metrics_token(settings),
             settings=http_settings(settings),
             metrics=HttpMetrics(attempts.metrics.registry),
@@ -317,6 +332,7 @@ def build_node(
     )
     return Node(
         settings=settings,
+        registry=metrics.registry,
         sandbox=sandbox,
         app=app,
         runs=requests,
@@ -336,6 +352,7 @@ def build_node(
         tasks=tasks,
         clock_watch=clock_watch,
         revocations=_revocation_watch(database, notifier),
+        audit=AuditSealer(database.audit),
         connections=connections,
         callers=callers,
     )
@@ -362,6 +379,7 @@ async def _kill_by_handle(handle: str) -> EngineStop:
 
 
 def _shared_tasks(
+    settings: Settings,
     database: Database,
     reaper: Reaper,
     retention: Retention,
@@ -382,6 +400,18 @@ def _shared_tasks(
             "requests",
             lambda: database.requests.remove_expired_requests(
                 created_before=now() - REQUEST_RETENTION
+            ),
+        ),
+        Chore(
+            "usage",
+            lambda: database.usage.remove_expired_usage(
+                finished_before=now() - timedelta(days=settings.usage.retention_days)
+            ),
+        ),
+        Chore(
+            "audit",
+            lambda: database.audit.remove_expired_entries(
+                before=now() - timedelta(days=settings.audit.retention_days), limit=AUDIT_BATCH
             ),
         ),
     ]

@@ -15,11 +15,11 @@ from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.store import ResultStore
 from queryrun.runs.context import Workers
 from queryrun.runs.store import RunStore
-from queryrun.settings import LOCK_NAME, Settings
+from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
 from queryrun.wiring.options import pool_options, utc_now
-from queryrun.wiring.results import result_credentials, result_store
+from queryrun.wiring.results import make_directory, result_credentials, result_store
 from queryrun.worker.pool import WorkerPool
 
 
@@ -48,6 +48,7 @@ def open_resources(
     """
     credentials = result_credentials(settings)
     lock = _lock_home(settings.path(LOCK_NAME))
+    make_directory(settings.path(SPILL_NAME), "the home")
     database = open_database(settings, utc_now)
     pool = WorkerPool(pool_options(settings, sandbox), roles)
     results = result_store(settings, credentials, database.clock.now)

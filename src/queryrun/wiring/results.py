@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
+from queryrun.causes import Cause, cause_of
+from queryrun.errors import ConfigurationError
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.local import LocalResultStore
 from queryrun.results.s3location import S3Location
@@ -39,8 +42,17 @@ def result_store(
     if credentials is not None:
         return _s3_results(settings, credentials, now)
     directory = settings.path(settings.results.directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory, "results.directory")
     return LocalResultStore(directory)
+
+
+def make_directory(path: Path, setting: str) -> None:
+    """Make a directory of the node. `ConfigurationError` names the setting when it cannot be."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        cause = cause_of(error) or Cause.OTHER
+        raise ConfigurationError(f"{setting}: {path} is not usable: {cause.sentence}") from error
 
 
 def _s3_results(

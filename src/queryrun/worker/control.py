@@ -26,6 +26,7 @@ from queryrun.worker.frames import (
     StageReached,
     ToWorker,
 )
+from queryrun.worker.meter import ProcessMeter
 from queryrun.worker.runtime import WorkerSession
 from queryrun.worker.signing import NodeSigner
 
@@ -39,8 +40,9 @@ _MIN_TIMER_S = 0.001
 class RunReport:
     """What one running statement reports to the node. Numbers never decrease."""
 
-    def __init__(self, channel: Channel[ToWorker]) -> None:
+    def __init__(self, channel: Channel[ToWorker], meter: ProcessMeter) -> None:
         self._channel = channel
+        self._meter = meter
         self._percent: float | None = None
         self._rows = 0
         self._size_bytes = 0
@@ -58,14 +60,16 @@ class RunReport:
         """What to report now."""
         if percent is not None:
             self._percent = max(self._percent or 0.0, min(percent, 100.0))
-        return Progress(self._percent, self._rows, self._size_bytes)
+        cpu_ms, peak_bytes = self._meter.sample()
+        return Progress(self._percent, self._rows, self._size_bytes, cpu_ms, peak_bytes)
 
 
 class Control:
     """The thread, and what the main thread needs of it."""
 
-    def __init__(self, channel: Channel[ToWorker]) -> None:
+    def __init__(self, channel: Channel[ToWorker], meter: ProcessMeter) -> None:
         self._channel = channel
+        self._meter = meter
         self._work: queue.SimpleQueue[Execute | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._session: WorkerSession | None = None
@@ -95,7 +99,7 @@ class Control:
         with self._lock:
             _set_exit_timer(lease_deadline_s)
             self._session = session
-            self._report = RunReport(self._channel)
+            self._report = RunReport(self._channel, self._meter)
             return self._report
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no
 from queryrun.engines.base import (
     EngineLimits,
     EngineSession,
+    EngineUsage,
     RowFilter,
     work_name,
 )
@@ -65,6 +66,10 @@ class SourceSession:
     def percent(self) -> float | None:
         """The engine's progress, 0 to 100; None: unknown."""
         return self._engine.progress().percent
+
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the last statement."""
+        return self._engine.usage()
 
     def renew(self) -> bool:
         """Reset for the next statement of the same entity. False: open a new session instead."""

@@ -108,12 +108,24 @@ class StageReached(Frame, frozen=True, tag="stage"):
     stage: str
 
 
+class Used(msgspec.Struct, frozen=True):
+    """What a statement has used: of this process, and what its engine counted (`EngineUsage`)."""
+
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
+    read_bytes: int | None = None
+    read_rows: int | None = None
+    spilled_bytes: int | None = None
+
+
 class Progress(Frame, frozen=True, tag="progress"):
     """Its progress; sent a few times a second while the statement runs."""
 
     percent: float | None
     rows: int
     size_bytes: int
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
 
 
 class Sign(Frame, frozen=True, tag="sign"):
@@ -142,6 +154,7 @@ class Done(Frame, frozen=True, tag="done"):
     sha256: str
     columns: tuple[tuple[str, str], ...] = ()
     """Names and Trino types of the file's columns."""
+    used: Used | None = None
 
 
 class Failed(Frame, frozen=True, tag="failed"):
@@ -155,6 +168,7 @@ class Failed(Frame, frozen=True, tag="failed"):
     line: int | None = None
     column: int | None = None
     interrupted: bool = False
+    used: Used | None = None
 
 
 class InternalError(Frame, frozen=True, tag="internal_error"):

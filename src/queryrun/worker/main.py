@@ -26,9 +26,11 @@ from queryrun.worker.frames import (
     InternalError,
     Ready,
     ToWorker,
+    Used,
     WorkerConfig,
     decode_to_worker,
 )
+from queryrun.worker.meter import ProcessMeter
 from queryrun.worker.relay_targets import addresses_of, own_ports
 from queryrun.worker.runtime import NodeServices, Opener, WorkerSession
 
@@ -49,8 +51,10 @@ def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
     channel = Channel(control, decode_to_worker)
     config = channel.receive() if requests is not None else None
     if isinstance(config, WorkerConfig) and requests is not None:
+        meter = ProcessMeter()
         confine_worker(config)
-        WorkerMain(channel, config, open_session, SocketRequests(requests).give).serve()
+        give = SocketRequests(requests).give
+        WorkerMain(channel, config, open_session, give, meter).serve()
     os._exit(0)  # never configured: the node closed its end
 
 
@@ -89,11 +93,13 @@ class WorkerMain:
         config: WorkerConfig,
         open_session: Opener,
         give: GiveSocket,
+        meter: ProcessMeter,
     ) -> None:
+        self._meter = meter
         self._channel = channel
         self._config = config
         self._open_session = open_session
-        self._control = Control(channel)
+        self._control = Control(channel, meter)
         self._node = NodeServices(self._control.signer.sign, give)
         self._sessions = 0
 
@@ -152,13 +158,28 @@ class WorkerMain:
     def _outcome(self, session: WorkerSession, execute: Execute) -> Done | Failed:
         """The lease timer runs exactly as long as the statement does."""
         self._limit_files(execute)
+        self._meter.begin()
         report = self._control.begin(session, execute.lease_deadline_s)
+        outcome: Done | Failed
         try:
-            return session.run(execute, report)
+            outcome = session.run(execute, report)
         except Exception as error:  # whatever it is, the node must get a result
-            return self._failed(error)
+            outcome = self._failed(error)
         finally:
             self._control.end()
+        return msgspec.structs.replace(outcome, used=self._used(session))
+
+    def _used(self, session: WorkerSession) -> Used:
+        """A remote engine's CPU comes in addition to ours; of memory, the larger peak counts."""
+        engine = session.usage()
+        cpu_ms, peak_bytes = self._meter.sample()
+        return Used(
+            cpu_ms=cpu_ms + engine.cpu_ms,
+            peak_memory_bytes=max(peak_bytes, engine.peak_memory_bytes),
+            read_bytes=engine.read_bytes,
+            read_rows=engine.read_rows,
+            spilled_bytes=engine.spilled_bytes,
+        )
 
     def _limit_files(self, execute: Execute) -> None:
         largest = max(execute.size_limit_bytes, self._config.spill_bytes) + FILE_SIZE_MARGIN_BYTES

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from queryrun.engines.base import EngineUsage
 from queryrun.processes.given_sockets import GiveSocket
 from queryrun.results.sigv4 import SignRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
@@ -43,6 +44,10 @@ class WorkerSession(Protocol):
 
     def percent(self) -> float | None:
         """Progress of the running statement, 0 to 100. From another thread; None: unknown."""
+        ...
+
+    def usage(self) -> EngineUsage:
+        """What the engine counted of the statement that ended last."""
         ...
 
     def renew(self) -> bool:

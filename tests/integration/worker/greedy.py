@@ -9,6 +9,7 @@ import socket
 from datetime import timedelta
 from typing import NoReturn
 
+from queryrun.engines.base import EngineUsage
 from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
@@ -32,6 +33,9 @@ class Greedy:
 
     def percent(self) -> float | None:
         return None
+
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
 
     def renew(self) -> bool:
         return False

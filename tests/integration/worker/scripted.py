@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from queryrun.engines.base import EngineUsage
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.services.guard.process import run_guard
 from queryrun.sql.guard import Verdict
@@ -39,6 +40,9 @@ class ScriptedSession:
 
     def percent(self) -> float | None:
         return self._percent
+
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
 
     def renew(self) -> bool:
         return False

@@ -22,6 +22,7 @@ from typing import NoReturn
 
 import msgspec
 
+from queryrun.engines.base import EngineUsage
 from queryrun.processes import sandbox
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
@@ -318,6 +319,9 @@ class TakenOver:
 
     def percent(self) -> float | None:
         return None
+
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
 
     def renew(self) -> bool:
         return False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -31,6 +34,27 @@ def test_check_lists_every_fault_with_file_and_line(home: Path) -> None:
     assert "good: 1 rows" in result.output
     assert "'bad.csv' line 1502 has 'N/A' among numbers" in result.output
     assert "'ragged.csv' line 2 has 1 values instead of 2" in result.output
+
+
+def test_the_list_says_what_tables_consist_of(home: Path) -> None:
+    data = home / "data/main"
+    pq.write_table(pa.table({"a": [1, 2]}), data / "p.parquet")
+    (data / "book.xlsx").write_text("x")
+    (data / "t").mkdir()
+    (data / "t/a.csv").write_text("a\n1\n")
+    (data / "t/notes.md").write_text("x")
+    (data / "empty.parquet").write_text("")
+    runner = CliRunner()
+    output = runner.invoke(program(), ["tables", "files", "--home", str(home)]).output
+    assert "good: csv, 1 files, 5 bytes, version " in output
+    assert "p: parquet, 1 files, " in output
+    assert " 2 rows, version" in output
+    assert "  warning: passed over: 1 × .md" in output
+    assert "book.xlsx: Excel workbooks are not read; save the sheet as CSV" in output
+    as_json = runner.invoke(program(), ["tables", "files", "--json", "--home", str(home)]).output
+    tables = {t.get("name"): t for t in map(json.loads, as_json.splitlines())}
+    assert tables["p"]["rows"] == 2
+    assert tables["t"]["warnings"] == ["passed over: 1 × .md"]
 
 
 def test_a_draft_is_a_definition_that_reads_the_table(home: Path) -> None:

@@ -30,6 +30,11 @@ TABLES = {
     "tenants",
     "tokens",
     "usage",
+    "usage_records",
+    "audit_head",
+    "file_removals",
+    "saved_statements",
+    "audit_log",
 }
 
 

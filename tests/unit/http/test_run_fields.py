@@ -31,6 +31,7 @@ from queryrun.runs.model import (
     StopReason,
 )
 from queryrun.runs.state import RunState
+from queryrun.runs.usage import NO_USAGE
 from tests.http.app_harness import MemoryResults
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -68,6 +69,7 @@ EXTRAS = Extras(
     queue_position=1,
     waiting_for="turn",
     progress=AttemptProgress(Stage.WRITING, 50.0, 10, 100),
+    usage=NO_USAGE,
     attempts=({"number": 1, "started_time": "2026-11-28T00:00:00.000Z"},),
 )
 EVERYTHING = View(KNOWN_FIELDS)

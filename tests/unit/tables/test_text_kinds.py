@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,28 @@ def test_a_key_or_a_shape_far_behind_counts(convert: Convert) -> None:
     kinds, rows = convert(data, "json")
     assert kinds == ["DOUBLE", "NESTED", "BOOLEAN"]
     assert rows[-1] == (2.5, [1.5], True)
+
+
+LARGE = "12345678901234567890"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "kind", "read"),
+    [
+        (LARGE, "1.25", "DECIMAL(38,2)", Decimal("1.25")),
+        (LARGE, "1e-5", "JSON", "1e-5"),
+        ("null", "5", "BIGINT", 5),
+        ('"x"', "5", "JSON", "5"),
+        ("0.10000000000000001", "0.25", "DECIMAL(38,17)", Decimal("0.25")),
+    ],
+)
+def test_a_value_far_behind_makes_the_type(
+    convert: Convert, first: str, last: str, kind: str, read: object
+) -> None:
+    data = f'{{"a":{first}}}\n' * 20_001 + f'{{"a":{last}}}\n'
+    kinds, rows = convert(data, "json")
+    assert kinds == [kind]
+    assert rows[-1] == (read,)
 
 
 @pytest.mark.parametrize(

@@ -111,3 +111,40 @@ def test_types_that_only_duckdb_has_are_read_from_a_database(
     opened = session(tmp_path, database=str(path))
     assert rows(opened, "SELECT v, other FROM t") == [(read, 1)]
     opened.close()
+
+
+@pytest.mark.parametrize(
+    ("made", "read"),
+    [
+        ("INTERVAL 3 DAY + INTERVAL 5 SECOND", "3 00:00:05.000"),
+        ("INTERVAL (-90) MINUTE", "-0 01:30:00.000"),
+        ("INTERVAL 1500 MICROSECOND", "0 00:00:00.001"),
+        ("NULL::INTERVAL", None),
+    ],
+)
+def test_an_interval_is_a_text_as_trino_prints_it(
+    tmp_path: Path, made: str, read: str | None
+) -> None:
+    path = tmp_path / "x.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE t AS SELECT {made} AS v, INTERVAL 14 MONTH AS m, 1 AS k")
+    opened = session(tmp_path, database=str(path))
+    assert rows(opened, "SELECT v, k FROM t ORDER BY k") == [(read, 1)]
+    with pytest.raises(RunFailed) as failed:
+        rows(opened, "SELECT * FROM t")
+    assert failed.value.failure.code == "data_invalid"
+    assert "column 'm': an interval has months" in failed.value.failure.message
+    opened.close()
+
+
+def test_a_table_of_another_schema_is_said_not_to_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE SCHEMA other; CREATE TABLE other.o AS SELECT 1 AS a")
+        connection.execute("CREATE VIEW seen AS SELECT * FROM other.o")
+    opened = session(tmp_path, database=str(path))
+    assert rows(opened, "SELECT a FROM seen") == [(1,)]
+    with pytest.raises(RunFailed) as failed:
+        rows(opened, "SELECT a FROM other.o")
+    assert "create a view of it there" in failed.value.failure.message
+    opened.close()

@@ -53,7 +53,7 @@ def run(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File for the rows; its suffix is the format."),
+        typer.Option("--output", "-o", help="File for the rows, or -; its suffix is the format."),
     ] = None,
     source: Source = None,
     timeout: Annotated[

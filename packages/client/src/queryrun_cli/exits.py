@@ -19,6 +19,11 @@ STILL_RUNNING = 6
 TOO_LATE = 7
 INTERRUPTED = 130
 
+_UNREACHABLE = (
+    "Does it run? `queryrun serve` starts a home's server; `queryrun config` prints which server "
+    "is used, and where that is set"
+)
+
 KINDS: dict[type[ClientError], int] = {
     RunFailed: FAILED,
     RunCanceled: CANCELED,
@@ -48,6 +53,8 @@ def translated() -> Iterator[None]:
 
 def describe(error: ClientError) -> str:
     """The error in one line, with line and column in the statement if it has them."""
+    if isinstance(error, Unreachable):
+        return f"{error}. {_UNREACHABLE}"
     failed = error.run.error if isinstance(error, RunFailed) else None
     if failed is None or failed.line is None:
         return str(error)

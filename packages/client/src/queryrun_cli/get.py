@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import typer
@@ -11,6 +12,7 @@ from queryrun_cli.exits import USAGE, note, translated
 from queryrun_cli.remote import connect, find_server, key_password
 from queryrun_cli.run import copy_to_stdout
 from queryrun_client.decrypt import PrivateKey, decrypt_file
+from queryrun_client.target import file_at, is_written_into, write_into
 
 
 def get_file(
@@ -42,11 +44,18 @@ def decrypt_to(source: Path, key: Path, output: Path | None) -> Path:
     The target is created after the whole file was verified. Uses no server.
     """
     target = output or _without_enc(source)
-    part = target.with_name(f".{target.name}.part")
     with translated():
+        private_key = PrivateKey(key.read_bytes(), _password(key))
+        if is_written_into(target):
+            with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
+                whole = Path(directory) / "result"
+                decrypt_file(source, whole, private_key)
+                write_into(whole, target)
+            return target
+        part = file_at(target).with_name(f".{target.name}.part")
         try:
-            decrypt_file(source, part, PrivateKey(key.read_bytes(), _password(key)))
-            part.replace(target)
+            decrypt_file(source, part, private_key)
+            part.replace(file_at(target))
         finally:
             part.unlink(missing_ok=True)
     return target

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 
 import typer
 
-from queryrun_cli import admin, commands, plugins
+from queryrun_cli import admin, commands, exits, plugins
 from queryrun_cli.errors import CommandError
+from queryrun_cli.sentences import sentence_of
 
 
 def program() -> typer.Typer:
@@ -27,12 +31,58 @@ def program() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; expected errors are one line on stderr and exit status 1."""
-    expected: list[type[Exception]] = [CommandError]
-    for plugin in plugins.installed():
-        expected += plugin.errors
+    """Run the command line; errors that are no bugs are one line on stderr and exit status 1."""
+    _open_streams()
     try:
         program()()
-    except tuple(expected) as error:
-        typer.echo(f"queryrun: {error}", err=True)
-        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has enough
+        _discard_output()
+        sys.exit(exits.REFUSED)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        with contextlib.suppress(OSError):
+            typer.echo(f"queryrun: {sentence}", err=True)
+        _discard_output()
+        sys.exit(exits.REFUSED)
+
+
+def _sentence(error: Exception) -> str | None:
+    """The first that knows the error says it: a command, a plugin, the system."""
+    if isinstance(error, CommandError):
+        return str(error)
+    for plugin in plugins.installed():
+        if (sentence := plugin.explain(error)) is not None:
+            return sentence
+        if isinstance(error, plugin.errors):
+            return str(error)
+    return sentence_of(error)
+
+
+def _open_streams() -> None:
+    """Standard streams that were closed lead nowhere; others take any character.
+
+    A closed one would be taken by the next file that is opened: a log line would then be written
+    into a database.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """The interpreter flushes at exit, which must not fail a second time."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -38,6 +38,8 @@ class Plugin:
     """Errors that become one line on stderr and exit status 1, like `CommandError`."""
     find_home: Callable[[Path], HomeServer]
     """Reads the configuration of a home; raises one of `errors` when there is none."""
+    explain: Callable[[Exception], str | None] = lambda _error: None
+    """An error of its own libraries as one line; None when it does not know it."""
 
 
 @cache

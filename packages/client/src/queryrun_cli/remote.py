@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
 from queryrun_cli.profiles import Profile, load_profiles
+from queryrun_cli.sentences import text_in
 from queryrun_client import Client, Options
 
 
@@ -64,13 +66,15 @@ def secret_in(environ: Mapping[str, str]) -> str | None:
 def secret_from(path: Path) -> str:
     """The secret in a file, without a trailing line break."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return text_in(path.read_bytes(), str(path)).strip()
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
-def connect(server: Server, private_key: Path | None = None) -> Client:
-    """A client for the server. The caller closes it."""
+def connect(server: Server, private_key: Path | None = None, *, quiet: bool = False) -> Client:
+    """A client for the server. The caller closes it. Unless `quiet` it says what it waits for."""
     profile = server.profile
     named = private_key or (Path(profile.private_key_file) if profile.private_key_file else None)
     options = Options(
@@ -78,6 +82,7 @@ def connect(server: Server, private_key: Path | None = None) -> Client:
         entity_id=profile.entity_id or None,
         private_key=None if named is None else named.read_bytes(),
         private_key_password=key_password(),
+        on_wait=None if quiet else _tell_wait,
     )
     return Client(
         profile.url,
@@ -86,6 +91,10 @@ def connect(server: Server, private_key: Path | None = None) -> Client:
         api_version=profile.api_version,
         options=options,
     )
+
+
+def _tell_wait(reason: str, seconds: float) -> None:
+    exits.note(f"{reason}; trying again in {seconds:.1f} s (Ctrl-C ends)")
 
 
 def key_password() -> bytes | None:

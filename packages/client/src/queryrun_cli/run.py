@@ -19,12 +19,16 @@ import typer
 from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
 from queryrun_cli.remote import connect, find_server
+from queryrun_cli.sentences import text_in
 from queryrun_cli.texts import cell_text, run_object
 from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions, Unsupported, formats
 
 FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
 TABLE_ROWS = 1000
 """Maximum rows of a printed table; the file has all."""
+
+_CANCEL_ATTEMPTS = 3
+_STDOUT = Path("-")
 
 Watcher = Callable[[RunInfo], None]
 
@@ -67,12 +71,23 @@ def read_sql(text: str | None, file: Path | None) -> str:
     """The statement: the argument, a file, or `-` for standard input."""
     if (text is None) == (file is None):
         raise typer.BadParameter("give a statement, or - for standard input, or --file")
-    if file is not None:
-        try:
-            return file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise CommandError(f"{file}: {error.strerror}") from error
-    return sys.stdin.read() if text == "-" else text or ""
+    try:
+        if file is not None:
+            return text_in(file.read_bytes(), str(file))
+        if text == "-":
+            return text_in(sys.stdin.buffer.read(), "standard input")
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    if not _is_text(text or ""):
+        raise CommandError("the statement has bytes that are not UTF-8: give it in a file")
+    return text or ""
+
+
+def _is_text(text: str) -> bool:
+    """Bytes of the command line that are no characters arrive as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def describe_sql(table: str) -> str:
@@ -88,27 +103,36 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
     server = find_server(profile)
     # CI systems send SIGTERM: treat it as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with exits.translated(), connect(server) as client:
+    with exits.translated(), connect(server, quiet=options.quiet) as client:
         run = _submit(client, options)
         if not options.wait:
             typer.echo(json.dumps(run_object(run.info)) if options.as_json else run.id)
             return
-        _wait(run, options)
+        _wait(client, run, options)
         _print_result(run, options)
 
 
 def _submit(client: Client, options: RunOptions) -> Run:
-    """Submit the statement. If interrupted, cancel the run.
-
-    The server may have accepted the interrupted request. Submitting again with the same key
-    returns its run and not a second one.
-    """
+    """Submit the statement. If interrupted, cancel the run."""
     submit_options = _submit_options(options)
     try:
         return client.submit(options.sql, **submit_options)
     except KeyboardInterrupt:
-        _cancel_and_exit(client.submit(options.sql, **submit_options))
-        raise
+        _cancel_submitted(client, options.sql, submit_options)
+        raise typer.Exit(exits.INTERRUPTED) from None
+
+
+def _cancel_submitted(client: Client, sql: str, submit_options: SubmitOptions) -> None:
+    """The server may have accepted the interrupted request: submitting again with the same key
+    returns its run and not a second one. Asked once: whoever interrupts does not want to wait."""
+    exits.note("interrupted; asking the server whether it has accepted the statement …")
+    client.limit_retries(1)
+    try:
+        run = client.submit(sql, **submit_options)
+    except (ClientError, KeyboardInterrupt):
+        exits.note("no answer: if it has accepted the statement, `queryrun ls` shows the run")
+        return
+    _cancel_and_exit(client, run)
 
 
 def _submit_options(options: RunOptions) -> SubmitOptions:
@@ -133,7 +157,7 @@ def _tags(texts: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _wait(run: Run, options: RunOptions) -> None:
+def _wait(client: Client, run: Run, options: RunOptions) -> None:
     """Wait until the run has finished, with a progress bar if stderr is a terminal."""
     try:
         if options.quiet or not sys.stderr.isatty():
@@ -142,12 +166,16 @@ def _wait(run: Run, options: RunOptions) -> None:
         with _progress_bar() as watcher:
             run.wait(progress=watcher)
     except KeyboardInterrupt:
-        _cancel_and_exit(run)
+        _cancel_and_exit(client, run)
 
 
-def _cancel_and_exit(run: Run) -> None:
-    """Cancel, wait until the server reports it as canceled, print the outcome, exit 130."""
+def _cancel_and_exit(client: Client, run: Run) -> None:
+    """Cancel, wait until the server reports it as canceled, print the outcome, exit 130.
+
+    A server that does not respond is asked a few times, for seconds.
+    """
     exits.note(f"canceling run {run.id} …")
+    client.limit_retries(_CANCEL_ATTEMPTS)
     try:
         cancellation = run.cancel()
     except KeyboardInterrupt:
@@ -203,7 +231,7 @@ def _print_result(run: Run, options: RunOptions) -> None:
     """
     try:
         run.check()
-        if options.output is not None:
+        if options.output is not None and options.output != _STDOUT:
             run.download(options.output)
         elif not options.as_json:
             _print_rows(run, options)
@@ -213,7 +241,7 @@ def _print_result(run: Run, options: RunOptions) -> None:
     finally:
         if options.as_json:
             typer.echo(json.dumps(run_object(run.info)))
-    if options.output is not None and not options.quiet:
+    if options.output not in (None, _STDOUT) and not options.quiet:
         exits.note(f"{run.number_of_rows} rows in {options.output}")
 
 

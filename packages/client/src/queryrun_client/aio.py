@@ -53,9 +53,13 @@ class AsyncClient:
         options: Options = DEFAULT_OPTIONS,
     ) -> None:
         self._core = Core(url, http.credentials(client_id, client_secret), api_version, options)
-        self._http = httpx2.AsyncClient(
-            follow_redirects=False, timeout=options.timeout_s, headers=http.AGENT
-        )
+        with http.usable_environment():
+            self._http = httpx2.AsyncClient(
+                follow_redirects=False,
+                timeout=options.timeout_s,
+                headers=http.AGENT,
+                mounts=dict.fromkeys(http.LOOPBACK),
+            )
         self._token_lock = anyio.Lock()
 
     async def authenticate(self) -> None:
@@ -124,6 +128,7 @@ class AsyncClient:
                 await self._http.send(http.build_request(self._http, effect.request))
             )
         if isinstance(effect, Sleep):
+            http.tell_wait(self._core.options, effect)
             return await anyio.sleep(effect.seconds)
         if isinstance(effect, Block):
             return await run_sync(effect.call)

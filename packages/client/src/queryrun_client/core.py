@@ -162,7 +162,7 @@ class Core:
         Retrying is safe: a request that changes something has an idempotency key, or changes
         nothing the second time.
         """
-        retry_state = RetryState(self.options.retry)
+        retry_state = RetryState(self.options.retry, request.url)
         while True:
             try:
                 response: Response = yield Send(request)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from queryrun_client.effects import Block, Fetch, Flow, NoResponseError, Request
 from queryrun_client.errors import ChecksumMismatch, DownloadFailed
 from queryrun_client.model import FileInfo, RunInfo
 from queryrun_client.retry import RetryState
+from queryrun_client.target import file_at, is_written_into, write_into
 
 HASH_BYTES = 1024 * 1024
 GONE = frozenset({401, 403, 404, 410})
@@ -104,17 +106,28 @@ def download(core: Core, info: RunInfo, options: DownloadOptions) -> Flow[Path]:
     """Download the file of a complete run; returns its path.
 
     The target is created after the whole file was verified, by size and SHA-256 if the server
-    reports them.
+    reports them. One that is no regular file is then written into (`target.py`).
     """
     file = _file(info)
     if file.sha256 is None:
         file = _file((yield from core.read(info.id)))
-    target = _target(options, file)
-    part = PartFile(target, file.id)
+    if not is_written_into(options.target):
+        target = file_at(_target(options, file))
+        yield from _download_to(core, info.id, file, replace(options, target=target))
+        return options.target if options.target.is_symlink() else target
+    with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
+        whole = Path(directory) / "result"
+        yield from _download_to(core, info.id, file, replace(options, target=whole))
+        yield Block(lambda: write_into(whole, options.target))
+    return options.target
+
+
+def _download_to(core: Core, run_id: str, file: FileInfo, options: DownloadOptions) -> Flow[None]:
+    """Download to a regular file."""
+    part = PartFile(options.target, file.id)
     yield Block(lambda: part.prepare(resume=options.resume))
-    file = yield from _fetch_whole(core, info.id, file, part)
-    yield Block(lambda: _move_to_target(part, file, target, options.private_key))
-    return target
+    whole = yield from _fetch_whole(core, run_id, file, part)
+    yield Block(lambda: _move_to_target(part, whole, options.target, options.private_key))
 
 
 def _fetch_whole(core: Core, run_id: str, file: FileInfo, part: PartFile) -> Flow[FileInfo]:
@@ -122,7 +135,7 @@ def _fetch_whole(core: Core, run_id: str, file: FileInfo, part: PartFile) -> Flo
 
     An interrupted transfer is resumed. An expired link is replaced by reading the run again, once.
     """
-    retry_state = RetryState(core.options.retry)
+    retry_state = RetryState(core.options.retry, file.url)
     renewed = False
     while not _is_whole(part, file):
         had_bytes = part.size_bytes

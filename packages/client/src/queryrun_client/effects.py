@@ -66,9 +66,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait; returns None."""
+    """Wait; returns None. `reason`: what for, when it is the server's fault."""
 
     seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
 import httpx2
 
 from queryrun_client.core import Credentials
 from queryrun_client.decrypt import PrivateKey
-from queryrun_client.effects import Request, Response
+from queryrun_client.effects import Request, Response, Sleep
 from queryrun_client.errors import ClientError
 from queryrun_client.model import Options
 
 AGENT = {"user-agent": "queryrun-client"}
 CHUNK_BYTES = 256 * 1024
+LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+"""Servers of this machine: no proxy of the environment leads to them."""
+
+
+@contextlib.contextmanager
+def usable_environment() -> Iterator[None]:
+    """The library reads proxies and certificates from the environment. `ClientError` names what it
+    cannot use there."""
+    try:
+        yield
+    except (ImportError, ValueError, OSError) as error:
+        names = ("http_proxy", "https_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")
+        found = sorted(name for name in os.environ if name.lower() in names)
+        raise ClientError(
+            f"the environment cannot be used ({', '.join(found) or 'proxies, certificates'}): "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+
+
+def tell_wait(options: Options, sleep: Sleep) -> None:
+    """Tell the caller what a retry waits for, if it wants to know."""
+    if sleep.reason and options.on_wait is not None:
+        options.on_wait(sleep.reason, sleep.seconds)
+
+
+def with_attempts(options: Options, attempts: int) -> Options:
+    """The same options with fewer retries."""
+    return replace(options, retry=replace(options.retry, attempts=attempts))
 
 
 def credentials(client_id: str | None, client_secret: str | None) -> Credentials | None:

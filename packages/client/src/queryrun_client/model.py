@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -161,3 +161,5 @@ class Options:
     private_key_password: bytes | None = field(default=None, repr=False)
     timeout_s: float = 30.0
     retry: Retry = Retry()
+    on_wait: Callable[[str, float], object] | None = None
+    """Called before a retry with the reason and the seconds until then; its result is ignored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from urllib.parse import urlsplit
 
 from queryrun_client.effects import Flow, NoResponseError, Response, Sleep
 from queryrun_client.errors import Unreachable
@@ -16,8 +17,16 @@ RETRIED = frozenset({429, 502, 503, 504})
 class RetryState:
     """Attempts and delays of one call so far."""
 
-    def __init__(self, retry: Retry) -> None:
+    def __init__(self, retry: Retry, url: str) -> None:
+        """`url` is where the call goes. Messages name its server and no more: a path may be a link
+        with a signature."""
         self._retry = retry
+        parts = urlsplit(url)
+        self._server = f"{parts.scheme}://{parts.hostname or ''}"
+        if ":" in (parts.hostname or ""):
+            self._server = f"{parts.scheme}://[{parts.hostname}]"
+        if parts.port is not None:
+            self._server += f":{parts.port}"
         self._attempts = 0
         self._delayed_s = 0.0
 
@@ -28,9 +37,10 @@ class RetryState:
     def after_no_response(self, error: NoResponseError) -> Flow[None]:
         """Wait before the next attempt; raise `Unreachable` when none is left."""
         delay_s = self._next_delay_s(None)
+        reason = f"{self._server} does not respond: {error}"
         if delay_s is None:
-            raise Unreachable(str(error)) from error
-        yield Sleep(delay_s)
+            raise Unreachable(reason) from error
+        yield Sleep(delay_s, reason)
 
     def after(self, response: Response) -> Flow[bool]:
         """Wait and return True when the call must be retried; False: use this response."""
@@ -41,7 +51,7 @@ class RetryState:
         delay_s = self._next_delay_s(requested_s)
         if delay_s is None:
             return False
-        yield Sleep(delay_s)
+        yield Sleep(delay_s, f"{self._server} responded {response.status}")
         return True
 
     def _next_delay_s(self, requested_s: float | None) -> float | None:

@@ -53,9 +53,13 @@ class Client:
         options: Options = DEFAULT_OPTIONS,
     ) -> None:
         self._core = Core(url, http.credentials(client_id, client_secret), api_version, options)
-        self._http = httpx2.Client(
-            follow_redirects=False, timeout=options.timeout_s, headers=http.AGENT
-        )
+        with http.usable_environment():
+            self._http = httpx2.Client(
+                follow_redirects=False,
+                timeout=options.timeout_s,
+                headers=http.AGENT,
+                mounts=dict.fromkeys(http.LOOPBACK),
+            )
         self._token_lock = threading.Lock()
 
     def authenticate(self) -> None:
@@ -81,6 +85,10 @@ class Client:
             cursor = page.cursor
             if cursor is None:
                 return
+
+    def limit_retries(self, attempts: int) -> None:
+        """From now on try every call this often at most: for a caller that was interrupted."""
+        self._core.options = http.with_attempts(self._core.options, attempts)
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,6 +130,7 @@ class Client:
         if isinstance(effect, Send):
             return http.response_of(self._http.send(http.build_request(self._http, effect.request)))
         if isinstance(effect, Sleep):
+            http.tell_wait(self._core.options, effect)
             return time.sleep(effect.seconds)
         if isinstance(effect, Block):
             return effect.call()

@@ -12,6 +12,7 @@ import psycopg
 from queryrun.causes import Cause
 from queryrun.db.migrate import MigrateOnOpen, Migration
 from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
+from queryrun.db.postgres.audit_store import PostgresAuditStore
 from queryrun.db.postgres.auth import PostgresAuthStore
 from queryrun.db.postgres.clock import PostgresClock
 from queryrun.db.postgres.connect import Connection, connect, conninfo_of, translated
@@ -25,6 +26,7 @@ from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
 from queryrun.db.postgres.saved_statements import PostgresStatementStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
+from queryrun.db.postgres.usage_store import PostgresUsageStore
 from queryrun.errors import Unavailable
 
 PROBE_TIMEOUT_S = 2.0
@@ -41,6 +43,8 @@ class PostgresDatabase:
     auth: PostgresAuthStore
     idempotency: PostgresIdempotencyStore
     requests: PostgresAsyncRequestStore
+    usage: PostgresUsageStore
+    audit: PostgresAuditStore
     statements: PostgresStatementStore
     rates: PostgresRates
     clock: PostgresClock
@@ -103,6 +107,8 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         auth=PostgresAuthStore(connections),
         idempotency=PostgresIdempotencyStore(connections),
         requests=PostgresAsyncRequestStore(connections),
+        usage=PostgresUsageStore(connections),
+        audit=PostgresAuditStore(connections),
         statements=PostgresStatementStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),

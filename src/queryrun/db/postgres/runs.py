@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from queryrun.audit.model import AuditEntry
+from queryrun.db.audit_rows import content_value
 from queryrun.db.details import (
     cancel_values,
     complete_values,
@@ -85,10 +87,11 @@ class PostgresRunStore:
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
         _check_text(request)
-        values = _new_run_values(request, run_id, queue_limits)
+        values = {**_new_run_values(request, run_id, queue_limits), "audit": content_value(audit)}
         if idempotent is None:
             return await self._connections.write(
                 lambda db: self._accept(db, request, values, queue_limits), durable=True
@@ -333,6 +336,8 @@ class PostgresRunStore:
             "percents": [one["percent"] for one in known],
             "rows": [one["rows"] for one in known],
             "sizes": [one["size_bytes"] for one in known],
+            "cpus": [one["cpu_ms"] for one in known],
+            "memories": [one["memory_bytes"] for one in known],
         }
         rows = await self._connections.write(
             lambda db: db.execute(self._sql["extend_leases"], values).fetchall(), durable=False

@@ -13,6 +13,7 @@ from pathlib import Path
 from queryrun.causes import Cause, cause_of
 from queryrun.db.migrate import MigrateOnOpen
 from queryrun.db.sqlite.async_requests import SqliteAsyncRequestStore
+from queryrun.db.sqlite.audit_store import SqliteAuditStore
 from queryrun.db.sqlite.auth import SqliteAuthStore
 from queryrun.db.sqlite.files import DatabaseFiles
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
@@ -20,6 +21,7 @@ from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.saved_statements import SqliteStatementStore
+from queryrun.db.sqlite.usage_store import SqliteUsageStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
 from queryrun.runs.clock import OwnClock, SharedClock
@@ -45,6 +47,8 @@ class SqliteDatabase:
     auth: SqliteAuthStore
     idempotency: SqliteIdempotencyStore
     requests: SqliteAsyncRequestStore
+    usage: SqliteUsageStore
+    audit: SqliteAuditStore
     statements: SqliteStatementStore
     clock: SharedClock
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
@@ -99,6 +103,8 @@ def open_sqlite(
         auth=SqliteAuthStore(writer, reader),
         idempotency=SqliteIdempotencyStore(writer, reader, now),
         requests=SqliteAsyncRequestStore(writer, reader, now),
+        usage=SqliteUsageStore(writer, reader, now),
+        audit=SqliteAuditStore(writer, reader, now),
         statements=SqliteStatementStore(writer, reader),
         clock=OwnClock(now),
     )

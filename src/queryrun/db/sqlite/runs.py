@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from queryrun.audit.model import AuditEntry
 from queryrun.db.rows import (
     Values,
     attempt_of,
@@ -18,6 +19,7 @@ from queryrun.db.rows import (
 )
 from queryrun.db.sqlite import claims, transitions
 from queryrun.db.sqlite import idempotency as keys
+from queryrun.db.sqlite.audit_store import append_audit
 from queryrun.db.sqlite.list_query import find
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.run_reads import read_run
@@ -74,6 +76,7 @@ class SqliteRunStore:
         run_id: str,
         queue_limits: QueueLimits = NO_QUEUE_LIMITS,
         idempotent: IdempotentWrite | None = None,
+        audit: AuditEntry | None = None,
     ) -> Accepted:
         """Write a new run, `accepted`, durably, and return it."""
 
@@ -86,6 +89,8 @@ class SqliteRunStore:
                 return replay
             _check_queue(connection, request, queue_limits)
             run = _add_run(connection, request, run_id, now_ms)
+            if audit is not None:
+                append_audit(connection, audit, now_ms)
             if idempotent is not None:
                 keys.store_response(connection, idempotent, run, now_ms)
             return Accepted(run)

@@ -110,6 +110,7 @@ def _end(
     else:
         (written,) = connection.execute(SQL["written_by_attempt"], end).fetchone()
         add_usage(connection, stored.seq, now_ms, written_bytes=written)
+    connection.execute(SQL["record_usage"], {**values, **end})
     return changed
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
-from queryrun.engines.base import CheckedTable, EngineLimits
+from queryrun.engines.base import CheckedTable, EngineLimits, ListedTable
 from queryrun.engines.duckdb.catalog import MEMORY_BYTES
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import ConfigurationError, RunFailed
 from queryrun.sql.trino.types import from_duckdb
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.formats import FORMATS
-from queryrun.tables.model import Table
+from queryrun.tables.model import Table, table_key
 from queryrun.tables.sql import quoted_name
 
 SPILL_BYTES = 20 * 1024**3
@@ -27,6 +27,22 @@ class DuckDBInspector:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
+
+    def tables(self) -> Iterator[ListedTable]:
+        """See `base.Inspector`. The files of one table are open at a time."""
+        with _session(self._data_dir) as session:
+            for table in DataDirectory(self._data_dir).tables():
+                problem = table.problem
+                offered = session.offered()
+                facts = offered.facts(table_key(table.name))
+                if not problem and facts.files is None:
+                    problem = _problem(session, table)
+                session.release_files()
+                yield ListedTable(table.name, facts, problem)
+
+    def ignored(self) -> Mapping[str, str]:
+        """See `base.Inspector`."""
+        return DataDirectory(self._data_dir).ignored
 
     def check(self, names: Sequence[str]) -> Iterator[CheckedTable]:
         """Read all values of these tables, or of all."""
@@ -41,6 +57,15 @@ class DuckDBInspector:
         with _session(self._data_dir) as session:
             columns = _columns(session, table)
         return _section(table, columns)
+
+
+def _problem(session: DuckDBSession, table: Table) -> str:
+    """Why a table has no facts, although nothing is known to be wrong with it."""
+    try:
+        session.offered().offer([table.name])
+    except (duckdb.Error, RunFailed) as error:
+        return _message(session, error)
+    return ""
 
 
 def _section(table: Table, columns: Sequence[tuple[str, str]]) -> str:

@@ -8,6 +8,7 @@ import duckdb
 
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.config import limited
+from queryrun.engines.duckdb.usage import PROFILE
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.sql import quoted_text, text_list
 
@@ -26,7 +27,9 @@ def open_instance(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
 
 def set_up_connection(connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:
     """Settings of a connection are locked later with the instance's, so they are made now."""
-    connection.execute("SET enable_progress_bar=true; SET enable_progress_bar_print=false")
+    connection.execute(
+        f"SET enable_progress_bar=true; SET enable_progress_bar_print=false; {PROFILE}"
+    )
     try:
         connection.execute(f"SET TimeZone={quoted_text(time_zone)}")
     except duckdb.Error as error:

@@ -18,6 +18,7 @@ from queryrun.engines.base import (
     Column,
     EngineLimits,
     EngineProgress,
+    EngineUsage,
     RowFilter,
     Rows,
     result_columns,
@@ -29,6 +30,7 @@ from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failur
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import Tables
+from queryrun.engines.duckdb.usage import usage_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -157,11 +159,25 @@ class DuckDBSession:
 
     def _cause_in_data(self, failure: BaseException) -> BaseException:
         """A column that cannot be read fits nothing: the fault in its file is the cause."""
-        is_of_types = isinstance(failure, RunFailed) and failure.failure.code in _ABOUT_TYPES
-        for table in self._snapshot.tables() if is_of_types and self._snapshot else ():
+        if not isinstance(failure, RunFailed) or failure.failure.code not in _ABOUT_TYPES:
+            return failure
+        if self._tables and self._database:
+            return self._in_another_schema(failure, self._tables)
+        for table in self._snapshot.tables() if self._snapshot else ():
             for column, fault in table.column_faults.items():
                 if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", self._statement, re.I):
                     return RunFailed.of(FailureCode.DATA_INVALID, fault)
+        return failure
+
+    def _in_another_schema(self, failure: RunFailed, tables: Tables) -> RunFailed:
+        """Tables of a database's other schemas are not read: said when one is named."""
+        for schema, table in tables.of_other_schemas():
+            if f"'{schema}.{table}' does not exist".lower() in failure.failure.message.lower():
+                message = (
+                    f"Table '{schema}.{table}' cannot be read: only the schema main of a database "
+                    "file is; create a view of it there"
+                )
+                return RunFailed.of(FailureCode.NAME_NOT_FOUND, message)
         return failure
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
@@ -202,7 +218,7 @@ class DuckDBSession:
             return changed
         if isinstance(error, duckdb.OutOfMemoryException):
             return None
-        return fault_of(str(error), self._snapshot) if self._snapshot else None
+        return fault_of(str(error), self._snapshot)
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -216,6 +232,10 @@ class DuckDBSession:
         except duckdb.Error:
             return EngineProgress(None)
         return EngineProgress(percent if 0 <= percent <= 100 else None)
+
+    def usage(self) -> EngineUsage:
+        """DuckDB's own count. Behind a barrier it counts copies in memory, which say nothing."""
+        return EngineUsage() if self._barrier else usage_of(self._connection)
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""

@@ -34,6 +34,11 @@ _TABLES_OF_DATABASE = (
     "WHERE database_name = $1 AND schema_name = 'main' AND NOT internal"
 )
 """Tables of other schemas are not listed: a statement cannot name them."""
+_TABLES_OF_OTHER_SCHEMAS = (
+    "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 "
+    "AND schema_name <> 'main' UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
+    "WHERE database_name = $1 AND schema_name <> 'main' AND NOT internal"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,18 @@ class Tables:
                 return []
             self._names = [str(name).lower() for (name,) in rows]
         return self._names
+
+    def of_other_schemas(self) -> list[tuple[str, str]]:
+        """Tables and views of a database that are not in `main`: schema and name."""
+        try:
+            return [
+                (str(schema), str(name))
+                for schema, name in self._connection.execute(
+                    _TABLES_OF_OTHER_SCHEMAS, [self._catalog]
+                ).fetchall()
+            ]
+        except duckdb.Error:
+            return []
 
     def listed(self) -> list[str]:
         """All tables, in lower case: `names` without directories that hold no data."""

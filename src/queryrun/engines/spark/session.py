@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from queryrun.engines.base import WORK_PREFIX, EngineLimits, EngineProgress, RowFilter, Rows
+from queryrun.engines.base import (
+    WORK_PREFIX,
+    EngineLimits,
+    EngineProgress,
+    EngineUsage,
+    RowFilter,
+    Rows,
+)
 from queryrun.engines.duckdb.arrow_encoder import ArrowEncoder
 from queryrun.engines.spark.client import SparkClient
 from queryrun.engines.spark.endpoint import SparkEndpoint, endpoint_from_options, session_id_of
@@ -119,6 +126,10 @@ class SparkSession:
     def progress(self) -> EngineProgress:
         """The share of the tasks that are done, of those that Spark has planned so far."""
         return EngineProgress(self._stream.percent if self._stream else None)
+
+    def usage(self) -> EngineUsage:
+        """Spark Connect's responses say nothing of what was read."""
+        return EngineUsage()
 
     def renew(self) -> bool:
         """Release the session on the server; the next statement gets one of its own."""

@@ -15,6 +15,7 @@ from typing import Any
 import requests
 from trino.client import ClientSession, TrinoRequest, TrinoStatus
 
+from queryrun.engines.base import EngineUsage
 from queryrun.engines.trino.channel import Channel
 from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.segments import Page, Segments, is_spooled
@@ -106,6 +107,18 @@ class Query:
         """How far the statement is, by Trino's own count; None before it knows."""
         percent = self._stats.get("progressPercentage")
         return float(percent) if percent is not None else None
+
+    def usage(self) -> EngineUsage:
+        """What Trino has counted so far: its tables' bytes and rows, its CPU, memory and spill."""
+        stats = self._stats
+        read = stats.get("physicalInputBytes")
+        return EngineUsage(
+            read_bytes=stats.get("processedBytes") if read is None else read,
+            read_rows=stats.get("processedRows"),
+            spilled_bytes=stats.get("spilledBytes"),
+            cpu_ms=int(stats.get("cpuTimeMillis") or 0),
+            peak_memory_bytes=int(stats.get("peakMemoryBytes") or 0),
+        )
 
     # --- the protocol -----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from queryrun.engines.base import (
     EngineLimits,
     EngineProgress,
+    EngineUsage,
     GiveSocket,
     RowFilter,
     Rows,
@@ -74,6 +75,7 @@ class TrinoSession:
         self._query: Query | None = None
         self._context = ErrorContext()
         self._stream_error: BaseException | None = None
+        self._last_usage = EngineUsage()
 
     @property
     def output_path(self) -> str:
@@ -87,6 +89,7 @@ class TrinoSession:
         once.
         """
         self._release()
+        self._last_usage = EngineUsage()
         self._name = name or _NAMELESS
         try:
             prepared = self._prepared(statement, row_filter or RowFilter())
@@ -125,6 +128,11 @@ class TrinoSession:
         """Trino's own count of the statement's splits."""
         query = self._query
         return EngineProgress(query.percent() if query is not None else None)
+
+    def usage(self) -> EngineUsage:
+        """Trino's statistics of the statement; also of one that it refused while it ran."""
+        query = self._query
+        return query.usage() if query is not None else self._last_usage
 
     def renew(self) -> bool:
         """Cancel what has not ended, and go on with the encoder's next connection."""
@@ -190,6 +198,7 @@ class TrinoSession:
         """Release the last statement, here and at Trino."""
         query, self._query, self._stream_error = self._query, None, None
         if query is not None:
+            self._last_usage = query.usage()
             query.end()
 
 

@@ -64,7 +64,9 @@ async def create_job(app: AppContext, request: ApiRequest) -> Response:
     run_request = _run_request(app.runs, request, body, org_ids)
     write = idempotency.write_for(request, 200, lambda run: job_body(run, links_of(app)))
     request.run_id = str(uuid4())
-    accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
+    accepted = await submit(
+        app.runs, run_request, idempotent=write, run_id=request.run_id, origin=request.origin
+    )
     if accepted.replay is not None:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
@@ -95,7 +97,9 @@ async def cancel_job(app: AppContext, request: ApiRequest) -> Response:
     preference = preference_of(request)
     wait_s = cancel_wait_s(request, preference)
     try:
-        run = await cancel(app.runs, request.principal, run.id, wait_s=wait_s)
+        run = await cancel(
+            app.runs, request.principal, run.id, wait_s=wait_s, origin=request.origin
+        )
     except NotCancellable as error:
         message = f"Job {run.id} is not in accepted or in_progress status"
         raise InvalidRequest(Problem(error.problem.code, "job_id", message)) from error

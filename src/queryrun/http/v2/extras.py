@@ -1,5 +1,5 @@
 """The body of a run. Some extension fields have to be read in addition to the run: its queue
-position, its attempts, its progress on another node."""
+position, its attempts, its progress on another node, what it has used."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ async def run_details(context: RequestContext, run: Run, view: View, links: Link
         waiting_for=None if position is None else waiting_for(context, run, position),
         progress=await progress_of(context, run) if view.includes("progress") else None,
         attempts=tuple(attempts_of(records)),
+        usage=await context.usage.run_usage(run.id) if view.includes("usage") else None,
     )
     return RunDetails(run, links, extras, parts=view.fields & PART_NAMES)
 

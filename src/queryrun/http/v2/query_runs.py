@@ -51,7 +51,9 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
         request, 201, lambda run: encode_run(RunDetails(run, links_of(app)), view)
     )
     request.run_id = str(uuid4())
-    accepted = await submit(app.runs, run_request, idempotent=write, run_id=request.run_id)
+    accepted = await submit(
+        app.runs, run_request, idempotent=write, run_id=request.run_id, origin=request.origin
+    )
     if accepted.replay is not None:
         return idempotency.replayed(accepted.replay)
     preference = preference_of(request)
@@ -95,7 +97,9 @@ async def cancel_query_run(app: AppContext, request: ApiRequest) -> Response:
     )
     preference = preference_of(request)
     wait_s = cancel_wait_s(request, preference)
-    run = await cancel(app.runs, request.principal, run_id, wait_s=wait_s, idempotent=write)
+    run = await cancel(
+        app.runs, request.principal, run_id, wait_s=wait_s, idempotent=write, origin=request.origin
+    )
     run = permitted(request.principal, run)
     body = await run_body(app.runs, run, view, links_of(app))
     response = JsonResponse(body, headers=preference.headers)

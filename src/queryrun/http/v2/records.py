@@ -6,6 +6,7 @@ from queryrun.errors import Failure
 from queryrun.http.links import Links
 from queryrun.http.times import iso
 from queryrun.runs.model import AttemptProgress, Cancellation, ResultFile, Run
+from queryrun.runs.usage import UsageTotals
 
 
 def file_object(file: ResultFile, run: Run, links: Links) -> dict[str, object]:
@@ -56,3 +57,22 @@ def cancellation_object(record: Cancellation) -> dict[str, object]:
         "engine_stop": record.engine_stop and record.engine_stop.value,
     }
     return {name: value for name, value in content.items() if value is not None}
+
+
+def usage_object(used: UsageTotals) -> dict[str, object]:
+    """What attempts have used. Figures are sums, but for the largest peak of memory."""
+    return {
+        "attempts": sum(one.count for one in used.attempts),
+        "attempts_by_cause": [
+            {"outcome": one.outcome.value, "cause": one.cause, "count": one.count}
+            for one in used.attempts
+        ],
+        "attempts_not_counted": used.attempts_not_counted,
+        **{name: getattr(used, name) for name in USAGE_FIGURES},
+    }
+
+
+USAGE_FIGURES = (
+    *("cpu_ms", "wall_ms", "peak_memory_bytes", "read_bytes", "read_rows", "spilled_bytes"),
+    *("written_bytes", "downloads", "downloaded_bytes"),
+)

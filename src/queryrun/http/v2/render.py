@@ -22,11 +22,13 @@ from queryrun.http.v2.records import (
     failure_object,
     file_object,
     progress_object,
+    usage_object,
 )
 from queryrun.http.v2.view import View
 from queryrun.runs.fields import FieldKind, RunField
 from queryrun.runs.model import AttemptProgress, DeletedRows, Run
 from queryrun.runs.state import RunState
+from queryrun.runs.usage import UsageTotals
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,6 +41,7 @@ class Extras:
     waiting_for: str | None = None
     progress: AttemptProgress | None = None
     attempts: tuple[dict[str, object], ...] = ()
+    usage: UsageTotals | None = None
 
 
 NO_EXTRAS = Extras()
@@ -133,6 +136,11 @@ def _cancellation(details: RunDetails) -> object:
     return None if record is None else cancellation_object(record)
 
 
+def _usage(details: RunDetails) -> object:
+    used = details.extras.usage
+    return None if used is None else usage_object(used)
+
+
 def _columns(details: RunDetails) -> object:
     """A list, because their order is the file's. None also when they were too many to keep."""
     if details.run.file is None or not details.run.file.columns:
@@ -179,6 +187,7 @@ SPECIAL: dict[str, FieldFormat] = {
         lambda details: list(details.extras.attempts),
         {"type": "array", "items": _reference("Attempt")},
     ),
+    "usage": FieldFormat(_usage, _reference("Usage")),
     "columns": FieldFormat(
         _columns,
         {

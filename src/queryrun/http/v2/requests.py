@@ -53,7 +53,9 @@ async def create_async(app: AppContext, request: ApiRequest, run_request: RunReq
     response = _accepted(request, f"/v2/query_runs/{run_id}")
     write = idempotency.write_for(request, 202, lambda _: bytes(response.body))
     try:
-        accepted = await submit(app.runs, run_request, idempotent=write, run_id=run_id)
+        accepted = await submit(
+            app.runs, run_request, idempotent=write, run_id=run_id, origin=request.origin
+        )
     except InvalidRequest as error:
         await _record(app, new, _failed(request, error))
         await idempotency.store_response(app, request, response)
@@ -72,7 +74,9 @@ async def cancel_async(app: AppContext, request: ApiRequest, run_id: str) -> Res
     response = _accepted(request, f"/v2/requests/{request.request_id}")
     write = idempotency.write_for(request, 202, lambda _: bytes(response.body))
     try:
-        run = await cancel(app.runs, request.principal, run_id, wait_s=0.0, idempotent=write)
+        run = await cancel(
+            app.runs, request.principal, run_id, wait_s=0.0, idempotent=write, origin=request.origin
+        )
     except (NotFound, NotCancellable) as error:
         await _record(app, new, _failed(request, error))
         await idempotency.store_response(app, request, response)

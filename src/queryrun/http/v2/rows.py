@@ -7,7 +7,9 @@ from functools import partial
 
 from starlette.responses import Response
 
+from queryrun.audit.model import AuditEvent
 from queryrun.errors import InvalidRequest, NotFound, Problem, RunFailed, Unavailable
+from queryrun.http.audit import record
 from queryrun.http.context import AppContext
 from queryrun.http.errors import FileGone
 from queryrun.http.request import ApiRequest
@@ -51,6 +53,8 @@ async def get_rows(app: AppContext, request: ApiRequest) -> Response:
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
     file = _file(run)
     requested = _preview_request(run.request.output, window)
+    event, offset, limit = AuditEvent.RESULT_READ, window.offset, window.limit
+    await record(app, request, event, run.id, way="rows", offset=offset, limit=limit)
     found = await _preview(app, file, requested, request.principal.entity_id)
     return JsonResponse(_body(found, window, file))
 

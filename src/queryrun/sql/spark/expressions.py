@@ -284,6 +284,9 @@ class SparkExpressions(CallCompiler):
         a, b = (self.cast_to(side, kind).sql for side in sides)
         return Typed(f"concat({a}, {b})", kind)
 
+    def _json_literal(self, node: ast.TypedLiteral) -> Typed:
+        return Typed(self.text(node.text), t.JSON)
+
     def _time_literal(self, node: ast.TypedLiteral) -> Typed:
         """Spark's TIME has no arithmetic."""
         self.refuse("Type time", node.at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from queryrun.sql.trino import clocks, intervals
+from queryrun.sql.trino import clocks, intervals, json_casts
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast import TypeName
 from queryrun.sql.trino.typed import Typed, cast, text
@@ -79,7 +79,7 @@ def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> 
     """`CAST(value AS wanted)`. Raises `UnsupportedCastError` when the pair cannot be cast."""
     found = _explicit(value, target, site)
     if length is not None:
-        if value.type.name not in {"varchar", "unknown", "boolean"}:
+        if value.type.name not in {"varchar", "unknown", "boolean", "json"}:
             raise UnsupportedCastError(f"A cast from {value.type} to a varchar with a length")
         found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
     return found
@@ -89,6 +89,8 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {t.duckdb_name(target)})", target)
+    if target.name == "json":
+        return _to_json(value, site)
     if target.name == "time":
         return _to_time(value, target, site)
     if given in {t.DAYS, t.MONTHS} and target.name == "varchar":
@@ -126,22 +128,17 @@ def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
 def _from_number(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varchar":
         if t.is_floating(value.type):
-            raise UnsupportedCastError(
-                f"A cast from {value.type} to varchar (cast to a decimal first)"
-            )
+            call = "qr_double_text" if value.type == t.DOUBLE else "qr_real_text"
+            return Typed(f"{call}({value.sql})", target)
         return _plain(value.sql, target, site)
     if target.name == "boolean":
         return Typed(f"({value.sql} <> 0)", target)
-    if target.name == "json" and not t.is_floating(value.type):
-        return Typed(f"to_json({value.sql})", target)
     raise UnsupportedCastError(f"A cast from {value.type} to {target}")
 
 
 def _from_boolean(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varchar" or t.is_number(target):
         return _plain(value.sql, target, site)
-    if target.name == "json":
-        return Typed(f"to_json({value.sql})", target)
     raise UnsupportedCastError(f"A cast from boolean to {target}")
 
 
@@ -166,8 +163,6 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
             f"{_otherwise(value.sql, target, site)} END"
         )
         return Typed(f"({sql})", target)
-    if target.name == "json":
-        return Typed(f"to_json({value.sql})", target)
     if target.name == "uuid":
         return _plain(value.sql, target, site)
     if target.name == "varbinary":
@@ -331,14 +326,21 @@ def _from_time(value: Typed, target: Type, _: CastSite) -> Typed:
 
 
 def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
-    scalar = f"json_extract_string({value.sql}, '$')"
-    if target.name in {"array", "map"}:
-        return _plain(value.sql, target, site)
-    if target.name == "varchar":
-        return Typed(f"({scalar})", target)
-    if target.name in {"bigint", "integer", "double", "boolean"}:
-        return _explicit(Typed(scalar, t.VARCHAR), target, site)
-    raise UnsupportedCastError(f"A cast from json to {target}")
+    try:
+        sql = json_casts.from_json(value.sql, target)
+    except json_casts.NoJsonCastError as error:
+        raise UnsupportedCastError(str(error)) from error
+    return Typed(f"TRY({sql})" if site.is_safe else sql, target)
+
+
+def _to_json(value: Typed, site: CastSite) -> Typed:
+    def printed(moment: Typed) -> str:
+        return _from_moment(moment, t.VARCHAR, site).sql
+
+    try:
+        return Typed(f"CAST({json_casts.to_json(value, printed)} AS JSON)", t.JSON)
+    except json_casts.NoJsonCastError as error:
+        raise UnsupportedCastError(str(error)) from error
 
 
 def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -349,10 +351,6 @@ def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
 
 def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
-    if target.name == "json":
-        if _has_floating(given) or given.name == "row":
-            raise UnsupportedCastError(f"A cast from {given} to json")
-        return Typed(f"to_json({value.sql})", target)
     if given.name != target.name or len(given.parts) != len(target.parts):
         raise UnsupportedCastError(f"A cast from {given} to {target}", is_mismatch=True)
     if given.name == "array":
@@ -362,10 +360,6 @@ def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
         if before != after and t.common(before, after) != after:
             raise UnsupportedCastError(f"A cast from {given} to {target}")
     return _plain(value.sql, target, site)
-
-
-def _has_floating(kind: Type) -> bool:
-    return t.is_floating(kind) or any(_has_floating(part) for part in kind.parts)
 
 
 VARIES = t.VARIES

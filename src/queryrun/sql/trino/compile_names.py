@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from queryrun.sql.json_text import NotJsonError, canonical, parsed
 from queryrun.sql.trino import ast, casts, clocks, intervals
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import CastSite
@@ -74,7 +75,7 @@ class NameCompiler(Compiler):
         if node.type in {"char", "ipaddress"}:
             self.refuse(f"Type {node.type}", node.at)
         if node.type == "json":
-            return Typed(f"json({written.sql})", t.JSON)
+            return self._json_literal(node)
         kind, _ = casts.type_of(ast.TypeName(node.type, [], [], node.at))
         found = self._cast(written, kind, None, CastSite(zone=self.zone), node.at)
         return Typed(found.sql, found.type, node.text)
@@ -87,6 +88,13 @@ class NameCompiler(Compiler):
             return Typed(found.sql, found.type, node.text)
         sql = f"TIMESTAMP {self.text(node.text.strip())}"
         return Typed(sql, t.timestamp(found.type.params[0]), node.text)
+
+    def _json_literal(self, node: ast.TypedLiteral) -> Typed:
+        try:
+            document = canonical(parsed(node.text))
+        except NotJsonError:
+            self.invalid(f"Cannot convert value to JSON: '{node.text}'", node.at)
+        return Typed(f"CAST({self.text(document)} AS JSON)", t.JSON)
 
     def _time_literal(self, node: ast.TypedLiteral) -> Typed:
         found = clocks.literal(node.text)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from queryrun.sql.trino import (
     ast,
     functions_aggregate,
+    functions_json,
     functions_lambda,
     functions_nested,
     functions_special,
@@ -32,6 +33,7 @@ from queryrun.sql.trino.types import Type
 
 REGISTERED = (
     functions_aggregate,
+    functions_json,
     functions_lambda,
     functions_nested,
     functions_special,

@@ -159,6 +159,67 @@ def _histogram(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"CAST({sql} AS {t.duckdb_name(kind)})", kind)
 
 
+@aggregate("skewness", "kurtosis")
+def _higher_moment(c: CallCompiler, node: ast.Call) -> Typed:
+    """DuckDB corrects its skewness for a sample; NaN where all values are one."""
+    value = c.as_type(node, c.args(node, 1)[0], t.DOUBLE)
+    count = c.aggregated(node, "count", [value.sql])
+    spread = c.aggregated(node, "var_pop", [value.sql])
+    found = c.aggregated(node, node.name, [value.sql])
+    least = 4
+    if node.name == "skewness":
+        least = 3
+        found = f"({found} * ({count} - 2) / sqrt({count} * ({count} - 1)))"
+    sql = (
+        f"(CASE WHEN {count} < {least} THEN NULL WHEN {spread} = 0 THEN CAST('NaN' AS DOUBLE) "
+        f"ELSE {found} END)"
+    )
+    return Typed(sql, t.DOUBLE)
+
+
+@aggregate("multimap_agg")
+def _multimap_agg(c: CallCompiler, node: ast.Call) -> Typed:
+    key, value = c.args(node, 2)
+    kind = t.map_of(key.type, t.array(value.type))
+    pairs = c.aggregated(
+        node, "list", [f"row({exact(key)}, {exact(value)})"], f"{key.sql} IS NOT NULL"
+    )
+    pair, own, all_pairs = c.fresh("p"), c.fresh("p"), c.fresh("p")
+    keys = f"list_distinct(list_transform({all_pairs}, lambda {pair}: {pair}[1]))"
+    of_key = f"list_filter({all_pairs}, lambda {pair}: {pair}[1] = {own})"
+    values = f"list_transform({of_key}, lambda {pair}: {pair}[2])"
+    entries = f"list_transform({keys}, lambda {own}: {{'key': {own}, 'value': {values}}})"
+    return Typed(c.bound(all_pairs, pairs, f"map_from_entries({entries})"), kind)
+
+
+@aggregate("map_union")
+def _map_union(c: CallCompiler, node: ast.Call) -> Typed:
+    """Of values for one key any is kept: here the last."""
+    (value,) = c.args(node, 1)
+    if value.type.name != "map":
+        c.wrong_arguments(node, [value])
+    maps = c.aggregated(node, "list", [value.sql], f"{value.sql} IS NOT NULL")
+    merged = "lambda one, other: map_concat(one, other)"
+    return Typed(f"list_reduce({maps}, {merged})", value.type)
+
+
+@aggregate("reduce_agg")
+def _reduce_agg(c: CallCompiler, node: ast.Call) -> Typed:
+    """All values of a group, one after the other; what merges states is not needed."""
+    if len(node.args) != 4:
+        c.wrong_arguments(node, [])
+    value, start = c.expr(node.args[0]), c.expr(node.args[1])
+    state, item = c.fresh("p"), c.fresh("p")
+    params = [Typed(state, start.type), Typed(item, value.type)]
+    step = c.lambda_of(node, node.args[2], params)
+    if t.bare(step.type) != t.bare(start.type):
+        c.refuse(f"reduce_agg from {start.type} to {step.type}", node.at)
+    c.lambda_of(node, node.args[3], [Typed(state, start.type), Typed(item, start.type)])
+    values = c.aggregated(node, "list", [exact(value)], f"{value.sql} IS NOT NULL")
+    sql = f"list_reduce({values}, lambda {state}, {item}: {exact(step)}, {exact(start)})"
+    return Typed(sql, start.type)
+
+
 @aggregate("listagg")
 def _listagg(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)

@@ -22,31 +22,6 @@ def _json_and_path(c: CallCompiler, node: ast.Call) -> tuple[str, str, str]:
     return value.sql, where, valid
 
 
-@special("json_extract")
-def _json_extract(c: CallCompiler, node: ast.Call) -> Typed:
-    value, path, valid = _json_and_path(c, node)
-    sql = f"(CASE WHEN {valid} THEN json_extract({value}, {path}) END)"
-    return Typed(sql, t.JSON)
-
-
-_FRACTION = (
-    "json_extract_scalar of a number with a fraction is not supported but in a cast to a number"
-)
-
-
-@special("json_extract_scalar")
-def _json_extract_scalar(c: CallCompiler, node: ast.Call) -> Typed:
-    value, path, valid = _json_and_path(c, node)
-    nested = f"json_type({value}, {path}) IN ('OBJECT', 'ARRAY')"
-    fraction = ""
-    if not c.in_number_cast:  # DuckDB reads 1.50 and 1e2 as numbers and writes them its own way
-        failing = c.failing(_FRACTION)
-        fraction = f"WHEN json_type({value}, {path}) = 'DOUBLE' THEN {failing} "
-    text_of = f"json_extract_string({value}, {path})"
-    scalar = f"CASE WHEN {nested} THEN NULL {fraction}ELSE {text_of} END"
-    return Typed(f"(CASE WHEN {valid} THEN {scalar} END)", t.VARCHAR)
-
-
 @special("json_size")
 def _json_size(c: CallCompiler, node: ast.Call) -> Typed:
     value, path, valid = _json_and_path(c, node)
@@ -75,13 +50,6 @@ def _element_at(c: CallCompiler, node: ast.Call) -> Typed:
     unfit = f"{key.sql} = 0 AND {base.sql} IS NOT NULL"
     sql = f"(CASE WHEN {unfit} THEN {failing} ELSE ({base.sql})[{key.sql}] END)"
     return Typed(sql, base.type.parts[0])
-
-
-@special("array_sort")
-def _array_sort(c: CallCompiler, node: ast.Call) -> Typed:
-    if len(node.args) == 2:
-        c.refuse("array_sort with a comparison of one's own", node.at)
-    return c.plain(node, c.args(node, 1))
 
 
 @special("array_union", "array_intersect", "array_except")

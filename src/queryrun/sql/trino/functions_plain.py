@@ -125,7 +125,6 @@ map_entries(map(K, V)) -> array(row(K, V)) = list_transform(map_entries({{0}}), 
 map_from_entries(array(row(K, V))) -> map(K, V) = map(list_transform({{0}}, lambda pair: pair[1]), list_transform({{0}}, lambda pair: pair[2]))
 map(array(K), array(V)) -> map(K, V) = map({{0}}, {{1}})
 map_concat(map(K, V), map(K, V)) -> map(K, V) = CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL THEN map_concat({{0}}, {{1}}) END
-json_parse(varchar) -> json = json({{0}})
 json_array_length(varchar) -> bigint = CASE WHEN json_valid({{0}}) AND json_type({{0}}) = 'ARRAY' THEN CAST(json_array_length({{0}}) AS BIGINT) END
 json_array_length(json) -> bigint = CASE WHEN json_type({{0}}) = 'ARRAY' THEN CAST(json_array_length({{0}}) AS BIGINT) END
 is_json_scalar(varchar) -> boolean = (json_type({{0}}) NOT IN ('OBJECT', 'ARRAY'))

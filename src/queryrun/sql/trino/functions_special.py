@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.comparisons import NESTED, orderable, ordered
 from queryrun.sql.trino.compile_calls import CallCompiler, special
+from queryrun.sql.trino.decimals import scaled, unscaled
 from queryrun.sql.trino.typed import Typed, cast, exact
 
 # --- choices --------------------------------------------------------------------------------
@@ -51,10 +53,22 @@ def _extremes(c: CallCompiler, node: ast.Call) -> Typed:
     """NULL when any argument is; DuckDB passes nulls over."""
     values = c.args(node, 1, 127)
     kind = c.unified(values, node.at, node.name)
-    if t.is_floating(kind):
-        c.refuse(f"{node.name} of {kind}", node.at)
+    if kind.name in NESTED:
+        return _extreme_nested(c, node, values, kind)
     items = [exact(cast(value, kind)) for value in values]
     missing = " OR ".join(f"{item} IS NULL" for item in items)
+    found = f"{node.name}({', '.join(items)})"
+    if t.is_floating(kind) and node.name == "greatest":  # NaN only where there is nothing else
+        numbers = ", ".join(f"CASE WHEN NOT isnan({item}) THEN {item} END" for item in items)
+        found = f"coalesce(greatest({numbers}), {found})"
+    return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {found} END)", kind)
+
+
+def _extreme_nested(c: CallCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
+    if not orderable(kind) or any(t.bare(value.type) != t.bare(kind) for value in values):
+        c.refuse(f"{node.name} of {kind}", node.at)
+    items = [ordered(c, value) for value in values]
+    missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {node.name}({', '.join(items)}) END)", kind)
 
 
@@ -74,7 +88,7 @@ def _rounding(c: CallCompiler, node: ast.Call) -> Typed:
     if args[0].type.name == "decimal":
         return _round_decimal(c, node, args)
     if len(args) == 2 and t.is_integer(args[0].type):
-        c.refuse(f"{node.name} of whole numbers to a number of digits", node.at)
+        return _round_integer(c, node, args)
     return c.plain(node, args)
 
 
@@ -95,14 +109,50 @@ def _round_decimal(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     return Typed(f"CAST({function}({value.sql}) AS {t.duckdb_name(whole)})", whole)
 
 
+def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+    """To tens, hundreds, … for a negative number of digits, half away from zero."""
+    value, digits = args
+    if not isinstance(digits.constant, int) or node.name != "round":
+        c.refuse(f"{node.name} of whole numbers to a number of digits", node.at)
+    if digits.constant >= 0:
+        return value
+    if digits.constant < -19:
+        return Typed(
+            f"(CASE WHEN {value.sql} IS NOT NULL THEN CAST(0 AS {c.type_name(value.type)}) END)",
+            value.type,
+        )
+    unit = 10**-digits.constant
+    wide = f"CAST({value.sql} AS HUGEINT)"
+    half = f"CASE WHEN {value.sql} < 0 THEN -{unit // 2} ELSE {unit // 2} END"
+    rounded = f"(({wide} + {half}) // {unit} * {unit})"
+    return Typed(f"CAST({rounded} AS {c.type_name(value.type)})", value.type)
+
+
+def _cut(value: Typed, digits: int) -> Typed:
+    """A decimal cut to so many digits; its type stays."""
+    scale = value.type.params[1]
+    if digits >= scale:
+        return value
+    unit = 10 ** min(scale - digits, 38)
+    sql = f"({unscaled(value)} // {unit} * {unit})"
+    return Typed(scaled(sql, value.type), value.type)
+
+
 def _round_to_digits(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     value, digits = args
-    if node.name != "round" or not isinstance(digits.constant, int) or digits.constant < 0:
+    if node.name == "truncate" and isinstance(digits.constant, int):
+        return _cut(value, digits.constant)
+    if node.name != "round" or not isinstance(digits.constant, int):
         c.refuse(f"{node.name} of a decimal to such a number of digits", node.at)
     precision, scale = value.type.params
     kind = t.decimal(precision + 1, scale)
     if digits.constant >= scale:
         return Typed(f"CAST({value.sql} AS {t.duckdb_name(kind)})", kind)
+    if digits.constant < 0:
+        unit = 10 ** min(scale - digits.constant, 38)
+        whole = unscaled(value)
+        half = f"CASE WHEN {value.sql} < 0 THEN -{unit // 2} ELSE {unit // 2} END"
+        return Typed(scaled(f"(({whole} + {half}) // {unit} * {unit})", kind), kind)
     return Typed(f"CAST(round({value.sql}, {digits.constant}) AS {t.duckdb_name(kind)})", kind)
 
 

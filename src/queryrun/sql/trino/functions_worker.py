@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.casts import local
 from queryrun.sql.trino.compile_calls import CallCompiler, special
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.signatures import read_signatures
-from queryrun.sql.trino.typed import Typed, cast, exact
+from queryrun.sql.trino.typed import Typed, cast, exact, text
 
 _HMACS = "\n".join(
     f"hmac_{name}(varbinary, varbinary) -> varbinary = qr_hmac({{0}}, {{1}}, '{name}')"
@@ -130,16 +131,16 @@ def _shifted(name: str, value: str, by: str, bits: int) -> str:
 
 @special("combinations")
 def _combinations(c: CallCompiler, node: ast.Call) -> Typed:
-    """The worker knows which places; the values stay what they are."""
+    """The worker knows which positions; the values stay what they are."""
     values, size = c.args(node, 2)
     if values.type.name != "array":
         c.wrong_arguments(node, [values, size])
     size = c.as_type(node, size, t.BIGINT)
 
     def chosen(values: Typed) -> Typed:
-        places = f"qr_combinations(len({values.sql}), {exact(size)})"
-        inner = f"list_transform(places, lambda place: ({values.sql})[place])"
-        sql = f"list_transform({places}, lambda places: {inner})"
+        positions = f"qr_combinations(len({values.sql}), {exact(size)})"
+        inner = f"list_transform(positions, lambda position: ({values.sql})[position])"
+        sql = f"list_transform({positions}, lambda positions: {inner})"
         return Typed(sql, t.array(values.type))
 
     return c.once(values, chosen)
@@ -231,3 +232,97 @@ def _vectors(c: CallCompiler, node: ast.Call) -> Typed:
         )
 
     return c.once(doubles[0], lambda a: c.once(doubles[1], lambda b: computed(a, b)))
+
+
+@special("array_sort")
+def _array_sort(c: CallCompiler, node: ast.Call) -> Typed:
+    if len(node.args) == 2:
+        return _sorted_by(c, node)
+    return c.plain(node, c.args(node, 1))
+
+
+def _sorted_by(c: CallCompiler, node: ast.Call) -> Typed:
+    """Each item's position is the number of those before it; equal ones keep their order."""
+    value = c.expr(node.args[0])
+    if value.type.name != "array":
+        c.wrong_arguments(node, [value])
+
+    def found(value: Typed) -> Typed:
+        other, own, ranked = c.fresh("p"), c.fresh("p"), c.fresh("p")
+        item = value.type.parts[0]
+        positions = f"range(1, len({value.sql}) + 1)"
+        pair = [Typed(f"({value.sql})[{position}]", item) for position in (other, own)]
+        order = c.as_type(node, c.lambda_of(node, node.args[1], pair), t.BIGINT)
+        wrong = c.failing("Lambda comparator must return either -1, 0, or 1")
+        checked = c.once(
+            order,
+            lambda one: Typed(
+                f"(CASE WHEN {one.sql} = -1 THEN true WHEN {one.sql} = 0 THEN {other} < {own} "
+                f"WHEN {one.sql} = 1 THEN false ELSE {wrong} END)",
+                t.BOOLEAN,
+            ),
+        )
+        others = f"list_filter({positions}, lambda {other}: {other} <> {own} AND {checked.sql})"
+        ranks = f"list_transform({positions}, lambda {own}: row(len({others}), {own}))"
+        body = f"lambda {ranked}: ({value.sql})[{ranked}[2]]"
+        return Typed(f"list_transform(list_sort({ranks}), {body})", value.type)
+
+    return c.once(value, found)
+
+
+@special("map_zip_with")
+def _map_zip_with(c: CallCompiler, node: ast.Call) -> Typed:
+    if len(node.args) != 3:
+        c.wrong_arguments(node, [])
+    maps = [c.expr(arg) for arg in node.args[:2]]
+    if any(value.type.name != "map" for value in maps):
+        c.wrong_arguments(node, maps)
+    if maps[0].type.parts[0] != maps[1].type.parts[0]:
+        c.refuse("map_zip_with of maps with keys of two types", node.at)
+
+    def found(a: Typed, b: Typed) -> Typed:
+        key, kind = c.fresh("p"), a.type.parts[0]
+        values = [Typed(f"map_extract_value({m.sql}, {key})", m.type.parts[1]) for m in (a, b)]
+        body = c.lambda_of(node, node.args[2], [Typed(key, kind), *values])
+        both = f"list_distinct(list_concat(map_keys({a.sql}), map_keys({b.sql})))"
+        entry = f"{{'key': {key}, 'value': {exact(body)}}}"
+        sql = f"map_from_entries(list_transform({both}, lambda {key}: {entry}))"
+        missing = f"{a.sql} IS NULL OR {b.sql} IS NULL"
+        result = t.map_of(kind, body.type)
+        return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {sql} END)", result)
+
+    return c.once(maps[0], lambda a: c.once(maps[1], lambda b: found(a, b)))
+
+
+@special("timezone_hour", "timezone_minute")
+def _offset(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name != t.TSTZ:
+        c.wrong_arguments(node, [value])
+
+    def parts(value: Typed) -> Typed:
+        minutes = f"((epoch_us({local(value)}) - epoch_us({value.sql})) // 60000000)"
+        by = "// 60" if node.name == "timezone_hour" else "% 60"
+        return Typed(f"({minutes} {by})", t.BIGINT)
+
+    return parts(value)
+
+
+@special("typeof")
+def _typeof(c: CallCompiler, node: ast.Call) -> Typed:
+    """Lengths of varchars are not tracked, so of these only what was written out has a type."""
+    (value,) = c.args(node, 1)
+    kind = str(value.type)
+    if "varchar" in kind:
+        arg = node.args[0]
+        if isinstance(arg, ast.Literal) and arg.kind == "string":
+            kind = f"varchar({len(arg.text)})"
+        elif not (isinstance(arg, ast.Cast) and not arg.type.arguments):
+            c.refuse(f"typeof of {kind}", node.at)
+    return Typed(text(kind), t.VARCHAR)
+
+
+@special("version")
+def _version(c: CallCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed("'476'", t.VARCHAR)

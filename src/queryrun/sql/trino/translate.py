@@ -19,7 +19,7 @@ from queryrun.sql.trino.information import is_information
 from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.typed import Typed, name
 from queryrun.sql.trino.types import Type
 
 MAX_TRANSLATED_CHARS = 16_000_000
@@ -111,10 +111,11 @@ def _with_printed_intervals(sql: str, outputs: Sequence[Output]) -> tuple[str, l
     """No format of results has intervals: they are text, as Trino prints them."""
     names = [f"c{number}" for number in range(1, len(outputs) + 1)]
     columns, printed = [], []
-    for name, output in zip(names, outputs, strict=True):
+    for number, (column, output) in enumerate(zip(names, outputs, strict=True)):
         is_interval = output.type in {t.DAYS, t.MONTHS}
-        value = Typed(f"q.{name}", output.type)
-        columns.append(f"{intervals.printed(value)} AS {name}" if is_interval else value.sql)
+        value = Typed(f"q.{column}", output.type)
+        rendered = intervals.printed(value) if is_interval else value.sql
+        columns.append(f"{rendered} AS {name(output.name_at(number))}")
         printed.append(replace(output, type=t.VARCHAR) if is_interval else output)
     return f"SELECT {', '.join(columns)} FROM ({sql}) AS q({', '.join(names)})", printed
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,8 @@ class Converter:
         self, source: Source, names: Sequence[str], head: Sequence[pa.RecordBatch]
     ) -> list[Column]:
         shapes = [Shape() for _ in names] if source.is_json else []
-        facts = self._facts(source, names, _observed(iter(head), shapes))
+        sample = _first_rows(head, HEAD_ROWS) if not source.is_json else head
+        facts = self._facts(source, names, _observed(iter(sample), shapes))
         first = self._facts(source, names, iter(_first_rows(head, FAMILY_ROWS)))
         columns = []
         for index, (name, fact, begin) in enumerate(zip(names, facts, first, strict=True)):
@@ -182,9 +183,8 @@ class Converter:
         *,
         check: bool,
     ) -> int:
-        make = kinds.checked_sql if check else kinds.value_sql
         items = ", ".join(
-            f"{_item(make, source, column, f'c{index}')} AS {quoted_name(column.name)}"
+            f"{_item(source, column, f'c{index}', is_checked=check)} AS {quoted_name(column.name)}"
             for index, column in enumerate(columns)
         )
         types = [_arrow_type(column) for column in columns]
@@ -247,10 +247,12 @@ class ValueFault(FileFault):
         self.index, self.row = index, row
 
 
-def _item(make: Callable[..., str], source: Source, column: Column, text: str) -> str:
+def _item(source: Source, column: Column, text: str, *, is_checked: bool) -> str:
     rule = source.rules.get(column.name.lower())
+    if rule is None and is_checked:
+        return kinds.checked_sql(text, column.kind, column.facts, is_json=source.is_json)
     if rule is None:
-        return make(text, column.kind, is_json=source.is_json)
+        return kinds.value_sql(text, column.kind, is_json=source.is_json)
     value = (
         f"CASE WHEN {text}[1] = '\"' THEN {text}[2:] ELSE {text} END" if source.is_json else text
     )

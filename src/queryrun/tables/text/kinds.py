@@ -204,6 +204,11 @@ MACROS = (
     f"WHEN regexp_full_match(v, '{_MOMENT}{_OFFSET}') "
     "THEN CASE WHEN TRY_CAST(v AS TIMESTAMPTZ) IS NULL OR v[12:13] > '23' THEN 'x' ELSE 'o' END "
     "ELSE 'x' END",
+    # A date and time as the engine prints it (or with a T), which is most of them. Years of five
+    # digits and BC, which it prints as well, are no dates here.
+    "CREATE OR REPLACE MACRO qr_plain_moment(v) AS v >= '0001' AND v[5] = '-' AND "
+    "(length(v) = 19 OR v[20] = '.') AND coalesce("
+    "CAST(TRY_CAST(v AS TIMESTAMP) AS VARCHAR) = replace(v, 'T', ' '), false)",
     # `v` below ':' begins with a digit or a minus: anything else is no number and no date.
     "CREATE OR REPLACE MACRO qr_class(v) AS CASE WHEN v IS NULL OR v = '' THEN NULL "
     "WHEN v >= ':' THEN CASE WHEN v IN ('true','false','True','False','TRUE','FALSE') "
@@ -293,11 +298,17 @@ def value_sql(column: str, kind: str, *, is_json: bool = False) -> str:
     return f"CAST({text} AS {kind})"
 
 
-def checked_sql(column: str, kind: str, *, is_json: bool = False) -> str:
-    """`value_sql`, failing with `MISMATCH` for a value whose class would lead to another type."""
+def checked_sql(column: str, kind: str, facts: Facts, *, is_json: bool = False) -> str:
+    """`value_sql`, failing with `MISMATCH` for a value whose class would lead to another type.
+
+    `facts` are those that led to the type.
+    """
     value = value_sql(column, kind, is_json=is_json)
-    if kind in {"VARCHAR", "JSON", "NESTED"}:
+    if kind in {"JSON", "NESTED"}:
         return value
+    if kind == "VARCHAR":
+        fine = _stays_text(column, facts, is_json)
+        return f"CASE WHEN {fine} THEN {value} ELSE error('{MISMATCH}') END" if fine else value
     empty = "" if is_json else f" OR {column} = ''"
     return (
         f"CASE WHEN {column} IS NULL{empty} THEN NULL "
@@ -308,6 +319,18 @@ def checked_sql(column: str, kind: str, *, is_json: bool = False) -> str:
 MISMATCH = "queryrun:mismatch"
 
 
+def _stays_text(column: str, facts: Facts, is_json: bool) -> str:
+    """Which values leave a column text; empty for any. A column without values may be anything."""
+    is_none = f"{column} IS NULL" if is_json else f"coalesce({column}, '') = ''"
+    if not facts.classes:
+        return is_none
+    if is_json:
+        return f"{is_none} OR {column}[1] = '\"'"
+    if facts.classes == {SLASHED}:
+        return f"{is_none} OR qr_class({column}) = '{SLASHED}'"
+    return ""
+
+
 def _is_of(column: str, kind: str, is_json: bool) -> str:
     """Fast tests first: most values are spelled as the engine would print them."""
     classify = f"qr_json_class({column})" if is_json else f"qr_class({column})"
@@ -316,7 +339,8 @@ def _is_of(column: str, kind: str, is_json: bool) -> str:
         return f"coalesce(CAST(TRY_CAST({column} AS BIGINT) AS VARCHAR) = {column}, false)"
     if kind == "DOUBLE":
         return (
-            f"((length({column}) <= 15 AND regexp_full_match({column}, '{_PLAIN}')) "
+            f"((regexp_full_match({column}, '{_PLAIN}') AND (length({column}) <= 15 "
+            f"OR coalesce(CAST(TRY_CAST({column} AS DOUBLE) AS VARCHAR) = {column}, false))) "
             f"OR {classify} = 'f' OR ({classify} = 'i' "
             f"AND abs(CAST(TRY_CAST({column} AS BIGINT) AS HUGEINT)) <= {MAX_EXACT_INTEGER}))"
         )
@@ -326,13 +350,14 @@ def _is_of(column: str, kind: str, is_json: bool) -> str:
             f"coalesce(CAST(TRY_CAST({text} AS DATE) AS VARCHAR) = {text}, false))"
         )
     if kind == "TIMESTAMP":
-        return (
-            f"((length({text}) = 19 AND {text} >= '0001' AND "
-            f"coalesce(CAST(TRY_CAST({text} AS TIMESTAMP) AS VARCHAR) = {text}, false)) "
-            f"OR {classify} IN ('t', 'd'))"
-        )
-    classes = {"BOOLEAN": "'b'", "TIMESTAMPTZ": "'o'", "DATE/d": "'y', 'a'", "DATE/m": "'m', 'a'"}
-    return f"{classify} IN ({classes.get(kind, _DECIMAL_CLASSES)})"
-
-
-_DECIMAL_CLASSES = "'i', 'I', 'f', 'F'"
+        return f"(qr_plain_moment({text}) OR {classify} IN ('t', 'd'))"
+    if kind == "TIMESTAMPTZ":
+        return f"(({text}[-1] = 'Z' AND qr_plain_moment({text}[:-2])) OR {classify} = 'o')"
+    if kind.startswith("DECIMAL("):
+        scale = int(kind.partition(",")[2][:-1])
+        fraction = rf"(?:\.[0-9]{{1,{scale}}})?" if scale else ""
+        whole = MAX_DIGITS - scale - 1
+        digits = rf"0|[1-9][0-9]{{0,{whole}}}" if whole >= 0 else "0"
+        return f"regexp_full_match({column}, '-?(?:{digits}){fraction}')"
+    classes = {"BOOLEAN": "'b'", "DATE/d": "'y', 'a'", "DATE/m": "'m', 'a'"}
+    return f"{classify} IN ({classes[kind]})"

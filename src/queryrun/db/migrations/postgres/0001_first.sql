@@ -193,6 +193,57 @@ CREATE TABLE usage (
     PRIMARY KEY (tenant_id, entity_id, client_id, bucket)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
+-- The ledger: what each attempt has used, written with its end, and (attempt 0) what was downloaded
+-- of its run on a day. It outlives the runs. Days are counted since 1970; tags are as in
+-- run_requests.
+CREATE TABLE usage_records (
+    run_seq           bigint NOT NULL,
+    attempt           bigint NOT NULL,
+    day               bigint NOT NULL,
+    run_id            text NOT NULL,
+    tenant_id         text COLLATE "C" NOT NULL,
+    entity_id         text COLLATE "C" NOT NULL,
+    client_id         text COLLATE "C" NOT NULL,
+    source            text COLLATE "C" NOT NULL,
+    tags              text NOT NULL,
+    outcome           text COLLATE "C" NOT NULL,
+    cause             text COLLATE "C" NOT NULL,
+    cpu_ms            bigint NOT NULL DEFAULT 0,
+    wall_ms           bigint NOT NULL DEFAULT 0,
+    peak_memory_bytes bigint NOT NULL DEFAULT 0,
+    read_bytes        bigint,
+    read_rows         bigint,
+    spilled_bytes     bigint,
+    written_bytes     bigint NOT NULL DEFAULT 0,
+    downloads         bigint NOT NULL DEFAULT 0,
+    downloaded_bytes  bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_seq, attempt, day)
+);
+CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
+
+-- The audit log. Entries wait in audit_inbox, where they disturb nobody, until one node at a time
+-- moves them to the end of the chain: digest covers the entry and the digest before it.
+CREATE TABLE audit_inbox (
+    seq     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at_ms   bigint NOT NULL,
+    content text NOT NULL
+);
+CREATE TABLE audit_log (
+    position bigint PRIMARY KEY,
+    at_ms    bigint NOT NULL,
+    content  text NOT NULL,
+    digest   text NOT NULL
+);
+-- The end of the chain, and its beginning: behind what the retention has removed.
+CREATE TABLE audit_head (
+    id            bigint PRIMARY KEY CHECK (id = 1),
+    position      bigint NOT NULL,
+    digest        text NOT NULL,
+    base_position bigint NOT NULL,
+    base_digest   text NOT NULL
+);
+INSERT INTO audit_head VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000', 0, '0000000000000000000000000000000000000000000000000000000000000000');
+
 CREATE TABLE async_requests (
     id           text PRIMARY KEY,
     tenant_id    text NOT NULL,

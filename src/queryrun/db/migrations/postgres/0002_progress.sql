@@ -5,4 +5,6 @@ ALTER TABLE attempts
     ADD COLUMN progress_stage text,
     ADD COLUMN progress_percent double precision,
     ADD COLUMN progress_rows bigint,
-    ADD COLUMN progress_size_bytes bigint;
+    ADD COLUMN progress_size_bytes bigint,
+    ADD COLUMN progress_cpu_ms bigint,
+    ADD COLUMN progress_memory_bytes bigint;

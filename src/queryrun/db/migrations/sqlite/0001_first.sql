@@ -177,6 +177,52 @@ CREATE TABLE usage (
     PRIMARY KEY (tenant_id, entity_id, client_id, bucket)
 ) WITHOUT ROWID;
 
+-- The ledger: what each attempt has used, written with its end, and (attempt 0) what was downloaded
+-- of its run on a day. It outlives the runs. Days are counted since 1970; tags are as in
+-- run_requests.
+CREATE TABLE usage_records (
+    run_seq           INTEGER NOT NULL,
+    attempt           INTEGER NOT NULL,
+    day               INTEGER NOT NULL,
+    run_id            TEXT NOT NULL,
+    tenant_id         TEXT NOT NULL,
+    entity_id         TEXT NOT NULL,
+    client_id         TEXT NOT NULL,
+    source            TEXT NOT NULL,
+    tags              TEXT NOT NULL,
+    outcome           TEXT NOT NULL,
+    cause             TEXT NOT NULL,
+    cpu_ms            INTEGER NOT NULL DEFAULT 0,
+    wall_ms           INTEGER NOT NULL DEFAULT 0,
+    peak_memory_bytes INTEGER NOT NULL DEFAULT 0,
+    read_bytes        INTEGER,
+    read_rows         INTEGER,
+    spilled_bytes     INTEGER,
+    written_bytes     INTEGER NOT NULL DEFAULT 0,
+    downloads         INTEGER NOT NULL DEFAULT 0,
+    downloaded_bytes  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_seq, attempt, day)
+) WITHOUT ROWID;
+CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
+
+-- The audit log: digest covers the entry and the digest before it. There is one writer, so an entry
+-- is put into the chain as it is written.
+CREATE TABLE audit_log (
+    position INTEGER PRIMARY KEY,
+    at_ms    INTEGER NOT NULL,
+    content  TEXT NOT NULL,
+    digest   TEXT NOT NULL
+);
+-- The end of the chain, and its beginning: behind what the retention has removed.
+CREATE TABLE audit_head (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    position      INTEGER NOT NULL,
+    digest        TEXT NOT NULL,
+    base_position INTEGER NOT NULL,
+    base_digest   TEXT NOT NULL
+);
+INSERT INTO audit_head VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000', 0, '0000000000000000000000000000000000000000000000000000000000000000');
+
 CREATE TABLE async_requests (
     id           TEXT PRIMARY KEY,
     tenant_id    TEXT NOT NULL,

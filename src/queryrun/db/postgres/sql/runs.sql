@@ -39,6 +39,9 @@ request AS (
     SELECT %(tenant_id)s, %(entity_id)s, %(client_id)s, mod(seq, 16), %(statement_bytes)s, 0,
         created_ms / 86400000, 0 FROM added
     {to_what_is_used}
+), audited AS (
+    INSERT INTO audit_inbox (at_ms, content)
+    SELECT created_ms, %(audit)s::text FROM added WHERE %(audit)s::text IS NOT NULL
 )
 SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
 
@@ -72,22 +75,26 @@ WHERE r.id = %(run_id)s AND r.attempt = %(number)s AND (r.state || '') = 'in_pro
 WITH clock AS MATERIALIZED (SELECT {now} AS ms), held AS MATERIALIZED (
     SELECT named.*, run.seq, run.state
     FROM unnest(%(run_ids)s::text[], %(numbers)s::bigint[], %(stages)s::text[],
-            %(percents)s::float8[], %(rows)s::bigint[], %(sizes)s::bigint[])
-        AS named (run_id, number, stage, percent, written, size_bytes)
+            %(percents)s::float8[], %(rows)s::bigint[], %(sizes)s::bigint[],
+            %(cpus)s::bigint[], %(memories)s::bigint[])
+        AS named (run_id, number, stage, percent, written, size_bytes, cpu_ms, memory_bytes)
     CROSS JOIN LATERAL (SELECT seq, state FROM runs WHERE id = named.run_id OFFSET 0) run
 )
 UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
     progress_stage = coalesce(held.stage, a.progress_stage),
     progress_percent = CASE WHEN held.stage IS NULL THEN a.progress_percent ELSE held.percent END,
     progress_rows = coalesce(held.written, a.progress_rows),
-    progress_size_bytes = coalesce(held.size_bytes, a.progress_size_bytes)
+    progress_size_bytes = coalesce(held.size_bytes, a.progress_size_bytes),
+    progress_cpu_ms = coalesce(held.cpu_ms, a.progress_cpu_ms),
+    progress_memory_bytes = coalesce(held.memory_bytes, a.progress_memory_bytes)
 FROM held WHERE a.run_seq = held.seq AND a.number = held.number
     AND a.node || '' = %(node)s AND coalesce(a.ended_ms, 0) = 0
 RETURNING held.run_id, held.number, held.state;
 
 -- name: progress
 -- Of a live attempt. Indexes: runs_id_key, attempts_pkey.
-SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes
+SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes,
+    coalesce(a.progress_cpu_ms, 0), coalesce(a.progress_memory_bytes, 0)
 FROM runs r JOIN attempts a ON a.run_seq = r.seq AND a.number = r.attempt
 WHERE r.id = %(run_id)s AND coalesce(a.ended_ms, 0) = 0 AND a.progress_stage IS NOT NULL;
 

@@ -28,12 +28,13 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
 ), ended AS (
     UPDATE attempts a SET ended_ms = m.updated_ms, outcome = 'complete'
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
+    RETURNING a.*
 ), used AS (
     {add_usage}
     SELECT tenant_id, entity_id, client_id, mod(seq, 16), 0, file_size_bytes, updated_ms / 86400000,
         file_size_bytes FROM moved
     {to_what_is_used}
-)
+), {record_usage}
 {changed_run};
 
 -- name: fail
@@ -50,7 +51,8 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
     UPDATE attempts a SET ended_ms = m.updated_ms, outcome = 'failed',
         {keep_failure_and_stop}
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
-), {count_written}
+    RETURNING a.*
+), {count_written}, {record_usage}
 {changed_run};
 
 -- name: requeue
@@ -70,7 +72,8 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
     UPDATE attempts a SET ended_ms = m.updated_ms, outcome = 'requeued',
         {keep_failure_and_stop}
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
-), {count_written}
+    RETURNING a.*
+), {count_written}, {record_usage}
 {changed_run};
 
 -- name: cancel
@@ -112,5 +115,6 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
         stop_requested_ms = m.cancel_requested_ms, stop_reason = m.cancel_reason,
         stop_by = m.canceled_by, stop_stage = m.cancel_stage, stop_engine = m.cancel_engine_stop
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
-), {count_written}
+    RETURNING a.*
+), {count_written}, {record_usage}
 {changed_run};

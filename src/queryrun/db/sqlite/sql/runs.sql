@@ -43,7 +43,9 @@ UPDATE attempts SET lease_until_ms = :lease_until_ms,
     progress_stage = coalesce(:stage, progress_stage),
     progress_percent = CASE WHEN :stage IS NULL THEN progress_percent ELSE :percent END,
     progress_rows = coalesce(:rows, progress_rows),
-    progress_size_bytes = coalesce(:size_bytes, progress_size_bytes)
+    progress_size_bytes = coalesce(:size_bytes, progress_size_bytes),
+    progress_cpu_ms = coalesce(:cpu_ms, progress_cpu_ms),
+    progress_memory_bytes = coalesce(:memory_bytes, progress_memory_bytes)
 WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) AND number = :number
     AND node = :node AND ended_ms IS NULL;
 
@@ -53,7 +55,8 @@ SELECT state FROM runs WHERE id = :run_id AND attempt = :number;
 
 -- name: progress
 -- Of a live attempt. Indexes: the unique one on runs (id), the primary key of attempts.
-SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes
+SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_bytes,
+    coalesce(a.progress_cpu_ms, 0), coalesce(a.progress_memory_bytes, 0)
 FROM runs r JOIN attempts a ON a.run_seq = r.seq AND a.number = r.attempt
 WHERE r.id = :run_id AND a.ended_ms IS NULL AND a.progress_stage IS NOT NULL;
 

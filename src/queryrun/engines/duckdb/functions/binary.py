@@ -10,7 +10,7 @@ import re
 import struct
 import zlib
 
-from queryrun.engines.duckdb.functions.registry import InputError, spelled, worker_function
+from queryrun.engines.duckdb.functions.registry import InputError, formatted, worker_function
 
 _IS_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _U64 = 2**64 - 1
@@ -121,12 +121,12 @@ def _from_big_endian_64(value: bytes) -> object:
 
 @worker_function("qr_from_ieee754_32(BLOB) -> VARCHAR")
 def _from_ieee754_32(value: bytes) -> object:
-    return spelled(float(str(_unpacked(">f", value, _FLOAT))))
+    return formatted(float(str(_unpacked(">f", value, _FLOAT))))
 
 
 @worker_function("qr_from_ieee754_64(BLOB) -> VARCHAR")
 def _from_ieee754_64(value: bytes) -> object:
-    return spelled(float(str(_unpacked(">d", value, _FLOAT))))
+    return formatted(float(str(_unpacked(">d", value, _FLOAT))))
 
 
 @worker_function("qr_to_big_endian_32(INTEGER) -> BLOB")

@@ -12,7 +12,7 @@ from statistics import NormalDist
 from queryrun.engines.duckdb.functions.registry import (
     InputError,
     UnsupportedError,
-    spelled,
+    formatted,
     worker_function,
 )
 
@@ -184,7 +184,7 @@ def _java_double(value: float, max_digits: int) -> str:
 def _normal_cdf(mean: float, deviation: float, value: float) -> str:
     if not deviation > 0:
         raise InputError("standardDeviation must be > 0")
-    return spelled(0.5 * math.erfc((mean - value) / (deviation * math.sqrt(2))))
+    return formatted(0.5 * math.erfc((mean - value) / (deviation * math.sqrt(2))))
 
 
 @worker_function("qr_inverse_normal_cdf(DOUBLE, DOUBLE, DOUBLE) -> VARCHAR")
@@ -193,7 +193,7 @@ def _inverse_normal_cdf(mean: float, deviation: float, share: float) -> str:
         raise InputError("p must be 0 > p > 1")
     if not deviation > 0:
         raise InputError("sd must be > 0")
-    return spelled(NormalDist(mean, deviation).inv_cdf(share))
+    return formatted(NormalDist(mean, deviation).inv_cdf(share))
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
@@ -238,7 +238,7 @@ def _beta_cdf(a: float, b: float, value: float) -> str:
         raise InputError("value must be 0 >= v >= 1")
     if not (a > 0 and b > 0):
         raise InputError("a, b must be > 0")
-    return spelled(_beta(a, b, value))
+    return formatted(_beta(a, b, value))
 
 
 @worker_function("qr_t_cdf(DOUBLE, DOUBLE) -> VARCHAR")
@@ -248,7 +248,7 @@ def _t_cdf(value: float, freedom: float) -> str:
     if value == 0:
         return "0.5"
     tail = 0.5 * _beta(0.5 * freedom, 0.5, freedom / (freedom + value * value))
-    return spelled(tail if value < 0 else 1 - tail)
+    return formatted(tail if value < 0 else 1 - tail)
 
 
 @worker_function("qr_t_pdf(DOUBLE, DOUBLE) -> VARCHAR")
@@ -258,7 +258,7 @@ def _t_pdf(value: float, freedom: float) -> str:
     half = (freedom + 1) / 2
     exponent = half * math.log1p(value * value / freedom)
     scale = math.lgamma(half) - math.lgamma(freedom / 2)
-    return spelled(math.exp(scale - 0.5 * math.log(math.pi * freedom) - exponent))
+    return formatted(math.exp(scale - 0.5 * math.log(math.pi * freedom) - exponent))
 
 
 @worker_function("qr_wilson(BIGINT, BIGINT, DOUBLE, DOUBLE) -> VARCHAR")
@@ -275,17 +275,17 @@ def _wilson(successes: int, trials: int, z: float, side: float) -> str:
     share = successes / trials
     middle = share + z * z / trials / 2
     width = z * math.sqrt(share * (1 - share) / trials + z * z / trials / trials / 4)
-    return spelled((middle + side * width) / (1 + z * z / trials))
+    return formatted((middle + side * width) / (1 + z * z / trials))
 
 
-# --- places ---------------------------------------------------------------------------------
+# --- positions ---------------------------------------------------------------------------------
 
 _MAX_COMBINATIONS = 100_000
 
 
 @worker_function("qr_combinations(BIGINT, BIGINT) -> BIGINT[][]")
 def _combinations(count: int, size: int) -> list[list[int]]:
-    """The places of every choice of `size` out of `count`, in Trino's order."""
+    """The positions of every choice of `size` out of `count`, in Trino's order."""
     if size < 0:
         raise InputError(f"combination size must not be negative: {size}")
     if size > 5:
@@ -295,4 +295,7 @@ def _combinations(count: int, size: int) -> list[list[int]]:
     if size > count:
         return []
     chosen = itertools.combinations(range(count), size)
-    return [[place + 1 for place in places] for places in sorted(chosen, key=lambda p: p[::-1])]
+    return [
+        [position + 1 for position in positions]
+        for positions in sorted(chosen, key=lambda p: p[::-1])
+    ]

@@ -110,7 +110,7 @@ def _signature(count: int) -> inspect.Signature:
     return inspect.Signature([inspect.Parameter(f"p{n}", kind) for n in range(count)])
 
 
-def spelled(value: float) -> str:
+def formatted(value: float) -> str:
     """A double as text, to be cast where it is used: DuckDB takes a NaN of Python's for NULL."""
     return "NaN" if math.isnan(value) else repr(value).replace("inf", "Infinity")
 

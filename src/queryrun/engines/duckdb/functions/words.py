@@ -43,7 +43,7 @@ def _luhn_check(value: str) -> bool:
 
 @worker_function("qr_strpos(VARCHAR, VARCHAR, BIGINT) -> BIGINT")
 def _strpos(value: str, part: str, instance: int) -> int:
-    """The `instance`th place, from the end for a negative one; places may overlap."""
+    """The `instance`th position, from the end for a negative one; positions may overlap."""
     if instance == 0:
         raise InputError("'instance' must be a positive or negative number.")
     if not part:

@@ -1,0 +1,1 @@
+"""The record of who did what: entries, the chain of digests, and what a store must keep."""

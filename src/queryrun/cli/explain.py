@@ -1,0 +1,34 @@
+"""Errors of the database and the machine as one line for the operator."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from queryrun.causes import Cause, cause_of
+from queryrun.errors import Unavailable
+from queryrun.settings import DATABASE_NAME
+
+_WHAT_TO_DO = {
+    Cause.CORRUPT: "restore it from a backup; `sqlite3 FILE .recover` may save what is left",
+    Cause.LOCKED: "end that process (`fuser FILE` names it), or try again",
+    Cause.DISK_FULL: "free some space, and try again",
+    Cause.READ_ONLY: "mount it writable, or give another --home",
+    Cause.MISSING: "look whether the home is there and this user may write to it",
+    Cause.NOT_PERMITTED: "run as the user that owns the home",
+    Cause.IO_ERROR: "look into the kernel's log: the disk may be failing",
+}
+
+
+def explain(error: Exception) -> str | None:
+    """One line for an error of SQLite; None for any other. The system's own errors are the
+    command line's."""
+    if not isinstance(error, sqlite3.Error | Unavailable):
+        return None
+    cause = cause_of(error)
+    if cause is None:
+        return None
+    advice = _WHAT_TO_DO.get(cause)
+    if isinstance(error, Unavailable) and not isinstance(error.__cause__, sqlite3.Error):
+        return None
+    sentence = f"the database {DATABASE_NAME} of the home cannot be used: {cause.sentence}"
+    return f"{sentence}. To do: {advice}" if advice else sentence

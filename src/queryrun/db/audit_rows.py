@@ -1,0 +1,33 @@
+"""Entries of the audit log as both stores bind and read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from queryrun.audit.chain import digest_of
+from queryrun.audit.model import AuditEntry, ChainHead, content_of
+
+Row = tuple[Any, ...]
+Chained = tuple[int, int, str, str]
+"""Position, time, content and digest: the row of an entry in the chain."""
+
+
+def content_value(entry: AuditEntry | None) -> str | None:
+    """What appending an entry binds; None for none."""
+    return None if entry is None else content_of(entry)
+
+
+def chained(rows: Sequence[tuple[int, str]], position: int, digest: str) -> list[Chained]:
+    """Waiting entries (time and content) in the chain behind this position."""
+    entries = []
+    for at_ms, content in rows:
+        position += 1
+        digest = digest_of(digest, position, at_ms, content)
+        entries.append((position, at_ms, content, digest))
+    return entries
+
+
+def head_of(row: Row) -> ChainHead:
+    """Read `audit_head`."""
+    return ChainHead(*row)

@@ -1,0 +1,168 @@
+"""The ledger of usage as both stores bind and read it, and the SQL of its reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Any
+
+from queryrun.runs.model import AttemptOutcome
+from queryrun.runs.usage import (
+    NO_USAGE,
+    AttemptCount,
+    AttemptUsage,
+    UsageDimension,
+    UsageKey,
+    UsagePage,
+    UsageQuery,
+    UsageTotals,
+    sum_of,
+)
+
+Row = tuple[Any, ...]
+
+_EPOCH = date(1970, 1, 1)
+_OUTCOMES = {outcome.value: outcome for outcome in AttemptOutcome}
+_NO_DAY = 0
+_KEYS = ("day", "entity_id", "client_id", "source", "tag")
+_COLUMNS = {
+    UsageDimension.ENTITY: "entity_id",
+    UsageDimension.CLIENT: "client_id",
+    UsageDimension.SOURCE: "source",
+}
+
+REMOVED_AT_ONCE = 10_000
+"""Records in one statement, so that no other write waits long for it."""
+
+SUMS = """outcome, cause, count(*), count(*) - count(read_bytes), sum(cpu_ms), sum(wall_ms),
+    max(peak_memory_bytes), sum(read_bytes), sum(read_rows), sum(spilled_bytes),
+    sum(written_bytes), sum(downloads), sum(downloaded_bytes)"""
+"""What `totals_of` reads, of records grouped by outcome and cause."""
+
+
+def attempt_usage_values(usage: AttemptUsage | None) -> Mapping[str, object]:
+    """What the end of an attempt binds; all None when it does not say."""
+    return {
+        "cpu_ms": None if usage is None else usage.cpu_ms,
+        "peak_memory_bytes": None if usage is None else usage.peak_memory_bytes,
+        "read_bytes": None if usage is None else usage.read_bytes,
+        "read_rows": None if usage is None else usage.read_rows,
+        "spilled_bytes": None if usage is None else usage.spilled_bytes,
+    }
+
+
+def totals_of(rows: Iterable[Row]) -> UsageTotals:
+    """Read `SUMS`."""
+    return sum_of(_totals_of_one(*row) for row in rows)
+
+
+def _totals_of_one(
+    outcome: str, cause: str, count: int, not_counted: int, *sums: int | None
+) -> UsageTotals:
+    """Downloads are records too, and no attempts. Sums of PostgreSQL are decimals."""
+    numbers = [int(one or 0) for one in sums]
+    if outcome not in _OUTCOMES:
+        return UsageTotals((), 0, *numbers)
+    attempts = (AttemptCount(_OUTCOMES[outcome], cause, int(count)),)
+    return UsageTotals(attempts, int(not_counted), *numbers)
+
+
+# --- reports --------------------------------------------------------------------------------
+
+
+def report_sql(query: UsageQuery, *, bind: str, tag: str) -> str:
+    """The statement of a page. `bind` is how a parameter is written, `tag` the SQL of the value of
+    the tag `tag`. The parts are constants of this module; every value is bound.
+
+    Index: usage_of_days. It has one more key than the page, so that the next one is known.
+    """
+    names = [_column(query, column) for column in _KEYS]
+    grouped = [tag if column == "tag" and name == "tag" else name
+               for column, name in zip(_KEYS, names, strict=True)]  # fmt: skip
+    keys = ", ".join(
+        f"{'' if name else _constant(column)}{name} AS {column}"
+        for column, name in zip(_KEYS, grouped, strict=True)
+    )
+    listed = ", ".join(_KEYS)
+    conditions = ["tenant_id = " + bind.format("tenant_id")]
+    conditions.append(f"u.day BETWEEN {bind.format('first_day')} AND {bind.format('last_day')}")
+    conditions += [
+        f"{column} = {bind.format('of_' + column)}"
+        for column in ("entity_id", "client_id", "source")
+        if getattr(query, column) is not None
+    ]
+    after = ""
+    if query.after is not None:
+        after = f" WHERE ({listed}) > ({', '.join(bind.format('after_' + key) for key in _KEYS)})"
+    return (
+        # Constants of this module alone; values are bound.
+        f"WITH chosen AS MATERIALIZED (SELECT {keys}, {_RECORD} FROM usage_records u"  # noqa: S608
+        f" WHERE {' AND '.join(conditions)}), page AS (SELECT DISTINCT {listed} FROM chosen{after}"
+        f" ORDER BY {listed} LIMIT {bind.format('limit')})"
+        f" SELECT {listed}, {SUMS} FROM chosen JOIN page USING ({listed})"
+        f" GROUP BY {listed}, outcome, cause ORDER BY {listed}, outcome, cause"
+    )
+
+
+_RECORD = """outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows,
+    spilled_bytes, written_bytes, downloads, downloaded_bytes"""
+
+
+def _constant(column: str) -> str:
+    """The constant of a dimension that is not grouped by."""
+    return str(_NO_DAY) if column == "day" else "''"
+
+
+def _column(query: UsageQuery, column: str) -> str:
+    """The record's column of a key, or nothing when it is not grouped by."""
+    if column == "day":
+        return "u.day" if UsageDimension.DAY in query.group_by else ""
+    if column == "tag":
+        return "tag" if UsageDimension.TAG in query.group_by else ""
+    return column if any(_COLUMNS.get(one) == column for one in query.group_by) else ""
+
+
+def report_values(query: UsageQuery) -> dict[str, object]:
+    """What `report_sql` binds."""
+    values: dict[str, object] = {
+        "tenant_id": query.tenant_id,
+        "first_day": _number(query.first_day),
+        "last_day": _number(query.last_day),
+        "of_entity_id": query.entity_id,
+        "of_client_id": query.client_id,
+        "of_source": query.source,
+        "tag": query.tag,
+        "limit": query.limit + 1,
+    }
+    if (after := query.after) is not None:
+        values |= {
+            "after_day": _NO_DAY if after.day is None else _number(after.day),
+            "after_entity_id": after.entity_id,
+            "after_client_id": after.client_id,
+            "after_source": after.source,
+            "after_tag": after.tag,
+        }
+    return values
+
+
+def page_of(rows: Iterable[Row], query: UsageQuery) -> UsagePage:
+    """Read `report_sql`. Without dimensions there is one row, also of no records."""
+    width = len(_KEYS)
+    found = [
+        (_key(key), totals_of(row[width:] for row in group))
+        for key, group in groupby(rows, key=lambda row: row[:width])
+    ]
+    if not found and not query.group_by and query.after is None:
+        found = [(UsageKey(), NO_USAGE)]
+    page = tuple(found[: query.limit])
+    return UsagePage(page, page[-1][0] if len(found) > query.limit else None)
+
+
+def _key(values: Row) -> UsageKey:
+    day, *names = values
+    return UsageKey(None if day == _NO_DAY else _EPOCH + timedelta(days=day), *names)
+
+
+def _number(day: date) -> int:
+    return (day - _EPOCH).days

@@ -1,0 +1,1 @@
+"""`/admin/v1`: tenants, entities, clients, sources and running statements."""

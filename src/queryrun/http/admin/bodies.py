@@ -1,0 +1,114 @@
+"""Request bodies of `/admin/v1`, and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from queryrun.auth.model import Scope
+from queryrun.errors import InvalidRequest
+from queryrun.http.bodies import read_json_body
+from queryrun.http.context import AppContext
+from queryrun.http.request import ApiRequest
+from queryrun.http.signed_cursor import BadCursorError, read_signed, write_signed
+from queryrun.http.v2.view import MAX_PAGE_SIZE
+
+MAX_BODY_BYTES = 64 * 1024
+DEFAULT_PAGE_SIZE = 30
+MAX_NAME_CHARS = 200
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
+"""Of tenants and entities, whose names become directories."""
+MAX_GRACE_S = 90 * 24 * 3600.0
+
+T = TypeVar("T")
+
+
+class TenantBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A new tenant."""
+
+    name: str
+
+
+class EntityBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A new entity."""
+
+    name: str
+    tenant_id: str | None = None
+
+
+class ClientBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A new client. `entities` are names or ids of entities that exist."""
+
+    name: str
+    entities: list[str]
+    scopes: list[Scope] | None = None
+    org_ids: list[str] = []
+    tenant_id: str | None = None
+    id: str | None = None
+
+
+class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How long the secret before stays valid."""
+
+    grace_s: float = 24 * 3600.0
+
+
+async def body_of(app: AppContext, request: ApiRequest, kind: type[T], *, default: str = "") -> T:
+    """The JSON body as this kind; `InvalidRequest` says where it is wrong. `default` is the text
+    of an empty one."""
+    raw = (
+        await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies)
+        if not default or (request.header(b"content-length") not in (None, "0"))
+        else default.encode()
+    )
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest.of("body", f"the body is not as documented: {error}") from error
+
+
+def check_id(text: str) -> str:
+    """A UUID in its 36-character form."""
+    try:
+        if str(UUID(text)) == text.lower() and len(text) == 36:
+            return text.lower()
+    except ValueError:
+        pass
+    raise InvalidRequest.of("id", "'id' must be a UUID of 36 characters")
+
+
+def paged(
+    app: AppContext,
+    request: ApiRequest,
+    items: Sequence[T],
+    key: Callable[[T], str],
+    listed: str,
+) -> tuple[list[T], str | None]:
+    """The page of `items` that the request names, and the cursor of the next. They are in the order
+    of their creation or names; a page continues behind the item of its cursor."""
+    size = _page_size(request)
+    start = 0
+    if cursor := (request.query_values("cursor") or [""])[-1]:
+        try:
+            after = read_signed(cursor, listed, app.link_secret).decode()
+        except (BadCursorError, UnicodeDecodeError) as error:
+            message = "'cursor' must be the next_page of the same list"
+            raise InvalidRequest.of("cursor", message) from error
+        start = next((n for n, one in enumerate(items, 1) if key(one) == after), len(items))
+    page = list(items[start : start + size])
+    if start + size >= len(items) or not page:
+        return page, None
+    return page, write_signed(key(page[-1]).encode(), listed, app.link_secret)
+
+
+def _page_size(request: ApiRequest) -> int:
+    text = (request.query_values("page_size") or [""])[-1].strip()
+    if not text:
+        return DEFAULT_PAGE_SIZE
+    if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE_SIZE:
+        return int(text)
+    message = f"'page_size' must be a whole number from 1 to {MAX_PAGE_SIZE}"
+    raise InvalidRequest.of("page_size", message)

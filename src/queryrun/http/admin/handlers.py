@@ -1,0 +1,322 @@
+"""The handlers of `/admin/v1`. Each change is in the audit log before it is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from uuid import uuid4
+
+from starlette.responses import Response
+
+from queryrun.audit.model import AuditEvent
+from queryrun.auth.clients import (
+    DEFAULT_SCOPES,
+    ClientOptions,
+    create_client,
+    revoke_client,
+    rotate_secret,
+)
+from queryrun.auth.model import Client, Entity, IssuedSecret, Principal, Scope, Tenant
+from queryrun.errors import Forbidden, InvalidRequest, NotFound
+from queryrun.http.admin import bodies as b
+from queryrun.http.admin.access import (
+    changeable_client,
+    client_for,
+    entities_of,
+    has_all,
+    tenant_of,
+)
+from queryrun.http.audit import record
+from queryrun.http.context import AppContext
+from queryrun.http.request import ApiRequest
+from queryrun.http.responses import JsonResponse
+from queryrun.http.times import iso
+from queryrun.runs.cancel import cancel
+from queryrun.runs.model import Run
+from queryrun.runs.revoke import cancel_runs_of
+from queryrun.runs.state import HELD, RunState
+from queryrun.runs.store import RunQuery
+
+NO_STORE = {"cache-control": "no-store"}
+MAX_RUNNING = 1000
+"""Running and waiting statements of one list."""
+
+
+# --- tenants and entities -------------------------------------------------------------------
+
+
+async def list_tenants(app: AppContext, request: ApiRequest) -> Response:
+    """Its own tenant; every one with `admin:all`."""
+    own = request.principal.tenant_id
+    found = [one for one in await app.auth.tenants() if has_all(request.principal) or one.id == own]
+    page, next_page = b.paged(app, request, found, lambda one: one.id, f"tenants {own}")
+    return JsonResponse({"next_page": next_page, "data": [_tenant(one) for one in page]})
+
+
+async def create_tenant(app: AppContext, request: ApiRequest) -> Response:
+    """201, or 200 when there is a tenant of this name: a repeat changes nothing."""
+    if not has_all(request.principal):
+        raise Forbidden("tenants are made by a client with the scope 'admin:all'")
+    name = _name((await b.body_of(app, request, b.TenantBody)).name)
+    tenant = Tenant(name, name)
+    if tenant.id in {one.id for one in await app.auth.tenants()}:
+        return JsonResponse(_tenant(tenant))
+    await record(app, request, AuditEvent.TENANT_CREATED, tenant.id)
+    await app.auth.add_tenant(tenant.id, tenant.name)
+    return JsonResponse(_tenant(tenant), 201)
+
+
+async def list_entities(app: AppContext, request: ApiRequest) -> Response:
+    """The tenant's entities, by name."""
+    tenant_id = tenant_of(request, _query(request, "tenant_id"))
+    found = await entities_of(app, tenant_id)
+    page, next_page = b.paged(app, request, found, lambda one: one.id, f"entities {tenant_id}")
+    return JsonResponse({"next_page": next_page, "data": [_entity(one) for one in page]})
+
+
+async def create_entity(app: AppContext, request: ApiRequest) -> Response:
+    """201, or 200 when the tenant has one of this name: a repeat changes nothing."""
+    body = await b.body_of(app, request, b.EntityBody)
+    tenant_id, name = tenant_of(request, body.tenant_id), _name(body.name)
+    if tenant_id not in {one.id for one in await app.auth.tenants()}:
+        raise InvalidRequest.of("tenant_id", f"there is no tenant {tenant_id[:64]!r}")
+    for other in await app.auth.entities():
+        if other.name.lower() == name.lower():
+            if other.tenant_id == tenant_id and other.name == name:
+                return JsonResponse(_entity(other))
+            message = "entities are directories, and this name is taken: choose another"
+            raise InvalidRequest.of("name", message)
+    entity = Entity(str(uuid4()), tenant_id, name)
+    await record(app, request, AuditEvent.ENTITY_CREATED, entity.id, name=name, tenant=tenant_id)
+    made = await app.auth.add_entity(entity)
+    app.prepare_entity(made.name)
+    return JsonResponse(_entity(made), 201)
+
+
+# --- clients --------------------------------------------------------------------------------
+
+
+async def list_clients(app: AppContext, request: ApiRequest) -> Response:
+    """The tenant's clients, oldest first; revoked ones too."""
+    tenant_id = tenant_of(request, _query(request, "tenant_id"))
+    entity_id = _query(request, "entity_id")
+    found = [
+        one
+        for one in await app.auth.clients()
+        if one.tenant_id == tenant_id
+        and (entity_id is None or entity_id in {entity.id for entity in one.entities})
+    ]
+    listed = f"clients {tenant_id} {entity_id}"
+    page, next_page = b.paged(app, request, found, lambda one: one.id, listed)
+    return JsonResponse({"next_page": next_page, "data": [_client(one) for one in page]})
+
+
+async def get_client(app: AppContext, request: ApiRequest) -> Response:
+    """One client; never its secret."""
+    return JsonResponse(_client(await client_for(app, request)))
+
+
+async def create_new_client(app: AppContext, request: ApiRequest) -> Response:
+    """The client and its secret, which is shown only here. With an `id` that this tenant has used,
+    200 and the client without a secret: a repeat changes nothing."""
+    body = await b.body_of(app, request, b.ClientBody)
+    tenant_id = tenant_of(request, body.tenant_id)
+    client_id = b.check_id(body.id) if body.id is not None else str(uuid4())
+    if body.id is not None and (known := await app.auth.client(client_id)) is not None:
+        if known.tenant_id != tenant_id:
+            raise InvalidRequest.of("id", "'id' is taken: choose another")
+        return JsonResponse(_client(known))
+    scopes = frozenset(DEFAULT_SCOPES if body.scopes is None else body.scopes)
+    _check_scopes(request.principal, scopes)
+    entities = _named(await entities_of(app, tenant_id), body.entities)
+    name = body.name.strip()
+    if not 1 <= len(name) <= b.MAX_NAME_CHARS or not name.isprintable():
+        message = f"'name' must have 1 to {b.MAX_NAME_CHARS} printable characters"
+        raise InvalidRequest.of("name", message)
+    options = ClientOptions(name, entities, scopes, _orgs(body.org_ids), client_id)
+    await record(
+        app,
+        request,
+        AuditEvent.CLIENT_CREATED,
+        client_id,
+        name=name,
+        tenant=tenant_id,
+        entities=[entity.name for entity in entities],
+        scopes=sorted(scopes),
+        orgs=list(options.org_ids),
+    )
+    issued = await create_client(app.auth, options, app.now)
+    location = {"location": f"/admin/v1/clients/{client_id}"}
+    return JsonResponse(_issued(issued), 201, NO_STORE | location)
+
+
+async def rotate_client(app: AppContext, request: ApiRequest) -> Response:
+    """A new secret, shown only here. The one before stays valid for `grace_s`."""
+    body = await b.body_of(app, request, b.RotateBody, default="{}")
+    if not 0 <= body.grace_s <= b.MAX_GRACE_S:
+        message = f"'grace_s' must be from 0 to {b.MAX_GRACE_S:.0f} seconds"
+        raise InvalidRequest.of("grace_s", message)
+    client = await changeable_client(app, request)
+    if client.revoked_time is not None:
+        raise NotFound("client_id", "the client was revoked, for good; create another")
+    event = AuditEvent.CLIENT_SECRET_ROTATED
+    await record(app, request, event, client.id, grace_s=body.grace_s)
+    issued = await rotate_secret(app.auth, client.id, app.now, grace_s=body.grace_s)
+    return JsonResponse(_issued(issued), headers=NO_STORE)
+
+
+async def revoke(app: AppContext, request: ApiRequest) -> Response:
+    """Revoke the client, its secrets and tokens; cancel its runs. A repeat is a 200 too."""
+    client = await changeable_client(app, request)
+    if client.revoked_time is None:
+        await record(app, request, AuditEvent.CLIENT_REVOKED, client.id)
+        await revoke_client(app.auth, client.id, app.now)
+    for run in await cancel_runs_of(app.runs.store, client.tenant_id, client.id):
+        app.runs.notifier.publish(run)
+    return JsonResponse(_client(await client_for(app, request)))
+
+
+# --- sources and running statements ---------------------------------------------------------
+
+
+async def list_sources(app: AppContext, _request: ApiRequest) -> Response:
+    """The sources as this node sees them, and their limits. 0 is no limit."""
+    data = []
+    for name, policy in app.runs.sources.items():
+        reason = app.runs.unavailable_reason(name)
+        data.append(
+            {
+                "name": name,
+                "dialect": policy.dialect,
+                "is_default": name == app.runs.default_source,
+                "available": reason is None,
+                "unavailable_reason": reason,
+                "limits": {
+                    "running_per_tenant": policy.running_per_tenant,
+                    "running_per_entity": policy.running_per_entity,
+                    "running_per_client": policy.running_per_client,
+                    "queued_per_entity": policy.queue.per_entity,
+                    "queued_per_client": policy.queue.per_client,
+                    "output_rows": policy.max_output_rows,
+                    "output_bytes": policy.max_output_bytes,
+                    "time_s": policy.time_limit_s,
+                },
+            }
+        )
+    return JsonResponse({"data": data})
+
+
+async def list_running(app: AppContext, request: ApiRequest) -> Response:
+    """The tenant's statements that run or wait, oldest first; never their text."""
+    tenant_id = tenant_of(request, _query(request, "tenant_id"))
+    states = frozenset({RunState.ACCEPTED, *HELD})
+    query = RunQuery(
+        tenant_id,
+        entity_id=_query(request, "entity_id"),
+        client_id=_query(request, "client_id"),
+        states=states,
+        oldest_first=True,
+        limit=MAX_RUNNING,
+    )
+    found = (await app.runs.store.find(query)).runs
+    listed = f"running {tenant_id} {query.entity_id} {query.client_id}"
+    page, next_page = b.paged(app, request, found, lambda run: run.id, listed)
+    return JsonResponse({"next_page": next_page, "data": [_running(run) for run in page]})
+
+
+async def stop_run(app: AppContext, request: ApiRequest) -> Response:
+    """Cancel a run of any client of the tenant, with the reason `admin`. One that has finished is
+    returned as it is: a repeat changes nothing."""
+    run_id = request.path_params["query_run_id"]
+    run = await app.runs.store.get(run_id)
+    who = request.principal
+    is_own = run is not None and (has_all(who) or run.request.tenant_id == who.tenant_id)
+    if run is None or not is_own:
+        raise NotFound("query_run_id", f"Query run {run_id[:64]!r} could not be found")
+    if run.state.is_terminal:
+        return JsonResponse(_running(run))
+    acting = Principal(
+        run.request.tenant_id,
+        who.client_id,
+        run.request.entity_id,
+        frozenset({Scope.TENANT_ADMIN}),
+    )
+    return JsonResponse(_running(await cancel(app.runs, acting, run_id, origin=request.origin)))
+
+
+# --- what is given --------------------------------------------------------------------------
+
+
+def _query(request: ApiRequest, name: str) -> str | None:
+    return (request.query_values(name) or [""])[-1].strip() or None
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(b.NAME, text) is None:
+        message = "'name' must have 1 to 63 letters, digits, '_' or '-', a letter or digit first"
+        raise InvalidRequest.of("name", message)
+    return text
+
+
+def _check_scopes(principal: Principal, scopes: frozenset[Scope]) -> None:
+    if Scope.ADMIN_ALL in scopes and not has_all(principal):
+        raise Forbidden("the scope 'admin:all' is given by a client that has it")
+    if not scopes:
+        raise InvalidRequest.of("scopes", "'scopes' must name at least one")
+
+
+def _named(known: Sequence[Entity], names: Sequence[str]) -> tuple[Entity, ...]:
+    """The tenant's entities with these names or ids, each once."""
+    by_name = {one.name: one for one in known} | {one.id: one for one in known}
+    missing = [name for name in names if name not in by_name]
+    if missing or not names:
+        message = "'entities' must name entities of the tenant, at least one"
+        raise InvalidRequest.of("entities", message)
+    return tuple(dict.fromkeys(by_name[name] for name in names))
+
+
+def _orgs(names: Sequence[str]) -> tuple[str, ...]:
+    if any(not name.strip() or "," in name or not name.isprintable() for name in names):
+        raise InvalidRequest.of("org_ids", "'org_ids' must be texts without commas")
+    return tuple(dict.fromkeys(name.strip() for name in names))
+
+
+# --- what is returned -----------------------------------------------------------------------
+
+
+def _tenant(tenant: Tenant) -> dict[str, object]:
+    return {"id": tenant.id, "name": tenant.name}
+
+
+def _entity(entity: Entity) -> dict[str, object]:
+    return {"id": entity.id, "tenant_id": entity.tenant_id, "name": entity.name}
+
+
+def _client(client: Client) -> dict[str, object]:
+    return {
+        "id": client.id,
+        "tenant_id": client.tenant_id,
+        "name": client.name,
+        "entities": [_entity(entity) for entity in client.entities],
+        "scopes": sorted(client.scopes),
+        "org_ids": list(client.org_ids),
+        "created_time": iso(client.created_time),
+        "revoked_time": None if client.revoked_time is None else iso(client.revoked_time),
+    }
+
+
+def _issued(issued: IssuedSecret) -> dict[str, object]:
+    return {**_client(issued.client), "secret": issued.secret}
+
+
+def _running(run: Run) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "entity_id": run.request.entity_id,
+        "client_id": run.request.client_id,
+        "source": run.request.source,
+        "state": run.state.public.value,
+        "created_time": iso(run.created_time),
+        "started_time": None if run.started_time is None else iso(run.started_time),
+        "tags": dict(run.request.tags),
+    }

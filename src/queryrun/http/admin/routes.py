@@ -1,0 +1,176 @@
+"""The entries of `/admin/v1` in the route table."""
+
+from __future__ import annotations
+
+from queryrun.auth.model import Scope
+from queryrun.http import parameters as p
+from queryrun.http.admin import handlers as h
+from queryrun.http.operations import Handler, Operation, Parameter, RequestBody, ResponseDoc
+
+TAG = "Administration"
+ERRORS = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
+WRITING_ERRORS = (*ERRORS, 413, 415)
+ADDITION = " An addition of this service."
+
+TENANT_ID = Parameter(
+    "tenant_id",
+    "query",
+    {"type": "string"},
+    "The tenant; the client's own when absent. Another one needs the scope `admin:all`.",
+)
+CLIENT_ID = Parameter("client_id", "path", {"type": "string"}, "The client's id.", p.ID)
+PAGE = (p.LIST_PAGE_SIZE, p.CURSOR)
+
+
+def _list(
+    path: str,
+    name: str,
+    handler: Handler,
+    schema: str,
+    text: str,
+    parameters: tuple[Parameter, ...] = (),
+) -> Operation:
+    return Operation(
+        "GET",
+        f"/admin/v1/{path}",
+        name,
+        handler,
+        Scope.ADMIN_READ,
+        TAG,
+        text,
+        f"{text}.{ADDITION}",
+        (*parameters, *p.EVERYWHERE),
+        responses=(ResponseDoc(200, "They.", schema),),
+        errors=ERRORS,
+    )
+
+
+def _change(
+    path: str,
+    name: str,
+    handler: Handler,
+    schema: str,
+    text: str,
+    description: str,
+    body: RequestBody | None = None,
+    parameters: tuple[Parameter, ...] = (),
+    *,
+    creates: bool = False,
+) -> Operation:
+    headers = ("location",) if name == "createClient" else ()
+    created = (ResponseDoc(201, "Created.", schema, headers=headers),) if creates else ()
+    return Operation(
+        "POST",
+        f"/admin/v1/{path}",
+        name,
+        handler,
+        Scope.ADMIN_WRITE,
+        TAG,
+        text,
+        description + ADDITION,
+        (*parameters, *p.EVERYWHERE),
+        body,
+        (*created, ResponseDoc(200, "It is so.", schema)),
+        WRITING_ERRORS,
+    )
+
+
+_NEW_CLIENT: dict[str, object] = {"name": "reports", "entities": ["main"], "scopes": ["read"]}
+
+ADMIN_TABLE = (
+    _list("tenants", "listTenants", h.list_tenants, "AdminTenants", "List tenants", PAGE),
+    _change(
+        "tenants",
+        "createTenant",
+        h.create_tenant,
+        "AdminTenant",
+        "Create a tenant",
+        "Needs the scope `admin:all`. 200 when it exists.",
+        RequestBody("application/json", "AdminNewTenant", (("one", {"name": "globex"}),)),
+        creates=True,
+    ),
+    _list(
+        "entities",
+        "listEntities",
+        h.list_entities,
+        "AdminEntities",
+        "List the entities of a tenant",
+        (TENANT_ID, *PAGE),
+    ),
+    _change(
+        "entities",
+        "createEntity",
+        h.create_entity,
+        "AdminEntity",
+        "Create an entity",
+        "And its directories for files of embedded sources on this node. 200 when it exists.",
+        RequestBody("application/json", "AdminNewEntity", (("one", {"name": "sales"}),)),
+        creates=True,
+    ),
+    _list(
+        "clients",
+        "listClients",
+        h.list_clients,
+        "AdminClients",
+        "List the clients of a tenant",
+        (TENANT_ID, p.OF_ENTITY, *PAGE),
+    ),
+    _change(
+        "clients",
+        "createClient",
+        h.create_new_client,
+        "AdminIssuedClient",
+        "Create a client",
+        "Its secret is in this response and nowhere else. With an `id` of the caller's choice a "
+        "repeat is a 200 without a secret.",
+        RequestBody("application/json", "AdminNewClient", (("one", _NEW_CLIENT),)),
+        creates=True,
+    ),
+    _list(
+        "clients/{client_id}",
+        "getClient",
+        h.get_client,
+        "AdminClient",
+        "Read a client",
+        (CLIENT_ID,),
+    ),
+    _change(
+        "clients/{client_id}/rotate",
+        "rotateClient",
+        h.rotate_client,
+        "AdminIssuedClient",
+        "Give a client a new secret",
+        "The secret before stays valid for `grace_s`, no older one. Tokens stay valid.",
+        RequestBody("application/json", "AdminRotate", (("one", {"grace_s": 3600}),)),
+        (CLIENT_ID,),
+    ),
+    _change(
+        "clients/{client_id}/revoke",
+        "revokeClient",
+        h.revoke,
+        "AdminClient",
+        "Revoke a client",
+        "Its secrets and tokens at once, for good; its runs are canceled. A body is ignored.",
+        parameters=(CLIENT_ID,),
+    ),
+    _list("sources", "listSources", h.list_sources, "AdminSources", "List sources and limits"),
+    _list(
+        "runs",
+        "listRunning",
+        h.list_running,
+        "AdminRuns",
+        "List statements that run or wait",
+        (TENANT_ID, p.OF_ENTITY, p.OF_CLIENT, *PAGE),
+    ),
+    _change(
+        "runs/{query_run_id}/stop",
+        "stopRun",
+        h.stop_run,
+        "AdminRun",
+        "Stop a run",
+        "Of any client, with the reason `admin`. Waits up to a second for the confirmation that "
+        "the engine has stopped; until then the state is `in_progress`. A run that has finished "
+        "stays as it is. A body is ignored.",
+        parameters=(p.QUERY_RUN_ID,),
+    ),
+)

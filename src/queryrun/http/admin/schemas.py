@@ -1,0 +1,138 @@
+"""The bodies of `/admin/v1` in the OpenAPI document."""
+
+from __future__ import annotations
+
+from queryrun.auth.model import Scope
+from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME
+
+Schema = dict[str, object]
+
+_TEXT: Schema = {"type": "string"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_NAME: Schema = {"type": "string", "pattern": NAME}
+_SCOPES: Schema = {"type": "array", "items": {"type": "string", "enum": list(Scope)}}
+_TEXTS: Schema = {"type": "array", "items": _TEXT}
+
+
+def _object(properties: Schema, description: str, *optional: str) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "description": description,
+    }
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _page(name: str) -> Schema:
+    items: Schema = {"type": "array", "items": _reference(name)}
+    next_page: Schema = {
+        "type": ["string", "null"],
+        "description": "The `cursor` of the next page; null on the last.",
+    }
+    return _object({"next_page": next_page, "data": items}, "A page.")
+
+
+_CLIENT: Schema = {
+    "id": _TEXT,
+    "tenant_id": _TEXT,
+    "name": _TEXT,
+    "entities": {"type": "array", "items": _reference("AdminEntity")},
+    "scopes": _SCOPES,
+    "org_ids": _TEXTS,
+    "created_time": _TIME,
+    "revoked_time": _TIME_OR_NULL,
+}
+_LIMITS: Schema = {
+    **dict.fromkeys(
+        (
+            *("running_per_tenant", "running_per_entity", "running_per_client"),
+            *("queued_per_entity", "queued_per_client", "output_rows", "output_bytes"),
+        ),
+        _COUNT,
+    ),
+    "time_s": {"type": "number", "minimum": 0},
+}
+
+ADMIN_SCHEMAS: dict[str, Schema] = {
+    "AdminTenant": _object({"id": _TEXT, "name": _TEXT}, "A tenant."),
+    "AdminTenants": _page("AdminTenant"),
+    "AdminEntity": _object({"id": _TEXT, "tenant_id": _TEXT, "name": _TEXT}, "An entity."),
+    "AdminEntities": _page("AdminEntity"),
+    "AdminClient": _object(_CLIENT, "A client; never its secret."),
+    "AdminClients": _page("AdminClient"),
+    "AdminIssuedClient": _object(
+        {**_CLIENT, "secret": {**_TEXT, "description": "Shown only here."}},
+        "A client and its new secret, which a repeat of the creation does not have.",
+        "secret",
+    ),
+    "AdminSources": _object(
+        {
+            "data": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "name": _TEXT,
+                        "dialect": _TEXT,
+                        "is_default": {"type": "boolean"},
+                        "available": {"type": "boolean"},
+                        "unavailable_reason": {"type": ["string", "null"]},
+                        "limits": _object(_LIMITS, "Limits; 0 is none."),
+                    },
+                    "A source as this node sees it.",
+                ),
+            }
+        },
+        "The sources.",
+    ),
+    "AdminRun": _object(
+        {
+            "id": _TEXT,
+            "entity_id": _TEXT,
+            "client_id": _TEXT,
+            "source": _TEXT,
+            "state": _TEXT,
+            "created_time": _TIME,
+            "started_time": _TIME_OR_NULL,
+            "tags": {"type": "object", "additionalProperties": _TEXT},
+        },
+        "A run, without its statement.",
+    ),
+    "AdminRuns": _page("AdminRun"),
+    "AdminNewTenant": _object({"name": _NAME}, "A new tenant."),
+    "AdminNewEntity": _object(
+        {"name": _NAME, "tenant_id": {"type": ["string", "null"]}}, "A new entity.", "tenant_id"
+    ),
+    "AdminNewClient": _object(
+        {
+            "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS},
+            "entities": {**_TEXTS, "minItems": 1, "description": "Names or ids."},
+            "scopes": {
+                "type": ["array", "null"],
+                "items": {"type": "string", "enum": list(Scope)},
+                "minItems": 1,
+                "description": "read, submit and cancel when absent.",
+            },
+            "org_ids": _TEXTS,
+            "tenant_id": {"type": ["string", "null"]},
+            "id": {
+                "type": ["string", "null"],
+                "format": "uuid",
+                "description": "The client's id, chosen by the caller: a repeat changes nothing.",
+            },
+        },
+        "A new client.",
+        *("scopes", "org_ids", "tenant_id", "id"),
+    ),
+    "AdminRotate": _object(
+        {"grace_s": {"type": "number", "minimum": 0, "maximum": MAX_GRACE_S, "default": 86400}},
+        "How long the secret before stays valid.",
+        "grace_s",
+    ),
+}

@@ -1,0 +1,158 @@
+"""What runs have used: one record for each attempt, written in the transaction that ends it.
+
+The records are the ledger. They are append-only, and outlive their runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from queryrun.runs.model import AttemptOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptUsage:
+    """What an attempt has used. None of what was read or spilled: the engine does not say."""
+
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
+    read_bytes: int | None = None
+    read_rows: int | None = None
+    spilled_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCount:
+    """How many attempts ended in this way. `cause` is a failure's code, a stop's reason, or
+    `complete`."""
+
+    outcome: AttemptOutcome
+    cause: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """The sum of records; of memory, the largest peak.
+
+    `read_bytes`, `read_rows` and `spilled_bytes` are of the attempts whose engine said so;
+    `attempts_not_counted` is how many did not say what they read.
+    """
+
+    attempts: tuple[AttemptCount, ...] = ()
+    attempts_not_counted: int = 0
+    cpu_ms: int = 0
+    wall_ms: int = 0
+    peak_memory_bytes: int = 0
+    read_bytes: int = 0
+    read_rows: int = 0
+    spilled_bytes: int = 0
+    written_bytes: int = 0
+    downloads: int = 0
+    downloaded_bytes: int = 0
+
+    def count(self, outcome: AttemptOutcome) -> int:
+        """How many attempts had this outcome."""
+        return sum(one.count for one in self.attempts if one.outcome is outcome)
+
+    def __add__(self, other: UsageTotals) -> UsageTotals:
+        """The sum of both; attempts of the same cause are counted together."""
+        counts: dict[tuple[AttemptOutcome, str], int] = {}
+        for one in (*self.attempts, *other.attempts):
+            counts[one.outcome, one.cause] = counts.get((one.outcome, one.cause), 0) + one.count
+        return UsageTotals(
+            tuple(AttemptCount(*key, count) for key, count in sorted(counts.items())),
+            self.attempts_not_counted + other.attempts_not_counted,
+            self.cpu_ms + other.cpu_ms,
+            self.wall_ms + other.wall_ms,
+            max(self.peak_memory_bytes, other.peak_memory_bytes),
+            self.read_bytes + other.read_bytes,
+            self.read_rows + other.read_rows,
+            self.spilled_bytes + other.spilled_bytes,
+            self.written_bytes + other.written_bytes,
+            self.downloads + other.downloads,
+            self.downloaded_bytes + other.downloaded_bytes,
+        )
+
+
+NO_USAGE = UsageTotals()
+
+
+def sum_of(parts: Iterable[UsageTotals]) -> UsageTotals:
+    """The sum of all."""
+    return sum(parts, NO_USAGE)
+
+
+class UsageDimension(StrEnum):
+    """What usage may be grouped by, in the order of a report's columns."""
+
+    DAY = "day"
+    """The day (UTC) on which an attempt ended."""
+    ENTITY = "entity"
+    CLIENT = "client"
+    SOURCE = "source"
+    TAG = "tag"
+    """The value of one tag of the runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageKey:
+    """What a row of a report is about. A dimension that is not grouped by is empty, and so is the
+    tag of runs that do not have it."""
+
+    day: date | None = None
+    entity_id: str = ""
+    client_id: str = ""
+    source: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageQuery:
+    """Which records to sum, and by what. Empty fields do not restrict."""
+
+    tenant_id: str
+    first_day: date
+    last_day: date
+    """Included."""
+    entity_id: str | None = None
+    client_id: str | None = None
+    source: str | None = None
+    group_by: frozenset[UsageDimension] = frozenset()
+    tag: str = ""
+    """The name of the tag to group by."""
+    after: UsageKey | None = None
+    """The key of the last row already seen."""
+    limit: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePage:
+    """Rows in the order of their keys, and the key to continue after; None on the last page."""
+
+    rows: tuple[tuple[UsageKey, UsageTotals], ...] = field(default=())
+    next_after: UsageKey | None = None
+
+
+class UsageStore(Protocol):
+    """The ledger. `RunStore` writes the records of attempts, each with the end of its attempt."""
+
+    async def run_usage(self, run_id: str) -> UsageTotals:
+        """The sum over the run's records; nothing for a run without any."""
+        ...
+
+    async def report(self, query: UsageQuery) -> UsagePage:
+        """One page of sums, each page one snapshot. Reads every record of the days."""
+        ...
+
+    async def add_download(self, run_id: str, size_bytes: int) -> None:
+        """Count one download of the run's file, on the day it ended. Nothing for an unknown run."""
+        ...
+
+    async def remove_expired_usage(self, *, finished_before: datetime) -> int:
+        """Delete the records of days that were over before that time; returns how many."""
+        ...

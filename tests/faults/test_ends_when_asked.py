@@ -1,0 +1,64 @@
+"""A server ends when asked, whatever does not respond, and the next start knows the truth."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from queryrun.cli.stop_signals import EXIT_HARD
+from queryrun.settings import DATABASE_NAME
+from tests.e2e.conftest import RUNAWAY, ServerHarness
+
+DRAIN = {"QUERYRUN_SERVER__DRAIN_TIMEOUT_S": "1"}
+BOUND_S = 30
+"""Far below what it took without a bound: for ever."""
+
+
+def test_it_ends_while_the_store_is_locked_and_a_statement_runs(harness: ServerHarness) -> None:
+    server = harness.serve(DRAIN)
+    run = server.submit(RUNAWAY)
+    server.computing_worker(run["id"])
+    with closing(sqlite3.connect(harness.made.home / DATABASE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=BOUND_S) in (0, EXIT_HARD)
+        other.execute("ROLLBACK")
+    again = harness.serve()
+    assert again.get(run["id"])["state"] in {"accepted", "in_progress"}
+    assert again.cancel(run["id"], prefer="wait=30").status_code == 200
+    assert again.finished(run["id"])["state"] == "canceled"
+
+
+def test_a_second_signal_ends_it_soon(harness: ServerHarness) -> None:
+    server = harness.serve({"QUERYRUN_SERVER__DRAIN_TIMEOUT_S": "600"})
+    server.computing_worker(server.submit(RUNAWAY)["id"])
+    server.process.send_signal(signal.SIGTERM)
+    while "draining" not in harness.log.read_text():
+        time.sleep(0.02)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=BOUND_S) in (0, EXIT_HARD)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_each_signal_drains(harness: ServerHarness, number: signal.Signals) -> None:
+    server = harness.serve(DRAIN)
+    run = server.submit(RUNAWAY)
+    server.computing_worker(run["id"])
+    server.process.send_signal(number)
+    assert server.process.wait(timeout=BOUND_S) == 0
+    log = harness.log.read_text()
+    assert '"event": "draining"' in log
+    assert '"event": "stopped"' in log
+    assert "Traceback" not in log
+
+
+def test_a_stopped_event_loop_does_not_keep_it(harness: ServerHarness) -> None:
+    """The server's loop hangs, as on a disk that does not respond."""
+    server = harness.serve(DRAIN, program=("tests.faults.hanging_server", "serve"))
+    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=BOUND_S) == EXIT_HARD

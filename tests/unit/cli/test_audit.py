@@ -1,0 +1,90 @@
+"""`queryrun audit` on a home: what commands on its disk record, and tampering."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from queryrun.cli.clients import NewClient, create, revoke, rotate
+from queryrun.cli.home import init_home
+from queryrun.cli.tenants import create as create_tenant
+from queryrun.settings import DATABASE_NAME
+from queryrun_cli.main import program
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with some history."""
+    home = tmp_path / "home"
+    init_home(home, entity="main", factor=None)
+    issued = create(home, NewClient(["main", "second"], ["read"]))
+    rotate(home, issued.client.id, 60.0)
+    revoke(home, issued.client.id)
+    create_tenant(home, "globex", ["g"])
+    return home
+
+
+def change(home: Path, statement: str) -> None:
+    """Somebody changes the database by hand."""
+    with closing(sqlite3.connect(home / DATABASE_NAME)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def verify(home: Path, *options: str) -> tuple[int, str]:
+    """The exit status and output of `queryrun audit verify`."""
+    result = RUNNER.invoke(program(), ["audit", "verify", "--home", str(home), *options])
+    return result.exit_code, result.output
+
+
+def test_commands_on_the_disk_are_recorded(home: Path) -> None:
+    result = RUNNER.invoke(program(), ["audit", "export", "--home", str(home)])
+    entries = [json.loads(line) for line in result.output.splitlines()]
+    assert [one["event"] for one in entries] == [
+        *("entity_created", "client_created", "entity_created", "client_created"),
+        *("client_secret_rotated", "client_revoked", "tenant_created", "entity_created"),
+    ]
+    assert entries[3]["detail"]["scopes"] == ["read"]
+    assert verify(home)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_log SET content = replace(content, 'read', 'admin') WHERE position = 4",
+        "DELETE FROM audit_log WHERE position = 5",
+        "DELETE FROM audit_log WHERE position = 8",
+        "UPDATE audit_log SET position = 100 WHERE position = 2",
+    ],
+)
+def test_tampering_is_found(home: Path, statement: str) -> None:
+    change(home, statement)
+    status, output = verify(home)
+    assert status == 1
+    assert "fault: " in output
+
+
+def test_a_removed_end_is_found_by_an_anchor_even_if_the_head_was_moved(home: Path) -> None:
+    anchor = verify(home)[1].split("anchor ")[1].strip()
+    change(home, "DELETE FROM audit_log WHERE position > 6")
+    change(
+        home,
+        "UPDATE audit_head SET position = 6, digest ="
+        " (SELECT digest FROM audit_log WHERE position = 6)",
+    )
+    assert verify(home)[0] == 0
+    status, output = verify(home, "--anchor", anchor)
+    assert status == 1
+    assert "position 8, which was noted, is missing" in output
+
+
+def test_an_anchor_that_is_none_is_refused_with_its_form(home: Path) -> None:
+    status, _ = verify(home, "--anchor", "yesterday")
+    assert status not in (0, None)
