@@ -145,7 +145,7 @@ browser: setup ## fetch the browser that tests use, into .cache/ (npm; Node from
 
 console-pictures: setup console browser ## take the pictures of the console in docs/pictures
 	@mkdir -p docs/pictures
-	@CONSOLE_PICTURES=docs/pictures $(BIN)/pytest -q tests/browser -k "asks or proves"
+	@CONSOLE_PICTURES=docs/pictures $(BIN)/pytest -q tests/browser -k "asks or proves" && rm -f docs/pictures/runs.png
 
 fmt: setup ## format and fix what can be fixed
 	@$(BIN)/ruff check --quiet --fix $(CODE) || true
