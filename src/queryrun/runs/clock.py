@@ -7,8 +7,10 @@ clock, so that a wrong clock of the node changes no run, no token and no retenti
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -19,6 +21,8 @@ from queryrun.runs.metrics import RunMetrics
 log = structlog.get_logger()
 
 SYNC_INTERVAL_S = 5.0
+_JITTER = timedelta(milliseconds=1)
+"""Two clocks that agree differ by less."""
 
 
 class SharedClock(Protocol):
@@ -56,9 +60,38 @@ class OwnClock:
         """Does nothing."""
 
 
+class ForwardClock:
+    """The time of a node that owns its database, for which nothing waits when it is set back.
+
+    It follows the machine's clock forwards. Where that was set back, it goes on at half speed until
+    the machine's has caught up: no time comes twice, no run that is ready has to wait, and
+    leases and pauses last twice as long meanwhile.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], datetime],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall = wall
+        self._monotonic_s = monotonic_s
+        self._last, self._last_s = wall(), monotonic_s()
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """The time. From any thread."""
+        with self._lock:
+            wall, now_s = self._wall(), self._monotonic_s()
+            passed = timedelta(seconds=now_s - self._last_s)
+            behind = wall < self._last + passed - _JITTER
+            self._last = self._last + passed / 2 if behind else max(wall, self._last)
+            self._last_s = now_s
+            return self._last
+
+
 class ClockWatch:
     """Compares this node's clock with the shared one. A node that is off by more than `max_skew_s`
-    says so and does no chores; everything else goes by the shared clock anyway."""
+    says so and does no maintenance; everything else goes by the shared clock anyway."""
 
     def __init__(self, clock: SharedClock, max_skew_s: float, metrics: RunMetrics) -> None:
         self._clock = clock
@@ -70,7 +103,7 @@ class ClockWatch:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether this node may do chores."""
+        """Whether this node may do maintenance."""
         return not self._is_off
 
     def problem(self) -> str | None:
@@ -79,7 +112,7 @@ class ClockWatch:
             return None
         return (
             f"the clock of this node is {self._clock.skew_s:+.1f} s from the database's, more than "
-            f"{self._max_skew_s:g} s: it does no chores; set the clock (NTP)"
+            f"{self._max_skew_s:g} s: it does no maintenance; set the clock (NTP)"
         )
 
     def start(self) -> None:

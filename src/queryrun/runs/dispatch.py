@@ -75,6 +75,10 @@ class Dispatcher:
         """How many attempts this node holds at the moment."""
         return len(self._tasks)
 
+    def holds(self, ref: AttemptRef) -> bool:
+        """Whether the attempt runs here, or is being settled here."""
+        return ref in self._tasks
+
     def progress(self, run_id: str) -> AttemptProgress | None:
         """Progress of the run's attempt when this node holds it. For others, read the store."""
         for ref, runner in self._runners.items():

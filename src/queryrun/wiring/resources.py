@@ -13,6 +13,7 @@ from queryrun.processes.fork_client import Roles
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.store import ResultStore
+from queryrun.runs.clock import ForwardClock
 from queryrun.runs.context import Workers
 from queryrun.runs.store import RunStore
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings
@@ -49,7 +50,7 @@ def open_resources(
     credentials = result_credentials(settings)
     lock = _lock_home(settings.path(LOCK_NAME))
     make_directory(settings.path(SPILL_NAME), "the home")
-    database = open_database(settings, utc_now)
+    database = open_database(settings, ForwardClock(utc_now).now)
     pool = WorkerPool(pool_options(settings, sandbox), roles)
     results = result_store(settings, credentials, database.clock.now)
     return NodeResources(lock, database, pool, database.runs, pool, results, credentials)

@@ -124,7 +124,7 @@ def test_every_change_of_state_is_one_conditional_update() -> None:
 
 def test_only_one_function_writes_the_state_of_a_run() -> None:
     """The changes and the insert of a new run are the only statements that set `runs.state`."""
-    writers = {name for name, statement in SQL.items() if "UPDATE runs" in statement}
+    writers = {name for name, statement in SQL.items() if "UPDATE runs SET state" in statement}
     assert writers == {f"update_{event}" for event in RunEvent}
     folder = Path(transitions.__file__).parent
     users = [path.name for path in folder.glob("*.py") if "update_" in path.read_text()]

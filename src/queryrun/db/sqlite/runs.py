@@ -248,6 +248,7 @@ class SqliteRunStore:
             if exclude_node is not None:
                 others = {"node": exclude_node, "now_ms": now_ms}
                 connection.execute(SQL["end_other_leases"], others)
+                connection.execute(SQL["end_pauses"], {"now_ms": now_ms})
             values = {"now_ms": now_ms, "limit": limit}
             rows = connection.execute(SQL["expired_leases"], values).fetchall()
             return [attempt_of(row) for row in rows]

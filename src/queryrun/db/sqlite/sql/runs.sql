@@ -60,6 +60,11 @@ SELECT a.progress_stage, a.progress_percent, a.progress_rows, a.progress_size_by
 FROM runs r JOIN attempts a ON a.run_seq = r.seq AND a.number = r.attempt
 WHERE r.id = :run_id AND a.ended_ms IS NULL AND a.progress_stage IS NOT NULL;
 
+-- name: end_pauses
+-- At the start of the node: the clock may have been set back while it did not run, and nothing has
+-- to wait for what a pause was there for. Index: runs_waiting.
+UPDATE runs SET ready_ms = :now_ms WHERE state = 'accepted' AND ready_ms > :now_ms;
+
 -- name: end_other_leases
 -- Index: attempts_live.
 UPDATE attempts SET lease_until_ms = min(lease_until_ms, :now_ms)
