@@ -96,8 +96,8 @@ class Console:
         editor = self.page.locator(".cm-content")
         editor.click()
         self.page.keyboard.press("ControlOrMeta+a")
-        # Text over a coloured selection: Chromium tries to keep its colour by an inline style, which
-        # the policy refuses, and reports it as the page's fault.
+        # Over a coloured selection Chromium tries to keep the colour by an inline style, which the
+        # policy refuses, and reports it as the page's fault.
         self.page.keyboard.press("Delete")
         self.page.keyboard.insert_text(sql)
 
