@@ -185,7 +185,9 @@ class SparkExpressions(CallCompiler):
     def _row_subscript(self, base: Typed, index: Typed, at: int) -> Typed:
         if not isinstance(index.constant, int) or not 0 < index.constant <= len(base.type.parts):
             self.mismatch("Subscript of a row must be a constant within its fields", at)
-        number = index.constant - 1
+        return self.row_field(base, index.constant - 1)
+
+    def row_field(self, base: Typed, number: int) -> Typed:
         field = t.field_names(base.type)[number]
         return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[number])
 
