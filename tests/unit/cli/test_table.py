@@ -14,6 +14,7 @@ from queryrun_cli.table import (
     cell,
     padded,
     printable,
+    scale_of,
     width_of,
 )
 
@@ -51,6 +52,23 @@ def lines(rendered: TextTable, width: int, **options: bool) -> list[str]:
 )
 def test_a_value_is_shown_as_the_file_has_it(raw: str, text: str) -> None:
     assert cell(msgspec.Raw(raw.encode())) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "text"),
+    [
+        ("12.3", "decimal(10,2)", "12.30"),
+        ("12", "DECIMAL(10, 2)", "12.00"),
+        ("-0.5", "decimal(38,6)", "-0.500000"),
+        ('"12345678901234567.1"', "decimal(38,6)", "12345678901234567.100000"),
+        ("1e-7", "decimal(38,8)", "0.00000010"),
+        ("12.3", "double", "12.3"),
+        ("12", "decimal(10,0)", "12"),
+        ("null", "decimal(10,2)", "NULL"),
+    ],
+)
+def test_a_decimal_has_the_digits_of_its_type(raw: str, kind: str, text: str) -> None:
+    assert cell(msgspec.Raw(raw.encode()), scale_of(kind)) == text
 
 
 @given(st.text())

@@ -36,14 +36,24 @@ def program() -> typer.Typer:
     return app
 
 
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
-    ] = False,
-) -> None:
-    if version:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"queryrun {metadata.version(DISTRIBUTION)}")
         raise typer.Exit
+
+
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            is_eager=True,
+            callback=_print_version,
+        ),
+    ] = False,
+) -> None:
+    """The options of the program itself."""
 
 
 def main() -> None:

@@ -7,11 +7,13 @@ left out, and the table says how many.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 
 import msgspec
@@ -28,6 +30,7 @@ _GAP = "  "
 _NULL = "NULL"
 _ELLIPSIS = "…"
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_DECIMAL = re.compile(r"decimal\(\d+, *(\d+)\)", re.IGNORECASE)
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -164,16 +167,36 @@ def table_of(run: Run) -> TextTable:
         Heading(printable(name), kind, _is_number([row[name] for row in rows]))
         for name, kind in zip(names, types, strict=True)
     )
-    return TextTable(headings, tuple(tuple(cell(row[name]) for name in names) for row in rows))
+    scales = [scale_of(kind) for kind in types]
+    pairs = list(zip(names, scales, strict=True))
+    return TextTable(headings, tuple(tuple(cell(row[n], s) for n, s in pairs) for row in rows))
 
 
-def cell(raw: msgspec.Raw) -> str:
-    """One value as the file has it: digits are copied, a text is without its quotes."""
+def scale_of(kind: str) -> int:
+    """The digits behind the point of a decimal; 0 for every other type."""
+    found = _DECIMAL.fullmatch(kind)
+    return int(found[1]) if found else 0
+
+
+def cell(raw: msgspec.Raw, scale: int = 0) -> str:
+    """One value as the file has it: digits are copied, a text is without its quotes.
+
+    JSON has 12.3 for the decimal 12.30: `scale` is how many digits there are behind the point.
+    """
     data = bytes(raw)
     if data == b"null":
         return _NULL
     text = msgspec.json.decode(data, type=str) if data.startswith(b'"') else data.decode()
-    return printable(text)
+    return printable(_padded_zeros(text, scale) if scale else text)
+
+
+def _padded_zeros(text: str, scale: int) -> str:
+    try:
+        digits = format(Decimal(text), "f")
+    except InvalidOperation:
+        return text
+    whole, _, fraction = digits.partition(".")
+    return f"{whole}.{fraction.ljust(scale, '0')}"
 
 
 def printable(text: str) -> str:
