@@ -74,6 +74,12 @@ class NodeHealth:
             ["part", "cause"],
             registry=registry,
         )
+        self._duration_s = Gauge(
+            "queryrun_part_probe_seconds",
+            "How long the last probe of this part took; of the store: a write and its fsync",
+            ["part"],
+            registry=registry,
+        )
         for name in self._parts:
             self._available.labels(name).set(1)
 
@@ -128,12 +134,19 @@ class NodeHealth:
         """Join the probe of the part that runs, or begin one. Bounded: a disk may hang for good."""
         probe = self._probes.get(part.name)
         if probe is None:
-            probe = asyncio.ensure_future(part.probe())
+            probe = asyncio.ensure_future(self._timed(part))
             self._probes[part.name] = probe
             probe.add_done_callback(lambda done: self._note(part.name, done))
         await asyncio.wait({probe}, timeout=TIMEOUT_S)
         if not probe.done():
             self._set(part.name, Trouble(Cause.TIMEOUT, Cause.TIMEOUT.sentence))
+
+    async def _timed(self, part: Part) -> None:
+        started_s = time.monotonic()
+        try:
+            await part.probe()
+        finally:
+            self._duration_s.labels(part.name).set(time.monotonic() - started_s)
 
     def _note(self, name: str, probe: asyncio.Future[None]) -> None:
         self._probes.pop(name, None)
