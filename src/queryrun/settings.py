@@ -36,6 +36,9 @@ DEFAULT_SOURCE = "live"
 
 MAX_PORT = 65535
 
+MIN_CONNECTIONS = 6
+"""One for each purpose of a node."""
+
 MAX_RETRIES = 20
 """Attempts of a run after the first one, however a source is set."""
 
@@ -139,6 +142,9 @@ class DatabaseSettings(Section, frozen=True):
     url_file: str = ""
     """A file that holds the URL, instead of `url`, so that the password is not in the
     configuration."""
+    connections: int = 13
+    """Connections to PostgreSQL that this node opens at most, 6 or more; they are opened when
+    needed and closed after a minute without use. When the server has no more, requests wait."""
     migrate: Literal["auto", "at_start", "manual"] = "auto"
     """When tables are made and changed. `at_start`: when a node starts. `manual`: by `queryrun
     migrate` alone. `auto`: at start for SQLite and for an empty PostgreSQL; a PostgreSQL in use is
@@ -160,9 +166,11 @@ class SourceSettings(Section, frozen=True):
     url: str = ""
     """The address of a remote engine: `http://trino:8080`, `sc://spark:15002`."""
     catalog: str = ""
-    """The catalog of the remote engine in which statements run. `{entity}` is the entity's name."""
+    """The catalog of the remote engine in which statements run. `{entity}` is the entity's name.
+    For the embedded engine: what statements may call it in front of a table's name (`owl`)."""
     schema: str = ""
-    """The schema in which statements run. `{entity}` is the entity's name."""
+    """The schema in which statements run. `{entity}` is the entity's name. Empty for the embedded
+    engine: `data`."""
     user: str = "queryrun"
     """The user as which statements run on a remote engine. `{entity}` is the entity's name."""
     auth: Literal["none", "password", "token"] = "none"
@@ -243,6 +251,9 @@ class ResultSettings(Section, frozen=True):
     """`local`: a directory of this machine. `s3`: a bucket, which several nodes need."""
     directory: str = "results"
     """Where result files are, with `store = "local"`."""
+    shared: bool = False
+    """With `store = "local"` and several nodes: `directory` is a file system that all of them
+    mount. Without it, nodes say in `/readyz` that they cannot read each other's files."""
     bucket: str = ""
     """The bucket for result files, with `store = "s3"`."""
     prefix: str = ""
@@ -261,6 +272,9 @@ class ResultSettings(Section, frozen=True):
     """A file in the form of `~/.aws/credentials`, its `[default]` section, read anew for every
     attempt. Empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the
     environment."""
+    outage_timeout_s: float = 3600.0
+    """How long a worker keeps a result that it cannot upload, and goes on trying: the bucket is
+    away, missing, or refuses the secret. Then the run is queued again, without losing a retry."""
     links: Literal["presigned", "proxied"] = "presigned"
     """`presigned`: links lead to the bucket. `proxied`: this service reads the bucket for clients
     that cannot."""
@@ -293,12 +307,12 @@ class LeaseSettings(Section, frozen=True):
     poll_s: float = 1.0
     """How often a node checks for waiting runs without a notification."""
     reap_interval_s: float = 5.0
-    """How often a node checks for expired leases, and does its chores: retention, removal of
+    """How often a node checks for expired leases, and does its maintenance: retention, removal of
     files, of tokens and keys, and of remote work that no attempt owns."""
     max_clock_skew_s: float = 2.0
     """How far the clock of a node may be from that of the PostgreSQL. A node that is further off
-    says so in `/readyz`, the log and a gauge, and does no chores. Runs, tokens and retention go by
-    the database's clock in any case."""
+    says so in `/readyz`, the log and a gauge, and does no maintenance. Runs, tokens and retention
+    go by the database's clock in any case."""
 
 
 class RetrySettings(Section, frozen=True):
@@ -552,6 +566,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
     if settings.roles != {"api", "worker"} and not settings.is_shared:
         raise ConfigurationError("server.roles: a node that shares no database does both")
+    if settings.database.connections < MIN_CONNECTIONS:
+        raise ConfigurationError(f"database.connections must be at least {MIN_CONNECTIONS}")
     _check_server(settings.server)
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")

@@ -90,9 +90,9 @@ class Cluster:
         return self.postgres.port, port
 
     def files(self) -> list[str]:
-        """Everything in the bucket, unfinished uploads included."""
+        """Everything in the bucket but the nodes' probes, unfinished uploads included."""
         with bucket_at(self.location) as bucket:
-            return keys_in(bucket)
+            return [key for key in keys_in(bucket) if not key.startswith("probe-")]
 
     def wait_ready(self, node: Server) -> None:
         """Wait until the node reports that it is ready."""

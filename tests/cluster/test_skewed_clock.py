@@ -14,12 +14,12 @@ from tests.e2e.conftest import Server
 
 DAY_S = 24 * 3600
 SKEWED = ("-m", "tests.cluster.skewed_node", "serve")
-QUICK_CHORES = {"QUERYRUN_LEASES__REAP_INTERVAL_S": "0.05"}
+QUICK_MAINTENANCE = {"QUERYRUN_LEASES__REAP_INTERVAL_S": "0.05"}
 
 
 def skewed_node(cluster: Cluster, skew_s: float, roles: str = "api,worker") -> Server:
     """Another node, its clock wrong by so much."""
-    environ = {"NODE_SKEW_S": str(skew_s)} | QUICK_CHORES
+    environ = {"NODE_SKEW_S": str(skew_s)} | QUICK_MAINTENANCE
     return cluster.start(roles, environ=environ, program=SKEWED)
 
 
@@ -35,10 +35,10 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 def test_a_node_a_month_off_removes_neither_runs_nor_tokens_and_says_so(
     cluster: Cluster, skew_s: float
 ) -> None:
-    right = cluster.start("api", environ=QUICK_CHORES)
+    right = cluster.start("api", environ=QUICK_MAINTENANCE)
     wrong = skewed_node(cluster, skew_s)
-    ended = [right.submit(f"SELECT {n} AS n")["id"] for n in range(20)]
-    for run_id in ended:
+    finished = [right.submit(f"SELECT {n} AS n")["id"] for n in range(20)]
+    for run_id in finished:
         assert right.finished(run_id)["state"] == "complete"
     ready = wrong.http.get("/readyz")
     assert ready.status_code == 200, "it serves, by the database's clock"
@@ -49,7 +49,7 @@ def test_a_node_a_month_off_removes_neither_runs_nor_tokens_and_says_so(
     assert right.http.get("/readyz").json()["checks"]["clock"] == "ok"
     [(runs, tokens)] = cluster.query("SELECT (SELECT count(*) FROM runs), count(*) FROM tokens")
     assert (runs, tokens) == (20, 2)
-    for run_id in ended:
+    for run_id in finished:
         run = wrong.get(run_id)
         assert 0 <= run["processing_duration"] < 60_000
         assert right.file_text(run), "a link of the wrong node opens everywhere"
@@ -57,7 +57,7 @@ def test_a_node_a_month_off_removes_neither_runs_nor_tokens_and_says_so(
 
 def test_a_node_that_is_minutes_ahead_delays_no_other_attempt(cluster: Cluster) -> None:
     """It requeues a run whose worker died: the pause is the database's second, not its minutes."""
-    right = cluster.start("api", environ=QUICK_CHORES)
+    right = cluster.start("api", environ=QUICK_MAINTENANCE)
     skewed_node(cluster, 300, "worker")
     run_id = right.submit("SELECT count(*) AS n FROM range(3000000000) t(i) WHERE i % 7 = 3")["id"]
     worker = cluster.nodes[-1]

@@ -1,4 +1,4 @@
-"""Every recorded statement asked of us: a stop loses nothing, a change of ours starts anew."""
+"""Every recorded statement requested of us: a stop loses nothing, a change of ours starts anew."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROCESSES = 2
 def our_side() -> Iterator[BoundedSide]:
     """A session over the tables of Trino's tests."""
     with tempfile.TemporaryDirectory() as spill:
-        side = BoundedSide(write_tables(), Path(spill))
+        side = BoundedSide(write_tables(), Path(spill), ("tpch", "tiny"))
         try:
             yield side
         finally:
@@ -39,8 +39,8 @@ def judged(
     """The verdicts by the statements' keys, as far as Trino's responses are recorded."""
     recorded = read_recorded()
     known = _read(_file())
-    asked = [s for s in statements if s.key in recorded]
-    missing = [(s.key, s.sql, recorded[s.key]) for s in asked if s.key not in known]
+    requested = [s for s in statements if s.key in recorded]
+    missing = [(s.key, s.sql, recorded[s.key]) for s in requested if s.key not in known]
     batches = [missing[start : start + _AT_ONCE] for start in range(0, len(missing), _AT_ONCE)]
     write_tables()
     with _file().open("a") as file, get_context("spawn").Pool(_PROCESSES) as pool:
@@ -49,12 +49,12 @@ def judged(
             file.flush()
             known.update(batch)
             progress(done * _AT_ONCE)
-    return {s.key: known[s.key] for s in asked}
+    return {s.key: known[s.key] for s in requested}
 
 
-def _batch(asked: Sequence[tuple[str, str, Recorded]]) -> list[tuple[str, Verdict]]:
+def _batch(requested: Sequence[tuple[str, str, Recorded]]) -> list[tuple[str, Verdict]]:
     with our_side() as side:
-        return [(key, verdict(sql, trino, side.run(sql))) for key, sql, trino in asked]
+        return [(key, verdict(sql, trino, side.run(sql))) for key, sql, trino in requested]
 
 
 def _read(path: Path) -> dict[str, Verdict]:

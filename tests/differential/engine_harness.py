@@ -54,20 +54,24 @@ def write_tables(directory: Path) -> None:
     session.close()
 
 
-def open_one(directory: Path, spill: Path) -> DuckDBSession:
-    """A session over a directory, in Trino's dialect."""
+def open_one(
+    directory: Path, spill: Path, location: tuple[str, str] = ("memory", "default")
+) -> DuckDBSession:
+    """A session over a directory, in Trino's dialect. `location`: its catalog and schema."""
     spill.mkdir(parents=True, exist_ok=True)
     limits = EngineLimits(_MEMORY_BYTES, 2, str(spill), _MEMORY_BYTES)
-    return open_session({"data_dir": str(directory), "dialect": "trino"}, limits)
+    options = {"data_dir": str(directory), "dialect": "trino"}
+    return open_session(options | {"catalog": location[0], "schema": location[1]}, limits)
 
 
 class DuckDBSide:
     """Runs statements over one directory; a session runs several, as a worker's does."""
 
-    def __init__(self, directory: Path, spill: Path) -> None:
-        self._directory = directory
-        self._spill = spill
-        self._session = open_one(directory, spill)
+    def __init__(
+        self, directory: Path, spill: Path, location: tuple[str, str] = ("memory", "default")
+    ) -> None:
+        self._directory, self._spill, self._location = directory, spill, location
+        self._session = open_one(directory, spill, location)
 
     def run(self, statement: str) -> OurResult:
         """Run one statement to its end."""
@@ -79,7 +83,7 @@ class DuckDBSide:
         finally:
             if not self._session.renew():
                 self.close()
-                self._session = open_one(self._directory, self._spill)
+                self._session = open_one(self._directory, self._spill, self._location)
 
     def _fetch(self, connection: Any, relation: str, columns: Any) -> OurResult:
         kinds = []

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from queryrun.sql.trino.catalog import trino_functions
-from queryrun.sql.trino.compile_calls import known_functions
+from queryrun.sql.trino.compile_calls import DUCKDB, known_functions
 from queryrun.sql.trino.compile_queries import REGISTERED
 from tests.differential.outcome import EQUAL, REFUSED, Outcome, our_sides, outcome
 from tests.differential.spark_page import on_spark
@@ -28,7 +28,12 @@ _APPROXIMATED = (
     ("`upper`, `lower`, `reverse`", "of characters that Unicode maps to several (`ŉ`), or combines, may differ"),
     ("`map_agg`", "fails for a key that comes twice; Trino keeps one of the values"),
     ("names of columns", "a name that comes twice, letter by letter, gets a number the second time, in a result and among the fields of a row (there also if only the case differs)"),
-    ("JSON", "is compared as a value: its spelling (order of keys, `1.50`) is DuckDB's"),
+    ("JSON", "is compared as a value. `json_parse`, `json_extract`, JSON literals and casts write it as Trino does; a column of JSON keeps the spelling of its file"),
+    ("intervals", "are text in a result, as Trino prints them: `2 03:00:00.000`, `1-2`; inside of an array, map or row they are refused"),
+    ("`time`", "has at most six digits; `time with time zone` is refused"),
+    ("`typeof`", "of a `varchar` that is no literal and no cast is refused: lengths are not tracked"),
+    ("order of arrays and rows", "with NULL or NaN inside is refused, also where Trino decides before it comes to them"),
+    ("`map_union`, `reduce_agg`", "keep the last value of a key; start from the first state once, and never merge states"),
     ("`varchar(n)`", "lengths are not tracked except in a cast, which truncates"),
     ("recursive queries", "have no limit of ten iterations"),
     ("errors", "in an expression whose value is not needed may not be raised: `greatest(NULL, 1 / 0)`"),
@@ -51,6 +56,11 @@ _STATEMENTS = [
     "some 20 ms after the submit. `GET /v2/tables` never waits for a slot.\n",
 ]
 
+_COSTS = (
+    ("`crc32`", 3), ("`soundex`", 9), ("`CAST(… AS varchar)` of a double", 20),
+    ("`CAST(ROW(…) AS JSON)`", 11), ("`json_extract`", 13), ("`xxhash64` of 26 bytes", 27),
+)  # fmt: skip
+
 
 def render(outcomes: Mapping[str, Outcome], suite: list[Case]) -> str:
     """The page."""
@@ -66,6 +76,7 @@ def render(outcomes: Mapping[str, Outcome], suite: list[Case]) -> str:
             *_STATEMENTS,
             *_judged(outcomes, suite),
             *_functions(suite),
+            *_costs(),
             *_refused(outcomes, suite),
             "## Approximated\n",
             "| what | how |\n|---|---|",
@@ -118,6 +129,26 @@ def _functions(suite: list[Case]) -> list[str]:
         ", ".join(f"`{name}`" for name in known) + "\n",
         f"Refused, though Trino {TRINO_VERSION} has them ({len(missing)}):\n",
         ", ".join(f"`{name}`" for name in missing) + "\n",
+    ]
+
+
+def _costs() -> list[str]:
+    """Which functions do not run natively, and what that costs."""
+    worker = [
+        name
+        for name, overloads in sorted(DUCKDB.plain.items())
+        if any("qr_" in overload.template for overload in overloads)
+    ]
+    worker += ["combinations", "json_array_get", "json_extract"]
+    return [
+        "### How they run\n",
+        "All run natively in DuckDB but these, which the worker has in Python, a row at a time: "
+        + ", ".join(f"`{name}`" for name in sorted(worker))
+        + "; casts of `double` and `real` to `varchar`, casts from and to JSON, comparisons of "
+        "JSON, and `json_extract_scalar` of a number with a fraction.\n",
+        "Seconds for a million rows, on one machine, one run: `length`, which is native, 0.9; "
+        + ", ".join(f"{what} {cost}" for what, cost in _COSTS)
+        + ".\n",
     ]
 
 

@@ -19,6 +19,7 @@ _APPROXIMATED = (
     ("`real` sums and averages", "computed in double precision and rounded once at the end"),
     ("time zones", "as on DuckDB: known from the statement, not stored with the value"),
     ("`map_agg`", "fails for a key that comes twice; Trino keeps one of the values"),
+    ("JSON that is cut off", "is NULL for `json_extract_scalar`; Trino reads as far as it needs"),
     ("JSON", "is compared as a value; Spark sorts an object's keys and writes `1.50` as `1.5`"),
     ("`varchar(n)`", "lengths are not tracked except in a cast, which truncates; columns of type `char(n)` cannot be named"),
     ("recursive queries", "fail after 100 iterations, in Trino after ten"),

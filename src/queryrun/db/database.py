@@ -7,6 +7,7 @@ from typing import Protocol
 from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.runs.clock import SharedClock
+from queryrun.runs.cluster import NodeRegistry
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
 from queryrun.runs.notify import NodeNotifier
@@ -62,6 +63,11 @@ class Database(Protocol):
     @property
     def clock(self) -> SharedClock:
         """The time of all nodes that share it."""
+        ...
+
+    @property
+    def nodes(self) -> NodeRegistry:
+        """The nodes that share it."""
         ...
 
     @property

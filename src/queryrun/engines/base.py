@@ -24,10 +24,14 @@ class EngineLimits:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a result, named as the client sees it; `type` as DuckDB names it."""
+    """One column of a result, named as the client sees it; `type` as DuckDB names it.
+
+    `zone` is the time zone of its instants, where they have another one than the session's.
+    """
 
     name: str
     type: str
+    zone: str = ""
 
 
 def result_columns(names: Iterable[str], types: Iterable[str]) -> list[Column]:

@@ -21,9 +21,9 @@ DATA = "data "
 """Prefix of the names of checks of entities' data."""
 SANDBOX = "sandbox"
 """The check of the walls around statements: the operator has accepted what is missing."""
-WARNINGS = ("clock", "retention")
+CLOCK, RETENTION, CLUSTER = "clock", "retention", "cluster"
 """Checks that an operator has to look at, while the node serves as before."""
-_DEGRADING = (SOURCE, LIMIT, DATA, SANDBOX, *WARNINGS)
+_DEGRADING = (SOURCE, LIMIT, DATA, SANDBOX, CLOCK, RETENTION, CLUSTER)
 
 
 async def alive(_app: AppContext, _request: ApiRequest) -> Response:

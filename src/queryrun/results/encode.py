@@ -89,7 +89,7 @@ def _formatted(column: Column, number: int, layout: FileLayout) -> str | None:
     value_sql = layout.content_type.spec.value_sql
     if value_sql is None:
         return None
-    formatter = ValueFormatter(layout.time_zone)
+    formatter = ValueFormatter(layout.time_zone, column.zone)
     return value_sql(formatter, parse_type(column.type), _field(number))
 
 

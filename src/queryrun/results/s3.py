@@ -8,6 +8,7 @@ byte is written to a local disk.
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,6 +42,19 @@ class S3ResultStore:
         self._bucket = bucket
         self._part_bytes = part_bytes
         self._presigned = presigned
+        self._probe = secrets.token_hex(4)
+
+    def check(self) -> None:
+        """Write a small object and remove it. Raises `RunFailed` with what an operator can do."""
+        key = f"probe-{self._probe}"
+        try:
+            self._bucket.put(key, b"", {})
+            self._bucket.delete(key)
+        except S3Error as error:
+            advice = f": {error.advice}" if error.advice else ""
+            raise RunFailed.of(
+                FailureCode.STORAGE_FAILED, f"the bucket refuses ({error.code}){advice}"
+            ) from error
 
     def open(self, key: str) -> S3ResultWriter:
         """Start a file. Makes no request yet."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import chain, repeat
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +28,17 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """The longest response that is buffered: a page of a listing has at most 1,000 entries."""
 _SKEWED = "RequestTimeTooSkewed"
 _MAX_IDLE_CONNECTIONS = 4
+_OUTAGES = frozenset({"NoSuchBucket", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
+_OUTAGE_PAUSES_S = (1.0, 2.0, 5.0)
+_ADVICE = {
+    "NoSuchBucket": "create the bucket, or name another in results.bucket",
+    "SignatureDoesNotMatch": "give the node the right secret key (results.credentials_file)",
+    "InvalidAccessKeyId": "give the node a key that the store knows (results.credentials_file)",
+    "AccessDenied": "allow the node's key to list, read, write and delete below results.prefix",
+    "Unreachable": "start the store, or correct results.endpoint",
+    "TimedOut": "nothing answers at results.endpoint: check the network",
+    "RequestTimeTooSkewed": "set the clock of this node",
+}
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 
@@ -47,6 +59,16 @@ class S3Error(Exception):
         """Whether a retry may succeed soon."""
         return self.status == 0 or self.status in _BUSY
 
+    @property
+    def is_outage(self) -> bool:
+        """Whether the trouble is the store's or the operator's, not this request's."""
+        return self.is_transient or self.status == 403 or self.code in _OUTAGES
+
+    @property
+    def advice(self) -> str:
+        """What an operator can do about it."""
+        return _ADVICE.get(self.code, "")
+
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
@@ -57,6 +79,9 @@ class RequestPolicy:
     """For sending the body, and then for each read."""
     retry_delays_s: tuple[float, ...] = (0.0, 0.3, 1.0)
     """Before each retry of a transient error; the first one covers a stale connection."""
+    outage_timeout_s: float = 0.0
+    """How long to go on after that while the store is away or refuses everybody: an attempt waits
+    with its result rather than compute it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +156,18 @@ class S3Http:
                 if not error.is_transient and error.code != _SKEWED:
                     raise
                 time.sleep(pause_s)
-        return attempt()
+        return self._through_outage(attempt)
+
+    def _through_outage(self, attempt: Callable[[], T]) -> T:
+        deadline_s = time.monotonic() + self.policy.outage_timeout_s
+        for pause_s in chain(_OUTAGE_PAUSES_S, repeat(_OUTAGE_PAUSES_S[-1])):
+            try:
+                return attempt()
+            except S3Error as error:
+                if not error.is_outage or time.monotonic() + pause_s > deadline_s:
+                    raise
+                time.sleep(pause_s)
+        raise AssertionError("an endless loop ended")
 
     def _exchange(self, request: S3Request) -> S3Response:
         connection, response = self._begin(request)

@@ -16,9 +16,13 @@ _YEAR_1 = "0001-01-01"
 
 @dataclass(frozen=True, slots=True)
 class ValueFormatter:
-    """Formats the values of one file. Instants are written in `time_zone`, the session's."""
+    """Formats the values of one column. Instants are written in `time_zone`, the session's.
+
+    `own_zone`: the zone of a column of instants that have another one.
+    """
 
     time_zone: str = "UTC"
+    own_zone: str = ""
 
     def as_json(self, kind: Type, value: str) -> str | None:
         """SQL for a value as DuckDB's JSON writer needs it; None to use it unchanged."""
@@ -46,6 +50,8 @@ class ValueFormatter:
     def _plain(self, kind: Type, value: str) -> str | None:
         convert = _PLAIN.get(kind.name)
         if kind.name == "TIMESTAMP WITH TIME ZONE":
+            if self.own_zone:
+                return _instant_in(value, self.own_zone)
             convert = _utc_instant if self.time_zone.upper() == "UTC" else _instant
         return convert(value) if convert else None
 
@@ -146,6 +152,22 @@ def _instant(value: str) -> str:
     return (
         f"CASE WHEN {value} >= TIMESTAMPTZ '0001-01-02 00:00:00+00' THEN {_with_t(value)} "
         f"ELSE {_before_christ(value)} END{_minutes(value)}"
+    )
+
+
+def _instant_in(value: str, zone: str) -> str:
+    """The wall clock of a zone, and how far it is from UTC. DuckDB's calendar knows no `+05:30`."""
+    if zone[0] in "+-":
+        shift = f"to_minutes({zone[0]}{60 * int(zone[1:3]) + int(zone[4:6])})"
+        local = f"(timezone('UTC', {value}) + {shift})"
+    else:
+        local = f"timezone({_text(zone)}, {value})"
+    minutes = f"((epoch_us({local}) - epoch_us({value})) // 60000000)"
+    sign = f"CASE WHEN {minutes} < 0 THEN '-' ELSE '+' END"
+    offset = f"{sign} || printf('%02d:%02d', abs({minutes}) // 60, abs({minutes}) % 60)"
+    return (
+        f"CASE WHEN {local} BETWEEN TIMESTAMP '{_YEAR_1}' AND TIMESTAMP '9999-12-31' "
+        f"THEN {_with_t(local)} || {offset} ELSE {_instant(value)} END"
     )
 
 

@@ -43,6 +43,9 @@ from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
 
+OUTAGE_GRACE_S = 30.0
+"""How much longer than its limit an attempt may take, again and again while its result cannot be
+written, and once after that."""
 STORE_RETRY_S = 0.5
 """Pause before another read or write while the store is unavailable."""
 
@@ -88,6 +91,7 @@ class AttemptRunner:
         self._stop_requested = asyncio.Event()
         self._worker: Worker | None = None
         self._lease_deadline_s: float | None = None
+        self._time_limit: asyncio.TimerHandle | None = None
         self._lease_end: asyncio.TimerHandle | None = None
         self._shortage: str | None = None
         """What the node was short of, when an error of its own has ended the attempt."""
@@ -141,9 +145,7 @@ class AttemptRunner:
         holds it now, or the run was removed. Errors of the attempt are never raised.
         """
         started_s = time.monotonic()
-        time_limit = asyncio.get_running_loop().call_later(
-            self._time_limit_s(), self.stop, StopReason.TIMEOUT
-        )
+        self._arm_time_limit(self._time_limit_s())
         worker: Worker | None = None
         outcome: Done | Failure | None = None
         try:
@@ -154,13 +156,26 @@ class AttemptRunner:
             failed = failure_of(error, self._log)
             outcome, self._shortage = failed.failure, failed.shortage
         finally:
-            time_limit.cancel()
+            if self._time_limit is not None:
+                self._time_limit.cancel()
         run = await self._settle(worker, outcome)
         self.set_lease_deadline(None)
         self._context.metrics.attempt_duration_s.labels(self.attempt.run.request.source).observe(
             time.monotonic() - started_s
         )
         return run
+
+    def _arm_time_limit(self, after_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._time_limit = loop.call_later(after_s, self._on_time_limit)
+
+    def _on_time_limit(self) -> None:
+        """An attempt that waits for a part of the node, such as the store of results, does not use
+        up its run's time."""
+        if self._context.health.blocking() is None:
+            self.stop(StopReason.TIMEOUT)
+        else:
+            self._arm_time_limit(min(self._time_limit_s(), OUTAGE_GRACE_S))
 
     # --- start and execute -------------------------------------------------------------------
 
@@ -406,7 +421,9 @@ class AttemptRunner:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
                 return await self._write(on_shutdown(left, _stop_record(request, engine_stop)))
             case StopReason.LEASE:
-                raise LostRace("the lease was lost; another node settles the attempt")
+                lost = Failure(FailureCode.NODE_LOST, "The store was away for longer than a lease")
+                stopped = _stop_record(request, engine_stop)
+                return await self._write(while_down(lost, self._context.retry, stopped))
 
     async def _persist(self, write: Callable[[], Awaitable[Run]]) -> Run | None:
         """Write an outcome, retrying while the store is unavailable. None: it came too late."""

@@ -91,7 +91,7 @@ class ForwardClock:
 
 class ClockWatch:
     """Compares this node's clock with the shared one. A node that is off by more than `max_skew_s`
-    says so and does no chores; everything else goes by the shared clock anyway."""
+    says so and does no maintenance; everything else goes by the shared clock anyway."""
 
     def __init__(self, clock: SharedClock, max_skew_s: float, metrics: RunMetrics) -> None:
         self._clock = clock
@@ -103,7 +103,7 @@ class ClockWatch:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether this node may do chores."""
+        """Whether this node may do maintenance."""
         return not self._is_off
 
     def problem(self) -> str | None:
@@ -112,7 +112,7 @@ class ClockWatch:
             return None
         return (
             f"the clock of this node is {self._clock.skew_s:+.1f} s from the database's, more than "
-            f"{self._max_skew_s:g} s: it does no chores; set the clock (NTP)"
+            f"{self._max_skew_s:g} s: it does no maintenance; set the clock (NTP)"
         )
 
     def start(self) -> None:

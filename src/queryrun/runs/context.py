@@ -76,6 +76,8 @@ class RequestContext:
     progress: Callable[[str], AttemptProgress | None] = lambda _run_id: None
     """Current progress of a run whose attempt this node holds; None for every other run
     (`read.progress_of` covers those too)."""
+    has_worker: Callable[[str], bool] = lambda _source: True
+    """Whether any live node runs statements on the source."""
     unavailable_reason: Callable[[str], str | None] = lambda _source: None
     """Why a source cannot be used at the moment; None when it can."""
     wait_reason: Callable[[str], str | None] = lambda _run_id: None

@@ -1,7 +1,7 @@
 """Removes result files that no run has. A store of files that hangs delays no run's outcome.
 
 A file is removed at once when its store responds. Otherwise its key is put on record in the
-database, and a chore removes it later.
+database, and a task removes it later.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from queryrun.runs.store import RunStore
 
 log = structlog.get_logger()
 
-PATIENCE_S = 0.25
+TIMEOUT_S = 0.25
 """How long an outcome waits for the removal of its attempt's file."""
 BATCH = 200
 _THREADS = 8
@@ -36,13 +36,13 @@ class FileRemoval:
         self._threads = BoundedThreads("file-removal", threads=_THREADS, max_waiting=_MAX_WAITING)
         self._running: set[asyncio.Future[None]] = set()
 
-    async def discard(self, key: str | None, *, patience_s: float = PATIENCE_S) -> None:
+    async def discard(self, key: str | None, *, timeout_s: float = TIMEOUT_S) -> None:
         """Remove what an attempt left under `key`, or put it on record. Never raises.
 
         Call it only after the writer is confirmed stopped. When the database cannot record it
         either, the sweeper finds the file by its age.
         """
-        if key is None or await self._removed_within(key, patience_s):
+        if key is None or await self._removed_within(key, timeout_s):
             return
         try:
             await self._store.record_removals([key])
@@ -50,7 +50,7 @@ class FileRemoval:
             log.warning("file_removal_not_recorded", reason=str(error))
 
     async def round(self) -> int:
-        """Remove files that are on record, a batch; returns how many. The leader's chore."""
+        """Remove files that are on record, a batch; returns how many. The leader's task."""
         if not await self._leader.held(LeaderTask.FILES):
             return 0
         keys = await self._store.recorded_removals(limit=BATCH)
@@ -67,12 +67,12 @@ class FileRemoval:
         for future in self._running:
             future.cancel()
 
-    async def _removed_within(self, key: str, patience_s: float) -> bool:
+    async def _removed_within(self, key: str, timeout_s: float) -> bool:
         """Whether the file was removed in time. A removal that takes longer goes on."""
         future = asyncio.ensure_future(self._remove(key))
         self._running.add(future)
         future.add_done_callback(self._finished)
-        done, _ = await asyncio.wait({future}, timeout=patience_s)
+        done, _ = await asyncio.wait({future}, timeout=timeout_s)
         return bool(done) and not future.cancelled() and future.exception() is None
 
     def _finished(self, future: asyncio.Future[None]) -> None:

@@ -40,7 +40,7 @@ async def survive(
     """
     try:
         await round_()
-    except Unavailable:
-        log.warning("store_unavailable_retrying", operation=operation)
+    except Unavailable as error:
+        log.warning("store_unavailable_retrying", operation=operation, reason=str(error))
     except Exception as error:
         log.exception(error_event, error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""The reaper: settles attempts whose lease expired, and nothing else: no chore delays it.
+"""The reaper: settles attempts whose lease expired, and nothing else: no maintenance delays it.
 
 It stops work, requeues or finishes runs, and never starts an attempt.
 """
@@ -6,6 +6,7 @@ It stops work, requeues or finishes runs, and never starts an attempt.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -25,9 +26,9 @@ from queryrun.runs.model import (
     Stage,
     StopReason,
 )
-from queryrun.runs.retry import after_failure
+from queryrun.runs.retry import after_failure, while_down
 from queryrun.runs.state import RunState
-from queryrun.runs.store import Freed, Requeued
+from queryrun.runs.store import Failed, Freed, Requeued
 
 log = structlog.get_logger()
 
@@ -64,6 +65,8 @@ class Reaper:
         self._leader = leader
         self._is_held = is_held
         self._loops = BackgroundLoops()
+        self._outage_s = float("-inf")
+        """When the store was last found to be away."""
         self._unconfirmed: set[AttemptRef] = set()
         """Attempts whose last stop could not be confirmed."""
 
@@ -93,7 +96,17 @@ class Reaper:
         return await self._settle_all(exclude_node=None)
 
     async def _settle_all(self, exclude_node: str | None) -> int:
-        expired = await self._context.store.expired_leases(exclude_node=exclude_node, limit=_BATCH)
+        """After an outage of the store nobody could extend a lease: holders get the time of one to
+        report what they have, before anything is taken over."""
+        try:
+            expired = await self._context.store.expired_leases(
+                exclude_node=exclude_node, limit=_BATCH
+            )
+        except Unavailable:
+            self._outage_s = time.monotonic()
+            raise
+        if time.monotonic() - self._outage_s < self._options.lease_s:
+            return 0
         slots = asyncio.Semaphore(_PARALLEL)
         others = [attempt for attempt in expired if not self._is_held(attempt.ref)]
         return sum(await asyncio.gather(*(self._take_over(attempt, slots) for attempt in others)))
@@ -186,10 +199,17 @@ class Reaper:
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
         now = self._context.now()
         stop = Cancellation(now, StopReason.LEASE, None)
-        detail = after_failure(attempt.run, lost, self._context.retry, stop)
+        if self._expired_in_outage():
+            detail: Failed | Requeued = while_down(lost, self._context.retry, stop)
+        else:
+            detail = after_failure(attempt.run, lost, self._context.retry, stop)
         if isinstance(detail, Requeued):
             return await self._context.store.requeue(attempt.ref, detail)
         return await self._context.store.fail(attempt.ref, detail)
+
+    def _expired_in_outage(self) -> bool:
+        """Whether the lease may have expired because the store was away, and not its node."""
+        return time.monotonic() - self._outage_s < 3 * self._options.lease_s
 
     async def stop_orphans(self) -> int:
         """Stop work in remote engines that no attempt owns, if this node is the leader for it.

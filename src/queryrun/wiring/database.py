@@ -24,9 +24,15 @@ def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
     """
     if not settings.is_shared:
         return open_sqlite(settings.path(DATABASE_NAME), now, _on_open(settings))
+    from queryrun.db.postgres.connections import ConnectionCounts
     from queryrun.db.postgres.database import PostgresOptions, open_postgres
 
-    return open_postgres(database_url(settings), PostgresOptions(on_open=_on_open(settings)))
+    return open_postgres(
+        database_url(settings),
+        PostgresOptions(
+            ConnectionCounts.within(settings.database.connections), on_open=_on_open(settings)
+        ),
+    )
 
 
 def _on_open(settings: Settings) -> MigrateOnOpen:

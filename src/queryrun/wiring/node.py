@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,9 +17,10 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import Router
 
 from queryrun.db.database import Database
-from queryrun.errors import ConfigurationError
+from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpThreads
+from queryrun.http.health import CLOCK, CLUSTER, RETENTION
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.server.connections import Connections
 from queryrun.http.server.proxies import TrustedProxies
@@ -26,13 +28,14 @@ from queryrun.http.server.server import HttpServer
 from queryrun.http.server.turns import KnownCallers
 from queryrun.http.server.watch import ConnectionWatch
 from queryrun.processes import handles
-from queryrun.runs.chores import Chore, Chores
 from queryrun.runs.clock import ClockWatch
+from queryrun.runs.cluster import ClusterWatch
 from queryrun.runs.context import AttemptContext, RequestContext
 from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
+from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
 from queryrun.runs.notify import ChangeNotifier
@@ -54,6 +57,7 @@ from queryrun.settings import Settings
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
+from queryrun.wiring.facts import node_facts
 from queryrun.wiring.gauges import register_gauges
 from queryrun.wiring.options import (
     dispatch_options,
@@ -112,7 +116,7 @@ class Node:
     files: FileRemoval
     sweeper: Sweeper
     retention: Retention
-    tasks: Chores
+    tasks: Maintenance
     clock_watch: ClockWatch
     revocations: RevocationWatch
     audit: AuditSealer
@@ -188,6 +192,8 @@ class Node:
         await self.clock_watch.close()
         await self.tasks.close()
         await self.reaper.close()
+        with suppress(Unavailable):
+            await self.database.nodes.leave()
         await self.sweeper.close()
         await self.files.close()
         await self.database.notifier.close()
@@ -242,8 +248,11 @@ def build_node(
         lambda: resources.pool.size,
         {name: partial(getattr, one, "free_bytes") for name, one in directories.items()},
     )
+    link_key = _link_key(settings.path(settings.results.link_key_file))
+    node = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+    cluster = ClusterWatch(database.nodes, node_facts(settings, node, link_key))
     attempts = AttemptContext(
-        node=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        node=node,
         store=resources.runs,
         workers=resources.workers,
         results=resources.results,
@@ -266,7 +275,7 @@ def build_node(
         attempts, reap_options(settings), _kill_by_handle, database.leader, dispatcher.holds
     )
 
-    # Chores: nothing waits for them.
+    # Maintenance: nothing waits for them.
     clock_watch = ClockWatch(database.clock, settings.leases.max_clock_skew_s, attempts.metrics)
     sweeper = Sweeper(
         sweep_options(settings), resources.results, _file_leader(settings, database), now
@@ -278,7 +287,7 @@ def build_node(
         attempts.metrics,
         lambda: clock_watch.is_trusted,
     )
-    tasks = Chores(
+    tasks = Maintenance(
         _shared_tasks(settings, database, reaper, retention, attempts.files, sweeper),
         settings.leases.reap_interval_s,
         lambda: clock_watch.is_trusted,
@@ -299,6 +308,7 @@ def build_node(
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
+        has_worker=cluster.has_worker,
         blocked_by=health.blocking,
         wait_reason=attempts.wait_reasons.of,
         statements=settings.statement_kinds,
@@ -321,7 +331,7 @@ def build_node(
             tables=tables,
             previews=previews,
             threads=threads,
-            link_secret=_link_key(settings.path(settings.results.link_key_file)),
+            link_secret=link_key,
             public_url=settings.server.public_url or public_url,
             now=now,
             callers=callers,
@@ -332,7 +342,11 @@ def build_node(
                 sources,
                 settings.remote_sources,
                 watch.checks,
-                {"clock": clock_watch.problem, "retention": retention.problem},
+                {
+                    CLOCK: clock_watch.problem,
+                    RETENTION: retention.problem,
+                    CLUSTER: cluster.problem,
+                },
             ),
             sandbox=str(sandbox),
             prepare_entity=partial(make_data_dir, settings),
@@ -396,30 +410,30 @@ def _shared_tasks(
     retention: Retention,
     files: FileRemoval,
     sweeper: Sweeper,
-) -> list[Chore]:
+) -> list[MaintenanceTask]:
     """What a node does every `reap_interval_s`, each in its own loop."""
     now = database.clock.now
     return [
-        Chore("orphans", reaper.stop_orphans),
-        Chore("retention", retention.round),
-        Chore("files", files.round),
-        Chore("sweep", sweeper.start_if_due),
-        Chore("tokens", lambda: database.auth.remove_expired_tokens(now())),
-        Chore("keys", database.idempotency.remove_expired_keys),
-        Chore("internal rows", database.clean_up),
-        Chore(
+        MaintenanceTask("orphans", reaper.stop_orphans),
+        MaintenanceTask("retention", retention.round),
+        MaintenanceTask("files", files.round),
+        MaintenanceTask("sweep", sweeper.start_if_due),
+        MaintenanceTask("tokens", lambda: database.auth.remove_expired_tokens(now())),
+        MaintenanceTask("keys", database.idempotency.remove_expired_keys),
+        MaintenanceTask("internal rows", database.clean_up),
+        MaintenanceTask(
             "requests",
             lambda: database.requests.remove_expired_requests(
                 created_before=now() - REQUEST_RETENTION
             ),
         ),
-        Chore(
+        MaintenanceTask(
             "usage",
             lambda: database.usage.remove_expired_usage(
                 finished_before=now() - timedelta(days=settings.usage.retention_days)
             ),
         ),
-        Chore(
+        MaintenanceTask(
             "audit",
             lambda: database.audit.remove_expired_entries(
                 before=now() - timedelta(days=settings.audit.retention_days), limit=AUDIT_BATCH

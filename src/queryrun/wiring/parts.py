@@ -8,13 +8,15 @@ import secrets
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import structlog
 
 from queryrun.auth.store import AuthStore
 from queryrun.causes import Cause
-from queryrun.errors import Unavailable
+from queryrun.errors import RunFailed, Unavailable
 from queryrun.http.health import DATA, SANDBOX
+from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.runs.health import Part
 from queryrun.settings import SPILL_NAME, Settings
 from queryrun.wiring.options import local_results
@@ -47,6 +49,8 @@ def node_parts(
     """The parts of this node. A node that runs no statements needs fewer."""
     parts = [Part("store", resources.database.probe)]
     parts += [Part(name, one.probe, is_needed_by_runs=True) for name, one in directories.items()]
+    if "results" not in directories and isinstance(resources.results, Checkable):
+        parts.append(Part("results", BucketProbe(resources.results).probe, is_needed_by_runs=True))
     if "worker" not in settings.roles:
         return parts
     pool = resources.pool
@@ -103,6 +107,30 @@ class DirectoryProbe:
             _write_durably(path)
         finally:
             path.unlink(missing_ok=True)
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A store of results that can be checked (`results.s3.S3ResultStore`)."""
+
+    def check(self) -> None:
+        """Write something and remove it. Raises `RunFailed` with what an operator can do."""
+        ...
+
+
+class BucketProbe:
+    """Writes into the bucket. At most one probe waits for a bucket that hangs."""
+
+    def __init__(self, results: Checkable) -> None:
+        self._results = results
+        self._threads = BoundedThreads("bucket-probe", threads=1, max_waiting=0)
+
+    async def probe(self) -> None:
+        """Raises `Unavailable` with the store's error code and what to do about it."""
+        try:
+            await self._threads.run(self._results.check)
+        except RunFailed as error:
+            raise Unavailable(error.failure.message, Cause.OTHER) from error
 
 
 class DataProbe:

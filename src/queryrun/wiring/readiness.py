@@ -28,7 +28,7 @@ def readiness(
         checks = {"dispatcher": OK if dispatcher.accepting else "draining"}
         states = {name: sources.unavailable_reason(name) or OK for name in remote_sources}
         named = {f"{SOURCE}{name}": state for name, state in states.items()}
-        noted = {name: problem() or OK for name, problem in warnings.items()}
-        return parts | checks | named | noted | limits()
+        warned = {name: problem() or OK for name, problem in warnings.items()}
+        return parts | checks | named | warned | limits()
 
     return check

@@ -87,5 +87,6 @@ def results_spec(settings: Settings) -> ResultsSpec:
     if results.store == "local":
         return ResultsSpec("local", {"directory": str(settings.path(results.directory))})
     options = asdict(_s3_location(results))
+    options["outage_timeout_s"] = str(results.outage_timeout_s)
     options["part_bytes"] = str(size_bytes(results.part_size, "results.part_size"))
     return ResultsSpec("s3", options)

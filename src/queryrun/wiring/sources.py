@@ -64,7 +64,8 @@ class SourceResolver:
     def _embedded(self, source: str, entity: str) -> SourceSpec:
         data = self._settings.data_path(source, entity)
         settings = self._settings.sources[source]
-        options = {"dialect": settings.dialect, "version": location_version(str(data))}
+        options = _location(settings, entity)
+        options |= {"dialect": settings.dialect, "version": location_version(str(data))}
         if settings.kind.is_database(data):
             return SourceSpec(settings.engine, options | {"database": str(data)})
         options |= {
@@ -88,14 +89,14 @@ class SourceResolver:
         return self._names[entity_id]
 
 
-def _options(settings: SourceSettings, entity: str) -> dict[str, str]:
+def _location(settings: SourceSettings, entity: str) -> dict[str, str]:
     """Entity names are letters, digits, `_` and `-`, so they cannot inject anything."""
-    templates = {
-        "catalog": settings.catalog,
-        "schema": settings.schema,
-        "user": settings.user,
-    }
-    filled = {name: text.replace("{entity}", entity) for name, text in templates.items()}
+    templates = {"catalog": settings.catalog, "schema": settings.schema}
+    return {name: text.replace("{entity}", entity) for name, text in templates.items()}
+
+
+def _options(settings: SourceSettings, entity: str) -> dict[str, str]:
+    filled = _location(settings, entity) | {"user": settings.user.replace("{entity}", entity)}
     fixed = {
         "url": settings.url,
         "auth": settings.auth,

@@ -119,10 +119,13 @@ def _s3_results(options: dict[str, str], node: NodeServices) -> ResultStore:
     """Imported here: it costs 25 ms, and most workers write to a directory."""
     from queryrun.results.s3 import S3ResultStore
     from queryrun.results.s3bucket import S3Bucket
+    from queryrun.results.s3http import RequestPolicy
     from queryrun.results.s3location import S3Location
 
-    location = S3Location(**{name: text for name, text in options.items() if name != "part_bytes"})
-    bucket = S3Bucket(location, None, sign=node.sign, connect=lambda: node.give(RESULTS))
+    others = {"part_bytes", "outage_timeout_s"}
+    location = S3Location(**{name: text for name, text in options.items() if name not in others})
+    policy = RequestPolicy(outage_timeout_s=float(options.get("outage_timeout_s", 0)))
+    bucket = S3Bucket(location, None, policy, sign=node.sign, connect=lambda: node.give(RESULTS))
     return S3ResultStore(bucket, part_bytes=int(options["part_bytes"]))
 
 

@@ -59,14 +59,14 @@ def removal(records: Records, files: Files) -> FileRemoval:
 
 async def test_a_file_is_removed_at_once_while_its_store_responds() -> None:
     records, files = Records(), Files()
-    await removal(records, files).discard("a.csv", patience_s=30)
+    await removal(records, files).discard("a.csv", timeout_s=30)
     assert (files.removed, records.keys) == (["a.csv"], [])
 
 
 async def test_a_hanging_store_delays_no_outcome_and_the_file_is_on_record() -> None:
     records, files = Records(), Files(hangs=True)
     one = removal(records, files)
-    await one.discard("a.csv", patience_s=0)
+    await one.discard("a.csv", timeout_s=0)
     assert (files.removed, records.keys) == ([], ["a.csv"])
     files.may_go_on.set()
     assert await one.round() == 1
@@ -77,7 +77,7 @@ async def test_a_hanging_store_delays_no_outcome_and_the_file_is_on_record() -> 
 async def test_a_file_that_cannot_be_removed_stays_on_record_behind_the_others() -> None:
     records, files = Records(), Files(failing=frozenset({"a.csv"}))
     one = removal(records, files)
-    await one.discard("a.csv", patience_s=30)
+    await one.discard("a.csv", timeout_s=30)
     await records.record_removals(["b.csv"])
     assert await one.round() == 1
     assert (files.removed, records.keys) == (["b.csv"], ["a.csv"])
@@ -88,7 +88,7 @@ async def test_more_removals_than_may_wait_go_on_record() -> None:
     one = removal(records, files)
     keys = [f"{n}.csv" for n in range(200)]
     for key in keys:
-        await one.discard(key, patience_s=0)
+        await one.discard(key, timeout_s=0)
     files.may_go_on.set()
     assert records.keys == keys
     await one.close()
@@ -97,5 +97,5 @@ async def test_more_removals_than_may_wait_go_on_record() -> None:
 async def test_without_the_database_the_file_is_left_to_the_sweeper() -> None:
     records, files = Records(), Files(failing=frozenset({"a.csv"}))
     records.is_away = True
-    await removal(records, files).discard("a.csv", patience_s=30)
+    await removal(records, files).discard("a.csv", timeout_s=30)
     assert records.keys == []

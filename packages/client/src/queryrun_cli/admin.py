@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from queryrun_cli.remote import Server
 
 admin_app = typer.Typer(
-    help="Commands for an admin client, whose token has the scope `admin`.", no_args_is_help=True
+    help="Commands for an admin client. `cancel` needs the scope `admin`, the others `admin:read` "
+    "or `admin:write`.",
+    no_args_is_help=True,
 )
 
 
@@ -48,6 +50,141 @@ def admin_cancel(
     server = find_server(profile) if home is None else _server_of(home, url)
     with exits.translated(), connect(server) as client:
         cancel_each(client, run_ids, as_json=as_json)
+
+
+Profile = Annotated[
+    str | None, typer.Option("--profile", "-p", help="Server and client; see `login`.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line.")]
+Tenant = Annotated[
+    str | None, typer.Option(help="Another tenant than the client's own; needs admin:all.")
+]
+OfEntity = Annotated[str | None, typer.Option("--entity", help="Id of an entity.")]
+
+
+@admin_app.command("tenants")
+def admin_tenants(profile: Profile = None, as_json: Json = False) -> None:
+    """List tenants. Needs the scope admin:read."""
+    from queryrun_cli.administration import show_list
+
+    show_list("/admin/v1/tenants", [], ("id", "name"), profile, as_json=as_json)
+
+
+@admin_app.command("create-tenant")
+def admin_create_tenant(name: str, profile: Profile = None) -> None:
+    """Create a tenant, unless it exists. Needs admin:write and admin:all."""
+    from queryrun_cli.administration import change
+
+    typer.echo(change("/admin/v1/tenants", {"name": name}, profile)["id"])
+
+
+@admin_app.command("entities")
+def admin_entities(tenant: Tenant = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the entities of a tenant."""
+    from queryrun_cli.administration import given, show_list
+
+    params, columns = given(tenant_id=tenant), ("id", "tenant_id", "name")
+    show_list("/admin/v1/entities", params, columns, profile, as_json=as_json)
+
+
+@admin_app.command("create-entity")
+def admin_create_entity(name: str, tenant: Tenant = None, profile: Profile = None) -> None:
+    """Create an entity, unless it exists, and print its id. Needs admin:write."""
+    from queryrun_cli.administration import change
+
+    body = {"name": name, "tenant_id": tenant}
+    typer.echo(change("/admin/v1/entities", body, profile)["id"])
+
+
+@admin_app.command("clients")
+def admin_clients(
+    tenant: Tenant = None, entity: OfEntity = None, profile: Profile = None, as_json: Json = False
+) -> None:
+    """List the clients of a tenant; never their secrets."""
+    from queryrun_cli.administration import given, show_list
+
+    params = given(tenant_id=tenant, entity_id=entity)
+    columns = ("id", "name", "entities", "scopes", "created_time", "revoked_time")
+    show_list("/admin/v1/clients", params, columns, profile, as_json=as_json)
+
+
+@admin_app.command("create-client")
+def admin_create_client(
+    name: str,
+    entity: Annotated[list[str], typer.Option(help="Entity, by name or id; repeat for several.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="Scope; repeat for several. Default: read, submit and cancel."),
+    ] = None,
+    org: Annotated[list[str] | None, typer.Option(help="Org of the client; repeat.")] = None,
+    tenant: Tenant = None,
+    profile: Profile = None,
+) -> None:
+    """Create a client and print it as JSON, with its secret: it is shown only here."""
+    import json
+
+    from queryrun_cli.administration import create_client
+
+    body = {"name": name, "entities": entity, "org_ids": org or [], "tenant_id": tenant}
+    made = create_client({**body, "scopes": scope or None}, profile)
+    typer.echo(json.dumps(made))
+    if "secret" not in made:
+        raise CommandError(f"the response with the secret was lost: rotate the client {made['id']}")
+
+
+@admin_app.command("rotate-client")
+def admin_rotate_client(
+    client_id: str,
+    grace_hours: Annotated[float, typer.Option(help="How long the old secret stays valid.")] = 24,
+    profile: Profile = None,
+) -> None:
+    """Give a client a new secret, and print it as JSON: it is shown only here."""
+    import json
+
+    from queryrun_cli.administration import change
+
+    path, body = f"/admin/v1/clients/{client_id}/rotate", {"grace_s": grace_hours * 3600}
+    typer.echo(json.dumps(change(path, body, profile)))
+
+
+@admin_app.command("revoke-client")
+def admin_revoke_client(client_id: str, profile: Profile = None) -> None:
+    """Revoke a client, its secrets and tokens at once; its runs are canceled."""
+    from queryrun_cli.administration import change
+
+    revoked = change(f"/admin/v1/clients/{client_id}/revoke", {}, profile)
+    typer.echo(f"revoked {revoked['id']}")
+
+
+@admin_app.command("sources")
+def admin_sources(profile: Profile = None, as_json: Json = False) -> None:
+    """List the sources, whether they are available, and their limits."""
+    from queryrun_cli.administration import show_list
+
+    columns = ("name", "available", "unavailable_reason", "limits")
+    show_list("/admin/v1/sources", [], columns, profile, as_json=as_json)
+
+
+@admin_app.command("runs")
+def admin_runs(
+    tenant: Tenant = None, entity: OfEntity = None, profile: Profile = None, as_json: Json = False
+) -> None:
+    """List what runs and waits in a tenant."""
+    from queryrun_cli.administration import given, show_list
+
+    params = given(tenant_id=tenant, entity_id=entity)
+    columns = ("id", "state", "source", "entity_id", "client_id", "created_time")
+    show_list("/admin/v1/runs", params, columns, profile, as_json=as_json)
+
+
+@admin_app.command("stop")
+def admin_stop(run_ids: list[str], profile: Profile = None) -> None:
+    """Stop runs of any client of the tenant, with the reason admin. Needs admin:write."""
+    from queryrun_cli.administration import change
+
+    for run_id in run_ids:
+        stopped = change(f"/admin/v1/runs/{run_id}/stop", {}, profile)
+        typer.echo(f"{stopped['id']} {stopped['state']}")
 
 
 def _server_of(home: Path, url: str | None) -> Server:

@@ -35,7 +35,7 @@ profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", n
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (run, tables, describe, ls, show, cancel, get, decrypt, login, config):
+    for command in (run, tables, describe, ls, show, cancel, get, decrypt, login, config, usage):
         app.command(epilog=EXITS)(command)
     app.add_typer(profiles_app, name="profiles")
 
@@ -263,3 +263,33 @@ def profiles_rm(name: str) -> None:
 
     remove_profile(name)
     typer.echo(f"removed {name}")
+
+
+def usage(
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="day, entity, client, source or tag:NAME; repeat for several."),
+    ] = None,
+    first_day: Annotated[
+        str | None, typer.Option("--from", help="First day (UTC). Default: the month's first.")
+    ] = None,
+    last_day: Annotated[
+        str | None, typer.Option("--to", help="Last day (UTC), included. Default: today.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every figure.")] = False,
+    profile: ProfileName = None,
+    as_json: Json = False,
+) -> None:
+    """Report what runs have used: your own, or with the scope admin those of the entity."""
+    from queryrun_cli.administration import given, print_csv, show_list
+
+    names = by or []
+    params = [("group_by[]", name) for name in names]
+    params += given(first_day=first_day, last_day=last_day)
+    if csv:
+        print_csv(params, profile)
+        return
+    keys = {"entity": "entity_id", "client": "client_id"}
+    columns = [keys.get(name, name.partition(":")[0]) for name in names]
+    figures = ("runs", "attempts", "cpu_ms", "read_bytes", "written_bytes", "downloaded_bytes")
+    show_list("/v2/usage", params, [*columns, *figures], profile, as_json=as_json)

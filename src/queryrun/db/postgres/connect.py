@@ -110,6 +110,56 @@ def prepare_adapters(connection: Connection) -> None:
     connection.prepare_threshold = 0
 
 
+_TOO_MANY = ("too many clients", "too many connections", "remaining connection slots")
+_AT_START = (
+    ("password authentication failed", "put the right password into database.url"),
+    ("no password supplied", "put the password into database.url, or name a file in url_file"),
+    ("role ", "create the role, or name another in database.url"),
+    ("database ", "create it (`createdb`), or name another in database.url"),
+    ("no pg_hba.conf entry", "allow this host, role and database in pg_hba.conf"),
+    ("permission denied", "grant the role CREATE and USAGE on its schema, and on its tables"),
+    ("read-only", "name the primary in database.url: this server is a standby, or set read-only"),
+    ("Connection refused", "start PostgreSQL, or correct host and port in database.url"),
+    ("resolve host", "correct the host in database.url"),
+    ("translate host name", "correct the host in database.url"),
+    ("timeout", "check host, port and firewall: nothing answers there"),
+    ("starting up", "wait until PostgreSQL has started"),
+)
+"""What PostgreSQL and its library say, and what to do about it."""
+
+
+def is_connection_limit(error: BaseException) -> bool:
+    """Whether the server refused the connection because it has too many."""
+    if isinstance(error, psycopg.errors.TooManyConnections):
+        return True
+    return isinstance(error, psycopg.OperationalError) and any(w in str(error) for w in _TOO_MANY)
+
+
+def server_words(error: BaseException) -> str | None:
+    """The first line of what the server or its library said. None: an error of something else.
+
+    They name host, role and database, never a password and never a statement: errors that
+    quote values have other types.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, _UNAVAILABLE):
+        cause = cause.__cause__
+    text = "" if cause is None else str(cause).strip()
+    return text.splitlines()[0][:300] if text else None
+
+
+def start_error(error: psycopg.Error) -> BaseException:
+    """An error at start as a sentence that says what to do. Others are translated as usual."""
+    words = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
+    advice = next((advice for part, advice in _AT_START if part in words), None)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        advice = _AT_START[5][1]
+    if advice is None and not isinstance(error, _UNAVAILABLE):
+        return error
+    advice = advice or "check database.url"
+    return Unavailable(f"PostgreSQL: {words}. What to do: {advice}")
+
+
 def translated(error: BaseException) -> BaseException:
     """`Unavailable` for a database that cannot be used now; any other error unchanged."""
     if not isinstance(error, _UNAVAILABLE):

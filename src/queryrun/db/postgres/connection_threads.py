@@ -15,14 +15,22 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import psycopg
+import structlog
 from psycopg.pq import TransactionStatus
 
-from queryrun.db.postgres.connect import Connection, translated
+from queryrun.db.postgres.connect import (
+    Connection,
+    is_connection_limit,
+    server_words,
+    translated,
+)
 from queryrun.errors import Unavailable
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 Unit = Callable[[Connection], T]
@@ -33,11 +41,46 @@ RESPONSE_TIMEOUT_S = 15.0
 """How long a caller waits, the queue included. Then the outcome is unknown: `Unavailable`."""
 CONNECT_PAUSE_S = 0.25
 """How long units fail at once after a failed connect, instead of each trying to connect."""
+LIMIT_PAUSE_S = 0.25
+"""How long a thread that got no connection, because the server has too many, waits with its unit
+before it tries again. Meanwhile other threads of the node take what is queued."""
+IDLE_CONNECTION_S = 60.0
+"""A connection that nobody used for this long is closed: other nodes may need it."""
 CLOSE_LIMIT_S = 5.0
 MAX_ATTEMPTS = 5
 """How often a unit is run when the server rolls it back because of a deadlock."""
 
 _ROLLED_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
+class _NoConnectionLeft(Exception):
+    """The server has as many connections as it takes."""
+
+
+class _ConnectLog:
+    """Logs why no connection can be opened, in the server's words, once per change of them."""
+
+    def __init__(self) -> None:
+        self._words: str | None = None
+        self._lock = threading.Lock()
+
+    def failed(self, error: psycopg.Error) -> None:
+        """A connection could not be opened."""
+        words = server_words(error) or type(error).__name__
+        with self._lock:
+            is_new, self._words = words != self._words, words
+        if is_new:
+            log.error("store_connect_failed", reason=words)
+
+    def connected(self) -> None:
+        """A connection was opened."""
+        with self._lock:
+            was, self._words = self._words, None
+        if was is not None:
+            log.warning("store_connected")
+
+
+_log_once = _ConnectLog()
 
 
 @dataclass(slots=True)
@@ -49,6 +92,8 @@ class _Job:
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     abandoned: bool = False
+    is_waiting: bool = False
+    """No connection was free for it: the server has as many as it takes."""
     result: Any = None
     error: BaseException | None = None
 
@@ -98,7 +143,8 @@ class ConnectionThreads:
                 result: T = await job.future
         except TimeoutError:
             self._abandon(job)
-            raise Unavailable("the store does not answer") from None
+            reason = "has no free connection" if job.is_waiting else "does not answer"
+            raise Unavailable(f"the store {reason}") from None
         return result
 
     def close(self) -> None:
@@ -160,21 +206,37 @@ class _ConnectionThread:
     # --- on the thread ----------------------------------------------------------------------
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
+        while (job := self._next()) is not None:
             if not job.abandoned:
                 self._job = job
                 self._do(job)
                 self._job = None
-                _deliver(job)
+                if job.is_waiting:
+                    self._queue.put(job)
+                    time.sleep(LIMIT_PAUSE_S)  # after the put: a thread with a connection takes it
+                else:
+                    _deliver(job)
             del job  # frees its result before the next one comes
         self._close()
+
+    def _next(self) -> _Job | None:
+        """The next unit. Closes a connection that has been idle for long."""
+        while True:
+            try:
+                return self._queue.get(timeout=IDLE_CONNECTION_S)
+            except Empty:
+                self._close()
 
     def _do(self, job: _Job) -> None:
         """Run the unit; again after a deadlock, and once more if it only reads and the connection
         broke, because a restart of the server breaks every idle connection at once."""
+        job.is_waiting = False
         for left in reversed(range(MAX_ATTEMPTS)):
             try:
                 job.result = job.unit(self._opened())
+            except _NoConnectionLeft:
+                job.is_waiting = True
+                return
             except _ROLLED_BACK as error:
                 job.error = translated(error)
                 if not left:
@@ -198,9 +260,13 @@ class _ConnectionThread:
             raise Unavailable("the store cannot be reached at the moment")
         try:
             connection = self._connect()
-        except psycopg.Error:
+        except psycopg.Error as error:
+            _log_once.failed(error)
+            if is_connection_limit(error):
+                raise _NoConnectionLeft from error
             self._next_connect_s = time.monotonic() + CONNECT_PAUSE_S
             raise
+        _log_once.connected()
         with self._guard:
             self._connection = connection
         return connection

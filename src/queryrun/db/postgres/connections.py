@@ -24,6 +24,14 @@ class ConnectionCounts:
     relaxed: int = 3
     reads: int = 3
 
+    @classmethod
+    def within(cls, connections: int) -> ConnectionCounts:
+        """Of so many in all. Three are for one purpose each: hints, the leader, and `/readyz`."""
+        shared = connections - 3
+        durable = max(1, round(shared * 0.4))
+        relaxed = max(1, round(shared * 0.3))
+        return cls(durable, relaxed, max(1, shared - durable - relaxed))
+
 
 class Connections:
     """Runs units on the right kind of connection."""
@@ -36,6 +44,7 @@ class Connections:
         now: str = DATABASE_CLOCK,
         response_timeout_s: float = RESPONSE_TIMEOUT_S,
     ) -> None:
+        self._conninfo = conninfo
         self.sql = statements(now)
         """The statements by name, each with `now` as the expression for the time."""
 
@@ -55,6 +64,15 @@ class Connections:
         self._durable = threads("durable", sizes.durable, durable=True)
         self._relaxed = threads("relaxed", sizes.relaxed)
         self._reads = threads("reads", sizes.reads)
+
+    def own(self, name: str, response_timeout_s: float) -> ConnectionThreads:
+        """A connection for one purpose, which nothing else can keep busy; the caller closes it."""
+        return ConnectionThreads(
+            lambda: connect(self._conninfo, durable=True),
+            1,
+            f"pg-{name}",
+            response_timeout_s=response_timeout_s,
+        )
 
     async def read(self, unit: Callable[[Connection], T]) -> T:
         """Run a unit that only reads; it is retried once when its connection broke."""

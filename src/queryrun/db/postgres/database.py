@@ -15,13 +15,20 @@ from queryrun.db.postgres.async_requests import PostgresAsyncRequestStore
 from queryrun.db.postgres.audit_store import PostgresAuditStore
 from queryrun.db.postgres.auth import PostgresAuthStore
 from queryrun.db.postgres.clock import PostgresClock
-from queryrun.db.postgres.connect import Connection, connect, conninfo_of, translated
+from queryrun.db.postgres.connect import (
+    Connection,
+    connect,
+    conninfo_of,
+    server_words,
+    start_error,
+)
 from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S
 from queryrun.db.postgres.connections import ConnectionCounts, Connections
 from queryrun.db.postgres.idempotency_store import PostgresIdempotencyStore
 from queryrun.db.postgres.leader import PostgresLeaderLease
 from queryrun.db.postgres.migrate import migrate_postgres, pending
 from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
+from queryrun.db.postgres.nodes import PostgresNodes
 from queryrun.db.postgres.rates import PostgresRates
 from queryrun.db.postgres.runs import PostgresRunStore
 from queryrun.db.postgres.saved_statements import PostgresStatementStore
@@ -48,6 +55,7 @@ class PostgresDatabase:
     statements: PostgresStatementStore
     rates: PostgresRates
     clock: PostgresClock
+    nodes: PostgresNodes
     leader: PostgresLeaderLease
 
     async def clean_up(self) -> None:
@@ -55,18 +63,25 @@ class PostgresDatabase:
         await self.rates.forget_full()
 
     async def probe(self) -> None:
-        """Read, and ask whether the server takes writes. See `Database.probe`."""
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            row = await self.connections.read(
-                lambda db: db.execute("SHOW transaction_read_only").fetchone()
-            )
-        if row is None or row[0] != "off":
-            raise Unavailable("PostgreSQL is read-only: a standby, or set so", Cause.READ_ONLY)
+        """Write, on a connection that nothing else uses. See `Database.probe`."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self.nodes.beat()
+        except Unavailable as error:
+            if isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction):
+                raise Unavailable(
+                    "PostgreSQL is read-only: a standby, or set so; nodes need the primary",
+                    Cause.READ_ONLY,
+                ) from error
+            if (words := server_words(error)) is not None:
+                raise Unavailable(words, Cause.OTHER) from error
+            raise
 
     def close(self) -> None:
         """Finish the work that is queued, then close every connection; await `notifier.close()`
         before. Takes seconds when the server does not respond. Idempotent."""
         self.leader.close()
+        self.nodes.close()
         self.connections.close()
 
 
@@ -102,6 +117,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
     return PostgresDatabase(
         connections=connections,
         clock=clock,
+        nodes=PostgresNodes(connections, connections.own("probe", PROBE_TIMEOUT_S)),
         notifier=PostgresNodeNotifier(conninfo),
         runs=PostgresRunStore(connections),
         auth=PostgresAuthStore(connections),
@@ -138,4 +154,4 @@ def _connected(url: str) -> Iterator[Connection]:
         with connect(conninfo_of(url), durable=True) as connection:
             yield connection
     except psycopg.Error as error:
-        raise translated(error) from error
+        raise start_error(error) from error

@@ -25,6 +25,7 @@ from queryrun.db.sqlite.usage_store import SqliteUsageStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
 from queryrun.runs.clock import OwnClock, SharedClock
+from queryrun.runs.cluster import NodeRegistry, NoOtherNode
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
 from queryrun.runs.notify import NodeNotifier, NoOtherNodes
 
@@ -51,6 +52,7 @@ class SqliteDatabase:
     audit: SqliteAuditStore
     statements: SqliteStatementStore
     clock: SharedClock
+    nodes: NodeRegistry = field(default_factory=NoOtherNode)
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
     leader: LeaderLease = field(default_factory=AlwaysLeader)
 

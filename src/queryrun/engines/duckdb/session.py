@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -35,6 +36,7 @@ from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
+from queryrun.sql.trino.scope import LOCATION, Location, Output
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 from queryrun.tables.database import AttachedDatabase
 from queryrun.tables.directory import DataDirectory
@@ -61,7 +63,8 @@ def open_session(
     """A fresh engine over one entity's data; takes about 15 ms.
 
     `options` has one of `data_dir` (a directory of files, see `tables.directory`) and
-    `database` (a .duckdb file, opened read-only), and may have `dialect`: `trino` or `native`.
+    `database` (a .duckdb file, opened read-only), and may have `dialect`: `trino` or `native`,
+    and `catalog` and `schema`: what Trino's SQL may have in front of a table's name.
     Raises `RunFailed` when the data is not there.
     """
     if len(_OPTIONS & options.keys()) != 1:
@@ -73,6 +76,7 @@ def open_session(
     if "copies_bytes" in options:
         text.max_copies_bytes = int(options["copies_bytes"])
     session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
+    session.set_location(options.get("catalog", ""), options.get("schema", ""))
     session.set_up(Path(database) if database else None, time_zone)
     return session
 
@@ -95,6 +99,7 @@ class DuckDBSession:
         self._text = text or TextContext(config=limited(limits))
         self._is_trino = dialect == "trino"
         self._zone = "UTC"
+        self._location = LOCATION
         self._data_dir = data_dir.absolute() if data_dir else None
         self._limits = limits
         self._instance = open_instance(limits)
@@ -132,6 +137,13 @@ class DuckDBSession:
             if self._database:
                 connection.execute(f"USE {ATTACHED}")
         self._lock()
+
+    def set_location(self, catalog: str, schema: str) -> None:
+        """What statements may call the catalog and the schema of the tables; empty: as ever."""
+        self._location = Location(
+            catalog.lower() or LOCATION.catalog,
+            schema.lower() or LOCATION.schema,
+        )
 
     def plan(
         self,
@@ -283,10 +295,10 @@ class DuckDBSession:
     def _planned(self, statement: str, row_filter: RowFilter) -> Rows:
         """Bound twice for a client of orgs: on the tables as they are, then behind the barrier."""
         tables = self._tables = self.offered(row_filter)
-        names: list[str] | None = None
+        outputs: list[Output] | None = None
         if self._is_trino:
             parsed = self._parsed = read(statement)
-            sql, names = self._translated(parsed, tables, row_filter.deleted_rows)
+            sql, outputs = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables
             self._functions.install(self._instance, sql)
         else:
@@ -295,19 +307,21 @@ class DuckDBSession:
             _offer_tables(tables, tree)
         _refuse_ways_round(tree, row_filter)
         if row_filter.is_by_org:
-            self._described(sql, names)
+            self._described(sql, outputs)
             self._pass_barrier(tables, named, tree, sql)
         if self._parsed and self._parsed.explain:
-            sql, names = self._explained(sql, self._parsed.explain), None
-        return Rows(self._connection, f"{sql}\n", self._described(sql, names))
+            sql, outputs = self._explained(sql, self._parsed.explain), None
+        return Rows(self._connection, f"{sql}\n", self._described(sql, outputs))
 
-    def _described(self, sql: str, names: list[str] | None) -> Sequence[Column]:
-        """The result's columns; `names` as Trino has them, where it differs."""
+    def _described(self, sql: str, outputs: list[Output] | None) -> Sequence[Column]:
+        """The result's columns; names and time zones as Trino has them, where it differs."""
         described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
-        return result_columns(
-            names or [str(name) for name, *_ in described],
-            [str(kind) for _, kind, *_ in described],
-        )
+        kinds = [str(kind) for _, kind, *_ in described]
+        if outputs is None:
+            return result_columns([str(name) for name, *_ in described], kinds)
+        columns = result_columns([output.heading for output in outputs], kinds)
+        zones = [output.type.zone for output in outputs]
+        return [replace(column, zone=zone) for column, zone in zip(columns, zones, strict=True)]
 
     def _pass_barrier(self, tables: Tables, named: Collection[str], tree: Tree, sql: str) -> None:
         """From here on there is nothing but the rows that this client may see."""
@@ -355,12 +369,11 @@ class DuckDBSession:
 
     def _translated(
         self, parsed: Parsed, tables: Tables, deleted_rows: str
-    ) -> tuple[str, list[str]]:
-        """The statement in DuckDB's SQL and its columns' names; its tables are offered."""
+    ) -> tuple[str, list[Output]]:
+        """The statement in DuckDB's SQL and its columns; its tables are offered."""
         needs = parsed.needs
         schema = tables.whole_schema() if needs.every_column else tables.schema(needs.tables)
-        sql, outputs = translate(parsed, schema, Request(self._zone, deleted_rows))
-        return sql, [output.heading for output in outputs]
+        return translate(parsed, schema, Request(self._zone, deleted_rows, self._location))
 
     def _explained(self, sql: str, what: str) -> str:
         """What the statement would do, instead of the statement. `analyze` runs it, to its end."""

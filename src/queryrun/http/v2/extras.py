@@ -42,9 +42,12 @@ async def run_details(context: RequestContext, run: Run, view: View, links: Link
 
 
 def waiting_for(context: RequestContext, run: Run, position: int) -> str:
-    """What a waiting run waits for: `source` (its engine is not available), `retry` (the pause
-    before another attempt), `turn` (runs of its entity before it) or `slot` (a free slot). Or the
-    part of the node that no run can start without, and why: `results: the disk is full …`."""
+    """What a waiting run waits for: `no_worker` (no live node serves its source), `source` (its
+    engine is not available), `retry` (the pause before another attempt), `turn` (runs of its
+    entity before it) or `slot` (a free slot). Or the part of the node that no run can start
+    without, and why: `results: the disk is full …`."""
+    if not context.has_worker(run.request.source):
+        return "no_worker"
     if context.unavailable_reason(run.request.source) is not None:
         return "source"
     if (blocked_by := context.blocked_by()) is not None:

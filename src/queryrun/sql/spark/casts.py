@@ -248,17 +248,38 @@ def _printed(sql: str, given: Type, site: CastSite) -> str:
     return formatted
 
 
+_OTHER_JSON = "A cast from such a JSON value is not supported"
+"""Numbers with a fraction are spelled and rounded in Trino's own way."""
+
+
 def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
     variant = f"parse_json({value.sql})"
-    if target.name in {"array", "map"} and _is_plain_json(target):
+    if target.name in {"array", "map"} and _is_plain_json(target) and _keeps_numbers(target):
         word = "TRY_CAST" if site.is_safe else "CAST"
         return Typed(f"{word}({variant} AS {spark_name(target)})", target)
     scalar = f"CAST({variant} AS STRING)"
-    if target.name == "varchar":
-        return Typed(scalar, target)
-    if target.name in {"bigint", "integer", "double", "boolean"}:
+    failing = f"raise_error({text(_OTHER_JSON)})"
+    if target.name == "varchar" and not site.in_try:
+        plain = r"^\s*(\"|-?[0-9]+\s*$|true|false|null)"
+        sql = f"CASE WHEN {value.sql} RLIKE {text(plain)} THEN {scalar} "
+        return Typed(f"{sql}WHEN {value.sql} IS NOT NULL THEN {failing} END", target)
+    if target.name in {"bigint", "integer"} and not site.in_try:
+        whole = r"^\s*(\"[^\"]*\"|-?[0-9]+|null)\s*$"
+        read = _explicit(Typed(scalar, t.VARCHAR), target, site).sql
+        sql = f"CASE WHEN {value.sql} RLIKE {text(whole)} THEN {read} "
+        return Typed(f"{sql}WHEN {value.sql} IS NOT NULL THEN {failing} END", target)
+    if target.name in {"double", "boolean"}:
         return _explicit(Typed(scalar, t.VARCHAR), target, site)
     raise UnsupportedCastError(f"A cast from json to {target}")
+
+
+def _keeps_numbers(kind: Type) -> bool:
+    """Without integers and texts inside: for a number with a fraction these would differ."""
+    if kind.name == "map":
+        return kind.parts[0] == t.VARCHAR and _keeps_numbers(kind.parts[1])
+    return all(map(_keeps_numbers, kind.parts)) and (
+        bool(kind.parts) or kind.name in {"double", "boolean"}
+    )
 
 
 def _is_plain_json(kind: Type) -> bool:
@@ -277,7 +298,8 @@ def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
 def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if target.name == "json":
-        if not _is_plain_json(given) or _has_floating(given):
+        has_text_keys = given.name != "map" or given.parts[0] == t.VARCHAR
+        if not _is_plain_json(given) or _has_floating(given) or not has_text_keys:
             raise UnsupportedCastError(f"A cast from {given} to json")
         variant = f"to_json(to_variant_object({value.sql}))"
         return Typed(f"CASE WHEN {value.sql} IS NOT NULL THEN {variant} END", target)

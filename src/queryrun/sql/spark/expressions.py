@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NoReturn
 
 from queryrun.sql.spark import casts, decimals, moments
 from queryrun.sql.spark.functions import SPARK
@@ -14,7 +15,7 @@ from queryrun.sql.spark.types import quoted, spark_name, text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
-from queryrun.sql.trino.compile_calls import CallCompiler
+from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler
 from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -28,6 +29,16 @@ _STRICT = (
     ast.Unary, ast.Binary, ast.Not, ast.Like, ast.Cast, ast.Extract, ast.AtZone,
 )  # fmt: skip
 """What is NULL when a part of it is."""
+
+
+_RICHER_ON_DUCKDB = frozenset(
+    [
+        "array_sort", "avg", "concat_ws", "current_timestamp", "date_add", "date_diff",
+        "date_trunc", "day", "greatest", "hour", "least", "localtimestamp", "map_concat", "max",
+        "millisecond", "min", "minute", "month", "repeat", "second", "sum", "year",
+    ]
+)  # fmt: skip
+"""Functions that take more types on DuckDB than here."""
 
 
 class SparkExpressions(CallCompiler):
@@ -174,7 +185,9 @@ class SparkExpressions(CallCompiler):
     def _row_subscript(self, base: Typed, index: Typed, at: int) -> Typed:
         if not isinstance(index.constant, int) or not 0 < index.constant <= len(base.type.parts):
             self.mismatch("Subscript of a row must be a constant within its fields", at)
-        number = index.constant - 1
+        return self.row_field(base, index.constant - 1)
+
+    def row_field(self, base: Typed, number: int) -> Typed:
         field = t.field_names(base.type)[number]
         return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[number])
 
@@ -283,6 +296,14 @@ class SparkExpressions(CallCompiler):
             self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
         a, b = (self.cast_to(side, kind).sql for side in sides)
         return Typed(f"concat({a}, {b})", kind)
+
+    def wrong_arguments(self, node: ast.Call, args: Sequence[Typed]) -> NoReturn:
+        """Where DuckDB has more overloads than Spark, what is lacking may be one of these."""
+        more = len(DUCKDB.plain.get(node.name, ())) > len(self.functions.plain.get(node.name, ()))
+        if more or node.name in _RICHER_ON_DUCKDB:
+            given = ", ".join(str(arg.type) for arg in args)
+            self.refuse(f"Function {node.name}({given})", node.at)
+        super().wrong_arguments(node, args)
 
     def _json_literal(self, node: ast.TypedLiteral) -> Typed:
         return Typed(self.text(node.text), t.JSON)

@@ -37,7 +37,10 @@ def _array_sort(c: SparkCompiler, node: ast.Call) -> Typed:
     body = c.lambda_of(node, node.args[1], params)
     if not t.is_integer(body.type):
         c.mismatch("The lambda of array_sort must return an integer", node.at)
-    return Typed(f"array_sort({value.sql}, ({a}, {b}) -> CAST({body.sql} AS INT))", value.type)
+    wrong = c.failing("Lambda comparator must return either -1, 0, or 1")
+    order = f"CAST({body.sql} AS INT)"
+    checked = f"CASE WHEN {order} IN (-1, 0, 1) THEN {order} ELSE {wrong} END"
+    return Typed(f"array_sort({value.sql}, ({a}, {b}) -> {checked})", value.type)
 
 
 @special("array_distinct")

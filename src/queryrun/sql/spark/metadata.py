@@ -13,7 +13,7 @@ __all__ = ["show", "trino_type"]
 
 def show(node: ast.Show, schema: Schema, statement: str) -> tuple[str, list[Output]]:
     """The statement as rows of constants."""
-    rows, outputs = rows_of(node, schema, statement, SPARK.names())
+    rows, outputs = rows_of(node, schema, statement, SPARK.names(), None)
     aliases = ", ".join(f"c{number}" for number in range(1, len(outputs) + 1))
     named = ", ".join(f"c{n} AS {quoted(o.heading)}" for n, o in enumerate(outputs, 1))
     if not rows:

@@ -387,9 +387,10 @@ Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join
 
 @dataclass(slots=True)
 class Star:
-    """`*`, `t.*`."""
+    """`*`, `t.*`, `(row).*`; `aliases` are the names that the columns get instead."""
 
-    qualifier: Ident | None
+    base: Expr | None
+    aliases: list[Ident]
     at: int
 
 

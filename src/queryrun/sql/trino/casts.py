@@ -120,6 +120,12 @@ def _plain(sql: str, target: Type, site: CastSite) -> Typed:
 def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
     if t.is_floating(value.type) and (t.is_integer(target)):
         return _plain(f"round({value.sql})", target, site)
+    if target == t.REAL and value.type == t.DOUBLE:
+        word = "TRY_CAST" if site.is_safe else "CAST"
+        beyond = f"isfinite({value.sql}) AND abs({value.sql}) >= 3.4028235677973366e38::DOUBLE"
+        endless = f"CAST(sign({value.sql}) * 'Infinity'::DOUBLE AS FLOAT)"
+        sql = f"(CASE WHEN {beyond} THEN {endless} ELSE {word}({value.sql} AS FLOAT) END)"
+        return Typed(sql, target)
     if t.is_floating(value.type) and target.name == "decimal":  # by its digits, as Java does
         return _plain(f"CAST({value.sql} AS VARCHAR)", target, site)
     return _plain(value.sql, target, site)

@@ -22,8 +22,8 @@ Handler = Callable[[Any, ast.Call], Typed]
 """Given the compiler (`CallCompiler`, or another engine's) and the call."""
 
 _FORMS = {
-    "format", "json_query", "json_value", "json_object", "localtime", "current_time",
-    "current_user", "current_catalog", "current_schema", "current_path",
+    "format", "json_query", "json_value", "json_object", "current_time", "localtime",
+    "current_user", "current_catalog", "current_schema", "current_path", "current_role",
 }  # fmt: skip
 """What Trino has besides the functions that it lists."""
 
@@ -133,9 +133,16 @@ class CallCompiler(ExpressionCompiler):
         return self.exact(self.cast_to(value, target))
 
     def wrong_arguments(self, node: ast.Call, args: Sequence[Typed]) -> NoReturn:
-        """There is such a function, but not for these types."""
-        given = ", ".join(str(arg.type) for arg in args)
-        self.mismatch(f"Unexpected parameters ({given}) for function {node.name}", node.at)
+        """There is such a function, but not for these types: not here, or not in Trino either."""
+        from queryrun.sql.trino import overloads
+
+        types = overloads.given(node, [arg.type for arg in args])
+        listed = ", ".join("function" if kind is None else str(kind) for kind in types)
+        if overloads.may_take(node.name, types):
+            self.refuse(f"Function {node.name}({listed})", node.at)
+        expected = ", ".join(overloads.expected(node.name))
+        message = f"Unexpected parameters ({listed}) for function {node.name}"
+        self.mismatch(f"{message}. Expected: {expected}" if expected else message, node.at)
 
     def _nothing_but_arguments(self, node: ast.Call) -> None:
         extra = node.is_star or node.is_distinct or node.order or node.filter or node.over

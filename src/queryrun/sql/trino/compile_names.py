@@ -158,7 +158,7 @@ class NameCompiler(Compiler):
     def _in_scope(self, node: ast.Name, scope: Scope) -> Typed | None:
         parts = node.parts
         for qualifiers in range(min(len(parts) - 1, 3), 0, -1):
-            found = scope.matching(parts[qualifiers].key, parts[qualifiers - 1].key)
+            found = scope.matching(parts[qualifiers].key, [p.key for p in parts[:qualifiers]])
             if found:
                 return self._fields(self._one(found, node), parts[qualifiers + 1 :])
         found = scope.matching(parts[0].key)
@@ -207,6 +207,9 @@ class NameCompiler(Compiler):
             return self._row_subscript(base, index, node.at)
         if base.type.name != "array" or not t.is_integer(index.type):
             self.mismatch(f"Cannot use {index.type} for subscript of {base.type}", node.at)
+        return self.once_each([base, index], lambda v: self._item(v[0], v[1]))
+
+    def _item(self, base: Typed, index: Typed) -> Typed:
         b, i = base.sql, index.sql
         beyond = self.failing("Array subscript must be less than or equal to array length")
         sql = (
@@ -221,7 +224,10 @@ class NameCompiler(Compiler):
     def _map_subscript(self, base: Typed, key: Typed, at: int) -> Typed:
         if not t.can_become(key.type, base.type.parts[0]):
             self.mismatch(f"Cannot use {key.type} for subscript of {base.type}", at)
-        k = self.cast_to(key, base.type.parts[0]).sql
+        key = self.cast_to(key, base.type.parts[0])
+        return self.once_each([base, key], lambda v: self._value_at(v[0], v[1].sql))
+
+    def _value_at(self, base: Typed, k: str) -> Typed:
         missing = self.failing("Key not present in map")
         sql = (
             f"(CASE WHEN NOT map_contains({base.sql}, {k}) THEN {missing} "
@@ -232,8 +238,11 @@ class NameCompiler(Compiler):
     def _row_subscript(self, base: Typed, index: Typed, at: int) -> Typed:
         if not isinstance(index.constant, int) or not 0 < index.constant <= len(base.type.parts):
             self.mismatch("Subscript of a row must be a constant within its fields", at)
-        number = index.constant - 1
+        return self.row_field(base, index.constant - 1)
+
+    def row_field(self, base: Typed, number: int) -> Typed:
+        """One field of a row by its position, from 0."""
         if not any(base.type.names):
-            return Typed(f"({base.sql})[{index.constant}]", base.type.parts[number])
+            return Typed(f"({base.sql})[{number + 1}]", base.type.parts[number])
         field = t.field_names(base.type)[number]
         return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[number])

@@ -112,6 +112,9 @@ class OperatorCompiler(NameCompiler):
 
     def divide_decimals(self, left: Typed, right: Typed) -> Typed:
         """Trino's division of decimals: on whole numbers, rounded half away from zero."""
+        return self.once_each([left, right], lambda v: self._divide_decimals(v[0], v[1]))
+
+    def _divide_decimals(self, left: Typed, right: Typed) -> Typed:
         (p1, s1), (_, s2) = left.type.params, right.type.params
         scale = max(s1, s2)
         kind = t.decimal(p1 + s2 + max(0, s2 - s1), scale)
@@ -213,9 +216,13 @@ class OperatorCompiler(NameCompiler):
         kind = t.common(sides[0].type, sides[1].type)
         if kind is None:
             self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
-        a, b = (self.cast_to(side, kind).sql for side in sides)
-        sql = f"(CASE WHEN {a} IS NULL OR {b} IS NULL THEN NULL ELSE list_concat({a}, {b}) END)"
-        return Typed(sql, kind)
+
+        def joined(values: list[Typed]) -> Typed:
+            a, b = (self.cast_to(value, kind).sql for value in values)
+            missing = f"{a} IS NULL OR {b} IS NULL"
+            return Typed(f"(CASE WHEN {missing} THEN NULL ELSE list_concat({a}, {b}) END)", kind)
+
+        return self.once_each(sides, joined)
 
     def array_of(self, items: Sequence[Typed], at: int = 0) -> Typed:
         """An array of these values."""
@@ -234,6 +241,14 @@ class OperatorCompiler(NameCompiler):
             self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
         if kind.name in NESTED:
             return self.compare_nested(op, left, right, at)
+        if _may_be_nan(left) or _may_be_nan(right):
+            numbers = [left, right]
+            return self.once_each(
+                numbers, lambda v: Typed(self._compare_floating(op, v[0], v[1], kind), t.BOOLEAN)
+            ).sql
+        return f"({self.compared(left, kind)} {op} {self.compared(right, kind)})"
+
+    def _compare_floating(self, op: str, left: Typed, right: Typed, kind: Type) -> str:
         a, b = self.compared(left, kind), self.compared(right, kind)
         sql = f"({a} {op} {b})"
         left_nan, right_nan = _may_be_nan(left), _may_be_nan(right)
@@ -275,8 +290,12 @@ class OperatorCompiler(NameCompiler):
         if kind.name in NESTED:
             return self.once(value, lambda one: self._in_nested(one, items, node))
         if _may_be_nan(value) and any(_may_be_nan(item) for item in items):
-            equal = [self.compare("=", value, item, node.at) for item in items]
-            return _negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
+
+            def one_of(value: Typed) -> Typed:
+                equal = [self.compare("=", value, item, node.at) for item in items]
+                return _negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
+
+            return self.once(value, one_of)
         listed = ", ".join(self.compared(item, kind) for item in items)
         return _negated(
             f"({self.cast_to(value, kind).sql} IN ({listed}))", is_negated=node.is_negated

@@ -27,6 +27,7 @@ from queryrun.sql.trino.scope import (
     CteEntry,
     Output,
     Scope,
+    is_of,
 )
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -127,7 +128,7 @@ class QueryCompiler(RelationCompiler):
             case ast.Values():
                 return self._values(body, scope)
             case ast.Table():
-                star = ast.SelectItem(ast.Star(None, body.at), None)
+                star = ast.SelectItem(ast.Star(None, [], body.at), None)
                 select = ast.Select(False, [star], body, None, None, None, {}, body.at)
                 return self.select(select, [], scope)
 
@@ -242,15 +243,47 @@ class QueryCompiler(RelationCompiler):
         return found
 
     def _star(self, star: ast.Star, joined: Joined) -> list[tuple[Output, Typed]]:
-        columns = joined.columns
-        if star.qualifier is not None:
-            key = star.qualifier.key
-            columns = [c for c in joined.columns + joined.hidden if c.relation == key]
-            if not columns:
-                self.not_found(f"Unable to resolve reference {star.qualifier.text}", star.at)
-        if not columns:
+        if star.base is not None:
+            return self._renamed_star(star, self._star_of(star.base, star.at))
+        if not joined.columns:
             self.mismatch("SELECT * not allowed in queries without FROM clause", star.at)
-        return [(Output(c.heading, c.type), self.usable(c, star.at)) for c in columns]
+        return self._columns_as_they_are(joined.columns, star.at)
+
+    def _columns_as_they_are(
+        self, columns: Sequence[Column], at: int
+    ) -> list[tuple[Output, Typed]]:
+        return [(Output(c.heading, c.type), self.usable(c, at)) for c in columns]
+
+    def _star_of(self, base: ast.Expr, at: int) -> list[tuple[Output, Typed]]:
+        """A relation's columns, here or around, or the fields of a row."""
+        if isinstance(base, ast.Name):
+            qualifier = [part.key for part in base.parts]
+            for scope in self.scope.outward():
+                if columns := [c for c in scope.columns if is_of(c, qualifier)]:
+                    return self._columns_as_they_are(columns, at)
+            if len(qualifier) == 1:
+                path = ".".join(part.text for part in base.parts)
+                self.not_found(f"Unable to resolve reference {path}", at)
+        value = self.expr(base)
+        if value.type.name != "row":
+            self.mismatch("expected row type, not " + str(value.type), at)
+        return [
+            (Output(heading, kind), self.row_field(value, number))
+            for number, (heading, kind) in enumerate(
+                zip(value.type.names, value.type.parts, strict=True)
+            )
+        ]
+
+    def _renamed_star(
+        self, star: ast.Star, items: list[tuple[Output, Typed]]
+    ) -> list[tuple[Output, Typed]]:
+        if not star.aliases:
+            return items
+        if len(star.aliases) != len(items):
+            count = f"{len(star.aliases)} entries but relation has {len(items)} columns"
+            self.mismatch(f"Column alias list has {count}", star.at)
+        pairs = zip(star.aliases, items, strict=True)
+        return [(Output(ident.text, output.type), value) for ident, (output, value) in pairs]
 
     def _group_by(
         self, groups: Sequence[ast.Grouping], items: Sequence[tuple[Output, Typed]]

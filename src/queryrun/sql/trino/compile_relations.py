@@ -12,7 +12,9 @@ from queryrun.sql.trino import (
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler
 from queryrun.sql.trino.scope import (
+    LOCATION,
     Column,
+    Location,
     Output,
     Schema,
     Scope,
@@ -36,8 +38,17 @@ class Joined:
 class RelationCompiler(CallCompiler):
     """Compiles relations against a schema. `deleted`: exclude, include or only."""
 
-    def __init__(self, statement: str, zone: str, schema: Schema, deleted: str) -> None:
+    def __init__(
+        self,
+        statement: str,
+        zone: str,
+        schema: Schema,
+        deleted: str,
+        location: Location | None = None,
+    ) -> None:
         super().__init__(statement, zone)
+        self.location = location
+        """What the names of a catalog and a schema must be; None: whatever they are."""
         self.schema = schema
         self.deleted = deleted
         self._selected: list[set[tuple[str | None, str]]] = []
@@ -84,6 +95,8 @@ class RelationCompiler(CallCompiler):
         if entry is not None:
             columns = columns_of(entry.outputs, sql_alias, alias or key)
             return Joined(f"{entry.sql} AS {sql_alias}", columns)
+        if self.location and (wrong := information.misplaced(node, self.location)):
+            self.not_found(wrong, node.at)
         if information.is_information(node):
             return self._information(node, outer, alias)
         table = self.schema.get(key)
@@ -96,6 +109,7 @@ class RelationCompiler(CallCompiler):
             Column(
                 c.name.lower(), c.name.lower(), f"{sql_alias}.{self.quoted(c.name)}",
                 c.type or Type(t.UNSUPPORTED, names=(c.engine_type,)), alias or key,
+                () if alias else tuple(part.key for part in node.parts[:-1]),
             )
             for c in table
         ]  # fmt: skip
@@ -107,7 +121,7 @@ class RelationCompiler(CallCompiler):
             path = ".".join(part.text for part in node.parts)
             guess = did_you_mean(node.parts[-1].text, information.TABLES)
             self.not_found(f"Table '{path}' does not exist{guess}", node.at)
-        query = information.query_of(key, self.schema)
+        query = information.query_of(key, self.schema, self.location or LOCATION)
         return self._derived(ast.Derived(query, False, node.at), outer, alias or key, [])
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:
@@ -207,7 +221,11 @@ class RelationCompiler(CallCompiler):
 
     def _join(self, node: ast.Join, outer: Scope) -> Joined:
         left = self.relation(node.left, outer)
-        right = self._right(node.right, outer, left)
+        if _is_unnest(node.right) and node.kind != "CROSS" and not _is_true(node.on):
+            what = f"{node.kind} JOIN with UNNEST, but ON TRUE,"
+            self.refuse(what, node.at)
+        seen = left if node.kind in {"CROSS", "INNER", "LEFT"} else Joined("", [])
+        right = self._right(node.right, outer, seen)
         columns, hidden = left.columns + right.columns, left.hidden + right.hidden
         if node.kind == "CROSS":
             return Joined(f"({left.sql} CROSS JOIN {right.sql})", columns, hidden)
@@ -266,6 +284,14 @@ class RelationCompiler(CallCompiler):
             self.mismatch(f"Column alias list has {count}", at)
         pairs = zip(columns, outputs, strict=True)
         return [Output(ident.text, output.type) for ident, output in pairs]
+
+
+def _is_unnest(node: ast.Relation) -> bool:
+    return isinstance(node.relation if isinstance(node, ast.Aliased) else node, ast.Unnest)
+
+
+def _is_true(node: ast.Expr | None) -> bool:
+    return isinstance(node, ast.Literal) and node.text.lower() == "true"
 
 
 def columns_of(outputs: Sequence[Output], sql_alias: str, relation: str) -> list[Column]:

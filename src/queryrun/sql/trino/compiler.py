@@ -106,7 +106,7 @@ class Compiler:
         A short value is repeated as it stands, and DuckDB computes it once. A long one would grow
         with every level of nesting, and one by chance would be another each time: these get a name.
         """
-        if len(value.sql) <= MAX_REPEATED_CHARS and not _BY_CHANCE.search(value.sql):
+        if not _needs_a_name(value):
             return use(value)
         name = self.fresh("once_")
         found = use(Typed(name, value.type, value.constant))
@@ -115,6 +115,16 @@ class Compiler:
                 self.refuse("A subquery beside a value by chance that is used twice", 0)
             return use(value)
         return Typed(self.bound(name, self.exact(value), found.sql), found.type)
+
+    def once_each(self, values: Sequence[Typed], use: Callable[[list[Typed]], Typed]) -> Typed:
+        """The same for several values."""
+
+        def rest(done: list[Typed], left: Sequence[Typed]) -> Typed:
+            if not left:
+                return use(done)
+            return self.once(left[0], lambda value: rest([*done, value], left[1:]))
+
+        return rest([], values)
 
     def bound(self, name: str, value: str, body: str) -> str:
         """SQL of `body`, in which the value has a name."""
@@ -180,6 +190,10 @@ class Compiler:
             yield
         finally:
             self.scope = before
+
+
+def _needs_a_name(value: Typed) -> bool:
+    return len(value.sql) > MAX_REPEATED_CHARS or _BY_CHANCE.search(value.sql) is not None
 
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:

@@ -184,7 +184,7 @@ class ExpressionParser(FormParser):
 
     def _postfix(self) -> Expr:
         found = self._primary()
-        while self.at_op("[", "."):
+        while self.at_op("[") or (self.at_op(".") and self.lookahead().text != "*"):
             token = self.advance()
             if token.text == "[":
                 index = self.expression()

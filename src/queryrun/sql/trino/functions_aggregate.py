@@ -119,7 +119,21 @@ def _by(c: CallCompiler, node: ast.Call) -> Typed:
         c.refuse(f"{node.name} with a number of values", node.at)
     if args[1].type.name in {"row", "array", "map", "json"}:
         c.refuse(f"{node.name} ordered by {args[1].type}", node.at)
-    return Typed(c.aggregated(node, function, [exact(arg) for arg in args]), args[0].type)
+    sql = c.aggregated(node, function, [exact(arg) for arg in args])
+    if t.is_floating(args[1].type):
+        sql = _by_number(c, node, args, sql)
+    return Typed(sql, args[0].type)
+
+
+def _by_number(c: CallCompiler, node: ast.Call, args: list[Typed], otherwise: str) -> str:
+    """NaN comes last either way: it decides only where there is no number."""
+    if node.name == "min_by":
+        return otherwise
+    is_number = f"NOT isnan({args[1].sql})"
+    values = [exact(arg) for arg in args]
+    of_numbers = c.aggregated(node, "arg_max_null", values, also_where=is_number)
+    count = c.aggregated(node, "count", [args[1].sql], also_where=is_number)
+    return f"(CASE WHEN {count} > 0 THEN {of_numbers} ELSE {otherwise} END)"
 
 
 @aggregate("bool_and", "every", "bool_or")

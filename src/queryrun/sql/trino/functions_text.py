@@ -128,11 +128,18 @@ def _group(c: CallCompiler, node: ast.Call, args: list[Typed]) -> int:
     return args[2].constant
 
 
+def _refuse_unknown_group(c: CallCompiler, node: ast.Call, args: list[Typed], group: int) -> None:
+    count = formats.groups_of(_pattern(c, node, args[1]))
+    if group > count:
+        c.invalid(f"Pattern has {count} groups. Cannot access group {group}", node.at)
+
+
 @special("regexp_extract")
 def _regexp_extract(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
     group = _group(c, node, args)
+    _refuse_unknown_group(c, node, args, group)
     extracted = f"regexp_extract({subject}, {pattern}, {group})"
     return Typed(
         f"(CASE WHEN regexp_matches({subject}, {pattern}) THEN {extracted} END)", t.VARCHAR
@@ -144,6 +151,7 @@ def _regexp_extract_all(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
     group = _group(c, node, args)
+    _refuse_unknown_group(c, node, args, group)
     return Typed(f"regexp_extract_all({subject}, {pattern}, {group})", t.array(t.VARCHAR))
 
 

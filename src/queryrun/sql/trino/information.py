@@ -6,17 +6,17 @@ those of version 476. What SHOW and DESCRIBE answer, `metadata.py` knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.queries import QueryParser
-from queryrun.sql.trino.scope import Schema, TableColumn
+from queryrun.sql.trino.scope import LOCATION, Location, Schema, TableColumn
 from queryrun.sql.trino.types import Type
 
-CATALOG, SCHEMA_NAME = "owl", "data"
-"""Where error texts of the contract's system say that tables are (contract F2)."""
 INFORMATION = "information_schema"
+_ALSO = {"live", "revenuelive"}
+"""What statements written for the contract's system call its one schema, too."""
 Cell = str | int | None
 
 _TABLE = ("table_catalog", "table_schema", "table_name")
@@ -54,9 +54,31 @@ def printed(kind: Type) -> str:
     return t.TSTZ if kind.name == t.TSTZ else str(kind)
 
 
-def query_of(name: str, schema: Schema) -> ast.Query:
+def misplaced(table: ast.Table, location: Location) -> str:
+    """What is wrong with the words in front of a table's name; empty when nothing is."""
+    words = [part.key for part in table.parts[:-1]]
+    if len(words) > 2:
+        return f"Too many dots in table name: {'.'.join(part.text for part in table.parts)}"
+    return _misplaced(words, location)
+
+
+def misplaced_schema(name: ast.Table, location: Location) -> str:
+    """The same of a schema's name, which may have a catalog's in front."""
+    return _misplaced([part.key for part in name.parts], location)
+
+
+def _misplaced(words: Sequence[str], location: Location) -> str:
+    if len(words) == 2 and words[0] != location.catalog:
+        return f"Catalog '{words[0]}' not found"
+    schemas = {location.schema, INFORMATION} | (_ALSO if location == LOCATION else set())
+    if words and words[-1] not in schemas:
+        return f"Schema '{words[-1]}' does not exist"
+    return ""
+
+
+def query_of(name: str, schema: Schema, location: Location) -> ast.Query:
     """The rows of one of its tables. `schema` must have all tables, for `columns` with theirs."""
-    rows = [[_literal(cell) for cell in row] for row in _rows(name, schema)]
+    rows = [[_literal(cell) for cell in row] for row in _rows(name, schema, location)]
     names = _COLUMNS[name]
     casts = ", ".join(f"CAST({c} AS {_type_of(c)}) AS {c}" for c in names)
     some = "" if rows else " WHERE false"
@@ -67,22 +89,22 @@ def query_of(name: str, schema: Schema) -> ast.Query:
     return frame
 
 
-def _rows(name: str, schema: Schema) -> Iterator[tuple[Cell, ...]]:
-    schemas = ((SCHEMA_NAME, schema), (INFORMATION, TABLES))
+def _rows(name: str, schema: Schema, location: Location) -> Iterator[tuple[Cell, ...]]:
+    schemas = ((location.schema, schema), (INFORMATION, TABLES))
     if name == "schemata":
-        yield from ((CATALOG, position) for position, _ in schemas)
+        yield from ((location.catalog, position) for position, _ in schemas)
     elif name != "views":
         for position, tables in schemas:
             for table in sorted(tables):
                 if name == "tables":
-                    yield (CATALOG, position, table, "BASE TABLE")
+                    yield (location.catalog, position, table, "BASE TABLE")
                 else:
-                    yield from _columns_of(position, table, tables)
+                    yield from _columns_of(Location(location.catalog, position), table, tables)
 
 
-def _columns_of(position: str, table: str, tables: Schema) -> Iterator[tuple[Cell, ...]]:
+def _columns_of(location: Location, table: str, tables: Schema) -> Iterator[tuple[Cell, ...]]:
     for number, (column, kind, *_) in enumerate(described(tables[table]), 1):
-        yield (CATALOG, position, table, column, number, None, "YES", kind)
+        yield (location.catalog, location.schema, table, column, number, None, "YES", kind)
 
 
 def _type_of(column: str) -> str:

@@ -11,14 +11,14 @@ from queryrun.sql.trino import types as t
 from queryrun.sql.trino.catalog import trino_functions
 from queryrun.sql.trino.compile_calls import known_functions
 from queryrun.sql.trino.information import (
-    CATALOG,
     INFORMATION,
-    SCHEMA_NAME,
     TABLES,
     described,
     is_information,
+    misplaced,
+    misplaced_schema,
 )
-from queryrun.sql.trino.scope import Output, Schema, did_you_mean
+from queryrun.sql.trino.scope import LOCATION, Location, Output, Schema, did_you_mean
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import name, text
 
@@ -34,34 +34,58 @@ HEADINGS = {
 }  # fmt: skip
 
 
-def show(node: ast.Show, schema: Schema, statement: str) -> tuple[str, list[Output]]:
+def show(
+    node: ast.Show, schema: Schema, statement: str, location: Location = LOCATION
+) -> tuple[str, list[Output]]:
     """The statement as rows of constants, in DuckDB's SQL."""
-    rows, outputs = rows_of(node, schema, statement, known_functions())
+    rows, outputs = rows_of(node, schema, statement, known_functions(), location)
     return _constants(HEADINGS[node.what], rows, outputs), outputs
 
 
 def rows_of(
-    node: ast.Show, schema: Schema, statement: str, functions: Collection[str]
+    node: ast.Show,
+    schema: Schema,
+    statement: str,
+    functions: Collection[str],
+    location: Location | None = LOCATION,
 ) -> tuple[list[tuple[object, ...]], list[Output]]:
-    """What the statement lists, and under which headings. `functions`: those that there are."""
-    rows = _rows(node, schema, statement, functions)
+    """What the statement lists, and under which headings.
+
+    `functions`: those that there are. Where the tables are is not checked without a `location`.
+    """
+    if location:
+        _check_location(node, statement, location)
+    rows = _rows(node, schema, functions, statement, location or LOCATION)
     outputs = [
         Output(h, t.BOOLEAN if h == "Deterministic" else t.VARCHAR) for h in HEADINGS[node.what]
     ]
     return [row for row in rows if _is_like(node, str(row[0]))], outputs
 
 
+def _check_location(node: ast.Show, statement: str, location: Location) -> None:
+    wrong, named = "", node.table or node.of
+    if node.table is not None:
+        wrong = misplaced(node.table, location)
+    elif node.of is not None and node.what == "tables":
+        wrong = misplaced_schema(node.of, location)
+    elif node.of is not None and node.what == "schemas":
+        catalog = node.of.parts[-1]
+        wrong = "" if catalog.key == location.catalog else f"Catalog '{catalog.text}' not found"
+    if wrong and named:
+        raise failure_at(FailureCode.NAME_NOT_FOUND, wrong, statement, named.at)
+
+
 def _rows(
-    node: ast.Show, schema: Schema, statement: str, functions: Collection[str]
+    node: ast.Show, schema: Schema, functions: Collection[str], statement: str, location: Location
 ) -> list[tuple[object, ...]]:
     match node.what:
         case "tables":
             is_about = node.of is not None and node.of.parts[-1].key == INFORMATION
             return [(table,) for table in sorted(TABLES if is_about else schema)]
         case "schemas":
-            return [(SCHEMA_NAME,), (INFORMATION,)]
+            return [(location.schema,), (INFORMATION,)]
         case "catalogs":
-            return [(CATALOG,)]
+            return [(location.catalog,)]
         case "functions":
             return _functions(functions)
     return _columns(node, schema, statement)

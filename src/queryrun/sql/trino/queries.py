@@ -24,6 +24,11 @@ _NO_ALIAS = frozenset(
         "EXCEPT",
     ]
 )
+_LOOSE = (
+    ast.Binary, ast.Unary, ast.Logical, ast.Not, ast.Between, ast.InList, ast.InQuery, ast.Like,
+    ast.IsNull, ast.IsDistinct, ast.Quantified,
+)  # fmt: skip
+"""What `.*` does not follow: it binds to their last operand, which is no row."""
 _SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
 
 
@@ -153,7 +158,11 @@ class QueryParser(ExpressionParser):
         if not self.take_word("FETCH"):
             return None
         self.expect_word("FIRST", "NEXT")
+        at = self.token.at
         count = 1 if self.at_word("ROW", "ROWS") else self._count()
+        if count == 0:
+            message = "FETCH FIRST row count must be positive (actual value: 0)"
+            raise failure_at(FailureCode.INVALID_VALUE, message, self.statement, at)
         self.expect_word("ROW", "ROWS")
         if self.at_word("WITH"):
             self.refuse("FETCH FIRST … WITH TIES is not supported", self.token.at)
@@ -235,13 +244,17 @@ class QueryParser(ExpressionParser):
     def _item(self) -> ast.SelectItem:
         token = self.token
         if self.take_op("*"):
-            return ast.SelectItem(ast.Star(None, token.at), None)
-        if self.at_name() and self.lookahead().text == "." and self.lookahead(2).text == "*":
-            qualifier = self.name()
-            self.advance()
-            self.advance()
-            return ast.SelectItem(ast.Star(qualifier, token.at), None)
+            return ast.SelectItem(ast.Star(None, [], token.at), None)
         expr = self.expression()
+        if self.at_op(".") and self.lookahead().text == "*" and not isinstance(expr, _LOOSE):
+            self.advance()
+            self.advance()
+            aliases = self.names_in_brackets() if self.take_word("AS") else []
+            aliases = [
+                name if name.is_quoted else ast.Ident(name.text.upper(), False, name.at)
+                for name in aliases
+            ]
+            return ast.SelectItem(ast.Star(expr, aliases, token.at), None)
         if self.take_word("AS"):
             return ast.SelectItem(expr, self.name())
         if self.at_name() and not self.at_word(*_NO_ALIAS):
@@ -365,6 +378,8 @@ class QueryParser(ExpressionParser):
             self.refuse("Table functions are not supported", token.at)
         if self.at_op("("):
             return self._bracketed(token.at)
+        if token.text in {"JSON_TABLE", "GRAPH_TABLE"} and self.lookahead().text == "(":
+            self.refuse(f"{token.text} is not supported", token.at)
         return self._table()
 
     def _unnest(self, at: int) -> ast.Relation:

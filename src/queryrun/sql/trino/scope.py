@@ -25,6 +25,18 @@ Schema = Mapping[str, Sequence[TableColumn]]
 """Tables by lower-case name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the tables are, in the names that a statement may put in front of a table's."""
+
+    catalog: str = "owl"
+    schema: str = "data"
+
+
+LOCATION = Location()
+"""Where error texts of the contract's system say that tables are (contract F2)."""
+
+
 @dataclass(slots=True)
 class Column:
     """A column that can be named: `key` by what, `sql` how DuckDB is told.
@@ -38,6 +50,8 @@ class Column:
     type: Type
     relation: str = ""
     """What its relation is called, in lower case; empty for one without a name."""
+    location: tuple[str, ...] = ()
+    """What the statement has in front of the relation's name: a schema, a catalog and a schema."""
 
 
 @dataclass(slots=True)
@@ -77,12 +91,12 @@ class Scope:
             scope = scope.parent
         return None
 
-    def matching(self, key: str, relation: str = "") -> list[Column]:
+    def matching(self, key: str, qualifier: Sequence[str] = ()) -> list[Column]:
         """The columns of that name, here alone."""
         return [
             column
             for column in self.columns
-            if column.key == key and (not relation or column.relation == relation)
+            if column.key == key and (not qualifier or is_of(column, qualifier))
         ]
 
     def outward(self) -> Iterator[Scope]:
@@ -95,6 +109,12 @@ class Scope:
     def known_names(self) -> list[str]:
         """Every name that a column could have been meant by."""
         return [column.key for scope in self.outward() for column in scope.columns]
+
+
+def is_of(column: Column, qualifier: Sequence[str]) -> bool:
+    """Whether these words name the column's relation, as far as the statement has named it."""
+    path = (*column.location, column.relation)
+    return bool(column.relation) and tuple(qualifier) == path[-len(qualifier) :]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

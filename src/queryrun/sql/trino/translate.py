@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from queryrun.sql.trino.evaluation import explained
 from queryrun.sql.trino.grouping import grouping_problem
 from queryrun.sql.trino.information import is_information
 from queryrun.sql.trino.queries import parse
-from queryrun.sql.trino.scope import Output, Schema, Scope
+from queryrun.sql.trino.scope import LOCATION, Location, Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed, name
 from queryrun.sql.trino.types import Type
@@ -34,6 +35,7 @@ class Request:
 
     zone: str = "UTC"
     deleted: str = "exclude"
+    location: Location = LOCATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +89,16 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     it means in Trino.
     """
     if isinstance(parsed.node, ast.Show):
-        return metadata.show(parsed.node, schema, parsed.text)
-    compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted)
+        return metadata.show(parsed.node, schema, parsed.text, request.location)
+    compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted, request.location)
     with deeply(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
     if any(output.type in {t.DAYS, t.MONTHS} for output in outputs):
         sql, outputs = _with_printed_intervals(sql, outputs)
     for output in outputs:
-        if _has_interval(output.type):
-            message = f"A result column of type {output.type} is not supported"
+        if _has_interval(output.type) or output.type.zone == t.VARIES:
+            what = "of several time zones" if output.type.zone else f"of type {output.type}"
+            message = f"A result column {what} is not supported"
             raise failure_at(FailureCode.NOT_SUPPORTED, message, parsed.text, 0)
     if len(sql) > MAX_TRANSLATED_CHARS:
         raise failure_at(
@@ -139,10 +142,40 @@ def placed(parsed: Parsed, failure: Failure) -> Failure:
             return failure_at(failure.code, problem.message, parsed.text, problem.at).failure
         found = explained(parsed.node, failure.message)
     if found is None:
-        return failure
+        return _without_engine_words(failure)
     if found.at is None:
         return replace(failure, message=found.message)
     return failure_at(failure.code, found.message, parsed.text, found.at).failure
+
+
+_BOUND = {
+    FailureCode.TYPE_MISMATCH, FailureCode.SYNTAX_ERROR, FailureCode.NAME_NOT_FOUND,
+    FailureCode.AMBIGUOUS_NAME,
+}  # fmt: skip
+"""What a translation can only be refused for when it was wrong: names and types are Trino's."""
+_IS_ABOUT_GROUPS = re.compile(
+    r"must appear in the GROUP BY clause|cannot contain|cannot be nested|not allowed in FILTER"
+    r"|In a DISTINCT aggregate"
+)
+_GROUPS = (
+    "An expression must be an aggregate expression or appear in GROUP BY clause, and aggregations "
+    "cannot stand in WHERE, ON, FILTER or in each other"
+)
+_ADVICE = re.compile(r"\s*(SET |PRAGMA |\bUse TRY|\bDid you mean|error_on_|HINT|LINE \d).*", re.S)
+
+
+def _without_engine_words(failure: Failure) -> Failure:
+    """A refusal that has no words of Trino's.
+
+    What the engine cannot bind is not supported, whatever its own reason was. What it says of a
+    value stays, without advice on its own settings.
+    """
+    if failure.code in _BOUND and _IS_ABOUT_GROUPS.search(failure.message):
+        return replace(failure, message=_GROUPS)
+    if failure.code in _BOUND:
+        message = "A part of this statement is not supported by the embedded engine"
+        return replace(failure, code=FailureCode.NOT_SUPPORTED, message=message)
+    return replace(failure, message=_ADVICE.sub("", failure.message) or "The value is not valid")
 
 
 @contextmanager

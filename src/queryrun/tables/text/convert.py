@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ from queryrun.tables.text.rules import rule_sql
 from queryrun.tables.text.sources import Batches, Source
 
 HEAD_ROWS = 20_000
-"""From these the first guess at the types is made."""
+"""From these the first guess at the types is made, and the columns of JSON are taken."""
+SAMPLE_ROWS = 5_000
+"""Of delimited text: binding and counting take longer than a few thousand rows are worth."""
 FAMILY_ROWS = 1_000
 """When the first rows are all numbers (or dates …), a later value that is none is no text column
 but most likely a fault of the file: see `Column.break_row`."""
@@ -85,9 +87,12 @@ class Converter:
             if not names:
                 return Converted((), 0)
             head, rest = _split_head(batches)
-            columns = self._columns(source, names, head)
+            columns: list[Column] = []
             try:
-                rows = self._write(source, columns, itertools.chain(head, rest), path, check=True)
+                is_whole, rest = _is_at_end(rest)
+                columns = self._columns(source, names, head, is_whole=is_whole)
+                check = not all(column.is_complete for column in columns)
+                rows = self._write(source, columns, itertools.chain(head, rest), path, check=check)
                 return Converted(tuple(columns), rows)
             except MismatchError:
                 self._require_rules(source, names)
@@ -155,24 +160,32 @@ class Converter:
         return None
 
     def _columns(
-        self, source: Source, names: Sequence[str], head: Sequence[pa.RecordBatch]
+        self,
+        source: Source,
+        names: Sequence[str],
+        head: Sequence[pa.RecordBatch],
+        *,
+        is_whole: bool,
     ) -> list[Column]:
+        """With facts of the whole file where the first rows are all: then no value needs a test."""
         shapes = [Shape() for _ in names] if source.is_json else []
-        sample = _first_rows(head, HEAD_ROWS) if not source.is_json else head
+        sample = head if source.is_json else _first_rows(head, SAMPLE_ROWS)
         facts = self._facts(source, names, _observed(iter(sample), shapes))
-        first = self._facts(source, names, iter(_first_rows(head, FAMILY_ROWS)))
+        is_complete = is_whole and sum(b.num_rows for b in sample) == sum(b.num_rows for b in head)
+        first = facts
+        if not source.is_json and any(kinds.may_begin_as_family(fact) for fact in facts):
+            first = self._facts(source, names, iter(_first_rows(head, FAMILY_ROWS)))
         columns = []
         for index, (name, fact, begin) in enumerate(zip(names, facts, first, strict=True)):
             family = "" if source.is_json else kinds.family_of(begin)
             column = _column(source, name, fact, shapes[index] if shapes else None, family)
-            columns.append(replace(column, is_complete=False))
+            columns.append(replace(column, is_complete=is_complete))
         return columns
 
     def _facts(self, source: Source, names: Sequence[str], batches: Batches) -> list[Facts]:
-        columns = [f"c{index}" for index in range(len(names))]
-        with self._stream([pa.string()] * len(names), batches) as stream:
-            row = self._execute(kinds.facts_sql(columns, stream, is_json=source.is_json))
-        return kinds.read_facts(row, len(names))
+        with self._stream({"c": pa.int32(), "v": pa.string()}, _below(batches)) as stream:
+            rows = self._execute(kinds.facts_sql(stream, is_json=source.is_json))
+        return kinds.read_facts(rows, len(names))
 
     def _write(
         self,
@@ -188,30 +201,30 @@ class Converter:
             for index, column in enumerate(columns)
         )
         types = [_arrow_type(column) for column in columns]
-        with self._stream(types, _typed(batches, columns, types)) as stream:
-            row = self._execute(
+        fields = {f"c{index}": kind for index, kind in enumerate(types)}
+        with self._stream(fields, _typed(batches, columns, types)) as stream:
+            rows = self._execute(
                 f"COPY (SELECT {items} FROM {stream}) TO {quoted_text(os.fspath(path))} "
                 f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
             )
-        return int(str(row[0]))
+        return int(str(rows[0][0]))
 
-    def _execute(self, sql: str) -> tuple[Any, ...]:
+    def _execute(self, sql: str) -> list[tuple[Any, ...]]:
         """A fault of the file that was raised below the engine comes out as itself."""
         try:
-            rows = self._connection.execute(sql).fetchall()
+            return self._connection.execute(sql).fetchall()
         except duckdb.Error as error:
             if self._fault:
                 raise self._fault from error
             if kinds.MISMATCH in str(error):
                 raise MismatchError from error
             raise
-        return rows[0] if rows else ()
 
     _fault: BaseException | None = None
 
     @contextlib.contextmanager
-    def _stream(self, types: Sequence[pa.DataType], batches: Batches) -> Iterator[str]:
-        schema = pa.schema([(f"c{index}", kind) for index, kind in enumerate(types)])
+    def _stream(self, fields: Mapping[str, pa.DataType], batches: Batches) -> Iterator[str]:
+        schema = pa.schema(list(fields.items()))
         self._fault = None
         reader = pa.RecordBatchReader.from_batches(schema, self._watched(batches))
         with self._registered(reader) as name:
@@ -327,6 +340,17 @@ def _nested_array(texts: list[str | None], column: Column, kind: pa.DataType) ->
     return pa.array(values, kind)
 
 
+def _below(batches: Batches) -> Batches:
+    """The values of all columns one below the other, with the number of their column."""
+    for batch in batches:
+        numbers = [
+            pa.repeat(pa.scalar(index, pa.int32()), batch.num_rows)
+            for index in range(batch.num_columns)
+        ]
+        values = [pa.concat_arrays(numbers), pa.concat_arrays(batch.columns)]
+        yield pa.RecordBatch.from_arrays(values, ["c", "v"])
+
+
 def _split_head(batches: Batches) -> tuple[list[pa.RecordBatch], Batches]:
     head: list[pa.RecordBatch] = []
     rows = 0
@@ -336,6 +360,11 @@ def _split_head(batches: Batches) -> tuple[list[pa.RecordBatch], Batches]:
         if rows >= HEAD_ROWS:
             break
     return head, batches
+
+
+def _is_at_end(batches: Batches) -> tuple[bool, Batches]:
+    first = next(batches, None)
+    return first is None, batches if first is None else itertools.chain([first], batches)
 
 
 def _first_rows(batches: Sequence[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:

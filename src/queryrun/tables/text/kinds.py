@@ -7,8 +7,9 @@ the column can be read back from it; otherwise the column is text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 INTEGER = "i"
 """A whole number in its plain form that fits 64 bits."""
@@ -153,6 +154,11 @@ def fits_sql(family: str) -> str:
     return f"(v = '' OR qr_class(v) IN ({', '.join(repr(name) for name in sorted(classes))}))"
 
 
+def may_begin_as_family(facts: Facts) -> bool:
+    """Whether rows before a break may be of one family: not known from facts of more rows."""
+    return not family_of(facts) and any(facts.classes & family for family in _FAMILIES)
+
+
 def breaks_family(facts: Facts, family: str) -> bool:
     """Whether values that are not of the family occur among `facts`.
 
@@ -229,50 +235,31 @@ MACROS = (
 )
 """What a connection must be told before it can run the SQL made here."""
 
-_COUNTED = "iIfFzbdymatoxjn"
 
+def facts_sql(source: str, *, is_json: bool = False) -> str:
+    """A query with one row for each column and class that occurs, for `read_facts`.
 
-def facts_sql(columns: Iterable[str], source: str, *, is_json: bool = False) -> str:
-    """A query of one row: `FACTS_PER_COLUMN` values for each column, in order."""
+    `source` has the values of all columns one below the other, as `c` (which column) and `v`: so
+    the classes are bound once, and not once for each column.
+    """
     classify = "qr_json_class" if is_json else "qr_class"
-    items: list[str] = []
-    classes: list[str] = []
-    for column in columns:
-        mark = f'"k{len(classes)}"'
-        classes.append(f"{column}, {classify}({column}) AS {mark}")
-        items += [f"count(*) FILTER ({mark} = '{name}')" for name in _COUNTED]
-        numeric = f"FILTER ({mark} IN ('i', 'I', 'f', 'F'))"
-        plain = f"ltrim(split_part({column}, '.', 1), '-')"
-        items += [
-            f"coalesce(max(length({plain})) {numeric}, 0)",
-            f"coalesce(max(length(split_part({column}, '.', 2))) {numeric}, 0)",
-            f"coalesce(bool_or(contains(lower({column}), 'e')) {numeric}, false)",
-            f"coalesce(max(abs(CAST(TRY_CAST({column} AS BIGINT) AS HUGEINT))) "
-            f"FILTER ({mark} = 'i'), 0)",
-        ]
-    return f"SELECT {', '.join(items)} FROM (SELECT {', '.join(classes)} FROM {source})"
+    return (
+        "SELECT c, k, count(*), max(length(ltrim(split_part(v, '.', 1), '-'))), "
+        "max(length(split_part(v, '.', 2))), bool_or(contains(lower(v), 'e')), "
+        "coalesce(max(abs(CAST(TRY_CAST(v AS BIGINT) AS HUGEINT))) FILTER (k = 'i'), 0) "
+        f"FROM (SELECT c, v, {classify}(v) AS k FROM {source}) WHERE k IS NOT NULL GROUP BY c, k"
+    )
 
 
-FACTS_PER_COLUMN = len(_COUNTED) + 4
-
-
-def read_facts(row: tuple[object, ...], columns: int) -> list[Facts]:
-    """The facts in the row that `facts_sql` returns."""
-    found = []
-    for index in range(columns):
-        values = row[index * FACTS_PER_COLUMN : (index + 1) * FACTS_PER_COLUMN]
-        counts = dict(zip(_COUNTED, (int(str(v)) for v in values), strict=False))
-        whole, fraction, exponent, largest = values[len(_COUNTED) :]
-        found.append(
-            Facts(
-                {name: count for name, count in counts.items() if count},
-                int(str(whole)),
-                int(str(fraction)),
-                bool(exponent),
-                int(str(largest)),
-            )
-        )
-    return found
+def read_facts(rows: Sequence[tuple[Any, ...]], columns: int) -> list[Facts]:
+    """The facts of each column in the rows that `facts_sql` returns."""
+    found: list[list[Facts]] = [[] for _ in range(columns)]
+    for column, name, count, whole, fraction, exponent, largest in rows:
+        counts = {str(name): int(count)}
+        is_number = name in _NUMERIC
+        facts = Facts(counts, int(whole), int(fraction), bool(exponent), int(largest))
+        found[int(column)].append(facts if is_number else Facts(counts))
+    return [joined(facts) for facts in found]
 
 
 def value_sql(column: str, kind: str, *, is_json: bool = False) -> str:
@@ -341,8 +328,9 @@ def _is_of(column: str, kind: str, is_json: bool) -> str:
         return (
             f"((regexp_full_match({column}, '{_PLAIN}') AND (length({column}) <= 15 "
             f"OR coalesce(CAST(TRY_CAST({column} AS DOUBLE) AS VARCHAR) = {column}, false))) "
-            f"OR {classify} = 'f' OR ({classify} = 'i' "
-            f"AND abs(CAST(TRY_CAST({column} AS BIGINT) AS HUGEINT)) <= {MAX_EXACT_INTEGER}))"
+            f"OR CASE {classify} WHEN 'f' THEN true WHEN 'i' THEN "
+            f"abs(CAST(TRY_CAST({column} AS BIGINT) AS HUGEINT)) <= {MAX_EXACT_INTEGER} "
+            "ELSE false END)"
         )
     if kind == "DATE":
         return (

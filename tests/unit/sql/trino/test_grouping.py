@@ -44,13 +44,24 @@ def test_a_grouping_error_has_its_position(
     ("statement", "refusal"),
     [
         ("SELECT id FROM account", "Out of Range Error"),
-        ("SELECT id FROM account GROUP BY id", UNGROUPED),
-        ("SHOW TABLES", UNGROUPED),
+        ("SELECT id FROM account GROUP BY id", "No function matches the given name"),
     ],
 )
-def test_what_is_not_found_stays_as_it_was(statement: str, refusal: str) -> None:
-    bare = Failure(FailureCode.TYPE_MISMATCH, refusal)
-    assert placed(read(statement), bare) is bare
+def test_what_only_the_engine_cannot_bind_is_not_supported(statement: str, refusal: str) -> None:
+    found = placed(read(statement), Failure(FailureCode.TYPE_MISMATCH, refusal))
+    assert found.code is FailureCode.NOT_SUPPORTED
+    assert refusal not in found.message
+
+
+def test_a_refusal_of_a_value_has_no_advice_on_the_engines_settings() -> None:
+    advice = "Division of 1 by 0 failed\nUse TRY or SET error_on_division_by_zero = false"
+    found = placed(read("SELECT id FROM account"), Failure(FailureCode.INVALID_VALUE, advice))
+    assert found.message == "Division of 1 by 0 failed"
+
+
+def test_a_metadata_statement_keeps_its_failure() -> None:
+    bare = Failure(FailureCode.TYPE_MISMATCH, UNGROUPED)
+    assert placed(read("SHOW TABLES"), bare) is bare
 
 
 @pytest.mark.parametrize("order", ["id", "upper(accountnumber)", "accountnumber || 'x'"])

@@ -147,3 +147,25 @@ def test_a_table_called_like_a_common_table_expression_is_shadowed() -> None:
     schema = {"w": [TableColumn("id", BIGINT)]}
     sql, _ = translate(read("WITH w AS (SELECT 1 AS x) SELECT x FROM w"), schema, Request())
     assert '"w"' not in sql
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nosuch.data.account", "Catalog 'nosuch' not found"),
+        ("owl.nosuch.account", "Schema 'nosuch' does not exist"),
+        ("nosuch.account", "Schema 'nosuch' does not exist"),
+        ("nosuch.information_schema.tables", "Catalog 'nosuch' not found"),
+    ],
+)
+def test_a_catalog_or_schema_that_is_not_there_is_named(name: str, words: str) -> None:
+    found = failure(f"SELECT * FROM {name}")
+    assert (found.code, found.message) == (FailureCode.NAME_NOT_FOUND, words)
+
+
+def test_an_overload_that_is_not_built_is_refused_and_a_wrong_one_is_told_what_there_is() -> None:
+    not_built = failure("SELECT approx_percentile(id, 1, 0.5) FROM account")
+    wrong = failure("SELECT sum(accountnumber) FROM account")
+    assert not_built.code is FailureCode.NOT_SUPPORTED
+    assert wrong.code is FailureCode.TYPE_MISMATCH
+    assert "Expected: sum(" in wrong.message

@@ -266,6 +266,13 @@ CREATE TABLE file_removals (
 );
 CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
 
+-- The nodes on this database, and what each last said of itself.
+CREATE TABLE nodes (
+    node    text COLLATE "C" PRIMARY KEY,
+    seen_ms bigint NOT NULL,
+    facts   text
+) WITH (fillfactor = 50);
+
 -- Request rates of all nodes together. Each window is the time at which it will be full again.
 -- Not logged: after a crash every bucket is full.
 CREATE UNLOGGED TABLE rate_buckets (
