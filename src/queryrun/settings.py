@@ -108,6 +108,10 @@ class ServerSettings(Section, frozen=True):
     """Whether the kernel must offer every wall around the processes that run statements
     (SECURITY.md). `required`: without one the service does not start. `best_effort`: it starts,
     with a warning. `auto`: required when it listens beyond loopback."""
+    drain_delay_s: float = 0.0
+    """How long a node goes on to serve after SIGTERM while `/readyz` is 503 already, so that a
+    balancer takes it out before it refuses anything: a few times the balancer's interval. It
+    claims no more runs meanwhile. A second signal ends the wait."""
     drain_timeout_s: float = 10.0
     """How long running statements may go on after SIGTERM. Then they are stopped and queued
     again, without losing an attempt."""

@@ -95,10 +95,12 @@ async def _serve(
 async def serve_node(node: Node, listener: socket.socket) -> None:
     """Serve a node until SIGTERM, SIGINT or SIGHUP. Run it on the main thread.
 
-    Ends `server.drain_timeout_s` and `SHUTDOWN_S` after the first signal at the latest.
+    Ends `server.drain_delay_s`, `server.drain_timeout_s` and `SHUTDOWN_S` after the first signal at
+    the latest.
     """
     timeout_s = node.settings.server.drain_timeout_s
-    signals = StopSignals(asyncio.get_running_loop(), timeout_s + SHUTDOWN_S)
+    stop_within_s = node.settings.server.drain_delay_s + timeout_s + SHUTDOWN_S
+    signals = StopSignals(asyncio.get_running_loop(), stop_within_s)
     server = node.http_server()
     try:
         if await _until_signal(node.start(), signals.first):
@@ -137,7 +139,11 @@ async def _until_signal(work: Coroutine[Any, Any, None], event: asyncio.Event) -
 
 async def _drain(node: Node, signals: StopSignals, timeout_s: float) -> None:
     """Let running statements finish, for `timeout_s` or until a second signal."""
-    log.info("draining", running=node.dispatcher.held, timeout_s=timeout_s)
+    node.leave()
+    delay_s = node.settings.server.drain_delay_s
+    log.info("draining", running=node.dispatcher.held, delay_s=delay_s, timeout_s=timeout_s)
+    if delay_s > 0:
+        await _until_signal(asyncio.sleep(delay_s), signals.second)
     if not await _until_signal(node.drain(timeout_s), signals.second):
         await node.drain(0)
 

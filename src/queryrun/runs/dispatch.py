@@ -62,13 +62,22 @@ class Dispatcher:
         self._beat = asyncio.Event()
         self._checks: set[asyncio.Task[None]] = set()
         self._loops = BackgroundLoops()
-        self._draining = False
+        self._draining = self._leaving = False
         context.notifier.add_listener(self._on_change)
 
     @property
     def accepting(self) -> bool:
         """False from the moment the node drains."""
         return not self._draining
+
+    @property
+    def is_leaving(self) -> bool:
+        """True from the moment the node is going to stop: it claims nothing, and still accepts."""
+        return self._leaving or self._draining
+
+    def leave(self) -> None:
+        """Claim nothing more; `drain` follows."""
+        self._leaving = True
 
     @property
     def held(self) -> int:
@@ -179,7 +188,7 @@ class Dispatcher:
         """Claim as many runs as there are free slots and start an attempt on each."""
         free = self._options.slots - len(self._tasks)
         fair = self._options.fair_slots + min(free, 0)
-        if (free <= 0 and fair <= 0) or self._draining or self._context.health.blocking():
+        if (free <= 0 and fair <= 0) or self.is_leaving or self._context.health.blocking():
             return
         requested_s = time.monotonic()
         for attempt in await self._context.store.claim(

@@ -180,6 +180,10 @@ class Node:
             self.runs.notifier.on_remote_change(run_id)
             self.dispatcher.on_remote_change(run_id, state)
 
+    def leave(self) -> None:
+        """`/readyz` says that this node stops, which serves as before and claims nothing more."""
+        self.dispatcher.leave()
+
     async def drain(self, timeout_s: float) -> None:
         """Accept and claim nothing more. Give running attempts `timeout_s`, then requeue them."""
         await self.dispatcher.drain(timeout_s)

@@ -25,7 +25,7 @@ def readiness(
 
     async def check() -> dict[str, str]:
         parts = await health.states()
-        checks = {"dispatcher": OK if dispatcher.accepting else "draining"}
+        checks = {"dispatcher": "draining" if dispatcher.is_leaving else OK}
         states = {name: sources.unavailable_reason(name) or OK for name in remote_sources}
         named = {f"{SOURCE}{name}": state for name, state in states.items()}
         warned = {name: problem() or OK for name, problem in warnings.items()}
