@@ -224,6 +224,8 @@ class RelationCompiler(CallCompiler):
         if _is_unnest(node.right) and node.kind != "CROSS" and not _is_true(node.on):
             what = f"{node.kind} JOIN with UNNEST, but ON TRUE,"
             self.refuse(what, node.at)
+        if _is_lateral(node.right) and node.kind in {"RIGHT", "FULL"}:
+            self.refuse(f"{node.kind} JOIN LATERAL", node.at)
         seen = left if node.kind in {"CROSS", "INNER", "LEFT"} else Joined("", [])
         right = self._right(node.right, outer, seen)
         columns, hidden = left.columns + right.columns, left.hidden + right.hidden
@@ -288,6 +290,11 @@ class RelationCompiler(CallCompiler):
 
 def _is_unnest(node: ast.Relation) -> bool:
     return isinstance(node.relation if isinstance(node, ast.Aliased) else node, ast.Unnest)
+
+
+def _is_lateral(node: ast.Relation) -> bool:
+    inner = node.relation if isinstance(node, ast.Aliased) else node
+    return isinstance(inner, ast.Derived) and inner.is_lateral
 
 
 def _is_true(node: ast.Expr | None) -> bool:

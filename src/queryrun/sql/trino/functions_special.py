@@ -64,7 +64,13 @@ def _extremes(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {found} END)", kind)
 
 
+def _has_floating(kind: t.Type) -> bool:
+    return t.is_floating(kind) or any(map(_has_floating, kind.parts))
+
+
 def _extreme_nested(c: CallCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
+    if _has_floating(kind):  # NaN inside of a row has an order of its own in Trino
+        c.refuse(f"{node.name} of {kind}", node.at)
     if not orderable(kind) or any(t.bare(value.type) != t.bare(kind) for value in values):
         c.refuse(f"{node.name} of {kind}", node.at)
     items = [ordered(c, value) for value in values]

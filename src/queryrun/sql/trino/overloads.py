@@ -14,10 +14,14 @@ from queryrun.sql.trino import types as t
 from queryrun.sql.trino.catalog import trino_functions
 from queryrun.sql.trino.types import Type
 
-VARIADIC = frozenset(["coalesce", "concat", "concat_ws", "format", "greatest", "least", "zip"])
+VARIADIC = frozenset(
+    ["coalesce", "concat", "concat_ws", "format", "greatest", "least", "zip", "map_concat"]
+)
 """Functions whose listed signature stands for any number of arguments."""
 _FORMS = frozenset(["coalesce", "if", "nullif", "try", "format", "grouping"])
 """What Trino has besides the functions that it lists."""
+_WITH_PRECISION = frozenset(["current_timestamp", "localtimestamp", "current_time", "localtime"])
+"""Forms that take a number of digits."""
 _STEPS = ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double")
 _KNOWN = frozenset(
     [
@@ -41,6 +45,8 @@ def may_take(name: str, args: Sequence[Type | None]) -> bool:
     """Whether an overload may fit. An argument without a type is a lambda."""
     if name in _FORMS:
         return False
+    if name in _WITH_PRECISION:
+        return len(args) == 1
     for row in trino_functions().get(name, ()):
         params = split(row[1])
         if name in VARIADIC and params and args:
