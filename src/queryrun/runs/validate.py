@@ -50,11 +50,12 @@ async def _tables(
         shapes = await catalog.tables(source, principal.entity_id)
     except Unavailable:
         return None
-    if len(shapes) > MAX_TABLES or any(table.columns is None for table in shapes):
+    if len(shapes) > MAX_TABLES:
         return None
     return tuple(_columns(table) for table in shapes)
 
 
 def _columns(table: TableShape) -> TableColumns:
-    columns = table.columns or ()
-    return TableColumns(table.name, tuple(NamedType(one.name, one.type) for one in columns))
+    if table.columns is None:
+        return TableColumns(table.name, None)
+    return TableColumns(table.name, tuple(NamedType(one.name, one.type) for one in table.columns))

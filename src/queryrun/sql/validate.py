@@ -30,7 +30,8 @@ class TableColumns:
     """A table and its columns."""
 
     name: str
-    columns: tuple[NamedType, ...]
+    columns: tuple[NamedType, ...] | None
+    """None: they could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,16 @@ class Validation:
 
 def validate_trino(statement: str, tables: Sequence[TableColumns] | None) -> Validation:
     """Compile a statement in Trino's SQL. It is only parsed without tables, and when one that it
-    names has a column of a type that is not Trino's: then only the engine can tell."""
+    names could not be read or has a column of a type that is not Trino's: then only the engine can
+    tell."""
     try:
         parsed = read(statement)
         if tables is None or parsed.explain:
             return Validation()
         schema = _schema(tables)
+        unread = {table.name for table in tables if table.columns is None}
         named = [column for name in parsed.needs.tables for column in schema.get(name, ())]
-        if any(column.type is None for column in named):
+        if unread & parsed.needs.tables or any(column.type is None for column in named):
             return Validation()
         _, outputs = translate(parsed, schema, Request())
     except RunFailed as failed:
@@ -64,7 +67,7 @@ def validate_trino(statement: str, tables: Sequence[TableColumns] | None) -> Val
 
 def _schema(tables: Sequence[TableColumns]) -> Schema:
     return {
-        table.name: [TableColumn(column.name, _type(column.type)) for column in table.columns]
+        table.name: [TableColumn(column.name, _type(column.type)) for column in table.columns or ()]
         for table in tables
     }
 
