@@ -63,7 +63,7 @@ def _client(targets: Targets, server: Server, entity: str, orgs: list[str]) -> h
     return targets.client_of(server, issued)
 
 
-def _told(http: httpx.Client, sql: str) -> Any:
+def _response_to(http: httpx.Client, sql: str) -> Any:
     """The response to a statement: its rows, its failure, or the refusal."""
     body = {"sql": sql, "content_type": "csv"}
     response = http.post(
@@ -80,10 +80,14 @@ def _leaks(targets: Targets, statements: list[str], dialect: str, *, is_database
     if targets.quick:
         statements = statements[:: max(1, len(statements) // QUICK_STATEMENTS)]
     everybody, north, unrestricted = _clients(targets, dialect, is_database=is_database)
-    counted = [_told(http, "SELECT count(*) AS n FROM account") for http in (north, unrestricted)]
+    counted = [
+        _response_to(http, "SELECT count(*) AS n FROM account") for http in (north, unrestricted)
+    ]
     assert [rows[-1].split() for rows in counted] == [["n", "999"], ["n", "2997"]], counted
-    told = [sql for sql in statements if _told(everybody, sql) != _told(north, sql)]
-    return Outcome(len(told), len(statements), "; ".join(told))
+    leaking = [
+        sql for sql in statements if _response_to(everybody, sql) != _response_to(north, sql)
+    ]
+    return Outcome(len(leaking), len(statements), "; ".join(leaking))
 
 
 @attack(GROUP, "files, Trino's dialect", before="26 runs told values", bar=0, unit=UNITS,

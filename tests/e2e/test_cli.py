@@ -142,6 +142,31 @@ def test_describe_takes_a_name_and_not_a_statement(shell: Shell) -> None:
     assert "does not exist" in done.stderr
 
 
+def test_a_table_shows_every_digit_of_the_file(shell: Shell) -> None:
+    exact = "CAST('12.30' AS decimal(10,2)) AS price"
+    exact += ", CAST('12345678901234567.100000' AS decimal(38,6)) AS big"
+    output = shell.in_a_terminal("run", f"SELECT {exact}, '007' AS code, chr(27) || '[2J' AS text")
+    for text in ("12.30", "12345678901234567.100000", "007", r"\x1b[2J", "(1 row)"):
+        assert text in output
+    assert "\x1b[2J" not in output
+
+
+def test_statements_of_a_script_run_in_turn_until_one_fails(shell: Shell) -> None:
+    done = shell("run", stdin="SELECT 1 AS a; SELECT ';' AS b;\nSELECT nosuch; SELECT 4 AS d")
+    assert (done.returncode, done.stdout) == (3, "a\n1\nb\n;\n")
+    refused = shell("run", "SELECT 1; SELECT 2", "-o", "out.csv")
+    assert refused.returncode == 1
+    assert "run them one by one" in refused.stderr
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id_and_the_last_by_a_word(shell: Shell) -> None:
+    shell.ok("run", "SELECT 5 AS five")
+    run_id = json.loads(shell.ok("show", "@last", "--json"))["id"]
+    assert shell.ok("get", run_id[:13], "-o", "-") == "five\n5\n"
+    assert shell("run", "SELECT 1", "-o", "a.xlsx").returncode == 1
+    assert shell.ok("--version").startswith("queryrun ")
+
+
 def test_a_terminal_gets_a_table(shell: Shell) -> None:
     output = shell.in_a_terminal("run", "SELECT 42 AS answer, NULL AS nothing, '[bold]' AS t")
     assert "answer" in output

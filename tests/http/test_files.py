@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +15,8 @@ import pytest
 
 from queryrun.auth.tokens import issue_token
 from queryrun.http.app import build_app
+from queryrun.http.context import DOWNLOAD_THREADS
+from queryrun.results.names import run_id_of
 from tests.http.app_harness import AppHarness
 from tests.http.problem import assert_problem
 
@@ -242,3 +247,47 @@ async def test_a_download_ends_when_the_client_disconnects(harness: AppHarness) 
     }
     await build_app(harness.app)(scope, receive, send)
     assert sum(map(len, sent)) < 7_000
+
+
+async def test_an_entity_with_many_downloads_delays_anothers_by_a_chunk_at_a_time(
+    harness: AppHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every thread reads for the first one, and more of its downloads wait; then comes another."""
+    urls = [await link(harness) for _ in range(DOWNLOAD_THREADS + 4)]
+    other = await link(harness)
+    runs = harness.app.threads.entities_of_runs
+    for url in (*urls, other):
+        runs.put(run_id_of(url.rpartition("/")[2]), "another" if url == other else "busy")
+    order, free, read = list[str](), threading.Semaphore(0), harness.results.read
+    lock = threading.Lock()
+
+    def slow(key: str, start: int, end: int) -> Iterator[bytes]:
+        with lock:
+            order.append(key)
+        free.acquire()
+        yield from read(key, start, end)
+
+    monkeypatch.setattr(harness.results, "read", slow)
+    busy = [asyncio.ensure_future(fetch(harness, url)) for url in urls]
+    await _until(lambda: len(order) == DOWNLOAD_THREADS)
+    late = asyncio.ensure_future(fetch(harness, other))
+    waiting = harness.app.threads.download_turns._waiting
+    for read_chunks in (1, 2):  # one delays the look at the file, the second its first chunk
+        await _until(lambda: "another" in waiting)
+        free.release()
+        await _until(partial(_has_length, order, DOWNLOAD_THREADS + read_chunks))
+    assert order[-1] in other
+    for _ in range(1000):
+        free.release()
+    responses = await asyncio.gather(late, *busy)
+    assert {response.content for response in responses} == {DATA}
+
+
+def _has_length(found: list[str], length: int) -> bool:
+    return len(found) == length
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - other threads make it true
+            await asyncio.sleep(0.005)

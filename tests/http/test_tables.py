@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 
 from queryrun.auth.model import Scope
-from queryrun.engines.base import ColumnInfo
+from queryrun.engines.base import ColumnInfo, TableFacts
+from queryrun.runs.source_policy import SourcePolicy
 from queryrun.services.catalog.frames import TableShape
 from tests.http.app_harness import ACME, GLOBEX, AppHarness
 from tests.http.problem import assert_problem
@@ -51,6 +55,40 @@ async def test_another_source_has_its_own_tables(harness: AppHarness) -> None:
 async def test_an_unknown_source_is_refused(harness: AppHarness, path: str) -> None:
     response = await harness.call("GET", path, params={"source": "nowhere"})
     assert_problem(response, 400, "source")
+
+
+@pytest.mark.parametrize("path", ["/v2/tables", "/v2/tables/account"])
+async def test_a_client_of_orgs_is_told_nothing_of_hidden_rows(
+    harness: AppHarness, path: str
+) -> None:
+    """A table with the org column, and one that nobody knows the columns of."""
+    facts = TableFacts("csv", 3, 4096, 1000, "v1", ("line 7 is passed over",))
+    columns = (ColumnInfo("id", "varchar"), ColumnInfo("Org", "varchar"))
+    harness.tables.known[("live", ACME.id)] = (
+        TableShape("account", columns, facts),
+        TableShape("broken", None, facts, "line 9: 'their secret' is no number"),
+        TableShape("plain", columns[:1], facts),
+    )
+    sources = cast("dict[str, SourcePolicy]", harness.app.runs.sources)
+    sources["live"] = replace(sources["live"], org_column="org")
+    full = (await harness.call("GET", path)).json()
+    assert "4096" in str(full)
+    token = await harness.new_token(org_ids=("north",))
+    body = (await harness.call("GET", path, token=token)).json()
+    tables = body.get("data", [body])
+    hidden: dict[str, object] = {
+        "files": None,
+        "size_bytes": None,
+        "rows": None,
+        "version": None,
+        "warnings": [],
+    }
+    for table in tables:
+        if table["name"] != "plain":
+            assert {name: table[name] for name in hidden} == hidden
+            assert "secret" not in str(table)
+        else:
+            assert table["rows"] == 1000
 
 
 async def test_a_misspelled_name_gets_a_suggestion(harness: AppHarness) -> None:

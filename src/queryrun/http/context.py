@@ -35,8 +35,11 @@ from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.tables import TableCatalog
+from queryrun.services.base import RecentResults
 from queryrun.services.turns import TurnSlots
 
+DOWNLOAD_THREADS = 16
+MAX_KNOWN_RUNS = 10_000
 MAX_TEXT_PREVIEWS = 2
 """At once; entities take turns. Each reads 16 MiB at most: a fifth of a second of CPU."""
 
@@ -112,9 +115,19 @@ class HttpThreads:
     )
     """Inflate and decode large request bodies. Each holds `max_body_bytes`, twice at most."""
     downloads: BoundedThreads = field(
-        default_factory=lambda: BoundedThreads("download", threads=16, max_waiting=2000)
+        default_factory=lambda: BoundedThreads(
+            "download", threads=DOWNLOAD_THREADS, max_waiting=2000
+        )
     )
     """Read result files for downloads. A call reads one chunk."""
+    download_turns: TurnSlots = field(
+        default_factory=lambda: TurnSlots(DOWNLOAD_THREADS, max_waiting_per_key=2000)
+    )
+    """Whose chunk is read next: entities in turn, whoever has more downloads."""
+    entities_of_runs: RecentResults[str, str] = field(
+        default_factory=lambda: RecentResults(MAX_KNOWN_RUNS)
+    )
+    """Whose file a link leads to; the link itself does not say."""
     previews: BoundedThreads = field(
         default_factory=lambda: BoundedThreads("rows", threads=MAX_TEXT_PREVIEWS, max_waiting=0)
     )

@@ -6,7 +6,8 @@ No redirect and never a `Content-Encoding`: the known clients refuse both (contr
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 import structlog
@@ -37,7 +38,8 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     """The file, or the range of it that the caller requests."""
     key = request.path_params["key"]
     _check_link(app, request, key)
-    file = await _stat(app, key)
+    entity_id = await _entity_of(app, key)
+    file = await _stat(app, key, entity_id)
     if file is None:
         raise FileGone("file", f"File {PurePosixPath(key).name[:100]!r} could not be found")
     etag = f'"{file.etag.strip(chr(34))}"'
@@ -53,7 +55,7 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
         await record(
             app, request, AuditEvent.RESULT_READ, run_id_of(key), way="link", start=start, end=end
         )
-    chunks = _chunks(app, file.key, start, end)
+    chunks = _chunks(app, entity_id, file.key, start, end)
     return StreamingResponse(chunks, 200 if span is None else 206, headers)
 
 
@@ -69,9 +71,25 @@ def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
         raise LinkRefused("the link is not valid, or no longer; read the run again for a new one")
 
 
-async def _stat(app: AppContext, key: str) -> StoredFile | None:
+async def _entity_of(app: AppContext, key: str) -> str:
+    """Whose turn a download is. While the store of runs is away, or the run is gone, the run
+    itself has a turn: a file can be downloaded all the same."""
+    run_id = run_id_of(key)
+    known = app.threads.entities_of_runs.get(run_id)
+    if known is not None:
+        return known
+    with suppress(Unavailable):
+        run = await app.runs.store.get(run_id)
+        if run is not None:
+            app.threads.entities_of_runs.put(run_id, run.request.entity_id)
+            return run.request.entity_id
+    return run_id
+
+
+async def _stat(app: AppContext, key: str, entity_id: str) -> StoredFile | None:
     try:
-        return await app.threads.downloads.run(lambda: app.results.stat(key))
+        async with app.threads.download_turns.slot(entity_id):
+            return await app.threads.downloads.run(lambda: app.results.stat(key))
     except RunFailed as error:
         raise Unavailable("the store of result files cannot be reached") from error
 
@@ -115,15 +133,23 @@ def _bounds(first: str, last: str, size_bytes: int) -> tuple[int, int]:
     return int(first), min(size_bytes, int(last) + 1) if last else size_bytes
 
 
-async def _chunks(app: AppContext, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-    """The bytes, each chunk read in a thread: a slow client holds no thread between chunks."""
+async def _chunks(
+    app: AppContext, entity_id: str, key: str, start: int, end: int
+) -> AsyncIterator[bytes]:
+    """The bytes, each chunk read in a thread: a slow client holds no thread between chunks, and
+    an entity with many downloads delays another's by a chunk."""
     chunks, sent_bytes = iter(app.results.read(key, start, end)), 0
     try:
-        while (chunk := await app.threads.downloads.run(lambda: next(chunks, None))) is not None:
+        while (chunk := await _next_chunk(app, entity_id, chunks)) is not None:
             sent_bytes += len(chunk)
             yield chunk
     finally:
         await _count_download(app, key, sent_bytes)
+
+
+async def _next_chunk(app: AppContext, entity_id: str, chunks: Iterator[bytes]) -> bytes | None:
+    async with app.threads.download_turns.slot(entity_id):
+        return await app.threads.downloads.run(lambda: next(chunks, None))
 
 
 async def _count_download(app: AppContext, key: str, sent_bytes: int) -> None:

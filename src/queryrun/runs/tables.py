@@ -6,7 +6,10 @@ import difflib
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec import structs
+
 from queryrun.auth.model import Principal
+from queryrun.engines.base import TableFacts
 from queryrun.errors import InvalidRequest, NotFound
 from queryrun.runs.context import RequestContext
 from queryrun.services.catalog.frames import TableShape
@@ -31,7 +34,9 @@ async def list_tables(
 
     The list may be up to a minute old. Raises `InvalidRequest` for an unknown source.
     """
-    return await catalog.tables(_source_name(context, source), principal.entity_id)
+    source_name = _source_name(context, source)
+    found = await catalog.tables(source_name, principal.entity_id)
+    return [_as_seen(context, source_name, principal, table) for table in found]
 
 
 async def describe_table(
@@ -45,11 +50,29 @@ async def describe_table(
     source_name = _source_name(context, source)
     found = await catalog.table(source_name, principal.entity_id, name)
     if found is not None:
-        return found
+        return _as_seen(context, source_name, principal, found)
     names = [table.name for table in await catalog.tables(source_name, principal.entity_id)]
     close = difflib.get_close_matches(name.lower(), names, n=1)
     suggestion = f"; did you mean '{close[0]}'?" if close else ""
     raise NotFound("name", f"Table '{name[:128]}' could not be found{suggestion}")
+
+
+def _as_seen(
+    context: RequestContext, source: str, principal: Principal, table: TableShape
+) -> TableShape:
+    """A client of orgs is told nothing that hidden rows have a part in: neither how many there are
+    and how large, nor when they change, nor what is wrong with one."""
+    org_column = context.sources[source].org_column.lower()
+    if not principal.org_ids or not org_column:
+        return table
+    columns = table.columns
+    if columns is not None and org_column not in {one.name.lower() for one in columns}:
+        return table
+    facts = TableFacts(format=table.facts.format)
+    return structs.replace(table, facts=facts, problem=_UNREADABLE if table.problem else "")
+
+
+_UNREADABLE = "The table's data cannot be read; the operator can see why"
 
 
 def _source_name(context: RequestContext, source: str | None) -> str:

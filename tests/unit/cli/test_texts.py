@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import typer
 from queryrun_cli.exits import describe, status_of
 from queryrun_cli.ls import Filters
 from queryrun_cli.run import RunOptions, read_sql
-from queryrun_cli.texts import aligned, cell_text, run_cells, run_object, shortened
+from queryrun_cli.texts import aligned, counted, run_cells, run_object, shortened
 from queryrun_client import (
     ClientError,
     FileInfo,
@@ -47,12 +48,9 @@ def test_columns_are_aligned() -> None:
     assert list(aligned([("a", "b"), ("long", "x")])) == ["a     b", "long  x"]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "NULL"), ("", ""), (True, "true"), (1.5, "1.5"), ([1, "ä"], '[1, "ä"]')],
-)
-def test_null_differs_from_empty_text(value: object, text: str) -> None:
-    assert cell_text(value) == text
+@pytest.mark.parametrize(("rows", "text"), [(0, "0 rows"), (1, "1 row"), (1200, "1,200 rows")])
+def test_rows_are_counted_in_words(rows: int, text: str) -> None:
+    assert counted(rows) == text
 
 
 @pytest.mark.parametrize(
@@ -105,9 +103,16 @@ def test_a_requested_format_wins_over_the_suffix() -> None:
 def test_a_statement_is_one_of_argument_and_file(tmp_path: Path) -> None:
     (tmp_path / "q.sql").write_text("SELECT 1")
     assert read_sql(None, tmp_path / "q.sql") == "SELECT 1"
-    for sql, file in ((None, None), ("SELECT 1", tmp_path / "q.sql")):
-        with pytest.raises(typer.BadParameter):
-            read_sql(sql, file)
+    with pytest.raises(typer.BadParameter):
+        read_sql("SELECT 1", tmp_path / "q.sql")
+
+
+@pytest.mark.parametrize(("sql", "file"), [("-", None), (None, Path("-")), (None, None)])
+def test_what_is_piped_in_is_the_statement(
+    monkeypatch: pytest.MonkeyPatch, sql: str | None, file: Path | None
+) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"SELECT 2")))
+    assert read_sql(sql, file) == "SELECT 2"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from queryrun_cli import exits
+from queryrun_cli.ids import run_id_of
 from queryrun_cli.ls import Filters
 from queryrun_cli.remote import connect, find_server
 from queryrun_client import CancelOutcome, Client, ClientError, State
@@ -42,7 +43,11 @@ def cancel_runs(
     if bool(ids) == (filters is not None):
         raise typer.BadParameter("give ids of runs, or --all")
     with exits.translated(), connect(find_server(profile)) as client:
-        run_ids = ids if filters is None else _unfinished(client, filters)
+        run_ids = (
+            [run_id_of(client, one) for one in ids]
+            if filters is None
+            else _unfinished(client, filters)
+        )
         if filters is not None and not yes and not as_json and sys.stdin.isatty():
             typer.confirm(f"cancel {len(run_ids)} runs?", abort=True)
         cancel_each(client, run_ids, as_json=as_json)

@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 def run(
     sql: Annotated[str | None, typer.Argument(help="The statement; - reads it from stdin.")] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Read the statement from a file.")
+        Path | None, typer.Option("--file", "-f", help="Read statements from a file; - is stdin.")
     ] = None,
     format: Annotated[
         str | None,
@@ -64,15 +64,31 @@ def run(
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and exits.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
+    expanded: Annotated[
+        bool | None,
+        typer.Option(
+            "--expanded/--no-expanded",
+            "-x",
+            help="One line per value. Default: for few rows that do not fit.",
+        ),
+    ] = None,
+    types: Annotated[bool, typer.Option("--types", help="Print the columns' types.")] = False,
+    pager: Annotated[
+        bool, typer.Option("--pager", help="Read a wide or long table in less -S.")
+    ] = False,
     profile: ProfileName = None,
     as_json: Json = False,
 ) -> None:
     """Run a statement and print its rows: a table in a terminal, CSV in a pipe.
 
+    Statements that are separated by semicolons run one after the other, until one fails. Without
+    a statement they are read from what is piped in: queryrun run < q.sql
+
     Ctrl-C cancels the run, waits until the server reports that its work has stopped, and exits
     with status 130. With --json the run itself is printed instead of its rows.
     """
-    from queryrun_cli.run import RunOptions, read_sql, run_statement
+    from queryrun_cli.run import RunOptions, read_sql, run_script
+    from queryrun_cli.table import TableOptions
 
     options = RunOptions(
         read_sql(sql, file),
@@ -84,8 +100,9 @@ def run(
         wait=wait,
         quiet=quiet,
         as_json=as_json,
+        table=TableOptions(expanded, types, pager),
     )
-    run_statement(options, profile)
+    run_script(options, profile)
 
 
 def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from queryrun_cli.exits import USAGE, note, translated
+from queryrun_cli.ids import run_id_of
 from queryrun_cli.remote import connect, find_server, key_password
 from queryrun_cli.run import copy_to_stdout
 from queryrun_client.decrypt import PrivateKey, decrypt_file
@@ -23,7 +24,7 @@ def get_file(
     Returns the path, or None for standard output.
     """
     with translated(), connect(find_server(profile), private_key) as client:
-        run = client.run(run_id)
+        run = client.run(run_id_of(client, run_id))
         if output != "-":
             return run.download(output, resume=resume)
         copy_to_stdout(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from queryrun_cli.exits import translated
+from queryrun_cli.ids import run_id_of
 from queryrun_cli.remote import connect, find_server
+from queryrun_cli.table import padded
 from queryrun_cli.texts import COLUMNS, aligned, run_cells, run_lines, run_object
 from queryrun_client import Client, RunInfo, RunQuery, State, UnexpectedResponse
 from queryrun_client.wire import state_of
@@ -51,14 +54,16 @@ def list_runs(filters: Filters, profile: str | None, *, watch: bool, as_json: bo
     if as_json:
         typer.echo(json.dumps({"runs": [run_object(info) for info in found]}))
         return
-    for line in aligned([COLUMNS, *(run_cells(info) for info in found)]):
-        typer.echo(line)
+    lines = aligned([COLUMNS, *(run_cells(info) for info in found)])
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in lines:
+        typer.echo(line if width is None else padded(line, width).rstrip())
 
 
 def show_run(run_id: str, profile: str | None, *, as_json: bool) -> None:
     """Print all properties of one run but its signed link."""
     with translated(), connect(find_server(profile)) as client:
-        info = client.run(run_id).info
+        info = client.run(run_id_of(client, run_id)).info
     if as_json:
         typer.echo(json.dumps(run_object(info)))
         return

@@ -6,12 +6,17 @@ import contextlib
 import io
 import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
 from queryrun_cli import admin, commands, exits, plugins
 from queryrun_cli.errors import CommandError
 from queryrun_cli.sentences import sentence_of
+
+DISTRIBUTION = "queryrun-client"
+"""Whose version `--version` prints."""
 
 
 def program() -> typer.Typer:
@@ -23,11 +28,22 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_options)
     commands.register(app)
     admin.register(app)
     for plugin in plugins.installed():
         plugin.register(app)
     return app
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"queryrun {metadata.version(DISTRIBUTION)}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -9,8 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,12 +19,12 @@ from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
 from queryrun_cli.remote import connect, find_server
 from queryrun_cli.sentences import text_in
-from queryrun_cli.texts import cell_text, run_object
+from queryrun_cli.statements import statements_of
+from queryrun_cli.table import DEFAULT_TABLE, MAX_ROWS, TableOptions, print_paged, table_of
+from queryrun_cli.texts import counted, run_object
 from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions, Unsupported, formats
 
 FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
-TABLE_ROWS = 1000
-"""Maximum rows of a printed table; the file has all."""
 
 _CANCEL_ATTEMPTS = 3
 _STDOUT = Path("-")
@@ -46,10 +45,13 @@ class RunOptions:
     wait: bool = True
     quiet: bool = False
     as_json: bool = False
+    table: TableOptions = DEFAULT_TABLE
 
     @property
     def prints_table(self) -> bool:
         """Whether to print a table: requested, or the default in a terminal."""
+        if self.table != DEFAULT_TABLE and self.format is None and self.output is None:
+            return not self.as_json
         if self.format is not None or self.output is not None or self.as_json:
             return self.format == "table"
         return sys.stdout.isatty()
@@ -68,21 +70,23 @@ class RunOptions:
 
 
 def read_sql(text: str | None, file: Path | None) -> str:
-    """The statement: the argument, a file, or `-` for standard input."""
-    if (text is None) == (file is None):
+    """The statements: the argument, a file, or standard input (`-`, or what is piped in)."""
+    if text is not None and file is not None:
         raise typer.BadParameter("give a statement, or - for standard input, or --file")
     try:
-        if file is not None:
+        if file is not None and file != _STDOUT:
             return text_in(file.read_bytes(), str(file))
-        if text == "-":
+        if text is None and file is None and sys.stdin.isatty():
+            raise typer.BadParameter("give a statement, or - for standard input, or --file")
+        if text is None or text == "-":
             return text_in(sys.stdin.buffer.read(), "standard input")
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}") from error
     except ValueError as error:
         raise CommandError(str(error)) from error
-    if not _is_text(text or ""):
+    if not _is_text(text):
         raise CommandError("the statement has bytes that are not UTF-8: give it in a file")
-    return text or ""
+    return text
 
 
 def _is_text(text: str) -> bool:
@@ -96,8 +100,21 @@ def describe_sql(table: str) -> str:
     return f"DESCRIBE {'.'.join(parts)}"
 
 
+def run_script(options: RunOptions, profile: str | None) -> None:
+    """Run the statements of `options.sql` one after the other; the first that fails ends it."""
+    statements = statements_of(options.sql)
+    if len(statements) > 1 and options.output is not None:
+        raise CommandError(f"{len(statements)} statements, and one --output: run them one by one")
+    if len(statements) < 2:  # as it is, so that a failure's line is the file's
+        run_statement(options, profile)
+        return
+    for sql in statements:
+        run_statement(replace(options, sql=sql), profile)
+
+
 def run_statement(options: RunOptions, profile: str | None) -> None:
     """Submit, wait, print. Exits with one of the statuses in `exits`."""
+    _check_suffix(options)
     if options.format is not None and options.format not in (*FORMATS, "table"):
         raise typer.BadParameter(f"use one of table, {', '.join(FORMATS)}", param_hint="--format")
     server = find_server(profile)
@@ -110,6 +127,19 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
             return
         _wait(client, run, options)
         _print_result(run, options)
+
+
+def _check_suffix(options: RunOptions) -> None:
+    """A spreadsheet that is a text file inside would be opened as a broken one."""
+    if options.output is None or options.output == _STDOUT or options.format is not None:
+        return
+    known = {*FORMATS, "gz", "zip", "zst", "txt", "out", "enc", ""}
+    suffix = options.output.suffix[1:].lower()
+    if suffix not in known:
+        raise CommandError(
+            f"{options.output}: .{suffix} is no format of results; use one of "
+            f"{', '.join(FORMATS)}, or say with --format what the file should be"
+        )
 
 
 def _submit(client: Client, options: RunOptions) -> Run:
@@ -242,12 +272,12 @@ def _print_result(run: Run, options: RunOptions) -> None:
         if options.as_json:
             typer.echo(json.dumps(run_object(run.info)))
     if options.output not in (None, _STDOUT) and not options.quiet:
-        exits.note(f"{run.number_of_rows} rows in {options.output}")
+        exits.note(f"{counted(run.number_of_rows or 0)} in {options.output}")
 
 
 def _print_rows(run: Run, options: RunOptions) -> None:
     if options.prints_table:
-        _print_table(run)
+        _print_table(run, options.table)
         return
     if sys.stdout.isatty() and not formats.FORMATS[options.content[0]].is_text:
         raise Unsupported("binary output is not printed to a terminal: use --output FILE")
@@ -263,28 +293,15 @@ def copy_to_stdout(run: Run) -> None:
         sys.stdout.buffer.flush()
 
 
-def _print_table(run: Run) -> None:
-    """Values are escaped, because rich reads brackets as markup."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = list(islice(run.rows(), TABLE_ROWS))
-    table = Table(box=SIMPLE_HEAD)
-    for name in rows[0] if rows else ():
-        numeric = all(isinstance(row[name], int | float | None) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left")
-    for row in rows:
-        table.add_row(*(_escaped(value) for value in row.values()))
-    console = Console()
-    if rows:
-        console.print(table)
-    total = run.number_of_rows if run.number_of_rows is not None else len(rows)
-    more = f", the first {TABLE_ROWS} printed" if total > len(rows) else ""
-    typer.echo(f"({total:,} {'row' if total == 1 else 'rows'}{more})")
-
-
-def _escaped(value: object) -> str:
-    from rich.markup import escape
-
-    return "[dim]NULL[/dim]" if value is None else escape(cell_text(value))
+def _print_table(run: Run, options: TableOptions) -> None:
+    table = table_of(run)
+    width = shutil.get_terminal_size().columns
+    lines = list(table.lines(width, options)) if table.headings else []
+    total = run.number_of_rows if run.number_of_rows is not None else len(table.rows)
+    more = f", the first {MAX_ROWS} printed" if total > len(table.rows) else ""
+    lines.append(f"({counted(total)}{more})")
+    if options.pager and sys.stdout.isatty():
+        print_paged(lines)
+        return
+    for line in lines:
+        typer.echo(line)

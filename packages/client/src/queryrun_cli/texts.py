@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from queryrun_cli.table import printable
 from queryrun_client import RunInfo
 
 COLUMNS = ("id", "state", "source", "created", "rows", "ms", "sql")
@@ -55,7 +56,7 @@ def run_cells(info: RunInfo) -> tuple[str, ...]:
         _when(info.created_time or info.updated_time),
         "" if info.number_of_rows is None else f"{info.number_of_rows:,}",
         "" if info.processing_ms is None else f"{info.processing_ms:,}",
-        shortened(info.sql, SQL_CHARS),
+        printable(shortened(info.sql, SQL_CHARS)),
     )
 
 
@@ -75,13 +76,9 @@ def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def cell_text(value: object) -> str:
-    """One value of a result; nested values as JSON."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def counted(rows: int) -> str:
+    """A number of rows in words."""
+    return f"{rows:,} {'row' if rows == 1 else 'rows'}"
 
 
 def shortened(text: str, max_chars: int) -> str:
@@ -95,4 +92,4 @@ def _iso(time: datetime | None) -> str | None:
 
 
 def _when(time: datetime | None) -> str:
-    return "" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

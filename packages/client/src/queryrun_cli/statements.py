@@ -1,0 +1,36 @@
+"""The statements of a script: where one ends, without understanding any."""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(
+    r"""
+    '(?:[^']|'')*(?:'|\Z)        # a text
+    | "(?:[^"]|"")*(?:"|\Z)      # a name
+    | --[^\n]*                   # a comment to the end of the line
+    | /\*.*?(?:\*/|\Z)           # a comment
+    | ;
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def statements_of(script: str) -> list[str]:
+    """The statements, without the semicolons between them and without empty ones.
+
+    A semicolon in a text, a quoted name or a comment separates nothing.
+    """
+    found, start = [], 0
+    for token in _TOKEN.finditer(script):
+        if token[0] == ";":
+            found.append(script[start : token.start()])
+            start = token.end()
+    found.append(script[start:])
+    return [text.strip() for text in found if _has_content(text)]
+
+
+def _has_content(text: str) -> bool:
+    """Whether there is more than blanks and comments."""
+    rest = _TOKEN.sub(lambda token: "" if token[0].startswith(("--", "/*")) else "x", text)
+    return bool(rest.strip())

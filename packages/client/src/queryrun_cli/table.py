@@ -1,0 +1,231 @@
+"""A result as a table for people: every value as the file has it, fitted to the terminal.
+
+What does not fit is handled as psql and trino do: long texts are shortened first (a number never
+is), then every row becomes lines of its own if there are few, else the columns in the middle are
+left out, and the table says how many.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+
+from queryrun_client import Run
+
+MAX_ROWS = 1000
+"""Of a printed table; the file has all."""
+MIN_TEXT_WIDTH = 16
+"""Of a shortened text."""
+MAX_EXPANDED_ROWS = 10
+"""Up to here rows that do not fit become lines of their own by themselves."""
+_GAP = "  "
+_NULL = "NULL"
+_ELLIPSIS = "…"
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How a table is printed."""
+
+    expanded: bool | None = None
+    """One line per value; None: where the rows do not fit and are few."""
+    types: bool = False
+    """A second line with the types of the columns."""
+    pager: bool = False
+    """Everything at its full width, in `less -S`."""
+
+
+DEFAULT_TABLE = TableOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column as it is printed."""
+
+    name: str
+    type: str
+    is_number: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A result as text: nothing of it is a number any more, so no digit is lost."""
+
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def lines(self, width: int, options: TableOptions) -> Iterator[str]:
+        """The table in lines of at most `width` cells of a terminal, unless a number is wider."""
+        natural = self._widths()
+        if options.pager and not options.expanded:
+            return self._grid(range(len(self.headings)), natural, options)
+        if options.expanded:
+            return self._expanded(options)
+        if self._total(natural) <= width:
+            return self._grid(range(len(natural)), natural, options)
+        shortened = self._shortened(natural, width)
+        if self._total(shortened) <= width:
+            return self._grid(range(len(natural)), shortened, options)
+        if options.expanded is None and len(self.rows) <= MAX_EXPANDED_ROWS:
+            return self._expanded(options)
+        return self._without_middle(shortened, width, options)
+
+    def _widths(self) -> list[int]:
+        return [
+            max([width_of(heading.name), *(width_of(row[at]) for row in self.rows)])
+            for at, heading in enumerate(self.headings)
+        ]
+
+    def _total(self, widths: Sequence[int]) -> int:
+        return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+    def _shortened(self, natural: Sequence[int], width: int) -> list[int]:
+        """The widest limit of texts with which the table fits, if one of them does."""
+        widths = list(natural)
+        for limit in range(min(max(natural), width), MIN_TEXT_WIDTH - 1, -1):
+            widths = [
+                one if heading.is_number else min(one, limit)
+                for one, heading in zip(natural, self.headings, strict=True)
+            ]
+            if self._total(widths) <= width:
+                break
+        return widths
+
+    def _without_middle(
+        self, widths: list[int], width: int, options: TableOptions
+    ) -> Iterator[str]:
+        """Columns are kept from both ends in turn."""
+        kept_first, kept_last = [0], list[int]()
+        left = list(range(1, len(widths)))
+        while left:
+            is_last = len(kept_last) < len(kept_first)
+            candidate = left[-1] if is_last else left[0]
+            chosen = [*kept_first, *kept_last, candidate]
+            if self._total([widths[at] for at in chosen]) + len(_GAP + _ELLIPSIS) > width:
+                break
+            left.remove(candidate)
+            kept_last.insert(0, candidate) if is_last else kept_first.append(candidate)
+        yield from self._grid(kept_first + kept_last, widths, options, len(kept_first))
+        yield f"({len(left)} of {len(widths)} columns are not shown: --expanded or --pager)"
+
+    def _grid(
+        self,
+        visible: Iterable[int],
+        widths: Sequence[int],
+        options: TableOptions,
+        gap_after: int | None = None,
+    ) -> Iterator[str]:
+        """`gap_after`: after so many columns some are missing."""
+        columns = list(visible)
+
+        def line(cells: Sequence[str], gap: str) -> str:
+            parts = [
+                padded(cells[at], widths[at], is_number=self.headings[at].is_number)
+                for at in columns
+            ]
+            if gap_after is not None:
+                parts.insert(gap_after, gap)
+            return _GAP.join(parts).rstrip()
+
+        yield line([heading.name for heading in self.headings], _ELLIPSIS)
+        if options.types:
+            yield line([heading.type for heading in self.headings], _ELLIPSIS)
+        yield line(["─" * width for width in widths], "─")
+        for row in self.rows:
+            yield line(row, _ELLIPSIS)
+
+    def _expanded(self, options: TableOptions) -> Iterator[str]:
+        names = [
+            f"{heading.name} {heading.type}" if options.types else heading.name
+            for heading in self.headings
+        ]
+        width = max(map(width_of, names), default=0)
+        for number, row in enumerate(self.rows, 1):
+            yield f"─[ row {number} ]".ljust(width + len(_GAP) + MIN_TEXT_WIDTH, "─")
+            for name, value in zip(names, row, strict=True):
+                yield f"{padded(name, width)}{_GAP}{value}".rstrip()
+
+
+def table_of(run: Run) -> TextTable:
+    """The first `MAX_ROWS` rows of a complete run whose file is JSON Lines."""
+    rows = list(islice(run.rows(dict[str, msgspec.Raw]), MAX_ROWS))
+    columns = run.info.columns
+    names = [one.name for one in columns] if columns is not None else list(rows[0] if rows else ())
+    types = [one.type for one in columns] if columns is not None else [""] * len(names)
+    headings = tuple(
+        Heading(printable(name), kind, _is_number([row[name] for row in rows]))
+        for name, kind in zip(names, types, strict=True)
+    )
+    return TextTable(headings, tuple(tuple(cell(row[name]) for name in names) for row in rows))
+
+
+def cell(raw: msgspec.Raw) -> str:
+    """One value as the file has it: digits are copied, a text is without its quotes."""
+    data = bytes(raw)
+    if data == b"null":
+        return _NULL
+    text = msgspec.json.decode(data, type=str) if data.startswith(b'"') else data.decode()
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Control characters are shown and never sent: they could command the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(_visible_form(character) for character in text)
+
+
+def width_of(text: str) -> int:
+    """How many cells of a terminal a printable text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def padded(text: str, width: int, *, is_number: bool = False) -> str:
+    """Exactly `width` cells: shortened with an ellipsis, or filled on one side."""
+    missing = width - width_of(text)
+    if missing < 0:
+        text = text[: width - 1]
+        while width_of(text) > width - 1:  # characters of two cells
+            text = text[:-1]
+        text += _ELLIPSIS
+        missing = width - width_of(text)
+    return " " * missing + text if is_number else text + " " * missing
+
+
+def print_paged(lines: Iterable[str]) -> None:
+    """Through `less`, with long lines cut and not wrapped. Where there is none, as they are."""
+    text = "\n".join(lines) + "\n"
+    less = shutil.which("less")
+    if less is None:
+        print(text, end="")
+        return
+    subprocess.run([less, "-SFX"], input=text.encode(), check=False)  # noqa: S603 - a fixed command
+
+
+def _is_number(values: Sequence[msgspec.Raw]) -> bool:
+    """Whether every value is one, and not all are NULL."""
+    first = {bytes(value)[:1] for value in values} - {b"n"}
+    return bool(first) and first <= {b"%d" % digit for digit in range(10)} | {b"-"}
+
+
+def _visible_form(character: str) -> str:
+    if character.isprintable() or character == " ":
+        return character
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if unicodedata.category(character) not in _UNPRINTABLE:
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"

@@ -1,0 +1,24 @@
+"""Where the statements of a script end."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryrun_cli.statements import statements_of
+
+
+@pytest.mark.parametrize(
+    ("script", "statements"),
+    [
+        ("SELECT 1", ["SELECT 1"]),
+        ("SELECT 1;", ["SELECT 1"]),
+        ("SELECT 1;\nSELECT 2 ; ;\n", ["SELECT 1", "SELECT 2"]),
+        ("SELECT ';', \"a;b\"; SELECT 'it''s; ok'", ["SELECT ';', \"a;b\"", "SELECT 'it''s; ok'"]),
+        ("-- a; b\nSELECT 1 /* ; */; -- the end;\n", ["-- a; b\nSELECT 1 /* ; */"]),
+        ("SELECT 'never ends; x", ["SELECT 'never ends; x"]),
+        ("", []),
+        ("  ; -- nothing\n;", []),
+    ],
+)
+def test_a_semicolon_ends_a_statement(script: str, statements: list[str]) -> None:
+    assert statements_of(script) == statements
