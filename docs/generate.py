@@ -13,11 +13,21 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import typer
+from prometheus_client import CollectorRegistry
 
 from queryrun import settings
+from queryrun.cli.logs import register_log_gauge
 from queryrun.engines.registry import ENGINES
+from queryrun.errors import FailureCode
+from queryrun.http.error_advice import ADVICE
+from queryrun.http.metrics import HttpMetrics
 from queryrun.http.routes import contract_document, full_document
+from queryrun.processes.sandbox import SandboxMode, SandboxSupport
 from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.runs.health import NodeHealth
+from queryrun.runs.metrics import RunMetrics
+from queryrun.wiring.gauges import register_gauges
+from queryrun.wiring.sandbox import NodeSandbox, register_sandbox
 from queryrun_cli import commands
 from queryrun_cli.main import program
 
@@ -42,6 +52,8 @@ SECTIONS = {
     "RateSettings": "[rates]",
     "LimitSettings": "[limits]",
     "LogSettings": "[log]",
+    "AuditSettings": "[audit]",
+    "UsageSettings": "[usage]",
 }
 
 
@@ -79,6 +91,8 @@ def pages() -> dict[Path, str]:
         FORMATS_MODULE: client_formats(),
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/cli.md": cli_page(),
+        ROOT / "docs/reference/metrics.md": metrics_page(),
+        ROOT / "docs/reference/errors.md": errors_page(),
         ROOT / "docs/reference/openapi.json": full_document().decode(),
         ROOT / "docs/reference/openapi-contract.json": contract_document().decode(),
     }
@@ -96,6 +110,52 @@ def client_formats() -> str:
         f'    "{one.spec.suffix}": "{one.value}",' for one in ContentEncoding if one.spec.suffix
     ]
     return CLIENT_FORMATS.format(formats="\n".join(formats), compressions="\n".join(compressions))
+
+
+def metrics_page() -> str:
+    """Every metric that a node registers, read off the registry itself."""
+    registry = CollectorRegistry()
+    metrics = RunMetrics(registry)
+    HttpMetrics(metrics.registry)
+    NodeHealth([], registry)
+    register_gauges(registry, 0, lambda: 0, {})
+    register_sandbox(NodeSandbox(SandboxMode.REQUIRED, SandboxSupport(1, True)), registry)
+    register_log_gauge(registry, lambda: 0)
+    parts = [
+        "# Metrics\n",
+        "`GET /metrics` of each node, in Prometheus' text format. `docs/generate.py` writes this "
+        "page from the code. Those of connections and descriptors begin with "
+        "`queryrun_http_connections` and end with `_descriptors`.\n",
+        "| metric | type | labels | meaning |\n|---|---|---|---|",
+    ]
+    parts += [_metric_row(metric) for metric in dict.fromkeys(registry._collector_to_names)]
+    return "\n".join(parts) + "\n"
+
+
+def _metric_row(metric: Any) -> str:
+    labels = ", ".join(f"`{name}`" for name in metric._labelnames)
+    bounds = metric._kwargs.get("buckets", ()) if hasattr(metric, "_kwargs") else ()
+    text = metric._documentation.rstrip(".")
+    finite = [f"{bound:g}" for bound in bounds if bound != float("inf")]
+    if finite:
+        text += f". Bounds: {', '.join(finite)}"
+    suffix = "_total" if metric._type == "counter" else ""
+    return f"| `{metric._name}{suffix}` | {metric._type} | {labels} | {text} |"
+
+
+def errors_page() -> str:
+    """Every error code of runs, with cause and cure. A code without advice is an error here."""
+    parts = [
+        "# Error codes of runs\n",
+        "`error.code` of a failed run ([the contract](contract.md#f8)). `docs/generate.py` writes "
+        "this page from the code.\n",
+        "| code | blame | retried | cause | what to do |\n|---|---|---|---|---|",
+    ]
+    for code in FailureCode:
+        cause, cure = ADVICE[code]
+        retried = "yes" if code.retryable else "no"
+        parts.append(f"| `{code.value}` | {code.blame.value} | {retried} | {cause} | {cure} |")
+    return "\n".join(parts) + "\n"
 
 
 def _literal(text: str | None) -> str:

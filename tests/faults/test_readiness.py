@@ -69,7 +69,7 @@ def test_a_database_that_another_process_has_locked_is_named_and_comes_back(
         found = until(server, lambda found: "store" in found)
         assert "locked by process" in found["store"]
         assert server.http.get("/readyz").status_code == 503
-        assert gauge(server, 'queryrun_part_trouble{cause="locked",part="store"}') == "1.0"
+        assert gauge(server, 'queryrun_part_problem{cause="locked",part="store"}') == "1.0"
     until(server, lambda found: not found)
     assert submitted(server) == 201
     assert gauge(server, 'queryrun_part_available{part="store"}') == "1.0"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import structlog
+from prometheus_client import CollectorRegistry, Gauge
 
 from queryrun.cli.log_writer import LogWriter
 from queryrun.settings import LogSettings
@@ -57,3 +58,13 @@ def _without_exception_text(
             for frame in traceback.extract_tb(trace)
         ]
     return event
+
+
+def register_log_gauge(registry: CollectorRegistry, dropped: Callable[[], int]) -> None:
+    """Count the lines that were dropped."""
+    gauge = Gauge(
+        "queryrun_log_lines_dropped",
+        "Lines of the log that were dropped because nobody read it: alert on growth",
+        registry=registry,
+    )
+    gauge.set_function(dropped)

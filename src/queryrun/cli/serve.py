@@ -14,13 +14,12 @@ from typing import Any
 
 import structlog
 import uvloop
-from prometheus_client import Gauge
 
 from queryrun import __version__
 from queryrun.cli.banner import banner
 from queryrun.cli.existing import check_database, home_settings
 from queryrun.cli.log_writer import LogWriter
-from queryrun.cli.logs import configure_logs
+from queryrun.cli.logs import configure_logs, register_log_gauge
 from queryrun.cli.stop_signals import StopSignals, block_stop_signals
 from queryrun.errors import ConfigurationError
 from queryrun.http.server import descriptors
@@ -89,12 +88,7 @@ async def _serve(
 ) -> None:
     asyncio.get_running_loop().set_default_executor(ReadyThreads(_THREADS, "node"))
     node = build_node(settings, url_of(listener), sandbox=sandbox)
-    dropped = Gauge(
-        "queryrun_log_lines_dropped",
-        "Lines of the log that were dropped because nobody read it: alert on growth",
-        registry=node.registry,
-    )
-    dropped.set_function(lambda: logs.dropped)
+    register_log_gauge(node.registry, lambda: logs.dropped)
     await serve_node(node, listener)
 
 

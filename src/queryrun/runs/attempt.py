@@ -395,7 +395,10 @@ class AttemptRunner:
     async def _write(self, detail: Failed | Requeued) -> Run:
         detail = replace(detail, usage=attempt_usage(self._used, self.progress))
         if isinstance(detail, Requeued):
-            return await self._context.store.requeue(self.ref, detail)
+            run = await self._context.store.requeue(self.ref, detail)
+            charged = "yes" if detail.charge else "no"
+            self._context.metrics.requeues.labels(detail.failure.code.value, charged).inc()
+            return run
         return await self._context.store.fail(self.ref, detail)
 
     async def _write_stopped(self, outcome: Done | Failure | None, engine_stop: EngineStop) -> Run:

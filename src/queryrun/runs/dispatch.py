@@ -222,7 +222,14 @@ class Dispatcher:
         self._context.wait_reasons.clear(attempt.ref.run_id)
         self._tasks[attempt.ref] = asyncio.create_task(self._run_attempt(runner))
         self._context.metrics.busy_slots.set(len(self._tasks))
+        self._observe_wait(attempt.run)
         self._context.notifier.publish(attempt.run)
+
+    def _observe_wait(self, run: Run) -> None:
+        """Both times are the store's, so no clock of a node counts."""
+        if run.started_time is not None:
+            waited_s = (run.started_time - run.ready_time).total_seconds()
+            self._context.metrics.wait_s.labels(run.request.source).observe(max(0.0, waited_s))
 
     async def _run_attempt(self, runner: AttemptRunner) -> None:
         """Run the attempt. Its slot becomes free only once nothing of it runs."""

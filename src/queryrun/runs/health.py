@@ -26,7 +26,7 @@ OK = "ok"
 INTERVAL_S = 10.0
 """Between probes while all is well. A probe of the store costs one fsync."""
 RECHECK_INTERVAL_S = 1.0
-"""While something is in trouble: bounds how long runs wait once it has passed."""
+"""While something is in problem: bounds how long runs wait once it has passed."""
 FRESH_S = 1.0
 """A state of this age is reported without another probe: anybody may ask for `/readyz`."""
 TIMEOUT_S = 2.5
@@ -34,7 +34,7 @@ TIMEOUT_S = 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """Why a part cannot be used: the gauge's label, and a sentence for the operator."""
 
     cause: Cause
@@ -56,7 +56,7 @@ class NodeHealth:
 
     def __init__(self, parts: Sequence[Part], registry: CollectorRegistry) -> None:
         self._parts = {part.name: part for part in parts}
-        self._troubles: dict[str, Trouble] = {}
+        self._problems: dict[str, Problem] = {}
         self._checked_s: dict[str, float] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._loops = BackgroundLoops()
@@ -68,10 +68,16 @@ class NodeHealth:
             ["part"],
             registry=registry,
         )
-        self._trouble = Gauge(
-            "queryrun_part_trouble",
+        self._problem = Gauge(
+            "queryrun_part_problem",
             "1 for the cause for which a part does not work; absent while it works",
             ["part", "cause"],
+            registry=registry,
+        )
+        self._duration_s = Gauge(
+            "queryrun_part_probe_seconds",
+            "How long the last probe of this part took; of the store: a write and its fsync",
+            ["part"],
             registry=registry,
         )
         for name in self._parts:
@@ -93,9 +99,9 @@ class NodeHealth:
 
     def blocking(self) -> str | None:
         """Why no run can start on this node: `results: the disk is full`. None when they can."""
-        for name, trouble in self._troubles.items():
+        for name, problem in self._problems.items():
             if self._parts[name].is_needed_by_runs:
-                return f"{name}: {trouble.reason}"
+                return f"{name}: {problem.reason}"
         return None
 
     def knows(self, name: str) -> bool:
@@ -112,63 +118,70 @@ class NodeHealth:
         age_s = time.monotonic() - self._checked_s.get(name, -max_age_s - 1)
         if age_s > max_age_s:
             await self._probe(self._parts[name])
-        trouble = self._troubles.get(name)
-        return None if trouble is None else trouble.reason
+        problem = self._problems.get(name)
+        return None if problem is None else problem.reason
 
     def _state(self, name: str) -> str:
-        trouble = self._troubles.get(name)
-        return OK if trouble is None else trouble.reason
+        problem = self._problems.get(name)
+        return OK if problem is None else problem.reason
 
     async def _probe_forever(self) -> None:
         while True:
             await asyncio.gather(*(self._probe(part) for part in self._parts.values()))
-            await asyncio.sleep(RECHECK_INTERVAL_S if self._troubles else INTERVAL_S)
+            await asyncio.sleep(RECHECK_INTERVAL_S if self._problems else INTERVAL_S)
 
     async def _probe(self, part: Part) -> None:
         """Join the probe of the part that runs, or begin one. Bounded: a disk may hang for good."""
         probe = self._probes.get(part.name)
         if probe is None:
-            probe = asyncio.ensure_future(part.probe())
+            probe = asyncio.ensure_future(self._timed(part))
             self._probes[part.name] = probe
             probe.add_done_callback(lambda done: self._note(part.name, done))
         await asyncio.wait({probe}, timeout=TIMEOUT_S)
         if not probe.done():
-            self._set(part.name, Trouble(Cause.TIMEOUT, Cause.TIMEOUT.sentence))
+            self._set(part.name, Problem(Cause.TIMEOUT, Cause.TIMEOUT.sentence))
+
+    async def _timed(self, part: Part) -> None:
+        started_s = time.monotonic()
+        try:
+            await part.probe()
+        finally:
+            self._duration_s.labels(part.name).set(time.monotonic() - started_s)
 
     def _note(self, name: str, probe: asyncio.Future[None]) -> None:
         self._probes.pop(name, None)
         if not probe.cancelled():
             error = probe.exception()
-            self._set(name, None if error is None else trouble_of(error))
+            self._set(name, None if error is None else problem_of(error))
 
-    def _set(self, name: str, trouble: Trouble | None) -> None:
+    def _set(self, name: str, problem: Problem | None) -> None:
         """Keep the state. Log it, and change the gauges, only when it has changed."""
         self._checked_s[name] = time.monotonic()
-        before = self._troubles.get(name)
-        if trouble == before:
+        before = self._problems.get(name)
+        if problem == before:
             return
         if before is not None:
-            self._trouble.remove(name, before.cause)
-        self._available.labels(name).set(int(trouble is None))
-        if trouble is not None:
-            self._troubles[name] = trouble
-            self._trouble.labels(name, trouble.cause).set(1)
-            log.error("part_unavailable", part=name, cause=trouble.cause, reason=trouble.reason)
+            self._problem.remove(name, before.cause)
+        self._available.labels(name).set(int(problem is None))
+        if problem is not None:
+            self._problems[name] = problem
+            self._problem.labels(name, problem.cause).set(1)
+            log.error("part_unavailable", part=name, cause=problem.cause, reason=problem.reason)
             return
-        del self._troubles[name]
+        del self._problems[name]
         log.warning("part_available", part=name)
         if self._parts[name].is_needed_by_runs:
             self._on_recovery()
 
 
-def trouble_of(error: BaseException) -> Trouble:
+def problem_of(error: BaseException) -> Problem:
     """What an error of a probe means to an operator. Only errors of ours have a text to show."""
     cause = cause_of(error) or Cause.OTHER
     if cause is Cause.OTHER:
         log.error("probe_error", error=type(error).__name__)
     is_plain = not isinstance(error, QueryrunError) or str(error) == _NO_DETAIL
-    return Trouble(cause, cause.sentence if is_plain else str(error))
+    return Problem(cause, cause.sentence if is_plain else str(error))
 
 
 _NO_DETAIL = "the store cannot be used at the moment"
-"""What callers read of a store in trouble. Operators read the cause instead."""
+"""What callers read of a store in problem. Operators read the cause instead."""

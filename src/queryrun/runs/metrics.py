@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _STOP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+_WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 _ATTEMPT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 
 
@@ -31,6 +32,20 @@ class RunMetrics:
             "Time from the claim of an attempt to its outcome",
             ["source"],
             buckets=_ATTEMPT_BUCKETS,
+            registry=self.registry,
+        )
+        self.requeues = Counter(
+            "queryrun_requeues",
+            "Attempts after which their run was queued again, by cause, and whether that cost a "
+            "retry",
+            ["code", "charged"],
+            registry=self.registry,
+        )
+        self.wait_s = Histogram(
+            "queryrun_wait_seconds",
+            "Time that a run was ready and waited for its attempt to start",
+            ["source"],
+            buckets=_WAIT_BUCKETS,
             registry=self.registry,
         )
         self.stops_unconfirmed = Gauge(

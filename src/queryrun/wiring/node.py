@@ -58,6 +58,7 @@ from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.facts import node_facts
+from queryrun.wiring.gauges import register_gauges
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -69,7 +70,7 @@ from queryrun.wiring.options import (
     source_policies,
     sweep_options,
 )
-from queryrun.wiring.parts import node_parts
+from queryrun.wiring.parts import directory_probes, node_parts
 from queryrun.wiring.readiness import readiness
 from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
@@ -242,7 +243,15 @@ def build_node(
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
     metrics = RunMetrics()
-    health = NodeHealth(node_parts(settings, resources, sandbox), metrics.registry)
+    directories = directory_probes(settings)
+    parts = node_parts(settings, resources, sandbox, directories)
+    health = NodeHealth(parts, metrics.registry)
+    register_gauges(
+        metrics.registry,
+        settings.workers.slots + settings.workers.usable_fair_slots,
+        lambda: resources.pool.size,
+        {name: partial(getattr, one, "free_bytes") for name, one in directories.items()},
+    )
     link_key = _link_key(settings.path(settings.results.link_key_file))
     node = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
     cluster = ClusterWatch(database.nodes, node_facts(settings, node, link_key))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -28,15 +29,27 @@ _PROBE_BYTES = 4096
 """Enough to need a block of the disk."""
 
 
+def directory_probes(settings: Settings) -> dict[str, DirectoryProbe]:
+    """Of the directories that this node writes to, by the name of their part."""
+    probes = {}
+    results = local_results(settings)
+    if results is not None:
+        probes["results"] = DirectoryProbe(results)
+    if "worker" in settings.roles:
+        probes["spill"] = DirectoryProbe(settings.path(SPILL_NAME))
+    return probes
+
+
 def node_parts(
-    settings: Settings, resources: NodeResources, sandbox: NodeSandbox
+    settings: Settings,
+    resources: NodeResources,
+    sandbox: NodeSandbox,
+    directories: Mapping[str, DirectoryProbe],
 ) -> Sequence[Part]:
     """The parts of this node. A node that runs no statements needs fewer."""
     parts = [Part("store", resources.database.probe)]
-    results = local_results(settings)
-    if results is not None:
-        parts.append(Part("results", DirectoryProbe(results).probe, is_needed_by_runs=True))
-    elif isinstance(resources.results, Checkable):
+    parts += [Part(name, one.probe, is_needed_by_runs=True) for name, one in directories.items()]
+    if "results" not in directories and isinstance(resources.results, Checkable):
         parts.append(Part("results", BucketProbe(resources.results).probe, is_needed_by_runs=True))
     if "worker" not in settings.roles:
         return parts
@@ -46,9 +59,7 @@ def node_parts(
         if (problem := pool.spawn_problem) is not None:
             raise Unavailable(problem[1], problem[0])
 
-    spill = DirectoryProbe(settings.path(SPILL_NAME))
     parts += [
-        Part("spill", spill.probe, is_needed_by_runs=True),
         Part("workers", workers, is_needed_by_runs=True),
         Part(SANDBOX, _sandbox_probe(sandbox)),
     ]
@@ -71,6 +82,8 @@ class DirectoryProbe:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self.free_bytes = 0
+        """Free space, as the last probe found it."""
         self._device: int | None = None
         """The file system the directory was on when it was first seen."""
 
@@ -88,6 +101,7 @@ class DirectoryProbe:
                 Cause.REPLACED,
             )
         self._device = device
+        self.free_bytes = shutil.disk_usage(self._directory).free
         path = self._directory / f".probe-{secrets.token_hex(4)}"
         try:
             _write_durably(path)
