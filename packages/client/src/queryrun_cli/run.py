@@ -79,7 +79,10 @@ def read_sql(text: str | None, file: Path | None) -> str:
         if text is None and file is None and sys.stdin.isatty():
             raise typer.BadParameter("give a statement, or - for standard input, or --file")
         if text is None or text == "-":
-            return text_in(sys.stdin.buffer.read(), "standard input")
+            piped = text_in(sys.stdin.buffer.read(), "standard input")
+            if text is None and file is None and not piped.strip():
+                raise typer.BadParameter("give a statement, or - for standard input, or --file")
+            return piped
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}") from error
     except ValueError as error:
