@@ -207,11 +207,11 @@ def position_of(text: str, table: str, key: str) -> tuple[int, int]:
 
     Finds `key` below `[tables.NAME]`, in `tables.NAME.key = …` and in `NAME = { key = … }`.
     """
-    bare, wanted = re.escape(table), re.escape(key)
+    bare, escaped = re.escape(table), re.escape(key)
     named = rf'(?:"{bare}"|{bare})'
     section = re.compile(rf'^\s*\[\s*tables\.{named}(?:\.[\w"]+)?\s*\]', re.I)
-    dotted = re.compile(rf'^\s*(?:tables\.)?{named}\s*[.=].*?(?<![\w])"?({wanted})"?\s*[.=]', re.I)
-    own = re.compile(rf'^\s*(?:columns\.)?"?({wanted})"?\s*[.=]')
+    dotted = re.compile(rf'^\s*(?:tables\.)?{named}\s*[.=].*?(?<![\w])"?({escaped})"?\s*[.=]', re.I)
+    own = re.compile(rf'^\s*(?:columns\.)?"?({escaped})"?\s*[.=]')
     inside = False
     first = (1, 1)
     for number, line in enumerate(text.splitlines(), 1):
@@ -220,9 +220,9 @@ def position_of(text: str, table: str, key: str) -> tuple[int, int]:
             inside = bool(section.match(line))
             if inside and first == (1, 1):
                 first = (number, line.index("[") + 1)
-            match = re.search(rf"\.({wanted})\s*\]", line) if inside else None
+            match = re.search(rf"\.({escaped})\s*\]", line) if inside else None
         elif inside:
-            match = own.match(line) or re.match(rf'^.*[{{,]\s*"?({wanted})"?\s*=', line)
+            match = own.match(line) or re.match(rf'^.*[{{,]\s*"?({escaped})"?\s*=', line)
         if match:
             return number, match.start(1) + 1
     return first

@@ -14,7 +14,7 @@ from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_operators import OperatorCompiler
+    from queryrun.sql.trino.compiler import Compiler
 
 NESTED = frozenset(["array", "map", "row", "json"])
 
@@ -26,7 +26,7 @@ def field(value: Typed, number: int) -> Typed:
     return Typed(f"struct_extract_at({value.sql}, {number + 1})", value.type.parts[number])
 
 
-def equal(c: OperatorCompiler, left: Typed, right: Typed, at: int) -> Typed:
+def equal(c: Compiler, left: Typed, right: Typed, at: int) -> Typed:
     """Whether two values are equal: true, false or unknown. Their types may differ inside."""
     if "unknown" in {left.type.name, right.type.name}:
         return Typed("CAST(NULL AS BOOLEAN)", t.BOOLEAN)
@@ -37,7 +37,7 @@ def equal(c: OperatorCompiler, left: Typed, right: Typed, at: int) -> Typed:
     return c.once(left, lambda a: c.once(right, lambda b: _equal(c, a, b, at)))
 
 
-def _equal(c: OperatorCompiler, a: Typed, b: Typed, at: int) -> Typed:
+def _equal(c: Compiler, a: Typed, b: Typed, at: int) -> Typed:
     match a.type.name:
         case "json":
             sql = f"(qr_json_canonical({a.sql}) = qr_json_canonical({b.sql}))"
@@ -52,7 +52,7 @@ def _equal(c: OperatorCompiler, a: Typed, b: Typed, at: int) -> Typed:
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {sql} END)", t.BOOLEAN)
 
 
-def _equal_arrays(c: OperatorCompiler, a: Typed, b: Typed, at: int) -> str:
+def _equal_arrays(c: Compiler, a: Typed, b: Typed, at: int) -> str:
     pair = c.fresh("p")
     left, right = Typed(f"{pair}[1]", a.type.parts[0]), Typed(f"{pair}[2]", b.type.parts[0])
     test = equal(c, left, right, at).sql
@@ -60,13 +60,13 @@ def _equal_arrays(c: OperatorCompiler, a: Typed, b: Typed, at: int) -> str:
     return f"CASE WHEN len({a.sql}) <> len({b.sql}) THEN false ELSE {tests} END"
 
 
-def _equal_rows(c: OperatorCompiler, a: Typed, b: Typed, at: int) -> str:
+def _equal_rows(c: Compiler, a: Typed, b: Typed, at: int) -> str:
     count = len(a.type.parts)
     tests = [equal(c, field(a, n), field(b, n), at).sql for n in range(count)]
     return "(" + " AND ".join(tests) + ")"
 
 
-def _equal_maps(c: OperatorCompiler, a: Typed, b: Typed, at: int) -> str:
+def _equal_maps(c: Compiler, a: Typed, b: Typed, at: int) -> str:
     if a.type.parts[0] != b.type.parts[0]:
         c.refuse(f"Comparing values of types {a.type} and {b.type}", at)
     key = c.fresh("p")
@@ -82,7 +82,7 @@ def _all(tests: str) -> str:
     return f"list_reduce({tests}, lambda one, other: one AND other, true)"
 
 
-def compared(c: OperatorCompiler, op: str, left: Typed, right: Typed, at: int) -> str:
+def compared(c: Compiler, op: str, left: Typed, right: Typed, at: int) -> str:
     """A comparison of nested values."""
     if op in {"=", "<>"}:
         found = equal(c, left, right, at).sql
@@ -95,7 +95,7 @@ def compared(c: OperatorCompiler, op: str, left: Typed, right: Typed, at: int) -
     return f"({ordered(c, left)} {op} {ordered(c, right)})"
 
 
-def as_row_of(c: OperatorCompiler, value: Typed, kinds: Sequence[Type], at: int) -> str:
+def as_row_of(c: Compiler, value: Typed, kinds: Sequence[Type], at: int) -> str:
     """A row whose fields have these types, without names: what a subquery's rows can be in."""
     if len(value.type.parts) != len(kinds):
         c.mismatch(f"Cannot compare {value.type} with {len(kinds)} columns", at)
@@ -108,7 +108,7 @@ def row_of(fields: Sequence[str]) -> str:
     return fields[0] if len(fields) == 1 else f"row({', '.join(fields)})"
 
 
-def ordered(c: OperatorCompiler, value: Typed) -> str:
+def ordered(c: Compiler, value: Typed) -> str:
     """A value to sort by, which fails where a NULL or a NaN inside would decide."""
     unfit = unorderable(c, value.sql, value.type)
     if not unfit:
@@ -125,7 +125,7 @@ def ordered(c: OperatorCompiler, value: Typed) -> str:
     return one.sql
 
 
-def unorderable(c: OperatorCompiler, sql: str, kind: Type, *, is_inside: bool = False) -> str:
+def unorderable(c: Compiler, sql: str, kind: Type, *, is_inside: bool = False) -> str:
     """A condition for a value that has no place in Trino's order; empty where each has one."""
     found = []
     if is_inside:

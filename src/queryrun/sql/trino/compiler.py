@@ -67,6 +67,10 @@ class Compiler:
 
     # --- saying no --------------------------------------------------------------------------
 
+    def compare(self, op: str, left: Typed, right: Typed, at: int) -> str:
+        """A comparison, as SQL; `OperatorCompiler` knows how."""
+        raise NotImplementedError
+
     def mismatch(self, message: str, at: int) -> NoReturn:
         """Types that do not go together."""
         raise failure_at(FailureCode.TYPE_MISMATCH, message, self.statement, at)

@@ -60,13 +60,13 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     """
     head = stream.head()
     start = len(head) - len(head.lstrip(b"\r\n"))
-    said = _EXCEL_LINE.match(head, start) if layout.header and not layout.is_defined else None
-    if said:
+    announced = _EXCEL_LINE.match(head, start) if layout.header and not layout.is_defined else None
+    if announced:
         layout = replace(
-            layout, delimiter=said[1].decode(), is_defined=True, is_after_excel_line=True
+            layout, delimiter=announced[1].decode(), is_defined=True, is_after_excel_line=True
         )
-        stream.skip(said.end())
-        head, start = head[said.end() :], 0
+        stream.skip(announced.end())
+        head, start = head[announced.end() :], 0
     record, length = _first_record(stream, head[start:], layout)
     layout = _with_delimiter(record, layout)
     cells = _cells(stream, record, layout)
