@@ -98,8 +98,8 @@ class Targets:
 def _url_when_listening(process: subprocess.Popen[str], log: Path) -> str:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        for line in log.read_text().splitlines():
-            if line.strip().startswith("listening"):
+        for line in log.read_text().splitlines(keepends=True):
+            if line.strip().startswith("listening") and line.endswith("\n") and "://" in line:
                 return line.split()[-1]
         time.sleep(0.02)
     process.kill()

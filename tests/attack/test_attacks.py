@@ -41,11 +41,13 @@ def _run(attack: Attack, targets: Targets) -> Outcome:
 def test_an_attack_is_withstood(attack: Attack, targets: Targets) -> None:
     """What the attack measures stays within its bar.
 
-    A time beyond the bar is measured again: a machine that is busy with other tests may be late
-    once, a wall that is missing is missing twice.
+    A figure of time, and of a stranger's connections, is measured again when it is beyond the bar:
+    a machine that is busy with other tests may be late once, a wall that is missing is missing
+    twice.
     """
     outcome = _run(attack, targets)
-    if not attack.holds(outcome) and attack.unit.startswith("s "):
+    depends_on_time = attack.group == "front" or attack.unit.startswith("s ")
+    if not attack.holds(outcome) and depends_on_time:
         outcome = _run(attack, targets)
     assert outcome.tried > 0
     assert attack.holds(outcome), (
