@@ -179,12 +179,12 @@ def test_the_copy_counts_against_the_limits(tmp_path: Path, limits: EngineLimits
     with duckdb.connect() as connection:
         rows = "SELECT 'north' AS org, md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS payload"
         connection.execute(
-            f"COPY ({rows} FROM range(1000000) t(i)) TO '{directory / 'account.parquet'}'"
+            f"COPY ({rows} FROM range(3000000) t(i)) TO '{directory / 'account.parquet'}'"
         )
     small = replace(limits, memory_bytes=64 * 1024**2, spill_bytes=16 * 1024**2)
     session = open_session({"data_dir": str(directory), "dialect": "trino"}, small)
     try:
-        assert outcome(session, "SELECT count(*) FROM account") == [(1_000_000,)]
+        assert outcome(session, "SELECT count(*) FROM account") == [(3_000_000,)]
         assert session.renew()
         failure = outcome(session, "SELECT max(payload) FROM account")
         assert failure.code is FailureCode.MEMORY_LIMIT_EXCEEDED
