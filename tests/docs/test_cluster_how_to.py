@@ -65,7 +65,8 @@ def test_every_metric_that_is_named_is_one_that_nodes_show() -> None:
     HttpMetrics(registry)
     exposed = {metric.name for metric in registry.collect()}
     named = set(re.findall(r"`(queryrun_[a-z_]+)", TEXT))
-    assert {name.removesuffix("_total") for name in named} == exposed
+    assert named
+    assert {name.removesuffix("_total") for name in named} <= exposed
 
 
 def test_the_times_that_are_named_are_the_defaults() -> None:

@@ -122,7 +122,7 @@ def test_without_the_check_of_the_tree_the_engine_itself_refuses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last defence alone: parentheses, external access, the lock."""
-    monkeypatch.setattr("queryrun.engines.duckdb.session.objection_to", lambda _tree: None)
+    monkeypatch.setattr("queryrun.engines.duckdb.session.objection_to", lambda _tree, _tables: None)
     before = _digest(data_dir.parent)
     with pytest.raises(RunFailed) as failed:
         _try_to_run(session, statement.format(data=data_dir, other=other_dir))
