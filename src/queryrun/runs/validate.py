@@ -37,7 +37,7 @@ async def validate(
     )
     if not verdict.accepted:
         return Validation(verdict.message, verdict.line, verdict.column)
-    if policy.dialect != "trino":
+    if policy.dialect == "native":
         return Validation()
     tables = await _tables(catalog, principal, name) if policy.is_embedded else None
     return await context.guard.validate(sql, tables, principal.entity_id)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from queryrun_cli import admin, commands, exits, plugins
+from queryrun_cli import admin, commands, plugins
 from queryrun_cli.errors import CommandError
 from queryrun_cli.sentences import sentence_of
 
@@ -63,7 +63,7 @@ def main() -> None:
         program()()
     except BrokenPipeError:  # the reader of our output has enough
         _discard_output()
-        sys.exit(exits.REFUSED)
+        sys.exit(_refused())
     except Exception as error:
         sentence = _sentence(error)
         if sentence is None:
@@ -71,7 +71,14 @@ def main() -> None:
         with contextlib.suppress(OSError):
             typer.echo(f"queryrun: {sentence}", err=True)
         _discard_output()
-        sys.exit(exits.REFUSED)
+        sys.exit(_refused())
+
+
+def _refused() -> int:
+    """Imported late: with it comes the whole client, for which `--help` would have to wait."""
+    from queryrun_cli.exits import REFUSED
+
+    return REFUSED
 
 
 def _sentence(error: Exception) -> str | None:

@@ -183,13 +183,15 @@ class DuckDBSession:
 
     def _in_another_schema(self, failure: RunFailed, tables: Tables) -> RunFailed:
         """Tables of a database's other schemas are not read: said when one is named."""
+        message = failure.failure.message.lower()
         for schema, table in tables.of_other_schemas():
-            if f"'{schema}.{table}' does not exist".lower() in failure.failure.message.lower():
-                message = (
-                    f"Table '{schema}.{table}' cannot be read: only the schema main of a database "
-                    "file is; create a view of it there"
+            names = (f"'{schema}.{table}' does not exist", f"schema '{schema}' does not exist")
+            if any(name.lower() in message for name in names):
+                return RunFailed.of(
+                    FailureCode.NAME_NOT_FOUND,
+                    f"Tables of the schema '{schema}' cannot be read: only the schema main of a "
+                    "database file is; create a view of it there",
                 )
-                return RunFailed.of(FailureCode.NAME_NOT_FOUND, message)
         return failure
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
