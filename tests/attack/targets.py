@@ -103,6 +103,7 @@ def _url_when_listening(process: subprocess.Popen[str], log: Path) -> str:
                 return line.split()[-1]
         time.sleep(0.02)
     process.kill()
+    process.wait()
     raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
 

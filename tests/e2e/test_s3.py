@@ -18,6 +18,7 @@ import pytest
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3location import S3Location
 from tests.e2e.conftest import Server, ServerHarness
+from tests.faults.test_shortages import waiting_for
 from tests.s3_server import CREDENTIALS, S3Server, bucket_at, keys_in
 
 LARGE = "SELECT i, hash(i) AS h FROM range(300000) t(i)"
@@ -163,14 +164,16 @@ def test_the_upload_of_a_killed_server_is_aborted_after_the_restart(
     assert first not in keys_in(bucket)
 
 
-def test_a_store_that_refuses_fails_the_run_with_its_reason(
+def test_a_run_waits_for_a_store_that_refuses_with_its_reason(
     harness: ServerHarness, environ: dict[str, str]
 ) -> None:
     server = harness.serve({**environ, "AWS_SECRET_ACCESS_KEY": "mistyped-secret"})
-    done = server.finished(server.submit("SELECT 1")["id"])
-    assert (done["state"], done["remaining_attempts"]) == ("failed", 0)
-    assert done["error"]["code"] == "storage_failed"
-    assert "SignatureDoesNotMatch" in done["error"]["message"]
+    run = server.submit("SELECT 1")
+    waiting_for(server, run["id"], "SignatureDoesNotMatch")
+    assert server.get(run["id"], "id,remaining_attempts")["remaining_attempts"] == 3
+    readiness = server.http.get("/readyz")
+    assert (readiness.status_code, readiness.json()["status"]) == (503, "unavailable")
+    assert "SignatureDoesNotMatch" in readiness.json()["checks"]["results"]
     assert "mistyped-secret" not in harness.log.read_text()
 
 

@@ -112,7 +112,8 @@ async def test_a_shutdown(made: MadeHome) -> None:
 
 
 async def test_a_lost_lease(made: MadeHome) -> None:
-    """Another node holds the attempt now: it is stopped here, and settled there."""
+    """Another node holds the attempt now: it is stopped here, and its run waits, uncharged; the
+    other node finds it settled."""
     async with open_node(made) as harness:
         run_id = await computing(harness)
         store = harness.node.database.runs
@@ -122,7 +123,7 @@ async def test_a_lost_lease(made: MadeHome) -> None:
         await until(lambda: harness.node.dispatcher.held == 0, "the slot")
         assert harness.workers_of(run_id) == []
         run = await harness.read(run_id)
-        assert (run.state, run.attempt) == (RunState.IN_PROGRESS, 1)
+        assert (run.state, run.attempt, run.remaining_attempts) == (RunState.ACCEPTED, 1, 3)
 
 
 async def test_a_cancel_during_a_stop_for_the_time_limit_wins(made: MadeHome) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from structlog.testing import capture_logs
@@ -109,6 +110,7 @@ async def test_the_reaper_skips_what_it_cannot_kill_and_continues(
         node="here",
         store=store,
         results=LocalResultStore(tmp_path),
+        files=SimpleNamespace(discard=AsyncMock()),
         notifier=ChangeNotifier(),
         remote=RemoteWork((), FakeRemoteStop(), no_source),
         metrics=metrics,
@@ -168,6 +170,7 @@ async def test_an_expired_attempt_is_not_settled_before_the_remote_engine_confir
         node="here",
         store=store,
         results=LocalResultStore(tmp_path),
+        files=SimpleNamespace(discard=AsyncMock()),
         notifier=ChangeNotifier(),
         remote=RemoteWork(("live",), engine, no_source),
         metrics=metrics,

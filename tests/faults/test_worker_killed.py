@@ -21,6 +21,7 @@ import pytest
 from queryrun.errors import ConfigurationError
 from queryrun.processes.errors import ForkServerLost
 from queryrun.processes.frames import encode
+from queryrun.processes.given_sockets import send_descriptor
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import Done, WorkerConfig
@@ -206,12 +207,15 @@ async def test_takes_and_stops_leave_no_process_and_no_descriptor(tmp_path: Path
     assert children() == set()
 
 
-async def test_a_worker_holds_no_socket_but_its_own(tmp_path: Path) -> None:
-    """An inherited socket of a sibling or the fork server would hide that the other has exited."""
+async def test_a_worker_holds_no_sockets_but_its_own(tmp_path: Path) -> None:
+    """Its control, and the one by which it asks its relay for connections.
+
+    An inherited socket of a sibling or the fork server would hide that the other has exited.
+    """
     async with open_pool(tmp_path / "spill", max_workers=3) as pool:
         workers = [await pool.take(bind_to(tmp_path)) for _ in range(3)]
         counts = [await run(worker, "sockets") for worker in workers]
-        assert [done.rows for done in counts if isinstance(done, Done)] == [1, 1, 1]
+        assert [done.rows for done in counts if isinstance(done, Done)] == [2, 2, 2]
 
 
 def test_no_process_outlives_a_killed_node(tmp_path: Path) -> None:
@@ -235,7 +239,10 @@ def test_a_worker_exits_when_its_socket_closes_although_its_parent_lives(tmp_pat
         )
     spill = tmp_path / "spill"
     spill.mkdir()
-    with ours:
+    requests, workers_requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, requests:
+        with workers_requests:
+            send_descriptor(ours, workers_requests.fileno())
         ours.sendall(encode(_with_spill(tmp_path, spill)))
         assert ours.recv(1)  # it is ready
     assert worker.wait(TIMEOUT_S) == -signal.SIGKILL

@@ -268,9 +268,10 @@ class Dispatcher:
         nodes to read. Then act on the states that the store returns: a notification may be lost,
         this is not.
 
-        An attempt that the store no longer returns has lost its lease. It is stopped here, and
-        settled by the node that holds it now. An attempt that the store has for this node but that
-        does not run here is left to expire: its claim was committed and the reply was lost.
+        An attempt that the store no longer returns has lost its lease. It is stopped here, and its
+        run waits again, uncharged, unless the node that holds it now has settled it before. An
+        attempt that the store has for this node but that does not run here is left to expire: its
+        claim was committed and the reply was lost.
         """
         before, requested_s = dict(self._runners), time.monotonic()
         held = await self._context.store.extend(
