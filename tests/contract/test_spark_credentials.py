@@ -10,7 +10,7 @@ import os
 import secrets
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -123,6 +123,12 @@ def refused(call: Call, options: dict[str, str], secret: str | None) -> str:
 
 
 def test_a_valid_token_is_accepted(trusted: SecuredSpark, call: Call) -> None:
+    """A Spark that has just started, on a busy machine, may be late with its list of jobs: asked
+    again, it must take the token."""
+    for _ in range(2):
+        with suppress(RunFailed):
+            assert call(trusted.options(), trusted.token) in ([(42,)], None)
+            return
     assert call(trusted.options(), trusted.token) in ([(42,)], None)
 
 
