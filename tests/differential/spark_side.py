@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from queryrun.engines.base import result_columns
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.spark.session import SETTINGS
 from queryrun.sql.spark.translate import SparkTables, table_column, to_spark
@@ -55,7 +56,9 @@ class SparkSide:
             for column, kind in zip(found.columns, kinds, strict=True)
         ]
         rows = list(zip(*cells, strict=True))
-        return OurResult([output.heading for output in translated.columns], kinds, rows)
+        headings = [output.heading for output in translated.columns]
+        names = [column.name for column in result_columns(headings, headings)]  # as the encoder
+        return OurResult(names, kinds, rows)
 
 
 def _failure(error: Any) -> Failure:

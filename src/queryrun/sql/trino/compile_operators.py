@@ -419,7 +419,10 @@ def _between(micros: str) -> Typed:
 
 
 def _may_be_nan(value: Typed) -> bool:
-    return t.is_floating(value.type) and value.constant is None
+    """A constant says so itself: `DOUBLE 'NaN'`."""
+    if not t.is_floating(value.type):
+        return False
+    return value.constant is None or "nan" in str(value.constant).lower()
 
 
 def _negated(sql: str, *, is_negated: bool) -> Typed:

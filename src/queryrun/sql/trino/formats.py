@@ -98,6 +98,8 @@ def replacement(written: str, groups: int = 9) -> str:
         elif character == "$":
             if not follower.isdigit():
                 raise UntranslatableError("A replacement that names its groups")
+            if follower == "0" and written[at + 2 : at + 3].isdigit():
+                raise UntranslatableError("A replacement with $0 before a digit")
             if int(follower) > groups or (groups > 9 and written[at + 2 : at + 3].isdigit()):
                 raise UntranslatableError(f"A replacement with ${follower}, or so many groups,")
             out.append(f"\\{follower}")

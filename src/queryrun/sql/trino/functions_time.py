@@ -68,6 +68,10 @@ def _time_plus(
     return Typed(sql, value.type)
 
 
+_MILLISECONDS = 3
+"""Digits of a second."""
+
+
 @special("current_timestamp", "now", "localtimestamp", "localtime")
 def _now(c: CallCompiler, node: ast.Call) -> Typed:
     """With so many digits of a second; three unless told."""
@@ -126,6 +130,8 @@ def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
         return _time_plus(c, node, written, count, value)
     _moment(c, node, value)
     unit = _unit(c, node, written, value)
+    if unit.startswith("milli") and value.type.params and value.type.params[0] < _MILLISECONDS:
+        c.refuse("date_add of milliseconds to a timestamp of fewer digits", node.at)
     number = c.as_type(node, count, t.BIGINT).sql
     if unit not in _BY_THE_CLOCK:
         number = f"CAST({number} AS INTEGER)"
