@@ -208,7 +208,7 @@ def test_sigkill_under_load_loses_no_run_and_completes_none_twice(
     with Callers([front]) as callers:
         for _ in range(4):
             killed = cluster.start(WORKER)
-            callers.until(len(callers.accepted) + 25)
+            callers.until(len(callers.accepted) + 15)
             killed.kill()
     assert not callers.refused
     assert {front.finished(run_id)["state"] for run_id in callers.accepted} == {"complete"}
@@ -216,13 +216,17 @@ def test_sigkill_under_load_loses_no_run_and_completes_none_twice(
 
 
 def assert_each_completed_once(cluster: Cluster) -> None:
-    """Every run has one `complete` event and one file."""
+    """Every run has one `complete` event and one file. What a killed attempt left behind is removed
+    by a task of its own, a little later."""
     twice = cluster.query(
         "SELECT run_seq FROM run_events WHERE state = 'complete' GROUP BY run_seq"
         " HAVING count(*) > 1"
     )
     assert twice == []
     (runs,) = cluster.query("SELECT count(*) FROM runs WHERE state = 'complete'")[0]
+    deadline = time.monotonic() + 60
+    while len(cluster.files()) > runs and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert runs == len(cluster.files())
 
 
