@@ -121,7 +121,9 @@ def _announce(node: Node, url: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads it
         is_terminal = sys.stdout.isatty()
         text = banner(node.settings, url, node.sandbox) if is_terminal else f"listening {url}"
-        print(text, flush=True)
+        # One write: the log's thread may write to the same file between a text and its line end.
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 async def _until_signal(work: Coroutine[Any, Any, None], event: asyncio.Event) -> bool:

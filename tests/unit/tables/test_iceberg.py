@@ -101,9 +101,9 @@ def test_changes_inside_of_a_column_are_refused(reading: Reading, catalog: InMem
 def test_two_newest_metadata_files_are_refused(reading: Reading, catalog: InMemoryCatalog) -> None:
     _create(reading, catalog, FIRST.schema)
     (found,) = (reading.data / "t" / "metadata").glob("*.metadata.json")
-    shutil.copy(
-        found, found.with_name(found.name.replace("0.meta", "1.meta")[:-15] + "f.metadata.json")
-    )
+    version, _, unique = found.name.removesuffix(".metadata.json").partition("-")
+    other = "0" if unique[-1] != "0" else "1"
+    shutil.copy(found, found.with_name(f"{version}-{unique[:-1]}{other}.metadata.json"))
     failure = reading.failure("SELECT count(*) FROM t")
     assert failure.code is FailureCode.DATA_INVALID
     assert "two newest metadata files" in failure.message
