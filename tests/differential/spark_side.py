@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from queryrun.sql.trino.types import Type
 from tests.differential.engine_harness import OurResult, write_tables
 from tests.differential.suite import TPCDS
 from tests.differential.tpcds_tables import FILES as TPCDS_FILES
+from tests.spark_server import HOME
 
 _SMALL = {"spark.sql.shuffle.partitions": "1"}
 """Spares Spark work that pays for large tables only."""
@@ -89,6 +91,8 @@ class _Schema:
 @contextmanager
 def spark_sides(url: str, directory: Path) -> Iterator[dict[str, SparkSide]]:
     """The suite's tables on the server at `url`, written into `directory`; gone afterwards."""
+    # The client package looks for a home beside the script, which a worker of xdist does not have.
+    os.environ.setdefault("SPARK_HOME", str(HOME))
     logging.getLogger("SQLQueryContextLogger").disabled = True  # a screen of Java for an error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Spark's client about pandas 3
