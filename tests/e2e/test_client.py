@@ -118,6 +118,14 @@ def test_a_text_format_becomes_the_same_arrow_table_as_arrow(serve: Serve, kind:
         assert values == expected_values, name
 
 
+@pytest.mark.parametrize("kind", ["json", "csv", "tsv"])
+def test_a_missing_value_of_the_only_column_is_a_row(serve: Serve, kind: str) -> None:
+    sql = "SELECT * FROM (VALUES (NULL), ('x'), (''), (NULL)) t(a)"
+    with client_of(serve()) as client:
+        table = client.submit(sql, content_type=kind).to_arrow()
+    assert table.column("a").to_pylist() == [None, "x", "", None]
+
+
 def test_rows_and_frames_have_the_values_types(serve: Serve) -> None:
     with client_of(serve()) as client:
         run = client.submit(EXACT)

@@ -116,7 +116,12 @@ def _separator(kind: str, info: RunInfo) -> str:
 def _delimited(arrow: Any, source: Any, separator: str, columns: Sequence[Column] | None) -> Any:
     """With known columns every field is read as text first, an empty one without quotes as NULL."""
     reader = optional("pyarrow.csv", "to_arrow() needs pyarrow with CSV")
-    parsing = reader.ParseOptions(delimiter=separator, newlines_in_values=True)
+    has_one_column = columns is not None and len(columns) == 1
+    parsing = reader.ParseOptions(
+        delimiter=separator,
+        newlines_in_values=True,
+        ignore_empty_lines=not has_one_column,  # there, such a line is a row without a value
+    )
     if columns is None:
         return reader.read_csv(source, parse_options=parsing)
     converting = reader.ConvertOptions(
