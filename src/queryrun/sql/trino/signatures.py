@@ -40,7 +40,7 @@ def read_signatures(table: str) -> dict[str, list[Signature]]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise ValueError(line)
-        params = tuple(_type(text) for text in _split(match["params"]))
+        params = tuple(_type(text) for text in split_types(match["params"]))
         signature = Signature(match["name"], params, _type(match["returns"]), match["template"])
         found.setdefault(match["name"], []).append(signature)
     return found
@@ -166,11 +166,12 @@ def _type(text: str) -> Type:
     name, _, inner = text.removesuffix(")").partition("(")
     if name not in {"array", "map", "row"}:
         raise ValueError(text)
-    parts = tuple(_type(part) for part in _split(inner))
+    parts = tuple(_type(part) for part in split_types(inner))
     return Type(name, parts=parts, names=("",) * len(parts) if name == "row" else ())
 
 
-def _split(text: str) -> list[str]:
+def split_types(text: str) -> list[str]:
+    """The types of a list, each by itself: cut at the commas that are in no brackets."""
     parts, depth, start = [], 0, 0
     for at, character in enumerate(text):
         depth += {"(": 1, ")": -1}.get(character, 0)

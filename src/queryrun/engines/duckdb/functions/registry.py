@@ -16,6 +16,8 @@ from typing import Any
 import duckdb
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from queryrun.sql.trino.signatures import split_types
+
 Call = Callable[..., Any]
 _SIGNATURE = re.compile(r"(?P<name>qr_\w+)\((?P<params>.*)\) -> (?P<returns>.+)")
 _USES = re.compile(r"\bqr_[a-z0-9_]+")
@@ -51,7 +53,7 @@ def worker_function(
     match = _SIGNATURE.fullmatch(signature)
     if match is None:
         raise ValueError(signature)
-    params = tuple(part.strip() for part in _split(match["params"]))
+    params = tuple(part.strip() for part in split_types(match["params"]))
 
     def register(call: Call) -> Call:
         name = match["name"]
@@ -113,14 +115,3 @@ def _signature(count: int) -> inspect.Signature:
 def formatted(value: float) -> str:
     """A double as text, to be cast where it is used: DuckDB takes a NaN of Python's for NULL."""
     return "NaN" if math.isnan(value) else repr(value).replace("inf", "Infinity")
-
-
-def _split(params: str) -> list[str]:
-    """At the commas that are in no brackets."""
-    parts, depth, start = [], 0, 0
-    for at, character in enumerate(params):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            parts.append(params[start:at])
-            start = at + 1
-    return [part for part in [*parts, params[start:]] if part.strip()]
