@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import httpx2 as httpx
 import pytest
 from structlog.testing import capture_logs
 
-from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import ConfigurationError, RunFailed
 from queryrun.results.aws_chain import chain_credentials
 from queryrun.results.credentials import RotatingCredentials
@@ -23,8 +21,9 @@ from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3location import S3Location
 from queryrun.results.sigv4 import Credentials
 from queryrun.wiring.child_roles import CHILD_ROLES
-from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
+from queryrun.worker.frames import Done, Execute
 from queryrun.worker.pool import PoolOptions, WorkerPool
+from tests.contract.test_s3_worker import config_of
 from tests.role_endpoints import (
     CONTAINER_TOKEN,
     REGION,
@@ -293,7 +292,7 @@ async def test_renewed_credentials_sign_the_rest_of_a_workers_upload(
         pool = WorkerPool(PoolOptions(tmp_path / "spill", max_workers=1, warm=0), CHILD_ROLES)
         await pool.start()
         try:
-            worker = await pool.take(worker_config(location, tmp_path))
+            worker = await pool.take(config_of(location, tmp_path))
             running = asyncio.ensure_future(worker.execute(LONG_EXPORT, lambda _: None, permit))
             await until(lambda: first.access_key_id in gateway.used)
             endpoints.rotate()
@@ -320,21 +319,6 @@ LONG_EXPORT = Execute(
     size_limit_bytes=0,
 )
 """150 MB: thirty parts."""
-
-
-def worker_config(location: S3Location, directory: Path) -> WorkerConfig:
-    """A worker over empty data that writes to the bucket."""
-    (directory / "data").mkdir()
-    options = {**asdict(location), "part_bytes": str(PART_BYTES)}
-    return WorkerConfig(
-        entity_id="e1",
-        source=SourceSpec("duckdb", {"data_dir": str(directory / "data")}),
-        results=ResultsSpec("s3", options),
-        memory_bytes=512 * 1024**2,
-        threads=1,
-        spill_dir="",
-        spill_bytes=1024**3,
-    )
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -9,14 +9,14 @@ import socket
 from datetime import timedelta
 from typing import NoReturn
 
-from queryrun.engines.base import EngineUsage
 from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import NodeServices, Report
+from tests.integration.worker.inert import InertSession
 
 
-class Greedy:
+class Greedy(InertSession):
     """Asks, and says that it has finished a file when it got what it asked for."""
 
     def __init__(self, config: WorkerConfig, node: NodeServices) -> None:
@@ -28,19 +28,6 @@ class Greedy:
         method, path, digest = execute.sql.split()
         self._sign(UnsignedRequest(method, self._host, path, payload_sha256=digest), timedelta())
         return Done(0, 0, digest)
-
-    def interrupt(self) -> None: ...
-
-    def percent(self) -> float | None:
-        return None
-
-    def usage(self) -> EngineUsage:
-        return EngineUsage()
-
-    def renew(self) -> bool:
-        return False
-
-    def close(self) -> None: ...
 
 
 def main(control: socket.socket) -> NoReturn:

@@ -22,11 +22,11 @@ from typing import NoReturn
 
 import msgspec
 
-from queryrun.engines.base import EngineUsage
 from queryrun.processes import sandbox
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import NodeServices, Report
+from tests.integration.worker.inert import InertSession
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -301,7 +301,7 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-class TakenOver:
+class TakenOver(InertSession):
     """A session that attacks."""
 
     def __init__(self, config: WorkerConfig, _node: NodeServices) -> None:
@@ -314,19 +314,6 @@ class TakenOver:
         own = {"spill": self._config.spill_dir, "outbox": results.get("directory", "")}
         ATTACKS[name].run(msgspec.structs.replace(victim, **own))
         return Done(rows=1, size_bytes=0, sha256="")
-
-    def interrupt(self) -> None: ...
-
-    def percent(self) -> float | None:
-        return None
-
-    def usage(self) -> EngineUsage:
-        return EngineUsage()
-
-    def renew(self) -> bool:
-        return False
-
-    def close(self) -> None: ...
 
 
 def main(control: socket.socket) -> NoReturn:

@@ -1,0 +1,22 @@
+"""What a session of tests does beside running a statement: nothing."""
+
+from __future__ import annotations
+
+from queryrun.engines.base import EngineUsage
+
+
+class InertSession:
+    """Neither interrupted nor renewed; it has no progress, and has used nothing."""
+
+    def interrupt(self) -> None: ...
+
+    def percent(self) -> float | None:
+        return None
+
+    def usage(self) -> EngineUsage:
+        return EngineUsage()
+
+    def renew(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
