@@ -77,6 +77,7 @@ export interface Cancellation {
   reason: string;
   stage?: string;
   engine_stop?: string;
+  steps?: { step: string; after_ms: number }[];
 }
 
 export interface RunError {
