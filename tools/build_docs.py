@@ -62,8 +62,8 @@ def main() -> int:
 
 def install() -> bool:
     """Make the generator's environment anew when its lock has changed."""
-    stamp, wanted = ENVIRONMENT / ".lock", hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
+    stamp, digest = ENVIRONMENT / ".lock", hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text(encoding="ascii") == digest:
         return True
     try:
         venv.create(ENVIRONMENT, with_pip=True, clear=True)
@@ -72,7 +72,7 @@ def install() -> bool:
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"the documentation is not built, its tools are missing: {error}", file=sys.stderr)
         return False
-    stamp.write_text(wanted, encoding="ascii")
+    stamp.write_text(digest, encoding="ascii")
     return True
 
 
@@ -80,12 +80,12 @@ def gather(source: Path) -> None:
     """Copy every page and picture into one directory, as the site has them."""
     for path in sorted(DOCS.rglob("*")):
         if path.is_file() and path.suffix not in LEFT_OUT and "__pycache__" not in path.parts:
-            place(path, source / path.relative_to(DOCS))
+            copy_page(path, source / path.relative_to(DOCS))
     for name, page in OF_THE_ROOT.items():
-        place(ROOT / name, source / page)
+        copy_page(ROOT / name, source / page)
 
 
-def place(path: Path, target: Path) -> None:
+def copy_page(path: Path, target: Path) -> None:
     """Copy one file; the links of a page are changed to where their targets are on the site."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".md":

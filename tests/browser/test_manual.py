@@ -14,12 +14,12 @@ from tests.browser.conftest import Console
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
 
 
-def test_the_manual_is_searched_and_dark_and_asks_no_other_server(console: Console) -> None:
+def test_the_manual_is_searched_and_dark_and_requests_no_other_server(console: Console) -> None:
     """Whatever its policy refuses would be an error in the browser's console, and fail the test."""
     if Site().manifest() is None:
         pytest.skip("NOT TESTED: the manual is not built (`make docs`)")
-    page, asked = console.page, set[str]()
-    page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+    page, requested = console.page, set[str]()
+    page.on("request", lambda request: requested.add(urlsplit(request.url).netloc))
     page.emulate_media(color_scheme="dark")
     console.open("/docs/index.html")
     page.locator("input[name=query]").click()
@@ -29,4 +29,4 @@ def test_the_manual_is_searched_and_dark_and_asks_no_other_server(console: Conso
     page.wait_for_url(re.compile(r"/docs/.+\.html"))
     console.picture("manual")
     expect(page.locator("body")).to_have_attribute("data-md-color-scheme", "slate")
-    assert asked == {urlsplit(console.server.url).netloc}
+    assert requested == {urlsplit(console.server.url).netloc}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tools import build_docs
 
-ELSEWHERE = re.compile(r"^(?:[a-z]+:)?//")
+REMOTE = re.compile(r"^(?:[a-z]+:)?//")
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 NOT_LOADED = {"canonical", "next", "prev", "edit"}
 
@@ -88,7 +88,7 @@ def test_every_page_can_be_reached_from_the_first(pages: dict[str, Page]) -> Non
 def targets(address: str, links: list[str]) -> Iterator[tuple[str, str]]:
     """Where the links of a page lead within the site: address and anchor."""
     for link in links:
-        if ":" not in link.partition("/")[0] and not ELSEWHERE.match(link):
+        if ":" not in link.partition("/")[0] and not REMOTE.match(link):
             path, _, anchor = link.partition("#")
             whole = os.path.normpath(Path(address).parent / path) if path else address
             yield whole, anchor
@@ -112,7 +112,7 @@ def is_there(target: str, anchor: str, pages: dict[str, Page], site: Path) -> bo
 
 
 def test_pages_load_nothing_from_elsewhere(pages: dict[str, Page], site: Path) -> None:
-    assert [load for page in pages.values() for load in page.loads if ELSEWHERE.match(load)] == []
+    assert [load for page in pages.values() for load in page.loads if REMOTE.match(load)] == []
     for path in (*site.rglob("*.css"), *site.rglob("*.js")):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", text), path.name
