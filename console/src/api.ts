@@ -162,7 +162,7 @@ export interface Client {
 
 export interface Node {
   name: string;
-  answers: boolean;
+  is_self: boolean;
   is_worker: boolean;
   sources: string[];
   slots: number;

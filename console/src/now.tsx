@@ -88,7 +88,7 @@ function Nodes({ turn }: { turn: number }) {
           rows={value.map((one) => [
             <code>
               {one.name}
-              {one.answers && " (this one)"}
+              {one.is_self && " (this one)"}
             </code>,
             one.is_worker ? "yes" : "no",
             number(one.slots),

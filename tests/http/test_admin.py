@@ -250,10 +250,10 @@ async def test_the_audit_log_is_read_newest_first_by_tenant_and_event(
     assert (await call(harness, token, "GET", "audit", params=foreign)).status_code == 403
 
 
-async def test_nodes_are_listed_the_one_that_answers_first(harness: AppHarness) -> None:
+async def test_nodes_are_listed_this_one_first(harness: AppHarness) -> None:
     token = await harness.new_token(scopes=READ)
     nodes = (await call(harness, token, "GET", "nodes")).json()["data"]
-    assert [(one["name"], one["answers"]) for one in nodes] == [
+    assert [(one["name"], one["is_self"]) for one in nodes] == [
         (one.node, one is NODES[0]) for one in NODES
     ]
 

@@ -25,9 +25,9 @@ _TEXTS = ("tenant_id", "entity_id", "client_id", "subject", "remote_address")
 async def list_audit(app: AppContext, request: ApiRequest) -> Response:
     """Entries of one tenant, newest first; with `admin:all` those that belong to none, too. On
     PostgreSQL an entry is seen once it is in the chain, about a second after what it is about."""
-    wanted = _wanted(request)
+    required = _required(request)
     size = page_size(request)
-    listed = f"audit {sorted(wanted.items())} {has_all(request.principal)}"
+    listed = f"audit {sorted(required.items())} {has_all(request.principal)}"
     after = cursor_of(app, request, listed)
     before = None if after is None else int(after)
     scanned = await app.runs.audit.entries_before(before=before, limit=MAX_SCANNED)
@@ -37,33 +37,33 @@ async def list_audit(app: AppContext, request: ApiRequest) -> Response:
         if len(found) == size:
             break
         last = one.position
-        if _matches(one, wanted, with_none=has_all(request.principal)):
+        if _matches(one, required, with_none=has_all(request.principal)):
             found.append(_entry(one))
     is_end = last is None or (last == scanned[-1].position and len(scanned) < MAX_SCANNED)
     cursor = None if is_end else write_signed(str(last).encode(), listed, app.link_secret)
     return JsonResponse({"next_page": cursor, "data": found})
 
 
-def _wanted(request: ApiRequest) -> dict[str, str]:
+def _required(request: ApiRequest) -> dict[str, str]:
     """What entries must have; the tenant always."""
-    wanted = {}
+    required = {}
     for name in ("event", "subject", "client_id", "tenant_id"):
         value = (request.query_values(name) or [""])[-1].strip()
         if value:
-            wanted[name] = value
-    if wanted.get("event", AuditEvent.NODE_STARTED) not in set(AuditEvent):
+            required[name] = value
+    if required.get("event", AuditEvent.NODE_STARTED) not in set(AuditEvent):
         names = ", ".join(AuditEvent)
         raise InvalidRequest.of("event", f"'event' must be one of {names}")
-    wanted["tenant_id"] = tenant_of(request, wanted.get("tenant_id"))
-    return wanted
+    required["tenant_id"] = tenant_of(request, required.get("tenant_id"))
+    return required
 
 
-def _matches(entry: ChainedEntry, wanted: dict[str, str], *, with_none: bool) -> bool:
+def _matches(entry: ChainedEntry, required: dict[str, str], *, with_none: bool) -> bool:
     fields = entry.fields
     is_none = with_none and fields.get("tenant_id") == ""
     return all(
         fields.get(name) == value or (is_none and name == "tenant_id")
-        for name, value in wanted.items()
+        for name, value in required.items()
     )
 
 

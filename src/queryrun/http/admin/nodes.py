@@ -14,13 +14,13 @@ async def list_nodes(app: AppContext, _request: ApiRequest) -> Response:
     """The live nodes, the one that answers first. What they say of themselves is a few seconds old;
     a node that died is in the list for up to 35."""
     nodes = app.nodes()
-    return JsonResponse({"data": [_node(one, answers=one is nodes[0]) for one in nodes]})
+    return JsonResponse({"data": [_node(one, is_self=one is nodes[0]) for one in nodes]})
 
 
-def _node(facts: NodeFacts, *, answers: bool) -> dict[str, object]:
+def _node(facts: NodeFacts, *, is_self: bool) -> dict[str, object]:
     return {
         "name": facts.node,
-        "answers": answers,
+        "is_self": is_self,
         "is_worker": facts.is_worker,
         "sources": sorted(facts.sources),
         "slots": facts.slots,

@@ -95,7 +95,10 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
     "AdminNode": _object(
         {
             "name": _TEXT,
-            "answers": {"type": "boolean", "description": "Whether it is the one that answers."},
+            "is_self": {
+                "type": "boolean",
+                "description": "Whether this is the node that responds.",
+            },
             "is_worker": {"type": "boolean", "description": "Whether it runs statements."},
             "sources": _TEXTS,
             "slots": _COUNT,
