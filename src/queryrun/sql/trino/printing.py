@@ -81,12 +81,14 @@ def _map(value: Typed, zone: str, depth: int) -> str:
 
 
 def _row(value: Typed, zone: str, depth: int) -> str:
+    item = f"row{depth}"
     fields = [
-        _printed(Typed(f"struct_extract_at({value.sql}, {n + 1})", part), zone, depth)
+        _printed(Typed(f"struct_extract_at({item}, {n + 1})", part), zone, depth)
         for n, part in enumerate(value.type.parts)
     ]
     made = f"CAST(row({', '.join(fields)}) AS {t.duckdb_name(_printed_type(value.type))})"
-    return f"(CASE WHEN {value.sql} IS NOT NULL THEN {made} END)"
+    body = f"CASE WHEN {item} IS NOT NULL THEN {made} END"
+    return f"list_transform([{value.sql}], lambda {item}: {body})[1]"
 
 
 _NESTED = {"array": _array, "map": _map, "row": _row}
