@@ -10,6 +10,7 @@ from queryrun.http.console.routes import CONSOLE_TABLE, HOME
 from queryrun.http.context import HttpSettings
 from queryrun.http.contract_document import contract_of
 from queryrun.http.document import ApiDocument, as_json
+from queryrun.http.manual import MANUAL
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import (
@@ -477,6 +478,7 @@ TABLE = (
     *HEALTH,
     HOME,
     *CONSOLE_TABLE,
+    MANUAL,
 )
 """In the order in which paths are matched: the most requested first."""
 
@@ -485,6 +487,7 @@ def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     """The operations that a node with these settings serves, those of the document included."""
     hidden: tuple[Operation, ...] = () if settings.list_runs else (LIST,)
     hidden += () if settings.serve_console else CONSOLE_TABLE
+    hidden += () if settings.serve_docs else (MANUAL,)
     hidden += () if settings.serve_console or settings.serve_docs else (HOME,)
     table = tuple(one for one in TABLE if one not in hidden) if settings.serve_api else HEALTH
     return ApiDocument(table).operations if settings.serve_docs else table

@@ -360,6 +360,7 @@ def build_node(
                     CLUSTER: cluster.problem,
                 },
             ),
+            nodes=cluster.nodes,
             sandbox=str(sandbox),
             prepare_entity=partial(make_data_dir, settings),
             metrics_token=metrics_token(settings),

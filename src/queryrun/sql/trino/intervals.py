@@ -98,6 +98,39 @@ def field(value: Typed, name: str) -> str:
     }[name]
 
 
+def occurs_in(kind: Type) -> bool:
+    """Whether a type is an interval or has one inside."""
+    return kind in {t.DAYS, t.MONTHS} or any(map(occurs_in, kind.parts))
+
+
+def as_text(value: Typed, depth: int = 0) -> Typed:
+    """The value with every interval in it, however deep, as the text that Trino prints."""
+    kind = value.type
+    if not occurs_in(kind):
+        return value
+    if not kind.parts:
+        return Typed(printed(value), t.VARCHAR)
+    item = f"interval_item{depth}"
+    if kind.name == "array":
+        element = as_text(Typed(item, kind.parts[0]), depth + 1)
+        sql = f"list_transform({value.sql}, lambda {item}: {element.sql})"
+        return Typed(sql, t.array(element.type))
+    if kind.name == "map":
+        key = as_text(Typed(f"{item}.key", kind.parts[0]), depth + 1)
+        mapped = as_text(Typed(f"{item}.value", kind.parts[1]), depth + 1)
+        entry = f"{{'key': {key.sql}, 'value': {mapped.sql}}}"
+        entries = f"list_transform(map_entries({value.sql}), lambda {item}: {entry})"
+        return Typed(f"map_from_entries({entries})", t.map_of(key.type, mapped.type))
+    fields = [
+        as_text(Typed(f"struct_extract_at({item}, {n + 1})", part), depth + 1)
+        for n, part in enumerate(kind.parts)
+    ]
+    target = t.row([field.type for field in fields], kind.names)
+    made = f"CAST(row({', '.join(field.sql for field in fields)}) AS {t.duckdb_name(target)})"
+    body = f"CASE WHEN {item} IS NOT NULL THEN {made} END"
+    return Typed(f"list_transform([{value.sql}], lambda {item}: {body})[1]", target)
+
+
 def printed(value: Typed) -> str:
     """An interval as Trino prints it."""
     number = amount(value)
