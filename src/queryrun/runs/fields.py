@@ -283,6 +283,10 @@ _INTERNAL = (
         set_by=RunEvent.FAIL, choices=EngineStop,
     ),
     RunField(
+        "cancel_steps", FieldKind.PAIRS, "cancellation.steps", "cancel_steps",
+        set_by=RunEvent.FAIL,
+    ),
+    RunField(
         "canceled_time", _TIME, "cancellation.canceled_time", "canceled_ms", set_by=RunEvent.FAIL
     ),
 )  # fmt: skip

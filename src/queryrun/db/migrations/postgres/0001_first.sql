@@ -79,6 +79,7 @@ CREATE TABLE runs (
     canceled_by         text,
     cancel_stage        text,
     cancel_engine_stop  text,
+    cancel_steps        text,  -- JSON: [[step, milliseconds after the request], ...]
     canceled_ms         bigint
 ) WITH (
     -- A queue leaves dead rows behind at the pace of its runs: sweep often, a little each time.

@@ -77,6 +77,7 @@ CREATE TABLE runs (
     canceled_by         TEXT,
     cancel_stage        TEXT,
     cancel_engine_stop  TEXT,
+    cancel_steps        TEXT,  -- JSON: [[step, milliseconds after the request], ...]
     canceled_ms         INTEGER
 );
 

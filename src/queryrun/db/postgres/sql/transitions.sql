@@ -104,6 +104,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
         updated_ms = greatest((SELECT ms FROM clock), r.updated_ms + 1),
         cancel_stage = %(cancel_stage)s::text,
         cancel_engine_stop = %(cancel_engine_stop)s::text,
+        cancel_steps = %(cancel_steps)s::text,
         canceled_ms = greatest((SELECT ms FROM clock), r.updated_ms + 1)
     WHERE r.id = %(run_id)s AND (r.state || '') IN ('canceling') AND r.attempt = %(number)s
     RETURNING r.*
