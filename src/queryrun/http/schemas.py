@@ -11,6 +11,7 @@ from queryrun.http.v2.body import contract_body_schema, create_body_schema
 from queryrun.http.v2.dry_run_schema import DRY_RUN
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.render import FIELDS, PARTS
+from queryrun.http.v2.webhook_routes import WEBHOOK_SCHEMAS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     AttemptOutcome,
@@ -545,6 +546,7 @@ SCHEMAS: dict[str, Schema] = {
     "SignIn": SIGN_IN,
     "Session": SESSION,
     **ADMIN_SCHEMAS,
+    **WEBHOOK_SCHEMAS,
     **v1.SCHEMAS,
 }
 

@@ -23,6 +23,7 @@ from queryrun.results.formats import ContentEncoding, ContentType, format_names,
 from queryrun.results.separator import SEPARATOR_PATTERN, parse_separator
 from queryrun.runs.model import DeletedRows, Output, RunRequest
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.webhooks.target import MAX_URL_CHARS
 
 MAX_TAGS = 50
 MAX_TAG_VALUE_CHARS = 256
@@ -40,6 +41,7 @@ class CreateBody:
     source: str | None = None
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    notify_url: str | None = None
 
     def run_request(
         self,
@@ -61,6 +63,7 @@ class CreateBody:
             timeout_s=self.timeout_s,
             tags=self.tags,
             org_ids=org_ids,
+            notify_url=self.notify_url,
         )
 
 
@@ -87,6 +90,7 @@ def _built(content: dict[str, object]) -> CreateBody:
     timeout = content.get("timeout_seconds")
     tags = content.get("tags")
     source = content.get("source")
+    notify_url = content.get("notify_url")
     return CreateBody(
         sql=str(content["sql"]),
         output=Output(
@@ -99,6 +103,7 @@ def _built(content: dict[str, object]) -> CreateBody:
         source=None if source is None else str(source),
         timeout_s=float(timeout) if isinstance(timeout, int | float) else None,
         tags=tuple(sorted(tags.items())) if isinstance(tags, dict) else (),
+        notify_url=None if notify_url is None else str(notify_url),
     )
 
 
@@ -230,6 +235,17 @@ PROPERTIES = (
             },
             "description": "Names and values of the caller's own, to find the run in the list. "
             "An addition of this service.",
+        },
+        is_extension=True,
+    ),
+    Property(
+        "notify_url",
+        text,
+        {
+            "type": "string",
+            "maxLength": MAX_URL_CHARS,
+            "description": "Where events of this run are sent, signed with the secret of the "
+            "client's webhook of the kind `run`. An addition of this service.",
         },
         is_extension=True,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from queryrun.http.v2.extras import run_body
 from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.requests import cancel_async, create_async
 from queryrun.http.v2.view import parse_view, permitted_view
+from queryrun.http.v2.webhooks import check_notify_url
 from queryrun.runs.cancel import cancel
 from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
@@ -46,6 +48,7 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     body = None if content is None else parse_create_body(content, problems)
     if problems or body is None:
         raise InvalidRequest(*problems)
+    body = replace(body, notify_url=await check_notify_url(app, request, body.notify_url))
     run_request = body.run_request(
         request.principal, org_ids, app.runs.default_source, app.settings.read_deleted
     )
