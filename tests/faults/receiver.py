@@ -43,13 +43,18 @@ class Receiver:
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            message = await _read(reader)
-            async with self.arrived:
-                self.messages.append(message)
-                self.arrived.notify_all()
-            await _respond(self.behave(message), writer)
-        writer.close()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+                message = await _read(reader)
+                async with self.arrived:
+                    self.messages.append(message)
+                    self.arrived.notify_all()
+                await _respond(self.behave(message), writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError, ssl.SSLError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await writer.wait_closed()
 
     async def until(self, count: int, timeout_s: float = 60.0) -> list[Message]:
         """The messages, once there are so many."""

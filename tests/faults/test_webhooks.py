@@ -248,8 +248,14 @@ def refused_handshakes(pem: Path) -> Iterator[str]:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                with connection, suppress(OSError):
-                    server_context(pem).wrap_socket(connection, server_side=True).close()
+                context = server_context(pem)
+                with (
+                    context.wrap_socket(
+                        connection, server_side=True, do_handshake_on_connect=False
+                    ) as tls,
+                    suppress(OSError),
+                ):
+                    tls.do_handshake()
 
     thread = Thread(target=serve)
     thread.start()
@@ -261,34 +267,32 @@ def refused_handshakes(pem: Path) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://127.0.0.1/",
-        "https://[::1]/",
-        "https://10.1.2.3/",
-        "https://169.254.169.254/latest/meta-data",
-        "https://[::ffff:10.0.0.1]/",
-        "https://[64:ff9b::7f00:1]/",
-        "https://[2002:7f00:1::]/",
-        "https://0.0.0.0/",
-        "https://[fe80::1]/",
-        "https://224.0.0.1/",
-        "http://example.com/",
-        "ftp://example.com/",
-        "https://user:password@example.com/",
-        "https://example.com/#part",
-        "https://ex ample.com/",
-        "https:///",
-    ],
-)
-async def test_a_url_that_leads_inside_is_refused_when_it_is_given(
-    made: MadeHome, url: str
-) -> None:
+INSIDE = [
+    "https://127.0.0.1/",
+    "https://[::1]/",
+    "https://10.1.2.3/",
+    "https://169.254.169.254/latest/meta-data",
+    "https://[::ffff:10.0.0.1]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[2002:7f00:1::]/",
+    "https://0.0.0.0/",
+    "https://[fe80::1]/",
+    "https://224.0.0.1/",
+    "http://example.com/",
+    "ftp://example.com/",
+    "https://user:password@example.com/",
+    "https://example.com/#part",
+    "https://ex ample.com/",
+    "https:///",
+]
+
+
+async def test_a_url_that_leads_inside_is_refused_when_it_is_given(made: MadeHome) -> None:
     async with open_node(made) as harness, harness.http() as api:
-        response = await api.post("/v2/webhooks", json={"url": url})
-        assert response.status_code == 400
-        assert response.json()["errors"][0]["parameter"] == "url"
+        for url in INSIDE:
+            response = await api.post("/v2/webhooks", json={"url": url})
+            assert response.status_code == 400, url
+            assert response.json()["errors"][0]["parameter"] == "url"
 
 
 async def test_a_name_that_leads_inside_is_refused_at_every_attempt(

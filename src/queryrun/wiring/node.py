@@ -36,6 +36,7 @@ from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
+from queryrun.runs.listen import DisconnectWatch
 from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -127,6 +128,7 @@ class Node:
     revocations: RevocationWatch
     audit: AuditSealer
     webhooks: Webhooks
+    disconnects: DisconnectWatch
     connections: Connections
     callers: KnownCallers
 
@@ -162,6 +164,7 @@ class Node:
         self.audit.start(node_started(self.settings, self.sandbox))
         self.runs.notifier.add_listener(lambda _run: self.webhooks.deliverer.wake())
         self.webhooks.deliverer.start()
+        self.disconnects.start()
         self.clock_watch.start()
         if "api" in self.settings.roles:
             await self.guard.check(_WARM_UP_STATEMENT)
@@ -206,6 +209,7 @@ class Node:
         await self.clock_watch.close()
         await self.tasks.close()
         await self.reaper.close()
+        await self.disconnects.close()
         await self.webhooks.close()
         with suppress(Unavailable):
             await self.database.nodes.leave()
@@ -406,6 +410,7 @@ def build_node(
         revocations=_revocation_watch(database, notifier),
         audit=AuditSealer(database.audit),
         webhooks=webhooks,
+        disconnects=DisconnectWatch(resources.runs, database.audit, notifier.publish),
         connections=connections,
         callers=callers,
     )

@@ -26,6 +26,7 @@ from queryrun.http.v2.requests import cancel_async, create_async
 from queryrun.http.v2.view import parse_view, permitted_view
 from queryrun.http.v2.webhooks import check_notify_url
 from queryrun.runs.cancel import cancel
+from queryrun.runs.listen import renew_listener_of
 from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
 
@@ -83,6 +84,7 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     if problems:
         raise InvalidRequest(*problems)
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
+    await renew_listener_of(app.runs, run)
     preference = preference_of(request)
     run = await wait_for_end(app, request, run, preference)
     body = await run_body(app.runs, run, view, links_of(app))
