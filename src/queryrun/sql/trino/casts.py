@@ -21,9 +21,11 @@ _MOMENTS = {
     t.TSTZ: t.timestamp_tz,
     "time": t.time,
 }
+_FINEST = 6
+"""Digits of a second that a value has at most."""
 PATTERNS = {
     "integer": r"\s*[+-]?[0-9]+\s*",
-    "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
+    "date": r"\s*[+]?0*[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}\s*",
     "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
     "time": clocks.PATTERN,
@@ -126,6 +128,8 @@ def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
         endless = f"CAST(sign({value.sql}) * 'Infinity'::DOUBLE AS FLOAT)"
         sql = f"(CASE WHEN {beyond} THEN {endless} ELSE {word}({value.sql} AS FLOAT) END)"
         return Typed(sql, target)
+    if value.type == t.REAL and target.name == "decimal":
+        return _plain(f"qr_real_digits({value.sql})", target, site)
     if t.is_floating(value.type) and target.name == "decimal":  # by its digits, as Java does
         return _plain(f"CAST({value.sql} AS VARCHAR)", target, site)
     return _plain(value.sql, target, site)
@@ -156,9 +160,11 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if t.is_floating(target):
         return _checked(_without_suffix(value), target, "number", site)
     if target.name == "date":
-        return _checked(value, target, "date", site)
+        return _to_date(value, target, site)
     if target.name == "timestamp":
-        checked = _checked(value, target, "timestamp", site)
+        checked = _checked(_without_zone(value), target, "timestamp", site)
+        if target.params[0] == _FINEST:
+            return Typed(_with_seventh_digit(checked.sql, value), target)
         return Typed(rounded(checked.sql, target.params[0]), target)
     if target.name == t.TSTZ:
         return _zoned(value, target, site)
@@ -174,6 +180,49 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varbinary":
         return Typed(f"encode({value.sql})", target)
     raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
+
+
+_FAR_YEAR = r"\s*([+-]?0*[1-9][0-9]{4,5}|-[0-9]{1,6})-[0-9]{1,2}-[0-9].*"
+FAR_YEAR = re.compile(_FAR_YEAR, re.S)
+"""What we keep has years from 1 to 9999."""
+FAR = "A year before 1 or after 9999"
+
+
+_ZONE_AFTER = "( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)"
+_AFTER = re.compile(f"(?P<moment>.*[0-9]){_ZONE_AFTER}")
+
+
+def _to_date(value: Typed, target: Type, site: CastSite) -> Typed:
+    """With blanks around it and a sign in front, which DuckDB does not read."""
+    if isinstance(value.constant, str):
+        if FAR_YEAR.fullmatch(value.constant):
+            raise UnsupportedCastError(FAR)
+        if re.fullmatch(PATTERNS["date"], value.constant):
+            value = Typed(text(value.constant.strip().removeprefix("+")), value.type)
+            return _plain(value.sql, target, site)
+        return _checked(value, target, "date", site)
+    plain = _plain(
+        f"ltrim(trim({value.sql}, chr(32)||chr(9)||chr(10)||chr(11)||chr(12)||chr(13)), '+')", target, site
+    )
+    sql = (
+        f"CASE WHEN regexp_full_match({value.sql}, {text(PATTERNS['date'])}) THEN {plain.sql} "
+        f"{_otherwise(value.sql, target, site)} END"
+    )
+    return Typed(f"({sql})", target)
+
+
+def _without_zone(value: Typed) -> Typed:
+    """A zone at the end of a text counts for nothing where there is none in the type."""
+    if isinstance(value.constant, str):
+        match = _AFTER.fullmatch(value.constant.strip())
+        if FAR_YEAR.fullmatch(value.constant):
+            raise UnsupportedCastError(FAR)
+        if match and re.fullmatch(PATTERNS["timestamp"], match["moment"].strip()):
+            moment = match["moment"].strip()
+            return Typed(text(moment), value.type, moment)
+        return value
+    zone = f"([0-9]){_ZONE_AFTER}$"
+    return Typed(f"regexp_replace({value.sql}, {text(zone)}, '\\1')", value.type)
 
 
 def _without_suffix(value: Typed) -> Typed:
@@ -207,7 +256,12 @@ def _otherwise(sql: str, target: Type, site: CastSite) -> str:
 
 def _cannot_cast(sql: str, target: Type) -> str:
     """Trino's words, in SQL."""
-    if target.name in {"date", "time", "timestamp"}:
+    if target.name in {"date", "timestamp"}:
+        far = text(_FAR_YEAR)
+        words = f"{text(f'Value cannot be cast to {target.name}: ')} || {sql}"
+        refused = text(f"{FAR} is not supported")
+        return f"CASE WHEN regexp_full_match({sql}, {far}) THEN {refused} ELSE {words} END"
+    if target.name == "time":
         return f"{text(f'Value cannot be cast to {target.name}: ')} || {sql}"
     word = "INT" if target == t.INTEGER else str(target).replace(",", ", ").upper()
     return f"""{text("Cannot cast '")} || {sql} || {text(f"' to {word}")}"""
@@ -217,6 +271,8 @@ def _zoned(value: Typed, target: Type, site: CastSite) -> Typed:
     if not isinstance(value.constant, str):
         raise UnsupportedCastError(f"A cast from varchar to {target} (of anything but a literal)")
     found = zoned_literal(value.constant, site.zone)
+    if found is None and FAR_YEAR.fullmatch(value.constant):
+        raise UnsupportedCastError(FAR)
     if found is None:
         raise UnsupportedCastError(f"'{value.constant}' is not a {target}", is_mismatch=True)
     zone = found.type.zone
@@ -236,13 +292,25 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
     if precision > 6:
         raise UnsupportedCastError("A timestamp that is finer than a microsecond")
     local = f"TIMESTAMP {text(moment)}"
+    if re.match(r"(GMT|UTC|UT)[+-]", zone):
+        raise UnsupportedCastError(f"The time zone {zone}")
     if zone[:1] in {"+", "-"}:
         hours, _, minutes = zone[1:].partition(":")
         zone = f"{zone[0]}{int(hours):02}:{minutes or '00'}"
+        moment = moment if ":" in moment else f"{moment} 00:00"
         return Typed(f"TIMESTAMPTZ {text(moment + zone)}", t.timestamp_tz(precision, zone))
     return Typed(
         f"timezone({text(zone or session_zone)}, {local})", t.timestamp_tz(precision, zone)
     )
+
+
+def _with_seventh_digit(sql: str, written: Typed) -> str:
+    """Half a microsecond and more is one, where DuckDB cuts the digits off."""
+    finer = r"\.[0-9]{6}[5-9]"
+    if isinstance(written.constant, str) and not re.search(finer, written.constant):
+        return sql
+    more = f"CASE WHEN regexp_matches({written.sql}, {text(finer)}) THEN 1 ELSE 0 END"
+    return f"({sql} + to_microseconds({more}))"
 
 
 def rounded(sql: str, precision: int) -> str:
@@ -311,6 +379,8 @@ def _to_time(value: Typed, target: Type, site: CastSite) -> Typed:
     if given.name == "varchar":
         found = clocks.literal(value.constant) if isinstance(value.constant, str) else None
         sql = found.sql if found else _checked(value, target, "time", site).sql
+        if not found and precision == _FINEST:
+            return Typed(_with_seventh_digit(sql, value), target)
         return Typed(clocks.rounded(sql, precision), target)
     if given.name == "time":
         sql = clocks.rounded(value.sql, precision) if precision < given.params[0] else value.sql

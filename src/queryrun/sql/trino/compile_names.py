@@ -82,6 +82,8 @@ class NameCompiler(Compiler):
 
     def _timestamp_literal(self, node: ast.TypedLiteral) -> Typed:
         found = casts.zoned_literal(node.text, self.zone)
+        if found is None and casts.FAR_YEAR.fullmatch(node.text):
+            self.refuse(casts.FAR, node.at)
         if found is None:
             self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
         if found.type.zone:

@@ -8,7 +8,7 @@ import re
 
 from queryrun.sql.trino import ast, clocks, formats, intervals
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import local
+from queryrun.sql.trino.casts import local, rounded
 from queryrun.sql.trino.compile_calls import CallCompiler, special
 from queryrun.sql.trino.typed import Typed, cast, text
 
@@ -37,6 +37,13 @@ def _moment(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
 def _reading(value: Typed) -> str:
     """What calendar and clock say: of the value's own zone, where it has one."""
     return local(value) if value.type.name == t.TSTZ else value.sql
+
+
+def _in_millis(value: Typed) -> str:
+    """What is printed: to the nearest millisecond."""
+    reading = _reading(value)
+    is_finer = value.type != t.DATE and value.type.params[0] > _MILLISECONDS
+    return rounded(reading, _MILLISECONDS) if is_finer else reading
 
 
 def _unit(c: CallCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
@@ -162,7 +169,7 @@ def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _moment(c, node, value)
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
-    return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
+    return Typed(f"strftime({_in_millis(value)}, {text(written)})", t.VARCHAR)
 
 
 @special("date_parse")
@@ -176,6 +183,10 @@ def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
         c.refuse("%h in date_parse without %p", node.at)
     if not {"%Y", "%G"} & set(_LETTERS.findall(written)):  # DuckDB would begin with 1900
         given, written = f"('1970 ' || {given})", f"%Y {written}"
+    if "%f" in written:  # nine digits may be there, three count
+        given = rf"regexp_replace({given}, '\.(\d{{6}})\d{{1,3}}', '.\1')"
+        parsed = f"strptime({given}, {text(written)})"
+        return Typed(f"date_trunc('millisecond', {parsed})", t.timestamp(3))
     return Typed(f"strptime({given}, {text(written)})", t.timestamp(3))
 
 
@@ -185,7 +196,7 @@ def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
     if _moment(c, node, value).type == t.DATE:
         value = cast(value, t.timestamp(3))
     written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
-    return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
+    return Typed(f"strftime({_in_millis(value)}, {text(written)})", t.VARCHAR)
 
 
 @special("parse_datetime")
@@ -216,6 +227,8 @@ def _zone(c: CallCompiler, node: ast.Call, value: Typed) -> str:
 @special("at_timezone")
 def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
     value, zone = c.args(node, 2)
+    if value.type.name == "time":
+        c.refuse("Type time with time zone", node.at)
     if value.type.name == "timestamp":
         value = cast(value, t.timestamp_tz(value.type.params[0]))
     if value.type.name != t.TSTZ:
