@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast, casts
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_operators import OperatorCompiler
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
 
 class ExpressionCompiler(OperatorCompiler):
