@@ -115,7 +115,9 @@ def _stops(browser: Browser, server: Served, secret: tuple[str, str]) -> list[fl
         page.keyboard.press("ControlOrMeta+Enter")
         page.locator(".run .state.running").wait_for()
         page.get_by_role("button", name="Stop", exact=True).click()
-        displayed = page.locator(".timeline li", has_text="On this screen").locator(".at").inner_text()
+        displayed = (
+            page.locator(".timeline li", has_text="On this screen").locator(".at").inner_text()
+        )
         figure, unit = displayed.removeprefix("+ ").split()
         found.append(float(figure.replace(",", "")) * (1000 if unit == "s" else 1))
     page.context.close()
