@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -28,7 +28,9 @@ from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
+from queryrun.runs.cluster import NodeFacts
 from queryrun.runs.context import RequestContext
+from queryrun.runs.estimate import NoEstimates, StatementEstimates
 from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import DeletedRows
@@ -162,8 +164,12 @@ class AppContext:
     settings: HttpSettings
     prepare_entity: Callable[[str], None] = lambda _name: None
     """Make what a new entity of this name needs on this node's disk."""
+    estimates: StatementEstimates = field(default_factory=NoEstimates)
+    """Plans the statements of dry runs."""
     metrics_token: str = field(default="", repr=False)
     """What `/metrics` asks for; empty: nothing."""
+    nodes: Callable[[], Sequence[NodeFacts]] = lambda: ()
+    """The live nodes on the database, this one first."""
     sandbox: str = ""
     """What confines the processes that run statements, in words (`/readyz`)."""
     metrics: HttpMetrics = field(default_factory=HttpMetrics)

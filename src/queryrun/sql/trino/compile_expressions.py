@@ -5,10 +5,10 @@ from __future__ import annotations
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, casts
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_operators import OperatorCompiler
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
 EXTRACTED = (
     "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAY_OF_MONTH", "DAY_OF_WEEK", "DOW",
