@@ -122,16 +122,16 @@ def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
 def _search(c: CallCompiler, node: ast.Call) -> Typed:
     """Among arrays and rows a NULL inside, which decides nothing, is an error."""
     values = c.args(node, 2, 3)
-    base, wanted = values[0], values[1]
+    base, sought = values[0], values[1]
     item = base.type.parts[0] if base.type.name == "array" else t.UNKNOWN
-    if item.name not in NESTED or len(values) > 2 or t.bare(wanted.type) != t.bare(item):
+    if item.name not in NESTED or len(values) > 2 or t.bare(sought.type) != t.bare(item):
         return c.plain(node, values)
-    return c.once_each([base, wanted], lambda v: _search_nested(c, node, v[0], v[1]))
+    return c.once_each([base, sought], lambda v: _search_nested(c, node, v[0], v[1]))
 
 
-def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, wanted: Typed) -> Typed:
+def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, sought: Typed) -> Typed:
     one, at, item = c.fresh("p"), c.fresh("p"), base.type.parts[0]
-    test = equal(c, Typed(one, item), wanted, node.at).sql
+    test = equal(c, Typed(one, item), sought, node.at).sql
     what = f"{node.name} does not support arrays with elements that are null or contain null"
     known = f"(CASE WHEN {one} IS NULL THEN NULL ELSE coalesce({test}, {c.failing(what)}) END)"
     tests = f"list_transform({base.sql}, lambda {one}: {known})"
@@ -143,7 +143,7 @@ def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, wanted: Typed) 
         test = f"{at}[2] IS DISTINCT FROM true"
         kept = f"list_filter(list_zip({base.sql}, {tests}), lambda {at}: {test})"
         found, kind = f"list_transform({kept}, lambda {at}: {at}[1])", base.type
-    missing = f"{base.sql} IS NULL OR {wanted.sql} IS NULL"
+    missing = f"{base.sql} IS NULL OR {sought.sql} IS NULL"
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {found} END)", kind)
 
 

@@ -115,7 +115,7 @@ def _round_decimal(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     return Typed(f"CAST({function}({value.sql}) AS {t.duckdb_name(whole)})", whole)
 
 
-_MOST_TENS = -18
+_MAX_TENS = -18
 """Digits to round to that Trino has a power of ten for."""
 
 
@@ -126,7 +126,7 @@ def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
         c.refuse(f"{node.name} of whole numbers to a number of digits", node.at)
     if digits.constant >= 0:
         return value
-    if digits.constant < _MOST_TENS:
+    if digits.constant < _MAX_TENS:
         failing = c.failing("numerical overflow")
         sql = f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
         return Typed(sql, value.type)
