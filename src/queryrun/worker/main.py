@@ -102,6 +102,7 @@ class WorkerMain:
         self._control = Control(channel, meter)
         self._node = NodeServices(self._control.signer.sign, give)
         self._sessions = 0
+        self._spill_dir = ""
 
     def serve(self) -> NoReturn:
         """Open, report ready, run, repeat. Exits by `os._exit`: no engine can delay that."""
@@ -128,6 +129,7 @@ class WorkerMain:
         self._sessions += 1
         spill_dir = Path(self._config.spill_dir) / str(self._sessions)
         spill_dir.mkdir(mode=0o700)
+        self._spill_dir = str(spill_dir)
         return spill_dir
 
     def _open(self, spill_dir: Path) -> WorkerSession:
@@ -159,7 +161,7 @@ class WorkerMain:
         """The lease timer runs exactly as long as the statement does."""
         self._limit_files(execute)
         self._meter.begin()
-        report = self._control.begin(session, execute.lease_deadline_s)
+        report = self._control.begin(session, execute.lease_deadline_s, self._spill_dir)
         outcome: Done | Failed
         try:
             outcome = session.run(execute, report)
