@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
+from queryrun_cli.printable import printable
 from queryrun_client import ClientError, RunCanceled, RunFailed, StillRunning, Unreachable
 
 DONE = 0
@@ -55,12 +56,9 @@ def describe(error: ClientError) -> str:
     """The error in one line, with line and column in the statement if it has them."""
     if isinstance(error, Unreachable):
         return f"{error}. {_UNREACHABLE}"
-    failed = error.run.error if isinstance(error, RunFailed) else None
-    if failed is None or failed.line is None:
-        return str(error)
-    return f"line {failed.line}, column {failed.column}: {error}"
+    return str(error)
 
 
 def note(text: str) -> None:
-    """Print a line for people on stderr."""
-    typer.echo(f"queryrun: {text}", err=True)
+    """Print a line for people on stderr. What a server says in it cannot command the terminal."""
+    typer.echo(printable(f"queryrun: {text}"), err=True)

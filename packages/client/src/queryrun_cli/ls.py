@@ -15,10 +15,11 @@ import typer
 
 from queryrun_cli.exits import translated
 from queryrun_cli.ids import run_id_of
-from queryrun_cli.remote import connect, find_server
+from queryrun_cli.remote import connect
 from queryrun_cli.table import padded
 from queryrun_cli.texts import COLUMNS, aligned, run_cells, run_lines, run_object
 from queryrun_client import Client, RunInfo, RunQuery, State, UnexpectedResponse
+from queryrun_client.profiles import find_server
 from queryrun_client.wire import state_of
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ import typer
 
 from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
-from queryrun_cli.remote import connect, find_server
+from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
 from queryrun_cli.statements import statements_of
 from queryrun_cli.table import DEFAULT_TABLE, MAX_ROWS, TableOptions, print_paged, table_of
 from queryrun_cli.texts import counted, run_object
 from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions, Unsupported, formats
+from queryrun_client.profiles import find_server
 
 FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from queryrun_cli.table import printable
+from queryrun_cli.printable import printable
 from queryrun_client import RunInfo
 
 COLUMNS = ("id", "state", "source", "created", "rows", "ms", "sql")

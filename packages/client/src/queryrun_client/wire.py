@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refusal, Refused, UnexpectedResponse, refused
-from queryrun_client.model import RunInfo, RunQuery, State, Submission
+from queryrun_client.model import RunInfo, RunQuery, State, Submission, Table
 
 JSON_HEADERS = {"accept": "application/json"}
 OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
@@ -59,6 +59,22 @@ class ApiVersion(Protocol):
 
     def refusal(self, response: Response) -> Refused:
         """The error in a response."""
+        ...
+
+    def tables(self, source: str | None) -> Request:
+        """The tables of a source; `Unsupported` where the version has no list of them."""
+        ...
+
+    def table(self, name: str, source: str | None) -> Request:
+        """One table."""
+        ...
+
+    def table_list(self, response: Response) -> list[Table]:
+        """The tables in a response."""
+        ...
+
+    def table_of(self, response: Response) -> Table:
+        """The table in a response."""
         ...
 
     def is_already_finished(self, error: Refused) -> bool:
