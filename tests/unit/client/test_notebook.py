@@ -6,7 +6,8 @@ import pytest
 
 from queryrun_client import Client, Column, Options, Run, RunError, RunInfo, State, Table
 from queryrun_client.marked import marked_line
-from queryrun_client.notebook import Progress, is_active, progress_text
+from queryrun_client.notebook import Progress, is_active
+from queryrun_client.progress import STANDING_S, KnownPercent, progress_text
 
 EVIL = "<script>alert('x')</script>&\""
 
@@ -38,15 +39,29 @@ def test_the_wrong_part_of_the_statement_is_underlined() -> None:
 
 
 def test_progress_is_unknown_rather_than_a_guess() -> None:
-    assert progress_text(RunInfo("r", State.IN_PROGRESS)) == "in_progress, progress unknown"
+    assert progress_text(RunInfo("r", State.IN_PROGRESS), None) == "in_progress, progress unknown"
     running = RunInfo("r", State.IN_PROGRESS, percent=41.6, number_of_rows=1)
-    assert progress_text(running) == "in_progress, 42 %, 1 row"
+    assert progress_text(running, 41.6) == "in_progress, 42 %, 1 row"
     shown = Progress()
     assert shown._repr_html_() == ""
-    shown.info = RunInfo("r", State.IN_PROGRESS)
+    shown.update(RunInfo("r", State.IN_PROGRESS))
     assert '<progress max="100"></progress>' in shown._repr_html_()
-    shown.info = running
+    shown.update(running)
     assert 'value="41.6"' in shown._repr_html_()
+
+
+def test_a_percentage_that_stands_is_not_known_until_it_moves() -> None:
+    time_s = [0.0]
+    known = KnownPercent(lambda: time_s[0])
+    running = RunInfo("r", State.IN_PROGRESS, percent=67.0)
+    assert known.of(running) == 67.0
+    time_s[0] += STANDING_S - 0.1
+    assert known.of(running) == 67.0
+    time_s[0] += 0.1
+    assert known.of(running) is None
+    assert known.of(RunInfo("r", State.IN_PROGRESS, percent=68.0)) == 68.0
+    time_s[0] += STANDING_S
+    assert known.of(RunInfo("r", State.COMPLETE, percent=100.0)) == 100.0
 
 
 def test_a_test_is_no_notebook() -> None:

@@ -78,6 +78,8 @@ class Refusal:
     request_id: str | None = None
     """The server's id of the request, for its operator's log."""
     retry_after_s: float | None = None
+    line: int | None = None
+    column: int | None = None
 
 
 class Refused(ClientError):
@@ -106,6 +108,16 @@ class Refused(ClientError):
     def parameter(self) -> str | None:
         """The wrong part of the request, where the server reports it."""
         return self.refusal.parameter
+
+    @property
+    def line(self) -> int | None:
+        """The line of the statement that is wrong, from 1, where the server reports it."""
+        return self.refusal.line
+
+    @property
+    def column(self) -> int | None:
+        """The column in that line, from 1."""
+        return self.refusal.column
 
     @property
     def retry_after_s(self) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from queryrun_client.markup import bar_html
 from queryrun_client.model import RunInfo
+from queryrun_client.progress import KnownPercent, progress_text
 
 
 def is_active() -> bool:
@@ -22,25 +23,21 @@ class Progress:
 
     def __init__(self) -> None:
         self.info: RunInfo | None = None
+        self.percent: float | None = None
+        self._known = KnownPercent()
+
+    def update(self, info: RunInfo) -> None:
+        """Show the run as it was read."""
+        self.info, self.percent = info, self._known.of(info)
 
     def _repr_html_(self) -> str:
         if self.info is None:
             return ""
-        percent = 100.0 if self.info.state.is_terminal else self.info.percent
+        percent = 100.0 if self.info.state.is_terminal else self.percent
         return bar_html(repr(self), percent)
 
     def __repr__(self) -> str:
-        return "" if self.info is None else progress_text(self.info)
-
-
-def progress_text(info: RunInfo) -> str:
-    """State, percent and rows; `progress unknown` where the server cannot tell."""
-    parts = [str(info.state)]
-    if not info.state.is_terminal:
-        parts.append("progress unknown" if info.percent is None else f"{info.percent:.0f} %")
-    if info.number_of_rows is not None:
-        parts.append(f"{info.number_of_rows:,} {'row' if info.number_of_rows == 1 else 'rows'}")
-    return ", ".join(parts)
+        return "" if self.info is None else progress_text(self.info, self.percent)
 
 
 def cell_progress() -> Callable[[RunInfo], None]:
@@ -50,7 +47,7 @@ def cell_progress() -> Callable[[RunInfo], None]:
     handles: list[Any] = []
 
     def watch(info: RunInfo) -> None:
-        shown.info = info
+        shown.update(info)
         if handles:
             handles[0].update(shown)
         else:
