@@ -93,8 +93,8 @@ FUNCTIONS_OF_TRINO: dict[str, Any] = json.loads(
 )
 MORE_WORDS = """all any asc at bigint boolean char columns date decimal desc double explain fetch
 filter first following functions if integer interval json last lateral limit map next nulls offset
-only over partition preceding range real row rows sets show smallint some table tables ties time timestamp
-tinyint try_cast unbounded uuid varbinary varchar window within zone"""
+only over partition preceding range real row rows sets show smallint some table tables ties time
+timestamp tinyint try_cast unbounded uuid varbinary varchar window within zone"""
 """Words that are not reserved, and names of types."""
 SHELL_WORDS = '''\
 """The words that a shell completes. `docs/generate.py` writes this module from the language."""

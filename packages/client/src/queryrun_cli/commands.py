@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from queryrun_cli import completing
+
 EXITS = """\
 Exit status: 0 done (the run is complete), 1 refused or wrong, 2 usage, 3 the run failed,
 4 the run was canceled, 5 the server cannot be reached, 6 still running, 7 too late to cancel,
@@ -15,12 +17,32 @@ Exit status: 0 done (the run is complete), 1 refused or wrong, 2 usage, 3 the ru
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ProfileName = Annotated[
     str | None,
-    typer.Option("--profile", "-p", help="Server to use; see `login`. Default: QUERYRUN_PROFILE."),
+    typer.Option(
+        "--profile",
+        "-p",
+        help="Server to use; see `login`. Default: QUERYRUN_PROFILE.",
+        autocompletion=completing.profiles,
+    ),
 ]
-Source = Annotated[str | None, typer.Option("--source", help="Name of a source of the server.")]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--source", help="Name of a source of the server.", autocompletion=completing.sources
+    ),
+]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        help="Its id, the beginning of it, or @last.", autocompletion=completing.run_ids
+    ),
+]
 StateName = Annotated[
     str | None,
-    typer.Option("--state", help="accepted, in_progress, complete, failed or canceled."),
+    typer.Option(
+        "--state",
+        help="accepted, in_progress, complete, failed or canceled.",
+        autocompletion=completing.states,
+    ),
 ]
 Since = Annotated[
     str | None, typer.Option("--since", help="Runs created since 30m, 2h, 7d ago, or a date.")
@@ -43,6 +65,10 @@ Tags = Annotated[
     list[str] | None, typer.Option("--tag", help="name=value; repeat for several: runs with all.")
 ]
 
+KnownProfile = Annotated[
+    str, typer.Argument(help="Name of a profile.", autocompletion=completing.profiles)
+]
+
 profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", no_args_is_help=True)
 
 
@@ -61,7 +87,8 @@ def run(
     format: Annotated[
         str | None,
         typer.Option(
-            help="table, or a format of results: csv, json, parquet … Default: table in a terminal."
+            help="table, or a format: csv, json, parquet … Default: table in a terminal.",
+            autocompletion=completing.result_formats,
         ),
     ] = None,
     output: Annotated[
@@ -120,7 +147,10 @@ def shell(
     source: Source = None,
     format: Annotated[
         str | None,
-        typer.Option(help="How results are shown. Default: table in a terminal, else csv."),
+        typer.Option(
+            help="How results are shown. Default: table in a terminal, else csv.",
+            autocompletion=completing.result_formats,
+        ),
     ] = None,
     expanded: Expanded = None,
     pager: Pager = False,
@@ -145,7 +175,10 @@ def tables(source: Source = None, profile: ProfileName = None, as_json: Json = F
 
 
 def describe(
-    table: str, source: Source = None, profile: ProfileName = None, as_json: Json = False
+    table: Annotated[str, typer.Argument(autocompletion=completing.tables)],
+    source: Source = None,
+    profile: ProfileName = None,
+    as_json: Json = False,
 ) -> None:
     """Print a table's columns, types and size. No run."""
     from queryrun_cli.tables import show_table
@@ -174,7 +207,7 @@ def ls(
     list_runs(filters, profile, watch=watch, as_json=as_json)
 
 
-def show(run_id: str, profile: ProfileName = None, as_json: Json = False) -> None:
+def show(run_id: RunId, profile: ProfileName = None, as_json: Json = False) -> None:
     """Print all properties of a run."""
     from queryrun_cli.ls import show_run
 
@@ -182,7 +215,12 @@ def show(run_id: str, profile: ProfileName = None, as_json: Json = False) -> Non
 
 
 def cancel(
-    run_ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs.")] = None,
+    run_ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Ids of runs, beginnings of ids, or @last.", autocompletion=completing.run_ids
+        ),
+    ] = None,
     all_runs: Annotated[
         bool, typer.Option("--all", help="All runs that are queued or running.")
     ] = False,
@@ -208,7 +246,7 @@ def cancel(
 
 
 def get(
-    run_id: str,
+    run_id: RunId,
     output: Annotated[
         str, typer.Option("--output", "-o", help="A file, a directory, or - for stdout.")
     ] = ".",
@@ -296,7 +334,7 @@ def profiles_ls(as_json: Json = False) -> None:
 
 
 @profiles_app.command("use")
-def profiles_use(name: str) -> None:
+def profiles_use(name: KnownProfile) -> None:
     """Make a profile the current one."""
     from queryrun_cli.profiles import use_profile
 
@@ -305,7 +343,7 @@ def profiles_use(name: str) -> None:
 
 
 @profiles_app.command("rm")
-def profiles_rm(name: str) -> None:
+def profiles_rm(name: KnownProfile) -> None:
     """Remove a profile and its secret."""
     from queryrun_cli.profiles import remove_profile
 

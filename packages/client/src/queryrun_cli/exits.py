@@ -47,6 +47,8 @@ def translated() -> Iterator[None]:
     except ClientError as error:
         note(describe(error))
         raise typer.Exit(status_of(error)) from None
+    except BrokenPipeError:  # the reader of our output has enough; `main` knows
+        raise
     except OSError as error:
         note(f"{error.filename or 'files'}: {error.strerror or error}")
         raise typer.Exit(REFUSED) from None

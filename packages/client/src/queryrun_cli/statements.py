@@ -22,7 +22,7 @@ def statements_of(script: str) -> list[str]:
     A semicolon in a text, a quoted name or a comment separates nothing.
     """
     found, rest = split_statements(script)
-    return [*found, rest.strip()] if _has_content(rest) else found
+    return [*found, rest.strip()] if has_content(rest) else found
 
 
 def split_statements(script: str) -> tuple[list[str], str]:
@@ -32,10 +32,10 @@ def split_statements(script: str) -> tuple[list[str], str]:
         if token[0] == ";":
             found.append(script[start : token.start()])
             start = token.end()
-    return [text.strip() for text in found if _has_content(text)], script[start:]
+    return [text.strip() for text in found if has_content(text)], script[start:]
 
 
-def _has_content(text: str) -> bool:
+def has_content(text: str) -> bool:
     """Whether there is more than blanks and comments."""
     rest = _TOKEN.sub(lambda token: "" if token[0].startswith(("--", "/*")) else "x", text)
     return bool(rest.strip())

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
-from queryrun_cli.exits import translated
+from queryrun_cli.exits import REFUSED, note, translated
 from queryrun_cli.printable import printable
 from queryrun_cli.remote import connect
 from queryrun_cli.table import DEFAULT_TABLE, Heading, TableOptions, TextTable
 from queryrun_client import Table
 from queryrun_client.profiles import find_server
 
-WIDE = sys.maxsize
-"""Cells of a line that goes into a pipe."""
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -28,6 +27,10 @@ def show_tables(source: str | None, profile: str | None, *, as_json: bool) -> No
     if as_json:
         for table in found:
             typer.echo(json.dumps(table.raw))
+        return
+    if not sys.stdout.isatty():
+        rows = [(t.name, t.size_bytes, t.rows, t.format, t.problem) for t in found]
+        _print_csv(("name", "size_bytes", "rows", "format", "problem"), rows)
         return
     for line in list_lines(found, _width(), DEFAULT_TABLE):
         typer.echo(line)
@@ -40,8 +43,21 @@ def show_table(name: str, source: str | None, profile: str | None, *, as_json: b
     if as_json:
         typer.echo(json.dumps(found.raw))
         return
+    if found.columns is None:
+        note(found.problem or "its columns could not be read")
+        raise typer.Exit(REFUSED)
+    if not sys.stdout.isatty():
+        _print_csv(("name", "type"), [(one.name, one.type) for one in found.columns])
+        return
     for line in describe_lines(found, _width(), DEFAULT_TABLE):
         typer.echo(line)
+
+
+def _print_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """In a pipe, as `run` prints rows: names and values as they are, sizes in bytes."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
 
 
 def list_lines(found: Sequence[Table], width: int, options: TableOptions) -> Iterator[str]:
@@ -107,4 +123,4 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: set[
 
 
 def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    return shutil.get_terminal_size().columns

@@ -114,6 +114,10 @@ class AsyncClient:
                 await run.cancel()
             raise
 
+    async def sources(self) -> list[str]:
+        """See `Client.sources`."""
+        return await self.perform(self._core.sources())
+
     async def tables(self, source: str | None = None) -> list[Table]:
         """See `Client.tables`."""
         return await self.perform(self._core.tables(source))

@@ -308,6 +308,11 @@ class Core:
         response = yield from self.call(self.api_version.tables(source))
         return self.api_version.table_list(response)
 
+    def sources(self) -> Flow[list[str]]:
+        """The names of the sources that a run may use."""
+        response = yield from self.call(self.api_version.sources())
+        return self.api_version.source_names(response)
+
     def table(self, name: str, source: str | None) -> Flow[Table]:
         """One table, without a run."""
         response = yield from self.call(self.api_version.table(name, source))

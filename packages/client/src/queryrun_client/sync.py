@@ -139,6 +139,10 @@ class Client:
             run.cancel()
             raise
 
+    def sources(self) -> list[str]:
+        """The names of the sources on which statements can run."""
+        return self.perform(self._core.sources())
+
     def tables(self, source: str | None = None) -> list[Table]:
         """The tables that statements on the source can read, without a run."""
         return self.perform(self._core.tables(source))

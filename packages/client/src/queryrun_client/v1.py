@@ -112,6 +112,14 @@ class ApiV1:
         """Always `Unsupported`: DESCRIBE is a statement there."""
         raise Unsupported("v1 has no list of tables: run DESCRIBE and a table's name")
 
+    def sources(self) -> Request:
+        """Always `Unsupported`."""
+        raise Unsupported("v1 has no list of sources")
+
+    def source_names(self, _response: Response) -> list[str]:
+        """Never called: there is no request for it."""
+        raise NotImplementedError
+
     def table_list(self, _response: Response) -> list[Table]:
         """Never called: there is no request for it."""
         raise NotImplementedError

@@ -125,6 +125,15 @@ class ApiV2:
         url = f"{self.base}/v2/tables/{quote(name, safe='')}{_of_source(source)}"
         return Request("GET", url, JSON_HEADERS)
 
+    def sources(self) -> Request:
+        """`GET /v2/options`."""
+        return Request("GET", f"{self.base}/v2/options", JSON_HEADERS)
+
+    def source_names(self, response: Response) -> list[str]:
+        """The names in `sources`."""
+        items = object_of(response).get("sources")
+        return [str(one.get("name")) for one in items or () if isinstance(one, dict)]
+
     def table_list(self, response: Response) -> list[Table]:
         """The tables in `data`."""
         return [_table_of_v2(item) for item in items_of(object_of(response))]

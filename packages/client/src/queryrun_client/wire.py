@@ -71,6 +71,14 @@ class ApiVersion(Protocol):
         """One table."""
         ...
 
+    def sources(self) -> Request:
+        """The sources; `Unsupported` where the version has no list of them."""
+        ...
+
+    def source_names(self, response: Response) -> list[str]:
+        """The sources in a response."""
+        ...
+
     def table_list(self, response: Response) -> list[Table]:
         """The tables in a response."""
         ...

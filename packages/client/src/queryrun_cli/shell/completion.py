@@ -45,6 +45,10 @@ class Words:
         self._read_at: tuple[str | None, float] | None = None
         self._tables: list[Table] = []
 
+    def sources(self) -> list[str]:
+        """The sources that statements can run on."""
+        return self._session.sources()
+
     def tables(self) -> list[Table]:
         """The tables of the source that is chosen now."""
         now_s, source = self._now_s(), self._session.source
@@ -102,6 +106,8 @@ def _of_command(before: str, words: Words) -> Iterator[tuple[str, str]]:
         yield from ((one.name, one.help) for one in COMMANDS)
     elif name == "\\d":
         yield from _table_names(words.tables())
+    elif name == "\\source":
+        yield from ((one, "source") for one in words.sources())
     elif name == "\\format":
         yield from ((one, "format") for one in FORMATS)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from queryrun_cli.shell.meta import WORDS
-from queryrun_cli.statements import split_statements
+from queryrun_cli.statements import has_content, split_statements
 
 
 def parts_of(text: str) -> Iterator[str]:
@@ -34,4 +34,4 @@ def is_whole(text: str) -> bool:
     if not text.strip() or is_command(text):
         return True
     statements, rest = split_statements(text)
-    return bool(statements) and not rest.strip()
+    return bool(statements) and not has_content(rest)

@@ -55,6 +55,10 @@ class Session:
         """The tables of the source."""
         return self.client.tables(self.source)
 
+    def sources(self) -> list[str]:
+        """The sources that statements can run on."""
+        return self.client.sources()
+
     def set_expanded(self, expanded: bool | None) -> None:
         """One line per value, never, or (None) where few rows do not fit."""
         self.table = replace(self.table, expanded=expanded)
