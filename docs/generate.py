@@ -56,6 +56,8 @@ SECTIONS = {
     "LogSettings": "[log]",
     "AuditSettings": "[audit]",
     "UsageSettings": "[usage]",
+    "OidcSettings": "[oidc]",
+    "OidcRule": "[[oidc.rules]]",
 }
 
 
@@ -239,6 +241,9 @@ def _values(kind: object) -> str:
         return "table"
     if get_origin(kind) is dict:
         return "table"
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return "tables" if item not in TOML_NAMES else f"{TOML_NAMES[item]}s"
     return TOML_NAMES[kind]
 
 

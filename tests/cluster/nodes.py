@@ -100,6 +100,12 @@ class Cluster:
         while node.http.get("/readyz").status_code != 200:
             assert time.monotonic() < deadline, node.http.get("/readyz").text
 
+    def wait_unavailable(self, node: Server) -> None:
+        """Wait until the node reports that it is not ready: what it reports is a second old."""
+        deadline = time.monotonic() + 30
+        while node.http.get("/readyz").status_code != 503:
+            assert time.monotonic() < deadline, node.http.get("/readyz").text
+
     @property
     def log(self) -> Path:
         """The log of all nodes."""

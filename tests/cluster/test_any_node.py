@@ -122,7 +122,7 @@ def test_request_rates_are_counted_over_all_nodes(cluster: Cluster) -> None:
 def test_a_node_without_the_api_role_serves_probes_only(cluster: Cluster) -> None:
     node = cluster.start(WORKER)
     assert node.http.get("/healthz").status_code == 200
-    assert node.http.get("/readyz").status_code == 200
+    cluster.wait_ready(node)
     assert "queryrun_busy_slots" in node.http.get("/metrics").text
     assert node.http.get("/v2/query_runs").status_code == 404
     assert node.http.post("/oauth/token").status_code == 404

@@ -234,6 +234,16 @@ class ServerHarness:
             server.close()
 
 
+def wait_logged(log: Path, *words: str) -> str:
+    """The log, once it has all of these words. A server's log is written a little later than what
+    it tells of: by a thread of its own."""
+    deadline = time.monotonic() + 60
+    while any(one not in (text := log.read_text()) for one in words):
+        assert time.monotonic() < deadline, f"not all of {words} in the log:\n{text[-4000:]}"
+        time.sleep(0.02)
+    return text
+
+
 def start_serving(
     command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
 ) -> tuple[subprocess.Popen[str], str]:

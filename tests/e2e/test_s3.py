@@ -17,7 +17,7 @@ import pytest
 
 from queryrun.results.s3bucket import S3Bucket
 from queryrun.results.s3location import S3Location
-from tests.e2e.conftest import Server, ServerHarness
+from tests.e2e.conftest import Server, ServerHarness, wait_logged
 from tests.faults.test_shortages import waiting_for
 from tests.s3_server import CREDENTIALS, S3Server, bucket_at, keys_in
 
@@ -210,4 +210,4 @@ def test_a_missing_credentials_file_leaves_the_last_credentials_in_use(
     server = harness.serve({**environ, "QUERYRUN_RESULTS__CREDENTIALS_FILE": "keys"})
     keys.unlink()
     assert server.finished(server.submit("SELECT 1 AS a")["id"])["state"] == "complete"
-    assert "s3_credentials_unreadable" in harness.log.read_text()
+    wait_logged(harness.log, "s3_credentials_unreadable")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Server, ServerHarness
+from tests.e2e.conftest import Server, ServerHarness, wait_logged
 from tests.faults.test_disk_full import small_disk
 
 
@@ -135,5 +135,6 @@ def test_an_error_of_ours_carries_an_id_that_the_log_explains(harness: ServerHar
     assert (done["state"], done["error"]["code"]) == ("failed", "internal_error")
     found = re.search(r"error (\w{12})", done["error"]["message"])
     assert found is not None
-    explained = [line for line in harness.log.read_text().splitlines() if found[1] in line]
+    log = wait_logged(harness.log, found[1], "ZeroDivisionError")
+    explained = [line for line in log.splitlines() if found[1] in line]
     assert any("_take_broken" in line and "ZeroDivisionError" in line for line in explained)
