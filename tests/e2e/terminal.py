@@ -67,7 +67,7 @@ class Terminal:
                 raise AssertionError(f"{expected!r} is not on the screen:\n{self.text}")
         return self.text
 
-    def ask(self, entry: str, expected: str) -> str:
+    def enter(self, entry: str, expected: str) -> str:
         """Type a line, wait for a text of its answer and for the prompt after it."""
         self.type(entry + ENTER)
         self.wait_for(expected)
@@ -81,7 +81,7 @@ class Terminal:
                 raise AssertionError(f"there is no prompt:\n{self.text}")
         return self.text
 
-    def ended(self) -> int:
+    def exit_status(self) -> int:
         """The exit status, once the process has ended and all it wrote was read."""
         deadline = time.monotonic() + WAIT_S
         while self._read(deadline):
@@ -106,10 +106,10 @@ class Terminal:
             return False
         self.received += data
         self._stream.feed(data)
-        self._answer(data)
+        self._reply(data)
         return bool(data)
 
-    def _answer(self, data: bytes) -> None:
+    def _reply(self, data: bytes) -> None:
         """A terminal says where its cursor is when it is asked."""
         if b"\x1b[6n" in data:
             cursor = self._screen.cursor

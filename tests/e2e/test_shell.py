@@ -64,25 +64,27 @@ def test_a_person_asks_looks_around_errs_and_leaves(home: Shell, opened: Open) -
     """One session, because a terminal takes longest to start."""
     terminal = opened()
     terminal.type(f"SELECT code,{ENTER}rate{ENTER}")
-    screen = terminal.ask("FROM rates ORDER BY 1;", "(2 rows)")
+    screen = terminal.enter("FROM rates ORDER BY 1;", "(2 rows)")
     assert "queryrun> SELECT code,\n      ...> rate\n      ...> FROM rates ORDER BY 1;" in screen
     assert "code  rate\n────  ────\neur    1.5\nusd   1.25\n(2 rows)" in screen
 
-    assert "odd name" in terminal.ask("\\d", "(3 tables)")
-    assert "code    varchar\nrate    double\n(format: csv" in terminal.ask("\\d rates", "(format: ")
-    terminal.ask("\\d nothing", "queryrun: Table 'nothing' could not be found")
+    assert "odd name" in terminal.enter("\\d", "(3 tables)")
+    assert "code    varchar\nrate    double\n(format: csv" in terminal.enter(
+        "\\d rates", "(format: "
+    )
+    terminal.enter("\\d nothing", "queryrun: Table 'nothing' could not be found")
 
     terminal.type(f"SELECT 1,{ENTER}")
-    screen = terminal.ask("  wrong FROM rates;", "(name_not_found)")
+    screen = terminal.enter("  wrong FROM rates;", "(name_not_found)")
     assert "2:   wrong FROM rates\n     ^^^^^\nerror: line 2, column 3: Column 'wrong'" in screen
 
-    terminal.ask("\\x", "Rows are shown one line per value.")
-    screen = terminal.ask("SELECT 7 AS seven;", "(1 row)")
+    terminal.enter("\\x", "Rows are shown one line per value.")
+    screen = terminal.enter("SELECT 7 AS seven;", "(1 row)")
     assert "─[ row 1 ]" in screen
     assert "seven  7\n(1 row)" in screen
-    terminal.ask("\\unknown", "queryrun: there is no command \\unknown: \\? lists them")
+    terminal.enter("\\unknown", "queryrun: there is no command \\unknown: \\? lists them")
     terminal.type(CTRL_D)
-    assert terminal.ended() == 0
+    assert terminal.exit_status() == 0
     check_history(home.config / "queryrun" / "shell_history", opened)
 
 
@@ -109,10 +111,10 @@ def test_words_are_completed_from_the_server_and_the_language(opened: Open) -> N
     terminal.wait_for('SELECT "odd column"')
     terminal.type(f' FROM "odd{TAB}')
     terminal.wait_for('FROM "odd name"')
-    terminal.ask(";", "(1 row)")
+    terminal.enter(";", "(1 row)")
     terminal.type(f"\\tim{TAB}")
     terminal.wait_for("\\timing")
-    terminal.ask("", "Timing is on.")
+    terminal.enter("", "Timing is on.")
     terminal.type(f"SELECT approx_dist{TAB}")
     terminal.wait_for("SELECT approx_distinct(")
 
@@ -132,12 +134,12 @@ def test_ctrl_c_cancels_the_run_proves_it_and_keeps_the_shell(home: Shell, opene
     assert f"canceling run {run['id']}" in screen
     assert f"run {run['id']} canceled" in screen
     assert run["state"] == "canceled"
-    terminal.ask("SELECT 5 AS five;", "(1 row)")
+    terminal.enter("SELECT 5 AS five;", "(1 row)")
 
     terminal.type(f"SELECT count(*) + 1 FROM {ENDLESS};{ENTER}")
     terminal.wait_for("in_progress")
     os.kill(terminal.process.pid, signal.SIGHUP)
-    terminal.ended()
+    terminal.exit_status()
     second = newest_run(home)
     assert "count(*) + 1" in second["sql"]
     assert second["state"] == "canceled"
@@ -157,9 +159,9 @@ def test_no_control_character_of_a_value_or_an_error_reaches_the_terminal(opened
         ("\\d evil", "x\\x1b[2jy"),
         (f"SELECT CAST({escaped} AS integer);", "error: "),
     ):
-        terminal.ask(entry, expected)
+        terminal.enter(entry, expected)
     terminal.type(CTRL_D)
-    assert terminal.ended() == 0
+    assert terminal.exit_status() == 0
     for raw in (b"\x1b]0;owned", b"\x07", "\x9b".encode(), "\u202e".encode(), b"\x1b[2jy"):
         assert raw not in terminal.received
 

@@ -26,10 +26,10 @@ class Catalog(Session):
     """A session that knows these tables, and counts how often it is asked."""
 
     client: Client = field(default_factory=lambda: Client("http://x", options=Options(token="t")))
-    asked: int = 0
+    calls: int = 0
 
     def tables(self) -> list[Table]:
-        self.asked += 1
+        self.calls += 1
         return TABLES
 
     def sources(self) -> list[str]:
@@ -83,13 +83,13 @@ def test_tables_are_asked_for_once_a_minute_and_source() -> None:
     known = Words(session, lambda: time_s[0])
     for _ in range(3):
         known.tables()
-    assert session.asked == 1
+    assert session.calls == 1
     session.source = "lake"
     known.tables()
-    assert session.asked == 2
+    assert session.calls == 2
     time_s[0] += 61
     known.tables()
-    assert session.asked == 3
+    assert session.calls == 3
 
 
 def test_a_name_is_quoted_unless_it_is_a_plain_word() -> None:

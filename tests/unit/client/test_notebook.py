@@ -42,12 +42,12 @@ def test_progress_is_unknown_rather_than_a_guess() -> None:
     assert progress_text(RunInfo("r", State.IN_PROGRESS), None) == "in_progress, progress unknown"
     running = RunInfo("r", State.IN_PROGRESS, percent=41.6, number_of_rows=1)
     assert progress_text(running, 41.6) == "in_progress, 42 %, 1 row"
-    shown = Progress()
-    assert shown._repr_html_() == ""
-    shown.update(RunInfo("r", State.IN_PROGRESS))
-    assert '<progress max="100"></progress>' in shown._repr_html_()
-    shown.update(running)
-    assert 'value="41.6"' in shown._repr_html_()
+    progress = Progress()
+    assert progress._repr_html_() == ""
+    progress.update(RunInfo("r", State.IN_PROGRESS))
+    assert '<progress max="100"></progress>' in progress._repr_html_()
+    progress.update(running)
+    assert 'value="41.6"' in progress._repr_html_()
 
 
 def test_a_percentage_that_stands_is_not_known_until_it_moves() -> None:

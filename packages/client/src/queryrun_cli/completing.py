@@ -47,19 +47,19 @@ def profiles(incomplete: str) -> Found:
 
 def sources(context: typer.Context, incomplete: str) -> Found:
     """The sources that the client may use."""
-    return _asked(context, incomplete, _source_names)
+    return _from_server(context, incomplete, _source_names)
 
 
 def run_ids(context: typer.Context, incomplete: str) -> Found:
     """The newest runs, with their states; and `@last`."""
     last = [("@last", "the newest run")] if "@last".startswith(incomplete) else []
-    return last + _asked(context, incomplete, _newest_runs)
+    return last + _from_server(context, incomplete, _newest_runs)
 
 
 def tables(context: typer.Context, incomplete: str) -> Found:
     """The tables of the source that the line names."""
     source = context.params.get("source")
-    return _asked(context, incomplete, lambda client: _table_names(client, source))
+    return _from_server(context, incomplete, lambda client: _table_names(client, source))
 
 
 def _source_names(client: Client) -> Iterator[tuple[str, str]]:
@@ -78,10 +78,10 @@ def _table_names(client: Client, source: str | None) -> Iterator[tuple[str, str]
     yield from ((one.name, one.format or "") for one in client.tables(source))
 
 
-def _asked(
+def _from_server(
     context: typer.Context,
     incomplete: str,
-    ask: Callable[[Client], Iterable[tuple[str, str]]],
+    request: Callable[[Client], Iterable[tuple[str, str]]],
 ) -> Found:
     """What the server of the line's profile answers, once and without words."""
     from queryrun_cli.printable import printable
@@ -93,6 +93,6 @@ def _asked(
         server = find_server(context.params.get("profile"))
         with connect(server, quiet=True) as client:
             client.limit_retries(1)
-            found = [one for one in ask(client) if one[0].startswith(incomplete)]
+            found = [one for one in request(client) if one[0].startswith(incomplete)]
             return [(printable(name), printable(words)) for name, words in found]
     return []

@@ -24,5 +24,5 @@ def print_help(context: typer.Context, words: Sequence[str]) -> None:
             )
         command = group[word]
         path.append(word)
-    with type(parent)(command, info_name=" ".join(path)) as shown:
-        typer.echo(command.get_help(shown))
+    with type(parent)(command, info_name=" ".join(path)) as printed:
+        typer.echo(command.get_help(printed))

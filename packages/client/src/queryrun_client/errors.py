@@ -178,9 +178,9 @@ class RunFailed(ClientError):
 
     def __init__(self, run: RunInfo) -> None:
         error = run.error or RunError("unknown", "the run failed")
-        place = "" if error.line is None else f"line {error.line}, column {error.column}: "
+        position = "" if error.line is None else f"line {error.line}, column {error.column}: "
         code = "" if run.error is None else f" ({error.code})"
-        super().__init__(f"{place}{error.message}{code}")
+        super().__init__(f"{position}{error.message}{code}")
         self.run = run
         self.code = error.code
         self.message = error.message

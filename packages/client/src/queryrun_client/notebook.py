@@ -42,15 +42,15 @@ class Progress:
 
 def cell_progress() -> Callable[[RunInfo], None]:
     """A watcher that shows the run below the current cell and updates it in place."""
-    shown = Progress()
+    progress = Progress()
     display: Any = sys.modules["IPython.display"]
     handles: list[Any] = []
 
     def watch(info: RunInfo) -> None:
-        shown.update(info)
+        progress.update(info)
         if handles:
-            handles[0].update(shown)
+            handles[0].update(progress)
         else:
-            handles.append(display.display(shown, display_id=True))
+            handles.append(display.display(progress, display_id=True))
 
     return watch

@@ -59,9 +59,9 @@ class RunView:
             ("statement", info.sql),
             ("error", "" if error is None else str(RunFailed(info))),
         ]
-        shown = properties_html(f"run {info.id}", [one for one in pairs if one[1]])
+        html = properties_html(f"run {info.id}", [one for one in pairs if one[1]])
         marked = error and marked_line(info.sql, error.line, error.column)
-        return shown + (marked_html(*marked) if marked else "")
+        return html + (marked_html(*marked) if marked else "")
 
     def __repr__(self) -> str:
         return f"<run {self.info.id} {self.info.state}>"

@@ -117,11 +117,11 @@ def _of_command(before: str, words: Words) -> Iterator[tuple[str, str]]:
 
 def _named(qualifier: str, text: str, tables: Iterable[Table]) -> list[Table]:
     """The tables that a name before a dot means: the table of this name, or with this alias."""
-    wanted = {_plain(qualifier)}
+    names = {_plain(qualifier)}
     for table, alias in _ALIASED.findall(text):
-        if alias and _plain(alias) in wanted:
-            wanted.add(_plain(table))
-    return [one for one in tables if one.name.lower() in wanted]
+        if alias and _plain(alias) in names:
+            names.add(_plain(table))
+    return [one for one in tables if one.name.lower() in names]
 
 
 def _plain(name: str) -> str:

@@ -57,7 +57,7 @@ def _run_interactive(session: Session) -> None:
     from queryrun_cli.shell.prompt import entries
 
     session.client.authenticate()  # a wrong secret is told now, and not after the first statement
-    with _ended_by_signals(session):
+    with _exit_on_signals(session):
         for entry in entries(session):
             with suppress(KeyboardInterrupt):  # pressed once more
                 _run_and_tell(session, entry)
@@ -74,13 +74,13 @@ def _run_and_tell(session: Session, entry: str) -> None:
     except CommandError as error:
         exits.note(str(error))
     except ClientError as error:
-        if not isinstance(error, _Told):
+        if not isinstance(error, _Printed):
             exits.note(exits.describe(error))
     except OSError as error:
         exits.note(f"{error.filename or 'files'}: {error.strerror or error}")
 
 
-class _Told(ClientError):
+class _Printed(ClientError):
     """An error that was printed below its statement."""
 
 
@@ -99,25 +99,25 @@ def _run_piped(session: Session) -> None:
                 return
     except Interrupted:
         status = exits.INTERRUPTED
-    except _Told as error:
+    except _Printed as error:
         status = exits.status_of(error.__cause__)  # type: ignore[arg-type]
     if status:
         raise typer.Exit(status)
 
 
 def run_entry(session: Session, entry: str) -> None:
-    """Run one statement or command. Raises `_Told` for an error that was printed."""
+    """Run one statement or command. Raises `_Printed` for an error that was printed."""
     if is_command(entry):
         run_meta(session, WORDS.get(entry.rstrip(";").lower(), entry))
         return
     try:
         execute(session, entry)
     except ClientError as error:
-        raise _Told(str(error)) from error
+        raise _Printed(str(error)) from error
 
 
 @contextmanager
-def _ended_by_signals(session: Session) -> Iterator[None]:
+def _exit_on_signals(session: Session) -> Iterator[None]:
     """A signal to end cancels the running statement first, like Ctrl-C."""
 
     def end(_number: int, _frame: object) -> None:
