@@ -30,6 +30,7 @@ from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
 from queryrun.runs.cluster import NodeFacts
 from queryrun.runs.context import RequestContext
+from queryrun.runs.estimate import NoEstimates, StatementEstimates
 from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.model import DeletedRows
@@ -163,6 +164,8 @@ class AppContext:
     settings: HttpSettings
     prepare_entity: Callable[[str], None] = lambda _name: None
     """Make what a new entity of this name needs on this node's disk."""
+    estimates: StatementEstimates = field(default_factory=NoEstimates)
+    """Plans the statements of dry runs."""
     metrics_token: str = field(default="", repr=False)
     """What `/metrics` asks for; empty: nothing."""
     nodes: Callable[[], Sequence[NodeFacts]] = lambda: ()

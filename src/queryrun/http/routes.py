@@ -14,6 +14,7 @@ from queryrun.http.manual import MANUAL
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import (
+    dry_run_schema,
     events,
     listing,
     query_runs,
@@ -73,6 +74,7 @@ CREATE = Operation(
     "that the engine finds makes the run `failed`.",
     (
         *p.VIEW,
+        p.DRY_RUN,
         p.ASYNC,
         p.IDEMPOTENCY_KEY,
         p.PREFER,
@@ -96,6 +98,13 @@ CREATE = Operation(
             ),
             examples=(("accepted", examples.ACCEPTED),),
             links=RUN_LINKS,
+        ),
+        ResponseDoc(
+            200,
+            "With `dry_run=true`: what the run would read. An addition of this service.",
+            "DryRun",
+            examples=(("a table of two files", dry_run_schema.EXAMPLE),),
+            is_extension=True,
         ),
         LATER,
     ),

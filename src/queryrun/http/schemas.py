@@ -8,6 +8,7 @@ from queryrun.http.admin.schemas import ADMIN_SCHEMAS
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import contract_body_schema, create_body_schema
+from queryrun.http.v2.dry_run_schema import DRY_RUN
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.results.formats import ContentType
@@ -535,6 +536,7 @@ SCHEMAS: dict[str, Schema] = {
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
     "Draft": DRAFT,
+    "DryRun": DRY_RUN,
     "Validation": VALIDATION,
     "Options": OPTIONS,
     "StatementContent": STATEMENT_CONTENT,
