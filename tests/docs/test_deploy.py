@@ -398,7 +398,7 @@ def test_hadolint_finds_nothing_in_the_image_but_the_layers_that_are_meant() -> 
     hadolint = Path(sys.executable).with_name("hadolint")
     if not hadolint.exists():
         pytest.skip("hadolint is not installed: it comes with requirements.lock")
-    command = [hadolint, "--ignore", "DL3059", DEPLOY / "Dockerfile"]
+    command = [str(hadolint), "--ignore", "DL3059", str(DEPLOY / "Dockerfile")]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout) == (0, "")
 
