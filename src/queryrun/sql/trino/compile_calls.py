@@ -176,6 +176,7 @@ class CallCompiler(ExpressionCompiler):
 
     def constant_text(self, node: ast.Call, value: Typed, what: str) -> str:
         """An argument that we have to read ourselves."""
+        value = self.cast_to(value, t.VARCHAR) if value.type.name == "char" else value
         if not isinstance(value.constant, str) or value.type != t.VARCHAR:
             self.refuse(f"{node.name}: {what} that is no literal", node.at)
         return value.constant

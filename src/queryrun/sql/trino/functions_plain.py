@@ -7,7 +7,8 @@ from __future__ import annotations
 from queryrun.sql.trino.signatures import read_signatures
 
 _NAN = "CAST('NaN' AS DOUBLE)"
-_SPACES = "chr(32)||chr(9)||chr(10)||chr(11)||chr(12)||chr(13)||chr(28)||chr(29)||chr(30)||chr(31)"
+_BLANKS = (*range(9, 14), *range(28, 33), 0x1680, *range(0x2000, 0x2007), *range(0x2008, 0x200B))
+_SPACES = "||".join(f"chr({code})" for code in (*_BLANKS, 0x2028, 0x2029, 0x205F, 0x3000))
 
 PLAIN = read_signatures(f"""
 abs(tinyint) -> tinyint = abs({{0}})
