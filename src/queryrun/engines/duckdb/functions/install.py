@@ -9,12 +9,13 @@ from queryrun.engines.duckdb.functions import (
     binary,
     documents,
     formatting,
+    json_sql,
     numbers,
     words,
 )
 from queryrun.engines.duckdb.functions.registry import FUNCTIONS, register_on, used_by
 
-MODULES = (addresses, binary, documents, formatting, numbers, words)
+MODULES = (addresses, binary, documents, formatting, json_sql, numbers, words)
 """Each registers its functions when it is imported."""
 
 
