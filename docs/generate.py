@@ -54,6 +54,8 @@ SECTIONS = {
     "LogSettings": "[log]",
     "AuditSettings": "[audit]",
     "UsageSettings": "[usage]",
+    "OidcSettings": "[oidc]",
+    "OidcRule": "[[oidc.rules]]",
 }
 
 
@@ -199,6 +201,9 @@ def _values(kind: object) -> str:
         return "table"
     if get_origin(kind) is dict:
         return "table"
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return "tables" if item not in TOML_NAMES else f"{TOML_NAMES[item]}s"
     return TOML_NAMES[kind]
 
 

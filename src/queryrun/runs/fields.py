@@ -209,6 +209,11 @@ _VISIBLE = (
         description="The run's own time limit.",
     ),
     RunField(
+        "notify_url", _TEXT, "request.notify_url", "notify_url", _REQUESTS,
+        visibility=_ON_REQUEST,
+        description="Where events of the run are sent.",
+    ),
+    RunField(
         "content_type", _TEXT, "request.output.content_type", "content_type", _REQUESTS,
         choices=ContentType, visibility=_ON_REQUEST,
         description="The format of the file.",

@@ -117,6 +117,8 @@ class RunRequest:
     """Attempts after the first one; what `remaining_attempts` of the run starts with."""
     extras: tuple[tuple[str, str], ...] = ()
     """What the API must return later and nothing else reads (v1's `useIndexJoin`, …)."""
+    notify_url: str | None = None
+    """Where events of this run are sent, beside its client's webhooks."""
 
 
 @dataclass(frozen=True, slots=True)

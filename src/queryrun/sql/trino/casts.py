@@ -118,6 +118,8 @@ def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
         endless = f"CAST(sign({value.sql}) * 'Infinity'::DOUBLE AS FLOAT)"
         sql = f"(CASE WHEN {beyond} THEN {endless} ELSE {word}({value.sql} AS FLOAT) END)"
         return Typed(sql, target)
+    if value.type == t.REAL and target.name == "decimal":
+        return plain(f"qr_real_digits({value.sql})", target, site)
     if t.is_floating(value.type) and target.name == "decimal":  # by its digits, as Java does
         return plain(f"CAST({value.sql} AS VARCHAR)", target, site)
     return plain(value.sql, target, site)
@@ -188,7 +190,7 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if t.is_floating(target):
         return checked(_without_suffix(value), target, "number", site)
     if target.name == "date":
-        return checked(value, target, "date", site)
+        return casts_time.date_of_text(value, target, site)
     if target.name == "timestamp":
         return casts_time.moment_of_text(value, target, site)
     if target.name == t.TSTZ:

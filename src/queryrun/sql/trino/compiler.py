@@ -21,7 +21,7 @@ MAX_SQL_CHARS = 4_000_000
 
 MAX_REPEATED_CHARS = 300
 """A longer value is given a name where it is needed more than once."""
-_BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
+BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
 
 
 class Compiler:
@@ -119,7 +119,7 @@ class Compiler:
         name = self.fresh("once_")
         found = use(Typed(name, value.type, value.constant))
         if "SELECT " in found.sql:  # no engine takes a subquery in a lambda
-            if _BY_CHANCE.search(value.sql):
+            if BY_CHANCE.search(value.sql):
                 self.refuse("A subquery beside a value by chance that is used twice", 0)
             return use(value)
         return Typed(self.bound(name, self.exact(value), found.sql), found.type)
@@ -201,7 +201,7 @@ class Compiler:
 
 
 def _needs_a_name(value: Typed) -> bool:
-    return len(value.sql) > MAX_REPEATED_CHARS or _BY_CHANCE.search(value.sql) is not None
+    return len(value.sql) > MAX_REPEATED_CHARS or BY_CHANCE.search(value.sql) is not None
 
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
