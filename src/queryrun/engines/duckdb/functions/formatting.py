@@ -214,13 +214,13 @@ def _fixed(pattern: str, how: _Specifier, value: _Argument) -> str:
     digits = 6 if how.digits is None else how.digits
     size = abs(number)
     if how.letter.lower() == "e":
-        shown = _scientific(size, digits)
+        rendered = _scientific(size, digits)
     else:
-        shown = f"{size.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
+        rendered = f"{size.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
         if "," in how.flags:
-            whole, point, rest = shown.partition(".")
-            shown = f"{int(whole):,}{point}{rest}"
-    return _signed(shown, how, is_negative=number.is_signed())
+            whole, point, rest = rendered.partition(".")
+            rendered = f"{int(whole):,}{point}{rest}"
+    return _signed(rendered, how, is_negative=number.is_signed())
 
 
 def _scientific(size: Decimal, digits: int) -> str:

@@ -11,11 +11,12 @@ from queryrun.engines.duckdb.functions import (
     formatting,
     json_sql,
     numbers,
+    patterns,
     words,
 )
 from queryrun.engines.duckdb.functions.registry import FUNCTIONS, register_on, used_by
 
-MODULES = (addresses, binary, documents, formatting, json_sql, numbers, words)
+MODULES = (addresses, binary, documents, formatting, json_sql, numbers, patterns, words)
 """Each registers its functions when it is imported."""
 
 
