@@ -145,7 +145,7 @@ def test_a_closed_channel_starts_nothing(spark: Spark, channel: RelayedChannel) 
 def test_nothing_else_of_the_server_can_be_called(
     spark: Spark, channel: RelayedChannel, method: str
 ) -> None:
-    end = said(channel.give("engine"), CallHeader(SERVICE + method), b"")
+    end = end_of(channel.give("engine"), CallHeader(SERVICE + method), b"")
     assert end.code == grpc.StatusCode.PERMISSION_DENIED.value[0]
     assert spark.methods == []
 
@@ -181,7 +181,7 @@ def test_a_relay_that_ends_breaks_its_calls() -> None:
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def said(connection: socket.socket, header: CallHeader, message: bytes) -> CallEnd:
+def end_of(connection: socket.socket, header: CallHeader, message: bytes) -> CallEnd:
     """How the relay ends this call."""
     with connection:
         send_frame(connection, HEADER, msgspec.msgpack.encode(header))

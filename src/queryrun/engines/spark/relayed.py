@@ -97,7 +97,7 @@ class RelayedCall:
                 while (frame := receive_frame(connection)) is not None:
                     kind, content = frame
                     if kind == END:
-                        return self._ended(msgspec.msgpack.decode(content, type=CallEnd))
+                        return self._check_end(msgspec.msgpack.decode(content, type=CallEnd))
                     yield self._deserialize(content)
         except OSError:
             pass
@@ -128,7 +128,7 @@ class RelayedCall:
                 connection.shutdown(socket.SHUT_RDWR)
         return connection
 
-    def _ended(self, end: CallEnd) -> None:
+    def _check_end(self, end: CallEnd) -> None:
         if end.code:
             self._fail(end)
 
@@ -159,7 +159,7 @@ class RelayedFuture:
 
     def __init__(self, call: RelayedCall) -> None:
         self._call = call
-        self._ended = threading.Event()
+        self._finished = threading.Event()
         self._response: Any = None
         self._error: RelayedError | None = None
         self._callbacks: list[Callable[[RelayedFuture], None]] = []
@@ -168,7 +168,7 @@ class RelayedFuture:
 
     def result(self) -> Any:
         """The response. Raises `RelayedError`, and what gRPC raises when it was canceled."""
-        self._ended.wait()
+        self._finished.wait()
         if self._error is not None:
             if self._call.is_canceled:
                 raise grpc.FutureCancelledError
@@ -182,7 +182,7 @@ class RelayedFuture:
     def add_done_callback(self, callback: Callable[[RelayedFuture], None]) -> None:
         """Call it once this has ended, in any thread."""
         with self._lock:
-            if not self._ended.is_set():
+            if not self._finished.is_set():
                 self._callbacks.append(callback)
                 return
         callback(self)
@@ -194,7 +194,7 @@ class RelayedFuture:
         except RelayedError as error:
             self._error = error
         with self._lock:
-            self._ended.set()
+            self._finished.set()
         for callback in self._callbacks:
             callback(self)
 
