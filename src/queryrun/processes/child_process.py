@@ -61,10 +61,11 @@ class ChildProcess:
             release_memory(self._pidfd)
 
     def resident_bytes(self) -> int:
-        """Its resident memory now, in bytes; 0 once it has exited."""
+        """Its resident memory now, in bytes; 0 once it has exited, or when it cannot be read: a
+        stop must not fail because this process may open no more files."""
         try:
             text = Path(f"/proc/{self.pid}/statm").read_text()
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:
             return 0
         return int(text.split()[1]) * _PAGE_BYTES
 

@@ -7,7 +7,9 @@ the run see why it waits.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.runs.health import NodeHealth
@@ -17,6 +19,8 @@ MAX_KEPT = 10_000
 
 _OF_STORAGE = {FailureCode.STORAGE_FULL, FailureCode.STORAGE_FAILED}
 _STORAGE_PARTS = ("results", "spill")
+LITTLE_BYTES = 1024 * 1024
+"""Whoever has written no more than this has not filled a disk."""
 
 
 class WaitReasons:
@@ -41,20 +45,33 @@ class WaitReasons:
         return self._reasons.get(run_id)
 
 
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """What a failed attempt tells of the node it ran on."""
+
+    began_s: float
+    """When it began, on the monotonic clock."""
+    written_bytes: float
+    is_embedded: bool
+    lost_directory: bool
+
+
 async def shortage_behind(
-    failure: Failure, health: NodeHealth, *, is_embedded: bool, lost_directory: bool
+    failure: Failure, health: NodeHealth, attempt: FailedAttempt
 ) -> str | None:
     """Why the node could not run the statement; None when the failure is the statement's own.
 
-    A full disk is the node's shortage only when it is still full without the attempt's own files.
-    An embedded engine has nothing of its own that could be away, so what it lacks is the node's.
+    A full disk is the node's shortage only when it is still full without the attempt's own files;
+    of an attempt that wrote nearly nothing also when it has been full meanwhile. An embedded engine
+    has nothing of its own that could be away, so what it lacks is the node's.
     """
-    if lost_directory:
+    if attempt.lost_directory:
         return "spill: a directory of the statement was removed while it ran"
     if failure.code in _OF_STORAGE:
-        for part in _STORAGE_PARTS:
-            if health.knows(part) and (reason := await health.check(part)) is not None:
+        since_s = attempt.began_s if attempt.written_bytes <= LITTLE_BYTES else math.inf
+        for part in filter(health.knows, _STORAGE_PARTS):
+            if (reason := await health.problem_since(part, since_s)) is not None:
                 return f"{part}: {reason}"
-    if failure.code is FailureCode.ENGINE_UNAVAILABLE and is_embedded:
+    if failure.code is FailureCode.ENGINE_UNAVAILABLE and attempt.is_embedded:
         return f"workers: {failure.message}"
     return None

@@ -166,9 +166,13 @@ class _GuardPool:
         await self._processes.close()
 
     async def _response(self, request: bytes) -> _Response | None:
-        """None: no process responded. A process is used again only after a response."""
-        for _ in range(_MAX_ATTEMPTS):
-            process = await self._acquire()
+        """None: no process responded. A process is used again only after a response.
+
+        The second attempt is made in a new process: whatever killed the first one may have killed
+        all others that there were.
+        """
+        for number in range(_MAX_ATTEMPTS):
+            process = await (self._processes.start() if number else self._acquire())
             response = None
             try:
                 async with asyncio.timeout(self._timeout_s):
