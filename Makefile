@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation faults
+.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation faults
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,6 +37,20 @@ console: $(STATIC) ## build the web page for people (Node from the PATH, or else
 
 $(STATIC): $(wildcard console/*.json console/*.mjs console/src/*) src/queryrun/sql/trino/functions.json | $(VENV)/.installed
 	@$(BIN)/python -m tools.build_console
+
+docs: setup ## build the documentation as a site, which the service serves under /docs/
+	@$(BIN)/python -m tools.build_docs
+
+dist: setup console docs ## build the wheels and source archives of both distributions into dist/
+	@rm -rf dist
+	@cd packages/client && $(CURDIR)/$(BIN)/hatchling build --directory $(CURDIR)/dist
+	@$(BIN)/hatchling build --directory dist
+
+try-image: setup ## run the very commands of deploy/Dockerfile on this machine, without containers
+	@$(BIN)/python -m tools.try_image
+
+version: setup ## write VERSION=1.2.3 into every file that needs it
+	@$(BIN)/python -m tools.set_version $(VERSION)
 
 demo: setup ## the main job, visibly: submit, download, cancel a runaway; leaves nothing running
 	@$(BIN)/queryrun demo
@@ -163,8 +177,9 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	  --no-emit-package queryrun-client -o requirements.lock
 	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark --extra lake \
 	  --no-emit-package queryrun-client --constraints requirements.lock -o deploy/requirements.lock
-	@printf 'hatchling\nsetuptools\n' | $(BIN)/$(LOCK) - \
+	@printf 'hatchling\nsetuptools\ndumb-init\n' | $(BIN)/$(LOCK) - \
 	  --constraints requirements.lock -o deploy/build.lock
+	@$(BIN)/$(LOCK) docs/requirements.in -o docs/requirements.lock
 	@$(BIN)/$(LOCK) tests/clients/requirements.in -o tests/clients/requirements.lock
 	@$(BIN)/$(LOCK) tests/clients/generated/requirements.in -o tests/clients/generated/requirements.lock
 

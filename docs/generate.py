@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -26,6 +27,7 @@ from queryrun.processes.sandbox import SandboxMode, SandboxSupport
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
+from queryrun.sql.trino.tokens import RESERVED
 from queryrun.wiring.gauges import register_gauges
 from queryrun.wiring.sandbox import NodeSandbox, register_sandbox
 from queryrun_cli import commands
@@ -54,6 +56,8 @@ SECTIONS = {
     "LogSettings": "[log]",
     "AuditSettings": "[audit]",
     "UsageSettings": "[usage]",
+    "OidcSettings": "[oidc]",
+    "OidcRule": "[[oidc.rules]]",
 }
 
 
@@ -85,10 +89,36 @@ COMPRESSIONS = {{
 '''
 
 
+WORDS_MODULE = ROOT / "packages/client/src/queryrun_cli/shell/words.py"
+FUNCTIONS_OF_TRINO: dict[str, Any] = json.loads(
+    (ROOT / "src/queryrun/sql/trino/functions.json").read_text(encoding="utf-8")
+)
+MORE_WORDS = """all any asc at bigint boolean char columns date decimal desc double explain fetch
+filter first following functions if integer interval json last lateral limit map next nulls offset
+only over partition preceding range real row rows sets show smallint some table tables ties time
+timestamp tinyint try_cast unbounded uuid varbinary varchar window within zone"""
+"""Words that are not reserved, and names of types."""
+SHELL_WORDS = '''\
+"""The words that a shell completes. `docs/generate.py` writes this module from the language."""
+
+from __future__ import annotations
+
+_KEYWORDS = """
+{keywords}
+"""
+_FUNCTIONS = """
+{functions}
+"""
+KEYWORDS = tuple(_KEYWORDS.split())
+FUNCTIONS = tuple(_FUNCTIONS.split())
+'''
+
+
 def pages() -> dict[Path, str]:
     """Every generated file, by its path in the repository."""
     return {
         FORMATS_MODULE: client_formats(),
+        WORDS_MODULE: shell_words(),
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/cli.md": cli_page(),
         ROOT / "docs/reference/metrics.md": metrics_page(),
@@ -110,6 +140,18 @@ def client_formats() -> str:
         f'    "{one.spec.suffix}": "{one.value}",' for one in ContentEncoding if one.spec.suffix
     ]
     return CLIENT_FORMATS.format(formats="\n".join(formats), compressions="\n".join(compressions))
+
+
+def shell_words() -> str:
+    """What the shell completes: the words of Trino's grammar and the functions of its own table."""
+    functions = [name for name in FUNCTIONS_OF_TRINO if name.isidentifier()]
+    keywords = sorted({word.lower() for word in RESERVED} | set(MORE_WORDS.split()))
+    return SHELL_WORDS.format(keywords=_words_of(keywords), functions=_words_of(sorted(functions)))
+
+
+def _words_of(names: list[str]) -> str:
+    """The words as lines of text for `str.split`."""
+    return textwrap.fill(" ".join(names), 96, break_long_words=False, break_on_hyphens=False)
 
 
 def metrics_page() -> str:
@@ -199,6 +241,9 @@ def _values(kind: object) -> str:
         return "table"
     if get_origin(kind) is dict:
         return "table"
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return "tables" if item not in TOML_NAMES else f"{TOML_NAMES[item]}s"
     return TOML_NAMES[kind]
 
 

@@ -27,6 +27,7 @@ from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import NoPreviewError, Preview
 from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.store import ResultWriter, StoredFile
+from queryrun.runs.cluster import NodeFacts
 from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.notify import ChangeNotifier
@@ -372,9 +373,16 @@ def app_over(
         public_url=PUBLIC_URL,
         now=clock,
         ready=_ready(Knobs()),
+        nodes=lambda: NODES,
         settings=settings,
         monotonic_s=lambda: clock().timestamp(),
     )
+
+
+NODES = tuple(
+    NodeFacts(f"node-{name}", name == "b", {"live": "1"}, slots=5, version="1") for name in "ba"
+)
+"""The nodes that the harness tells of."""
 
 
 def _ready(knobs: Knobs) -> Callable[[], Any]:

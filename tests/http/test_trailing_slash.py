@@ -17,8 +17,8 @@ from tests.http.conformance_v1 import QUERY
 pytestmark = pytest.mark.anyio
 
 OPERATIONS = operations(DEFAULT_SETTINGS)
-API = [one for one in OPERATIONS if one.tag != "Console"]
-"""The console's page knows its address, see `test_console_pages.py`."""
+API = [one for one in OPERATIONS if one.tag not in ("Console", "Manual")]
+"""Pages for people know their addresses: `test_console_pages.py`, `test_manual.py`."""
 REQUEST_ID = "6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90"
 VARYING = {"id", "job_id", "created_time", "updated_time", "createdOn", "updatedOn"}
 

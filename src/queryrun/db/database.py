@@ -15,6 +15,7 @@ from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
+from queryrun.webhooks.store import WebhookStore
 
 
 class Database(Protocol):
@@ -53,6 +54,11 @@ class Database(Protocol):
     @property
     def statements(self) -> StatementStore:
         """Statements that people keep for later."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookStore:
+        """Who is told of what, and the outbox."""
         ...
 
     @property

@@ -30,6 +30,7 @@ from queryrun.engines.base import (
     RemoteOpener,
     SessionOpener,
 )
+from queryrun.engines.estimates import Estimator, EstimatorOpener
 from queryrun.sql.guard import GuardName
 
 TRINO_DIALECT = "trino"
@@ -49,6 +50,8 @@ class EngineKind:
     """An `SessionOpener`."""
     catalog: str
     """An `CatalogOpener`."""
+    estimator: str = ""
+    """An `EstimatorOpener`. Empty: nobody knows what a statement would read."""
     remote: str = ""
     """An `RemoteOpener`, for engines with `is_remote`."""
     inspector: str = ""
@@ -114,6 +117,16 @@ class EngineKind:
         opener: CatalogOpener = _load(self.catalog)
         return opener(options, secret)
 
+    def open_estimator(
+        self, options: Mapping[str, str], secret: str | None, work_dir: str, time_zone: str
+    ) -> Estimator:
+        """What estimates statements on one entity's source. Raises `RunFailed` when it cannot be
+        opened, and `ValueError` for an engine without one."""
+        if not self.estimator:
+            raise ValueError(f"{self.name} does not say what a statement would read")
+        opener: EstimatorOpener = _load(self.estimator)
+        return opener(options, secret, work_dir, time_zone)
+
     def inspect(self, data_dir: Path) -> Inspector:
         """What reads a directory of files for the operator. `ValueError` if the engine cannot."""
         if not self.inspector:
@@ -137,6 +150,7 @@ _KINDS = (
         is_remote=False,
         session="queryrun.engines.duckdb.session:open_session",
         catalog="queryrun.engines.duckdb.catalog:open_catalog",
+        estimator="queryrun.engines.duckdb.estimate:open_estimator",
         inspector="queryrun.engines.duckdb.inspect:DuckDBInspector",
         native_guard="duckdb",
         is_preloaded=True,
@@ -177,6 +191,7 @@ def preload() -> None:
         if kind.is_preloaded:
             _load(kind.session)
             _load(kind.catalog)
+            _load(kind.estimator)
 
 
 def _load(entry_point: str) -> Any:

@@ -45,6 +45,8 @@ def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Rout
 
 
 def _pattern(path: str) -> str:
-    """Keys of files and addresses of the console may contain slashes; other parameters are one
-    segment."""
-    return path.replace("{key}", "{key:path}").replace("{address}", "{address:path}")
+    """Keys of files, addresses of the console and pages of the manual may contain slashes; other
+    parameters are one segment."""
+    for name in ("key", "address", "page"):
+        path = path.replace(f"{{{name}}}", f"{{{name}:path}}")
+    return path

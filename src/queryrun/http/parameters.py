@@ -216,6 +216,16 @@ PREFER = Parameter(
     "wait=10",
     is_extension=True,
 )
+DRY_RUN = Parameter(
+    "dry_run",
+    "query",
+    {"type": "string", "enum": ["true", "false"], "default": "false"},
+    "`true`: create nothing. The response is 200 and says what the run would read, as far as that "
+    "is known: exactly (`exact`), no more than (`upper_bound`), by the engine's statistics "
+    "(`estimated`) or not at all (`unknown`).",
+    "false",
+    is_extension=True,
+)
 GROUP_BY = Parameter(
     "group_by[]",
     "query",

@@ -10,9 +10,11 @@ from queryrun.http.console.routes import CONSOLE_TABLE, HOME
 from queryrun.http.context import HttpSettings
 from queryrun.http.contract_document import contract_of
 from queryrun.http.document import ApiDocument, as_json
+from queryrun.http.manual import MANUAL
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import (
+    dry_run_schema,
     events,
     listing,
     query_runs,
@@ -72,6 +74,7 @@ CREATE = Operation(
     "that the engine finds makes the run `failed`.",
     (
         *p.VIEW,
+        p.DRY_RUN,
         p.ASYNC,
         p.IDEMPOTENCY_KEY,
         p.PREFER,
@@ -95,6 +98,13 @@ CREATE = Operation(
             ),
             examples=(("accepted", examples.ACCEPTED),),
             links=RUN_LINKS,
+        ),
+        ResponseDoc(
+            200,
+            "With `dry_run=true`: what the run would read. An addition of this service.",
+            "DryRun",
+            examples=(("a table of two files", dry_run_schema.EXAMPLE),),
+            is_extension=True,
         ),
         LATER,
     ),
@@ -468,6 +478,7 @@ TABLE = (
     *HEALTH,
     HOME,
     *CONSOLE_TABLE,
+    MANUAL,
 )
 """In the order in which paths are matched: the most requested first."""
 
@@ -476,6 +487,7 @@ def operations(settings: HttpSettings) -> tuple[Operation, ...]:
     """The operations that a node with these settings serves, those of the document included."""
     hidden: tuple[Operation, ...] = () if settings.list_runs else (LIST,)
     hidden += () if settings.serve_console else CONSOLE_TABLE
+    hidden += () if settings.serve_docs else (MANUAL,)
     hidden += () if settings.serve_console or settings.serve_docs else (HOME,)
     table = tuple(one for one in TABLE if one not in hidden) if settings.serve_api else HEALTH
     return ApiDocument(table).operations if settings.serve_docs else table

@@ -19,7 +19,7 @@ import structlog
 
 from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.results.names import file_key
-from queryrun.runs.confirm_stop import StopConfirmation
+from queryrun.runs.confirm_stop import ConfirmedStop, StopConfirmation
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.failures import failure_of, reported_bug
 from queryrun.runs.model import (
@@ -32,6 +32,7 @@ from queryrun.runs.model import (
     Run,
     Stage,
     StopReason,
+    StopStep,
 )
 from queryrun.runs.quotas import ResultRoom
 from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
@@ -328,14 +329,15 @@ class AttemptRunner:
             self.stop(*await self._lost_race_reason())
         elif isinstance(outcome, Failure) and outcome.code in _LIMITS:
             self.stop(StopReason.LIMIT)
-        engine_stop = await self._stop_and_confirm(worker)
+        stop = await self._stop_and_confirm(worker)
         await self._discard_file()
-        run = await self._persist(lambda: self._write_stopped(outcome, engine_stop))
+        stop = stop.then(StopStep.FILE_REMOVED)
+        run = await self._persist(lambda: self._write_stopped(outcome, stop))
         if run is None and not self._is_cancel_requested():
             # A cancel arrived while we stopped for another reason; the work is stopped already.
             self._stop_request = None
             self.stop(*await self._lost_race_reason())
-            run = await self._persist(lambda: self._write_stopped(outcome, engine_stop))
+            run = await self._persist(lambda: self._write_stopped(outcome, stop))
         return self._report(run)
 
     async def _completed_before(self) -> Run | None:
@@ -430,7 +432,7 @@ class AttemptRunner:
             return run
         return await self._context.store.fail(self.ref, detail)
 
-    async def _write_stopped(self, outcome: Done | Failure | None, engine_stop: EngineStop) -> Run:
+    async def _write_stopped(self, outcome: Done | Failure | None, stop: ConfirmedStop) -> Run:
         """Write the outcome of an attempt whose work is confirmed stopped, by the stop's reason."""
         request = self._stop_request
         failure = outcome if isinstance(outcome, Failure) else None
@@ -438,20 +440,22 @@ class AttemptRunner:
             return await self._write_failure(failure or reported_bug(None, self._log), None)
         match request.reason:
             case StopReason.USER | StopReason.ADMIN:
-                freed = Freed(engine_stop, request.stage, attempt_usage(self._used, self.progress))
+                usage = attempt_usage(self._used, self.progress)
+                steps = stop.steps_since(request.at_s)
+                freed = Freed(stop.engine_stop, request.stage, usage, steps)
                 return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
                 limit = failure or reported_bug(None, self._log)
-                return await self._write_failure(limit, _stop_record(request, engine_stop))
+                return await self._write_failure(limit, _stop_record(request, stop))
             case StopReason.TIMEOUT:
                 limit = _time_limit_exceeded(self._time_limit_s())
-                return await self._write_failure(limit, _stop_record(request, engine_stop))
+                return await self._write_failure(limit, _stop_record(request, stop))
             case StopReason.SHUTDOWN:
                 left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
-                return await self._write(on_shutdown(left, _stop_record(request, engine_stop)))
+                return await self._write(on_shutdown(left, _stop_record(request, stop)))
             case StopReason.LEASE:
                 lost = Failure(FailureCode.NODE_LOST, "The store was away for longer than a lease")
-                stopped = _stop_record(request, engine_stop)
+                stopped = _stop_record(request, stop)
                 return await self._write(while_down(lost, self._context.retry, stopped))
 
     async def _persist(self, write: Callable[[], Awaitable[Run]]) -> Run | None:
@@ -465,19 +469,19 @@ class AttemptRunner:
                 self._log.warning("store_unavailable_retrying", operation="write_outcome")
                 await asyncio.sleep(STORE_RETRY_S)
 
-    async def _stop_and_confirm(self, worker: Worker | None) -> EngineStop:
+    async def _stop_and_confirm(self, worker: Worker | None) -> ConfirmedStop:
         """Stop the worker. Returns only when the stop is confirmed, however long that takes."""
         if worker is None or not worker.started:
             self._give_back(worker)
-            return EngineStop.NEVER_STARTED
-        engine_stop = await self._confirmation.stop(worker)
+            return ConfirmedStop(EngineStop.NEVER_STARTED)
+        stop = await self._confirmation.stop(worker)
         if (request := self._stop_request) is not None:
             duration_s = time.monotonic() - request.at_s
             stops = self._context.metrics.stop_duration_s
-            stops.labels(request.reason, engine_stop).observe(duration_s)
+            stops.labels(request.reason, stop.engine_stop).observe(duration_s)
             duration_ms = round(duration_s * 1000)
-            self._log.info("attempt_stopped", engine_stop=engine_stop, duration_ms=duration_ms)
-        return engine_stop
+            self._log.info("attempt_stopped", engine_stop=stop.engine_stop, duration_ms=duration_ms)
+        return stop
 
     async def _stop_remote_leftovers(self, outcome: Done | Failure) -> None:
         """After a failure that is not the statement's, the remote engine may still work on it."""
@@ -499,9 +503,16 @@ class AttemptRunner:
         return run
 
 
-def _stop_record(request: StopRequest, engine_stop: EngineStop) -> Cancellation:
+def _stop_record(request: StopRequest, stop: ConfirmedStop) -> Cancellation:
     """The record of a stop that no caller of the API requested."""
-    return Cancellation(request.at, request.reason, request.by, request.stage, engine_stop)
+    return Cancellation(
+        request.at,
+        request.reason,
+        request.by,
+        request.stage,
+        stop.engine_stop,
+        steps=stop.steps_since(request.at_s),
+    )
 
 
 def _new_file_key(run: Run) -> str:

@@ -9,7 +9,13 @@ from pathlib import Path
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.defined import defined_table
 from queryrun.tables.definition import ALL_TABLES, FILE_NAME, read_definitions
-from queryrun.tables.folder import is_hidden, is_inside, table_of_folder
+from queryrun.tables.folder import (
+    is_directory,
+    is_file,
+    is_hidden,
+    is_inside,
+    table_of_folder,
+)
 from queryrun.tables.formats import split, unread_table, why_unread
 from queryrun.tables.model import NO_DEFINITION, FoundFile, Table, displayed, table_key
 
@@ -92,7 +98,7 @@ class DataDirectory:
         if not entry.name.isprintable():
             self.ignored[entry.name] = "its name is not printable text; rename it"
             return
-        if entry.is_dir():
+        if is_directory(entry):
             name = entry.name
         elif known := split(entry.name):
             name = known.table
@@ -100,7 +106,7 @@ class DataDirectory:
             why = why_unread(entry.name) or "its ending is not known"
             self.ignored[entry.name] = why
             name = unread_table(entry.name)
-            if name and entry.is_file():
+            if name and is_file(entry):
                 problem = f"'{displayed(entry.name)}': {why}"
                 self._unread[table_key(name)] = Table(name, "parquet", problem=problem)
             return
@@ -119,11 +125,11 @@ class DataDirectory:
         if entry.is_symlink() and not is_inside(entry.path, self._root):
             name, kind = (known.table, known.format.name) if known else (entry.name, "parquet")
             return Table(name, kind, problem=_OUTSIDE.format(displayed(entry.name)))
-        if entry.is_dir():
+        if is_directory(entry):
             return table_of_folder(entry.name, entry.path, self._root)
         if known is None:
             return None
-        if not entry.is_file():
+        if not is_file(entry):
             what = "a link to nothing" if entry.is_symlink() else "not a file"
             problem = f"'{displayed(entry.name)}' is {what}"
             return Table(known.table, known.format.name, problem=problem)

@@ -33,9 +33,22 @@ def fault_of(message: str, snapshot: Snapshot | None) -> RunFailed | None:
         if found:
             table, file = found
             label = FORMATS[table.format].label
-            problem = f"'{displayed(file.name)}' is damaged, or no {label} file"
+            problem = f"'{displayed(file.name)}' {_values_problem(message) or _NO_FILE % label}"
             return unreadable(table.name, problem)
     return _damage(message, snapshot)
+
+
+_NO_FILE = "is damaged, or no %s file"
+_VALUES = (
+    ("Invalid string encoding", "has a text that is not UTF-8: write its column as binary"),
+    ("Invalid TIME value", "has a time of more than a day: write its column as an integer"),
+    ("Could not convert Timestamp(", "has a timestamp out of range: correct it"),
+)
+"""What the engine says of values in whole files that no type can have, and what to say instead."""
+
+
+def _values_problem(message: str) -> str:
+    return next((problem for mark, problem in _VALUES if mark in message), "")
 
 
 def position_of(message: str) -> dict[str, str | int]:
@@ -56,18 +69,20 @@ def position_of(message: str) -> dict[str, str | int]:
 
 def _damage(message: str, snapshot: Snapshot) -> RunFailed | None:
     """What the engine says of pages that it cannot decode names no file."""
-    if not _DAMAGED.match(_own_message(message)):
+    values = _values_problem(message)
+    if not values and not _DAMAGED.match(_own_message(message)):
         return None
     tables = [found for found in snapshot.tables() if not FORMATS[found.table.format].is_text]
     if len(tables) != 1:
         names = ", ".join(f"'{displayed(found.table.name)}'" for found in tables)
-        problem = f"A file of one of the tables {names} is damaged: write it again"
+        problem = f"A file of one of the tables {names} {values or _DAMAGE}"
         return RunFailed.of(FailureCode.DATA_INVALID, problem) if tables else None
     files = [displayed(file.found.name) for file in tables[0].files]
     which = f"'{files[0]}'" if len(files) == 1 else f"one of its {len(files)} files"
-    return unreadable(tables[0].table.name, f"{which} is damaged: write it again")
+    return unreadable(tables[0].table.name, f"{which} {values or _DAMAGE}")
 
 
+_DAMAGE = "is damaged: write it again"
 _DAMAGED = re.compile(
     r"(?:Parquet file is likely corrupted|Failed to decompress|TProtocolException|Out of buffer"
     r"|Payload value bigger|(?:ZSTD|Snappy|LZ4|Brotli|GZIP) |Corrupt|Invalid (?:page|dictionary))",

@@ -31,6 +31,22 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
+def is_directory(entry: os.DirEntry[str]) -> bool:
+    """`DirEntry.is_dir`, but False for a link that leads in a circle or nowhere we may look."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """`DirEntry.is_file`, but False for a link that leads in a circle or nowhere we may look."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
 def is_inside(path: str, root: str) -> bool:
     """Whether a path, its links resolved, is below `root`, which has none."""
     return os.path.realpath(path).startswith(root.rstrip("/") + "/")
@@ -142,7 +158,7 @@ class _Listing:
         is_linked: bool,
     ) -> None:
         """Walk through a directory, note a file, and refuse what is neither: it may hold rows."""
-        if entry.is_dir():
+        if is_directory(entry):
             self._refuse_outside(entry)
             if _table_format(entry.path):
                 raise Unusable(
@@ -162,7 +178,7 @@ class _Listing:
             self.unread[os.path.splitext(entry.name)[1].lower() or entry.name] += 1  # noqa: PTH122
             return
         self._refuse_outside(entry)
-        if not entry.is_file():
+        if not is_file(entry):
             what = "a link to nothing" if entry.is_symlink() else "not a file"
             raise Unusable(f"'{self._displayed(entry.path)}' is {what}")
         name = entry.path[self.prefix_chars :]
@@ -208,7 +224,15 @@ def partition_of(directory: str) -> Iterator[tuple[str, str | None]]:
     """The column that a directory's name gives, if it does."""
     key, equals, value = directory.partition("=")
     if key and equals:
-        yield unquote(key), None if value == NULL_PARTITION else unquote(value)
+        yield _decoded(key), None if value == NULL_PARTITION else _decoded(value)
+
+
+def _decoded(text: str) -> str:
+    """Percent-decoded; as it stands when that would be no text: two values would become one."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
 
 
 def partition_keys(files: tuple[FoundFile, ...]) -> tuple[str, ...]:
@@ -219,7 +243,7 @@ def partition_keys(files: tuple[FoundFile, ...]) -> tuple[str, ...]:
         if tuple(key for key, _ in file.partition) != keys:
             raise Unusable(
                 f"its files are partitioned differently: '{displayed(first.name)}' and "
-                f"'{displayed(file.name)}'"
+                f"'{displayed(file.name)}'; give all files the same `key=value` directories"
             )
     if len({key.lower() for key in keys}) < len(keys):
         raise Unusable(f"'{displayed(first.name)}' names a partition column twice")

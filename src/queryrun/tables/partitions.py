@@ -20,6 +20,7 @@ from queryrun.tables.folder import NULL_PARTITION
 from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text
+from queryrun.tables.text.faults import COLUMN_FAULT, cut
 
 Relation = Callable[[list[str], str], str]
 """(paths, further options) -> what can stand after FROM; the options begin with a comma."""
@@ -38,31 +39,58 @@ def partitioned(
     """`relation` of these paths, with the partition columns of the snapshot behind the others.
 
     `paths` stand for `files`, which are all of the snapshot's unless others are given. `own` has
-    the lower-case columns of each kind of file. A column that all files have themselves is theirs;
-    `RunFailed` for one that only some have.
+    the lower-case columns of each kind of file. A column that all files have themselves is theirs,
+    and must agree with the paths; `RunFailed` for one that only some have.
     """
     if not table.table.partition_keys:
         return relation(paths, "")
     columns = _columns(table, own)
-    if not columns:
-        return relation(paths, "")
     if table.work_dir is None:
-        values = [f"CAST(NULL AS {column.type}) AS {column.quoted}" for column in columns]
-        return f"(SELECT *, {', '.join(values)} FROM {relation(paths, '')})"
+        values = [
+            f", CAST(NULL AS {column.type}) AS {column.quoted}"
+            for column in columns
+            if not column.is_own
+        ]
+        return f"(SELECT *{''.join(values)} FROM {relation(paths, '')})"
     linked = linked_paths(table.work_dir, table, paths, table.files if files is None else files)
     names = link_names(table)
     read = relation(linked, link_options(len(names)))
-    values = [f"CAST({names[c.index]} AS {c.type}) AS {c.quoted}" for c in columns]
-    return f"(SELECT * EXCLUDE ({', '.join(names)}), {', '.join(values)} FROM {read})"
+    values = [
+        f", CAST({names[c.index]} AS {c.type}) AS {c.quoted}" for c in columns if not c.is_own
+    ]
+    agreed = [f"{_agreed(table, c, names[c.index])} AS {c.quoted}" for c in columns if c.is_own]
+    replaced = f" REPLACE ({', '.join(agreed)})" if agreed else ""
+    return f"(SELECT * EXCLUDE ({', '.join(names)}){replaced}{''.join(values)} FROM {read})"
+
+
+def _agreed(table: TableSnapshot, column: _Column, from_path: str) -> str:
+    """The files' own column; a value that its path contradicts fails the statement that reads it.
+
+    Readers of such directories disagree on which of the two counts. `1` and `01` are no
+    contradiction, nor is a day and a time of it.
+    """
+    own = f"CAST({column.quoted} AS VARCHAR)"
+    numbers = f"TRY_CAST({own} AS DOUBLE) <> TRY_CAST({from_path} AS DOUBLE)"
+    days = f"TRY_CAST({own} AS DATE) <> TRY_CAST({from_path} AS DATE)"
+    texts = f"typeof({column.quoted}) = 'VARCHAR'"
+    fault = (
+        f"Table '{cut(table.table.name)}', column '{cut(column.key)}': a file and its path have "
+        "different values; remove the column from the files, or correct the directory's name"
+    )
+    return (
+        f"CASE WHEN {own} <> {from_path} AND coalesce({numbers}, {days}, {texts}) "
+        f"THEN error({quoted_text(COLUMN_FAULT + fault)}) ELSE {column.quoted} END"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column that the paths give and the files do not have."""
+    """A column that the paths give. `is_own`: the files have it too."""
 
     index: int
     key: str
     type: str
+    is_own: bool
 
     @property
     def quoted(self) -> str:
@@ -79,9 +107,13 @@ def _columns(table: TableSnapshot, own: Sequence[Collection[str]]) -> list[_Colu
             )
     in_files = {name for columns in own for name in columns}
     return [
-        _Column(index, key, _type(file.found.partition[index][1] for file in table.files))
+        _Column(
+            index,
+            key,
+            _type(file.found.partition[index][1] for file in table.files),
+            is_own=key.lower() in in_files,
+        )
         for index, key in enumerate(table.table.partition_keys)
-        if key.lower() not in in_files
     ]
 
 

@@ -50,15 +50,17 @@ from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
 from queryrun.services.catalog.client import CatalogClient
+from queryrun.services.estimate.client import EstimateClient, EstimateOptions
 from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
-from queryrun.settings import Settings
+from queryrun.settings import SPILL_NAME, Settings
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.facts import node_facts
 from queryrun.wiring.gauges import register_gauges
+from queryrun.wiring.oidc import external_logins
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -107,6 +109,7 @@ class Node:
     guard: GuardClient
     remote_stop: RemoteStopClient
     tables: CatalogClient
+    estimates: EstimateClient
     previews: PreviewClient
     threads: HttpThreads
     sources: SourceHealth
@@ -205,6 +208,7 @@ class Node:
         await self.remote_stop.close()
         await self.guard.close()
         await self.tables.close()
+        await self.estimates.close()
         await self.previews.close()
         self.threads.close()
         if self.resources.credentials is not None:
@@ -235,6 +239,10 @@ def build_node(
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
+    spill = settings.path(SPILL_NAME)
+    estimates = EstimateClient(
+        fork_client, resolver.spec, EstimateOptions(spill, settings.time_zone)
+    )
     previews = PreviewClient(fork_client)
 
     # The attempt side: claims runs and settles them.
@@ -333,6 +341,8 @@ def build_node(
             statements=database.statements,
             results=resources.results,
             tables=tables,
+            estimates=estimates,
+            external_logins=external_logins(settings, database.auth),
             previews=previews,
             threads=threads,
             link_secret=link_key,
@@ -352,6 +362,7 @@ def build_node(
                     CLUSTER: cluster.problem,
                 },
             ),
+            nodes=cluster.nodes,
             sandbox=str(sandbox),
             prepare_entity=partial(make_data_dir, settings),
             metrics_token=metrics_token(settings),
@@ -369,6 +380,7 @@ def build_node(
         guard=guard,
         remote_stop=remote_stop,
         tables=tables,
+        estimates=estimates,
         previews=previews,
         threads=threads,
         sources=sources,

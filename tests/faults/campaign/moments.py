@@ -39,6 +39,8 @@ class Case:
     site: Site
     runs: list[Submitted] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+    """Clients that may still wait for a response."""
     timeout_s: float = 30.0
     """How long a response may take."""
     kills: int = 0
@@ -140,6 +142,7 @@ def _submit_three(case: Case) -> None:
 def _submit_at_once(case: Case) -> None:
     """Several clients at the instant at which the fault begins."""
     threads = [threading.Thread(target=case.quick) for _ in range(4)]
+    case.threads += threads
     for thread in threads:
         thread.start()
     time.sleep(case.site.dice.random() * 0.05)

@@ -57,6 +57,8 @@ def play(site: Site, fault: Fault, moment: Moment) -> Outcome:
             time.sleep(site.dice.uniform(*fault.hold_s))
     case.timeout_s = Case.timeout_s
     _return_to_service(case, moment)
+    for thread in case.threads:
+        thread.join()
     _wait_ended(case)
     _check_records(case, fault)
     log = site.logged_since(position)

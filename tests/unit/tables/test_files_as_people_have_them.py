@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
+from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,13 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queryrun.errors import FailureCode
+from queryrun.engines.duckdb.catalog import open_catalog
+from queryrun.engines.source_spec import SourceSpec
+from queryrun.errors import FailureCode, RunFailed
+from queryrun.services.catalog.client import data_version
 from tests.unit.tables.reading import Reading
 
 Files = dict[str, Any]
 """By name: a text, bytes, or what a Parquet file has."""
 
 WIDE = pa.array([Decimal("1" * 45)], pa.decimal256(50, 0))
+NOT_UTF8 = pa.Array.from_buffers(
+    pa.string(), 1, [None, pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0])), pa.py_buffer(b"\xff")]
+)
 NS, US = pa.timestamp("ns"), pa.timestamp("us")
 
 
@@ -88,6 +96,18 @@ TWO = {"t/1.parquet": {"a": [1]}, "t/2.parquet": {"a": [1.5]}}
             "SELECT k FROM t ORDER BY k",
             [(1,), (2,)],
         ),
+        ({"t.csv.bz2": bz2.compress(b"a\n1\n") + bz2.compress(b"2\n")}, "SELECT a FROM t",
+         [(1,), (2,)]),
+        ({"t/1.csv": "\ufeff", "t/2.csv": "\n\n", "t/3.csv.gz": gzip.compress(b""),
+          "t/4.csv": "a\n1\n"}, "SELECT * FROM t", [(1,)]),
+        ({"t.json": '{"a":' + "[" * 600 + "]" * 600 + "}"}, "SELECT json_array_length(a) FROM t",
+         [(1,)]),
+        ({"t/k=01/1.csv": "k,a\n1,1\n", "t/k=2/2.csv": "k,a\n2,3\n"},
+         "SELECT k, a FROM t ORDER BY k", [(1, 1), (2, 3)]),
+        ({"t/d=2024-01-31/1.parquet": {"d": [datetime(2024, 1, 31, 7)]}}, "SELECT d FROM t",
+         [(datetime(2024, 1, 31, 7),)]),
+        ({"t/k=%FF/1.csv": "a\n1\n", "t/k=%FE/1.csv": "a\n2\n"}, "SELECT k FROM t ORDER BY k",
+         [("%FE",), ("%FF",)]),
         ({"tables.toml": '\ufeff[tables.t]\nnulls = ["-"]\n', "t.csv": "a,b\n1,-\n"},
          "SELECT b FROM t", [(None,)]),
         ({"tables.toml": '[tables.t]\nencoding = "utf-16"\n', "t.csv": "a\nЖ\n".encode("utf-16")},
@@ -121,6 +141,15 @@ DEEP = '{"a":' + "[" * 5_000 + "]" * 5_000 + "}\n"
         ({"t.json": "[{}]"}, "SELECT 1 FROM t", "has records without keys"),
         ({"t.csv.zst": zstd("a\n" + "1\n" * 9_000)[:-9]}, "SELECT a FROM t", "is damaged"),
         ({"t.csv.gz": gzip.compress(b"a\n1\n")[:-4]}, "SELECT a FROM t", "is damaged"),
+        ({"t.csv.bz2": bz2.compress(b"a\n1\n") + b"BZh?"}, "SELECT a FROM t", "is damaged"),
+        ({"t.csv.bz2": bz2.compress(b"a\n1\n")[:-4]}, "SELECT a FROM t", "is damaged"),
+        ({"t/k=9/1.csv": "k,a\n1,2\n"}, "SELECT k FROM t", "a file and its path have different"),
+        ({"t/k=x/1.parquet": {"k": ["y"], "a": [1]}}, "SELECT k FROM t", "correct the directory"),
+        ({"t.parquet": {"a": pa.array([2**62], pa.timestamp("ms"))}}, "SELECT a FROM t",
+         "'t.parquet' has a timestamp out of range"),
+        ({"t.parquet": {"a": pa.array([2**40], pa.time64("us"))}}, "SELECT a FROM t",
+         "'t.parquet' has a time of more than a day"),
+        ({"t.parquet": {"a": NOT_UTF8}}, "SELECT a FROM t", "'t.parquet' has a text that is not"),
         ({"t.csv.lz4": "x"}, "SELECT a FROM t", "lz4 is not read; compress it with"),
         ({"t.parquet.gz": "x"}, "SELECT a FROM t", "compressed inside; unpack it"),
         ({"t.dat": "x"}, "SELECT a FROM t", "or define the table in tables.toml"),
@@ -180,3 +209,20 @@ def test_a_damaged_page_names_its_table(reading: Reading) -> None:
     failure = reading.failure("SELECT max(a) FROM t")
     assert failure.code is FailureCode.DATA_INVALID
     assert "'t.parquet' is damaged" in failure.message
+
+
+def test_a_link_in_a_circle_takes_no_other_table_away(reading: Reading) -> None:
+    put(reading, {"good.csv": "a\n1\n"})
+    (reading.data / "t.csv").symlink_to("t.csv")
+    assert "'t.csv' is a link to nothing" in reading.failure("SELECT a FROM t").message
+    assert reading.rows("SELECT a FROM good") == [(1,)]
+    assert data_version(SourceSpec("duckdb", {"data_dir": str(reading.data)}))
+
+
+def test_the_catalog_says_of_a_file_what_a_run_says(reading: Reading) -> None:
+    put(reading, {"t.parquet": b"none"})
+    options = {"data_dir": str(reading.data), "dialect": "trino"}
+    with closing(open_catalog(options)) as catalog, pytest.raises(RunFailed) as failed:
+        catalog.columns("t")
+    assert failed.value.failure.message == reading.failure("SELECT 1 FROM t").message
+    assert "'t.parquet' is damaged, or no Parquet file" in failed.value.failure.message

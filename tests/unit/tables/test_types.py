@@ -120,11 +120,13 @@ def test_types_that_only_duckdb_has_are_read_from_a_database(
         ("INTERVAL (-90) MINUTE", "-0 01:30:00.000"),
         ("INTERVAL 1500 MICROSECOND", "0 00:00:00.001"),
         ("NULL::INTERVAL", None),
+        ("[INTERVAL 3 DAY, NULL]", ["3 00:00:00.000", None]),
+        ("{'i': INTERVAL 1 HOUR, 'n': 2}", {"i": "0 01:00:00.000", "n": 2}),
+        ("NULL::STRUCT(i INTERVAL)", None),
+        ("MAP {'k': [INTERVAL 1 SECOND]}", {"k": ["0 00:00:01.000"]}),
     ],
 )
-def test_an_interval_is_a_text_as_trino_prints_it(
-    tmp_path: Path, made: str, read: str | None
-) -> None:
+def test_an_interval_is_a_text_as_trino_prints_it(tmp_path: Path, made: str, read: object) -> None:
     path = tmp_path / "x.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"CREATE TABLE t AS SELECT {made} AS v, INTERVAL 14 MONTH AS m, 1 AS k")

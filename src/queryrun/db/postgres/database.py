@@ -34,6 +34,7 @@ from queryrun.db.postgres.runs import PostgresRunStore
 from queryrun.db.postgres.saved_statements import PostgresStatementStore
 from queryrun.db.postgres.statements import DATABASE_CLOCK
 from queryrun.db.postgres.usage_store import PostgresUsageStore
+from queryrun.db.postgres.webhook_store import PostgresWebhookStore
 from queryrun.errors import Unavailable
 
 PROBE_TIMEOUT_S = 2.0
@@ -53,6 +54,7 @@ class PostgresDatabase:
     usage: PostgresUsageStore
     audit: PostgresAuditStore
     statements: PostgresStatementStore
+    webhooks: PostgresWebhookStore
     rates: PostgresRates
     clock: PostgresClock
     nodes: PostgresNodes
@@ -126,6 +128,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         usage=PostgresUsageStore(connections),
         audit=PostgresAuditStore(connections),
         statements=PostgresStatementStore(connections),
+        webhooks=PostgresWebhookStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),
     )

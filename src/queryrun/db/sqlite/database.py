@@ -22,6 +22,7 @@ from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.saved_statements import SqliteStatementStore
 from queryrun.db.sqlite.usage_store import SqliteUsageStore
+from queryrun.db.sqlite.webhook_store import SqliteWebhookStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
 from queryrun.runs.clock import OwnClock, SharedClock
@@ -51,6 +52,7 @@ class SqliteDatabase:
     usage: SqliteUsageStore
     audit: SqliteAuditStore
     statements: SqliteStatementStore
+    webhooks: SqliteWebhookStore
     clock: SharedClock
     nodes: NodeRegistry = field(default_factory=NoOtherNode)
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
@@ -108,6 +110,7 @@ def open_sqlite(
         usage=SqliteUsageStore(writer, reader, now),
         audit=SqliteAuditStore(writer, reader, now),
         statements=SqliteStatementStore(writer, reader),
+        webhooks=SqliteWebhookStore(writer, reader, now),
         clock=OwnClock(now),
     )
 

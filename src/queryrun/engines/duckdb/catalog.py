@@ -11,6 +11,7 @@ from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.trino.information import described
+from queryrun.tables.faults import ABOUT_DATA
 
 MEMORY_BYTES = 256 * 1024**2
 """Of DuckDB's own: it reads the ends of Parquet files and the beginnings of others."""
@@ -48,10 +49,15 @@ class DuckDBCatalog:
             self._tables.offer([key])
             columns = self._tables.columns(key)
         except duckdb.Error as error:
-            raise RunFailed.of(
-                FailureCode.DATA_UNREADABLE, "The table's data cannot be read"
-            ) from error
+            raise self._failure_of(error) from error
         return [ColumnInfo(*row) for row in described(columns)]
+
+    def _failure_of(self, error: duckdb.Error) -> RunFailed:
+        """The sentence that a run on the table ends with, which names the file at fault."""
+        failure = self._session.failure_of(error)
+        if isinstance(failure, RunFailed) and failure.failure.code in ABOUT_DATA:
+            return failure
+        return RunFailed.of(FailureCode.DATA_UNREADABLE, "The table's data cannot be read")
 
     def facts(self, name: str) -> TableFacts:
         """Of files; nothing of a database's tables. Closes the files of the table."""

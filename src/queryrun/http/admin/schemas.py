@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME
 
@@ -91,6 +92,36 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         },
         "The sources.",
     ),
+    "AdminNode": _object(
+        {
+            "name": _TEXT,
+            "is_self": {
+                "type": "boolean",
+                "description": "Whether this is the node that responds.",
+            },
+            "is_worker": {"type": "boolean", "description": "Whether it runs statements."},
+            "sources": _TEXTS,
+            "slots": _COUNT,
+            "version": _TEXT,
+        },
+        "A live node: it has said so within the last 35 seconds.",
+    ),
+    "AdminNodes": _object(
+        {"data": {"type": "array", "items": _reference("AdminNode")}}, "The live nodes."
+    ),
+    "AdminAuditEntry": _object(
+        {
+            "position": _COUNT,
+            "time": _TIME,
+            "event": {"type": "string", "enum": list(AuditEvent)},
+            **dict.fromkeys(
+                ("tenant_id", "entity_id", "client_id", "subject", "remote_address"), _TEXT
+            ),
+            "detail": {"type": "object"},
+        },
+        "An entry of the audit log.",
+    ),
+    "AdminAuditEntries": _page("AdminAuditEntry"),
     "AdminRun": _object(
         {
             "id": _TEXT,

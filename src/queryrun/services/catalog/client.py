@@ -243,7 +243,7 @@ def _file_states(root: str) -> Iterator[tuple[str, int, int]]:
                 return
             try:
                 found = os.stat(os.path.join(parent, name))  # noqa: PTH116, PTH118
-            except FileNotFoundError:
+            except OSError:  # gone, or a link in a circle
                 continue
             yield os.path.join(parent, name), found.st_size, found.st_mtime_ns  # noqa: PTH118
 

@@ -409,6 +409,8 @@ class Grouping:
     kind: str
     sets: list[list[Expr]]
     at: int
+    is_distinct: bool = False
+    """Of the first element: GROUP BY DISTINCT."""
 
 
 @dataclass(slots=True)
@@ -433,14 +435,17 @@ class SetOperation:
     is_all: bool
     terms: list[Body]
     at: int
+    is_corresponding: bool = False
+    """Only the columns whose names all terms have."""
 
 
 @dataclass(slots=True)
 class Values:
-    """VALUES (1, 2), (3, 4)."""
+    """VALUES (1, 2), (3, 4). `lone`: the rows that are one value, not in brackets."""
 
     rows: list[list[Expr]]
     at: int
+    lone: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)

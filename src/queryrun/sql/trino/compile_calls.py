@@ -156,6 +156,8 @@ class CallCompiler(ExpressionCompiler):
 
         if node.name in trino_functions() or node.name in _FORMS:
             self.refuse(f"Function {node.name}", node.at)
+        if node.name.startswith("$"):
+            self.refuse(f"Function {node.name}", node.at)
         guess = did_you_mean(node.name, self.functions.names())
         self.not_found(f"Function '{node.name}' not registered{guess}", node.at)
 

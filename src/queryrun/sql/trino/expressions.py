@@ -12,6 +12,7 @@ _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 _TYPED_LITERALS = frozenset(
     [
         "DATE",
+        "VARBINARY",
         "TIME",
         "TIMESTAMP",
         "DECIMAL",
@@ -212,6 +213,8 @@ class ExpressionParser(FormParser):
             return self._brackets()
         if token.kind == "word":
             return self._worded()
+        if token.text == "[":
+            return self._items()
         if token.kind == "unicode":
             self.refuse("A string with Unicode escapes (U&) is not supported", token.at)
         if token.text == "?":
@@ -251,6 +254,14 @@ class ExpressionParser(FormParser):
         reader = READERS.get(word)
         if reader is not None and (found := reader(self)) is not None:
             return found
+        if (
+            word == "DOUBLE"
+            and self.lookahead().text == "PRECISION"
+            and self.lookahead(2).kind == "string"
+        ):
+            self.advance()
+            self.advance()
+            return ast.TypedLiteral("double", self.text(), token.at)
         if word in _TYPED_LITERALS and self.lookahead().kind == "string":
             self.advance()
             return ast.TypedLiteral(word.lower(), self.text(), token.at)

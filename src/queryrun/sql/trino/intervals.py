@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -47,6 +48,22 @@ def second_millis(text: str) -> int | None:
         return None
     total = int(match[2]) * 1000 + int(((match[3] or "") + "000")[:3])
     return -total if match[1] == "-" else total
+
+
+def literal_minutes(node: ast.IntervalLiteral) -> int | None:
+    """The whole minutes of a literal; None where it has others, or months."""
+    unit = node.unit.removesuffix("S")
+    if node.to_unit:
+        total = span_millis(node.text, unit, node.to_unit)
+    elif unit == "SECOND":
+        total = second_millis(node.text)
+    else:
+        is_whole = re.fullmatch(r"[+-]?\d+", node.text) and unit in _MILLIS
+        total = int(node.text) * _MILLIS[unit] if is_whole else None
+    if total is None or total % _MILLIS["MINUTE"]:
+        return None
+    minutes = total // _MILLIS["MINUTE"]
+    return -minutes if node.is_negative else minutes
 
 
 def millis(sql: str) -> str:

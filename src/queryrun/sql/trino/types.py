@@ -46,6 +46,7 @@ UNKNOWN = Type("unknown")
 DAYS = Type("interval day to second")
 MONTHS = Type("interval year to month")
 TSTZ = "timestamp with time zone"
+TIMETZ = "time with time zone"
 
 _INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
 _ORDER = ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double")
@@ -90,6 +91,16 @@ def timestamp_tz(precision: int, zone: str = "") -> Type:
 def time(precision: int) -> Type:
     """`time(precision)`."""
     return Type("time", (precision,))
+
+
+def time_tz(precision: int, zone: str = "") -> Type:
+    """`time(precision) with time zone`, with the offset that all values have."""
+    return Type(TIMETZ, (precision,), zone=zone)
+
+
+def is_fine(kind: Type) -> bool:
+    """Whether it is finer than a microsecond: DuckDB has no such type (`fine.py`)."""
+    return kind.name in {"timestamp", TSTZ, "time"} and kind.params[0] > 6
 
 
 def array(element: Type) -> Type:
@@ -143,13 +154,15 @@ def trino_name(kind: Type) -> str:
         return f"decimal({kind.params[0]},{kind.params[1]})"
     if kind.name in {"timestamp", "time"}:
         return f"{kind.name}({kind.params[0]})"
-    if kind.name == TSTZ:
-        return f"timestamp({kind.params[0]}) with time zone"
+    if kind.name in {TSTZ, TIMETZ}:
+        return f"{kind.name.split()[0]}({kind.params[0]}) with time zone"
     return kind.name
 
 
 def duckdb_name(kind: Type) -> str:
     """The DuckDB type that carries it."""
+    if kind.name == TIMETZ or is_fine(kind):
+        return "BIGINT" if kind.name in {"time", TIMETZ} else "HUGEINT"
     if kind.name == "decimal":
         precision, scale = kind.params
         if precision == scale < 38:
@@ -282,6 +295,8 @@ def common(a: Type, b: Type) -> Type | None:
         return _common_moment(a, b)
     if a.name == b.name == "time":
         return max(a, b, key=lambda kind: kind.params)
+    if {a.name, b.name} <= {"time", TIMETZ}:
+        return _common_clock(a, b)
     if a.name == b.name and a.parts and len(a.parts) == len(b.parts):
         return _common_nested(a, b)
     return None
@@ -304,6 +319,12 @@ def _common_moment(a: Type, b: Type) -> Type:
         return timestamp(precision)
     zones = {kind.zone if kind.name == TSTZ else "" for kind in (a, b)}
     return timestamp_tz(precision, zones.pop() if len(zones) == 1 else VARIES)
+
+
+def _common_clock(a: Type, b: Type) -> Type:
+    """Of times of which one has a zone."""
+    zones = {kind.zone for kind in (a, b) if kind.name == TIMETZ}
+    return time_tz(max(a.params[0], b.params[0]), zones.pop() if len(zones) == 1 else VARIES)
 
 
 def _common_nested(a: Type, b: Type) -> Type | None:

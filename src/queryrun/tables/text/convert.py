@@ -333,7 +333,7 @@ def _nested_array(texts: list[str | None], column: Column, kind: pa.DataType) ->
         for value in values:
             seen.add(value)
         fits = seen.arrow_type() == kind
-    except (InexactError, ValueError):
+    except (InexactError, ValueError, RecursionError):
         fits = False
     if not fits:
         raise MismatchError

@@ -67,6 +67,8 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
         )
         stream.skip(announced.end())
         head, start = head[announced.end() :], 0
+    if not head[start:] and not announced:
+        return Header((), layout)
     record, length = _first_record(stream, head[start:], layout)
     layout = _with_delimiter(record, layout)
     cells = _cells(stream, record, layout)

@@ -10,6 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 MAX_FIELDS = 1_000
+MAX_DEPTH = 50
+"""Of arrays and rows in one another. What is deeper stays JSON: types are walked recursively by
+everything that reads them."""
 _MAX_EXACT = 2**53
 
 
@@ -34,22 +37,25 @@ class Shape:
         try:
             for value in decoded(t for t in texts if t is not None and t[0] in "[{"):
                 self.add(value)
-        except (InexactError, ValueError):
+        except (InexactError, ValueError, RecursionError):
             self.is_inexact = True
+            self.element, self.fields = None, {}
 
-    def add(self, value: Any) -> None:
-        """See one value, decoded by `decoded`."""
+    def add(self, value: Any, depth: int = 0) -> None:
+        """See one value, decoded by `decoded`. Raises `InexactError` when no type is to have it."""
         if value is None:
             return
+        if depth > MAX_DEPTH:
+            raise InexactError
         if isinstance(value, list):
             self.sorts.add("array")
             self.element = self.element or Shape()
             for item in value:
-                self.element.add(item)
+                self.element.add(item, depth + 1)
         elif isinstance(value, dict):
             self.sorts.add("row")
             for key, item in value.items():
-                self.fields.setdefault(key, Shape()).add(item)
+                self.fields.setdefault(key, Shape()).add(item, depth + 1)
             if len(self.fields) > MAX_FIELDS:
                 raise InexactError
         else:

@@ -178,12 +178,46 @@ def line_breaks(data: bytes) -> int:
     return data.count(b"\n") or data.count(b"\r")
 
 
+class _Bzip2(io.RawIOBase):
+    """Bzip2 members one after another. Raises for bytes behind the last that are none: Python's
+    own reader passes over them, and with them over every member behind damage."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._member = bz2.BZ2Decompressor()
+        self._is_between = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            data = b""
+            if self._member.eof:
+                data = self._member.unused_data
+                self._member, self._is_between = bz2.BZ2Decompressor(), True
+            if not data and self._member.needs_input:
+                data = self._raw.read(CHUNK_BYTES)
+                if not data:
+                    return self._end()
+            self._is_between = self._is_between and not data
+            text = self._member.decompress(data, max_length=len(buffer))
+            if text:
+                buffer[: len(text)] = text
+                return len(text)
+
+    def _end(self) -> int:
+        if not self._is_between:
+            raise EOFError("the archive ends in the middle of a member")
+        return 0
+
+
 def _decompressed(raw: BinaryIO, compression: str) -> BinaryIO:
     if compression == "gzip":
         opened: Any = igzip
         return cast("BinaryIO", opened.open(raw, "rb"))
     if compression == "bzip2":
-        return cast("BinaryIO", bz2.BZ2File(raw))
+        return cast("BinaryIO", io.BufferedReader(_Bzip2(raw), CHUNK_BYTES))
     if compression == "zstd":
         import pyarrow
 
