@@ -28,6 +28,7 @@ class Submitted:
 
     id: str
     expected: Callable[[str], bool] | None
+    cancel_sent: bool = False
     cancel_accepted: bool = False
     canceled_seen: bool = False
 
@@ -85,6 +86,7 @@ class Case:
 
     def cancel(self, run: Submitted, prefer: str = "") -> None:
         """Cancel. What the response says has to be true at once."""
+        run.cancel_sent = True
         headers = {"prefer": prefer} if prefer else {}
         path = f"/v2/query_runs/{run.id}/cancel"
         try:

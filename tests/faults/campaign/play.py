@@ -49,7 +49,7 @@ def play(site: Site, fault: Fault, moment: Moment) -> Outcome:
     case, hits, position = Case(site), site.shim.hits, site.log_size()
     moment.reach(case)
     with fault.inject(site):
-        case.timeout_s = 1.0 if fault.is_silent else case.timeout_s
+        case.timeout_s = 0.1 if fault.is_silent else case.timeout_s
         moment.during(case)
         if fault.part and not moment.restarts:
             _wait_until_named(case, fault, position)
@@ -59,7 +59,7 @@ def play(site: Site, fault: Fault, moment: Moment) -> Outcome:
     _return_to_service(case, moment)
     for thread in case.threads:
         thread.join()
-    _wait_ended(case)
+    _wait_terminal(case)
     _check_records(case, fault)
     log = site.logged_since(position)
     if "Traceback (most recent call last)" in log:
@@ -111,9 +111,9 @@ def _return_to_service(case: Case, moment: Moment) -> None:
         case.violations.append(f"not ready again: {last}")
 
 
-def _wait_ended(case: Case) -> None:
+def _wait_terminal(case: Case) -> None:
     """Cancel what only a cancel ends, and wait for all; also for what was accepted unheard."""
-    mine = {run.id: run for run in case.runs}
+    own = {run.id: run for run in case.runs}
     deadline = time.monotonic() + END_S
     while time.monotonic() < deadline:
         with _tolerant():
@@ -121,7 +121,7 @@ def _wait_ended(case: Case) -> None:
             if not left:
                 return
             for run_id in left:
-                run = mine.get(run_id)
+                run = own.get(run_id)
                 if run is None or run.expected is None or run.cancel_accepted:
                     case.cancel(run or Submitted(run_id, None))
         time.sleep(0.05)
@@ -162,7 +162,7 @@ def _check_run(case: Case, run: Submitted, fault: Fault) -> None:
         case.violations.append(f"{run.id}: its cancel was accepted, and it is {state}")
     elif state == "failed":
         case.violations.append(f"{run.id} failed: {body.get('error')}")
-    elif state == "canceled" and run.expected is not None and not run.cancel_accepted:
+    elif state == "canceled" and run.expected is not None and not run.cancel_sent:
         case.violations.append(f"{run.id} is canceled, and nobody canceled it")
     elif state == "complete":
         _check_file(case, run, body)
