@@ -19,7 +19,7 @@ ENDLESS = "SELECT count(*) AS n FROM range(10000000000) a(i) JOIN range(1000) b(
 SECONDS = "SELECT count(*) AS n FROM range({rows}) t(i) WHERE md5(i::VARCHAR) >= '0'"
 LARGE = "SELECT i, 'row ' || i AS t FROM range(600000) t(i)"
 LARGE_ROWS = 600_000
-_REACH_S = 30.0
+_ARRIVE_S = 30.0
 
 
 @dataclass
@@ -121,10 +121,10 @@ def _is_large(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Moment:
-    """`reach` runs before the fault, `during` while it holds."""
+    """`arrange` runs before the fault, `during` while it holds."""
 
     name: str
-    reach: Callable[[Case], None]
+    arrange: Callable[[Case], None]
     during: Callable[[Case], None] = lambda _case: None
     restarts: bool = False
     """Whether the node is stopped in it."""
@@ -155,7 +155,7 @@ def _queued(case: Case) -> None:
     blockers = [case.endless() for _ in range(SLOTS * (2 if case.site.store == "postgres" else 1))]
     for blocker in blockers:
         if blocker is not None:
-            wait_until(lambda one=blocker: _state(case, one) == "in_progress", _REACH_S)  # type: ignore[misc]
+            wait_until(lambda one=blocker: _state(case, one) == "in_progress", _ARRIVE_S)  # type: ignore[misc]
     case.quick()
 
 
@@ -167,14 +167,14 @@ def _claimed(case: Case) -> None:
 def _executing(case: Case) -> None:
     run = case.seconds()
     if run is not None:
-        wait_until(lambda: bool(workers_named(run.id)), _REACH_S)
+        wait_until(lambda: bool(workers_named(run.id)), _ARRIVE_S)
         time.sleep(case.site.dice.random() * 0.3)
 
 
 def _writing(case: Case) -> None:
     run = case.large()
     if run is not None:
-        wait_until(lambda: bool(workers_named(run.id)), _REACH_S)
+        wait_until(lambda: bool(workers_named(run.id)), _ARRIVE_S)
         time.sleep(0.1 + case.site.dice.random() * 0.4)
 
 
@@ -186,7 +186,7 @@ def _finishing(case: Case) -> None:
 def _endless(case: Case) -> None:
     run = case.endless()
     if run is not None:
-        wait_until(lambda: bool(workers_named(run.id)), _REACH_S)
+        wait_until(lambda: bool(workers_named(run.id)), _ARRIVE_S)
 
 
 def _canceling(case: Case) -> None:
@@ -204,7 +204,7 @@ def _cancel_all(case: Case) -> None:
 def _requeued(case: Case) -> None:
     """Its worker has just died."""
     run = case.seconds()
-    if run is not None and wait_until(lambda: bool(workers_named(run.id)), _REACH_S):
+    if run is not None and wait_until(lambda: bool(workers_named(run.id)), _ARRIVE_S):
         for pid in workers_named(run.id):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -223,7 +223,7 @@ def _downloading(case: Case) -> None:
     """It is complete, and its file is read during the fault."""
     run = case.quick()
     if run is not None:
-        wait_until(lambda: _state(case, run) in {"complete", "failed"}, _REACH_S)
+        wait_until(lambda: _state(case, run) in {"complete", "failed"}, _ARRIVE_S)
 
 
 def _download(case: Case) -> None:

@@ -47,7 +47,7 @@ class Outcome:
 def play(site: Site, fault: Fault, moment: Moment) -> Outcome:
     """Play it. The site is ready afterwards, or the violations say why not."""
     case, hits, position = Case(site), site.shim.hits, site.log_size()
-    moment.reach(case)
+    moment.arrange(case)
     with fault.inject(site):
         case.timeout_s = 0.1 if fault.is_silent else case.timeout_s
         moment.during(case)
