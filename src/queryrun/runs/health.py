@@ -123,12 +123,10 @@ class NodeHealth:
         problem = self._problems.get(name)
         return None if problem is None else problem.reason
 
-    async def problem_since(self, name: str, since_s: float) -> str | None:
-        """Why the part does not work, or did not at some time since then (monotonic); or None."""
-        if (reason := await self.check(name)) is not None:
-            return reason
+    def passed_problem(self, name: str, since_s: float) -> Problem | None:
+        """The last problem of a part that works again, if it passed since then (monotonic)."""
         problem, passed_s = self._past.get(name, (None, 0.0))
-        return problem.reason if problem is not None and passed_s >= since_s else None
+        return problem if passed_s >= since_s else None
 
     def _state(self, name: str) -> str:
         problem = self._problems.get(name)

@@ -7,12 +7,12 @@ the run see why it waits.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from queryrun.causes import Cause
 from queryrun.errors import Failure, FailureCode
-from queryrun.runs.health import NodeHealth
+from queryrun.runs.health import NodeHealth, Problem
 
 MAX_KEPT = 10_000
 """Reasons that are kept. Older ones are forgotten: their runs then just wait for a `retry`."""
@@ -55,6 +55,11 @@ class FailedAttempt:
     is_embedded: bool
     lost_directory: bool
 
+    def may_have_caused(self, problem: Problem) -> bool:
+        """Whether its own files can have filled the disk."""
+        is_full = problem.cause in {Cause.DISK_FULL, Cause.QUOTA, Cause.FILE_TOO_LARGE}
+        return is_full and self.written_bytes > LITTLE_BYTES
+
 
 async def shortage_behind(
     failure: Failure, health: NodeHealth, attempt: FailedAttempt
@@ -68,10 +73,12 @@ async def shortage_behind(
     if attempt.lost_directory:
         return "spill: a directory of the statement was removed while it ran"
     if failure.code in _OF_STORAGE:
-        since_s = attempt.began_s if attempt.written_bytes <= LITTLE_BYTES else math.inf
         for part in filter(health.knows, _STORAGE_PARTS):
-            if (reason := await health.problem_since(part, since_s)) is not None:
+            if (reason := await health.check(part)) is not None:
                 return f"{part}: {reason}"
+            passed = health.passed_problem(part, attempt.began_s)
+            if passed is not None and not attempt.may_have_caused(passed):
+                return f"{part}: {passed.reason}"
     if failure.code is FailureCode.ENGINE_UNAVAILABLE and attempt.is_embedded:
         return f"workers: {failure.message}"
     return None

@@ -79,14 +79,14 @@ def _play_store(
 ) -> None:
     part, parts = map(int, options.part.split("/"))
     path = options.record.with_name(f"{options.record.stem}-{store}-{part}{options.record.suffix}")
-    wanted = _wanted(store, options, done, part, parts)
+    remaining = _remaining(store, options, done, part, parts)
     deadline = time.monotonic() + options.seconds
-    while time.monotonic() < deadline and (batch := _next(wanted, PER_SITE)):
+    while time.monotonic() < deadline and (batch := _next(remaining, PER_SITE)):
         with tempfile.TemporaryDirectory(prefix="qr-faults-", ignore_cleanup_errors=True) as root:
             _play_batch(store, Path(root), batch, path, deadline)
 
 
-def _wanted(
+def _remaining(
     store: str,
     options: argparse.Namespace,
     done: dict[str, dict[str, object]],
@@ -106,9 +106,9 @@ def _wanted(
 
 
 def _next(
-    wanted: Iterator[tuple[Fault, Moment, int]], size: int
+    remaining: Iterator[tuple[Fault, Moment, int]], size: int
 ) -> list[tuple[Fault, Moment, int]]:
-    return [one for one, _ in zip(wanted, range(size), strict=False)]
+    return [one for one, _ in zip(remaining, range(size), strict=False)]
 
 
 def _play_batch(
