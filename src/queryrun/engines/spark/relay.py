@@ -72,10 +72,10 @@ def serve_connection(
 
 def _serve(connection: socket.socket, endpoint: SparkEndpoint) -> CallEnd:
     """Make the call and send its messages; returns how it has ended."""
-    asked = _request(connection, endpoint)
-    if asked is None:
+    requested = _request(connection, endpoint)
+    if requested is None:
         return _PERMISSION_DENIED
-    header, request = asked
+    header, request = requested
     call = _channel(endpoint).unary_stream(header.method)(request, timeout=header.timeout_s)
     threading.Thread(target=_cancel_at_close, args=(connection, call), daemon=True).start()
     try:
