@@ -55,6 +55,7 @@ _EMPTY = "; ".join(
         "nodes",
         "usage",
         "usage_records",
+        "limits",
         "audit_inbox",
         "audit_log",
         "entity_turns",

@@ -60,7 +60,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Itera
     (data / "orders.csv").write_text(f"id,state,amount\n{orders}\n", encoding="utf-8")
     (data / "hostile.json").write_text("\n".join(map(json.dumps, HOSTILE)), encoding="utf-8")
     harness = ServerHarness(made, directory / "log")
-    yield harness.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})
+    yield harness.serve(
+        {
+            "QUERYRUN_SOURCES__LIVE__DIALECT": "trino",
+            "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
+            "QUERYRUN_RATES__PRESET": "off",
+        }
+    )
     harness.close()
 
 

@@ -245,6 +245,22 @@ def test_who_may_not_administer_sees_what_is_missing(console: Console) -> None:
     assert page.get_by_role("link", name="Clients").count() == 0
 
 
+def test_a_run_is_found_by_its_text_behind_the_first_page(console: Console) -> None:
+    page, server = console.page, console.server
+    server.submit("SELECT 'needle' AS found")
+    for _ in range(60):
+        server.submit("SELECT 1 AS hay")
+    console.open()
+    console.sign_in()
+    page.get_by_role("link", name="Runs").click()
+    page.locator("table.runs").wait_for()
+    assert page.locator("table.runs tbody tr").count() == 50
+    page.get_by_label("Text").fill("Needle")
+    page.get_by_role("button", name="Search older runs").click()
+    expect(page.locator("table.runs tbody tr")).to_have_count(1)
+    expect(page.locator("table.runs")).to_contain_text("needle")
+
+
 def test_the_session_is_out_of_reach_of_scripts_and_ends(
     console: Console, context: BrowserContext
 ) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
-from queryrun.auth.tokens import client_of
+from queryrun.http.bearer import bearer_client
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.runs.cancel import WAIT_S
@@ -68,7 +68,7 @@ async def wait_for_end(
     request.extend_deadline(preference.wait_s)
     async with listening(app.runs, run, partial(_is_connected, request)):
         run = await await_end(app.runs, run, preference.wait_s)
-    await client_of(app.auth, request.header(b"authorization"), app.now())
+    await bearer_client(app, request, request.authorization)
     return run
 
 

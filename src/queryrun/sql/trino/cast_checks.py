@@ -12,7 +12,7 @@ from queryrun.sql.trino.types import Type
 
 PATTERNS = {
     "integer": r"\s*[+-]?[0-9]+\s*",
-    "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
+    "date": r"\s*[+]?0*[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}\s*",
     "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
     "time": clocks.PATTERN,
@@ -20,6 +20,9 @@ PATTERNS = {
     r"|[+-]?(NaN|Infinity)",
     "decimal": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
 }
+
+FAR_YEAR = r"\s*([+-]?0*[1-9][0-9]{4,5}|-[0-9]{1,6})-[0-9]{1,2}-[0-9].*"
+FAR = "A date before the year 1 or after 9999"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,13 @@ def otherwise(sql: str, target: Type, site: CastSite) -> str:
 
 def _cannot_cast(sql: str, target: Type) -> str:
     """Trino's words, in SQL."""
-    if target.name in {"date", "time", "timestamp"}:
+    if target.name == "date":
+        words = f"'Value cannot be cast to date: ' || {sql}"
+        refused = text(f"{FAR} is not supported")
+        return (
+            f"CASE WHEN regexp_full_match({sql}, {text(FAR_YEAR)}) THEN {refused} ELSE {words} END"
+        )
+    if target.name in {"time", "timestamp"}:
         return f"{text(f'Value cannot be cast to {target.name}: ')} || {sql}"
     word = "INT" if target == t.INTEGER else str(target).replace(",", ", ").upper()
     return f"""{text("Cannot cast '")} || {sql} || {text(f"' to {word}")}"""

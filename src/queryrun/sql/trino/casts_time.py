@@ -7,12 +7,24 @@ import zoneinfo
 
 from queryrun.sql.trino import clocks, fine
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite, checked
+from queryrun.sql.trino.cast_checks import (
+    FAR,
+    FAR_YEAR,
+    PATTERNS,
+    CastSite,
+    checked,
+    otherwise,
+    plain,
+)
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, picos, text
 from queryrun.sql.trino.types import Type
 
 _MAX_ZONED = 2**51 * 10**9
 """Picoseconds: Trino keeps the milliseconds of a moment with a zone in 52 bits."""
+_ZONE_AFTER = r"([0-9])( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)$"
+_BLANKS = "chr(32)||chr(9)||chr(10)||chr(11)||chr(12)||chr(13)"
+_MICROS = 6
+"""Digits of a second that DuckDB's timestamps have."""
 MAX_DIGITS = 12
 """Of a second."""
 ZONED = re.compile(r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*|[+-]\d{1,2}(:\d{2})?)$")
@@ -28,12 +40,43 @@ def moment_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
             found = fine.read_moment(zoned["moment"].strip())
         if found is not None:
             return to_precision(_of_picos(found), target)
-    if target.params[0] <= 6:
+    value = _without_zone(value)
+    if target.params[0] <= _MICROS:
         micros = checked(value, target, "timestamp", site)
+        if target.params[0] == _MICROS:
+            return Typed(_with_seventh_digit(micros.sql, value), target)
         return Typed(rounded(micros.sql, target.params[0]), target)
     whole = checked(_cut_to_micros(value), target=t.timestamp(6), pattern="timestamp", site=site)
     exact = Typed(f"({picos(whole)} + {_digits_below(value.sql)})", t.timestamp(MAX_DIGITS))
     return to_precision(exact, target)
+
+
+def date_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
+    """With blanks around it and a sign in front, which DuckDB does not read."""
+    if isinstance(value.constant, str):
+        if re.fullmatch(FAR_YEAR, value.constant, re.S):
+            raise UnsupportedCastError(FAR)
+        if re.fullmatch(PATTERNS["date"], value.constant):
+            return plain(text(value.constant.strip().removeprefix("+")), target, site)
+        return checked(value, target, "date", site)
+    bare = f"ltrim(trim({value.sql}, {_BLANKS}), '+')"
+    sql = (
+        f"CASE WHEN regexp_full_match({value.sql}, {text(PATTERNS['date'])}) "
+        f"THEN {plain(bare, target, site).sql} {otherwise(value.sql, target, site)} END"
+    )
+    return Typed(f"({sql})", target)
+
+
+def _without_zone(value: Typed) -> Typed:
+    """A zone at the end of a text counts for nothing where there is none in the type."""
+    return Typed(f"regexp_replace({value.sql}, {text(_ZONE_AFTER)}, '\\1')", value.type)
+
+
+def _with_seventh_digit(sql: str, written: Typed) -> str:
+    """Half a microsecond and more is one, where DuckDB cuts the digits off."""
+    finer = text(r"\.[0-9]{6}[5-9]")
+    more = f"CASE WHEN regexp_matches({written.sql}, {finer}) THEN 1 ELSE 0 END"
+    return f"({sql} + to_microseconds({more}))"
 
 
 def zone_exists(zone: str) -> bool:
@@ -233,10 +276,14 @@ def _clock_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
 
 
 def _never(message: str, target: Type, site: CastSite) -> str:
-    """What a cast that cannot succeed gives."""
+    return never_at(text(message), target, site)
+
+
+def never_at(message: str, target: Type, site: CastSite) -> str:
+    """What a cast that cannot succeed gives; `message` is SQL."""
     if site.is_safe or site.in_try:
         return f"CAST(NULL AS {t.duckdb_name(target)})"
-    return f"CAST(error({text(message)}) AS {t.duckdb_name(target)})"
+    return f"CAST(error({message}) AS {t.duckdb_name(target)})"
 
 
 def from_time(value: Typed, target: Type, site: CastSite) -> Typed:

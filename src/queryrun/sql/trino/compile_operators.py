@@ -18,6 +18,7 @@ from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed, picos
 from queryrun.sql.trino.types import Type
 
+MAX_DIGITS = 38
 _CLOCKS = frozenset(["time", t.TIMETZ])
 _INTERVAL_DIGITS = 3
 """Of a second: those of an interval."""
@@ -95,6 +96,7 @@ class OperatorCompiler(NameCompiler):
             wide = self.type_name(kind)
             if kind.params[0] == 38 or kind.params[0] > 18 >= max(p1, p2):
                 a, b = f"CAST({a} AS {wide})", f"CAST({b} AS {wide})"
+                return Typed(f"CAST(({a} {op} {b}) AS {wide})", kind)
             return Typed(self._in_type(f"({a} {op} {b})", left, right, kind), kind)
         if op == "*":
             kind = t.decimal(p1 + p2, s1 + s2)
@@ -105,8 +107,20 @@ class OperatorCompiler(NameCompiler):
         if op == "%":
             scale = max(s1, s2)
             kind = t.decimal(min(p2 - s2, p1 - s1) + scale, scale)
+            if max(p1 - s1, p2 - s2) + scale > MAX_DIGITS:
+                return self._wide_remainder(left, right, kind)
             return Typed(f"CAST(({a} % {b}) AS {self.type_name(kind)})", kind)
         return self.divide_decimals(left, right)
+
+    def _wide_remainder(self, left: Typed, right: Typed, kind: Type) -> Typed:
+        """Of operands that have no common type: DuckDB would compute with doubles."""
+        wide = t.decimal(MAX_DIGITS, kind.params[1])
+        limit = "1" + "0" * (MAX_DIGITS - wide.params[1])
+        far = " OR ".join(f"abs(CAST({v.sql} AS DOUBLE)) >= {limit}::DOUBLE" for v in (left, right))
+        a, b = (f"CAST({v.sql} AS {self.type_name(wide)})" for v in (left, right))
+        what = self.failing("The remainder of a decimal of so many digits is not supported")
+        sql = f"CAST(({a} % {b}) AS {self.type_name(kind)})"
+        return Typed(f"(CASE WHEN {far} THEN {what} ELSE {sql} END)", kind)
 
     def _in_type(self, sql: str, left: Typed, right: Typed, kind: Type) -> str:
         """The result in its type, where an operand has a digit more in DuckDB than in Trino."""
@@ -227,27 +241,46 @@ class OperatorCompiler(NameCompiler):
         if arrays:
             return self._concat_arrays(left, right, at)
         kinds = {left.type.name, right.type.name} - {"unknown"}
+        if "char" in kinds and kinds <= {"varchar", "char"}:
+            return self._concat_chars(left, right, at)
         if kinds <= {"varchar"}:
             return Typed(f"({left.sql} || {right.sql})", t.VARCHAR)
         if kinds <= {"varbinary"}:
             return Typed(f"({left.sql} || {right.sql})", t.VARBINARY)
         self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
 
+    def _concat_chars(self, left: Typed, right: Typed, at: int) -> Typed:
+        """Both with their spaces; two chars make one, whose last spaces go."""
+        a, b = self.cast_to(left, t.VARCHAR), self.cast_to(right, t.VARCHAR)
+        if left.type.name == right.type.name:
+            length = left.type.params[0] + right.type.params[0]
+            if length > t.MAX_CHAR:
+                self.mismatch(f"Unknown type: char({length})", at)
+            return Typed(f"rtrim({a.sql} || {b.sql}, ' ')", t.char(length))
+        return Typed(f"({a.sql} || {b.sql})", t.VARCHAR)
+
     def _concat_arrays(self, left: Typed, right: Typed, at: int) -> Typed:
-        sides = []
-        for value, other in ((left, right), (right, left)):
-            is_item = value.type.name != "array" or value.type in other.type.parts
-            sides.append(self.array_of([value]) if is_item else value)
-        kind = t.common(sides[0].type, sides[1].type)
+        """NULL where a side is, a lone item too."""
+        pairs = ((left, right), (right, left))
+        are_items = [v.type.name != "array" or v.type in o.type.parts for v, o in pairs]
+        kinds = [
+            t.array(v.type) if is_item else v.type
+            for (v, _), is_item in zip(pairs, are_items, strict=True)
+        ]
+        kind = t.common(kinds[0], kinds[1])
         if kind is None:
             self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
 
         def joined(values: list[Typed]) -> Typed:
-            a, b = (self.cast_to(value, kind).sql for value in values)
-            missing = f"{a} IS NULL OR {b} IS NULL"
-            return Typed(f"(CASE WHEN {missing} THEN NULL ELSE list_concat({a}, {b}) END)", kind)
+            sides = [
+                self.cast_to(self.array_of([value]) if is_item else value, kind).sql
+                for value, is_item in zip(values, are_items, strict=True)
+            ]
+            missing = " OR ".join(f"{self.exact(value)} IS NULL" for value in values)
+            whole = f"list_concat({', '.join(sides)})"
+            return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {whole} END)", kind)
 
-        return self.once_each(sides, joined)
+        return self.once_each([left, right], joined)
 
     def array_of(self, items: Sequence[Typed], at: int = 0) -> Typed:
         """An array of these values."""
@@ -271,6 +304,9 @@ class OperatorCompiler(NameCompiler):
             return self.once_each(
                 numbers, lambda v: Typed(self._compare_floating(op, v[0], v[1], kind), t.BOOLEAN)
             ).sql
+        if kind.name == "char" and op not in {"=", "<>"}:
+            a, b = (f"rpad({self.compared(v, kind)}, {t.MAX_CHAR}, ' ')" for v in (left, right))
+            return f"({a} {op} {b})"
         return f"({self.compared(left, kind)} {op} {self.compared(right, kind)})"
 
     def _compare_floating(self, op: str, left: Typed, right: Typed, kind: Type) -> str:
@@ -396,6 +432,9 @@ class OperatorCompiler(NameCompiler):
 
     def like(self, node: ast.Like) -> Typed:
         value, pattern = self.expr(node.operand), self.expr(node.pattern)
+        value, pattern = (
+            self.cast_to(v, t.VARCHAR) if v.type.name == "char" else v for v in (value, pattern)
+        )
         if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
             self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
         escape = ""

@@ -222,6 +222,10 @@ def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
         c.refuse("%h in date_parse without %p", node.at)
     if not {"%Y", "%G"} & set(_LETTERS.findall(written)):  # DuckDB would begin with 1900
         given, written = f"('1970 ' || {given})", f"%Y {written}"
+    if "%f" in written:  # nine digits may be there, three count
+        given = rf"regexp_replace({given}, '\.(\d{{6}})\d{{1,3}}', '.\1')"
+        parsed = f"strptime({given}, {text(written)})"
+        return Typed(f"date_trunc('millisecond', {parsed})", t.timestamp(3))
     return Typed(f"strptime({given}, {text(written)})", t.timestamp(3))
 
 
