@@ -94,7 +94,7 @@ org-differential: setup ## 10,000 generated statements of a client of orgs, agai
 
 trino-conformance: setup trino-server ## Trino's own test sources and documentation, asked of a real Trino and of us (resumable)
 	@$(BIN)/python -m tests.conformance record
-	@$(BIN)/python -m tests.conformance judge --output .cache/trino/conformance.txt
+	@$(BIN)/python -m tests.conformance judge --figures --output .cache/trino/conformance.txt
 
 data-suite: setup ## generated files in every format against other readers of them: no silent difference (CELLS=100000)
 	@$(BIN)/python -m tests.data_suite $(CELLS)
@@ -130,6 +130,7 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 
 trino-server: setup ## fetch the Trino that tests use, into .cache/ (0.4 GB; needs Maven, and Java 24 or newer to run)
 	@$(BIN)/python -m tests.trino_process
+	@$(BIN)/python -m tests.conformance fetch
 
 spark-server: .cache/spark/.installed ## fetch the Spark server that tests use, into .cache/ (0.5 GB; needs Java 17 or newer)
 
