@@ -14,9 +14,12 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
+from queryrun.auth.model import Scope
+from queryrun.auth.oidc_rules import KEY_KINDS
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
@@ -35,6 +38,9 @@ DEFAULT_SOURCE = "live"
 """The source of a configuration that has none."""
 
 MAX_PORT = 65535
+
+MAX_CLOCK_SKEW_S = 300.0
+"""Of an issuer of logins: with more, expired tokens would count for long."""
 
 MIN_CONNECTIONS = 6
 """One for each purpose of a node."""
@@ -363,6 +369,48 @@ class LimitSettings(Section, frozen=True):
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
 
 
+class OidcRule(Section, frozen=True):
+    """What a login gets. The first rule whose conditions all hold counts, and no other. In the
+    texts of `tenant`, `entities` and `orgs` a claim may stand in braces: `"{department}"`."""
+
+    when: dict[str, str] = {}
+    """Conditions: a claim, and the value that it is or, being a list, contains. `"*"`: whatever it
+    says. `realm.roles` is `roles` in the object `realm`."""
+    tenant: str = ""
+    """The tenant. Empty: the setting `tenant`."""
+    entities: list[str] = []
+    """Names or ids of entities of the tenant; all of them must exist."""
+    scopes: list[str] = []
+    """What it may do: `read`, `submit`, `cancel` and the others of clients. At least one."""
+    orgs: list[str] = []
+    """The orgs whose rows it sees. Empty: of all. A login without the claim that one of these names
+    gets nothing by this rule."""
+
+
+class OidcSettings(Section, frozen=True):
+    """External logins: tokens of an OpenID Connect issuer (docs/how-to/external-logins.md)."""
+
+    issuer: str = ""
+    """The issuer, exactly as its tokens name it: `https://login.example.com`. Empty: there are no
+    external logins."""
+    audience: str = ""
+    """What tokens must be for (`aud`)."""
+    algorithms: str = "RS256,ES256"
+    """How tokens may be signed, separated by commas: of RS256, RS384, RS512, PS256, PS384, PS512,
+    ES256, ES384, ES512 and EdDSA."""
+    clock_skew_s: float = 30.0
+    """How far the issuer's clock may be off, 0 to 300."""
+    ca_file: str = ""
+    """A file with the certificates (PEM) that sign the issuer's. Empty: those of the system."""
+    rules: list[OidcRule] = []
+    """See `[[oidc.rules]]`."""
+
+    @property
+    def allowed_algorithms(self) -> frozenset[str]:
+        """The algorithms, each by itself."""
+        return frozenset(one.strip() for one in self.algorithms.split(",") if one.strip())
+
+
 class UsageSettings(Section, frozen=True):
     """The ledger of what runs have used (`GET /v2/usage`)."""
 
@@ -423,6 +471,8 @@ class Settings(Section, frozen=True):
     """See `[rates]`."""
     limits: LimitSettings = LimitSettings()
     """See `[limits]`."""
+    oidc: OidcSettings = OidcSettings()
+    """See `[oidc]`."""
     usage: UsageSettings = UsageSettings()
     """See `[usage]`."""
     audit: AuditSettings = AuditSettings()
@@ -576,6 +626,7 @@ def _check(settings: Settings) -> None:
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
+    _check_oidc(settings.oidc)
     for name in settings.limits.__struct_fields__:
         size_bytes(getattr(settings.limits, name), f"limits.{name}")
     for name, source in settings.sources.items():
@@ -597,6 +648,54 @@ def _check_server(server: ServerSettings) -> None:
     for name in ("max_connections", "max_connections_per_address"):
         if getattr(server, name) < 1:
             raise ConfigurationError(f"server.{name} must be at least 1")
+
+
+def is_secure_url(url: str) -> bool:
+    """Whether what is fetched there is what its owner sent: https, or this very machine."""
+    parts = urlsplit(url)
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and is_here)
+
+
+def _check_oidc(oidc: OidcSettings) -> None:
+    """Check what would otherwise refuse every login, or let in too many."""
+    if not oidc.issuer:
+        if oidc.rules:
+            raise ConfigurationError("oidc.issuer must be named: there are rules for its tokens")
+        return
+    if not is_secure_url(oidc.issuer) or set(oidc.issuer) & set("?#"):
+        raise ConfigurationError("oidc.issuer must be an https:// URL without '?' and '#'")
+    if not oidc.audience:
+        raise ConfigurationError(
+            "oidc.audience must be named: without it the issuer's tokens for others would count"
+        )
+    if not oidc.allowed_algorithms or not oidc.allowed_algorithms <= set(KEY_KINDS):
+        raise ConfigurationError(f"oidc.algorithms: name any of {', '.join(KEY_KINDS)}")
+    if not 0 <= oidc.clock_skew_s <= MAX_CLOCK_SKEW_S:
+        raise ConfigurationError(f"oidc.clock_skew_s must be 0 to {MAX_CLOCK_SKEW_S:.0f} seconds")
+    if not oidc.rules:
+        raise ConfigurationError(
+            "oidc.rules: without a rule nobody can log in; write [[oidc.rules]]"
+        )
+    for number, rule in enumerate(oidc.rules, 1):
+        _check_oidc_rule(f"oidc.rules, rule {number}", rule)
+
+
+def _check_oidc_rule(name: str, rule: OidcRule) -> None:
+    if not rule.when:
+        raise ConfigurationError(
+            f'{name}: say who it is for, such as when = {{ groups = "analysts" }}; '
+            'when = { sub = "*" } is everybody'
+        )
+    if not rule.entities:
+        raise ConfigurationError(f"{name}: entities must name at least one")
+    if not rule.scopes or not set(rule.scopes) <= set(Scope):
+        raise ConfigurationError(f"{name}: scopes must name any of {', '.join(Scope)}")
+    for text in (rule.tenant, *rule.entities, *rule.orgs):
+        if re.search(r"[{}]", re.sub(r"\{[^{}]+\}", "", text)):
+            raise ConfigurationError(f"{name}: {text!r}: braces must hold the name of a claim")
+    if not all(text.strip() for text in (*rule.entities, *rule.orgs)):
+        raise ConfigurationError(f"{name}: entities and orgs must not be empty texts")
 
 
 def _check_engine(name: str, source: SourceSettings) -> None:

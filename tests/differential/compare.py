@@ -26,7 +26,7 @@ REAL_TOLERANCE = 1e-6
 
 _AS_TEXT = re.compile(
     r"time\(\d+\) with time zone|timestamp\((?:[7-9]|1\d)\)(?: with time zone)?"
-    r"|time\((?:[7-9]|1\d)\)"
+    r"|time\((?:[7-9]|1\d)\)|\bchar\(\d+\)|\bipaddress\b"
 )
 """Types whose values are text in our results."""
 

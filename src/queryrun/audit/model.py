@@ -17,6 +17,7 @@ class AuditEvent(StrEnum):
 
     NODE_STARTED = "node_started"
     LOGIN_FAILED = "login_failed"
+    EXTERNAL_LOGIN = "external_login"
     TENANT_CREATED = "tenant_created"
     ENTITY_CREATED = "entity_created"
     CLIENT_CREATED = "client_created"

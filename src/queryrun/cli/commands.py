@@ -269,7 +269,7 @@ def audit_export(
 
 
 tables_app = typer.Typer(
-    help="The tables of a source; of files also drafts of definitions, and their faults.",
+    help="List the tables of a source; of files also drafts of definitions, and their faults.",
     invoke_without_command=True,
 )
 Entity = Annotated[str, typer.Option(help="Name of the entity.")]
@@ -285,7 +285,7 @@ def tables(
     profile: client_commands.ProfileName = None,
     as_json: Json = False,
 ) -> None:
-    """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line.
+    """List the tables that statements can read, with their sizes. No run. --json: one per line.
 
     `files`, `infer` and `check` read an entity's files on this machine, without a server.
     """

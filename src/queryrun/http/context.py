@@ -9,6 +9,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
+from queryrun.auth.oidc import ExternalLogins
 from queryrun.auth.store import AuthStore
 from queryrun.http.concurrency import RequestConcurrency, StreamLimit
 from queryrun.http.login_failures import LoginFailures
@@ -164,6 +165,8 @@ class AppContext:
     settings: HttpSettings
     prepare_entity: Callable[[str], None] = lambda _name: None
     """Make what a new entity of this name needs on this node's disk."""
+    external_logins: ExternalLogins | None = None
+    """Takes the tokens of another issuer; None: there is none."""
     estimates: StatementEstimates = field(default_factory=NoEstimates)
     """Plans the statements of dry runs."""
     metrics_token: str = field(default="", repr=False)
@@ -206,4 +209,8 @@ class AppContext:
 
     async def _is_valid(self, token_digest: str) -> bool:
         """Whether the token may still be used."""
+        if self.external_logins is not None:
+            is_valid = self.external_logins.is_valid(token_digest, self.now())
+            if is_valid is not None:
+                return is_valid
         return await self.auth.client_of_token(token_digest, self.now()) is not None

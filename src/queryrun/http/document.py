@@ -34,6 +34,7 @@ class ApiDocument:
     def __init__(self, table: tuple[Operation, ...]) -> None:
         self.operations = (*table, *self._own_operations())
         """The table and the document's own operations, which are described as well."""
+        self._served: tuple[str, bytes] | None = None
 
     def _own_operations(self) -> tuple[Operation, Operation]:
         """Handlers are methods, so that the table and the document need no circular reference."""
@@ -80,9 +81,16 @@ class ApiDocument:
 
         return render_page(self.content).encode()
 
-    async def serve_json(self, _app: AppContext, _request: ApiRequest) -> Response:
+    def _json_at(self, url: str) -> bytes:
+        """Names where the service is reached, prefix included: programs that are made from the
+        document call that address."""
+        if self._served is None or self._served[0] != url:
+            self._served = (url, as_json({**self.content, "servers": [{"url": url}]}))
+        return self._served[1]
+
+    async def serve_json(self, app: AppContext, _request: ApiRequest) -> Response:
         """`GET /openapi.json`."""
-        return JsonResponse(self.json, headers={"cache-control": CACHE})
+        return JsonResponse(self._json_at(app.public_url), headers={"cache-control": CACHE})
 
     async def serve_page(self, _app: AppContext, _request: ApiRequest) -> Response:
         """`GET /docs`."""

@@ -195,7 +195,7 @@ ACCEPT_ENCODING = Parameter(
 CONTENT_ENCODING = Parameter(
     "content-encoding",
     "header",
-    {"type": "string", "enum": ["gzip", "identity", ""]},
+    {"type": "string", "pattern": "^(gzip|identity)?$"},
     "`gzip`: the request body is compressed.",
     "identity",
     contract_schema={"type": "string"},

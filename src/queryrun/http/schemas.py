@@ -281,7 +281,7 @@ ROWS = _object(
         "columns": {"type": "array", "items": {"type": "string"}, "description": "Their names."},
         "rows": {
             "type": "array",
-            "items": {"type": "array"},
+            "items": {"type": "array", "items": {}},
             "description": "One array of values per row. From JSON files the values as in the "
             "file; from delimited files text, and null for empty fields.",
         },

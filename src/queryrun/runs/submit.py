@@ -64,7 +64,7 @@ def _entry(context: RequestContext, request: RunRequest, run_id: str, origin: Or
     detail: dict[str, object] = {
         "fingerprint": sha256(request.sql.encode()).hexdigest(),
         "source": request.source,
-        "request_id": origin.request_id,
+        **origin.detail,
     }
     if context.audit_statements:
         detail["sql"] = request.sql

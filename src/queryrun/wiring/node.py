@@ -60,6 +60,7 @@ from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.facts import node_facts
 from queryrun.wiring.gauges import register_gauges
+from queryrun.wiring.oidc import external_logins
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -341,6 +342,7 @@ def build_node(
             results=resources.results,
             tables=tables,
             estimates=estimates,
+            external_logins=external_logins(settings, database.auth),
             previews=previews,
             threads=threads,
             link_secret=link_key,

@@ -10,7 +10,7 @@ import typer
 from queryrun_cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from queryrun_cli.remote import Server
+    from queryrun_client.profiles import Server
 
 admin_app = typer.Typer(
     help="Commands for an admin client. `cancel` needs the scope `admin`, the others `admin:read` "
@@ -45,7 +45,8 @@ def admin_cancel(
     """
     from queryrun_cli import exits
     from queryrun_cli.cancel import cancel_each
-    from queryrun_cli.remote import connect, find_server
+    from queryrun_cli.remote import connect
+    from queryrun_client.profiles import find_server
 
     server = find_server(profile) if home is None else _server_of(home, url)
     with exits.translated(), connect(server) as client:
@@ -190,8 +191,7 @@ def admin_stop(run_ids: list[str], profile: Profile = None) -> None:
 def _server_of(home: Path, url: str | None) -> Server:
     """The home's server and its first client, which `init` gave the scope `admin`."""
     from queryrun_cli.plugins import home_server
-    from queryrun_cli.profiles import Profile
-    from queryrun_cli.remote import Server
+    from queryrun_client.profiles import Profile, Server
 
     found = home_server(home)
     try:

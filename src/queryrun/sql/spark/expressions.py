@@ -12,7 +12,7 @@ from queryrun.sql.spark import casts, decimals, moments
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.functions_plain import CANNOT_FAIL
 from queryrun.sql.spark.types import quoted, spark_name, text
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, ast_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler
@@ -87,6 +87,20 @@ class SparkExpressions(CallCompiler):
             self.excused += 1
             return "NULL"
         return f"raise_error({text(message)})"
+
+    # --- SQL/JSON ---------------------------------------------------------------------------
+
+    def json_exists(self, node: ast_json.JsonExists) -> Typed:
+        self.refuse("JSON_EXISTS", node.at)
+
+    def json_value(self, node: ast_json.JsonValue) -> Typed:
+        self.refuse("JSON_VALUE", node.at)
+
+    def json_query(self, node: ast_json.JsonQuery) -> Typed:
+        self.refuse("JSON_QUERY", node.at)
+
+    def json_made(self, node: ast_json.JsonMade) -> Typed:
+        self.refuse(node.name, node.at)
 
     # --- TRY --------------------------------------------------------------------------------
 

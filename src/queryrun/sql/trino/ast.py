@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from queryrun.sql.trino.ast_json import JsonExpr, JsonTable
+
 
 @dataclass(slots=True)
 class Ident:
@@ -325,6 +327,7 @@ Expr: TypeAlias = (
     Literal | TypedLiteral | IntervalLiteral | Name | FieldOf | Subscript | Unary | Binary
     | Logical | Not | Between | InList | InQuery | Like | IsNull | IsDistinct | Quantified
     | Exists | ScalarQuery | Case | Cast | Call | Extract | AtZone | RowOf | ArrayOf | Lambda
+    | JsonExpr
 )  # fmt: skip
 
 
@@ -379,7 +382,7 @@ class Join:
     at: int
 
 
-Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join
+Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join | JsonTable
 
 
 # --- queries --------------------------------------------------------------------------------

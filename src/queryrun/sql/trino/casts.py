@@ -9,13 +9,14 @@ from queryrun.sql.trino import casts_time, intervals, json_casts
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast import TypeName
 from queryrun.sql.trino.cast_checks import CastSite, checked, otherwise, plain
-from queryrun.sql.trino.typed import Typed, UnsupportedCastError, text
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, text
 from queryrun.sql.trino.types import Type
 
 _SIMPLE = {
     "boolean": t.BOOLEAN, "tinyint": t.TINYINT, "smallint": t.SMALLINT, "integer": t.INTEGER,
     "int": t.INTEGER, "bigint": t.BIGINT, "real": t.REAL, "double": t.DOUBLE, "date": t.DATE,
     "varchar": t.VARCHAR, "varbinary": t.VARBINARY, "json": t.JSON, "uuid": t.UUID,
+    "ipaddress": t.IPADDRESS,
 }  # fmt: skip
 _MOMENTS: dict[str, Callable[[int], Type]] = {
     "timestamp": t.timestamp,
@@ -45,6 +46,12 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
     if written.name in {"array", "map", "row"}:
         parts = [type_of(part)[0] for part in written.arguments if isinstance(part, TypeName)]
         return Type(written.name, parts=tuple(parts), names=tuple(written.fields)), None
+    if written.name == "char":
+        size = numbers[0] if numbers else 1
+        if size > t.MAX_CHAR:
+            message = f"CHAR length must be in range [0, {t.MAX_CHAR}], got {size}"
+            raise UnsupportedCastError(message, is_mismatch=True)
+        return t.char(size), None
     if written.name in _SIMPLE:
         length = numbers[0] if numbers and written.name == "varchar" else None
         return _SIMPLE[written.name], length
@@ -54,11 +61,24 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
 def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> Typed:
     """`CAST(value AS wanted)`. Raises `UnsupportedCastError` when the pair cannot be cast."""
     found = _explicit(value, target, site)
-    if length is not None:
+    if length is not None and value.type.name in {"char", "date", "timestamp", "time", t.TSTZ}:
+        found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
+    elif length is not None and t.is_number(value.type):
+        return _number_text(found, length, site)
+    elif length is not None:
         if value.type.name not in {"varchar", "unknown", "boolean", "json"}:
             raise UnsupportedCastError(f"A cast from {value.type} to a varchar with a length")
         found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
     return found
+
+
+def _number_text(found: Typed, length: int, site: CastSite) -> Typed:
+    """A number's text that does not fit is an error, no part of it."""
+    fits = f"length({found.sql}) <= {length}"
+    failing = casts_time.never_at(
+        f"'Value ' || {found.sql} || ' cannot be represented as varchar({length})'", t.VARCHAR, site
+    )
+    return Typed(f"(CASE WHEN {fits} THEN {found.sql} ELSE {failing} END)", t.VARCHAR)
 
 
 def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -75,6 +95,10 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
         return casts_time.between_moments(value, target)
     if t.bare(given) == t.bare(target):
         return value
+    if target.name == "char":
+        return _to_char(value, target, site)
+    if target.name == "ipaddress":
+        return _to_address(value, target, site)
     if t.is_number(given) and t.is_number(target):
         return _number_to_number(value, target, site)
     maker = _FROM.get(given.name)
@@ -116,6 +140,46 @@ def _from_boolean(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varchar" or t.is_number(target):
         return plain(value.sql, target, site)
     raise UnsupportedCastError(f"A cast from boolean to {target}")
+
+
+def _to_char(value: Typed, target: Type, site: CastSite) -> Typed:
+    """Cut to its length, without the spaces at its end."""
+    length = target.params[0]
+    if value.type.name == "char":
+        if value.type.params[0] <= length:
+            return Typed(value.sql, target)
+        return Typed(f"rtrim(substring({value.sql}, 1, {length}), ' ')", target)
+    written = explicit(value, t.VARCHAR, length, site)
+    return Typed(f"rtrim({written.sql}, ' ')", target)
+
+
+def _from_char(value: Typed, target: Type, site: CastSite) -> Typed:
+    padded = cast(value, t.VARCHAR)
+    return padded if target == t.VARCHAR else _from_varchar(padded, target, site)
+
+
+def _to_address(value: Typed, target: Type, site: CastSite) -> Typed:
+    makers = {"varchar": "qr_ip_of_text", "varbinary": "qr_ip_of_bytes"}
+    if value.type.name not in makers:
+        message = f"A cast from {value.type} to {target}"
+        raise UnsupportedCastError(message, is_mismatch=True)
+    sql = f"{makers[value.type.name]}({value.sql})"
+    return Typed(f"TRY({sql})" if site.is_safe else sql, target)
+
+
+def _from_address(value: Typed, target: Type, _: CastSite) -> Typed:
+    if target.name == "varchar":
+        return Typed(f"qr_ip_text({value.sql})", target)
+    if target.name == "varbinary":
+        return Typed(value.sql, target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
+
+
+def _from_varbinary(value: Typed, target: Type, _: CastSite) -> Typed:
+    if target.name == "uuid":
+        sql = f"CAST(lower(hex({value.sql})) AS UUID)"
+        return Typed(sql, target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
 
 
 def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -179,7 +243,9 @@ def _to_json(value: Typed, site: CastSite) -> Typed:
 def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varchar":
         return plain(value.sql, target, site)
-    raise UnsupportedCastError(f"A cast from uuid to {target}")
+    if target.name == "varbinary":
+        return Typed(f"unhex(replace(CAST({value.sql} AS VARCHAR), '-', ''))", target)
+    raise UnsupportedCastError(f"A cast from uuid to {target}", is_mismatch=True)
 
 
 def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -203,6 +269,9 @@ _FROM = {
     t.TSTZ: casts_time.from_moment,
     "json": _from_json,
     "uuid": _from_uuid,
+    "char": _from_char,
+    "ipaddress": _from_address,
+    "varbinary": _from_varbinary,
     "time": casts_time.from_time,
     t.TIMETZ: casts_time.from_time,
 } | dict.fromkeys(

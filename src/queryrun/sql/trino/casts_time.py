@@ -276,10 +276,14 @@ def _clock_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
 
 
 def _never(message: str, target: Type, site: CastSite) -> str:
-    """What a cast that cannot succeed gives."""
+    return never_at(text(message), target, site)
+
+
+def never_at(message: str, target: Type, site: CastSite) -> str:
+    """What a cast that cannot succeed gives; `message` is SQL."""
     if site.is_safe or site.in_try:
         return f"CAST(NULL AS {t.duckdb_name(target)})"
-    return f"CAST(error({text(message)}) AS {t.duckdb_name(target)})"
+    return f"CAST(error({message}) AS {t.duckdb_name(target)})"
 
 
 def from_time(value: Typed, target: Type, site: CastSite) -> Typed:

@@ -72,8 +72,9 @@ class NameCompiler(Compiler):
             return self.decimal_literal(node.text.lstrip("+"), node.at)
         if node.type == "time":
             return self._time_literal(node)
-        if node.type in {"char", "ipaddress"}:
-            self.refuse(f"Type {node.type}", node.at)
+        if node.type == "char":
+            bare = node.text.rstrip(" ")
+            return Typed(self.text(bare), t.char(len(node.text)), bare)
         if node.type == "json":
             return self._json_literal(node)
         kind, _ = casts.type_of(ast.TypeName(node.type, [], [], node.at))

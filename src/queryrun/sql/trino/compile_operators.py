@@ -241,11 +241,23 @@ class OperatorCompiler(NameCompiler):
         if arrays:
             return self._concat_arrays(left, right, at)
         kinds = {left.type.name, right.type.name} - {"unknown"}
+        if "char" in kinds and kinds <= {"varchar", "char"}:
+            return self._concat_chars(left, right, at)
         if kinds <= {"varchar"}:
             return Typed(f"({left.sql} || {right.sql})", t.VARCHAR)
         if kinds <= {"varbinary"}:
             return Typed(f"({left.sql} || {right.sql})", t.VARBINARY)
         self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
+
+    def _concat_chars(self, left: Typed, right: Typed, at: int) -> Typed:
+        """Both with their spaces; two chars make one, whose last spaces go."""
+        a, b = self.cast_to(left, t.VARCHAR), self.cast_to(right, t.VARCHAR)
+        if left.type.name == right.type.name:
+            length = left.type.params[0] + right.type.params[0]
+            if length > t.MAX_CHAR:
+                self.mismatch(f"Unknown type: char({length})", at)
+            return Typed(f"rtrim({a.sql} || {b.sql}, ' ')", t.char(length))
+        return Typed(f"({a.sql} || {b.sql})", t.VARCHAR)
 
     def _concat_arrays(self, left: Typed, right: Typed, at: int) -> Typed:
         """NULL where a side is, a lone item too."""
@@ -292,6 +304,9 @@ class OperatorCompiler(NameCompiler):
             return self.once_each(
                 numbers, lambda v: Typed(self._compare_floating(op, v[0], v[1], kind), t.BOOLEAN)
             ).sql
+        if kind.name == "char" and op not in {"=", "<>"}:
+            a, b = (f"rpad({self.compared(v, kind)}, {t.MAX_CHAR}, ' ')" for v in (left, right))
+            return f"({a} {op} {b})"
         return f"({self.compared(left, kind)} {op} {self.compared(right, kind)})"
 
     def _compare_floating(self, op: str, left: Typed, right: Typed, kind: Type) -> str:
@@ -417,6 +432,9 @@ class OperatorCompiler(NameCompiler):
 
     def like(self, node: ast.Like) -> Typed:
         value, pattern = self.expr(node.operand), self.expr(node.pattern)
+        value, pattern = (
+            self.cast_to(v, t.VARCHAR) if v.type.name == "char" else v for v in (value, pattern)
+        )
         if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
             self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
         escape = ""

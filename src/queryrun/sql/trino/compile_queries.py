@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from queryrun.sql.trino import (
     ast,
     functions_aggregate,
+    functions_char,
+    functions_format,
     functions_json,
     functions_lambda,
     functions_nested,
@@ -36,6 +38,8 @@ from queryrun.sql.trino.types import Type
 
 REGISTERED = (
     functions_aggregate,
+    functions_char,
+    functions_format,
     functions_json,
     functions_lambda,
     functions_nested,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, casts, fine
+from queryrun.sql.trino import ast, ast_json, casts, fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.scope import Output, Scope
@@ -250,4 +250,9 @@ _METHODS: dict[type, str] = {
     ast.RowOf: "row_of",
     ast.ArrayOf: "array_literal",
     ast.Lambda: "lone_lambda",
+    ast_json.JsonExists: "json_exists",
+    ast_json.JsonValue: "json_value",
+    ast_json.JsonQuery: "json_query",
+    ast_json.JsonMade: "json_made",
+    ast_json.JsonItem: "json_item",
 }

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, json_forms
 from queryrun.sql.trino.ast import Expr
 from queryrun.sql.trino.expression_forms import READERS, FormParser
 
@@ -31,17 +31,7 @@ _TYPED_LITERALS = frozenset(
         "IPADDRESS",
     ]
 )
-_NOT_OFFERED = frozenset(
-    [
-        "JSON_EXISTS",
-        "JSON_QUERY",
-        "JSON_VALUE",
-        "JSON_OBJECT",
-        "JSON_ARRAY",
-        "JSON_TABLE",
-        "GRAPH_TABLE",
-    ]
-)
+_NOT_OFFERED = frozenset(["JSON_TABLE", "GRAPH_TABLE"])
 
 
 class ExpressionParser(FormParser):
@@ -251,6 +241,9 @@ class ExpressionParser(FormParser):
     def _worded(self) -> Expr:
         token = self.token
         word = token.text
+        json_reader = json_forms.READERS.get(word)
+        if json_reader is not None and self.lookahead().text == "(":
+            return json_reader(self)
         reader = READERS.get(word)
         if reader is not None and (found := reader(self)) is not None:
             return found

@@ -23,6 +23,7 @@ _URLS = "\n".join(
 
 TABLE = f"""
 soundex(varchar) -> varchar = qr_soundex({{0}})
+contains(varchar, ipaddress) -> boolean = qr_ip_contains({{0}}, {{1}})
 luhn_check(varchar) -> boolean = qr_luhn_check({{0}})
 strpos(varchar, varchar, bigint) -> bigint = qr_strpos({{0}}, {{1}}, {{2}})
 split(varchar, varchar, bigint) -> array(varchar) = qr_split({{0}}, {{1}}, {{2}})

@@ -1,7 +1,7 @@
 """Columns of a result whose types no format of results has: they are text, as Trino prints them.
 
-These are intervals, moments finer than a microsecond and times with a zone, in arrays, maps and
-rows, too.
+These are intervals, moments finer than a microsecond, times with a zone, chars and addresses, in
+arrays, maps and rows, too.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from queryrun.sql.trino import casts_time, fine, intervals
+from queryrun.sql.trino import casts, casts_time, fine, intervals
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed, name
 from queryrun.sql.trino.types import Type
 
+_OWN = frozenset([t.DAYS.name, t.MONTHS.name, t.TIMETZ, "char", "ipaddress"])
+
 
 def needs_text(kind: Type) -> bool:
     """Whether a value, or a part of it, has no form in the files of results."""
-    is_own = kind in {t.DAYS, t.MONTHS} or kind.name == t.TIMETZ or t.is_fine(kind)
+    is_own = kind.name in _OWN or t.is_fine(kind)
     return is_own or any(map(needs_text, kind.parts))
 
 
@@ -59,6 +62,8 @@ def _printed(value: Typed, zone: str, depth: int) -> str:
         return intervals.printed(value)
     if kind.name in {"time", t.TIMETZ}:
         return fine.clock_text(value)
+    if kind.name in {"char", "ipaddress"}:
+        return casts.explicit(value, t.VARCHAR, None, CastSite()).sql
     if not kind.parts:
         return casts_time.printed_moment(value, zone)
     return _NESTED[kind.name](value, zone, depth + 1)

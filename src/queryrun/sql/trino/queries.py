@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, json_forms
 from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
@@ -394,7 +394,9 @@ class QueryParser(ExpressionParser):
             self.refuse("Table functions are not supported", token.at)
         if self.at_op("("):
             return self._bracketed(token.at)
-        if token.text in {"JSON_TABLE", "GRAPH_TABLE"} and self.lookahead().text == "(":
+        if self.at_word("JSON_TABLE") and self.lookahead().text == "(":
+            return json_forms.json_table(self)
+        if token.text == "GRAPH_TABLE" and self.lookahead().text == "(":
             self.refuse(f"{token.text} is not supported", token.at)
         return self._table()
 

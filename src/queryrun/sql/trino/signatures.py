@@ -18,7 +18,7 @@ _WORDS = {
     "varbinary": t.VARBINARY, "date": t.DATE, "json": t.JSON, "uuid": t.UUID,
     "timestamp": t.timestamp(6), "timestamp3": t.timestamp(3), "timestamp_tz": t.timestamp_tz(6),
     "timestamp_tz3": t.timestamp_tz(3), "decimal38": t.decimal(38, 0), "interval_day": t.DAYS,
-    "interval_month": t.MONTHS,
+    "interval_month": t.MONTHS, "ipaddress": t.IPADDRESS,
 }  # fmt: skip
 _VARIABLES = frozenset("TKVU")
 _MOMENTS = {"timestamp", t.TSTZ}

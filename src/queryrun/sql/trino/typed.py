@@ -49,7 +49,19 @@ def cast(value: Typed, target: Type) -> Typed:
         return Typed(value.sql, target, value.constant)  # DuckDB has microseconds throughout
     if t.is_fine(target) and t.is_moment(value.type):
         return _to_fine(value, target)
+    if {value.type.name, target.name} <= {"char", "varchar"}:
+        return _between_texts(value, target)
     return Typed(f"CAST({value.sql} AS {t.duckdb_name(target)})", target, value.constant)
+
+
+def _between_texts(value: Typed, target: Type) -> Typed:
+    """A char has no spaces at its end until it becomes a varchar, which has all of them."""
+    if target.name == "varchar":
+        constant = value.constant
+        padded = constant.ljust(value.type.params[0]) if isinstance(constant, str) else None
+        return Typed(f"rpad({value.sql}, {value.type.params[0]}, ' ')", target, padded)
+    sql = value.sql if value.type.name == "char" else f"rtrim({value.sql}, ' ')"
+    return Typed(sql, target)
 
 
 _CLOCKED = {"timestamp", t.TSTZ, "time", t.TIMETZ}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 UNSUPPORTED = "unsupported"
 """A column's type that Trino lacks: the column cannot be named. `names` has the engine's word."""
+MAX_CHAR = 65_536
+"""The length of a char that a varchar of unknown length becomes."""
 VARIES = "?"
 """The zone of values that do not all have the same one."""
 
@@ -43,6 +45,7 @@ DATE = Type("date")
 JSON = Type("json")
 UUID = Type("uuid")
 UNKNOWN = Type("unknown")
+IPADDRESS = Type("ipaddress")
 DAYS = Type("interval day to second")
 MONTHS = Type("interval year to month")
 TSTZ = "timestamp with time zone"
@@ -56,6 +59,7 @@ _DUCKDB = {
     "varbinary": "BLOB", "date": "DATE", "timestamp": "TIMESTAMP", TSTZ: "TIMESTAMPTZ",
     "time": "TIME", "json": "JSON", "uuid": "UUID", "unknown": "INTEGER",
     "interval day to second": "INTERVAL", "interval year to month": "INTERVAL",
+    "char": "VARCHAR", "ipaddress": "BLOB",
 }  # fmt: skip
 _FROM_DUCKDB = {
     "BOOLEAN": BOOLEAN, "TINYINT": TINYINT, "SMALLINT": SMALLINT, "INTEGER": INTEGER,
@@ -101,6 +105,11 @@ def time_tz(precision: int, zone: str = "") -> Type:
 def is_fine(kind: Type) -> bool:
     """Whether it is finer than a microsecond: DuckDB has no such type (`fine.py`)."""
     return kind.name in {"timestamp", TSTZ, "time"} and kind.params[0] > 6
+
+
+def char(length: int) -> Type:
+    """`char(length)`: carried without the spaces at its end, which it is printed with."""
+    return Type("char", (length,))
 
 
 def array(element: Type) -> Type:
@@ -152,7 +161,7 @@ def trino_name(kind: Type) -> str:
         return f"{kind.name}({', '.join(str(part) for part in kind.parts)})"
     if kind.name == "decimal":
         return f"decimal({kind.params[0]},{kind.params[1]})"
-    if kind.name in {"timestamp", "time"}:
+    if kind.name in {"timestamp", "time", "char"}:
         return f"{kind.name}({kind.params[0]})"
     if kind.name in {TSTZ, TIMETZ}:
         return f"{kind.name.split()[0]}({kind.params[0]}) with time zone"
@@ -295,6 +304,8 @@ def common(a: Type, b: Type) -> Type | None:
         return _common_moment(a, b)
     if a.name == b.name == "time":
         return max(a, b, key=lambda kind: kind.params)
+    if {a.name, b.name} <= {"char", "varchar"}:
+        return char(max(kind.params[0] if kind.params else MAX_CHAR for kind in (a, b)))
     if {a.name, b.name} <= {"time", TIMETZ}:
         return _common_clock(a, b)
     if a.name == b.name and a.parts and len(a.parts) == len(b.parts):
@@ -337,6 +348,8 @@ def _common_nested(a: Type, b: Type) -> Type | None:
 
 def can_become(given: Type, target: Type) -> bool:
     """Whether Trino brings a value from one type to the other without being told."""
+    if given.name == "char" and target.name == "varchar":
+        return True
     found = common(given, target)
     if found is None:
         return False
