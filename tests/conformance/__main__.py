@@ -2,7 +2,8 @@
 
 `record` asks a Trino 476 what is not recorded yet, `judge` asks us and prints what is left over;
 with `--figures` it writes the figures of the page and the sample of `make test`. `show PATTERN`
-judges the statements that match, and prints each. All of them `fetch` the sources first.
+judges the statements that match, and prints each. All of them `fetch` the sources first. `generate` compares expressions
+out of types, functions and edge values (`generate.py`), and writes what differs.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from pathlib import Path
 
 from tests import trino_process
 from tests.conformance.extract import Statement, statements
-from tests.conformance.fetch import fetch, found
+from tests.conformance.fetch import CACHE, fetch, found
 from tests.conformance.figures import write_figures
+from tests.conformance.generated import Found, report, run, write_report
 from tests.conformance.recorded import read_recorded, record
 from tests.conformance.report import full
 from tests.conformance.run import judged, our_side
 from tests.conformance.sample import write_sample
 from tests.conformance.verdicts import BOTH_FAIL, EQUAL, verdict
 
+GENERATED = CACHE / "generated.txt"
 _OPTIONS = trino_process.Options(
     catalogs={"tpch": "connector.name=tpch\n", "memory": trino_process.CATALOGS["memory"]},
     processors=2,
@@ -30,10 +33,12 @@ _OPTIONS = trino_process.Options(
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["fetch", "record", "judge", "show"])
+    parser.add_argument("what", choices=["fetch", "record", "judge", "show", "generate"])
     parser.add_argument("pattern", nargs="?", default=".")
     parser.add_argument("--output", type=Path, help="where `judge` writes what is left over")
     parser.add_argument("--figures", action="store_true", help="write what is committed")
+    parser.add_argument("--count", type=int, default=100_000, help="expressions to `generate`")
+    parser.add_argument("--seed", type=int, default=476)
     parser.add_argument("--every", action="store_true", help="`show` what is equal, too")
     options = parser.parse_args()
     fetch()
@@ -43,6 +48,8 @@ def main() -> None:
     if options.what == "record":
         with trino_process.running(_OPTIONS) as url:
             record(url, everything)
+    elif options.what == "generate":
+        _generate(options.seed, options.count, options.output or GENERATED)
     elif options.what == "show":
         _show([s for s in everything if re.search(options.pattern, s.sql, re.I)], options.every)
     else:
@@ -52,6 +59,15 @@ def main() -> None:
             write_sample(verdicts)
         text = full(everything, verdicts)
         print(text) if options.output is None else options.output.write_text(text)
+
+
+def _generate(seed: int, count: int, output: Path) -> None:
+    def progress(found: Found) -> None:
+        write_report(found, output)
+        print(report(found).splitlines()[0], flush=True)
+
+    with trino_process.running(_OPTIONS) as url, our_side() as side:
+        run(url, side, seed, count, progress)
 
 
 def _show(some: list[Statement], every: bool) -> None:

@@ -53,7 +53,8 @@ _CHANCE = {
     "random", "rand", "uuid", "now", "current_timestamp", "current_date", "localtime", "shuffle",
     "localtimestamp", "current_time", "arbitrary", "any_value", "version", "current_timezone",
     "approx_distinct", "approx_percentile", "approx_most_frequent", "numeric_histogram", "fail",
-    "hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha512", "current_user", "current_catalog", "current_schema", "checksum", "merge",
+    "hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha512", "current_user", "current_catalog",
+    "current_schema", "checksum", "merge",
 }  # fmt: skip
 _WORDS = {"varchar(x)": "varchar", "decimal(p,s)": "decimal(18,6)", "timestamp(p)": "timestamp(3)"}
 _OPERATORS = ("+", "-", "*", "/", "%", "=", "<>", "<", ">=", "IS DISTINCT FROM", "||")
@@ -158,13 +159,15 @@ class Expressions:
         return f"CAST({self.value(given)} AS {target})"
 
     def _choice(self) -> str:
-        kind = self._dice.choice(_NUMBERS + ("varchar", "date"))
-        a, b = self.value(kind), self.value(kind)
+        kind = self._dice.choice((*_NUMBERS, "varchar", "date"))
+        constants = self._dice.sample(EDGES[kind], 2)
+        a, b = column(kind), f"CAST({constants[0]} AS {kind})"  # Trino takes x = x for true
+        other = f"CAST({constants[1]} AS {kind})"
         forms = (
             f"coalesce({a}, {b})", f"nullif({a}, {b})", f"greatest({a}, {b})", f"least({a}, {b})",
-            f"({a} IN ({b}, {self.value(kind)}))", f"({a} NOT IN ({b}, NULL))",
-            f"({a} BETWEEN {b} AND {self.value(kind)})", f"if({a} < {b}, {a}, {b})",
-            f"CASE {a} WHEN {b} THEN 1 WHEN {self.value(kind)} THEN 2 ELSE 3 END",
+            f"({a} IN ({b}, {other}))", f"({a} NOT IN ({b}, NULL))",
+            f"({a} BETWEEN {b} AND {other})", f"if({a} < {b}, {a}, {b})",
+            f"CASE {a} WHEN {b} THEN 1 WHEN {other} THEN 2 ELSE 3 END",
         )  # fmt: skip
         return self._dice.choice(forms)
 
@@ -205,7 +208,7 @@ def _allowed(given: str) -> Sequence[str]:
 
 def statements(seed: int, count: int, at_once: int = 150) -> Iterator[tuple[str, list[str], str]]:
     """Statements as what comes before their columns, the columns, and what comes after."""
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - reproducible statements, no secrets
     made = Expressions(dice)
     while count > 0:
         prefix = f"WITH t AS ({table(dice)}) SELECT "

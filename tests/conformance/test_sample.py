@@ -1,4 +1,4 @@
-"""A sample of the statements in Trino's own tests has Trino's results, on every run of the tests."""
+"""A sample of the statements in Trino's own tests has Trino's results."""
 
 from __future__ import annotations
 
