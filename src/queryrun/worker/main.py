@@ -32,7 +32,7 @@ from queryrun.worker.frames import (
     decode_to_worker,
 )
 from queryrun.worker.meter import ProcessMeter
-from queryrun.worker.relay_targets import addresses_of, own_ports
+from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.runtime import NodeServices, Opener, WorkerSession
 
 MEMORY_BACKSTOP_FACTOR = 1.3
@@ -88,12 +88,9 @@ def memory_backstop(config: WorkerConfig) -> int:
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
     """What this worker needs: its entity's data to read, and its own directories to write."""
     outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
-    ports = own_ports(config.source)
     return SandboxPolicy(
         read=config.source.paths,
         read_write=(config.spill_dir, *config.source.written_paths, *outbox),
-        network=bool(ports),
-        ports=ports,
         given_sockets=bool(addresses_of(config.source, config.results)),
     )
 
