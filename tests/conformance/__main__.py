@@ -2,8 +2,8 @@
 
 `record` asks a Trino 476 what is not recorded yet, `judge` asks us and prints what is left over;
 with `--figures` it writes the figures of the page and the sample of `make test`. `show PATTERN`
-judges the statements that match, and prints each. All of them `fetch` the sources first. `generate` compares expressions
-out of types, functions and edge values (`generate.py`), and writes what differs.
+judges the statements that match, and prints each. `generate` compares expressions out of types,
+functions and edge values (`generate.py`), and writes what differs. All `fetch` the sources first.
 """
 
 from __future__ import annotations
