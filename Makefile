@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures docs dist version try-image terminal-picture demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation
+.PHONY: help setup console try-console browser console-pictures docs dist version try-image terminal-picture demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation faults
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -111,8 +111,11 @@ cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SC
 mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
 	@$(BIN)/python -m tests.mutants
 
-simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling: with a fault put back)
+simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
 	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --put $(or $(PUT),nothing)
+
+faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
+	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
 
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)

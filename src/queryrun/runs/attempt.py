@@ -7,6 +7,7 @@ through `AttemptRunner.stop`, and every outcome goes through `_settle`.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -35,10 +36,11 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.quotas import ResultRoom
 from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
-from queryrun.runs.shortages import shortage_behind
+from queryrun.runs.shortages import FailedAttempt, shortage_behind
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
 from queryrun.runs.used import attempt_usage
 from queryrun.tables.faults import ABOUT_DATA, position_of
+from queryrun.worker.errors import EXIT_NOT_SET_UP, NotSetUp, WorkerDied
 from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
 from queryrun.worker.worker import Worker
 
@@ -223,6 +225,15 @@ class AttemptRunner:
                 await asyncio.sleep(STORE_RETRY_S)
 
     async def _execute(self, worker: Worker) -> Done | Failure:
+        """Raises `NotSetUp` for a worker that exited before a statement could do anything on it."""
+        try:
+            return await self._execute_on(worker)
+        except WorkerDied as died:
+            if worker.is_cut_off or (not worker.started and died.exit_code == EXIT_NOT_SET_UP):
+                raise NotSetUp from died
+            raise
+
+    async def _execute_on(self, worker: Worker) -> Done | Failure:
         """Run the statement on the worker and track its progress."""
         # Opening may take a while, and the frame carries the lease deadline: build it afterwards.
         await worker.ready()
@@ -311,6 +322,7 @@ class AttemptRunner:
         if outcome is not None and _is_clean(outcome):
             await self._stop_remote_leftovers(outcome)
             run = await self._persist(lambda: self._write_clean(outcome))
+            run = run or await self._completed_before()
             if run is not None:
                 self._give_back(worker)
                 return self._report(run)
@@ -327,6 +339,13 @@ class AttemptRunner:
             self.stop(*await self._lost_race_reason())
             run = await self._persist(lambda: self._write_stopped(outcome, stop))
         return self._report(run)
+
+    async def _completed_before(self) -> Run | None:
+        """The run when this attempt has completed it: a write was accepted, and its reply lost.
+        Then its file is the run's, and must stay."""
+        run = await self._read_run()
+        is_ours = run is not None and run.file is not None and run.file.key == self._file_key
+        return run if is_ours else None
 
     async def _take_over_file(self, worker: Worker, done: Done) -> Done | Failure:
         """Commit what the worker has finished. One that still holds the file open is stopped first.
@@ -386,9 +405,19 @@ class AttemptRunner:
         return self._shortage or await shortage_behind(
             failure,
             self._context.health,
-            is_embedded=not self._context.remote.is_remote(self.attempt.run.request.source),
-            lost_directory=self._lost_directory,
+            FailedAttempt(
+                began_s=self._claimed_s,
+                written_bytes=self.progress.size_bytes + self._spilled_bytes(),
+                is_embedded=not self._context.remote.is_remote(self.attempt.run.request.source),
+                lost_directory=self._lost_directory,
+            ),
         )
+
+    def _spilled_bytes(self) -> float:
+        """Infinite where the engine does not tell: it may have filled the disk."""
+        if self._used is None:
+            return 0
+        return math.inf if self._used.spilled_bytes is None else self._used.spilled_bytes
 
     async def _is_source_up(self) -> bool:
         """Whether another attempt could start now."""
