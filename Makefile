@@ -18,7 +18,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation faults
+.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ dist: setup console docs ## build the wheels and source archives of both distrib
 
 try-image: setup ## run the very commands of deploy/Dockerfile on this machine, without containers
 	@$(BIN)/python -m tools.try_image
+
+terminal-picture: setup ## draw what `queryrun demo` prints into docs/pictures/demo.svg
+	@$(BIN)/python -m tools.terminal_picture
 
 version: setup ## write VERSION=1.2.3 into every file that needs it
 	@$(BIN)/python -m tools.set_version $(VERSION)

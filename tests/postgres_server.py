@@ -54,6 +54,7 @@ _EMPTY = "; ".join(
         "nodes",
         "usage",
         "usage_records",
+        "limits",
         "audit_inbox",
         "audit_log",
         "entity_turns",

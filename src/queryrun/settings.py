@@ -23,6 +23,7 @@ from queryrun.auth.oidc_rules import KEY_KINDS
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
+from queryrun.runs.limits import LIMITS, MAX_VALUE, Level
 from queryrun.setting_origins import SettingOrigins
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
 
@@ -364,6 +365,16 @@ class LimitSettings(Section, frozen=True):
     """Statements that an entity keeps in the database. One more is refused with 429."""
     statements_per_client: str = "0"
     """Statements that a client keeps."""
+    tenant: dict[str, dict[str, int | float | str]] = {}
+    """Limits by tenant, `"*"` being each: `[limits.tenant."*"]`, then `cpu_s_per_day = 3600`. The
+    names are those of docs/reference/limits.md; sizes may be texts. What is set over HTTP beside
+    them counts where it is less."""
+    entity: dict[str, dict[str, int | float | str]] = {}
+    """Limits by id of an entity, `"*"` being each."""
+    client: dict[str, dict[str, int | float | str]] = {}
+    """Limits by id of a client, `"*"` being each."""
+    source: dict[str, dict[str, int | float | str]] = {}
+    """Limits of what each tenant does on a source, by its name, `"*"` being each."""
     spill_per_entity: str = "100GB"
     """Disk space for intermediate results of an entity on a node: each of its statements gets an
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
@@ -628,7 +639,10 @@ def _check(settings: Settings) -> None:
     _check_results(settings.results)
     _check_oidc(settings.oidc)
     for name in settings.limits.__struct_fields__:
-        size_bytes(getattr(settings.limits, name), f"limits.{name}")
+        value = getattr(settings.limits, name)
+        if isinstance(value, str):
+            size_bytes(value, f"limits.{name}")
+    limit_values(settings)
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
@@ -648,6 +662,35 @@ def _check_server(server: ServerSettings) -> None:
     for name in ("max_connections", "max_connections_per_address"):
         if getattr(server, name) < 1:
             raise ConfigurationError(f"server.{name} must be at least 1")
+
+
+def limit_values(settings: Settings) -> dict[tuple[Level, str], dict[str, int]]:
+    """The limits of `[limits.tenant]` and its like, by whose they are. `ConfigurationError` names
+    the one that is wrong."""
+    found: dict[tuple[Level, str], dict[str, int]] = {}
+    for level in Level:
+        for subject, limits in getattr(settings.limits, level.value).items():
+            if level is Level.SOURCE and subject not in ("*", *settings.sources):
+                raise ConfigurationError(f"limits.source.{subject}: there is no such source")
+            for name, value in limits.items():
+                where = f"limits.{level}.{subject}.{name}"
+                found.setdefault((level, subject), {})[name] = _limit_value(
+                    where, level, name, value
+                )
+    return found
+
+
+def _limit_value(where: str, level: Level, name: str, value: float | str) -> int:
+    kind = LIMITS.get(name)
+    if kind is None or level not in kind.levels:
+        names = ", ".join(one.name for one in LIMITS.values() if level in one.levels)
+        raise ConfigurationError(f"{where}: a {level} may have {names}")
+    if isinstance(value, str) and not kind.is_size:
+        raise ConfigurationError(f"{where} must be a whole number")
+    number = size_bytes(value, where) if isinstance(value, str) else value
+    if isinstance(number, bool) or number != int(number) or not 0 <= number <= MAX_VALUE:
+        raise ConfigurationError(f"{where} must be a whole number, 0 or more")
+    return int(number)
 
 
 def is_secure_url(url: str) -> bool:

@@ -29,6 +29,7 @@ from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.cluster import NodeFacts
 from queryrun.runs.context import RequestContext
+from queryrun.runs.limiter import Limiter
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
@@ -361,11 +362,13 @@ def app_over(
             now=clock,
             usage=database.usage,
             audit=database.audit,
+            limiter=Limiter(database.limits, database.usage, database.runs, clock, cache_s=0.0),
         ),
         auth=database.auth,
         idempotency=database.idempotency,
         requests=database.requests,
         statements=database.statements,
+        limits=database.limits,
         results=results,
         tables=KnownTables(),
         previews=NoPreviews(),

@@ -34,6 +34,7 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.estimate import NoEstimates, StatementEstimates
 from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
+from queryrun.runs.limits import LimitStore
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
@@ -165,6 +166,8 @@ class AppContext:
     settings: HttpSettings
     prepare_entity: Callable[[str], None] = lambda _name: None
     """Make what a new entity of this name needs on this node's disk."""
+    limits: LimitStore = field(kw_only=True)
+    """Limits that are set over HTTP."""
     external_logins: ExternalLogins | None = None
     """Takes the tokens of another issuer; None: there is none."""
     estimates: StatementEstimates = field(default_factory=NoEstimates)

@@ -16,6 +16,8 @@ from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import (
     dry_run_schema,
     events,
+    limits,
+    limits_schema,
     listing,
     query_runs,
     requests,
@@ -299,6 +301,22 @@ OPTIONS = Operation(
     responses=(ResponseDoc(200, "The options.", "Options"),),
     errors=DOCUMENTED_ERRORS,
 )
+LIMITS = Operation(
+    "GET",
+    "/v2/limits",
+    "getLimits",
+    limits.get_limits,
+    Scope.READ,
+    "Query runs",
+    "Limits, and what is left of them",
+    "Of the caller on a source. `resets_time` is when a day or a month begins anew. An addition of "
+    "this service.",
+    (p.SOURCE, *p.EVERYWHERE),
+    responses=(
+        ResponseDoc(200, "The limits.", "Limits", examples=(("one", limits_schema.EXAMPLE),)),
+    ),
+    errors=DOCUMENTED_ERRORS,
+)
 REQUEST = Operation(
     "GET",
     "/v2/requests/{request_id}",
@@ -465,6 +483,7 @@ TABLE = (
     EVENTS,
     VALIDATE,
     OPTIONS,
+    LIMITS,
     TABLES,
     TABLE_SHAPE,
     *STATEMENT_TABLE,

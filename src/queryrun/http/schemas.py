@@ -10,6 +10,7 @@ from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import contract_body_schema, create_body_schema
 from queryrun.http.v2.dry_run_schema import DRY_RUN
 from queryrun.http.v2.fields import DEFAULT_FIELDS
+from queryrun.http.v2.limits_schema import LIMITS_OF_CALLER
 from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
@@ -537,6 +538,7 @@ SCHEMAS: dict[str, Schema] = {
     "Health": HEALTH,
     "Draft": DRAFT,
     "DryRun": DRY_RUN,
+    "Limits": LIMITS_OF_CALLER,
     "Validation": VALIDATION,
     "Options": OPTIONS,
     "StatementContent": STATEMENT_CONTENT,

@@ -199,8 +199,8 @@ class AttemptProgress:
     """Progress of an attempt, as its worker last reported. Within an attempt nothing decreases.
 
     `percent` is the engine's own estimate, 0 to 100; None while it has none.
-    `rows` and `size_bytes` count what has been written of the result file; `cpu_ms` and
-    `peak_memory_bytes` are of the worker.
+    `rows` and `size_bytes` count what has been written of the result file; the others are of the
+    worker. `read_bytes` is a lower bound.
     """
 
     stage: Stage
@@ -209,6 +209,8 @@ class AttemptProgress:
     size_bytes: int = 0
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
+    read_bytes: int = 0
+    spilled_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
+from queryrun.runs.limiter import Limiter
 from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -54,7 +55,7 @@ from queryrun.services.estimate.client import EstimateClient, EstimateOptions
 from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
-from queryrun.settings import SPILL_NAME, Settings
+from queryrun.settings import SPILL_NAME, Settings, limit_values
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
@@ -250,6 +251,7 @@ def build_node(
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
+    limiter = Limiter(database.limits, database.usage, resources.runs, now, limit_values(settings))
     metrics = RunMetrics()
     directories = directory_probes(settings)
     parts = node_parts(settings, resources, sandbox, directories)
@@ -280,6 +282,7 @@ def build_node(
         wait_reasons=WaitReasons(),
         quotas=quotas,
         now=now,
+        limiter=limiter,
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
@@ -317,6 +320,8 @@ def build_node(
         audit=database.audit,
         audit_statements=settings.audit.statements,
         quotas=quotas,
+        limiter=limiter,
+        estimate=estimates.estimate,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
@@ -342,6 +347,7 @@ def build_node(
             results=resources.results,
             tables=tables,
             estimates=estimates,
+            limits=database.limits,
             external_logins=external_logins(settings, database.auth),
             previews=previews,
             threads=threads,

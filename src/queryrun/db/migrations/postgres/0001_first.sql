@@ -359,7 +359,7 @@ CREATE TABLE saved_statements (
     id         text PRIMARY KEY,
     tenant_id  text NOT NULL,
     entity_id  text NOT NULL,
-    client_id  text NOT NULL REFERENCES clients (id),
+    client_id  text NOT NULL,
     name       text NOT NULL,
     folder     text NOT NULL,
     sql        text NOT NULL,
@@ -371,3 +371,12 @@ CREATE TABLE saved_statements (
 
 CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
 CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
+
+-- Limits that were set over HTTP (runs/limits.py).
+CREATE TABLE limits (
+    level   text NOT NULL,
+    subject text NOT NULL,
+    name    text NOT NULL,
+    value   bigint NOT NULL CHECK (value >= 0),
+    PRIMARY KEY (level, subject, name)
+);

@@ -245,7 +245,7 @@ CREATE TABLE saved_statements (
     id         TEXT PRIMARY KEY,
     tenant_id  TEXT NOT NULL,
     entity_id  TEXT NOT NULL,
-    client_id  TEXT NOT NULL REFERENCES clients (id),
+    client_id  TEXT NOT NULL,
     name       TEXT NOT NULL,
     folder     TEXT NOT NULL,
     sql        TEXT NOT NULL,
@@ -334,3 +334,12 @@ CREATE TABLE file_removals (
     recorded_ms   INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
+
+-- Limits that were set over HTTP (runs/limits.py).
+CREATE TABLE limits (
+    level   TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    value   INTEGER NOT NULL CHECK (value >= 0),
+    PRIMARY KEY (level, subject, name)
+) WITHOUT ROWID;
