@@ -113,6 +113,7 @@ class WorkerMain:
         self._control = Control(channel, meter)
         self._node = NodeServices(self._control.signer.sign, give)
         self._sessions = 0
+        self._spill_dir = ""
 
     def serve(self) -> NoReturn:
         """Open, report ready, run, repeat. Exits by `os._exit`: no engine can delay that."""
@@ -148,6 +149,7 @@ class WorkerMain:
         self._sessions += 1
         spill_dir = Path(self._config.spill_dir) / str(self._sessions)
         spill_dir.mkdir(mode=0o700)
+        self._spill_dir = str(spill_dir)
         return spill_dir
 
     def _send_ready(self) -> None:
@@ -170,7 +172,7 @@ class WorkerMain:
         """The lease timer runs exactly as long as the statement does."""
         self._limit_files(execute)
         self._meter.begin()
-        report = self._control.begin(session, execute.lease_deadline_s)
+        report = self._control.begin(session, execute.lease_deadline_s, self._spill_dir)
         outcome: Done | Failed
         try:
             outcome = session.run(execute, report)
