@@ -10,8 +10,7 @@ import pytest
 
 from tests.docs.executed import blocks_of
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/how-to/client.md"
+PAGE = "docs/how-to/client.md"
 
 
 @pytest.mark.slow
