@@ -24,6 +24,7 @@ TABLES = {
     "entity_turns",
     "idempotency_keys",
     "run_events",
+    "run_tags",
     "run_requests",
     "runs",
     "schema_version",

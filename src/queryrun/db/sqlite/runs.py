@@ -365,6 +365,8 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
     values = creation_values(run)
     seq = connection.execute(SQL["add_run"], values).lastrowid or 0
     connection.execute(SQL["add_request"], {**values, "seq": seq})
+    if request.tags:
+        connection.execute(SQL["add_tags"], {**values, "seq": seq})
     transitions.record_creation(connection, seq, run, now_ms)
     add_usage(connection, seq, now_ms, statement_bytes=len(request.sql.encode()))
     return run
@@ -378,6 +380,7 @@ def _remove_runs(connection: sqlite3.Connection, values: Values) -> int:
         "subtract_usage",
         "remove_events",
         "remove_attempts",
+        "remove_tags",
         "remove_request",
         "remove_run",
     ):
