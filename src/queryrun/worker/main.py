@@ -32,7 +32,7 @@ from queryrun.worker.frames import (
     decode_to_worker,
 )
 from queryrun.worker.meter import ProcessMeter
-from queryrun.worker.relay_targets import addresses_of, own_ports
+from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.runtime import NodeServices, Opener, WorkerSession
 
 MEMORY_BACKSTOP_FACTOR = 1.3
@@ -88,12 +88,9 @@ def memory_backstop(config: WorkerConfig) -> int:
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
     """What this worker needs: its entity's data to read, and its own directories to write."""
     outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
-    ports = own_ports(config.source)
     return SandboxPolicy(
         read=config.source.paths,
         read_write=(config.spill_dir, *config.source.written_paths, *outbox),
-        network=bool(ports),
-        ports=ports,
         given_sockets=bool(addresses_of(config.source, config.results)),
     )
 
@@ -116,6 +113,7 @@ class WorkerMain:
         self._control = Control(channel, meter)
         self._node = NodeServices(self._control.signer.sign, give)
         self._sessions = 0
+        self._spill_dir = ""
 
     def serve(self) -> NoReturn:
         """Open, report ready, run, repeat. Exits by `os._exit`: no engine can delay that."""
@@ -151,6 +149,7 @@ class WorkerMain:
         self._sessions += 1
         spill_dir = Path(self._config.spill_dir) / str(self._sessions)
         spill_dir.mkdir(mode=0o700)
+        self._spill_dir = str(spill_dir)
         return spill_dir
 
     def _send_ready(self) -> None:
@@ -173,7 +172,7 @@ class WorkerMain:
         """The lease timer runs exactly as long as the statement does."""
         self._limit_files(execute)
         self._meter.begin()
-        report = self._control.begin(session, execute.lease_deadline_s)
+        report = self._control.begin(session, execute.lease_deadline_s, self._spill_dir)
         outcome: Done | Failed
         try:
             outcome = session.run(execute, report)
