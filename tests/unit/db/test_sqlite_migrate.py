@@ -38,6 +38,7 @@ TABLES = {
     "webhooks",
     "webhook_deliveries",
     "webhook_attempts",
+    "limits",
     "run_listeners",
     "audit_log",
 }
