@@ -22,7 +22,8 @@ CREATE TABLE clients (
     scopes     text NOT NULL,
     org_ids    text NOT NULL,
     created_ms bigint NOT NULL,
-    revoked_ms bigint
+    revoked_ms bigint,
+    expires_ms bigint
 );
 
 CREATE TABLE client_entities (

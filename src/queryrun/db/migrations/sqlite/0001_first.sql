@@ -20,7 +20,8 @@ CREATE TABLE clients (
     scopes     TEXT NOT NULL,
     org_ids    TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
-    revoked_ms INTEGER
+    revoked_ms INTEGER,
+    expires_ms INTEGER
 );
 
 CREATE TABLE client_entities (
